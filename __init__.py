@@ -1,0 +1,1 @@
+"""Crowdsourced data collection on an event log."""
