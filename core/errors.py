@@ -1,0 +1,189 @@
+"""Every error this package raises on purpose, by who must act.
+
+    MephistoError
+    ├── CommandRefused           the caller: the wish is not legal now
+    │   ├── IllegalStep          the lifecycle has no such step from the present status
+    │   ├── UnknownEntity        there is no such unit, agent, worker ...
+    │   └── CommandIdReused      a command id was used again for something else
+    ├── ProtocolError            the other side sent what the wire does not allow
+    ├── ConfigError              the operator: a setting, file or plugin is wrong
+    ├── LaunchError              the operator: a launch step failed; names the step
+    ├── LogError                 the log cannot be trusted or written
+    │   ├── UnusableLog          not a log of ours, unreadable, of a newer version, locked
+    │   ├── DamagedLog           a position whose content is not what was written
+    │   ├── UnknownEvent         an event kind this version does not know
+    │   ├── Conflict             an expected version did not hold
+    │   ├── Fenced               another writer has taken over
+    │   └── OutcomeUnknown       COMMIT failed: written or not, nobody can say yet
+    └── AgentLeft                task code: the agent it waits for will not answer
+        ├── AgentDisconnectedError
+        ├── AgentReturnedError
+        ├── AgentTimeoutError
+        └── AgentShutdownError
+
+Facts are attributes, the sentence is `str(error)`, the cause is kept by `raise ... from`.
+"""
+
+from __future__ import annotations
+
+
+class MephistoError(Exception):
+    """Root of all errors of this package."""
+
+
+class CommandRefused(MephistoError):
+    """A command is not legal in the present state; nothing was changed."""
+
+
+class IllegalStep(CommandRefused):
+    """The lifecycle's table has no such step from the present status.
+
+    Attributes:
+        entity: the stream, for instance `unit/1/12`.
+        status: the present status.
+        wish: the kind of the event that was wished for.
+    """
+
+    def __init__(self, entity: str, status: str, wish: str) -> None:
+        self.entity = entity
+        self.status = status
+        self.wish = wish
+        super().__init__(f"{entity} is {status!r}: {wish} is not a legal step from there")
+
+
+class UnknownEntity(CommandRefused):
+    """There is no entity by that id."""
+
+    def __init__(self, entity: str) -> None:
+        self.entity = entity
+        super().__init__(f"there is no {entity}")
+
+
+class CommandIdReused(CommandRefused):
+    """A command id came again with other content."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        super().__init__(f"command {command!r} was already used for something else; use a new id")
+
+
+class ProtocolError(MephistoError):
+    """The other side of a wire sent something that the wire does not allow."""
+
+
+class ConfigError(MephistoError):
+    """A setting, a file or a plugin is not usable.
+
+    Attributes:
+        key: the setting or path at fault, if one is.
+        hint: what to do about it.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None, hint: str | None = None) -> None:
+        self.key = key
+        self.hint = hint
+        super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class LaunchError(MephistoError):
+    """A run could not be launched; everything acquired so far was released.
+
+    Attributes:
+        step: the step that failed, for instance `deploy`.
+    """
+
+    def __init__(self, step: str, reason: str) -> None:
+        self.step = step
+        super().__init__(f"the launch failed at {step}: {reason}")
+
+
+class LogError(MephistoError):
+    """The log cannot be read, trusted or written."""
+
+
+class UnusableLog(LogError):
+    """The file is not a log that this version can open."""
+
+
+class DamagedLog(LogError):
+    """What stands at a position is not what was written there.
+
+    Attributes:
+        seq: the first position at fault.
+        stream: its stream, where it could be read.
+    """
+
+    def __init__(self, seq: int, what: str, stream: str | None = None) -> None:
+        self.seq = seq
+        self.stream = stream
+        super().__init__(f"seq {seq}{f' ({stream})' if stream else ''}: {what}")
+
+
+class UnknownEvent(LogError):
+    """An event's kind is not in the catalogue of this version; reading stops, nothing is skipped."""
+
+
+class Conflict(LogError):
+    """A stream was not at the version that the request expected.
+
+    Attributes:
+        stream: the stream.
+        expected: the version asked for.
+        actual: the version it has.
+    """
+
+    def __init__(self, stream: str, expected: int | str, actual: int) -> None:
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"{stream} is at version {actual}, not {expected}")
+
+
+class Fenced(LogError):
+    """Another writer has raised the epoch: this one may write no more."""
+
+
+class OutcomeUnknown(LogError):
+    """COMMIT failed, so nobody can say whether the events are in the log.
+
+    The writer has stopped. Open the log again and repeat the command under the same id:
+    a command that was written is answered from the log.
+    """
+
+
+class AgentLeft(MephistoError):
+    """Raised inside task code: the agent it works with will not answer any more.
+
+    Attributes:
+        agent_id: the agent.
+    """
+
+    why = "has left"
+
+    def __init__(self, agent_id: int) -> None:
+        self.agent_id = agent_id
+        super().__init__(f"agent {agent_id} {self.why}")
+
+
+class AgentDisconnectedError(AgentLeft):
+    """The agent's page went away."""
+
+    why = "has disconnected"
+
+
+class AgentReturnedError(AgentLeft):
+    """The worker gave the work back."""
+
+    why = "has returned the work"
+
+
+class AgentTimeoutError(AgentLeft):
+    """The agent did not act in time."""
+
+    why = "did not act in time"
+
+
+class AgentShutdownError(AgentLeft):
+    """The run is being shut down."""
+
+    why = "is being shut down"
