@@ -1,0 +1,1 @@
+"""What can happen: frozen structs, their envelope and their codec. Data only."""

@@ -1,0 +1,134 @@
+"""What happens to an agent: a worker at work on one unit."""
+
+from __future__ import annotations
+
+from .base import Event, FileRef, PayloadRef
+from .ids import AgentId, AssignmentId, UnitId, WorkerId
+
+
+class AgentAccepted(Event, frozen=True, kw_only=True, tag="agent_accepted"):
+    """A worker took a unit."""
+
+    agent: AgentId
+    unit: UnitId
+    assignment: AssignmentId
+    worker: WorkerId
+    #: The unguessable id by which page and router know this agent.
+    token: str
+    #: Pseudonym of the provider's registration id; the same page coming back finds its agent by it.
+    registration: str
+
+
+class AgentWaiting(Event, frozen=True, kw_only=True, tag="agent_waiting"):
+    """The agent waits for its partners."""
+
+
+class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
+    """The task's code runs for the agent."""
+
+
+class AgentUpdateReceived(Event, frozen=True, kw_only=True, tag="agent_update_received"):
+    """The worker's page sent a live update."""
+
+    #: 1, 2, 3 ... among the updates received from this agent.
+    number: int
+    update_id: str
+    update: PayloadRef
+
+
+class AgentObserved(Event, frozen=True, kw_only=True, tag="agent_observed"):
+    """The task's code sent the agent a live update."""
+
+    #: 1, 2, 3 ... among the updates sent to this agent.
+    number: int
+    update_id: str
+    update: PayloadRef
+
+
+class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
+    """The worker handed in the work."""
+
+    submission: PayloadRef
+    files: tuple[FileRef, ...] = ()
+
+
+class AgentSubmittedAgain(Event, frozen=True, kw_only=True, tag="agent_submitted_again"):
+    """Another submission came after the first; the first stands, this one is kept to be seen."""
+
+    submission: PayloadRef
+    files: tuple[FileRef, ...] = ()
+
+
+class AgentMetadataReceived(Event, frozen=True, kw_only=True, tag="agent_metadata_received"):
+    """The worker left tips or feedback."""
+
+    metadata: PayloadRef
+
+
+class AgentDisconnected(Event, frozen=True, kw_only=True, tag="agent_disconnected"):
+    """The worker's page went away and did not come back in time."""
+
+    reason: str
+
+
+class AgentTimedOut(Event, frozen=True, kw_only=True, tag="agent_timed_out"):
+    """The worker did not finish in time."""
+
+    reason: str
+
+
+class AgentReturned(Event, frozen=True, kw_only=True, tag="agent_returned"):
+    """The worker gave the unit back."""
+
+    reason: str
+
+
+class AgentExpired(Event, frozen=True, kw_only=True, tag="agent_expired"):
+    """The unit was taken from the worker."""
+
+    reason: str
+
+
+class AgentPartnerLeft(Event, frozen=True, kw_only=True, tag="agent_partner_left"):
+    """Another agent of the same assignment went away; this one may still submit."""
+
+    partner: AgentId
+
+
+class AgentApproved(Event, frozen=True, kw_only=True, tag="agent_approved"):
+    """A reviewer approved the work."""
+
+    note: PayloadRef | None = None
+    bonus_cents: int = 0
+
+
+class AgentSoftRejected(Event, frozen=True, kw_only=True, tag="agent_soft_rejected"):
+    """A reviewer does not want the work, and it is paid all the same."""
+
+    note: PayloadRef | None = None
+
+
+class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
+    """A reviewer rejected the work."""
+
+    note: PayloadRef | None = None
+
+
+AgentEvent = (
+    AgentAccepted
+    | AgentWaiting
+    | AgentStarted
+    | AgentUpdateReceived
+    | AgentObserved
+    | AgentSubmitted
+    | AgentSubmittedAgain
+    | AgentMetadataReceived
+    | AgentDisconnected
+    | AgentTimedOut
+    | AgentReturned
+    | AgentExpired
+    | AgentPartnerLeft
+    | AgentApproved
+    | AgentSoftRejected
+    | AgentRejected
+)

@@ -1,0 +1,64 @@
+"""What a worker does in one run. Kept apart from who the worker is, so that giving work touches only the run."""
+
+from __future__ import annotations
+
+from .base import Event
+from .ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
+
+
+class WorkerArrived(Event, frozen=True, kw_only=True, tag="worker_arrived"):
+    """The worker asked for work in this run for the first time."""
+
+    worker: WorkerId
+
+
+class WorkTaken(Event, frozen=True, kw_only=True, tag="work_taken"):
+    """The worker was given a unit."""
+
+    agent: AgentId
+    unit: UnitId
+    assignment: AssignmentId
+
+
+class WorkEnded(Event, frozen=True, kw_only=True, tag="work_ended"):
+    """The worker is done with a unit, and still has another one."""
+
+    agent: AgentId
+    #: The agent's status in which it ended.
+    outcome: str
+
+
+class LastWorkEnded(Event, frozen=True, kw_only=True, tag="last_work_ended"):
+    """The worker is done with the only unit it had."""
+
+    agent: AgentId
+    #: The agent's status in which it ended.
+    outcome: str
+
+
+class EngagementOnboarded(Event, frozen=True, kw_only=True, tag="engagement_onboarded"):
+    """The worker passed the onboarding: units are open to it."""
+
+    agent: OnboardingAgentId
+
+
+class EngagementBarred(Event, frozen=True, kw_only=True, tag="engagement_barred"):
+    """The worker failed the onboarding or a screening: no unit of this run is for it."""
+
+    reason: str
+
+
+class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
+    """The worker asked for work and got none."""
+
+    #: The rule that said no, for instance `maximum_units_per_worker`.
+    rule: str
+    #: What the rule looked at: names and values.
+    inputs: dict[str, str | int | bool | None]
+    #: The name of the `WorkerFailureReasons` member that the worker was shown.
+    shown: str
+
+
+EngagementEvent = (
+    WorkerArrived | WorkTaken | WorkEnded | LastWorkEnded | EngagementOnboarded | EngagementBarred | WorkerRefused
+)

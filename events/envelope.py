@@ -1,0 +1,43 @@
+"""What is written beside each event: where it stands, when, by whom, on which command."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from .catalogue import AnyEvent
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A place in a log. The `seq` of two partitions are never compared."""
+
+    partition: str
+    seq: int
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """The canonical record of one event; its encoding is what the chain covers."""
+
+    stream: str
+    #: 1, 2, 3 ... within the stream.
+    version: int
+    #: Microseconds since the epoch, UTC; never falls within a partition.
+    at: int
+    #: The command that made it; the same command is never carried out twice.
+    command: str
+    #: Place among the events of that command, from 0 on.
+    ordinal: int
+    #: Who asked: `operator`, `worker/3`, `reviewer` ...
+    actor: str
+    #: The event that led to this one, if one did.
+    cause: Position | None = None
+    event: AnyEvent
+
+
+class Recorded(NamedTuple):
+    """An event as it stands in a log."""
+
+    #: 1, 2, 3 ... within the partition, without gaps.
+    seq: int
+    envelope: Envelope

@@ -1,0 +1,80 @@
+"""What happens to an onboarding agent: a worker in the step before the first unit of a run."""
+
+from __future__ import annotations
+
+from .base import Event, PayloadRef
+from .ids import OnboardingAgentId, WorkerId
+
+
+class OnboardingStarted(Event, frozen=True, kw_only=True, tag="onboarding_started"):
+    """A worker began the onboarding."""
+
+    agent: OnboardingAgentId
+    worker: WorkerId
+    #: The unguessable id by which page and router know this agent; begins with `onboarding`.
+    token: str
+    #: Pseudonym of the provider's registration id.
+    registration: str
+
+
+class OnboardingUpdateReceived(Event, frozen=True, kw_only=True, tag="onboarding_update_received"):
+    """The worker's page sent a live update."""
+
+    number: int
+    update_id: str
+    update: PayloadRef
+
+
+class OnboardingObserved(Event, frozen=True, kw_only=True, tag="onboarding_observed"):
+    """The onboarding's code sent the worker a live update."""
+
+    number: int
+    update_id: str
+    update: PayloadRef
+
+
+class OnboardingSubmitted(Event, frozen=True, kw_only=True, tag="onboarding_submitted"):
+    """The worker handed in the onboarding."""
+
+    submission: PayloadRef
+
+
+class OnboardingPassed(Event, frozen=True, kw_only=True, tag="onboarding_passed"):
+    """The validation said yes."""
+
+
+class OnboardingFailed(Event, frozen=True, kw_only=True, tag="onboarding_failed"):
+    """The validation said no."""
+
+    reason: str
+
+
+class OnboardingDisconnected(Event, frozen=True, kw_only=True, tag="onboarding_disconnected"):
+    """The worker's page went away and did not come back in time."""
+
+    reason: str
+
+
+class OnboardingTimedOut(Event, frozen=True, kw_only=True, tag="onboarding_timed_out"):
+    """The worker did not finish in time."""
+
+    reason: str
+
+
+class OnboardingReturned(Event, frozen=True, kw_only=True, tag="onboarding_returned"):
+    """The worker gave up, or the run ended meanwhile."""
+
+    reason: str
+
+
+OnboardingEvent = (
+    OnboardingStarted
+    | OnboardingUpdateReceived
+    | OnboardingObserved
+    | OnboardingSubmitted
+    | OnboardingPassed
+    | OnboardingFailed
+    | OnboardingDisconnected
+    | OnboardingTimedOut
+    | OnboardingReturned
+)

@@ -1,0 +1,79 @@
+"""What happens to a task run: one launch of a task with one configuration."""
+
+from __future__ import annotations
+
+from .base import Event
+from .ids import RequesterId, TaskId, TaskRunId
+
+
+class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
+    """The configuration was found good, and the run has its id."""
+
+    task_run: TaskRunId
+    task: TaskId
+    requester: RequesterId
+    blueprint_type: str
+    architect_type: str
+    provider_type: str
+    #: The configuration as JSON, secrets redacted.
+    config: str
+    #: Units one worker may have at a time; 0: no limit.
+    allowed_concurrent: int = 0
+    #: Units one worker may have over the whole run; 0: no limit.
+    maximum_units_per_worker: int = 0
+
+
+class TaskRunPrepared(Event, frozen=True, kw_only=True, tag="task_run_prepared"):
+    """The files that the server needs are in place."""
+
+
+class TaskRunDeployed(Event, frozen=True, kw_only=True, tag="task_run_deployed"):
+    """The server is up."""
+
+    url: str
+
+
+class TaskRunWentLive(Event, frozen=True, kw_only=True, tag="task_run_went_live"):
+    """Workers are let in."""
+
+
+class TaskRunDataExhausted(Event, frozen=True, kw_only=True, tag="task_run_data_exhausted"):
+    """The source of assignments has no more."""
+
+    assignments: int
+
+
+class TaskRunStopping(Event, frozen=True, kw_only=True, tag="task_run_stopping"):
+    """No more work is given out; those at work may finish."""
+
+    reason: str
+
+
+class TaskRunCompleted(Event, frozen=True, kw_only=True, tag="task_run_completed"):
+    """Nothing of the run is open any more."""
+
+
+class TaskRunFailed(Event, frozen=True, kw_only=True, tag="task_run_failed"):
+    """The run ended before its work was done."""
+
+    step: str
+    reason: str
+
+
+class TaskRunRecovering(Event, frozen=True, kw_only=True, tag="task_run_recovering"):
+    """Another operator process takes the run up again."""
+
+    reason: str
+
+
+TaskRunEvent = (
+    TaskRunCreated
+    | TaskRunPrepared
+    | TaskRunDeployed
+    | TaskRunWentLive
+    | TaskRunDataExhausted
+    | TaskRunStopping
+    | TaskRunCompleted
+    | TaskRunFailed
+    | TaskRunRecovering
+)

@@ -1,0 +1,79 @@
+"""What happens to a unit: the smallest piece of work, done by one worker."""
+
+from __future__ import annotations
+
+from .base import Event
+from .ids import AgentId, AssignmentId, UnitId, WorkerId
+
+
+class UnitCreated(Event, frozen=True, kw_only=True, tag="unit_created"):
+    """The unit exists, and nobody can see it yet."""
+
+    unit: UnitId
+    assignment: AssignmentId
+    #: Place in the assignment from 0 on; negative: screening, gold, compensation.
+    index: int
+    #: What completing it is worth, in cents.
+    pay_cents: int
+
+
+class UnitLaunched(Event, frozen=True, kw_only=True, tag="unit_launched"):
+    """Workers can be given the unit."""
+
+
+class UnitAssigned(Event, frozen=True, kw_only=True, tag="unit_assigned"):
+    """An agent has the unit."""
+
+    agent: AgentId
+    worker: WorkerId
+
+
+class UnitReleased(Event, frozen=True, kw_only=True, tag="unit_released"):
+    """The agent lost the unit without having done it; it is offered again."""
+
+    agent: AgentId
+    reason: str
+
+
+class UnitCompleted(Event, frozen=True, kw_only=True, tag="unit_completed"):
+    """The agent handed in its work."""
+
+    agent: AgentId
+
+
+class UnitAccepted(Event, frozen=True, kw_only=True, tag="unit_accepted"):
+    """A reviewer accepted the work; it is to be paid."""
+
+
+class UnitSoftRejected(Event, frozen=True, kw_only=True, tag="unit_soft_rejected"):
+    """A reviewer does not want the work, and it is paid all the same."""
+
+
+class UnitRejected(Event, frozen=True, kw_only=True, tag="unit_rejected"):
+    """A reviewer rejected the work; it is not paid."""
+
+
+class UnitExpired(Event, frozen=True, kw_only=True, tag="unit_expired"):
+    """The unit was taken off the market before it was done."""
+
+    reason: str
+
+
+class UnitReopened(Event, frozen=True, kw_only=True, tag="unit_reopened"):
+    """The unit is to be done again from the start."""
+
+    reason: str
+
+
+UnitEvent = (
+    UnitCreated
+    | UnitLaunched
+    | UnitAssigned
+    | UnitReleased
+    | UnitCompleted
+    | UnitAccepted
+    | UnitSoftRejected
+    | UnitRejected
+    | UnitExpired
+    | UnitReopened
+)
