@@ -1,0 +1,1 @@
+"""Lifecycles, the ledger and the operator. Reaches the world only through `ports`."""

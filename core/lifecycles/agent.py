@@ -1,0 +1,137 @@
+"""The life of an agent: a worker at work on one unit."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.agent import (
+    AgentAccepted,
+    AgentApproved,
+    AgentDisconnected,
+    AgentEvent,
+    AgentExpired,
+    AgentMetadataReceived,
+    AgentObserved,
+    AgentPartnerLeft,
+    AgentRejected,
+    AgentReturned,
+    AgentSoftRejected,
+    AgentStarted,
+    AgentSubmitted,
+    AgentSubmittedAgain,
+    AgentTimedOut,
+    AgentUpdateReceived,
+    AgentWaiting,
+)
+from ...events.base import PayloadRef
+from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
+from .table import Lifecycle, existing, stays, step
+
+
+class AgentStatus(Enum):
+    """Mephisto's words for where an agent is."""
+
+    ACCEPTED = "accepted"
+    WAITING = "waiting"
+    IN_TASK = "in task"
+    COMPLETED = "completed"
+    APPROVED = "approved"
+    SOFT_REJECTED = "soft_rejected"
+    REJECTED = "rejected"
+    DISCONNECT = "disconnect"
+    TIMEOUT = "timeout"
+    RETURNED = "returned"
+    EXPIRED = "expired"
+    PARTNER_DISCONNECT = "partner disconnect"
+
+
+_S = AgentStatus
+
+#: Statuses in which the worker has the unit.
+LIVE_AGENT_STATUSES = (_S.ACCEPTED, _S.WAITING, _S.IN_TASK)
+_MAY_SUBMIT = (_S.IN_TASK, _S.PARTNER_DISCONNECT)
+_MAY_LEAVE = (*LIVE_AGENT_STATUSES, _S.PARTNER_DISCONNECT)
+_REVIEWABLE = (_S.COMPLETED, _S.REJECTED, _S.SOFT_REJECTED)
+_DONE = tuple(status for status in _S if status not in _MAY_LEAVE)
+
+AGENT = Lifecycle(
+    "agent",
+    AgentStatus,
+    (
+        step(AgentAccepted, None, _S.ACCEPTED),
+        step(AgentWaiting, _S.ACCEPTED, _S.WAITING),
+        step(AgentStarted, (_S.ACCEPTED, _S.WAITING), _S.IN_TASK),  # one worker alone has nobody to wait for
+        step(AgentSubmitted, _MAY_SUBMIT, _S.COMPLETED),
+        step(AgentPartnerLeft, (_S.WAITING, _S.IN_TASK), _S.PARTNER_DISCONNECT),
+        step(AgentDisconnected, _MAY_LEAVE, _S.DISCONNECT),
+        step(AgentTimedOut, _MAY_LEAVE, _S.TIMEOUT),
+        step(AgentReturned, _MAY_LEAVE, _S.RETURNED),
+        step(AgentExpired, _MAY_LEAVE, _S.EXPIRED),
+        step(AgentApproved, _REVIEWABLE, _S.APPROVED),  # a reviewer may correct
+        step(AgentSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
+        step(AgentRejected, _S.COMPLETED, _S.REJECTED),
+        # Facts that change no status. A page may still talk after the end; nothing it says is lost.
+        *stays(AgentUpdateReceived, *_S),
+        *stays(AgentObserved, *_S),
+        *stays(AgentMetadataReceived, *_S),
+        *stays(AgentSubmittedAgain, *_DONE),
+    ),
+)
+
+
+class AgentState(msgspec.Struct, frozen=True, gc=False):
+    """What is known of an agent."""
+
+    status: AgentStatus
+    agent: AgentId
+    unit: UnitId
+    assignment: AssignmentId
+    worker: WorkerId
+    token: str
+    registration: str
+    #: How many live updates came from the page, and how many went to it.
+    received: int = 0
+    observed: int = 0
+    submission: PayloadRef | None = None
+
+
+def evolve(agent: AgentState | None, event: AgentEvent) -> AgentState:
+    """The agent after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = AGENT.after(agent.status if agent else None, event)
+    if isinstance(event, AgentAccepted):
+        return AgentState(
+            status, event.agent, event.unit, event.assignment, event.worker, event.token, event.registration
+        )
+    agent = existing(agent)
+    match event:
+        case AgentSubmitted():
+            return replace(agent, status=status, submission=event.submission)
+        case AgentUpdateReceived():
+            return replace(agent, received=event.number)
+        case AgentObserved():
+            return replace(agent, observed=event.number)
+        case AgentSubmittedAgain() | AgentMetadataReceived():
+            return agent
+        case (
+            AgentWaiting()
+            | AgentStarted()
+            | AgentPartnerLeft()
+            | AgentDisconnected()
+            | AgentTimedOut()
+            | AgentReturned()
+            | AgentExpired()
+            | AgentApproved()
+            | AgentSoftRejected()
+            | AgentRejected()
+        ):
+            return replace(agent, status=status)
+        case _:
+            assert_never(event)

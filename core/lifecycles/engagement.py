@@ -1,0 +1,101 @@
+"""The life of an engagement: what a worker does in one run. The limits on a worker are enforced here."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.engagement import (
+    EngagementBarred,
+    EngagementEvent,
+    EngagementOnboarded,
+    LastWorkEnded,
+    WorkEnded,
+    WorkerArrived,
+    WorkerRefused,
+    WorkTaken,
+)
+from ...events.ids import AgentId, AssignmentId, WorkerId
+from .table import Lifecycle, existing, stays, step
+
+
+class EngagementStatus(Enum):
+    """Whether the worker has a unit now."""
+
+    IDLE = "idle"
+    WORKING = "working"
+
+
+_S = EngagementStatus
+
+ENGAGEMENT = Lifecycle(
+    "engagement",
+    EngagementStatus,
+    (
+        step(WorkerArrived, None, _S.IDLE),
+        step(WorkTaken, (_S.IDLE, _S.WORKING), _S.WORKING),
+        step(WorkEnded, _S.WORKING, _S.WORKING),  # another unit is still open
+        step(LastWorkEnded, _S.WORKING, _S.IDLE),
+        *stays(EngagementOnboarded, *_S),
+        *stays(EngagementBarred, *_S),
+        *stays(WorkerRefused, *_S),
+    ),
+)
+
+
+class EngagementState(msgspec.Struct, frozen=True):
+    """What is known of a worker's part in a run."""
+
+    status: EngagementStatus
+    worker: WorkerId
+    #: Agents that have a unit now.
+    live: frozenset[AgentId] = frozenset()
+    #: Assignments of which the worker ever had a unit: it gets no other unit of them.
+    assignments: frozenset[AssignmentId] = frozenset()
+    #: Units that count against `maximum_units_per_worker`: those at work on and those handed in.
+    counted: int = 0
+    onboarded: bool = False
+    barred: str | None = None
+
+
+#: Outcomes of an agent after which the unit does not count against the worker's maximum.
+NOT_COUNTED_OUTCOMES = frozenset({"returned", "expired", "disconnect", "timeout"})
+
+
+def evolve(engagement: EngagementState | None, event: EngagementEvent) -> EngagementState:
+    """The engagement after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = ENGAGEMENT.after(engagement.status if engagement else None, event)
+    if isinstance(event, WorkerArrived):
+        return EngagementState(status, event.worker)
+    engagement = existing(engagement)
+    match event:
+        case WorkTaken():
+            return replace(
+                engagement,
+                status=status,
+                live=engagement.live | {event.agent},
+                assignments=engagement.assignments | {event.assignment},
+                counted=engagement.counted + 1,
+            )
+        case WorkEnded() | LastWorkEnded():
+            return replace(
+                engagement,
+                status=status,
+                live=engagement.live - {event.agent},
+                counted=engagement.counted - (event.outcome in NOT_COUNTED_OUTCOMES),
+            )
+        case EngagementOnboarded():
+            return replace(engagement, onboarded=True)
+        case EngagementBarred():
+            return replace(engagement, barred=event.reason)
+        case WorkerRefused():
+            return engagement
+        case _:
+            assert_never(event)

@@ -1,0 +1,102 @@
+"""The life of an onboarding agent: a worker in the step before the first unit of a run."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.base import PayloadRef
+from ...events.ids import OnboardingAgentId, WorkerId
+from ...events.onboarding import (
+    OnboardingDisconnected,
+    OnboardingEvent,
+    OnboardingFailed,
+    OnboardingObserved,
+    OnboardingPassed,
+    OnboardingReturned,
+    OnboardingStarted,
+    OnboardingSubmitted,
+    OnboardingTimedOut,
+    OnboardingUpdateReceived,
+)
+from .table import Lifecycle, existing, stays, step
+
+
+class OnboardingStatus(Enum):
+    """Mephisto's words for where an onboarding agent is."""
+
+    ONBOARDING = "onboarding"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    DISCONNECT = "disconnect"
+    TIMEOUT = "timeout"
+    RETURNED = "returned"
+
+
+_S = OnboardingStatus
+
+#: Statuses in which the onboarding is not decided.
+LIVE_ONBOARDING_STATUSES = (_S.ONBOARDING, _S.WAITING)
+
+ONBOARDING = Lifecycle(
+    "onboarding agent",
+    OnboardingStatus,
+    (
+        step(OnboardingStarted, None, _S.ONBOARDING),
+        step(OnboardingSubmitted, _S.ONBOARDING, _S.WAITING),
+        step(OnboardingPassed, _S.WAITING, _S.APPROVED),
+        step(OnboardingFailed, _S.WAITING, _S.REJECTED),
+        step(OnboardingDisconnected, LIVE_ONBOARDING_STATUSES, _S.DISCONNECT),
+        step(OnboardingTimedOut, LIVE_ONBOARDING_STATUSES, _S.TIMEOUT),
+        step(OnboardingReturned, LIVE_ONBOARDING_STATUSES, _S.RETURNED),
+        *stays(OnboardingUpdateReceived, *_S),
+        *stays(OnboardingObserved, *_S),
+    ),
+)
+
+
+class OnboardingState(msgspec.Struct, frozen=True, gc=False):
+    """What is known of an onboarding agent."""
+
+    status: OnboardingStatus
+    agent: OnboardingAgentId
+    worker: WorkerId
+    token: str
+    registration: str
+    #: How many live updates came from the page, and how many went to it.
+    received: int = 0
+    observed: int = 0
+    submission: PayloadRef | None = None
+
+
+def evolve(agent: OnboardingState | None, event: OnboardingEvent) -> OnboardingState:
+    """The onboarding agent after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = ONBOARDING.after(agent.status if agent else None, event)
+    if isinstance(event, OnboardingStarted):
+        return OnboardingState(status, event.agent, event.worker, event.token, event.registration)
+    agent = existing(agent)
+    match event:
+        case OnboardingSubmitted():
+            return replace(agent, status=status, submission=event.submission)
+        case OnboardingUpdateReceived():
+            return replace(agent, received=event.number)
+        case OnboardingObserved():
+            return replace(agent, observed=event.number)
+        case (
+            OnboardingPassed()
+            | OnboardingFailed()
+            | OnboardingDisconnected()
+            | OnboardingTimedOut()
+            | OnboardingReturned()
+        ):
+            return replace(agent, status=status)
+        case _:
+            assert_never(event)

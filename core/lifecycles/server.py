@@ -1,0 +1,61 @@
+"""The life of something a run holds outside: a server, an app, an object at a provider."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
+from .table import Lifecycle, existing, step
+
+
+class ResourceStatus(Enum):
+    """Whether something outside may still be there because of us."""
+
+    INTENDED = "intended"
+    ACQUIRED = "acquired"
+    RELEASED = "released"
+
+
+_S = ResourceStatus
+
+SERVER = Lifecycle(
+    "server",
+    ResourceStatus,
+    (
+        step(ResourceIntended, None, _S.INTENDED),
+        step(ResourceAcquired, _S.INTENDED, _S.ACQUIRED),
+        step(ResourceFailed, _S.INTENDED, _S.RELEASED),
+        step(ResourceReleased, (_S.INTENDED, _S.ACQUIRED), _S.RELEASED),  # intended: nobody knows, so it is looked for
+    ),
+)
+
+
+class ResourceState(msgspec.Struct, frozen=True):
+    """What is known of an outside resource."""
+
+    status: ResourceStatus
+    resource_type: str
+    details: dict[str, str | int]
+
+
+def evolve(resource: ResourceState | None, event: ServerEvent) -> ResourceState:
+    """The resource after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = SERVER.after(resource.status if resource else None, event)
+    if isinstance(event, ResourceIntended):
+        return ResourceState(status, event.resource_type, event.details)
+    resource = existing(resource)
+    match event:
+        case ResourceAcquired():
+            return replace(resource, status=status, details=resource.details | event.details)
+        case ResourceFailed() | ResourceReleased():
+            return replace(resource, status=status)
+        case _:
+            assert_never(event)

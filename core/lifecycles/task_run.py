@@ -1,0 +1,112 @@
+"""The life of a task run."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.ids import RequesterId, TaskId, TaskRunId
+from ...events.task_run import (
+    TaskRunCompleted,
+    TaskRunCreated,
+    TaskRunDataExhausted,
+    TaskRunDeployed,
+    TaskRunEvent,
+    TaskRunFailed,
+    TaskRunPrepared,
+    TaskRunRecovering,
+    TaskRunStopping,
+    TaskRunWentLive,
+)
+from .table import Lifecycle, existing, stays, step
+
+
+class TaskRunStatus(Enum):
+    """Where a run is between its launch and its end."""
+
+    CREATED = "created"
+    PREPARED = "prepared"
+    DEPLOYED = "deployed"
+    LIVE = "live"
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RECOVERING = "recovering"
+
+
+_S = TaskRunStatus
+
+#: Statuses in which a run holds no server and takes no work.
+ENDED_RUN_STATUSES = frozenset({_S.COMPLETED, _S.FAILED})
+
+TASK_RUN = Lifecycle(
+    "task run",
+    TaskRunStatus,
+    (
+        step(TaskRunCreated, None, _S.CREATED),
+        step(TaskRunPrepared, _S.CREATED, _S.PREPARED),
+        step(TaskRunDeployed, (_S.PREPARED, _S.RECOVERING), _S.DEPLOYED),  # recovering: its server died
+        step(TaskRunWentLive, (_S.DEPLOYED, _S.RECOVERING), _S.LIVE),  # recovering: its server is still there
+        step(TaskRunStopping, _S.LIVE, _S.STOPPING),
+        step(TaskRunCompleted, _S.STOPPING, _S.COMPLETED),
+        step(
+            TaskRunFailed,
+            (_S.CREATED, _S.PREPARED, _S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING),
+            _S.FAILED,
+        ),
+        step(TaskRunRecovering, (_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.FAILED, _S.RECOVERING), _S.RECOVERING),
+        *stays(TaskRunDataExhausted, _S.LIVE, _S.STOPPING),
+    ),
+)
+
+
+class TaskRunState(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a run."""
+
+    status: TaskRunStatus
+    task_run: TaskRunId
+    task: TaskId
+    requester: RequesterId
+    allowed_concurrent: int
+    maximum_units_per_worker: int
+    url: str | None = None
+    #: How many assignments the data held; None: it has not been read to its end.
+    assignments: int | None = None
+
+
+def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
+    """The run after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = TASK_RUN.after(run.status if run else None, event)
+    if isinstance(event, TaskRunCreated):
+        return TaskRunState(
+            status,
+            event.task_run,
+            event.task,
+            event.requester,
+            event.allowed_concurrent,
+            event.maximum_units_per_worker,
+        )
+    run = existing(run)
+    match event:
+        case TaskRunDeployed():
+            return replace(run, status=status, url=event.url)
+        case TaskRunDataExhausted():
+            return replace(run, assignments=event.assignments)
+        case (
+            TaskRunPrepared()
+            | TaskRunWentLive()
+            | TaskRunStopping()
+            | TaskRunCompleted()
+            | TaskRunFailed()
+            | TaskRunRecovering()
+        ):
+            return replace(run, status=status)
+        case _:
+            assert_never(event)

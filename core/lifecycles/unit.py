@@ -1,0 +1,94 @@
+"""The life of a unit."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
+from ...events.unit import (
+    UnitAccepted,
+    UnitAssigned,
+    UnitCompleted,
+    UnitCreated,
+    UnitEvent,
+    UnitExpired,
+    UnitLaunched,
+    UnitRejected,
+    UnitReleased,
+    UnitReopened,
+    UnitSoftRejected,
+)
+from .table import Lifecycle, existing, step
+
+
+class UnitStatus(Enum):
+    """Mephisto's words for where a unit is."""
+
+    CREATED = "created"
+    LAUNCHED = "launched"
+    ASSIGNED = "assigned"
+    COMPLETED = "completed"
+    ACCEPTED = "accepted"
+    SOFT_REJECTED = "soft_rejected"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+_S = UnitStatus
+
+UNIT = Lifecycle(
+    "unit",
+    UnitStatus,
+    (
+        step(UnitCreated, None, _S.CREATED),
+        step(UnitLaunched, _S.CREATED, _S.LAUNCHED),
+        step(UnitAssigned, _S.LAUNCHED, _S.ASSIGNED),
+        step(UnitReleased, _S.ASSIGNED, _S.LAUNCHED),  # no work was done: offer it again
+        step(UnitCompleted, _S.ASSIGNED, _S.COMPLETED),
+        step(UnitAccepted, (_S.COMPLETED, _S.REJECTED, _S.SOFT_REJECTED), _S.ACCEPTED),  # a reviewer may correct
+        step(UnitSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
+        step(UnitRejected, _S.COMPLETED, _S.REJECTED),
+        step(UnitExpired, (_S.CREATED, _S.LAUNCHED, _S.ASSIGNED), _S.EXPIRED),
+        step(UnitReopened, (_S.EXPIRED, _S.REJECTED, _S.SOFT_REJECTED), _S.CREATED),
+    ),
+)
+
+#: Statuses in which a unit still needs somebody to do something for the run to end.
+OPEN_UNIT_STATUSES = frozenset({_S.CREATED, _S.LAUNCHED, _S.ASSIGNED})
+
+
+class UnitState(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a unit."""
+
+    status: UnitStatus
+    unit: UnitId
+    assignment: AssignmentId
+    index: int
+    pay_cents: int
+    agent: AgentId | None = None
+    worker: WorkerId | None = None
+
+
+def evolve(unit: UnitState | None, event: UnitEvent) -> UnitState:
+    """The unit after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = UNIT.after(unit.status if unit else None, event)
+    if isinstance(event, UnitCreated):
+        return UnitState(status, event.unit, event.assignment, event.index, event.pay_cents)
+    unit = existing(unit)
+    match event:
+        case UnitAssigned():
+            return replace(unit, status=status, agent=event.agent, worker=event.worker)
+        case UnitReleased() | UnitReopened():
+            return replace(unit, status=status, agent=None, worker=None)
+        case UnitLaunched() | UnitCompleted() | UnitAccepted() | UnitSoftRejected() | UnitRejected() | UnitExpired():
+            return replace(unit, status=status)
+        case _:
+            assert_never(event)

@@ -1,0 +1,36 @@
+"""Personal values apart from events: sealed bytes, and pseudonyms for looking things up."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..events.base import PayloadRef
+from ..events.ids import WorkerId
+from .ports import Payload
+
+
+def seal(body: bytes, salt: bytes, subject: WorkerId | None = None) -> Payload:
+    """Bytes with the commitment that an event may carry in their place.
+
+    Args:
+        body: the value.
+        salt: random bytes, so that the commitment to a short value says nothing about it.
+        subject: the worker whose value it is, if it is anybody's.
+    """
+    return Payload(commitment(body, salt), salt, body, subject)
+
+
+def commitment(body: bytes, salt: bytes) -> PayloadRef:
+    """The reference that stands for salted bytes."""
+    return PayloadRef(hashlib.sha256(salt + body).hexdigest(), len(body))
+
+
+def pseudonym(key: bytes, kind: str, text: str) -> str:
+    """A name for a name: the same text gives the same pseudonym, and only who has the key can tell it.
+
+    Args:
+        key: the log's secret.
+        kind: what the text is, so that equal texts of different kinds do not meet.
+        text: the personal value, for instance a worker's name.
+    """
+    return hashlib.blake2b(f"{kind}\0{text}".encode(), key=key, digest_size=16).hexdigest()

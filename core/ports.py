@@ -1,0 +1,150 @@
+"""What core needs from outside. Adapters implement these; core never imports an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ..events.base import PayloadRef
+from ..events.catalogue import AnyEvent
+from ..events.envelope import Position, Recorded
+from ..events.ids import WorkerId
+
+
+class WallClock(Protocol):
+    """The time of day. Durations are measured by trio's clock instead."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch, UTC."""
+
+
+class Ids(Protocol):
+    """Where new ids and everything unguessable come from."""
+
+    def next_id(self, category: str) -> int:
+        """The next integer id of a category of streams, for instance `unit`; never the same twice, gaps are fine."""
+
+    def command_id(self) -> str:
+        """A new command id; later ones sort after earlier ones."""
+
+    def token(self) -> str:
+        """An unguessable text that is safe in a URL."""
+
+    def salt(self) -> bytes:
+        """Sixteen random bytes."""
+
+
+class Payload(NamedTuple):
+    """Bytes that go into the log's side table with the events that refer to them."""
+
+    ref: PayloadRef
+    salt: bytes
+    body: bytes
+    #: The worker whose personal value this is; forgetting that worker deletes it. None: nobody's.
+    subject: WorkerId | None
+
+
+class NewEvent(NamedTuple):
+    """An event that is to be appended to a stream."""
+
+    stream: str
+    event: AnyEvent
+
+
+class Expect(Enum):
+    """Conditions on a stream's version that are not a number."""
+
+    #: The stream does not exist.
+    NONE = "none"
+    #: Whatever version it has.
+    ANY = "any"
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to a log: all of its events are written, or none.
+
+    The partitions it touches are those of its streams (`events.streams.partition_of`).
+    """
+
+    #: Idempotency key. The same id with the same events is answered from the log.
+    command: str
+    actor: str
+    #: Microseconds since the epoch; the log writes the larger of this and the time of its last event.
+    at: int
+    events: tuple[NewEvent, ...]
+    cause: Position | None = None
+    #: Versions that streams must have, also such as the request does not write; unnamed: any.
+    expected: Mapping[str, int | Expect] = {}
+    payloads: tuple[Payload, ...] = ()
+
+
+class Written(NamedTuple):
+    """The request's events are durable."""
+
+    events: tuple[Recorded, ...]
+
+
+class WasThere(NamedTuple):
+    """The same command was carried out before; these are its events."""
+
+    events: tuple[Recorded, ...]
+
+
+class Refused(NamedTuple):
+    """Nothing of the request was written, because of a conflict or a reused command id."""
+
+    error: Exception
+
+
+Outcome = Written | WasThere | Refused
+
+
+class Head(NamedTuple):
+    """The end of a log's chain."""
+
+    seq: int
+    chain: bytes
+    #: Time of the last event in microseconds; 0 in an empty log.
+    at: int
+
+
+class EventLog(Protocol):
+    """An append-only log with one writer. Methods block; the writer task calls `commit` in a worker thread."""
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """A secret of this log, made with it and kept beside its events, that keys all pseudonyms."""
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        """Write the requests in order, in one transaction; each is accepted or refused for itself.
+
+        Raises:
+            Fenced: another writer has taken over; nothing was written.
+            OutcomeUnknown: COMMIT failed. The log takes nothing more until it is opened again.
+            LogError: nothing was written, for instance because the disk is full.
+        """
+
+    def find(self, command: str) -> tuple[Recorded, ...]:
+        """The events of a command, empty if the log does not know it."""
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+        """Events with `after < seq <= until`, in order.
+
+        Raises:
+            DamagedLog: a row does not decode.
+            UnknownEvent: written by a newer version.
+        """
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """The bytes behind a reference; None if they were erased."""
+
+    def head(self) -> Head:
+        """The last event's position, chain and time."""
+
+    def close(self) -> None:
+        """Release the file and the writer's lock. Twice is harmless."""
+
+
