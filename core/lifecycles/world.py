@@ -18,7 +18,7 @@ from ...events.server import ServerEvent
 from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
 from ...events.worker import WorkerEvent
-from ..errors import Conflict, UnknownEntity
+from ..errors import Conflict, IllegalStep, UnknownEntity
 from . import agent, engagement, onboarding, records, server, task_run, unit, worker
 
 State = TypeVar("State")
@@ -43,7 +43,10 @@ class Family(Generic[State, E]):
             IllegalStep: the lifecycle has no such step.
         """
         # Sound because `World` sends each event type to the family of its lifecycle.
-        self._states[stream] = self._evolve(self._states.get(stream), cast(E, event))
+        try:
+            self._states[stream] = self._evolve(self._states.get(stream), cast(E, event))
+        except IllegalStep as error:
+            raise IllegalStep(stream, error.status, error.wish) from None
 
     def __getitem__(self, stream: str) -> State:
         """The entity's state.
