@@ -1,0 +1,32 @@
+/** The one thing the client itself shows: a bar that says what does not work. */
+
+const BAR_STYLE = `
+  position: fixed; inset: 0 0 auto 0; z-index: 1000; padding: 0.75rem 1rem;
+  display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; justify-content: center;
+  background: #7a1d1d; color: #fff; font: 1rem/1.4 system-ui, sans-serif`;
+const BUTTON_STYLE = "font: inherit; padding: 0.5rem 1rem; cursor: pointer";
+
+/**
+ * Shows a sentence at the top of the page until the worker presses the button below it.
+ *
+ * @param {string} sentence
+ * @param {Promise<void>} [otherwise]  what takes the bar away as well
+ * @returns {Promise<void>} settles when the bar is gone
+ */
+export async function untilRetry(sentence, otherwise = new Promise(() => {})) {
+  const bar = document.createElement("div");
+  bar.className = "mephisto-notice";
+  bar.setAttribute("role", "alert");
+  bar.style.cssText = BAR_STYLE;
+  const text = document.createElement("span");
+  text.textContent = sentence;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Try again";
+  button.style.cssText = BUTTON_STYLE;
+  bar.append(text, button);
+  document.body.append(bar);
+  const pressed = new Promise((resolve) => button.addEventListener("click", resolve));
+  await Promise.race([pressed, otherwise]);
+  bar.remove();
+}
