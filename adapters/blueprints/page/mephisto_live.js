@@ -97,6 +97,7 @@ export class LiveConnection {
     if (this.#waiting.length + this.#unconfirmed.length >= OUTGOING_LIMIT) {
       throw new Error("too many messages wait for the connection");
     }
+    this.#remember(update.update_id);
     this.#waiting.push({
       packet_type: "mephisto_bound_live_update",
       subject_id: this.#agentId,
@@ -106,14 +107,18 @@ export class LiveConnection {
     this.#flush();
   }
 
-  /** Hands an update to the page unless it has had it. */
+  /** Hands an update to the page unless it has had it, or sent it itself. */
   deliver(update) {
     if (this.#seen.has(update.update_id)) return;
-    this.#seen.add(update.update_id);
+    this.#remember(update.update_id);
+    this.#handlers.onUpdate(update);
+  }
+
+  #remember(updateId) {
+    this.#seen.add(updateId);
     if (this.#seen.size > REMEMBERED_UPDATES) {
       this.#seen.delete(this.#seen.values().next().value); // the oldest
     }
-    this.#handlers.onUpdate(update);
   }
 
   #connect() {
