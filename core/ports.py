@@ -146,5 +146,3 @@ class EventLog(Protocol):
 
     def close(self) -> None:
         """Release the file and the writer's lock. Twice is harmless."""
-
-

@@ -6,7 +6,7 @@ same events always give the same world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar, cast
 
 from ...events.agent import AgentEvent
@@ -28,6 +28,8 @@ E = TypeVar("E", bound=Event)
 class _Folds(Protocol):
     def apply(self, stream: str, event: Event) -> None: ...
 
+    def check(self, stream: str, events: Sequence[Event]) -> None: ...
+
 
 class Family(Generic[State, E]):
     """All entities of one kind, by the name of their stream."""
@@ -45,6 +47,19 @@ class Family(Generic[State, E]):
         # Sound because `World` sends each event type to the family of its lifecycle.
         try:
             self._states[stream] = self._evolve(self._states.get(stream), cast(E, event))
+        except IllegalStep as error:
+            raise IllegalStep(stream, error.status, error.wish) from None
+
+    def check(self, stream: str, events: Sequence[Event]) -> None:
+        """See whether events could happen to an entity one after the other, and change nothing.
+
+        Raises:
+            IllegalStep: the lifecycle has no such step.
+        """
+        state = self._states.get(stream)
+        try:
+            for event in events:
+                state = self._evolve(state, cast(E, event))
         except IllegalStep as error:
             raise IllegalStep(stream, error.status, error.wish) from None
 
@@ -122,6 +137,18 @@ class World:
         if envelope.version != version:
             raise Conflict(envelope.stream, envelope.version - 1, version - 1)
         self.evolve(envelope.stream, envelope.event)
+
+    def check(self, events: Iterable[tuple[str, Event]]) -> None:
+        """See whether events could be appended, and change nothing.
+
+        Raises:
+            IllegalStep: a lifecycle has no such step.
+        """
+        by_stream: dict[str, list[Event]] = {}
+        for stream, event in events:
+            by_stream.setdefault(stream, []).append(event)
+        for stream, steps in by_stream.items():
+            self._family_of[type(steps[0])].check(stream, steps)
 
     def evolve(self, stream: str, event: Event) -> None:
         """Carry the next event of a stream into the world.

@@ -1,0 +1,244 @@
+"""The single door through which anything changes: command -> decide -> append -> project -> wake.
+
+One writer task takes every command that waits, lets each decide on the state that all earlier ones left, and commits
+the lot in one worker-thread call. So a decision can never be overrun by another one: it is made in the order in
+which it is written. Nobody is told yes before COMMIT returned.
+
+The market runs ahead of the log by the batch that is being committed. That is safe, because it is only read by
+decisions, which are written after that batch or not at all: if a commit fails the writer stops, and the market is
+rebuilt from the log by whoever opens it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import trio
+
+from ..events.envelope import Position, Recorded
+from .errors import LogError, MephistoError, OutcomeUnknown
+from .lifecycles.market import Market
+from .ports import Append, EventLog, Expect, NewEvent, Payload, Refused, WallClock, WasThere
+
+#: Requests that go into one commit at most.
+BATCH_LIMIT = 512
+#: Commands that may wait for the writer; a caller beyond that waits before its command is taken.
+QUEUE_LIMIT = 8192
+
+Decide = Callable[[Market], Sequence[NewEvent]]
+Subscriber = Callable[[Sequence[Recorded]], None]
+
+
+class Command(NamedTuple):
+    """A wish, and how to decide on it.
+
+    A decision reads the market and returns events; it may be called once, at a moment the writer chooses, and must
+    not wait, nor look at anything that changes by itself.
+    """
+
+    #: Names the wish: the same id is carried out once, for ever.
+    id: str
+    actor: str
+    decide: Decide
+    cause: Position | None = None
+    #: What the events refer to.
+    payloads: tuple[Payload, ...] = ()
+    #: Whether the id may have been used before, by this process or an earlier one. New ids need no look at the log.
+    repeatable: bool = False
+    #: Versions that streams must have, beside those that the decision itself rests on.
+    expected: Mapping[str, int | Expect] = {}
+
+
+class Receipt(NamedTuple):
+    """The durable events of a command; none if there was nothing to do."""
+
+    events: tuple[Recorded, ...]
+    #: The command had been carried out before; these are the events of then.
+    repeated: bool = False
+
+
+class Pending:
+    """A command that the writer has, or soon has."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self._done = trio.Event()
+        self._result: Receipt | MephistoError | None = None
+
+    def settle(self, result: Receipt | MephistoError) -> None:
+        """Say how it went. For the writer."""
+        self._result = result
+        self._done.set()
+
+    async def wait(self) -> Receipt:
+        """Wait for the outcome; a cancelled wait does not take the command back.
+
+        Raises:
+            CommandRefused: the decision said no.
+            OutcomeUnknown: COMMIT failed, or the writer stopped before it was tried; ask again with the same id.
+            LogError: nothing was written.
+        """
+        await self._done.wait()
+        if isinstance(self._result, Receipt):
+            return self._result
+        raise self._result or OutcomeUnknown("the writer stopped before it took the command")
+
+
+class Ledger:
+    """Takes commands, writes their events, keeps the market.
+
+    Attributes:
+        log: the log below.
+        market: the state that decisions see. Read it, but never tell anybody what only it says.
+    """
+
+    def __init__(self, log: EventLog, clock: WallClock) -> None:
+        """Fold the log.
+
+        Raises:
+            LogError: the log is damaged or newer than this version.
+        """
+        self.log = log
+        self.market = Market()
+        self._clock = clock
+        self._waiting: deque[Pending] = deque()
+        self._by_id: dict[str, Pending] = {}
+        self._work = trio.Event()
+        self._room = trio.Event()
+        self._subscribers: list[Subscriber] = []
+        self._stopped: LogError | None = None
+        # One slot: the writer's own thread budget, which nothing else can use up.
+        self._thread = trio.CapacityLimiter(1)
+        for recorded in log.read():
+            self.market.apply(recorded.envelope)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call a function with every batch of events once it is durable, in order; returns how to stop that.
+
+        The function runs before the commands' callers go on. It must not block, nor raise.
+        """
+        self._subscribers.append(subscriber)
+        return lambda: self._subscribers.remove(subscriber)
+
+    async def execute(self, command: Command) -> Receipt:
+        """Carry a command out and wait until its events are durable.
+
+        Raises:
+            CommandRefused: the decision said no; nothing was written.
+            LogError: see `Pending.wait`.
+        """
+        while len(self._waiting) >= QUEUE_LIMIT and self._stopped is None:
+            if self._room.is_set():
+                self._room = trio.Event()
+            await self._room.wait()
+        return await self.post(command).wait()
+
+    def post(self, command: Command) -> Pending:
+        """Hand a command to the writer without waiting: commands are decided in the order in which they are posted.
+
+        Raises:
+            LogError: the writer has stopped.
+        """
+        if self._stopped is not None:
+            raise self._stopped
+        if command.repeatable and (known := self._by_id.get(command.id)) is not None:
+            return known
+        pending = Pending(command)
+        if command.repeatable:
+            self._by_id[command.id] = pending
+        self._waiting.append(pending)
+        self._work.set()
+        return pending
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The writer task. Runs until it is cancelled or the log fails.
+
+        A commit that has begun is finished even when the task is cancelled; commands that wait are then settled
+        with `OutcomeUnknown`.
+
+        Raises:
+            LogError: the log can take no more; the run must stop.
+        """
+        task_status.started()
+        try:
+            while True:
+                while not self._waiting:
+                    self._work = trio.Event()
+                    await self._work.wait()
+                await self._write_batch()
+                await trio.lowlevel.checkpoint_if_cancelled()
+        except LogError as error:
+            self._stopped = error
+            raise
+        finally:
+            self._stopped = self._stopped or OutcomeUnknown("the ledger is closed")
+            for pending in self._waiting:
+                pending.settle(self._stopped)
+            self._waiting.clear()
+            self._room.set()
+
+    async def _write_batch(self) -> None:
+        taken: list[Pending] = []
+        appends: list[Append] = []
+        while self._waiting and len(appends) < BATCH_LIMIT:
+            pending = self._waiting.popleft()
+            append = self._decide(pending)
+            if append is not None:
+                taken.append(pending)
+                appends.append(append)
+        self._room.set()
+        if not appends:
+            return
+        try:
+            with trio.CancelScope(shield=True):
+                outcomes = await trio.to_thread.run_sync(self.log.commit, appends, limiter=self._thread)
+        except LogError as error:
+            for pending in taken:
+                self._settle(pending, error)
+            raise
+        receipts: list[Receipt] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                # The market had accepted it: log and market have parted, which only a second writer can bring about.
+                raise LogError(f"the log refused what the market allowed: {outcome.error}") from outcome.error
+            receipts.append(Receipt(outcome.events, isinstance(outcome, WasThere)))
+        durable = [recorded for receipt in receipts if not receipt.repeated for recorded in receipt.events]
+        for subscriber in tuple(self._subscribers):
+            subscriber(durable)
+        for pending, receipt in zip(taken, receipts, strict=True):
+            self._settle(pending, receipt)
+
+    def _decide(self, pending: Pending) -> Append | None:
+        """The append that carries a command out; None if it is settled without one."""
+        command = pending.command
+        try:
+            if command.repeatable and (known := self.log.find(command.id)):
+                self._settle(pending, Receipt(known, repeated=True))
+                return None
+            events = tuple(command.decide(self.market))
+            self.market.check(events)
+        except MephistoError as error:
+            self._settle(pending, error)
+            return None
+        if not events:
+            self._settle(pending, Receipt(()))
+            return None
+        expected = {event.stream: self.market.version(event.stream) for event in events}
+        for event in events:
+            self.market.evolve(event.stream, event.event)
+        return Append(
+            command=command.id,
+            actor=command.actor,
+            at=self._clock.now_us(),
+            events=events,
+            cause=command.cause,
+            expected={**command.expected, **expected},
+            payloads=command.payloads,
+        )
+
+    def _settle(self, pending: Pending, result: Receipt | MephistoError) -> None:
+        if pending.command.repeatable:
+            self._by_id.pop(pending.command.id, None)
+        pending.settle(result)

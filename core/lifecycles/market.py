@@ -1,0 +1,191 @@
+"""The world with the indexes that decisions need, kept as events come in.
+
+An index answers in a time that does not depend on how large a run is: which unit is on offer, which agent a page
+belongs to, what keeps a run open.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import msgspec
+
+from ...events.agent import AgentAccepted
+from ...events.base import Event
+from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.envelope import Envelope
+from ...events.ids import (
+    AgentId,
+    AssignmentId,
+    OnboardingAgentId,
+    QualificationId,
+    RequesterId,
+    TaskId,
+    TaskRunId,
+    UnitId,
+    WorkerId,
+)
+from ...events.onboarding import OnboardingStarted
+from ...events.streams import category_of
+from ...events.unit import UnitCreated
+from ...events.worker import WorkerForgotten, WorkerRegistered
+from .agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
+from .onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
+from .unit import OPEN_UNIT_STATUSES, UNIT, UnitStatus
+from .world import World
+
+_HOLDING = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
+
+
+class RunIndex(msgspec.Struct):
+    """What is looked up within one run."""
+
+    #: Ordinary units on offer, the longest offered first.
+    offered: dict[UnitId, AssignmentId] = {}
+    #: Units that somebody still has to do something for.
+    open_units: set[UnitId] = set()
+    units_of: dict[AssignmentId, list[UnitId]] = {}
+    agent_of_unit: dict[UnitId, AgentId] = {}
+    live_agents: set[AgentId] = set()
+    live_onboardings: set[OnboardingAgentId] = set()
+    #: Stream of the agent that a page's registration stands for: the latest one.
+    by_registration: dict[str, str] = {}
+    #: Count of units by status.
+    units_by_status: dict[UnitStatus, int] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no unit is open and nobody is at work."""
+        return not (self.open_units or self.live_agents or self.live_onboardings)
+
+
+class Market(World):
+    """The world, indexed.
+
+    Attributes:
+        runs: the index of each run.
+        workers_by_identity: the worker a pseudonym of provider and name stands for.
+        by_token: the stream of the agent or onboarding agent that a token of the wire stands for.
+        started_at: when each agent and onboarding agent began, in microseconds, as far as recorded.
+        highest: the largest id seen in each category of streams.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: defaultdict[TaskRunId, RunIndex] = defaultdict(RunIndex)
+        self.workers_by_identity: dict[str, WorkerId] = {}
+        self.by_token: dict[str, str] = {}
+        self.started_at: dict[str, int] = {}
+        self.tasks_by_name: dict[str, TaskId] = {}
+        self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
+        self.qualifications_by_name: dict[str, QualificationId] = {}
+        self.highest: defaultdict[str, int] = defaultdict(int)
+
+    def apply(self, envelope: Envelope) -> None:
+        """Carry a recorded event into the world and its indexes."""
+        super().apply(envelope)
+        if isinstance(envelope.event, AgentAccepted | OnboardingStarted):
+            self.started_at[envelope.stream] = envelope.at
+
+    def evolve(self, stream: str, event: Event) -> None:
+        """Carry the next event of a stream into the world and its indexes."""
+        unit_before = self.units.get(stream)
+        super().evolve(stream, event)
+        if type(event) in UNIT.events:
+            self._index_unit(stream, event, unit_before.status if unit_before else None)
+        elif type(event) in AGENT.events:
+            self._index_agent(stream, event)
+        elif type(event) in ONBOARDING.events:
+            self._index_onboarding(stream, event)
+        else:
+            self._index_directory(event)
+        if self.versions[stream] == 1:
+            category, number = category_of(stream), int(stream.rpartition("/")[2])
+            self.highest[category] = max(self.highest[category], number)
+
+    def _index_unit(self, stream: str, event: Event, before: UnitStatus | None) -> None:
+        unit = self.units[stream]
+        index = self.runs[run_of(stream)]
+        if isinstance(event, UnitCreated):
+            index.units_of.setdefault(unit.assignment, []).append(unit.unit)
+        if before is not None:
+            index.units_by_status[before] -= 1
+        index.units_by_status[unit.status] = index.units_by_status.get(unit.status, 0) + 1
+        if unit.status in OPEN_UNIT_STATUSES:
+            index.open_units.add(unit.unit)
+        else:
+            index.open_units.discard(unit.unit)
+        if unit.status is UnitStatus.LAUNCHED and unit.index >= 0:
+            index.offered[unit.unit] = unit.assignment
+        else:
+            index.offered.pop(unit.unit, None)
+        if unit.agent is None:
+            index.agent_of_unit.pop(unit.unit, None)
+        else:
+            index.agent_of_unit[unit.unit] = unit.agent
+
+    def _index_agent(self, stream: str, event: Event) -> None:
+        agent = self.agents[stream]
+        index = self.runs[run_of(stream)]
+        if isinstance(event, AgentAccepted):
+            self.by_token[agent.token] = stream
+            index.by_registration[agent.registration] = stream
+        if agent.status in _HOLDING:
+            index.live_agents.add(agent.agent)
+        else:
+            index.live_agents.discard(agent.agent)
+
+    def _index_onboarding(self, stream: str, event: Event) -> None:
+        agent = self.onboardings[stream]
+        index = self.runs[run_of(stream)]
+        if isinstance(event, OnboardingStarted):
+            self.by_token[agent.token] = stream
+            index.by_registration[agent.registration] = stream
+        if agent.status in LIVE_ONBOARDING_STATUSES:
+            index.live_onboardings.add(agent.agent)
+        else:
+            index.live_onboardings.discard(agent.agent)
+
+    def _index_directory(self, event: Event) -> None:
+        match event:
+            case WorkerRegistered():
+                self.workers_by_identity[event.identity] = event.worker
+            case WorkerForgotten():
+                forgotten = {i for i, w in self.workers_by_identity.items() if _is_forgotten(self, w)}
+                for identity in forgotten:
+                    del self.workers_by_identity[identity]
+            case TaskRegistered():
+                self.tasks_by_name[event.name] = event.task
+            case RequesterRegistered():
+                self.requesters_by_name[event.provider_type, event.name] = event.requester
+            case QualificationCreated():
+                self.qualifications_by_name[event.name] = event.qualification
+            case _:
+                pass
+
+    def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentState]:
+        """The agents that have the units of an assignment now, in the units' order."""
+        index = self.runs[run]
+        for unit in index.units_of.get(assignment, ()):
+            if unit in index.agent_of_unit:
+                yield self.agents[f"agent/{run}/{index.agent_of_unit[unit]}"]
+
+    def agent_by_token(self, token: str) -> AgentState | OnboardingState | None:
+        """The agent or onboarding agent that a token stands for."""
+        stream = self.by_token.get(token)
+        return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
+
+    def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentState | OnboardingState | None:
+        """The agent or onboarding agent that a page's registration stands for."""
+        stream = self.runs[run].by_registration.get(registration)
+        return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
+
+
+def run_of(stream: str) -> TaskRunId:
+    """The run that a stream of a run belongs to."""
+    return TaskRunId(int(stream.split("/", 2)[1]))
+
+
+def _is_forgotten(market: Market, worker: WorkerId) -> bool:
+    return market.workers[f"worker/{worker}"].status.value == "forgotten"

@@ -1,0 +1,281 @@
+"""The packets between router and operator, sans IO: text to typed packets and back.
+
+What a worker's page sends is opaque here (`msgspec.Raw`): it is kept as the bytes it came as.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .errors import ProtocolError
+
+#: The name by which operator and router call each other.
+SYSTEM = "mephisto"
+
+
+class Packet(msgspec.Struct, frozen=True, kw_only=True, tag_field="packet_type", gc=False):
+    """What all packets share. Times are seconds since the epoch."""
+
+    subject_id: str | None = None
+    client_timestamp: float | None = None
+    router_incoming_timestamp: float | None = None
+    router_outgoing_timestamp: float | None = None
+    server_timestamp: float | None = None
+
+
+class OutboxPacket(Packet, frozen=True, kw_only=True):
+    """A packet that the router keeps until it is acknowledged."""
+
+    #: Place in the router's outbox.
+    seq: int
+
+
+class ProviderData(msgspec.Struct, frozen=True):
+    """What a provider's page says of a worker."""
+
+    worker_name: str
+    agent_registration_id: str
+    assignment_id: str | None = None
+    provider_type: str | None = None
+
+
+class RouterStateData(msgspec.Struct, frozen=True):
+    """Where a router's outbox stands."""
+
+    #: Names this outbox; another one counts from the start.
+    incarnation: str
+    next_seq: int
+    first_unacked: int | None = None
+
+
+class RouterState(Packet, frozen=True, kw_only=True, tag="router_state"):
+    """The router has taken us for its operator."""
+
+    data: RouterStateData
+
+
+class RegisterAgentData(msgspec.Struct, frozen=True):
+    """A page's request for an agent. What the provider's page says is checked by `provider_data_of`."""
+
+    request_id: str
+    provider_data: msgspec.Raw
+
+
+class RegisterAgent(Packet, frozen=True, kw_only=True, tag="register_agent"):
+    """A page asks for an agent."""
+
+    data: RegisterAgentData
+
+
+class SubmitOnboardingData(msgspec.Struct, frozen=True):
+    """An onboarding that was handed in."""
+
+    request_id: str
+    onboarding_data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class SubmitOnboarding(OutboxPacket, frozen=True, kw_only=True, tag="submit_onboarding"):
+    """A worker handed in the onboarding."""
+
+    data: SubmitOnboardingData
+
+
+class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as the router stored it."""
+
+    fieldname: str
+    originalname: str
+    mimetype: str
+    filename: str
+    size: int
+    sha256: str
+
+
+class SubmitUnitData(msgspec.Struct, frozen=True):
+    """Work that was handed in."""
+
+    final_data: msgspec.Raw = msgspec.Raw(b"null")
+    #: None: the page sent JSON; a form sends a list, which may be empty.
+    files: list[UploadedFile] | None = None
+
+
+class SubmitUnit(OutboxPacket, frozen=True, kw_only=True, tag="submit_unit"):
+    """A worker handed in its work."""
+
+    data: SubmitUnitData
+
+
+class SubmitMetadata(OutboxPacket, frozen=True, kw_only=True, tag="submit_metadata"):
+    """A worker left tips or feedback."""
+
+    data: msgspec.Raw
+
+
+class LiveUpdate(OutboxPacket, frozen=True, kw_only=True, tag="mephisto_bound_live_update"):
+    """A worker's page said something to the task's code."""
+
+    data: msgspec.Raw
+
+
+class LogErrorPacket(Packet, frozen=True, kw_only=True, tag="log_error"):
+    """A page broke."""
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class ReturnStatuses(Packet, frozen=True, kw_only=True, tag="return_statuses"):
+    """What the router sees of agents: the status it was told, or `disconnect`."""
+
+    data: dict[str, str]
+
+
+class RouterReport(Packet, frozen=True, kw_only=True, tag="router_report"):
+    """Something for the operator's log."""
+
+    data: dict[str, str | int | float | bool | None]
+
+
+Inbound = (
+    RouterState
+    | RegisterAgent
+    | SubmitOnboarding
+    | SubmitUnit
+    | SubmitMetadata
+    | LiveUpdate
+    | LogErrorPacket
+    | ReturnStatuses
+    | RouterReport
+)
+
+
+class AliveData(msgspec.Struct, frozen=True):
+    """The proof that we are the operator, and what we have of the router's outbox."""
+
+    token: str
+    incarnation: str | None = None
+    acked: int = 0
+
+
+class Alive(Packet, frozen=True, kw_only=True, tag="alive"):
+    """The first packet on an operator's socket."""
+
+    data: AliveData
+
+
+class AgentsData(msgspec.Struct, frozen=True):
+    """The status of every agent the router has to know, by token."""
+
+    agents: dict[str, str]
+
+
+class Agents(Packet, frozen=True, kw_only=True, tag="agents"):
+    """Replaces what the router knows of agents."""
+
+    data: AgentsData
+
+
+class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a page that asked for an agent."""
+
+    request_id: str
+    worker_id: str | None = None
+    agent_id: str | None = None
+    init_task_data: msgspec.Raw = msgspec.Raw(b"null")
+    failure_reason: str | None = None
+    #: The agent's status at once.
+    status: str | None = None
+
+
+class AgentDetails(Packet, frozen=True, kw_only=True, tag="agent_details"):
+    """The answer to a page that asked for an agent."""
+
+    data: AgentDetailsData
+
+
+class UpdateStatusData(msgspec.Struct, frozen=True):
+    """A status."""
+
+    status: str
+
+
+class UpdateStatus(Packet, frozen=True, kw_only=True, tag="update_status"):
+    """An agent's status changed."""
+
+    data: UpdateStatusData
+
+
+class ClientBoundLiveUpdate(Packet, frozen=True, kw_only=True, tag="client_bound_live_update"):
+    """The task's code says something to a page. The data is an object with an `update_id` of its own."""
+
+    data: msgspec.Raw
+
+
+class AckData(msgspec.Struct, frozen=True):
+    """How far the outbox is durable here."""
+
+    incarnation: str
+    seq: int
+
+
+class Ack(Packet, frozen=True, kw_only=True, tag="ack"):
+    """Everything up to a place in the outbox is durable here."""
+
+    data: AckData
+
+
+class RequestStatuses(Packet, frozen=True, kw_only=True, tag="request_statuses"):
+    """Asks what the router sees of agents."""
+
+    data: dict[str, str] = {}
+
+
+Outbound = Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses
+
+_inbound: msgspec.json.Decoder[Inbound] = msgspec.json.Decoder(Inbound)
+_frames = msgspec.json.Decoder(list[msgspec.Raw])
+_provider_data = msgspec.json.Decoder(ProviderData)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_packet(text: str | bytes | msgspec.Raw) -> Inbound:
+    """One packet of a router.
+
+    Raises:
+        ProtocolError: it is not one; the sentence says where it is wrong.
+    """
+    try:
+        return _inbound.decode(text)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ProtocolError(f"not a packet of a router: {error}") from error
+
+
+def split_frame(text: str | bytes) -> list[msgspec.Raw]:
+    """The packets of one frame, undecoded, so that a bad one does not take the others with it.
+
+    Raises:
+        ProtocolError: the frame is neither an object nor an array of them.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    if not raw.lstrip().startswith(b"["):
+        return [msgspec.Raw(raw)]
+    try:
+        return _frames.decode(raw)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ProtocolError(f"not a frame of packets: {error}") from error
+
+
+def provider_data_of(packet: RegisterAgent) -> ProviderData:
+    """What the provider's page says of the worker that asks for an agent.
+
+    Raises:
+        ProtocolError: names or types are wrong.
+    """
+    try:
+        return _provider_data.decode(packet.data.provider_data)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ProtocolError(f"not the data of a provider's page: {error}") from error
+
+
+def encode_frame(packets: list[Outbound]) -> str:
+    """Packets as one frame of the operator's link: one alone, several as an array."""
+    return _encoder.encode(packets[0] if len(packets) == 1 else packets).decode()
