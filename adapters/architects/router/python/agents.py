@@ -1,0 +1,147 @@
+"""The agents that the router knows: their status, their socket, what is kept for them."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from .connection import Connection
+
+#: What is reported for an agent whose page is gone.
+DISCONNECT = "disconnect"
+
+#: The status of an agent about whom the operator said nothing yet.
+UNKNOWN_STATUS = "none"
+
+
+class Agent:
+    """One agent, known by its token."""
+
+    __slots__ = ("connection", "is_gone", "kept", "status", "token")
+
+    def __init__(self, token: str, status: str = UNKNOWN_STATUS) -> None:
+        self.token = token
+        #: The status that the operator gave last.
+        self.status = status
+        #: The socket that last spoke for this agent, while it is open.
+        self.connection: Connection | None = None
+        #: Its page was there once and has been away or silent for too long.
+        self.is_gone = False
+        #: Live updates that wait for a socket, oldest first.
+        self.kept: deque[bytes] | None = None
+
+    @property
+    def reported_status(self) -> str:
+        """The status as the operator is told it."""
+        return DISCONNECT if self.is_gone else self.status
+
+
+class Agents:
+    """All agents known, and which of those with a page have not been heard from the longest."""
+
+    def __init__(self, statuses: Mapping[str, str], max_kept: int, heartbeat_limit: float) -> None:
+        self._agents = {token: Agent(token, status) for token, status in statuses.items()}
+        self._max_kept = max_kept
+        self._heartbeat_limit = heartbeat_limit
+        # When each page that is not reported as gone was last heard; the longest unheard is first.
+        self._heard: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(self._agents.values())
+
+    def get(self, token: str) -> Agent | None:
+        """Return the agent of that token, if there is one."""
+        return self._agents.get(token)
+
+    def admit(self, token: str) -> Agent:
+        """Return the agent of that token, known from now on."""
+        agent = self._agents.get(token)
+        if agent is None:
+            agent = self._agents[token] = Agent(token)
+        return agent
+
+    def forget(self, token: str) -> None:
+        """Know the agent no longer; its socket stays open and speaks for nobody."""
+        agent = self._agents.pop(token)
+        self._heard.pop(token, None)
+        if agent.connection is not None:
+            agent.connection.agents.discard(token)
+
+    def tokens(self) -> set[str]:
+        """All tokens known."""
+        return set(self._agents)
+
+    def hear(self, agent: Agent, connection: Connection, now: float) -> bool:
+        """Note that `connection` spoke for `agent`; return whether the agent had no socket before."""
+        was_away = agent.connection is None or agent.is_gone
+        if agent.connection is not connection:
+            if agent.connection is not None:
+                agent.connection.agents.discard(agent.token)
+            agent.connection = connection
+            connection.agents.add(agent.token)
+        agent.is_gone = False
+        self._heard[agent.token] = now
+        self._heard.move_to_end(agent.token)
+        return was_away
+
+    def lose(self, connection: Connection, now: float, *, said_goodbye: bool) -> None:
+        """Note that a socket is closed; without a goodbye, what it was sent last is kept."""
+        for token in connection.agents:
+            agent = self._agents[token]
+            agent.connection = None
+            self._heard[token] = now
+            self._heard.move_to_end(token)
+        if not said_goodbye:
+            self._keep_unheard(connection)
+        connection.agents.clear()
+
+    def _keep_unheard(self, connection: Connection) -> None:
+        for token in connection.agents:
+            agent = self._agents[token]
+            unheard = [packet for subject, packet in connection.unheard if subject == token]
+            agent.kept = deque([*unheard, *(agent.kept or ())], maxlen=self._max_kept)
+        connection.unheard.clear()
+
+    def tell(self, agent: Agent, packet: bytes) -> None:
+        """Send a packet to the agent's page if it is there; it is not worth keeping otherwise."""
+        if agent.connection is not None and not agent.is_gone:
+            agent.connection.post(packet)
+
+    def deliver(self, agent: Agent, packet: bytes) -> bool:
+        """Send a live update to the agent's page, or keep it; return whether an older one was given up for it."""
+        if agent.connection is not None and not agent.is_gone:
+            agent.connection.unheard.append((agent.token, packet))
+            agent.connection.post(packet)
+            return False
+        if agent.kept is None:
+            agent.kept = deque(maxlen=self._max_kept)
+        gave_up = len(agent.kept) == self._max_kept
+        agent.kept.append(packet)
+        return gave_up
+
+    def take_kept(self, agent: Agent) -> Iterable[bytes]:
+        """Take what was kept for the agent, oldest first."""
+        kept, agent.kept = agent.kept, None
+        return kept or ()
+
+    def silence_due(self) -> float | None:
+        """Return when the page that has been silent the longest is to be taken for gone; None: there is none."""
+        for heard_at in self._heard.values():
+            return heard_at + self._heartbeat_limit
+        return None
+
+    def take_silent(self, now: float) -> list[Agent]:
+        """Take the agents whose page has been silent for too long, and count them as gone."""
+        silent = []
+        while self._heard:
+            token, heard_at = next(iter(self._heard.items()))
+            if heard_at + self._heartbeat_limit > now:
+                break
+            del self._heard[token]
+            agent = self._agents[token]
+            agent.is_gone = True
+            if agent.connection is not None:
+                self._keep_unheard(agent.connection)
+            silent.append(agent)
+        return silent

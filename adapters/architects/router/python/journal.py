@@ -1,0 +1,284 @@
+"""The durable outbox: what workers made, on disk until the operator has committed it.
+
+One task writes. It takes everything that waits, writes it with one write and one fdatasync in a
+worker thread, and only then are workers answered and packets handed on (group commit): a slow
+disk delays answers, never the event loop. Numbers are given when a batch is written, so that a
+failed write leaves no hole.
+"""
+
+import fcntl
+import os
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from .journal_lines import (
+    DamagedJournal,
+    Entry,
+    JournalContents,
+    ack_line,
+    agent_line,
+    forget_acknowledged,
+    header_line,
+    packet_line,
+    read_journal,
+)
+
+#: A journal smaller than this is never rewritten.
+REWRITE_BYTES = 16 * 2**20
+#: A journal is rewritten when it is this many times as large as what it has to hold.
+REWRITE_FACTOR = 4
+
+#: Gets the packets of a batch once they are durable.
+HandOn = Callable[[list[Entry]], None]
+#: Gets the reason why a batch could not be written.
+Failed = Callable[[OSError], None]
+
+
+class JournalError(Exception):
+    """The journal cannot be opened; says which file and why."""
+
+
+class OutboxFull(Exception):
+    """The packet was not taken: the operator has been away for too long."""
+
+
+class JournalUnwritable(Exception):
+    """The packet was not taken: writing failed."""
+
+
+class _Batch:
+    """Packets that become durable together, and the event that says so."""
+
+    __slots__ = ("durable", "packets", "settled")
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+        self.settled = anyio.Event()
+        self.durable = False
+
+
+class JournalFile:
+    """The file itself; every method blocks and belongs into the writer's thread."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.ftruncate(self._fd, size)
+
+    def append(self, text: bytes, *, durably: bool) -> None:
+        """Write `text` at the end.
+
+        Raises:
+            OSError: nothing of it counts; what reached the disk is cut off before the next write.
+        """
+        # More than `size` is there only after a failure: a torn end that was never promised to anyone.
+        os.ftruncate(self._fd, self.size)
+        rest = memoryview(text)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        if durably:
+            os.fdatasync(self._fd)
+        self.size += len(text)
+
+    def replace(self, text: bytes) -> None:
+        """Put a new file with the content `text` in this one's place, all or nothing."""
+        write_file_durably(self.path, text)
+        fresh = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.close(self._fd)
+        self._fd, self.size = fresh, len(text)
+
+    def close(self) -> None:
+        """Bring everything to the disk and close."""
+        os.fdatasync(self._fd)
+        os.close(self._fd)
+
+
+def write_file_durably(path: Path, text: bytes) -> None:
+    """Create or replace `path` so that after a crash it is either as before or whole."""
+    fresh = path.with_name(path.name + ".new")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        rest = memoryview(text)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(fresh, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Journal:
+    """The outbox and the agents known, in memory and on disk. Made by `open_journal`."""
+
+    def __init__(self, file: JournalFile, contents: JournalContents, limit_bytes: int) -> None:
+        self.incarnation = contents.incarnation
+        self.next_seq = contents.next_seq
+        #: Status of each agent known, as of the start.
+        self.agents = contents.agents
+        #: What is durable and not acknowledged, in order.
+        self.unacknowledged: deque[Entry] = contents.unacknowledged
+        #: Bytes of packets waiting to be durable or to be acknowledged.
+        self.outbox_bytes = sum(len(entry.packet) for entry in self.unacknowledged)
+        self._file = file
+        self._limit_bytes = limit_bytes
+        self._rewrite_above = max(REWRITE_BYTES, REWRITE_FACTOR * self.outbox_bytes)
+        self._batch = _Batch()
+        self._changed_agents: dict[str, str | None] = {}
+        self._acknowledged = self._acknowledged_on_disk = 0
+        self._work = anyio.Event()
+
+    async def record(self, packet: bytes) -> None:
+        """Take an encoded packet into the outbox and return when it is durable.
+
+        A caller that is cancelled no longer hears of it; the packet stays in the outbox.
+
+        Raises:
+            OutboxFull, JournalUnwritable: it was not taken.
+        """
+        batch = self.record_nowait(packet)
+        await batch.settled.wait()
+        if not batch.durable:
+            raise JournalUnwritable
+
+    def record_nowait(self, packet: bytes) -> _Batch:
+        """Take an encoded packet into the outbox without waiting for the disk.
+
+        Raises:
+            OutboxFull: it was not taken.
+        """
+        if self.outbox_bytes + len(packet) > self._limit_bytes:
+            raise OutboxFull
+        self.outbox_bytes += len(packet)
+        self._batch.packets.append(packet)
+        self._work.set()
+        return self._batch
+
+    def note_agent(self, agent: str, status: str | None) -> None:
+        """Remember an agent's status for the next start; None forgets the agent."""
+        if status is None:
+            self.agents.pop(agent, None)
+        else:
+            self.agents[agent] = status
+        self._changed_agents[agent] = status
+        self._work.set()
+
+    def acknowledge(self, seq: int) -> None:
+        """Forget everything up to `seq`: the operator has committed it."""
+        self.outbox_bytes -= forget_acknowledged(self.unacknowledged, seq)
+        self._acknowledged = max(self._acknowledged, seq)
+        # A number the operator has seen is never given twice.
+        self.next_seq = max(self.next_seq, seq + 1)
+        self._work.set()
+
+    async def write_batches(self, hand_on: HandOn, failed: Failed) -> None:
+        """Write what waits, for ever; `hand_on` gets each batch once it is durable.
+
+        On cancellation the batch being written is finished; what waits behind it is left to `close`.
+        """
+        while True:
+            await self._work.wait()
+            self._work = anyio.Event()
+            await self._write_batch(hand_on, failed)
+
+    async def close(self, hand_on: HandOn, failed: Failed) -> None:
+        """Write what still waits and close the file."""
+        if self._work.is_set():
+            await self._write_batch(hand_on, failed)
+        await anyio.to_thread.run_sync(self._file.close)
+
+    async def _write_batch(self, hand_on: HandOn, failed: Failed) -> None:
+        batch, self._batch = self._batch, _Batch()
+        changed, self._changed_agents = self._changed_agents, {}
+        acknowledged = self._acknowledged
+        entries = [Entry(seq, packet) for seq, packet in enumerate(batch.packets, self.next_seq)]
+        lines = [agent_line(agent, status) for agent, status in changed.items()]
+        if acknowledged > self._acknowledged_on_disk:
+            lines.append(ack_line(acknowledged))
+        lines += [packet_line(*entry) for entry in entries]
+        try:
+            await self._in_thread(lambda: self._file.append(b"".join(lines), durably=bool(entries)))
+        except OSError as error:
+            self.outbox_bytes -= sum(map(len, batch.packets))
+            self._changed_agents = changed | self._changed_agents
+            failed(error)
+        else:
+            batch.durable = True
+            self._acknowledged_on_disk = acknowledged
+            if entries:
+                self.next_seq = entries[-1].seq + 1
+                self.unacknowledged += entries
+                hand_on(entries)
+        finally:
+            batch.settled.set()
+        if self._file.size > self._rewrite_above:
+            await self._rewrite()
+
+    async def _rewrite(self) -> None:
+        lines = [header_line(self.incarnation, self.next_seq)]
+        lines += [agent_line(agent, status) for agent, status in self.agents.items()]
+        lines += [packet_line(*entry) for entry in self.unacknowledged]
+        # A file that cannot be shortened now is still good, and grows until the next attempt.
+        with suppress(OSError):
+            await self._in_thread(lambda: self._file.replace(b"".join(lines)))
+        self._rewrite_above = max(REWRITE_BYTES, REWRITE_FACTOR * self._file.size)
+
+    @staticmethod
+    async def _in_thread(work: Callable[[], None]) -> None:
+        # Shielded: a write that has begun is seen to its end, so that memory and file agree.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(work)
+
+
+def open_journal(directory: Path, limit_bytes: int, new_incarnation: Callable[[], str]) -> Journal:
+    """Open the journal in `directory`, or begin one; a torn end is cut off.
+
+    The directory is locked for as long as this process lives.
+
+    Raises:
+        JournalError: another router uses the directory, the journal is damaged, or files cannot be used.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _lock(directory)
+        found = sorted(directory.glob("journal-*.jsonl"))
+        if len(found) > 1:
+            raise JournalError(f"{directory} holds several journals ({len(found)}); a router has one.")
+        if not found:
+            incarnation = new_incarnation()
+            found = [directory / f"journal-{incarnation}.jsonl"]
+            write_file_durably(found[0], header_line(incarnation, 1))
+        with found[0].open("rb") as lines:
+            contents = read_journal(lines)
+        return Journal(JournalFile(found[0], contents.good_bytes), contents, limit_bytes)
+    except DamagedJournal as error:
+        raise JournalError(f"The journal {found[0]} cannot be used: {error}.") from error
+    except OSError as error:
+        raise JournalError(
+            f"The router's data directory {directory} cannot be used: {error.strerror}."
+        ) from error
+
+
+def _lock(directory: Path) -> None:
+    # The descriptor is left open on purpose: the lock ends with the process, however that ends.
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise JournalError(f"Another router is using the data directory {directory}.") from error

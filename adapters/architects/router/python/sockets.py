@@ -1,0 +1,76 @@
+"""WebSockets of pages and of the operator: moves text between them and the switchboard."""
+
+import math
+
+import anyio
+from starlette.responses import JSONResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from .connection import POLICY_VIOLATION, Connection
+from .switchboard import Switchboard
+
+#: A socket that has not spoken for an agent (or as the operator) by then is closed.
+GREETING_SECONDS = 60
+
+#: What goes to the operator in one frame, at most (a larger packet goes alone).
+FRAME_PACKETS = 500
+FRAME_BYTES = 2**20
+
+#: Codes with which a page that is left or reloaded closes its socket.
+GOODBYES = (1000, 1001)
+
+
+class SocketDoor:
+    """Lets sockets in, up to a limit."""
+
+    def __init__(self, board: Switchboard, max_sockets: int) -> None:
+        self._board = board
+        self._max_sockets = max_sockets
+
+    async def __call__(self, socket: WebSocket) -> None:
+        """Serve one socket for as long as it is open."""
+        if len(self._board.sockets) >= self._max_sockets:
+            self._board.counts["socket_limit"] += 1
+            await socket.send_denial_response(JSONResponse({"error": "The server is full."}, 503))
+            return
+        await socket.accept()
+        connection = self._board.connected()
+        code = 0
+        try:
+            with connection.lifetime:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_write, socket, connection)
+                    code = await self._read(socket, connection)
+                    tasks.cancel_scope.cancel()
+        finally:
+            self._board.disconnected(connection, said_goodbye=code in GOODBYES)
+
+    async def _read(self, socket: WebSocket, connection: Connection) -> int:
+        with anyio.move_on_after(GREETING_SECONDS) as patience:
+            while True:
+                message = await socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return int(message.get("code") or 0)
+                text = message.get("text")
+                if text is None:
+                    self._board.counts["malformed_packet"] += 1
+                    continue
+                self._board.heard(connection, text)
+                if connection.agents or connection.is_operator:
+                    patience.deadline = math.inf
+        connection.close(POLICY_VIOLATION)
+        return POLICY_VIOLATION
+
+
+async def _write(socket: WebSocket, connection: Connection) -> None:
+    try:
+        while packets := await connection.next_packets(FRAME_PACKETS, FRAME_BYTES):
+            if connection.is_operator and len(packets) > 1:
+                await socket.send_text((b"[" + b",".join(packets) + b"]").decode())
+            else:
+                for packet in packets:
+                    await socket.send_text(packet.decode())
+        await socket.close(connection.close_code or 1000)
+    except WebSocketDisconnect:
+        # The reader is told as well, and ends the connection.
+        return
