@@ -1,0 +1,208 @@
+"""Blueprints, architects and crowd providers by name.
+
+A class gets here in two ways: its module is imported and the class is decorated with `register_mephisto_abstraction()`,
+or an installed package names it in one of the entry point groups below. What comes with this package uses the second
+way too, so core depends on no adapter. A plugin that does not load spoils nothing but itself, and why is kept.
+
+What kind a class is, its class attribute says: `BLUEPRINT_TYPE`, `ARCHITECT_TYPE` or `PROVIDER_TYPE` holds its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+
+from ..errors import ConfigError
+from .hydra_config import AbstractionType, register_abstraction_config
+from .logger_core import get_logger
+from .suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from ..abstractions.architect import Architect
+    from ..abstractions.blueprint import Blueprint
+    from ..abstractions.crowd_provider import CrowdProvider
+
+ENTRY_POINT_GROUPS = {
+    AbstractionType.BLUEPRINT: "mephisto_es.blueprints",
+    AbstractionType.ARCHITECT: "mephisto_es.architects",
+    AbstractionType.PROVIDER: "mephisto_es.providers",
+}
+
+AnyClass = TypeVar("AnyClass", bound=type)
+
+logger = get_logger(__name__)
+
+
+class LoadFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed plugin that could not be loaded."""
+
+    abstraction_type: AbstractionType
+    name: str
+    #: `module:attribute`, as the package names it.
+    target: str
+    #: The package that it comes from, if known.
+    package: str | None
+    reason: str
+
+
+_classes: dict[AbstractionType, dict[str, type]] = {kind: {} for kind in AbstractionType}
+_tried: set[EntryPoint] = set()
+_failures: dict[EntryPoint, LoadFailure] = {}
+
+
+def register_mephisto_abstraction() -> Callable[[AnyClass], AnyClass]:
+    """Decorate a blueprint, architect or crowd provider, so that it can be chosen by its name.
+
+    Its `ArgsClass` becomes an option of the Hydra group of its kind.
+
+    Raises:
+        ConfigError: when the class is decorated: it says not what it is, has no `ArgsClass` of its kind, or its name is
+            already that of another class.
+    """
+
+    def register(abstraction: AnyClass) -> AnyClass:
+        _register(abstraction)
+        return abstraction
+
+    return register
+
+
+def uses_mephisto(module: ModuleType) -> None:
+    """Register all abstractions that a module defines, decorated or not.
+
+    Raises:
+        ConfigError: as `register_mephisto_abstraction`.
+    """
+    for found in vars(module).values():
+        if isinstance(found, type) and found.__module__ == module.__name__ and _kinds_of(found):
+            _register(found)
+
+
+def fill_registries() -> None:
+    """Load every installed plugin that was not tried yet; those that fail are logged and kept in `load_failures`."""
+    for kind, group in ENTRY_POINT_GROUPS.items():
+        for plugin in entry_points(group=group):
+            if plugin not in _tried:
+                _tried.add(plugin)
+                _load(kind, plugin)
+
+
+def load_failures() -> tuple[LoadFailure, ...]:
+    """The installed plugins that could not be loaded, and why."""
+    return tuple(_failures.values())
+
+
+def get_blueprint_from_type(type_name: str) -> type[Blueprint]:
+    """The blueprint of this name.
+
+    Raises:
+        ConfigError: there is none; the nearest name is given.
+    """
+    return cast("type[Blueprint]", _named(AbstractionType.BLUEPRINT, type_name))
+
+
+def get_architect_from_type(type_name: str) -> type[Architect]:
+    """The architect of this name.
+
+    Raises:
+        ConfigError: there is none; the nearest name is given.
+    """
+    return cast("type[Architect]", _named(AbstractionType.ARCHITECT, type_name))
+
+
+def get_crowd_provider_from_type(type_name: str) -> type[CrowdProvider]:
+    """The crowd provider of this name.
+
+    Raises:
+        ConfigError: there is none; the nearest name is given.
+    """
+    return cast("type[CrowdProvider]", _named(AbstractionType.PROVIDER, type_name))
+
+
+def get_valid_types(kind: AbstractionType) -> list[str]:
+    """The names of all that is known of one kind, installed plugins included."""
+    fill_registries()
+    return sorted(_classes[kind])
+
+
+def get_valid_blueprint_types() -> list[str]:
+    """The names of all blueprints."""
+    return get_valid_types(AbstractionType.BLUEPRINT)
+
+
+def get_valid_architect_types() -> list[str]:
+    """The names of all architects."""
+    return get_valid_types(AbstractionType.ARCHITECT)
+
+
+def get_valid_provider_types() -> list[str]:
+    """The names of all crowd providers."""
+    return get_valid_types(AbstractionType.PROVIDER)
+
+
+def unknown_type(kind: AbstractionType, type_name: str) -> ConfigError:
+    """The error for a name that nothing was registered under: not installed, misspelt, or failed to load."""
+    for failure in load_failures():
+        if failure.abstraction_type is kind and failure.name == type_name:
+            return ConfigError(
+                f"the {kind.value} {type_name!r} is installed but did not load: {failure.reason}",
+                key=kind.group,
+                hint=f"Repair or remove {failure.package or failure.target}",
+            )
+    return ConfigError(
+        f"there is no {kind.value} {type_name!r}", key=kind.group, hint=did_you_mean(type_name, get_valid_types(kind))
+    )
+
+
+def _named(kind: AbstractionType, type_name: str) -> type:
+    if type_name not in _classes[kind]:
+        fill_registries()
+    if type_name not in _classes[kind]:
+        raise unknown_type(kind, type_name)
+    return _classes[kind][type_name]
+
+
+def _kinds_of(abstraction: type) -> list[AbstractionType]:
+    return [kind for kind in AbstractionType if isinstance(getattr(abstraction, kind.class_attribute, None), str)]
+
+
+def _register(abstraction: type) -> None:
+    kinds = _kinds_of(abstraction)
+    if len(kinds) != 1:
+        attributes = ", ".join(kind.class_attribute for kind in AbstractionType)
+        raise ConfigError(f"{_path(abstraction)} must have exactly one of the class attributes {attributes}")
+    [kind] = kinds
+    name: str = getattr(abstraction, kind.class_attribute)
+    known = _classes[kind].get(name)
+    if known is not None and _path(known) != _path(abstraction):
+        raise ConfigError(
+            f"{_path(abstraction)} calls itself the {kind.value} {name!r}, which is the name of {_path(known)}",
+            key=kind.class_attribute,
+            hint=f"Give it a {kind.class_attribute} of its own",
+        )
+    register_abstraction_config(name, getattr(abstraction, "ArgsClass", None), kind.value)
+    _classes[kind][name] = abstraction
+
+
+def _load(kind: AbstractionType, plugin: EntryPoint) -> None:
+    try:
+        found = plugin.load()
+        if found not in _classes[kind].values():
+            _register(found)
+    except Exception as error:  # noqa: BLE001 - a plugin is foreign code: whatever its import raises is its own affair
+        _failures[plugin] = LoadFailure(
+            abstraction_type=kind,
+            name=plugin.name,
+            target=plugin.value,
+            package=plugin.dist.name if plugin.dist else None,
+            reason=f"{type(error).__name__}: {error}",
+        )
+        logger.warning("plugin did not load", kind=kind.value, plugin=plugin.name, reason=_failures[plugin].reason)
+
+
+def _path(abstraction: type) -> str:
+    return f"{abstraction.__module__}.{abstraction.__qualname__}"
