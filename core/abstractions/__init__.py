@@ -1,0 +1,1 @@
+"""What a plugin implements: blueprints, architects, channels, crowd providers."""

@@ -1,0 +1,185 @@
+"""The handles that a task's code works with: agents, units, assignments."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import trio
+
+from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
+from ..errors import AgentDisconnectedError, AgentLeft, AgentReturnedError, AgentShutdownError, AgentTimeoutError
+
+#: A JSON object, as pages and task code exchange them.
+Update = dict[str, Any]
+
+_LEFT: dict[str, type[AgentLeft]] = {
+    "disconnect": AgentDisconnectedError,
+    "returned": AgentReturnedError,
+    "timeout": AgentTimeoutError,
+    "expired": AgentShutdownError,
+}
+
+
+class InitializationData(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of one assignment."""
+
+    #: What all of its units share.
+    shared: Update
+    #: One object for each unit, in the order of their indexes.
+    unit_data: tuple[Update, ...] = ({},)
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """An assignment, for task code."""
+
+    assignment_id: AssignmentId
+    data: InitializationData
+
+    def get_assignment_data(self) -> InitializationData:
+        """The assignment's data."""
+        return self.data
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """A unit, for task code."""
+
+    unit_id: UnitId
+    unit_index: int
+    assignment: Assignment
+
+    def get_assignment(self) -> Assignment:
+        """The assignment it is part of."""
+        return self.assignment
+
+    @property
+    def data(self) -> Update:
+        """What the worker is to work on: the shared data and the unit's own."""
+        own = self.assignment.data.unit_data
+        return self.assignment.data.shared | (own[self.unit_index] if 0 <= self.unit_index < len(own) else {})
+
+
+class _Participant:
+    """A worker's page, as task code sees it: what it sends comes in order, and its leaving is an exception."""
+
+    def __init__(self, handle: int, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+        self.worker_id = worker_id
+        #: The id by which pages and routers know it.
+        self.token = token
+        #: Updates from the page that were not taken yet, the oldest first.
+        self.pending_actions: deque[Update] = deque()
+        self._handle = handle
+        self._status = status
+        self._send = send
+        self._news = trio.Event()
+
+    def get_status(self) -> str:
+        """The status, in Mephisto's words, as of the last durable event."""
+        return self._status
+
+    async def observe(self, live_update: Update) -> None:
+        """Send a live update to the worker's page; it is durable before it is sent.
+
+        Args:
+            live_update: a JSON object. An `update_id` is added if it has none.
+
+        Raises:
+            AgentLeft: there is nobody any more.
+        """
+        self._check()
+        await self._send(live_update)
+
+    async def get_live_update(self, timeout: float | None = None) -> Update | None:  # noqa: ASYNC109 - Mephisto's
+        """The next live update from the worker's page.
+
+        Args:
+            timeout: seconds to wait for it; None: for ever; 0: take what is there.
+
+        Returns:
+            The update, or None if none came in time.
+
+        Raises:
+            AgentLeft: the worker is gone and all it sent has been taken.
+        """
+        with trio.move_on_after(float("inf") if timeout is None else timeout):
+            while not self.pending_actions:
+                self._check()
+                await self._news.wait()
+        return self.pending_actions.popleft() if self.pending_actions else None
+
+    async def await_submit(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - Mephisto's
+        """Wait until the worker has handed in its work.
+
+        Args:
+            timeout: seconds to wait; None: for ever.
+
+        Returns:
+            Whether it has.
+
+        Raises:
+            AgentLeft: the worker is gone without.
+        """
+        with trio.move_on_after(float("inf") if timeout is None else timeout):
+            while not self.has_submitted:
+                self._check()
+                await self._news.wait()
+        return self.has_submitted
+
+    @property
+    def has_submitted(self) -> bool:
+        """Whether the work was handed in."""
+        raise NotImplementedError
+
+    def deliver(self, update: Update) -> None:
+        """Hand over a durable update from the page. For the worker pool."""
+        self.pending_actions.append(update)
+        self._wake()
+
+    def notice(self, status: str) -> None:
+        """Hand over a durable change of status. For the worker pool."""
+        self._status = status
+        self._wake()
+
+    def _check(self) -> None:
+        if self._status in _LEFT:
+            raise _LEFT[self._status](self._handle)
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = trio.Event()
+
+
+Send = Callable[[Update], Awaitable[None]]
+
+
+class Agent(_Participant):
+    """A worker at work on one unit."""
+
+    def __init__(self, agent_id: AgentId, unit: Unit, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+        super().__init__(agent_id, worker_id, token, status, send)
+        self.agent_id = agent_id
+        self.unit = unit
+
+    def get_unit(self) -> Unit:
+        """The unit it works on."""
+        return self.unit
+
+    @property
+    def has_submitted(self) -> bool:
+        """Whether the work was handed in."""
+        return self._status in {"completed", "approved", "soft_rejected", "rejected"}
+
+
+class OnboardingAgent(_Participant):
+    """A worker in the step before the first unit of a run."""
+
+    def __init__(self, agent_id: OnboardingAgentId, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+        super().__init__(agent_id, worker_id, token, status, send)
+        self.agent_id = agent_id
+
+    @property
+    def has_submitted(self) -> bool:
+        """Whether the onboarding was handed in."""
+        return self._status in {"waiting", "approved", "rejected"}

@@ -1,0 +1,91 @@
+"""What a task is: its data, its pages, its code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from omegaconf import DictConfig
+
+from .agent import InitializationData, Unit, Update
+from .args import BlueprintArgs
+
+if TYPE_CHECKING:
+    from .task_runner import TaskRunner
+
+#: Assignments may come from a list, a generator or an async generator; they are taken one at a time.
+AssignmentData = Iterable[InitializationData] | AsyncIterable[InitializationData]
+
+
+@dataclass
+class SharedTaskState:
+    """What a launch script passes that a config file cannot.
+
+    Callbacks may be plain functions, which run in worker threads, or `async` ones. Their answers are recorded.
+    """
+
+    #: Added to what the page gets as its task config.
+    task_config: Update = field(default_factory=dict)
+    #: Rules made by `make_qualification_dict`; a worker must satisfy all of them.
+    qualifications: Sequence[dict[str, Any]] = ()
+    #: `worker_can_do_unit(worker_id, unit)`: whether this worker may have this unit.
+    worker_can_do_unit: Callable[[int, Unit], bool | Awaitable[bool]] | None = None
+    #: `on_unit_submitted(unit)`: told of each unit that was handed in.
+    on_unit_submitted: Callable[[Unit], Awaitable[None] | None] | None = None
+
+
+class Blueprint(ABC):
+    """One kind of task, for one run.
+
+    Attributes:
+        BLUEPRINT_TYPE: the name it is chosen by.
+        ArgsClass: its settings.
+        SharedStateClass: what a launch script may pass to it.
+        TaskRunnerClass: its server-side code.
+    """
+
+    BLUEPRINT_TYPE: ClassVar[str]
+    ArgsClass: ClassVar[type[BlueprintArgs]] = BlueprintArgs
+    SharedStateClass: ClassVar[type[SharedTaskState]] = SharedTaskState
+    TaskRunnerClass: ClassVar[type[TaskRunner]]
+
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
+        """Keep the run's whole configuration (`args.blueprint` is its own part) and what the script passed."""
+        self.args = args
+        self.shared_state = shared_state
+
+    @classmethod
+    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
+        """See whether a run with this configuration makes sense, before anything exists.
+
+        Raises:
+            ConfigError: a setting is wrong or a file is missing.
+        """
+
+    @abstractmethod
+    def get_initialization_data(self) -> AssignmentData:
+        """The data of the run, one item for each assignment."""
+
+    @abstractmethod
+    def build_page(self, static_dir: Path) -> None:
+        """Add the page's files to the folder that the server serves from `/`.
+
+        Raises:
+            ConfigError: a file of the page is missing.
+        """
+
+    def get_frontend_args(self) -> Update:
+        """What the page gets as its task config."""
+        task = self.args.task
+        return {
+            "task_title": task.task_title,
+            "task_description": task.task_description,
+            **self.shared_state.task_config,
+        }
+
+    def make_task_runner(self) -> TaskRunner:
+        """The server-side code for this run."""
+        return self.TaskRunnerClass(self.args, self.shared_state)

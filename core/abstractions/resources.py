@@ -1,0 +1,52 @@
+"""What a run acquires outside, recorded before and after, so that a crash leaves nothing unknown behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...events import streams
+from ...events.ids import TaskRunId
+from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
+from ..ledger import Command, Ledger
+from ..ports import Ids, NewEvent
+
+Details = Mapping[str, str | int]
+
+
+class Resources:
+    """Writes the history of a run's outside resources."""
+
+    def __init__(self, ledger: Ledger, ids: Ids, task_run: TaskRunId) -> None:
+        self._ledger = ledger
+        self._ids = ids
+        self._run = task_run
+
+    async def intend(self, resource_type: str, details: Details) -> int:
+        """Record that an outside call is about to be made.
+
+        Args:
+            resource_type: for instance `local_router`.
+            details: what is needed to find or release it later; no secrets.
+
+        Returns:
+            The number by which the resource is known from now on.
+        """
+        number = self._ids.next_id("server")
+        await self._record(number, ResourceIntended(resource_type=resource_type, details=dict(details)))
+        return number
+
+    async def acquired(self, number: int, details: Details) -> None:
+        """Record that the outside call succeeded, and what is known of the resource since."""
+        await self._record(number, ResourceAcquired(details=dict(details)))
+
+    async def failed(self, number: int, reason: str) -> None:
+        """Record that the outside call failed and nothing is held."""
+        await self._record(number, ResourceFailed(reason=reason))
+
+    async def released(self, number: int, reason: str) -> None:
+        """Record that nothing is held any more."""
+        await self._record(number, ResourceReleased(reason=reason))
+
+    async def _record(self, number: int, event: ServerEvent) -> None:
+        new = NewEvent(streams.server(self._run, number), event)
+        await self._ledger.execute(Command(self._ids.command_id(), "operator", lambda _: [new]))
