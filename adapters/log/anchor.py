@@ -1,0 +1,84 @@
+"""The head of the chain, kept outside the database: only this finds a log whose tail was lost.
+
+The file beside the log is append-only: a line with position, chain and time for each head that was anchored. It says
+nothing against somebody who rewrites both files; a copy of its last line kept elsewhere does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...core.errors import UnusableLog
+from ...core.ports import Head
+
+#: Longer than any line: two 64-bit numbers, 64 hex digits, two spaces and a newline.
+_LINE_LIMIT_BYTES = 128
+
+
+def anchor_path(log: Path) -> Path:
+    """Where the anchors of a log are kept."""
+    return log.with_name(f"{log.name}.anchor")
+
+
+def line(head: Head) -> str:
+    """A head as one line of text, without the newline."""
+    return f"{head.seq} {head.chain.hex()} {head.at}"
+
+
+def append_anchor(log: Path, head: Head) -> None:
+    """Write a head to the end of a log's anchor file, and wait until it is on the disk."""
+    fd = os.open(anchor_path(log), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        size = os.fstat(fd).st_size
+        before = os.pread(fd, _LINE_LIMIT_BYTES, max(0, size - _LINE_LIMIT_BYTES))
+        torn = len(before) - (before.rfind(b"\n") + 1)
+        os.pwrite(fd, f"{line(head)}\n".encode().ljust(torn), size - torn)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def anchors(log: Path) -> Iterator[Head]:
+    """All heads that were anchored, oldest first; nothing if there is no file.
+
+    A last line without its newline was torn by a crash and is left out; the next anchor takes its place.
+
+    Raises:
+        UnusableLog: a line is not an anchor.
+    """
+    path = anchor_path(log)
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, text in enumerate(file, start=1):
+            if text.endswith(b"\n"):
+                yield _parse(text, f"{path} line {number}")
+
+
+def last_anchor(log: Path) -> Head | None:
+    """The head that was anchored last, if any was.
+
+    Raises:
+        UnusableLog: the last line is not an anchor.
+    """
+    path = anchor_path(log)
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2 * _LINE_LIMIT_BYTES))
+        whole = [text for text in file.readlines() if text.endswith(b"\n")]
+    return _parse(whole[-1], f"the last line of {path}") if whole else None
+
+
+def _parse(text: bytes, where: str) -> Head:
+    try:
+        seq, chain, at = text.decode("ascii").split()
+        head = Head(int(seq), bytes.fromhex(chain), int(at))
+    except ValueError as error:
+        raise UnusableLog(f"{where} is not an anchor; compare the file with a copy of it") from error
+    if len(head.chain) != 32:
+        raise UnusableLog(f"{where} is not an anchor: the chain has {len(head.chain)} bytes instead of 32")
+    return head

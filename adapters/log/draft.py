@@ -1,0 +1,109 @@
+"""What a batch of requests will write, worked out before any of it is written.
+
+Both logs use it, so they decide alike: a request is answered from the log, refused, or numbered and chained, and the
+requests after it see what it will have done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...core.chain import Row, link
+from ...core.errors import CommandIdReused, Conflict
+from ...core.ports import Append, Expect, Head, NewEvent, Outcome, Payload, Refused, WasThere, Written
+from ...events.codec import KIND_OF, encode
+from ...events.envelope import Envelope, Recorded
+from ...events.ids import WorkerId
+from ...events.worker import WorkerForgotten
+
+
+class Draft:
+    """The outcome of a batch so far.
+
+    Attributes:
+        head: the head that the log will have.
+        rows: what is to be inserted.
+        recorded: the same as events.
+        payloads: the payloads of the accepted requests.
+        versions: the version that each written stream will have.
+        forgotten: the workers whose payloads are to be deleted.
+    """
+
+    def __init__(
+        self, head: Head, version_of: Callable[[str], int], find: Callable[[str], tuple[Recorded, ...]]
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            head: the log's head.
+            version_of: the version of a stream in the log.
+            find: the events of a command in the log.
+        """
+        self.head = head
+        self.rows: list[Row] = []
+        self.recorded: list[Recorded] = []
+        self.payloads: list[Payload] = []
+        self.versions: dict[str, int] = {}
+        self.forgotten: list[WorkerId] = []
+        self._version_of = version_of
+        self._find = find
+        self._commands: dict[str, tuple[Recorded, ...]] = {}
+
+    def add(self, request: Append) -> Outcome:
+        """Decide about a request; if it is accepted, the draft then holds what it writes."""
+        before = self._commands.get(request.command) or self._find(request.command)
+        if before:
+            same = tuple(NewEvent(was.envelope.stream, was.envelope.event) for was in before) == request.events
+            return WasThere(before) if same else Refused(CommandIdReused(request.command))
+        for stream, expected in request.expected.items():
+            conflict = self._conflict(stream, expected)
+            if conflict is not None:
+                return Refused(conflict)
+        written = self._write(request)
+        self._commands[request.command] = written
+        self.payloads += request.payloads
+        return Written(written)
+
+    def _version(self, stream: str) -> int:
+        version = self.versions.get(stream)
+        return self._version_of(stream) if version is None else version
+
+    def _conflict(self, stream: str, expected: int | Expect) -> Conflict | None:
+        if expected is Expect.ANY:
+            return None
+        actual = self._version(stream)
+        if expected is Expect.NONE:
+            return None if actual == 0 else Conflict(stream, "none", actual)
+        return None if actual == expected else Conflict(stream, expected, actual)
+
+    def _write(self, request: Append) -> tuple[Recorded, ...]:
+        seq, chain, last_at = self.head
+        at = max(request.at, last_at)
+        command = request.command
+        first = len(self.recorded)
+        for ordinal, (stream, event) in enumerate(request.events):
+            seq += 1
+            version = self._version(stream) + 1
+            envelope = Envelope(
+                stream=stream,
+                version=version,
+                at=at,
+                command=command,
+                ordinal=ordinal,
+                actor=request.actor,
+                cause=request.cause,
+                event=event,
+            )
+            data = encode(envelope)
+            chain = link(chain, seq, data)
+            self.rows.append(Row(seq, data, chain, stream, version, KIND_OF[type(event)], at, command, ordinal))
+            self.recorded.append(Recorded(seq, envelope))
+            self.versions[stream] = version
+            if isinstance(event, WorkerForgotten):
+                self._forget(stream)
+        if request.events:
+            self.head = Head(seq, chain, at)
+        return tuple(self.recorded[first:])
+
+    def _forget(self, stream: str) -> None:
+        self.forgotten.append(WorkerId(int(stream.partition("/")[2])))

@@ -1,0 +1,104 @@
+"""A log that lives as long as its object: for tests, and for trying things out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from ...core.chain import GENESIS, Row
+from ...core.ports import Append, Head, Outcome, Payload
+from ...events.base import PayloadRef
+from ...events.codec import decode
+from ...events.envelope import Recorded
+from ...projections import building
+from ...projections.projection import Projection
+from .draft import Draft
+
+#: Nothing outside this process ever sees the pseudonyms of such a log.
+_PSEUDONYM_KEY = bytes(32)
+
+
+class MemoryLog:
+    """Decides and numbers like `SqliteLog`, and forgets everything when it is let go."""
+
+    def __init__(self, projections: Sequence[Projection] = ()) -> None:
+        """Begin an empty log.
+
+        Args:
+            projections: tables that are kept within each commit, in a database in memory.
+        """
+        self._rows: list[Row] = []
+        self._commands: dict[str, list[Row]] = {}
+        self._versions: dict[str, int] = {}
+        self._payloads: dict[str, Payload] = {}
+        self._head = Head(0, GENESIS, 0)
+        self._projections = tuple(projections)
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        building.build(self._db, self._projections, (), self.payload)
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """A key that is no secret."""
+        return _PSEUDONYM_KEY
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        """Write the requests in order; each is accepted or refused for itself."""
+        draft = Draft(self._head, lambda stream: self._versions.get(stream, 0), self.find)
+        outcomes = [draft.add(request) for request in batch]
+        before = self._payloads
+        self._payloads = self._payloads_after(draft)
+        if draft.recorded:
+            try:
+                building.apply(self._db, self._projections, draft.recorded, self.payload)
+            except BaseException:
+                self._payloads = before
+                raise
+        self._keep(draft)
+        return outcomes
+
+    def find(self, command: str) -> tuple[Recorded, ...]:
+        """The events of a command, empty if the log does not know it."""
+        return tuple(Recorded(row.seq, decode(row.data)) for row in self._commands.get(command, ()))
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+        """Events with `after < seq <= until`, in order."""
+        seq = after
+        while seq < len(self._rows) and (until is None or seq < until):
+            seq += 1
+            yield Recorded(seq, decode(self._rows[seq - 1].data))
+
+    def raw(self, after: int = 0) -> Iterator[Row]:
+        """Rows as they are stored."""
+        return iter(self._rows[after:])
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """The bytes behind a reference; None if they were erased."""
+        payload = self._payloads.get(ref.sha256)
+        return payload.body if payload else None
+
+    def connect(self) -> sqlite3.Connection:
+        """The database that holds the projections' tables."""
+        return self._db
+
+    def head(self) -> Head:
+        """The last event's position, chain and time."""
+        return self._head
+
+    def write_anchor(self) -> Head:
+        """The head; there is nothing outside to keep it in."""
+        return self._head
+
+    def close(self) -> None:
+        """Nothing to release but memory."""
+
+    def _payloads_after(self, draft: Draft) -> dict[str, Payload]:
+        payloads = self._payloads | {one.ref.sha256: one for one in draft.payloads}
+        forgotten = set(draft.forgotten)
+        return {sha256: one for sha256, one in payloads.items() if one.subject not in forgotten}
+
+    def _keep(self, draft: Draft) -> None:
+        self._rows += draft.rows
+        for row in draft.rows:
+            self._commands.setdefault(row.command, []).append(row)
+        self._versions |= draft.versions
+        self._head = draft.head

@@ -1,0 +1,93 @@
+"""Keeps the projections of a log file: each at the head of the log, made by the code that is running."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+
+from ...events.envelope import Recorded
+from ...projections import building
+from ...projections.fingerprint import code_fingerprint
+from ...projections.projection import Projection
+from . import reader
+from .reader import LogReader
+
+_LIVE = "SELECT generation, code, seq FROM projections WHERE name = ? AND live = 1"
+
+
+class Projector:
+    """The writer's hold on the projections' tables.
+
+    Attributes:
+        projections: those that are kept.
+    """
+
+    def __init__(self, db: sqlite3.Connection, projections: Sequence[Projection]) -> None:
+        """Keep projections in the writer's database; `bring_up` makes them current."""
+        self.projections = tuple(projections)
+        self._db = db
+        self._payload = partial(reader.payload, db)
+
+    def bring_up(self, log: LogReader) -> None:
+        """Carry every projection to the head of the log; one made by other code, or never, is built anew.
+
+        Called before the first commit, by the writer.
+        """
+        for projection in self.projections:
+            row = self._db.execute(_LIVE, (projection.name,)).fetchone()
+            if row is None or row[1] != code_fingerprint():
+                self.rebuild(projection, log)
+            else:
+                self._catch_up(projection, log, after=row[2])
+
+    def apply(self, events: Sequence[Recorded]) -> None:
+        """Carry events into all projections, with their position, inside the caller's transaction."""
+        for projection in self.projections:
+            projection.apply(self._db, events, self._payload)
+            self._db.execute(
+                "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (events[-1].seq, projection.name)
+            )
+
+    def rebuild(self, projection: Projection, log: LogReader) -> None:
+        """Build the next generation beside the living one, and swap them in one transaction.
+
+        Readers see the old generation until then. A crash before the swap leaves the old one as it was.
+        """
+        seq = log.head().seq
+        shadow = building.scratch()
+        try:
+            building.build(shadow, (projection,), log.read(until=seq), log.payload)
+            self._swap(projection, shadow, seq)
+        finally:
+            shadow.close()
+
+    def _swap(self, projection: Projection, shadow: sqlite3.Connection, seq: int) -> None:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            row = db.execute("SELECT max(generation) FROM projections WHERE name = ?", (projection.name,)).fetchone()
+            building.create(db, projection)
+            building.copy_tables(shadow, db, projection.tables)
+            db.execute("DELETE FROM projections WHERE name = ?", (projection.name,))
+            db.execute(
+                "INSERT INTO projections VALUES (?, ?, ?, ?, 1)",
+                (projection.name, (row[0] or 0) + 1, code_fingerprint(), seq),
+            )
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+    def _catch_up(self, projection: Projection, log: LogReader, after: int) -> None:
+        for page in building.pages(log.read(after)):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                projection.apply(self._db, page, self._payload)
+                self._db.execute(
+                    "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (page[-1].seq, projection.name)
+                )
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")

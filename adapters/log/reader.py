@@ -1,0 +1,156 @@
+"""Reading a log file: what readers of any process may do, without a lock."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...core.chain import GENESIS, Row
+from ...core.errors import DamagedLog, LogError, UnknownEvent
+from ...core.ports import Head
+from ...events.base import PayloadRef
+from ...events.codec import Undecodable, UnknownKind, decode
+from ...events.envelope import Recorded
+from . import schema
+
+#: Events read by one query. Between two queries a reader holds no transaction, so it never keeps the file from
+#: being checkpointed.
+PAGE_EVENTS = 1000
+
+_PAGE = "SELECT seq, data FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+_RAW_PAGE = f"SELECT {', '.join(Row._fields)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+_CHAIN = "SELECT chain FROM events WHERE seq = ?"
+_COMMAND = "SELECT seq, data FROM events WHERE command = ? ORDER BY ordinal"
+_HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
+_PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
+#: The largest position SQLite can hold.
+_END = 2**63 - 1
+
+
+class LogReader:
+    """A log as of whenever it is asked. May be used beside the writer, from any thread.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a log; nothing is written.
+
+        Raises:
+            UnusableLog: it is not a log that this version can open.
+        """
+        self.path = path
+        self._db = schema.connect_read_only(path)
+        try:
+            schema.check_ours(self._db, path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The secret that keys all pseudonyms of this log."""
+        key: bytes = self._db.execute("SELECT pseudonym_key FROM meta").fetchone()[0]
+        return key
+
+    def connect(self) -> sqlite3.Connection:
+        """Another read-only connection to the same file, for reading the projections' tables."""
+        return schema.connect_read_only(self.path)
+
+    def find(self, command: str) -> tuple[Recorded, ...]:
+        """The events of a command, empty if the log does not know it."""
+        return find(self._db, command)
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+        """Events with `after < seq <= until`, in order.
+
+        Raises:
+            DamagedLog: a row does not decode.
+            UnknownEvent: a newer version wrote it.
+        """
+        last = _END if until is None else until
+        while rows := self._page(_PAGE, (after, last, PAGE_EVENTS), after):
+            for seq, data in rows:
+                yield recorded(seq, data)
+            after = rows[-1][0]
+
+    def raw(self, after: int = 0) -> Iterator[Row]:
+        """Rows as they are stored, undecoded and unchecked, in order.
+
+        Raises:
+            DamagedLog: the file cannot be read any further.
+        """
+        while rows := self._page(_RAW_PAGE, (after, PAGE_EVENTS), after):
+            yield from map(Row._make, rows)
+            after = rows[-1][0]
+
+    def chain_at(self, seq: int) -> bytes | None:
+        """The stored value of the chain at a position; None if there is no such event."""
+        row = self._db.execute(_CHAIN, (seq,)).fetchone()
+        return row[0] if row else None
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """The bytes behind a reference; None if they were erased."""
+        return payload(self._db, ref)
+
+    def head(self) -> Head:
+        """The last event's position, chain and time."""
+        return head(self._db)
+
+    def _page(self, query: str, arguments: tuple[int, ...], after: int) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, arguments).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise DamagedLog(after + 1, f"the file cannot be read from about here on: {error}") from error
+
+    def close(self) -> None:
+        """Release the file. Twice is harmless."""
+        self._db.close()
+
+    def __enter__(self) -> LogReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def recorded(seq: int, data: bytes) -> Recorded:
+    """An event from its row.
+
+    Raises:
+        DamagedLog: the row does not decode.
+        UnknownEvent: a newer version wrote it.
+    """
+    try:
+        return Recorded(seq, decode(data))
+    except UnknownKind as error:
+        raise UnknownEvent(f"seq {seq}: {error}; update mephisto-es to read on") from error
+    except Undecodable as error:
+        raise DamagedLog(seq, f"the event cannot be read: {error}") from error
+
+
+def find(db: sqlite3.Connection, command: str) -> tuple[Recorded, ...]:
+    """The events of a command."""
+    return tuple(recorded(seq, data) for seq, data in db.execute(_COMMAND, (command,)))
+
+
+def head(db: sqlite3.Connection) -> Head:
+    """The end of the chain.
+
+    Raises:
+        LogError: the file cannot be read there.
+    """
+    try:
+        row = db.execute(_HEAD).fetchone()
+    except sqlite3.Error as error:
+        raise LogError(f"the end of the log cannot be read: {error}") from error
+    return Head(*row) if row else Head(0, GENESIS, 0)
+
+
+def payload(db: sqlite3.Connection, ref: PayloadRef) -> bytes | None:
+    """The bytes behind a reference."""
+    row = db.execute(_PAYLOAD, (ref.sha256,)).fetchone()
+    return row[0] if row else None

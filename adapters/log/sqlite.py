@@ -1,0 +1,254 @@
+"""The log in one SQLite file: many readers, one writer, everything durable when `commit` returns."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from ...core.chain import Row
+from ...core.errors import DamagedLog, Fenced, LogError, OutcomeUnknown, UnusableLog
+from ...core.ports import Append, Head, Outcome
+from ...events.base import PayloadRef
+from ...events.envelope import Recorded
+from ...projections.projection import Projection
+from . import reader, schema
+from .anchor import append_anchor, last_anchor
+from .draft import Draft
+from .projector import Projector
+from .reader import LogReader
+from .tail import check_tail
+from .versions import VersionCache
+from .writer_lock import WriterLock
+
+_INSERT_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?,?,?,?)"
+_VERSION = "SELECT max(version) FROM events WHERE stream = ?"
+
+
+class SqliteLog:
+    """The writer's end of a log file. Only one process has it; taking over raises the epoch and fences the rest.
+
+    `commit` blocks for a disk's sync and belongs in a worker thread; the other methods may be called beside it.
+
+    Attributes:
+        path: the file.
+        epoch: which writer of this file this one is: 1, 2, 3 ...
+    """
+
+    def __init__(self, path: Path, db: sqlite3.Connection, lock: WriterLock, projections: Sequence[Projection]) -> None:
+        """Take over a log that was checked. Use `create_or_open`."""
+        self.path = path
+        self._db = db
+        self._lock = lock
+        self._closed = False
+        #: Why nothing more can be written, once that is so.
+        self._stopped: LogError | None = None
+        #: Bytes that were forgotten may still stand in the `-wal` file.
+        self._wal_holds_forgotten = False
+        db.execute("UPDATE writer SET epoch = epoch + 1")
+        self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
+        self._reader = LogReader(path)
+        self._head = self._reader.head()
+        self._anchored = last_anchor(path)
+        self._versions = VersionCache(self._stored_version)
+        self.projector = Projector(db, projections)
+        self.projector.bring_up(self._reader)
+
+    @classmethod
+    def create_or_open(cls, path: str | Path, projections: Sequence[Projection] = ()) -> SqliteLog:
+        """Become the writer of a log; one is made where there is none.
+
+        The tail since the last anchor is verified, and each projection is brought to the head.
+
+        Args:
+            path: the file.
+            projections: tables that are kept within each commit.
+
+        Raises:
+            UnusableLog: the file is something else, of a newer format, locked, or in a folder that cannot be
+                written to. Nothing was changed.
+            DamagedLog: events are missing or changed. Nothing was changed.
+        """
+        path = Path(path)
+        fresh = schema.is_fresh(path)
+        lock = WriterLock(path)
+        try:
+            _check_before_writing(path, fresh)
+            db = schema.connect_read_write(path)
+            try:
+                if fresh:
+                    schema.create(db, secrets.token_bytes(32), f"mephisto-es {version('mephisto-es')}")
+                return cls(path, db, lock, projections)
+            except BaseException:
+                db.close()
+                raise
+        except sqlite3.Error as error:
+            lock.release()
+            raise UnusableLog(f"{path} cannot be opened for writing: {error}") from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @staticmethod
+    def open_read_only(path: str | Path) -> LogReader:
+        """Read a log, here or copied from elsewhere, without a lock and without changing it.
+
+        Raises:
+            UnusableLog: it is not a log that this version can open.
+        """
+        return LogReader(Path(path))
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The secret that keys all pseudonyms of this log."""
+        return self._reader.pseudonym_key
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        """Write the requests in order, in one transaction; each is accepted or refused for itself.
+
+        Raises:
+            Fenced: another writer has taken over; nothing was written.
+            OutcomeUnknown: COMMIT failed. The log takes nothing more until it is opened again.
+            LogError: nothing was written, for instance because the disk is full.
+        """
+        if self._stopped is not None:
+            raise LogError(f"the log takes nothing more: {self._stopped}") from self._stopped
+        db = self._db
+        draft = Draft(self._head, self._versions.get, partial(reader.find, db))
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            self._check_epoch()
+            outcomes = [draft.add(request) for request in batch]
+            self._write(draft)
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise LogError(f"nothing was written to {self.path}: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self._end_transaction()
+        self._head = draft.head
+        self._versions.update(draft.versions)
+        if self._wal_holds_forgotten:
+            self._empty_wal()
+        return outcomes
+
+    def find(self, command: str) -> tuple[Recorded, ...]:
+        """The events of a command, empty if the log does not know it."""
+        return self._reader.find(command)
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+        """Events with `after < seq <= until`, in order.
+
+        Raises:
+            DamagedLog: a row does not decode.
+            UnknownEvent: written by a newer version.
+        """
+        return self._reader.read(after, until)
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """The bytes behind a reference; None if they were erased."""
+        return self._reader.payload(ref)
+
+    def connect(self) -> sqlite3.Connection:
+        """A read-only connection to the same file, for reading the projections' tables."""
+        return self._reader.connect()
+
+    def head(self) -> Head:
+        """The last event's position, chain and time."""
+        return self._head
+
+    def write_anchor(self) -> Head:
+        """Put the head into the anchor file, unless it is there, and wait until it is on the disk.
+
+        Whoever owns the timer calls this each second, in a worker thread.
+        """
+        head = self._head
+        if head.seq and (self._anchored is None or self._anchored.seq < head.seq):
+            append_anchor(self.path, head)
+            self._anchored = head
+        return head
+
+    def close(self) -> None:
+        """Anchor the head, release the file and the writer's lock. Twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._stopped is None:
+                self.write_anchor()
+        finally:
+            # The last connection to close empties the `-wal` file, and only the writer may write.
+            self._reader.close()
+            self._db.close()
+            self._lock.release()
+
+    def __enter__(self) -> SqliteLog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _check_epoch(self) -> None:
+        epoch = self._db.execute("SELECT epoch FROM writer").fetchone()[0]
+        if epoch != self.epoch:
+            self._stopped = Fenced(f"{self.path}: another process became the writer (epoch {epoch}, ours {self.epoch})")
+            raise self._stopped
+
+    def _write(self, draft: Draft) -> None:
+        db = self._db
+        db.executemany(_INSERT_EVENT, draft.rows)
+        if draft.payloads:
+            db.executemany(
+                _INSERT_PAYLOAD, [(one.ref.sha256, one.salt, one.body, one.subject) for one in draft.payloads]
+            )
+        if draft.forgotten:
+            db.executemany("DELETE FROM payloads WHERE subject = ?", [(worker,) for worker in draft.forgotten])
+            self._wal_holds_forgotten = True
+        if draft.recorded:
+            self.projector.apply(draft.recorded)
+
+    def _end_transaction(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                # The last frame, which makes the others count, was not written: nothing is in doubt.
+                self._roll_back()
+                raise LogError(f"nothing was written to {self.path}: {error}; free some space") from error
+            self._stopped = OutcomeUnknown(
+                f"COMMIT to {self.path} failed ({error}): whether its events were written shows when it is opened again"
+            )
+            raise self._stopped from error
+
+    def _roll_back(self) -> None:
+        try:
+            # Some errors have rolled the transaction back already.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            self._stopped = LogError(f"{self.path} could not be rolled back: {error}")
+
+    def _empty_wal(self) -> None:
+        busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        self._wal_holds_forgotten = bool(busy)
+
+    def _stored_version(self, stream: str) -> int:
+        return self._db.execute(_VERSION, (stream,)).fetchone()[0] or 0
+
+
+def _check_before_writing(path: Path, fresh: bool) -> None:
+    anchored = last_anchor(path)
+    if not fresh:
+        with LogReader(path) as log:
+            check_tail(log, anchored)
+    elif anchored is not None:
+        raise DamagedLog(
+            1,
+            f"{path} is empty or gone, and its anchor says that it had {anchored.seq} events; "
+            "restore it from a backup, or move the anchor file away to begin anew",
+        )

@@ -1,0 +1,35 @@
+"""What is checked each time a log is opened for writing: that nothing is missing at its end, and the end is whole."""
+
+from __future__ import annotations
+
+from ...core.chain import GENESIS, link
+from ...core.errors import DamagedLog
+from ...core.ports import Head
+from .reader import LogReader
+
+
+def check_tail(log: LogReader, anchored: Head | None) -> None:
+    """Compare a log with its last anchor, and verify the chain from there to the end.
+
+    Raises:
+        DamagedLog: the log is shorter than it was, differs from the anchor, or its chain is broken after it.
+    """
+    seq, chain = 0, GENESIS
+    if anchored is not None and anchored.seq:
+        seq, chain = anchored.seq, anchored.chain
+        stored = log.chain_at(seq)
+        if stored is None:
+            raise DamagedLog(
+                seq,
+                f"the log was this long once, and ends at {log.head().seq} now: its end was lost; "
+                "restore a backup, or have `mephisto-es doctor` write what is left to a new file",
+            )
+        if stored != chain:
+            raise DamagedLog(seq, "the chain is not the one that was anchored: the log was rewritten up to here")
+    for raw in log.raw(after=seq):
+        seq += 1
+        if raw.seq != seq:
+            raise DamagedLog(seq, f"the event is missing, the next one is {raw.seq}")
+        chain = link(chain, seq, raw.data)
+        if chain != raw.chain:
+            raise DamagedLog(seq, "the chain is broken: the event is not what was written", raw.stream)
