@@ -111,6 +111,12 @@ class SubmitMetadata(OutboxPacket, frozen=True, kw_only=True, tag="submit_metada
     data: msgspec.Raw
 
 
+class ReturnUnit(OutboxPacket, frozen=True, kw_only=True, tag="return_unit"):
+    """A worker gave the unit back undone."""
+
+    data: dict[str, str] = {}
+
+
 class LiveUpdate(OutboxPacket, frozen=True, kw_only=True, tag="mephisto_bound_live_update"):
     """A worker's page said something to the task's code."""
 
@@ -141,6 +147,7 @@ Inbound = (
     | SubmitOnboarding
     | SubmitUnit
     | SubmitMetadata
+    | ReturnUnit
     | LiveUpdate
     | LogErrorPacket
     | ReturnStatuses
