@@ -1,0 +1,108 @@
+"""The crowd against a real router."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+
+from mephisto_es.adapters.crowd.crowd import Crowd
+from mephisto_es.adapters.crowd.plan import WorkerPlan, plan_crowd
+from mephisto_es.adapters.crowd.summary import latency
+
+from .office import NO_WORK, Office
+
+GIVE_UP_SECONDS = 40
+
+
+def doubled(_: Random, data: object) -> object:
+    assert isinstance(data, dict)
+    return {"answer": data["number"] * 2}
+
+
+def crowd_at(url: str, plans: tuple[WorkerPlan, ...], patience_seconds: float = 0.5) -> Crowd:
+    return Crowd(url, plans, doubled, now=time.time, patience_seconds=patience_seconds)
+
+
+async def test_they_work_until_there_is_no_more_work(tmp_path: Path) -> None:
+    plans = plan_crowd(Random(1), 4, returning=0, disconnecting=0, think_seconds=0.01)
+    with trio.fail_after(GIVE_UP_SECONDS):
+        async with Office(20).open(tmp_path) as office:
+            crowd = crowd_at(office.url, plans)
+            await crowd.run()
+    assert office.submitted == {number: {"answer": number * 2} for number in range(20)}
+    assert office.workers == {"worker-01", "worker-02", "worker-03", "worker-04"}
+    assert max(Counter(office.registrations).values()) == 1, "each visit is a new piece of work at the provider"
+    summary = crowd.summary()
+    assert (summary.workers, summary.submissions, summary.failures) == (4, 20, {})
+    assert set(summary.refusals) == {NO_WORK}
+    assert summary.visits == 20 + summary.refusals[NO_WORK]
+    assert summary.submit_task.requests == 20
+    assert 0 < summary.submit_task.p50_ms <= summary.submit_task.p99_ms
+
+
+async def test_some_give_back_and_some_vanish_and_others_do_the_work(tmp_path: Path) -> None:
+    plans = plan_crowd(Random(5), 4, returning=2, disconnecting=1, think_seconds=0.05)
+    with trio.fail_after(GIVE_UP_SECONDS):
+        async with Office(12).open(tmp_path, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="1") as office:
+            crowd = crowd_at(office.url, plans, patience_seconds=5)
+            await crowd.run()
+    assert len(office.returned) == 2
+    assert len(office.gone) == 1
+    assert set(office.submitted) == set(range(12))
+    summary = crowd.summary()
+    assert (summary.returned, summary.disconnected, summary.submissions) == (2, 1, 12)
+
+
+async def test_they_pass_an_onboarding(tmp_path: Path) -> None:
+    plans = plan_crowd(Random(1), 1, think_seconds=0.01)
+    with trio.fail_after(GIVE_UP_SECONDS):
+        async with Office(2, with_onboarding=True).open(tmp_path) as office:
+            await crowd_at(office.url, plans).run()
+    assert set(office.submitted) == {0, 1}
+    assert office.onboarded[:2] == [{"success": True}, {"success": True}]
+
+
+async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: trio.abc.Clock) -> None:
+    listener = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener[0].socket.getsockname()[1]
+    await listener[0].aclose()
+    plans = plan_crowd(Random(1), 1)
+    crowd = crowd_at(f"http://127.0.0.1:{port}", plans, patience_seconds=10)
+    with trio.fail_after(60):
+        await crowd.run()
+    summary = crowd.summary()
+    assert summary.visits == 1
+    assert summary.failures["GET / got no answer (ConnectError)"] > 50
+
+
+async def test_a_request_that_is_refused_is_counted(tmp_path: Path) -> None:
+    plans = plan_crowd(Random(1), 1, think_seconds=0.01)
+    with trio.fail_after(GIVE_UP_SECONDS):
+        async with Office(1).open(tmp_path) as office:
+            (tmp_path / "static" / "wrap_crowd_source.js").unlink()
+            crowd = crowd_at(office.url, plans)
+            await crowd.run()
+    assert crowd.summary().failures == {"GET /wrap_crowd_source.js was answered 404": 1}
+    assert office.submitted == {}
+
+
+def test_a_seed_is_a_crowd() -> None:
+    assert plan_crowd(Random(7), 12) == plan_crowd(Random(7), 12)
+    assert plan_crowd(Random(7), 12) != plan_crowd(Random(8), 12)
+
+
+@pytest.mark.parametrize(("workers", "returning", "disconnecting"), [(12, 2, 1), (3, 1, 1), (2, 0, 1), (1, 0, 0)])
+def test_somebody_is_always_left_to_do_the_work(workers: int, returning: int, disconnecting: int) -> None:
+    plans = plan_crowd(Random(3), workers)
+    assert len({plan.name for plan in plans}) == workers
+    assert len([plan for plan in plans if plan.returns_unit]) == returning
+    assert len([plan for plan in plans if plan.disconnects_on_unit]) == disconnecting
+
+
+def test_percentiles_are_nearest_ranks() -> None:
+    figures = latency([number / 1000 for number in range(100, 0, -1)])
+    assert (figures.requests, figures.p50_ms, figures.p99_ms) == (100, 50.0, 99.0)
+    assert latency([]).requests == 0
