@@ -1,0 +1,283 @@
+// @ts-check
+// What each packet on a socket means: from pages to the operator, from the operator to pages.
+import { Deadlines } from "./deadlines.js";
+import { Refused } from "./errors.js";
+import { log } from "./log.js";
+import { OPERATOR, encode, isNestedTooDeeply, isObject, packetForOperator, timestamp } from "./packets.js";
+import { CLOSE_POLICY, CLOSE_RESTART } from "./peer.js";
+
+/** @typedef {import("./packets.js").Packet} Packet */
+/** @typedef {import("./peer.js").Peer} Peer */
+
+const FIRST_STATUS = "none";
+/** A socket that spoke for no agent we know, nor as the operator, is closed after this time. */
+const GREETING_SECONDS = 60;
+
+/** Connects the sockets of pages with that of the operator. */
+export class Switchboard {
+  #journal;
+  #counters;
+  #agents;
+  #requests;
+  #link;
+  #isSecret;
+  #operatorGraceSeconds;
+  /** @type {Set<Peer>} */
+  #peers = new Set();
+  /** @type {Deadlines<Peer>} */
+  #strangers = new Deadlines(GREETING_SECONDS, (peer) => peer.close(CLOSE_POLICY, "no known agent"));
+
+  /**
+   * @param {object} parts
+   * @param {import("./journal.js").Journal} parts.journal
+   * @param {import("./counters.js").Counters} parts.counters
+   * @param {import("./agents.js").Agents} parts.agents
+   * @param {import("./waiting_requests.js").WaitingRequests} parts.requests
+   * @param {import("./operator_link.js").OperatorLink} parts.link
+   * @param {(offered: unknown) => boolean} parts.isSecret
+   * @param {number} parts.operatorGraceSeconds
+   */
+  constructor({ journal, counters, agents, requests, link, isSecret, operatorGraceSeconds }) {
+    this.#journal = journal;
+    this.#counters = counters;
+    this.#agents = agents;
+    this.#requests = requests;
+    this.#link = link;
+    this.#isSecret = isSecret;
+    this.#operatorGraceSeconds = operatorGraceSeconds;
+  }
+
+  /** How many sockets are open. */
+  get socketCount() {
+    return this.#peers.size;
+  }
+
+  /** @param {Peer} peer a new socket */
+  enter(peer) {
+    this.#peers.add(peer);
+    this.#strangers.set(peer);
+  }
+
+  /**
+   * @param {Peer} peer a socket that is closed
+   * @param {boolean} saidGoodbye
+   */
+  leave(peer, saidGoodbye) {
+    this.#peers.delete(peer);
+    this.#strangers.delete(peer);
+    this.#agents.leave(peer, saidGoodbye);
+    this.#link.leave(peer);
+  }
+
+  /** Close all sockets: the process ends. */
+  close() {
+    for (const peer of this.#peers) peer.close(CLOSE_RESTART, "the task server restarts");
+  }
+
+  /** @param {Peer} peer */
+  isOperator(peer) {
+    return this.#link.isHeldBy(peer);
+  }
+
+  /**
+   * Tell the operator an agent's status as it is seen here.
+   *
+   * @param {string} token
+   */
+  reportStatus(token) {
+    if (!this.#link.isAttached) return;
+    this.#link.send(packetForOperator("return_statuses", OPERATOR, { [token]: this.#agents.reportedStatus(token) }));
+  }
+
+  /**
+   * Handle the packets of one WebSocket message.
+   *
+   * @param {Peer} peer
+   * @param {{packets: Packet[], isBatch: boolean} | null} frame null: it could not be read
+   */
+  receive(peer, frame) {
+    if (frame === null) {
+      this.#counters.drop("malformed_packet");
+      return;
+    }
+    for (const packet of frame.packets) {
+      if (!peer.isOpen) return;
+      const isOperator = this.isOperator(peer);
+      if (packet.subject_id === OPERATOR && (packet.packet_type === "alive" || !isOperator)) this.#greetOperator(peer, packet);
+      else if (isOperator) this.#receiveFromOperator(packet);
+      else if (frame.isBatch) this.#counters.drop("malformed_packet");
+      else this.#receiveFromPage(peer, packet);
+    }
+  }
+
+  // -- packets of pages ------------------------------------------------------------------------
+
+  /**
+   * @param {Peer} peer
+   * @param {Packet} packet
+   */
+  #receiveFromPage(peer, packet) {
+    const token = packet.subject_id;
+    if (!this.#agents.knows(token)) {
+      this.#counters.drop("unknown_agent");
+    } else if (packet.packet_type === "alive") {
+      this.#hear(token, peer, true);
+    } else if (packet.packet_type === "heartbeat") {
+      this.#hear(token, peer, false);
+      peer.send(JSON.stringify(this.#pulse(token, packet)));
+    } else if (packet.packet_type === "mephisto_bound_live_update") {
+      this.#hear(token, peer, false);
+      this.#passOn(token, packet);
+    } else {
+      this.#counters.drop("unknown_packet_type");
+    }
+  }
+
+  /**
+   * @param {string} token
+   * @param {Peer} peer
+   * @param {boolean} isAlive the page says that it is new here; any other packet says it when its agent has no page
+   */
+  #hear(token, peer, isAlive) {
+    this.#strangers.delete(peer);
+    const wasAway = this.#agents.hear(token, peer);
+    if (isAlive || wasAway) {
+      this.#tellStatus(token);
+      this.#agents.deliverKept(token);
+    }
+    if (wasAway) this.reportStatus(token);
+  }
+
+  /**
+   * Answer a heartbeat. A page leaves for good when the operator's last sign of life looks old on the page's own clock,
+   * so that clock is what the answer is given in.
+   *
+   * @param {string} token
+   * @param {Packet} packet
+   * @returns {Packet}
+   */
+  #pulse(token, packet) {
+    const incoming = timestamp();
+    const pageTime = typeof packet.client_timestamp === "number" ? packet.client_timestamp : incoming;
+    const away = this.#link.awaySeconds;
+    const age = away > this.#operatorGraceSeconds ? away : 0;
+    return {
+      packet_type: packet.packet_type,
+      subject_id: token,
+      client_timestamp: pageTime,
+      router_incoming_timestamp: incoming,
+      data: { last_mephisto_ping: Math.round((pageTime - age) * 1000), status: this.#agents.status(token) },
+      router_outgoing_timestamp: incoming,
+    };
+  }
+
+  /**
+   * @param {string} token
+   * @param {Packet} packet
+   */
+  #passOn(token, packet) {
+    if (!isObject(packet.data) || isNestedTooDeeply(packet.data)) {
+      this.#counters.drop("malformed_packet");
+      return;
+    }
+    const text = encode(packetForOperator(packet.packet_type, token, packet.data, packet.client_timestamp));
+    this.#journal.append(text).catch((error) => {
+      if (!(error instanceof Refused)) throw error;
+      this.#counters.drop(error.status === 507 ? "outbox_full" : "journal_unwritable");
+    });
+  }
+
+  /** @param {string} token */
+  #tellStatus(token) {
+    this.#agents.tell(
+      token,
+      JSON.stringify({
+        packet_type: "update_status",
+        subject_id: token,
+        data: { status: this.#agents.status(token) },
+        router_outgoing_timestamp: timestamp(),
+      }),
+    );
+  }
+
+  // -- packets of the operator -----------------------------------------------------------------
+
+  /**
+   * @param {Peer} peer
+   * @param {Packet} packet
+   */
+  #greetOperator(peer, packet) {
+    const greeting = isObject(packet.data) ? packet.data : {};
+    if (packet.packet_type === "alive" && this.#isSecret(greeting.token)) {
+      this.#strangers.delete(peer);
+      this.#link.attach(peer, greeting);
+    } else {
+      this.#counters.refusedOperators += 1;
+      peer.close(CLOSE_POLICY, "not the operator of this run");
+    }
+  }
+
+  /** @param {Packet} packet */
+  #receiveFromOperator(packet) {
+    const { subject_id: subject } = packet;
+    const data = isObject(packet.data) ? packet.data : {};
+    if (packet.packet_type === "ack") {
+      this.#acknowledge(data);
+    } else if (packet.packet_type === "request_statuses") {
+      this.#link.send(packetForOperator("return_statuses", OPERATOR, this.#agents.reportedStatuses()));
+    } else if (packet.packet_type === "agents" && isObject(data.agents) && Object.values(data.agents).every(isText)) {
+      this.#replaceAgents(data.agents);
+    } else if (packet.packet_type === "agent_details" && isText(data.agent_id ?? "")) {
+      this.#answerRequest(packet, data);
+    } else if (packet.packet_type === "update_status" && isText(subject) && isText(data.status)) {
+      this.#agents.setStatus(subject, data.status);
+      this.#agents.tell(subject, this.#forPage(packet));
+    } else if (packet.packet_type === "client_bound_live_update") {
+      if (this.#agents.knows(subject)) this.#agents.deliver(subject, this.#forPage(packet));
+      else this.#counters.drop("unknown_agent");
+    } else {
+      this.#counters.drop("malformed_operator_packet");
+      log("malformed_operator_packet", { packet_type: packet.packet_type });
+    }
+  }
+
+  /** @param {Record<string, any>} data */
+  #acknowledge({ incarnation, seq }) {
+    const isOurs = incarnation === this.#journal.incarnation && Number.isSafeInteger(seq) && seq < this.#journal.nextSeq;
+    if (isOurs) this.#journal.acknowledge(seq);
+    else this.#counters.drop("malformed_operator_packet");
+  }
+
+  /** @param {Record<string, string>} statuses */
+  #replaceAgents(statuses) {
+    const changed = Object.keys(statuses).filter((token) => this.#agents.status(token) !== statuses[token]);
+    this.#agents.replaceAll(statuses);
+    for (const token of changed) this.#tellStatus(token);
+  }
+
+  /**
+   * Answer a waiting request. Who gets an agent is known to the journal before the worker knows it.
+   *
+   * @param {Packet} packet
+   * @param {Record<string, any>} data
+   */
+  #answerRequest(packet, data) {
+    const requestId = data.request_id ?? packet.subject_id;
+    const answer = { ...packet, data: { ...data, agent_id: data.agent_id ?? null }, router_incoming_timestamp: timestamp() };
+    if (data.agent_id) {
+      this.#agents.setStatus(data.agent_id, data.status ?? this.#agents.status(data.agent_id) ?? FIRST_STATUS);
+    }
+    this.#journal.agentsWritten().then(() => this.#requests.settle(requestId, answer));
+  }
+
+  /** @param {Packet} packet */
+  #forPage(packet) {
+    const now = timestamp();
+    return JSON.stringify({ ...packet, router_incoming_timestamp: now, router_outgoing_timestamp: now });
+  }
+}
+
+/** @param {unknown} value @returns {value is string} */
+function isText(value) {
+  return typeof value === "string";
+}

@@ -1,0 +1,226 @@
+// @ts-check
+// Forms with files: streamed to disk, never held in memory.
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+import busboy from "busboy";
+
+import { Refused } from "./errors.js";
+import { syncDirectory } from "./journal_file.js";
+import { log } from "./log.js";
+
+/** The page sends its result in one text field; the others repeat it and are not used. */
+const MAX_FIELDS = 10_000;
+const MAX_FILES = 1000;
+const MAX_NAME_BYTES = 1000;
+const FILE_NAME = /^[0-9a-f]{32}$/;
+const UNFINISHED = ".part";
+
+/**
+ * @typedef {object} UploadedFile
+ * @property {string} fieldname
+ * @property {string} originalname
+ * @property {string} mimetype
+ * @property {string} filename our own random name, under which it is downloaded
+ * @property {number} size
+ * @property {string} sha256
+ */
+
+/** The files that workers handed in, in one directory, under names of our own. */
+export class Uploads {
+  #directory;
+  #maxFieldBytes;
+  #maxUploadBytes;
+
+  /**
+   * @param {string} directory
+   * @param {{maxFieldBytes: number, maxUploadBytes: number}} limits for one text field, and for all files of one form
+   */
+  constructor(directory, { maxFieldBytes, maxUploadBytes }) {
+    this.#directory = directory;
+    this.#maxFieldBytes = maxFieldBytes;
+    this.#maxUploadBytes = maxUploadBytes;
+  }
+
+  /** Create the directory, and remove what an earlier process was interrupted at. */
+  async prepare() {
+    await mkdir(this.#directory, { recursive: true });
+    for (const name of await readdir(this.#directory)) {
+      if (name.endsWith(UNFINISHED)) await unlink(join(this.#directory, name));
+    }
+  }
+
+  /**
+   * Where a file is.
+   *
+   * @param {string} filename
+   * @returns {string | null} null when that cannot be the name of one
+   */
+  path(filename) {
+    return FILE_NAME.test(filename) ? join(this.#directory, filename) : null;
+  }
+
+  /**
+   * Receive a multipart form. Its files are on disk when this returns; if it throws, none is left there.
+   *
+   * @param {import("node:http").IncomingMessage} request
+   * @param {(name: string, value: string) => void} checkField called with each text field as it comes; may throw `Refused`
+   * @returns {Promise<{fields: Map<string, string>, files: UploadedFile[]}>}
+   * @throws {Refused} 400 for a broken form, 413 for one that is too large, 503 when it cannot be stored
+   */
+  async receive(request, checkField) {
+    /** @type {Map<string, string>} */
+    const fields = new Map();
+    /** @type {Promise<UploadedFile>[]} */
+    const stores = [];
+    const room = { bytes: this.#maxUploadBytes };
+    try {
+      await this.#parse(request, {
+        field: (name, value) => {
+          checkField(name, value);
+          fields.set(name, value);
+        },
+        file: (name, content, info) => stores.push(this.#store(name, content, info, room)),
+        stores,
+      });
+      const files = await Promise.all(stores);
+      if (files.length > 0) await this.#finish(files);
+      return { fields, files };
+    } catch (error) {
+      await this.#discardAll(stores);
+      if (error instanceof Refused) throw error;
+      log("upload_failed", { code: /** @type {NodeJS.ErrnoException} */ (error).code });
+      throw new Refused(503, "The task server cannot store the files at the moment. Please try again in a minute.");
+    }
+  }
+
+  /**
+   * Remove files that were received and then not accepted.
+   *
+   * @param {UploadedFile[]} files
+   */
+  async discard(files) {
+    for (const { filename } of files) await unlink(join(this.#directory, filename)).catch(() => {});
+  }
+
+  /**
+   * @param {import("node:http").IncomingMessage} request
+   * @param {object} sinks
+   * @param {(name: string, value: string) => void} sinks.field
+   * @param {(name: string, content: import("node:stream").Readable, info: busboy.FileInfo) => void} sinks.file
+   * @param {Promise<UploadedFile>[]} sinks.stores a failure of one ends the form
+   * @returns {Promise<void>} fulfilled when the whole form was read
+   */
+  #parse(request, { field, file, stores }) {
+    return new Promise((resolve, reject) => {
+      const parser = this.#parser(request);
+      const refuse = (/** @type {unknown} */ error) => {
+        request.unpipe(parser);
+        parser.destroy();
+        request.resume();
+        reject(error);
+      };
+      parser.on("field", (name, value, { nameTruncated, valueTruncated }) => {
+        try {
+          if (nameTruncated || valueTruncated) throw new Refused(413, "A field of the form is too large.");
+          field(name, value);
+        } catch (error) {
+          refuse(error);
+        }
+      });
+      parser.on("file", (name, content, info) => {
+        // Whoever reads the file sees the error; without a listener of its own it would end the process.
+        content.on("error", () => {});
+        if (!info.filename) {
+          content.resume();
+          return;
+        }
+        file(name, content, info);
+        stores[stores.length - 1].catch(refuse);
+      });
+      for (const limit of ["fieldsLimit", "filesLimit", "partsLimit"]) {
+        parser.on(limit, () => refuse(new Refused(413, "The form has too many fields.")));
+      }
+      parser.on("error", () => refuse(new Refused(400, "The form is not complete or not well-formed.")));
+      parser.on("close", () => resolve());
+      request.on("close", () => {
+        if (!request.complete) refuse(new Refused(400, "The form did not arrive whole."));
+      });
+      request.pipe(parser);
+    });
+  }
+
+  /** @param {import("node:http").IncomingMessage} request */
+  #parser(request) {
+    try {
+      return busboy({
+        headers: request.headers,
+        defParamCharset: "utf8",
+        limits: {
+          fieldNameSize: MAX_NAME_BYTES,
+          fieldSize: this.#maxFieldBytes,
+          fields: MAX_FIELDS,
+          files: MAX_FILES,
+          parts: MAX_FIELDS + MAX_FILES,
+        },
+      });
+    } catch {
+      throw new Refused(400, "The form has no usable Content-Type.");
+    }
+  }
+
+  /**
+   * @param {string} fieldname
+   * @param {import("node:stream").Readable} content
+   * @param {busboy.FileInfo} info
+   * @param {{bytes: number}} room what the whole form may still bring
+   * @returns {Promise<UploadedFile>}
+   */
+  async #store(fieldname, content, info, room) {
+    const filename = randomBytes(16).toString("hex");
+    const path = join(this.#directory, filename + UNFINISHED);
+    const hash = createHash("sha256");
+    let size = 0;
+    const measure = new Transform({
+      transform(chunk, _encoding, done) {
+        size += chunk.length;
+        room.bytes -= chunk.length;
+        hash.update(chunk);
+        done(room.bytes < 0 ? new Refused(413, "The files are too large.") : null, chunk);
+      },
+    });
+    const handle = await open(path, "wx", 0o600);
+    try {
+      await pipeline(content, measure, handle.createWriteStream({ autoClose: false }));
+      await handle.sync();
+    } catch (error) {
+      await unlink(path);
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    const { filename: originalname = "", mimeType: mimetype } = info;
+    return { fieldname, originalname, mimetype, filename, size, sha256: hash.digest("hex") };
+  }
+
+  /** @param {UploadedFile[]} files */
+  async #finish(files) {
+    for (const { filename } of files) {
+      const path = join(this.#directory, filename);
+      await rename(path + UNFINISHED, path);
+    }
+    await syncDirectory(this.#directory);
+  }
+
+  /** @param {Promise<UploadedFile>[]} stores */
+  async #discardAll(stores) {
+    for (const store of await Promise.allSettled(stores)) {
+      if (store.status === "rejected") continue;
+      const path = join(this.#directory, store.value.filename);
+      await unlink(path + UNFINISHED).catch(() => unlink(path).catch(() => {}));
+    }
+  }
+}
