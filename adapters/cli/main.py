@@ -1,0 +1,83 @@
+"""The `mephisto-es` command: verbs that are imported when they are used, and what becomes of an error."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import click
+
+from ...core.errors import ConfigError, MephistoError, UnusableLog
+
+#: What was asked for is refused, or what was looked at is not legal.
+EXIT_REFUSED = 1
+#: What was given cannot be used: a setting, a file, a command line.
+EXIT_UNUSABLE = 2
+
+_UNUSABLE = (ConfigError, UnusableLog)
+
+
+class Verb(NamedTuple):
+    """A verb without its code, so that `--help` need not import it."""
+
+    #: `module:attribute`, the module being one of this package.
+    target: str
+    #: One line for `mephisto-es --help`.
+    about: str
+
+
+VERBS = {
+    "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
+    "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in `VERBS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The verbs, in order."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A verb's command, imported now."""
+        if cmd_name not in VERBS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = VERBS[cmd_name].target.partition(":")
+        command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{VERBS[cmd_name].target} is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs into the help text without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, VERBS[verb].about) for verb in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; an error that somebody can act on ends in one sentence on standard error."""
+        # The return type is click's: whatever a command returns.
+        exit_code = 0
+        try:
+            return super().invoke(ctx)
+        except* MephistoError as errors:
+            for error in _leaves(errors):
+                click.echo(f"mephisto-es {ctx.invoked_subcommand}: {error}", err=True)
+                exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
+        raise click.exceptions.Exit(exit_code)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mephisto-es", message="%(prog)s %(version)s")
+def main() -> None:
+    """Crowdsourced data collection on an event log."""
+
+
+def _leaves(group: BaseExceptionGroup[MephistoError]) -> Iterator[MephistoError]:
+    """The errors in a group of any depth."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

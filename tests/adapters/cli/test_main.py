@@ -1,0 +1,82 @@
+"""The command itself: its verbs, and how errors end."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+import trio
+from click.testing import CliRunner
+
+from mephisto_es.adapters.cli.main import VERBS, LazyGroup, main
+from mephisto_es.core.errors import ConfigError, MephistoError, UnknownEntity
+
+
+def run_failing(*errors: MephistoError) -> tuple[int, str]:
+    """What the command says and answers when a verb's tasks fail."""
+
+    async def fail(error: MephistoError) -> None:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        raise error
+
+    async def fail_together() -> None:
+        async with trio.open_nursery() as nursery:
+            for error in errors:
+                nursery.start_soon(fail, error)
+
+    group = LazyGroup("mephisto-es")
+    group.add_command(click.Command("try", callback=lambda: trio.run(fail_together)))
+    result = CliRunner().invoke(group, ["try"])
+    assert result.stdout == ""
+    return result.exit_code, result.stderr
+
+
+def test_a_refusal_ends_in_a_sentence() -> None:
+    assert run_failing(UnknownEntity("unit/1/9")) == (1, "mephisto-es try: there is no unit/1/9\n")
+
+
+def test_unusable_input_is_told_from_a_refusal() -> None:
+    code, said = run_failing(ConfigError("data.csv is missing", hint="Name another"))
+    assert (code, said) == (2, "mephisto-es try: data.csv is missing. Name another\n")
+
+
+def test_each_of_several_errors_is_told() -> None:
+    code, said = run_failing(UnknownEntity("unit/1/9"), ConfigError("data.csv is missing"))
+    assert code == 2
+    assert sorted(said.splitlines()) == [
+        "mephisto-es try: data.csv is missing",
+        "mephisto-es try: there is no unit/1/9",
+    ]
+
+
+def test_a_bug_is_not_dressed_up() -> None:
+    group = LazyGroup("mephisto-es")
+    group.add_command(click.Command("try", callback=lambda: [][0]))
+    assert isinstance(CliRunner().invoke(group, ["try"]).exception, IndexError)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_is_there_and_explains_itself(verb: str) -> None:
+    result = CliRunner().invoke(main, [verb, "--help"])
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_an_unknown_verb_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["lanch"])
+    assert result.exit_code == 2
+    assert "No such command 'lanch'" in result.stderr
+
+
+def test_help_lists_the_verbs_without_importing_them() -> None:
+    script = (
+        "import sys\n"
+        "from mephisto_es.adapters.cli.main import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "print([name for name in ('trio', 'hydra', 'httpx', 'sqlite_utils') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    *help_text, imported = done.stdout.splitlines()
+    assert imported == "[]"
+    for verb, (_, about) in VERBS.items():
+        assert any(verb in line and about in line for line in help_text)
