@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import get_args, get_type_hints
 
-from ..events.base import PayloadRef
+from ..events.base import Event, PayloadRef
+from ..events.catalogue import AnyEvent
 from ..events.ids import WorkerId
 from .ports import Payload
 
@@ -34,3 +36,21 @@ def pseudonym(key: bytes, kind: str, text: str) -> str:
         text: the personal value, for instance a worker's name.
     """
     return hashlib.blake2b(f"{kind}\0{text}".encode(), key=key, digest_size=16).hexdigest()
+
+
+def _ref_fields(event: type) -> tuple[str, ...]:
+    hints = get_type_hints(event)
+    return tuple(name for name, hint in hints.items() if hint is PayloadRef or PayloadRef in get_args(hint))
+
+
+_REF_FIELDS: dict[type, tuple[str, ...]] = {
+    event: fields for event in get_args(AnyEvent) if (fields := _ref_fields(event))
+}
+
+
+def refs_of(event: Event) -> tuple[PayloadRef, ...]:
+    """The payloads that an event refers to."""
+    fields = _REF_FIELDS.get(type(event))
+    if fields is None:
+        return ()
+    return tuple(ref for field in fields if (ref := getattr(event, field)) is not None)

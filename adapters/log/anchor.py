@@ -40,21 +40,31 @@ def append_anchor(log: Path, head: Head) -> None:
         os.close(fd)
 
 
-def anchors(log: Path) -> Iterator[Head]:
-    """All heads that were anchored, oldest first; nothing if there is no file.
+class Anchors:
+    """All heads that had been anchored when this was made, oldest first; none if there is no file.
 
     A last line without its newline was torn by a crash and is left out; the next anchor takes its place.
-
-    Raises:
-        UnusableLog: a line is not an anchor.
     """
-    path = anchor_path(log)
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for number, text in enumerate(file, start=1):
-            if text.endswith(b"\n"):
-                yield _parse(text, f"{path} line {number}")
+
+    def __init__(self, log: Path) -> None:
+        self._path = anchor_path(log)
+        self._size = self._path.stat().st_size if self._path.exists() else 0
+
+    def __iter__(self) -> Iterator[Head]:
+        """Read the lines, one by one.
+
+        Raises:
+            UnusableLog: a line is not an anchor.
+        """
+        if not self._size:
+            return
+        read = 0
+        with self._path.open("rb") as file:
+            for number, text in enumerate(file, start=1):
+                read += len(text)
+                if read > self._size or not text.endswith(b"\n"):
+                    return
+                yield _parse(text, f"{self._path} line {number}")
 
 
 def last_anchor(log: Path) -> Head | None:

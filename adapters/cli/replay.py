@@ -1,0 +1,71 @@
+"""`mephisto-es replay`: prove a log legal, or name what is wrong with it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ...projections.audit.report import ReplayReport
+from ...projections.registry import PROJECTIONS
+from ..log.replay import replay
+from .output import ILLEGAL, as_json_option, log_argument, print_json
+
+#: Findings that are printed for people; `--json` has them all.
+SHOWN_FINDINGS = 20
+
+
+@click.command("replay")
+@log_argument
+@as_json_option
+def replay_command(database: Path, as_json: bool) -> None:
+    """Read the log in DATABASE from its first event to its last and check everything that follows from it.
+
+    Exit code 0: legal. 1: something is not as it must be, and is named. 2: the file is not a usable log.
+    """
+    report = replay(database, PROJECTIONS)
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report, database)
+    sys.exit(0 if report.legal else ILLEGAL)
+
+
+def print_report(report: ReplayReport, database: Path) -> None:
+    """Print a report for people."""
+    console = Console(highlight=False, soft_wrap=True)
+    if report.legal:
+        console.print(f"[bold green]legal[/]  {escape(str(database))}")
+    else:
+        count = len(report.findings) + report.findings_left_out
+        console.print(f"[bold red]not legal[/]  {escape(str(database))}: {count} finding{'s' * (count != 1)}")
+    console.print(_facts(report))
+    for finding in report.findings[:SHOWN_FINDINGS]:
+        console.print(f"[red]✗[/] {escape(finding.sentence)}")
+    hidden = len(report.findings[SHOWN_FINDINGS:]) + report.findings_left_out
+    if hidden:
+        console.print(f"  and {hidden} more; --json lists the first {len(report.findings)}")
+    for note in report.notes:
+        console.print(f"[yellow]note[/] {escape(note)}")
+
+
+def _facts(report: ReplayReport) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    table.add_row("events", f"{report.events:,} in {report.seconds:.2f} s")
+    table.add_row("streams", _counts(report.streams))
+    table.add_row("units", _counts(report.units))
+    table.add_row("views compared", _counts(report.views, unit=" rows"))
+    table.add_row("payloads", f"{report.payloads:,} right, {report.erased_payloads:,} erased")
+    table.add_row("anchored to", "nothing" if report.anchored_seq is None else f"seq {report.anchored_seq:,}")
+    table.add_row("head", f"seq {report.seq:,}  {report.chain}")
+    return table
+
+
+def _counts(counts: dict[str, int], unit: str = "") -> str:
+    return ", ".join(f"{escape(name)} {count:,}{unit}" for name, count in counts.items()) or "none"

@@ -1,0 +1,138 @@
+"""The audit: a log read from its first event to its last, and everything that should follow from it compared.
+
+It rests on the log alone. One pass checks positions, chain, columns, versions and every step against the lifecycles,
+and builds the views anew in a database of its own; then the stored views are compared with these, row by row. It works
+page by page, so its memory grows with the entities of a log and not with its events.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
+from typing import Protocol
+
+from ...core.chain import Row
+from ...core.errors import DamagedLog, LogError
+from ...core.lifecycles.world import World
+from ...core.ports import Head
+from ...events.base import PayloadRef
+from ...events.streams import category_of
+from ..building import PAGE_EVENTS
+from ..projection import Projection
+from .chain import ChainCheck
+from .payloads import AuditedPayloads, PayloadCheck
+from .report import FindingKind, Findings, ReplayReport
+from .steps import StepCheck
+from .views import StoredView, ViewCheck
+
+
+class AuditedLog(AuditedPayloads, Protocol):
+    """What an audit reads. All of it is one moment of the log, however long the audit takes."""
+
+    @property
+    def tables(self) -> sqlite3.Connection:
+        """For reading the projections' tables."""
+
+    def structure(self) -> Iterable[str]:
+        """What SQLite's own check finds wrong with the file."""
+
+    def raw(self) -> Iterator[Row]:
+        """All rows, in order.
+
+        Raises:
+            DamagedLog: the file cannot be read any further.
+        """
+
+    def anchors(self) -> Iterator[Head]:
+        """Heads that were written down outside the file before this moment, oldest first.
+
+        Raises:
+            UnusableLog: a line cannot be read.
+        """
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """The bytes behind a reference."""
+
+    def views(self) -> list[StoredView]:
+        """The projections that the file has."""
+
+
+def audit(log: AuditedLog, projections: Sequence[Projection], clock: Callable[[], float]) -> ReplayReport:
+    """Check all there is to check.
+
+    Args:
+        log: the log.
+        projections: the views that this version knows; those that the file has are compared.
+        clock: seconds from any start, for the report.
+    """
+    began = clock()
+    findings = Findings()
+    for problem in log.structure():
+        findings.add(FindingKind.STRUCTURE, f"SQLite finds the file damaged: {problem}")
+    chain = ChainCheck(log.anchors(), findings)
+    steps = StepCheck(findings)
+    payloads = PayloadCheck(log, steps.world, findings)
+    events = 0
+    with closing(ViewCheck(log.tables, log.views(), projections, log.payload, findings)) as views:
+        with _unreadable_found(findings):
+            for page in _pages(log.raw()):
+                chain.check(page)
+                recorded = steps.check(page)
+                payloads.check(recorded)
+                views.check(recorded)
+                events += len(page)
+        chain.finish()
+        with _unreadable_found(findings):
+            payloads.finish()
+        views.finish()
+    return ReplayReport(
+        legal=not findings,
+        events=events,
+        streams=_streams_by_category(steps.world),
+        units=_units_by_status(steps.world),
+        seq=chain.seq,
+        chain=chain.chain.hex(),
+        anchored_seq=chain.anchored_seq,
+        payloads=payloads.present,
+        erased_payloads=payloads.erased,
+        views=views.compared,
+        findings=tuple(findings.listed),
+        findings_left_out=findings.left_out,
+        notes=tuple(findings.notes),
+        seconds=round(clock() - began, 3),
+    )
+
+
+@contextmanager
+def _unreadable_found(findings: Findings) -> Iterator[None]:
+    """Report where a file breaks off, and go on with what was read."""
+    try:
+        yield
+    except LogError as error:
+        findings.add(FindingKind.UNREADABLE, str(error))
+
+
+def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Rows in pages; what was read before the file broke off still comes as a page of its own."""
+    while True:
+        page: list[Row] = []
+        try:
+            for row in islice(rows, PAGE_EVENTS):
+                page.append(row)
+        except DamagedLog:
+            yield page
+            raise
+        if not page:
+            return
+        yield page
+
+
+def _streams_by_category(world: World) -> dict[str, int]:
+    return dict(sorted(Counter(map(category_of, world.versions)).items()))
+
+
+def _units_by_status(world: World) -> dict[str, int]:
+    return dict(sorted(Counter(unit.status.value for unit in world.units.values()).items()))

@@ -1,0 +1,151 @@
+"""Requests about units and workers, and a projection over them: enough for any test of a log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import sqlite_utils
+
+from mephisto_es.core.payloads import commitment, seal
+from mephisto_es.core.ports import Append, Expect, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.base import Event
+from mephisto_es.events.catalogue import AnyEvent
+from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
+from mephisto_es.events.unit import (
+    UnitAccepted,
+    UnitAssigned,
+    UnitCompleted,
+    UnitCreated,
+    UnitExpired,
+    UnitLaunched,
+    UnitReopened,
+)
+from mephisto_es.events.worker import WorkerForgotten, WorkerRegistered
+from mephisto_es.projections.projection import ReadPayload
+
+RUN = TaskRunId(1)
+SALT = b"0123456789abcdef"
+
+
+def unit_stream(number: int) -> str:
+    """The stream of a unit."""
+    return streams.unit(RUN, UnitId(number))
+
+
+#: What happens to each unit, in order; again from `UnitReopened` on after the last.
+LIFE: tuple[type[Event], ...] = (
+    UnitCreated,
+    UnitLaunched,
+    UnitAssigned,
+    UnitExpired,
+    UnitReopened,
+    UnitLaunched,
+    UnitAssigned,
+    UnitCompleted,
+    UnitAccepted,
+)
+
+
+def unit_event(number: int, step: int) -> AnyEvent:
+    """What happens to a unit at a step of `LIFE`."""
+    kind = LIFE[step]
+    if kind is UnitCreated:
+        return UnitCreated(unit=UnitId(number), assignment=AssignmentId(number), index=0, pay_cents=25)
+    if kind is UnitAssigned:
+        return UnitAssigned(agent=AgentId(100 * number + step), worker=WorkerId(number % 7 + 1))
+    if kind is UnitCompleted:
+        return UnitCompleted(agent=AgentId(100 * number + step))
+    if kind is UnitExpired:
+        return UnitExpired(reason="nobody came")
+    if kind is UnitReopened:
+        return UnitReopened(reason="once more")
+    return UnitLaunched() if kind is UnitLaunched else UnitAccepted()
+
+
+def request(
+    command: str,
+    *events: tuple[str, AnyEvent],
+    at: int = 1_000,
+    expected: dict[str, int | Expect] | None = None,
+) -> Append:
+    """A request by the operator."""
+    return Append(
+        command=command,
+        actor="operator",
+        at=at,
+        events=tuple(NewEvent(stream, event) for stream, event in events),
+        expected=expected or {},
+    )
+
+
+def unit_request(number: int, step: int, at: int = 1_000) -> Append:
+    """The request that takes a unit to a step of its life."""
+    return request(f"unit-{number}-{step}", (unit_stream(number), unit_event(number, step)), at=at)
+
+
+def lives(units: int) -> list[Append]:
+    """Requests that take units through their whole lives, side by side."""
+    return [unit_request(number, step) for step in range(len(LIFE)) for number in range(1, units + 1)]
+
+
+def register(worker: int, name: str) -> Append:
+    """The request that makes a worker known; its name is a payload."""
+    body = name.encode()
+    event = WorkerRegistered(
+        worker=WorkerId(worker), provider_type="mock", name=commitment(body, SALT), identity=f"pseudonym-{worker}"
+    )
+    return Append(
+        command=f"register-{worker}",
+        actor="operator",
+        at=1_000,
+        events=(NewEvent(streams.worker(WorkerId(worker)), event),),
+        payloads=(seal(body, SALT, WorkerId(worker)),),
+    )
+
+
+def forget(worker: int) -> Append:
+    """The request that forgets a worker."""
+    return request(f"forget-{worker}", (streams.worker(WorkerId(worker)), WorkerForgotten(reason="asked to")))
+
+
+class Roster:
+    """A projection: each stream's last event, and each worker's name while it is known."""
+
+    name = "roster"
+    tables = ("roster", "roster_names")
+
+    def create(self, db: sqlite_utils.Database) -> None:
+        db.table("roster").create({"stream": str, "version": int, "kind": str}, pk="stream", strict=True)
+        db.table("roster_names").create({"worker": int, "name": str}, pk="worker", strict=True)
+
+    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+        for _, envelope in events:
+            row = (envelope.stream, envelope.version, type(envelope.event).__name__)
+            db.execute("INSERT OR REPLACE INTO roster VALUES (?, ?, ?)", row)
+            match envelope.event:
+                case WorkerRegistered(worker=worker, name=name):
+                    body = payload(name)
+                    text = body.decode() if body is not None else None
+                    db.execute("INSERT INTO roster_names VALUES (?, ?)", (worker, text))
+                case WorkerForgotten():
+                    worker = WorkerId(int(envelope.stream.partition("/")[2]))
+                    db.execute("UPDATE roster_names SET name = NULL WHERE worker = ?", (worker,))
+
+
+class Stubborn:
+    """A projection that fails on a unit's expiry."""
+
+    name = "stubborn"
+    tables = ("stubborn",)
+
+    def create(self, db: sqlite_utils.Database) -> None:
+        db.table("stubborn").create({"seq": int}, pk="seq", strict=True)
+
+    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+        for seq, envelope in events:
+            if isinstance(envelope.event, UnitExpired):
+                raise ArithmeticError("this projection has a bug")
+            db.execute("INSERT INTO stubborn VALUES (?)", (seq,))
