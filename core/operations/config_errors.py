@@ -50,6 +50,7 @@ _HINTS = (
         "Add '- /{key}: NAME' to the file's defaults list, or write +{key}=NAME",
     ),
     (r"(\S+) appears more than once in the final defaults list", "Write {key}=NAME without a +, or remove a line"),
+    (r"Multiple values for (\S+)\.", "Write {key}=NAME without a +, or remove a line"),
     (r"Ambiguous value for argument '([^']+)'", "Write a list as {key}=[a,b] and a text as {key}='\"a,b\"'"),
 )
 

@@ -87,7 +87,8 @@ def write_config(config_data: Mapping[str, Mapping[str, object]]) -> None:
     path = config_file()
     plain = {section: dict(keys) for section, keys in config_data.items()}
     try:
-        text = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)
+        # In ASCII, as PyYAML writes some other signs (U+0085) so that it reads back different ones.
+        text = yaml.safe_dump(plain, sort_keys=False)
     except yaml.representer.RepresenterError as error:
         raise ConfigError("a setting has a value that YAML cannot hold", key=str(path)) from error
     try:

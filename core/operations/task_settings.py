@@ -57,6 +57,8 @@ def read_task_settings(task: DictConfig) -> TaskSettings:
     try:
         return msgspec.convert(found, TaskSettings)
     except msgspec.ValidationError as error:
-        wanted, _, place = str(error).replace("`", "").partition(" - at $.")
-        key = f"{_PREFIX}.{place}"
-        raise ConfigError(f"{key} is {found.get(place)!r}, which is out of range: {wanted}", key=key) from error
+        wanted, _, name = str(error).replace("`", "").partition(" - at $.")
+        if not name:
+            raise ConfigError(f"{_PREFIX} cannot be read: {wanted}", key=_PREFIX) from error
+        key = f"{_PREFIX}.{name}"
+        raise ConfigError(f"{key} is {found[name]!r}, which is out of range: {wanted}", key=key) from error
