@@ -180,51 +180,36 @@ class Ledger:
             self._room.set()
 
     async def _write_batch(self) -> None:
-        taken: list[Pending] = []
+        """Decide on what waits, commit it, and only then answer: also a no may rest on events of this batch."""
+        decided: list[tuple[Pending, Append | Receipt | MephistoError]] = []
         appends: list[Append] = []
         while self._waiting and len(appends) < BATCH_LIMIT:
             pending = self._waiting.popleft()
-            append = self._decide(pending)
-            if append is not None:
-                taken.append(pending)
-                appends.append(append)
+            decision = self._decide(pending.command)
+            decided.append((pending, decision))
+            if isinstance(decision, Append):
+                appends.append(decision)
         self._room.set()
-        if not appends:
-            return
         try:
-            with trio.CancelScope(shield=True):
-                outcomes = await trio.to_thread.run_sync(self.log.commit, appends, limiter=self._thread)
+            written = iter(await self._commit(appends) if appends else ())
         except LogError as error:
-            for pending in taken:
+            for pending, _ in decided:
                 self._settle(pending, error)
             raise
-        receipts: list[Receipt] = []
-        for outcome in outcomes:
-            if isinstance(outcome, Refused):
-                # The market had accepted it: log and market have parted, which only a second writer can bring about.
-                raise LogError(f"the log refused what the market allowed: {outcome.error}") from outcome.error
-            receipts.append(Receipt(outcome.events, isinstance(outcome, WasThere)))
-        durable = [recorded for receipt in receipts if not receipt.repeated for recorded in receipt.events]
-        for subscriber in tuple(self._subscribers):
-            subscriber(durable)
-        for pending, receipt in zip(taken, receipts, strict=True):
-            self._settle(pending, receipt)
+        for pending, decision in decided:
+            self._settle(pending, next(written) if isinstance(decision, Append) else decision)
 
-    def _decide(self, pending: Pending) -> Append | None:
-        """The append that carries a command out; None if it is settled without one."""
-        command = pending.command
+    def _decide(self, command: Command) -> Append | Receipt | MephistoError:
+        """The append that carries a command out, or its outcome if there is nothing to append."""
         try:
             if command.repeatable and (known := self.log.find(command.id)):
-                self._settle(pending, Receipt(known, repeated=True))
-                return None
+                return Receipt(known, repeated=True)
             events = tuple(command.decide(self.market))
             self.market.check(events)
         except MephistoError as error:
-            self._settle(pending, error)
-            return None
+            return error
         if not events:
-            self._settle(pending, Receipt(()))
-            return None
+            return Receipt(())
         expected = {event.stream: self.market.version(event.stream) for event in events}
         for event in events:
             self.market.evolve(event.stream, event.event)
@@ -237,6 +222,21 @@ class Ledger:
             expected={**command.expected, **expected},
             payloads=command.payloads,
         )
+
+    async def _commit(self, appends: list[Append]) -> list[Receipt]:
+        """Write a batch and tell the subscribers what is durable."""
+        with trio.CancelScope(shield=True):
+            outcomes = await trio.to_thread.run_sync(self.log.commit, appends, limiter=self._thread)
+        receipts: list[Receipt] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                # The market had allowed it. Log and market have parted, so nothing more may be decided.
+                raise LogError(f"the log refused what the market allowed: {outcome.error}") from outcome.error
+            receipts.append(Receipt(outcome.events, isinstance(outcome, WasThere)))
+        durable = [recorded for receipt in receipts if not receipt.repeated for recorded in receipt.events]
+        for subscriber in tuple(self._subscribers):
+            subscriber(durable)
+        return receipts
 
     def _settle(self, pending: Pending, result: Receipt | MephistoError) -> None:
         if pending.command.repeatable:

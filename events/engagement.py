@@ -59,6 +59,23 @@ class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
     shown: str
 
 
+class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"):
+    """The launch script's own code was asked about this worker; its answer is never asked for again."""
+
+    #: For instance `worker_can_do_unit`.
+    callback: str
+    #: What it was asked: names and values.
+    inputs: dict[str, str | int | bool | None]
+    answer: str | int | bool | None
+
+
 EngagementEvent = (
-    WorkerArrived | WorkTaken | WorkEnded | LastWorkEnded | EngagementOnboarded | EngagementBarred | WorkerRefused
+    WorkerArrived
+    | WorkTaken
+    | WorkEnded
+    | LastWorkEnded
+    | EngagementOnboarded
+    | EngagementBarred
+    | WorkerRefused
+    | CallbackAnswered
 )

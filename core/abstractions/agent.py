@@ -68,10 +68,13 @@ class _Participant:
         self.worker_id = worker_id
         #: The id by which pages and routers know it.
         self.token = token
+        #: How many updates were sent to the page.
+        self.observed = 0
         #: Updates from the page that were not taken yet, the oldest first.
         self.pending_actions: deque[Update] = deque()
         self._handle = handle
         self._status = status
+        self._told = ""
         self._send = send
         self._news = trio.Event()
 
@@ -137,9 +140,13 @@ class _Participant:
         self.pending_actions.append(update)
         self._wake()
 
+    def is_told(self, status: str) -> bool:
+        """Whether task code knows of a status already. For the worker pool."""
+        return self._told == status
+
     def notice(self, status: str) -> None:
         """Hand over a durable change of status. For the worker pool."""
-        self._status = status
+        self._status = self._told = status
         self._wake()
 
     def _check(self) -> None:

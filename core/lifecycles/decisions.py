@@ -140,6 +140,13 @@ def decide_take_unit(
     ]
 
 
+def decide_refuse(market: Market, run: TaskRunId, worker: WorkerId, refused: WorkerRefused) -> list[NewEvent]:
+    """Put down that a worker was refused, and why."""
+    stream = streams.engagement(run, worker)
+    arrival = [] if market.engagements.get(stream) else [NewEvent(stream, WorkerArrived(worker=worker))]
+    return [*arrival, NewEvent(stream, refused)]
+
+
 def _has_agent(market: Market, run: TaskRunId, registration: str) -> bool:
     """Whether the page has an agent already; one that passed its onboarding is about to get another."""
     agent = market.agent_by_registration(run, registration)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ...events.engagement import (
+    CallbackAnswered,
     EngagementBarred,
     EngagementEvent,
     EngagementOnboarded,
@@ -42,6 +43,7 @@ ENGAGEMENT = Lifecycle(
         *stays(EngagementOnboarded, *_S),
         *stays(EngagementBarred, *_S),
         *stays(WorkerRefused, *_S),
+        *stays(CallbackAnswered, *_S),
     ),
 )
 
@@ -95,7 +97,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, onboarded=True)
         case EngagementBarred():
             return replace(engagement, barred=event.reason)
-        case WorkerRefused():
+        case WorkerRefused() | CallbackAnswered():
             return engagement
         case _:
             assert_never(event)

@@ -176,6 +176,10 @@ class Market(World):
         stream = self.by_token.get(token)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
 
+    def tokens_of(self, run: TaskRunId) -> list[str]:
+        """The tokens of all agents and onboarding agents of a run."""
+        return [token for token, stream in self.by_token.items() if run_of(stream) == run]
+
     def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentState | OnboardingState | None:
         """The agent or onboarding agent that a page's registration stands for."""
         stream = self.runs[run].by_registration.get(registration)

@@ -1,0 +1,133 @@
+"""The composition root: where adapters are chosen and put together, for launch scripts and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from omegaconf import DictConfig
+
+from ..core.errors import ConfigError
+from ..core.ledger import Ledger
+from ..core.operations.config_handler import CORE_SECTION, DATA_STORAGE_KEY, get_config_arg
+from ..core.operations.hydra_config import TaskConfig
+from ..core.operations.operator import Operator
+from ..core.operations.registry import fill_registries
+from ..core.ports import WallClock
+from ..projections.mephisto_db.fold import MephistoDbProjection
+from .log.sqlite import SqliteLog
+from .scripts import ScriptMain, script_decorator
+from .system import SystemClock, SystemIds
+
+#: The log, in the data folder.
+DATABASE_FILE = "mephisto.db"
+#: One folder for each run, in the data folder: page, server's files, uploads.
+RUNS_FOLDER = "runs"
+#: Seconds between two looks at whether the anchor file is behind the log.
+ANCHOR_SECONDS = 1.0
+#: Seconds in which runs must be taken down when a script fails.
+FORCED_SHUTDOWN_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def open_operator(data_dir: Path, clock: WallClock | None = None) -> AsyncIterator[Operator]:
+    """Open the log of a data folder and run an operator on it.
+
+    When the block ends, runs that still go on are shut down, those at work may finish. When it raises, their work is
+    taken away. When it is cancelled or interrupted, everything is left as it is, to be taken up again.
+
+    Args:
+        data_dir: the folder; made if missing.
+        clock: the wall clock; the machine's, unless given.
+
+    Raises:
+        ConfigError: the folder cannot be made.
+        UnusableLog: the database is not ours, or another operator has it.
+        DamagedLog: the log was changed from outside.
+    """
+    fill_registries()
+    clock = clock or SystemClock()
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {data_dir} cannot be made: {error.strerror}",
+            key="mephisto.database.data_dir",
+            hint="Name a folder that you may write to.",
+        ) from error
+    log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
+    try:
+        ledger = Ledger(log, clock)
+        ids = SystemIds(ledger.market.highest, log.epoch)
+        async with _open_nursery() as nursery:
+            await nursery.start(ledger.run)
+            nursery.start_soon(_keep_anchored, log)
+            operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery)
+            try:
+                yield operator
+            except Exception:
+                with trio.CancelScope(shield=True):
+                    await operator.force_shutdown(FORCED_SHUTDOWN_SECONDS)
+                raise
+            await operator.shutdown()
+            nursery.cancel_scope.cancel()
+    finally:
+        log.close()
+
+
+@asynccontextmanager
+async def _open_nursery() -> AsyncIterator[trio.Nursery]:
+    """A nursery that hands on an error that is alone as itself, as who wrote the block expects it."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from error.__cause__
+
+
+async def _keep_anchored(log: SqliteLog) -> None:
+    """Keep the head of the chain outside the database, so that a lost tail is found."""
+    while True:
+        await trio.sleep(ANCHOR_SECONDS)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(log.write_anchor)
+
+
+def run_script(main: ScriptMain, cfg: DictConfig) -> None:
+    """Run a launch script's `async def main(operator, cfg)` to its end.
+
+    Raises:
+        ConfigError, LaunchError, UnusableLog: what the user must act on.
+    """
+
+    async def run() -> None:
+        async with open_operator(data_dir_of(cfg)) as operator:
+            await main(operator, cfg)
+
+    trio.run(run)
+
+
+def data_dir_of(cfg: DictConfig) -> Path:
+    """The data folder of a configuration: its own, or the one of config.yml, or `data` where the script is run."""
+    chosen = cfg.mephisto.database.data_dir or get_config_arg(CORE_SECTION, DATA_STORAGE_KEY) or "data"
+    return Path(str(chosen)).expanduser().absolute()
+
+
+def task_script(
+    config: type[TaskConfig] | None = None,
+    default_config_file: str | None = None,
+    config_path: str = "hydra_configs",
+) -> Callable[[ScriptMain], Callable[[], None]]:
+    """Turn a launch script's `async def main(operator, cfg)` into a command with Hydra's overrides.
+
+    Args:
+        config: the script's config class; or
+        default_config_file: the name of the file in `conf/` to start from, without `.yaml`.
+        config_path: the folder of configuration files, from where the script is.
+    """
+    return script_decorator(run_script, config=config, default_config_file=default_config_file, config_path=config_path)

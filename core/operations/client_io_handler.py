@@ -1,0 +1,305 @@
+"""The bridge between routers and task code: packets in, packets out, nothing decided.
+
+What a router keeps in its outbox is posted to the ledger in the order in which it came, and acknowledged once it is
+durable. A request for an agent is handed to the worker pool, which answers in its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+import trio
+
+from ...events import streams
+from ...events.agent import AgentMetadataReceived, AgentReturned, AgentUpdateReceived
+from ...events.base import FileRef
+from ...events.ids import TaskRunId
+from ...events.onboarding import OnboardingSubmitted, OnboardingUpdateReceived
+from ..abstractions.channel import Channel
+from ..errors import CommandRefused, ProtocolError
+from ..ledger import Command, Ledger, Pending
+from ..lifecycles.agent import AgentState
+from ..lifecycles.decisions import decide_leave, decide_submit
+from ..lifecycles.market import Market
+from ..lifecycles.onboarding import OnboardingState
+from ..packets import (
+    Ack,
+    AckData,
+    AgentDetails,
+    AgentDetailsData,
+    Agents,
+    AgentsData,
+    ClientBoundLiveUpdate,
+    Inbound,
+    LiveUpdate,
+    LogErrorPacket,
+    Outbound,
+    RegisterAgent,
+    ReturnStatuses,
+    ReturnUnit,
+    RouterReport,
+    RouterState,
+    SubmitMetadata,
+    SubmitOnboarding,
+    SubmitUnit,
+    UpdateStatus,
+    UpdateStatusData,
+    provider_data_of,
+)
+from ..payloads import seal
+from ..ports import Ids, NewEvent, Payload
+from .datatypes import LiveTaskRun, WorkerFailureReasons
+from .logger_core import get_logger
+
+#: Packets of a channel that may wait for their commit; beyond that the channel is not read.
+IN_FLIGHT_LIMIT = 1024
+#: Packets that are acknowledged in one go at most, so that a busy router can clear its outbox.
+ACK_EVERY = 64
+#: Requests for an agent that are seen to at a time; the others wait.
+REGISTRATION_LIMIT = 256
+
+logger = get_logger(__name__)
+
+OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
+
+
+class _UpdateId(msgspec.Struct):
+    update_id: str = ""
+
+
+class ClientIOHandler:
+    """Connects the routers of one run with its worker pool and the ledger.
+
+    Attributes:
+        dropped: packets that could not be used, by reason.
+    """
+
+    def __init__(self, ledger: Ledger, ids: Ids) -> None:
+        self._ledger = ledger
+        self._ids = ids
+        self._run: LiveTaskRun | None = None
+        self._channels: dict[str, Channel] = {}
+        self._closed: dict[str, trio.Event] = {}
+        self._incarnations: dict[str, str] = {}
+        self._acking: dict[str, trio.MemorySendChannel[tuple[int, Pending | None]]] = {}
+        #: The channel that each open request came from.
+        self._requests: dict[str, str] = {}
+        self._registering = trio.CapacityLimiter(REGISTRATION_LIMIT)
+        self._broken: Callable[[str], None] = lambda _: None
+        self.dropped: dict[str, int] = {}
+
+    def register_run(self, live_run: LiveTaskRun) -> None:
+        """Take the run whose packets these are."""
+        self._run = live_run
+
+    def get_live_run(self) -> LiveTaskRun:
+        """The run whose packets these are."""
+        if self._run is None:
+            raise LookupError("no run is registered with this ClientIOHandler")
+        return self._run
+
+    async def launch_channels(self, on_catastrophic_disconnect: Callable[[str], None]) -> None:
+        """Open the channels to all servers of the run; returns when packets can come.
+
+        Args:
+            on_catastrophic_disconnect: told the id of a channel that has given up for good.
+
+        Raises:
+            ProtocolError: a router refuses us.
+        """
+        live_run = self.get_live_run()
+        self._broken = on_catastrophic_disconnect
+        for channel in live_run.architect.get_channels(self._on_channel_open, self._on_broken, self._on_message):
+            sender, receiver = trio.open_memory_channel[tuple[int, Pending | None]](IN_FLIGHT_LIMIT)
+            self._channels[channel.channel_id] = channel
+            self._acking[channel.channel_id] = sender
+            live_run.nursery.start_soon(self._acknowledge, channel, receiver)
+            await live_run.nursery.start(self._run_channel, channel)
+
+    async def _run_channel(self, channel: Channel, *, task_status: trio.TaskStatus[None]) -> None:
+        closed = self._closed[channel.channel_id] = trio.Event()
+        try:
+            await channel.open(task_status=task_status)
+        finally:
+            closed.set()
+
+    async def shutdown(self) -> None:
+        """Close all channels for good, once they have sent what they were given."""
+        for channel in self._channels.values():
+            channel.close()
+        for closed in self._closed.values():
+            await closed.wait()
+
+    # Out ------------------------------------------------------------------------------------------------------------
+
+    def enqueue_agent_details(self, request_id: str, details: AgentDetailsData) -> None:
+        """Answer a page that asked for an agent, over the channel that its request came from."""
+        channel = self._channels.get(self._requests.pop(request_id, ""))
+        if channel is not None:
+            channel.enqueue_send(AgentDetails(subject_id=request_id, data=details))
+
+    def send_live_update(self, token: str, update: bytes) -> None:
+        """Send a live update to an agent's page."""
+        self._send_to_all(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+
+    def send_status_update(self, token: str, status: str) -> None:
+        """Tell an agent's page of its new status."""
+        self._send_to_all(UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
+
+    def _send_to_all(self, packet: Outbound) -> None:
+        # Only the router that has the page's socket passes it on.
+        for channel in self._channels.values():
+            channel.enqueue_send(packet)
+
+    # In -------------------------------------------------------------------------------------------------------------
+
+    def _on_channel_open(self, channel_id: str) -> None:
+        statuses = self.get_live_run().worker_pool.statuses_by_token()
+        self._channels[channel_id].enqueue_send(Agents(subject_id="mephisto", data=AgentsData(statuses)))
+
+    def _on_broken(self, channel_id: str) -> None:
+        self._broken(channel_id)
+
+    async def _on_message(self, channel_id: str, packet: Inbound) -> None:
+        """Take a packet; returns as soon as its place in the order is certain."""
+        pool = self.get_live_run().worker_pool
+        match packet:
+            case SubmitUnit() | SubmitOnboarding() | SubmitMetadata() | LiveUpdate() | ReturnUnit():
+                await self._acking[channel_id].send((packet.seq, self._post(channel_id, packet)))
+            case RegisterAgent():
+                if packet.data.request_id not in self._requests:
+                    self._requests[packet.data.request_id] = channel_id
+                    self.get_live_run().nursery.start_soon(self._register_agent, packet)
+            case RouterState():
+                self._incarnations[channel_id] = packet.data.incarnation
+            case ReturnStatuses():
+                pool.handle_updated_agent_status(packet.data)
+            case LogErrorPacket():
+                logger.warning("a worker's page broke", error=bytes(packet.data).decode(errors="replace"))
+            case RouterReport():
+                logger.warning("the router reports", **{f"report_{key}": value for key, value in packet.data.items()})
+            case _:
+                assert_never(packet)
+
+    async def _register_agent(self, packet: RegisterAgent) -> None:
+        request_id = packet.data.request_id
+        async with self._registering:
+            try:
+                provider_data = provider_data_of(packet)
+            except ProtocolError as error:
+                self._drop("request without the data of a provider", error)
+                reason = WorkerFailureReasons.TASK_MISSING.value
+                self.enqueue_agent_details(request_id, AgentDetailsData(request_id=request_id, failure_reason=reason))
+                return
+            await self.get_live_run().worker_pool.register_worker(provider_data, request_id)
+
+    def _post(self, channel_id: str, packet: OutboxPackets) -> Pending | None:
+        """Hand an outbox packet to the ledger; None: it is of no use, and is acknowledged so that it goes away."""
+        agent = self._ledger.market.agent_by_token(packet.subject_id or "")
+        if agent is None:
+            self._drop("unknown agent", None)
+            return None
+        run = self.get_live_run().task_run
+        command_id = f"router/{self._incarnations[channel_id]}/{packet.seq}"
+        if isinstance(packet, SubmitOnboarding):
+            self._requests[packet.data.request_id] = channel_id
+        command = (
+            self._agent_command(run, agent, packet)
+            if isinstance(agent, AgentState)
+            else self._onboarding_command(run, agent, packet)
+        )
+        if command is None:
+            self._drop(f"{type(packet).__name__} of an agent it is not for", None)
+            return None
+        return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
+
+    def _agent_command(self, run: TaskRunId, agent: AgentState, packet: OutboxPackets) -> Command | None:
+        agent_id, stream = agent.agent, streams.agent(run, agent.agent)
+        match packet:
+            case SubmitUnit():
+                payload = self._sealed(bytes(packet.data.final_data), agent)
+                files = tuple(
+                    FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
+                    for file in packet.data.files or ()
+                )
+                return _wish(lambda market: decide_submit(market, run, agent_id, payload.ref, files), payload)
+            case LiveUpdate():
+                payload = self._sealed(bytes(packet.data), agent)
+                update_id = _update_id(packet.data)
+
+                def update(market: Market) -> list[NewEvent]:
+                    number = market.agents[stream].received + 1
+                    return [
+                        NewEvent(stream, AgentUpdateReceived(number=number, update_id=update_id, update=payload.ref))
+                    ]
+
+                return _wish(update, payload)
+            case SubmitMetadata():
+                payload = self._sealed(bytes(packet.data), agent)
+                return _wish(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
+            case ReturnUnit():
+                concurrent = self.get_live_run().task_runner.is_concurrent
+                leaving = AgentReturned(reason="the worker gave the work back")
+                return _wish(lambda market: decide_leave(market, run, agent_id, leaving, concurrent=concurrent))
+            case SubmitOnboarding():
+                return None
+            case _:
+                assert_never(packet)
+
+    def _onboarding_command(self, run: TaskRunId, agent: OnboardingState, packet: OutboxPackets) -> Command | None:
+        stream = streams.onboarding_agent(run, agent.agent)
+        match packet:
+            case SubmitOnboarding():
+                payload = self._sealed(bytes(packet.data.onboarding_data), agent)
+                return _wish(lambda _: [NewEvent(stream, OnboardingSubmitted(submission=payload.ref))], payload)
+            case LiveUpdate():
+                payload = self._sealed(bytes(packet.data), agent)
+                update_id = _update_id(packet.data)
+
+                def update(market: Market) -> list[NewEvent]:
+                    number = market.onboardings[stream].received + 1
+                    received = OnboardingUpdateReceived(number=number, update_id=update_id, update=payload.ref)
+                    return [NewEvent(stream, received)]
+
+                return _wish(update, payload)
+            case SubmitUnit() | SubmitMetadata() | ReturnUnit():
+                return None
+            case _:
+                assert_never(packet)
+
+    def _sealed(self, body: bytes, agent: AgentState | OnboardingState) -> Payload:
+        return seal(body, self._ids.salt(), agent.worker)
+
+    async def _acknowledge(
+        self, channel: Channel, posted: trio.MemoryReceiveChannel[tuple[int, Pending | None]]
+    ) -> None:
+        """Acknowledge outbox packets in their order, each once it is durable."""
+        since = 0
+        async for seq, pending in posted:
+            if pending is not None:
+                try:
+                    await pending.wait()
+                except CommandRefused as error:
+                    self._drop("not legal in the agent's status", error)
+            since += 1
+            if since >= ACK_EVERY or posted.statistics().current_buffer_used == 0:
+                since = 0
+                incarnation = self._incarnations[channel.channel_id]
+                channel.enqueue_send(Ack(subject_id="mephisto", data=AckData(incarnation, seq)))
+
+    def _drop(self, reason: str, error: Exception | None) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        logger.info("dropped a packet", reason=reason, error=str(error) if error else None)
+
+
+def _wish(decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> Command:
+    return Command("", "", decide, payloads=payloads)
+
+
+def _update_id(update: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(update, type=_UpdateId).update_id
+    except msgspec.DecodeError:
+        return ""

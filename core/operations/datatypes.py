@@ -1,0 +1,64 @@
+"""What the parts of a running job hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import trio
+from omegaconf import DictConfig
+
+from ...events.ids import TaskRunId
+
+if TYPE_CHECKING:
+    from ..abstractions.architect import Architect
+    from ..abstractions.blueprint import Blueprint
+    from ..abstractions.crowd_provider import CrowdProvider
+    from ..abstractions.task_runner import TaskRunner
+    from .client_io_handler import ClientIOHandler
+    from .qualifications import QualificationRule
+    from .task_launcher import TaskLauncher
+    from .task_settings import TaskSettings
+    from .worker_pool import WorkerPool
+
+
+class WorkerFailureReasons(Enum):
+    """What a worker who gets no work is shown. The name stands in the log, the text on the page."""
+
+    NOT_QUALIFIED = (
+        "You are not currently qualified to work on this task. If you think this is a mistake, please contact us."
+    )
+    NO_AVAILABLE_UNITS = "There is currently no available work, please try again later."
+    TOO_MANY_CONCURRENT = "You are already working on as many of these tasks as you may have at a time. "
+    MAX_FOR_TASK = "You have already worked on as many of these tasks as one person may."
+    TASK_MISSING = (
+        "You appear to have already completed this task, or have disconnected long enough for your session to clear."
+    )
+
+
+@dataclass
+class LiveTaskRun:
+    """A run that is going on, and everything that makes it go."""
+
+    task_run: TaskRunId
+    #: The run's whole configuration: what stands below `mephisto` in a config file.
+    config: DictConfig
+    settings: TaskSettings
+    blueprint: Blueprint
+    architect: Architect
+    provider: CrowdProvider
+    qualifications: tuple[QualificationRule, ...]
+    task_runner: TaskRunner
+    #: The tasks of this run; cancelled as a whole when it is over.
+    nursery: trio.Nursery
+    #: Where the server answers.
+    url: str = ""
+    task_launcher: TaskLauncher = field(init=False)
+    client_io: ClientIOHandler = field(init=False)
+    worker_pool: WorkerPool = field(init=False)
+
+    @property
+    def worker_url(self) -> str:
+        """The address a worker opens."""
+        return self.provider.worker_url(self.url)

@@ -1,0 +1,66 @@
+"""A run before it is launched: the configuration checked, the abstractions chosen, nothing recorded yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from ..abstractions.architect import Architect
+from ..abstractions.blueprint import Blueprint, SharedTaskState
+from ..abstractions.crowd_provider import CrowdProvider
+from ..errors import ConfigError
+from .qualifications import QualificationRule, rules_for_provider
+from .registry import (
+    get_architect_from_type,
+    get_blueprint_from_type,
+    get_crowd_provider_from_type,
+    get_valid_provider_types,
+)
+from .task_config import check_run_config
+from .task_settings import TaskSettings
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that is needed to launch a run."""
+
+    config: DictConfig
+    settings: TaskSettings
+    shared_state: SharedTaskState
+    blueprint_class: type[Blueprint]
+    architect_class: type[Architect]
+    provider_class: type[CrowdProvider]
+    qualifications: tuple[QualificationRule, ...]
+
+    @property
+    def task_name(self) -> str:
+        """The name by which runs are one task."""
+        return self.settings.task_name or self.blueprint_class.BLUEPRINT_TYPE
+
+
+def plan_run(config: DictConfig, shared_state: SharedTaskState | None) -> RunPlan:
+    """Check a configuration as far as it can be checked before anything exists.
+
+    Args:
+        config: what stands below `mephisto` in a configuration.
+        shared_state: what the script passes; None: nothing.
+
+    Raises:
+        ConfigError: naming the setting, and what to do.
+    """
+    settings = check_run_config(config)
+    blueprint_class = get_blueprint_from_type(config.blueprint._blueprint_type)
+    architect_class = get_architect_from_type(config.architect._architect_type)
+    provider_class = get_crowd_provider_from_type(config.provider._provider_type)
+    shared_state = blueprint_class.SharedStateClass() if shared_state is None else shared_state
+    if not isinstance(shared_state, blueprint_class.SharedStateClass):
+        raise ConfigError(
+            f"the blueprint {blueprint_class.BLUEPRINT_TYPE!r} takes a {blueprint_class.SharedStateClass.__name__}, "
+            f"not a {type(shared_state).__name__}",
+            key="shared_state",
+        )
+    for abstraction in (blueprint_class, architect_class, provider_class):
+        abstraction.assert_task_args(config, shared_state)
+    rules = rules_for_provider(shared_state.qualifications, provider_class.PROVIDER_TYPE, get_valid_provider_types())
+    return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)

@@ -1,0 +1,197 @@
+"""The Operator: launches task runs, watches over them, and shuts them down."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+from omegaconf import DictConfig
+
+from ...events import streams
+from ...events.ids import TaskRunId
+from ..abstractions.blueprint import SharedTaskState
+from ..errors import LaunchError, MephistoError
+from ..ledger import Ledger
+from ..lifecycles.task_run import TaskRunStatus
+from ..lifecycles.unit import UnitStatus
+from ..ports import Ids, WallClock
+from .datatypes import LiveTaskRun
+from .launch import RunPlan, plan_run
+from .live_run import LiveRunDriver
+from .logger_core import get_logger
+
+#: Seconds between two reports of a run's progress, unless a script says otherwise.
+DEFAULT_LOG_RATE_SECONDS = 30.0
+
+logger = get_logger(__name__)
+
+
+class Operator:
+    """Launches as many runs as are wanted and watches over their progress.
+
+    Made by `adapters.launch.open_operator`, whose nursery its tasks belong to.
+
+    Attributes:
+        ledger: the door to the log.
+        failures: what ended runs that had been live before their work was done.
+    """
+
+    def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock, runs_dir: Path, nursery: trio.Nursery) -> None:
+        """Take the parts; nothing is started.
+
+        Args:
+            ledger: the door, its writer task running.
+            ids: where ids and everything unguessable come from.
+            clock: the wall clock.
+            runs_dir: a folder that gets one folder for each run.
+            nursery: what the runs' tasks belong to.
+        """
+        self.ledger = ledger
+        self._ids = ids
+        self._clock = clock
+        self._runs_dir = runs_dir
+        self._nursery = nursery
+        self._drivers: dict[TaskRunId, LiveRunDriver] = {}
+        self._ended = trio.Event()
+        self.failures: list[LaunchError] = []
+
+    async def launch_task_run(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str | None:
+        """Launch a run; if that fails, log why.
+
+        Args:
+            run_config: what stands below `mephisto` in a configuration.
+            shared_state: what the script passes that a config cannot.
+
+        Returns:
+            The run's id, or None if it could not be launched.
+        """
+        try:
+            return await self.launch_task_run_or_die(run_config, shared_state)
+        except MephistoError as error:
+            logger.error(str(error))
+            return None
+
+    async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
+        """Launch a run; returns when workers can come.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            ConfigError: the configuration is wrong; nothing was recorded.
+            LaunchError: a step failed; what was acquired is released, and the run recorded as failed.
+        """
+        plan: RunPlan = plan_run(run_config, shared_state)
+        driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan)
+        await self._nursery.start(self._drive, driver)
+        return str(driver.live_run.task_run)
+
+    async def _drive(self, driver: LiveRunDriver, *, task_status: trio.TaskStatus[None]) -> None:
+        def live(live_run: LiveTaskRun) -> None:
+            self._drivers[live_run.task_run] = driver
+            task_status.started()
+
+        try:
+            await driver.drive(on_live=live)
+        except LaunchError as error:
+            if not driver.is_live:
+                raise
+            self.failures.append(error)
+        finally:
+            if driver.is_live:
+                del self._drivers[driver.live_run.task_run]
+            self._ended.set()
+            self._ended = trio.Event()
+
+    def get_running_task_runs(self) -> dict[str, LiveTaskRun]:
+        """The runs that are going on, by id."""
+        return {str(run): driver.live_run for run, driver in self._drivers.items()}
+
+    def print_run_details(self) -> None:
+        """Log where each running run stands."""
+        for run in self._drivers:
+            index = self.ledger.market.runs[run]
+            counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
+            logger.info("run", run=run, agents=len(index.live_agents), **{k: v for k, v in counts.items() if v})
+
+    async def wait_for_runs_then_shutdown(
+        self,
+        skip_input: bool = False,  # noqa: ARG002 - nothing is ever asked
+        log_rate: float | None = DEFAULT_LOG_RATE_SECONDS,
+    ) -> None:
+        """Wait until all runs have ended.
+
+        One Ctrl-C stops giving out work and waits for those at work, the second takes their units away, the third
+        leaves at once, so that the runs can be taken up again later.
+
+        Args:
+            skip_input: kept for Mephisto's scripts; nothing is ever asked.
+            log_rate: seconds between two reports of progress; None: none.
+
+        Raises:
+            LaunchError: a run failed; the others have ended too.
+            KeyboardInterrupt: the third Ctrl-C.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_signals)
+            if log_rate is not None:
+                nursery.start_soon(self._report, log_rate)
+            await self._wait_until_all_ended()
+            nursery.cancel_scope.cancel()
+        if self.failures:
+            raise self.failures[0]
+
+    async def _wait_until_all_ended(self) -> None:
+        while self._drivers:
+            await self._ended.wait()
+
+    async def _report(self, seconds: float) -> None:
+        while True:
+            await trio.sleep(seconds)
+            self.print_run_details()
+
+    async def _watch_signals(self) -> None:
+        steps: list[tuple[str, Callable[[], None]]] = [
+            ("no more work is given out; waiting for those at work (again: take it away)", self._stop_all),
+            ("taking work away and shutting down (again: leave at once)", self._cancel_all),
+        ]
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if not steps:
+                    raise KeyboardInterrupt
+                sentence, step = steps.pop(0)
+                logger.warning(sentence)
+                step()
+
+    def _stop_all(self) -> None:
+        for driver in self._drivers.values():
+            driver.stop("asked to by the operator")
+
+    def _cancel_all(self) -> None:
+        for driver in self._drivers.values():
+            driver.stop("asked to by the operator, at once", at_once=True)
+
+    async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked
+        """Stop all runs, wait for those at work, and return when everything is released."""
+        self._stop_all()
+        await self._wait_until_all_ended()
+
+    async def force_shutdown(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - Mephisto's name
+        """Stop all runs and take the work from those at it.
+
+        Args:
+            timeout: seconds to release everything; what is left then stays in the log to be released later.
+        """
+        self._cancel_all()
+        with trio.move_on_after(timeout):
+            await self._wait_until_all_ended()
+
+    def run_status(self, run: TaskRunId) -> TaskRunStatus:
+        """The status of a run, running or not.
+
+        Raises:
+            UnknownEntity: there is no such run.
+        """
+        return self.ledger.market.task_runs[streams.task_run(run)].status

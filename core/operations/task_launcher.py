@@ -1,0 +1,217 @@
+"""Moves through a run's data: creates assignments and units, and puts units on offer as there is room for them."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
+
+import msgspec
+import trio
+
+from ...events import streams
+from ...events.base import PayloadRef
+from ...events.envelope import Recorded
+from ...events.ids import AssignmentId, TaskRunId, UnitId
+from ...events.task_run import TaskRunDataExhausted
+from ..abstractions.agent import InitializationData
+from ..abstractions.blueprint import AssignmentData
+from ..errors import LaunchError
+from ..ledger import Command, Ledger
+from ..lifecycles.decisions import (
+    AssignmentPlan,
+    UnitPlan,
+    decide_create_assignments,
+    decide_expire_units,
+    decide_launch_units,
+)
+from ..lifecycles.market import Market
+from ..lifecycles.unit import UNIT, UnitStatus
+from ..payloads import seal
+from ..ports import Ids, NewEvent, Payload
+from .callbacks import call
+from .logger_core import get_logger
+
+#: Assignments, or units, that go into one command at most.
+CHUNK = 200
+#: Created units that wait to be launched before more data is taken from its source.
+LOOK_AHEAD = 400
+
+logger = get_logger(__name__)
+
+
+class TaskLauncher:
+    """Launches the units of one run.
+
+    Attributes:
+        created: how many assignments were created so far.
+        exhausted: whether the data has no more, and all of its units were put on offer.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        ids: Ids,
+        task_run: TaskRunId,
+        assignment_data: AssignmentData,
+        *,
+        pay_cents: int,
+        max_num_concurrent_units: int = 0,
+    ) -> None:
+        """Nothing is taken from the data yet.
+
+        Args:
+            ledger: the door.
+            ids: where ids come from.
+            task_run: the run.
+            assignment_data: a list, a generator or an async generator; read once, one item ahead.
+            pay_cents: what a unit is worth.
+            max_num_concurrent_units: units on offer or in work at a time; 0: no limit.
+        """
+        self._ledger = ledger
+        self._ids = ids
+        self._run = task_run
+        self._data = assignment_data
+        self._pay_cents = pay_cents
+        self._room = max_num_concurrent_units or math.inf
+        self._created_units: deque[UnitId] = deque()
+        self._changed = trio.Event()
+        self._stopped = False
+        self.created = 0
+        self.exhausted = False
+
+    async def create_assignments(self) -> None:
+        """Create assignments and units from the data, as far ahead of the launched ones as is useful.
+
+        Returns when the data has no more. Meant to run beside `launch_units`.
+
+        Raises:
+            LaunchError: the data's own code raised.
+        """
+        async with trio.open_nursery() as nursery:
+            sender, receiver = trio.open_memory_channel[InitializationData](CHUNK)
+            nursery.start_soon(self._read_data, sender)
+            async for first in receiver:
+                await self._create([first, *_waiting(receiver, CHUNK - 1)])
+                while len(self._created_units) >= LOOK_AHEAD:
+                    await self._wait_for_change()
+        await self._record(lambda _: [NewEvent(streams.task_run(self._run), self._exhausted_event())])
+        self.exhausted = True
+        self._change()
+
+    async def launch_units(self, url: str) -> None:
+        """Put created units on offer at a URL whenever there is room for them; returns once all have been.
+
+        A unit that ends makes room at once.
+        """
+        logger.info("launching units", run=self._run, url=url)
+        while not (self._stopped or (self.exhausted and not self._created_units)):
+            batch = self._next_batch()
+            if batch:
+                await self._record(partial(decide_launch_units, run=self._run, units=batch))
+            else:
+                await self._wait_for_change()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything the data held was put on offer, or no more will be."""
+        return self._stopped or (self.exhausted and not self._created_units)
+
+    async def expire_units(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Take everything off the market that nobody works on, and launch nothing more.
+
+        Args:
+            progress: called with how many units are seen to, of how many.
+        """
+        self._stopped = True
+        self._change()
+        index = self._ledger.market.runs[self._run]
+        units = sorted(index.open_units)
+        for start in range(0, len(units), CHUNK):
+            chunk = units[start : start + CHUNK]
+            await self._record(partial(decide_expire_units, run=self._run, units=chunk, reason="the run is stopping"))
+            if progress is not None:
+                progress(start + len(chunk), len(units))
+
+    def on_committed(self, events: Sequence[Recorded]) -> None:
+        """Look for room whenever a unit's status has changed. For the run's subscription."""
+        if any(type(recorded.envelope.event) in UNIT.events for recorded in events):
+            self._change()
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _next_batch(self) -> list[UnitId]:
+        by_status = self._ledger.market.runs[self._run].units_by_status
+        taken = by_status.get(UnitStatus.LAUNCHED, 0) + by_status.get(UnitStatus.ASSIGNED, 0)
+        count = int(min(self._room - taken, CHUNK, len(self._created_units)))
+        return [self._created_units.popleft() for _ in range(count)]
+
+    async def _create(self, data: list[InitializationData]) -> None:
+        plans: list[AssignmentPlan] = []
+        payloads: list[Payload] = []
+        for item in data:
+            payload = seal(msgspec.json.encode(item), self._ids.salt())
+            payloads.append(payload)
+            plans.append(self._plan(item, payload.ref))
+        await self._record(lambda _: decide_create_assignments(self._run, plans), *payloads)
+        self._created_units.extend(unit.unit for plan in plans for unit in plan.units)
+        self._change()
+
+    def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
+        units = tuple(
+            UnitPlan(UnitId(self._ids.next_id("unit")), index, self._pay_cents) for index in range(len(item.unit_data))
+        )
+        number, self.created = self.created, self.created + 1
+        return AssignmentPlan(AssignmentId(self._ids.next_id("assignment")), number, data, units)
+
+    def _exhausted_event(self) -> TaskRunDataExhausted:
+        return TaskRunDataExhausted(assignments=self.created)
+
+    async def _read_data(self, sender: trio.MemorySendChannel[InitializationData]) -> None:
+        async with sender:
+            try:
+                async for item in _items(self._data):
+                    await sender.send(item)
+            except trio.Cancelled:
+                raise
+            except Exception as error:
+                reason = f"the data's own code raised {type(error).__name__} after {self.created} assignments"
+                raise LaunchError("assignment data", reason) from error
+
+    async def _record(self, decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> None:
+        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _wait_for_change(self) -> None:
+        await self._changed.wait()
+
+
+def _waiting(receiver: trio.MemoryReceiveChannel[InitializationData], limit: int) -> Iterator[InitializationData]:
+    """What can be received without waiting."""
+    for _ in range(limit):
+        try:
+            yield receiver.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return
+
+
+async def _items(data: AssignmentData) -> AsyncIterator[InitializationData]:
+    """The items of any kind of data; a generator's code runs in a worker thread, since it may take its time."""
+    if isinstance(data, AsyncIterable):
+        async for item in data:
+            yield item
+    elif isinstance(data, Sequence):
+        for item in data:
+            yield item
+    else:
+        iterator = iter(data)
+        while (item := await call(_next, iterator)) is not None:
+            yield item
+
+
+def _next(iterator: Iterator[InitializationData]) -> InitializationData | None:
+    return next(iterator, None)

@@ -1,0 +1,217 @@
+"""Places workers into agents: who they are, what they may do, which unit they get, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from ...events import streams
+from ...events.agent import AgentDisconnected
+from ...events.engagement import CallbackAnswered, WorkerArrived, WorkerRefused
+from ...events.envelope import Recorded
+from ...events.ids import AgentId, UnitId, WorkerId
+from ...events.worker import WorkerRegistered
+from ..abstractions.agent import Agent
+from ..abstractions.task_runner import TaskRunner
+from ..ledger import Command, Ledger
+from ..lifecycles.agent import AgentState
+from ..lifecycles.decisions import Applicant, decide_refuse, decide_take_unit
+from ..lifecycles.market import Market
+from ..packets import AgentDetailsData, ProviderData
+from ..payloads import pseudonym, seal
+from ..ports import Ids, NewEvent, WallClock
+from .callbacks import call
+from .datatypes import LiveTaskRun, WorkerFailureReasons
+from .live_agents import LiveAgents
+from .qualifications import unmet_rules
+
+#: Units that the task's own code is asked about for one worker at most.
+UNITS_ASKED_ABOUT_LIMIT = 50
+#: The router's word for a page that has gone.
+GONE = "disconnect"
+
+_ANONYMOUS = (WorkerFailureReasons.NOT_QUALIFIED, WorkerFailureReasons.TASK_MISSING)
+
+
+class WorkerPool:
+    """The workers of one run, from their first request on."""
+
+    def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock) -> None:
+        self._ledger = ledger
+        self._ids = ids
+        self._clock = clock
+        self._live_run: LiveTaskRun | None = None
+        self._agents: LiveAgents | None = None
+
+    def register_run(self, live_run: LiveTaskRun) -> None:
+        """Take the run whose workers these are, with the agents it may have already."""
+        self._live_run = live_run
+        self._agents = LiveAgents(self._ledger, self._ids, self._clock, live_run)
+        self._agents.take_up()
+
+    def get_live_run(self) -> LiveTaskRun:
+        """The run whose workers these are."""
+        if self._live_run is None:
+            raise LookupError("no run is registered with this WorkerPool")
+        return self._live_run
+
+    @property
+    def agents(self) -> LiveAgents:
+        """The agents that have a unit now."""
+        if self._agents is None:
+            raise LookupError("no run is registered with this WorkerPool")
+        return self._agents
+
+    def get_agent_for_id(self, agent_id: AgentId) -> Agent | None:
+        """The handle of an agent that has a unit now."""
+        return self.agents.get(agent_id)
+
+    def on_committed(self, events: Sequence[Recorded]) -> None:
+        """Follow durable events of the run. For the run's subscription."""
+        self.agents.on_committed(events)
+
+    # Registration ---------------------------------------------------------------------------------------------------
+
+    async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
+        """See to a page that asks for an agent: find or register its worker, then `register_agent`."""
+        worker = await self._register_worker(crowd_data)
+        await self.register_agent(crowd_data, worker, request_id)
+
+    async def _register_worker(self, crowd_data: ProviderData) -> WorkerId:
+        """The worker behind a name at the provider; a person seen for the first time is registered."""
+        market = self._ledger.market
+        provider_type = self.get_live_run().provider.PROVIDER_TYPE
+        identity = pseudonym(self._ledger.log.pseudonym_key, provider_type, crowd_data.worker_name)
+        if identity not in market.workers_by_identity:
+            new = WorkerId(self._ids.next_id("worker"))
+            name = seal(crowd_data.worker_name.encode(), self._ids.salt(), new)
+            registered = WorkerRegistered(worker=new, provider_type=provider_type, name=name.ref, identity=identity)
+
+            def decide(market: Market) -> list[NewEvent]:
+                return [] if identity in market.workers_by_identity else [NewEvent(streams.worker(new), registered)]
+
+            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=(name,)))
+        return market.workers_by_identity[identity]
+
+    async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:
+        """Give the page its agent: the one it had, a new one, or the reason why there is none."""
+        registration = pseudonym(self._ledger.log.pseudonym_key, "registration", crowd_data.agent_registration_id)
+        shown = await self._register_agent(worker, registration)
+        state = self._ledger.market.agent_by_registration(self.get_live_run().task_run, registration)
+        if isinstance(state, AgentState):
+            await self.reconnect_agent(state, request_id)
+        else:
+            self._answer_refusal(worker, shown or WorkerFailureReasons.TASK_MISSING, request_id)
+
+    async def _register_agent(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
+        """Reserve a unit for the worker and make its agent; the reason if it gets none."""
+        live_run = self.get_live_run()
+        run = live_run.task_run
+        refused = self._unqualified(worker)
+        if refused is not None:
+            decide = partial(decide_refuse, run=run, worker=worker, refused=refused)
+        else:
+            decide = partial(
+                decide_take_unit,
+                run=run,
+                applicant=Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration),
+                concurrent=live_run.task_runner.is_concurrent,
+                willing=await self._willing_units(worker),
+            )
+        receipt = await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide))
+        last = receipt.events[-1].envelope.event if receipt.events else None
+        return WorkerFailureReasons[last.shown] if isinstance(last, WorkerRefused) else None
+
+    async def reconnect_agent(self, state: AgentState, request_id: str) -> None:
+        """Answer a page with the agent it has, and the data which that had from the start."""
+        live_run = self.get_live_run()
+        init_data = live_run.task_runner.get_init_data_for_agent(self.agents.handle_of(state))
+        details = AgentDetailsData(
+            request_id=request_id,
+            worker_id=str(state.worker),
+            agent_id=state.token,
+            init_task_data=msgspec.Raw(msgspec.json.encode(init_data)),
+            status=state.status.value,
+        )
+        live_run.client_io.enqueue_agent_details(request_id, details)
+
+    def _answer_refusal(self, worker: WorkerId, shown: WorkerFailureReasons, request_id: str) -> None:
+        details = AgentDetailsData(
+            request_id=request_id,
+            worker_id=None if shown in _ANONYMOUS else str(worker),
+            failure_reason=shown.value,
+        )
+        self.get_live_run().client_io.enqueue_agent_details(request_id, details)
+
+    # Eligibility ----------------------------------------------------------------------------------------------------
+
+    def _unqualified(self, worker: WorkerId) -> WorkerRefused | None:
+        """The first rule of the run that the worker does not satisfy, if there is one."""
+        rules = self.get_live_run().qualifications
+        if not rules:
+            return None
+        market = self._ledger.market
+        names = {number: name for name, number in market.qualifications_by_name.items()}
+        held = market.workers[streams.worker(worker)].qualifications
+        granted = {names[number]: value for number, value in held.items()}
+        for rule in unmet_rules(granted, rules):
+            inputs = {
+                "qualification": rule.qualification_name,
+                "comparator": rule.comparator.value,
+                "wanted": str(list(rule.value)) if isinstance(rule.value, tuple) else rule.value,
+                "has": granted.get(rule.qualification_name),
+            }
+            return WorkerRefused(rule="qualification", inputs=inputs, shown=WorkerFailureReasons.NOT_QUALIFIED.name)
+        return None
+
+    async def _willing_units(self, worker: WorkerId) -> list[UnitId] | None:
+        """The units that the task's own code has nothing against, its answers recorded; None: it has no say."""
+        live_run = self.get_live_run()
+        runner, ask = live_run.task_runner, live_run.blueprint.shared_state.worker_can_do_unit
+        filters = type(runner).filter_units_for_worker is not TaskRunner.filter_units_for_worker
+        if ask is None and not filters:
+            return None
+        offered = self._ledger.market.runs[live_run.task_run].offered
+        units = [self.agents.unit(unit) for unit in tuple(offered)[:UNITS_ASKED_ABOUT_LIMIT]]
+        if filters:
+            units = list(await call(runner.filter_units_for_worker, units, worker))
+        if ask is None:
+            return [unit.unit_id for unit in units]
+        answers = {unit.unit_id: bool(await call(ask, worker, unit)) for unit in units}
+        await self._record_answers(worker, "worker_can_do_unit", answers)
+        return [unit for unit, willing in answers.items() if willing]
+
+    async def _record_answers(self, worker: WorkerId, callback: str, answers: Mapping[UnitId, bool]) -> None:
+        stream = streams.engagement(self.get_live_run().task_run, worker)
+        answered = [
+            NewEvent(stream, CallbackAnswered(callback=callback, inputs={"unit": unit}, answer=answer))
+            for unit, answer in answers.items()
+        ]
+
+        def decide(market: Market) -> list[NewEvent]:
+            arrival = NewEvent(stream, WorkerArrived(worker=worker))
+            return answered if market.engagements.get(stream) else [arrival, *answered]
+
+        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+
+    # What routers see -----------------------------------------------------------------------------------------------
+
+    def statuses_by_token(self) -> dict[str, str]:
+        """The status of each agent that a router has to know, by token."""
+        market, run = self._ledger.market, self.get_live_run().task_run
+        states = (market.agent_by_token(token) for token in market.tokens_of(run))
+        return {state.token: state.status.value for state in states if state is not None}
+
+    def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
+        """Let go the agents whose pages have gone for good, as a router sees it."""
+        for token, status in status_map.items():
+            state = self._ledger.market.agent_by_token(token) if status == GONE else None
+            if isinstance(state, AgentState) and self.agents.get(state.agent) is not None:
+                gone = AgentDisconnected(reason="the worker's page has gone")
+                self.get_live_run().nursery.start_soon(self.agents.let_go, state.agent, gone)
+
+    async def disconnect_active_agents(self, reason: str) -> None:
+        """Take their units from all agents; returns when that is durable."""
+        await self.agents.let_all_go(reason)
