@@ -23,7 +23,7 @@ const WHOLE_REQUEST_SECONDS = 3600;
 /** How long a connection may stand still beyond what a request may wait for its answer. */
 const IDLE_SECONDS = 60;
 /** Time for answers to go out when the process ends. */
-const FAREWELL_SECONDS = 2;
+const FAREWELL_SECONDS = 0.5;
 
 /** @typedef {import("./lib/settings.js").Settings} Settings */
 

@@ -142,7 +142,8 @@ export class Agents {
     for (const token of peer.agents) {
       const page = this.#page(token);
       page.peer = null;
-      if (!saidGoodbye) this.#keepUnheard(page);
+      if (saidGoodbye) page.unheard = [];
+      else this.#keepUnheard(page);
       if (!page.isGone) this.#silence.set(token);
     }
     peer.agents.clear();

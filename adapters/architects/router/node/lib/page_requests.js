@@ -1,6 +1,6 @@
 // @ts-check
 import { Refused } from "./errors.js";
-import { OPERATOR, encode, isNestedTooDeeply, newRequestId, packetForOperator } from "./packets.js";
+import { OPERATOR, encode, newRequestId, packetForOperator } from "./packets.js";
 
 /** @typedef {import("./packets.js").Packet} Packet */
 
@@ -36,7 +36,7 @@ export class PageRequests {
    */
   requestAgent(providerData, clientTimestamp) {
     const requestId = newRequestId();
-    const data = { provider_data: checked(providerData), request_id: requestId };
+    const data = { provider_data: providerData, request_id: requestId };
     const packet = packetForOperator("register_agent", requestId, data, clientTimestamp);
     const answer = this.#requests.wait(requestId, packet);
     if (this.#link.isAttached) this.#link.send(packet);
@@ -69,7 +69,7 @@ export class PageRequests {
    */
   async submit(packetType, token, data, clientTimestamp) {
     const subject = this.knownAgent(token);
-    await this.#journal.append(encode(packetForOperator(packetType, subject, checked(data), clientTimestamp)));
+    await this.#journal.append(encode(packetForOperator(packetType, subject, data, clientTimestamp)));
   }
 
   /**
@@ -81,7 +81,7 @@ export class PageRequests {
    */
   reportError(token, errorData, clientTimestamp) {
     const subject = token === null ? null : this.knownAgent(token);
-    this.#link.send(packetForOperator("log_error", subject, { error_data: checked(errorData) }, clientTimestamp));
+    this.#link.send(packetForOperator("log_error", subject, { error_data: errorData }, clientTimestamp));
   }
 
   /**
@@ -104,15 +104,4 @@ export class PageRequests {
     if (!this.#agents.knows(token)) throw new Refused(403, "This agent is not known here. Please reload the page.");
     return token;
   }
-}
-
-/**
- * @template T
- * @param {T} data what a worker sent
- * @returns {T}
- * @throws {Refused} when it cannot be passed on
- */
-function checked(data) {
-  if (isNestedTooDeeply(data)) throw new Refused(400, "The data is nested too deeply.");
-  return data;
 }

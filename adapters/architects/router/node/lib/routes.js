@@ -1,10 +1,12 @@
 // @ts-check
 // The HTTP side: what pages and the operator ask for by request.
+import { isUtf8 } from "node:buffer";
+
 import express from "express";
 
 import { Refused } from "./errors.js";
 import { log } from "./log.js";
-import { isObject } from "./packets.js";
+import { isNestedTooDeeply, isObject } from "./packets.js";
 import { TaskConfig } from "./task_config.js";
 
 /** @typedef {import("express").Request} Request */
@@ -12,9 +14,11 @@ import { TaskConfig } from "./task_config.js";
 /** @typedef {import("./page_requests.js").PageRequests} PageRequests */
 /** @typedef {import("./uploads.js").Uploads} Uploads */
 
+const NOT_JSON = "entity.parse.failed";
+
 /** What the library that reads bodies calls its errors, and what we answer. */
 const BODY_ERRORS = new Map([
-  ["entity.parse.failed", new Refused(400, "The body is not JSON.")],
+  [NOT_JSON, new Refused(400, "The body is not JSON.")],
   ["entity.too.large", new Refused(413, "The body is too large.")],
   ["encoding.unsupported", new Refused(415, "The body's Content-Encoding is not supported.")],
   ["charset.unsupported", new Refused(415, "The body's charset is not supported: send UTF-8.")],
@@ -34,7 +38,7 @@ export function createApp({ settings, pageRequests, uploads, isSecret, figures }
   app.disable("x-powered-by");
   app.disable("etag");
   app.use(refuseOversized(settings.maxBodyBytes, settings.maxBodyBytes + settings.maxUploadBytes));
-  app.use(express.json({ limit: settings.maxBodyBytes, strict: false, type: (request) => !isForm(request) }));
+  app.use(express.json({ limit: settings.maxBodyBytes, strict: false, type: (request) => !isForm(request), verify: refuseNonText }));
 
   app.get("/is_alive", (_request, response) => {
     response.json({ status: "Alive!" });
@@ -181,11 +185,13 @@ async function submitForm(request, pageRequests, uploads) {
 /** @param {string | undefined} text */
 function parseFinalData(text) {
   if (text === undefined) return null;
+  let content;
   try {
-    return JSON.parse(text);
+    content = JSON.parse(text);
   } catch {
     throw new Refused(400, "final_string_data is not JSON.");
   }
+  return checked(content);
 }
 
 /**
@@ -194,7 +200,27 @@ function parseFinalData(text) {
  */
 function bodyOf(request) {
   if (!isObject(request.body)) throw new Refused(400, "The body must be a JSON object.");
-  return request.body;
+  return checked(request.body);
+}
+
+/**
+ * @template T
+ * @param {T} content what a worker sent
+ * @returns {T}
+ * @throws {Refused} when it cannot be passed on
+ */
+function checked(content) {
+  if (isNestedTooDeeply(content)) throw new Refused(400, "The data is nested too deeply.");
+  return content;
+}
+
+/**
+ * @param {import("node:http").IncomingMessage} _request
+ * @param {import("node:http").ServerResponse} _response
+ * @param {Buffer} body
+ */
+function refuseNonText(_request, _response, body) {
+  if (body.length === 0 || !isUtf8(body)) throw Object.assign(new Error("not a text"), { type: NOT_JSON });
 }
 
 /** @param {{headers: import("node:http").IncomingHttpHeaders}} request */

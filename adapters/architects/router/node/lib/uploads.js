@@ -3,8 +3,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 
 import busboy from "busboy";
 
@@ -117,7 +115,10 @@ export class Uploads {
   #parse(request, { field, file, stores }) {
     return new Promise((resolve, reject) => {
       const parser = this.#parser(request);
+      // The parser goes on with what it has in hand after it was stopped.
+      let isRefused = false;
       const refuse = (/** @type {unknown} */ error) => {
+        isRefused = true;
         request.unpipe(parser);
         parser.destroy();
         request.resume();
@@ -134,7 +135,7 @@ export class Uploads {
       parser.on("file", (name, content, info) => {
         // Whoever reads the file sees the error; without a listener of its own it would end the process.
         content.on("error", () => {});
-        if (!info.filename) {
+        if (isRefused || !info.filename) {
           content.resume();
           return;
         }
@@ -184,17 +185,15 @@ export class Uploads {
     const path = join(this.#directory, filename + UNFINISHED);
     const hash = createHash("sha256");
     let size = 0;
-    const measure = new Transform({
-      transform(chunk, _encoding, done) {
-        size += chunk.length;
-        room.bytes -= chunk.length;
-        hash.update(chunk);
-        done(room.bytes < 0 ? new Refused(413, "The files are too large.") : null, chunk);
-      },
-    });
     const handle = await open(path, "wx", 0o600);
     try {
-      await pipeline(content, measure, handle.createWriteStream({ autoClose: false }));
+      for await (const chunk of content) {
+        size += chunk.length;
+        room.bytes -= chunk.length;
+        if (room.bytes < 0) throw new Refused(413, "The files are too large.");
+        hash.update(chunk);
+        await handle.writeFile(chunk);
+      }
       await handle.sync();
     } catch (error) {
       await unlink(path);
