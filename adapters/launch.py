@@ -50,7 +50,7 @@ async def open_operator(data_dir: Path, clock: WallClock | None = None) -> Async
     fill_registries()
     clock = clock or SystemClock()
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        await trio.Path(data_dir).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"the data folder {data_dir} cannot be made: {error.strerror}",

@@ -55,12 +55,12 @@ _HINTS = (
 )
 
 
-def explained(error: Exception, config_dir: Path) -> ConfigError:
+def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
     """The error to show for one of `COMPOSITION_ERRORS`.
 
     Args:
         error: what Hydra or OmegaConf raised.
-        config_dir: the folder of the configuration files, to name the one at fault.
+        config_dir: the folder of configuration files, where there is one, to name the file at fault.
     """
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     match error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import ConfigError
 from .config_errors import COMPOSITION_ERRORS, explained, unknown_setting
@@ -68,7 +69,8 @@ def check_run_config(run_config: DictConfig) -> TaskSettings:
         ConfigError: a blueprint, architect or provider is not chosen; a setting is unknown, wrong or missing.
     """
     for kind in AbstractionType:
-        if OmegaConf.is_missing(run_config[kind.value], kind.type_field):
+        chosen = run_config.get(kind.value)
+        if not isinstance(chosen, DictConfig) or chosen.get(kind.type_field) is None:
             raise ConfigError(
                 f"no {kind.value} is chosen",
                 key=kind.group,
@@ -77,8 +79,11 @@ def check_run_config(run_config: DictConfig) -> TaskSettings:
             )
     for key, owner in _unknown_settings(run_config, "mephisto."):
         raise unknown_setting(key, owner)
-    log_level(run_config.log_level)
-    return read_task_settings(run_config.task)
+    try:
+        log_level(str(run_config.get("log_level", "info")))
+        return read_task_settings(run_config.get("task", {}))
+    except OmegaConfBaseException as error:
+        raise explained(error) from error
 
 
 def _unknown_settings(config: DictConfig, prefix: str) -> Iterator[tuple[str, type]]:

@@ -209,8 +209,8 @@ async def _items(data: AssignmentData) -> AsyncIterator[InitializationData]:
             yield item
     else:
         iterator = iter(data)
-        while (item := await call(_next, iterator)) is not None:
-            yield item
+        while (taken := await call(_next, iterator)) is not None:
+            yield taken
 
 
 def _next(iterator: Iterator[InitializationData]) -> InitializationData | None:

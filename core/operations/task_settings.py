@@ -38,7 +38,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resume_incomplete_run: bool
 
 
-def read_task_settings(task: DictConfig) -> TaskSettings:
+def read_task_settings(task: object) -> TaskSettings:
     """Read the `task` part of a run's configuration.
 
     Raises:
