@@ -9,6 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+#: A row as SQLite hands it out: the fields of `Row`, in its order. Reading a log makes one for each event, and naming
+#: the fields would cost as much again; `Row._make` names them where that matters.
+Columns = tuple[int, bytes, bytes, str, int, str, int, str, int]
+
 #: What stands before the first link.
 GENESIS = bytes(32)
 

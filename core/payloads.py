@@ -47,10 +47,11 @@ _REF_FIELDS: dict[type, tuple[str, ...]] = {
     event: fields for event in get_args(AnyEvent) if (fields := _ref_fields(event))
 }
 
+#: The event types that can refer to payloads.
+REFERRING = frozenset(_REF_FIELDS)
+
 
 def refs_of(event: Event) -> tuple[PayloadRef, ...]:
     """The payloads that an event refers to."""
-    fields = _REF_FIELDS.get(type(event))
-    if fields is None:
-        return ()
+    fields = _REF_FIELDS.get(type(event), ())
     return tuple(ref for field in fields if (ref := getattr(event, field)) is not None)

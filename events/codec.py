@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
@@ -12,7 +11,6 @@ from .envelope import Envelope
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Envelope)
-_list_decoder = msgspec.json.Decoder(list[Envelope])
 
 
 class Undecodable(ValueError):
@@ -68,21 +66,6 @@ def decode(data: bytes) -> Envelope:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _why_not(data, error) from error
-
-
-def decode_all(data: Sequence[bytes]) -> list[Envelope]:
-    """Envelopes from their canonical JSON, at less cost than one by one.
-
-    Raises:
-        Undecodable: one of them is not an envelope; `decode` says which one and why.
-    """
-    try:
-        envelopes = _list_decoder.decode(b"[" + b",".join(data) + b"]")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(str(error)) from error
-    if len(envelopes) != len(data):
-        raise Undecodable("one of them holds several envelopes, or none")
-    return envelopes
 
 
 def _why_not(data: bytes, error: Exception) -> Undecodable:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from ...core.chain import GENESIS, Row
+from ...core.chain import GENESIS, Columns, Row
 from ...core.errors import DamagedLog, LogError, UnknownEvent
 from ...core.ports import Head
 from ...events.base import PayloadRef
@@ -72,7 +72,7 @@ class LogReader:
             UnknownEvent: a newer version wrote it.
         """
         last = _END if until is None else until
-        while rows := self._page(_PAGE, (after, last, PAGE_EVENTS), after):
+        while rows := _page(self._db, _PAGE, (after, last, PAGE_EVENTS), after):
             for seq, data in rows:
                 yield recorded(seq, data)
             after = rows[-1][0]
@@ -83,9 +83,8 @@ class LogReader:
         Raises:
             DamagedLog: the file cannot be read any further.
         """
-        while rows := self._page(_RAW_PAGE, (after, PAGE_EVENTS), after):
-            yield from map(Row._make, rows)
-            after = rows[-1][0]
+        for page in pages(self._db, after):
+            yield from map(Row._make, page)
 
     def chain_at(self, seq: int) -> bytes | None:
         """The stored value of the chain at a position; None if there is no such event."""
@@ -100,12 +99,6 @@ class LogReader:
         """The last event's position, chain and time."""
         return head(self._db)
 
-    def _page(self, query: str, arguments: tuple[int, ...], after: int) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(query, arguments).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise DamagedLog(after + 1, f"the file cannot be read from about here on: {error}") from error
-
     def close(self) -> None:
         """Release the file. Twice is harmless."""
         self._db.close()
@@ -115,6 +108,41 @@ class LogReader:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[list[Columns]]:
+    """Rows as they are stored, some at a time.
+
+    Raises:
+        DamagedLog: the file cannot be read any further; all that can be was handed out before.
+    """
+    while True:
+        try:
+            rows = db.execute(_RAW_PAGE, (after, PAGE_EVENTS)).fetchall()
+        except sqlite3.DatabaseError as error:
+            rows = _one_by_one(db, after)
+            yield rows
+            last = rows[-1][0] if rows else after
+            raise DamagedLog(last + 1, f"the file cannot be read from here on: {error}") from error
+        if not rows:
+            return
+        yield rows
+        after = rows[-1][0]
+
+
+def _one_by_one(db: sqlite3.Connection, after: int) -> list[Columns]:
+    """The rows of a page that can be read before it breaks off."""
+    rows: list[Columns] = []
+    with suppress(sqlite3.DatabaseError):
+        rows.extend(db.execute(_RAW_PAGE, (after, PAGE_EVENTS)))
+    return rows
+
+
+def _page(db: sqlite3.Connection, query: str, arguments: tuple[int, ...], after: int) -> list[tuple[int, bytes]]:
+    try:
+        return db.execute(query, arguments).fetchall()
+    except sqlite3.DatabaseError as error:
+        raise DamagedLog(after + 1, f"the file cannot be read from about here on: {error}") from error
 
 
 def recorded(seq: int, data: bytes) -> Recorded:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from ...core.chain import Row
-from ...core.errors import DamagedLog, LogError
+from ...core.chain import Columns
+from ...core.errors import LogError
 from ...core.ports import Head
 from ...events.base import PayloadRef
 from ...projections.audit.replay import audit
@@ -20,7 +20,6 @@ from ...projections.projection import Projection
 from . import reader, schema
 from .anchor import Anchors
 
-_RAW = f"SELECT {', '.join(Row._fields)} FROM events ORDER BY seq"
 _PRESENT = "SELECT sha256 FROM payloads WHERE sha256 IN (SELECT value FROM json_each(?))"
 
 
@@ -66,15 +65,8 @@ class _Moment:
             return [str(error)]
         return [] if said == ["ok"] else said
 
-    def raw(self) -> Iterator[Row]:
-        last = 0
-        try:
-            for columns in self._db.execute(_RAW):
-                row = Row._make(columns)
-                last = row.seq
-                yield row
-        except sqlite3.DatabaseError as error:
-            raise DamagedLog(last + 1, f"the file cannot be read from here on: {error}") from error
+    def pages(self) -> Iterator[list[Columns]]:
+        return reader.pages(self._db)
 
     def anchors(self) -> Iterator[Head]:
         return iter(self._anchors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...core.chain import GENESIS, Row, link
+from ...core.chain import GENESIS, Columns, Row, link
 from ...core.errors import UnusableLog
 from ...core.ports import Head
 from .report import FindingKind, Findings
@@ -31,17 +31,17 @@ class ChainCheck:
         self._anchors = self._readable(anchors)
         self._anchor = next(self._anchors, None)
 
-    def check(self, rows: Iterable[Row]) -> None:
+    def check(self, rows: Iterable[Columns]) -> None:
         """Follow the chain over the next rows."""
         for row in rows:
-            seq, data, chain = row[:3]
+            seq, data, chain, *_ = row
             if seq != self.seq + 1:
                 self._gap(seq)
             if link(self.chain, seq, data) != chain and not self._after_gap:
-                self._broken(row)
+                self._broken(Row._make(row))
             self.seq, self.chain, self._after_gap = seq, chain, False
             if self._anchor is not None and seq >= self._anchor.seq:
-                self._compare_anchor(row)
+                self._compare_anchor(seq, chain)
 
     def finish(self) -> None:
         """After the last row: is the log as long as it ever was?"""
@@ -84,15 +84,15 @@ class ChainCheck:
             found=row.chain.hex(),
         )
 
-    def _compare_anchor(self, row: Row) -> None:
-        while self._anchor is not None and self._anchor.seq <= row.seq:
-            if self._anchor.seq == row.seq and self._anchor.chain != row.chain:
+    def _compare_anchor(self, seq: int, chain: bytes) -> None:
+        while self._anchor is not None and self._anchor.seq <= seq:
+            if self._anchor.seq == seq and self._anchor.chain != chain:
                 self._findings.add(
                     FindingKind.ANCHOR,
                     "the chain is not the one that was anchored: the log was rewritten up to here",
-                    seq=row.seq,
+                    seq=seq,
                     expected=self._anchor.chain.hex(),
-                    found=row.chain.hex(),
+                    found=chain.hex(),
                 )
             self.anchored_seq = self._anchor.seq
             self._anchor = next(self._anchors, None)

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from ...core.lifecycles.worker import WorkerStatus
 from ...core.lifecycles.world import World
-from ...core.payloads import commitment, refs_of
+from ...core.payloads import REFERRING, commitment, refs_of
 from ...events import streams
-from ...events.envelope import Recorded
+from ...events.envelope import Envelope
 from ...events.ids import WorkerId
 from .report import FindingKind, Findings
 
@@ -41,12 +41,13 @@ class PayloadCheck:
         #: Position and stream of each event whose payload is not there.
         self._missing: list[tuple[int, str]] = []
 
-    def check(self, events: Iterable[Recorded]) -> None:
+    def check(self, events: Iterable[tuple[int, Envelope]]) -> None:
         """Look up what the next events refer to."""
         wanted: dict[str, tuple[int, str]] = {}
         for seq, envelope in events:
-            for ref in refs_of(envelope.event):
-                wanted.setdefault(ref.sha256, (seq, envelope.stream))
+            if type(envelope.event) in REFERRING:
+                for ref in refs_of(envelope.event):
+                    wanted.setdefault(ref.sha256, (seq, envelope.stream))
         if wanted:
             missing = self._log.missing_payloads(list(wanted))
             self._missing += [place for sha256, place in wanted.items() if sha256 in missing]

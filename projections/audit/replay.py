@@ -11,16 +11,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import islice
 from typing import Protocol
 
-from ...core.chain import Row
-from ...core.errors import DamagedLog, LogError
+from ...core.chain import Columns
+from ...core.errors import LogError
 from ...core.lifecycles.world import World
 from ...core.ports import Head
 from ...events.base import PayloadRef
 from ...events.streams import category_of
-from ..building import PAGE_EVENTS
 from ..projection import Projection
 from .chain import ChainCheck
 from .payloads import AuditedPayloads, PayloadCheck
@@ -39,11 +37,11 @@ class AuditedLog(AuditedPayloads, Protocol):
     def structure(self) -> Iterable[str]:
         """What SQLite's own check finds wrong with the file."""
 
-    def raw(self) -> Iterator[Row]:
-        """All rows, in order.
+    def pages(self) -> Iterator[list[Columns]]:
+        """All rows, in order; what can still be read of a damaged file comes first.
 
         Raises:
-            DamagedLog: the file cannot be read any further.
+            LogError: the file cannot be read any further.
         """
 
     def anchors(self) -> Iterator[Head]:
@@ -78,11 +76,11 @@ def audit(log: AuditedLog, projections: Sequence[Projection], clock: Callable[[]
     events = 0
     with closing(ViewCheck(log.tables, log.views(), projections, log.payload, findings)) as views:
         with _unreadable_found(findings):
-            for page in _pages(log.raw()):
+            for page in log.pages():
                 chain.check(page)
-                recorded = steps.check(page)
-                payloads.check(recorded)
-                views.check(recorded)
+                envelopes = steps.check(page)
+                payloads.check(envelopes)
+                views.check(envelopes)
                 events += len(page)
         chain.finish()
         with _unreadable_found(findings):
@@ -113,21 +111,6 @@ def _unreadable_found(findings: Findings) -> Iterator[None]:
         yield
     except LogError as error:
         findings.add(FindingKind.UNREADABLE, str(error))
-
-
-def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    """Rows in pages; what was read before the file broke off still comes as a page of its own."""
-    while True:
-        page: list[Row] = []
-        try:
-            for row in islice(rows, PAGE_EVENTS):
-                page.append(row)
-        except DamagedLog:
-            yield page
-            raise
-        if not page:
-            return
-        yield page
 
 
 def _streams_by_category(world: World) -> dict[str, int]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.chain import Row
+from ...core.chain import Columns, Row
 from ...core.errors import Conflict, IllegalStep
 from ...core.lifecycles.world import World
-from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_all
-from ...events.envelope import Envelope, Recorded
+from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode
+from ...events.envelope import Envelope
 from .report import FindingKind, Findings
-
-#: Where the columns begin that repeat what the data says.
-_REPEATED = Row._fields.index("stream")
 
 
 class StepCheck:
@@ -30,65 +27,57 @@ class StepCheck:
         self._at = 0
         self._broken: set[str] = set()
 
-    def check(self, rows: Sequence[Row]) -> list[Recorded]:
-        """Judge the next rows; returns the events of those that decode."""
-        apply, broken = self.world.apply, self._broken
-        events = self._decoded(rows)
-        for row, (seq, envelope) in events:
-            event = envelope.event
-            repeated = (
-                envelope.stream,
-                envelope.version,
-                KIND_OF[type(event)],
-                envelope.at,
-                envelope.command,
-                envelope.ordinal,
-            )
-            if row[_REPEATED:] != repeated:
-                self._wrong_columns(row, repeated)
-            if envelope.at < self._at:
-                self._time_fell(seq, envelope)
-            self._at = envelope.at
-            if envelope.stream in broken:
-                continue
-            try:
-                apply(envelope)
-            except (Conflict, IllegalStep) as error:
-                self._illegal(seq, envelope, error)
-        return [event for _, event in events]
-
-    def _decoded(self, rows: Sequence[Row]) -> list[tuple[Row, Recorded]]:
-        try:
-            envelopes = decode_all([row.data for row in rows])
-        except Undecodable:
-            return self._decoded_one_by_one(rows)
-        return [(row, Recorded(row.seq, envelope)) for row, envelope in zip(rows, envelopes, strict=True)]
-
-    def _decoded_one_by_one(self, rows: Sequence[Row]) -> list[tuple[Row, Recorded]]:
-        events: list[tuple[Row, Recorded]] = []
+    def check(self, rows: Sequence[Columns]) -> list[tuple[int, Envelope]]:
+        """Judge the next rows; returns the positions and envelopes of those that decode."""
+        events: list[tuple[int, Envelope]] = []
         for row in rows:
+            seq, data, _, stream, version, kind, at, command, ordinal = row
             try:
-                events.append((row, Recorded(row.seq, decode(row.data))))
+                envelope = decode(data)
             except Undecodable as error:
-                unknown = isinstance(error, UnknownKind)
-                self._broken.add(row.stream)
-                self._findings.add(
-                    FindingKind.UNKNOWN_KIND if unknown else FindingKind.UNDECODABLE,
-                    str(error) if unknown else f"the event cannot be read: {error}",
-                    seq=row.seq,
-                    stream=row.stream,
-                )
+                self._undecodable(seq, stream, error)
+                continue
+            events.append((seq, envelope))
+            if (
+                stream != envelope.stream
+                or version != envelope.version
+                or kind != KIND_OF[type(envelope.event)]
+                or at != envelope.at
+                or command != envelope.command
+                or ordinal != envelope.ordinal
+            ):
+                self._wrong_columns(Row._make(row), envelope)
+            self._step(seq, envelope)
         return events
 
-    def _wrong_columns(self, row: Row, repeated: tuple[object, ...]) -> None:
-        names = Row._fields[_REPEATED:]
-        for name, stored, said in zip(names, row[_REPEATED:], repeated, strict=True):
+    def _step(self, seq: int, envelope: Envelope) -> None:
+        if envelope.at < self._at:
+            self._time_fell(seq, envelope)
+        self._at = envelope.at
+        if envelope.stream in self._broken:
+            return
+        try:
+            self.world.apply(envelope)
+        except (Conflict, IllegalStep) as error:
+            self._illegal(seq, envelope, error)
+
+    def _undecodable(self, seq: int, stream: str, error: Undecodable) -> None:
+        self._broken.add(stream)
+        if isinstance(error, UnknownKind):
+            self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=seq, stream=stream)
+        else:
+            self._findings.add(FindingKind.UNDECODABLE, f"the event cannot be read: {error}", seq=seq, stream=stream)
+
+    def _wrong_columns(self, row: Row, envelope: Envelope) -> None:
+        for name in ("stream", "version", "kind", "at", "command", "ordinal"):
+            stored = getattr(row, name)
+            said = KIND_OF[type(envelope.event)] if name == "kind" else getattr(envelope, name)
             if stored != said:
                 self._findings.add(
                     FindingKind.COLUMN,
                     f"column {name} is {stored!r}, the event says {said!r}",
                     seq=row.seq,
-                    stream=str(repeated[0]),
+                    stream=envelope.stream,
                     expected=str(said),
                     found=str(stored),
                 )
