@@ -26,6 +26,7 @@ from ..core.operations.hydra_config import (
     register_script_config,
 )
 from ..core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ..core.operations.operator import Operator
 from ..core.operations.redaction import redacted
 from ..core.operations.registry import get_valid_types
 from ..core.operations.task_config import load_task_config
@@ -33,7 +34,7 @@ from ..core.operations.task_config import load_task_config
 _CONFIG_NAME = "taskconfig"
 
 #: A script's `async def main(operator, cfg)`.
-ScriptMain = Callable[..., Awaitable[None]]
+ScriptMain = Callable[[Operator, DictConfig], Awaitable[None]]
 #: What opens the log, makes an operator, and runs a script's main with both until the operator has shut down.
 Runner = Callable[[ScriptMain, DictConfig], None]
 

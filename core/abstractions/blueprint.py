@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from omegaconf import DictConfig
 
@@ -30,7 +30,7 @@ class SharedTaskState:
     #: Added to what the page gets as its task config.
     task_config: Update = field(default_factory=dict)
     #: Rules made by `make_qualification_dict`; a worker must satisfy all of them.
-    qualifications: Sequence[dict[str, Any]] = ()
+    qualifications: Sequence[Mapping[str, object]] = ()
     #: `worker_can_do_unit(worker_id, unit)`: whether this worker may have this unit.
     worker_can_do_unit: Callable[[int, Unit], bool | Awaitable[bool]] | None = None
     #: `on_unit_submitted(unit)`: told of each unit that was handed in.

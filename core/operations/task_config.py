@@ -12,7 +12,6 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import ConfigError
 from .config_errors import COMPOSITION_ERRORS, explained, unknown_setting
@@ -79,11 +78,8 @@ def check_run_config(run_config: DictConfig) -> TaskSettings:
             )
     for key, owner in _unknown_settings(run_config, "mephisto."):
         raise unknown_setting(key, owner)
-    try:
-        log_level(str(run_config.get("log_level", "info")))
-        return read_task_settings(run_config.get("task", {}))
-    except OmegaConfBaseException as error:
-        raise explained(error) from error
+    log_level(str(run_config.get("log_level") or "info"))
+    return read_task_settings(run_config.get("task") or OmegaConf.create({}))
 
 
 def _unknown_settings(config: DictConfig, prefix: str) -> Iterator[tuple[str, type]]:

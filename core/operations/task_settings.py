@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Annotated, cast
 
 import msgspec
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import ConfigError
+from .config_errors import explained
 from .hydra_config import TaskRunArgs
 from .money import cents
 
@@ -38,27 +39,33 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     resume_incomplete_run: bool
 
 
-def read_task_settings(task: object) -> TaskSettings:
-    """Read the `task` part of a run's configuration.
+def read_task_settings(task: DictConfig) -> TaskSettings:
+    """Read the `task` part of a run's configuration; what it leaves out has its default.
 
     Raises:
-        ConfigError: a setting without a default is missing, has the wrong type, or is out of range; it is named.
+        ConfigError: naming the setting that is missing, unknown, of the wrong type or out of range.
     """
-    found = cast("dict[str, object]", OmegaConf.to_container(task, resolve=True))  # a DictConfig always becomes a dict
-    for known in fields(TaskRunArgs):
-        if found.get(known.name, MISSING) == MISSING:
-            raise ConfigError(
-                f"{_PREFIX}.{known.name} is not set",
-                key=f"{_PREFIX}.{known.name}",
-                hint=known.metadata["help"],
-            )
-    reward = str(found.pop("task_reward"))
-    found["task_reward_cents"] = cents(reward, key=f"{_PREFIX}.task_reward")
+    found = _with_defaults(task)
+    for name, value in found.items():
+        if value == MISSING:
+            about = TaskRunArgs.__dataclass_fields__[name].metadata["help"]
+            raise ConfigError(f"{_PREFIX}.{name} is not set", key=f"{_PREFIX}.{name}", hint=about)
+    found["task_reward_cents"] = cents(str(found.pop("task_reward")), key=f"{_PREFIX}.task_reward")
     try:
         return msgspec.convert(found, TaskSettings)
     except msgspec.ValidationError as error:
         wanted, _, name = str(error).replace("`", "").partition(" - at $.")
-        if not name:
-            raise ConfigError(f"{_PREFIX} cannot be read: {wanted}", key=_PREFIX) from error
         key = f"{_PREFIX}.{name}"
         raise ConfigError(f"{key} is {found[name]!r}, which is out of range: {wanted}", key=key) from error
+
+
+def _with_defaults(task: DictConfig) -> dict[str, object]:
+    """The settings by name, interpolations resolved, each of the type that `TaskRunArgs` says."""
+    # Below its full name, so that OmegaConf's errors give that.
+    known = OmegaConf.create({"mephisto": {"task": TaskRunArgs}})
+    try:
+        given = {"mephisto": {"task": OmegaConf.to_container(task, resolve=True)}}
+        merged = OmegaConf.merge(known, given).mephisto.task
+    except OmegaConfBaseException as error:
+        raise explained(error) from error
+    return cast("dict[str, object]", OmegaConf.to_container(merged))  # a DictConfig always becomes a dict

@@ -275,18 +275,48 @@ def test_the_value_of_a_secret_is_not_repeated(load: Load) -> None:
 
 
 def test_a_config_built_by_hand_is_checked_the_same_way(load: Load) -> None:
-    by_hand = OmegaConf.structured(TaskConfig)
-    with pytest.raises(ConfigError, match="no blueprint is chosen"):
-        check_run_config(by_hand.mephisto)
     good = load().mephisto
     assert check_run_config(good).task_name == "sentences"
     plain = OmegaConf.create(OmegaConf.to_container(good, resolve=True))
     assert isinstance(plain, DictConfig)
     assert check_run_config(plain) == check_run_config(good)
-    plain.task.allowed_concurrent = "many"
-    with pytest.raises(ConfigError, match=r"mephisto.task.allowed_concurrent is 'many'"):
+    del plain.task.allowed_concurrent, plain.log_level
+    assert check_run_config(plain) == check_run_config(good)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "complaint"),
+    [
+        ("architect", {}, "no architect is chosen"),
+        ("provider", None, "no provider is chosen"),
+        ("log_level", "lod", "no log level 'lod'"),
+        ("task", {}, r"mephisto\.task\.task_title is not set"),
+        ("task", None, r"mephisto\.task\.task_title is not set"),
+        (
+            "task.allowed_concurrent",
+            "many",
+            r"mephisto\.task\.allowed_concurrent is 'many', which is not a whole number",
+        ),
+        ("task.allowed_concurent", 1, r"Did you mean 'mephisto\.task\.allowed_concurrent'"),
+        (
+            "task.task_title",
+            "${nobody}",
+            r"task_title refers to something that is not there",
+        ),
+        ("task.task_reward", 0.305, "not a whole number of cents"),
+    ],
+)
+def test_what_is_wrong_in_a_config_built_by_hand_is_named(
+    load: Load, setting: str, value: object, complaint: str
+) -> None:
+    plain = OmegaConf.create(OmegaConf.to_container(load().mephisto, resolve=True))
+    assert isinstance(plain, DictConfig)
+    OmegaConf.update(plain, setting, value, merge=False)
+    with pytest.raises(ConfigError, match=complaint):
         check_run_config(plain)
-    plain.task.allowed_concurrent = 0
-    plain.task.surprise = 1
-    with pytest.raises(ConfigError, match="unknown field surprise"):
-        check_run_config(plain)
+
+
+def test_a_config_of_nothing_is_refused(load: Load) -> None:
+    for empty in (OmegaConf.create({}), OmegaConf.structured(TaskConfig).mephisto):
+        with pytest.raises(ConfigError, match="no blueprint is chosen"):
+            check_run_config(empty)
