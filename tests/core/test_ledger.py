@@ -1,0 +1,268 @@
+"""The single door: order, durability before any answer, idempotence, and what happens when the log fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.errors import CommandRefused, IllegalStep, LogError, OutcomeUnknown
+from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, Command, Ledger, Receipt
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.ports import Append, NewEvent, Outcome
+from mephisto_es.events import streams
+from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
+from mephisto_es.events.unit import UnitAssigned, UnitCreated, UnitLaunched
+
+RUN = TaskRunId(1)
+
+
+class StoppedClock:
+    """A clock that stands."""
+
+    def now_us(self) -> int:
+        return 1_700_000_000_000_000
+
+
+class GatedLog(MemoryLog):
+    """A log whose commits wait until they are let through, or fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.failure: LogError | None = None
+        self.batches: list[int] = []
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        self.gate.wait(10)
+        if self.failure is not None:
+            raise self.failure
+        self.batches.append(len(batch))
+        return super().commit(batch)
+
+
+@asynccontextmanager
+async def running(log: MemoryLog) -> AsyncIterator[Ledger]:
+    ledger = Ledger(log, StoppedClock())
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ledger.run)
+            yield ledger
+            nursery.cancel_scope.cancel()
+
+
+def unit(number: int) -> str:
+    return streams.unit(RUN, UnitId(number))
+
+
+def create(number: int, repeatable: bool = False) -> Command:
+    event = UnitCreated(unit=UnitId(number), assignment=AssignmentId(number), index=0, pay_cents=5)
+    return Command(f"create-{number}", "tester", lambda _: [NewEvent(unit(number), event)], repeatable=repeatable)
+
+
+def launch(number: int, command: str = "launch") -> Command:
+    return Command(f"{command}-{number}", "tester", lambda _: [NewEvent(unit(number), UnitLaunched())])
+
+
+async def test_a_command_is_durable_when_execute_returns() -> None:
+    log = MemoryLog()
+    async with running(log) as ledger:
+        receipt = await ledger.execute(create(1))
+        assert [recorded.seq for recorded in receipt.events] == [1]
+        assert [recorded.envelope.command for recorded in log.read()] == ["create-1"]
+
+
+async def test_nobody_is_told_before_commit_has_returned() -> None:
+    log = GatedLog()
+    told: list[str] = []
+
+    async def ask(ledger: Ledger, command: Command) -> None:
+        try:
+            await ledger.execute(command)
+            told.append(command.id)
+        except CommandRefused:
+            told.append(f"no to {command.id}")
+
+    async with running(log) as ledger, trio.open_nursery() as callers:
+        callers.start_soon(ask, ledger, create(1))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        # Decided while the first is being committed: a yes, a no that rests on it, and one with nothing to do.
+        ledger.subscribe(lambda events: told.append(f"durable {events[0].envelope.command}"))
+        second = ledger.post(launch(1))
+        refused = ledger.post(launch(1, "again"))
+        nothing = ledger.post(Command("nothing", "tester", lambda _: []))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert told == []
+        log.gate.set()
+        await second.wait()
+        with pytest.raises(IllegalStep):
+            await refused.wait()
+        assert await nothing.wait() == Receipt(())
+    assert told[:1] == ["durable create-1"]
+    assert "create-1" in told
+
+
+async def test_what_waits_while_a_commit_is_under_way_is_the_next_commit() -> None:
+    log = GatedLog()
+    async with running(log) as ledger:
+        pending = [ledger.post(create(1))]
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        pending += [ledger.post(create(number)) for number in range(2, BATCH_LIMIT + 12)]
+        log.gate.set()
+        for one in pending:
+            await one.wait()
+    assert log.batches == [1, BATCH_LIMIT, 10]
+
+
+async def test_a_decision_sees_what_the_commands_before_it_decided() -> None:
+    log = MemoryLog()
+    seen: list[int] = []
+
+    def count(market: Market) -> list[NewEvent]:
+        seen.append(len(market.units))
+        return []
+
+    async with running(log) as ledger:
+        ledger.post(create(1))
+        ledger.post(create(2))
+        await ledger.execute(Command("count", "tester", count))
+    assert seen == [2]
+
+
+async def test_two_who_want_the_same_unit_cannot_both_have_it() -> None:
+    def take(agent: int) -> Command:
+        event = UnitAssigned(agent=AgentId(agent), worker=WorkerId(agent))
+        return Command(f"take-{agent}", "tester", lambda _: [NewEvent(unit(1), event)])
+
+    outcomes: list[bool] = []
+
+    async def try_to(ledger: Ledger, agent: int) -> None:
+        try:
+            await ledger.execute(take(agent))
+            outcomes.append(True)
+        except IllegalStep:
+            outcomes.append(False)
+
+    async with running(MemoryLog()) as ledger:
+        await ledger.execute(create(1))
+        await ledger.execute(launch(1))
+        async with trio.open_nursery() as nursery:
+            for agent in range(20):
+                nursery.start_soon(try_to, ledger, agent)
+    assert sorted(outcomes) == [False] * 19 + [True]
+
+
+async def test_a_repeated_command_gets_its_first_answer() -> None:
+    log = MemoryLog()
+    async with running(log) as ledger:
+        first = await ledger.execute(create(1, repeatable=True))
+        again = await ledger.execute(create(1, repeatable=True))
+    assert again == Receipt(first.events, repeated=True)
+    async with running(log) as ledger:
+        assert await ledger.execute(create(1, repeatable=True)) == Receipt(first.events, repeated=True)
+    assert log.head().seq == 1
+
+
+async def test_a_command_that_comes_again_while_it_is_under_way_is_carried_out_once() -> None:
+    log = GatedLog()
+    async with running(log) as ledger:
+        ledger.post(create(9))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        both = [ledger.post(create(1, repeatable=True)) for _ in range(2)]
+        log.gate.set()
+        receipts = [await one.wait() for one in both]
+    assert receipts[0] is receipts[1]
+    assert log.head().seq == 2
+
+
+async def test_an_illegal_second_event_leaves_nothing_of_the_command() -> None:
+    """An append is all or nothing: the market must not keep the half that was legal."""
+    log = MemoryLog()
+    async with running(log) as ledger:
+        await ledger.execute(create(1))
+        both = [NewEvent(unit(1), UnitLaunched()), NewEvent(unit(2), UnitLaunched())]
+        with pytest.raises(IllegalStep, match="unit/1/2"):
+            await ledger.execute(Command("half", "tester", lambda _: both))
+        assert ledger.market.units[unit(1)].status.value == "created"
+        await ledger.execute(launch(1))
+    assert log.head().seq == 2
+
+
+async def test_a_cancelled_caller_does_not_take_its_command_back() -> None:
+    log = GatedLog()
+    async with running(log) as ledger:
+        with trio.move_on_after(0) as scope:
+            await ledger.execute(create(1))
+        assert scope.cancelled_caught
+        log.gate.set()
+        await ledger.execute(launch(1))
+    assert [recorded.envelope.command for recorded in log.read()] == ["create-1", "launch-1"]
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknown("the disk is gone"), LogError("the disk is full")])
+async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failure: LogError) -> None:
+    log = GatedLog()
+    log.failure = failure
+    heard: list[LogError] = []
+
+    async def ask(ledger: Ledger, number: int) -> None:
+        try:
+            await ledger.execute(create(number))
+        except LogError as error:
+            heard.append(error)
+
+    with trio.fail_after(10), pytest.RaisesGroup(type(failure), flatten_subgroups=True):
+        async with trio.open_nursery() as callers:
+            ledger = Ledger(log, StoppedClock())
+            async with trio.open_nursery() as writer:
+                await writer.start(ledger.run)
+                callers.start_soon(ask, ledger, 1)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                callers.start_soon(ask, ledger, 2)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                log.gate.set()
+    assert heard == [failure, failure]
+    with pytest.raises(LogError):
+        ledger.post(create(3))
+
+
+async def test_a_caller_beyond_the_queue_waits_for_room_and_is_served() -> None:
+    log = GatedLog()
+    served: list[int] = []
+
+    async def ask(ledger: Ledger, number: int) -> None:
+        await ledger.execute(create(number))
+        served.append(number)
+
+    async with running(log) as ledger:
+        ledger.post(create(1))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        for number in range(2, QUEUE_LIMIT + 2):
+            ledger.post(create(number))
+        async with trio.open_nursery() as late:
+            late.start_soon(ask, ledger, QUEUE_LIMIT + 2)
+            late.start_soon(ask, ledger, QUEUE_LIMIT + 3)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert served == []
+            log.gate.set()
+    assert sorted(served) == [QUEUE_LIMIT + 2, QUEUE_LIMIT + 3]
+
+
+async def test_subscribers_hear_every_event_once_and_in_order() -> None:
+    heard: list[Recorded] = []
+    log = MemoryLog()
+    async with running(log) as ledger:
+        unsubscribe = ledger.subscribe(heard.extend)
+        for number in range(5):
+            ledger.post(create(number))
+        await ledger.execute(create(5, repeatable=True))
+        await ledger.execute(create(5, repeatable=True))
+        unsubscribe()
+        await ledger.execute(create(6))
+    assert [recorded.seq for recorded in heard] == [1, 2, 3, 4, 5, 6]
