@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import trio
 from mephisto_es.adapters.scripts import script_decorator
 from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
-from mephisto_es.core.errors import ConfigError
+from mephisto_es.core.errors import ConfigError, Fenced
 from mephisto_es.core.operations.logger_core import get_logger
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
@@ -48,6 +48,8 @@ async def main(operator, cfg):
     get_logger("script").debug("very chatty")
     if cfg.mephisto.blueprint.text == "broken":
         raise ConfigError("the file is broken", hint="Mend it")
+    if cfg.mephisto.blueprint.text == "fenced":
+        raise Fenced("another operator has taken over")
     print(operator, "on", cfg.mephisto.architect._architect_type, "pays", cfg.mephisto.task.task_reward)
 
 if __name__ == "__main__":
@@ -126,6 +128,7 @@ def test_cfg_prints_the_configuration_without_secrets_and_runs_nothing(script: P
         (["mephisto/architect=test_fra"], 1, "there is no architect 'test_fra'. Did you mean 'test_far'?"),
         (["--cfg", "job", "mephisto.task.allowed_concurrent=x"], 1, "is 'x', which is not a whole number"),
         (["mephisto.blueprint.text=broken"], 1, "run_task.py: the file is broken. Mend it"),
+        (["mephisto.blueprint.text=fenced"], 1, "run_task.py: another operator has taken over"),
         (["--multirun"], 2, "No such option"),
         (["--cfg", "all"], 2, "is not 'job'"),
     ],
