@@ -90,18 +90,24 @@ def connect_read_write(path: Path) -> sqlite3.Connection:
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing in the file and never checkpoints.
 
-    A file in a folder that cannot be written to is opened as immutable, which is right if nobody writes to it: nobody
-    can without a `-wal` file beside it.
+    A file in a folder that cannot be written to is opened as one that nobody changes, which is so.
 
     Raises:
         UnusableLog: there is no such file, or it cannot be opened.
     """
     if not path.is_file():
         raise UnusableLog(f"there is no log at {path}; check the path")
-    wal = path.with_name(f"{path.name}-wal")
-    mode = "mode=ro"
-    if not os.access(path.parent, os.W_OK) and not wal.exists():
-        mode = "mode=ro&immutable=1"
+    return _connect(path, still=not os.access(path.parent, os.W_OK) and not _wal(path).exists())
+
+
+def _connect(path: Path, *, still: bool) -> sqlite3.Connection:
+    """A read-only connection.
+
+    Args:
+        path: the file.
+        still: nobody changes the file while it is open, so SQLite need make no `-wal` and `-shm` beside it.
+    """
+    mode = "mode=ro&immutable=1" if still else "mode=ro"
     try:
         db = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?{mode}",
@@ -126,11 +132,15 @@ def is_fresh(path: Path) -> bool:
         return True
     if path.is_file() and path.stat().st_size == 0:
         return True
-    db = connect_read_only(path)
+    db = _connect(path, still=not _wal(path).exists())
     try:
         return not _is_ours(db, path)
     finally:
         db.close()
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def check_ours(db: sqlite3.Connection, path: Path) -> None:

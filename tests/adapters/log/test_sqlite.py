@@ -1,0 +1,441 @@
+"""What the log in a file promises beyond the contract: who may open it, what a failure leaves, what others see."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mephisto_es.adapters.log import schema
+from mephisto_es.adapters.log.anchor import Anchors, anchor_path, append_anchor, last_anchor
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.versions import VersionCache
+from mephisto_es.core.errors import DamagedLog, Fenced, LogError, UnknownEvent, UnusableLog
+from mephisto_es.core.payloads import commitment
+from mephisto_es.core.ports import Expect, Head, Refused, WasThere, Written
+from mephisto_es.projections import fingerprint
+
+from .support import SALT, Roster, forget, lives, register, request, unit_event, unit_request, unit_stream
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.db"
+
+
+def filled(path: Path, units: int = 3) -> Head:
+    """A closed log with some lives in it."""
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log.commit([register(1, "Ada"), *lives(units)])
+        return log.head()
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """All files of a folder with their bytes, but for locks, which say nothing."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}
+
+
+# Opening
+
+
+def test_a_log_goes_on_where_it_ended(path: Path) -> None:
+    head = filled(path)
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        assert log.head() == head
+        assert log.epoch == 2
+        stream = unit_stream(1)
+        (written,) = log.commit([request("more", (stream, unit_event(1, 4)), expected={stream: 9})])
+        assert isinstance(written, Written)
+        assert written.events[0].seq == head.seq + 1
+        assert written.events[0].envelope.version == 10
+
+
+def test_a_repeat_is_answered_after_a_restart(path: Path) -> None:
+    filled(path)
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        (again,) = log.commit([unit_request(1, 0)])
+        assert isinstance(again, WasThere)
+        assert [event.seq for event in again.events] == [2]
+
+
+def test_the_pseudonym_key_is_random_and_stays(tmp_path: Path) -> None:
+    keys = []
+    for name in ("a.db", "b.db", "a.db"):
+        with SqliteLog.create_or_open(tmp_path / name) as log:
+            keys.append(log.pseudonym_key)
+    assert keys[0] == keys[2] != keys[1]
+    assert len(keys[0]) == 32
+
+
+def test_durability_is_said_and_not_assumed(path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        settings = {
+            name: log._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "recursive_triggers", "secure_delete", "mmap_size")
+        }
+    assert settings == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "recursive_triggers": 1,
+        "secure_delete": 1,
+        "mmap_size": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET at = 0 WHERE seq = 1",
+        "DELETE FROM events WHERE seq = 1",
+        "INSERT OR REPLACE INTO events SELECT * FROM events WHERE seq = 1",
+    ],
+)
+def test_events_cannot_be_changed_through_the_writer(path: Path, statement: str) -> None:
+    filled(path)
+    with SqliteLog.create_or_open(path) as log, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        log._db.execute(statement)
+
+
+def test_a_text_file_is_not_a_log(path: Path) -> None:
+    path.write_text("these are notes, and they are long enough to be taken for the header of a database" * 20)
+    before = snapshot(path.parent)
+    for open_it in (SqliteLog.create_or_open, SqliteLog.open_read_only):
+        with pytest.raises(UnusableLog, match=r"log\.db is not a log of mephisto-es"):
+            open_it(path)
+    assert snapshot(path.parent) == before
+
+
+def test_a_database_of_somebody_else_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE recipes(name TEXT)")
+    db.close()
+    before = snapshot(path.parent)
+    for open_it in (SqliteLog.create_or_open, SqliteLog.open_read_only):
+        with pytest.raises(UnusableLog, match="but not a log of mephisto-es; choose another path"):
+            open_it(path)
+    assert snapshot(path.parent) == before
+
+
+def test_a_newer_format_is_left_alone(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version={schema.FORMAT + 1}")
+    db.close()
+    before = snapshot(path.parent)
+    with pytest.raises(UnusableLog, match="update mephisto-es"):
+        SqliteLog.create_or_open(path)
+    assert snapshot(path.parent) == before
+    with pytest.raises(UnusableLog, match="update mephisto-es"):
+        SqliteLog.open_read_only(path)
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o500)
+    if os.geteuid() == 0:  # whom no mode keeps out
+        folder = Path("/proc")
+    with pytest.raises(UnusableLog, match="cannot be written to"):
+        SqliteLog.create_or_open(folder / "log.db")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnusableLog, match=r"nowhere.*cannot be written to"):
+        SqliteLog.create_or_open(tmp_path / "nowhere" / "log.db")
+
+
+def test_reading_what_is_not_there(path: Path) -> None:
+    with pytest.raises(UnusableLog, match="there is no log at"):
+        SqliteLog.open_read_only(path)
+    assert not path.exists()
+
+
+def test_an_empty_file_becomes_a_log(path: Path) -> None:
+    path.touch()
+    with pytest.raises(UnusableLog, match="is empty"):
+        SqliteLog.open_read_only(path)
+    filled(path)
+
+
+def test_a_second_writer_is_told_who_the_first_is(path: Path) -> None:
+    with SqliteLog.create_or_open(path), pytest.raises(UnusableLog, match=f"written by process {os.getpid()}"):
+        SqliteLog.create_or_open(path)
+    SqliteLog.create_or_open(path).close()
+
+
+def test_a_file_that_failed_to_open_is_not_kept_locked(path: Path) -> None:
+    filled(path)
+    anchor_path(path).write_text("nonsense\n")
+    for _ in range(2):
+        with pytest.raises(UnusableLog, match="is not an anchor"):
+            SqliteLog.create_or_open(path)
+
+
+def test_closing_twice_is_harmless(path: Path) -> None:
+    log = SqliteLog.create_or_open(path)
+    log.close()
+    log.close()
+
+
+def test_a_copy_is_read_without_anything_beside_it(path: Path, tmp_path: Path) -> None:
+    filled(path)
+    copy = tmp_path / "elsewhere" / "copy.db"
+    copy.parent.mkdir()
+    shutil.copy(path, copy)
+    with SqliteLog.open_read_only(copy) as log:
+        assert len(list(log.read())) == 28
+        assert log.payload(commitment(b"Ada", SALT)) == b"Ada"
+
+
+def test_readers_see_what_is_committed_while_the_writer_writes(path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log, SqliteLog.open_read_only(path) as reader:
+        for number in range(1, 6):
+            log.commit([unit_request(number, 0)])
+            assert reader.head() == log.head()
+            assert [event.seq for event in reader.read()] == list(range(1, number + 1))
+
+
+# Failures
+
+
+def test_a_writer_that_was_taken_over_writes_no_more(path: Path) -> None:
+    log = SqliteLog.create_or_open(path)
+    log.commit([unit_request(1, 0)])
+    with sqlite3.connect(path, isolation_level=None) as usurper:
+        usurper.execute("UPDATE writer SET epoch = epoch + 1")
+    usurper.close()
+    with pytest.raises(Fenced, match="epoch 2, ours 1"):
+        log.commit([unit_request(2, 0)])
+    with pytest.raises(LogError, match="takes nothing more"):
+        log.commit([unit_request(3, 0)])
+    assert [event.envelope.stream for event in log.read()] == [unit_stream(1)]
+    log.close()
+
+
+def test_a_full_disk_leaves_nothing_and_the_log_goes_on(path: Path) -> None:
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log.commit([unit_request(1, 0)])
+        pages = log._db.execute("PRAGMA page_count").fetchone()[0]
+        log._db.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(LogError, match=r"nothing was written to .*full"):
+            log.commit([register(number, f"Ada{number:0500}") for number in range(1, 50)])
+        assert log.head().seq == 1
+        assert log.payload(commitment(f"Ada{1:0500}".encode(), SALT)) is None
+        log._db.execute("PRAGMA max_page_count=1000000")
+        (written,) = log.commit([unit_request(2, 0)])
+        assert isinstance(written, Written)
+        assert written.events[0].seq == 2
+
+
+_COMMIT_FAILS = """
+import resource, sys
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.errors import LogError, OutcomeUnknown
+from mephisto_es.tests.adapters.log.support import lives, unit_request
+
+log = SqliteLog.create_or_open(sys.argv[1])
+log.commit([unit_request(1, 0)])
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+try:
+    log.commit(lives(200))
+except OutcomeUnknown as error:
+    print(error)
+try:
+    log.commit([unit_request(2, 0)])
+except LogError as error:
+    print(error)
+"""
+
+
+def test_a_failed_commit_is_unknown_and_stops_the_log(path: Path) -> None:
+    """The file may not grow beyond a limit, so the write of the `-wal` file within COMMIT fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMIT_FAILS, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert "COMMIT" in first
+    assert "whether its events were written" in first
+    assert "takes nothing more" in second
+    with SqliteLog.create_or_open(path) as log:
+        assert log.head().seq in (1, 1 + len(lives(200)))
+
+
+def test_a_conflict_after_a_rolled_back_batch_knows_only_what_is_durable(path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        stream = unit_stream(1)
+        log.commit([unit_request(1, 0)])
+        pages = log._db.execute("PRAGMA page_count").fetchone()[0]
+        log._db.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(LogError):
+            log.commit([unit_request(1, 1), *(register(number, f"Ada{number:0500}") for number in range(1, 50))])
+        log._db.execute("PRAGMA max_page_count=1000000")
+        (outcome,) = log.commit([request("a", (stream, unit_event(1, 1)), expected={stream: 1})])
+        assert isinstance(outcome, Written)
+
+
+def test_an_event_of_a_newer_version_stops_reading(path: Path) -> None:
+    filled(path, units=1)
+    with sqlite3.connect(path) as db:
+        data = (
+            b'{"stream":"unit/1/1","version":10,"at":1000,"command":"x","ordinal":0,"actor":"operator",'
+            b'"event":{"kind":"unit_adored"}}'
+        )
+        db.execute(
+            "INSERT INTO events VALUES (11, 'unit/1/1', 10, 'unit_adored', 1000, 'x', 0, ?, ?)", (data, bytes(32))
+        )
+    db.close()
+    with SqliteLog.open_read_only(path) as log, pytest.raises(UnknownEvent, match=r"seq 11: .*'unit_adored'.*update"):
+        list(log.read())
+
+
+# The anchor and the tail
+
+
+def test_the_head_is_anchored_on_close(path: Path) -> None:
+    assert filled(path) == last_anchor(path)
+
+
+def test_an_anchor_is_written_once_for_each_head(path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        log.write_anchor()
+        for number in (1, 2):
+            log.commit([unit_request(number, 0)])
+            log.write_anchor()
+            log.write_anchor()
+    assert [head.seq for head in Anchors(path)] == [1, 2]
+
+
+def test_a_torn_anchor_is_left_out_and_written_over(path: Path) -> None:
+    head = filled(path)
+    whole = anchor_path(path).read_bytes()
+    with anchor_path(path).open("ab") as file:
+        file.write(b"99999 ab")
+    assert last_anchor(path) == head
+    assert list(Anchors(path)) == [head]
+    later = Head(head.seq + 1, bytes(32), head.at)
+    append_anchor(path, later)
+    assert list(Anchors(path)) == [head, later]
+    assert anchor_path(path).read_bytes().startswith(whole)
+
+
+def test_a_log_shorter_than_its_anchor_is_not_written_to(path: Path) -> None:
+    head = filled(path)
+    append_anchor(path, Head(head.seq + 5, bytes(32), head.at))
+    with pytest.raises(DamagedLog, match=f"seq {head.seq + 5}: .*ends at {head.seq} now"):
+        SqliteLog.create_or_open(path)
+
+
+def test_a_log_that_is_gone_is_not_begun_anew(path: Path) -> None:
+    filled(path)
+    path.unlink()
+    with pytest.raises(DamagedLog, match="its anchor says that it had 28 events"):
+        SqliteLog.create_or_open(path)
+    assert not path.exists()
+
+
+def test_a_log_that_differs_from_its_anchor_is_not_written_to(path: Path) -> None:
+    head = filled(path)
+    anchor_path(path).write_text(f"{head.seq} {'ab' * 32} {head.at}\n")
+    with pytest.raises(DamagedLog, match="not the one that was anchored"):
+        SqliteLog.create_or_open(path)
+
+
+def test_the_tail_after_the_last_anchor_is_verified(path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        log.commit(lives(3)[:5])
+        first = log.write_anchor()
+        log.commit(lives(3)[5:])
+    anchor_path(path).write_text(f"{first.seq} {first.chain.hex()} {first.at}\n")
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TRIGGER events_stay")
+        db.execute("UPDATE events SET data = CAST(replace(CAST(data AS TEXT), '1000', '1001') AS BLOB) WHERE seq = 9")
+    db.close()
+    with pytest.raises(DamagedLog, match=r"seq 9 .*chain is broken"):
+        SqliteLog.create_or_open(path)
+
+
+# Projections
+
+
+def test_a_projection_that_was_not_kept_is_brought_up(path: Path) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        log.commit([register(1, "Ada"), *lives(2)])
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log.commit([unit_request(3, 0)])
+        assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (4,)
+    with SqliteLog.create_or_open(path) as log:
+        log.commit([unit_request(4, 0)])
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (5,)
+        assert log.connect().execute("SELECT name, generation, seq, live FROM projections").fetchall() == [
+            ("roster", 1, 21, 1)
+        ]
+
+
+def test_a_projection_made_by_other_code_is_built_anew(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE projections SET code = 'older'")
+        db.execute("DELETE FROM roster")
+    db.close()
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (4,)
+        assert log.connect().execute("SELECT generation, code FROM projections").fetchall() == [
+            (2, fingerprint.code_fingerprint())
+        ]
+
+
+# Forgetting
+
+
+def test_what_is_forgotten_is_in_no_byte_of_the_folder(path: Path) -> None:
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log.commit([register(1, "Ada Lovelace"), register(2, "Grace Hopper")])
+        log.commit(lives(20))
+        assert any(b"Ada Lovelace" in content for content in snapshot(path.parent).values())
+        log.commit([forget(1)])
+        for content in snapshot(path.parent).values():
+            assert b"Ada Lovelace" not in content
+        assert any(b"Grace Hopper" in content for content in snapshot(path.parent).values())
+    assert all(b"Ada Lovelace" not in content for content in snapshot(path.parent).values())
+
+
+# The map of versions
+
+
+def test_versions_are_remembered_within_bounds() -> None:
+    asked: list[str] = []
+
+    def load(stream: str) -> int:
+        asked.append(stream)
+        return 0
+
+    cache = VersionCache(load, half=4)
+    cache.update({f"s{number}": number for number in range(1, 4)})
+    assert [cache.get(f"s{number}") for number in (1, 2, 3)] == [1, 2, 3]
+    assert asked == []
+    cache.update({f"t{number}": 7 for number in range(20)})
+    assert cache.get("t19") == 7
+    assert cache.get("s1") == 0
+    assert asked == ["s1"]
+
+
+def test_a_log_larger_than_its_map_still_knows_every_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SqliteLog.create_or_open(path) as log:
+        log._versions = VersionCache(log._stored_version, half=3)
+        for step in range(3):
+            log.commit([unit_request(number, step) for number in range(1, 20)])
+        for number in range(1, 20):
+            stream = unit_stream(number)
+            refused, written = log.commit(
+                [
+                    request(f"no-{number}", (stream, unit_event(number, 3)), expected={stream: Expect.NONE}),
+                    request(f"yes-{number}", (stream, unit_event(number, 3)), expected={stream: 3}),
+                ]
+            )
+            assert isinstance(refused, Refused)
+            assert isinstance(written, Written)
