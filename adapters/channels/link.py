@@ -1,0 +1,177 @@
+"""One connection to a router, from the greeting to its end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from ...core.errors import ProtocolError
+from ...core.packets import Alive, Inbound, Outbound, RouterState, decode_packet, encode_frame, split_frame
+
+#: Within this time a router answers an operator's greeting.
+GREETING_SECONDS = 20.0
+#: What may wait to be sent, in characters of JSON.
+QUEUE_LIMIT = 64 * 2**20
+#: A frame takes packets until it is this long.
+FRAME_LENGTH = 2**18
+#: A connection is asked for a sign of life this often ...
+PING_INTERVAL_SECONDS = 10.0
+#: ... and given up if there is none for this long.
+PING_TIMEOUT_SECONDS = 10.0
+
+POLICY_VIOLATION = 1008
+
+
+class Link:
+    """Moves packets over one WebSocket; the queue lives and dies with it."""
+
+    def __init__(
+        self,
+        socket: WebSocketConnection,
+        on_packet: Callable[[Inbound], Awaitable[None]],
+        on_undecodable: Callable[[ProtocolError], None],
+    ) -> None:
+        """Take over an open socket; whoever opened it closes it.
+
+        Args:
+            socket: connected to a router.
+            on_packet: awaited for each packet in order; while it waits nothing more is read.
+            on_undecodable: told of what is not a packet.
+        """
+        self._socket = socket
+        self._on_packet = on_packet
+        self._on_undecodable = on_undecodable
+        self._arrived: deque[Inbound] = deque()
+        self._frames_taken = 0
+        self._is_handling = False
+        self._outgoing: deque[str] = deque()
+        self._outgoing_length = 0
+        self._news = trio.Event()
+        self._is_finishing = False
+        self._is_silent = False
+
+    async def greet(self, alive: Alive) -> RouterState:
+        """Prove that we are the operator.
+
+        Returns:
+            The router's first packet.
+
+        Raises:
+            ProtocolError: the router refuses us, or it is something else than a router.
+            ConnectionClosed: the connection was lost, or there was no answer in time.
+        """
+        try:
+            await self._socket.send_message(encode_frame([alive]))
+            with trio.move_on_after(GREETING_SECONDS) as patience:
+                first = await self._next_packet()
+        except ConnectionClosed as closed:
+            if closed.reason is not None and closed.reason.code == POLICY_VIOLATION:
+                raise ProtocolError("the router refuses us: it was started with another secret") from closed
+            raise
+        if patience.cancelled_caught:
+            raise ConnectionClosed(None)
+        if not isinstance(first, RouterState):
+            raise ProtocolError("what answers is not a router of this version: it does not say where its outbox stands")
+        return first
+
+    async def run(self) -> str:
+        """Move packets until the connection is lost, or `finish` was called and the queue is sent.
+
+        Returns:
+            What became of the connection.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, nursery.cancel_scope)
+            nursery.start_soon(self._watch_for_silence, nursery.cancel_scope)
+            await self._read()
+            nursery.cancel_scope.cancel()
+        if self._is_silent:
+            return "the router gave no sign of life"
+        closed = self._socket.closed
+        return "the connection was lost" if closed is None else f"the connection was closed with code {closed.code}"
+
+    def enqueue(self, packet: Outbound) -> bool:
+        """Queue a packet; returns whether there was room."""
+        text = encode_frame([packet])
+        if self._is_finishing or self._outgoing_length + len(text) > QUEUE_LIMIT:
+            return False
+        self._outgoing.append(text)
+        self._outgoing_length += len(text)
+        self._news.set()
+        return True
+
+    def finish(self) -> None:
+        """Let `run` return once the queue is sent; nothing more is taken."""
+        self._is_finishing = True
+        self._news.set()
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                packet = await self._next_packet()
+            except ConnectionClosed:
+                return
+            self._is_handling = True
+            await self._on_packet(packet)
+            self._is_handling = False
+
+    async def _next_packet(self) -> Inbound:
+        while not self._arrived:
+            frame = await self._socket.get_message()
+            self._frames_taken += 1
+            self._decode(frame)
+        return self._arrived.popleft()
+
+    def _decode(self, frame: str | bytes) -> None:
+        try:
+            parts = split_frame(frame)
+        except ProtocolError as error:
+            self._on_undecodable(error)
+            return
+        for part in parts:
+            try:
+                self._arrived.append(decode_packet(part))
+            except ProtocolError as error:
+                self._on_undecodable(error)
+
+    async def _write(self, connection: trio.CancelScope) -> None:
+        while not (self._is_finishing and not self._outgoing):
+            if not self._outgoing:
+                self._news = trio.Event()
+                await self._news.wait()
+                continue
+            try:
+                await self._socket.send_message(self._take_frame())
+            except ConnectionClosed:
+                return  # the reader finds out as well, after what has arrived by then
+        connection.cancel()
+
+    def _take_frame(self) -> str:
+        taken: list[str] = []
+        length = 0
+        while self._outgoing and length < FRAME_LENGTH:
+            taken.append(self._outgoing.popleft())
+            length += len(taken[-1])
+        self._outgoing_length -= length
+        return taken[0] if len(taken) == 1 else f"[{','.join(taken)}]"
+
+    async def _watch_for_silence(self, connection: trio.CancelScope) -> None:
+        """End a connection whose other end is gone without a word.
+
+        A pong is not seen while an earlier packet is still being handled, so such a time proves nothing.
+        """
+        while True:
+            await trio.sleep(PING_INTERVAL_SECONDS)
+            taken_before = self._frames_taken
+            with trio.move_on_after(PING_TIMEOUT_SECONDS) as patience:
+                try:
+                    await self._socket.ping()
+                except ConnectionClosed:
+                    return
+            if patience.cancelled_caught and self._frames_taken == taken_before and not self._is_handling:
+                self._is_silent = True
+                connection.cancel()
+                return

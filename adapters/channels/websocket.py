@@ -1,0 +1,166 @@
+"""The operator's connection to a router by WebSocket, opened again whenever it is lost."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+import trio
+from trio_websocket import ConnectionClosed
+
+from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.errors import ProtocolError
+from ...core.operations.logger_core import get_logger
+from ...core.packets import SYSTEM, Alive, AliveData, Outbound
+from .backoff import Backoff
+from .dial import NoConnection, dial
+from .link import Link
+
+#: For how long a router may be away before it is given up.
+PATIENCE_SECONDS = 600.0
+#: A connection that lasts this long ends a row of failures.
+STEADY_SECONDS = 30.0
+#: What is queued when the channel is closed has this long to get out.
+FLUSH_SECONDS = 3.0
+#: An error of the wire is quoted up to here.
+QUOTE_LENGTH = 200
+
+logger = get_logger(__name__)
+
+
+class WebsocketChannel(Channel):
+    """A channel over `ws://` or `wss://`.
+
+    Attributes:
+        undecodable: how many packets were skipped because they could not be read.
+    """
+
+    def __init__(
+        self,
+        channel_id: str,
+        url: str,
+        secret: str,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+        *,
+        jitter: Callable[[], float],
+        patience_seconds: float = PATIENCE_SECONDS,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Keep what is needed; nothing is connected yet.
+
+        Args:
+            channel_id: a name that no other channel of the run has.
+            url: the router's, beginning with `ws://` or `wss://`.
+            secret: the run's; proves to the router that we are its operator.
+            on_channel_open: as for every channel.
+            on_catastrophic_disconnect: as for every channel.
+            on_message: as for every channel.
+            jitter: gives numbers from 0 to 1.
+            patience_seconds: for how long the router may be away before the channel gives up.
+            ssl_context: whom to trust with `wss://`; the system's authorities if not given.
+        """
+        super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
+        self.undecodable = 0
+        self._url = url
+        self._secret = secret
+        self._backoff = Backoff(patience_seconds, jitter)
+        self._ssl_context = ssl_context
+        self._link: Link | None = None
+        self._closed = False
+        self._was_open = False
+        self._lifetime = trio.CancelScope()
+        self._log = logger.bind(channel=channel_id)
+
+    async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Connect, and move packets until closed; started by `await nursery.start(channel.open)`.
+
+        Reports started once the router has taken us for its operator. A lost connection is opened again with bounded
+        backoff; if that fails for too long, the channel says so by `on_catastrophic_disconnect` and returns.
+        Cancellation closes the connection.
+
+        Raises:
+            ProtocolError: the router refuses us, or could not be reached the first time.
+        """
+        with self._lifetime:
+            try:
+                await self._stay_connected(task_status)
+            finally:
+                self._closed = True
+        if not self._was_open:
+            task_status.started()  # closed before it was open
+
+    def close(self) -> None:
+        """Close for good, after what is queued has been sent; `open` returns soon after. Twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._link is None:
+            self._lifetime.cancel()
+        else:
+            self._link.finish()
+            self._lifetime.deadline = trio.current_time() + FLUSH_SECONDS
+
+    def is_alive(self) -> bool:
+        """Whether packets can be moved right now."""
+        return self._link is not None and not self._closed
+
+    def is_closed(self) -> bool:
+        """Whether the channel was closed, or has given up, for good."""
+        return self._closed
+
+    def enqueue_send(self, packet: Outbound) -> bool:
+        """Send a packet as soon as possible, in order; False if there is no connection now or the queue is full."""
+        return self._link is not None and not self._closed and self._link.enqueue(packet)
+
+    async def _stay_connected(self, task_status: trio.TaskStatus[None]) -> None:
+        while True:
+            problem = await self._connect(task_status)
+            if self._closed:
+                return
+            delay = self._backoff.next_delay(trio.current_time())
+            if delay is None:
+                self._give_up(problem)
+                return
+            self._log.warning("no connection to the router", reason=problem, retry_in_seconds=round(delay, 2))
+            await trio.sleep(delay)
+
+    async def _connect(self, task_status: trio.TaskStatus[None]) -> str:
+        """Hold one connection until it is lost; returns what became of it."""
+        try:
+            async with dial(self._url, self._ssl_context) as socket:
+                link = Link(socket, lambda packet: self.on_message(self.channel_id, packet), self._skip)
+                return await self._hold(link, task_status)
+        except ConnectionClosed:
+            return "the router did not answer the greeting"
+        except NoConnection as error:
+            return str(error)
+
+    async def _hold(self, link: Link, task_status: trio.TaskStatus[None]) -> str:
+        state = await link.greet(Alive(subject_id=SYSTEM, data=AliveData(token=self._secret)))
+        since = trio.current_time()
+        self._link = link
+        try:
+            await self.on_message(self.channel_id, state)
+            self.on_channel_open(self.channel_id)
+            self._log.info("connected to the router", incarnation=state.data.incarnation)
+            if not self._was_open:
+                self._was_open = True
+                task_status.started()
+            return await link.run()
+        finally:
+            self._link = None
+            if trio.current_time() - since >= STEADY_SECONDS:
+                self._backoff.reset()
+
+    def _give_up(self, problem: str) -> None:
+        self._closed = True
+        if not self._was_open:
+            raise ProtocolError(f"the router at {self._url} could not be reached: {problem}")
+        self._log.error("the router is given up", reason=problem)
+        self.on_catastrophic_disconnect(self.channel_id)
+
+    def _skip(self, error: ProtocolError) -> None:
+        self.undecodable += 1
+        self._log.warning("skipped a packet", reason=str(error)[:QUOTE_LENGTH])
