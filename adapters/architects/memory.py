@@ -1,0 +1,342 @@
+"""A router without sockets or files, for simulations and tests of everything above it.
+
+It keeps the promises of the real routers: an outbox that is kept until it is acknowledged, requests that wait while no
+operator is attached, packets kept for a page that is away. Packets cross it as text, as they do on a wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+import trio
+
+from ...core.abstractions.architect import Architect
+from ...core.abstractions.args import ArchitectArgs
+from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.errors import ProtocolError
+from ...core.packets import SYSTEM, Outbound, decode_packet, encode_frame
+
+#: Packets kept for a page that is away.
+KEPT_LIMIT = 1000
+
+Json = dict[str, Any]
+
+
+class Unknown(ProtocolError):
+    """The router does not know the agent: what a real one answers with 403."""
+
+
+class PageSocket:
+    """A page's end of its socket: what came for it, in order."""
+
+    def __init__(self, kept: Iterable[Json]) -> None:
+        self._sender, self._receiver = trio.open_memory_channel[Json](KEPT_LIMIT)
+        for packet in kept:
+            self.put(packet)
+
+    def put(self, packet: Json) -> None:
+        """Hand a packet to the page; one that does not read loses the newest."""
+        try:
+            self._sender.send_nowait(packet)
+        except trio.WouldBlock:
+            return
+
+    async def receive(self) -> Json:
+        """The next packet."""
+        return await self._receiver.receive()
+
+
+class _Open(NamedTuple):
+    """A page's request that waits for its answer."""
+
+    packet: Json
+    answered: trio.Event
+    answer: list[Json]
+
+
+class MemoryRouter:
+    """The state of a router, between pages and operator.
+
+    Attributes:
+        incarnation: the name of its outbox.
+        statuses: what the operator last said of each agent it made known.
+    """
+
+    def __init__(self, incarnation: str) -> None:
+        self.incarnation = incarnation
+        self.statuses: dict[str, str] = {}
+        self._seq = 0
+        self._requests = 0
+        self._outbox: deque[Json] = deque()
+        self._open: dict[str, _Open] = {}
+        self._sockets: dict[str, PageSocket] = {}
+        self._kept: dict[str, deque[Json]] = {}
+        self._channel: MemoryChannel | None = None
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many packets the operator has not acknowledged."""
+        return len(self._outbox)
+
+    # Pages ----------------------------------------------------------------------------------------------------------
+
+    async def request_agent(self, provider_data: Json) -> Json:
+        """Ask for an agent; returns the data of the answer, however long it takes. Cancelling drops the request."""
+        return await self._ask("register_agent", None, {"provider_data": provider_data})
+
+    async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
+        """Hand in an onboarding; returns the data of the answer, which is an agent or a refusal.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        return await self._ask("submit_onboarding", token, {"onboarding_data": onboarding_data})
+
+    def submit_task(self, token: str, final_data: object) -> None:
+        """Hand in work. When this returns the router has it.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "submit_unit", "subject_id": token, "data": {"final_data": final_data}})
+
+    def return_task(self, token: str) -> None:
+        """Give work back.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "return_unit", "subject_id": token, "data": {}})
+
+    def send_live_update(self, token: str, update: Json) -> None:
+        """Say something to the task's code.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "mephisto_bound_live_update", "subject_id": token, "data": update})
+
+    def connect(self, token: str) -> PageSocket:
+        """Open a page's socket; it begins with the present status and what was kept.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        now = {"packet_type": "update_status", "subject_id": token, "data": {"status": self.statuses[token]}}
+        socket = self._sockets[token] = PageSocket([now, *self._kept.pop(token, ())])
+        return socket
+
+    def disconnect(self, token: str) -> None:
+        """Close a page's socket for good: the operator hears that the page is gone."""
+        self._sockets.pop(token, None)
+        self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
+
+    def _check(self, token: str) -> None:
+        if token not in self.statuses:
+            raise Unknown(f"there is no agent {token!r}")
+
+    async def _ask(self, packet_type: str, token: str | None, data: Json) -> Json:
+        self._requests += 1
+        request_id = f"{self.incarnation}-{self._requests}"
+        packet: Json = {
+            "packet_type": packet_type,
+            "subject_id": token or request_id,
+            "data": {**data, "request_id": request_id},
+        }
+        waiting = self._open[request_id] = _Open(packet, trio.Event(), [])
+        try:
+            if token is None:
+                self._send(packet)
+            else:
+                self._keep(packet)
+            await waiting.answered.wait()
+        finally:
+            del self._open[request_id]
+        return waiting.answer[0]
+
+    # The operator ---------------------------------------------------------------------------------------------------
+
+    def attach(self, channel: MemoryChannel) -> None:
+        """Take an operator; a new one replaces the old one, and gets all that was not acknowledged."""
+        if self._channel is not None:
+            self._channel.lose()
+        self._channel = channel
+        first = self._outbox[0]["seq"] if self._outbox else None
+        state = {"incarnation": self.incarnation, "next_seq": self._seq + 1, "first_unacked": first}
+        self._send({"packet_type": "router_state", "subject_id": SYSTEM, "data": state})
+        for packet in self._outbox:
+            self._send(packet)
+        for waiting in self._open.values():
+            if waiting.packet["packet_type"] == "register_agent":
+                self._send(waiting.packet)
+
+    def detach(self, channel: MemoryChannel) -> None:
+        """Lose an operator; a no-op if another one has taken its place."""
+        if self._channel is channel:
+            self._channel = None
+
+    def take(self, packet: Json) -> None:
+        """Take a packet of the operator's."""
+        subject, data = packet["subject_id"], packet["data"]
+        match packet["packet_type"]:
+            case "agents":
+                self.statuses = dict(data["agents"])
+            case "agent_details":
+                self._answer(subject, data)
+            case "update_status":
+                self.statuses[subject] = data["status"]
+                self._to_page(packet, keep=False)
+            case "client_bound_live_update":
+                self._to_page(packet, keep=True)
+            case "ack":
+                while self._outbox and self._outbox[0]["seq"] <= data["seq"]:
+                    self._outbox.popleft()
+            case "request_statuses":
+                seen = {t: s if t in self._sockets else "disconnect" for t, s in self.statuses.items()}
+                self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": seen})
+
+    def _answer(self, request_id: str, data: Json) -> None:
+        if data["agent_id"] is not None:
+            self.statuses[data["agent_id"]] = data["status"]
+        waiting = self._open.get(request_id)
+        if waiting is not None and not waiting.answered.is_set():
+            waiting.answer.append(data)
+            waiting.answered.set()
+
+    def _to_page(self, packet: Json, *, keep: bool) -> None:
+        token = packet["subject_id"]
+        if token in self._sockets:
+            self._sockets[token].put(packet)
+        elif keep:
+            self._kept.setdefault(token, deque(maxlen=KEPT_LIMIT)).append(packet)
+
+    def _keep(self, packet: Json) -> None:
+        self._seq += 1
+        kept = {**packet, "seq": self._seq}
+        self._outbox.append(kept)
+        self._send(kept)
+
+    def _send(self, packet: Json) -> None:
+        if self._channel is not None:
+            self._channel.put(msgspec.json.encode(packet).decode())
+
+
+class MemoryChannel(Channel):
+    """The operator's end of a memory router."""
+
+    def __init__(
+        self,
+        channel_id: str,
+        router: MemoryRouter,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> None:
+        super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
+        self._router = router
+        self._frames: deque[str] = deque()
+        self._news = trio.Event()
+        self._attached = False
+        self._closed = False
+
+    async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Attach to the router, and move packets until closed."""
+        self._router.attach(self)
+        self._attached = True
+        await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
+        self.on_channel_open(self.channel_id)
+        task_status.started()
+        try:
+            while not self._closed:
+                while self._frames:
+                    await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
+                if not self._closed:
+                    self._news = trio.Event()
+                    await self._news.wait()
+        finally:
+            self._attached = False
+            self._router.detach(self)
+
+    def put(self, frame: str) -> None:
+        """Take a frame from the router."""
+        self._frames.append(frame)
+        self._news.set()
+
+    def lose(self) -> None:
+        """Another operator has taken the router."""
+        self._attached = False
+        self.close()
+
+    def close(self) -> None:
+        """Close for good. Twice is harmless."""
+        self._closed = True
+        self._news.set()
+
+    def is_alive(self) -> bool:
+        """Whether packets can be moved right now."""
+        return self._attached and not self._closed
+
+    def is_closed(self) -> bool:
+        """Whether the channel was closed for good."""
+        return self._closed
+
+    def enqueue_send(self, packet: Outbound) -> bool:
+        """Send a packet; False if there is no router."""
+        if self._attached:
+            self._router.take(msgspec.json.decode(encode_frame([packet])))
+        return self._attached
+
+
+class MemoryArchitect(Architect):
+    """Runs a `MemoryRouter` in this very process.
+
+    Attributes:
+        routers: the router of each run, for those who play its workers.
+    """
+
+    ARCHITECT_TYPE: ClassVar[str] = "memory"
+    ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
+    routers: ClassVar[dict[int, MemoryRouter]] = {}
+
+    async def prepare(self) -> Path:
+        """Make the folder of static files."""
+        static = self.build_dir / "static"
+        static.mkdir(parents=True, exist_ok=True)
+        return static
+
+    async def deploy(self) -> str:
+        """Make the router."""
+        self.routers[self.task_run] = MemoryRouter(f"memory-{self.task_run}")
+        return f"memory://{self.task_run}"
+
+    def get_channels(
+        self,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> list[Channel]:
+        """The one channel to the router."""
+        router = self.routers[self.task_run]
+        callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
+        return [MemoryChannel(f"memory-{self.task_run}", router, *callbacks)]
+
+    async def shutdown(self) -> None:
+        """Drop the router."""
+        self.routers.pop(self.task_run, None)
+
+    async def download_file(self, filename: str, save_dir: Path) -> Path:
+        """Pages of this router upload no files.
+
+        Raises:
+            ProtocolError: always.
+        """
+        raise ProtocolError(f"the memory router has no file {filename!r} for {save_dir}")
