@@ -163,6 +163,7 @@ export class LiveConnection {
       this.#lost();
       dead.close();
     } else if (this.#socket.readyState === WebSocket.OPEN) {
+      if (this.#unanswered === 0) this.#attempts = 0; // this socket has held for a while
       this.#heartbeat();
     } else {
       this.#unanswered += 1; // still connecting
@@ -180,7 +181,6 @@ export class LiveConnection {
   }
 
   #receive(packet) {
-    this.#attempts = 0;
     if (packet.packet_type === "heartbeat") {
       this.#heartbeatAnswered(packet);
     } else if (packet.packet_type === "update_status") {

@@ -160,7 +160,7 @@ function drawScale(field, id) {
     element("span", { textContent: field.min_label ?? "" }),
     element("span", { textContent: field.max_label ?? "" })
   );
-  return element("div", {}, row, field.min_label || field.max_label ? ends : null);
+  return element("div", { className: "scale" }, row, field.min_label || field.max_label ? ends : null);
 }
 
 function drawSelect(field, id) {

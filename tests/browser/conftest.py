@@ -1,0 +1,64 @@
+"""The browser tests' needs: Chromium and npm. Without them they are skipped, in CI they fail."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from .npm_projects import NpmFailedError, build, staged
+from .stage import ROOT, RouterKind, Tools
+
+HERE = Path(__file__).parent
+NODE_ROUTER = ROOT / "adapters" / "architects" / "router" / "node"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def cannot_run(why: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI skips nothing: {why}")
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Copies a node project, with its packages, or skips."""
+    folder = tmp_path_factory.mktemp("projects")
+
+    def copy(project: Path) -> Path:
+        for program in ("node", "npm"):
+            if shutil.which(program) is None:
+                cannot_run(f"{program} is not installed")
+        try:
+            return staged(project, folder)
+        except NpmFailedError as failure:
+            cannot_run(str(failure))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def tools(projects: Callable[[Path], Path]) -> Tools:
+    found = [path for name in CHROMIUM_NAMES if (path := shutil.which(name))]
+    if not found:
+        cannot_run("Chromium is not installed (on Debian: apt-get install chromium)")
+    react_page = projects(HERE / "react_page")
+    return Tools(found[0], projects(HERE / "driver"), build(react_page))
+
+
+@pytest.fixture(scope="session")
+def node_router(projects: Callable[[Path], Path]) -> Path:
+    return projects(NODE_ROUTER)
+
+
+@pytest.fixture(params=["python", "node"])
+def router_kind(request: pytest.FixtureRequest) -> RouterKind:
+    """Each test runs against both routers."""
+    if request.param == "node":
+        folder: Path = request.getfixturevalue("node_router")
+        return RouterKind("node", ["node", "server.js"], folder)
+    module = "mephisto_es.adapters.architects.router.python"
+    return RouterKind("python", [sys.executable, "-m", module], ROOT)

@@ -1,0 +1,111 @@
+"""The chat page for two in a real browser, on both routers."""
+
+from pathlib import Path
+
+from .browser import Page
+from .scripts import ChatScript
+from .stage import CHAT_PAGE, CLIENT, MOCK_PROVIDER, RouterKind, Tools, lay_out, staged
+
+TOPIC = "the best soup"
+
+
+def chat_page(tmp_path: Path) -> Path:
+    return lay_out(tmp_path / "static", [CHAT_PAGE, CLIENT, MOCK_PROVIDER], {"chat_title": "A chat about food"})
+
+
+async def say(page: Page, words: str) -> None:
+    await page.fill("#text", words)
+    await page.call("press", "#text", "Enter")
+
+
+async def lines(page: Page) -> list[str]:
+    """The conversation as this worker sees it, without the speakers' names."""
+    script = "[...document.querySelectorAll('#messages li')].map(li => li.lastChild.data).join('|')"
+    return str(await page.call("evaluate", script)).split("|")
+
+
+async def test_two_workers_to_the_end(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    script = ChatScript(TOPIC, messages=4)
+    async with staged(tools, router_kind, chat_page(tmp_path), script) as stage:
+        ann = await stage.visitor("ann")
+        await ann.see("Waiting for your partner.")
+        await ann.picture("1-waiting")
+        bob = await stage.visitor("bob")
+        for page in (ann, bob):
+            await page.see("Your partner is here.")
+            await page.see(f"Topic: {TOPIC}")
+
+        await say(ann, "Hello, soup friend")
+        await bob.see("Hello, soup friend")
+        await say(bob, "Leek, without question")
+        await ann.see("Leek, without question")
+        await bob.call("reload")
+        await bob.see("Speaker 2 (you)")
+        assert await lines(bob) == ["Hello, soup friend", "Leek, without question"]
+        await say(ann, "one")
+        await say(ann, "two")
+        for page in (ann, bob):
+            await page.see("That was the whole conversation.")
+            await page.picture("2-done")
+        said = ["Hello, soup friend", "Leek, without question", "one", "two"]
+        assert await lines(ann) == said
+        assert await lines(bob) == said
+
+        for page in (ann, bob):
+            await page.press("Finish and submit")
+            await page.see("Submitted. Thank you!")
+        submissions = await stage.operator.packets("submit_unit", 2)
+        assert [each.data["final_data"] for each in submissions] == [
+            {"messages_written": 3, "partner_left": False},
+            {"messages_written": 1, "partner_left": False},
+        ]
+        await ann.call("reload")
+        await ann.see("Submitted. Thank you!")
+
+
+async def test_partner_leaves(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    script = ChatScript(TOPIC, messages=10)
+    limit = {"MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS": "8"}
+    async with staged(tools, router_kind, chat_page(tmp_path), script, limit) as stage:
+        ann = await stage.visitor("ann")
+        bob = await stage.visitor("bob")
+        await say(ann, "Hello?")
+        await bob.see("Hello?")
+        await bob.visit("about:blank")
+        await ann.see("Your partner has left.")
+        await ann.picture("1-partner-left")
+        await ann.press("Finish and submit")
+        await ann.see("Submitted. Thank you!")
+        [submission] = await stage.operator.packets("submit_unit")
+        assert submission.data["final_data"] == {"messages_written": 1, "partner_left": True}
+
+
+async def test_router_restarts_in_the_middle(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    script = ChatScript(TOPIC, messages=10)
+    async with staged(tools, router_kind, chat_page(tmp_path), script) as stage:
+        ann = await stage.visitor("ann")
+        bob = await stage.visitor("bob")
+        await say(ann, "before")
+        await bob.see("before")
+        await stage.router.stop()
+        await ann.see("Reconnecting")
+        for words in ("during 1", "during 2", "during 3"):
+            await say(ann, words)
+        await stage.router.start(stage.nursery)
+        await bob.see("during 3")
+        await say(bob, "after")
+        await ann.see("after")
+        assert await lines(bob) == ["before", "during 1", "during 2", "during 3", "after"]
+        assert await lines(ann) == ["before", "during 1", "during 2", "during 3", "after"]
+
+
+async def test_third_worker_and_preview(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    script = ChatScript(TOPIC, messages=10)
+    async with staged(tools, router_kind, chat_page(tmp_path), script) as stage:
+        await stage.visitor("ann")
+        await stage.visitor("bob")
+        cat = await stage.visitor("cat")
+        await cat.see("There is currently no available work")
+        dan = await stage.browser.open("dan")
+        await dan.visit(stage.router.url)
+        await dan.see("This is a preview.")

@@ -1,0 +1,112 @@
+"""React pages on the published client library `mephisto-task` 2.0.4, on both routers."""
+
+import shutil
+from pathlib import Path
+
+from .browser import Page
+from .scripts import NO_WORK, ChatScript, Data, StaticScript
+from .stage import MOCK_PROVIDER, RouterKind, Tools, lay_out, staged
+
+INDEX = Path(__file__).parent / "react_page" / "index.html"
+ITEMS: list[Data] = [{"text": "The first item"}, {"text": "The second item"}]
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
+
+
+def react_page(tools: Tools, tmp_path: Path, bundle: str, **config: object) -> Path:
+    shown = {"task_title": "a React task", **config}
+    static = lay_out(tmp_path / "static", [INDEX, MOCK_PROVIDER], shown)
+    shutil.copy(tools.react_build / bundle, static / "bundle.js")
+    return static
+
+
+async def test_preview_accept_submit(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    static = react_page(tools, tmp_path, "static_page.js")
+    async with staged(tools, router_kind, static, StaticScript(ITEMS)) as stage:
+        page = await stage.browser.open("ann")
+        await page.visit(stage.router.url)
+        await page.see("Preview of a React task")
+        await page.picture("1-preview")
+        await page.visit(stage.address("ann"))
+        await page.see("The first item")
+        await page.call("click", "#tip")
+        await page.call("click", "#complain")
+        await page.fill("#note", "half")
+        await page.call("reload")
+        await page.see("The first item")
+        await page.fill("#note", "all of it")
+        await page.call("click", "#submit")
+        await page.see("Handed in")
+        await page.picture("2-handed-in")
+
+        [submission] = await stage.operator.packets("submit_unit")
+        assert submission.data["final_data"] == {"note": "all of it"}
+        [tip] = await stage.operator.packets("submit_metadata")
+        assert tip.data["metadata"] == {"tips": {"type": "tips", "header": "tip", "text": "be kind"}}
+        [report] = await stage.operator.packets("log_error")
+        assert report.data["error_data"] == {"error": "it broke"}
+        await dialog(page, "The task has been submitted!")
+
+
+async def dialog(page: Page, beginning: str) -> None:
+    """The provider's own message, which comes only after the server has said yes."""
+    await page.call("waitForLoadState", "networkidle")
+    [message] = (await page.heard()).dialogs
+    assert message.startswith(beginning)
+
+
+async def test_onboarding(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    static = react_page(tools, tmp_path, "static_page.js")
+    script = StaticScript(ITEMS, onboarding={"text": "Read this first"})
+    async with staged(tools, router_kind, static, script) as stage:
+        ann = await stage.visitor("ann")
+        await ann.see("Read this first")
+        await ann.call("click", "#pass")
+        await ann.see("The first item")
+        await ann.call("click", "#submit")
+        await ann.see("Handed in")
+        bob = await stage.visitor("bob")
+        await bob.call("click", "#fail")
+        await bob.see("You are not currently qualified")
+        [submission] = await stage.operator.packets("submit_unit")
+        assert submission.data["final_data"] == {"note": ""}
+
+
+async def test_blocked_text_and_phone(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    static = react_page(tools, tmp_path, "static_page.js", block_mobile=True)
+    async with staged(tools, router_kind, static, StaticScript([])) as stage:
+        ann = await stage.visitor("ann", userAgent=PHONE)
+        await ann.see("Sorry, this task cannot be completed on mobile devices.")
+        assert stage.operator.received("register_agent") == []
+        bob = await stage.visitor("bob")
+        await bob.see(NO_WORK)
+
+
+async def test_live_page_with_two_workers(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+    static = react_page(tools, tmp_path, "live_page.js")
+    async with staged(tools, router_kind, static, ChatScript("soup", messages=3)) as stage:
+        ann = await stage.visitor("ann")
+        await ann.call("waitForSelector", "#agent-status >> text=waiting")
+        bob = await stage.visitor("bob")
+        for page in (ann, bob):
+            await page.call("waitForSelector", "#agent-status >> text=in task")
+        await ann.see("Speaker 1")
+        await say(ann, "hello from ann")
+        await bob.see("Speaker 1: hello from ann")
+        await say(bob, "hello from bob")
+        await ann.see("Speaker 2: hello from bob")
+        await bob.call("reload")
+        await bob.see("Speaker 1: hello from ann")
+        await bob.see("Speaker 2: hello from bob")
+        await bob.call("waitForSelector", "#connection-status >> text=connected")
+        await say(ann, "that is all")
+        for page in (ann, bob):
+            await page.see("Speaker 1: that is all")
+            await page.picture("1-end")
+            await page.call("click", "#finish")
+        submissions = await stage.operator.packets("submit_unit", 2)
+        assert [each.data["final_data"] for each in submissions] == [{"lines": 3}, {"lines": 3}]
+
+
+async def say(page: Page, words: str) -> None:
+    await page.fill("#text", words)
+    await page.call("click", "#send")
