@@ -21,6 +21,10 @@ class Resources:
         self._ids = ids
         self._run = task_run
 
+    def new_secret(self) -> str:
+        """A new unguessable text, for what must be opened by the run alone. It is recorded nowhere."""
+        return self._ids.token()
+
     async def intend(self, resource_type: str, details: Details) -> int:
         """Record that an outside call is about to be made.
 

@@ -1,0 +1,195 @@
+"""The server of a run on this machine, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from omegaconf import DictConfig
+
+from ...core.abstractions.architect import Architect
+from ...core.abstractions.args import ArchitectArgs
+from ...core.abstractions.blueprint import SharedTaskState
+from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.errors import ConfigError, LaunchError
+from ...core.operations.registry import register_mephisto_abstraction
+from ..channels.websocket import WebsocketChannel
+from .router_client import RouterClient
+from .router_process import RouterProcess
+from .router_program import check_router_args, put_in_place
+
+#: Connections that wait for the router to accept them, for instance while it starts.
+BACKLOG = 2048
+HIGHEST_PORT = 65535
+STATIC_FOLDER = "static"
+DATA_FOLDER = "router_data"
+PROGRAM_FOLDER = "router"
+LOG_FILE = "router.log"
+#: Whoever is to attach to the router later needs it; nobody else may read it.
+SECRET_FILE = "router.secret"
+
+
+@dataclass
+class LocalArchitectArgs(ArchitectArgs):
+    """What the local architect can be told."""
+
+    hostname: str = field(default="localhost", metadata={"help": "The name or address that the server listens at."})
+    port: int = field(default=3000, metadata={"help": "The port that the server listens at; 0: any free one."})
+
+
+@register_mephisto_abstraction()
+class LocalArchitect(Architect):
+    """Runs a router as a background process, which goes on for a while if the operator crashes.
+
+    The socket is opened here and handed over, so a port in use is noticed before anything is started, and a worker who
+    comes before the router is ready only waits.
+    """
+
+    ARCHITECT_TYPE: ClassVar[str] = "local"
+    ArgsClass: ClassVar[type[ArchitectArgs]] = LocalArchitectArgs
+
+    _listener: socket.socket | None = None
+    _command: list[str]
+    _secret: str
+    _url: str
+    _process: RouterProcess | None = None
+    _resource: int | None = None
+
+    @classmethod
+    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
+        """See whether the router can be started, and its port is free.
+
+        Raises:
+            ConfigError: it is not; or a tool or folder is missing.
+        """
+        check_router_args(args.architect)
+        _listen(args.architect.hostname, args.architect.port).close()
+
+    async def prepare(self) -> Path:
+        """Open the socket, and put page folder, program and secret in place."""
+        self._listener = _listen(self.args.architect.hostname, self.args.architect.port)
+        static_dir = self.build_dir / STATIC_FOLDER
+        static_dir.mkdir(parents=True, exist_ok=True)
+        self._secret = self.resources.new_secret()
+        _write_secret(self.build_dir / SECRET_FILE, self._secret)
+        self._command = await put_in_place(self.args.architect, self.build_dir.absolute() / PROGRAM_FOLDER)
+        return static_dir
+
+    async def deploy(self) -> str:
+        """Start the router, and wait until it answers.
+
+        Raises:
+            LaunchError: it does not.
+        """
+        if self._listener is None:
+            raise LaunchError("deploy", "nothing was prepared")
+        port = self._listener.getsockname()[1]
+        self._url = f"http://{_in_url(self.args.architect.hostname)}:{port}"
+        self._resource = await self.resources.intend(
+            "local_router", {"url": self._url, "port": port, "build_dir": str(self.build_dir)}
+        )
+        try:
+            self._process = await self._start(self._listener)
+            await self.resources.acquired(self._resource, {"url": self._url, "port": port, "pid": self._process.pid})
+            await self._process.wait_until_ready(RouterClient(self._url, self._secret))
+        except LaunchError as error:
+            await self._release(str(error))
+            raise
+        return self._url
+
+    def get_channels(
+        self,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> list[Channel]:
+        """One channel, to the one router."""
+        return [
+            WebsocketChannel(
+                f"local_{self.task_run}",
+                f"ws{self._url.removeprefix('http')}/",
+                self._secret,
+                on_channel_open,
+                on_catastrophic_disconnect,
+                on_message,
+                jitter=random.random,
+            )
+        ]
+
+    async def shutdown(self) -> None:
+        """End the process and free the port. Twice is harmless."""
+        await self._release("the run is over")
+
+    async def download_file(self, filename: str, save_dir: Path) -> Path:
+        """Fetch an uploaded file.
+
+        Raises:
+            ProtocolError: the router does not have it.
+        """
+        return await RouterClient(self._url, self._secret).download_file(filename, save_dir)
+
+    async def _start(self, listener: socket.socket) -> RouterProcess:
+        folder = self.build_dir.absolute()
+        settings = {
+            "SECRET_FILE": str(folder / SECRET_FILE),
+            "STATIC": str(folder / STATIC_FOLDER),
+            "DATA": str(folder / DATA_FOLDER),
+        }
+        process = await RouterProcess.start(self._command, settings, listener, folder / LOG_FILE)
+        self._close_listener()
+        return process
+
+    async def _release(self, reason: str) -> None:
+        self._close_listener()
+        process, self._process = self._process, None
+        resource, self._resource = self._resource, None
+        if process is not None:
+            await process.stop()
+        if resource is not None and process is not None:
+            await self.resources.released(resource, reason)
+        elif resource is not None:
+            await self.resources.failed(resource, reason)
+
+    def _close_listener(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+
+def _listen(hostname: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigError: there is no such port or address here, or something else listens there.
+    """
+    key = "mephisto.architect.port"
+    if not 0 <= port <= HIGHEST_PORT:
+        raise ConfigError(f"{key} is {port}", key=key, hint=f"A port is a number up to {HIGHEST_PORT}; 0: any free one")
+    try:
+        addresses = socket.getaddrinfo(hostname, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        key = "mephisto.architect.hostname"
+        raise ConfigError(f"{key}: {hostname!r} is no name or address of this machine", key=key) from error
+    # The older kind of address first: a browser that is sent to localhost tries both.
+    family, _, _, _, address = min(addresses, key=lambda found: found[0] != socket.AF_INET)
+    try:
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"the server cannot listen on port {port} of {hostname}: {error.strerror}",
+            key=key,
+            hint=f"Set {key} to another port, or to 0 for any free one",
+        ) from error
+
+
+def _in_url(hostname: str) -> str:
+    return f"[{hostname}]" if ":" in hostname else hostname
+
+
+def _write_secret(file: Path, secret: str) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        opened.write(secret)
