@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import resource
+import secrets
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from .log_lines import log_to_stderr
 from .routes import Routes
 from .settings import Secret, Settings, SettingsError, read_secret, read_settings
 from .switchboard import Switchboard
+from .uploads import Uploads
 
 #: How long requests that are being answered may take after the router was told to stop.
 SHUTDOWN_SECONDS = 3
@@ -52,23 +54,31 @@ def main() -> int:
         if not os.path.isdir(settings.static):
             raise SettingsError(f"The page's directory {settings.static} does not exist.")
         journal = open_journal(Path(settings.data), settings.max_outbox_bytes, lambda: uuid.uuid4().hex)
+        uploads = Uploads(
+            Path(settings.data) / "uploads",
+            max_bytes=settings.max_upload_bytes,
+            max_field_bytes=settings.max_body_bytes,
+            new_name=lambda: secrets.token_hex(16),
+        )
         listener = _listen(settings)
     except (SettingsError, JournalError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     _raise_file_limit()
-    anyio.run(serve, settings, secret, journal, listener, backend_options={"use_uvloop": True})
+    anyio.run(serve, settings, secret, journal, uploads, listener, backend_options={"use_uvloop": True})
     return 0
 
 
-async def serve(settings: Settings, secret: Secret, journal: Journal, listener: socket.socket) -> None:
+async def serve(
+    settings: Settings, secret: Secret, journal: Journal, uploads: Uploads, listener: socket.socket
+) -> None:
     """Serve on `listener` until told to stop, then bring the journal to the disk."""
     board = Switchboard(
         settings, secret, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
     )
     server = Server(
         uvicorn.Config(
-            Routes(settings, board, time.time).app(),
+            Routes(settings, secret, board, uploads, time.time).app(),
             http="httptools",
             ws="websockets-sansio",
             # As large as a body: the operator's frames are batches. Pages have a limit of their own.
@@ -86,7 +96,7 @@ async def serve(settings: Settings, secret: Secret, journal: Journal, listener: 
     )
 
     def stop() -> None:
-        board.desk.give_up()
+        board.operator.give_up()
         server.should_exit = True
 
     async def stop_on_signal() -> None:
@@ -95,14 +105,14 @@ async def serve(settings: Settings, secret: Secret, journal: Journal, listener: 
                 stop()
 
     async def stop_when_abandoned() -> None:
-        await board.desk.wait_abandoned(settings.orphan_seconds)
+        await board.operator.wait_abandoned(settings.orphan_seconds)
         stop()
 
     # What lives as long as the process need not be looked at by the collector again and again.
     gc.freeze()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.write_batches, board.hand_on, board.journal_failed)
-        tasks.start_soon(board.watch_silence)
+        tasks.start_soon(board.pages.watch_silence)
         tasks.start_soon(stop_on_signal)
         tasks.start_soon(stop_when_abandoned)
         sys.stdout.write(msgspec.json.encode({"listening": _url(listener)}).decode() + "\n")

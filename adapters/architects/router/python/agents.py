@@ -1,12 +1,15 @@
 """The agents that the router knows: their status, their socket, what is kept for them."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from .connection import Connection
 
 #: What is reported for an agent whose page is gone.
 DISCONNECT = "disconnect"
+
+#: Statuses in which it matters that the page is there.
+AT_WORK = frozenset({"none", "accepted", "onboarding", "waiting", "in task"})
 
 #: The status of an agent about whom the operator said nothing yet.
 UNKNOWN_STATUS = "none"
@@ -31,7 +34,7 @@ class Agent:
     @property
     def reported_status(self) -> str:
         """The status as the operator is told it."""
-        return DISCONNECT if self.is_gone else self.status
+        return DISCONNECT if self.is_gone and self.status in AT_WORK else self.status
 
 
 class Agents:
@@ -103,8 +106,9 @@ class Agents:
             agent.kept = deque([*unheard, *(agent.kept or ())], maxlen=self._max_kept)
         connection.unheard.clear()
 
-    def tell(self, agent: Agent, packet: bytes) -> None:
+    def tell(self, token: str, packet: bytes) -> None:
         """Send a packet to the agent's page if it is there; it is not worth keeping otherwise."""
+        agent = self._agents[token]
         if agent.connection is not None and not agent.is_gone:
             agent.connection.post(packet)
 
@@ -120,10 +124,12 @@ class Agents:
         agent.kept.append(packet)
         return gave_up
 
-    def take_kept(self, agent: Agent) -> Iterable[bytes]:
-        """Take what was kept for the agent, oldest first."""
+    def deliver_kept(self, agent: Agent, connection: Connection) -> None:
+        """Send what was kept for the agent, oldest first."""
         kept, agent.kept = agent.kept, None
-        return kept or ()
+        for packet in kept or ():
+            connection.unheard.append((agent.token, packet))
+            connection.post(packet)
 
     def silence_due(self) -> float | None:
         """Return when the page that has been silent the longest is to be taken for gone; None: there is none."""

@@ -64,11 +64,7 @@ class Connection:
             await self._ready.wait()
         taken: list[bytes] = []
         size = 0
-        while (
-            self._texts
-            and len(taken) < at_most
-            and (not taken or size + len(self._texts[0]) <= at_most_bytes)
-        ):
+        while self._texts and len(taken) < at_most and (not taken or size + len(self._texts[0]) <= at_most_bytes):
             size += len(self._texts[0])
             taken.append(self._texts.popleft())
         return taken

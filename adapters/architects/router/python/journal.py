@@ -139,6 +139,7 @@ class Journal:
         self._limit_bytes = limit_bytes
         self._rewrite_above = max(REWRITE_BYTES, REWRITE_FACTOR * self.outbox_bytes)
         self._batch = _Batch()
+        self._in_flight: _Batch | None = None
         self._changed_agents: dict[str, str | None] = {}
         self._acknowledged = self._acknowledged_on_disk = 0
         self._work = anyio.Event()
@@ -178,6 +179,13 @@ class Journal:
         self._changed_agents[agent] = status
         self._work.set()
 
+    async def wait_agents_written(self) -> None:
+        """Return when everything noted about agents so far was written, or could not be."""
+        if self._changed_agents:
+            await self._batch.settled.wait()
+        elif self._in_flight is not None:
+            await self._in_flight.settled.wait()
+
     def acknowledge(self, seq: int) -> None:
         """Forget everything up to `seq`: the operator has committed it."""
         self.outbox_bytes -= forget_acknowledged(self.unacknowledged, seq)
@@ -204,6 +212,7 @@ class Journal:
 
     async def _write_batch(self, hand_on: HandOn, failed: Failed) -> None:
         batch, self._batch = self._batch, _Batch()
+        self._in_flight = batch
         changed, self._changed_agents = self._changed_agents, {}
         acknowledged = self._acknowledged
         entries = [Entry(seq, packet) for seq, packet in enumerate(batch.packets, self.next_seq)]
@@ -225,6 +234,7 @@ class Journal:
                 self.unacknowledged += entries
                 hand_on(entries)
         finally:
+            self._in_flight = None
             batch.settled.set()
         if self._file.size > self._rewrite_above:
             await self._rewrite()
@@ -269,9 +279,7 @@ def open_journal(directory: Path, limit_bytes: int, new_incarnation: Callable[[]
     except DamagedJournal as error:
         raise JournalError(f"The journal {found[0]} cannot be used: {error}.") from error
     except OSError as error:
-        raise JournalError(
-            f"The router's data directory {directory} cannot be used: {error.strerror}."
-        ) from error
+        raise JournalError(f"The router's data directory {directory} cannot be used: {error.strerror}.") from error
 
 
 def _lock(directory: Path) -> None:

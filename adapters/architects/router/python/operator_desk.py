@@ -24,7 +24,7 @@ class _Question:
         #: What a new operator has to be asked again; None: the outbox does that.
         self.packet = packet
         self.answered = anyio.Event()
-        self.answer: bytes | None = None
+        self.answer: Packet | None = None
 
 
 class OperatorDesk:
@@ -46,8 +46,9 @@ class OperatorDesk:
 
     def attach(self, link: Connection) -> None:
         """Make `link` the operator's socket in place of the one before it."""
-        if self.link is not None and self.link is not link:
+        if self.link is not None:
             self.link.close(SERVICE_RESTART)
+        link.is_operator = True
         self.link = link
         self._changed.set()
         self._changed = anyio.Event()
@@ -66,6 +67,11 @@ class OperatorDesk:
             with anyio.move_on_after(rest if self.link is None else None):
                 await self._changed.wait()
 
+    def tell(self, packet: bytes) -> None:
+        """Send the operator a packet, if one is attached."""
+        if self.link is not None:
+            self.link.post(packet)
+
     def report(self, packet: bytes) -> bool:
         """Tell the operator something that need not last; return whether it could be told."""
         if self.link is None or self.link.waiting >= MAX_WAITING_REPORTS:
@@ -76,8 +82,8 @@ class OperatorDesk:
     def ask_again(self) -> None:
         """Put the questions that are open to the operator that has just been attached."""
         for question in self._questions.values():
-            if question.packet is not None and self.link is not None:
-                self.link.post(question.packet)
+            if question.packet is not None:
+                self.tell(question.packet)
 
     async def ask(self, request_id: str, packet: bytes | None) -> bytes:
         """Wait for the operator's `agent_details` to a question, up to the deadline.
@@ -97,15 +103,15 @@ class OperatorDesk:
             raise TooManyWaiting
         question = self._questions[request_id] = _Question(packet)
         try:
-            if packet is not None and self.link is not None:
-                self.link.post(packet)
+            if packet is not None:
+                self.tell(packet)
             with anyio.move_on_after(self._deadline_seconds):
                 await question.answered.wait()
         finally:
             del self._questions[request_id]
-        return question.answer or _busy(request_id)
+        return encode(question.answer or _busy(request_id))
 
-    def answer(self, request_id: str, packet: bytes) -> bool:
+    def answer(self, request_id: str, packet: Packet) -> bool:
         """Give a page the answer it waits for; return whether one waited."""
         question = self._questions.get(request_id)
         if question is None or question.answer is not None:
@@ -120,7 +126,7 @@ class OperatorDesk:
             self.answer(request_id, _busy(request_id))
 
 
-def _busy(request_id: str) -> bytes:
+def _busy(request_id: str) -> Packet:
     refusal = {
         "request_id": request_id,
         "worker_id": None,
@@ -128,4 +134,4 @@ def _busy(request_id: str) -> bytes:
         "init_task_data": None,
         "failure_reason": BUSY,
     }
-    return encode(Packet(packet_type="agent_details", subject_id=MEPHISTO, data=raw(refusal)))
+    return Packet(packet_type="agent_details", subject_id=MEPHISTO, data=raw(refusal))

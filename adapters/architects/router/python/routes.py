@@ -4,23 +4,27 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET, Raw
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from .bodies import Refusal, read_body
 from .journal import JournalUnwritable, OutboxFull
 from .operator_desk import TooManyWaiting
 from .pages import SUPPORTED_VERSIONS, PageFiles, TaskConfig
-from .settings import Settings
+from .settings import Secret, Settings
 from .sockets import SocketDoor
 from .switchboard import Switchboard, UnknownAgent
+from .uploads import Uploads
 from .wire import (
+    NULL,
     LogErrorBody,
     MalformedJson,
     RequestAgentBody,
+    ReturnTaskBody,
     SubmitMetadataBody,
     SubmitOnboardingBody,
     SubmitTaskBody,
@@ -34,15 +38,21 @@ JSON = "application/json; charset=utf-8"
 #: Longest part of a client's version that is reported to the operator.
 VERSION_LENGTH = 64
 
+#: Fields of a form that are read; the others repeat what is in the result.
+AGENT_FIELD = "USED_AGENT_ID"
+RESULT_FIELD = "final_string_data"
+
 T = TypeVar("T")
 
 read_request_agent = reader(RequestAgentBody)
 read_submit_onboarding = reader(SubmitOnboardingBody)
 read_submit_task = reader(SubmitTaskBody)
 read_submit_metadata = reader(SubmitMetadataBody)
+read_return_task = reader(ReturnTaskBody)
 read_log_error = reader(LogErrorBody)
 
 SUBMITTED = Response(b'{"status":"Submitted!"}', media_type=JSON)
+RETURNED = Response(b'{"status":"Returned"}', media_type=JSON)
 SUBMITTED_METADATA = Response(b'{"status":"Submitted metadata"}', media_type=JSON)
 ERROR_LOGGED = Response(b'{"status":"Error log sent!"}', media_type=JSON)
 ALIVE = Response(b'{"status":"Alive!"}', media_type=JSON)
@@ -51,9 +61,18 @@ ALIVE = Response(b'{"status":"Alive!"}', media_type=JSON)
 class Routes:
     """The handlers; each returns its answer or raises what `REFUSALS` has an answer for."""
 
-    def __init__(self, settings: Settings, board: Switchboard, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secret: Secret,
+        board: Switchboard,
+        uploads: Uploads,
+        clock: Callable[[], float],
+    ) -> None:
         self._settings = settings
+        self._secret = secret
         self._board = board
+        self._uploads = uploads
         self._clock = clock
         self._files = PageFiles(settings.static)
         self._config = TaskConfig(settings.static)
@@ -68,19 +87,22 @@ class Routes:
                 WebSocketRoute("/", SocketDoor(self._board, self._settings.max_sockets).__call__),
                 Route("/submit_onboarding", self.submit_onboarding, methods=["POST"]),
                 Route("/submit_metadata", self.submit_metadata, methods=["POST"]),
+                Route("/return_task", self.return_task, methods=["POST"]),
                 Route("/log_error", self.log_error, methods=["POST"]),
                 Route("/is_alive", self.is_alive, methods=["GET"]),
                 Route("/get_timestamp", self.get_timestamp, methods=["GET"]),
+                Route("/counters", self.counters, methods=["GET"]),
+                Route("/download_file/{name}", self.download_file, methods=["GET"]),
                 Mount("/", self._files),
             ],
-            exception_handlers=dict.fromkeys((Refusal, HTTPException, Exception, *REFUSALS), _refused),
+            exception_handlers=dict.fromkeys((Refusal, HTTPException, MalformedJson, Exception, *REFUSALS), _refused),
         )
 
     async def task_config(self, request: Request) -> Response:
         """GET /task_config.json: the configuration, with the client's own version in it."""
         version = request.query_params.get("mephisto_task_version")
         if version not in SUPPORTED_VERSIONS:
-            self._board.report("version_mismatch", version=version and version[:VERSION_LENGTH])
+            self._board.version_mismatch(version and version[:VERSION_LENGTH])
         try:
             return self._config.response(version, self._files, request.headers)
         except FileNotFoundError:
@@ -105,19 +127,37 @@ class Routes:
 
     async def submit_task(self, request: Request) -> Response:
         """POST /submit_task: answered once the submission is durable."""
+        if request.headers.get("content-type", "").startswith("multipart/form-data"):
+            return await self._submit_form(request)
         body = await self._read(request, read_submit_task)
-        await self._board.submit(
-            "submit_unit", body.agent, raw({"final_data": body.final_data}), body.client_timestamp
-        )
+        await self._board.submit("submit_unit", body.agent, raw({"final_data": body.final_data}), body.client_timestamp)
+        return SUBMITTED
+
+    async def _submit_form(self, request: Request) -> Response:
+        form = await self._uploads.receive(request)
+        try:
+            result = form.text(RESULT_FIELD)
+            final_data = NULL if result is None else Raw(strict_json(result))
+            agent = (form.text(AGENT_FIELD) or b"").decode("utf-8", "replace")
+            self._board.check_known(agent)
+            data = raw({"final_data": final_data, "files": await form.keep()})
+            await self._board.submit("submit_unit", agent, data, UNSET)
+        except Exception:
+            await form.discard()
+            raise
         return SUBMITTED
 
     async def submit_metadata(self, request: Request) -> Response:
         """POST /submit_metadata: tips and feedback, answered once durable."""
         body = await self._read(request, read_submit_metadata)
-        await self._board.submit(
-            "submit_metadata", body.agent, raw({"metadata": body.metadata}), body.client_timestamp
-        )
+        await self._board.submit("submit_metadata", body.agent, raw({"metadata": body.metadata}), body.client_timestamp)
         return SUBMITTED_METADATA
+
+    async def return_task(self, request: Request) -> Response:
+        """POST /return_task: the worker gives the unit back undone; answered once durable."""
+        body = await self._read(request, read_return_task)
+        await self._board.submit("return_unit", body.agent, raw({}), body.client_timestamp)
+        return RETURNED
 
     async def log_error(self, request: Request) -> Response:
         """POST /log_error: an error in the page, for the operator's log."""
@@ -133,23 +173,34 @@ class Routes:
         """GET /get_timestamp: milliseconds since the epoch."""
         return JSONResponse({"timestamp": int(self._clock() * 1000)})
 
+    async def counters(self, request: Request) -> Response:
+        """GET /counters: for the operator only."""
+        self._check_secret(request)
+        return Response(msgspec.json.encode(self._board.counters()), media_type=JSON)
+
+    async def download_file(self, request: Request) -> Response:
+        """GET /download_file/<name>: an uploaded file, for the operator only."""
+        self._check_secret(request)
+        path = self._uploads.path(request.path_params["name"])
+        if path is None:
+            raise Refusal(404, "There is no such file.")
+        return FileResponse(path, media_type="application/octet-stream")
+
+    def _check_secret(self, request: Request) -> None:
+        scheme, _, offered = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not self._secret.matches(offered):
+            raise Refusal(401, "This is for the operator only.")
+
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         body = await read_body(request, self._settings.max_body_bytes)
-        try:
-            return read(strict_json(body))
-        except MalformedJson as error:
-            raise Refusal(400, f"The body is not what is expected here: {error}.") from error
+        return read(strict_json(body))
 
 
-#: What a page is told when the router cannot do what it asks.
+#: What a client is told when the router cannot do what it asks.
 REFUSALS: dict[type[Exception], Refusal] = {
     UnknownAgent: Refusal(403, "This agent is not known here."),
-    OutboxFull: Refusal(
-        507, "The server cannot take more submissions at the moment, please try again later."
-    ),
-    JournalUnwritable: Refusal(
-        503, "The server cannot store submissions at the moment, please try again later."
-    ),
+    OutboxFull: Refusal(507, "The server cannot take more submissions at the moment, please try again later."),
+    JournalUnwritable: Refusal(503, "The server cannot store submissions at the moment, please try again later."),
     TooManyWaiting: Refusal(503, "The server is busy at the moment, please try again in a minute."),
 }
 
@@ -160,6 +211,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
             refusal = error
         case HTTPException():
             refusal = Refusal(error.status_code, f"{error.detail}.")
+        case MalformedJson():
+            refusal = Refusal(400, f"What was sent is not what is expected here: {error}.")
         case _:
             refusal = REFUSALS.get(type(error)) or Refusal(500, "The server made a mistake.")
     return Response(msgspec.json.encode({"error": refusal.sentence}), refusal.status, media_type=JSON)

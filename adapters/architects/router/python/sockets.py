@@ -30,7 +30,7 @@ class SocketDoor:
     async def __call__(self, socket: WebSocket) -> None:
         """Serve one socket for as long as it is open."""
         if len(self._board.sockets) >= self._max_sockets:
-            self._board.counts["socket_limit"] += 1
+            self._board.dropped["socket_limit"] += 1
             await socket.send_denial_response(JSONResponse({"error": "The server is full."}, 503))
             return
         await socket.accept()
@@ -53,7 +53,7 @@ class SocketDoor:
                     return int(message.get("code") or 0)
                 text = message.get("text")
                 if text is None:
-                    self._board.counts["malformed_packet"] += 1
+                    self._board.dropped["malformed_packet"] += 1
                     continue
                 self._board.heard(connection, text)
                 if connection.agents or connection.is_operator:

@@ -1,4 +1,4 @@
-"""Who is told what: pages' packets to the operator, the operator's packets to pages.
+"""Who is connected to whom: HTTP requests and sockets in front, the operator and the outbox behind.
 
 Nothing here knows HTTP or sockets; it is told what arrived and posts what is to be sent.
 """
@@ -7,27 +7,23 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-import anyio
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
-from .agents import Agent, Agents
+from .agents import Agents
 from .connection import POLICY_VIOLATION, TOO_BIG, Connection
-from .journal import Journal, OutboxFull
+from .journal import Journal
 from .journal_lines import Entry
 from .operator_desk import OperatorDesk
+from .orders import Orders
+from .packets import PacketPress
+from .page_desk import PageDesk
 from .settings import Secret, Settings
 from .wire import (
     MEPHISTO,
-    Acknowledgement,
-    AgentDetails,
-    AgentStatuses,
     MalformedJson,
     OperatorGreeting,
     Packet,
-    Pulse,
-    StatusUpdate,
     Timestamp,
-    encode,
     numbered,
     raw,
     reader,
@@ -37,12 +33,10 @@ from .wire import (
 logger = logging.getLogger(__name__)
 
 read_packet = reader(Packet)
-read_packets = reader(Packet | list[Packet])  # type: ignore[arg-type]  # a union is a shape to msgspec
 read_greeting = reader(OperatorGreeting)
-read_statuses = reader(AgentStatuses)
-read_details = reader(AgentDetails)
-read_status = reader(StatusUpdate)
-read_ack = reader(Acknowledgement)
+
+#: Different versions of a page that one operator is told about.
+MAX_REPORTED_VERSIONS = 20
 
 
 class UnknownAgent(Exception):
@@ -72,41 +66,58 @@ class Switchboard:
         new_id: Callable[[], str],
     ) -> None:
         self.sockets: set[Connection] = set()
-        #: What was dropped or refused, by reason.
-        self.counts: Counter[str] = Counter()
-        self.desk = OperatorDesk(settings.max_sockets, settings.request_deadline_seconds, monotonic)
+        #: What was dropped, by reason.
+        self.dropped: Counter[str] = Counter()
+        self.operator = OperatorDesk(settings.max_sockets, settings.request_deadline_seconds, monotonic)
+        self._refused_operators = 0
+        self._reported_versions: set[str | None] = set()
         self._settings = settings
         self._secret = secret
         self._journal = journal
-        self._agents = Agents(journal.agents, settings.max_kept_per_agent, settings.heartbeat_limit_seconds)
-        self._clock = clock
-        self._monotonic = monotonic
         self._new_id = new_id
-        self._first_heard = anyio.Event()
+        self._press = PacketPress(clock)
+        self._agents = Agents(journal.agents, settings.max_kept_per_agent, settings.heartbeat_limit_seconds)
+        self.pages = PageDesk(
+            self._agents,
+            self.operator,
+            journal,
+            self._press,
+            self.dropped,
+            settings.operator_grace_seconds,
+            monotonic,
+        )
+        self._orders = Orders(self._agents, self.pages, self.operator, journal, self._press, self.dropped)
 
     # -- what HTTP requests ask for ------------------------------------------------------
 
     async def request_agent(self, provider_data: dict[str, Raw], client_timestamp: Timestamp) -> bytes:
-        """Ask the operator for an agent; return the packet that is the answer."""
+        """Ask the operator for an agent; return the packet that is the answer.
+
+        Raises:
+            TooManyWaiting: the operator was not asked.
+        """
         request_id = self._new_id()
-        question = self._packet(
-            "register_agent",
-            request_id,
-            raw({"provider_data": provider_data, "request_id": request_id}),
-            client_timestamp,
-        )
-        return await self.desk.ask(request_id, question)
+        data = raw({"provider_data": provider_data, "request_id": request_id})
+        question = self._press.from_worker("register_agent", request_id, data, client_timestamp)
+        return await self._answer_to(request_id, question)
 
     async def submit_onboarding(self, agent: str, onboarding_data: Raw, client_timestamp: Timestamp) -> bytes:
         """Record an onboarding's result and wait for the agent it leads to; return the answer.
 
         Raises:
-            UnknownAgent, OutboxFull, JournalUnwritable, TooManyWaiting: nothing was recorded.
+            UnknownAgent, OutboxFull, JournalUnwritable: nothing was recorded.
+            TooManyWaiting: it was recorded, but the answer is not waited for.
         """
         request_id = self._new_id()
         data = raw({"onboarding_data": onboarding_data, "request_id": request_id})
         await self.submit("submit_onboarding", agent, data, client_timestamp)
-        return await self.desk.ask(request_id, None)
+        return await self._answer_to(request_id, None)
+
+    async def _answer_to(self, request_id: str, question: bytes | None) -> bytes:
+        answer = await self.operator.ask(request_id, question)
+        # A worker who was given an agent is known here after a crash, too.
+        await self._journal.wait_agents_written()
+        return answer
 
     async def submit(self, packet_type: str, agent: str, data: Raw, client_timestamp: Timestamp) -> None:
         """Put a worker's packet into the outbox; return when it is durable.
@@ -114,137 +125,95 @@ class Switchboard:
         Raises:
             UnknownAgent, OutboxFull, JournalUnwritable: it was not taken.
         """
-        if self._agents.get(agent) is None:
-            self.counts["unknown_agent"] += 1
-            raise UnknownAgent
-        await self._journal.record(self._packet(packet_type, agent, data, client_timestamp))
+        self.check_known(agent)
+        await self._journal.record(self._press.from_worker(packet_type, agent, data, client_timestamp))
 
     def log_error(self, agent: str | None, error_data: Raw, client_timestamp: Timestamp) -> None:
         """Tell the operator of an error in a page, if one is attached."""
-        packet = self._packet("log_error", agent, raw({"error_data": error_data}), client_timestamp)
-        self._report(packet)
+        data = raw({"error_data": error_data})
+        self._report(self._press.from_worker("log_error", agent, data, client_timestamp))
 
-    def report(self, what: str, **facts: object) -> None:
-        """Tell the operator something for its log, if one is attached."""
-        self._report(self._packet("router_report", MEPHISTO, raw({"what": what, **facts})))
+    def version_mismatch(self, version: str | None) -> None:
+        """Tell the operator, once, that there are pages of a version that is not supported."""
+        if version not in self._reported_versions and len(self._reported_versions) < MAX_REPORTED_VERSIONS:
+            self._reported_versions.add(version)
+            report = raw({"what": "version_mismatch", "version": version})
+            self._report(self._press.from_router("router_report", report))
 
-    def knows(self, agent: str) -> bool:
-        """Tell whether the agent is known."""
-        return self._agents.get(agent) is not None
+    def check_known(self, agent: str) -> None:
+        """Refuse a token of nobody.
+
+        Raises:
+            UnknownAgent: nobody of that token is known.
+        """
+        if self._agents.get(agent) is None:
+            self.dropped["unknown_agent"] += 1
+            raise UnknownAgent
 
     def counters(self) -> dict[str, object]:
-        """Counts for whoever looks after the router."""
+        """Figures for whoever looks after the router."""
         return {
-            "agents": len(self._agents),
-            "dropped": dict(self.counts),
-            "operator_attached": self.desk.link is not None,
+            "dropped": dict(self.dropped),
+            "refused_operators": self._refused_operators,
+            "outbox_length": len(self._journal.unacknowledged),
             "outbox_bytes": self._journal.outbox_bytes,
-            "outbox_packets": len(self._journal.unacknowledged),
-            "refused_operators": self.counts["refused_operator"],
             "sockets": len(self.sockets),
+            "known_agents": len(self._agents),
         }
 
     # -- sockets -------------------------------------------------------------------------
 
     def connected(self) -> Connection:
         """A socket was opened: return its outgoing side."""
-        connection = Connection(self._settings.max_kept_per_agent)
+        # A page that comes back is sent all that was kept at once, and then goes on.
+        connection = Connection(2 * self._settings.max_kept_per_agent)
         self.sockets.add(connection)
         return connection
 
     def disconnected(self, connection: Connection, *, said_goodbye: bool) -> None:
-        """A socket is closed."""
+        """A socket is closed; whether the page said that it was going."""
         self.sockets.discard(connection)
-        self.desk.detach(connection)
-        self._agents.lose(connection, self._monotonic(), said_goodbye=said_goodbye)
+        self.operator.detach(connection)
+        self.pages.left(connection, said_goodbye=said_goodbye)
 
     def heard(self, connection: Connection, text: str) -> None:
         """A socket sent a text frame."""
         frame = text.encode("utf-8", "surrogatepass")
         if connection.is_operator:
-            self._operator_said(connection, frame)
+            if connection is self.operator.link:
+                self._orders.obey(frame)
         elif len(frame) > self._settings.max_packet_bytes:
-            self.counts["packet_too_big"] += 1
+            self.dropped["packet_too_big"] += 1
             connection.close(TOO_BIG)
         else:
-            self._page_said(connection, frame)
+            self._heard_stranger(connection, frame)
 
-    # -- pages ---------------------------------------------------------------------------
-
-    def _page_said(self, connection: Connection, frame: bytes) -> None:
+    def _heard_stranger(self, connection: Connection, frame: bytes) -> None:
         try:
             packet = read_packet(strict_json(frame))
         except MalformedJson:
-            self.counts["malformed_packet"] += 1
+            self.dropped["malformed_packet"] += 1
             return
         if packet.subject_id == MEPHISTO:
-            self._claimed_to_be_operator(connection, packet)
-            return
-        agent = self._agents.get(packet.subject_id) if isinstance(packet.subject_id, str) else None
-        if agent is None:
-            self.counts["unknown_agent"] += 1
-            return
-        connection.unheard.clear()
-        match packet.packet_type:
-            case "alive":
-                self._greet(agent, connection, always=True)
-            case "heartbeat":
-                self._greet(agent, connection, always=False)
-                self._answer_heartbeat(agent, connection, packet)
-            case "mephisto_bound_live_update":
-                self._record_live_update(agent, packet)
-            case _:
-                self.counts["unknown_packet_type"] += 1
+            self._check_operator(connection, packet)
+        else:
+            self.pages.heard(connection, packet)
 
-    def _greet(self, agent: Agent, connection: Connection, *, always: bool) -> None:
-        was_away = self._agents.hear(agent, connection, self._monotonic())
-        self._first_heard.set()
-        if was_away or always:
-            connection.post(self._status_packet(agent))
-            for packet in self._agents.take_kept(agent):
-                connection.unheard.append((agent.token, packet))
-                connection.post(packet)
-        if was_away:
-            self._report_statuses({agent.token: agent.status})
-
-    def _status_packet(self, agent: Agent) -> bytes:
-        return self._packet("update_status", agent.token, raw(StatusUpdate(agent.status)))
-
-    def _answer_heartbeat(self, agent: Agent, connection: Connection, packet: Packet) -> None:
-        now = self._clock()
-        absence = self.desk.absence_seconds
-        seen_at = packet.client_timestamp if isinstance(packet.client_timestamp, float) else now
-        if absence > self._settings.operator_grace_seconds:
-            seen_at -= absence
-        packet.data = raw(Pulse(last_mephisto_ping=round(seen_at * 1000), status=agent.status))
-        connection.post(self._stamped(packet))
-
-    def _record_live_update(self, agent: Agent, packet: Packet) -> None:
-        data = packet.data if isinstance(packet.data, Raw) else Raw(b"null")
-        try:
-            self._journal.record_nowait(
-                self._packet(packet.packet_type, agent.token, data, packet.client_timestamp)
-            )
-        except OutboxFull:
-            self.counts["outbox_full"] += 1
-
-    def _claimed_to_be_operator(self, connection: Connection, packet: Packet) -> None:
+    def _check_operator(self, connection: Connection, packet: Packet) -> None:
         try:
             greeting = read_greeting(packet.data if isinstance(packet.data, Raw) else b"{}")
         except MalformedJson:
             greeting = OperatorGreeting()
-        if packet.packet_type != "alive" or not self._secret.matches(greeting.token):
-            self.counts["refused_operator"] += 1
-            logger.warning("A socket claimed to be the operator without the run's secret; it was closed.")
-            connection.close(POLICY_VIOLATION)
+        if packet.packet_type == "alive" and self._secret.matches(greeting.token):
+            self._attach(connection, greeting)
             return
-        self._attach(connection, greeting)
+        self._refused_operators += 1
+        logger.warning("A socket claimed to be the operator without the run's secret; it was closed.")
+        connection.close(POLICY_VIOLATION)
 
-    # -- the operator --------------------------------------------------------------------
+    # -- the operator and the outbox -----------------------------------------------------
 
-    def _attach(self, connection: Connection, greeting: OperatorGreeting) -> None:
-        connection.is_operator = True
-        self.desk.attach(connection)
+    def _attach(self, link: Connection, greeting: OperatorGreeting) -> None:
         journal = self._journal
         if greeting.incarnation == journal.incarnation and greeting.acked is not None:
             journal.acknowledge(greeting.acked)
@@ -253,127 +222,22 @@ class Switchboard:
             "first_unacked": journal.unacknowledged[0].seq if journal.unacknowledged else None,
             "next_seq": journal.next_seq,
         }
-        connection.post(self._packet("router_state", MEPHISTO, raw(state)))
+        self._reported_versions.clear()
+        self.operator.attach(link)
+        link.post(self._press.from_router("router_state", raw(state)))
         self.hand_on(journal.unacknowledged)
-        self.desk.ask_again()
+        self.operator.ask_again()
 
     def hand_on(self, entries: Iterable[Entry]) -> None:
         """Send packets of the outbox to the operator, if one is attached."""
-        if self.desk.link is not None:
-            for entry in entries:
-                self.desk.link.post(numbered(entry.packet, entry.seq))
+        for entry in entries if self.operator.link is not None else ():
+            self.operator.tell(numbered(entry.packet, entry.seq))
 
     def journal_failed(self, error: OSError) -> None:
         """Count a batch that could not be written."""
-        self.counts["journal_unwritable"] += 1
+        self.dropped["journal_unwritable"] += 1
         logger.error("The journal cannot be written: %s.", error.strerror)
 
-    def _operator_said(self, connection: Connection, frame: bytes) -> None:
-        if connection is not self.desk.link:
-            return
-        try:
-            packets = read_packets(frame)
-            for packet in packets if isinstance(packets, list) else [packets]:
-                self._obey(connection, packet)
-        except MalformedJson as error:
-            self.counts["malformed_operator_packet"] += 1
-            logger.error("The operator sent something that cannot be read: %s.", error)
-            self.report("malformed_packet", reason=str(error))
-
-    def _obey(self, link: Connection, packet: Packet) -> None:
-        data = packet.data if isinstance(packet.data, Raw) else Raw(b"null")
-        subject = packet.subject_id if isinstance(packet.subject_id, str) else ""
-        match packet.packet_type:
-            case "client_bound_live_update":
-                self._deliver(subject, packet)
-            case "update_status":
-                agent = self._agents.admit(subject)
-                self._set_status(agent, read_status(data).status)
-                self._agents.tell(agent, self._stamped(packet))
-            case "agent_details":
-                self._answer_page(read_details(data), packet)
-            case "ack":
-                ack = read_ack(data)
-                if ack.incarnation == self._journal.incarnation:
-                    self._journal.acknowledge(ack.seq)
-            case "agents":
-                self._replace_agents(read_statuses(data).agents)
-            case "request_statuses":
-                self._report_statuses({agent.token: agent.reported_status for agent in self._agents})
-            case "alive":
-                self._attach(link, read_greeting(data))
-            case unknown:
-                raise MalformedJson(f"packet type {unknown!r} is not one the operator sends")
-
-    def _deliver(self, token: str, packet: Packet) -> None:
-        agent = self._agents.get(token)
-        if agent is None:
-            self.counts["unknown_agent"] += 1
-            return
-        if self._agents.deliver(agent, self._stamped(packet)):
-            self.counts["kept_overflow"] += 1
-
-    def _set_status(self, agent: Agent, status: str) -> bool:
-        if status == agent.status:
-            return False
-        agent.status = status
-        self._journal.note_agent(agent.token, status)
-        return True
-
-    def _answer_page(self, details: AgentDetails, packet: Packet) -> None:
-        if details.agent_id is not None:
-            agent = self._agents.admit(details.agent_id)
-            self._set_status(agent, details.status or agent.status)
-        if not self.desk.answer(details.request_id, self._stamped(packet)):
-            self.counts["late_answer"] += 1
-
-    def _replace_agents(self, statuses: dict[str, str]) -> None:
-        for token in self._agents.tokens() - statuses.keys():
-            self._agents.forget(token)
-            self._journal.note_agent(token, None)
-        for token, status in statuses.items():
-            agent = self._agents.admit(token)
-            if self._set_status(agent, status):
-                self._agents.tell(agent, self._status_packet(agent))
-
-    # -- time ----------------------------------------------------------------------------
-
-    async def watch_silence(self) -> None:
-        """Report agents whose page is gone, for ever."""
-        while True:
-            due = self._agents.silence_due()
-            if due is None:
-                self._first_heard = anyio.Event()
-                await self._first_heard.wait()
-            elif (rest := due - self._monotonic()) > 0:
-                await anyio.sleep(rest)
-            else:
-                gone = self._agents.take_silent(self._monotonic())
-                self._report_statuses({agent.token: agent.reported_status for agent in gone})
-
-    # -- packets of our own --------------------------------------------------------------
-
-    def _report_statuses(self, statuses: dict[str, str]) -> None:
-        if self.desk.link is not None:
-            self.desk.link.post(self._packet("return_statuses", MEPHISTO, raw(statuses)))
-
     def _report(self, packet: bytes) -> None:
-        if not self.desk.report(packet):
-            self.counts["unheard_report"] += 1
-
-    def _stamped(self, packet: Packet) -> bytes:
-        packet.router_incoming_timestamp = packet.router_outgoing_timestamp = round(self._clock(), 3)
-        return encode(packet)
-
-    def _packet(
-        self, packet_type: str, subject: str | None, data: Raw, client_timestamp: Timestamp = UNSET
-    ) -> bytes:
-        return encode(
-            Packet(
-                packet_type=packet_type,
-                subject_id=subject,
-                data=data,
-                client_timestamp=client_timestamp,
-                router_incoming_timestamp=round(self._clock(), 3),
-            )
-        )
+        if not self.operator.report(packet):
+            self.dropped["report"] += 1

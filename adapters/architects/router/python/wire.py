@@ -6,7 +6,7 @@ JSON and handed on as the text it was (`msgspec.Raw`).
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -16,8 +16,8 @@ MEPHISTO = "mephisto"
 
 BUSY = "The task server is busy at the moment, please try again in a minute..."
 
-_NULL = Raw(b"null")
-_EMPTY = Raw(b"{}")
+NULL = Raw(b"null")
+EMPTY = Raw(b"{}")
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class OnboardingSubmission(msgspec.Struct):
     """The `provider_data` of POST /submit_onboarding."""
 
     agent: str = msgspec.field(name="USED_AGENT_ID")
-    onboarding_data: Raw = _EMPTY
+    onboarding_data: Raw = EMPTY
 
 
 class SubmitOnboardingBody(msgspec.Struct):
@@ -114,7 +114,7 @@ class SubmitTaskBody(msgspec.Struct):
     """POST /submit_task as JSON."""
 
     agent: str = msgspec.field(name="USED_AGENT_ID")
-    final_data: Raw = _NULL
+    final_data: Raw = NULL
     client_timestamp: Timestamp = UNSET
 
 
@@ -126,11 +126,18 @@ class SubmitMetadataBody(msgspec.Struct):
     client_timestamp: Timestamp = UNSET
 
 
+class ReturnTaskBody(msgspec.Struct):
+    """POST /return_task: an addition of ours, no page of Mephisto's sends it."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+    client_timestamp: Timestamp = UNSET
+
+
 class LogErrorBody(msgspec.Struct):
     """POST /log_error; the agent is null before the page knows its own."""
 
     agent: str | None = msgspec.field(name="USED_AGENT_ID", default=None)
-    error_data: Raw = _NULL
+    error_data: Raw = NULL
     client_timestamp: Timestamp = UNSET
 
 
@@ -177,6 +184,11 @@ def strict_json(text: bytes) -> bytes:
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedJson(str(error)) from error
     return text
+
+
+def is_object(data: Raw | UnsetType) -> TypeGuard[Raw]:
+    """Tell whether a packet has data, and it is an object."""
+    return isinstance(data, Raw) and memoryview(data)[:1] == b"{"
 
 
 def reader(shape: type[T]) -> Callable[[bytes], T]:

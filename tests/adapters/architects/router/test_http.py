@@ -1,0 +1,485 @@
+"""What pages post: asking for an agent, onboarding, submissions, metadata, errors."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from .conftest import MakeRouter, MakeScene
+from .harness import OperatorLink, Packet, Scene, error_of
+
+BUSY = "The task server is busy at the moment, please try again in a minute..."
+
+
+async def test_the_server_is_alive_and_knows_the_time(scene: Scene) -> None:
+    alive = await scene.http.get("/is_alive")
+    timestamp = await scene.http.get("/get_timestamp")
+
+    assert alive.json() == {"status": "Alive!"}
+    assert 1_700_000_000_000 < timestamp.json()["timestamp"] < 5_000_000_000_000
+    assert isinstance(timestamp.json()["timestamp"], int)
+
+
+class Asking:
+    """An HTTP request that is under way while the test goes on."""
+
+    def __init__(self, nursery: trio.Nursery, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._answered = trio.Event()
+        self._answer: httpx.Response | None = None
+        nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        self._answer = await self._ask()
+        self._answered.set()
+
+    @property
+    def is_answered(self) -> bool:
+        return self._answered.is_set()
+
+    async def answer(self) -> httpx.Response:
+        with trio.fail_after(10):
+            await self._answered.wait()
+        assert self._answer is not None
+        return self._answer
+
+
+# -- /request_agent --------------------------------------------------------------------------
+
+
+async def test_an_agent_is_asked_for_and_given(scene: Scene, operator: OperatorLink, nursery: trio.Nursery) -> None:
+    asking = Asking(nursery, scene.request_agent)
+    question = await operator.expect("register_agent")
+    await operator.answer(question, "token-of-the-agent")
+    answer = await asking.answer()
+
+    assert question.subject_id == question.data["request_id"]
+    assert question.data["provider_data"] == {
+        "worker_name": "W",
+        "agent_registration_id": "A-W",
+        "provider_type": "mock",
+    }
+    assert question.client_timestamp == 1795290650.597
+    assert question.seq is None
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].replace(" ", "") == "application/json;charset=utf-8"
+    packet = answer.json()
+    assert packet["packet_type"] == "agent_details"
+    assert packet["data"] == {
+        "request_id": question.data["request_id"],
+        "worker_id": "17",
+        "agent_id": "token-of-the-agent",
+        "init_task_data": {"text": "Item #1", "number": 1},
+        "failure_reason": None,
+    }
+    assert packet["server_timestamp"] == 1.25
+    assert packet["router_incoming_timestamp"] > 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"worker_id": None, "failure_reason": "You are not currently qualified to work on this task..."},
+        {
+            "worker_id": "3",
+            "failure_reason": "There is currently no available work, please try again later...",
+        },
+    ],
+)
+async def test_a_refusal_is_told_as_it_is(
+    scene: Scene, operator: OperatorLink, nursery: trio.Nursery, details: dict[str, Any]
+) -> None:
+    asking = Asking(nursery, scene.request_agent)
+    await operator.answer(await operator.expect("register_agent"), None, **details)
+    answer = await asking.answer()
+
+    assert answer.status_code == 200
+    data = answer.json()["data"]
+    assert data["agent_id"] is None
+    assert data["init_task_data"] is None
+    assert data["worker_id"] == details["worker_id"]
+    assert data["failure_reason"] == details["failure_reason"]
+
+
+async def test_what_the_provider_puts_into_the_query_does_not_matter(
+    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    body = {"provider_data": {"agent_registration_id": "Ä", "nested": {"deep": [1, 2.5, None]}}}
+    asking = Asking(nursery, lambda: scene.http.post("/request_agent?PROLIFIC_PID=1&x=%20", json=body))
+    question = await operator.expect("register_agent")
+    await operator.answer(question, "of-the-query")
+
+    assert question.data["provider_data"] == body["provider_data"]
+    assert (await asking.answer()).status_code == 200
+
+
+async def test_two_tabs_ask_at_once_and_both_are_answered(
+    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    tabs = [Asking(nursery, scene.request_agent) for _ in range(2)]
+    questions = [await operator.expect("register_agent") for _ in tabs]
+    assert questions[0].data["request_id"] != questions[1].data["request_id"]
+    for question in reversed(questions):
+        await operator.answer(question, "one-agent")
+
+    for tab in tabs:
+        assert (await tab.answer()).json()["data"]["agent_id"] == "one-agent"
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+async def test_nobody_waits_for_ever(make_router: MakeRouter, make_scene: MakeScene, *, is_attached: bool) -> None:
+    router = make_router(request_deadline_seconds=0.3)
+    router.start()
+    scene = make_scene(router)
+    if is_attached:
+        await scene.operator({})
+
+    answer = await scene.request_agent()
+
+    assert answer.status_code == 200
+    data = answer.json()["data"]
+    assert data["agent_id"] is None
+    assert data["init_task_data"] is None
+    assert data["failure_reason"] == BUSY
+
+
+async def test_an_answer_after_the_deadline_does_no_harm(tight: Scene) -> None:
+    operator = await tight.operator({})
+    assert (await tight.request_agent()).json()["data"]["agent_id"] is None
+
+    await operator.answer(await operator.expect("register_agent"), "late", status="in task")
+
+    assert await operator.settled() == {"late": "in task"}
+    assert (await tight.submit("late", 1)).status_code == 200
+
+
+async def test_a_request_waits_for_the_operator(
+    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+) -> None:
+    router = make_router()
+    router.start()
+    scene = make_scene(router)
+    asking = Asking(nursery, scene.request_agent)
+
+    operator = await scene.operator({})
+    await operator.answer(await operator.expect("register_agent"), "after-the-wait")
+
+    assert (await asking.answer()).json()["data"]["agent_id"] == "after-the-wait"
+
+
+async def test_an_open_question_is_put_to_the_next_operator_an_answered_one_is_not(
+    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    answered = Asking(nursery, lambda: scene.request_agent("answered"))
+    await operator.answer(await operator.expect("register_agent"), "first")
+    await answered.answer()
+    asking = Asking(nursery, lambda: scene.request_agent("open"))
+    question = await operator.expect("register_agent")
+
+    successor = await scene.operator()
+    again = await successor.expect("register_agent")
+    await successor.answer(again, "second")
+
+    assert again.data == question.data
+    assert (await asking.answer()).json()["data"]["agent_id"] == "second"
+    await successor.settled()
+    assert len(successor.inbox.of_type("register_agent")) == 1
+
+
+# -- onboarding ------------------------------------------------------------------------------
+
+
+async def submit_onboarding(scene: Scene, token: str, **data: Any) -> httpx.Response:
+    body = {"provider_data": {"USED_AGENT_ID": token, **data}, "client_timestamp": 1795291708.975}
+    return await scene.http.post("/submit_onboarding", json=body)
+
+
+@pytest.mark.parametrize(
+    ("sent", "arrived"),
+    [
+        (
+            {"onboarding_data": {"success": True, "answer": "I read it"}},
+            {"success": True, "answer": "I read it"},
+        ),
+        ({"onboarding_data": None}, None),
+        ({}, {}),
+    ],
+)
+async def test_an_onboarding_leads_to_the_tasks_agent(
+    scene: Scene, operator: OperatorLink, nursery: trio.Nursery, sent: dict[str, Any], arrived: object
+) -> None:
+    asking = Asking(nursery, scene.request_agent)
+    await operator.answer(await operator.expect("register_agent"), "onboarding_x", status="onboarding")
+    assert (await asking.answer()).json()["data"]["agent_id"] == "onboarding_x"
+
+    asking = Asking(nursery, lambda: submit_onboarding(scene, "onboarding_x", **sent))
+    submission = await operator.expect("submit_onboarding")
+    await operator.answer(submission, "task-agent", status="accepted")
+    answer = await asking.answer()
+
+    assert submission.subject_id == "onboarding_x"
+    assert submission.data["onboarding_data"] == arrived
+    assert submission.client_timestamp == 1795291708.975
+    assert submission.seq is not None
+    assert answer.status_code == 200
+    assert answer.json()["packet_type"] == "agent_details"
+    assert answer.json()["data"]["agent_id"] == "task-agent"
+
+
+async def test_an_onboarding_submitted_twice_is_answered_twice(
+    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    await operator.admit("onboarding_twice", "onboarding")
+    clicks = [Asking(nursery, lambda: submit_onboarding(scene, "onboarding_twice")) for _ in range(2)]
+    for _ in clicks:
+        await operator.answer(await operator.expect("submit_onboarding"), "the-one-agent")
+
+    for click in clicks:
+        assert (await click.answer()).json()["data"]["agent_id"] == "the-one-agent"
+
+
+async def test_an_onboarding_is_kept_though_nobody_answers_in_time(tight: Scene) -> None:
+    operator = await tight.operator({"onboarding_slow": "onboarding"})
+
+    answer = await submit_onboarding(tight, "onboarding_slow", onboarding_data=[1])
+
+    assert answer.json()["data"]["agent_id"] is None
+    assert answer.json()["data"]["failure_reason"] == BUSY
+    assert (await operator.expect("submit_onboarding")).data["onboarding_data"] == [1]
+
+
+# -- /submit_task ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "final_data",
+    [
+        {"note": "…", "rating": "good"},
+        {},
+        [],
+        None,
+        'text with "quotes", \\ and \u2028',
+        0,
+        -1.5e300,
+        2**53,
+        False,
+        [{"deep": [[[{"ä": "🦉"}]]]}],
+        {"": "", "a\nb": "\t\r\n\x00"},
+    ],
+)
+async def test_any_json_is_submitted_as_it_is(scene: Scene, operator: OperatorLink, final_data: object) -> None:
+    await operator.agents({"worker": "in task"})
+    await operator.settled()
+
+    answer = await scene.submit("worker", final_data)
+    packet = await operator.expect("submit_unit")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "Submitted!"}
+    assert packet.subject_id == "worker"
+    assert packet.data == {"final_data": final_data}
+    assert packet.client_timestamp == 1795290651.72
+    assert packet.router_incoming_timestamp is not None
+
+
+async def test_a_submission_without_data_is_null(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"empty-handed": "in task"})
+    await operator.settled()
+
+    answer = await scene.http.post("/submit_task", json={"USED_AGENT_ID": "empty-handed"})
+
+    assert answer.status_code == 200
+    assert (await operator.expect("submit_unit")).data == {"final_data": None}
+
+
+async def test_each_submission_is_answered_the_same_and_passed_on(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"eager": "in task"})
+    await operator.settled()
+
+    answers = [await scene.submit("eager", "first"), await scene.submit("eager", "double click")]
+    await operator.status("eager", "completed")
+    await operator.settled()
+    answers.append(await scene.submit("eager", "other tab"))
+
+    assert [answer.json() for answer in answers] == [{"status": "Submitted!"}] * 3
+    arrived = [(await operator.expect("submit_unit")).data["final_data"] for _ in answers]
+    assert arrived == ["first", "double click", "other tab"]
+
+
+@pytest.mark.parametrize("size", [90_000, 1_000_000, 5_000_000])
+async def test_large_submissions_pass(scene: Scene, operator: OperatorLink, size: int) -> None:
+    await operator.agents({"diligent": "in task"})
+    await operator.settled()
+
+    assert (await scene.submit("diligent", "x" * size)).status_code == 200
+
+    assert len((await operator.expect("submit_unit")).data["final_data"]) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "arrived"),
+    [
+        # Laid out over several lines.
+        (b'{\r\n "USED_AGENT_ID": "author",\n "final_data": {"a":\n1.0}\n}', {"a": 1.0}),
+        # A character that was cut in half by the page is replaced: the operator could not read it.
+        (
+            b'{"USED_AGENT_ID": "author", "final_data": "half \\ud83d, whole \\ud83e\\udd89, \\\\ud83d"}',
+            "half \ufffd, whole 🦉, \\ud83d",
+        ),
+        (b'{"USED_AGENT_ID": "author", "final_data": 1, "unknown": [2]}', 1),
+        (b'{"USED_AGENT_ID": "author", "final_data": 1e3, "client_timestamp": null}', 1000),
+    ],
+)
+async def test_unusual_json_arrives(scene: Scene, operator: OperatorLink, text: bytes, arrived: object) -> None:
+    await operator.agents({"author": "in task"})
+    await operator.settled()
+
+    answer = await scene.http.post("/submit_task", content=text, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 200, answer.text
+    assert (await operator.expect("submit_unit")).data == {"final_data": arrived}
+
+
+BROKEN = [
+    b"",
+    b"{",
+    b"nonsense",
+    b"[]",
+    b"null",
+    b'"text"',
+    b'{"USED_AGENT_ID": "somebody", "final_data": NaN}',
+    b'{"USED_AGENT_ID": "somebody", "provider_data": {"USED_AGENT_ID": "somebody"}, "metadata": {}, "x": "\xff\xfe"}',
+    b"[" * 100_000 + b"]" * 100_000,
+    b'{"USED_AGENT_ID": "somebody", "metadata": {}, "final_data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+]
+
+
+@pytest.mark.parametrize(
+    "path", ["/request_agent", "/submit_onboarding", "/submit_task", "/submit_metadata", "/log_error"]
+)
+@pytest.mark.parametrize("body", BROKEN, ids=range(len(BROKEN)))
+async def test_broken_json_is_400_in_json(scene: Scene, operator: OperatorLink, path: str, body: bytes) -> None:
+    await operator.agents({"somebody": "in task"})
+    await operator.settled()
+
+    answer = await scene.http.post(path, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 400
+    error_of(answer)
+    await operator.settled()
+    assert {packet.packet_type for packet in operator.inbox.received} == {"return_statuses"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/request_agent", {}),
+        ("/request_agent", {"provider_data": "W"}),
+        ("/request_agent", {"provider_data": None}),
+        ("/submit_onboarding", {}),
+        ("/submit_onboarding", {"provider_data": {}}),
+        ("/submit_onboarding", {"provider_data": {"USED_AGENT_ID": None}}),
+        ("/submit_task", {"final_data": {}}),
+        ("/submit_task", {"USED_AGENT_ID": None, "final_data": {}}),
+        ("/submit_task", {"USED_AGENT_ID": 1, "final_data": {}}),
+        ("/submit_task", {"USED_AGENT_ID": {"$ne": ""}, "final_data": {}}),
+        ("/submit_metadata", {"metadata": {}}),
+        ("/submit_metadata", {"USED_AGENT_ID": "somebody"}),
+        ("/submit_metadata", {"USED_AGENT_ID": "somebody", "metadata": "tips"}),
+    ],
+)
+async def test_a_body_of_the_wrong_shape_is_refused_in_json(
+    scene: Scene, operator: OperatorLink, path: str, body: dict[str, Any]
+) -> None:
+    await operator.agents({"somebody": "in task"})
+    await operator.settled()
+
+    answer = await scene.http.post(path, json=body)
+
+    assert answer.status_code in (400, 403)
+    error_of(answer)
+    # The operator's link bears it.
+    assert await operator.settled() == {"somebody": "in task"}
+
+
+async def test_a_body_over_the_limit_is_413_in_json(tight: Scene) -> None:
+    await tight.operator({"w": "in task"})
+
+    async def in_chunks() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b" " * 10_000
+
+    announced = await tight.submit("w", "x" * 100_000)
+    unannounced = await tight.http.post("/submit_task", content=in_chunks())
+    within = await tight.submit("w", "x" * 90_000)
+
+    assert announced.status_code == unannounced.status_code == 413
+    error_of(announced)
+    error_of(unannounced)
+    assert within.status_code == 200
+
+
+# -- /submit_metadata and /log_error ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"tips": {"type": "tips", "header": "holdout tip", "text": "be kind"}},
+        {"feedback": {"type": "feedback", "data": [{"question": "How was it?", "text": "be kind"}]}},
+    ],
+)
+async def test_metadata_is_passed_on(scene: Scene, operator: OperatorLink, metadata: dict[str, Any]) -> None:
+    await operator.agents({"helpful": "in task"})
+    await operator.settled()
+    body = {"USED_AGENT_ID": "helpful", "metadata": metadata, "client_timestamp": 1795291770.155}
+
+    answer = await scene.http.post("/submit_metadata", json=body)
+    packet = await operator.expect("submit_metadata")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "Submitted metadata"}
+    assert (packet.subject_id, packet.data) == ("helpful", {"metadata": metadata})
+    assert packet.seq is not None
+
+
+@pytest.mark.parametrize("token", [None, "crashed"])
+async def test_an_error_in_a_page_is_passed_on(scene: Scene, operator: OperatorLink, token: str | None) -> None:
+    await operator.agents({"crashed": "in task"})
+    error = {"error": "render crash", "errorInfo": {"componentStack": "\n    at Bomb (…)"}}
+
+    answer = await scene.http.post("/log_error", json={"USED_AGENT_ID": token, "error_data": error})
+    packet = await operator.expect("log_error")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "Error log sent!"}
+    assert (packet.subject_id, packet.data) == (token, {"error_data": error})
+    assert packet.seq is None
+
+
+async def test_an_error_in_a_page_without_an_operator_is_answered(
+    make_router: MakeRouter, make_scene: MakeScene
+) -> None:
+    router = make_router()
+    router.start()
+    scene = make_scene(router)
+
+    answer = await scene.http.post("/log_error", json={"error_data": "x"})
+
+    assert answer.json() == {"status": "Error log sent!"}
+
+
+async def test_numbers_keep_their_digits(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"exact": "in task"})
+    await operator.settled()
+
+    body = b'{"USED_AGENT_ID": "exact", "final_data": [0.1, 1e21, 9007199254740991, -0.0]}'
+    await scene.http.post("/submit_task", content=body)
+
+    packet = await operator.expect("submit_unit")
+    assert packet.data["final_data"] == [0.1, 1e21, 9007199254740991, 0]
+    assert isinstance(packet, Packet)
+    assert msgspec.json.encode(packet.data["final_data"][2]) == b"9007199254740991"

@@ -1,0 +1,554 @@
+"""Pages' sockets: who is told what, in which order, and what is kept."""
+
+import msgspec
+import pytest
+import trio
+
+from .conftest import MakeRouter, MakeScene
+from .harness import OperatorLink, Page, Scene
+
+
+async def test_alive_is_answered_with_the_status_as_it_is_now(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "waiting"})
+    await operator.status("a", "in task")
+    await operator.settled()
+    page = await scene.page("a", alive=False)
+
+    await page.alive()
+    packet = await page.expect("update_status")
+
+    assert (packet.subject_id, packet.data) == ("a", {"status": "in task"})
+    await page.heartbeat()
+    assert page.statuses() == ["in task"]
+
+
+async def test_the_operator_learns_who_is_there(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "waiting", "b": "in task"})
+    await scene.page("a")
+
+    pushed = await operator.expect("return_statuses", lambda packet: "b" not in packet.data and "a" in packet.data)
+
+    assert pushed.subject_id == "mephisto"
+    assert pushed.data == {"a": "waiting"}
+    assert await operator.settled() == {"a": "waiting", "b": "in task"}
+
+
+async def test_statuses_arrive_in_order(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "accepted"})
+    page = await scene.page("a")
+
+    for status in ("waiting", "in task", "completed"):
+        await operator.status("a", status)
+    await page.expect("update_status", lambda packet: packet.data == {"status": "completed"})
+
+    assert page.statuses() == ["accepted", "waiting", "in task", "completed"]
+
+
+async def test_a_status_is_passed_on_with_its_times(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "waiting"})
+    page = await scene.page("a")
+
+    await operator.send(
+        "update_status",
+        "a",
+        {"status": "in task"},
+        client_timestamp=None,
+        router_incoming_timestamp=None,
+        router_outgoing_timestamp=None,
+        server_timestamp=1795290311.814193,
+    )
+    packet = await page.expect("update_status", lambda packet: packet.data["status"] == "in task")
+
+    assert packet.server_timestamp == 1795290311.814193
+    assert packet.router_incoming_timestamp is not None
+    assert packet.router_outgoing_timestamp is not None
+
+
+# -- live updates ----------------------------------------------------------------------------
+
+
+async def test_a_live_update_goes_to_the_operator_as_it_is(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+
+    update_id = await page.say(request_id="r", target="echo", args='{"hello":"wörld","n":1}')
+    packet = await operator.expect("mephisto_bound_live_update")
+
+    assert packet.subject_id == "a"
+    assert packet.data == {
+        "request_id": "r",
+        "target": "echo",
+        "args": '{"hello":"wörld","n":1}',
+        "update_id": update_id,
+    }
+    assert packet.client_timestamp == 2.5
+    assert packet.seq is not None
+    assert packet.router_incoming_timestamp is not None
+
+
+async def test_live_updates_of_all_pages_keep_their_order(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task", "b": "in task"})
+    first, second = await scene.page("a"), await scene.page("b")
+
+    for number in range(100):
+        await first.say(number=number)
+        await second.say(number=number)
+    packets = [await operator.expect("mephisto_bound_live_update") for _ in range(200)]
+
+    for token in "ab":
+        assert [packet.data["number"] for packet in packets if packet.subject_id == token] == list(range(100))
+    numbers = [packet.seq for packet in packets if packet.seq is not None]
+    assert numbers == list(range(numbers[0], numbers[0] + 200))
+
+
+async def test_a_live_update_goes_to_the_page_it_is_for(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task", "b": "in task"})
+    first, second = await scene.page("a"), await scene.page("b")
+
+    update_id = await operator.tell("b", text="hello from one", id="Speaker 1", task_data={}, timestamp=1.5)
+    packet = await second.expect("client_bound_live_update")
+    await first.heartbeat()
+
+    assert packet.subject_id == "b"
+    assert packet.data == {
+        "text": "hello from one",
+        "id": "Speaker 1",
+        "task_data": {},
+        "timestamp": 1.5,
+        "update_id": update_id,
+    }
+    assert packet.server_timestamp == 3.5
+    assert packet.seq is None
+    assert not first.inbox.of_type("client_bound_live_update")
+
+
+async def test_a_batch_of_the_operator_reaches_pages_one_packet_a_frame(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+    page.frames.clear()
+
+    batch = [
+        {"packet_type": "client_bound_live_update", "subject_id": "a", "data": {"text": text, "update_id": text}}
+        for text in ("one", "two", "three")
+    ]
+    await operator.send_text(msgspec.json.encode(batch).decode())
+    for _ in batch:
+        await page.expect("client_bound_live_update")
+
+    assert page.texts() == ["one", "two", "three"]
+    assert [msgspec.json.decode(frame)["data"]["text"] for frame in page.frames] == ["one", "two", "three"]
+
+
+# -- heartbeats ------------------------------------------------------------------------------
+
+
+async def test_a_heartbeat_is_answered_in_the_pages_own_time(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "waiting"})
+    page = await scene.page("a")
+
+    answer = await page.heartbeat(at=1795290311.414)
+
+    assert answer.subject_id == "a"
+    assert answer.client_timestamp == 1795290311.414
+    assert answer.data == {"last_mephisto_ping": 1795290311414, "status": "waiting"}
+    assert isinstance(answer.data["last_mephisto_ping"], int)
+    assert answer.router_incoming_timestamp is not None
+    assert answer.router_outgoing_timestamp is not None
+
+
+async def test_a_heartbeat_of_an_agent_without_socket_counts_as_alive(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"onboarding_a": "approved", "a": "in task"})
+    await operator.tell("a", text="kept")
+    await operator.settled()
+    page = await scene.page("onboarding_a")
+
+    # After an onboarding the client may go on with the new agent without saying so.
+    await page.heartbeat(token="a")
+
+    await page.expect("update_status", lambda packet: packet.subject_id == "a")
+    await page.expect("client_bound_live_update")
+    await operator.tell("a", text="live")
+    await page.expect("client_bound_live_update")
+    assert page.texts() == ["kept", "live"]
+    await operator.expect("return_statuses", lambda packet: packet.data == {"a": "in task"})
+
+
+async def test_a_heartbeat_of_an_agent_with_a_socket_is_only_a_heartbeat(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+
+    await page.heartbeat()
+    await page.heartbeat()
+
+    assert page.statuses() == ["in task"]
+
+
+async def test_a_heartbeat_after_the_submission_is_answered(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+
+    await scene.submit("a", "done")
+    await operator.expect("submit_unit")
+    await operator.status("a", "completed")
+    await page.expect("update_status", lambda packet: packet.data == {"status": "completed"})
+
+    assert (await page.heartbeat()).data["status"] == "completed"
+
+
+async def test_pages_are_kept_alive_while_the_operator_is_away(make_router: MakeRouter, make_scene: MakeScene) -> None:
+    router = make_router(operator_grace_seconds=0.5)
+    router.start()
+    scene = make_scene(router)
+    operator = await scene.operator({"a": "in task"})
+    page = await scene.page("a")
+    await operator.close()
+    lost_at = trio.current_time()
+
+    within = await page.heartbeat(at=100.0)
+    assert within.data["last_mephisto_ping"] == 100_000
+    with trio.fail_after(10):
+        while (ping := (await page.heartbeat(at=100.0)).data["last_mephisto_ping"]) == 100_000:
+            await trio.sleep(0.05)
+    gone_seconds = trio.current_time() - lost_at
+
+    # After the grace the true age is told.
+    assert 0.5 <= (100_000 - ping) / 1000 <= gone_seconds + 0.1
+    await scene.operator()
+    assert (await page.heartbeat(at=100.0)).data["last_mephisto_ping"] == 100_000
+
+
+# -- what is kept ----------------------------------------------------------------------------
+
+
+async def test_what_comes_before_the_first_socket_is_kept_in_order(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "accepted"})
+    for status, text in (("waiting", "one"), ("in task", "two"), ("in task", "three")):
+        await operator.status("a", status)
+        await operator.tell("a", text=text)
+    await operator.settled()
+
+    page = await scene.page("a")
+    await operator.tell("a", text="four")
+    for _ in range(4):
+        await page.expect("client_bound_live_update")
+
+    assert page.texts() == ["one", "two", "three", "four"]
+    # Only the present status, and before everything else.
+    assert page.statuses() == ["in task"]
+    assert page.inbox.received[0].packet_type == "update_status"
+
+
+async def test_what_comes_while_the_socket_is_down_is_kept(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+    await operator.tell("a", text="seen")
+    await page.expect("client_bound_live_update")
+    await page.heartbeat()
+    await page.close()
+    await down(scene, operator, "a")
+
+    await operator.tell("a", text="missed")
+    await operator.status("a", "partner disconnect")
+    await operator.settled()
+    again = await scene.page("a")
+    await again.expect("client_bound_live_update")
+
+    assert again.texts() == ["missed"]
+    assert again.statuses() == ["partner disconnect"]
+
+
+async def down(scene: Scene, operator: OperatorLink, token: str) -> None:
+    """Return when the router has noticed that a page's socket is closed."""
+    with trio.fail_after(10):
+        while (await scene.counters())["sockets"] > 1:
+            await trio.sleep(0.01)
+
+
+async def test_what_was_sent_into_a_dying_socket_is_sent_again(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+    await page.heartbeat()
+    for text in ("one", "two"):
+        await operator.tell("a", text=text)
+    await operator.settled()
+    await page.vanish()
+    await down(scene, operator, "a")
+    await operator.tell("a", text="three")
+
+    again = await scene.page("a")
+    for _ in range(3):
+        await again.expect("client_bound_live_update")
+
+    assert again.texts() == ["one", "two", "three"]
+
+
+async def test_what_is_kept_has_a_limit_and_the_newest_stay(tight: Scene) -> None:
+    operator = await tight.operator({"a": "in task"})
+    for number in range(30):
+        await operator.tell("a", text=number)
+    await operator.settled()
+
+    page = await tight.page("a")
+    await page.expect("client_bound_live_update", lambda packet: packet.data["text"] == 29)
+
+    assert page.texts() == list(range(10, 30))
+
+
+async def test_an_agent_of_a_new_operator_gets_the_status_that_changed(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "waiting", "b": "in task", "c": "in task"})
+    pages = {token: await scene.page(token) for token in "abc"}
+
+    successor = await scene.operator({"a": "in task", "b": "in task"}, after=operator)
+
+    await pages["a"].expect("update_status", lambda packet: packet.data == {"status": "in task"})
+    assert (await pages["b"].heartbeat()).data["status"] == "in task"
+    assert pages["a"].statuses() == ["waiting", "in task"]
+    assert pages["b"].statuses() == ["in task"]
+    # The third is no longer known.
+    await pages["c"].say(text="from nobody")
+    await pages["b"].say(text="from b")
+    assert (await successor.expect("mephisto_bound_live_update")).subject_id == "b"
+    assert await successor.settled() == {"a": "in task", "b": "in task"}
+
+
+# -- two sockets -----------------------------------------------------------------------------
+
+
+async def test_the_socket_that_spoke_last_gets_the_packets(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    first = await scene.page("a")
+    second = await scene.page("a")
+
+    await operator.tell("a", text="to the second")
+    await second.expect("client_bound_live_update")
+    await first.heartbeat()
+    await operator.tell("a", text="to the first")
+    await first.expect("client_bound_live_update")
+    await second.heartbeat()
+    await operator.tell("a", text="to the second again")
+    await second.expect("client_bound_live_update", lambda packet: packet.data["text"] == "to the second again")
+    await first.heartbeat()
+
+    assert first.texts() == ["to the first"]
+    assert second.texts() == ["to the second", "to the second again"]
+
+
+async def test_the_other_tab_takes_over_when_one_is_closed(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    first = await scene.page("a")
+    second = await scene.page("a")
+    await second.close()
+    with trio.fail_after(10):
+        while (await scene.counters())["sockets"] > 2:
+            await trio.sleep(0.01)
+    await operator.tell("a", text="between the tabs")
+    await operator.settled()
+
+    await first.heartbeat()
+
+    await first.expect("client_bound_live_update")
+    assert first.texts() == ["between the tabs"]
+
+
+async def test_after_an_onboarding_a_page_has_two_sockets(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"onboarding_a": "onboarding"})
+    first = await scene.page("onboarding_a")
+    await operator.status("onboarding_a", "waiting")
+    await operator.admit("a", "in task")
+    second = await scene.page("a")
+
+    await operator.tell("a", text="task")
+    await operator.tell("onboarding_a", text="onboarding")
+    await second.expect("client_bound_live_update")
+    await first.expect("client_bound_live_update")
+
+    assert (second.texts(), first.texts()) == (["task"], ["onboarding"])
+
+
+# -- disconnects -----------------------------------------------------------------------------
+
+
+def gone(token: str, statuses: dict[str, str]) -> bool:
+    return statuses.get(token) == "disconnect"
+
+
+async def test_a_closed_page_is_gone_after_the_limit(tight: Scene) -> None:
+    operator = await tight.operator({"a": "in task", "b": "in task"})
+    page = await tight.page("a")
+    await page.heartbeat()
+    await page.close()
+
+    pushed = await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
+
+    assert pushed.data == {"a": "disconnect"}
+    assert await operator.settled() == {"a": "disconnect", "b": "in task"}
+
+
+@pytest.mark.parametrize("heartbeats", [0, 1])
+async def test_a_silent_page_is_gone_after_the_limit(tight: Scene, heartbeats: int) -> None:
+    operator = await tight.operator({"a": "in task"})
+    page = await tight.page("a")
+    for _ in range(heartbeats):
+        await page.heartbeat()
+
+    pushed = await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
+
+    assert pushed.data == {"a": "disconnect"}
+
+
+async def test_a_page_with_a_heart_is_not_gone(tight: Scene) -> None:
+    operator = await tight.operator({"a": "in task", "b": "in task"})
+    page = await tight.page("a")
+    await tight.page("b")
+
+    async def beat(page: Page) -> None:
+        while True:
+            await page.heartbeat()
+            await trio.sleep(0.1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(beat, page)
+        await operator.expect("return_statuses", lambda packet: gone("b", packet.data))
+        nursery.cancel_scope.cancel()
+
+    assert (await operator.settled())["a"] == "in task"
+
+
+async def test_a_page_that_comes_back_is_reported_and_gets_what_it_missed(tight: Scene) -> None:
+    operator = await tight.operator({"a": "in task"})
+    page = await tight.page("a")
+    await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
+    await operator.tell("a", text="missed")
+    await operator.settled()
+    operator.inbox.forget()
+
+    # The very same socket speaks again.
+    await page.heartbeat()
+
+    await page.expect("client_bound_live_update")
+    assert page.statuses() == ["in task", "in task"]
+    assert (await operator.expect("return_statuses")).data == {"a": "in task"}
+
+
+async def test_a_page_that_is_back_in_time_is_never_gone(tight: Scene) -> None:
+    operator = await tight.operator({"a": "in task", "marker": "in task"})
+    page = await tight.page("a")
+    await page.close()
+    await tight.page("marker")
+    again = await tight.page("a")
+
+    for _ in range(20):
+        await again.heartbeat()
+        await trio.sleep(0.03)
+
+    await operator.expect("return_statuses", lambda packet: gone("marker", packet.data))
+    assert not [packet for packet in operator.inbox.of_type("return_statuses") if gone("a", packet.data)]
+
+
+async def test_an_agent_that_never_had_a_socket_is_not_gone(tight: Scene) -> None:
+    operator = await tight.operator({"static": "in task", "live": "in task"})
+    await tight.page("live")
+
+    await operator.expect("return_statuses", lambda packet: gone("live", packet.data))
+
+    assert await operator.settled() == {"static": "in task", "live": "disconnect"}
+
+
+# -- nonsense --------------------------------------------------------------------------------
+
+NONSENSE = [
+    "",
+    "nonsense",
+    "{",
+    "[]",
+    "null",
+    "1",
+    '"alive"',
+    "{}",
+    '{"packet_type": "alive"}',
+    '{"packet_type": "alive", "subject_id": null}',
+    '{"packet_type": "alive", "subject_id": ["a"]}',
+    '{"packet_type": 7, "subject_id": "a"}',
+    '{"packet_type": null, "subject_id": "a"}',
+    '{"packet_type": "heartbeat"}',
+    '{"packet_type": "agent_details", "subject_id": "a", "data": {"request_id": "x", "agent_id": "y"}}',
+    '{"packet_type": "update_status", "subject_id": "a", "data": {"status": "completed"}}',
+    '{"packet_type": "client_bound_live_update", "subject_id": "a", "data": {}}',
+    '{"packet_type": "__proto__", "subject_id": "a"}',
+    '{"packet_type": "alive", "subject_id": "__proto__"}',
+    '{"packet_type": "mephisto_bound_live_update", "subject_id": "a"}',
+    '{"packet_type": "mephisto_bound_live_update", "subject_id": "a", "data": "text"}',
+    '[{"packet_type": "alive", "subject_id": "a"}]',
+    '{"packet_type": "mephisto_bound_live_update", "subject_id": "a", "data": ' + "[" * 3000 + "]" * 3000 + "}",
+]
+
+
+@pytest.mark.parametrize("text", NONSENSE, ids=range(len(NONSENSE)))
+async def test_nonsense_is_dropped_and_counted(scene: Scene, operator: OperatorLink, text: str) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+    before = sum((await scene.counters())["dropped"].values())
+
+    await page.send_text(text)
+    assert (await page.heartbeat()).data["status"] == "in task"
+    await page.say(text="still here")
+
+    assert (await operator.expect("mephisto_bound_live_update")).data["text"] == "still here"
+    assert sum((await scene.counters())["dropped"].values()) == before + 1
+    assert page.statuses() == ["in task"]
+
+
+async def test_a_binary_frame_is_dropped(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+
+    await page.socket.send_message(b'{"packet_type": "alive", "subject_id": "a"}')
+
+    assert (await page.heartbeat()).data["status"] == "in task"
+    assert page.statuses() == ["in task"]
+
+
+async def test_a_half_character_in_a_live_update_is_replaced(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+
+    await page.send_text(
+        '{"packet_type": "mephisto_bound_live_update", "subject_id": "a", "data": {"text": "\\ud83d"}}'
+    )
+
+    assert (await operator.expect("mephisto_bound_live_update")).data == {"text": "\ufffd"}
+
+
+async def test_a_packet_over_the_limit_closes_the_socket(tight: Scene) -> None:
+    operator = await tight.operator({"a": "in task"})
+    page = await tight.page("a")
+
+    await page.say(text="x" * 20_000)
+
+    assert await page.closing_code() in (1008, 1009)
+    again = await tight.page("a")
+    await again.say(text="x" * 9_000)
+    assert len((await operator.expect("mephisto_bound_live_update")).data["text"]) == 9_000
+
+
+async def test_a_nonsensical_operator_is_borne(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+
+    for text in (
+        "nonsense",
+        "7",
+        '{"packet_type": "unheard of", "subject_id": "a"}',
+        '{"packet_type": "update_status", "subject_id": "a", "data": {}}',
+        '{"packet_type": "agents", "subject_id": "mephisto", "data": {"agents": ["a"]}}',
+        '{"packet_type": "agent_details", "subject_id": "x", "data": null}',
+        '{"packet_type": "ack", "subject_id": "mephisto", "data": {"seq": "1"}}',
+        '{"packet_type": "client_bound_live_update", "subject_id": "nobody", "data": {}}',
+        '[{"packet_type": "update_status", "subject_id": "a", "data": {}}, '
+        '{"packet_type": "client_bound_live_update", "subject_id": "a", "data": {"text": "after"}}]',
+    ):
+        await operator.send_text(text)
+
+    assert (await page.expect("client_bound_live_update")).data["text"] == "after"
+    assert await operator.settled() == {"a": "in task"}
+    assert page.statuses() == ["in task"]
