@@ -30,13 +30,13 @@ from ...events.task_run import TaskRunCompleted, TaskRunStopping
 from ...events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitExpired, UnitLaunched, UnitReleased
 from ..errors import CommandRefused
 from ..ports import NewEvent
+from .admission import admission
 from .agent import AGENT, AgentState, AgentStatus
 from .engagement import EngagementState
 from .market import Market
 from .onboarding import OnboardingStatus
 from .task_run import TaskRunStatus
 from .unit import UNIT, UnitStatus
-from .worker import WorkerStatus
 
 Leaving = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
 
@@ -157,23 +157,9 @@ def _refusal(
     market: Market, run: TaskRunId, worker: WorkerId, engagement: EngagementState | None
 ) -> WorkerRefused | None:
     """The rule that keeps the worker from getting any unit, if one does."""
-    state = market.task_runs[streams.task_run(run)]
-    person = market.workers[streams.worker(worker)]
-    if state.status is not TaskRunStatus.LIVE:
-        return WorkerRefused(rule="run_is_live", inputs={"run": state.status.value}, shown="NO_AVAILABLE_UNITS")
-    if person.status is not WorkerStatus.REGISTERED:
-        return WorkerRefused(rule="not_blocked", inputs={"worker": person.status.value}, shown="NOT_QUALIFIED")
-    if engagement is None:
-        return None
-    if engagement.barred is not None:
-        return WorkerRefused(rule="not_barred", inputs={"because": engagement.barred}, shown="NOT_QUALIFIED")
-    if 0 < state.allowed_concurrent <= len(engagement.live):
-        inputs = {"limit": state.allowed_concurrent, "has": len(engagement.live)}
-        return WorkerRefused(rule="allowed_concurrent", inputs={**inputs}, shown="TOO_MANY_CONCURRENT")
-    if 0 < state.maximum_units_per_worker <= engagement.counted:
-        inputs = {"limit": state.maximum_units_per_worker, "has": engagement.counted}
-        return WorkerRefused(rule="maximum_units_per_worker", inputs={**inputs}, shown="MAX_FOR_TASK")
-    return None
+    checks = admission(market.task_runs[streams.task_run(run)], market.workers[streams.worker(worker)], engagement)
+    failed = next((check for check in checks if not check.holds), None)
+    return failed and WorkerRefused(rule=failed.rule, inputs=dict(failed.inputs), shown=failed.shown)
 
 
 def _pick(
