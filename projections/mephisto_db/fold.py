@@ -1,0 +1,82 @@
+"""The projection that keeps the MephistoDB view."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sqlite_utils
+
+from ...core.lifecycles.agent import AGENT
+from ...core.lifecycles.onboarding import ONBOARDING
+from ...core.lifecycles.task_run import TASK_RUN
+from ...core.lifecycles.unit import UNIT
+from ...core.lifecycles.worker import WORKER
+from ...events.base import Event
+from ...events.envelope import Recorded
+from ..projection import ReadPayload
+from . import tables
+from .meaning import MEANING, Meaning
+from .page import Page
+from .rows import AgentRow, OnboardingAgentRow, TaskRunRow, UnitRow, WorkerRow
+from .sheet import Group
+
+
+class _NewStatus(NamedTuple):
+    """The status that an event leads to, and where it is kept."""
+
+    column: Group
+    value: tuple[str]
+
+
+_STATUSES = {
+    step.event: _NewStatus(column, (str(step.target.value),))
+    for steps, column in (
+        (TASK_RUN.steps, Group(TaskRunRow, "status")),
+        (UNIT.steps, Group(UnitRow, "status")),
+        (AGENT.steps, Group(AgentRow, "status")),
+        (ONBOARDING.steps, Group(OnboardingAgentRow, "status")),
+        (WORKER.steps, Group(WorkerRow, "status")),
+    )
+    for step in steps
+    if step.sources != (step.target,)
+}
+
+#: What to do about each kind of event. Kinds that are not here are only counted: engagements, servers.
+_EFFECTS: dict[type[Event], tuple[Meaning | None, _NewStatus | None]] = {
+    kind: (MEANING.get(kind), _STATUSES.get(kind)) for kind in {*MEANING, *_STATUSES}
+}
+
+
+class MephistoDbProjection:
+    """Keeps the tables of the MephistoDB view.
+
+    It has no state of its own: what a page of events needs to know of earlier ones it reads in the tables, once a page.
+    """
+
+    name = "mephisto_db"
+    tables = tuple(table.name for table in tables.TABLES)
+
+    def create(self, db: sqlite_utils.Database) -> None:
+        """Make the tables and indexes, empty."""
+        tables.create(db)
+
+    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+        """Carry events into the tables, inside the caller's transaction.
+
+        Raises:
+            UnknownEntity: an event belongs to a run that was never created.
+        """
+        page = Page(db, payload)
+        for recorded in events:
+            envelope = recorded.envelope
+            effect = _EFFECTS.get(type(envelope.event))
+            if effect is None:
+                continue
+            meaning, status = effect
+            if meaning is not None:
+                meaning(page, recorded, envelope.event)
+            if status is not None:
+                page.sheets[status.column.row].set(envelope.stream, status.column, status.value)
+        page.write(events)

@@ -1,0 +1,239 @@
+"""The rows of the view. Each struct is a table: its fields are the columns, in order. The schema is made of them.
+
+Names and meanings are Mephisto's, so that its notebooks and SQL read them. What is ours stands at the end of each
+row. Dates are UTC, `2024-10-18 09:30:00.000`. Personal values are not in the rows, except a worker's name and a
+reviewer's note: both are None once they are erased.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...events.base import PayloadRef
+from ...events.ids import (
+    AgentId,
+    AssignmentId,
+    OnboardingAgentId,
+    QualificationId,
+    RequesterId,
+    TaskId,
+    TaskRunId,
+    UnitId,
+    WorkerId,
+)
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One row of a table."""
+
+    @property
+    def db_id(self) -> int:
+        """The value of the first column, which is the table's key."""
+        key: int = getattr(self, self.__struct_fields__[0])
+        return key
+
+
+class ProjectRow(Row, frozen=True, gc=False):
+    """A group of tasks. Nothing makes one yet; the table is there for queries that join it."""
+
+    project_id: int
+    project_name: str
+    creation_date: str
+
+
+class TaskRow(Row, frozen=True, gc=False):
+    """A kind of work by name."""
+
+    task_id: TaskId
+    task_name: str
+    task_type: str
+    project_id: int | None
+    parent_task_id: TaskId | None
+    creation_date: str
+
+
+class RequesterRow(Row, frozen=True, gc=False):
+    """An account at a provider."""
+
+    requester_id: RequesterId
+    requester_name: str
+    provider_type: str
+    creation_date: str
+
+
+class TaskRunRow(Row, frozen=True, gc=False):
+    """One launch of a task with one configuration."""
+
+    task_run_id: TaskRunId
+    task_id: TaskId
+    requester_id: RequesterId
+    #: The configuration as JSON, secrets redacted.
+    init_params: str
+    is_completed: bool
+    provider_type: str
+    task_type: str
+    sandbox: bool
+    creation_date: str
+    status: str
+    #: Where workers reach the run; None until it is deployed.
+    server_url: str | None
+    #: How many assignments the data held; None until it has been read to its end.
+    assignment_count: int | None
+    #: Events of the run and of all that belongs to it.
+    event_count: int
+    last_event_date: str
+
+
+class AssignmentRow(Row, frozen=True, gc=False):
+    """One piece of input data."""
+
+    assignment_id: AssignmentId
+    task_id: TaskId
+    task_run_id: TaskRunId
+    requester_id: RequesterId
+    task_type: str
+    provider_type: str
+    sandbox: bool
+    creation_date: str
+    #: Place in the run's data, from 0 on.
+    number: int
+    data_sha256: str
+    data_size: int
+
+    @property
+    def data(self) -> PayloadRef:
+        """What stands for the input data."""
+        return PayloadRef(self.data_sha256, self.data_size)
+
+
+class UnitRow(Row, frozen=True, gc=False):
+    """The smallest piece of work."""
+
+    unit_id: UnitId
+    assignment_id: AssignmentId
+    unit_index: int
+    #: In whole currency, for Mephisto's queries; `pay_cents` is the exact one.
+    pay_amount: float
+    provider_type: str
+    status: str
+    agent_id: AgentId | None
+    worker_id: WorkerId | None
+    task_type: str
+    task_id: TaskId
+    task_run_id: TaskRunId
+    sandbox: bool
+    requester_id: RequesterId
+    creation_date: str
+    pay_cents: int
+
+
+class WorkerRow(Row, frozen=True, gc=False):
+    """A person."""
+
+    worker_id: WorkerId
+    #: The name at the provider; None: forgotten.
+    worker_name: str | None
+    provider_type: str
+    creation_date: str
+    status: str
+
+
+class AgentRow(Row, frozen=True, gc=False):
+    """A worker at work on one unit."""
+
+    agent_id: AgentId
+    worker_id: WorkerId
+    unit_id: UnitId
+    task_id: TaskId
+    task_run_id: TaskRunId
+    assignment_id: AssignmentId
+    task_type: str
+    provider_type: str
+    status: str
+    creation_date: str
+    #: Seconds since the epoch at which the work began; None: it did not.
+    task_start: float | None
+    #: Seconds since the epoch at which the work was handed in; None: it was not.
+    task_end: float | None
+
+
+class OnboardingAgentRow(Row, frozen=True, gc=False):
+    """A worker in the onboarding of a run."""
+
+    onboarding_agent_id: OnboardingAgentId
+    worker_id: WorkerId
+    task_id: TaskId
+    task_run_id: TaskRunId
+    task_type: str
+    status: str
+    creation_date: str
+    submission_sha256: str | None
+    submission_size: int | None
+
+    @property
+    def submission(self) -> PayloadRef | None:
+        """What stands for the onboarding's answers; None: there are none."""
+        if self.submission_sha256 is None or self.submission_size is None:
+            return None
+        return PayloadRef(self.submission_sha256, self.submission_size)
+
+
+class QualificationRow(Row, frozen=True, gc=False):
+    """A qualification by name."""
+
+    qualification_id: QualificationId
+    qualification_name: str
+    creation_date: str
+    description: str | None
+
+
+class GrantedQualificationRow(Row, frozen=True, gc=False):
+    """A qualification that a worker has."""
+
+    #: Position of the event that granted it.
+    granted_qualification_id: int
+    worker_id: WorkerId
+    qualification_id: QualificationId
+    value: int
+    update_date: str
+    creation_date: str
+
+
+class UnitReviewRow(Row, frozen=True, gc=False):
+    """A reviewer's verdict on a unit."""
+
+    #: Position of the event that holds the verdict.
+    id: int
+    unit_id: UnitId
+    worker_id: WorkerId
+    task_id: TaskId
+    status: str
+    review_note: str | None
+    #: In cents; None: no bonus.
+    bonus: int | None
+    blocked_worker: bool
+    updated_qualification_id: QualificationId | None
+    updated_qualification_value: int | None
+    revoked_qualification_id: QualificationId | None
+    creation_date: str
+
+
+class AgentPayloadRow(Row, frozen=True, gc=False):
+    """Something an agent sent or was sent, by reference. A table of ours."""
+
+    #: Position of the event that refers to it.
+    agent_payload_id: int
+    agent_id: AgentId
+    #: Kind of that event, for instance `agent_submitted`.
+    kind: str
+    sha256: str
+    size: int
+    #: Uploaded files as a JSON list of objects with `filename`, `size` and `sha256`; None: none.
+    files: str | None
+    #: Microseconds since the epoch.
+    at: int
+
+    @property
+    def ref(self) -> PayloadRef:
+        """What stands for the bytes."""
+        return PayloadRef(self.sha256, self.size)

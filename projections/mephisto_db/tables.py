@@ -1,0 +1,130 @@
+"""The schema of the view, made from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+import sqlite_utils
+
+from . import rows
+
+
+class Table(NamedTuple):
+    """One table."""
+
+    name: str
+    row: type[rows.Row]
+    #: Columns that hold the key of another table. Declared for readers and tools; the log's writer does not check them.
+    references: Mapping[str, str] = {}
+    #: Columns of each index.
+    indexes: tuple[tuple[str, ...], ...] = ()
+    #: Columns of which no two rows may have the same values.
+    unique: tuple[str, ...] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return self.row.__struct_fields__
+
+    @property
+    def key(self) -> str:
+        """The primary key: the first column."""
+        return self.columns[0]
+
+    @property
+    def insert(self) -> str:
+        """The statement that adds a row."""
+        return f"INSERT INTO {self.name} VALUES ({', '.join('?' * len(self.columns))})"
+
+
+_TASK = {"task_id": "tasks"}
+_RUN = {**_TASK, "task_run_id": "task_runs"}
+
+#: In an order in which each table comes after those it refers to, as far as there is one.
+TABLES = (
+    Table("projects", rows.ProjectRow),
+    Table("tasks", rows.TaskRow, {"project_id": "projects", "parent_task_id": "tasks"}, (("task_name",),)),
+    Table("requesters", rows.RequesterRow, indexes=(("requester_name",),)),
+    Table("qualifications", rows.QualificationRow, indexes=(("qualification_name",),)),
+    Table("workers", rows.WorkerRow, indexes=(("worker_name",),)),
+    Table("task_runs", rows.TaskRunRow, {**_TASK, "requester_id": "requesters"}, (("task_id",), ("requester_id",))),
+    Table("assignments", rows.AssignmentRow, {**_RUN, "requester_id": "requesters"}, (("task_run_id",),)),
+    Table(
+        "units",
+        rows.UnitRow,
+        {**_RUN, "requester_id": "requesters", "assignment_id": "assignments", "worker_id": "workers"},
+        (("task_run_id", "status"), ("assignment_id",), ("worker_id",)),
+    ),
+    Table(
+        "agents",
+        rows.AgentRow,
+        {**_RUN, "assignment_id": "assignments", "unit_id": "units", "worker_id": "workers"},
+        (("task_run_id", "status"), ("unit_id",), ("worker_id",)),
+    ),
+    Table(
+        "onboarding_agents",
+        rows.OnboardingAgentRow,
+        {**_RUN, "worker_id": "workers"},
+        (("task_run_id", "status"), ("worker_id",)),
+    ),
+    Table(
+        "granted_qualifications",
+        rows.GrantedQualificationRow,
+        {"worker_id": "workers", "qualification_id": "qualifications"},
+        (("qualification_id",),),
+        unique=("worker_id", "qualification_id"),
+    ),
+    Table(
+        "unit_review",
+        rows.UnitReviewRow,
+        {**_TASK, "unit_id": "units", "worker_id": "workers"},
+        (("unit_id",), ("worker_id",)),
+    ),
+    Table("agent_payloads", rows.AgentPayloadRow, {"agent_id": "agents"}, (("agent_id",),)),
+)
+
+TABLE_OF: dict[type[rows.Row], Table] = {table.row: table for table in TABLES}
+_KEYS = {table.name: table.key for table in TABLES}
+
+
+def create(db: sqlite_utils.Database) -> None:
+    """Make all tables and indexes, empty."""
+    for table in TABLES:
+        made = db.table(table.name).create(
+            {column: _affinity(table, column) for column in table.columns},
+            pk=table.key,
+            foreign_keys=[(column, other, _KEYS[other]) for column, other in table.references.items()],
+            not_null=[column for column in table.columns if not _nullable(table, column)],
+            strict=True,
+        )
+        for columns in table.indexes:
+            made.create_index(columns)
+        if table.unique:
+            made.create_index(table.unique, unique=True)
+
+
+def _info(table: Table, column: str) -> msgspec.inspect.Type:
+    field = next(field for field in msgspec.structs.fields(table.row) if field.name == column)
+    return msgspec.inspect.type_info(field.type)
+
+
+def _nullable(table: Table, column: str) -> bool:
+    return isinstance(_info(table, column), msgspec.inspect.UnionType)
+
+
+def _affinity(table: Table, column: str) -> type:
+    """The Python type that sqlite-utils makes the column's declared type of."""
+    info = _info(table, column)
+    if isinstance(info, msgspec.inspect.UnionType):
+        info = next(member for member in info.types if not isinstance(member, msgspec.inspect.NoneType))
+    match info:
+        case msgspec.inspect.StrType():
+            return str
+        case msgspec.inspect.FloatType():
+            return float
+        case msgspec.inspect.IntType() | msgspec.inspect.BoolType():
+            return int
+        case _:
+            raise TypeError(f"{table.name}.{column}: no SQL type for {info}")

@@ -1,0 +1,76 @@
+"""Random legal histories of whole runs, over all lifecycles, for any test that wants a log.
+
+`histories()` draws requests that any log takes; `numbered` says what a log makes of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from random import Random
+
+from hypothesis import strategies as st
+
+from mephisto_es.core.ports import Append, Payload
+from mephisto_es.events.base import PayloadRef
+from mephisto_es.events.envelope import Envelope, Recorded
+from mephisto_es.events.worker import WorkerForgotten
+
+from .author import Author
+
+#: Moves in the longest history that Hypothesis draws.
+MOST_MOVES = 100
+
+
+@st.composite
+def histories(draw: st.DrawFn, most_moves: int = MOST_MOVES) -> tuple[Append, ...]:
+    """Histories of a few runs, up to as many moves after the first run has begun."""
+    return history(draw(st.randoms(use_true_random=False)), draw(st.integers(0, most_moves)))
+
+
+def history(random: Random, moves: int) -> tuple[Append, ...]:
+    """One history, the same for the same chance."""
+    author = Author(random)
+    author.begin()
+    author.write(moves)
+    return tuple(author.requests)
+
+
+def numbered(history: Iterable[Append]) -> list[Recorded]:
+    """The events of a history as a log holds them."""
+    versions: defaultdict[str, int] = defaultdict(int)
+    recorded: list[Recorded] = []
+    for request in history:
+        for ordinal, (stream, event) in enumerate(request.events):
+            versions[stream] += 1
+            envelope = Envelope(
+                stream=stream,
+                version=versions[stream],
+                at=request.at,
+                command=request.command,
+                ordinal=ordinal,
+                actor=request.actor,
+                event=event,
+            )
+            recorded.append(Recorded(len(recorded) + 1, envelope))
+    return recorded
+
+
+class Vault:
+    """The payloads of a history, kept as a log keeps them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Payload] = {}
+
+    def take(self, request: Append) -> None:
+        """Put in what a request brings, and delete what it makes forgotten."""
+        self._kept |= {payload.ref.sha256: payload for payload in request.payloads}
+        forgotten = {
+            int(stream.rpartition("/")[2]) for stream, event in request.events if isinstance(event, WorkerForgotten)
+        }
+        self._kept = {key: payload for key, payload in self._kept.items() if payload.subject not in forgotten}
+
+    def read(self, ref: PayloadRef) -> bytes | None:
+        """The bytes behind a reference; None once they are deleted."""
+        payload = self._kept.get(ref.sha256)
+        return payload.body if payload else None
