@@ -12,7 +12,8 @@ rebuilt from the log by whoever opens it again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import trio
@@ -20,7 +21,7 @@ import trio
 from ..events.envelope import Position, Recorded
 from .errors import LogError, MephistoError, OutcomeUnknown
 from .lifecycles.market import Market
-from .ports import Append, EventLog, Expect, NewEvent, Payload, Refused, WallClock, WasThere
+from .ports import Append, EventLog, Expect, NewEvent, Outcome, Payload, Refused, WallClock, WasThere
 
 #: Requests that go into one commit at most.
 BATCH_LIMIT = 512
@@ -29,6 +30,8 @@ QUEUE_LIMIT = 8192
 
 Decide = Callable[[Market], Sequence[NewEvent]]
 Subscriber = Callable[[Sequence[Recorded]], None]
+#: Makes the blocking call of a commit, so that the loop goes on meanwhile.
+Offload = Callable[[Callable[[], list[Outcome]]], Awaitable[list[Outcome]]]
 
 
 class Command(NamedTuple):
@@ -94,8 +97,13 @@ class Ledger:
         market: the state that decisions see. Read it, but never tell anybody what only it says.
     """
 
-    def __init__(self, log: EventLog, clock: WallClock) -> None:
+    def __init__(self, log: EventLog, clock: WallClock, offload: Offload | None = None) -> None:
         """Fold the log.
+
+        Args:
+            log: the log, whose only writer this is from now on.
+            clock: the wall clock.
+            offload: how a commit is called; a worker thread of its own, unless a simulation must have none.
 
         Raises:
             LogError: the log is damaged or newer than this version.
@@ -109,8 +117,7 @@ class Ledger:
         self._room = trio.Event()
         self._subscribers: list[Subscriber] = []
         self._stopped: LogError | None = None
-        # One slot: the writer's own thread budget, which nothing else can use up.
-        self._thread = trio.CapacityLimiter(1)
+        self._offload = offload or _in_a_thread_of_its_own()
         for recorded in log.read():
             self.market.apply(recorded.envelope)
 
@@ -226,7 +233,7 @@ class Ledger:
     async def _commit(self, appends: list[Append]) -> list[Receipt]:
         """Write a batch and tell the subscribers what is durable."""
         with trio.CancelScope(shield=True):
-            outcomes = await trio.to_thread.run_sync(self.log.commit, appends, limiter=self._thread)
+            outcomes = await self._offload(partial(self.log.commit, appends))
         receipts: list[Receipt] = []
         for outcome in outcomes:
             if isinstance(outcome, Refused):
@@ -242,3 +249,8 @@ class Ledger:
         if pending.command.repeatable:
             self._by_id.pop(pending.command.id, None)
         pending.settle(result)
+
+
+def _in_a_thread_of_its_own() -> Offload:
+    # One slot: the writer's own budget of threads, which nothing else can use up.
+    return partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))

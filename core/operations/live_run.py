@@ -42,6 +42,8 @@ TASK_CONFIG_FILE = "task_config.json"
 WRAPPER_FILE = "wrap_crowd_source.js"
 #: Seconds in which a run that fails or is cancelled must have released what it holds outside.
 RELEASE_SECONDS = 30.0
+#: Seconds that workers are kept from a run whose data takes its time to give the first item.
+FIRST_UNITS_SECONDS = 5.0
 
 logger = get_logger(__name__)
 
@@ -108,7 +110,9 @@ class LiveRunDriver:
                 logger.info("the run is completed")
             else:
                 await self._record(run, TaskRunFailed(step=self._step, reason=str(failure)))
-                raise LaunchError(self._step, str(failure)) from failure
+                raise (
+                    failure if isinstance(failure, LaunchError) else LaunchError(self._step, str(failure))
+                ) from failure
 
     # Steps ----------------------------------------------------------------------------------------------------------
 
@@ -156,11 +160,14 @@ class LiveRunDriver:
             with self._doing("channels"):
                 await live_run.client_io.launch_channels(self._on_channel_lost)
             await self._record(run, TaskRunWentLive())
+            with self._doing("launch units"):
+                nursery.start_soon(live_run.task_launcher.create_assignments)
+                nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
+                with trio.move_on_after(FIRST_UNITS_SECONDS):
+                    await live_run.task_launcher.wait_for_first_units()
             self._releases.append(live_run.provider.cleanup_resources_from_task_run)
             with self._doing("provider"):
                 await live_run.provider.setup_resources_for_task_run(live_run.url)
-            nursery.start_soon(live_run.task_launcher.create_assignments)
-            nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
             self.is_live = True
             on_live(live_run)
             self._step = "live"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
+from contextlib import aclosing, nullcontext
 from functools import partial
 
 import msgspec
@@ -118,6 +119,12 @@ class TaskLauncher:
         """Whether everything the data held was put on offer, or no more will be."""
         return self._stopped or (self.exhausted and not self._created_units)
 
+    async def wait_for_first_units(self) -> None:
+        """Wait until something is on offer, or it is certain that nothing will be."""
+        index = self._ledger.market.runs[self._run]
+        while not (index.offered or self.is_done):
+            await self._wait_for_change()
+
     async def expire_units(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Take everything off the market that nobody works on, and launch nothing more.
 
@@ -171,12 +178,11 @@ class TaskLauncher:
     async def _read_data(self, sender: trio.MemorySendChannel[InitializationData]) -> None:
         async with sender:
             try:
-                async for item in _items(self._data):
-                    await sender.send(item)
+                await _send_all(self._data, sender)
             except trio.Cancelled:
                 raise
             except Exception as error:
-                reason = f"the data's own code raised {type(error).__name__} after {self.created} assignments"
+                reason = f"the data's own code raised {type(error).__name__} ({self.created} assignments were created)"
                 raise LaunchError("assignment data", reason) from error
 
     async def _record(self, decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> None:
@@ -199,18 +205,21 @@ def _waiting(receiver: trio.MemoryReceiveChannel[InitializationData], limit: int
             return
 
 
-async def _items(data: AssignmentData) -> AsyncIterator[InitializationData]:
-    """The items of any kind of data; a generator's code runs in a worker thread, since it may take its time."""
+async def _send_all(data: AssignmentData, sender: trio.MemorySendChannel[InitializationData]) -> None:
+    """Send the items of any kind of data; a plain generator's code runs in worker threads, as it may take its time."""
     if isinstance(data, AsyncIterable):
-        async for item in data:
-            yield item
+        items = aiter(data)
+        closing = aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext()
+        async with closing:
+            async for item in items:
+                await sender.send(item)
     elif isinstance(data, Sequence):
         for item in data:
-            yield item
+            await sender.send(item)
     else:
         iterator = iter(data)
         while (taken := await call(_next, iterator)) is not None:
-            yield taken
+            await sender.send(taken)
 
 
 def _next(iterator: Iterator[InitializationData]) -> InitializationData | None:

@@ -1,0 +1,325 @@
+"""Whole runs through the operator: real ledger, decisions and code; a router in memory, and no waiting."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.abstractions.blueprint import AssignmentData
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.errors import ConfigError, LaunchError
+from mephisto_es.core.lifecycles.world import World
+from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+
+from .house import HouseTaskState, ask, config, items, open_house, until, work
+
+
+async def test_a_run_ends_when_all_its_work_is_done(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(5)))
+        router = house.router(live_run)
+        async with trio.open_nursery() as crowd:
+            for worker in ("ann", "bob"):
+                crowd.start_soon(work, router, worker, 9)
+        await house.operator.wait_for_runs_then_shutdown()
+        assert house.statuses("unit") == {"completed": 5}
+        assert house.statuses("agent") == {"completed": 5}
+        assert house.statuses("task_run") == {"completed": 1}
+        assert router.unacknowledged == 0
+    world = World()
+    for recorded in house.log.read():
+        world.apply(recorded.envelope)
+    assert len(world.units) == 5
+
+
+async def test_the_same_page_gets_the_same_agent_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(3)))
+        router = house.router(live_run)
+        first, again = await ask(router, "ann", 1), await ask(router, "ann", 1)
+        other = await ask(router, "ann", 2)
+        assert {**first, "request_id": ""} == {**again, "request_id": ""}
+        assert other["agent_id"] != first["agent_id"]
+        router.submit_task(first["agent_id"], {})
+        late = await ask(router, "ann", 1)
+        assert late["agent_id"] == first["agent_id"]
+        await house.operator.force_shutdown()
+
+
+async def test_a_hundred_pages_at_once_never_get_the_same_unit(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(40)))
+        await until(house, lambda: house.statuses("unit") == {"launched": 40})
+        router, answers = house.router(live_run), []
+
+        async def one(worker: int) -> None:
+            answers.append(await ask(router, f"worker-{worker}"))
+
+        async with trio.open_nursery() as nursery:
+            for worker in range(100):
+                nursery.start_soon(one, worker)
+        got = [answer["agent_id"] for answer in answers if answer["agent_id"]]
+        refused = [answer["failure_reason"] for answer in answers if not answer["agent_id"]]
+        assert len(got) == len(set(got)) == 40
+        assert set(refused) == {WorkerFailureReasons.NO_AVAILABLE_UNITS.value}
+        taken = [unit.agent for unit in house.operator.ledger.market.units.values()]
+        assert len(set(taken)) == 40
+        await house.operator.force_shutdown()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("maximum_units_per_worker", WorkerFailureReasons.MAX_FOR_TASK),
+        ("allowed_concurrent", WorkerFailureReasons.TOO_MANY_CONCURRENT),
+    ],
+)
+async def test_a_limit_holds_against_requests_that_race(
+    tmp_path: Path, setting: str, reason: WorkerFailureReasons
+) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(20)), **{setting: 3})
+        await until(house, lambda: house.statuses("unit") == {"launched": 20})
+        router, answers = house.router(live_run), []
+
+        async def one(visit: int) -> None:
+            answers.append(await ask(router, "ann", visit))
+
+        async with trio.open_nursery() as nursery:
+            for visit in range(10):
+                nursery.start_soon(one, visit)
+        assert sorted(bool(answer["agent_id"]) for answer in answers) == [False] * 7 + [True] * 3
+        assert {answer["failure_reason"] for answer in answers if not answer["agent_id"]} == {reason.value}
+        await house.operator.force_shutdown()
+
+
+async def test_work_that_is_given_back_is_offered_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1)))
+        router = house.router(live_run)
+        ann = await ask(router, "ann")
+        assert (await ask(router, "bob"))["agent_id"] is None
+        router.return_task(ann["agent_id"])
+        bob = await ask(router, "bob", "again")
+        assert bob["init_task_data"] == ann["init_task_data"]
+        router.submit_task(bob["agent_id"], {})
+        await house.operator.wait_for_runs_then_shutdown()
+        assert house.statuses("agent") == {"returned": 1, "completed": 1}
+
+
+async def test_a_worker_who_is_late_loses_the_unit(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=60)
+        router = house.router(live_run)
+        await ask(router, "ann")
+        await trio.sleep(59)
+        assert house.statuses("agent") == {"accepted": 1} or house.statuses("agent") == {"in task": 1}
+        await trio.sleep(2)
+        assert house.statuses("agent") == {"timeout": 1}
+        assert house.statuses("unit") == {"launched": 1}
+        await house.operator.shutdown()
+        assert house.statuses("unit") == {"expired": 1}
+
+
+async def test_no_more_units_are_out_than_may_be_at_a_time(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    most = 0
+
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(30)), max_num_concurrent_units=4)
+
+        def count(_: object) -> None:
+            nonlocal most
+            statuses = house.statuses("unit")
+            most = max(most, statuses.get("launched", 0) + statuses.get("assigned", 0))
+
+        house.operator.ledger.subscribe(count)
+        await until(house, lambda: house.statuses("unit").get("launched") == 4)
+        async with trio.open_nursery() as crowd:
+            for worker in range(6):
+                crowd.start_soon(work, house.router(live_run), f"worker-{worker}", 99, 1.0)
+            await house.operator.wait_for_runs_then_shutdown()
+            crowd.cancel_scope.cancel()
+        assert house.statuses("unit") == {"completed": 30}
+    assert most == 4
+
+
+async def test_a_second_submission_is_kept_and_changes_nothing(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2)))
+        router = house.router(live_run)
+        ann = await ask(router, "ann")
+        router.submit_task(ann["agent_id"], {"answer": 1})
+        router.submit_task(ann["agent_id"], {"answer": 2})
+        await ask(router, "ann", "another")
+        kinds = [type(recorded.envelope.event).__name__ for recorded in house.log.read()]
+        assert kinds.count("AgentSubmitted") == kinds.count("AgentSubmittedAgain") == 1
+        state = next(iter(house.operator.ledger.market.agents.values()))
+        assert state.submission is not None
+        assert house.log.payload(state.submission) == b'{"answer":1}'
+        await house.operator.force_shutdown()
+
+
+class Talk(TaskRunner):
+    """Asks a question, and says what it heard."""
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        await agent.observe({"text": "who are you?"})
+        answer = await agent.get_live_update()
+        assert answer is not None
+        await agent.observe({"text": f"hello {answer['text']}"})
+        await agent.await_submit()
+
+
+async def test_task_code_and_page_talk(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1), runner=Talk))
+        router = house.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        page = router.connect(token)
+        texts: list[str] = []
+        while len(texts) < 2:
+            packet = await page.receive()
+            if packet["packet_type"] == "client_bound_live_update":
+                texts.append(packet["data"]["text"])
+                router.send_live_update(token, {"text": "Ann", "update_id": "u1"})
+        assert texts == ["who are you?", "hello Ann"]
+        router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown()
+
+
+class Group(TaskRunner):
+    """A chat: what one says is passed on to the others."""
+
+    is_concurrent = True
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
+        for agent in agents:
+            await agent.observe({"text": f"you are {len(agents)}"})
+
+
+async def test_an_assignment_for_two_begins_when_both_are_there(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1, workers=2), runner=Group))
+        router = house.router(live_run)
+        tokens = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
+        assert (await ask(router, "cyd"))["agent_id"] is None
+        for token in tokens:
+            page = router.connect(token)
+            while (packet := await page.receive())["packet_type"] != "client_bound_live_update":
+                pass
+            assert packet["data"]["text"] == "you are 2"
+            router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown()
+        assert house.statuses("unit") == {"completed": 2}
+
+
+async def test_a_partner_who_leaves_ends_it_for_one_and_frees_the_other(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1, workers=2), runner=Group))
+        router = house.router(live_run)
+        tokens = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
+        router.connect(tokens[0])
+        page = router.connect(tokens[1])
+        router.disconnect(tokens[0])
+        while (await page.receive())["data"].get("status") != "partner disconnect":
+            pass
+        router.submit_task(tokens[1], {"text": "where did you go?"})
+        await house.operator.wait_for_runs_then_shutdown()
+        assert house.statuses("agent") == {"disconnect": 1, "completed": 1}
+        assert house.statuses("unit") == {"expired": 1, "completed": 1}
+
+
+def broken() -> Iterator[InitializationData]:
+    yield from items(3)
+    raise ZeroDivisionError("the data is wrong")
+
+
+async def abroken() -> AsyncIterator[InitializationData]:
+    for item in items(3):
+        yield item
+    raise ZeroDivisionError("the data is wrong")
+
+
+@pytest.mark.parametrize("data", [broken, abroken])
+async def test_data_that_raises_ends_the_run_and_expires_what_is_open(
+    tmp_path: Path, data: Callable[[], AssignmentData]
+) -> None:
+    async with open_house(tmp_path) as house:
+        with pytest.raises(LaunchError, match=r"assignment data.*ZeroDivisionError"):
+            await house.launch(HouseTaskState(data=data()))
+            await house.operator.wait_for_runs_then_shutdown()
+        assert set(house.statuses("unit")) <= {"expired"}
+        assert house.statuses("task_run") == {"failed": 1}
+
+
+class Careless(TaskRunner):
+    """Task code that breaks."""
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        raise ZeroDivisionError("secret words of an exception")
+
+
+async def test_task_code_that_raises_ends_its_unit_and_not_the_run(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1), runner=Careless))
+        router = house.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        page = router.connect(token)
+        seen = [await page.receive()]
+        while seen[-1]["data"].get("status") != "expired":
+            seen.append(await page.receive())
+        assert "secret" not in str(seen)
+        await house.operator.wait_for_runs_then_shutdown()
+        assert house.statuses("unit") == {"expired": 1}
+
+
+async def test_a_worker_the_script_does_not_want_is_refused_and_the_answer_is_kept(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    async def may(worker: int, unit: Unit) -> bool:
+        asked.append(unit.unit_id)
+        return unit.unit_id != 1
+
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2), worker_can_do_unit=may))
+        router = house.router(live_run)
+        first = await ask(router, "ann", 1)
+        assert first["init_task_data"]["number"] == 1
+        second = await ask(router, "ann", 2)
+        assert second["agent_id"] is None
+        kinds = [type(recorded.envelope.event).__name__ for recorded in house.log.read()]
+        assert kinds.count("CallbackAnswered") == len(asked) == 3
+        await house.operator.force_shutdown()
+
+
+async def test_a_launch_that_fails_says_which_step_and_releases_what_it_had(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        (tmp_path / "1").write_text("a file where the run's folder should be")
+        with pytest.raises(LaunchError, match="prepare"):
+            await house.launch(HouseTaskState(data=items(1)))
+        assert house.statuses("task_run") == {"failed": 1}
+        assert house.operator.get_running_task_runs() == {}
+        assert await house.operator.launch_task_run(config(task_reward="x"), HouseTaskState()) is None
+        with pytest.raises(ConfigError, match="task_reward"):
+            await house.operator.launch_task_run_or_die(config(task_reward="x"), HouseTaskState())
+
+
+async def test_shutdown_waits_for_those_at_work(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(3)))
+        router = house.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.operator.shutdown)
+            await until(house, lambda: house.statuses("unit") == {"assigned": 1, "expired": 2})
+            assert (await ask(router, "bob"))["agent_id"] is None
+            router.submit_task(token, {})
+        assert house.statuses("unit") == {"completed": 1, "expired": 2}
+        assert house.statuses("task_run") == {"completed": 1}
