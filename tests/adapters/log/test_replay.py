@@ -1,0 +1,400 @@
+"""Every damage to a log file is noticed and named; a log without damage is legal."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mephisto_es.adapters.log.anchor import anchor_path, append_anchor
+from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.chain import GENESIS, link
+from mephisto_es.core.errors import UnusableLog
+from mephisto_es.core.payloads import commitment
+from mephisto_es.core.ports import Head
+from mephisto_es.projections.audit.report import Finding, FindingKind, ReplayReport
+
+from .support import SALT, Roster, forget, lives, register, unit_request, unit_stream
+
+UNITS = 40
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A closed, legal log: two workers and the lives of some units."""
+    path = tmp_path / "log.db"
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log.commit([register(1, "Ada"), register(2, "Grace")])
+        requests = lives(UNITS)
+        for start in range(0, len(requests), 50):
+            log.commit(requests[start : start + 50])
+            log.write_anchor()
+    return path
+
+
+EVENTS = 2 + 9 * UNITS
+
+
+@contextmanager
+def edited(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection of somebody who gets past the triggers."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("DROP TRIGGER IF EXISTS events_stay")
+    db.execute("DROP TRIGGER IF EXISTS events_remain")
+    yield db
+    db.close()
+
+
+def audited(path: Path) -> ReplayReport:
+    report = replay(path, (Roster(),))
+    assert report.legal == (not report.findings)
+    return report
+
+
+def kinds(report: ReplayReport) -> list[FindingKind]:
+    return [finding.kind for finding in report.findings]
+
+
+def only(report: ReplayReport) -> Finding:
+    (finding,) = report.findings
+    return finding
+
+
+def test_a_log_without_damage_is_legal(path: Path) -> None:
+    report = audited(path)
+    assert report.findings == ()
+    assert report.events == report.seq == report.anchored_seq == EVENTS
+    assert report.streams == {"unit": UNITS, "worker": 2}
+    assert report.units == {"accepted": UNITS}
+    assert report.views == {"roster": UNITS + 4}
+    assert (report.payloads, report.erased_payloads) == (2, 0)
+    assert report.notes == ()
+
+
+def test_an_empty_log_is_legal(tmp_path: Path) -> None:
+    SqliteLog.create_or_open(tmp_path / "log.db", (Roster(),)).close()
+    report = audited(tmp_path / "log.db")
+    assert report.legal
+    assert report.events == 0
+
+
+def test_every_prefix_of_a_log_is_a_legal_log(path: Path, tmp_path: Path) -> None:
+    for length in range(0, EVENTS, 23):
+        copy = tmp_path / f"prefix-{length}.db"
+        shutil.copy(path, copy)
+        with edited(copy) as db:
+            db.execute("DELETE FROM events WHERE seq > ?", (length,))
+            db.execute("DELETE FROM projections")
+        report = replay(copy, (Roster(),))
+        assert report.findings == ()
+        assert report.events == length
+
+
+def test_auditing_a_log_that_is_being_written(path: Path) -> None:
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        for number in range(1000, 1010):
+            log.commit([unit_request(number, 0)])
+            log.write_anchor()
+            assert audited(path).findings == ()
+
+
+def flip_data(db: sqlite3.Connection, seq: int) -> None:
+    (data,) = db.execute("SELECT data FROM events WHERE seq = ?", (seq,)).fetchone()
+    place = data.index(b"operator")
+    db.execute("UPDATE events SET data = ? WHERE seq = ?", (data[:place] + b"O" + data[place + 1 :], seq))
+
+
+def test_a_flipped_byte_in_an_event(path: Path) -> None:
+    with edited(path) as db:
+        flip_data(db, 100)
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq) == (FindingKind.CHAIN, 100)
+    assert finding.stream is not None
+    assert finding.sentence.startswith(f"seq 100 ({finding.stream}): the chain is broken")
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, 20, 60, -1])
+def test_a_flipped_bit_anywhere_in_an_event(path: Path, place: int) -> None:
+    with edited(path) as db:
+        (data,) = db.execute("SELECT data FROM events WHERE seq = 100").fetchone()
+        flipped = bytearray(data)
+        flipped[place] ^= 1
+        db.execute("UPDATE events SET data = ? WHERE seq = 100", (bytes(flipped),))
+    report = audited(path)
+    assert FindingKind.CHAIN in kinds(report)
+    assert {finding.seq for finding in report.findings} == {100}
+
+
+def test_a_flipped_byte_in_the_chain(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("UPDATE events SET chain = zeroblob(32) WHERE seq = 101")
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq) == (FindingKind.CHAIN, 101)
+    assert finding.found == "00" * 32
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("stream", "unit/1/9999"),
+        ("version", 77),
+        ("kind", "unit_adored"),
+        ("at", 999),
+        ("command", "another"),
+        ("ordinal", 5),
+    ],
+)
+def test_a_changed_column(path: Path, column: str, value: str | int) -> None:
+    with edited(path) as db:
+        db.execute(f"UPDATE events SET {column} = ? WHERE seq = 100", (value,))
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq, finding.found) == (FindingKind.COLUMN, 100, str(value))
+    assert f"column {column} is {value!r}" in finding.sentence
+
+
+def test_a_deleted_row(path: Path) -> None:
+    with edited(path) as db:
+        (stream,) = db.execute("SELECT stream FROM events WHERE seq = 100").fetchone()
+        db.execute("DELETE FROM events WHERE seq = 100")
+    report = audited(path)
+    assert report.findings[0].kind is FindingKind.MISSING_EVENT
+    assert report.findings[0].seq == 100
+    assert kinds(report)[1:] == [FindingKind.VERSION]
+    assert report.findings[1].stream == stream
+    assert report.events == EVENTS - 1
+
+
+def test_the_first_row_deleted(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("DELETE FROM events WHERE seq <= 3")
+    report = audited(path)
+    assert (report.findings[0].kind, report.findings[0].seq) == (FindingKind.MISSING_EVENT, 1)
+    assert "up to seq 3" in report.findings[0].sentence
+
+
+def test_swapped_rows(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("UPDATE events SET seq = -1 WHERE seq = 100")
+        db.execute("UPDATE events SET seq = 100 WHERE seq = 103")
+        db.execute("UPDATE events SET seq = 103 WHERE seq = -1")
+    report = audited(path)
+    assert {finding.seq for finding in report.findings if finding.kind is FindingKind.CHAIN} >= {100, 103}
+
+
+def test_a_cut_tail(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("DELETE FROM events WHERE seq > 300")
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq, finding.expected) == (FindingKind.LOST_TAIL, 300, str(EVENTS))
+
+
+def test_a_cut_tail_without_an_anchor_shows_in_the_view(path: Path) -> None:
+    anchor_path(path).unlink()
+    with edited(path) as db:
+        db.execute("DELETE FROM events WHERE seq > 300")
+    report = audited(path)
+    assert report.findings[0].kind is FindingKind.LOST_TAIL
+    assert any("no anchor file" in note for note in report.notes)
+
+
+def test_a_log_rewritten_from_an_event_on_differs_from_its_anchor(path: Path) -> None:
+    with edited(path) as db:
+        flip_data(db, 200)
+        chain = GENESIS
+        for seq, data in db.execute("SELECT seq, data FROM events ORDER BY seq").fetchall():
+            chain = link(chain, seq, data)
+            db.execute("UPDATE events SET chain = ? WHERE seq = ?", (chain, seq))
+    report = audited(path)
+    assert set(kinds(report)) == {FindingKind.ANCHOR}
+    assert report.findings[0].seq == 202  # the first anchor after it: commits of 50 after one of 2
+
+
+def test_an_event_that_is_not_json(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("UPDATE events SET data = ? WHERE seq = 100", (b"\xff\xfe",))
+    report = audited(path)
+    assert kinds(report) == [FindingKind.CHAIN, FindingKind.UNDECODABLE]
+    assert [finding.seq for finding in report.findings] == [100, 100]
+
+
+def forged(path: Path, change: Callable[[bytes], bytes], seq: int) -> None:
+    """Change an event and make chain and anchor agree with it, as only somebody with both files can."""
+    with edited(path) as db:
+        chain, at = GENESIS, 0
+        for position, data, when in db.execute("SELECT seq, data, at FROM events ORDER BY seq").fetchall():
+            after = change(data) if position == seq else data
+            chain, at = link(chain, position, after), when
+            db.execute("UPDATE events SET data = ?, chain = ? WHERE seq = ?", (after, chain, position))
+    anchor_path(path).unlink()
+    append_anchor(path, Head(EVENTS, chain, at))
+
+
+def test_an_illegal_step_with_a_whole_chain(path: Path) -> None:
+    launched = 2 + UNITS + 5
+    forged(path, lambda data: data.replace(b'{"kind":"unit_launched"}', b'{"kind":"unit_accepted"}'), launched)
+    with edited(path) as db:
+        db.execute("UPDATE events SET kind = 'unit_accepted' WHERE seq = ?", (launched,))
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq, finding.stream) == (FindingKind.ILLEGAL_STEP, launched, unit_stream(5))
+    assert "unit_accepted is not a legal step from 'created'" in finding.sentence
+
+
+def test_a_kind_of_a_newer_version(path: Path) -> None:
+    forged(path, lambda data: data.replace(b'{"kind":"unit_launched"}', b'{"kind":"unit_adored"}'), 2 + UNITS + 5)
+    finding = only(audited(path))
+    assert finding.kind is FindingKind.UNKNOWN_KIND
+    assert "'unit_adored'" in finding.sentence
+
+
+def test_a_time_that_falls(path: Path) -> None:
+    forged(path, lambda data: data.replace(b'"at":1000', b'"at":999'), 100)
+    with edited(path) as db:
+        db.execute("UPDATE events SET at = 999 WHERE seq = 100")
+    assert (only(audited(path)).kind, only(audited(path)).seq) == (FindingKind.TIME, 100)
+
+
+def test_a_changed_status_in_the_view(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("UPDATE roster SET kind = 'UnitRejected' WHERE stream = ?", (unit_stream(7),))
+    finding = only(audited(path))
+    assert finding.kind is FindingKind.VIEW
+    assert finding.sentence == f"roster['{unit_stream(7)}'].kind is 'UnitRejected', the log gives 'UnitAccepted'"
+
+
+def test_a_row_too_many_and_one_too_few_in_the_view(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("DELETE FROM roster WHERE stream = ?", (unit_stream(7),))
+        db.execute("INSERT INTO roster VALUES ('unit/1/70000', 1, 'UnitCreated')")
+    sentences = {finding.sentence for finding in audited(path).findings}
+    assert sentences == {
+        f"roster['{unit_stream(7)}'] is missing",
+        "roster['unit/1/70000'] is stored, but the log does not give it",
+    }
+
+
+def test_a_view_that_is_gone(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("DROP TABLE roster")
+    assert set(kinds(audited(path))) == {FindingKind.VIEW}
+
+
+def test_a_payload_that_was_changed(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("UPDATE payloads SET body = CAST('Eve' AS BLOB) WHERE body = CAST('Ada' AS BLOB)")
+    report = audited(path)
+    changed = next(finding for finding in report.findings if finding.kind is FindingKind.PAYLOAD_CHANGED)
+    assert changed.expected == commitment(b"Ada", SALT).sha256
+
+
+def test_a_payload_that_is_gone(path: Path) -> None:
+    with edited(path) as db:
+        db.execute("DELETE FROM payloads WHERE body = CAST('Ada' AS BLOB)")
+    report = audited(path)
+    missing = next(finding for finding in report.findings if finding.kind is FindingKind.PAYLOAD_MISSING)
+    assert (missing.seq, missing.stream) == (1, "worker/1")
+
+
+def test_a_forgotten_worker_is_no_fault(path: Path) -> None:
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log.commit([forget(1)])
+    report = audited(path)
+    assert report.findings == ()
+    assert (report.payloads, report.erased_payloads) == (1, 1)
+
+
+def test_a_garbage_page(path: Path) -> None:
+    size = path.stat().st_size
+    seen = 0
+    for page in range(1, size // 4096):
+        copy = path.with_name("garbage.db")
+        shutil.copy(path, copy)
+        shutil.copy(anchor_path(path), anchor_path(copy))
+        with copy.open("r+b") as file:
+            file.seek(page * 4096)
+            file.write(b"\xa5" * 4096)
+        try:
+            report = replay(copy, (Roster(),))
+        except UnusableLog:
+            seen += 1
+            continue
+        assert not report.legal, f"page {page} of garbage was not noticed"
+        seen += 1
+    assert seen == size // 4096 - 1
+
+
+def live_copy(path: Path) -> tuple[Path, int]:
+    """A copy, with everything beside it, of a log whose last 100 commits are only in its `-wal` file."""
+    copy = path.with_name("copy.db")
+    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+        log._db.execute("PRAGMA wal_autocheckpoint=0")
+        for number in range(1000, 1100):
+            log.commit([unit_request(number, 0)])
+        log.write_anchor()
+        for suffix in ("", "-wal", ".anchor"):
+            shutil.copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+        return copy, log.head().seq
+
+
+def test_a_copy_with_its_wal_is_whole(path: Path) -> None:
+    copy, seq = live_copy(path)
+    assert audited(copy).findings == ()
+    assert audited(copy).seq == seq
+
+
+def test_a_copy_without_its_wal(path: Path) -> None:
+    copy, seq = live_copy(path)
+    copy.with_name("copy.db-wal").unlink()
+    finding = only(audited(copy))
+    assert (finding.kind, finding.expected) == (FindingKind.LOST_TAIL, str(seq))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_wal_that_is_cut_or_flipped(path: Path, damage: str) -> None:
+    copy, seq = live_copy(path)
+    wal = copy.with_name("copy.db-wal")
+    content = bytearray(wal.read_bytes())
+    place = len(content) * 6 // 10
+    if damage == "cut":
+        del content[place:]
+    else:
+        content[place] ^= 1
+    wal.write_bytes(content)
+    finding = only(audited(copy))
+    assert (finding.kind, finding.expected) == (FindingKind.LOST_TAIL, str(seq))
+    assert EVENTS <= int(finding.found or 0) < seq
+
+
+def test_a_first_fault_does_not_hide_the_next(path: Path) -> None:
+    with edited(path) as db:
+        flip_data(db, 50)
+        flip_data(db, 51)
+        flip_data(db, 150)
+        db.execute("UPDATE events SET version = 50 WHERE seq = 200")
+        db.execute("DELETE FROM events WHERE seq > 300")
+    assert [(finding.kind, finding.seq) for finding in audited(path).findings] == [
+        (FindingKind.CHAIN, 50),
+        (FindingKind.CHAIN, 51),
+        (FindingKind.CHAIN, 150),
+        (FindingKind.COLUMN, 200),
+        (FindingKind.LOST_TAIL, 300),
+    ]
+
+
+def test_findings_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mephisto_es.projections.audit.report.FINDINGS_LIMIT", 10)
+    with edited(path) as db:
+        db.execute("UPDATE events SET ordinal = seq")
+    report = audited(path)
+    assert len(report.findings) == 10
+    assert report.findings_left_out == EVENTS - 10
+
+
+def test_an_unknown_view_is_said_not_to_be_compared(path: Path) -> None:
+    report = replay(path, ())
+    assert report.legal
+    assert report.notes == ("the view 'roster' is not known to this version and was not compared",)
