@@ -101,13 +101,13 @@ class _Participant:
             timeout: seconds to wait for it; None: for ever; 0: take what is there.
 
         Returns:
-            The update, or None if none came in time.
+            The update, or None if none came in time, or none will come because the work was handed in.
 
         Raises:
             AgentLeft: the worker is gone and all it sent has been taken.
         """
         with trio.move_on_after(float("inf") if timeout is None else timeout):
-            while not self.pending_actions:
+            while not (self.pending_actions or self.has_submitted):
                 self._check()
                 await self._news.wait()
         return self.pending_actions.popleft() if self.pending_actions else None

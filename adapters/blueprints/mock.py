@@ -1,0 +1,107 @@
+"""A task that asks for nothing: to try out everything around a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import trio
+from omegaconf import DictConfig
+
+from ...core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from ...core.abstractions.args import BlueprintArgs
+from ...core.abstractions.blueprint import AssignmentData, Blueprint, SharedTaskState
+from ...core.abstractions.task_runner import TaskRunner
+from ...core.errors import ConfigError
+from ...core.operations.registry import register_mephisto_abstraction
+from .page_files import CLIENT, put_folder
+
+_PAGE = """<!doctype html>
+<html lang="en">
+  <head><meta charset="utf-8" /><title>Mock task</title><script src="/wrap_crowd_source.js"></script></head>
+  <body><p>A mock task.</p></body>
+</html>
+"""
+
+
+@dataclass
+class MockBlueprintArgs(BlueprintArgs):
+    """What the mock blueprint can be told."""
+
+    num_assignments: int = field(default=1, metadata={"help": "How many assignments there are."})
+    units_per_assignment: int = field(default=1, metadata={"help": "How many units each of them has."})
+    is_concurrent: bool = field(
+        default=False, metadata={"help": "Whether the units of an assignment are worked on together."}
+    )
+
+
+class MockTaskRunner(TaskRunner):
+    """Waits for submissions, and remembers what it was asked to do.
+
+    Attributes:
+        started: the units whose work has begun, in that order.
+        finished: the units whose work was handed in.
+        cleaned_up: the units that were not finished.
+    """
+
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
+        super().__init__(args, shared_state)
+        self.is_concurrent = args.blueprint.is_concurrent
+        self.started: list[Unit] = []
+        self.finished: list[Unit] = []
+        self.cleaned_up: list[Unit] = []
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        """Wait for the submission."""
+        self.started.append(unit)
+        await agent.await_submit()
+        self.finished.append(unit)
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:  # noqa: ARG002
+        """Wait for all submissions."""
+        for agent in agents:
+            self.started.append(agent.unit)
+        for agent in agents:
+            await agent.await_submit()
+            self.finished.append(agent.unit)
+
+    async def cleanup_unit(self, unit: Unit) -> None:
+        """Remember that the unit was not finished."""
+        self.cleaned_up.append(unit)
+        await trio.lowlevel.checkpoint()
+
+
+@register_mephisto_abstraction()
+class MockBlueprint(Blueprint):
+    """Has as many assignments as it is told, each with its number as data."""
+
+    BLUEPRINT_TYPE: ClassVar[str] = "mock"
+    ArgsClass: ClassVar[type[BlueprintArgs]] = MockBlueprintArgs
+    TaskRunnerClass: ClassVar[type[TaskRunner]] = MockTaskRunner
+
+    @classmethod
+    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
+        """See whether the numbers make sense.
+
+        Raises:
+            ConfigError: one does not.
+        """
+        for name in ("num_assignments", "units_per_assignment"):
+            if args.blueprint[name] < 1:
+                key = f"mephisto.blueprint.{name}"
+                raise ConfigError(f"{key} is {args.blueprint[name]}", key=key, hint="It must be 1 or more")
+
+    def get_initialization_data(self) -> AssignmentData:
+        """`{"index": 0}`, `{"index": 1}` ..."""
+        units: tuple[dict[str, object], ...] = ({},) * self.args.blueprint.units_per_assignment
+        return [
+            InitializationData(shared={"index": index}, unit_data=units)
+            for index in range(self.args.blueprint.num_assignments)
+        ]
+
+    def build_page(self, static_dir: Path) -> None:
+        """A page that says what it is."""
+        put_folder(CLIENT, static_dir)
+        (static_dir / "index.html").write_text(_PAGE)
