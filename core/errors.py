@@ -15,6 +15,7 @@
     │   ├── Conflict             an expected version did not hold
     │   ├── Fenced               another writer has taken over
     │   └── OutcomeUnknown       COMMIT failed: written or not, nobody can say yet
+    ├── TaskCodeDiverged         task code took another path after a restart
     └── AgentLeft                task code: the agent it waits for will not answer
         ├── AgentDisconnectedError
         ├── AgentReturnedError
@@ -52,11 +53,17 @@ class IllegalStep(CommandRefused):
 
 
 class UnknownEntity(CommandRefused):
-    """There is no entity by that id."""
+    """There is no entity by that id.
 
-    def __init__(self, entity: str) -> None:
+    Attributes:
+        entity: what was asked for.
+        nearest: what there is instead, if anything.
+    """
+
+    def __init__(self, entity: str, nearest: str | None = None) -> None:
         self.entity = entity
-        super().__init__(f"there is no {entity}")
+        self.nearest = nearest
+        super().__init__(f"there is no {entity}" + (f"; the nearest is {nearest}" if nearest else ""))
 
 
 class CommandIdReused(CommandRefused):
@@ -149,6 +156,22 @@ class OutcomeUnknown(LogError):
     The writer has stopped. Open the log again and repeat the command under the same id:
     a command that was written is answered from the log.
     """
+
+
+class TaskCodeDiverged(MephistoError):
+    """Task code that was started again does not say what it said before; its unit cannot go on.
+
+    Attributes:
+        agent_id: the agent it spoke to.
+        was: what it had said.
+        now: what it says.
+    """
+
+    def __init__(self, agent_id: int, was: str, now: str) -> None:
+        self.agent_id = agent_id
+        self.was = was
+        self.now = now
+        super().__init__(f"after a restart the task's code says {now} to agent {agent_id}; it had said {was}")
 
 
 class AgentLeft(MephistoError):

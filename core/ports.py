@@ -138,6 +138,14 @@ class EventLog(Protocol):
             UnknownEvent: written by a newer version.
         """
 
+    def history(self, stream: str) -> tuple[Recorded, ...]:
+        """All events of one stream, in order; empty if there is no such stream.
+
+        Raises:
+            DamagedLog: a row does not decode.
+            UnknownEvent: written by a newer version.
+        """
+
     def payload(self, ref: PayloadRef) -> bytes | None:
         """The bytes behind a reference; None if they were erased."""
 

@@ -67,6 +67,10 @@ class MemoryLog:
             seq += 1
             yield Recorded(seq, decode(self._rows[seq - 1].data))
 
+    def history(self, stream: str) -> tuple[Recorded, ...]:
+        """All events of one stream, in order."""
+        return tuple(Recorded(row.seq, decode(row.data)) for row in self._rows if row.stream == stream)
+
     def raw(self, after: int = 0) -> Iterator[Row]:
         """Rows as they are stored."""
         return iter(self._rows[after:])

@@ -21,6 +21,7 @@ PAGE_EVENTS = 1000
 
 _PAGE = "SELECT seq, data FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 _RAW_PAGE = f"SELECT {', '.join(Row._fields)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+_STREAM = "SELECT seq, data FROM events WHERE stream = ? ORDER BY version"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 _COMMAND = "SELECT seq, data FROM events WHERE command = ? ORDER BY ordinal"
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
@@ -76,6 +77,15 @@ class LogReader:
             for seq, data in rows:
                 yield recorded(seq, data)
             after = rows[-1][0]
+
+    def history(self, stream: str) -> tuple[Recorded, ...]:
+        """All events of one stream, in order.
+
+        Raises:
+            DamagedLog: a row does not decode.
+            UnknownEvent: a newer version wrote it.
+        """
+        return tuple(recorded(seq, data) for seq, data in self._db.execute(_STREAM, (stream,)).fetchall())
 
     def raw(self, after: int = 0) -> Iterator[Row]:
         """Rows as they are stored, undecoded and unchecked, in order.

@@ -150,6 +150,15 @@ class SqliteLog:
         """
         return self._reader.read(after, until)
 
+    def history(self, stream: str) -> tuple[Recorded, ...]:
+        """All events of one stream, in order.
+
+        Raises:
+            DamagedLog: a row does not decode.
+            UnknownEvent: written by a newer version.
+        """
+        return self._reader.history(stream)
+
     def payload(self, ref: PayloadRef) -> bytes | None:
         """The bytes behind a reference; None if they were erased."""
         return self._reader.payload(ref)

@@ -68,8 +68,6 @@ class _Participant:
         self.worker_id = worker_id
         #: The id by which pages and routers know it.
         self.token = token
-        #: How many updates were sent to the page.
-        self.observed = 0
         #: Updates from the page that were not taken yet, the oldest first.
         self.pending_actions: deque[Update] = deque()
         self._handle = handle

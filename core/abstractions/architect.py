@@ -12,7 +12,7 @@ from ...events.ids import TaskRunId
 from .args import ArchitectArgs
 from .blueprint import SharedTaskState
 from .channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from .resources import Resources
+from .resources import Details, Resources
 
 
 class Architect(ABC):
@@ -79,6 +79,19 @@ class Architect(ABC):
         Raises:
             LaunchError: it could not be started; the sentence says why.
         """
+
+    async def reattach(self, resource: int, details: Details) -> str | None:  # noqa: ARG002
+        """Take up the server that an earlier process of the run has left, instead of `prepare` and `deploy`.
+
+        Args:
+            resource: the number under which the server is recorded.
+            details: what was recorded of it when it was acquired.
+
+        Returns:
+            Its URL, or None if it is not there any more: then `prepare` and `deploy` follow, which should bring it
+            back under the same URL and with the same data folder if they can.
+        """
+        return None
 
     @abstractmethod
     def get_channels(

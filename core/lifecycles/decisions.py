@@ -6,7 +6,7 @@ refused by raising, and a worker who gets no work is refused by an event that sa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...events import streams
@@ -24,7 +24,7 @@ from ...events.agent import (
 )
 from ...events.assignment import AssignmentCreated
 from ...events.base import FileRef, PayloadRef
-from ...events.engagement import LastWorkEnded, WorkEnded, WorkerArrived, WorkerRefused, WorkTaken
+from ...events.engagement import CallbackAnswered, LastWorkEnded, WorkEnded, WorkerArrived, WorkerRefused, WorkTaken
 from ...events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from ...events.task_run import TaskRunCompleted, TaskRunStopping
 from ...events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitExpired, UnitLaunched, UnitReleased
@@ -32,7 +32,7 @@ from ..errors import CommandRefused
 from ..ports import NewEvent
 from .admission import admission
 from .agent import AGENT, AgentState, AgentStatus
-from .engagement import EngagementState
+from .engagement import Answer, EngagementState
 from .market import Market
 from .onboarding import OnboardingStatus
 from .task_run import TaskRunStatus
@@ -145,6 +145,22 @@ def decide_refuse(market: Market, run: TaskRunId, worker: WorkerId, refused: Wor
     stream = streams.engagement(run, worker)
     arrival = [] if market.engagements.get(stream) else [NewEvent(stream, WorkerArrived(worker=worker))]
     return [*arrival, NewEvent(stream, refused)]
+
+
+def decide_record_answers(
+    market: Market, run: TaskRunId, worker: WorkerId, callback: str, answers: Mapping[UnitId, Answer]
+) -> list[NewEvent]:
+    """Put down what the launch script's own code answered about a worker; the first answer stands."""
+    stream = streams.engagement(run, worker)
+    engagement = market.engagements.get(stream)
+    known = engagement.answers if engagement else {}
+    arrival = [] if engagement else [NewEvent(stream, WorkerArrived(worker=worker))]
+    answered = [
+        NewEvent(stream, CallbackAnswered(callback=callback, unit=unit, answer=answer))
+        for unit, answer in answers.items()
+        if (callback, unit) not in known
+    ]
+    return [*arrival, *answered]
 
 
 def _has_agent(market: Market, run: TaskRunId, registration: str) -> bool:

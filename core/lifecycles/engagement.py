@@ -19,7 +19,7 @@ from ...events.engagement import (
     WorkerRefused,
     WorkTaken,
 )
-from ...events.ids import AgentId, AssignmentId, WorkerId
+from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from .table import Lifecycle, existing, stays, step
 
 
@@ -31,6 +31,8 @@ class EngagementStatus(Enum):
 
 
 _S = EngagementStatus
+
+Answer = str | int | bool | None
 
 ENGAGEMENT = Lifecycle(
     "engagement",
@@ -61,6 +63,8 @@ class EngagementState(msgspec.Struct, frozen=True):
     counted: int = 0
     onboarded: bool = False
     barred: str | None = None
+    #: What the launch script's own code answered, by callback and unit.
+    answers: dict[tuple[str, UnitId], Answer] = {}
 
 
 #: Outcomes of an agent after which the unit does not count against the worker's maximum.
@@ -97,7 +101,9 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, onboarded=True)
         case EngagementBarred():
             return replace(engagement, barred=event.reason)
-        case WorkerRefused() | CallbackAnswered():
+        case CallbackAnswered():
+            return replace(engagement, answers=engagement.answers | {(event.callback, event.unit): event.answer})
+        case WorkerRefused():
             return engagement
         case _:
             assert_never(event)

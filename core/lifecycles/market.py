@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...events.agent import AgentAccepted
+from ...events.assignment import AssignmentCreated
 from ...events.base import Event
 from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.envelope import Envelope
@@ -45,6 +46,8 @@ class RunIndex(msgspec.Struct):
     offered: dict[UnitId, AssignmentId] = {}
     #: Units that somebody still has to do something for.
     open_units: set[UnitId] = set()
+    #: Assignments in the order of the run's data.
+    assignments: list[AssignmentId] = []
     units_of: dict[AssignmentId, list[UnitId]] = {}
     agent_of_unit: dict[UnitId, AgentId] = {}
     live_agents: set[AgentId] = set()
@@ -99,7 +102,7 @@ class Market(World):
         elif type(event) in ONBOARDING.events:
             self._index_onboarding(stream, event)
         else:
-            self._index_directory(event)
+            self._index_record(stream, event)
         if self.versions[stream] == 1:
             category, number = category_of(stream), int(stream.rpartition("/")[2])
             self.highest[category] = max(self.highest[category], number)
@@ -147,8 +150,10 @@ class Market(World):
         else:
             index.live_onboardings.discard(agent.agent)
 
-    def _index_directory(self, event: Event) -> None:
+    def _index_record(self, stream: str, event: Event) -> None:
         match event:
+            case AssignmentCreated():
+                self.runs[run_of(stream)].assignments.append(event.assignment)
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
             case WorkerForgotten():

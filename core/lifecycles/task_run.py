@@ -39,6 +39,8 @@ class TaskRunStatus(Enum):
 
 _S = TaskRunStatus
 
+#: Statuses in which a run can be taken up again by another process.
+RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING})
 #: Statuses in which a run holds no server and takes no work.
 ENDED_RUN_STATUSES = frozenset({_S.COMPLETED, _S.FAILED})
 
@@ -58,7 +60,7 @@ TASK_RUN = Lifecycle(
             _S.FAILED,
         ),
         step(TaskRunRecovering, (_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.FAILED, _S.RECOVERING), _S.RECOVERING),
-        *stays(TaskRunDataExhausted, _S.LIVE, _S.STOPPING),
+        *stays(TaskRunDataExhausted, _S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING),
     ),
 )
 

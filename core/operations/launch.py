@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from ...events.task_run import TaskRunCreated
 from ..abstractions.architect import Architect
 from ..abstractions.blueprint import Blueprint, SharedTaskState
 from ..abstractions.crowd_provider import CrowdProvider
 from ..errors import ConfigError
+from .hydra_config import MephistoConfig
 from .qualifications import QualificationRule, rules_for_provider
 from .registry import (
     get_architect_from_type,
@@ -36,15 +38,36 @@ class RunPlan:
     @property
     def task_name(self) -> str:
         """The name by which runs are one task."""
-        return self.settings.task_name or self.blueprint_class.BLUEPRINT_TYPE
+        return task_name(self.config)
 
 
-def plan_run(config: DictConfig, shared_state: SharedTaskState | None) -> RunPlan:
+def task_name(config: DictConfig) -> str:
+    """The name by which runs are one task: the one that is set, or else the blueprint's type."""
+    return str(config.task.task_name or config.blueprint._blueprint_type)
+
+
+def stored_config(created: TaskRunCreated) -> DictConfig:
+    """The configuration a run was launched with, as far as it is not secret.
+
+    Raises:
+        ConfigError: a plugin that it names is not installed any more.
+    """
+    config: DictConfig = OmegaConf.structured(MephistoConfig)
+    stored = OmegaConf.create(created.config)
+    config.blueprint = get_blueprint_from_type(created.blueprint_type).ArgsClass
+    config.architect = get_architect_from_type(created.architect_type).ArgsClass
+    config.provider = get_crowd_provider_from_type(created.provider_type).ArgsClass
+    config.merge_with(stored)
+    return config
+
+
+def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resumes: bool = False) -> RunPlan:
     """Check a configuration as far as it can be checked before anything exists.
 
     Args:
         config: what stands below `mephisto` in a configuration.
         shared_state: what the script passes; None: nothing.
+        resumes: whether a run is taken up again, whose server may well be there already.
 
     Raises:
         ConfigError: naming the setting, and what to do.
@@ -60,7 +83,9 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None) -> RunPla
             f"not a {type(shared_state).__name__}",
             key="shared_state",
         )
-    for abstraction in (blueprint_class, architect_class, provider_class):
-        abstraction.assert_task_args(config, shared_state)
+    blueprint_class.assert_task_args(config, shared_state)
+    provider_class.assert_task_args(config, shared_state)
+    if not resumes:
+        architect_class.assert_task_args(config, shared_state)
     rules = rules_for_provider(shared_state.qualifications, provider_class.PROVIDER_TYPE, get_valid_provider_types())
     return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)

@@ -6,7 +6,7 @@ events in between were; so taking up a run from the log is the same as following
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -23,23 +23,30 @@ from ...events.agent import (
 from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
-from ...events.ids import AgentId, AssignmentId, UnitId
+from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from ...events.unit import UnitCompleted
 from ..abstractions.agent import Agent, Assignment, InitializationData, Unit, Update
 from ..errors import AgentLeft, CommandRefused
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
-from ..lifecycles.decisions import Leaving, decide_leave
-from ..lifecycles.market import Market
+from ..lifecycles.decisions import Leaving, decide_leave, decide_record_answers
+from ..lifecycles.market import Market, run_of
+from ..lifecycles.unit import UnitStatus
 from ..payloads import pseudonym, seal
 from ..ports import Ids, NewEvent, WallClock
 from .callbacks import call
 from .datatypes import LiveTaskRun
 from .deadlines import Deadlines
 from .logger_core import get_logger
+from .rehearsal import Rehearsal, recorded_lines
 
 logger = get_logger(__name__)
 
+ON_SUBMITTED = "on_unit_submitted"
+#: A piece of task code with its arguments.
+Code = Callable[[], Awaitable[None]]
+
+_BEGUN = (AgentStatus.IN_TASK, AgentStatus.COMPLETED)
 _AT_WORK = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 _init_data = msgspec.json.Decoder(InitializationData)
 _update = msgspec.json.Decoder(dict[str, object])
@@ -55,6 +62,9 @@ class LiveAgents:
         self._run = live_run.task_run
         self._handles: dict[AgentId, Agent] = {}
         self._running_assignments: set[AssignmentId] = set()
+        self._rehearsals: dict[AgentId, Rehearsal] = {}
+        #: How many updates were sent to each agent, those under way included.
+        self._observed: dict[AgentId, int] = {}
         self._deadlines = Deadlines(clock)
         self._nursery = live_run.nursery
         self._nursery.start_soon(self._deadlines.run)
@@ -62,7 +72,7 @@ class LiveAgents:
     def __len__(self) -> int:
         return len(self._handles)
 
-    def __iter__(self) -> Iterable[Agent]:
+    def __iter__(self) -> Iterator[Agent]:
         return iter(tuple(self._handles.values()))
 
     def get(self, agent_id: AgentId) -> Agent | None:
@@ -72,10 +82,14 @@ class LiveAgents:
     def take_up(self) -> None:
         """Follow the agents that the market has at work already; for a run that is taken up again."""
         market = self._ledger.market
-        for agent_id in sorted(market.runs[self._run].live_agents):
-            state = market.agents[streams.agent(self._run, agent_id)]
-            self._adopt(state, market.started_at[streams.agent(self._run, agent_id)])
-            self._status_changed(state)
+        at_work = [streams.agent(self._run, agent) for agent in sorted(market.runs[self._run].live_agents)]
+        for stream in at_work:
+            self._adopt(market.agents[stream], market.started_at[stream])
+        for stream in at_work:
+            self._status_changed(market.agents[stream], again=True)
+        for stream, unit in market.units.items():
+            if unit.status is UnitStatus.COMPLETED and run_of(stream) == self._run:
+                self._nursery.start_soon(self._tell_submitted, unit.unit)
 
     # Handles --------------------------------------------------------------------------------------------------------
 
@@ -103,21 +117,23 @@ class LiveAgents:
         return Assignment(assignment_id, _init_data.decode(body) if body else InitializationData(shared={}))
 
     def _adopt(self, state: AgentState, started_at: int) -> None:
-        handle = self._handles[state.agent] = self.handle_of(state)
-        handle.observed = state.observed
+        self._handles[state.agent] = self.handle_of(state)
         seconds = self._live_run.settings.assignment_duration_in_seconds
         late = AgentTimedOut(reason=f"not done within {seconds} s")
         self._deadlines.set(started_at + seconds * 1_000_000, partial(self._let_go_soon, state.agent, late))
 
     async def _observe(self, agent_id: AgentId, update: Update) -> None:
         """Record what task code sends to a page; it goes out once it is durable."""
+        rehearsal = self._rehearsals.get(agent_id)
+        if rehearsal is not None and rehearsal.say(agent_id, update):
+            return
         stream = streams.agent(self._run, agent_id)
-        handle = self._handles[agent_id]
-        handle.observed = number = handle.observed + 1
+        state = self._ledger.market.agents[stream]
+        number = self._observed[agent_id] = self._observed.get(agent_id, state.observed) + 1
         key = self._ledger.log.pseudonym_key
         update_id = str(update.get("update_id") or pseudonym(key, "update", f"{stream}/{number}"))
         body = msgspec.json.encode({**update, "update_id": update_id})
-        payload = seal(body, self._ids.salt(), handle.worker_id)
+        payload = seal(body, self._ids.salt(), state.worker)
         event = AgentObserved(number=number, update_id=update_id, update=payload.ref)
         command = Command(self._ids.command_id(), "operator", lambda _: [NewEvent(stream, event)], payloads=(payload,))
         await self._ledger.execute(command)
@@ -139,54 +155,71 @@ class LiveAgents:
             elif isinstance(event, AgentObserved):
                 self._send(market.agents[stream], event.update)
             elif isinstance(event, UnitCompleted):
-                self._nursery.start_soon(self._tell_submitted, self.unit(market.units[stream].unit))
+                self._nursery.start_soon(self._tell_submitted, market.units[stream].unit)
         for stream in touched:
             self._status_changed(market.agents[stream])
 
     def _deliver(self, state: AgentState, update: PayloadRef) -> None:
         handle, body = self._handles.get(state.agent), self._ledger.log.payload(update)
-        if handle is not None and body is not None:
+        if handle is None or body is None:
+            return
+        rehearsal = self._rehearsals.get(state.agent)
+        if rehearsal is None or rehearsal.is_over:
             handle.deliver(_update.decode(body))
+        else:
+            rehearsal.hold(state.agent, _update.decode(body))
 
     def _send(self, state: AgentState, update: PayloadRef) -> None:
         body = self._ledger.log.payload(update)
         if body is not None:
             self._live_run.client_io.send_live_update(state.token, body)
 
-    def _status_changed(self, state: AgentState) -> None:
+    def _status_changed(self, state: AgentState, *, again: bool = False) -> None:
         handle = self._handles.get(state.agent)
         if handle is None or handle.is_told(state.status.value):
             return
         self._live_run.client_io.send_status_update(state.token, state.status.value)
         handle.notice(state.status.value)
         if state.status is AgentStatus.IN_TASK:
-            self._start(handle)
+            self._start(handle, again=again)
         elif state.status not in _AT_WORK:
             del self._handles[state.agent]
 
     # Task code ------------------------------------------------------------------------------------------------------
 
-    def _start(self, agent: Agent) -> None:
+    def _start(self, agent: Agent, *, again: bool) -> None:
+        """Start the code for an agent, or for its whole assignment once all are in.
+
+        Args:
+            agent: the agent that has just begun.
+            again: an earlier process had started it already.
+        """
         runner = self._live_run.task_runner
         if not runner.is_concurrent:
-            unit = agent.unit
-            cleanup = partial(runner.cleanup_unit, unit)
-            self._nursery.start_soon(self._run_code, partial(runner.run_unit, unit, agent), cleanup, [agent])
+            code, cleanup = partial(runner.run_unit, agent.unit, agent), partial(runner.cleanup_unit, agent.unit)
+            self._start_code(code, cleanup, [agent], again=again)
             return
         assignment = agent.unit.assignment
         states = list(self._ledger.market.agents_of_assignment(self._run, assignment.assignment_id))
-        agents = [self._handles[state.agent] for state in states if state.agent in self._handles]
-        begun = all(state.status is AgentStatus.IN_TASK for state in states)
+        begun = all(state.status in _BEGUN for state in states)
         if begun and assignment.assignment_id not in self._running_assignments:
             self._running_assignments.add(assignment.assignment_id)
-            cleanup = partial(runner.cleanup_assignment, assignment)
-            self._nursery.start_soon(
-                self._run_code, partial(runner.run_assignment, assignment, agents), cleanup, agents
-            )
+            agents = [self.handle_of(state) for state in states]
+            code = partial(runner.run_assignment, assignment, agents)
+            self._start_code(code, partial(runner.cleanup_assignment, assignment), agents, again=again)
 
-    async def _run_code(
-        self, code: Callable[[], object], cleanup: Callable[[], object], agents: Sequence[Agent]
-    ) -> None:
+    def _start_code(self, code: Code, cleanup: Code, agents: Sequence[Agent], *, again: bool) -> None:
+        if again:
+            histories = [
+                (agent.agent_id, self._ledger.log.history(streams.agent(self._run, agent.agent_id))) for agent in agents
+            ]
+            by_id = {agent.agent_id: agent for agent in agents}
+            lines = recorded_lines(histories, self._ledger.log.payload)
+            rehearsal = Rehearsal(lines, lambda agent_id, update: by_id[agent_id].deliver(update))
+            self._rehearsals.update(dict.fromkeys(by_id, rehearsal))
+        self._nursery.start_soon(self._run_code, code, cleanup, agents)
+
+    async def _run_code(self, code: Code, cleanup: Code, agents: Sequence[Agent]) -> None:
         """Run a piece of task code to its end, and then give its agents the time to press the submit button."""
         patience = self._live_run.settings.submission_timeout
         try:
@@ -203,16 +236,29 @@ class LiveAgents:
                 await self.let_go(agent.agent_id, AgentExpired(reason="the task's code failed"))
             await call(cleanup)
         finally:
-            self._running_assignments -= {agent.unit.assignment.assignment_id for agent in agents}
+            for agent in agents:
+                self._running_assignments.discard(agent.unit.assignment.assignment_id)
+                self._rehearsals.pop(agent.agent_id, None)
 
-    async def _tell_submitted(self, unit: Unit) -> None:
+    async def _tell_submitted(self, unit_id: UnitId) -> None:
+        """Tell the launch script of a unit that was handed in, and put down that it was told."""
         callback = self._live_run.blueprint.shared_state.on_unit_submitted
-        if callback is None:
+        worker = self._ledger.market.units[streams.unit(self._run, unit_id)].worker
+        if callback is None or worker is None or self._was_told(unit_id, worker):
             return
+        unit = self.unit(unit_id)
+        told = partial(
+            decide_record_answers, run=self._run, worker=worker, callback=ON_SUBMITTED, answers={unit_id: None}
+        )
         try:
             await call(callback, unit)
         except Exception:  # whatever a user's code raises ends its own work, not the run
-            logger.exception("on_unit_submitted failed", unit=unit.unit_id)
+            logger.exception("on_unit_submitted failed", unit=unit_id)
+        await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
+
+    def _was_told(self, unit: UnitId, worker: WorkerId) -> bool:
+        engagement = self._ledger.market.engagements[streams.engagement(self._run, worker)]
+        return (ON_SUBMITTED, unit) in engagement.answers
 
     # Leaving --------------------------------------------------------------------------------------------------------
 

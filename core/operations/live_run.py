@@ -20,6 +20,7 @@ from ...events.task_run import (
     TaskRunEvent,
     TaskRunFailed,
     TaskRunPrepared,
+    TaskRunRecovering,
     TaskRunWentLive,
 )
 from ..abstractions.resources import Resources
@@ -27,6 +28,7 @@ from ..errors import LaunchError, LogError, MephistoError
 from ..ledger import Command, Ledger
 from ..lifecycles.decisions import decide_complete, decide_stop
 from ..lifecycles.market import Market
+from ..lifecycles.server import ResourceStatus
 from ..ports import Ids, NewEvent, WallClock
 from .client_io_handler import ClientIOHandler
 from .datatypes import LiveTaskRun
@@ -58,7 +60,26 @@ class LiveRunDriver:
 
     live_run: LiveTaskRun
 
-    def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock, runs_dir: Path, plan: RunPlan) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        ids: Ids,
+        clock: WallClock,
+        runs_dir: Path,
+        plan: RunPlan,
+        resumed: TaskRunId | None = None,
+    ) -> None:
+        """Take the parts; nothing is done yet.
+
+        Args:
+            ledger: the door.
+            ids: where ids come from.
+            clock: the wall clock.
+            runs_dir: a folder that gets one folder for each run.
+            plan: what to launch.
+            resumed: the run of an earlier process that is to be taken up; None: a new one.
+        """
+        self._resumed = resumed
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
@@ -93,7 +114,7 @@ class LiveRunDriver:
             LaunchError: a step failed; the run is recorded as failed.
             LogError: the log can take no more; nothing could be recorded.
         """
-        run = await self._create()
+        run = await self._create() if self._resumed is None else await self._take_up(self._resumed)
         with log_ids(run=run):
             failure: MephistoError | None = None
             try:
@@ -149,12 +170,19 @@ class LiveRunDriver:
         await self._record_run(decide)
         return run
 
+    async def _take_up(self, run: TaskRunId) -> TaskRunId:
+        """Record that this process goes on with a run."""
+        self._step = "resume"
+        await self._record(run, TaskRunRecovering(reason="taken up by another operator process"))
+        return run
+
     async def _launch_and_watch(self, run: TaskRunId, on_live: Callable[[LiveTaskRun], None]) -> None:
         async with trio.open_nursery() as nursery:
             live_run = self._assemble(run, nursery)
             self._releases.append(live_run.architect.shutdown)
-            await self._prepare(live_run)
-            await self._deploy(live_run)
+            if self._resumed is None or not await self._reattach(live_run):
+                await self._prepare(live_run)
+                await self._deploy(live_run)
             live_run.worker_pool.register_run(live_run)
             self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
             with self._doing("channels"):
@@ -203,6 +231,21 @@ class LiveRunDriver:
         )
         return live_run
 
+    async def _reattach(self, live_run: LiveTaskRun) -> bool:
+        """Find the server that the earlier process has left; what is not there any more is recorded as released."""
+        with self._doing("reattach"):
+            prefix = streams.server(live_run.task_run, 0).removesuffix("0")
+            for stream, resource in list(self._ledger.market.servers.items()):
+                if not stream.startswith(prefix) or resource.status is ResourceStatus.RELEASED:
+                    continue
+                number = int(stream.removeprefix(prefix))
+                url = await live_run.architect.reattach(number, resource.details)
+                if url is not None:
+                    live_run.url = url
+                    return True
+                await live_run.architect.resources.released(number, "not there when the run was taken up again")
+        return False
+
     async def _prepare(self, live_run: LiveTaskRun) -> None:
         with self._doing("prepare"):
             live_run.architect.build_dir.mkdir(parents=True, exist_ok=True)
@@ -212,7 +255,8 @@ class LiveRunDriver:
             (static_dir / WRAPPER_FILE).write_bytes(wrapper)
             config = msgspec.json.encode(live_run.blueprint.get_frontend_args())
             (static_dir / TASK_CONFIG_FILE).write_bytes(config)
-        await self._record(live_run.task_run, TaskRunPrepared())
+        if self._resumed is None:
+            await self._record(live_run.task_run, TaskRunPrepared())
 
     async def _deploy(self, live_run: LiveTaskRun) -> None:
         with self._doing("deploy"):

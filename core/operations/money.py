@@ -1,4 +1,4 @@
-"""Money is integer cents. This is the one place where an amount that a person wrote becomes that."""
+"""Money is integer cents. This is the one place where an amount that a person wrote becomes that, and back."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def cents(amount: str | int | float | Decimal, *, key: str | None = None) -> int
     if not exact.is_finite() or exact < 0:
         raise _refusal(amount, key, "cannot be paid")
     return int(exact.scaleb(2))
+
+
+def amount(cents: int) -> str:
+    """Cents as people write them: 1250 is `12.50`."""
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
 def _refusal(amount: object, key: str | None, why: str) -> ConfigError:

@@ -11,14 +11,15 @@ from omegaconf import DictConfig
 
 from ...events import streams
 from ...events.ids import TaskRunId
+from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
-from ..errors import LaunchError, MephistoError
+from ..errors import CommandRefused, LaunchError, MephistoError
 from ..ledger import Ledger
-from ..lifecycles.task_run import TaskRunStatus
+from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, WallClock
 from .datatypes import LiveTaskRun
-from .launch import RunPlan, plan_run
+from .launch import RunPlan, plan_run, stored_config, task_name
 from .live_run import LiveRunDriver
 from .logger_core import get_logger
 
@@ -76,6 +77,8 @@ class Operator:
     async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
         """Launch a run; returns when workers can come.
 
+        With `task.resume_incomplete_run` set, the task's last run is taken up again if it has not ended.
+
         Returns:
             The run's id.
 
@@ -83,8 +86,42 @@ class Operator:
             ConfigError: the configuration is wrong; nothing was recorded.
             LaunchError: a step failed; what was acquired is released, and the run recorded as failed.
         """
-        plan: RunPlan = plan_run(run_config, shared_state)
-        driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan)
+        previous = self.find_previous_task_run(run_config) if run_config.task.resume_incomplete_run else None
+        return await self._launch(plan_run(run_config, shared_state, resumes=previous is not None), previous)
+
+    def find_previous_task_run(self, run_config: DictConfig) -> TaskRunId | None:
+        """The last run of the configured task, if it can be taken up again."""
+        market = self.ledger.market
+        task = market.tasks_by_name.get(task_name(run_config))
+        runs = [run for run in market.task_runs.values() if run.task == task]
+        last = runs[-1] if runs else None
+        return last.task_run if last and last.status in RESUMABLE_RUN_STATUSES else None
+
+    async def launch_from_incomplete_run(self, task_run: TaskRunId, shared_state: SharedTaskState | None = None) -> str:
+        """Take up a run of an earlier process, with the configuration it was launched with.
+
+        Args:
+            task_run: the run.
+            shared_state: what the script passed then; None: nothing.
+
+        Raises:
+            UnknownEntity: there is no such run.
+            CommandRefused: the run has ended, or never got as far as a server.
+            ConfigError, LaunchError: as `launch_task_run_or_die`.
+        """
+        state = self.ledger.market.task_runs[streams.task_run(task_run)]
+        if state.status not in RESUMABLE_RUN_STATUSES:
+            raise CommandRefused(f"run {task_run} is {state.status.value!r}: it cannot be taken up again")
+        created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
+        config = stored_config(created) if isinstance(created, TaskRunCreated) else None
+        if config is None:
+            raise CommandRefused(f"the configuration of run {task_run} was not recorded")
+        return await self._launch(plan_run(config, shared_state, resumes=True), task_run)
+
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
+        if previous in self._drivers:
+            raise CommandRefused(f"run {previous} is going on already")
+        driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         await self._nursery.start(self._drive, driver)
         return str(driver.live_run.task_run)
 

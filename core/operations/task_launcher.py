@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from ...events import streams
+from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.ids import AssignmentId, TaskRunId, UnitId
@@ -81,18 +82,34 @@ class TaskLauncher:
         self._stopped = False
         self.created = 0
         self.exhausted = False
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Stand where an earlier process of the run stood, if there was one."""
+        market = self._ledger.market
+        index = market.runs[self._run]
+        self.created = len(index.assignments)
+        self.exhausted = market.task_runs[streams.task_run(self._run)].assignments is not None
+        units = (unit for assignment in index.assignments for unit in index.units_of.get(assignment, ()))
+        waiting = (market.units[streams.unit(self._run, unit)] for unit in units)
+        self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
 
     async def create_assignments(self) -> None:
         """Create assignments and units from the data, as far ahead of the launched ones as is useful.
 
-        Returns when the data has no more. Meant to run beside `launch_units`.
+        Returns when the data has no more. Meant to run beside `launch_units`. What an earlier process of the run had
+        created is read again, and must be the same.
 
         Raises:
-            LaunchError: the data's own code raised.
+            LaunchError: the data's own code raised, or the data is not what it was.
         """
+        if self.exhausted:
+            return
         async with trio.open_nursery() as nursery:
             sender, receiver = trio.open_memory_channel[InitializationData](CHUNK)
             nursery.start_soon(self._read_data, sender)
+            for number in range(self.created):
+                await self._skip(number, receiver)
             async for first in receiver:
                 await self._create([first, *_waiting(receiver, CHUNK - 1)])
                 while len(self._created_units) >= LOOK_AHEAD:
@@ -153,6 +170,23 @@ class TaskLauncher:
         taken = by_status.get(UnitStatus.LAUNCHED, 0) + by_status.get(UnitStatus.ASSIGNED, 0)
         count = int(min(self._room - taken, CHUNK, len(self._created_units)))
         return [self._created_units.popleft() for _ in range(count)]
+
+    async def _skip(self, number: int, receiver: trio.MemoryReceiveChannel[InitializationData]) -> None:
+        """Read an item that was made an assignment of before.
+
+        Raises:
+            LaunchError: there is another one in its place, or none.
+        """
+        assignment = self._ledger.market.runs[self._run].assignments[number]
+        fact = self._ledger.market.records[streams.assignment(self._run, assignment)].fact
+        body = self._ledger.log.payload(fact.data) if isinstance(fact, AssignmentCreated) else None
+        try:
+            again = msgspec.json.encode(await receiver.receive())
+        except trio.EndOfChannel:
+            again = b"no item at all"
+        if body is not None and again != body:
+            reason = f"item {number} is not what it was when the run began; the run can only go on with the same data"
+            raise LaunchError("assignment data", reason)
 
     async def _create(self, data: list[InitializationData]) -> None:
         plans: list[AssignmentPlan] = []

@@ -9,7 +9,7 @@ import msgspec
 
 from ...events import streams
 from ...events.agent import AgentDisconnected
-from ...events.engagement import CallbackAnswered, WorkerArrived, WorkerRefused
+from ...events.engagement import WorkerRefused
 from ...events.envelope import Recorded
 from ...events.ids import AgentId, UnitId, WorkerId
 from ...events.worker import WorkerRegistered
@@ -17,7 +17,7 @@ from ..abstractions.agent import Agent
 from ..abstractions.task_runner import TaskRunner
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AgentState
-from ..lifecycles.decisions import Applicant, decide_refuse, decide_take_unit
+from ..lifecycles.decisions import Applicant, decide_record_answers, decide_refuse, decide_take_unit
 from ..lifecycles.market import Market
 from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym, seal
@@ -29,6 +29,7 @@ from .qualifications import unmet_rules
 
 #: Units that the task's own code is asked about for one worker at most.
 UNITS_ASKED_ABOUT_LIMIT = 50
+CAN_DO_UNIT = "worker_can_do_unit"
 #: The router's word for a page that has gone.
 GONE = "disconnect"
 
@@ -179,22 +180,16 @@ class WorkerPool:
             units = list(await call(runner.filter_units_for_worker, units, worker))
         if ask is None:
             return [unit.unit_id for unit in units]
-        answers = {unit.unit_id: bool(await call(ask, worker, unit)) for unit in units}
-        await self._record_answers(worker, "worker_can_do_unit", answers)
-        return [unit for unit, willing in answers.items() if willing]
-
-    async def _record_answers(self, worker: WorkerId, callback: str, answers: Mapping[UnitId, bool]) -> None:
-        stream = streams.engagement(self.get_live_run().task_run, worker)
-        answered = [
-            NewEvent(stream, CallbackAnswered(callback=callback, inputs={"unit": unit}, answer=answer))
-            for unit, answer in answers.items()
-        ]
-
-        def decide(market: Market) -> list[NewEvent]:
-            arrival = NewEvent(stream, WorkerArrived(worker=worker))
-            return answered if market.engagements.get(stream) else [arrival, *answered]
-
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+        engagement = self._ledger.market.engagements.get(streams.engagement(live_run.task_run, worker))
+        answers = {} if engagement is None else {u: a for (c, u), a in engagement.answers.items() if c == CAN_DO_UNIT}
+        unasked = [unit for unit in units if unit.unit_id not in answers]
+        new = {unit.unit_id: bool(await call(ask, worker, unit)) for unit in unasked}
+        if new:
+            decide = partial(
+                decide_record_answers, run=live_run.task_run, worker=worker, callback=CAN_DO_UNIT, answers=new
+            )
+            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+        return [unit.unit_id for unit in units if {**answers, **new}[unit.unit_id]]
 
     # What routers see -----------------------------------------------------------------------------------------------
 

@@ -295,7 +295,7 @@ async def test_a_worker_the_script_does_not_want_is_refused_and_the_answer_is_ke
         second = await ask(router, "ann", 2)
         assert second["agent_id"] is None
         kinds = [type(recorded.envelope.event).__name__ for recorded in house.log.read()]
-        assert kinds.count("CallbackAnswered") == len(asked) == 3
+        assert kinds.count("CallbackAnswered") == len(asked) == 2
         await house.operator.force_shutdown()
 
 
