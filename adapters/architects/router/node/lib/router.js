@@ -43,11 +43,11 @@ export function assembleRouter({ settings, journal, isSecret, onOperator, onNoOp
     pageRequests,
     /** What there is and what was lost, for whoever watches the process. */
     figures: () => ({
-      agents: agents.count,
       dropped: counters.dropped,
+      known_agents: agents.count,
       operator_attached: link.isAttached,
       outbox_bytes: journal.outboxSize.bytes,
-      outbox_packets: journal.outboxSize.length,
+      outbox_length: journal.outboxSize.length,
       refused_operators: counters.refusedOperators,
       sockets: switchboard.socketCount,
     }),

@@ -37,7 +37,7 @@ export function createApp({ settings, pageRequests, uploads, isSecret, figures }
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
-  app.use(refuseOversized(settings.maxBodyBytes, settings.maxBodyBytes + settings.maxUploadBytes));
+  app.use(refuseOversized(settings.maxBodyBytes, settings.maxUploadBytes));
   app.use(express.json({ limit: settings.maxBodyBytes, strict: false, type: (request) => !isForm(request), verify: refuseNonText }));
 
   app.get("/is_alive", (_request, response) => {
@@ -144,10 +144,10 @@ function addOperatorRoutes(app, { uploads, isSecret, figures }) {
  */
 function addPageRoutes(app, pageRequests, staticDirectory) {
   const taskConfig = new TaskConfig(staticDirectory);
-  app.get("/task_config.json", async (request, response, next) => {
+  app.get("/task_config.json", (request, response, next) => {
     const asked = request.query.mephisto_task_version;
     const version = typeof asked === "string" ? asked : null;
-    const answer = await taskConfig.answer(version);
+    const answer = taskConfig.answer(version);
     if (answer === null) {
       next();
       return;

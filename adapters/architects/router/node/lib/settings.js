@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
  * @property {number} heartbeatLimitSeconds silence after which an agent counts as gone
  * @property {number} orphanSeconds time without an operator after which the process ends itself
  * @property {number} maxBodyBytes one JSON request body, or one text field of a form
- * @property {number} maxUploadBytes all files of one submission together
+ * @property {number} maxUploadBytes one form with its files
  * @property {number} maxPacketBytes one WebSocket message from a page
  * @property {number} maxOutboxBytes all packets that wait for the operator's acknowledgement
  * @property {number} maxSockets WebSockets open at once

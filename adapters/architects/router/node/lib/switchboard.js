@@ -96,16 +96,14 @@ export class Switchboard {
    * @param {{packets: Packet[], isBatch: boolean} | null} frame null: it could not be read
    */
   receive(peer, frame) {
-    if (frame === null) {
+    if (frame === null || (frame.isBatch && !this.isOperator(peer) && !isOperatorGreeting(frame.packets[0]))) {
       this.#counters.drop("malformed_packet");
       return;
     }
     for (const packet of frame.packets) {
       if (!peer.isOpen) return;
-      const isOperator = this.isOperator(peer);
-      if (packet.subject_id === OPERATOR && (packet.packet_type === "alive" || !isOperator)) this.#greetOperator(peer, packet);
-      else if (isOperator) this.#receiveFromOperator(packet);
-      else if (frame.isBatch) this.#counters.drop("malformed_packet");
+      if (isOperatorGreeting(packet)) this.#greetOperator(peer, packet);
+      else if (this.isOperator(peer)) this.#receiveFromOperator(packet);
       else this.#receiveFromPage(peer, packet);
     }
   }
@@ -208,7 +206,7 @@ export class Switchboard {
    */
   #greetOperator(peer, packet) {
     const greeting = isObject(packet.data) ? packet.data : {};
-    if (packet.packet_type === "alive" && this.#isSecret(greeting.token)) {
+    if (this.#isSecret(greeting.token)) {
       this.#strangers.delete(peer);
       this.#link.attach(peer, greeting);
     } else {
@@ -275,6 +273,11 @@ export class Switchboard {
     const now = timestamp();
     return JSON.stringify({ ...packet, router_incoming_timestamp: now, router_outgoing_timestamp: now });
   }
+}
+
+/** @param {Packet | undefined} packet */
+function isOperatorGreeting(packet) {
+  return packet?.packet_type === "alive" && packet.subject_id === OPERATOR;
 }
 
 /** @param {unknown} value @returns {value is string} */

@@ -1,5 +1,5 @@
 // @ts-check
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import { isObject } from "./packets.js";
@@ -12,7 +12,8 @@ const USUAL_VERSION = "2.0.3";
 /**
  * The page's configuration, with the version of the protocol that the page asked for.
  *
- * The file is read again when it has changed.
+ * The file is read again when it has changed. Whether it has is asked on every visit, and synchronously: that takes
+ * microseconds, where handing it to another thread costs more than all the rest of the answer.
  */
 export class TaskConfig {
   #path;
@@ -28,17 +29,13 @@ export class TaskConfig {
 
   /**
    * @param {string | null} version what the page says it was built for
-   * @returns {Promise<{body: Buffer, etag: string, modified: Date, isSupported: boolean} | null>} null: there is no file
+   * @returns {{body: Buffer, etag: string, modified: Date, isSupported: boolean} | null} null: there is no file
    */
-  async answer(version) {
-    try {
-      const { mtimeMs, mtime, size } = await stat(this.#path);
-      const stamp = `${Math.floor(mtimeMs)}-${size}`;
-      if (stamp !== this.#stamp) await this.#read(stamp, mtime);
-    } catch (error) {
-      if (/** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT") return null;
-      throw error;
-    }
+  answer(version) {
+    const stat = statSync(this.#path, { throwIfNoEntry: false });
+    if (!stat) return null;
+    const stamp = `${Math.floor(stat.mtimeMs)}-${stat.size}`;
+    if (stamp !== this.#stamp) this.#read(stamp, stat.mtime);
     const isSupported = version !== null && SUPPORTED_VERSIONS.includes(version);
     const answer = /** @type {{body: Buffer, etag: string}} */ (this.#answers.get(isSupported ? version : USUAL_VERSION));
     return { ...answer, modified: this.#modified, isSupported };
@@ -48,8 +45,8 @@ export class TaskConfig {
    * @param {string} stamp
    * @param {Date} modified
    */
-  async #read(stamp, modified) {
-    const config = JSON.parse(await readFile(this.#path, "utf8"));
+  #read(stamp, modified) {
+    const config = JSON.parse(readFileSync(this.#path, "utf8"));
     if (!isObject(config)) throw new Error(`${FILE} is not a JSON object`);
     for (const version of SUPPORTED_VERSIONS) {
       const body = Buffer.from(JSON.stringify({ ...config, mephisto_task_version: version }));

@@ -10,9 +10,7 @@ import { Refused } from "./errors.js";
 import { syncDirectory } from "./journal_file.js";
 import { log } from "./log.js";
 
-/** The page sends its result in one text field; the others repeat it and are not used. */
-const MAX_FIELDS = 10_000;
-const MAX_FILES = 1000;
+const MAX_PARTS = 1000;
 const MAX_NAME_BYTES = 1000;
 const FILE_NAME = /^[0-9a-f]{32}$/;
 const UNFINISHED = ".part";
@@ -35,7 +33,7 @@ export class Uploads {
 
   /**
    * @param {string} directory
-   * @param {{maxFieldBytes: number, maxUploadBytes: number}} limits for one text field, and for all files of one form
+   * @param {{maxFieldBytes: number, maxUploadBytes: number}} limits for one text field, and for a whole form
    */
   constructor(directory, { maxFieldBytes, maxUploadBytes }) {
     this.#directory = directory;
@@ -72,19 +70,18 @@ export class Uploads {
   async receive(request, checkField) {
     /** @type {Map<string, string>} */
     const fields = new Map();
-    /** @type {Promise<UploadedFile>[]} */
+    /** @type {Promise<UploadedFile | null>[]} */
     const stores = [];
-    const room = { bytes: this.#maxUploadBytes };
     try {
       await this.#parse(request, {
         field: (name, value) => {
           checkField(name, value);
           fields.set(name, value);
         },
-        file: (name, content, info) => stores.push(this.#store(name, content, info, room)),
+        file: (name, content, info) => stores.push(this.#store(name, content, info)),
         stores,
       });
-      const files = await Promise.all(stores);
+      const files = (await Promise.all(stores)).filter((file) => file !== null);
       if (files.length > 0) await this.#finish(files);
       return { fields, files };
     } catch (error) {
@@ -109,7 +106,7 @@ export class Uploads {
    * @param {object} sinks
    * @param {(name: string, value: string) => void} sinks.field
    * @param {(name: string, content: import("node:stream").Readable, info: busboy.FileInfo) => void} sinks.file
-   * @param {Promise<UploadedFile>[]} sinks.stores a failure of one ends the form
+   * @param {Promise<UploadedFile | null>[]} sinks.stores a failure of one ends the form
    * @returns {Promise<void>} fulfilled when the whole form was read
    */
   #parse(request, { field, file, stores }) {
@@ -135,18 +132,21 @@ export class Uploads {
       parser.on("file", (name, content, info) => {
         // Whoever reads the file sees the error; without a listener of its own it would end the process.
         content.on("error", () => {});
-        if (isRefused || !info.filename) {
+        if (isRefused) {
           content.resume();
           return;
         }
         file(name, content, info);
         stores[stores.length - 1].catch(refuse);
       });
-      for (const limit of ["fieldsLimit", "filesLimit", "partsLimit"]) {
-        parser.on(limit, () => refuse(new Refused(413, "The form has too many fields.")));
-      }
+      parser.on("partsLimit", () => refuse(new Refused(413, "The form has too many fields.")));
       parser.on("error", () => refuse(new Refused(400, "The form is not complete or not well-formed.")));
       parser.on("close", () => resolve());
+      let bytes = 0;
+      request.on("data", (chunk) => {
+        bytes += chunk.length;
+        if (bytes > this.#maxUploadBytes) refuse(new Refused(413, "The files are too large."));
+      });
       request.on("close", () => {
         if (!request.complete) refuse(new Refused(400, "The form did not arrive whole."));
       });
@@ -163,9 +163,7 @@ export class Uploads {
         limits: {
           fieldNameSize: MAX_NAME_BYTES,
           fieldSize: this.#maxFieldBytes,
-          fields: MAX_FIELDS,
-          files: MAX_FILES,
-          parts: MAX_FIELDS + MAX_FILES,
+          parts: MAX_PARTS,
         },
       });
     } catch {
@@ -177,32 +175,28 @@ export class Uploads {
    * @param {string} fieldname
    * @param {import("node:stream").Readable} content
    * @param {busboy.FileInfo} info
-   * @param {{bytes: number}} room what the whole form may still bring
-   * @returns {Promise<UploadedFile>}
+   * @returns {Promise<UploadedFile | null>} null for a file field in which nothing was chosen
    */
-  async #store(fieldname, content, info, room) {
+  async #store(fieldname, content, { filename: originalname = "", mimeType: mimetype }) {
     const filename = randomBytes(16).toString("hex");
     const path = join(this.#directory, filename + UNFINISHED);
     const hash = createHash("sha256");
     let size = 0;
+    let isWorthKeeping = false;
     const handle = await open(path, "wx", 0o600);
     try {
       for await (const chunk of content) {
         size += chunk.length;
-        room.bytes -= chunk.length;
-        if (room.bytes < 0) throw new Refused(413, "The files are too large.");
         hash.update(chunk);
         await handle.writeFile(chunk);
       }
       await handle.sync();
-    } catch (error) {
-      await unlink(path);
-      throw error;
+      isWorthKeeping = size > 0 || originalname !== "";
     } finally {
       await handle.close();
+      if (!isWorthKeeping) await unlink(path);
     }
-    const { filename: originalname = "", mimeType: mimetype } = info;
-    return { fieldname, originalname, mimetype, filename, size, sha256: hash.digest("hex") };
+    return isWorthKeeping ? { fieldname, originalname, mimetype, filename, size, sha256: hash.digest("hex") } : null;
   }
 
   /** @param {UploadedFile[]} files */
@@ -214,10 +208,10 @@ export class Uploads {
     await syncDirectory(this.#directory);
   }
 
-  /** @param {Promise<UploadedFile>[]} stores */
+  /** @param {Promise<UploadedFile | null>[]} stores */
   async #discardAll(stores) {
     for (const store of await Promise.allSettled(stores)) {
-      if (store.status === "rejected") continue;
+      if (store.status === "rejected" || store.value === null) continue;
       const path = join(this.#directory, store.value.filename);
       await unlink(path + UNFINISHED).catch(() => unlink(path).catch(() => {}));
     }
