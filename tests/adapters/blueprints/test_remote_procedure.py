@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from mephisto_es.adapters.blueprints.remote_procedure import (
+    RemoteProcedure,
+    RemoteProcedureBlueprint,
+    RemoteProcedureTaskRunner,
+    SharedRemoteProcedureTaskState,
+)
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.errors import AgentDisconnectedError, ConfigError
+from mephisto_es.events.ids import AgentId, AssignmentId, UnitId, WorkerId
+
+from .settings import run_config
+
+
+def add(request_id: str, args: dict[str, int], agent: Agent) -> dict[str, int]:
+    return {"sum": args["a"] + args["b"]}
+
+
+async def whoami(request_id: str, args: None, agent: Agent) -> str:
+    await trio.lowlevel.checkpoint()
+    return f"{agent.token}, {args!r}"
+
+
+def broken(request_id: str, args: object, agent: Agent) -> object:
+    raise RuntimeError("the password is swordfish")
+
+
+def unspeakable(request_id: str, args: object, agent: Agent) -> object:
+    return {1, object()}
+
+
+async def asks_the_worker(request_id: str, args: object, agent: Agent) -> None:
+    agent.notice("disconnect")
+    await agent.observe({"text": "are you there?"})
+
+
+FUNCTIONS: dict[str, RemoteProcedure] = {
+    "add": add,
+    "whoami": whoami,
+    "broken": broken,
+    "unspeakable": unspeakable,
+    "asks_the_worker": asks_the_worker,
+}
+
+
+class Desk:
+    """An agent whose page is the test."""
+
+    def __init__(self) -> None:
+        self.unit = Unit(UnitId(1), 0, Assignment(AssignmentId(1), InitializationData(shared={"text": "x"})))
+        self.agent = Agent(AgentId(5), self.unit, WorkerId(1), "token", "in task", self._send)
+        shared = SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry=FUNCTIONS)
+        config = run_config(RemoteProcedureBlueprint, task_source="page")
+        self.runner = RemoteProcedureBlueprint(config, shared).make_task_runner()
+        self._answers, self.answers = trio.open_memory_channel[dict[str, Any]](100)
+
+    async def _send(self, update: dict[str, Any]) -> None:
+        await self._answers.send(update)
+
+    def call(self, request_id: str, target: str, args: str | None = None) -> None:
+        passed = {} if args is None else {"args": args}
+        self.agent.deliver({"request_id": request_id, "target": target, **passed, "update_id": f"u{request_id}"})
+
+
+async def during(work: Callable[[Desk], Awaitable[None]]) -> Desk:
+    """Do something while the unit is run, then hand in."""
+    desk = Desk()
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.runner.run_unit, desk.unit, desk.agent)
+            await work(desk)
+            desk.agent.notice("completed")
+    return desk
+
+
+async def test_the_answer_is_a_json_text() -> None:
+    async def work(desk: Desk) -> None:
+        desk.call("r1", "add", '{"a": 2, "b": 40}')
+        desk.call("r2", "whoami")
+        first, second = await desk.answers.receive(), await desk.answers.receive()
+        assert first == {"handles": "r1", "response": '{"sum":42}'}
+        assert second == {"handles": "r2", "response": '"token, None"'}
+
+    await during(work)
+
+
+@pytest.mark.parametrize(
+    ("target", "args"),
+    [
+        ("missing", "{}"),
+        ("broken", "{}"),
+        ("unspeakable", "{}"),
+        ("add", "{not JSON"),
+        ("add", '{"a": 2}'),
+        ("add", None),
+    ],
+)
+async def test_a_call_that_comes_to_nothing_is_answered_and_the_next_one_works(target: str, args: str | None) -> None:
+    async def work(desk: Desk) -> None:
+        desk.call("r1", target, args)
+        answer = await desk.answers.receive()
+        assert set(answer) == {"handles", "response", "error"}
+        assert (answer["handles"], answer["response"]) == ("r1", None)
+        assert answer["error"].endswith(".")
+        for hidden in ("swordfish", "Error", "'b'", "password"):
+            assert hidden not in answer["error"]
+        desk.call("r2", "add", '{"a": 1, "b": 1}')
+        assert (await desk.answers.receive())["response"] == '{"sum":2}'
+
+    await during(work)
+
+
+async def test_what_is_no_call_is_passed_over() -> None:
+    async def work(desk: Desk) -> None:
+        desk.agent.deliver({"text": "hello", "update_id": "u1"})
+        desk.agent.deliver({"request_id": 17, "target": "add", "update_id": "u2"})
+        desk.agent.deliver({"request_id": "r", "target": ["add"], "update_id": "u3"})
+        desk.call("r1", "add", '{"a": 1, "b": 1}')
+        assert (await desk.answers.receive())["handles"] == "r1"
+
+    await during(work)
+
+
+async def test_a_page_that_is_loaded_again_gets_what_was_said() -> None:
+    async def work(desk: Desk) -> None:
+        assert desk.runner.get_init_data_for_agent(desk.agent) == {"task_data": {"text": "x"}, "previous_requests": []}
+        desk.call("r1", "add", '{"a": 2, "b": 40}')
+        await desk.answers.receive()
+        await trio.testing.wait_all_tasks_blocked()
+        data = json.loads(json.dumps(desk.runner.get_init_data_for_agent(desk.agent)))
+        request, answer = data["previous_requests"]
+        assert request.pop("timestamp") <= answer.pop("timestamp")
+        assert request == {"uuid": "r1", "target": "add", "args_json": '{"a": 2, "b": 40}', "response_json": None}
+        assert answer.pop("uuid") != "r1"
+        assert answer == {"target": "r1", "args_json": None, "response_json": '{"sum":42}'}
+
+    await during(work)
+
+
+async def test_a_worker_who_leaves_ends_the_unit() -> None:
+    desk = Desk()
+    desk.call("r1", "asks_the_worker")
+    with trio.fail_after(5), pytest.raises(AgentDisconnectedError):
+        await desk.runner.run_unit(desk.unit, desk.agent)
+
+
+@pytest.mark.parametrize(
+    ("settings", "functions", "complaint"),
+    [({}, FUNCTIONS, "page of its own"), ({"task_source": "page"}, {}, "function_registry is empty")],
+)
+def test_what_is_missing_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, object],
+    functions: dict[str, RemoteProcedure],
+    complaint: str,
+) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("")
+    monkeypatch.chdir(tmp_path)
+    shared = SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry=functions)
+    with pytest.raises(ConfigError, match=complaint):
+        RemoteProcedureBlueprint.assert_task_args(run_config(RemoteProcedureBlueprint, **settings), shared)
+
+
+def test_its_code_is_its_own() -> None:
+    assert isinstance(Desk().runner, RemoteProcedureTaskRunner)

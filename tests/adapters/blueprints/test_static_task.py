@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mephisto_es.adapters.blueprints.static_task import SharedStaticTaskState, StaticTaskBlueprint
+from mephisto_es.core.abstractions.agent import InitializationData
+from mephisto_es.core.abstractions.blueprint import SharedTaskState
+from mephisto_es.core.errors import ConfigError
+
+from .settings import run_config
+
+ITEMS = [{"text": "one"}, {"text": "two"}]
+STOCK_FILES = {"index.html", "static_task_page.js", "static_task_page.css", "form_fields.js", "mephisto_client.js"}
+
+
+def blueprint(shared: SharedStaticTaskState | None = None, **settings: object) -> StaticTaskBlueprint:
+    shared = shared or SharedStaticTaskState(static_task_data=ITEMS)
+    config = run_config(StaticTaskBlueprint, **settings)
+    StaticTaskBlueprint.assert_task_args(config, shared)
+    return StaticTaskBlueprint(config, shared)
+
+
+def served(static_dir: Path) -> set[str]:
+    return {str(path.relative_to(static_dir)) for path in static_dir.rglob("*") if path.is_file()}
+
+
+def test_a_file_gives_an_assignment_for_each_row(tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text("text\none\ntwo\n")
+    task = blueprint(SharedStaticTaskState(), data_csv=str(file), units_per_assignment=3)
+    data = task.get_initialization_data()
+    assert isinstance(data, Iterator)
+    assert list(data) == [InitializationData(shared=item, unit_data=({}, {}, {})) for item in ITEMS]
+
+
+def test_a_generator_is_not_read_before_it_is_needed() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[dict[str, Any]]:
+        for number in range(3):
+            taken.append(number)
+            yield {"number": number}
+
+    data = blueprint(SharedStaticTaskState(static_task_data=items())).get_initialization_data()
+    assert taken == []
+    assert isinstance(data, Iterator)
+    assert next(data).shared == {"number": 0}
+    assert taken == [0]
+
+
+async def test_an_async_generator_does_too() -> None:
+    async def items() -> AsyncIterator[dict[str, Any]]:
+        for item in ITEMS:
+            yield item
+
+    data = blueprint(SharedStaticTaskState(static_task_data=items())).get_initialization_data()
+    assert isinstance(data, AsyncIterator)
+    assert [item.shared async for item in data] == ITEMS
+
+
+def test_an_item_that_is_no_object_is_refused_when_it_comes() -> None:
+    wrong: Any = ["just a text"]
+    data = blueprint(SharedStaticTaskState(static_task_data=wrong)).get_initialization_data()
+    assert isinstance(data, Iterator)
+    with pytest.raises(ConfigError, match="static_task_data gave a str"):
+        next(data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shared", "complaint"),
+    [
+        ({}, SharedStaticTaskState(), "comes from nowhere"),
+        ({"data_csv": "a.csv", "data_json": "b.json"}, SharedStaticTaskState(), "comes from data_csv, data_json"),
+        ({"data_csv": "a.csv"}, SharedStaticTaskState(static_task_data=ITEMS), "from data_csv, static_task_data"),
+        ({"data_csv": "nowhere.csv"}, SharedStaticTaskState(), "nowhere.csv cannot be read"),
+        ({}, SharedStaticTaskState(static_task_data=[]), "static_task_data is empty"),
+        ({"units_per_assignment": 0}, None, "units_per_assignment is 0"),
+        ({"task_source": "nowhere"}, None, "no page at nowhere"),
+        ({"form": [{"type": "text"}]}, None, r"missing required field `name` - at `\$\[0\]`"),
+        ({"form": [{"name": "a", "type": "tekst"}]}, None, "tekst"),
+        ({"form": [{"name": "a", "type": "text", "requird": True}]}, None, "requird"),
+        ({"form": [{"name": "a", "type": "text"}] * 2}, None, "'a' is there twice"),
+        ({"form": [{"name": "a", "type": "select"}]}, None, "nothing to choose from"),
+        ({"form": [{"name": "a", "type": "scale", "min": 5, "max": 1}]}, None, "from 5 to 1"),
+        ({"onboarding": {"form": [{"name": "a", "type": "choice"}]}}, None, "onboarding.form: the field 'a'"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    settings: dict[str, object], shared: SharedStaticTaskState | None, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        blueprint(shared, **settings)
+
+
+def test_another_shared_state_is_refused() -> None:
+    with pytest.raises(ConfigError, match="SharedStaticTaskState"):
+        StaticTaskBlueprint.assert_task_args(run_config(StaticTaskBlueprint), SharedTaskState())
+
+
+def test_the_stock_page_gets_its_settings(tmp_path: Path) -> None:
+    form = [{"name": "rating", "type": "scale", "min": 1, "max": 5, "required": True}]
+    task = blueprint(form=form, show=["text"], instructions="Read, then rate.", submit_label="Done")
+    task.build_page(tmp_path)
+    assert served(tmp_path) >= STOCK_FILES
+    assert task.get_frontend_args() == {
+        "task_title": "Rate",
+        "task_description": "Say what you think.",
+        "instructions": "Read, then rate.",
+        "frontend": {"form": form, "show": ["text"], "submit_label": "Done"},
+    }
+
+
+def test_a_page_of_ones_own_is_served_as_it_is(tmp_path: Path) -> None:
+    page, static_dir = tmp_path / "page", tmp_path / "static"
+    (page / "img").mkdir(parents=True)
+    (page / "node_modules" / "huge").mkdir(parents=True)
+    (page / "index.html").write_text("mine")
+    (page / "img" / "a.svg").write_text("<svg/>")
+    (page / "node_modules" / "huge" / "x.js").write_text("")
+    (page / ".env").write_text("a secret")
+    static_dir.mkdir()
+    blueprint(task_source=str(page)).build_page(static_dir)
+    assert (static_dir / "index.html").read_text() == "mine"
+    assert {"img/a.svg", "mephisto_client.js"} < served(static_dir)
+    assert not {name for name in served(static_dir) if name.startswith((".", "node_modules"))}
+    assert "static_task_page.js" not in served(static_dir)
+
+
+def test_a_bundle_gets_a_page_around_it(tmp_path: Path) -> None:
+    bundle, static_dir = tmp_path / "built.js", tmp_path / "static"
+    bundle.write_text("render()")
+    static_dir.mkdir()
+    blueprint(task_source=str(bundle)).build_page(static_dir)
+    assert (static_dir / "bundle.js").read_text() == "render()"
+    page = (static_dir / "index.html").read_text()
+    assert page.index("/wrap_crowd_source.js") < page.index('<div id="app">') < page.index("/bundle.js")
+
+
+def test_a_folder_without_a_page_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no index\.html"):
+        blueprint(task_source=str(tmp_path))
