@@ -1,6 +1,7 @@
 """The browser tests' needs: Chromium and npm. Without them they are skipped, in CI they fail."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from .npm_projects import NpmFailedError, build, staged
-from .stage import ROOT, RouterKind, Tools
+from .stage import ROOT, RouterKind, Tools, Workshop
 
 HERE = Path(__file__).parent
 NODE_ROUTER = ROOT / "adapters" / "architects" / "router" / "node"
@@ -62,3 +63,11 @@ def router_kind(request: pytest.FixtureRequest) -> RouterKind:
         return RouterKind("node", ["node", "server.js"], folder)
     module = "mephisto_es.adapters.architects.router.python"
     return RouterKind("python", [sys.executable, "-m", module], ROOT)
+
+
+@pytest.fixture
+def workshop(request: pytest.FixtureRequest, tools: Tools, router_kind: RouterKind, tmp_path: Path) -> Workshop:
+    test = f"{request.path.stem}-{request.node.name}"
+    artefacts = ROOT / "artefacts" / "browser" / re.sub(r"[^\w-]+", "-", test).strip("-")
+    artefacts.mkdir(parents=True, exist_ok=True)
+    return Workshop(tools, router_kind, tmp_path, artefacts)

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from mephisto_es.adapters.channels.dial import NoConnection, dial
 
 from .scripts import Data, Script, Send, Visit
 
@@ -38,15 +40,16 @@ class ScriptedOperator:
         self._changed = trio.Event()
         self._incarnation: object = None
         self._acked = 0
+        self._updates: set[object] = set()  # ids of the pages' live updates: they may come twice
 
     async def serve(self, url: str) -> None:
         """Connects, and connects again whenever the router was away, until cancelled."""
         address = url.replace("http", "ws", 1) + "/"
         for _attempt in range(RECONNECT_ATTEMPTS):
             try:
-                async with open_websocket_url(address) as socket:
+                async with dial(address) as socket:
                     await self._attend(socket)
-            except (ConnectionClosed, HandshakeError, OSError):
+            except (ConnectionClosed, NoConnection):
                 await trio.sleep(RECONNECT_PAUSE_SECONDS)
 
     async def packets(self, packet_type: str, count: int = 1) -> list[Packet]:
@@ -99,6 +102,9 @@ class ScriptedOperator:
                 completed = Send("update_status", visit.token, {"status": "completed"})
                 await self._send_all(socket, [completed])
             case "mephisto_bound_live_update" if visit is not None:
+                if packet.data["update_id"] in self._updates:
+                    return
+                self._updates.add(packet.data["update_id"])
                 await self._send_all(socket, self._script.heard(visit, packet.data))
             case "return_statuses":
                 for token, status in packet.data.items():

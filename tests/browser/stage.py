@@ -63,49 +63,58 @@ class Stage:
         return page
 
 
-def lay_out(folder: Path, parts: Iterable[Path], config: Mapping[str, object]) -> Path:
-    """Makes the folder that a router serves.
+@dataclass(frozen=True)
+class Workshop:
+    """Where one test sets up its stage."""
 
-    Args:
-        folder: where to make it.
-        parts: files, and folders whose files are taken.
-        config: the task's configuration.
-    """
-    folder.mkdir()
-    for part in parts:
-        for path in part.iterdir() if part.is_dir() else [part]:
-            shutil.copy(path, folder)
-    (folder / "task_config.json").write_bytes(msgspec.json.encode(config))
-    return folder
+    tools: Tools
+    kind: RouterKind
+    #: A folder of the test's own.
+    folder: Path
+    #: Where screenshots and the router's log are kept.
+    artefacts: Path
 
+    @asynccontextmanager
+    async def stage(
+        self,
+        parts: Iterable[Path],
+        config: Mapping[str, object],
+        script: Script,
+        settings: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Stage]:
+        """Starts router, operator and browser for the time of the block.
 
-@asynccontextmanager
-async def staged(
-    tools: Tools,
-    kind: RouterKind,
-    static: Path,
-    script: Script,
-    settings: Mapping[str, str] | None = None,
-) -> AsyncIterator[Stage]:
-    """Starts router, operator and browser for the time of the block.
+        Args:
+            parts: what the router serves: files, and folders whose files are taken.
+            config: the task's configuration.
+            script: what the operator does.
+            settings: environment of the router, above its defaults.
+        """
+        secret = secrets.token_hex(16)
+        operator = ScriptedOperator(script, secret)
+        with (self.artefacts / "router.log").open("wb") as log, trio.fail_after(TEST_TIMEOUT_SECONDS):
+            router = RouterProcess(
+                command=self.kind.command,
+                folder=self.kind.folder,
+                secret=secret,
+                static=self._lay_out(parts, config),
+                data=self.folder / "data",
+                settings=settings or {},
+                log=log,
+            )
+            async with trio.open_nursery() as nursery:
+                await router.start(nursery)
+                nursery.start_soon(operator.serve, router.url)
+                driver, chromium = self.tools.driver, self.tools.chromium
+                async with open_browser(driver, chromium, self.artefacts) as browser:
+                    yield Stage(router, operator, browser, nursery)
+                nursery.cancel_scope.cancel()
 
-    Args:
-        tools: what the machine has.
-        kind: the router to test with.
-        static: the folder that it serves; its data go beside it.
-        script: what the operator does.
-        settings: environment of the router, above its defaults.
-    """
-    secret = secrets.token_hex(16)
-    operator = ScriptedOperator(script, secret)
-    artefacts = ROOT / "artefacts" / "browser" / static.parent.name
-    artefacts.mkdir(parents=True, exist_ok=True)
-    with (artefacts / "router.log").open("wb") as log, trio.fail_after(TEST_TIMEOUT_SECONDS):
-        data = static.parent / "data"
-        router = RouterProcess(kind.command, kind.folder, secret, static, data, settings or {}, log)
-        async with trio.open_nursery() as nursery:
-            await router.start(nursery)
-            nursery.start_soon(operator.serve, router.url)
-            async with open_browser(tools.driver, tools.chromium, artefacts) as browser:
-                yield Stage(router, operator, browser, nursery)
-            nursery.cancel_scope.cancel()
+    def _lay_out(self, parts: Iterable[Path], config: Mapping[str, object]) -> Path:
+        static = self.folder / "static"
+        static.mkdir()
+        for part in parts:
+            for path in part.iterdir() if part.is_dir() else [part]:
+                shutil.copy(path, static)
+        (static / "task_config.json").write_bytes(msgspec.json.encode(config))
+        return static

@@ -1,16 +1,17 @@
 """The chat page for two in a real browser, on both routers."""
 
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 
 from .browser import Page
 from .scripts import ChatScript
-from .stage import CHAT_PAGE, CLIENT, MOCK_PROVIDER, RouterKind, Tools, lay_out, staged
+from .stage import CHAT_PAGE, CLIENT, MOCK_PROVIDER, Stage, Workshop
 
 TOPIC = "the best soup"
 
 
-def chat_page(tmp_path: Path) -> Path:
-    return lay_out(tmp_path / "static", [CHAT_PAGE, CLIENT, MOCK_PROVIDER], {"chat_title": "A chat about food"})
+def chat_page(workshop: Workshop, script: ChatScript, **settings: str) -> AbstractAsyncContextManager[Stage]:
+    parts = [CHAT_PAGE, CLIENT, MOCK_PROVIDER]
+    return workshop.stage(parts, {"chat_title": "A chat about food"}, script, settings)
 
 
 async def say(page: Page, words: str) -> None:
@@ -24,9 +25,9 @@ async def lines(page: Page) -> list[str]:
     return str(await page.call("evaluate", script)).split("|")
 
 
-async def test_two_workers_to_the_end(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_two_workers_to_the_end(workshop: Workshop) -> None:
     script = ChatScript(TOPIC, messages=4)
-    async with staged(tools, router_kind, chat_page(tmp_path), script) as stage:
+    async with chat_page(workshop, script) as stage:
         ann = await stage.visitor("ann")
         await ann.see("Waiting for your partner.")
         await ann.picture("1-waiting")
@@ -63,10 +64,9 @@ async def test_two_workers_to_the_end(tools: Tools, router_kind: RouterKind, tmp
         await ann.see("Submitted. Thank you!")
 
 
-async def test_partner_leaves(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_partner_leaves(workshop: Workshop) -> None:
     script = ChatScript(TOPIC, messages=10)
-    limit = {"MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS": "8"}
-    async with staged(tools, router_kind, chat_page(tmp_path), script, limit) as stage:
+    async with chat_page(workshop, script, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="8") as stage:
         ann = await stage.visitor("ann")
         bob = await stage.visitor("bob")
         await say(ann, "Hello?")
@@ -80,9 +80,9 @@ async def test_partner_leaves(tools: Tools, router_kind: RouterKind, tmp_path: P
         assert submission.data["final_data"] == {"messages_written": 1, "partner_left": True}
 
 
-async def test_router_restarts_in_the_middle(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_router_restarts_in_the_middle(workshop: Workshop) -> None:
     script = ChatScript(TOPIC, messages=10)
-    async with staged(tools, router_kind, chat_page(tmp_path), script) as stage:
+    async with chat_page(workshop, script) as stage:
         ann = await stage.visitor("ann")
         bob = await stage.visitor("bob")
         await say(ann, "before")
@@ -99,9 +99,9 @@ async def test_router_restarts_in_the_middle(tools: Tools, router_kind: RouterKi
         assert await lines(ann) == ["before", "during 1", "during 2", "during 3", "after"]
 
 
-async def test_third_worker_and_preview(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_third_worker_and_preview(workshop: Workshop) -> None:
     script = ChatScript(TOPIC, messages=10)
-    async with staged(tools, router_kind, chat_page(tmp_path), script) as stage:
+    async with chat_page(workshop, script) as stage:
         await stage.visitor("ann")
         await stage.visitor("bob")
         cat = await stage.visitor("cat")

@@ -1,34 +1,19 @@
 """What pages can do with `mephisto_client.js` beyond the pages of this project."""
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
 
 from .browser import Page
-from .scripts import EchoScript, StaticScript
-from .stage import CLIENT, MOCK_PROVIDER, RouterKind, Stage, Tools, lay_out, staged
+from .scripts import EchoScript, Script, StaticScript
+from .stage import CLIENT, MOCK_PROVIDER, Stage, Workshop
 
-PAGE = """<!doctype html>
-<title>Bare page</title>
-<link rel="icon" href="data:," />
-<script src="/wrap_crowd_source.js"></script>
-<form id="form">
-  <input name="note" value="a form as it is" />
-  <input name="colour" value="red" /><input name="colour" value="blue" />
-  <input name="attachment" type="file" />
-  <input name="nothing" type="file" />
-</form>
-<script type="module">
-  import * as Mephisto from "/mephisto_client.js";
-  globalThis.opening = Mephisto.start({ onTask() {}, live: %s });
-</script>
-"""
+BARE_PAGE = Path(__file__).parent / "bare_page"
 
 
-def bare_page(tmp_path: Path, live: bool = False) -> Path:
-    static = lay_out(tmp_path / "static", [CLIENT, MOCK_PROVIDER], {"block_mobile": False})
-    (static / "index.html").write_text(PAGE % msgspec.json.encode(live).decode(), encoding="utf-8")
-    return static
+def bare_page(workshop: Workshop, script: Script) -> AbstractAsyncContextManager[Stage]:
+    return workshop.stage([BARE_PAGE, CLIENT, MOCK_PROVIDER], {}, script)
 
 
 async def run(page: Page, script: str) -> str:
@@ -43,9 +28,8 @@ async def opened(stage: Stage) -> Page:
     return page
 
 
-async def test_remote_procedures(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    static = bare_page(tmp_path, live=True)
-    async with staged(tools, router_kind, static, EchoScript()) as stage:
+async def test_remote_procedures(workshop: Workshop) -> None:
+    async with bare_page(workshop, EchoScript()) as stage:
         page = await opened(stage)
         echoed = await run(page, "return Promise.all([1, 2, 3].map((n) => task.call('echo', {n, text: 'wörld'})))")
         assert msgspec.json.decode(echoed) == [{"n": n, "text": "wörld"} for n in (1, 2, 3)]
@@ -53,10 +37,10 @@ async def test_remote_procedures(tools: Tools, router_kind: RouterKind, tmp_path
         assert msgspec.json.decode(refused) == "this procedure always refuses"
 
 
-async def test_form_data_with_a_file(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    upload = tmp_path / "notes.txt"
+async def test_form_data_with_a_file(workshop: Workshop) -> None:
+    upload = workshop.folder / "notes.txt"
     upload.write_text("some notes", encoding="utf-8")
-    async with staged(tools, router_kind, bare_page(tmp_path), StaticScript([{}])) as stage:
+    async with bare_page(workshop, StaticScript([{}])) as stage:
         page = await opened(stage)
         await page.call("setInputFiles", "[name=attachment]", str(upload))
         await run(page, "await task.submit(new FormData(document.getElementById('form')))")
@@ -71,8 +55,8 @@ async def test_form_data_with_a_file(tools: Tools, router_kind: RouterKind, tmp_
         assert [file["originalname"] for file in files] == ["notes.txt"]
 
 
-async def test_metadata_and_errors(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, bare_page(tmp_path), StaticScript([{}])) as stage:
+async def test_metadata_and_errors(workshop: Workshop) -> None:
+    async with bare_page(workshop, StaticScript([{}])) as stage:
         page = await opened(stage)
         answer = await run(page, "return task.sendMetadata({type: 'tips', header: 'a tip', text: 'be kind'})")
         assert msgspec.json.decode(answer) == {"status": "Submitted metadata"}
@@ -84,8 +68,8 @@ async def test_metadata_and_errors(tools: Tools, router_kind: RouterKind, tmp_pa
         assert report.subject_id == metadata.subject_id
 
 
-async def test_submitting_twice_is_one_submission(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, bare_page(tmp_path), StaticScript([{}])) as stage:
+async def test_submitting_twice_is_one_submission(workshop: Workshop) -> None:
+    async with bare_page(workshop, StaticScript([{}])) as stage:
         page = await opened(stage)
         await run(page, "await Promise.all([task.submit(1), task.submit(2)]); await task.submit(3)")
         await run(page, "await task.sendMetadata({type: 'tips', text: 'after everything else'})")

@@ -1,27 +1,24 @@
 """React pages on the published client library `mephisto-task` 2.0.4, on both routers."""
 
-import shutil
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from .browser import Page
-from .scripts import NO_WORK, ChatScript, Data, StaticScript
-from .stage import MOCK_PROVIDER, RouterKind, Tools, lay_out, staged
+from .scripts import NO_WORK, ChatScript, Data, Script, StaticScript
+from .stage import MOCK_PROVIDER, Stage, Workshop
 
 INDEX = Path(__file__).parent / "react_page" / "index.html"
 ITEMS: list[Data] = [{"text": "The first item"}, {"text": "The second item"}]
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 
 
-def react_page(tools: Tools, tmp_path: Path, bundle: str, **config: object) -> Path:
-    shown = {"task_title": "a React task", **config}
-    static = lay_out(tmp_path / "static", [INDEX, MOCK_PROVIDER], shown)
-    shutil.copy(tools.react_build / bundle, static / "bundle.js")
-    return static
+def react_page(workshop: Workshop, bundle: str, script: Script, **config: object) -> AbstractAsyncContextManager[Stage]:
+    parts = [INDEX, workshop.tools.react_build / bundle, MOCK_PROVIDER]
+    return workshop.stage(parts, {"task_title": "a React task", **config}, script)
 
 
-async def test_preview_accept_submit(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    static = react_page(tools, tmp_path, "static_page.js")
-    async with staged(tools, router_kind, static, StaticScript(ITEMS)) as stage:
+async def test_preview_accept_submit(workshop: Workshop) -> None:
+    async with react_page(workshop, "static_page", StaticScript(ITEMS)) as stage:
         page = await stage.browser.open("ann")
         await page.visit(stage.router.url)
         await page.see("Preview of a React task")
@@ -54,10 +51,9 @@ async def dialog(page: Page, beginning: str) -> None:
     assert message.startswith(beginning)
 
 
-async def test_onboarding(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    static = react_page(tools, tmp_path, "static_page.js")
+async def test_onboarding(workshop: Workshop) -> None:
     script = StaticScript(ITEMS, onboarding={"text": "Read this first"})
-    async with staged(tools, router_kind, static, script) as stage:
+    async with react_page(workshop, "static_page", script) as stage:
         ann = await stage.visitor("ann")
         await ann.see("Read this first")
         await ann.call("click", "#pass")
@@ -71,9 +67,8 @@ async def test_onboarding(tools: Tools, router_kind: RouterKind, tmp_path: Path)
         assert submission.data["final_data"] == {"note": ""}
 
 
-async def test_blocked_text_and_phone(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    static = react_page(tools, tmp_path, "static_page.js", block_mobile=True)
-    async with staged(tools, router_kind, static, StaticScript([])) as stage:
+async def test_blocked_text_and_phone(workshop: Workshop) -> None:
+    async with react_page(workshop, "static_page", StaticScript([]), block_mobile=True) as stage:
         ann = await stage.visitor("ann", userAgent=PHONE)
         await ann.see("Sorry, this task cannot be completed on mobile devices.")
         assert stage.operator.received("register_agent") == []
@@ -81,9 +76,8 @@ async def test_blocked_text_and_phone(tools: Tools, router_kind: RouterKind, tmp
         await bob.see(NO_WORK)
 
 
-async def test_live_page_with_two_workers(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    static = react_page(tools, tmp_path, "live_page.js")
-    async with staged(tools, router_kind, static, ChatScript("soup", messages=3)) as stage:
+async def test_live_page_with_two_workers(workshop: Workshop) -> None:
+    async with react_page(workshop, "live_page", ChatScript("soup", messages=3)) as stage:
         ann = await stage.visitor("ann")
         await ann.call("waitForSelector", "#agent-status >> text=waiting")
         bob = await stage.visitor("bob")

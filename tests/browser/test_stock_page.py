@@ -1,13 +1,13 @@
 """The stock page of static tasks in a real browser, on both routers."""
 
 import hashlib
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
 
 from .scripts import NO_WORK, Data, StaticScript
-from .stage import CLIENT, MOCK_PROVIDER, STOCK_PAGE, RouterKind, Tools, lay_out, staged
+from .stage import CLIENT, MOCK_PROVIDER, STOCK_PAGE, Stage, Workshop
 
 FORM: list[Data] = [
     {
@@ -39,13 +39,12 @@ ITEMS: list[Data] = [
 PHONE = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36"
 
 
-def stock_page(tmp_path: Path, **config: object) -> Path:
-    parts = [STOCK_PAGE, CLIENT, MOCK_PROVIDER]
-    return lay_out(tmp_path / "static", parts, {**CONFIG, **config})
+def stock_page(workshop: Workshop, script: StaticScript, **config: object) -> AbstractAsyncContextManager[Stage]:
+    return workshop.stage([STOCK_PAGE, CLIENT, MOCK_PROVIDER], {**CONFIG, **config}, script)
 
 
-async def test_preview_accept_submit(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, stock_page(tmp_path), StaticScript(ITEMS)) as stage:
+async def test_preview_accept_submit(workshop: Workshop) -> None:
+    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
         page = await stage.browser.open("ann")
         await page.visit(stage.router.url)
         await page.see("This is a preview")
@@ -74,8 +73,8 @@ async def test_preview_accept_submit(tools: Tools, router_kind: RouterKind, tmp_
         assert dialog.startswith("The task has been submitted!")
 
 
-async def test_keyboard_alone_is_enough(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, stock_page(tmp_path), StaticScript(ITEMS)) as stage:
+async def test_keyboard_alone_is_enough(workshop: Workshop) -> None:
+    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
         page = await stage.visitor("ann")
         await page.see("The ferry does not run on Sundays.")
         for key in ("Tab", "ArrowRight", "Tab", "Tab", "Space", "Tab", "Tab", "Enter"):
@@ -90,8 +89,8 @@ async def test_keyboard_alone_is_enough(tools: Tools, router_kind: RouterKind, t
         }
 
 
-async def test_required_field_holds_the_form_back(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, stock_page(tmp_path), StaticScript(ITEMS)) as stage:
+async def test_required_field_holds_the_form_back(workshop: Workshop) -> None:
+    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
         page = await stage.visitor("ann")
         await page.see("The ferry does not run on Sundays.")
         await page.press("Submit")
@@ -99,16 +98,15 @@ async def test_required_field_holds_the_form_back(tools: Tools, router_kind: Rou
         assert stage.operator.received("submit_unit") == []
 
 
-async def test_file_upload(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_file_upload(workshop: Workshop) -> None:
     form: list[Data] = [
         {"name": "photo", "type": "file", "label": "A photo", "required": True},
         {"name": "more", "type": "file", "label": "More photos", "multiple": True},
         {"name": "note", "type": "text", "label": "A note"},
     ]
-    photo = tmp_path / "my größte photo.png"
+    photo = workshop.folder / "my größte photo.png"
     photo.write_bytes(bytes(range(256)) * 400)
-    static = stock_page(tmp_path, frontend={"form": form})
-    async with staged(tools, router_kind, static, StaticScript(ITEMS)) as stage:
+    async with stock_page(workshop, StaticScript(ITEMS), frontend={"form": form}) as stage:
         page = await stage.visitor("ann")
         await page.call("setInputFiles", "#field-photo", str(photo))
         await page.fill("#field-note", "see the attachment")
@@ -134,9 +132,9 @@ async def test_file_upload(tools: Tools, router_kind: RouterKind, tmp_path: Path
         assert downloaded.content == photo.read_bytes()
 
 
-async def test_onboarding_passed(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_onboarding_passed(workshop: Workshop) -> None:
     script = StaticScript(ITEMS, onboarding={"text": "An example"})
-    async with staged(tools, router_kind, stock_page(tmp_path), script) as stage:
+    async with stock_page(workshop, script) as stage:
         page = await stage.visitor("ann")
         await page.call("check", "#field-success")
         await page.picture("1-onboarding")
@@ -151,19 +149,18 @@ async def test_onboarding_passed(tools: Tools, router_kind: RouterKind, tmp_path
         assert not str(submission.subject_id).startswith("onboarding")
 
 
-async def test_onboarding_failed(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
+async def test_onboarding_failed(workshop: Workshop) -> None:
     form: list[Data] = [{"name": "success", "type": "checkbox", "label": "I agree"}]
-    static = stock_page(tmp_path, frontend={"onboarding": {"form": form}})
     script = StaticScript(ITEMS, onboarding={})
-    async with staged(tools, router_kind, static, script) as stage:
+    async with stock_page(workshop, script, frontend={"onboarding": {"form": form}}) as stage:
         page = await stage.visitor("ann")
         await page.press("Submit")
         await page.see("You are not currently qualified")
         await page.picture("1-refused")
 
 
-async def test_reload_in_the_middle(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, stock_page(tmp_path), StaticScript(ITEMS)) as stage:
+async def test_reload_in_the_middle(workshop: Workshop) -> None:
+    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
         page = await stage.visitor("ann")
         await page.see("The ferry does not run on Sundays.")
         await page.fill("#field-comment", "half of my an")
@@ -180,17 +177,16 @@ async def test_reload_in_the_middle(tools: Tools, router_kind: RouterKind, tmp_p
         assert len(stage.operator.received("submit_unit")) == 1
 
 
-async def test_blocked_text(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    async with staged(tools, router_kind, stock_page(tmp_path), StaticScript([])) as stage:
+async def test_blocked_text(workshop: Workshop) -> None:
+    async with stock_page(workshop, StaticScript([])) as stage:
         page = await stage.visitor("ann")
         await page.see(NO_WORK)
         await page.picture("1-no-work")
 
 
 @pytest.mark.parametrize("blocked", [True, False])
-async def test_phone(tools: Tools, router_kind: RouterKind, tmp_path: Path, blocked: bool) -> None:
-    static = stock_page(tmp_path, block_mobile=blocked)
-    async with staged(tools, router_kind, static, StaticScript(ITEMS)) as stage:
+async def test_phone(workshop: Workshop, blocked: bool) -> None:
+    async with stock_page(workshop, StaticScript(ITEMS), block_mobile=blocked) as stage:
         size = {"width": 390, "height": 844}
         page = await stage.visitor("ann", userAgent=PHONE, viewport=size)
         if blocked:
@@ -203,10 +199,8 @@ async def test_phone(tools: Tools, router_kind: RouterKind, tmp_path: Path, bloc
         await page.picture("1-phone")
 
 
-async def test_submission_that_fails_is_shown_and_tried_again(
-    tools: Tools, router_kind: RouterKind, tmp_path: Path
-) -> None:
-    async with staged(tools, router_kind, stock_page(tmp_path), StaticScript(ITEMS)) as stage:
+async def test_submission_that_fails_is_shown_and_tried_again(workshop: Workshop) -> None:
+    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
         page = await stage.visitor("ann")
         await page.call("check", 'role=radio[name="3"]')
         await stage.router.stop()
@@ -225,9 +219,9 @@ async def test_submission_that_fails_is_shown_and_tried_again(
         }
 
 
-async def test_faulty_form_is_reported_to_the_operator(tools: Tools, router_kind: RouterKind, tmp_path: Path) -> None:
-    static = stock_page(tmp_path, frontend={"form": [{"name": "x", "type": "slider"}]})
-    async with staged(tools, router_kind, static, StaticScript(ITEMS)) as stage:
+async def test_faulty_form_is_reported_to_the_operator(workshop: Workshop) -> None:
+    form: list[Data] = [{"name": "x", "type": "slider"}]
+    async with stock_page(workshop, StaticScript(ITEMS), frontend={"form": form}) as stage:
         page = await stage.visitor("ann")
         await page.see("This task is not set up correctly.")
         [report] = await stage.operator.packets("log_error")
