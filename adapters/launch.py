@@ -11,18 +11,17 @@ from omegaconf import DictConfig
 
 from ..core.errors import ConfigError
 from ..core.ledger import Ledger
-from ..core.operations.config_handler import CORE_SECTION, DATA_STORAGE_KEY, get_config_arg
 from ..core.operations.hydra_config import TaskConfig
 from ..core.operations.operator import Operator
 from ..core.operations.registry import fill_registries
 from ..core.ports import WallClock
 from ..projections.mephisto_db.fold import MephistoDbProjection
+from .data_dir import DATABASE_FILE as DATABASE_FILE
+from .data_dir import data_dir
 from .log.sqlite import SqliteLog
 from .scripts import ScriptMain, script_decorator
 from .system import SystemClock, SystemIds
 
-#: The log, in the data folder.
-DATABASE_FILE = "mephisto.db"
 #: One folder for each run, in the data folder: page, server's files, uploads.
 RUNS_FOLDER = "runs"
 #: Seconds between two looks at whether the anchor file is behind the log.
@@ -114,8 +113,7 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
 
 def data_dir_of(cfg: DictConfig) -> Path:
     """The data folder of a configuration: its own, or the one of config.yml, or `data` where the script is run."""
-    chosen = cfg.mephisto.database.data_dir or get_config_arg(CORE_SECTION, DATA_STORAGE_KEY) or "data"
-    return Path(str(chosen)).expanduser().absolute()
+    return data_dir(cfg.mephisto.database.data_dir)
 
 
 def task_script(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 import msgspec
+
+from .database import log_argument as log_argument
 
 #: Exit code: the file was read, and something in it is not as it must be. A file that is no log ends in 2.
 ILLEGAL = 1
 
-log_argument = click.argument("database", type=click.Path(path_type=Path))
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs.")
 
 

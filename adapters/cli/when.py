@@ -1,0 +1,62 @@
+"""How a verb is told which moment of a log it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from ..log.moment import LogMoment, open_moment
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_MICROSECONDS = 1_000_000
+
+
+class PointInTime(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """A time in ISO 8601, UTC unless it says otherwise; in microseconds since the epoch."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Microseconds since the epoch."""
+        if isinstance(value, int):
+            return value
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write for instance '2026-01-31 14:05:00'.", param, ctx)
+        return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * _MICROSECONDS)
+
+
+class When(NamedTuple):
+    """The moment that was asked for; neither: the head of the log."""
+
+    at: int | None
+    seq: int | None
+
+    def open(self, database: Path) -> AbstractContextManager[LogMoment]:
+        """Open a log as of the moment. Raises as `open_moment` does."""
+        return open_moment(database, seq=self.seq, at=self.at)
+
+
+def when_options(command: C) -> C:
+    """The options `--at` and `--seq`, for `when_of`."""
+    at = click.option("--at", type=PointInTime(), metavar="TIME", help="As of a time (UTC), instead of now.")
+    seq = click.option("--seq", type=click.IntRange(min=0), help="As of a position in the log, instead of its end.")
+    return at(seq(command))
+
+
+def when_of(at: int | None, seq: int | None) -> When:
+    """The moment that the options ask for.
+
+    Raises:
+        click.UsageError: both were given.
+    """
+    if at is not None and seq is not None:
+        raise click.UsageError("--at and --seq say two things; give one of them.")
+    return When(at, seq)
