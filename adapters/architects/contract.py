@@ -1,0 +1,280 @@
+"""What every architect promises, as tests. A package with an architect of its own runs them like this:
+
+    class TestMyArchitect(PageServerContract):
+        def make(self, folder: Path, resources: Resources) -> Architect:
+            return MyArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+
+They need pytest and pytest-trio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import pytest
+import trio
+
+from ...core.abstractions.architect import Architect
+from ...core.abstractions.channel import Channel
+from ...core.abstractions.resources import Resources
+from ...core.errors import LaunchError, ProtocolError
+from ...core.lifecycles.server import ResourceState, ResourceStatus, evolve
+from ...core.packets import (
+    AgentDetails,
+    AgentDetailsData,
+    Inbound,
+    Packet,
+    RegisterAgent,
+    RouterState,
+    SubmitUnit,
+)
+from ...events.ids import TaskRunId
+from ...events.server import ServerEvent
+from ..system import SystemIds
+
+#: Packets that may wait for a test to look at them.
+RECEIVED_LIMIT = 1000
+AnyPacket = TypeVar("AnyPacket", bound=Packet)
+
+PAGE = "<p>The page of the contract.</p>"
+AGENT = "an-agent-of-the-contract"
+
+
+class ResourceBook(Resources):
+    """Keeps what happens to outside resources in memory, by the rules of their lifecycle."""
+
+    def __init__(self) -> None:
+        self.states: dict[int, ResourceState] = {}
+        self._ids = SystemIds({}, 1)
+        self._run = TaskRunId(1)
+
+    def count(self, status: ResourceStatus) -> int:
+        """How many resources are in a status."""
+        return sum(state.status is status for state in self.states.values())
+
+    async def _record(self, number: int, event: ServerEvent) -> None:
+        self.states[number] = evolve(self.states.get(number), event)
+        await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class Deployment:
+    """A server that was deployed by the test, with its channels."""
+
+    architect: Architect
+    resources: ResourceBook
+    static_dir: Path
+    url: str
+    channels: list[Channel]
+    opened: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._sender, self.received = trio.open_memory_channel[Inbound](RECEIVED_LIMIT)
+
+    async def on_message(self, channel_id: str, packet: Inbound) -> None:  # noqa: ARG002
+        """Keep a packet for the test."""
+        await self._sender.send(packet)
+
+    async def next(self, kind: type[AnyPacket]) -> AnyPacket:
+        """The next packet of a kind; those before it are passed over."""
+        async for packet in self.received:
+            if isinstance(packet, kind):
+                return packet
+        raise EOFError  # the other end is ours, and stays open
+
+    def client(self) -> httpx.AsyncClient:
+        """A page's way to the server."""
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
+
+
+async def answers(url: str) -> bool:
+    """Whether anything accepts connections at a URL."""
+    address = urlsplit(url)
+    try:
+        stream = await trio.open_tcp_stream(
+            address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
+        )
+    except OSError:
+        return False
+    await stream.aclose()
+    return True
+
+
+@pytest.mark.trio
+class ArchitectContract:
+    """What holds for every architect that has a server."""
+
+    #: All of one test.
+    limit_seconds: ClassVar[float] = 120
+
+    def make(self, folder: Path, resources: Resources) -> Architect:
+        """A new architect that builds in a folder, its settings asserted."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def deployed(self, folder: Path) -> AsyncIterator[Deployment]:
+        """An architect taken through its life as an operator does, its channels open."""
+        resources = ResourceBook()
+        with trio.fail_after(self.limit_seconds):
+            await trio.Path(folder).mkdir(exist_ok=True)
+            architect = self.make(folder, resources)
+            try:
+                static_dir = await architect.prepare()
+                (static_dir / "index.html").write_text(PAGE)
+                (static_dir / "wrap_crowd_source.js").write_text("")
+                (static_dir / "task_config.json").write_text('{"task_title": "A contract"}')
+                url = await architect.deploy()
+                await architect.cleanup()
+                deployment = Deployment(architect, resources, static_dir, url, [])
+                deployment.channels = architect.get_channels(
+                    deployment.opened.append, deployment.lost.append, deployment.on_message
+                )
+                async with trio.open_nursery() as nursery:
+                    for channel in deployment.channels:
+                        await nursery.start(channel.open)
+                    yield deployment
+                    for channel in deployment.channels:
+                        channel.close()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await architect.shutdown()
+
+    async def test_prepare_gives_a_folder_of_the_run_to_add_files_to(self, tmp_path: Path) -> None:
+        """The folder is there, in the build folder, and it can be written to."""
+        architect = self.make(tmp_path, ResourceBook())
+        with trio.fail_after(self.limit_seconds):
+            try:
+                static_dir = await architect.prepare()
+            finally:
+                await architect.shutdown()
+        assert static_dir.is_dir()
+        assert tmp_path in static_dir.parents
+
+    async def test_nothing_is_held_without_being_recorded_first(self, tmp_path: Path) -> None:
+        """What is outside is recorded while it is held, and when it is not any more."""
+        async with self.deployed(tmp_path) as deployment:
+            book = deployment.resources
+            assert book.count(ResourceStatus.ACQUIRED) >= 1
+            assert book.count(ResourceStatus.INTENDED) == 0
+        assert book.count(ResourceStatus.RELEASED) == len(book.states)
+
+    async def test_deploy_gives_a_url_that_answers(self, tmp_path: Path) -> None:
+        """Workers can be sent there at once."""
+        async with self.deployed(tmp_path) as deployment:
+            assert deployment.url.startswith(("http://", "https://"))
+            assert not deployment.url.endswith("/")
+            assert await answers(deployment.url)
+
+    async def test_deploy_before_prepare_is_refused(self, tmp_path: Path) -> None:
+        """The order is not a matter of taste."""
+        architect = self.make(tmp_path, ResourceBook())
+        with trio.fail_after(self.limit_seconds), pytest.raises(LaunchError):
+            await architect.deploy()
+
+    async def test_channels_are_alive_once_open(self, tmp_path: Path) -> None:
+        """Each of them tells its owner, and brings the router's state first."""
+        async with self.deployed(tmp_path) as deployment:
+            names = [channel.channel_id for channel in deployment.channels]
+            assert names
+            assert len(set(names)) == len(names)
+            assert sorted(deployment.opened) == sorted(names)
+            assert all(channel.is_alive() and not channel.is_closed() for channel in deployment.channels)
+            for _ in names:
+                assert isinstance(await deployment.received.receive(), RouterState)
+        assert all(channel.is_closed() and not channel.is_alive() for channel in deployment.channels)
+        assert deployment.lost == []
+
+    async def test_shutdown_takes_the_server_offline_and_can_be_repeated(self, tmp_path: Path) -> None:
+        """Nothing answers any more, and the second time does nothing."""
+        async with self.deployed(tmp_path) as deployment:
+            pass
+        with trio.fail_after(self.limit_seconds):
+            assert not await answers(deployment.url)
+            before = dict(deployment.resources.states)
+            await deployment.architect.shutdown()
+        assert deployment.resources.states == before
+
+    async def test_shutdown_is_possible_at_any_time(self, tmp_path: Path) -> None:
+        """Before `prepare`, and between `prepare` and `deploy`."""
+        resources = ResourceBook()
+        architect = self.make(tmp_path, resources)
+        with trio.fail_after(self.limit_seconds):
+            await architect.shutdown()
+            await architect.prepare()
+            await architect.shutdown()
+        assert resources.count(ResourceStatus.RELEASED) == len(resources.states)
+
+    @pytest.mark.parametrize("filename", ["nothing", "", "..", "../index.html", "a/b", "/etc/passwd", "%2e%2e"])
+    async def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path, filename: str) -> None:
+        """Whatever it is called; and nothing is written."""
+        save_dir = tmp_path / "saved"
+        save_dir.mkdir()
+        async with self.deployed(tmp_path / "build") as deployment:
+            with pytest.raises(ProtocolError):
+                await deployment.architect.download_file(filename, save_dir)
+        assert list(save_dir.iterdir()) == []
+
+
+class PageServerContract(ArchitectContract):
+    """What holds beyond that for an architect whose server is a router for workers' pages."""
+
+    async def test_the_prepared_files_are_served(self, tmp_path: Path) -> None:
+        """Also after `cleanup`."""
+        async with self.deployed(tmp_path) as deployment, deployment.client() as page:
+            assert (await page.get("/?worker_id=x&assignment_id=1")).text == PAGE
+            config = (await page.get("/task_config.json", params={"mephisto_task_version": "2.0.3"})).json()
+            assert config["task_title"] == "A contract"
+            assert (await page.get("/nothing.html")).status_code == httpx.codes.NOT_FOUND
+
+    async def test_a_page_and_the_operator_reach_each_other(self, tmp_path: Path) -> None:
+        """A request becomes a packet, and the answer to it the answer to the page."""
+        async with self.deployed(tmp_path) as deployment, deployment.client() as page:
+            details = await self._register(deployment, page)
+            assert details["agent_id"] == AGENT
+            assert details["init_task_data"] == {"text": "x"}
+
+    async def test_an_uploaded_file_can_be_fetched(self, tmp_path: Path) -> None:
+        """Byte for byte, under the name that the submission gives it."""
+        content = bytes(range(256)) * 1000
+        save_dir = tmp_path / "saved"
+        save_dir.mkdir()
+        async with self.deployed(tmp_path / "build") as deployment, deployment.client() as page:
+            await self._register(deployment, page)
+            answer = await page.post(
+                "/submit_task",
+                data={"USED_AGENT_ID": AGENT, "final_string_data": "{}"},
+                files={"attachment": ("../sample.bin", content)},
+            )
+            assert answer.status_code == httpx.codes.OK
+            submitted = await deployment.next(SubmitUnit)
+            [file] = submitted.data.files or []
+            saved = await deployment.architect.download_file(file.filename, save_dir)
+        assert saved.parent == save_dir
+        assert saved.read_bytes() == content
+
+    async def _register(self, deployment: Deployment, page: httpx.AsyncClient) -> dict[str, object]:
+        """Ask for an agent as a page, and give it one as an operator; returns what the page gets."""
+        provider_data = {"worker_name": "W", "agent_registration_id": "A-W", "assignment_id": "A"}
+        details: dict[str, object] = {}
+
+        async def ask() -> None:
+            answer = await page.post("/request_agent", json={"provider_data": provider_data})
+            details.update(answer.json()["data"])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            request_id = (await deployment.next(RegisterAgent)).data.request_id
+            answer = AgentDetailsData(
+                request_id=request_id, worker_id="1", agent_id=AGENT, init_task_data=msgspec.Raw(b'{"text":"x"}')
+            )
+            for channel in deployment.channels:
+                assert channel.enqueue_send(AgentDetails(subject_id=request_id, data=answer))
+        return details
