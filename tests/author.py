@@ -359,8 +359,7 @@ class Author(Invention):
     def _ask_callback(self) -> Events:
         if not self._streams["engagement"]:
             return []
-        answered = CallbackAnswered(callback="worker_can_do_unit", inputs={"unit": 1}, answer=True)
-        return [NewEvent(self._pick("engagement"), answered)]
+        return [NewEvent(self._pick("engagement"), self._fill(CallbackAnswered))]
 
     def _change_onboarding(self) -> Events:
         if not self._streams["onboarding_agent"]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from enum import Enum
 from random import Random
-from typing import TypeVar
 
 import msgspec
 
-from mephisto_es.core.lifecycles.table import Lifecycle
+from mephisto_es.core.lifecycles.table import Lifecycle, S
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import Payload
 from mephisto_es.events import ids
@@ -19,8 +17,6 @@ from mephisto_es.events.codec import KIND_OF
 
 #: A choice falls mostly on one of the latest entities, with which something can still happen.
 RECENT = 6
-
-S = TypeVar("S", bound=Enum)
 
 
 class Invention:
@@ -67,6 +63,9 @@ class Invention:
                 return self._random.randint(0, 9)
             case msgspec.inspect.StrType():
                 return f"text {self._next()}"
+            case msgspec.inspect.BoolType() | msgspec.inspect.UnionType():
+                # Of a union, `True` fits each one there is.
+                return True
             case msgspec.inspect.DictType():
                 return {"pid": 4711}
             case other:

@@ -10,16 +10,18 @@ import sqlite_utils
 
 from ...core.lifecycles.agent import AGENT
 from ...core.lifecycles.onboarding import ONBOARDING
+from ...core.lifecycles.table import Lifecycle, S
 from ...core.lifecycles.task_run import TASK_RUN
 from ...core.lifecycles.unit import UNIT
 from ...core.lifecycles.worker import WORKER
 from ...events.base import Event
 from ...events.envelope import Recorded
 from ..projection import ReadPayload
+from ..statuses import statuses_after
 from . import tables
 from .meaning import MEANING, Meaning
 from .page import Page
-from .rows import AgentRow, OnboardingAgentRow, TaskRunRow, UnitRow, WorkerRow
+from .rows import AgentRow, OnboardingAgentRow, Row, TaskRunRow, UnitRow, WorkerRow
 from .sheet import Group
 
 
@@ -30,17 +32,17 @@ class _NewStatus(NamedTuple):
     value: tuple[str]
 
 
+def _kept_in(row: type[Row], lifecycle: Lifecycle[S]) -> dict[type[Event], _NewStatus]:
+    column = Group(row, "status")
+    return {event: _NewStatus(column, (status,)) for event, status in statuses_after(lifecycle).items()}
+
+
 _STATUSES = {
-    step.event: _NewStatus(column, (str(step.target.value),))
-    for steps, column in (
-        (TASK_RUN.steps, Group(TaskRunRow, "status")),
-        (UNIT.steps, Group(UnitRow, "status")),
-        (AGENT.steps, Group(AgentRow, "status")),
-        (ONBOARDING.steps, Group(OnboardingAgentRow, "status")),
-        (WORKER.steps, Group(WorkerRow, "status")),
-    )
-    for step in steps
-    if step.sources != (step.target,)
+    **_kept_in(TaskRunRow, TASK_RUN),
+    **_kept_in(UnitRow, UNIT),
+    **_kept_in(AgentRow, AGENT),
+    **_kept_in(OnboardingAgentRow, ONBOARDING),
+    **_kept_in(WorkerRow, WORKER),
 }
 
 #: What to do about each kind of event. Kinds that are not here are only counted: engagements, servers.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
-from time import gmtime, strftime
 from typing import NamedTuple
 
 from msgspec.structs import astuple
@@ -15,6 +13,7 @@ from ...core.errors import UnknownEntity
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.ids import RequesterId, TaskId, TaskRunId
+from ..dates import date_of
 from ..projection import ReadPayload
 from .rows import AgentPayloadRow, Row
 from .sheet import Cell, Cells, Group, Holdings, Reviews, Sheets
@@ -123,14 +122,3 @@ def _statistics(events: Sequence[Recorded]) -> list[Cells]:
 def _run_in(stream: str) -> str | None:
     category, first_id = stream.split("/", 2)[:2]
     return None if category in _DIRECTORY else first_id
-
-
-@lru_cache(maxsize=1024)
-def date_of(at: int) -> str:
-    """A time in Mephisto's form."""
-    return f"{_second(at // 1_000_000)}.{at // 1000 % 1000:03d}"
-
-
-@lru_cache(maxsize=1024)
-def _second(second: int) -> str:
-    return strftime("%Y-%m-%d %H:%M:%S", gmtime(second))

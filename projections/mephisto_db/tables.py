@@ -34,6 +34,11 @@ class Table(NamedTuple):
         return self.columns[0]
 
     @property
+    def entity(self) -> str:
+        """What one of its rows is about, in a word: `task_runs` hold a run, `onboarding_agents` an onboarding."""
+        return self.key.removesuffix("_id").removeprefix("task_").removesuffix("_agent")
+
+    @property
     def insert(self) -> str:
         """The statement that adds a row."""
         return f"INSERT INTO {self.name} VALUES ({', '.join('?' * len(self.columns))})"

@@ -1,108 +1,102 @@
-"""The view is the fold of the log: rebuilt or kept event by event, and whatever the batches were, it is the same."""
+"""The view is the fold of the log: kept event by event or rebuilt, whatever the pages were, it is the same."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from random import Random
 
 import pytest
-import sqlite_utils
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mephisto_es.core.errors import UnknownEntity
 from mephisto_es.core.lifecycles.world import World
-from mephisto_es.core.ports import Append
+from mephisto_es.core.payloads import seal
+from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.agent import AgentAccepted, AgentApproved
 from mephisto_es.events.codec import KIND_OF
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.directory import QualificationCreated
+from mephisto_es.events.ids import (
+    AgentId,
+    AssignmentId,
+    QualificationId,
+    RequesterId,
+    TaskId,
+    TaskRunId,
+    UnitId,
+    WorkerId,
+)
+from mephisto_es.events.task_run import TaskRunCreated
+from mephisto_es.events.worker import (
+    QualificationChanged,
+    QualificationGranted,
+    QualificationRevoked,
+    WorkerForgotten,
+    WorkerRegistered,
+)
 from mephisto_es.projections.building import differences
-from mephisto_es.projections.mephisto_db import MephistoDbProjection
-from mephisto_es.projections.projection import ReadPayload
 
-from ..histories import Vault, histories, history, numbered
+from ..histories import histories, history, numbered
+from .views import PROJECTION, empty, lived, rebuilt
 
-PROJECTION = MephistoDbProjection()
-
-
-def empty() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    PROJECTION.create(sqlite_utils.Database(db))
-    return db
-
-
-def pages(events: Sequence[Recorded], cuts: Iterable[int]) -> list[Sequence[Recorded]]:
-    """The events, cut where the cuts say."""
-    ends = sorted({cut % len(events) for cut in cuts} | {len(events)})
-    return [events[start:end] for start, end in zip([0, *ends], ends, strict=False) if events[start:end]]
-
-
-def rebuilt(events: Sequence[Recorded], payload: ReadPayload, cuts: Iterable[int] = ()) -> sqlite3.Connection:
-    db = empty()
-    for page in pages(events, cuts):
-        PROJECTION.apply(db, page, payload)
-    return db
-
-
-def lived(requests: Sequence[Append]) -> tuple[sqlite3.Connection, Vault]:
-    """The view as a log keeps it: request by request, with the payloads there were at the time."""
-    db, vault, written = empty(), Vault(), 0
-    events = numbered(requests)
-    for request in requests:
-        vault.take(request)
-        page = events[written : written + len(request.events)]
-        PROJECTION.apply(db, page, vault.read)
-        written += len(page)
-    return db, vault
+slowly = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+CUTS = st.lists(st.integers(0, 10_000), max_size=20)
 
 
 def unequal(one: sqlite3.Connection, other: sqlite3.Connection) -> list[str]:
     return [str(difference) for table in PROJECTION.tables for difference in differences(one, other, table)]
 
 
-@given(histories(), st.lists(st.integers(0, 10_000), max_size=20))
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def rows(db: sqlite3.Connection, query: str) -> list[tuple[object, ...]]:
+    return db.execute(query).fetchall()
+
+
+@given(histories(), CUTS)
+@slowly
 def test_rebuilt_is_live_whatever_the_pages(requests: tuple[Append, ...], cuts: list[int]) -> None:
     live, vault = lived(requests)
     assert unequal(live, rebuilt(numbered(requests), vault.read, cuts)) == []
     assert unequal(live, rebuilt(numbered(requests), vault.read)) == []
 
 
-@given(histories(), st.integers(0, 10_000))
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_the_view_says_what_the_world_says(requests: tuple[Append, ...], cut: int) -> None:
+@given(histories(), st.integers(0, 10_000), CUTS)
+@slowly
+def test_the_view_says_what_the_world_says(requests: tuple[Append, ...], cut: int, cuts: list[int]) -> None:
     events = numbered(requests)
     events = events[: cut % len(events) + 1]
     world = World()
     for _, envelope in events:
         world.apply(envelope)
-    db = rebuilt(events, lambda _: None, [7, 70])
+    db = rebuilt(events, lambda _: None, cuts)
 
-    assert db.execute(
-        "SELECT unit_id, status, agent_id, worker_id, pay_cents FROM units ORDER BY 1"
-    ).fetchall() == sorted(
-        (unit.unit, unit.status.value, unit.agent, unit.worker, unit.pay_cents) for unit in world.units.values()
-    )
-    assert db.execute("SELECT agent_id, status, unit_id, worker_id FROM agents ORDER BY 1").fetchall() == sorted(
-        (agent.agent, agent.status.value, agent.unit, agent.worker) for agent in world.agents.values()
-    )
-    assert db.execute("SELECT onboarding_agent_id, status, worker_id FROM onboarding_agents ORDER BY 1").fetchall() == (
-        sorted((agent.agent, agent.status.value, agent.worker) for agent in world.onboardings.values())
-    )
-    assert db.execute("SELECT task_run_id, status, server_url FROM task_runs ORDER BY 1").fetchall() == sorted(
-        (run.task_run, run.status.value, run.url) for run in world.task_runs.values()
-    )
-    assert db.execute("SELECT worker_id, status FROM workers ORDER BY 1").fetchall() == sorted(
-        (worker.worker, worker.status.value) for worker in world.workers.values()
-    )
-    held = "SELECT worker_id, qualification_id, value FROM granted_qualifications ORDER BY 1, 2"
-    assert db.execute(held).fetchall() == sorted(
+    assert rows(db, "SELECT unit_id, status, agent_id, worker_id, pay_cents, pay_amount FROM units ORDER BY 1") == [
+        (unit.unit, unit.status.value, unit.agent, unit.worker, unit.pay_cents, unit.pay_cents / 100)
+        for unit in sorted(world.units.values(), key=lambda unit: unit.unit)
+    ]
+    assert rows(db, "SELECT agent_id, status, unit_id, worker_id FROM agents ORDER BY 1") == [
+        (agent.agent, agent.status.value, agent.unit, agent.worker)
+        for agent in sorted(world.agents.values(), key=lambda agent: agent.agent)
+    ]
+    assert rows(db, "SELECT onboarding_agent_id, status, worker_id FROM onboarding_agents ORDER BY 1") == [
+        (agent.agent, agent.status.value, agent.worker)
+        for agent in sorted(world.onboardings.values(), key=lambda agent: agent.agent)
+    ]
+    assert rows(db, "SELECT task_run_id, status, server_url, assignment_count FROM task_runs ORDER BY 1") == [
+        (run.task_run, run.status.value, run.url, run.assignments)
+        for run in sorted(world.task_runs.values(), key=lambda run: run.task_run)
+    ]
+    assert rows(db, "SELECT worker_id, status FROM workers ORDER BY 1") == [
+        (worker.worker, worker.status.value) for worker in sorted(world.workers.values(), key=lambda one: one.worker)
+    ]
+    assert rows(db, "SELECT worker_id, qualification_id, value FROM granted_qualifications ORDER BY 1, 2") == [
         (worker.worker, qualification, value)
-        for worker in world.workers.values()
-        for qualification, value in worker.qualifications.items()
-    )
-    of_runs = [envelope for _, envelope in events if envelope.stream.count("/") == 2 or "task_run/" in envelope.stream]
-    assert db.execute("SELECT coalesce(sum(event_count), 0) FROM task_runs").fetchone() == (len(of_runs),)
+        for worker in sorted(world.workers.values(), key=lambda one: one.worker)
+        for qualification, value in sorted(worker.qualifications.items())
+    ]
+    of_runs = [one for one in events if streams.partition_of(one.envelope.stream) != streams.DIRECTORY]
+    assert rows(db, "SELECT coalesce(sum(event_count), 0) FROM task_runs") == [(len(of_runs),)]
 
 
 def test_histories_hold_every_kind_of_event() -> None:
@@ -114,3 +108,82 @@ def test_an_event_of_a_run_that_nobody_created_is_refused() -> None:
     events = [one for one in numbered(history(Random(1), 0)) if one.envelope.stream.startswith("assignment/")]
     with pytest.raises(UnknownEntity, match="there is no task_run/"):
         PROJECTION.apply(empty(), events, lambda _: None)
+
+
+WORKER, RUN, AGENT = WorkerId(7), TaskRunId(1), AgentId(3)
+NAME = seal(b"Ana", bytes(16), WORKER)
+
+
+def request(*events: NewEvent) -> Append:
+    return Append(command=str(events), actor="operator", at=1_767_225_600_123_456, events=events, payloads=(NAME,))
+
+
+def registered() -> NewEvent:
+    return NewEvent(
+        streams.worker(WORKER),
+        WorkerRegistered(worker=WORKER, provider_type="mock", name=NAME.ref, identity="somebody"),
+    )
+
+
+def of_worker(
+    *events: QualificationGranted | QualificationChanged | QualificationRevoked | WorkerForgotten,
+) -> list[NewEvent]:
+    return [NewEvent(streams.worker(WORKER), event) for event in events]
+
+
+def test_dates_are_as_mephisto_writes_them() -> None:
+    db, _ = lived([request(registered())])
+    assert rows(db, "SELECT * FROM workers") == [(7, "Ana", "mock", "2026-01-01 00:00:00.123", "registered")]
+
+
+def test_a_forgotten_worker_has_no_name_and_no_notes_but_later_ones() -> None:
+    early, late = seal(b"very good", bytes(16), WORKER), seal(b"looked again", bytes(16))
+    run = TaskRunCreated(
+        task_run=RUN,
+        task=TaskId(1),
+        requester=RequesterId(1),
+        blueprint_type="static_task",
+        architect_type="mock",
+        provider_type="inhouse",
+        config="{}",
+    )
+    accepted = AgentAccepted(
+        agent=AGENT, unit=UnitId(1), assignment=AssignmentId(1), worker=WORKER, token="t", registration="r"
+    )
+    agent = streams.agent(RUN, AGENT)
+    events = (
+        registered(),
+        NewEvent(streams.task_run(RUN), run),
+        NewEvent(agent, accepted),
+        NewEvent(agent, AgentApproved(note=early.ref, bonus_cents=50)),
+        *of_worker(WorkerForgotten(reason="asked for it")),
+        NewEvent(agent, AgentApproved(note=late.ref)),
+    )
+    kept = {payload.ref.sha256: payload.body for payload in (NAME, early, late)}
+    for cuts in (range(0), range(6)):
+        db = rebuilt(numbered([request(*events)]), lambda ref: kept.get(ref.sha256), cuts)
+        assert rows(db, "SELECT worker_name, status FROM workers") == [(None, "forgotten")]
+        assert rows(db, "SELECT review_note, bonus, unit_id, worker_id FROM unit_review ORDER BY id") == [
+            (None, 50, 1, 7),
+            ("looked again", None, 1, 7),
+        ]
+
+
+@pytest.mark.parametrize("cuts", [range(0), range(9)], ids=["one page", "a page each"])
+def test_a_qualification_keeps_its_date_until_it_is_revoked(cuts: Iterable[int]) -> None:
+    qualification = QualificationId(2)
+    created = QualificationCreated(qualification=qualification, name="reads French")
+    events = [
+        registered(),
+        NewEvent(streams.qualification(qualification), created),
+        *of_worker(
+            QualificationGranted(qualification=qualification, value=1),
+            QualificationChanged(qualification=qualification, value=2),
+            QualificationRevoked(qualification=qualification, reason="a mistake"),
+            QualificationGranted(qualification=qualification, value=3),
+            QualificationChanged(qualification=qualification, value=4),
+        ),
+    ]
+    db = rebuilt(numbered([request(event) for event in events]), lambda _: None, cuts)
+    query = "SELECT granted_qualification_id, worker_id, qualification_id, value FROM granted_qualifications"
+    assert rows(db, query) == [(6, 7, 2, 4)]

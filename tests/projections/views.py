@@ -1,0 +1,52 @@
+"""Views of histories, in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import sqlite_utils
+
+from mephisto_es.core.ports import Append
+from mephisto_es.events.envelope import Recorded
+from mephisto_es.projections.mephisto_db import MephistoDbProjection
+from mephisto_es.projections.projection import ReadPayload
+
+from ..histories import Vault, numbered
+
+PROJECTION = MephistoDbProjection()
+
+
+def empty() -> sqlite3.Connection:
+    """The tables without a row."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    _template().backup(db)
+    return db
+
+
+@cache
+def _template() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    PROJECTION.create(sqlite_utils.Database(db))
+    return db
+
+
+def rebuilt(events: Sequence[Recorded], payload: ReadPayload, cuts: Iterable[int] = ()) -> sqlite3.Connection:
+    """The view of events, applied in pages that end where the cuts say."""
+    db = empty()
+    ends = sorted({cut % len(events) for cut in cuts} | {len(events)})
+    for start, end in zip([0, *ends], ends, strict=False):
+        PROJECTION.apply(db, events[start:end], payload)
+    return db
+
+
+def lived(history: Sequence[Append]) -> tuple[sqlite3.Connection, Vault]:
+    """The view as a log keeps it, request by request, each with the payloads that there were at its time."""
+    db, vault, written = empty(), Vault(), 0
+    events = numbered(history)
+    for request in history:
+        vault.take(request)
+        PROJECTION.apply(db, events[written : written + len(request.events)], vault.read)
+        written += len(request.events)
+    return db, vault
