@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -29,10 +28,10 @@ from ...events.agent import (
 )
 from ...events.base import PayloadRef
 from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
-from .table import Lifecycle, existing, stays, step
+from .table import Lifecycle, Status, existing, stays, step
 
 
-class AgentStatus(Enum):
+class AgentStatus(Status):
     """Mephisto's words for where an agent is."""
 
     ACCEPTED = "accepted"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -20,10 +19,10 @@ from ...events.engagement import (
     WorkTaken,
 )
 from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
-from .table import Lifecycle, existing, stays, step
+from .table import Lifecycle, Status, existing, stays, step
 
 
-class EngagementStatus(Enum):
+class EngagementStatus(Status):
     """Whether the worker has a unit now."""
 
     IDLE = "idle"

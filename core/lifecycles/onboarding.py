@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -22,10 +21,10 @@ from ...events.onboarding import (
     OnboardingTimedOut,
     OnboardingUpdateReceived,
 )
-from .table import Lifecycle, existing, stays, step
+from .table import Lifecycle, Status, existing, stays, step
 
 
-class OnboardingStatus(Enum):
+class OnboardingStatus(Status):
     """Mephisto's words for where an onboarding agent is."""
 
     ONBOARDING = "onboarding"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 import msgspec
 
 from ...events.assignment import AssignmentCreated
 from ...events.directory import DirectoryEvent, QualificationCreated, RequesterRegistered, TaskRegistered
-from .table import Lifecycle, step
+from .table import Lifecycle, Status, step
 
 
-class RecordStatus(Enum):
+class RecordStatus(Status):
     """A record has one status."""
 
     RECORDED = "recorded"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
 
 from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
-from .table import Lifecycle, existing, step
+from .table import Lifecycle, Status, existing, step
 
 
-class ResourceStatus(Enum):
+class ResourceStatus(Status):
     """Whether something outside may still be there because of us."""
 
     INTENDED = "intended"

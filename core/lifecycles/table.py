@@ -15,8 +15,19 @@ from transitions import Machine
 from ...events.base import Event
 from ..errors import IllegalStep
 
-S = TypeVar("S", bound=Enum)
+S = TypeVar("S", bound="Status")
 T = TypeVar("T")
+
+
+class Status(Enum):
+    """A status of some lifecycle.
+
+    Its members are the only ones there are, so they are told apart by identity, and hashed by it: an enum's own hash is
+    a Python function, and each step of each replay looks one up.
+    """
+
+    __hash__ = object.__hash__
+
 
 #: The machine's name for an entity that does not exist yet.
 ABSENT = "(absent)"
@@ -88,15 +99,15 @@ class Lifecycle(Generic[S]):
         )
         self._after = self._lookup()
 
-    def _lookup(self) -> dict[tuple[S | None, type[Event]], S]:
+    def _lookup(self) -> dict[type[Event], dict[S | None, S]]:
         by_kind = {kind_of(event): event for event in self.events}
-        lookup: dict[tuple[S | None, type[Event]], S] = {}
+        lookup: dict[type[Event], dict[S | None, S]] = {event: {} for event in self.events}
         for kind, trigger in self.machine.events.items():
             for source, transitions in trigger.transitions.items():
-                key = (None if source == ABSENT else self.statuses(source), by_kind[kind])
+                status = None if source == ABSENT else self.statuses(source)
                 if len(transitions) != 1:
                     raise ValueError(f"{self.name}: {kind} from {source} leads to {len(transitions)} places")
-                lookup[key] = self.statuses(transitions[0].dest)
+                lookup[by_kind[kind]][status] = self.statuses(transitions[0].dest)
         return lookup
 
     def after(self, status: S | None, event: Event, entity: str | None = None) -> S:
@@ -111,17 +122,17 @@ class Lifecycle(Generic[S]):
             IllegalStep: the table has no such step.
         """
         try:
-            return self._after[status, type(event)]
+            return self._after[type(event)][status]
         except KeyError:
             raise IllegalStep(entity or self.name, _name(status), kind_of(type(event))) from None
 
     def allows(self, status: S | None, event: type[Event]) -> bool:
         """Whether the table has a step for the event from the status."""
-        return (status, event) in self._after
+        return event in self._after and status in self._after[event]
 
     def is_final(self, status: S) -> bool:
         """Whether no step leads from the status to another one."""
-        return all(target is status for (source, _), target in self._after.items() if source is status)
+        return all(targets.get(status, status) is status for targets in self._after.values())
 
     def diagram(self) -> str:
         """The lifecycle as a Mermaid state diagram."""

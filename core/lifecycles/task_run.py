@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -21,10 +20,10 @@ from ...events.task_run import (
     TaskRunStopping,
     TaskRunWentLive,
 )
-from .table import Lifecycle, existing, stays, step
+from .table import Lifecycle, Status, existing, stays, step
 
 
-class TaskRunStatus(Enum):
+class TaskRunStatus(Status):
     """Where a run is between its launch and its end."""
 
     CREATED = "created"

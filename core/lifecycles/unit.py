@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -22,10 +21,10 @@ from ...events.unit import (
     UnitReopened,
     UnitSoftRejected,
 )
-from .table import Lifecycle, existing, step
+from .table import Lifecycle, Status, existing, step
 
 
-class UnitStatus(Enum):
+class UnitStatus(Status):
     """Mephisto's words for where a unit is."""
 
     CREATED = "created"
@@ -84,11 +83,11 @@ def evolve(unit: UnitState | None, event: UnitEvent) -> UnitState:
         return UnitState(status, event.unit, event.assignment, event.index, event.pay_cents)
     unit = existing(unit)
     match event:
+        case UnitLaunched() | UnitCompleted() | UnitAccepted() | UnitExpired() | UnitSoftRejected() | UnitRejected():
+            return replace(unit, status=status)
         case UnitAssigned():
             return replace(unit, status=status, agent=event.agent, worker=event.worker)
         case UnitReleased() | UnitReopened():
             return replace(unit, status=status, agent=None, worker=None)
-        case UnitLaunched() | UnitCompleted() | UnitAccepted() | UnitSoftRejected() | UnitRejected() | UnitExpired():
-            return replace(unit, status=status)
         case _:
             assert_never(event)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -19,10 +18,10 @@ from ...events.worker import (
     WorkerRegistered,
     WorkerUnblocked,
 )
-from .table import Lifecycle, existing, stays, step
+from .table import Lifecycle, Status, existing, stays, step
 
 
-class WorkerStatus(Enum):
+class WorkerStatus(Status):
     """Whether a worker may work."""
 
     REGISTERED = "registered"

@@ -6,8 +6,8 @@ same events always give the same world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar, cast
 
 from ...events.agent import AgentEvent
 from ...events.base import Event
@@ -25,43 +25,13 @@ State = TypeVar("State")
 E = TypeVar("E", bound=Event)
 
 
-class _Folds(Protocol):
-    def apply(self, stream: str, event: Event) -> None: ...
-
-    def check(self, stream: str, events: Sequence[Event]) -> None: ...
-
-
 class Family(Generic[State, E]):
     """All entities of one kind, by the name of their stream."""
 
     def __init__(self, evolve: Callable[[State | None, E], State]) -> None:
-        self._evolve = evolve
         self._states: dict[str, State] = {}
-
-    def apply(self, stream: str, event: Event) -> None:
-        """Carry an event of this kind of entity into its state.
-
-        Raises:
-            IllegalStep: the lifecycle has no such step.
-        """
-        # Sound because `World` sends each event type to the family of its lifecycle.
-        try:
-            self._states[stream] = self._evolve(self._states.get(stream), cast(E, event))
-        except IllegalStep as error:
-            raise IllegalStep(stream, error.status, error.wish) from None
-
-    def check(self, stream: str, events: Sequence[Event]) -> None:
-        """See whether events could happen to an entity one after the other, and change nothing.
-
-        Raises:
-            IllegalStep: the lifecycle has no such step.
-        """
-        state = self._states.get(stream)
-        try:
-            for event in events:
-                state = self._evolve(state, cast(E, event))
-        except IllegalStep as error:
-            raise IllegalStep(stream, error.status, error.wish) from None
+        #: How the family takes an event: its fold, and the states it works on.
+        self.fold = cast("_Fold", (evolve, self._states))
 
     def __getitem__(self, stream: str) -> State:
         """The entity's state.
@@ -90,6 +60,10 @@ class Family(Generic[State, E]):
         return len(self._states)
 
 
+#: A family without its types, which is sound because `World` sends each event type to the family of its lifecycle.
+_Fold = tuple[Callable[[object, Event], object], dict[str, object]]
+
+
 class World:
     """Everything the log says, as of its last applied event.
 
@@ -107,8 +81,8 @@ class World:
         self.agents = Family[agent.AgentState, AgentEvent](agent.evolve)
         self.onboardings = Family[onboarding.OnboardingState, OnboardingEvent](onboarding.evolve)
         self.engagements = Family[engagement.EngagementState, EngagementEvent](engagement.evolve)
-        self._family_of: dict[type[Event], _Folds] = {
-            event: family
+        self._folds: dict[type[Event], _Fold] = {
+            event: family.fold
             for lifecycle, family in (
                 (records.RECORD, self.records),
                 (worker.WORKER, self.workers),
@@ -133,10 +107,11 @@ class World:
             Conflict: the event's version does not follow the stream's.
             IllegalStep: the lifecycle has no such step.
         """
-        version = self.versions.get(envelope.stream, 0) + 1
-        if envelope.version != version:
-            raise Conflict(envelope.stream, envelope.version - 1, version - 1)
-        self.evolve(envelope.stream, envelope.event)
+        stream = envelope.stream
+        before = self.versions.get(stream, 0)
+        if envelope.version != before + 1:
+            raise Conflict(stream, envelope.version - 1, before)
+        self.evolve(stream, envelope.event)
 
     def check(self, events: Iterable[tuple[str, Event]]) -> None:
         """See whether events could be appended, and change nothing.
@@ -148,7 +123,13 @@ class World:
         for stream, event in events:
             by_stream.setdefault(stream, []).append(event)
         for stream, steps in by_stream.items():
-            self._family_of[type(steps[0])].check(stream, steps)
+            evolve, states = self._folds[type(steps[0])]
+            state = states.get(stream)
+            try:
+                for event in steps:
+                    state = evolve(state, event)
+            except IllegalStep as error:
+                raise IllegalStep(stream, error.status, error.wish) from None
 
     def evolve(self, stream: str, event: Event) -> None:
         """Carry the next event of a stream into the world.
@@ -156,5 +137,10 @@ class World:
         Raises:
             IllegalStep: the lifecycle has no such step.
         """
-        self._family_of[type(event)].apply(stream, event)
+        # Every event of every replay comes through here.
+        evolve, states = self._folds[type(event)]
+        try:
+            states[stream] = evolve(states.get(stream), event)
+        except IllegalStep as error:
+            raise IllegalStep(stream, error.status, error.wish) from None
         self.versions[stream] = self.versions.get(stream, 0) + 1
