@@ -30,6 +30,9 @@ from .uploads import Uploads
 #: How long requests that are being answered may take after the router was told to stop.
 SHUTDOWN_SECONDS = 3
 
+#: The largest frame that the operator may send.
+OPERATOR_FRAME_BYTES = 16 * 2**20
+
 #: Connections that the kernel keeps for us until they are accepted.
 BACKLOG = 2048
 
@@ -81,14 +84,16 @@ async def serve(
             Routes(settings, secret, board, uploads, time.time).app(),
             http="httptools",
             ws="websockets-sansio",
-            # As large as a body: the operator's frames are batches. Pages have a limit of their own.
-            ws_max_size=max(settings.max_body_bytes, settings.max_packet_bytes),
+            # For the operator, whose frames are batches; pages have a limit of their own.
+            ws_max_size=max(OPERATOR_FRAME_BYTES, settings.max_packet_bytes),
             ws_ping_interval=None,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            # A file that is no script is never taken for one.
+            headers=[("x-content-type-options", "nosniff")],
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,

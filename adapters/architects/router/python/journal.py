@@ -30,7 +30,7 @@ from .journal_lines import (
 
 #: A journal smaller than this is never rewritten.
 REWRITE_BYTES = 16 * 2**20
-#: A journal is rewritten when it is this many times as large as what it has to hold.
+#: A journal is rewritten when it is this many times as large as what it still has to hold.
 REWRITE_FACTOR = 4
 
 #: Gets the packets of a batch once they are durable.
@@ -137,7 +137,7 @@ class Journal:
         self.outbox_bytes = sum(len(entry.packet) for entry in self.unacknowledged)
         self._file = file
         self._limit_bytes = limit_bytes
-        self._rewrite_above = max(REWRITE_BYTES, REWRITE_FACTOR * self.outbox_bytes)
+        self._rewrite_above = REWRITE_BYTES
         self._batch = _Batch()
         self._in_flight: _Batch | None = None
         self._changed_agents: dict[str, str | None] = {}
@@ -236,7 +236,8 @@ class Journal:
         finally:
             self._in_flight = None
             batch.settled.set()
-        if self._file.size > self._rewrite_above:
+        is_mostly_past = REWRITE_FACTOR * self.outbox_bytes < self._file.size
+        if is_mostly_past and self._file.size > self._rewrite_above:
             await self._rewrite()
 
     async def _rewrite(self) -> None:

@@ -38,6 +38,7 @@ class OperatorDesk:
         self._questions: dict[str, _Question] = {}
         self._max_waiting = max_waiting
         self._deadline_seconds = deadline_seconds
+        self._gave_up = False
 
     @property
     def absence_seconds(self) -> float:
@@ -99,6 +100,8 @@ class OperatorDesk:
         Raises:
             TooManyWaiting: the limit of pages that may wait is reached.
         """
+        if self._gave_up:
+            return encode(_busy(request_id))
         if len(self._questions) >= self._max_waiting:
             raise TooManyWaiting
         question = self._questions[request_id] = _Question(packet)
@@ -121,7 +124,8 @@ class OperatorDesk:
         return True
 
     def give_up(self) -> None:
-        """Answer all who wait that they should try again."""
+        """Answer all who wait, and all who come from now on, that they should try again."""
+        self._gave_up = True
         for request_id in list(self._questions):
             self.answer(request_id, _busy(request_id))
 

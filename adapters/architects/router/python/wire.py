@@ -188,7 +188,7 @@ def strict_json(text: bytes) -> bytes:
 
 def is_object(data: Raw | UnsetType) -> TypeGuard[Raw]:
     """Tell whether a packet has data, and it is an object."""
-    return isinstance(data, Raw) and memoryview(data)[:1] == b"{"
+    return isinstance(data, Raw) and bytes(memoryview(data)[:1]) == b"{"
 
 
 def reader(shape: type[T]) -> Callable[[bytes], T]:

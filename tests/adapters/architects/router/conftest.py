@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trio
 
-from .harness import NODE_ROUTER, PATIENCE_SECONDS, OperatorLink, Router, RouterKind, Scene, python_router
+from .harness import NO_TLS, NODE_ROUTER, PATIENCE_SECONDS, OperatorLink, Router, RouterKind, Scene, python_router
 
 INSTALL_TIMEOUT_SECONDS = 600
 
@@ -113,12 +113,6 @@ def tight_router(kind: RouterKind, page_folder: Path, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-async def tight(tight_router: Router, make_scene: MakeScene) -> Scene:
-    """A scene around the router with tight limits."""
-    return make_scene(tight_router)
-
-
-@pytest.fixture
 def make_router(kind: RouterKind, page_folder: Path, tmp_path: Path) -> Iterator[MakeRouter]:
     """Makes routers of a test's own, with the limits it names; they are not started yet."""
     made: list[Router] = []
@@ -139,7 +133,7 @@ async def make_scene(nursery: trio.Nursery) -> AsyncIterator[MakeScene]:
     made: list[Scene] = []
 
     def make(router: Router) -> Scene:
-        client = httpx.AsyncClient(base_url=router.url, timeout=PATIENCE_SECONDS)
+        client = httpx.AsyncClient(base_url=router.url, timeout=PATIENCE_SECONDS, verify=NO_TLS)
         made.append(Scene(router, client, nursery))
         return made[-1]
 
@@ -150,15 +144,29 @@ async def make_scene(nursery: trio.Nursery) -> AsyncIterator[MakeScene]:
 
 @pytest.fixture
 async def scene(shared_router: Router, make_scene: MakeScene) -> Scene:
-    """A scene around the router that all tests share: agents have names of their own in each test."""
-    return make_scene(shared_router)
+    """A scene around the router that all tests share."""
+    return await cleared(make_scene(shared_router))
+
+
+@pytest.fixture
+async def tight(tight_router: Router, make_scene: MakeScene) -> Scene:
+    """A scene around the router with tight limits, which tests share as well."""
+    return await cleared(make_scene(tight_router))
+
+
+async def cleared(scene: Scene) -> Scene:
+    """Take what other tests left in a router's outbox, and let it forget their agents."""
+    operator = await scene.operator({})
+    if operator.state["first_unacked"] is not None:
+        await operator.ack(operator.state["next_seq"] - 1)
+        await operator.settled()
+    await operator.close()
+    return scene
 
 
 @pytest.fixture
 async def operator(scene: Scene) -> OperatorLink:
-    """The operator of the shared router, who knows of no agents and took over nothing."""
+    """The operator of the shared router, who knows of no agents yet."""
     operator = await scene.operator({})
-    if operator.state["first_unacked"] is not None:
-        await operator.ack(operator.state["next_seq"] - 1)
     operator.inbox.forget()
     return operator

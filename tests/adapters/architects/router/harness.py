@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import httpx
 import msgspec
@@ -18,8 +18,11 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 #: What anything may take here before the test has failed.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 10.0
 START_SECONDS = 30.0
+
+#: Spares each client the reading of certificates that nobody asks for.
+NO_TLS = False
 
 MAX_FRAME_BYTES = 64 * 2**20
 
@@ -253,6 +256,8 @@ class Router:
     secret: str = "open sesame, said the secret"
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
     process: subprocess.Popen[bytes] | None = None
+    #: Where what it complains about goes; None: where ours goes.
+    stderr: IO[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -281,12 +286,34 @@ class Router:
             pass_fds=[self.listener.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=self.stderr,
         )
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
         self.process = self.launch()
-        assert httpx.get(f"{self.url}/is_alive", timeout=START_SECONDS).json() == {"status": "Alive!"}
+        answer = httpx.get(f"{self.url}/is_alive", timeout=START_SECONDS, verify=NO_TLS)
+        assert answer.json() == {"status": "Alive!"}
+
+    def run_to_the_end(self, **environment: str | None) -> tuple[int, str, str]:
+        """Run a process that ends by itself; return its exit status, its output and its complaints.
+
+        Args:
+            environment: Variables that are different; None takes one away.
+        """
+        changed = {**self.environment(), **environment}
+        done = subprocess.run(
+            self.kind.command,
+            cwd=self.kind.folder,
+            env={name: value for name, value in changed.items() if value is not None},
+            pass_fds=[self.listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End the process; return its exit status."""
@@ -371,6 +398,12 @@ class Scene:
         assert answer.status_code == 200
         counters: Data = answer.json()
         return counters
+
+    async def wait_sockets(self, count: int) -> None:
+        """Return when the router has noticed that only so many sockets are left."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            while (await self.counters())["sockets"] > count:
+                await trio.lowlevel.checkpoint()
 
     async def _connected(self, make: Callable[[trio.SocketStream, WebSocketConnection], P]) -> P:
         host, port = self.router.listener.getsockname()

@@ -208,7 +208,7 @@ async def test_pages_are_kept_alive_while_the_operator_is_away(make_router: Make
     assert within.data["last_mephisto_ping"] == 100_000
     with trio.fail_after(10):
         while (ping := (await page.heartbeat(at=100.0)).data["last_mephisto_ping"]) == 100_000:
-            await trio.sleep(0.05)
+            await trio.lowlevel.checkpoint()
     gone_seconds = trio.current_time() - lost_at
 
     # After the grace the true age is told.
@@ -245,7 +245,7 @@ async def test_what_comes_while_the_socket_is_down_is_kept(scene: Scene, operato
     await page.expect("client_bound_live_update")
     await page.heartbeat()
     await page.close()
-    await down(scene, operator, "a")
+    await scene.wait_sockets(1)
 
     await operator.tell("a", text="missed")
     await operator.status("a", "partner disconnect")
@@ -257,13 +257,6 @@ async def test_what_comes_while_the_socket_is_down_is_kept(scene: Scene, operato
     assert again.statuses() == ["partner disconnect"]
 
 
-async def down(scene: Scene, operator: OperatorLink, token: str) -> None:
-    """Return when the router has noticed that a page's socket is closed."""
-    with trio.fail_after(10):
-        while (await scene.counters())["sockets"] > 1:
-            await trio.sleep(0.01)
-
-
 async def test_what_was_sent_into_a_dying_socket_is_sent_again(scene: Scene, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
     page = await scene.page("a")
@@ -272,7 +265,7 @@ async def test_what_was_sent_into_a_dying_socket_is_sent_again(scene: Scene, ope
         await operator.tell("a", text=text)
     await operator.settled()
     await page.vanish()
-    await down(scene, operator, "a")
+    await scene.wait_sockets(1)
     await operator.tell("a", text="three")
 
     again = await scene.page("a")
@@ -338,9 +331,7 @@ async def test_the_other_tab_takes_over_when_one_is_closed(scene: Scene, operato
     first = await scene.page("a")
     second = await scene.page("a")
     await second.close()
-    with trio.fail_after(10):
-        while (await scene.counters())["sockets"] > 2:
-            await trio.sleep(0.01)
+    await scene.wait_sockets(2)
     await operator.tell("a", text="between the tabs")
     await operator.settled()
 
