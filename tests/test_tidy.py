@@ -20,16 +20,21 @@ WORLDLY = {
     *("trio", "anyio", "asyncio", "threading", "subprocess"),
     *("io", "os", "pathlib", "shutil", "tempfile", "socket", "sqlite3", "httpx"),
 }
-#: Where worker threads are: the log's commit, plain user callbacks, and the router process, which writes its journal
-#: and uploads beside its event loop.
+#: Where worker threads are: the log's commit and its anchor, plain user callbacks, and the router process, which writes
+#: its journal and uploads beside its event loop.
 THREADED = {
+    "adapters/launch.py",
     "core/ledger.py",
     "core/operations/callbacks.py",
     "adapters/architects/router/python/journal.py",
     "adapters/architects/router/python/uploads.py",
 }
 #: Where code of users and plugins is called: whatever it raises is logged and ends its own work.
-FOREIGN = {"core/operations/live_agents.py", "core/operations/registry.py"}
+FOREIGN = {
+    "adapters/blueprints/remote_procedure.py",
+    "core/operations/live_agents.py",
+    "core/operations/registry.py",
+}
 
 
 def sources(*folders: str) -> list[Path]:

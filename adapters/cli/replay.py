@@ -56,7 +56,7 @@ def print_report(report: ReplayReport, database: Path) -> None:
 def _facts(report: ReplayReport) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2))
     table.add_column(style="dim")
-    table.add_column()
+    table.add_column(overflow="fold")
     table.add_row("events", f"{report.events:,} in {report.seconds:.2f} s")
     table.add_row("streams", _counts(report.streams))
     table.add_row("units", _counts(report.units))

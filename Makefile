@@ -1,0 +1,33 @@
+# `make demo` and `make test` do everything: what they need is installed into a virtual environment of its own.
+
+VENV ?= .venv
+# The first of these that is a Python 3.11 or newer.
+PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
+
+.PHONY: demo test lint bench
+
+# A run of the example with a simulated crowd, and the proof that it was legal.
+demo: $(VENV)/installed
+	$(VENV)/bin/mephisto-es demo
+
+# Tests that need a browser or npm are skipped where there is none; with CI=true they fail instead.
+test: $(VENV)/installed
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy --strict
+
+# How many visits a second one operator serves, and how long workers wait.
+bench: $(VENV)/installed
+	$(VENV)/bin/python tests/benchmarks/visits.py
+
+$(VENV)/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (on Debian: apt-get install python3)." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
+	touch $@

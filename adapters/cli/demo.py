@@ -1,0 +1,118 @@
+"""`mephisto-es demo`: the sentence rating example with a simulated crowd."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import click
+import trio
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ...core.operations.datatypes import LiveTaskRun
+from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ..crowd.plan import plan_crowd
+from ..crowd.rehearsal import Rehearsal, rehearse
+from ..crowd.sentence_rating import configuration, rate, sentences
+from .output import ILLEGAL, as_json_option, print_json
+from .replay import print_report
+
+
+@click.command("demo")
+@click.option("--seed", default=0, show_default=True, help="What the crowd's habits are drawn from.")
+@click.option("--workers", default=12, show_default=True, type=click.IntRange(min=1), help="People in the crowd.")
+@click.option("--units", default=100, show_default=True, type=click.IntRange(min=1), help="Sentences to rate.")
+@click.option(
+    "--think",
+    "think_seconds",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds that a typical worker looks at a sentence.",
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where to keep the log.  [default: a new folder]")
+@click.option(
+    "--server-type", default="python", show_default=True, type=click.Choice(["python", "node"]), help="The router."
+)
+@as_json_option
+def demo_command(
+    seed: int, workers: int, units: int, think_seconds: float, data_dir: Path | None, server_type: str, as_json: bool
+) -> None:
+    """Run the sentence rating example with a simulated crowd, then prove from its log that the run was legal.
+
+    The crowd uses the real server as browsers would. Some of it give work back, and one closes the page for good.
+
+    Exit code 0: all units are completed and the log is legal. 1: they are not. 2: something cannot be used.
+    """
+    set_mephisto_log_format()
+    set_mephisto_log_level(level="warning")
+    console = Console(stderr=True, highlight=False)
+    with _progress(console, units) as (on_live, on_submitted):
+        done = trio.run(
+            partial(
+                rehearse,
+                configuration(server_type),
+                sentences(units),
+                data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-demo-")),
+                plan_crowd(Random(seed), workers, think_seconds=think_seconds),
+                rate,
+                on_live=on_live,
+                on_submitted=on_submitted,
+            )
+        )
+    if as_json:
+        print_json(done)
+    else:
+        _print(done)
+    sys.exit(0 if done.is_success else ILLEGAL)
+
+
+@contextmanager
+def _progress(console: Console, units: int) -> Iterator[tuple[Callable[[LiveTaskRun], None], Callable[[], None]]]:
+    """A bar on a terminal; gives what is to be called when workers can come, and after each submission."""
+    # Without refreshing by itself, which would take a thread.
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        auto_refresh=False,
+        disable=not console.is_terminal,
+    )
+
+    def on_live(live_run: LiveTaskRun) -> None:
+        bar.console.print(f"Workers come to {escape(live_run.url)}")
+
+    with bar:
+        rated = bar.add_task("sentences rated", total=units)
+        yield on_live, lambda: bar.update(rated, advance=1, refresh=True)
+
+
+def _print(done: Rehearsal) -> None:
+    """Print how it went, for people."""
+    facts = Table(box=None, show_header=False, padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column()
+    crowd = done.crowd
+    facts.add_row("units", ", ".join(f"{status} {count}" for status, count in done.units.items()))
+    facts.add_row("workers", f"{crowd.workers}: {crowd.returned} gave work back, {crowd.disconnected} disconnected")
+    facts.add_row("visits", f"{crowd.visits}, {sum(crowd.refusals.values())} of them found no work")
+    facts.add_row(
+        "answered in",
+        f"{crowd.request_agent.p50_ms} ms (request for work), {crowd.submit_task.p50_ms} ms (submission), medians",
+    )
+    facts.add_row("time", f"{done.seconds:.1f} s")
+    facts.add_row("events", str(done.events))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(facts)
+    console.print(f"\n$ mephisto-es replay {escape(done.database)}")
+    print_report(done.replay, Path(done.database))

@@ -1,0 +1,43 @@
+"""The sentence rating example made ready for a crowd: configuration, sentences, and what a crowd says of them."""
+
+from __future__ import annotations
+
+import csv
+from itertools import cycle, islice
+from pathlib import Path
+from random import Random
+
+from omegaconf import DictConfig
+
+from ...core.operations.hydra_config import build_default_task_config, register_script_config
+from ...core.operations.task_config import load_task_config
+from ..blueprints.static_task import SharedStaticTaskState
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sentence_rating"
+_CONFIG_NAME = "sentence_rating_by_a_crowd"
+
+
+def configuration(server_type: str) -> DictConfig:
+    """The example's own configuration, at a free port.
+
+    Args:
+        server_type: the router: python or node.
+    """
+    register_script_config(_CONFIG_NAME, build_default_task_config(EXAMPLE.name))
+    overrides = [
+        "mephisto.architect.port=0",
+        f"mephisto.architect.server_type={server_type}",
+        "mephisto.blueprint.data_csv=null",  # `sentences` takes its place
+    ]
+    return load_task_config(EXAMPLE / "run_task.py", "hydra_configs", _CONFIG_NAME, overrides)
+
+
+def sentences(units: int) -> SharedStaticTaskState:
+    """As many of the example's sentences as there are to be units, from the start again if there are not enough."""
+    with (EXAMPLE / "data" / "sentences.csv").open(encoding="utf-8", newline="") as file:
+        return SharedStaticTaskState(static_task_data=list(islice(cycle(csv.DictReader(file)), units)))
+
+
+def rate(chance: Random, _sentence: object) -> object:
+    """What a worker hands in for a sentence."""
+    return {"rating": chance.randint(1, 5), "comment": None}

@@ -1,0 +1,22 @@
+"""Ask people how natural sentences sound: one sentence a unit, a rating from 1 to 5 and, if they like, a comment.
+
+python run_task.py
+python run_task.py mephisto.task.task_reward=0.10 mephisto.blueprint.units_per_assignment=2
+"""
+
+from omegaconf import DictConfig
+
+from mephisto_es.adapters.launch import task_script
+from mephisto_es.core.operations.operator import Operator
+
+
+@task_script(default_config_file="sentence_rating")
+async def main(operator: Operator, cfg: DictConfig) -> None:
+    """Rate how natural sentences sound."""
+    run = await operator.launch_task_run_or_die(cfg.mephisto)
+    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)  # noqa: T201 - for who started it
+    await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
+
+
+if __name__ == "__main__":
+    main()

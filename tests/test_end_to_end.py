@@ -1,0 +1,239 @@
+"""The whole thing as a user has it: a launch script in a process of its own, a real router, and people who come."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from subprocess import PIPE
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+import trio
+
+from mephisto_es.adapters.crowd.crowd import Crowd
+from mephisto_es.adapters.crowd.plan import plan_crowd
+from mephisto_es.adapters.launch import DATABASE_FILE, open_operator
+from mephisto_es.adapters.log.reader import LogReader
+from mephisto_es.adapters.log.replay import replay
+from mephisto_es.events.server import ResourceAcquired
+from mephisto_es.projections.audit.report import ReplayReport
+from mephisto_es.projections.registry import PROJECTIONS
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "sentence_rating"
+COMMAND = Path(sys.executable).parent / "mephisto-es"
+GIVE_UP_SECONDS = 120
+
+
+def rating(chance: Random, data: object) -> object:
+    assert isinstance(data, dict)
+    assert data["sentence"]
+    return {"rating": chance.randint(1, 5)}
+
+
+def some_sentences(folder: Path, count: int) -> str:
+    """The override for a file with the first sentences of the example's own."""
+    lines = (EXAMPLE / "data" / "sentences.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    path = folder / "sentences.csv"
+    path.write_text("".join(lines[: count + 1]), encoding="utf-8")
+    return f"mephisto.blueprint.data_csv={path}"
+
+
+@dataclass
+class Script:
+    """A launch script that is running."""
+
+    process: trio.Process
+    url: str
+
+    def crowd(self, on_submitted: Callable[[], None] = lambda: None) -> Crowd:
+        """Five people, two of whom give a sentence back."""
+        plans = plan_crowd(Random(1), 5, returning=2, disconnecting=0, think_seconds=0.05)
+        return Crowd(self.url, plans, rating, now=time.time, patience_seconds=20, on_submitted=on_submitted)
+
+
+@asynccontextmanager
+async def launched(data_dir: Path, *overrides: str) -> AsyncIterator[Script]:
+    """The example's script, from the line with the address on until it has ended."""
+    command = [sys.executable, str(EXAMPLE / "run_task.py"), "mephisto.architect.port=0"]
+    command += [f"mephisto.database.data_dir={data_dir}", *overrides]
+    with trio.fail_after(GIVE_UP_SECONDS):
+        async with trio.open_nursery() as nursery:
+            run = partial(trio.run_process, command, stdout=PIPE, check=False)
+            process: trio.Process = await nursery.start(run)
+            assert process.stdout is not None
+            line = b""
+            while not line.endswith(b"\n"):
+                chunk = await process.stdout.receive_some()
+                assert chunk, "the script ended before it said where to go"
+                line += chunk
+            said, address = line.decode().split()
+            assert said == "Open"
+            yield Script(process, "http://" + urlsplit(address).netloc)
+
+
+def report_of(data_dir: Path) -> ReplayReport:
+    return replay(data_dir / DATABASE_FILE, PROJECTIONS)
+
+
+def routers_of(data_dir: Path) -> list[int]:
+    """The processes of the routers that the log knows of."""
+    with LogReader(data_dir / DATABASE_FILE) as log:
+        events = [recorded.envelope.event for recorded in log.read()]
+    return [int(event.details["pid"]) for event in events if isinstance(event, ResourceAcquired)]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_script_runs_until_the_work_is_done(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with launched(data_dir, some_sentences(tmp_path, 10)) as script:
+        crowd = script.crowd()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(crowd.run)
+            assert await script.process.wait() == 0
+            nursery.cancel_scope.cancel()
+    report = report_of(data_dir)
+    assert report.legal, report.findings
+    assert report.units == {"completed": 10}
+    assert crowd.summary().submissions == 10
+    assert crowd.summary().returned == 2
+    assert [pid for pid in routers_of(data_dir) if is_running(pid)] == []
+
+
+async def test_a_killed_operator_leaves_a_legal_log(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with launched(data_dir) as script:
+        enough = trio.Event()
+        submitted: list[None] = []
+
+        def count() -> None:
+            submitted.append(None)
+            if len(submitted) == 15:
+                enough.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(script.crowd(on_submitted=count).run)
+            await enough.wait()
+            script.process.kill()
+            await script.process.wait()
+            nursery.cancel_scope.cancel()
+    for pid in routers_of(data_dir):
+        os.kill(pid, signal.SIGTERM)  # it waits for its operator to come back
+    report = report_of(data_dir)
+    assert report.legal, report.findings
+    assert 0 < report.units["completed"] < 100
+    assert report.seq == report.events > 0
+    async with open_operator(data_dir) as operator:
+        assert operator.ledger.log.head().seq == report.seq
+
+
+def test_the_demo_shows_what_it_should(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    command = [str(COMMAND), "demo", "--json", "--seed=3", "--workers=5", "--units=12", "--think=0.1"]
+    done = subprocess.run([*command, f"--data-dir={data_dir}"], capture_output=True, timeout=GIVE_UP_SECONDS)
+    assert done.returncode == 0, done.stderr.decode()
+    said = msgspec.json.decode(done.stdout)
+    assert said["units"] == {"completed": 12}
+    assert said["database"] == str(data_dir / DATABASE_FILE)
+    assert said["url"].startswith("http://")
+    assert said["seconds"] > 0
+    assert said["events"] == report_of(data_dir).events
+    assert said["replay"]["legal"] is True
+    assert (said["crowd"]["returned"], said["crowd"]["disconnected"]) == (2, 1)
+    assert said["crowd"]["failures"] == {}
+    replayed = subprocess.run([COMMAND, "replay", said["database"]], capture_output=True, text=True)
+    assert (replayed.returncode, replayed.stdout.split()[0]) == (0, "legal")
+
+
+# Bad input --------------------------------------------------------------------------------------------------------
+
+
+def refused(data_dir: Path, *overrides: str) -> str:
+    """The sentence with which the script ends."""
+    command = [sys.executable, str(EXAMPLE / "run_task.py"), "mephisto.architect.port=0"]
+    command += [f"mephisto.database.data_dir={data_dir}", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GIVE_UP_SECONDS)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    sentence = done.stderr.strip().splitlines()[-1]
+    assert sentence.startswith("run_task.py: ")
+    return sentence
+
+
+@pytest.fixture
+def port_in_use() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_an_unknown_blueprint_is_named_with_those_there_are(tmp_path: Path) -> None:
+    sentence = refused(tmp_path / "data", "mephisto/blueprint=static_tusk")
+    assert "static_tusk" in sentence
+    assert "static_task" in sentence
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, port_in_use: int) -> None:
+    sentence = refused(
+        tmp_path / "data", f"mephisto.architect.port={port_in_use}", "mephisto.architect.hostname=127.0.0.1"
+    )
+    assert str(port_in_use) in sentence
+    assert report_of(tmp_path / "data").events == 0, "nothing was recorded of a run that could not be"
+
+
+def test_a_missing_csv_is_named(tmp_path: Path) -> None:
+    sentence = refused(tmp_path / "data", f"mephisto.blueprint.data_csv={tmp_path}/nowhere.csv")
+    assert f"{tmp_path}/nowhere.csv" in sentence
+    assert report_of(tmp_path / "data").events == 0
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert str(tmp_path / "file" / "data") in refused(tmp_path / "file" / "data")
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+@pytest.fixture
+def read_only_folder(tmp_path: Path) -> Path:
+    if os.geteuid() == 0:
+        return Path("/sys")  # read-only to root too
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o500)
+    return folder
+
+
+def test_a_read_only_data_folder_is_named(read_only_folder: Path) -> None:
+    assert str(read_only_folder / "data") in refused(read_only_folder / "data")
+    assert not (read_only_folder / "data").exists()
+
+
+def test_a_database_that_is_not_ours_is_left_as_it_is(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_FILE
+    database.write_text("Dear diary, " * 1000)
+    assert str(database) in refused(tmp_path)
+    assert database.read_text() == "Dear diary, " * 1000
+
+
+def test_a_second_operator_is_kept_out(tmp_path: Path) -> None:
+    async def with_the_first_one_at_work() -> str:
+        async with open_operator(tmp_path):
+            return await trio.to_thread.run_sync(refused, tmp_path)
+
+    assert str(tmp_path / DATABASE_FILE) in trio.run(with_the_first_one_at_work)
