@@ -1,0 +1,127 @@
+"""Collected work, as scripts written for Mephisto get it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.payloads import seal
+from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.agent import AgentMetadataReceived
+from mephisto_es.events.ids import WorkerId
+from mephisto_es.events.worker import WorkerForgotten
+from mephisto_es.projections.data_browser import DataBrowser
+from mephisto_es.projections.mephisto_db import MephistoDB
+
+from ..histories import history
+from .views import PROJECTION
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, [PROJECTION]) as log:
+        log.commit(history(Random(5), 600))
+    return path
+
+
+def append(path: Path, *requests: Append) -> None:
+    with SqliteLog.create_or_open(path, [PROJECTION]) as log:
+        log.commit(requests)
+
+
+def browser(path: Path) -> DataBrowser:
+    return DataBrowser(MephistoDB(path))
+
+
+def test_units_by_task_and_by_run(path: Path) -> None:
+    data = browser(path)
+    completed = {"completed", "accepted", "rejected", "soft_rejected"}
+    every = data.db.find_units()
+    names = data.get_task_name_list()
+    assert names == [task.task_name for task in data.db.find_tasks()]
+    by_task = [unit for name in names for unit in data.get_units_for_task_name(name)]
+    assert {unit.unit_id for unit in by_task} == {unit.unit_id for unit in every if unit.status in completed}
+    ended = [unit for name in names for unit in data.get_all_units_for_task_name(name)]
+    assert {unit.unit_id for unit in ended} == {
+        unit.unit_id for unit in every if unit.status in completed | {"expired"}
+    }
+    by_run = [unit for run in data.db.find_task_runs() for unit in data.get_units_for_run_id(str(run.task_run_id))]
+    assert {unit.unit_id for unit in by_run} == {unit.unit_id for unit in by_task}
+    with pytest.raises(UnknownEntity, match="there is no task 'untold'"):
+        data.get_units_for_task_name("untold")
+    with pytest.raises(UnknownEntity, match="there is no run-999; the nearest is run-"):
+        data.get_units_for_run_id(999)
+
+
+def test_the_data_of_a_unit_has_mephistos_keys(path: Path) -> None:
+    data = browser(path)
+    unit = data.db.find_units(status="accepted")[0]
+    found = data.get_data_from_unit(unit)
+    assert set(found) == {
+        *("assignment_id", "data", "metadata", "status", "task_start", "task_end", "unit_id", "worker_id"),
+        "worker_name",
+    }
+    assert (found["unit_id"], found["assignment_id"], found["status"]) == (unit.unit_id, unit.assignment_id, "approved")
+    assert found["worker_name"] == f"Zoë {found['worker_id']}"
+    assert found["data"]["inputs"] == {"text": "All happy families"}
+    outputs = found["data"]["outputs"]
+    assert isinstance(outputs, dict)
+    assert outputs["rating"] in range(1, 6)
+
+
+def test_names_of_uploaded_files_stand_in_the_outputs(path: Path) -> None:
+    data = browser(path)
+    units = [unit for name in data.get_task_name_list() for unit in data.get_units_for_task_name(name)]
+    outputs = [data.get_data_from_unit(unit)["data"]["outputs"] for unit in units]
+    files = [one["files"] for one in outputs if isinstance(one, dict) and "files" in one]
+    assert files
+    assert all(isinstance(names, list) and str(names[0]).endswith(".png") for names in files)
+    assert any(isinstance(one, dict) and "files" not in one for one in outputs)
+
+
+def test_what_the_worker_left_beside_the_work(path: Path) -> None:
+    unit = browser(path).db.find_units(status="completed")[0]
+    assert unit.agent_id is not None
+    stream = streams.agent(unit.task_run_id, unit.agent_id)
+    left = seal(b'{"metadata": {"tips": {"type": "tips", "text": "be kind"}}}', bytes(16), unit.worker_id)
+    event = NewEvent(stream, AgentMetadataReceived(metadata=left.ref))
+    append(path, Append(command="tips", actor="worker/1", at=0, events=(event,), payloads=(left,)))
+    metadata = browser(path).get_data_from_unit(unit)["metadata"]
+    assert metadata["tips"] == [{"type": "tips", "text": "be kind"}]
+    assert metadata["feedback"] is None
+    assert metadata["task_end"] is not None
+
+
+def test_a_unit_that_nobody_has(path: Path) -> None:
+    data = browser(path)
+    unit = next(unit for unit in data.db.find_units() if unit.agent_id is None)
+    with pytest.raises(UnknownEntity, match=f"there is no agent of unit-{unit.unit_id}: it is {unit.status}"):
+        data.get_data_from_unit(unit)
+    found = data.get_data_from_unit(unit, raise_exception=False)
+    assert (found["data"], found["metadata"], found["status"], found["worker_id"]) == ({}, {}, None, None)
+
+
+def test_a_forgotten_worker_leaves_the_unit_without_its_work(path: Path) -> None:
+    unit = browser(path).db.find_units(status="accepted")[0]
+    assert unit.worker_id is not None
+    event = NewEvent(streams.worker(WorkerId(unit.worker_id)), WorkerForgotten(reason="asked for it"))
+    append(path, Append(command="forget", actor="operator", at=0, events=(event,)))
+    found = browser(path).get_data_from_unit(unit)
+    assert found["worker_name"] is None
+    assert found["data"] == {"inputs": {"text": "All happy families"}, "outputs": None}
+
+
+def test_workers_with_a_qualification(path: Path) -> None:
+    data = browser(path)
+    for qualification in data.db.find_qualifications():
+        granted = data.db.find_granted_qualifications(qualification_id=qualification.qualification_id)
+        found = data.get_workers_with_qualification(qualification.qualification_name)
+        assert [worker.worker_id for worker in found] == [one.worker_id for one in granted if one.value == 1]
+    with pytest.raises(UnknownEntity, match="there is no qualification 'reads Latin'"):
+        data.get_workers_with_qualification("reads Latin")

@@ -1,0 +1,57 @@
+"""How far a run is."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.ports import Append
+from mephisto_es.events import streams
+from mephisto_es.projections.progress import run_progress
+
+from ..histories import histories, history, numbered
+from .views import empty, lived
+
+
+@given(histories())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_figures_agree_with_the_market(requests: tuple[Append, ...]) -> None:
+    market = Market()
+    events = numbered(requests)
+    for _, envelope in events:
+        market.apply(envelope)
+    view, _ = lived(requests)
+    for run in market.task_runs.values():
+        index = market.runs[run.task_run]
+        progress = run_progress(view, run.task_run)
+        counted = {status.value: count for status, count in index.units_by_status.items() if count}
+        assert progress.units == counted
+        assert progress.units_total - progress.units_finished == len(index.open_units)
+        assert progress.assignments == len(index.units_of)
+        assert progress.status == run.status.value
+        assert progress.server_url == run.url
+        assert progress.is_data_exhausted is (run.assignments is not None)
+        own = [one for one in events if streams.partition_of(one.envelope.stream) == f"run/{run.task_run}"]
+        assert progress.events == len(own)
+        elapsed = (own[-1].envelope.at - own[0].envelope.at) / 1_000_000
+        assert progress.seconds == pytest.approx(elapsed, abs=0.002)
+
+
+def test_who_took_part_and_how_it_went() -> None:
+    view, _ = lived(history(Random(5), 600))
+    (run,) = view.execute("SELECT task_run_id FROM agents LIMIT 1").fetchone()
+    progress = run_progress(view, str(run))
+    met = view.execute("SELECT worker_id FROM agents WHERE task_run_id = ?1", (run,)).fetchall()
+    met += view.execute("SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1", (run,)).fetchall()
+    assert progress.workers == len(set(met))
+    assert sum(progress.agents.values()) == view.execute("SELECT count(*) FROM agents").fetchone()[0]
+    assert all(progress.agents.values())
+
+
+def test_a_run_that_is_not_there() -> None:
+    with pytest.raises(UnknownEntity, match=r"there is no run-1$"):
+        run_progress(empty(), 1)
