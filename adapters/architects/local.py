@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import trio
 from omegaconf import DictConfig
 
 from ...core.abstractions.architect import Architect
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.abstractions.resources import Details, Resources
 from ...core.errors import ConfigError, LaunchError
 from ...core.operations.registry import register_mephisto_abstraction
+from ...events.ids import TaskRunId
 from ..channels.websocket import WebsocketChannel
 from .router_client import RouterClient
 from .router_process import RouterProcess
@@ -25,10 +28,11 @@ from .router_program import check_router_args, put_in_place
 #: Connections that wait for the router to accept them, for instance while it starts.
 BACKLOG = 2048
 HIGHEST_PORT = 65535
+#: A router that was left by another process is asked for this long.
+REATTACH_SECONDS = 10.0
 STATIC_FOLDER = "static"
 DATA_FOLDER = "router_data"
 PROGRAM_FOLDER = "router"
-LOG_FILE = "router.log"
 #: Whoever is to attach to the router later needs it; nobody else may read it.
 SECRET_FILE = "router.secret"
 
@@ -52,12 +56,22 @@ class LocalArchitect(Architect):
     ARCHITECT_TYPE: ClassVar[str] = "local"
     ArgsClass: ClassVar[type[ArchitectArgs]] = LocalArchitectArgs
 
-    _listener: socket.socket | None = None
-    _command: list[str]
-    _secret: str
-    _url: str
-    _process: RouterProcess | None = None
-    _resource: int | None = None
+    def __init__(
+        self,
+        args: DictConfig,
+        shared_state: SharedTaskState,
+        task_run: TaskRunId,
+        build_dir: Path,
+        resources: Resources,
+    ) -> None:
+        super().__init__(args, shared_state, task_run, build_dir.absolute(), resources)
+        self._port: int = args.architect.port
+        self._listener: socket.socket | None = None
+        self._command: list[str] = []
+        self._secret = ""
+        self._url = ""
+        self._process: RouterProcess | None = None
+        self._resource: int | None = None
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
@@ -71,12 +85,12 @@ class LocalArchitect(Architect):
 
     async def prepare(self) -> Path:
         """Open the socket, and put page folder, program and secret in place."""
-        self._listener = _listen(self.args.architect.hostname, self.args.architect.port)
+        self._listener = _listen(self.args.architect.hostname, self._port)
         static_dir = self.build_dir / STATIC_FOLDER
         static_dir.mkdir(parents=True, exist_ok=True)
         self._secret = self.resources.new_secret()
         _write_secret(self.build_dir / SECRET_FILE, self._secret)
-        self._command = await put_in_place(self.args.architect, self.build_dir.absolute() / PROGRAM_FOLDER)
+        self._command = await put_in_place(self.args.architect, self.build_dir / PROGRAM_FOLDER)
         return static_dir
 
     async def deploy(self) -> str:
@@ -100,6 +114,26 @@ class LocalArchitect(Architect):
             await self._release(str(error))
             raise
         return self._url
+
+    async def reattach(self, resource: int, details: Details) -> str | None:
+        """Take up the router of an earlier process, if what answers at its URL knows the run's secret.
+
+        If it is not there, `prepare` will listen at the same port again.
+        """
+        url, port = details.get("url"), details.get("port")
+        process = RouterProcess.left_by_another(self.build_dir)
+        secret_file = self.build_dir / SECRET_FILE
+        if not isinstance(url, str) or not isinstance(port, int) or process is None or not secret_file.is_file():
+            return None
+        self._port = port
+        secret = secret_file.read_text()
+        is_ours = False
+        with trio.move_on_after(REATTACH_SECONDS):
+            is_ours = await RouterClient(url, secret).accepts_secret()
+        if not is_ours:
+            return None
+        self._url, self._secret, self._process, self._resource = url, secret, process, resource
+        return url
 
     def get_channels(
         self,
@@ -133,13 +167,12 @@ class LocalArchitect(Architect):
         return await RouterClient(self._url, self._secret).download_file(filename, save_dir)
 
     async def _start(self, listener: socket.socket) -> RouterProcess:
-        folder = self.build_dir.absolute()
         settings = {
-            "SECRET_FILE": str(folder / SECRET_FILE),
-            "STATIC": str(folder / STATIC_FOLDER),
-            "DATA": str(folder / DATA_FOLDER),
+            "SECRET_FILE": str(self.build_dir / SECRET_FILE),
+            "STATIC": str(self.build_dir / STATIC_FOLDER),
+            "DATA": str(self.build_dir / DATA_FOLDER),
         }
-        process = await RouterProcess.start(self._command, settings, listener, folder / LOG_FILE)
+        process = await RouterProcess.start(self._command, settings, listener, self.build_dir)
         self._close_listener()
         return process
 

@@ -40,6 +40,15 @@ class RouterClient:
                 return False
         return answer.status_code == httpx.codes.OK and "Alive!" in answer.text
 
+    async def accepts_secret(self) -> bool:
+        """Whether a router answers that was started with our secret."""
+        async with self._client() as client:
+            try:
+                answer = await client.get("/counters")
+            except httpx.TransportError:
+                return False
+        return answer.status_code == httpx.codes.OK
+
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Fetch an uploaded file; it gets its name once it is whole.
 

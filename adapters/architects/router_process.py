@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from ...core.errors import LaunchError
+from .process_end import wait_for_end
 from .router_client import RouterClient
 
 #: What a router is told beside its secret; see `router/python/settings.py`.
@@ -19,19 +22,29 @@ PREFIX = "MEPHISTO_ROUTER_"
 READY_SECONDS = 60.0
 #: Time to finish what it is doing after SIGTERM; then it is killed.
 STOP_SECONDS = 10.0
+#: An error quotes this much of what it printed last.
 QUOTE_LENGTH = 500
+LOG_FILE = "router.log"
+PID_FILE = "router.pid"
 
 
 class RouterProcess:
-    """Started in a session of its own, so that neither Ctrl-C nor a crash of the operator takes it along."""
+    """Runs in a session of its own, so that neither Ctrl-C nor a crash of the operator takes it along.
 
-    def __init__(self, process: trio.Process, log_file: Path) -> None:
-        self._process = process
+    Attributes:
+        pid: its number, which is also that of its process group.
+    """
+
+    def __init__(self, pid: int, wait: Callable[[], Awaitable[int | None]], log_file: Path) -> None:
+        self.pid = pid
+        self._wait = wait
         self._log_file = log_file
+        self._has_ended = False
+        self._status: int | None = None
 
     @classmethod
     async def start(
-        cls, command: list[str], settings: Mapping[str, str], listener: socket.socket, log_file: Path
+        cls, command: list[str], settings: Mapping[str, str], listener: socket.socket, folder: Path
     ) -> RouterProcess:
         """Start a router on a socket that listens already; whoever connects from now on waits until it accepts.
 
@@ -39,11 +52,12 @@ class RouterProcess:
             command: the program.
             settings: by the names of its environment variables without their prefix.
             listener: bound and listening; the process has its own copy.
-            log_file: gets what it prints.
+            folder: gets its number, and what it prints.
 
         Raises:
             LaunchError: the program cannot be started.
         """
+        log_file = folder / LOG_FILE
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environment |= {PREFIX + name: value for name, value in settings.items()}
         environment[PREFIX + "FD"] = str(listener.fileno())
@@ -56,17 +70,25 @@ class RouterProcess:
                     stderr=output,
                     pass_fds=[listener.fileno()],
                     start_new_session=True,
-                    cwd=log_file.parent,
+                    cwd=folder,
                     env=environment,
                 )
             except OSError as error:
                 raise LaunchError("deploy", f"{command[0]} could not be started: {error.strerror}") from error
-        return cls(process, log_file)
+        (folder / PID_FILE).write_text(str(process.pid))
+        return cls(process.pid, process.wait, log_file)
 
-    @property
-    def pid(self) -> int:
-        """The process's number, which is also that of its group."""
-        return self._process.pid
+    @classmethod
+    def left_by_another(cls, folder: Path) -> RouterProcess | None:
+        """The router that another process has started; None if none was.
+
+        Whether it still runs its answers must show: numbers of processes are given out again.
+        """
+        try:
+            pid = int((folder / PID_FILE).read_text())
+        except (OSError, ValueError):
+            return None
+        return cls(pid, partial(wait_for_end, pid), folder / LOG_FILE)
 
     async def wait_until_ready(self, client: RouterClient) -> None:
         """Wait until the router answers.
@@ -82,31 +104,36 @@ class RouterProcess:
                 if is_alive:
                     nursery.cancel_scope.cancel()
                 # Otherwise it is about to end, and how it ended says more.
-        if self._process.returncode is not None:
-            raise LaunchError(
-                "deploy", f"the router ended with status {self._process.returncode}: {self._last_words()}"
-            )
+        if self._has_ended:
+            raise LaunchError("deploy", f"the router ended with status {self._status}: {self._last_words()}")
         if not is_alive:
-            raise LaunchError(
-                "deploy", f"the router did not answer within {READY_SECONDS:g} seconds: {self._last_words()}"
-            )
+            raise LaunchError("deploy", f"the router did not answer in {READY_SECONDS:g} seconds: {self._last_words()}")
 
     async def stop(self) -> None:
         """End the process: politely, then by force. Cancelling makes that sooner. Twice is harmless."""
         try:
-            if self._process.returncode is None:
-                self._process.terminate()
+            self._signal(os.kill, signal.SIGTERM)
             with trio.move_on_after(STOP_SECONDS):
-                await self._process.wait()
+                await self._wait_for_end()
         finally:
-            if self._process.returncode is None:
-                os.killpg(self.pid, signal.SIGKILL)
+            if not self._has_ended:
+                self._signal(os.killpg, signal.SIGKILL)
                 with trio.CancelScope(shield=True):  # nothing survives that signal, so this is short
-                    await self._process.wait()
+                    await self._wait_for_end()
 
     async def _notice_end(self, scope: trio.CancelScope) -> None:
-        await self._process.wait()
+        await self._wait_for_end()
         scope.cancel()
+
+    async def _wait_for_end(self) -> None:
+        if not self._has_ended:
+            self._status = await self._wait()
+            self._has_ended = True
+
+    def _signal(self, send: Callable[[int, int], None], number: int) -> None:
+        if not self._has_ended:
+            with suppress(ProcessLookupError):
+                send(self.pid, number)
 
     def _last_words(self) -> str:
         said = self._log_file.read_text(errors="replace").strip()[-QUOTE_LENGTH:]

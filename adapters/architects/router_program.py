@@ -74,7 +74,7 @@ async def put_in_place(args: ArchitectArgs, target: Path) -> list[str]:
 
     Args:
         args: checked by `check_router_args`.
-        target: a folder to be made for the router's own files, should it have any.
+        target: a folder for the router's own files, should it have any.
 
     Returns:
         The command that starts it.
@@ -88,6 +88,7 @@ async def put_in_place(args: ArchitectArgs, target: Path) -> list[str]:
         return [sys.executable, "-P", "-m", PYTHON_ROUTER]
     packages = await _installed_packages(source)
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(*NOT_FOR_RUNNING), dirs_exist_ok=True)
+    (target / "node_modules").unlink(missing_ok=True)
     (target / "node_modules").symlink_to(packages, target_is_directory=True)
     return ["node", str(target / NODE_START_FILE)]
 

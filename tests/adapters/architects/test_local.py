@@ -1,23 +1,26 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 from omegaconf import DictConfig, OmegaConf
 
-from mephisto_es.adapters.architects.contract import PageServerContract, ResourceBook, answers
-from mephisto_es.adapters.architects.local import LOG_FILE, SECRET_FILE, LocalArchitect
+from mephisto_es.adapters.architects.contract import Deployment, PageServerContract, ResourceBook, answers
+from mephisto_es.adapters.architects.local import SECRET_FILE, LocalArchitect
+from mephisto_es.adapters.architects.process_end import wait_for_end
+from mephisto_es.adapters.architects.router_process import LOG_FILE, PID_FILE
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
-from mephisto_es.core.abstractions.resources import Resources
+from mephisto_es.core.abstractions.resources import Details, Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.server import ResourceStatus
 from mephisto_es.core.operations.hydra_config import MephistoConfig
@@ -154,10 +157,8 @@ async def test_a_router_that_does_not_listen_to_reason_is_killed(tmp_path: Path)
         os.kill(pid, 0)
 
 
-def test_a_crash_of_the_operator_does_not_take_the_router_along(tmp_path: Path) -> None:
-    """So that its workers find somebody, and a new operator finds their work."""
-    script = f"""
-import os, signal, trio
+CRASHING_OPERATOR = """
+import os, signal, sys, trio
 from pathlib import Path
 from omegaconf import OmegaConf
 from mephisto_es.adapters.architects.contract import ResourceBook
@@ -165,26 +166,83 @@ from mephisto_es.adapters.architects.local import LocalArchitect
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 
 async def main():
-    args = OmegaConf.create({{"architect": OmegaConf.structured(LocalArchitect.ArgsClass(port=0))}})
-    architect = LocalArchitect(args, SharedTaskState(), 1, Path({str(tmp_path)!r}), book := ResourceBook())
-    await architect.prepare()
-    url = await architect.deploy()
-    print(url, next(iter(book.states.values())).details["pid"], flush=True)
+    args = OmegaConf.create({"architect": OmegaConf.structured(LocalArchitect.ArgsClass(port=0))})
+    architect = LocalArchitect(args, SharedTaskState(), 1, Path(sys.argv[1]), ResourceBook())
+    (await architect.prepare() / "index.html").write_text("still here")
+    await architect.deploy()
     os.killpg(0, signal.SIGKILL)
 
 trio.run(main)
 """
-    crashed = subprocess.run(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        timeout=60,
-        check=False,
+
+
+@pytest.fixture
+async def left_behind(tmp_path: Path) -> tuple[ResourceBook, int, Details]:
+    """A router in `tmp_path` whose operator was killed, and what the log says of it."""
+    crashed = await trio.run_process(
+        [sys.executable, "-c", CRASHING_OPERATOR, str(tmp_path)], check=False, start_new_session=True
     )
     assert crashed.returncode == -signal.SIGKILL
-    url, pid = crashed.stdout.split()
-    try:
-        assert trio.run(answers, url)
-    finally:
-        os.killpg(int(pid), signal.SIGTERM)
+    resources = ResourceBook()
+    pid = int((tmp_path / PID_FILE).read_text())
+    port = listening_port(tmp_path / LOG_FILE)
+    details: Details = {"url": f"http://localhost:{port}", "port": port, "pid": pid}
+    number = await resources.intend("local_router", details)
+    await resources.acquired(number, details)
+    return resources, number, details
+
+
+def listening_port(log_file: Path) -> int:
+    return int(json.loads(log_file.read_text().splitlines()[0])["listening"].rpartition(":")[2])
+
+
+async def test_a_router_outlives_its_operator_and_is_taken_up_by_the_next(
+    tmp_path: Path, left_behind: tuple[ResourceBook, int, Details]
+) -> None:
+    resources, number, details = left_behind
+    url = str(details["url"])
+    architect = local(tmp_path, resources)
+    with trio.fail_after(60):
+        assert await architect.reattach(number, details) == url
+        async with httpx.AsyncClient(trust_env=False) as page:
+            assert (await page.get(url)).text == "still here"
+        deployment = Deployment(architect, resources, tmp_path, url, [])
+        [channel] = architect.get_channels(deployment.opened.append, deployment.lost.append, deployment.on_message)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(channel.open)
+            channel.close()
+        await architect.shutdown()
+        assert not await answers(url)
+    assert resources.count(ResourceStatus.RELEASED) == 1
+
+
+async def test_a_router_that_died_as_well_comes_back_at_the_same_url(
+    tmp_path: Path, left_behind: tuple[ResourceBook, int, Details]
+) -> None:
+    resources, number, details = left_behind
+    os.killpg(int(details["pid"]), signal.SIGKILL)
+    architect = local(tmp_path, resources)
+    with trio.fail_after(60):
+        await wait_for_end(int(details["pid"]))
+        assert await architect.reattach(number, details) is None
+        await resources.released(number, "it is not there")
+        await architect.prepare()
+        assert await architect.deploy() == details["url"]
+        await architect.shutdown()
+
+
+async def test_another_server_at_that_url_is_not_taken_for_ours(
+    tmp_path: Path, left_behind: tuple[ResourceBook, int, Details]
+) -> None:
+    resources, number, details = left_behind
+    architect = local(tmp_path, resources)
+    with trio.fail_after(60):
+        secret = (tmp_path / SECRET_FILE).read_text()
+        (tmp_path / SECRET_FILE).write_text("the secret of another run")
+        assert await architect.reattach(number, details) is None
+        await architect.shutdown()
+        assert await answers(str(details["url"]))
+        (tmp_path / SECRET_FILE).write_text(secret)
+        assert await architect.reattach(number, details) is not None
+        await architect.shutdown()
+    assert resources.count(ResourceStatus.RELEASED) == 1
