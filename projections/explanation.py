@@ -111,7 +111,7 @@ class _Engagement:
     def __init__(self, moment: Moment, run: TaskRunId, worker: WorkerId, person: Sequence[Recorded]) -> None:
         self._moment = moment
         self._run = run
-        self._subject = Subject("worker", worker)
+        self._who = f"{Subject('worker', worker)} in {Subject('run', run)}"
         self._person = person
         self._history = moment.stream(streams.engagement(run, worker))
         # Read only if there is something to explain.
@@ -122,7 +122,7 @@ class _Engagement:
         state: engagements.EngagementState | None = None
         for recorded in self._history:
             event = recorded.envelope.event
-            yield _step(self._subject, recorded, self._told(recorded), tuple(self._rules(recorded, state)))
+            yield _step(self._who, recorded, self._told(recorded), tuple(self._rules(recorded, state)))
             state = engagements.evolve(state, event)  # type: ignore[arg-type]  # the stream holds no other events
 
     def steps_of(self, agent: AgentId, unit: UnitId) -> list[Step]:
@@ -161,8 +161,10 @@ class _Engagement:
         return {"unit": unit, "on offer since": date_of(launched[-1].envelope.at) if launched else None}
 
     def _told(self, recorded: Recorded) -> str:
-        """The words, and for work that was not handed in what became of the unit."""
+        """The words; the rules stand beside them. Of work that was not handed in, also what became of the unit."""
         told = words(recorded.envelope.event)
+        if isinstance(recorded.envelope.event, WorkerRefused):
+            return f"was refused, and shown {recorded.envelope.event.shown}"
         if not isinstance(recorded.envelope.event, WorkEnded | LastWorkEnded):
             return told
         together = [other.envelope for other in self._moment.command(recorded.envelope.command)]
@@ -196,7 +198,9 @@ def _status_steps(subject: Subject, history: Sequence[Recorded]) -> Iterator[Ste
         status = after
 
 
-def _step(subject: Subject, recorded: Recorded, told: str | None = None, rules: tuple[RuleSaid, ...] = ()) -> Step:
+def _step(
+    subject: Subject | str, recorded: Recorded, told: str | None = None, rules: tuple[RuleSaid, ...] = ()
+) -> Step:
     envelope = recorded.envelope
     return Step(recorded.seq, date_of(envelope.at), str(subject), told or words(envelope.event), envelope.actor, rules)
 

@@ -33,5 +33,8 @@ class Moment(Protocol):
     def command(self, name: str) -> list[Recorded]:
         """The events that a command made."""
 
+    def latest(self, count: int) -> list[Recorded]:
+        """The last events, in the order of the log."""
+
     def payload(self, ref: PayloadRef) -> bytes | None:
         """The bytes behind a reference; None if they were erased."""

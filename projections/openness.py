@@ -14,6 +14,7 @@ from ..core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ..core.lifecycles.unit import UnitStatus
 from ..events import streams
 from ..events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId
+from ..events.server import ResourceIntended
 from .dates import date_of
 from .mephisto_db.reader import MephistoDB
 from .moment import Moment
@@ -32,7 +33,7 @@ _ONBOARDINGS = "SELECT onboarding_agent_id FROM onboarding_agents WHERE task_run
 class Obstacle(msgspec.Struct, frozen=True):
     """Something that has to happen before the run can end."""
 
-    #: For instance `3 units are on offer, and no worker has taken them`.
+    #: For instance `units on offer that no worker has taken: 3`.
     because: str
     count: int
     #: The entities, at most `NAMED`; for instance `unit-12`.
@@ -60,21 +61,21 @@ class _Question(NamedTuple):
     kind: str
     query: str
     status: str
-    #: `{count}` entities ...
+    #: Their number is told behind it.
     because: str
 
 
 _QUESTIONS = (
     *(
-        _Question("agent", _AGENTS, status.value, f"agents are {status.value!r} and have not handed in")
+        _Question("agent", _AGENTS, status.value, f"agents that are {status.value!r} and have not handed in")
         for status in _HOLDING
     ),
     *(
-        _Question("onboarding", _ONBOARDINGS, status.value, f"onboardings are {status.value!r} and not decided")
+        _Question("onboarding", _ONBOARDINGS, status.value, f"onboardings that are {status.value!r} and not decided")
         for status in LIVE_ONBOARDING_STATUSES
     ),
-    _Question("unit", _UNITS, UnitStatus.LAUNCHED.value, "units are on offer, and no worker has taken them"),
-    _Question("unit", _UNITS, UnitStatus.CREATED.value, "units are created and wait to be put on offer"),
+    _Question("unit", _UNITS, UnitStatus.LAUNCHED.value, "units on offer that no worker has taken"),
+    _Question("unit", _UNITS, UnitStatus.CREATED.value, "units created that wait to be put on offer"),
 )
 
 _RUN_SAYS = {
@@ -112,15 +113,25 @@ def _open_entities(moment: Moment, run: TaskRunId) -> Iterator[Obstacle]:
             named = numbers[:NAMED]
             subjects = tuple(str(Subject(kind, number)) for number in named)
             since = min(_since(moment, _stream(kind, run, number)) for number in named)
-            yield Obstacle(f"{len(numbers)} {because}", len(numbers), subjects, since)
+            yield Obstacle(f"{because}: {len(numbers):,}", len(numbers), subjects, since)
 
 
 def _held_outside(moment: Moment, run: TaskRunId) -> Iterator[Obstacle]:
-    """What the run acquired and nobody released."""
-    last = {recorded.envelope.stream: recorded.envelope for recorded in moment.under(f"server/{run}/")}
-    for stream, envelope in last.items():
-        if STATUS_AFTER[type(envelope.event)] != ResourceStatus.RELEASED.value:
-            yield Obstacle(f"{stream} was not released", 1, (stream,), date_of(envelope.at))
+    """What the run acquired and nobody released, by its type."""
+    types: dict[str, str] = {}
+    held: dict[str, int] = {}
+    for recorded in moment.under(f"server/{run}/"):
+        stream, event = recorded.envelope.stream, recorded.envelope.event
+        if isinstance(event, ResourceIntended):
+            types[stream] = event.resource_type
+        held[stream] = recorded.envelope.at
+        if STATUS_AFTER[type(event)] == ResourceStatus.RELEASED.value:
+            del held[stream]
+    for resource_type in dict.fromkeys(types[stream] for stream in held):
+        of_type = [stream for stream in held if types[stream] == resource_type]
+        because = f"{resource_type} held outside, not released: {len(of_type):,}"
+        since = date_of(min(held[stream] for stream in of_type))
+        yield Obstacle(because, len(of_type), tuple(of_type[:NAMED]), since)
 
 
 def _since(moment: Moment, stream: str) -> str:

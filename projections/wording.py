@@ -82,7 +82,7 @@ _WORDS: dict[type[Event], str] = {
     engagement.EngagementOnboarded: "passed the onboarding: units are open to it",
     engagement.EngagementBarred: "gets no unit of this run: {reason}",
     engagement.WorkerRefused: "was refused by the rule {rule} ({inputs}) and shown {shown}",
-    engagement.CallbackAnswered: "{callback} was called for unit-{unit} and answered {answer}",
+    engagement.CallbackAnswered: "{callback} was asked about unit-{unit}: {answer}",
 }
 
 

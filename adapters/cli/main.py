@@ -29,7 +29,13 @@ class Verb(NamedTuple):
 
 VERBS = {
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
+    "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
     "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
+    "runs": Verb("runs:runs_command", "What runs there are, and how far each is."),
+    "status": Verb("status:status_command", "Where a run stands."),
+    "timeline": Verb("timeline:timeline_command", "What happened to a unit, agent, worker or run."),
+    "top": Verb("top:top_command", "Watch a run, or replay one that is over."),
+    "why-open": Verb("why_open:why_open_command", "What keeps a run from finishing."),
 }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import click
 
 from ..log.moment import LogMoment, open_moment
-
-C = TypeVar("C", bound=Callable[..., Any])
 
 _MICROSECONDS = 1_000_000
 
@@ -44,19 +43,15 @@ class When(NamedTuple):
         return open_moment(database, seq=self.seq, at=self.at)
 
 
-def when_options(command: C) -> C:
-    """The options `--at` and `--seq`, for `when_of`."""
-    at = click.option("--at", type=PointInTime(), metavar="TIME", help="As of a time (UTC), instead of now.")
-    seq = click.option("--seq", type=click.IntRange(min=0), help="As of a position in the log, instead of its end.")
-    return at(seq(command))
+def when_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the options `--at` and `--seq`; what they say comes as its argument `when`."""
 
+    @click.option("--at", type=PointInTime(), metavar="TIME", help="As of a time (UTC), instead of now.")
+    @click.option("--seq", type=click.IntRange(min=0), help="As of a position in the log, instead of its end.")
+    @wraps(verb)
+    def with_when(*, at: int | None, seq: int | None, **given: object) -> None:
+        if at is not None and seq is not None:
+            raise click.UsageError("--at and --seq say two things; give one of them.")
+        verb(when=When(at, seq), **given)
 
-def when_of(at: int | None, seq: int | None) -> When:
-    """The moment that the options ask for.
-
-    Raises:
-        click.UsageError: both were given.
-    """
-    if at is not None and seq is not None:
-        raise click.UsageError("--at and --seq say two things; give one of them.")
-    return When(at, seq)
+    return with_when

@@ -34,13 +34,13 @@ class LogMoment:
         view: the tables of the MephistoDB view.
     """
 
-    def __init__(self, path: Path, db: sqlite3.Connection, seq: int) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection, seq: int, *, movable: bool = False) -> None:
         """Look at a connection that is in a transaction, at a position that it holds."""
         self.path = path
         self.seq = seq
         self._db = db
         self.at: int = db.execute(_AT, (seq,)).fetchone()[0] if seq else 0
-        self.view = db if self._has_view() else self._built_view()
+        self.view = db if self._has_view() and not movable else self._built_view()
 
     def stream(self, name: str) -> list[Recorded]:
         """The events of a stream, the oldest first."""
@@ -55,10 +55,27 @@ class LogMoment:
         """The events that a command made."""
         return self._recorded("WHERE command = ? AND seq <= ? ORDER BY ordinal", name, self.seq)
 
+    def latest(self, count: int) -> list[Recorded]:
+        """The last events, in the order of the log."""
+        return self._recorded("WHERE seq > ? AND seq <= ? ORDER BY seq", self.seq - count, self.seq)
+
     def events(self, after: int = 0) -> Iterator[Recorded]:
         """All events after a position, in order."""
         for row in self._db.execute(f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, self.seq)):
             yield reader.recorded(*row)
+
+    def forward(self, at: int) -> None:
+        """Move on to a later time, in microseconds; the view follows. For a moment that was opened as movable.
+
+        Raises:
+            ValueError: the view is the file's.
+        """
+        if self.view is self._db:
+            raise ValueError("the file's own view stays at the head")
+        behind, self.seq = self.seq, max(self.seq, _position(self._db, None, at))
+        for page in building.pages(self.events(behind)):
+            building.apply(self.view, [MephistoDbProjection()], page, self.payload)
+            self.at = page[-1].envelope.at
 
     def payload(self, ref: PayloadRef) -> bytes | None:
         """The bytes behind a reference; None if they were erased."""
@@ -84,13 +101,16 @@ class LogMoment:
 
 
 @contextmanager
-def open_moment(path: Path, *, seq: int | None = None, at: int | None = None) -> Iterator[LogMoment]:
+def open_moment(
+    path: Path, *, seq: int | None = None, at: int | None = None, movable: bool = False
+) -> Iterator[LogMoment]:
     """Open a log as of a moment; nothing is written.
 
     Args:
         path: the file.
         seq: the position; the head, unless given.
         at: a time in microseconds, instead of a position: all that had happened by then.
+        movable: whether `forward` will be called.
 
     Raises:
         UnusableLog: it is not a log that this version can open, or it cannot be read.
@@ -102,7 +122,7 @@ def open_moment(path: Path, *, seq: int | None = None, at: int | None = None) ->
     try:
         db.execute("BEGIN")
         schema.check_ours(db, path)
-        moment = LogMoment(path, db, _position(db, seq, at))
+        moment = LogMoment(path, db, _position(db, seq, at), movable=movable)
         yield moment
     except sqlite3.DatabaseError as error:
         raise UnusableLog(f"{path} cannot be read: {error}; restore it from a backup") from error

@@ -1,0 +1,61 @@
+"""`mephisto-es explain`: why an agent or a worker is where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from ...events.ids import AgentId, WorkerId
+from ...projections.explanation import Explanation, RuleSaid, Step, explain_agent, explain_worker
+from ...projections.subjects import Subject
+from .database import SubjectCommand, SubjectType
+from .figures import console
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+
+@click.command("explain", cls=SubjectCommand)
+@log_argument
+@click.argument("subject", type=SubjectType("agent", "worker"), metavar="ID")
+@when_options
+@as_json_option
+def explain_command(database: Path, subject: Subject, when: When, as_json: bool) -> None:
+    """Tell why ID, an agent or a worker, was let in, refused, given a unit, or had it taken away.
+
+    Each decision is told with its rules, what they looked at, and what they said.
+
+    \b
+    Examples:
+      mephisto-es explain data agent-7
+      mephisto-es explain data worker-3
+    """
+    with when.open(database) as moment:
+        if subject.kind == "agent":
+            found = explain_agent(moment, AgentId(subject.number))
+        else:
+            found = explain_worker(moment, WorkerId(subject.number))
+    if as_json:
+        print_json(found)
+    else:
+        console().print("\n".join(_lines(found)))
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield f"[bold]{explanation.subject}[/] {escape(explanation.summary)}"
+    for step in explanation.steps:
+        yield _headline(step)
+        for rule in step.rules:
+            yield _rule(rule)
+
+
+def _headline(step: Step) -> str:
+    return f"{step.at}  {step.subject} {escape(step.what)}  [dim]seq {step.seq}, by {escape(step.actor)}[/]"
+
+
+def _rule(said: RuleSaid) -> str:
+    inputs = ", ".join(f"{name} {'none' if value is None else value}" for name, value in said.inputs.items())
+    mark = "[green]✓[/]" if said.holds else "[red]✗[/]"
+    return f"    {mark} {escape(said.rule)}: {escape(inputs)}"

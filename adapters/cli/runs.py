@@ -1,0 +1,57 @@
+"""`mephisto-es runs`: what runs there are, and how far each is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from ...projections.progress import RunProgress
+from ...projections.run_status import all_runs
+from .figures import by_status, console, duration
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+
+@click.command("runs")
+@log_argument
+@when_options
+@as_json_option
+def runs_command(database: Path, when: When, as_json: bool) -> None:
+    """List the runs in DATABASE: a log file, or the data folder it is in.
+
+    \b
+    Example:
+      mephisto-es runs data
+    """
+    with when.open(database) as moment:
+        found = all_runs(moment)
+    if as_json:
+        print_json(found)
+    elif not found.runs:
+        click.echo(f"{database} has no runs yet.")
+    else:
+        console().print(_table(found.runs))
+
+
+def _table(runs: tuple[RunProgress, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("run", "task", "status"):
+        table.add_column(column)
+    table.add_column("done", justify="right")
+    table.add_column("units")
+    table.add_column("workers", justify="right")
+    table.add_column("last for", justify="right")
+    for run in runs:
+        table.add_row(
+            f"run-{run.task_run_id}",
+            escape(run.task_name),
+            escape(run.status),
+            f"{run.units_finished:,}/{run.units_total:,}",
+            escape(by_status(run.units)),
+            f"{run.workers:,}",
+            duration(run.seconds),
+        )
+    return table

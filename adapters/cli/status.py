@@ -1,0 +1,96 @@
+"""`mephisto-es status`: where a run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ...core.errors import UnknownEntity
+from ...core.operations.money import amount
+from ...events.ids import TaskRunId
+from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.moment import Moment
+from ...projections.run_status import RunStatus, run_status
+from ...projections.subjects import Subject
+from ...projections.timeline import Line
+from .database import RunType, SubjectCommand
+from .figures import by_status, console, duration, facts
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+
+@click.command("status", cls=SubjectCommand)
+@log_argument
+@click.argument("run", type=RunType(), required=False)
+@when_options
+@as_json_option
+def status_command(database: Path, run: Subject | None, when: When, as_json: bool) -> None:
+    """Tell where RUN stands, or else the latest run in DATABASE.
+
+    Units and agents by status, the pace of the last quarter of an hour, what the work is worth, the last events.
+
+    \b
+    Examples:
+      mephisto-es status data
+      mephisto-es status data 2 --at "2026-01-31 14:05"
+    """
+    with when.open(database) as moment:
+        chosen = latest_run(moment) if run is None else TaskRunId(run.number)
+        status = run_status(moment, chosen, now=moment.at)
+    if as_json:
+        print_json(status)
+    else:
+        console().print(status_panel(status))
+
+
+def latest_run(moment: Moment) -> TaskRunId:
+    """The run that was created last.
+
+    Raises:
+        UnknownEntity: there is none.
+    """
+    runs = MephistoDB(moment.view).find_task_runs()
+    if not runs:
+        raise UnknownEntity("run in this log yet")
+    return runs[-1].task_run_id
+
+
+def status_panel(status: RunStatus) -> Group:
+    """A run's status as people see it."""
+    progress = status.progress
+    head = f"[bold]run-{progress.task_run_id}[/]  {escape(progress.task_name)}  [bold]{escape(progress.status)}[/]"
+    return Group(
+        Text.from_markup(f"{head}  [dim]at {status.at} UTC, seq {status.seq:,}[/]"),
+        _figures(status),
+        *_last_events(status.last_events),
+    )
+
+
+def _figures(status: RunStatus) -> Table:
+    progress, pace, worth = status.progress, status.pace, status.worth
+    more = "" if progress.is_data_exhausted else ", more may come"
+    table = facts()
+    table.add_row("units", f"{progress.units_finished:,} of {progress.units_total:,} done{more}")
+    table.add_row("", by_status(progress.units))
+    table.add_row("agents", by_status(progress.agents))
+    if progress.onboarding_agents:
+        table.add_row("onboardings", by_status(progress.onboarding_agents))
+    table.add_row("workers", f"{progress.workers:,}, {status.workers_at_work:,} at work")
+    left = "" if pace.seconds_to_finish is None else f", done in {duration(pace.seconds_to_finish)}"
+    table.add_row("pace", f"{pace.units_per_hour:,.0f} units an hour over {duration(pace.over_seconds)}{left}")
+    bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
+    table.add_row("worth", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
+    table.add_row("since", f"{duration(progress.seconds)}, {progress.events:,} events")
+    if progress.server_url:
+        table.add_row("server", escape(progress.server_url))
+    return table
+
+
+def _last_events(lines: Sequence[Line]) -> list[Text]:
+    return [Text(f"{line.date[11:19]}  {line.stream}  {line.what}", style="dim") for line in lines]

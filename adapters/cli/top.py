@@ -1,0 +1,120 @@
+"""`mephisto-es top`: watch a run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+import trio
+from rich.live import Live
+
+from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
+from ...core.ports import WallClock
+from ...events.ids import TaskRunId
+from ...projections.dates import end_of
+from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.run_status import RunStatus, run_status
+from ...projections.subjects import Subject, stream_of
+from ..log.moment import open_moment
+from ..system import SystemClock
+from .database import SubjectCommand, run_argument
+from .figures import console
+from .output import as_json_option, log_argument
+from .status import status_panel
+
+#: Seconds between two looks.
+REFRESH_SECONDS = 1.0
+#: How much faster than a run was it may be replayed.
+MOST_SPEED = 100_000.0
+
+_ENDED = frozenset(status.value for status in ENDED_RUN_STATUSES)
+
+
+@click.command("top", cls=SubjectCommand)
+@log_argument
+@run_argument
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, max=MOST_SPEED, min_open=True),
+    help="Replay what was recorded so far from the run's beginning, so many times as fast as it was.",
+)
+@as_json_option
+def top_command(database: Path, run: Subject, speed: float | None, as_json: bool) -> None:
+    """Watch RUN until it ends: units by status, workers at work, pace, worth, the last events. Ctrl-C ends it.
+
+    With --json a line is printed each second.
+
+    \b
+    Examples:
+      mephisto-es top data 1
+      mephisto-es top data 1 --speed 60
+    """
+    number = TaskRunId(run.number)
+    looks = replayed(database, number, speed) if speed else live(database, number, SystemClock())
+    with _printing(as_json) as show:
+        try:
+            trio.run(_show_all, looks, show)
+        except KeyboardInterrupt:
+            # That is how one leaves.
+            return
+
+
+async def live(database: Path, run: TaskRunId, clock: WallClock) -> AsyncGenerator[RunStatus, None]:
+    """Look at a run now and again until it has ended.
+
+    Raises:
+        UnknownEntity, LogError: see `open_moment` and `run_status`.
+    """
+    while True:
+        with open_moment(database) as moment:
+            status = run_status(moment, run, now=clock.now_us())
+        yield status
+        if status.progress.status in _ENDED:
+            return
+        await trio.sleep(REFRESH_SECONDS)
+
+
+async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerator[RunStatus, None]:
+    """Look at what a run was, from its first event to the last that is recorded.
+
+    Raises:
+        UnknownEntity, LogError: see `open_moment` and `run_status`.
+    """
+    first, last = _extent(database, run)
+    began = trio.current_time()
+    with open_moment(database, at=first, movable=True) as moment:
+        now = first
+        while True:
+            yield run_status(moment, run, now=now)
+            if now >= last:
+                return
+            await trio.sleep(REFRESH_SECONDS)
+            now = min(last, first + round((trio.current_time() - began) * speed * 1_000_000))
+            moment.forward(now)
+
+
+def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
+    """When a run was created, and when the last event that concerns it was, in microseconds."""
+    with open_moment(database) as moment:
+        created = moment.stream(stream_of(moment.view, Subject("run", run)))[0]
+        ended = MephistoDB(moment.view).get_task_run(run).last_event_date
+        return created.envelope.at, end_of(ended)
+
+
+@contextmanager
+def _printing(as_json: bool) -> Iterator[Callable[[RunStatus], None]]:
+    """How each look is shown: as a line of JSON, or in place of the one before."""
+    if as_json:
+        yield lambda status: click.echo(msgspec.json.encode(status))
+    else:
+        with Live(console=console(), auto_refresh=False) as screen:
+            yield lambda status: screen.update(status_panel(status), refresh=True)
+
+
+async def _show_all(looks: AsyncGenerator[RunStatus, None], show: Callable[[RunStatus], None]) -> None:
+    async with aclosing(looks):
+        async for status in looks:
+            show(status)

@@ -1,0 +1,49 @@
+"""`mephisto-es why-open`: what keeps a run from finishing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from ...events.ids import TaskRunId
+from ...projections.openness import Openness, why_open
+from ...projections.subjects import Subject
+from .database import SubjectCommand, run_argument
+from .figures import console
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+
+@click.command("why-open", cls=SubjectCommand)
+@log_argument
+@run_argument
+@when_options
+@as_json_option
+def why_open_command(database: Path, run: Subject, when: When, as_json: bool) -> None:
+    """Tell what keeps RUN from finishing: who is at work, what is on offer, what is held outside.
+
+    \b
+    Example:
+      mephisto-es why-open data 1
+    """
+    with when.open(database) as moment:
+        found = why_open(moment, TaskRunId(run.number))
+    if as_json:
+        print_json(found)
+    else:
+        console().print("\n".join(_lines(found)))
+
+
+def _lines(openness: Openness) -> Iterator[str]:
+    if not openness.obstacles:
+        yield f"[bold]{openness.run}[/] is {escape(openness.status)}; nothing is open, nothing is held outside"
+        return
+    yield f"[bold]{openness.run}[/] is {escape(openness.status)}:"
+    for obstacle in openness.obstacles:
+        since = f"  [dim]since {obstacle.since}[/]" if obstacle.since else ""
+        more = ", ..." if obstacle.count > len(obstacle.subjects) else ""
+        named = f"  {', '.join(obstacle.subjects)}{more}" if obstacle.subjects else ""
+        yield f"  - {escape(obstacle.because)}{since}{escape(named)}"
