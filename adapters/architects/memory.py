@@ -17,6 +17,7 @@ import trio
 from ...core.abstractions.architect import Architect
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.abstractions.resources import Details
 from ...core.errors import ProtocolError
 from ...core.packets import SYSTEM, Outbound, decode_packet, encode_frame
 
@@ -24,6 +25,10 @@ from ...core.packets import SYSTEM, Outbound, decode_packet, encode_frame
 KEPT_LIMIT = 1000
 
 Json = dict[str, Any]
+
+
+class Gone(ProtocolError):
+    """The router was shut down: what a page sees as a refused connection."""
 
 
 class Unknown(ProtocolError):
@@ -76,6 +81,7 @@ class MemoryRouter:
         self._sockets: dict[str, PageSocket] = {}
         self._kept: dict[str, deque[Json]] = {}
         self._channel: MemoryChannel | None = None
+        self._closed = False
 
     @property
     def unacknowledged(self) -> int:
@@ -85,7 +91,11 @@ class MemoryRouter:
     # Pages ----------------------------------------------------------------------------------------------------------
 
     async def request_agent(self, provider_data: Json) -> Json:
-        """Ask for an agent; returns the data of the answer, however long it takes. Cancelling drops the request."""
+        """Ask for an agent; returns the data of the answer, however long it takes. Cancelling drops the request.
+
+        Raises:
+            Gone: the router was shut down.
+        """
         return await self._ask("register_agent", None, {"provider_data": provider_data})
 
     async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
@@ -145,6 +155,8 @@ class MemoryRouter:
             raise Unknown(f"there is no agent {token!r}")
 
     async def _ask(self, packet_type: str, token: str | None, data: Json) -> Json:
+        if self._closed:
+            raise Gone("the router was shut down")
         self._requests += 1
         request_id = f"{self.incarnation}-{self._requests}"
         packet: Json = {
@@ -161,7 +173,15 @@ class MemoryRouter:
             await waiting.answered.wait()
         finally:
             del self._open[request_id]
+        if not waiting.answer:
+            raise Gone("the router was shut down")
         return waiting.answer[0]
+
+    def close(self) -> None:
+        """Shut the router down: requests that wait are not answered any more."""
+        self._closed = True
+        for waiting in self._open.values():
+            waiting.answered.set()
 
     # The operator ---------------------------------------------------------------------------------------------------
 
@@ -306,6 +326,7 @@ class MemoryArchitect(Architect):
     ARCHITECT_TYPE: ClassVar[str] = "memory"
     ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
     routers: ClassVar[dict[int, MemoryRouter]] = {}
+    _resource: int | None = None
 
     async def prepare(self) -> Path:
         """Make the folder of static files."""
@@ -315,7 +336,20 @@ class MemoryArchitect(Architect):
 
     async def deploy(self) -> str:
         """Make the router."""
-        self.routers[self.task_run] = MemoryRouter(f"memory-{self.task_run}")
+        self._resource = await self.resources.intend("memory_router", {})
+        self.routers[self.task_run] = MemoryRouter(f"memory-{self.task_run}-{self._resource}")
+        await self.resources.acquired(self._resource, {})
+        return self._url
+
+    async def reattach(self, resource: int, details: Details) -> str | None:  # noqa: ARG002
+        """Take up the router, if it is there."""
+        if self.task_run not in self.routers:
+            return None
+        self._resource = resource
+        return self._url
+
+    @property
+    def _url(self) -> str:
         return f"memory://{self.task_run}"
 
     def get_channels(
@@ -330,8 +364,11 @@ class MemoryArchitect(Architect):
         return [MemoryChannel(f"memory-{self.task_run}", router, *callbacks)]
 
     async def shutdown(self) -> None:
-        """Drop the router."""
-        self.routers.pop(self.task_run, None)
+        """Shut the router down."""
+        router = self.routers.pop(self.task_run, None)
+        if router is not None and self._resource is not None:
+            router.close()
+            await self.resources.released(self._resource, "the run is over")
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Pages of this router upload no files.

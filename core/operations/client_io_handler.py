@@ -25,6 +25,7 @@ from ..lifecycles.decisions import decide_leave, decide_submit
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import OnboardingState
 from ..packets import (
+    SYSTEM,
     Ack,
     AckData,
     AgentDetails,
@@ -156,8 +157,11 @@ class ClientIOHandler:
     # In -------------------------------------------------------------------------------------------------------------
 
     def _on_channel_open(self, channel_id: str) -> None:
-        statuses = self.get_live_run().worker_pool.statuses_by_token()
-        self._channels[channel_id].enqueue_send(Agents(subject_id="mephisto", data=AgentsData(statuses)))
+        """Tell a router how things stand."""
+        pool, channel = self.get_live_run().worker_pool, self._channels[channel_id]
+        channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(pool.statuses_by_token())))
+        for token, body in pool.agents.sent_lately():
+            channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(body)))
 
     def _on_broken(self, channel_id: str) -> None:
         self._broken(channel_id)
@@ -287,7 +291,7 @@ class ClientIOHandler:
             if since >= ACK_EVERY or posted.statistics().current_buffer_used == 0:
                 since = 0
                 incarnation = self._incarnations[channel.channel_id]
-                channel.enqueue_send(Ack(subject_id="mephisto", data=AckData(incarnation, seq)))
+                channel.enqueue_send(Ack(subject_id=SYSTEM, data=AckData(incarnation, seq)))
 
     def _drop(self, reason: str, error: Exception | None) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

@@ -6,6 +6,7 @@ events in between were; so taking up a run from the log is the same as following
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 
@@ -42,6 +43,8 @@ from .rehearsal import Rehearsal, recorded_lines
 
 logger = get_logger(__name__)
 
+#: Updates of an agent that are sent again when a channel opens.
+SENT_AGAIN_LIMIT = 50
 ON_SUBMITTED = "on_unit_submitted"
 #: A piece of task code with its arguments.
 Code = Callable[[], Awaitable[None]]
@@ -63,6 +66,8 @@ class LiveAgents:
         self._handles: dict[AgentId, Agent] = {}
         self._running_assignments: set[AssignmentId] = set()
         self._rehearsals: dict[AgentId, Rehearsal] = {}
+        #: The last updates that were sent to each agent's page.
+        self._sent: dict[AgentId, deque[bytes]] = {}
         #: How many updates were sent to each agent, those under way included.
         self._observed: dict[AgentId, int] = {}
         self._deadlines = Deadlines(clock)
@@ -85,6 +90,11 @@ class LiveAgents:
         at_work = [streams.agent(self._run, agent) for agent in sorted(market.runs[self._run].live_agents)]
         for stream in at_work:
             self._adopt(market.agents[stream], market.started_at[stream])
+            for recorded in self._ledger.log.history(stream):
+                event = recorded.envelope.event
+                body = self._ledger.log.payload(event.update) if isinstance(event, AgentObserved) else None
+                if body is not None:
+                    self._remember(market.agents[stream], body)
         for stream in at_work:
             self._status_changed(market.agents[stream], again=True)
         for stream, unit in market.units.items():
@@ -172,7 +182,20 @@ class LiveAgents:
     def _send(self, state: AgentState, update: PayloadRef) -> None:
         body = self._ledger.log.payload(update)
         if body is not None:
+            self._remember(state, body)
             self._live_run.client_io.send_live_update(state.token, body)
+
+    def _remember(self, state: AgentState, body: bytes) -> None:
+        if state.agent in self._handles:
+            self._sent.setdefault(state.agent, deque(maxlen=SENT_AGAIN_LIMIT)).append(body)
+
+    def sent_lately(self) -> Iterator[tuple[str, bytes]]:
+        """What pages were sent last, by token: all of it is sent again when a channel opens.
+
+        Nobody knows what was on its way when the channel was lost, or the process died. A page drops what it has.
+        """
+        for agent_id, bodies in self._sent.items():
+            yield from ((self._handles[agent_id].token, body) for body in bodies)
 
     def _status_changed(self, state: AgentState, *, again: bool = False) -> None:
         handle = self._handles.get(state.agent)
@@ -184,6 +207,7 @@ class LiveAgents:
             self._start(handle, again=again)
         elif state.status not in _AT_WORK:
             del self._handles[state.agent]
+            self._sent.pop(state.agent, None)
 
     # Task code ------------------------------------------------------------------------------------------------------
 
@@ -215,7 +239,15 @@ class LiveAgents:
             ]
             by_id = {agent.agent_id: agent for agent in agents}
             lines = recorded_lines(histories, self._ledger.log.payload)
-            rehearsal = Rehearsal(lines, lambda agent_id, update: by_id[agent_id].deliver(update))
+            submitted = [agent for agent in agents if agent.has_submitted]
+            for agent in submitted:
+                # That it handed in is for the code to learn when it is where it was.
+                agent.notice(AgentStatus.IN_TASK.value)
+            rehearsal = Rehearsal(
+                lines,
+                deliver=lambda agent_id, update: by_id[agent_id].deliver(update),
+                on_over=lambda: _tell_all(submitted, AgentStatus.COMPLETED),
+            )
             self._rehearsals.update(dict.fromkeys(by_id, rehearsal))
         self._nursery.start_soon(self._run_code, code, cleanup, agents)
 
@@ -286,3 +318,8 @@ class LiveAgents:
         async with trio.open_nursery() as nursery:
             for agent_id in tuple(self._handles):
                 nursery.start_soon(self.let_go, agent_id, AgentExpired(reason=reason))
+
+
+def _tell_all(agents: Sequence[Agent], status: AgentStatus) -> None:
+    for agent in agents:
+        agent.notice(status.value)

@@ -192,10 +192,11 @@ class LiveRunDriver:
                 nursery.start_soon(live_run.task_launcher.create_assignments)
                 nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
                 with trio.move_on_after(FIRST_UNITS_SECONDS):
-                    await live_run.task_launcher.wait_for_first_units()
+                    await live_run.task_launcher.wait_for_offer()
             self._releases.append(live_run.provider.cleanup_resources_from_task_run)
             with self._doing("provider"):
                 await live_run.provider.setup_resources_for_task_run(live_run.url)
+            live_run.worker_pool.let_workers_in()
             self.is_live = True
             on_live(live_run)
             self._step = "live"

@@ -35,15 +35,22 @@ class Line(NamedTuple):
 class Rehearsal:
     """The recorded talk of the agents of one unit or assignment."""
 
-    def __init__(self, lines: Iterable[Line], deliver: Callable[[AgentId, Update], None]) -> None:
+    def __init__(
+        self,
+        lines: Iterable[Line],
+        deliver: Callable[[AgentId, Update], None],
+        on_over: Callable[[], None] = lambda: None,
+    ) -> None:
         """Hand over what pages said first of all.
 
         Args:
             lines: what was recorded, in the order of the log.
             deliver: hands an update from a page to the code.
+            on_over: called once the code is where it was.
         """
         self._lines = list(lines)
         self._deliver = deliver
+        self._on_over = on_over
         self._said_again: set[int] = set()
         self._next = 0
         self._go_on()
@@ -85,6 +92,7 @@ class Rehearsal:
             self._next += 1
             if not line.by_code and line.update is not None:
                 self._deliver(line.agent, line.update)
+        self._on_over()
 
 
 def recorded_lines(

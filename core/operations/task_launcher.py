@@ -136,10 +136,10 @@ class TaskLauncher:
         """Whether everything the data held was put on offer, or no more will be."""
         return self._stopped or (self.exhausted and not self._created_units)
 
-    async def wait_for_first_units(self) -> None:
-        """Wait until something is on offer, or it is certain that nothing will be."""
+    async def wait_for_offer(self) -> None:
+        """Wait until something is on offer, unless nothing will be before somebody ends a unit."""
         index = self._ledger.market.runs[self._run]
-        while not (index.offered or self.is_done):
+        while not (index.offered or self.is_done) and self._free_places() > 0:
             await self._wait_for_change()
 
     async def expire_units(self, progress: Callable[[int, int], None] | None = None) -> None:
@@ -166,10 +166,13 @@ class TaskLauncher:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _next_batch(self) -> list[UnitId]:
-        by_status = self._ledger.market.runs[self._run].units_by_status
-        taken = by_status.get(UnitStatus.LAUNCHED, 0) + by_status.get(UnitStatus.ASSIGNED, 0)
-        count = int(min(self._room - taken, CHUNK, len(self._created_units)))
+        count = int(min(self._free_places(), CHUNK, len(self._created_units)))
         return [self._created_units.popleft() for _ in range(count)]
+
+    def _free_places(self) -> float:
+        """How many more units may be out."""
+        by_status = self._ledger.market.runs[self._run].units_by_status
+        return self._room - by_status.get(UnitStatus.LAUNCHED, 0) - by_status.get(UnitStatus.ASSIGNED, 0)
 
     async def _skip(self, number: int, receiver: trio.MemoryReceiveChannel[InitializationData]) -> None:
         """Read an item that was made an assignment of before.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
+import trio
 
 from ...events import streams
 from ...events.agent import AgentDisconnected
@@ -29,6 +30,8 @@ from .qualifications import unmet_rules
 
 #: Units that the task's own code is asked about for one worker at most.
 UNITS_ASKED_ABOUT_LIMIT = 50
+#: Seconds that a worker waits for units that are just being launched.
+OFFER_PATIENCE_SECONDS = 2.0
 CAN_DO_UNIT = "worker_can_do_unit"
 #: The router's word for a page that has gone.
 GONE = "disconnect"
@@ -45,6 +48,11 @@ class WorkerPool:
         self._clock = clock
         self._live_run: LiveTaskRun | None = None
         self._agents: LiveAgents | None = None
+        self._doors = trio.Event()
+
+    def let_workers_in(self) -> None:
+        """Answer requests for agents from now on; those that came earlier have waited."""
+        self._doors.set()
 
     def register_run(self, live_run: LiveTaskRun) -> None:
         """Take the run whose workers these are, with the agents it may have already."""
@@ -77,6 +85,7 @@ class WorkerPool:
 
     async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
         """See to a page that asks for an agent: find or register its worker, then `register_agent`."""
+        await self._doors.wait()
         worker = await self._register_worker(crowd_data)
         await self.register_agent(crowd_data, worker, request_id)
 
@@ -110,6 +119,8 @@ class WorkerPool:
         """Reserve a unit for the worker and make its agent; the reason if it gets none."""
         live_run = self.get_live_run()
         run = live_run.task_run
+        with trio.move_on_after(OFFER_PATIENCE_SECONDS):
+            await live_run.task_launcher.wait_for_offer()
         refused = self._unqualified(worker)
         if refused is not None:
             decide = partial(decide_refuse, run=run, worker=worker, refused=refused)

@@ -121,7 +121,9 @@ async def open_house(path: Path, log: MemoryLog | None = None) -> AsyncIterator[
     with trio.fail_after(100_000):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            operator = Operator(ledger, SystemIds(ledger.market.highest, 1), TrioClock(), path, nursery)
+            operator = Operator(
+                ledger, SystemIds(ledger.market.highest, epoch=log.head().seq), TrioClock(), path, nursery
+            )
             yield House(operator, log)
             nursery.cancel_scope.cancel()
 

@@ -252,9 +252,13 @@ async def test_data_that_raises_ends_the_run_and_expires_what_is_open(
     tmp_path: Path, data: Callable[[], AssignmentData]
 ) -> None:
     async with open_house(tmp_path) as house:
-        with pytest.raises(LaunchError, match=r"assignment data.*ZeroDivisionError"):
+
+        async def launch_and_wait() -> None:
             await house.launch(HouseTaskState(data=data()))
             await house.operator.wait_for_runs_then_shutdown()
+
+        with pytest.raises(LaunchError, match=r"assignment data.*ZeroDivisionError"):
+            await launch_and_wait()
         assert set(house.statuses("unit")) <= {"expired"}
         assert house.statuses("task_run") == {"failed": 1}
 

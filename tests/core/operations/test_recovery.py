@@ -1,0 +1,245 @@
+"""An operator that dies at any event and is started again: nothing lost, nothing twice, the same end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.errors import LaunchError, OutcomeUnknown
+from mephisto_es.core.lifecycles.world import World
+from mephisto_es.core.ports import Append, Outcome
+
+from .house import House, HouseTaskState, ask, config, items, open_house
+
+PAIRS = 2
+SAID = 2
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class MortalLog(MemoryLog):
+    """A log whose process dies at a given event, before or after it is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dies_at: int | None = None
+        self.dies_before = False
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        last = self.head().seq + sum(len(request.events) for request in batch)
+        dies = self.dies_at is not None and last >= self.dies_at
+        if dies:
+            self.dies_at = None
+            if self.dies_before:
+                raise Crash
+        outcomes = super().commit(batch)
+        if dies:
+            raise Crash
+        return outcomes
+
+
+class Relay(TaskRunner):
+    """A chat: whatever one says goes to the others."""
+
+    is_concurrent = True
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
+        async with trio.open_nursery() as nursery:
+            for agent in agents:
+                nursery.start_soon(self._pass_on, agent, [other for other in agents if other is not agent])
+        for agent in agents:
+            await agent.observe({"task_data": {"task_done": True}})
+
+    async def _pass_on(self, agent: Agent, others: Sequence[Agent]) -> None:
+        for _ in range(SAID):
+            update = await agent.get_live_update()
+            assert update is not None
+            for other in others:
+                await other.observe({"text": update["text"]})
+
+
+async def chat(router: MemoryRouter, worker: str, heard: dict[str, list[str]]) -> None:
+    """A worker's page: says its lines, hears its partner's, hands in."""
+    details = await ask(router, worker)
+    token = details["agent_id"]
+    page = router.connect(token)
+    seen: set[str] = set()
+    said = done = False
+    while not done:
+        packet = await page.receive()
+        if packet["packet_type"] == "update_status" and packet["data"]["status"] == "in task" and not said:
+            said = True
+            for line in range(SAID):
+                update = {"text": f"{worker}: {line}", "update_id": f"{worker}-{line}"}
+                router.send_live_update(token, update)
+        elif packet["packet_type"] == "client_bound_live_update" and packet["data"]["update_id"] not in seen:
+            seen.add(packet["data"]["update_id"])
+            done = "task_data" in packet["data"]
+            if not done:
+                heard.setdefault(worker, []).append(packet["data"]["text"])
+    router.submit_task(token, {"heard": heard[worker]})
+
+
+async def run_through(
+    house: House, shared: HouseTaskState, when_live: Callable[[MemoryRouter], Awaitable[None]]
+) -> None:
+    """Launch the run, or take it up, and see it to its end."""
+    live_run = await house.launch(shared, resume_incomplete_run=True)
+    await when_live(house.router(live_run))
+    await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
+async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
+    """The whole job, with as many operators as it takes; what each worker heard."""
+    heard: dict[str, list[str]] = {}
+    workers = [f"worker-{number}" for number in range(2 * PAIRS)]
+    async with trio.open_nursery() as crowd:
+        begun = False
+
+        async def come(router: MemoryRouter) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                for worker in workers:
+                    crowd.start_soon(chat, router, worker, heard)
+
+        for _ in range(2):
+            try:
+                async with open_house(path, log) as house:
+                    shared = HouseTaskState(data=items(PAIRS, workers=2), runner=Relay)
+                    await run_through(house, shared, come)
+                break
+            except BaseExceptionGroup as group:
+                _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknown | trio.Cancelled))
+                if rest is not None:
+                    raise
+        crowd.cancel_scope.deadline = trio.current_time() + 1
+    return heard
+
+
+def end_of(log: MemoryLog) -> tuple[Counter[str], Counter[str], int]:
+    """What a log comes to: units and agents by status, submissions."""
+    world = World()
+    kinds: Counter[str] = Counter()
+    for recorded in log.read():
+        world.apply(recorded.envelope)
+        kinds[type(recorded.envelope.event).__name__] += 1
+    units = Counter(unit.status.value for unit in world.units.values())
+    agents = Counter(agent.status.value for agent in world.agents.values())
+    return units, agents, kinds["AgentSubmitted"]
+
+
+async def test_an_operator_that_dies_at_any_event_loses_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    undisturbed = MortalLog()
+    wanted = await chat_job(tmp_path / "undisturbed", undisturbed)
+    assert end_of(undisturbed) == (Counter(completed=2 * PAIRS), Counter(completed=2 * PAIRS), 2 * PAIRS)
+    live = next(r.seq for r in undisturbed.read() if type(r.envelope.event).__name__ == "TaskRunWentLive")
+    for seq in range(live, undisturbed.head().seq):
+        for before in (True, False):
+            MemoryArchitect.routers.clear()
+            log = MortalLog()
+            log.dies_at, log.dies_before = seq, before
+            heard = await chat_job(tmp_path / f"{seq}-{before}", log)
+            assert end_of(log) == end_of(undisturbed), (seq, before)
+            # Who sits with whom is for chance to say; that each hears all of its partner, in order, is not.
+            assert sorted(map(tuple, heard.values())) == sorted(map(tuple, wanted.values())), (seq, before)
+
+
+class Forgetful(TaskRunner):
+    """Task code that says something else each time it is started."""
+
+    started = 0
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        Forgetful.started += 1
+        await agent.observe({"text": f"this is start {Forgetful.started}"})
+        await agent.await_submit()
+
+
+async def test_task_code_that_takes_another_path_is_stopped_with_both_named(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Forgetful.started = 0
+    MemoryArchitect.routers.clear()
+    log = MortalLog()
+    with trio.move_on_after(50):
+        async with open_house(tmp_path, log) as house:
+            live_run = await house.launch(HouseTaskState(data=items(1), runner=Forgetful))
+            await ask(house.router(live_run), "ann")
+            await trio.sleep_forever()
+    async with open_house(tmp_path, log) as house:
+        shared = HouseTaskState(data=items(1), runner=Forgetful)
+        await house.launch(shared, resume_incomplete_run=True)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"expired": 1}
+    said = capsys.readouterr().err
+    assert "this is start 1" in said
+    assert "this is start 2" in said
+
+
+async def test_a_run_goes_on_only_with_the_data_it_began_with(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    MemoryArchitect.routers.clear()
+    log = MortalLog()
+    with trio.move_on_after(50):
+        async with open_house(tmp_path, log) as house:
+            await house.launch(HouseTaskState(data=endless()))
+            await trio.sleep_forever()
+    async with open_house(tmp_path, log) as house:
+        await house.launch(HouseTaskState(data=[*items(1), *items(1)]), resume_incomplete_run=True)
+        with pytest.raises(LaunchError, match="item 1 is not what it was"):
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
+async def endless() -> AsyncIterator[InitializationData]:
+    """Two items, and then a wait."""
+    for item in items(2):
+        yield item
+    await trio.sleep_forever()
+
+
+async def test_a_worker_comes_back_to_its_agent_and_its_deadline(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    MemoryArchitect.routers.clear()
+    log = MortalLog()
+    first = None
+    with trio.move_on_after(50):
+        async with open_house(tmp_path, log) as house:
+            live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=100)
+            first = await ask(house.router(live_run), "ann")
+            await trio.sleep_forever()
+    async with open_house(tmp_path, log) as house:
+        settings = {"assignment_duration_in_seconds": 100, "resume_incomplete_run": True}
+        live_run = await house.launch(HouseTaskState(data=items(1)), **settings)
+        again = await ask(house.router(live_run), "ann")
+        assert first is not None
+        assert again["agent_id"] == first["agent_id"]
+        await trio.sleep(40)
+        assert house.statuses("unit") == {"assigned": 1}
+        await trio.sleep(20)
+        assert house.statuses("unit") == {"launched": 1}
+        await house.operator.force_shutdown()
+
+
+async def test_a_new_run_is_launched_where_there_is_none_to_take_up(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        run = await house.operator.launch_task_run_or_die(
+            config(resume_incomplete_run=True), HouseTaskState(data=items(1))
+        )
+        assert run == "1"
+        await house.operator.force_shutdown()
