@@ -106,6 +106,11 @@ class Page:
         """Dialogs that the page opened and errors that nobody caught, so far."""
         return msgspec.json.decode(await self._browser.perform({"page": self.name, "heard": True}), type=Heard)
 
+    async def barriers(self) -> list[str]:
+        """What would keep people with disabilities out of the page as it is now, as far as axe sees it."""
+        found = await self._browser.perform({"page": self.name, "audit": True})
+        return msgspec.json.decode(found, type=list[str])
+
     async def picture(self, step: str) -> None:
         """Keeps a screenshot among the artefacts."""
         path = self._pictures / f"{step}-{self.name}.png"

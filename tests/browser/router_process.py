@@ -52,7 +52,9 @@ class RouterProcess:
             **self.settings,
         }
         if self.url:
-            environment["MEPHISTO_ROUTER_PORT"] = self.url.rpartition(":")[2]
+            port = self.url.rpartition(":")[2]
+            # The node router takes a platform's own variable for it.
+            environment |= {"MEPHISTO_ROUTER_PORT": port, "PORT": port}
         run = partial(
             trio.run_process,
             self.command,

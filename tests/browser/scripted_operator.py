@@ -121,13 +121,14 @@ class ScriptedOperator:
         known = self._visits.get(registration)
         answer = known or self._script.admit(asked.worker_name)
         await self._answer(socket, packet, registration, answer)
-        if known is None and isinstance(answer, Visit):
-            await self._send_all(socket, self._script.arrived(answer))
 
     async def _answer(
         self, socket: WebSocketConnection, packet: Packet, registration: str, answer: Visit | str
     ) -> None:
+        arrived: Iterable[Send] = ()
         if isinstance(answer, Visit):
+            if self._visits.get(registration) is not answer:
+                arrived = self._script.arrived(answer)
             self._visits[registration] = answer
             details: Data = {
                 "worker_id": answer.worker,
@@ -145,6 +146,7 @@ class ScriptedOperator:
             }
         request_id = str(packet.data["request_id"])
         await _send(socket, Send("agent_details", request_id, {**details, "request_id": request_id}))
+        await self._send_all(socket, arrived)
 
     async def _send_all(self, socket: WebSocketConnection, packets: Iterable[Send]) -> None:
         for packet in packets:

@@ -141,6 +141,26 @@ class ChatScript(Script):
         return Send("client_bound_live_update", speaker.visit.token, numbered)
 
 
+class OnboardedChatScript(ChatScript):
+    """The same after a live onboarding, which is over when the worker has written something."""
+
+    def admit(self, worker: str) -> Visit | str:
+        return Visit(f"onboarding_{new_token()}", worker, {}, "onboarding")
+
+    def arrived(self, visit: Visit) -> Iterable[Send]:
+        if visit.status == "onboarding":
+            return [Send("update_status", visit.token, {"status": "onboarding"})]
+        return super().arrived(visit)
+
+    def heard(self, visit: Visit, update: Data) -> Iterable[Send]:
+        if visit.status == "onboarding":
+            return [Send("update_status", visit.token, {"status": "waiting"})]
+        return super().heard(visit, update)
+
+    def onboarded(self, visit: Visit, data: object) -> Visit | str:
+        return super().admit(visit.worker)
+
+
 class EchoScript(Script):
     """A task whose procedures give back what they are called with; `refuse` always fails."""
 

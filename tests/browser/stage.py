@@ -21,6 +21,7 @@ TEST_TIMEOUT_SECONDS = 120
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "adapters" / "blueprints" / "page"
 STOCK_PAGE = ROOT / "adapters" / "blueprints" / "static_task_page"
+BUNDLE_PAGE = ROOT / "adapters" / "blueprints" / "bundle_page"
 CHAT_PAGE = ROOT / "examples" / "paired_chat" / "page"
 MOCK_PROVIDER = ROOT / "adapters" / "providers" / "mock_page"
 

@@ -21,7 +21,7 @@ async def say(page: Page, words: str) -> None:
 
 async def lines(page: Page) -> list[str]:
     """The conversation as this worker sees it, without the speakers' names."""
-    script = "[...document.querySelectorAll('#messages li')].map(li => li.lastChild.data).join('|')"
+    script = "[...document.querySelectorAll('#messages p')].map(line => line.lastChild.data).join('|')"
     return str(await page.call("evaluate", script)).split("|")
 
 
@@ -30,12 +30,14 @@ async def test_two_workers_to_the_end(workshop: Workshop) -> None:
     async with chat_page(workshop, script) as stage:
         ann = await stage.visitor("ann")
         await ann.see("Waiting for your partner.")
+        assert await ann.barriers() == []
         await ann.picture("1-waiting")
         bob = await stage.visitor("bob")
         for page in (ann, bob):
             await page.see("Your partner is here.")
             await page.see(f"Topic: {TOPIC}")
 
+        assert await ann.barriers() == []
         await say(ann, "Hello, soup friend")
         await bob.see("Hello, soup friend")
         await say(bob, "Leek, without question")
@@ -47,6 +49,7 @@ async def test_two_workers_to_the_end(workshop: Workshop) -> None:
         await say(ann, "two")
         for page in (ann, bob):
             await page.see("That was the whole conversation.")
+            assert await page.barriers() == []
             await page.picture("2-done")
         said = ["Hello, soup friend", "Leek, without question", "one", "two"]
         assert await lines(ann) == said

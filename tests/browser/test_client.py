@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from .browser import Page
-from .scripts import EchoScript, Script, StaticScript
+from .scripts import EchoScript, OnboardedChatScript, Script, StaticScript
 from .stage import CLIENT, MOCK_PROVIDER, Stage, Workshop
 
 BARE_PAGE = Path(__file__).parent / "bare_page"
@@ -75,3 +75,19 @@ async def test_submitting_twice_is_one_submission(workshop: Workshop) -> None:
         await run(page, "await task.sendMetadata({type: 'tips', text: 'after everything else'})")
         await stage.operator.packets("submit_metadata")
         assert len(stage.operator.received("submit_unit")) == 1
+
+
+async def test_live_onboarding_leads_on_to_the_task(workshop: Workshop) -> None:
+    async with bare_page(workshop, OnboardedChatScript("soup", messages=1)) as stage:
+        ann, bob = await opened(stage), await stage.visitor("bob")
+        for page in (ann, bob):
+            await page.call("waitForFunction", "statuses.join() === 'true,onboarding'")
+            await run(page, "task.send({text: 'I am ready'})")
+            await page.call("waitForFunction", "statuses.some(([trial]) => !trial)")
+        for page in (ann, bob):
+            await page.call("waitForFunction", "statuses.at(-1).join() === 'false,in task'")
+        onboardings = await stage.operator.packets("submit_onboarding", 2)
+        assert [each.data["onboarding_data"] for each in onboardings] == [{}, {}]
+        await run(ann, "task.send({text: 'hello'})")
+        updates = await stage.operator.packets("mephisto_bound_live_update", 3)
+        assert not str(updates[-1].subject_id).startswith("onboarding")

@@ -1,19 +1,17 @@
 """React pages on the published client library `mephisto-task` 2.0.4, on both routers."""
 
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 from .browser import Page
-from .scripts import NO_WORK, ChatScript, Data, Script, StaticScript
-from .stage import MOCK_PROVIDER, Stage, Workshop
+from .scripts import NO_WORK, ChatScript, Data, OnboardedChatScript, Script, StaticScript
+from .stage import BUNDLE_PAGE, MOCK_PROVIDER, Stage, Workshop
 
-INDEX = Path(__file__).parent / "react_page" / "index.html"
 ITEMS: list[Data] = [{"text": "The first item"}, {"text": "The second item"}]
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 
 
 def react_page(workshop: Workshop, bundle: str, script: Script, **config: object) -> AbstractAsyncContextManager[Stage]:
-    parts = [INDEX, workshop.tools.react_build / bundle, MOCK_PROVIDER]
+    parts = [BUNDLE_PAGE, workshop.tools.react_build / bundle, MOCK_PROVIDER]
     return workshop.stage(parts, {"task_title": "a React task", **config}, script)
 
 
@@ -104,3 +102,17 @@ async def test_live_page_with_two_workers(workshop: Workshop) -> None:
 async def say(page: Page, words: str) -> None:
     await page.fill("#text", words)
     await page.call("click", "#send")
+
+
+async def test_live_onboarding(workshop: Workshop) -> None:
+    """The library may greet with the onboarding's id and go on with the task's: see it through."""
+    async with react_page(workshop, "live_page", OnboardedChatScript("soup", messages=1)) as stage:
+        ann, bob = await stage.visitor("ann"), await stage.visitor("bob")
+        for page in (ann, bob):
+            await page.call("waitForSelector", "#agent-status >> text=onboarding")
+            await say(page, "I am ready")
+            await page.call("waitForSelector", "#agent-status >> text=waiting")
+        for page in (ann, bob):
+            await page.call("waitForSelector", "#agent-status >> text=in task")
+        await say(ann, "hello from ann")
+        await bob.see("Speaker 1: hello from ann")

@@ -48,18 +48,21 @@ async def test_preview_accept_submit(workshop: Workshop) -> None:
         page = await stage.browser.open("ann")
         await page.visit(stage.router.url)
         await page.see("This is a preview")
+        assert await page.barriers() == []
         await page.picture("1-preview")
         assert stage.operator.received("register_agent") == []
 
         await page.visit(stage.address("ann"))
         await page.see("The ferry does not run on Sundays.")
         await page.see("Then say what you think of it.")
+        assert await page.barriers() == []
         await page.picture("2-task")
         await page.call("check", 'role=radio[name="4"]')
         await page.call("selectOption", "#field-kind", "a conversation")
         await page.fill("#field-comment", "Grüße 👋")
         await page.press("Submit")
         await page.see("Submitted. Thank you!")
+        assert await page.barriers() == []
         await page.picture("3-submitted")
 
         [submission] = await stage.operator.packets("submit_unit")
@@ -206,6 +209,7 @@ async def test_submission_that_fails_is_shown_and_tried_again(workshop: Workshop
         await stage.router.stop()
         await page.press("Submit")
         await page.see("Your work is not handed in yet.")
+        assert await page.barriers() == []
         await page.picture("1-not-handed-in")
         await stage.router.start(stage.nursery)
         await page.press("Try again")

@@ -4,7 +4,9 @@ const BAR_STYLE = `
   position: fixed; inset: 0 0 auto 0; z-index: 1000; padding: 0.75rem 1rem;
   display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; justify-content: center;
   background: #7a1d1d; color: #fff; font: 1rem/1.4 system-ui, sans-serif`;
-const BUTTON_STYLE = "font: inherit; padding: 0.5rem 1rem; cursor: pointer";
+const BUTTON_STYLE = `
+  font: inherit; padding: 0.5rem 1rem; min-height: 2.75rem; cursor: pointer; width: auto;
+  border: 0; border-radius: 0.5rem; background: #fff; color: #7a1d1d`;
 
 /**
  * Shows a sentence at the top of the page until the worker presses the button below it.

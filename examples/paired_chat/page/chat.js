@@ -53,7 +53,7 @@ function addMessage(speaker, words, mine) {
   const name = document.createElement("span");
   name.className = "speaker";
   name.textContent = mine ? `${speaker} (you)` : speaker;
-  const line = document.createElement("li");
+  const line = document.createElement("p");
   line.className = mine ? "mine" : "theirs";
   line.append(name, words);
   messages.append(line);

@@ -8,14 +8,17 @@
  *   {"page": "ann", "call": "click", "args": ["#go"]}   a method of playwright's Page
  *   {"page": "ann", "heard": true}                      what the page said by itself so far:
  *                                                       {"dialogs": [...], "errors": [...]}
+ *   {"page": "ann", "audit": true}                      what axe finds to keep people out
  *
  * Ends, and the browser with it, when standard input does.
  */
 
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 const ACTION_TIMEOUT_MS = 20_000;
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const browser = await chromium.launch({
   executablePath: process.argv[2],
@@ -30,16 +33,25 @@ async function open(name, options) {
   const heard = { dialogs: [], errors: [] };
   page.on("dialog", (dialog) => {
     heard.dialogs.push(dialog.message());
-    return dialog.accept();
+    // The page may be closed before its dialog is: then there is nothing left to answer.
+    dialog.accept().catch(() => {});
   });
   page.on("pageerror", (error) => heard.errors.push(String(error)));
   pages.set(name, { page, heard });
+}
+
+/** Accessibility faults of a page as it is now, each with the elements that have it. */
+async function audit(page) {
+  await page.addScriptTag({ path: AXE });
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
 }
 
 async function perform(command) {
   if ("open" in command) return open(command.open, command.options);
   const { page, heard } = pages.get(command.page);
   if (command.heard) return heard;
+  if (command.audit) return audit(page);
   const result = await page[command.call](...command.args);
   return ["string", "number", "boolean"].includes(typeof result) ? result : null;
 }
