@@ -4,6 +4,7 @@ VENV ?= .venv
 # The first of these that is a Python 3.11 or newer.
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable
 
 .PHONY: demo test lint bench
 
@@ -12,22 +13,28 @@ demo: $(VENV)/installed
 	$(VENV)/bin/mephisto-es demo
 
 # Tests that need a browser or npm are skipped where there is none; with CI=true they fail instead.
-test: $(VENV)/installed
+test: $(VENV)/installed-for-tests
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict
 
 # How many visits a second one operator serves, and how long workers wait.
-bench: $(VENV)/installed
+bench: $(VENV)/installed-for-tests
 	$(VENV)/bin/python tests/benchmarks/visits.py
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(PIP_INSTALL) '.[test,bench]'
+	@touch $@
 
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (on Debian: apt-get install python3)." >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-		echo "$(PYTHON) cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }
+# Debian keeps a part of Python that virtual environments need in a package of its own.
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } \
+		|| { echo "$(PYTHON) cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
-	touch $@
+	$(PIP_INSTALL) .
+	@touch $@
