@@ -17,17 +17,15 @@ from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ...core.abstractions.resources import Details, Resources
-from ...core.errors import ConfigError, LaunchError
+from ...core.errors import LaunchError
 from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
 from ..channels.websocket import WebsocketChannel
+from .listening import in_url, listen
 from .router_client import RouterClient
 from .router_process import RouterProcess
 from .router_program import check_router_args, put_in_place
 
-#: Connections that wait for the router to accept them, for instance while it starts.
-BACKLOG = 2048
-HIGHEST_PORT = 65535
 #: A router that was left by another process is asked for this long.
 REATTACH_SECONDS = 10.0
 STATIC_FOLDER = "static"
@@ -81,11 +79,11 @@ class LocalArchitect(Architect):
             ConfigError: it is not; or a tool or folder is missing.
         """
         check_router_args(args.architect)
-        _listen(args.architect.hostname, args.architect.port).close()
+        listen(args.architect.hostname, args.architect.port).close()
 
     async def prepare(self) -> Path:
         """Open the socket, and put page folder, program and secret in place."""
-        self._listener = _listen(self.args.architect.hostname, self._port)
+        self._listener = listen(self.args.architect.hostname, self._port)
         static_dir = self.build_dir / STATIC_FOLDER
         static_dir.mkdir(parents=True, exist_ok=True)
         self._secret = self.resources.new_secret()
@@ -102,7 +100,7 @@ class LocalArchitect(Architect):
         if self._listener is None:
             raise LaunchError("deploy", "nothing was prepared")
         port = self._listener.getsockname()[1]
-        self._url = f"http://{_in_url(self.args.architect.hostname)}:{port}"
+        self._url = f"http://{in_url(self.args.architect.hostname)}:{port}"
         self._resource = await self.resources.intend(
             "local_router", {"url": self._url, "port": port, "build_dir": str(self.build_dir)}
         )
@@ -191,36 +189,6 @@ class LocalArchitect(Architect):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-
-def _listen(hostname: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        ConfigError: there is no such port or address here, or something else listens there.
-    """
-    key = "mephisto.architect.port"
-    if not 0 <= port <= HIGHEST_PORT:
-        raise ConfigError(f"{key} is {port}", key=key, hint=f"A port is a number up to {HIGHEST_PORT}; 0: any free one")
-    try:
-        addresses = socket.getaddrinfo(hostname, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        key = "mephisto.architect.hostname"
-        raise ConfigError(f"{key}: {hostname!r} is no name or address of this machine", key=key) from error
-    # The older kind of address first: a browser that is sent to localhost tries both.
-    family, _, _, _, address = min(addresses, key=lambda found: found[0] != socket.AF_INET)
-    try:
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"the server cannot listen on port {port} of {hostname}: {error.strerror}",
-            key=key,
-            hint=f"Set {key} to another port, or to 0 for any free one",
-        ) from error
-
-
-def _in_url(hostname: str) -> str:
-    return f"[{hostname}]" if ":" in hostname else hostname
 
 
 def _write_secret(file: Path, secret: str) -> None:

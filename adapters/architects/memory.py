@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 import trio
@@ -63,6 +63,16 @@ class _Open(NamedTuple):
     answer: list[Json]
 
 
+class OperatorEnd(Protocol):
+    """Where a router leaves what is for its operator."""
+
+    def put(self, frame: str) -> None:
+        """Take a frame."""
+
+    def lose(self) -> None:
+        """Another operator has taken the router."""
+
+
 class MemoryRouter:
     """The state of a router, between pages and operator.
 
@@ -80,7 +90,7 @@ class MemoryRouter:
         self._open: dict[str, _Open] = {}
         self._sockets: dict[str, PageSocket] = {}
         self._kept: dict[str, deque[Json]] = {}
-        self._channel: MemoryChannel | None = None
+        self._channel: OperatorEnd | None = None
         self._closed = False
 
     @property
@@ -185,7 +195,7 @@ class MemoryRouter:
 
     # The operator ---------------------------------------------------------------------------------------------------
 
-    def attach(self, channel: MemoryChannel) -> None:
+    def attach(self, channel: OperatorEnd) -> None:
         """Take an operator; a new one replaces the old one, and gets all that was not acknowledged."""
         if self._channel is not None:
             self._channel.lose()
@@ -199,7 +209,7 @@ class MemoryRouter:
             if waiting.packet["packet_type"] == "register_agent":
                 self._send(waiting.packet)
 
-    def detach(self, channel: MemoryChannel) -> None:
+    def detach(self, channel: OperatorEnd) -> None:
         """Lose an operator; a no-op if another one has taken its place."""
         if self._channel is channel:
             self._channel = None

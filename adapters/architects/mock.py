@@ -1,0 +1,145 @@
+"""An architect for tests: it notes what it is asked to do; its server's workers, if wished, are played by a script."""
+
+from __future__ import annotations
+
+import random
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import trio
+from omegaconf import DictConfig
+
+from ...core.abstractions.architect import Architect
+from ...core.abstractions.args import ArchitectArgs
+from ...core.abstractions.blueprint import SharedTaskState
+from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ...core.abstractions.resources import Resources
+from ...core.errors import LaunchError, ProtocolError
+from ...core.operations.registry import register_mephisto_abstraction
+from ...events.ids import TaskRunId
+from ..channels.websocket import WebsocketChannel
+from .listening import listen
+from .mock_server import MockServer
+
+HOST = "localhost"
+STATIC_FOLDER = "static"
+
+
+@dataclass
+class MockArchitectArgs(ArchitectArgs):
+    """What the mock architect can be told."""
+
+    should_run_server: bool = field(
+        default=False, metadata={"help": "Whether there is a server; else calls are only noted."}
+    )
+    port: int = field(default=0, metadata={"help": "The port that the server listens at; 0: any free one."})
+
+
+@register_mephisto_abstraction()
+class MockArchitect(Architect):
+    """Notes which steps of its life were called.
+
+    Attributes:
+        prepared: whether `prepare` was called; so on for the other three.
+        server: the scripted server, from `prepare` on, if there is to be one.
+    """
+
+    ARCHITECT_TYPE: ClassVar[str] = "mock"
+    ArgsClass: ClassVar[type[ArchitectArgs]] = MockArchitectArgs
+
+    server: MockServer
+
+    def __init__(
+        self,
+        args: DictConfig,
+        shared_state: SharedTaskState,
+        task_run: TaskRunId,
+        build_dir: Path,
+        resources: Resources,
+    ) -> None:
+        super().__init__(args, shared_state, task_run, build_dir, resources)
+        self.prepared = False
+        self.deployed = False
+        self.cleaned = False
+        self.did_shutdown = False
+        self._runs_server: bool = args.architect.should_run_server
+        self._secret = ""
+        self._listener: socket.socket | None = None
+        self._url = f"http://{HOST}:{args.architect.port}"
+        self._resource: int | None = None
+
+    async def prepare(self) -> Path:
+        """Make the folder of static files; open the socket if there is to be a server."""
+        self.prepared = True
+        if self._runs_server:
+            self._listener = listen(HOST, self.args.architect.port)
+            self._secret = self.resources.new_secret()
+            self.server = MockServer(self._secret, f"mock_{self.task_run}")
+        static_dir = self.build_dir / STATIC_FOLDER
+        static_dir.mkdir(parents=True, exist_ok=True)
+        return static_dir
+
+    async def deploy(self) -> str:
+        """Start the server if there is to be one.
+
+        Raises:
+            LaunchError: nothing was prepared.
+        """
+        self.deployed = True
+        if not self._runs_server:
+            return self._url
+        listener, self._listener = self._listener, None
+        if listener is None:
+            raise LaunchError("deploy", "nothing was prepared")
+        port = listener.getsockname()[1]
+        self._url = f"http://{HOST}:{port}"
+        self._resource = await self.resources.intend("mock_server", {"port": port})
+        self.server.start(trio.SocketListener(trio.socket.from_stdlib_socket(listener)))
+        await self.resources.acquired(self._resource, {"url": self._url})
+        return self._url
+
+    def get_channels(
+        self,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> list[Channel]:
+        """One channel to the server, none if there is no server."""
+        if not self._runs_server:
+            return []
+        return [
+            WebsocketChannel(
+                f"mock_{self.task_run}",
+                f"ws{self._url.removeprefix('http')}/",
+                self._secret,
+                on_channel_open,
+                on_catastrophic_disconnect,
+                on_message,
+                jitter=random.random,
+            )
+        ]
+
+    async def cleanup(self) -> None:
+        """Nothing is left to remove."""
+        self.cleaned = True
+
+    async def shutdown(self) -> None:
+        """Stop the server. Twice is harmless."""
+        self.did_shutdown = True
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._resource is not None:
+            resource, self._resource = self._resource, None
+            await self.server.stop()
+            await self.resources.released(resource, "the run is over")
+
+    async def download_file(self, filename: str, save_dir: Path) -> Path:
+        """There are no files.
+
+        Raises:
+            ProtocolError: always.
+        """
+        raise ProtocolError(f"the mock server has no file {filename!r} for {save_dir}")

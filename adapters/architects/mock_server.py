@@ -1,0 +1,173 @@
+"""A server whose workers are played by a script."""
+
+from __future__ import annotations
+
+import hmac
+from itertools import count
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer
+
+from .memory import Json, MemoryRouter, PageSocket
+
+#: Frames that may wait for the operator.
+WAITING_LIMIT = 10_000
+POLICY_VIOLATION = 1008
+SERVICE_RESTART = 1012
+
+
+class MockServer:
+    """A router that operators reach by WebSocket, and a script by calling its methods.
+
+    Attributes:
+        received: every packet that an operator sent, the oldest first.
+    """
+
+    def __init__(self, secret: str, incarnation: str) -> None:
+        self.received: list[Json] = []
+        self._secret = secret
+        self._router = MemoryRouter(incarnation)
+        self._update_numbers = count(1)
+        self._pages: dict[str, PageSocket] = {}
+        self._lifetime = trio.CancelScope()
+        self._stopped = trio.Event()
+
+    # The script -----------------------------------------------------------------------------------------------------
+
+    async def register_mock_agent(self, worker_name: str, agent_details: str) -> Json:
+        """Open the task's page.
+
+        Args:
+            worker_name: who does.
+            agent_details: which piece of work; the same again is the same agent.
+
+        Returns:
+            What the page gets: `agent_id` and `init_task_data`, or a `failure_reason`.
+        """
+        registration = {"worker_name": worker_name, "agent_registration_id": agent_details, "provider_type": "mock"}
+        return self._connected(await self._router.request_agent(registration))
+
+    async def register_mock_agent_after_onboarding(self, agent_id: str, onboard_data: object) -> Json:
+        """Hand in an onboarding; returns what the page gets, as for `register_mock_agent`."""
+        return self._connected(await self._router.submit_onboarding(agent_id, onboard_data))
+
+    def send_agent_act(self, agent_id: str, act_content: Json) -> None:
+        """Say something to the task's code."""
+        number = next(self._update_numbers)
+        self._router.send_live_update(agent_id, {"update_id": f"mock-{number}", **act_content})
+
+    def submit_mock_unit(self, agent_id: str, submit_data: object) -> None:
+        """Hand in the work."""
+        self._router.submit_task(agent_id, submit_data)
+
+    def disconnect_mock_agent(self, agent_id: str) -> None:
+        """Close the page."""
+        self._pages.pop(agent_id, None)
+        self._router.disconnect(agent_id)
+
+    async def next_packet_for(self, agent_id: str) -> Json:
+        """The next status or live update that the agent's page gets."""
+        return await self._pages[agent_id].receive()
+
+    def get_last_message(self) -> Json | None:
+        """The last packet that an operator sent."""
+        return self.received[-1] if self.received else None
+
+    def _connected(self, details: Json) -> Json:
+        agent_id = details["agent_id"]
+        if agent_id is not None and agent_id not in self._pages:
+            self._pages[agent_id] = self._router.connect(agent_id)
+        return details
+
+    # The server -----------------------------------------------------------------------------------------------------
+
+    def start(self, listener: trio.SocketListener) -> None:
+        """Serve until `stop` is called.
+
+        No nursery reaches an architect, so the server is a task of the system's; that is cancelled when all others are
+        done, should nobody have stopped it.
+        """
+        trio.lowlevel.spawn_system_task(self._serve, listener)
+
+    async def stop(self) -> None:
+        """Take no more connections, and close those that there are."""
+        self._lifetime.cancel()
+        self._router.close()
+        await self._stopped.wait()
+
+    async def _serve(self, listener: trio.SocketListener) -> None:
+        try:
+            async with listener:
+                with self._lifetime:
+                    await WebSocketServer(self._talk, [listener]).run()
+        finally:
+            self._stopped.set()
+
+    async def _talk(self, request: WebSocketRequest) -> None:
+        socket = await request.accept()
+        try:
+            if self._is_operator(await socket.get_message()):
+                await self._serve_operator(socket)
+            else:
+                await socket.aclose(POLICY_VIOLATION)
+        except ConnectionClosed:
+            return
+
+    def _is_operator(self, frame: str | bytes) -> bool:
+        try:
+            packet = msgspec.json.decode(frame, type=_Greeting)
+        except (msgspec.DecodeError, UnicodeError):
+            return False
+        return packet.packet_type == "alive" and hmac.compare_digest(packet.data.token.encode(), self._secret.encode())
+
+    async def _serve_operator(self, socket: WebSocketConnection) -> None:
+        end = _SocketEnd()
+        self._router.attach(end)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(end.send_all, socket)
+                await self._receive_all(socket)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._router.detach(end)
+
+    async def _receive_all(self, socket: WebSocketConnection) -> None:
+        try:
+            while True:
+                frame = msgspec.json.decode(await socket.get_message())
+                for packet in frame if isinstance(frame, list) else [frame]:
+                    self.received.append(packet)
+                    self._router.take(packet)
+        except ConnectionClosed:
+            return
+
+
+class _GreetingData(msgspec.Struct):
+    token: str = ""
+
+
+class _Greeting(msgspec.Struct):
+    packet_type: str
+    data: _GreetingData
+
+
+class _SocketEnd:
+    """An operator's socket, as the router's state sees it."""
+
+    def __init__(self) -> None:
+        self._frames, self._waiting = trio.open_memory_channel[str](WAITING_LIMIT)
+
+    def put(self, frame: str) -> None:
+        self._frames.send_nowait(frame)
+
+    def lose(self) -> None:
+        self._frames.close()
+
+    async def send_all(self, socket: WebSocketConnection) -> None:
+        try:
+            async for frame in self._waiting:
+                await socket.send_message(frame)
+        except ConnectionClosed:
+            return
+        await socket.aclose(SERVICE_RESTART)
