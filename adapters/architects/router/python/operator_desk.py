@@ -11,10 +11,6 @@ from .wire import BUSY, MEPHISTO, Packet, encode, raw
 MAX_WAITING_REPORTS = 1000
 
 
-class TooManyWaiting(Exception):
-    """So many pages wait for an answer that no other can."""
-
-
 class _Question:
     """An HTTP request that waits for `agent_details`."""
 
@@ -95,15 +91,11 @@ class OperatorDesk:
                 the question goes through the outbox.
 
         Returns:
-            The packet that is the answer to the page; after the deadline one that asks to try again.
-
-        Raises:
-            TooManyWaiting: the limit of pages that may wait is reached.
+            The packet that is the answer to the page. After the deadline, and when too many wait
+            already, it asks to try again.
         """
-        if self._gave_up:
+        if self._gave_up or len(self._questions) >= self._max_waiting:
             return encode(_busy(request_id))
-        if len(self._questions) >= self._max_waiting:
-            raise TooManyWaiting
         question = self._questions[request_id] = _Question(packet)
         try:
             if packet is not None:

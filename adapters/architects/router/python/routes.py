@@ -13,7 +13,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from .bodies import Refusal, read_body
 from .journal import JournalUnwritable, OutboxFull
-from .operator_desk import TooManyWaiting
 from .pages import SUPPORTED_VERSIONS, PageFiles, TaskConfig
 from .settings import Secret, Settings
 from .sockets import SocketDoor
@@ -201,7 +200,6 @@ REFUSALS: dict[type[Exception], Refusal] = {
     UnknownAgent: Refusal(403, "This agent is not known here."),
     OutboxFull: Refusal(507, "The server cannot take more submissions at the moment, please try again later."),
     JournalUnwritable: Refusal(503, "The server cannot store submissions at the moment, please try again later."),
-    TooManyWaiting: Refusal(503, "The server is busy at the moment, please try again in a minute."),
 }
 
 

@@ -33,8 +33,13 @@ class Secret:
         return "Secret(...)"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: PREFIX + field.upper()):
-    """Every knob of the router; the variable is the field's name in capitals behind `PREFIX`."""
+def _variable(field: str) -> str:
+    """Name a field's variable; hosting platforms have their own way to say where to listen."""
+    return field.upper() if field in ("host", "port") else PREFIX + field.upper()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
+    """Every knob of the router; the variable is the field's name in capitals, mostly behind `PREFIX`."""
 
     #: Directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json.
     static: str

@@ -91,11 +91,7 @@ class Switchboard:
     # -- what HTTP requests ask for ------------------------------------------------------
 
     async def request_agent(self, provider_data: dict[str, Raw], client_timestamp: Timestamp) -> bytes:
-        """Ask the operator for an agent; return the packet that is the answer.
-
-        Raises:
-            TooManyWaiting: the operator was not asked.
-        """
+        """Ask the operator for an agent; return the packet that is the answer."""
         request_id = self._new_id()
         data = raw({"provider_data": provider_data, "request_id": request_id})
         question = self._press.from_worker("register_agent", request_id, data, client_timestamp)
@@ -106,7 +102,6 @@ class Switchboard:
 
         Raises:
             UnknownAgent, OutboxFull, JournalUnwritable: nothing was recorded.
-            TooManyWaiting: it was recorded, but the answer is not waited for.
         """
         request_id = self._new_id()
         data = raw({"onboarding_data": onboarding_data, "request_id": request_id})

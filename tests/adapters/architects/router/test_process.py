@@ -16,8 +16,7 @@ from .harness import NO_TLS, PATIENCE_SECONDS, START_SECONDS, Data, RouterKind
 
 
 def test_it_binds_an_address_itself_and_says_so(kind: RouterKind, make_router: MakeRouter) -> None:
-    router = make_router(host="127.0.0.1", port=0)
-    environment = router.environment()
+    environment = make_router().environment() | {"HOST": "127.0.0.1", "PORT": "0"}
     del environment["MEPHISTO_ROUTER_FD"]
 
     with subprocess.Popen(
@@ -85,7 +84,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
 def test_an_address_in_use_is_said(make_router: MakeRouter) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        status, output, complaint = make_router().run_to_the_end(MEPHISTO_ROUTER_FD=None, MEPHISTO_ROUTER_PORT=port)
+        status, output, complaint = make_router().run_to_the_end(MEPHISTO_ROUTER_FD=None, HOST="127.0.0.1", PORT=port)
 
     assert status == 2
     assert output == ""

@@ -190,8 +190,9 @@ async def test_waiting_requests_have_a_limit(
 
     answer = await scene.request_agent()
 
-    assert answer.status_code == 503
-    error_of(answer)
+    assert answer.status_code == 200
+    assert answer.json()["data"]["agent_id"] is None
+    assert answer.json()["data"]["failure_reason"].startswith("The task server is busy")
 
 
 async def test_figures_are_for_the_operator_only(scene: Scene, operator: OperatorLink) -> None:
@@ -246,7 +247,7 @@ async def test_nonsense_is_no_hang_and_no_crash(scene: Scene, request_: bytes) -
 async def test_other_methods_are_refused_in_json(scene: Scene, method: str, path: str) -> None:
     answer = await scene.http.request(method, path)
 
-    assert answer.status_code in (404, 405)
+    assert answer.status_code in (400, 404, 405)
     error_of(answer)
 
 
@@ -271,19 +272,18 @@ async def test_other_sites_are_given_nothing(scene: Scene) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_slow_reader_does_not_hold_up_the_others(tight: Scene) -> None:
-    operator = await tight.operator({"slow": "in task", "quick": "in task"})
-    await tight.page("quick")
-    quick = await tight.page("quick")
+async def test_a_slow_reader_does_not_hold_up_the_others(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"slow": "in task", "quick": "in task"})
+    quick = await scene.page("quick")
     # It says that it is there, and then never reads: not even its own library does.
-    host, port = tight.router.listener.getsockname()
+    host, port = scene.router.listener.getsockname()
     stream = await trio.open_tcp_stream(host, port)
     await stream.send_all(HANDSHAKE)
     await stream.receive_some()
     await stream.send_all(masked(msgspec.json.encode({"packet_type": "alive", "subject_id": "slow"})))
     await operator.expect("return_statuses", lambda packet: packet.data == {"slow": "in task"})
 
-    for _ in range(100):
+    for _ in range(200):
         await operator.tell("slow", text="x" * 100_000)
     await operator.tell("quick", text="in time")
 
