@@ -15,10 +15,13 @@ from random import Random
 from subprocess import PIPE
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import pytest
 import trio
+from trio_websocket import ConnectionClosed
 
+from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.launch import DATABASE_FILE, open_operator
@@ -114,6 +117,37 @@ async def test_a_script_runs_until_the_work_is_done(tmp_path: Path) -> None:
     assert crowd.summary().submissions == 10
     assert crowd.summary().returned == 2
     assert [pid for pid in routers_of(data_dir) if is_running(pid)] == []
+
+
+async def pester(url: str) -> None:
+    """Send a router what no page sends."""
+    async with httpx.AsyncClient(base_url=url) as client:
+        provider_data = {"worker_name": 7, "agent_registration_id": ["x"]}
+        assert (await client.post("/request_agent", content=b"{")).status_code == 400
+        assert (await client.post("/request_agent", json={"provider_data": "me"})).status_code == 400
+        assert (await client.post("/submit_task", json={"USED_AGENT_ID": "1", "final_data": 1})).status_code == 403
+        assert (await client.post("/return_task", json={})).status_code == 400
+        asked = await client.post("/request_agent", json={"provider_data": provider_data})
+        assert asked.json()["data"]["agent_id"] is None
+    async with dial(url.replace("http", "ws", 1)) as socket:
+        await socket.send_message("not JSON")
+        await socket.send_message('{"packet_type": "alive", "subject_id": "nobody"}')
+        await socket.send_message('{"packet_type": "alive", "subject_id": "mephisto", "data": {"token": "guessed"}}')
+        with pytest.raises(ConnectionClosed):
+            await socket.get_message()
+
+
+async def test_a_run_goes_on_whatever_workers_send(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with launched(data_dir, some_sentences(tmp_path, 5)) as script:
+        await pester(script.url)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(script.crowd().run)
+            assert await script.process.wait() == 0
+            nursery.cancel_scope.cancel()
+    report = report_of(data_dir)
+    assert report.legal, report.findings
+    assert report.units == {"completed": 5}
 
 
 async def test_a_killed_operator_leaves_a_legal_log(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import httpx
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ...core.errors import ProtocolError
+from ..channels.dial import NoConnection, dial
 
 #: The version that the client library tells; frozen into its build.
 CLIENT_VERSION = "2.0.3"
@@ -114,14 +115,14 @@ class Page:
             RouterAway: there is no socket to be had.
         """
         try:
-            async with open_websocket_url(str(self._client.base_url.copy_with(scheme=self._socket_scheme))) as socket:
+            async with dial(str(self._client.base_url.copy_with(scheme=self._socket_scheme))) as socket:
                 with trio.move_on_after(seconds):
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._say_alive, socket, agent_id)
                         nursery.start_soon(_hear_all, socket)
                 await socket.aclose(GOING_AWAY)
-        except (HandshakeError, OSError) as error:
-            raise RouterAway(f"no socket at {self._client.base_url}") from error
+        except NoConnection as error:
+            raise RouterAway(f"no socket: {error}") from error
 
     @property
     def _socket_scheme(self) -> str:
