@@ -1,0 +1,148 @@
+"""A log file as of a moment."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from mephisto_es.adapters.log.moment import LogMoment, open_moment
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.errors import UnknownEntity, UnusableLog
+from mephisto_es.core.ports import Append
+from mephisto_es.projections.mephisto_db.tables import TABLES
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...histories import history, numbered
+from ...projections.views import rebuilt
+
+HISTORY = history(Random(1), 300)
+EVENTS = numbered(HISTORY)
+Tables = dict[str, list[tuple[object, ...]]]
+
+
+def write(path: Path, requests: tuple[Append, ...] = HISTORY) -> Path:
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        for request in requests:
+            log.commit([request])
+    return path
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("log") / "mephisto.db")
+
+
+def contents(view: sqlite3.Connection) -> Tables:
+    return {table.name: view.execute(f"SELECT * FROM {table.name} ORDER BY 1").fetchall() for table in TABLES}
+
+
+def the_view_at(moment: LogMoment, seq: int) -> Tables:
+    """What the events up to a position give, with the payloads that are left at the end."""
+    return contents(rebuilt(EVENTS[:seq], moment.payload))
+
+
+def test_the_head_is_the_file_s_own_view(database: Path) -> None:
+    with open_moment(database) as moment:
+        assert moment.seq == len(EVENTS)
+        assert moment.at == EVENTS[-1].envelope.at
+        assert contents(moment.view) == the_view_at(moment, len(EVENTS))
+        with pytest.raises(ValueError, match="stays at the head"):
+            moment.forward(moment.at)
+
+
+@pytest.mark.parametrize("seq", [1, 17, 100, len(EVENTS) - 1])
+def test_an_earlier_position(database: Path, seq: int) -> None:
+    with open_moment(database, seq=seq) as moment:
+        assert (moment.seq, moment.at) == (seq, EVENTS[seq - 1].envelope.at)
+        assert contents(moment.view) == the_view_at(moment, seq)
+        stream = EVENTS[seq - 1].envelope.stream
+        assert moment.stream(stream)[-1] == EVENTS[seq - 1]
+        assert moment.latest(5) == EVENTS[max(0, seq - 5) : seq]
+        assert list(moment.events(after=seq - 1)) == [EVENTS[seq - 1]]
+        assert moment.command(EVENTS[seq - 1].envelope.command)[-1] == EVENTS[seq - 1]
+        category = stream.partition("/")[0] + "/"
+        assert moment.under(category) == [one for one in EVENTS[:seq] if one.envelope.stream.startswith(category)]
+
+
+@pytest.mark.parametrize("number", [0, 40, 250, len(EVENTS) - 1])
+def test_a_time_is_all_that_had_happened_by_then(database: Path, number: int) -> None:
+    at = EVENTS[number].envelope.at
+    with open_moment(database, at=at) as moment:
+        assert moment.seq == sum(one.envelope.at <= at for one in EVENTS)
+    with open_moment(database, at=at - 1) as moment:
+        assert moment.seq == sum(one.envelope.at < at for one in EVENTS)
+
+
+def test_before_anything_happened(database: Path) -> None:
+    with open_moment(database, at=0) as moment:
+        assert (moment.seq, moment.at) == (0, 0)
+        assert not any(contents(moment.view).values())
+
+
+def test_a_position_that_is_not_there(database: Path) -> None:
+    with pytest.raises(UnknownEntity, match=rf"there is no seq 99999; the nearest is seq {len(EVENTS)}"):
+        open_moment(database, seq=99999).__enter__()
+
+
+def test_moving_forward_is_being_there(database: Path) -> None:
+    with open_moment(database, at=0, movable=True) as moment:
+        for number in (0, 3, 3, 120, len(EVENTS) - 1):
+            moment.forward(EVENTS[number].envelope.at)
+            seq = sum(one.envelope.at <= EVENTS[number].envelope.at for one in EVENTS)
+            assert (moment.seq, moment.at) == (seq, EVENTS[seq - 1].envelope.at)
+            assert contents(moment.view) == the_view_at(moment, seq)
+
+
+def test_a_copy_elsewhere_is_read_and_left_alone(database: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    shutil.copy(database, copy)
+    copy.chmod(0o400)
+    before = copy.read_bytes()
+    with open_moment(copy) as moment, open_moment(database) as original:
+        assert contents(moment.view) == contents(original.view)
+    assert copy.read_bytes() == before
+
+
+def test_a_view_of_other_code_is_not_believed(tmp_path: Path) -> None:
+    path = write(tmp_path / "mephisto.db")
+    db = sqlite3.connect(path)
+    db.execute("UPDATE projections SET code = 'older'")
+    db.execute("UPDATE units SET status = 'nonsense'")
+    db.commit()
+    db.close()
+    with open_moment(path) as moment:
+        assert contents(moment.view) == the_view_at(moment, len(EVENTS))
+
+
+def test_a_moment_stands_still_while_the_log_grows(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(HISTORY[:50])
+        with open_moment(path) as moment:
+            before = contents(moment.view)
+            log.commit(HISTORY[50:])
+            assert contents(moment.view) == before
+            assert moment.latest(1)[0].seq == moment.seq
+        with open_moment(path) as moment:
+            assert moment.seq == len(EVENTS)
+
+
+def test_what_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database, whatever its name may be " * 30)
+    with pytest.raises(UnusableLog, match=r"notes\.txt is not a log of mephisto-es"):
+        open_moment(tmp_path / "notes.txt").__enter__()
+    with pytest.raises(UnusableLog, match="there is no log at"):
+        open_moment(tmp_path / "nothing.db").__enter__()
+
+
+def test_a_file_that_breaks_off(database: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.db"
+    content = bytearray(database.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    torn.write_bytes(content)
+    with pytest.raises(UnusableLog, match=r"torn\.db .*malformed"), open_moment(torn) as moment:
+        moment.latest(10)

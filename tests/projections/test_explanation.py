@@ -1,0 +1,111 @@
+"""Why a worker was let in, refused, given a unit, or had it taken away."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.lifecycles.admission import admission
+from mephisto_es.core.lifecycles.market import Market, run_of
+from mephisto_es.core.ports import Append
+from mephisto_es.events import streams
+from mephisto_es.events.agent import AgentReturned
+from mephisto_es.events.engagement import WorkerRefused, WorkTaken
+from mephisto_es.events.ids import AgentId, WorkerId
+from mephisto_es.projections.explanation import Explanation, Step, explain_agent, explain_worker
+
+from ..histories import histories, history
+from .moments import Remembered
+
+LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
+
+
+@pytest.fixture(scope="module")
+def moment() -> Remembered:
+    return Remembered(history(Random(1), 1500))
+
+
+def explanations(moment: Remembered) -> list[Explanation]:
+    return [
+        explain_worker(moment, WorkerId(worker)) for (worker,) in moment.view.execute("SELECT worker_id FROM workers")
+    ]
+
+
+def step_at(explained: list[Explanation], seq: int) -> Step:
+    (step,) = [step for one in explained for step in one.steps if step.seq == seq]
+    return step
+
+
+@given(histories())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_the_rules_asked_again_say_what_was_decided(requests: tuple[Append, ...]) -> None:
+    """Who was given work met every rule as the log had it then; who was refused is told the rule that was recorded."""
+    moment = Remembered(requests)
+    explained = explanations(moment)
+    for seq, envelope in moment.events:
+        match envelope.event:
+            case WorkTaken():
+                rules = step_at(explained, seq).rules
+                assert all(said.holds for said in rules)
+                assert {said.rule for said in rules} >= {"run_is_live", "not_blocked", "not_barred", "first_offered"}
+            case WorkerRefused(rule=rule, inputs=inputs):
+                (said,) = step_at(explained, seq).rules
+                assert (said.rule, said.inputs, said.holds) == (rule, inputs, False)
+
+
+@given(histories())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_the_rules_see_what_the_decision_saw(requests: tuple[Append, ...]) -> None:
+    """The rules that an explanation shows are those of the market at that position, inputs and all."""
+    moment = Remembered(requests)
+    explained = explanations(moment)
+    market = Market()
+    for seq, envelope in moment.events:
+        if isinstance(envelope.event, WorkTaken):
+            run = market.task_runs[streams.task_run(run_of(envelope.stream))]
+            engagement = market.engagements[envelope.stream]
+            checks = admission(run, market.workers[streams.worker(engagement.worker)], engagement)
+            shown = [(said.rule, said.inputs) for said in step_at(explained, seq).rules]
+            assert shown[:-1] == [(check.rule, check.inputs) for check in checks]
+        market.apply(envelope)
+
+
+def test_a_limit_is_shown_where_there_is_one(moment: Remembered) -> None:
+    shown = {said.rule for one in explanations(moment) for step in one.steps for said in step.rules}
+    assert shown >= LIMITS
+
+
+def test_an_agent_that_lost_its_unit(moment: Remembered) -> None:
+    returned = next(one for one in moment.events if isinstance(one.envelope.event, AgentReturned))
+    agent = AgentId(int(returned.envelope.stream.rpartition("/")[2]))
+    explained = explain_agent(moment, agent)
+    assert explained.subject == f"agent-{agent}"
+    assert explained.summary.startswith("returned; worker-")
+    taken, *_, gone = [step for step in explained.steps if " in run-" in step.subject]
+    assert taken.rules
+    assert gone.seq > returned.seq
+    assert "(returned)" in gone.what
+    assert "unit-" in gone.what.rpartition("; ")[2]
+    assert [step.seq for step in explained.steps] == sorted(step.seq for step in explained.steps)
+
+
+def test_a_worker_s_story_leaves_nothing_out(moment: Remembered) -> None:
+    worker = WorkerId(moment.view.execute("SELECT worker_id FROM agents LIMIT 1").fetchone()[0])
+    told = {step.seq for step in explain_worker(moment, worker).steps}
+    of_worker = {
+        seq
+        for seq, envelope in moment.events
+        if envelope.stream == f"worker/{worker}"
+        or (envelope.stream.startswith("engagement/") and envelope.stream.endswith(f"/{worker}"))
+    }
+    assert told == of_worker
+
+
+def test_who_is_not_there_is_told_who_is(moment: Remembered) -> None:
+    with pytest.raises(UnknownEntity, match=r"there is no worker-99999; the nearest is worker-\d+"):
+        explain_worker(moment, WorkerId(99999))
+    with pytest.raises(UnknownEntity, match=r"there is no agent-99999; the nearest is agent-\d+"):
+        explain_agent(moment, AgentId(99999))

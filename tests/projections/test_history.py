@@ -1,0 +1,27 @@
+"""The events that may concern an entity, found by index."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+from mephisto_es.core.ports import Append
+from mephisto_es.projections.history import events_about
+from mephisto_es.projections.mephisto_db.tables import TABLES
+from mephisto_es.projections.subjects import KINDS, Subject
+from mephisto_es.projections.timeline import timeline
+
+from ..histories import histories
+from .moments import Remembered
+
+
+@given(histories())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_timeline_of_them_is_a_timeline_of_the_whole_log(requests: tuple[Append, ...]) -> None:
+    moment = Remembered(requests)
+    for table in TABLES:
+        if table.entity in KINDS:
+            for (number,) in moment.view.execute(f"SELECT {table.key} FROM {table.name}"):
+                subject = Subject(table.entity, number)
+                about = events_about(moment, subject)
+                assert list(timeline(about, subject)) == list(timeline(moment.events, subject))
+                assert len(about) <= len(moment.events)

@@ -1,0 +1,65 @@
+"""Where a run stands."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.core.ports import Append
+from mephisto_es.events.agent import AgentSubmitted
+from mephisto_es.events.ids import TaskRunId
+from mephisto_es.projections.run_status import PACE_SECONDS, all_runs, run_status
+
+from ..histories import histories, history
+from .moments import Remembered
+
+
+@given(histories())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_figures_agree_with_the_market(requests: tuple[Append, ...]) -> None:
+    moment = Remembered(requests)
+    market = Market()
+    for recorded in moment.events:
+        market.apply(recorded.envelope)
+    runs = all_runs(moment).runs
+    assert [run.task_run_id for run in runs] == [run.task_run for run in market.task_runs.values()]
+    for run in runs:
+        prefix = f"/{run.task_run_id}/"
+        status = run_status(moment, run.task_run_id, now=moment.at)
+        units = [unit for stream, unit in market.units.items() if prefix in stream]
+        held = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
+        at_work = {agent.worker for stream, agent in market.agents.items() if prefix in stream and agent.status in held}
+        assert status.workers_at_work == len(at_work)
+        committed = (UnitStatus.ASSIGNED, UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED)
+        worth = sum(unit.pay_cents for unit in units if unit.status in committed)
+        assert status.worth.committed_cents - status.worth.bonus_cents == worth
+        assert status.progress == run
+        assert len(status.last_events) <= 10
+
+
+def test_the_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
+    moment = Remembered(history(Random(5), 1500))
+    (run,) = moment.view.execute("SELECT task_run_id FROM agents GROUP BY 1 ORDER BY count(*) DESC LIMIT 1").fetchone()
+    handed_in = sum(
+        isinstance(one.envelope.event, AgentSubmitted) and f"agent/{run}/" in one.envelope.stream
+        for one in moment.events
+    )
+    status = run_status(moment, TaskRunId(run), now=moment.at)
+    assert status.pace.over_seconds < PACE_SECONDS
+    assert status.pace.units_per_hour == pytest.approx(handed_in / status.pace.over_seconds * 3600)
+    assert status.pace.seconds_to_finish is not None
+    an_hour_later = run_status(moment, TaskRunId(run), now=moment.at + 3_600_000_000)
+    assert (an_hour_later.pace.units_per_hour, an_hour_later.pace.seconds_to_finish) == (0, None)
+
+
+def test_the_last_events_are_the_run_s_own() -> None:
+    moment = Remembered(history(Random(5), 1500))
+    for run in all_runs(moment).runs:
+        status = run_status(moment, run.task_run_id, now=moment.at, last=3)
+        assert len(status.last_events) == 3
+        assert all(f"/{run.task_run_id}" in line.stream for line in status.last_events)
