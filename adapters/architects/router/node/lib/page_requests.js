@@ -5,6 +5,8 @@ import { OPERATOR, encode, newRequestId, packetForOperator } from "./packets.js"
 /** @typedef {import("./packets.js").Packet} Packet */
 
 const MAX_REPORTED_VERSION_LENGTH = 64;
+/** Different versions that one operator is told about, each once. */
+const MAX_REPORTED_VERSIONS = 20;
 
 /** What pages ask for by HTTP request. Knows nothing of HTTP but the status that goes with a refusal. */
 export class PageRequests {
@@ -12,6 +14,8 @@ export class PageRequests {
   #agents;
   #requests;
   #link;
+  /** @type {Set<string | null>} */
+  #reportedVersions = new Set();
 
   /**
    * @param {object} parts
@@ -85,13 +89,22 @@ export class PageRequests {
   }
 
   /**
-   * Tell the operator that a page was built for another version of the protocol.
+   * Tell the operator, once, that there are pages that were built for another version of the protocol.
    *
    * @param {string | null} version null: it did not say
    */
   reportVersion(version) {
     const shown = version?.slice(0, MAX_REPORTED_VERSION_LENGTH) ?? null;
+    const isNews = !this.#reportedVersions.has(shown) && this.#reportedVersions.size < MAX_REPORTED_VERSIONS;
+    if (!isNews || !this.#link.isAttached) return;
+    this.#reportedVersions.add(shown);
     this.#link.send(packetForOperator("router_report", OPERATOR, { what: "version_mismatch", version: shown }));
+  }
+
+  /** A new operator has been told nothing yet: put the open requests to it, and report versions again. */
+  greetOperator() {
+    this.#reportedVersions.clear();
+    for (const packet of this.#requests.unanswered) this.#link.send(packet);
   }
 
   /**

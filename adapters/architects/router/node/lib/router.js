@@ -29,7 +29,7 @@ export function assembleRouter({ settings, journal, isSecret, onOperator, onNoOp
   const link = new OperatorLink(journal, counters, {
     onAttach() {
       onOperator();
-      for (const packet of requests.unanswered) link.send(packet);
+      pageRequests.greetOperator();
     },
     onAway: onNoOperator,
   });

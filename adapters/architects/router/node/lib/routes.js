@@ -37,16 +37,17 @@ export function createApp({ settings, pageRequests, uploads, isSecret, figures }
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
-  app.use(refuseOversized(settings.maxBodyBytes, settings.maxUploadBytes));
-  app.use(express.json({ limit: settings.maxBodyBytes, strict: false, type: (request) => !isForm(request), verify: refuseNonText }));
-
+  app.use((_request, response, next) => {
+    response.setHeader("X-Content-Type-Options", "nosniff");
+    next();
+  });
+  addWorkerRoutes(app, { settings, pageRequests, uploads });
   app.get("/is_alive", (_request, response) => {
     response.json({ status: "Alive!" });
   });
   app.get("/get_timestamp", (_request, response) => {
     response.json({ timestamp: Date.now() });
   });
-  addWorkerRoutes(app, pageRequests, uploads);
   addOperatorRoutes(app, { uploads, isSecret, figures });
   addPageRoutes(app, pageRequests, settings.staticDirectory);
 
@@ -59,11 +60,19 @@ export function createApp({ settings, pageRequests, uploads, isSecret, figures }
 
 /**
  * @param {import("express").Express} app
- * @param {PageRequests} pageRequests
- * @param {Uploads} uploads
+ * @param {object} parts
+ * @param {import("./settings.js").Settings} parts.settings
+ * @param {PageRequests} parts.pageRequests
+ * @param {Uploads} parts.uploads
  */
-function addWorkerRoutes(app, pageRequests, uploads) {
-  app.post("/request_agent", async (request, response) => {
+function addWorkerRoutes(app, { settings: { maxBodyBytes, maxUploadBytes }, pageRequests, uploads }) {
+  /** @type {import("express").RequestHandler[]} */
+  const withBody = [
+    refuseOversized(maxBodyBytes, maxUploadBytes),
+    express.json({ limit: maxBodyBytes, strict: false, type: (request) => !isForm(request), verify: refuseNonText }),
+  ];
+
+  app.post("/request_agent", ...withBody, async (request, response) => {
     const { provider_data: providerData, client_timestamp: clientTimestamp } = bodyOf(request);
     if (!isObject(providerData)) throw new Refused(400, "provider_data is missing: it must be an object.");
     const { answer, giveUp } = pageRequests.requestAgent(providerData, clientTimestamp);
@@ -71,14 +80,14 @@ function addWorkerRoutes(app, pageRequests, uploads) {
     response.json(await answer);
   });
 
-  app.post("/submit_onboarding", async (request, response) => {
+  app.post("/submit_onboarding", ...withBody, async (request, response) => {
     const { provider_data: providerData, client_timestamp: clientTimestamp } = bodyOf(request);
     if (!isObject(providerData)) throw new Refused(400, "provider_data is missing: it must be an object.");
     const { USED_AGENT_ID: token, onboarding_data: onboardingData = {} } = providerData;
     response.json(await pageRequests.submitOnboarding(token, onboardingData, clientTimestamp));
   });
 
-  app.post("/submit_task", async (request, response) => {
+  app.post("/submit_task", ...withBody, async (request, response) => {
     if (isForm(request)) {
       await submitForm(request, pageRequests, uploads);
     } else {
@@ -88,20 +97,20 @@ function addWorkerRoutes(app, pageRequests, uploads) {
     response.json({ status: "Submitted!" });
   });
 
-  app.post("/submit_metadata", async (request, response) => {
+  app.post("/submit_metadata", ...withBody, async (request, response) => {
     const { USED_AGENT_ID: token, metadata, client_timestamp: clientTimestamp } = bodyOf(request);
     if (!isObject(metadata)) throw new Refused(400, "metadata is missing: it must be an object.");
     await pageRequests.submit("submit_metadata", token, { metadata }, clientTimestamp);
     response.json({ status: "Submitted metadata" });
   });
 
-  app.post("/return_task", async (request, response) => {
+  app.post("/return_task", ...withBody, async (request, response) => {
     const { USED_AGENT_ID: token, client_timestamp: clientTimestamp } = bodyOf(request);
     await pageRequests.submit("return_unit", token, {}, clientTimestamp);
     response.json({ status: "Returned" });
   });
 
-  app.post("/log_error", (request, response) => {
+  app.post("/log_error", ...withBody, (request, response) => {
     const { USED_AGENT_ID: token = null, error_data: errorData = null, client_timestamp: clientTimestamp } = bodyOf(request);
     pageRequests.reportError(token, errorData, clientTimestamp);
     response.json({ status: "Error log sent!" });

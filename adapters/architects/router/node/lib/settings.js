@@ -4,6 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { StartError } from "./errors.js";
 
 const MIB = 1024 * 1024;
+const HIGHEST_PORT = 65_535;
 
 /**
  * What the process was asked to be. Everything comes from the environment, so that nothing shows on a process list.
@@ -37,9 +38,9 @@ const MIB = 1024 * 1024;
 export function readSettings(env) {
   return Object.freeze({
     secret: readSecret(env),
-    fd: env.MEPHISTO_ROUTER_FD ? integer(env, "MEPHISTO_ROUTER_FD", 0, 0) : null,
+    fd: env.MEPHISTO_ROUTER_FD === undefined ? null : integer(env, "MEPHISTO_ROUTER_FD", 0, 0),
     host: env.HOST || "127.0.0.1",
-    port: integer(env, "PORT", 0, 0),
+    port: integer(env, "PORT", 0, 0, HIGHEST_PORT),
     staticDirectory: staticDirectory(env),
     dataDirectory: required(env, "MEPHISTO_ROUTER_DATA", "the directory for the journal and the uploads"),
     requestDeadlineSeconds: seconds(env, "MEPHISTO_ROUTER_REQUEST_DEADLINE_SECONDS", 25),
@@ -98,7 +99,7 @@ function required(env, name, meaning) {
  * @param {number} fallback
  */
 function seconds(env, name, fallback) {
-  const value = env[name] ? Number(env[name]) : fallback;
+  const value = number(env, name, fallback);
   if (!(value > 0 && Number.isFinite(value))) {
     throw new StartError(`${name} is ${JSON.stringify(env[name])}, but it must be a positive number of seconds`);
   }
@@ -110,13 +111,25 @@ function seconds(env, name, fallback) {
  * @param {string} name
  * @param {number} fallback
  * @param {number} least
+ * @param {number} [most]
  */
-function integer(env, name, fallback, least) {
-  const value = env[name] ? Number(env[name]) : fallback;
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new StartError(`${name} is ${JSON.stringify(env[name])}, but it must be a whole number from ${least} up`);
+function integer(env, name, fallback, least, most = Number.MAX_SAFE_INTEGER) {
+  const value = number(env, name, fallback);
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    throw new StartError(`${name} is ${JSON.stringify(env[name])}, but it must be a whole number from ${least} to ${most}`);
   }
   return value;
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} name
+ * @param {number} fallback
+ */
+function number(env, name, fallback) {
+  const text = env[name];
+  if (text === undefined) return fallback;
+  return text.trim() === "" ? NaN : Number(text);
 }
 
 /** @param {unknown} error */

@@ -104,6 +104,7 @@ export class Switchboard {
       if (!peer.isOpen) return;
       if (isOperatorGreeting(packet)) this.#greetOperator(peer, packet);
       else if (this.isOperator(peer)) this.#receiveFromOperator(packet);
+      else if (packet.subject_id === OPERATOR) this.#refuseOperator(peer);
       else this.#receiveFromPage(peer, packet);
     }
   }
@@ -210,9 +211,14 @@ export class Switchboard {
       this.#strangers.delete(peer);
       this.#link.attach(peer, greeting);
     } else {
-      this.#counters.refusedOperators += 1;
-      peer.close(CLOSE_POLICY, "not the operator of this run");
+      this.#refuseOperator(peer);
     }
+  }
+
+  /** @param {Peer} peer */
+  #refuseOperator(peer) {
+    this.#counters.refusedOperators += 1;
+    peer.close(CLOSE_POLICY, "not the operator of this run");
   }
 
   /** @param {Packet} packet */
