@@ -22,6 +22,7 @@ import uvicorn
 
 from .journal import Journal, JournalError, open_journal
 from .log_lines import log_to_stderr
+from .patience import PatientProtocol
 from .routes import Routes
 from .settings import Secret, Settings, SettingsError, read_secret, read_settings
 from .switchboard import Switchboard
@@ -82,7 +83,7 @@ async def serve(
     server = Server(
         uvicorn.Config(
             Routes(settings, secret, board, uploads, time.time).app(),
-            http="httptools",
+            http=PatientProtocol,
             ws="websockets-sansio",
             # For the operator, whose frames are batches; pages have a limit of their own.
             ws_max_size=max(OPERATOR_FRAME_BYTES, settings.max_packet_bytes),

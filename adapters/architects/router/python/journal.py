@@ -6,8 +6,6 @@ disk delays answers, never the event loop. Numbers are given when a batch is wri
 failed write leaves no hole.
 """
 
-import fcntl
-import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from .journal_file import JournalFile, create_journal_file, lock_directory
 from .journal_lines import (
     DamagedJournal,
     Entry,
@@ -60,67 +59,6 @@ class _Batch:
         self.packets: list[bytes] = []
         self.settled = anyio.Event()
         self.durable = False
-
-
-class JournalFile:
-    """The file itself; every method blocks and belongs into the writer's thread."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self.path = path
-        self.size = size
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        os.ftruncate(self._fd, size)
-
-    def append(self, text: bytes, *, durably: bool) -> None:
-        """Write `text` at the end.
-
-        Raises:
-            OSError: nothing of it counts; what reached the disk is cut off before the next write.
-        """
-        # More than `size` is there only after a failure: a torn end that was never promised to anyone.
-        os.ftruncate(self._fd, self.size)
-        rest = memoryview(text)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-        if durably:
-            os.fdatasync(self._fd)
-        self.size += len(text)
-
-    def replace(self, text: bytes) -> None:
-        """Put a new file with the content `text` in this one's place, all or nothing."""
-        write_file_durably(self.path, text)
-        fresh = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        os.close(self._fd)
-        self._fd, self.size = fresh, len(text)
-
-    def close(self) -> None:
-        """Bring everything to the disk and close."""
-        os.fdatasync(self._fd)
-        os.close(self._fd)
-
-
-def write_file_durably(path: Path, text: bytes) -> None:
-    """Create or replace `path` so that after a crash it is either as before or whole."""
-    fresh = path.with_name(path.name + ".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        rest = memoryview(text)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(fresh, path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class Journal:
@@ -266,14 +204,15 @@ def open_journal(directory: Path, limit_bytes: int, new_incarnation: Callable[[]
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _lock(directory)
+        if not lock_directory(directory):
+            raise JournalError(f"Another router is using the data directory {directory}.")
         found = sorted(directory.glob("journal-*.jsonl"))
         if len(found) > 1:
             raise JournalError(f"{directory} holds several journals ({len(found)}); a router has one.")
         if not found:
             incarnation = new_incarnation()
             found = [directory / f"journal-{incarnation}.jsonl"]
-            write_file_durably(found[0], header_line(incarnation, 1))
+            create_journal_file(found[0], header_line(incarnation, 1))
         with found[0].open("rb") as lines:
             contents = read_journal(lines)
         return Journal(JournalFile(found[0], contents.good_bytes), contents, limit_bytes)
@@ -281,13 +220,3 @@ def open_journal(directory: Path, limit_bytes: int, new_incarnation: Callable[[]
         raise JournalError(f"The journal {found[0]} cannot be used: {error}.") from error
     except OSError as error:
         raise JournalError(f"The router's data directory {directory} cannot be used: {error.strerror}.") from error
-
-
-def _lock(directory: Path) -> None:
-    # The descriptor is left open on purpose: the lock ends with the process, however that ends.
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise JournalError(f"Another router is using the data directory {directory}.") from error

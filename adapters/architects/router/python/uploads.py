@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from .bodies import Refusal, body_chunks
 from .form import FormReader, Part
-from .journal import sync_directory
+from .journal_file import sync_directory
 from .wire import UploadedFile
 
 #: So many forms are received at the same time.
