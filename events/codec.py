@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import get_args
 
 import msgspec
@@ -66,6 +67,18 @@ def decode(data: bytes) -> Envelope:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _why_not(data, error) from error
+
+
+def decode_page(data: Iterable[bytes]) -> list[Envelope]:
+    """Envelopes from their canonical JSON, at less cost than one by one.
+
+    Raises:
+        Undecodable: one of them is none; `decode` says which one, and why.
+    """
+    try:
+        return list(map(_decoder.decode, data))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(str(error)) from error
 
 
 def _why_not(data: bytes, error: Exception) -> Undecodable:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -41,3 +43,7 @@ class Recorded(NamedTuple):
     #: 1, 2, 3 ... within the partition, without gaps.
     seq: int
     envelope: Envelope
+
+
+#: A `Recorded` from a pair. Its own constructor is a Python function, and a replay makes one for each event.
+recorded_of = cast(Callable[[tuple[int, Envelope]], Recorded], partial(tuple.__new__, Recorded))

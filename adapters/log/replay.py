@@ -13,7 +13,9 @@ from ...core.chain import Columns
 from ...core.errors import LogError
 from ...core.ports import Head
 from ...events.base import PayloadRef
-from ...projections.audit.replay import audit
+from ...events.codec import Undecodable, decode
+from ...events.envelope import Envelope
+from ...projections.audit.replay import Audited, audit
 from ...projections.audit.report import ReplayReport
 from ...projections.audit.views import StoredView
 from ...projections.projection import Projection
@@ -24,18 +26,24 @@ _PRESENT = "SELECT sha256 FROM payloads WHERE sha256 IN (SELECT value FROM json_
 
 
 def replay(path: str | Path, projections: Sequence[Projection]) -> ReplayReport:
+    """The report of `audited`."""
+    return audited(path, projections).report
+
+
+def audited(path: str | Path, projections: Sequence[Projection], *, structure: bool = True) -> Audited:
     """Check all there is to check about a log; nothing is written, and a writer may be at work meanwhile.
 
     Args:
         path: the file; if there is an anchor file beside it, the log must reach it.
         projections: the views that this version knows.
+        structure: whether SQLite's own check of the whole file is asked for too.
 
     Raises:
         UnusableLog: it is not a log that this version can open.
     """
     log = _Moment(Path(path))
     try:
-        return audit(log, projections, time.perf_counter)
+        return audit(log, projections, time.perf_counter, structure=structure)
     finally:
         log.close()
 
@@ -80,6 +88,13 @@ class _Moment:
         except sqlite3.DatabaseError as error:
             raise LogError(f"the payloads cannot be read: {error}") from error
         return set(sha256s).difference(sha256 for (sha256,) in present)
+
+    def birth(self, stream: str) -> Envelope | None:
+        row = self._db.execute("SELECT data FROM events WHERE stream = ? AND version = 1", (stream,)).fetchone()
+        try:
+            return decode(row[0]) if row else None
+        except Undecodable:
+            return None  # which was found before
 
     def payloads(self) -> Iterator[tuple[str, bytes, bytes]]:
         try:

@@ -77,6 +77,7 @@ class Lifecycle(Generic[S]):
         steps: the table.
         machine: the definition built from the table; one for all entities of the kind.
         events: the event types that belong to this lifecycle.
+        targets: the lookup: for each event type, where it leads to from each status it may happen in.
     """
 
     def __init__(self, name: str, statuses: type[S], steps: Iterable[Step[S]]) -> None:
@@ -97,7 +98,7 @@ class Lifecycle(Generic[S]):
             auto_transitions=False,
             model_attribute="status",
         )
-        self._after = self._lookup()
+        self.targets = self._lookup()
 
     def _lookup(self) -> dict[type[Event], dict[S | None, S]]:
         by_kind = {kind_of(event): event for event in self.events}
@@ -122,17 +123,17 @@ class Lifecycle(Generic[S]):
             IllegalStep: the table has no such step.
         """
         try:
-            return self._after[type(event)][status]
+            return self.targets[type(event)][status]
         except KeyError:
             raise IllegalStep(entity or self.name, _name(status), kind_of(type(event))) from None
 
     def allows(self, status: S | None, event: type[Event]) -> bool:
         """Whether the table has a step for the event from the status."""
-        return event in self._after and status in self._after[event]
+        return event in self.targets and status in self.targets[event]
 
     def is_final(self, status: S) -> bool:
         """Whether no step leads from the status to another one."""
-        return all(targets.get(status, status) is status for targets in self._after.values())
+        return all(targets.get(status, status) is status for targets in self.targets.values())
 
     def diagram(self) -> str:
         """The lifecycle as a Mermaid state diagram."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from ...core.chain import GENESIS, Columns, Row, link
 from ...core.errors import UnusableLog
@@ -24,24 +26,25 @@ class ChainCheck:
         self.chain = GENESIS
         self.anchored_seq: int | None = None
         self._findings = findings
-        #: Whether the row before is missing, so that nothing is known of the link to it.
-        self._after_gap = False
         #: After a broken link: its position, and what the chain should have been there.
         self._doubt = (0, GENESIS)
         self._anchors = self._readable(anchors)
         self._anchor = next(self._anchors, None)
 
-    def check(self, rows: Iterable[Columns]) -> None:
-        """Follow the chain over the next rows."""
+    def check(self, rows: Sequence[Columns]) -> None:
+        """Follow the chain over the next rows, at least one."""
+        before, previous = self.seq, self.chain
         for row in rows:
-            seq, data, chain, *_ = row
-            if seq != self.seq + 1:
-                self._gap(seq)
-            if link(self.chain, seq, data) != chain and not self._after_gap:
-                self._broken(Row._make(row))
-            self.seq, self.chain, self._after_gap = seq, chain, False
-            if self._anchor is not None and seq >= self._anchor.seq:
-                self._compare_anchor(seq, chain)
+            seq, data, chain = row[:3]
+            if seq != before + 1:
+                self._gap(before, seq)
+            elif link(previous, seq, data) != chain:
+                self._broken(Row._make(row), previous)
+            before, previous = seq, chain
+        self.seq, self.chain = before, previous
+        while self._anchor is not None and self._anchor.seq <= before:
+            self._compare(self._anchor, rows)
+            self._anchor = next(self._anchors, None)
 
     def finish(self) -> None:
         """After the last row: is the log as long as it ever was?"""
@@ -60,20 +63,20 @@ class ChainCheck:
             found=str(self.seq),
         )
 
-    def _gap(self, seq: int) -> None:
-        first, last = self.seq + 1, seq - 1
+    def _gap(self, before: int, seq: int) -> None:
+        """Positions without events; nothing is known of the link over them, so it is not judged."""
+        first, last = before + 1, seq - 1
         what = "the event is missing" if first == last else f"the events up to seq {last} are missing"
         self._findings.add(
             FindingKind.MISSING_EVENT, f"{what}, seq {seq} comes next", seq=first, expected=str(first), found=str(seq)
         )
-        self._after_gap = True
 
-    def _broken(self, row: Row) -> None:
+    def _broken(self, row: Row, previous: bytes) -> None:
         """A link that does not follow, unless that is the fault of the row before, which was reported."""
         doubtful_seq, should_have_been = self._doubt
         if doubtful_seq == row.seq - 1 and link(should_have_been, row.seq, row.data) == row.chain:
             return
-        expected = link(self.chain, row.seq, row.data)
+        expected = link(previous, row.seq, row.data)
         self._doubt = (row.seq, expected)
         self._findings.add(
             FindingKind.CHAIN,
@@ -84,18 +87,19 @@ class ChainCheck:
             found=row.chain.hex(),
         )
 
-    def _compare_anchor(self, seq: int, chain: bytes) -> None:
-        while self._anchor is not None and self._anchor.seq <= seq:
-            if self._anchor.seq == seq and self._anchor.chain != chain:
-                self._findings.add(
-                    FindingKind.ANCHOR,
-                    "the chain is not the one that was anchored: the log was rewritten up to here",
-                    seq=seq,
-                    expected=self._anchor.chain.hex(),
-                    found=chain.hex(),
-                )
-            self.anchored_seq = self._anchor.seq
-            self._anchor = next(self._anchors, None)
+    def _compare(self, anchor: Head, rows: Sequence[Columns]) -> None:
+        """An anchor with the row that it is about, which is in this page or missing."""
+        self.anchored_seq = anchor.seq
+        place = bisect_left(rows, anchor.seq, key=itemgetter(0))
+        row = Row._make(rows[place])
+        if row.seq == anchor.seq and row.chain != anchor.chain:
+            self._findings.add(
+                FindingKind.ANCHOR,
+                "the chain is not the one that was anchored: the log was rewritten up to here",
+                seq=row.seq,
+                expected=anchor.chain.hex(),
+                found=row.chain.hex(),
+            )
 
     def _readable(self, anchors: Iterable[Head]) -> Iterator[Head]:
         """The anchors in the order of their positions, as far as they can be read."""

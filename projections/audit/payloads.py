@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.worker import WorkerStatus
-from ...core.lifecycles.world import World
 from ...core.payloads import REFERRING, commitment, refs_of
 from ...events import streams
-from ...events.envelope import Envelope
+from ...events.agent import AgentAccepted
+from ...events.envelope import Envelope, Recorded
 from ...events.ids import WorkerId
+from ...events.onboarding import OnboardingStarted
+from ...events.worker import WorkerRegistered
 from .report import FindingKind, Findings
 
 
@@ -19,6 +22,9 @@ class AuditedPayloads(Protocol):
 
     def missing_payloads(self, sha256s: Sequence[str]) -> set[str]:
         """Those of the commitments that have no payload."""
+
+    def birth(self, stream: str) -> Envelope | None:
+        """The first event of a stream."""
 
     def payloads(self) -> Iterable[tuple[str, bytes, bytes]]:
         """Commitment, salt and body of every payload there is."""
@@ -32,21 +38,22 @@ class PayloadCheck:
         erased: references whose payload went with its worker.
     """
 
-    def __init__(self, log: AuditedPayloads, world: World, findings: Findings) -> None:
+    def __init__(self, log: AuditedPayloads, standings: Standings, findings: Findings) -> None:
         self.present = 0
         self.erased = 0
         self._log = log
-        self._world = world
+        self._standings = standings
         self._findings = findings
         #: Position and stream of each event whose payload is not there.
         self._missing: list[tuple[int, str]] = []
 
-    def check(self, events: Iterable[tuple[int, Envelope]]) -> None:
+    def check(self, events: Iterable[Recorded]) -> None:
         """Look up what the next events refer to."""
         wanted: dict[str, tuple[int, str]] = {}
         for seq, envelope in events:
-            if type(envelope.event) in REFERRING:
-                for ref in refs_of(envelope.event):
+            event = envelope.event
+            if type(event) in REFERRING:
+                for ref in refs_of(event):
                     wanted.setdefault(ref.sha256, (seq, envelope.stream))
         if wanted:
             missing = self._log.missing_payloads(list(wanted))
@@ -78,11 +85,14 @@ class PayloadCheck:
 
     def _was_forgotten(self, stream: str) -> bool:
         worker = self._worker_of(stream)
-        state = None if worker is None else self._world.workers.get(streams.worker(worker))
-        return state is not None and state.status is WorkerStatus.FORGOTTEN
+        standing = None if worker is None else self._standings.by_stream.get(streams.worker(worker))
+        return standing is not None and standing[1] is WorkerStatus.FORGOTTEN
 
     def _worker_of(self, stream: str) -> WorkerId | None:
         """The worker whose personal values an entity's events refer to, if they are anybody's."""
-        world = self._world
-        state = world.workers.get(stream) or world.agents.get(stream) or world.onboardings.get(stream)
-        return None if state is None else state.worker
+        birth = self._log.birth(stream)
+        match birth and birth.event:
+            case WorkerRegistered(worker=worker) | AgentAccepted(worker=worker) | OnboardingStarted(worker=worker):
+                return worker
+            case _:
+                return None

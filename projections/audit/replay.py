@@ -11,11 +11,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...core.chain import Columns
 from ...core.errors import LogError
-from ...core.lifecycles.world import World
+from ...core.lifecycles.standings import Standings
+from ...core.lifecycles.unit import UnitStatus
 from ...core.ports import Head
 from ...events.base import PayloadRef
 from ...events.streams import category_of
@@ -58,21 +59,32 @@ class AuditedLog(AuditedPayloads, Protocol):
         """The projections that the file has."""
 
 
-def audit(log: AuditedLog, projections: Sequence[Projection], clock: Callable[[], float]) -> ReplayReport:
+class Audited(NamedTuple):
+    """The result of an audit."""
+
+    report: ReplayReport
+    #: Where the log leaves each entity; one with a finding stands where it stood before it.
+    standings: Standings
+
+
+def audit(
+    log: AuditedLog, projections: Sequence[Projection], clock: Callable[[], float], *, structure: bool = True
+) -> Audited:
     """Check all there is to check.
 
     Args:
         log: the log.
         projections: the views that this version knows; those that the file has are compared.
         clock: seconds from any start, for the report.
+        structure: whether SQLite's own check of the whole file is asked for too.
     """
     began = clock()
     findings = Findings()
-    for problem in log.structure():
+    for problem in log.structure() if structure else ():
         findings.add(FindingKind.STRUCTURE, f"SQLite finds the file damaged: {problem}")
     chain = ChainCheck(log.anchors(), findings)
     steps = StepCheck(findings)
-    payloads = PayloadCheck(log, steps.world, findings)
+    payloads = PayloadCheck(log, steps.standings, findings)
     events = 0
     with closing(ViewCheck(log.tables, log.views(), projections, log.payload, findings)) as views:
         with _unreadable_found(findings):
@@ -86,11 +98,11 @@ def audit(log: AuditedLog, projections: Sequence[Projection], clock: Callable[[]
         with _unreadable_found(findings):
             payloads.finish()
         views.finish()
-    return ReplayReport(
+    report = ReplayReport(
         legal=not findings,
         events=events,
-        streams=_streams_by_category(steps.world),
-        units=_units_by_status(steps.world),
+        streams=_streams_by_category(steps.standings),
+        units=_units_by_status(steps.standings),
         seq=chain.seq,
         chain=chain.chain.hex(),
         anchored_seq=chain.anchored_seq,
@@ -102,6 +114,7 @@ def audit(log: AuditedLog, projections: Sequence[Projection], clock: Callable[[]
         notes=tuple(findings.notes),
         seconds=round(clock() - began, 3),
     )
+    return Audited(report, steps.standings)
 
 
 @contextmanager
@@ -113,9 +126,10 @@ def _unreadable_found(findings: Findings) -> Iterator[None]:
         findings.add(FindingKind.UNREADABLE, str(error))
 
 
-def _streams_by_category(world: World) -> dict[str, int]:
-    return dict(sorted(Counter(map(category_of, world.versions)).items()))
+def _streams_by_category(standings: Standings) -> dict[str, int]:
+    return dict(sorted(Counter(map(category_of, standings.by_stream)).items()))
 
 
-def _units_by_status(world: World) -> dict[str, int]:
-    return dict(sorted(Counter(unit.status.value for unit in world.units.values()).items()))
+def _units_by_status(standings: Standings) -> dict[str, int]:
+    statuses = Counter(status for stream, (_, status) in standings.by_stream.items() if category_of(stream) == "unit")
+    return {status.value: statuses[status] for status in UnitStatus if status in statuses}

@@ -3,63 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from ...core.chain import Columns, Row
 from ...core.errors import Conflict, IllegalStep
-from ...core.lifecycles.world import World
-from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode
-from ...events.envelope import Envelope
+from ...core.lifecycles.standings import Standings
+from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page
+from ...events.envelope import Envelope, Recorded, recorded_of
 from .report import FindingKind, Findings
 
 
 class StepCheck:
-    """Folds the events of a log.
+    """Judges the events of a log.
 
     A stream with a fault is left alone from there on: what follows from one fault is not reported as many.
 
     Attributes:
-        world: what the events say.
+        standings: where the events leave each entity.
     """
 
     def __init__(self, findings: Findings) -> None:
-        self.world = World()
+        self.standings = Standings()
         self._findings = findings
         self._at = 0
         self._broken: set[str] = set()
 
-    def check(self, rows: Sequence[Columns]) -> list[tuple[int, Envelope]]:
-        """Judge the next rows; returns the positions and envelopes of those that decode."""
-        events: list[tuple[int, Envelope]] = []
-        for row in rows:
-            seq, data, _, stream, version, kind, at, command, ordinal = row
-            try:
-                envelope = decode(data)
-            except Undecodable as error:
-                self._undecodable(seq, stream, error)
-                continue
-            events.append((seq, envelope))
+    def check(self, rows: Sequence[Columns]) -> list[Recorded]:
+        """Judge the next rows; returns the events of those that decode."""
+        step, broken, latest = self.standings.step, self._broken, self._at
+        rows, envelopes = self._decoded(rows)
+        for row, envelope in zip(rows, envelopes, strict=True):
+            seq, _, _, stream, version, kind, at, command, ordinal = row
+            event = type(envelope.event)
             if (
                 stream != envelope.stream
                 or version != envelope.version
-                or kind != KIND_OF[type(envelope.event)]
+                or kind != KIND_OF[event]
                 or at != envelope.at
                 or command != envelope.command
                 or ordinal != envelope.ordinal
             ):
                 self._wrong_columns(Row._make(row), envelope)
-            self._step(seq, envelope)
-        return events
+                stream, version, at = envelope.stream, envelope.version, envelope.at
+            if at < latest:
+                self._time_fell(seq, envelope, latest)
+            latest = at
+            if stream in broken:
+                continue
+            try:
+                step(stream, version, event)
+            except (Conflict, IllegalStep) as error:
+                self._illegal(seq, envelope, error)
+        self._at = latest
+        return list(map(recorded_of, zip(map(itemgetter(0), rows), envelopes, strict=True)))
 
-    def _step(self, seq: int, envelope: Envelope) -> None:
-        if envelope.at < self._at:
-            self._time_fell(seq, envelope)
-        self._at = envelope.at
-        if envelope.stream in self._broken:
-            return
+    def _decoded(self, rows: Sequence[Columns]) -> tuple[Sequence[Columns], list[Envelope]]:
+        """The rows that decode, and their envelopes."""
         try:
-            self.world.apply(envelope)
-        except (Conflict, IllegalStep) as error:
-            self._illegal(seq, envelope, error)
+            return rows, decode_page(map(itemgetter(1), rows))
+        except Undecodable:
+            pass
+        whole: list[Columns] = []
+        envelopes: list[Envelope] = []
+        for row in rows:
+            try:
+                envelopes.append(decode(row[1]))
+                whole.append(row)
+            except Undecodable as error:
+                self._undecodable(row[0], row[3], error)
+        return whole, envelopes
 
     def _undecodable(self, seq: int, stream: str, error: Undecodable) -> None:
         self._broken.add(stream)
@@ -82,13 +94,13 @@ class StepCheck:
                     found=str(stored),
                 )
 
-    def _time_fell(self, seq: int, envelope: Envelope) -> None:
+    def _time_fell(self, seq: int, envelope: Envelope, latest: int) -> None:
         self._findings.add(
             FindingKind.TIME,
-            f"its time {envelope.at} is before that of the event before it, {self._at}",
+            f"its time {envelope.at} is before that of the event before it, {latest}",
             seq=seq,
             stream=envelope.stream,
-            expected=f"at least {self._at}",
+            expected=f"at least {latest}",
             found=str(envelope.at),
         )
 

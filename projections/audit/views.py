@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ...events.envelope import Envelope, Recorded
+from ...events.envelope import Recorded
 from .. import building
 from ..fingerprint import code_fingerprint
 from ..projection import Projection, ReadPayload
@@ -55,13 +55,13 @@ class ViewCheck:
             else:
                 findings.notes.append(f"the view {view.name!r} is not known to this version and was not compared")
 
-    def check(self, events: Sequence[tuple[int, Envelope]]) -> None:
+    def check(self, events: Sequence[Recorded]) -> None:
         """Carry the next events into the views."""
         if self._findings or not events:
             return
-        self._seq = events[-1][0]
+        self._seq = events[-1].seq
         for view, projection in self._views:
-            page = [Recorded(seq, envelope) for seq, envelope in events if seq <= view.seq]
+            page = events if self._seq <= view.seq else [event for event in events if event.seq <= view.seq]
             if page:
                 building.apply(self._rebuilt, (projection,), page, self._payload)
 

@@ -1,0 +1,267 @@
+"""The log beside raw `sqlite3` and beside the best Python peer, interleaved in one run, against its bars.
+
+Usage: python log_bench.py [--quick] [--json FILE]. Needs `pip install mephisto-es[bench]`. Ratios of CPU time, and of
+paired turns, are what holds on a shared machine; figures by the clock of anything that syncs may move tenfold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from mephisto_es.tests.benchmarks.clients import thread_per_append, through_ledger
+from mephisto_es.tests.benchmarks.contenders import Contender, Ours, OursFolded, OursUnchained, Peer, Raw
+from mephisto_es.tests.benchmarks.measuring import cpu_ratio, cpu_us, interleaved, median, wall_rate
+from mephisto_es.tests.benchmarks.workload import facts, truth_of
+
+CONTENDERS: dict[str, type[Contender]] = {"raw": Raw, "ours": Ours, "peer": Peer}
+PEER_NAME = f"eventsourcing {version('eventsourcing')}"
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    rounds: int = 9
+    singles: int = 200
+    batches: int = 30
+    batch_events: int = 100
+    replay_events: int = 100_000
+    client_seconds: float = 1.5
+    client_rounds: int = 3
+    large_events: int = 1_000_000
+
+
+QUICK = Sizes(
+    rounds=2, singles=50, batches=5, replay_events=5000, client_seconds=0.2, client_rounds=1, large_events=20_000
+)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A figure beside what it must be."""
+
+    what: str
+    figure: float
+    #: `<=` or `>=`.
+    must_be: str
+    bar: float
+    #: The same figure for the peer, where it has one.
+    peer: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met."""
+        return self.figure <= self.bar if self.must_be == "<=" else self.figure >= self.bar
+
+
+class Report(msgspec.Struct):
+    """All figures of a run."""
+
+    versions: dict[str, str]
+    verdicts: list[Verdict]
+    details: dict[str, dict[str, float]]
+
+
+class Bench:
+    """One run of everything, in a folder of its own."""
+
+    def __init__(self, folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._sizes = sizes
+        self._say = say
+        self._files = count()
+        self.report = Report(_versions(), [], {})
+
+    def run(self) -> Report:
+        """Measure everything."""
+        self._singles()
+        self._batches()
+        self._replays()
+        self._clients()
+        self._large()
+        return self.report
+
+    def _file(self) -> str:
+        return str(self._folder / f"{next(self._files)}.db")
+
+    def _judge(self, what: str, figure: float, must_be: str, bar: float, peer: float | None = None) -> None:
+        verdict = Verdict(what, round(figure, 3), must_be, bar, None if peer is None else round(peer, 3))
+        self.report.verdicts.append(verdict)
+        self._say(f"{what}: {verdict.figure:,} (must be {must_be} {bar:,})")
+
+    def _singles(self) -> None:
+        each = self._sizes.singles
+        work = list(facts(each * (self._sizes.rounds + 1)))
+        logs = {name: kind(self._file(), str(self._folder)) for name, kind in CONTENDERS.items()}
+
+        def turn(log: Contender) -> Callable[[int], None]:
+            def take(number: int) -> None:
+                for fact in work[number * each : (number + 1) * each]:
+                    log.append_one(fact)
+
+            return take
+
+        costs = interleaved({name: turn(log) for name, log in logs.items()}, self._sizes.rounds)
+        for log in logs.values():
+            _same(log, truth_of(work))
+            log.close()
+        self.report.details["one event a commit"] = {
+            f"{name} {unit}": figure
+            for name, spent in costs.items()
+            for unit, figure in (("cpu us", cpu_us(spent, each)), ("events/s", wall_rate(spent, each)))
+        }
+        self._judge(
+            "one durable event a commit, CPU ratio to raw",
+            cpu_ratio(costs["ours"], costs["raw"]),
+            "<=",
+            1.8,
+            cpu_ratio(costs["peer"], costs["raw"]),
+        )
+
+    def _batches(self) -> None:
+        size = self._sizes.batch_events
+        each = self._sizes.batches * size
+        work = list(facts(each * (self._sizes.rounds + 1)))
+        logs = {name: kind(self._file(), str(self._folder)) for name, kind in CONTENDERS.items()}
+
+        def turn(log: Contender) -> Callable[[int], None]:
+            def take(number: int) -> None:
+                for start in range(number * each, (number + 1) * each, size):
+                    log.append_batch(work[start : start + size])
+
+            return take
+
+        costs = interleaved({name: turn(log) for name, log in logs.items()}, self._sizes.rounds)
+        for log in logs.values():
+            _same(log, truth_of(work))
+            log.close()
+        self.report.details[f"{size} events a commit"] = {
+            f"{name} {unit}": figure
+            for name, spent in costs.items()
+            for unit, figure in (("cpu us", cpu_us(spent, each)), ("events/s", wall_rate(spent, each)))
+        }
+        self._judge(
+            f"{size} events a commit, CPU ratio to raw",
+            cpu_ratio(costs["ours"], costs["raw"]),
+            "<=",
+            2.5,
+            cpu_ratio(costs["peer"], costs["raw"]),
+        )
+
+    def _replays(self) -> None:
+        events = self._sizes.replay_events
+        work = list(facts(events))
+        kinds = CONTENDERS | {"ours without the chain": OursUnchained, "ours folded": OursFolded}
+        logs = {name: kind(self._file(), str(self._folder)) for name, kind in kinds.items()}
+        for log in logs.values():
+            for start in range(0, events, 1000):
+                log.append_batch(work[start : start + 1000])
+        truth = truth_of(work)
+        costs = interleaved(
+            {name: lambda _, log=log: _same(log, truth) for name, log in logs.items()},  # type: ignore[misc]  # as above
+            self._sizes.rounds,
+        )
+        for log in logs.values():
+            log.close()
+        self.report.details["replay"] = {f"{name} cpu us": cpu_us(spent, events) for name, spent in costs.items()}
+
+        def rate(name: str) -> float:
+            return 1 / cpu_ratio(costs[name], costs["raw"])
+
+        self._judge("full audit replay, rate as a ratio of raw", rate("ours"), ">=", 0.30, rate("peer"))
+        self._judge("replay without the chain, rate as a ratio of raw", rate("ours without the chain"), ">=", 0.6)
+
+    def _clients(self) -> None:
+        seconds = self._sizes.client_seconds
+        for clients, bar in ((1, 0.8), (16, 8.0), (64, 15.0), (256, 20.0)):
+            ratios, rates = [], []
+            for _ in range(self._sizes.client_rounds):
+                alone = trio.run(thread_per_append, self._file(), clients, seconds)
+                together = trio.run(through_ledger, self._file(), clients, seconds)
+                ratios.append(together / alone)
+                rates.append(together)
+            self.report.details[f"{clients} clients"] = {"appends/s": median(rates)}
+            self._judge(f"{clients} clients, rate as a multiple of a commit an append", median(ratios), ">=", bar)
+
+    def _large(self) -> None:
+        path = self._file()
+        events = self._sizes.large_events
+        figures = {job: _job(job, path, events) for job in ("make", "audit", "rebuild")}
+        for job, done in figures.items():
+            self.report.details[f"{events:,} events, {job}"] = done
+        rebuilt = figures["rebuild"]
+        self._judge("views rebuilt, events a CPU second", rebuilt["events"] / rebuilt["cpu_seconds"], ">=", 300_000)
+        for job in ("audit", "rebuild"):
+            self._judge(f"{job} of {events:,} events, peak MiB", figures[job]["peak_mib"], "<=", 256)
+
+
+def _job(job: str, path: str, events: int) -> dict[str, float]:
+    command = [sys.executable, str(Path(__file__).with_name("large.py")), job, path, str(events)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return msgspec.json.decode(done.stdout, type=dict[str, float])
+
+
+def _same(log: Contender, truth: object) -> None:
+    if log.replay() != truth:
+        raise AssertionError(f"{type(log).__name__}: the replay is not what was appended")
+
+
+def _versions() -> dict[str, str]:
+    names = ("mephisto-es", "msgspec", "trio", "eventsourcing")
+    return {
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        **{name: version(name) for name in names},
+    }
+
+
+def print_report(report: Report) -> None:
+    """Print a report for people."""
+    console = Console()
+    console.print(", ".join(f"{name} {number}" for name, number in report.versions.items()))
+    for title, figures in report.details.items():
+        table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
+        for name, figure in figures.items():
+            table.add_row(name, f"{figure:,.2f}")
+        console.print(table)
+    bars = Table("", "figure", "must be", PEER_NAME, "", title="Bars", title_justify="left")
+    for verdict in report.verdicts:
+        bars.add_row(
+            verdict.what,
+            f"{verdict.figure:,}",
+            f"{verdict.must_be} {verdict.bar:,}",
+            "" if verdict.peer is None else f"{verdict.peer:,}",
+            "[green]met[/]" if verdict.met else "[red]not met[/]",
+        )
+    console.print(bars)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and say by the exit code whether every bar was met."""
+    parser = argparse.ArgumentParser(description="Measure the log against raw sqlite3 and the best Python peer.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; its figures say little")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), QUICK if chosen.quick else Sizes(), Console(stderr=True).print)
+        report = bench.run()
+    print_report(report)
+    if chosen.json is not None:
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    return 0 if all(verdict.met for verdict in report.verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
