@@ -13,6 +13,7 @@ from ...core.errors import UnknownEntity
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.ids import RequesterId, TaskId, TaskRunId
+from ...events.streams import DIRECTORY, partition_of
 from ..dates import date_of
 from ..projection import ReadPayload
 from .rows import AgentPayloadRow, Row
@@ -23,9 +24,6 @@ _RUN_FACTS = """
     SELECT task_run_id, task_id, requester_id, provider_type, task_type, sandbox FROM task_runs WHERE task_run_id = ?
 """
 _COUNT_EVENTS = "UPDATE task_runs SET event_count = event_count + ?, last_event_date = ? WHERE task_run_id = ?"
-
-#: Categories of streams that outlive runs; all others have the run as the second part of their name.
-_DIRECTORY = frozenset({"worker", "requester", "task", "qualification"})
 
 
 class RunFacts(NamedTuple):
@@ -70,9 +68,12 @@ class Page:
         return date_of(recorded.envelope.at)
 
     def text(self, ref: PayloadRef | None) -> str | None:
-        """The text behind a reference; None if there is none, or none any more."""
+        """The text behind a reference; None if there is none, or none any more.
+
+        Bytes that are no text do not stop the fold: an audit shows them as a difference.
+        """
         body = None if ref is None else self._payload(ref)
-        return None if body is None else body.decode()
+        return None if body is None else body.decode(errors="replace")
 
     def begin_run(self, run: RunFacts) -> None:
         """Remember a run that this page creates."""
@@ -120,5 +121,5 @@ def _statistics(events: Sequence[Recorded]) -> list[Cells]:
 
 
 def _run_in(stream: str) -> str | None:
-    category, first_id = stream.split("/", 2)[:2]
-    return None if category in _DIRECTORY else first_id
+    partition = partition_of(stream)
+    return None if partition == DIRECTORY else partition.removeprefix("run/")
