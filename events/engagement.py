@@ -60,12 +60,11 @@ class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
 
 
 class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"):
-    """The launch script's own code was asked about this worker; its answer is never asked for again."""
+    """The launch script's own code was asked about this worker and a unit, or told of it; it is never asked again."""
 
     #: For instance `worker_can_do_unit`.
     callback: str
-    #: What it was asked: names and values.
-    inputs: dict[str, str | int | bool | None]
+    unit: UnitId
     answer: str | int | bool | None
 
 

@@ -37,6 +37,8 @@ class OnboardingSubmitted(Event, frozen=True, kw_only=True, tag="onboarding_subm
     """The worker handed in the onboarding."""
 
     submission: PayloadRef
+    #: The router's name of the request that waits for the outcome.
+    request: str = ""
 
 
 class OnboardingPassed(Event, frozen=True, kw_only=True, tag="onboarding_passed"):

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from .agent import Agent, Assignment, OnboardingAgent, Unit, Update
 from .blueprint import SharedTaskState
+from .mixins import OnboardingSharedState
 
 
 class TaskRunner:
@@ -32,7 +33,7 @@ class TaskRunner:
 
     def get_init_data_for_onboarding(self, agent: OnboardingAgent) -> Update:  # noqa: ARG002
         """What the page begins an onboarding with."""
-        return {}
+        return self.shared_state.onboarding_data if isinstance(self.shared_state, OnboardingSharedState) else {}
 
     def filter_units_for_worker(self, units: Sequence[Unit], worker_id: int) -> Sequence[Unit]:  # noqa: ARG002
         """Which of the units on offer are for this worker, the best first."""

@@ -24,10 +24,29 @@ from ...events.agent import (
 )
 from ...events.assignment import AssignmentCreated
 from ...events.base import FileRef, PayloadRef
-from ...events.engagement import CallbackAnswered, LastWorkEnded, WorkEnded, WorkerArrived, WorkerRefused, WorkTaken
-from ...events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
+from ...events.engagement import (
+    CallbackAnswered,
+    EngagementBarred,
+    EngagementOnboarded,
+    LastWorkEnded,
+    WorkEnded,
+    WorkerArrived,
+    WorkerRefused,
+    WorkTaken,
+)
+from ...events.ids import (
+    AgentId,
+    AssignmentId,
+    OnboardingAgentId,
+    QualificationId,
+    TaskRunId,
+    UnitId,
+    WorkerId,
+)
+from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.task_run import TaskRunCompleted, TaskRunStopping
 from ...events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitExpired, UnitLaunched, UnitReleased
+from ...events.worker import QualificationChanged, QualificationGranted
 from ..errors import CommandRefused
 from ..ports import NewEvent
 from .admission import admission
@@ -95,7 +114,13 @@ def decide_launch_units(market: Market, run: TaskRunId, units: Iterable[UnitId])
 
 
 def decide_take_unit(
-    market: Market, run: TaskRunId, applicant: Applicant, *, concurrent: bool, willing: Collection[UnitId] | None
+    market: Market,
+    run: TaskRunId,
+    applicant: Applicant,
+    *,
+    concurrent: bool,
+    willing: Collection[UnitId] | None,
+    more_to_come: bool = False,
 ) -> list[NewEvent]:
     """Give the applicant a unit, or refuse it with the rule that said no.
 
@@ -105,9 +130,10 @@ def decide_take_unit(
         applicant: who asks.
         concurrent: whether the units of an assignment are worked on together; agents then wait for each other.
         willing: the units that the task's own code allows for this worker; None: it has no say.
+        more_to_come: units are just being launched: an applicant for whom there is none is not refused yet.
 
     Returns:
-        The events, the last of which tells; none if the same page already has an agent.
+        The events, the last of which tells; none if the same page already has an agent, or has to ask again.
     """
     if _has_agent(market, run, applicant.registration):
         return []
@@ -117,9 +143,11 @@ def decide_take_unit(
     refusal = _refusal(market, run, applicant.worker, engagement)
     unit = None if refusal else _pick(market, run, engagement, willing)
     if refusal is None and unit is None:
+        if more_to_come:
+            return []
         offered = len(market.runs[run].offered)
         refusal = WorkerRefused(rule="available_units", inputs={"offered": offered}, shown="NO_AVAILABLE_UNITS")
-    if refusal is not None or unit is None:
+    if unit is None:
         return [*arrival, NewEvent(stream, refusal)] if refusal else arrival
     assignment = market.runs[run].offered[unit]
     agent_stream = streams.agent(run, applicant.agent)
@@ -138,6 +166,58 @@ def decide_take_unit(
         NewEvent(stream, WorkTaken(agent=applicant.agent, unit=unit, assignment=assignment)),
         *_begin(market, run, assignment, unit, agent_stream, concurrent=concurrent),
     ]
+
+
+def decide_start_onboarding(
+    market: Market, run: TaskRunId, applicant: Applicant, agent: OnboardingAgentId
+) -> list[NewEvent]:
+    """Begin the onboarding of an applicant, or refuse it with the rule that said no.
+
+    Returns:
+        The events, the last of which tells; none if the same page already has an agent.
+    """
+    if market.agent_by_registration(run, applicant.registration) is not None:
+        return []
+    stream = streams.engagement(run, applicant.worker)
+    engagement = market.engagements.get(stream)
+    refusal = _refusal(market, run, applicant.worker, engagement)
+    if refusal is not None:
+        return decide_refuse(market, run, applicant.worker, refusal)
+    started = OnboardingStarted(
+        agent=agent, worker=applicant.worker, token=applicant.token, registration=applicant.registration
+    )
+    arrival = [] if engagement else [NewEvent(stream, WorkerArrived(worker=applicant.worker))]
+    return [*arrival, NewEvent(streams.onboarding_agent(run, agent), started)]
+
+
+def decide_onboarding_outcome(
+    market: Market, run: TaskRunId, agent: OnboardingAgentId, qualification: QualificationId, *, passed: bool
+) -> list[NewEvent]:
+    """Let a worker pass the onboarding or not; either way it is known in all later runs by the qualification.
+
+    Raises:
+        IllegalStep: the onboarding was not handed in, or is decided already.
+    """
+    stream = streams.onboarding_agent(run, agent)
+    worker = market.onboardings[stream].worker
+    reason = "the onboarding was not passed"
+    outcome = OnboardingPassed() if passed else OnboardingFailed(reason=reason)
+    engaged = EngagementOnboarded(agent=agent) if passed else EngagementBarred(reason=reason)
+    return [
+        NewEvent(stream, outcome),
+        NewEvent(streams.engagement(run, worker), engaged),
+        *decide_grant(market, worker, qualification, int(passed)),
+    ]
+
+
+def decide_grant(market: Market, worker: WorkerId, qualification: QualificationId, value: int) -> list[NewEvent]:
+    """Give a worker a qualification, or another value of one it has; nothing if it has just that."""
+    stream = streams.worker(worker)
+    held = market.workers[stream].qualifications.get(qualification)
+    if held == value:
+        return []
+    change = QualificationGranted if held is None else QualificationChanged
+    return [NewEvent(stream, change(qualification=qualification, value=value))]
 
 
 def decide_refuse(market: Market, run: TaskRunId, worker: WorkerId, refused: WorkerRefused) -> list[NewEvent]:

@@ -58,6 +58,11 @@ class RunIndex(msgspec.Struct):
     units_by_status: dict[UnitStatus, int] = {}
 
     @property
+    def has_open_work(self) -> bool:
+        """Whether a unit is open or somebody is at work on one."""
+        return bool(self.open_units or self.live_agents)
+
+    @property
     def is_idle(self) -> bool:
         """Whether no unit is open and nobody is at work."""
         return not (self.open_units or self.live_agents or self.live_onboardings)

@@ -70,6 +70,8 @@ class OnboardingState(msgspec.Struct, frozen=True, gc=False):
     received: int = 0
     observed: int = 0
     submission: PayloadRef | None = None
+    #: The router's name of the request that waits for the outcome.
+    request: str = ""
 
 
 def evolve(agent: OnboardingState | None, event: OnboardingEvent) -> OnboardingState:
@@ -84,7 +86,7 @@ def evolve(agent: OnboardingState | None, event: OnboardingEvent) -> OnboardingS
     agent = existing(agent)
     match event:
         case OnboardingSubmitted():
-            return replace(agent, status=status, submission=event.submission)
+            return replace(agent, status=status, submission=event.submission, request=event.request)
         case OnboardingUpdateReceived():
             return replace(agent, received=event.number)
         case OnboardingObserved():

@@ -38,6 +38,8 @@ class TaskRunStatus(Status):
 
 _S = TaskRunStatus
 
+#: Statuses in which units may be open.
+OPEN_RUN_STATUSES = frozenset({_S.LIVE, _S.STOPPING})
 #: Statuses in which a run can be taken up again by another process.
 RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING})
 #: Statuses in which a run holds no server and takes no work.

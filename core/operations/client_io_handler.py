@@ -137,9 +137,13 @@ class ClientIOHandler:
 
     def enqueue_agent_details(self, request_id: str, details: AgentDetailsData) -> None:
         """Answer a page that asked for an agent, over the channel that its request came from."""
+        packet = AgentDetails(subject_id=request_id, data=details)
         channel = self._channels.get(self._requests.pop(request_id, ""))
-        if channel is not None:
-            channel.enqueue_send(AgentDetails(subject_id=request_id, data=details))
+        if channel is None:
+            # An earlier process took the request; the router that has it knows.
+            self._send_to_all(packet)
+        else:
+            channel.enqueue_send(packet)
 
     def send_live_update(self, token: str, update: bytes) -> None:
         """Send a live update to an agent's page."""
@@ -256,8 +260,11 @@ class ClientIOHandler:
         stream = streams.onboarding_agent(run, agent.agent)
         match packet:
             case SubmitOnboarding():
+                request = packet.data.request_id
+                self.get_live_run().worker_pool.expect_onboarding_answer(agent, request)
                 payload = self._sealed(bytes(packet.data.onboarding_data), agent)
-                return _wish(lambda _: [NewEvent(stream, OnboardingSubmitted(submission=payload.ref))], payload)
+                submitted = OnboardingSubmitted(submission=payload.ref, request=request)
+                return _wish(lambda _: [NewEvent(stream, submitted)], payload)
             case LiveUpdate():
                 payload = self._sealed(bytes(packet.data), agent)
                 update_id = _update_id(packet.data)

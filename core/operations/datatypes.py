@@ -10,6 +10,7 @@ import trio
 from omegaconf import DictConfig
 
 from ...events.ids import TaskRunId
+from ..abstractions.mixins import OnboardingRequired
 
 if TYPE_CHECKING:
     from ..abstractions.architect import Architect
@@ -57,6 +58,17 @@ class LiveTaskRun:
     task_launcher: TaskLauncher = field(init=False)
     client_io: ClientIOHandler = field(init=False)
     worker_pool: WorkerPool = field(init=False)
+
+    @property
+    def onboarding_qualification(self) -> str | None:
+        """The qualification that says who was onboarded; None: the run onboards nobody."""
+        return self.blueprint.onboarding_qualification if isinstance(self.blueprint, OnboardingRequired) else None
+
+    @property
+    def qualification_names(self) -> set[str]:
+        """The qualifications that the run looks at or grants."""
+        names = {rule.qualification_name for rule in self.qualifications}
+        return names | ({self.onboarding_qualification} if self.onboarding_qualification else set())
 
     @property
     def worker_url(self) -> str:

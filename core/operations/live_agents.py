@@ -33,12 +33,12 @@ from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStat
 from ..lifecycles.decisions import Leaving, decide_leave, decide_record_answers
 from ..lifecycles.market import Market, run_of
 from ..lifecycles.unit import UnitStatus
-from ..payloads import pseudonym, seal
 from ..ports import Ids, NewEvent, WallClock
 from .callbacks import call
 from .datatypes import LiveTaskRun
 from .deadlines import Deadlines
 from .logger_core import get_logger
+from .observations import Observations
 from .rehearsal import Rehearsal, recorded_lines
 
 logger = get_logger(__name__)
@@ -68,8 +68,7 @@ class LiveAgents:
         self._rehearsals: dict[AgentId, Rehearsal] = {}
         #: The last updates that were sent to each agent's page.
         self._sent: dict[AgentId, deque[bytes]] = {}
-        #: How many updates were sent to each agent, those under way included.
-        self._observed: dict[AgentId, int] = {}
+        self._observations = Observations(ledger, ids)
         self._deadlines = Deadlines(clock)
         self._nursery = live_run.nursery
         self._nursery.start_soon(self._deadlines.run)
@@ -139,14 +138,7 @@ class LiveAgents:
             return
         stream = streams.agent(self._run, agent_id)
         state = self._ledger.market.agents[stream]
-        number = self._observed[agent_id] = self._observed.get(agent_id, state.observed) + 1
-        key = self._ledger.log.pseudonym_key
-        update_id = str(update.get("update_id") or pseudonym(key, "update", f"{stream}/{number}"))
-        body = msgspec.json.encode({**update, "update_id": update_id})
-        payload = seal(body, self._ids.salt(), state.worker)
-        event = AgentObserved(number=number, update_id=update_id, update=payload.ref)
-        command = Command(self._ids.command_id(), "operator", lambda _: [NewEvent(stream, event)], payloads=(payload,))
-        await self._ledger.execute(command)
+        await self._observations.record(stream, state.observed, state.worker, update, AgentObserved)
 
     # Following ------------------------------------------------------------------------------------------------------
 
@@ -237,7 +229,7 @@ class LiveAgents:
             histories = [
                 (agent.agent_id, self._ledger.log.history(streams.agent(self._run, agent.agent_id))) for agent in agents
             ]
-            by_id = {agent.agent_id: agent for agent in agents}
+            by_id: dict[int, Agent] = {agent.agent_id: agent for agent in agents}
             lines = recorded_lines(histories, self._ledger.log.payload)
             submitted = [agent for agent in agents if agent.has_submitted]
             for agent in submitted:
@@ -248,7 +240,7 @@ class LiveAgents:
                 deliver=lambda agent_id, update: by_id[agent_id].deliver(update),
                 on_over=lambda: _tell_all(submitted, AgentStatus.COMPLETED),
             )
-            self._rehearsals.update(dict.fromkeys(by_id, rehearsal))
+            self._rehearsals.update((agent.agent_id, rehearsal) for agent in agents)
         self._nursery.start_soon(self._run_code, code, cleanup, agents)
 
     async def _run_code(self, code: Code, cleanup: Code, agents: Sequence[Agent]) -> None:

@@ -29,9 +29,11 @@ from ..ledger import Command, Ledger
 from ..lifecycles.decisions import decide_complete, decide_stop
 from ..lifecycles.market import Market
 from ..lifecycles.server import ResourceStatus
+from ..lifecycles.task_run import OPEN_RUN_STATUSES
 from ..ports import Ids, NewEvent, WallClock
 from .client_io_handler import ClientIOHandler
 from .datatypes import LiveTaskRun
+from .directory import find_or_create_qualifications
 from .launch import RunPlan
 from .logger_core import get_logger, log_ids
 from .redaction import redacted
@@ -183,6 +185,7 @@ class LiveRunDriver:
             if self._resumed is None or not await self._reattach(live_run):
                 await self._prepare(live_run)
                 await self._deploy(live_run)
+            await find_or_create_qualifications(self._ledger, self._ids, live_run.qualification_names)
             live_run.worker_pool.register_run(live_run)
             self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
             with self._doing("channels"):
@@ -271,11 +274,12 @@ class LiveRunDriver:
         """Wait until the work is done, or the run is stopped and those at work are done; leaves it `stopping`."""
         run, launcher = live_run.task_run, live_run.task_launcher
         index = self._ledger.market.runs[run]
-        while self._stopping is None and not (launcher.is_done and index.is_idle):
+        while self._stopping is None and (index.has_open_work or not launcher.is_done):
             await self._changed.wait()
         reason = self._stopping or "all work is done"
         await self._record_run(partial(decide_stop, run=run, reason=reason))
         await launcher.expire_units()
+        await live_run.worker_pool.end_onboardings(reason)
         while not (self._at_once or index.is_idle):
             await self._changed.wait()
         if self._lost is not None:
@@ -285,7 +289,7 @@ class LiveRunDriver:
 
     async def _let_everybody_go(self, run: TaskRunId, reason: str) -> None:
         """Leave nothing open in a run that failed."""
-        if self.is_live:
+        if self._ledger.market.task_runs[streams.task_run(run)].status in OPEN_RUN_STATUSES:
             await self._record_run(partial(decide_stop, run=run, reason=reason))
             await self.live_run.task_launcher.expire_units()
             await self.live_run.worker_pool.disconnect_active_agents(reason)

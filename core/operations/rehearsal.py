@@ -15,9 +15,12 @@ import msgspec
 from ...events.agent import AgentObserved, AgentUpdateReceived
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
-from ...events.ids import AgentId
+from ...events.onboarding import OnboardingObserved, OnboardingUpdateReceived
 from ..abstractions.agent import Update
 from ..errors import TaskCodeDiverged
+
+_HEARD = AgentUpdateReceived | OnboardingUpdateReceived
+_SAID = AgentObserved | OnboardingObserved
 
 _decode = msgspec.json.Decoder(dict[str, object])
 
@@ -25,7 +28,7 @@ _decode = msgspec.json.Decoder(dict[str, object])
 class Line(NamedTuple):
     """Something that was said between task code and a page."""
 
-    agent: AgentId
+    agent: int
     #: Whether the task's code said it; otherwise the page did.
     by_code: bool
     #: None: it was erased, so that nothing can be compared with it.
@@ -38,7 +41,7 @@ class Rehearsal:
     def __init__(
         self,
         lines: Iterable[Line],
-        deliver: Callable[[AgentId, Update], None],
+        deliver: Callable[[int, Update], None],
         on_over: Callable[[], None] = lambda: None,
     ) -> None:
         """Hand over what pages said first of all.
@@ -60,12 +63,12 @@ class Rehearsal:
         """Whether the code is where it was."""
         return self._next == len(self._lines)
 
-    def hold(self, agent: AgentId, update: Update) -> None:
+    def hold(self, agent: int, update: Update) -> None:
         """A page said something new while the record is still being gone through: it comes after it."""
         self._lines.append(Line(agent, by_code=False, update=update))
         self._go_on()
 
-    def say(self, agent: AgentId, update: Update) -> bool:
+    def say(self, agent: int, update: Update) -> bool:
         """The code says something to a page.
 
         Returns:
@@ -96,7 +99,7 @@ class Rehearsal:
 
 
 def recorded_lines(
-    histories: Iterable[tuple[AgentId, Iterable[Recorded]]], payload: Callable[[PayloadRef], bytes | None]
+    histories: Iterable[tuple[int, Iterable[Recorded]]], payload: Callable[[PayloadRef], bytes | None]
 ) -> list[Line]:
     """The talk of some agents, in the order of the log.
 
@@ -108,10 +111,10 @@ def recorded_lines(
     for agent, history in histories:
         for seq, envelope in history:
             event = envelope.event
-            if isinstance(event, AgentUpdateReceived | AgentObserved):
+            if isinstance(event, _HEARD | _SAID):
                 body = payload(event.update)
                 update = None if body is None else _decode.decode(body)
-                said.append((seq, Line(agent, isinstance(event, AgentObserved), update)))
+                said.append((seq, Line(agent, isinstance(event, _SAID), update)))
     return [line for _, line in sorted(said, key=lambda one: one[0])]
 
 

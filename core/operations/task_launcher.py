@@ -136,10 +136,15 @@ class TaskLauncher:
         """Whether everything the data held was put on offer, or no more will be."""
         return self._stopped or (self.exhausted and not self._created_units)
 
+    @property
+    def is_about_to_launch(self) -> bool:
+        """Whether units will be put on offer before anybody has to end one."""
+        return not self.is_done and self._free_places() > 0
+
     async def wait_for_offer(self) -> None:
-        """Wait until something is on offer, unless nothing will be before somebody ends a unit."""
+        """Wait until something is on offer, unless nothing is about to be."""
         index = self._ledger.market.runs[self._run]
-        while not (index.offered or self.is_done) and self._free_places() > 0:
+        while not index.offered and self.is_about_to_launch:
             await self._wait_for_change()
 
     async def expire_units(self, progress: Callable[[int, int], None] | None = None) -> None:

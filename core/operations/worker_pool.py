@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -12,20 +12,29 @@ from ...events import streams
 from ...events.agent import AgentDisconnected
 from ...events.engagement import WorkerRefused
 from ...events.envelope import Recorded
-from ...events.ids import AgentId, UnitId, WorkerId
+from ...events.ids import AgentId, OnboardingAgentId, UnitId, WorkerId
+from ...events.onboarding import OnboardingDisconnected
 from ...events.worker import WorkerRegistered
 from ..abstractions.agent import Agent
 from ..abstractions.task_runner import TaskRunner
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AgentState
-from ..lifecycles.decisions import Applicant, decide_record_answers, decide_refuse, decide_take_unit
+from ..lifecycles.decisions import (
+    Applicant,
+    decide_record_answers,
+    decide_refuse,
+    decide_start_onboarding,
+    decide_take_unit,
+)
 from ..lifecycles.market import Market
+from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingState, OnboardingStatus
 from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym, seal
 from ..ports import Ids, NewEvent, WallClock
 from .callbacks import call
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .live_agents import LiveAgents
+from .live_onboardings import LiveOnboardings
 from .qualifications import unmet_rules
 
 #: Units that the task's own code is asked about for one worker at most.
@@ -33,8 +42,11 @@ UNITS_ASKED_ABOUT_LIMIT = 50
 #: Seconds that a worker waits for units that are just being launched.
 OFFER_PATIENCE_SECONDS = 2.0
 CAN_DO_UNIT = "worker_can_do_unit"
-#: The router's word for a page that has gone.
+#: The router's word for a page that has gone, and ours.
 GONE = "disconnect"
+PAGE_GONE = "the worker's page has gone"
+#: Pages tell an onboarding by the beginning of its agent's id.
+ONBOARDING_PREFIX = "onboarding_"
 
 _ANONYMOUS = (WorkerFailureReasons.NOT_QUALIFIED, WorkerFailureReasons.TASK_MISSING)
 
@@ -48,6 +60,7 @@ class WorkerPool:
         self._clock = clock
         self._live_run: LiveTaskRun | None = None
         self._agents: LiveAgents | None = None
+        self._onboardings: LiveOnboardings | None = None
         self._doors = trio.Event()
 
     def let_workers_in(self) -> None:
@@ -57,8 +70,11 @@ class WorkerPool:
     def register_run(self, live_run: LiveTaskRun) -> None:
         """Take the run whose workers these are, with the agents it may have already."""
         self._live_run = live_run
-        self._agents = LiveAgents(self._ledger, self._ids, self._clock, live_run)
+        parts = (self._ledger, self._ids, self._clock, live_run)
+        self._agents = LiveAgents(*parts)
+        self._onboardings = LiveOnboardings(*parts, answer=self.register_agent_from_onboarding)
         self._agents.take_up()
+        self._onboardings.take_up()
 
     def get_live_run(self) -> LiveTaskRun:
         """The run whose workers these are."""
@@ -73,6 +89,13 @@ class WorkerPool:
             raise LookupError("no run is registered with this WorkerPool")
         return self._agents
 
+    @property
+    def onboardings(self) -> LiveOnboardings:
+        """The onboardings that are not decided."""
+        if self._onboardings is None:
+            raise LookupError("no run is registered with this WorkerPool")
+        return self._onboardings
+
     def get_agent_for_id(self, agent_id: AgentId) -> Agent | None:
         """The handle of an agent that has a unit now."""
         return self.agents.get(agent_id)
@@ -80,6 +103,7 @@ class WorkerPool:
     def on_committed(self, events: Sequence[Recorded]) -> None:
         """Follow durable events of the run. For the run's subscription."""
         self.agents.on_committed(events)
+        self.onboardings.on_committed(events)
 
     # Registration ---------------------------------------------------------------------------------------------------
 
@@ -108,38 +132,70 @@ class WorkerPool:
     async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:
         """Give the page its agent: the one it had, a new one, or the reason why there is none."""
         registration = pseudonym(self._ledger.log.pseudonym_key, "registration", crowd_data.agent_registration_id)
+        await self._answer(worker, registration, request_id)
+
+    async def register_agent_from_onboarding(self, state: OnboardingState, request_id: str) -> None:
+        """Go on with a page whose onboarding is decided."""
+        await self._answer(state.worker, state.registration, request_id)
+
+    async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:
         shown = await self._register_agent(worker, registration)
         state = self._ledger.market.agent_by_registration(self.get_live_run().task_run, registration)
-        if isinstance(state, AgentState):
+        if shown is None and state is not None:
             await self.reconnect_agent(state, request_id)
         else:
             self._answer_refusal(worker, shown or WorkerFailureReasons.TASK_MISSING, request_id)
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
-        """Reserve a unit for the worker and make its agent; the reason if it gets none."""
-        live_run = self.get_live_run()
-        run = live_run.task_run
-        with trio.move_on_after(OFFER_PATIENCE_SECONDS):
-            await live_run.task_launcher.wait_for_offer()
+        """Make the page an agent if it has none and may have one; the reason if it gets none."""
         refused = self._unqualified(worker)
         if refused is not None:
-            decide = partial(decide_refuse, run=run, worker=worker, refused=refused)
-        else:
-            decide = partial(
-                decide_take_unit,
-                run=run,
-                applicant=Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration),
-                concurrent=live_run.task_runner.is_concurrent,
-                willing=await self._willing_units(worker),
-            )
-        receipt = await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide))
+            return await self._take(worker, partial(decide_refuse, worker=worker, refused=refused))
+        applicant = Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration)
+        if self._has_to_be_onboarded(worker):
+            onboarding = OnboardingAgentId(self._ids.next_id("onboarding_agent"))
+            applicant = applicant._replace(token=f"{ONBOARDING_PREFIX}{applicant.token}")
+            return await self._take(worker, partial(decide_start_onboarding, applicant=applicant, agent=onboarding))
+        return await self._take_unit(applicant)
+
+    async def _take_unit(self, applicant: Applicant) -> WorkerFailureReasons | None:
+        """Reserve a unit for the applicant; one who comes while units are being launched is not sent away."""
+        live_run = self.get_live_run()
+        launcher, run = live_run.task_launcher, live_run.task_run
+        concurrent = live_run.task_runner.is_concurrent
+        with trio.move_on_after(OFFER_PATIENCE_SECONDS):
+            while launcher.is_about_to_launch:
+                await launcher.wait_for_offer()
+                willing = await self._willing_units(applicant.worker)
+                decide = partial(
+                    decide_take_unit, applicant=applicant, concurrent=concurrent, willing=willing, more_to_come=True
+                )
+                shown = await self._take(applicant.worker, decide)
+                if shown or self._ledger.market.agent_by_registration(run, applicant.registration) is not None:
+                    return shown
+        willing = await self._willing_units(applicant.worker)
+        decide = partial(decide_take_unit, applicant=applicant, concurrent=concurrent, willing=willing)
+        return await self._take(applicant.worker, decide)
+
+    async def _take(self, worker: WorkerId, decide: Callable[..., list[NewEvent]]) -> WorkerFailureReasons | None:
+        """Have it decided what a worker gets; the reason if it gets nothing."""
+        decided = partial(decide, run=self.get_live_run().task_run)
+        receipt = await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decided))
         last = receipt.events[-1].envelope.event if receipt.events else None
         return WorkerFailureReasons[last.shown] if isinstance(last, WorkerRefused) else None
 
-    async def reconnect_agent(self, state: AgentState, request_id: str) -> None:
+    async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
         """Answer a page with the agent it has, and the data which that had from the start."""
         live_run = self.get_live_run()
-        init_data = live_run.task_runner.get_init_data_for_agent(self.agents.handle_of(state))
+        if isinstance(state, AgentState):
+            init_data = live_run.task_runner.get_init_data_for_agent(self.agents.handle_of(state))
+        elif state.status in LIVE_ONBOARDING_STATUSES:
+            init_data = live_run.task_runner.get_init_data_for_onboarding(self.onboardings.handle_of(state))
+        else:
+            failed = state.status is OnboardingStatus.REJECTED
+            reason = WorkerFailureReasons.NOT_QUALIFIED if failed else WorkerFailureReasons.TASK_MISSING
+            self._answer_refusal(state.worker, reason, request_id)
+            return
         details = AgentDetailsData(
             request_id=request_id,
             worker_id=str(state.worker),
@@ -148,6 +204,10 @@ class WorkerPool:
             status=state.status.value,
         )
         live_run.client_io.enqueue_agent_details(request_id, details)
+
+    def expect_onboarding_answer(self, state: OnboardingState, request_id: str) -> None:
+        """Answer a page that handed in its onboarding once that is decided."""
+        self.onboardings.expect_answer(state, request_id)
 
     def _answer_refusal(self, worker: WorkerId, shown: WorkerFailureReasons, request_id: str) -> None:
         details = AgentDetailsData(
@@ -159,15 +219,27 @@ class WorkerPool:
 
     # Eligibility ----------------------------------------------------------------------------------------------------
 
-    def _unqualified(self, worker: WorkerId) -> WorkerRefused | None:
-        """The first rule of the run that the worker does not satisfy, if there is one."""
-        rules = self.get_live_run().qualifications
-        if not rules:
-            return None
+    def _granted(self, worker: WorkerId) -> dict[str, int]:
+        """The worker's qualifications by name."""
         market = self._ledger.market
         names = {number: name for name, number in market.qualifications_by_name.items()}
         held = market.workers[streams.worker(worker)].qualifications
-        granted = {names[number]: value for number, value in held.items()}
+        return {names[number]: value for number, value in held.items()}
+
+    def _has_to_be_onboarded(self, worker: WorkerId) -> bool:
+        """Whether the run onboards workers, and this one neither passed nor failed."""
+        name = self.get_live_run().onboarding_qualification
+        return name is not None and name not in self._granted(worker)
+
+    def _unqualified(self, worker: WorkerId) -> WorkerRefused | None:
+        """The first rule of the run that the worker does not satisfy, if there is one."""
+        rules, onboarding = self.get_live_run().qualifications, self.get_live_run().onboarding_qualification
+        if not (rules or onboarding):
+            return None
+        granted = self._granted(worker)
+        if onboarding and granted.get(onboarding) == 0:
+            failed: dict[str, str | int | bool | None] = {"qualification": onboarding, "has": 0}
+            return WorkerRefused(rule="onboarding", inputs=failed, shown=WorkerFailureReasons.NOT_QUALIFIED.name)
         for rule in unmet_rules(granted, rules):
             inputs = {
                 "qualification": rule.qualification_name,
@@ -212,12 +284,19 @@ class WorkerPool:
 
     def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
         """Let go the agents whose pages have gone for good, as a router sees it."""
+        nursery = self.get_live_run().nursery
         for token, status in status_map.items():
             state = self._ledger.market.agent_by_token(token) if status == GONE else None
-            if isinstance(state, AgentState) and self.agents.get(state.agent) is not None:
-                gone = AgentDisconnected(reason="the worker's page has gone")
-                self.get_live_run().nursery.start_soon(self.agents.let_go, state.agent, gone)
+            if isinstance(state, AgentState):
+                nursery.start_soon(self.agents.let_go, state.agent, AgentDisconnected(reason=PAGE_GONE))
+            elif isinstance(state, OnboardingState):
+                nursery.start_soon(self.onboardings.end, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
+
+    async def end_onboardings(self, reason: str) -> None:
+        """End all onboardings that are not decided; returns when that is durable."""
+        await self.onboardings.end_all(reason)
 
     async def disconnect_active_agents(self, reason: str) -> None:
-        """Take their units from all agents; returns when that is durable."""
+        """Take their units from all agents, and end all onboardings; returns when that is durable."""
+        await self.onboardings.end_all(reason)
         await self.agents.let_all_go(reason)

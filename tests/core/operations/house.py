@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,8 +17,9 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.abstractions.agent import InitializationData, Update
 from mephisto_es.core.abstractions.args import BlueprintArgs, CrowdProviderArgs
-from mephisto_es.core.abstractions.blueprint import AssignmentData, Blueprint, SharedTaskState
+from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
+from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs, OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.operations.datatypes import LiveTaskRun
@@ -31,7 +32,12 @@ register_mephisto_abstraction()(MemoryArchitect)
 
 
 @dataclass
-class HouseTaskState(SharedTaskState):
+class HouseArgs(OnboardingRequiredArgs, BlueprintArgs):
+    """What the blueprint can be told."""
+
+
+@dataclass
+class HouseTaskState(OnboardingSharedState):
     """What a test passes to the blueprint."""
 
     data: AssignmentData = ()
@@ -39,11 +45,11 @@ class HouseTaskState(SharedTaskState):
 
 
 @register_mephisto_abstraction()
-class HouseBlueprint(Blueprint):
+class HouseBlueprint(OnboardingRequired):
     """Whatever data and code a test wants."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "house"
-    ArgsClass: ClassVar[type[BlueprintArgs]] = BlueprintArgs
+    ArgsClass: ClassVar[type[BlueprintArgs]] = HouseArgs
     SharedStateClass: ClassVar[type[SharedTaskState]] = HouseTaskState
     shared_state: HouseTaskState
 
@@ -94,10 +100,13 @@ class House:
 
     operator: Operator
     log: MemoryLog
-    shared: HouseTaskState = field(default_factory=HouseTaskState)
+    #: The qualification of those who were onboarded; None: nobody has to be.
+    onboarding: str | None = None
 
     async def launch(self, shared: HouseTaskState, **settings: object) -> LiveTaskRun:
-        run = await self.operator.launch_task_run_or_die(config(**settings), shared)
+        cfg = config(**settings)
+        cfg.blueprint.onboarding_qualification = self.onboarding
+        run = await self.operator.launch_task_run_or_die(cfg, shared)
         return self.operator.get_running_task_runs()[run]
 
     def router(self, live_run: LiveTaskRun) -> MemoryRouter:
@@ -115,7 +124,7 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(path: Path, log: MemoryLog | None = None) -> AsyncIterator[House]:
+async def open_house(path: Path, log: MemoryLog | None = None, onboarding: str | None = None) -> AsyncIterator[House]:
     log = log or MemoryLog()
     ledger = Ledger(log, TrioClock(), on_the_loop)
     with trio.fail_after(100_000):
@@ -124,13 +133,13 @@ async def open_house(path: Path, log: MemoryLog | None = None) -> AsyncIterator[
             operator = Operator(
                 ledger, SystemIds(ledger.market.highest, epoch=log.head().seq), TrioClock(), path, nursery
             )
-            yield House(operator, log)
+            yield House(operator, log, onboarding)
             nursery.cancel_scope.cancel()
 
 
 def config(**settings: object) -> DictConfig:
     """The `mephisto` part of a configuration, with some settings of the task."""
-    cfg: DictConfig = OmegaConf.structured(MephistoConfig)
+    cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=HouseArgs()))
     cfg.blueprint._blueprint_type = "house"
     cfg.provider._provider_type = "house"
     cfg.architect._architect_type = "memory"
