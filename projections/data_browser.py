@@ -110,7 +110,7 @@ class DataBrowser:
         worker = None if agent is None else self.db.get_worker(agent.worker_id)
         return UnitData(
             assignment_id=unit.assignment_id,
-            data={} if agent is None else {"inputs": self._inputs(unit), "outputs": self._outputs(agent)},
+            data={} if agent is None else {"inputs": self.get_inputs(unit), "outputs": self.get_outputs(agent)},
             metadata={} if agent is None else self._metadata(agent),
             status=agent.status if agent else None,
             task_start=agent.task_start if agent else None,
@@ -138,13 +138,15 @@ class DataBrowser:
             raise UnknownEntity(f"task {task_name!r}")
         return self.db.find_task_runs(task_id=found[0].task_id)
 
-    def _inputs(self, unit: UnitRow) -> JsonValue:
+    def get_inputs(self, unit: UnitRow) -> JsonValue:
+        """What a unit's page is given; None if it was erased."""
         data = self.db.get_assignment_data(unit.assignment_id)
         if data is None:
             return None
         return Unit(unit.unit_id, unit.unit_index, Assignment(unit.assignment_id, data)).data
 
-    def _outputs(self, agent: AgentRow) -> JsonValue:
+    def get_outputs(self, agent: AgentRow) -> JsonValue:
+        """What an agent handed in, with the names of uploaded `files`; None: nothing, or it was erased."""
         for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentSubmitted)):
             outputs = self.db.read_json(sent.ref)
             if sent.files is not None and isinstance(outputs, dict):

@@ -30,6 +30,7 @@ class Verb(NamedTuple):
 VERBS = {
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
     "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
+    "export": Verb("export:export_command", "A run as a table: JSON Lines, CSV or Parquet."),
     "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
     "runs": Verb("runs:runs_command", "What runs there are, and how far each is."),
     "status": Verb("status:status_command", "Where a run stands."),

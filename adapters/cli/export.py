@@ -1,0 +1,102 @@
+"""`mephisto-es export`: a run as a table."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+import click
+
+from ...core.errors import ConfigError
+from ...events.ids import TaskRunId
+from ...projections.export import unit_records
+from ...projections.subjects import Subject
+from .database import SubjectCommand, run_argument
+from .output import log_argument
+from .when import When, when_options
+
+FORMATS = ("jsonl", "csv", "parquet")
+
+
+#: What formats need that does not come with the package.
+_EXTRAS = {"pyarrow": "parquet"}
+
+
+class _Format(Protocol):
+    """A module of `exports` that writes a format."""
+
+    def write(self, records: object, file: BinaryIO) -> int: ...
+
+
+@click.command("export", cls=SubjectCommand)
+@log_argument
+@run_argument
+@click.option("--format", "name", type=click.Choice(FORMATS), default="jsonl", show_default=True, help="What to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, instead of standard output."
+)
+@click.option("--names/--no-names", default=True, show_default=True, help="Tell the workers' names at the provider.")
+@when_options
+def export_command(database: Path, run: Subject, name: str, output: Path | None, names: bool, when: When) -> None:
+    """Write the units of RUN as a table: one row each, with inputs, outputs, worker, statuses, times and pay.
+
+    The columns are those of `UnitRecord`, in every format. `seqs` are the positions in the log of the events behind a
+    row. Parquet needs the extra: pip install 'mephisto-es[parquet]'.
+
+    \b
+    Examples:
+      mephisto-es export data 1 --format csv -o run-1.csv
+      mephisto-es export data 1 --no-names | jq .outputs
+    """
+    write = _load(name).write
+    with when.open(database) as moment, _opened(output) as file:
+        count = write(unit_records(moment, TaskRunId(run.number), names=names), file)
+    if output is not None:
+        click.echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)
+
+
+def _load(name: str) -> _Format:
+    """The module that writes a format, imported now.
+
+    Raises:
+        ConfigError: what it needs is not installed.
+    """
+    try:
+        return cast(_Format, importlib.import_module(f"..exports.{name}", __package__))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        raise ConfigError(
+            f"--format {name} needs {error.name}, which is not installed",
+            key="--format",
+            hint=f"Run: pip install 'mephisto-es[{_EXTRAS[error.name]}]'",
+        ) from error
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that is put in its place once it is whole.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}", key="--output") from error
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+        os.replace(draft, output)
+    except BaseException:
+        os.unlink(draft)
+        raise
