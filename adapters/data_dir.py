@@ -9,11 +9,11 @@ from ..core.operations.config_handler import CORE_SECTION, DATA_STORAGE_KEY, get
 #: The log, in the data folder.
 DATABASE_FILE = "mephisto.db"
 #: The data folder where none is named: in the folder in which a command is run.
-LOCAL_DATA_DIR = "data"
+LOCAL_DATA_DIR = "mephisto_data"
 
 
 def data_dir(chosen: object = None) -> Path:
-    """The data folder: the chosen one, or that of config.yml, or `data` here.
+    """The data folder: the chosen one, or that of config.yml, or `mephisto_data` here.
 
     Raises:
         ConfigError: config.yml cannot be read.
