@@ -1,6 +1,7 @@
 """Request bodies under a limit, and how a request is refused."""
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import Awaitable, Callable
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -18,37 +19,43 @@ class Refusal(Exception):
         self.sentence = sentence
 
 
-async def body_chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Give a request's body piece by piece.
+async def pour_body(request: Request, limit: int, take: Callable[[bytes], Awaitable[None]]) -> None:
+    """Give a request's body to `take`, piece by piece as it arrives.
 
     Raises:
         Refusal: it is larger than `limit` bytes, or the client stopped sending it.
     """
     announced = request.headers.get("content-length", "")
-    size = 0
+    too_large = Refusal(413, f"The body may have {limit} bytes at most.")
     if announced.isdecimal() and int(announced) > limit:
-        raise Refusal(413, f"The body may have {limit} bytes at most.")
-    stream = request.stream()
-    while True:
-        try:
-            with anyio.fail_after(BODY_PATIENCE_SECONDS):
-                chunk = await anext(stream, None)
-        except TimeoutError:
-            raise Refusal(408, "The body did not arrive.") from None
-        except ClientDisconnect:
-            raise Refusal(400, "The body ended too early.") from None
-        if chunk is None:
-            return
-        size += len(chunk)
-        if size > limit:
-            raise Refusal(413, f"The body may have {limit} bytes at most.")
-        yield chunk
+        raise too_large
+    size = 0
+    try:
+        with anyio.fail_after(BODY_PATIENCE_SECONDS) as patience:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                # It is the client who is short of time, not the taker.
+                patience.deadline = math.inf
+                await take(chunk)
+                patience.deadline = anyio.current_time() + BODY_PATIENCE_SECONDS
+    except TimeoutError:
+        raise Refusal(408, "The body did not arrive.") from None
+    except ClientDisconnect:
+        raise Refusal(400, "The body ended too early.") from None
 
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Read a request's whole body.
 
     Raises:
-        Refusal: as `body_chunks`.
+        Refusal: as `pour_body`.
     """
-    return b"".join([chunk async for chunk in body_chunks(request, limit)])
+    chunks: list[bytes] = []
+
+    async def keep(chunk: bytes) -> None:
+        chunks.append(chunk)
+
+    await pour_body(request, limit, keep)
+    return b"".join(chunks)

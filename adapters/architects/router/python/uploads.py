@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
-from .bodies import Refusal, body_chunks
+from .bodies import Refusal, pour_body
 from .form import FormReader, Part
 from .journal_file import sync_directory
 from .wire import UploadedFile
@@ -96,12 +96,19 @@ class Form:
         with anyio.CancelScope(shield=True):
             await _in_thread(self._discard)
 
-    async def _receive(self, request: Request, max_bytes: int) -> None:
-        async for chunk in body_chunks(request, max_bytes):
-            self._reader.feed(chunk)
-            if self._reader.untaken_bytes >= WRITE_BYTES:
-                await _in_thread(self._write)
+    async def receive(self, request: Request, max_bytes: int) -> None:
+        """Take the form in.
+
+        Raises:
+            Refusal: it is no form, it is too large, or the disk does not take it.
+        """
+        await pour_body(request, max_bytes, self._take)
         self._reader.finish()
+
+    async def _take(self, chunk: bytes) -> None:
+        self._reader.feed(chunk)
+        if self._reader.untaken_bytes >= WRITE_BYTES:
+            await _in_thread(self._write)
 
     def _write(self) -> None:
         for index, part in enumerate(self._reader.parts):
@@ -157,7 +164,7 @@ class Uploads:
         """Take a form in; on an error or when cancelled, nothing of it stays on the disk.
 
         Raises:
-            Refusal: it is no form, it is too large, or the disk does not take it.
+            Refusal: as `Form.receive`, or too many forms are under way.
         """
         if self._under_way >= MAX_CONCURRENT_FORMS:
             raise Refusal(503, "Too many files are being uploaded at the moment, please try again later.")
@@ -165,7 +172,7 @@ class Uploads:
         form = Form(reader, self._directory, self._new_name)
         self._under_way += 1
         try:
-            await form._receive(request, self._max_bytes)
+            await form.receive(request, self._max_bytes)
         except BaseException:
             await form.discard()
             raise
