@@ -1,8 +1,8 @@
 """How every verb is told which log it is about, and what in it.
 
 The first argument is the database: a log file, or the data folder that it is in. It may be left out: then it is that
-of config.yml, or `mephisto_data` in the folder where the command is run. So a first argument that is an id (`3`, `unit-12`) is
-not taken for a database; a file of such a name is written `./3`.
+of config.yml, or `mephisto_data` in the folder where the command is run. So a first argument that is an id (`3`,
+`unit-12`) is not taken for a database; a file of such a name is written `./3`.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def explain_command(database: Path, subject: Subject, when: When, as_json: bool)
 
     \b
     Examples:
-      mephisto-es explain data agent-7
-      mephisto-es explain data worker-3
+      mephisto-es explain mephisto_data agent-7
+      mephisto-es explain mephisto_data worker-3
     """
     with when.open(database) as moment:
         if subject.kind == "agent":

@@ -51,8 +51,8 @@ def export_command(database: Path, run: Subject, name: str, output: Path | None,
 
     \b
     Examples:
-      mephisto-es export data 1 --format csv -o run-1.csv
-      mephisto-es export data 1 --no-names | jq .outputs
+      mephisto-es export mephisto_data 1 --format csv -o run-1.csv
+      mephisto-es export mephisto_data 1 --no-names | jq .outputs
     """
     write = _load(name).write
     with when.open(database) as moment, _opened(output) as file:

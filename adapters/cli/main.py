@@ -28,6 +28,7 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "bundle": Verb("bundle:bundle_command", "Pack a run's redacted log for a bug report."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
     "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
     "export": Verb("export:export_command", "A run as a table: JSON Lines, CSV or Parquet."),

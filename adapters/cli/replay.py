@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
+from ..bundle import disagreements, unpacked
 from ..log.replay import replay
 from .output import ILLEGAL, as_json_option, log_argument, print_json
 
@@ -21,18 +22,43 @@ SHOWN_FINDINGS = 20
 
 @click.command("replay")
 @log_argument
+@click.option(
+    "--assert", "bundled", is_flag=True, help="DATABASE is a bundle: see whether its replay says here what it said."
+)
 @as_json_option
-def replay_command(database: Path, as_json: bool) -> None:
+def replay_command(database: Path, bundled: bool, as_json: bool) -> None:
     """Read the log in DATABASE from its first event to its last and check everything that follows from it.
 
-    Exit code 0: legal. 1: something is not as it must be, and is named. 2: the file is not a usable log.
+    \b
+    Examples:
+      mephisto-es replay mephisto_data
+      mephisto-es replay --assert report.zip
+
+    Exit code 0: legal; of a bundle: the same as where it was made. 1: something is not as it must be, and is named.
+    2: the file is not a usable log.
     """
+    if bundled:
+        sys.exit(_assert_bundle(database, as_json=as_json))
     report = replay(database, PROJECTIONS)
     if as_json:
         print_json(report)
     else:
         print_report(report, database)
     sys.exit(0 if report.legal else ILLEGAL)
+
+
+def _assert_bundle(bundle: Path, *, as_json: bool) -> int:
+    """Replay a bundle's log and compare; gives the exit code."""
+    with unpacked(bundle) as (database, manifest):
+        report = replay(database, PROJECTIONS)
+    differing = disagreements(report, manifest.report)
+    if as_json:
+        print_json({"report": report, "disagreements": differing})
+    else:
+        print_report(report, bundle)
+        for sentence in differing or ["the same as where the bundle was made"]:
+            click.echo(sentence)
+    return ILLEGAL if differing else 0
 
 
 def print_report(report: ReplayReport, database: Path) -> None:

@@ -24,7 +24,7 @@ def runs_command(database: Path, when: When, as_json: bool) -> None:
 
     \b
     Example:
-      mephisto-es runs data
+      mephisto-es runs mephisto_data
     """
     with when.open(database) as moment:
         found = all_runs(moment)

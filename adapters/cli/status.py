@@ -37,8 +37,8 @@ def status_command(database: Path, run: Subject | None, when: When, as_json: boo
 
     \b
     Examples:
-      mephisto-es status data
-      mephisto-es status data 2 --at "2026-01-31 14:05"
+      mephisto-es status mephisto_data
+      mephisto-es status mephisto_data 2 --at "2026-01-31 14:05"
     """
     with when.open(database) as moment:
         chosen = latest_run(moment) if run is None else TaskRunId(run.number)

@@ -35,8 +35,8 @@ def timeline_command(database: Path, subject: Subject, when: When, as_json: bool
 
     \b
     Examples:
-      mephisto-es timeline data unit-12
-      mephisto-es timeline data worker-3 --json
+      mephisto-es timeline mephisto_data unit-12
+      mephisto-es timeline mephisto_data worker-3 --json
     """
     with when.open(database) as moment:
         found = Timeline(str(subject), tuple(timeline(events_about(moment, subject), subject)))

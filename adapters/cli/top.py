@@ -49,8 +49,8 @@ def top_command(database: Path, run: Subject, speed: float | None, as_json: bool
 
     \b
     Examples:
-      mephisto-es top data 1
-      mephisto-es top data 1 --speed 60
+      mephisto-es top mephisto_data 1
+      mephisto-es top mephisto_data 1 --speed 60
     """
     number = TaskRunId(run.number)
     looks = replayed(database, number, speed) if speed else live(database, number, SystemClock())

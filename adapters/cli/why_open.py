@@ -27,7 +27,7 @@ def why_open_command(database: Path, run: Subject, when: When, as_json: bool) ->
 
     \b
     Example:
-      mephisto-es why-open data 1
+      mephisto-es why-open mephisto_data 1
     """
     with when.open(database) as moment:
         found = why_open(moment, TaskRunId(run.number))

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...core.chain import GENESIS
 from ...core.errors import LogError, UnknownEntity, UnusableLog
+from ...core.ports import Head
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...projections import building
@@ -63,6 +65,11 @@ class LogMoment:
         """All events after a position, in order."""
         for row in self._db.execute(f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, self.seq)):
             yield reader.recorded(*row)
+
+    def head(self) -> Head:
+        """The position, the chain there, and the time."""
+        chain = self._db.execute("SELECT chain FROM events WHERE seq = ?", (self.seq,)).fetchone()
+        return Head(self.seq, chain[0] if chain else GENESIS, self.at)
 
     def forward(self, at: int) -> None:
         """Move on to a later time, in microseconds; the view follows. For a moment that was opened as movable.

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.ports import Append, NewEvent
@@ -95,11 +96,11 @@ def test_a_copied_file_says_what_the_folder_says(verb: str, data: Path, tmp_path
 @pytest.mark.parametrize("verb", sorted(SUBJECTS))
 def test_the_database_may_be_left_out(verb: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(data, tmp_path / "data")
+    shutil.copytree(data, tmp_path / LOCAL_DATA_DIR)
     subject = subjects(verb, data)
     assert answer(verb, *subject) == answer(verb, data, *subject)
     (tmp_path / "config.yml").write_text(f"core:\n  main_data_directory: {data}\n")
-    shutil.rmtree(tmp_path / "data")
+    shutil.rmtree(tmp_path / LOCAL_DATA_DIR)
     assert answer(verb, *subject, "--json") == answer(verb, data, *subject, "--json")
 
 
@@ -129,7 +130,7 @@ def test_a_wrong_file_ends_in_a_sentence(verb: str, data: Path, tmp_path: Path) 
 def test_help_shows_an_example(verb: str) -> None:
     said = answer(verb, "--help")
     assert "Example" in said
-    assert f"mephisto-es {verb} data" in said
+    assert f"mephisto-es {verb} {LOCAL_DATA_DIR}" in said
 
 
 @pytest.mark.parametrize("verb", ["status", "why-open", "top"])

@@ -1,0 +1,44 @@
+"""`mephisto-es bundle`: a bug report that can be replayed elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ...events.ids import TaskRunId
+from ...projections.subjects import Subject
+from ..bundle import write_bundle
+from .database import SubjectCommand, run_argument
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+
+@click.command("bundle", cls=SubjectCommand)
+@log_argument
+@run_argument
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The zip file.  [default: run-RUN.zip]"
+)
+@when_options
+@as_json_option
+def bundle_command(database: Path, run: Subject, output: Path | None, when: When, as_json: bool) -> None:
+    """Pack what a bug report on RUN needs: its log, redacted, its configuration, the versions, and a replay's result.
+
+    Submissions, names, notes, reasons written by people, tokens and secrets are left out; order, times, statuses and
+    decisions stay. See what others would say of it with `mephisto-es replay --assert FILE`.
+
+    \b
+    Example:
+      mephisto-es bundle mephisto_data 1 -o report.zip
+    """
+    output = output or Path(f"{run}.zip")
+    with when.open(database) as moment:
+        manifest = write_bundle(moment, TaskRunId(run.number), output)
+    if as_json:
+        print_json(manifest)
+    else:
+        verdict = "legal" if manifest.report.legal else "not legal"
+        click.echo(
+            f"{output}: {manifest.events:,} events of {manifest.source_seq:,}, redacted; its replay is {verdict}"
+        )
