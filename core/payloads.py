@@ -7,6 +7,7 @@ from typing import get_args, get_type_hints
 
 from ..events.base import Event, PayloadRef
 from ..events.catalogue import AnyEvent
+from ..events.codec import KIND_OF
 from ..events.ids import WorkerId
 from .ports import Payload
 
@@ -47,8 +48,8 @@ _REF_FIELDS: dict[type, tuple[str, ...]] = {
     event: fields for event in get_args(AnyEvent) if (fields := _ref_fields(event))
 }
 
-#: The event types that can refer to payloads.
-REFERRING = frozenset(_REF_FIELDS)
+#: The kinds of events that can refer to payloads.
+REFERRING_KINDS = frozenset(KIND_OF[event] for event in _REF_FIELDS)
 
 
 def refs_of(event: Event) -> tuple[PayloadRef, ...]:

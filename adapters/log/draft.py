@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...core.chain import Row, link
+from ...core.chain import Columns, link
 from ...core.errors import CommandIdReused, Conflict
 from ...core.ports import Append, Expect, Head, NewEvent, Outcome, Payload, Refused, WasThere, Written
 from ...events.codec import KIND_OF, encode
-from ...events.envelope import Envelope, Recorded
+from ...events.envelope import Envelope, Recorded, recorded_of
 from ...events.ids import WorkerId
 from ...events.worker import WorkerForgotten
 
@@ -40,7 +40,7 @@ class Draft:
             find: the events of a command in the log.
         """
         self.head = head
-        self.rows: list[Row] = []
+        self.rows: list[Columns] = []
         self.recorded: list[Recorded] = []
         self.payloads: list[Payload] = []
         self.versions: dict[str, int] = {}
@@ -79,7 +79,7 @@ class Draft:
     def _write(self, request: Append) -> tuple[Recorded, ...]:
         seq, chain, last_at = self.head
         at = max(request.at, last_at)
-        command = request.command
+        command, actor, cause = request.command, request.actor, request.cause
         first = len(self.recorded)
         for ordinal, (stream, event) in enumerate(request.events):
             seq += 1
@@ -90,14 +90,14 @@ class Draft:
                 at=at,
                 command=command,
                 ordinal=ordinal,
-                actor=request.actor,
-                cause=request.cause,
+                actor=actor,
+                cause=cause,
                 event=event,
             )
             data = encode(envelope)
             chain = link(chain, seq, data)
-            self.rows.append(Row(seq, data, chain, stream, version, KIND_OF[type(event)], at, command, ordinal))
-            self.recorded.append(Recorded(seq, envelope))
+            self.rows.append((seq, data, chain, stream, version, KIND_OF[type(event)], at, command, ordinal))
+            self.recorded.append(recorded_of((seq, envelope)))
             self.versions[stream] = version
             if isinstance(event, WorkerForgotten):
                 self._forget(stream)

@@ -101,8 +101,9 @@ class MemoryLog:
         return {sha256: one for sha256, one in payloads.items() if one.subject not in forgotten}
 
     def _keep(self, draft: Draft) -> None:
-        self._rows += draft.rows
-        for row in draft.rows:
+        rows = [Row._make(row) for row in draft.rows]
+        self._rows += rows
+        for row in rows:
             self._commands.setdefault(row.command, []).append(row)
         self._versions |= draft.versions
         self._head = draft.head

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.worker import WorkerStatus
-from ...core.payloads import REFERRING, commitment, refs_of
+from ...core.payloads import commitment, refs_of
 from ...events import streams
 from ...events.agent import AgentAccepted
 from ...events.envelope import Envelope, Recorded
@@ -51,10 +51,8 @@ class PayloadCheck:
         """Look up what the next events refer to."""
         wanted: dict[str, tuple[int, str]] = {}
         for seq, envelope in events:
-            event = envelope.event
-            if type(event) in REFERRING:
-                for ref in refs_of(event):
-                    wanted.setdefault(ref.sha256, (seq, envelope.stream))
+            for ref in refs_of(envelope.event):
+                wanted.setdefault(ref.sha256, (seq, envelope.stream))
         if wanted:
             missing = self._log.missing_payloads(list(wanted))
             self._missing += [place for sha256, place in wanted.items() if sha256 in missing]

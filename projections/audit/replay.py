@@ -11,14 +11,17 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from ...core.chain import Columns
+from ...core.chain import Columns, Row
 from ...core.errors import LogError
 from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.unit import UnitStatus
+from ...core.payloads import REFERRING_KINDS
 from ...core.ports import Head
 from ...events.base import PayloadRef
+from ...events.envelope import recorded_of
 from ...events.streams import category_of
 from ..projection import Projection
 from .chain import ChainCheck
@@ -26,6 +29,9 @@ from .payloads import AuditedPayloads, PayloadCheck
 from .report import FindingKind, Findings, ReplayReport
 from .steps import StepCheck
 from .views import StoredView, ViewCheck
+
+_SEQ = itemgetter(Row._fields.index("seq"))
+_KIND = itemgetter(Row._fields.index("kind"))
 
 
 class AuditedLog(AuditedPayloads, Protocol):
@@ -90,10 +96,12 @@ def audit(
         with _unreadable_found(findings):
             for page in log.pages():
                 chain.check(page)
-                envelopes = steps.check(page)
-                payloads.check(envelopes)
-                views.check(envelopes)
+                whole, envelopes = steps.check(page)
                 events += len(page)
+                if views.any or not REFERRING_KINDS.isdisjoint(map(_KIND, whole)):
+                    recorded = list(map(recorded_of, zip(map(_SEQ, whole), envelopes, strict=True)))
+                    payloads.check(recorded)
+                    views.check(recorded)
         chain.finish()
         with _unreadable_found(findings):
             payloads.finish()

@@ -9,7 +9,7 @@ from ...core.chain import Columns, Row
 from ...core.errors import Conflict, IllegalStep
 from ...core.lifecycles.standings import Standings
 from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page
-from ...events.envelope import Envelope, Recorded, recorded_of
+from ...events.envelope import Envelope
 from .report import FindingKind, Findings
 
 
@@ -28,8 +28,8 @@ class StepCheck:
         self._at = 0
         self._broken: set[str] = set()
 
-    def check(self, rows: Sequence[Columns]) -> list[Recorded]:
-        """Judge the next rows; returns the events of those that decode."""
+    def check(self, rows: Sequence[Columns]) -> tuple[Sequence[Columns], list[Envelope]]:
+        """Judge the next rows; returns those that decode, and their envelopes."""
         step, broken, latest = self.standings.step, self._broken, self._at
         rows, envelopes = self._decoded(rows)
         for row, envelope in zip(rows, envelopes, strict=True):
@@ -55,7 +55,7 @@ class StepCheck:
             except (Conflict, IllegalStep) as error:
                 self._illegal(seq, envelope, error)
         self._at = latest
-        return list(map(recorded_of, zip(map(itemgetter(0), rows), envelopes, strict=True)))
+        return rows, envelopes
 
     def _decoded(self, rows: Sequence[Columns]) -> tuple[Sequence[Columns], list[Envelope]]:
         """The rows that decode, and their envelopes."""

@@ -29,6 +29,7 @@ class ViewCheck:
     A log with a fault gives no views: then nothing is compared.
 
     Attributes:
+        any: whether there is a view to build at all.
         compared: rows of each view that was compared.
     """
 
@@ -47,9 +48,11 @@ class ViewCheck:
         self._rebuilt = building.scratch()
         self._views: list[tuple[StoredView, Projection]] = []
         self._seq = 0
+        self.any = False
         by_name = {projection.name: projection for projection in known}
         for view in views:
             if view.name in by_name:
+                self.any = True
                 self._views.append((view, by_name[view.name]))
                 building.create(self._rebuilt, by_name[view.name])
             else:

@@ -296,9 +296,9 @@ class Ours:
         events = []
         expected: dict[str, int | Expect] = {}
         for fact in batch:
-            stream = f"unit/1/{int(fact.stream[5:])}"
-            expected.setdefault(stream, world.version(stream))
             event = our_event(fact)
+            stream = f"unit/1/{fact.stream[5:].lstrip('0') or '0'}"
+            expected.setdefault(stream, world.version(stream))
             world.evolve(stream, event)
             events.append(NewEvent(stream, event))
         self._commands += 1
