@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 from dataclasses import dataclass, field
@@ -25,14 +24,13 @@ from .listening import in_url, listen
 from .router_client import RouterClient
 from .router_process import RouterProcess
 from .router_program import check_router_args, put_in_place
+from .secret_file import SECRET_FILE, read_secret, write_secret
 
 #: A router that was left by another process is asked for this long.
 REATTACH_SECONDS = 10.0
 STATIC_FOLDER = "static"
 DATA_FOLDER = "router_data"
 PROGRAM_FOLDER = "router"
-#: Whoever is to attach to the router later needs it; nobody else may read it.
-SECRET_FILE = "router.secret"
 
 
 @dataclass
@@ -87,7 +85,7 @@ class LocalArchitect(Architect):
         static_dir = self.build_dir / STATIC_FOLDER
         static_dir.mkdir(parents=True, exist_ok=True)
         self._secret = self.resources.new_secret()
-        _write_secret(self.build_dir / SECRET_FILE, self._secret)
+        write_secret(self.build_dir, self._secret)
         self._command = await put_in_place(self.args.architect, self.build_dir / PROGRAM_FOLDER)
         return static_dir
 
@@ -120,11 +118,10 @@ class LocalArchitect(Architect):
         """
         url, port = details.get("url"), details.get("port")
         process = RouterProcess.left_by_another(self.build_dir)
-        secret_file = self.build_dir / SECRET_FILE
-        if not isinstance(url, str) or not isinstance(port, int) or process is None or not secret_file.is_file():
+        secret = read_secret(self.build_dir)
+        if not isinstance(url, str) or not isinstance(port, int) or process is None or secret is None:
             return None
         self._port = port
-        secret = secret_file.read_text()
         is_ours = False
         with trio.move_on_after(REATTACH_SECONDS):
             is_ours = await RouterClient(url, secret).accepts_secret()
@@ -189,8 +186,3 @@ class LocalArchitect(Architect):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-
-def _write_secret(file: Path, secret: str) -> None:
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        opened.write(secret)

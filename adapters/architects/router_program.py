@@ -46,19 +46,28 @@ def check_router_args(args: ArchitectArgs) -> None:
     folder = node_folder(args)
     if folder is None:
         return
-    for needed in (NODE_START_FILE, "package.json", LOCK_FILE):
-        if not (folder / needed).is_file():
-            raise ConfigError(
-                f"the router's folder {folder} has no {needed}",
-                key="mephisto.architect.server_source_path",
-                hint=f"A router of your own is a node project: package.json, {LOCK_FILE} and {NODE_START_FILE}",
-            )
+    check_node_project(folder)
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             raise ConfigError(
                 f"the router needs {tool}, which is not on the PATH",
                 key="mephisto.architect.server_type",
                 hint="Install Node.js 18 or later, or set mephisto.architect.server_type=python",
+            )
+
+
+def check_node_project(folder: Path) -> None:
+    """See whether a folder has what a router in node needs.
+
+    Raises:
+        ConfigError: naming the file that is missing.
+    """
+    for needed in (NODE_START_FILE, "package.json", LOCK_FILE):
+        if not (folder / needed).is_file():
+            raise ConfigError(
+                f"the router's folder {folder} has no {needed}",
+                key="mephisto.architect.server_source_path",
+                hint=f"A router of your own is a node project: package.json, {LOCK_FILE} and {NODE_START_FILE}",
             )
 
 
@@ -87,10 +96,15 @@ async def put_in_place(args: ArchitectArgs, target: Path) -> list[str]:
         # -P: the folder that it is started in must not be able to bring modules of its own.
         return [sys.executable, "-P", "-m", PYTHON_ROUTER]
     packages = await _installed_packages(source)
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*NOT_FOR_RUNNING), dirs_exist_ok=True)
+    copy_sources(source, target)
     (target / "node_modules").unlink(missing_ok=True)
     (target / "node_modules").symlink_to(packages, target_is_directory=True)
     return ["node", str(target / NODE_START_FILE)]
+
+
+def copy_sources(project: Path, target: Path) -> None:
+    """Copy what a node project consists of, without what npm brings."""
+    shutil.copytree(project, target, ignore=shutil.ignore_patterns(*NOT_FOR_RUNNING), dirs_exist_ok=True)
 
 
 async def _installed_packages(project: Path) -> Path:

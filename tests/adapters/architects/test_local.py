@@ -15,9 +15,10 @@ import trio
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.contract import Deployment, PageServerContract, ResourceBook, answers
-from mephisto_es.adapters.architects.local import SECRET_FILE, LocalArchitect
+from mephisto_es.adapters.architects.local import LocalArchitect
 from mephisto_es.adapters.architects.process_end import wait_for_end
 from mephisto_es.adapters.architects.router_process import LOG_FILE, PID_FILE
+from mephisto_es.adapters.architects.secret_file import SECRET_FILE
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Details, Resources

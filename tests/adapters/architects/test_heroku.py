@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from omegaconf import DictConfig, OmegaConf
+
+from mephisto_es.adapters.architects.contract import PageServerContract, ResourceBook, answers
+from mephisto_es.adapters.architects.heroku import HerokuArchitect
+from mephisto_es.core.abstractions.architect import Architect
+from mephisto_es.core.abstractions.blueprint import SharedTaskState
+from mephisto_es.core.abstractions.resources import Resources
+from mephisto_es.core.errors import ConfigError, LaunchError
+from mephisto_es.core.lifecycles.server import ResourceStatus
+from mephisto_es.core.operations.hydra_config import MephistoConfig
+from mephisto_es.events.ids import TaskRunId
+
+STAND_IN = Path(__file__).parent / "heroku_standin"
+
+pytestmark = [
+    pytest.mark.usefixtures("stand_in"),
+    pytest.mark.skipif(shutil.which("npm") is None or shutil.which("git") is None, reason="npm or git is missing"),
+]
+
+
+class StandIn:
+    """What the stand-in keeps."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.fails({})
+
+    def fails(self, steps: dict[str, str]) -> None:
+        (self.home / "fails").write_text(json.dumps(steps))
+
+    def apps(self) -> list[str]:
+        return sorted(app.name for app in (self.home / "apps").iterdir())
+
+    def calls(self) -> list[list[str]]:
+        return [json.loads(line) for line in (self.home / "calls").read_text().splitlines()]
+
+
+@pytest.fixture
+def stand_in(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    home = tmp_path_factory.mktemp("heroku")
+    (home / "apps").mkdir()
+    monkeypatch.setenv("HEROKU_STANDIN", str(home))
+    monkeypatch.setenv("PATH", str(STAND_IN), prepend=":")
+    stand_in = StandIn(home)
+    with subprocess.Popen([sys.executable, STAND_IN / "heroku", "serve-api"], stdout=subprocess.PIPE) as api:
+        assert api.stdout is not None
+        monkeypatch.setenv("HEROKU_HOST", f"http://127.0.0.1:{int(api.stdout.readline())}")
+        yield stand_in
+        api.terminate()
+    stand_in.fails({})
+    for app in stand_in.apps():
+        subprocess.run([STAND_IN / "heroku", "apps:destroy", "--app", app, "--confirm", app], check=True)
+
+
+def heroku(folder: Path, resources: Resources, **settings: object) -> HerokuArchitect:
+    config: DictConfig = OmegaConf.structured(MephistoConfig)
+    config.architect = OmegaConf.structured(HerokuArchitect.ArgsClass(_architect_type="heroku"))
+    for name, value in settings.items():
+        config.architect[name] = value
+    HerokuArchitect.assert_task_args(config, SharedTaskState())
+    return HerokuArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+
+
+class TestOnStandIn(PageServerContract):
+    def make(self, folder: Path, resources: Resources) -> Architect:
+        return heroku(folder, resources)
+
+
+async def deployed(architect: HerokuArchitect) -> str:
+    static_dir = await architect.prepare()
+    (static_dir / "index.html").write_text("here")
+    return await architect.deploy()
+
+
+async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, stand_in: StandIn) -> None:
+    resources = ResourceBook()
+    architect = heroku(
+        tmp_path, resources, heroku_app_name="my-app", heroku_team="us", heroku_config_args={"KEY": "a b's value"}
+    )
+    with trio.fail_after(120):
+        await deployed(architect)
+        config = json.loads((stand_in.home / "apps" / "my-app" / "config").read_text())
+        secret = (tmp_path / "router.secret").read_text()
+        assert await architect.server_is_running()
+        await architect.cleanup()
+        await architect.shutdown()
+    assert config == {"KEY": "a b's value"}
+    assert ["apps:create", "my-app", "--team", "us", "--no-remote", "--json"] in stand_in.calls()
+    assert ["ps:scale", "web=1", "--app", "my-app"] in stand_in.calls()
+    for hidden in (secret, "a b's value", "token-of-the-stand-in"):
+        assert hidden not in repr(stand_in.calls())
+        assert hidden not in repr(resources.states)
+    assert not await architect.server_is_running()
+    assert not (tmp_path / "heroku_app").exists()
+
+
+@pytest.mark.parametrize(
+    ("fails", "complaint"),
+    [
+        ({"apps:create": "You've reached the limit of 5 apps"}, r"limit of 5 apps\. Destroy apps"),
+        ({"apps:create": "Name my-app is already taken"}, r"taken\. Set mephisto\.architect\.heroku_app_name"),
+        ({"push": "No default language could be detected"}, "did not take the app my-app.*language|pre-receive"),
+        ({"config": "Invalid config"}, "did not take the app my-app: status 422: .*Invalid config"),
+        ({"auth:token": "Not logged in"}, "did not take the app my-app: .*Not logged in"),
+        ({"ps:scale": "No such type as basic"}, "did not take the app my-app: .*No such type"),
+    ],
+)
+async def test_what_heroku_refuses_is_said_and_nothing_is_left(
+    tmp_path: Path, stand_in: StandIn, fails: dict[str, str], complaint: str
+) -> None:
+    stand_in.fails(fails)
+    resources = ResourceBook()
+    architect = heroku(
+        tmp_path, resources, heroku_app_name="my-app", use_hobby=True, heroku_config_args={"KEY": "a-hidden-value"}
+    )
+    with trio.fail_after(120):
+        with pytest.raises(LaunchError, match=f"(?s){complaint}") as error:
+            await deployed(architect)
+        await architect.shutdown()
+    assert "a-hidden-value" not in str(error.value)
+    assert stand_in.apps() == []
+    assert resources.count(ResourceStatus.RELEASED) == len(resources.states) == 1
+
+
+async def test_an_app_of_somebody_else_is_not_destroyed(tmp_path: Path, stand_in: StandIn) -> None:
+    (stand_in.home / "apps" / "my-app").mkdir()
+    (stand_in.home / "apps" / "my-app" / "port").write_text("1")
+    architect = heroku(tmp_path, ResourceBook(), heroku_app_name="my-app")
+    with trio.fail_after(60):
+        with pytest.raises(LaunchError, match="already taken"):
+            await deployed(architect)
+        await architect.shutdown()
+    assert stand_in.apps() == ["my-app"]
+
+
+async def test_an_app_that_cannot_be_destroyed_is_named_and_can_be_tried_again(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    resources = ResourceBook()
+    architect = heroku(tmp_path, resources, heroku_app_name="my-app")
+    with trio.fail_after(120):
+        url = await deployed(architect)
+        stand_in.fails({"apps:destroy": "Service unavailable"})
+        with pytest.raises(LaunchError, match=r"my-app is still there.*Service unavailable.*heroku apps:destroy"):
+            await architect.shutdown()
+        assert resources.count(ResourceStatus.ACQUIRED) == 1
+        stand_in.fails({})
+        await architect.shutdown()
+        assert not await answers(url)
+    assert resources.count(ResourceStatus.RELEASED) == 1
+
+
+async def test_an_app_that_is_gone_already_counts_as_destroyed(tmp_path: Path, stand_in: StandIn) -> None:
+    resources = ResourceBook()
+    architect = heroku(tmp_path, resources, heroku_app_name="my-app")
+    with trio.fail_after(120):
+        await deployed(architect)
+        await trio.run_process([STAND_IN / "heroku", "apps:destroy", "--app", "my-app", "--confirm", "my-app"])
+        await architect.shutdown()
+    assert resources.count(ResourceStatus.RELEASED) == 1
+
+
+async def test_a_later_process_takes_the_app_up(tmp_path: Path, stand_in: StandIn) -> None:
+    resources = ResourceBook()
+    with trio.fail_after(120):
+        url = await deployed(heroku(tmp_path, resources))
+        [(number, state)] = resources.states.items()
+        later = heroku(tmp_path, resources)
+        assert await later.reattach(number, state.details) == url
+        await later.shutdown()
+        assert stand_in.apps() == []
+        assert await heroku(tmp_path, resources).reattach(number, state.details) is None
+
+
+async def test_an_app_that_was_created_but_never_filled_is_destroyed_if_it_is_ours(
+    tmp_path: Path, stand_in: StandIn
+) -> None:
+    architect = heroku(tmp_path, ResourceBook())
+    with trio.fail_after(60):
+        for app in ("made-up-by-us", "somebody-elses"):
+            await trio.run_process([STAND_IN / "heroku", "apps:create", app], capture_stdout=True)
+        assert await architect.reattach(1, {"app": "made-up-by-us", "made_up": 1}) is None
+        assert await architect.reattach(2, {"app": "somebody-elses", "made_up": 0}) is None
+    assert stand_in.apps() == ["somebody-elses"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"server_type": "python"}, "server_type is 'python'. On Heroku the router is node"),
+        ({"heroku_app_name": "My App"}, "heroku_app_name is 'My App'"),
+        ({"server_source_path": "nowhere"}, r"nowhere has no server\.js"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, settings: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        heroku(tmp_path, ResourceBook(), **settings)
+
+
+def test_somebody_has_to_be_logged_in(tmp_path: Path, stand_in: StandIn) -> None:
+    stand_in.fails({"auth:whoami": "Invalid credentials provided."})
+    with pytest.raises(ConfigError, match=r"nobody is logged in to Heroku.*heroku login"):
+        heroku(tmp_path, ResourceBook())
+
+
+def test_the_cli_has_to_be_somewhere(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    git_only = tmp_path / "bin"
+    git_only.mkdir()
+    (git_only / "git").symlink_to(str(shutil.which("git")))
+    monkeypatch.setenv("PATH", str(git_only))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(ConfigError, match="heroku is not on the PATH, and npm to install it is not either"):
+        heroku(tmp_path, ResourceBook())
+
+
+def test_a_cli_in_the_cache_is_taken(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = tmp_path / "cache" / "mephisto-es" / "heroku-11" / "node_modules" / ".bin"
+    cached.mkdir(parents=True)
+    (cached / "heroku").symlink_to(STAND_IN / "heroku")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("git", "python3"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    heroku(tmp_path, ResourceBook())
+    assert stand_in.calls()[-1] == ["auth:whoami"]
