@@ -17,9 +17,14 @@ import { readSettings } from "./lib/settings.js";
 import { acceptSockets } from "./lib/sockets.js";
 import { Uploads } from "./lib/uploads.js";
 
-const KEEP_ALIVE_SECONDS = 75;
-/** An upload of the largest allowed size has to fit in. */
-const WHOLE_REQUEST_SECONDS = 3600;
+const CONNECTIONS = {
+  keepAliveTimeout: 75_000,
+  // An upload of the largest allowed size has to fit in.
+  requestTimeout: 3_600_000,
+  // A page whose machine or network died closes nothing: without the kernel's probes its socket would stay for ever.
+  keepAlive: true,
+  keepAliveInitialDelay: 75_000,
+};
 /** How long a connection may stand still beyond what a request may wait for its answer. */
 const IDLE_SECONDS = 60;
 /** Time for answers to go out when the process ends. */
@@ -63,8 +68,8 @@ async function run(settings) {
     onOperator: () => orphaned.delete("run"),
     onNoOperator: () => orphaned.set("run"),
   });
-  const server = createServer(createApp({ settings, uploads, isSecret, ...router }));
-  configureConnections(server, settings);
+  const server = createServer(CONNECTIONS, createApp({ settings, uploads, isSecret, ...router }));
+  server.timeout = (settings.requestDeadlineSeconds + IDLE_SECONDS) * 1000;
   acceptSockets(server, router.switchboard, settings);
   const closed = new Promise((resolve) => server.on("close", resolve));
 
@@ -78,26 +83,15 @@ async function run(settings) {
 /**
  * @param {import("node:http").Server} server
  * @param {Settings} settings
- */
-function configureConnections(server, { requestDeadlineSeconds }) {
-  server.keepAliveTimeout = KEEP_ALIVE_SECONDS * 1000;
-  server.requestTimeout = WHOLE_REQUEST_SECONDS * 1000;
-  server.timeout = (requestDeadlineSeconds + IDLE_SECONDS) * 1000;
-  // A page whose machine or network died closes nothing: without this its socket would stay for ever.
-  server.on("connection", (connection) => connection.setKeepAlive(true, KEEP_ALIVE_SECONDS * 1000));
-}
-
-/**
- * @param {import("node:http").Server} server
- * @param {Settings} settings
  * @returns {Promise<void>}
  * @throws {StartError} when the address or the inherited socket cannot be used
  */
 function listen(server, { fd, host, port }) {
   return new Promise((resolve, reject) => {
-    server.once("error", (/** @type {NodeJS.ErrnoException} */ error) => {
+    server.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
       const place = fd === null ? `HOST ${host}, PORT ${port}` : `the socket of MEPHISTO_ROUTER_FD (${fd})`;
       reject(new StartError(`cannot listen on ${place} (${error.code})`));
+      if (server.listening) log("accept_failed", { code: error.code });
     });
     server.listen(fd === null ? { host, port } : { fd }, resolve);
   });

@@ -1,5 +1,6 @@
 // @ts-check
 import { Deadlines } from "./deadlines.js";
+import { statusPacket } from "./packets.js";
 
 /** What is reported for an agent whose page is gone. */
 const DISCONNECT = "disconnect";
@@ -160,6 +161,15 @@ export class Agents {
     if (!peer) return;
     peer.send(text);
     if (peer.unsentBytes > MAX_UNSENT_BYTES) peer.terminate();
+  }
+
+  /**
+   * Tell an agent's page its status as it is now, if there is a socket.
+   *
+   * @param {string} token
+   */
+  tellStatus(token) {
+    this.tell(token, JSON.stringify(statusPacket(token, this.status(token))));
   }
 
   /**

@@ -19,7 +19,9 @@ const O_EXLOCK = 0x20;
  */
 export function lockDataDirectory(directory) {
   const path = join(directory, "lock");
-  const taken = new StartError(`${directory} is in use by another router: stop that one, or use another data directory`);
+  const taken = new StartError(
+    `${directory} is in use by another router: stop that one, or use another data directory`,
+  );
   try {
     mkdirSync(directory, { recursive: true });
     if (process.platform !== "linux") {
@@ -36,6 +38,8 @@ export function lockDataDirectory(directory) {
   } catch (error) {
     const code = /** @type {NodeJS.ErrnoException} */ (error).code;
     if (error === taken || code === "EAGAIN") throw taken;
-    throw new StartError(`${path} cannot be locked (${code}): check the data directory, and that the flock command is installed`);
+    throw new StartError(
+      `${path} cannot be locked (${code}): check the data directory, and that the flock command is installed`,
+    );
   }
 }

@@ -8,10 +8,9 @@ import { mkdir, readdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import { Refused, StartError } from "./errors.js";
+import { JournalContents, ackLine, agentLine, headerLine, packetLine, readContents } from "./journal_contents.js";
 import { JournalFile, syncDirectory } from "./journal_file.js";
-import { decodeLines, encodeLine } from "./journal_lines.js";
 import { log } from "./log.js";
-import { Outbox } from "./outbox.js";
 
 const FILE_NAME = /^journal-(.+)\.jsonl$/;
 const COMPACT_ABOVE_BYTES = 16 * 1024 * 1024;
@@ -32,9 +31,9 @@ const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 export class Journal {
   /** @type {JournalFile} */
   #file;
-  #outbox = new Outbox();
-  /** @type {Map<string, string>} */
-  #agents = new Map();
+  #contents;
+  #outbox;
+  #agents;
   #maxOutboxBytes;
 
   /** @type {Waiting[]} */
@@ -42,8 +41,7 @@ export class Journal {
   #waitingBytes = 0;
   /** @type {Set<string>} agents whose status is not in the file yet */
   #changedAgents = new Set();
-  #acknowledged = 0;
-  #writtenAck = 0;
+  #writtenAck;
   /** @type {Promise<void> | null} */
   #committing = null;
   #compactAbove = COMPACT_ABOVE_BYTES;
@@ -55,9 +53,14 @@ export class Journal {
    * @param {JournalFile} file
    * @param {string} incarnation
    * @param {number} maxOutboxBytes
+   * @param {JournalContents} [contents] what the file says
    */
-  constructor(file, incarnation, maxOutboxBytes) {
+  constructor(file, incarnation, maxOutboxBytes, contents = new JournalContents()) {
     this.#file = file;
+    this.#contents = contents;
+    this.#outbox = contents.outbox;
+    this.#agents = contents.agents;
+    this.#writtenAck = contents.acknowledged;
     this.#maxOutboxBytes = maxOutboxBytes;
     /** Names the numbering: packets are told apart by incarnation and number. */
     this.incarnation = incarnation;
@@ -79,24 +82,30 @@ export class Journal {
     }
     const journals = names.filter((name) => FILE_NAME.test(name));
     if (journals.length > 1) {
-      throw new StartError(`${directory} holds more than one journal (${journals.join(", ")}): keep the one of this run`);
+      throw new StartError(
+        `${directory} holds more than one journal (${journals.join(", ")}): keep the one of this run`,
+      );
     }
     if (journals.length === 0) {
       const incarnation = newIncarnation();
-      const file = await JournalFile.replace(join(directory, `journal-${incarnation}.jsonl`), header(incarnation, 1));
+      const file = await JournalFile.replace(journalPath(directory, incarnation), headerLine(incarnation, 1));
       await syncDirectory(directory);
       return new Journal(file, incarnation, maxOutboxBytes);
     }
-    const { file, content } = await JournalFile.open(join(directory, journals[0]));
     const incarnation = /** @type {RegExpExecArray} */ (FILE_NAME.exec(journals[0]))[1];
-    const journal = new Journal(file, incarnation, maxOutboxBytes);
+    const { file, text } = await JournalFile.open(journalPath(directory, incarnation));
     try {
-      await journal.#recover(content);
+      const contents = readContents(text, file.path, incarnation);
+      if (contents.size < text.length) {
+        log("journal_tail_cut", { bytes: text.length - contents.size });
+        await file.cut(contents.size);
+      }
+      if (contents.size === 0) await file.append(headerLine(incarnation, 1), true);
+      return new Journal(file, incarnation, maxOutboxBytes, contents);
     } catch (error) {
       await file.close();
       throw error;
     }
-    return journal;
   }
 
   /** Agents that the operator made known, with their statuses. @returns {ReadonlyMap<string, string>} */
@@ -116,7 +125,7 @@ export class Journal {
 
   /** Number of the next packet. */
   get nextSeq() {
-    return Math.max(this.#outbox.nextSeq, this.#acknowledged + 1);
+    return this.#contents.nextSeq;
   }
 
   /**
@@ -139,7 +148,9 @@ export class Journal {
   append(text) {
     const bytes = Buffer.byteLength(text);
     if (this.#outbox.bytes + this.#waitingBytes + bytes > this.#maxOutboxBytes) {
-      return Promise.reject(new Refused(507, "The task server can take no more work at the moment. Please try again later."));
+      return Promise.reject(
+        new Refused(507, "The task server can take no more work at the moment. Please try again later."),
+      );
     }
     return this.#enqueue(text, bytes);
   }
@@ -147,15 +158,10 @@ export class Journal {
   /**
    * The operator has everything up to and with `seq`.
    *
-   * A number that was never given out means that this file lost its end after the operator had committed it; the
-   * numbering goes on behind it, so that no new packet is taken for one of those.
-   *
    * @param {number} seq
    */
   acknowledge(seq) {
-    if (seq <= this.#acknowledged) return;
-    this.#acknowledged = seq;
-    this.#outbox.acknowledge(seq);
+    this.#contents.acknowledge(seq);
     this.#wake();
   }
 
@@ -223,7 +229,7 @@ export class Journal {
   }
 
   #hasNotes() {
-    return this.#changedAgents.size > 0 || this.#acknowledged > this.#writtenAck;
+    return this.#changedAgents.size > 0 || this.#contents.acknowledged > this.#writtenAck;
   }
 
   /** @returns {Promise<boolean>} whether the file took it */
@@ -231,7 +237,7 @@ export class Journal {
     await this.#compactIfWorthwhile();
     const batch = this.#takeBatch();
     const agents = [...this.#changedAgents];
-    const acknowledged = this.#acknowledged;
+    const acknowledged = this.#contents.acknowledged;
     this.#changedAgents.clear();
     this.#outbox.nextSeq = this.nextSeq;
     const packets = batch.flatMap(({ text }) => (text === null ? [] : [text]));
@@ -240,9 +246,13 @@ export class Journal {
     } catch (error) {
       log("journal_write_failed", { code: /** @type {NodeJS.ErrnoException} */ (error).code, packets: packets.length });
       for (const token of agents) this.#changedAgents.add(token);
+      const refusal = new Refused(
+        503,
+        "The task server cannot store anything at the moment. Please try again in a minute.",
+      );
       for (const { text, resolve, reject } of batch) {
         if (text === null) resolve();
-        else reject(new Refused(503, "The task server cannot store anything at the moment. Please try again in a minute."));
+        else reject(refusal);
       }
       return false;
     }
@@ -272,7 +282,7 @@ export class Journal {
    */
   #lines(agents, acknowledged, packets) {
     let lines = agents.map((token) => agentLine(token, this.#agents.get(token) ?? null)).join("");
-    if (acknowledged > this.#writtenAck) lines += encodeLine(JSON.stringify({ ack: acknowledged }));
+    if (acknowledged > this.#writtenAck) lines += ackLine(acknowledged);
     packets.forEach((text, index) => {
       lines += packetLine(this.#outbox.nextSeq + index, text);
     });
@@ -284,11 +294,11 @@ export class Journal {
     const size = this.#file.size;
     if (size <= this.#compactAbove || this.#outbox.bytes * COMPACT_RATIO > size) return;
     const old = this.#file;
-    let content = header(this.incarnation, this.firstUnacked ?? this.nextSeq);
-    for (const [token, status] of this.#agents) content += agentLine(token, status);
-    for (const { seq, text } of this.#outbox.from(0)) content += packetLine(seq, text);
+    let text = headerLine(this.incarnation, this.firstUnacked ?? this.nextSeq);
+    for (const [token, status] of this.#agents) text += agentLine(token, status);
+    for (const { seq, text: packet } of this.#outbox.from(0)) text += packetLine(seq, packet);
     try {
-      this.#file = await JournalFile.replace(old.path, content);
+      this.#file = await JournalFile.replace(old.path, text);
       this.#compactAbove = Math.max(COMPACT_ABOVE_BYTES, this.#file.size * COMPACT_RATIO);
     } catch (error) {
       // The old file is still good; try again when it has grown as much once more.
@@ -300,73 +310,12 @@ export class Journal {
     await syncDirectory(dirname(old.path));
     await old.close();
   }
-
-  /** @param {Buffer} content */
-  async #recover(content) {
-    let end = 0;
-    for (const line of decodeLines(content, this.#file.path)) {
-      if (!this.#replay(/** @type {any} */ (line.record), line.line === 1)) {
-        throw new StartError(`${this.#file.path}, line ${line.line} is not a journal record that can stand there: use a data directory of this run`);
-      }
-      end = line.end;
-    }
-    this.#writtenAck = this.#acknowledged;
-    if (end < content.length) {
-      log("journal_tail_cut", { bytes: content.length - end });
-      await this.#file.cut(end);
-    }
-    if (end === 0) await this.#file.append(header(this.incarnation, 1), true);
-  }
-
-  /**
-   * @param {any} record
-   * @param {boolean} first
-   * @returns {boolean} false when the record makes no sense there
-   */
-  #replay(record, first) {
-    if (typeof record !== "object" || record === null) return false;
-    if (first) {
-      this.#outbox.nextSeq = record.next_seq;
-      this.#acknowledged = record.next_seq - 1;
-      return record.incarnation === this.incarnation && Number.isSafeInteger(record.next_seq);
-    }
-    if (typeof record.agent === "string") {
-      if (typeof record.status === "string") this.#agents.set(record.agent, record.status);
-      else this.#agents.delete(record.agent);
-      return record.status === null || typeof record.status === "string";
-    }
-    if (Number.isSafeInteger(record.ack)) {
-      this.#acknowledged = Math.max(this.#acknowledged, record.ack);
-      this.#outbox.acknowledge(record.ack);
-      return true;
-    }
-    this.#outbox.nextSeq = this.nextSeq;
-    if (record.seq !== this.#outbox.nextSeq || typeof record.packet !== "object" || record.packet === null) return false;
-    this.#outbox.push(JSON.stringify(record.packet));
-    return true;
-  }
 }
 
 /**
+ * @param {string} directory
  * @param {string} incarnation
- * @param {number} nextSeq
  */
-function header(incarnation, nextSeq) {
-  return encodeLine(JSON.stringify({ incarnation, next_seq: nextSeq }));
-}
-
-/**
- * @param {string} token
- * @param {string | null} status null: forgotten
- */
-function agentLine(token, status) {
-  return encodeLine(JSON.stringify({ agent: token, status }));
-}
-
-/**
- * @param {number} seq
- * @param {string} text the packet's JSON
- */
-function packetLine(seq, text) {
-  return encodeLine(`{"seq":${seq},"packet":${text}}`);
+function journalPath(directory, incarnation) {
+  return join(directory, `journal-${incarnation}.jsonl`);
 }

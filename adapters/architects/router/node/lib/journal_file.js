@@ -29,26 +29,26 @@ export class JournalFile {
    * Open an existing file.
    *
    * @param {string} path
-   * @returns {Promise<{file: JournalFile, content: Buffer}>}
+   * @returns {Promise<{file: JournalFile, text: Buffer}>}
    */
   static async open(path) {
-    const content = await readFile(path);
-    return { file: new JournalFile(path, await open(path, "r+"), content.length), content };
+    const text = await readFile(path);
+    return { file: new JournalFile(path, await open(path, "r+"), text.length), text };
   }
 
   /**
-   * Put a file of this content in the place of `path`: there is always either the old file or the new one, whole.
+   * Put a file with this text in the place of `path`: there is always either the old file or the new one, whole.
    * Which of them a crash leaves is settled when the caller has synced the directory.
    *
    * @param {string} path
-   * @param {string} content
+   * @param {string} text
    * @returns {Promise<JournalFile>}
    */
-  static async replace(path, content) {
+  static async replace(path, text) {
     const draft = `${path}.new`;
     const handle = await open(draft, "w+");
     try {
-      const size = await writeAll(handle, Buffer.from(content), 0);
+      const size = await writeAll(handle, Buffer.from(text), 0);
       await handle.sync();
       await rename(draft, path);
       return new JournalFile(path, handle, size);

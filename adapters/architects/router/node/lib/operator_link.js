@@ -135,7 +135,10 @@ export class OperatorLink {
       const packets = this.#journal.packetsFrom(this.#cursor, FRAME_BYTES);
       if (packets.length === 0) break;
       this.#cursor = packets[packets.length - 1].seq + 1;
-      this.#sendFrame(peer, packets.map(({ seq, text }) => outgoing(text, seq)));
+      this.#sendFrame(
+        peer,
+        packets.map(({ seq, text }) => outgoing(text, seq)),
+      );
     }
     if (this.#cursor < this.#caughtUpAt && this.#journal.firstUnacked !== null) return;
     while (this.#queue.length > 0) this.#sendFrame(peer, this.#takeQueued());

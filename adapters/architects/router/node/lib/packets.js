@@ -43,7 +43,9 @@ export function decodeFrame(text) {
   const isBatch = Array.isArray(content);
   /** @type {any[]} */
   const packets = isBatch ? content : [content];
-  return packets.every((packet) => isObject(packet) && typeof packet.packet_type === "string") ? { packets, isBatch } : null;
+  return packets.every((packet) => isObject(packet) && typeof packet.packet_type === "string")
+    ? { packets, isBatch }
+    : null;
 }
 
 /**
@@ -72,6 +74,17 @@ export function packetForOperator(type, subject, data, clientTimestamp) {
     router_incoming_timestamp: timestamp(),
     server_timestamp: null,
   };
+}
+
+/**
+ * Make the packet that tells a page its agent's status.
+ *
+ * @param {string} token
+ * @param {string | undefined} status
+ * @returns {Packet}
+ */
+export function statusPacket(token, status) {
+  return { packet_type: "update_status", subject_id: token, data: { status }, router_outgoing_timestamp: timestamp() };
 }
 
 /**

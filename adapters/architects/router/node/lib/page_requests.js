@@ -57,7 +57,12 @@ export class PageRequests {
    */
   async submitOnboarding(token, onboardingData, clientTimestamp) {
     const requestId = newRequestId();
-    await this.submit("submit_onboarding", token, { onboarding_data: onboardingData, request_id: requestId }, clientTimestamp);
+    await this.submit(
+      "submit_onboarding",
+      token,
+      { onboarding_data: onboardingData, request_id: requestId },
+      clientTimestamp,
+    );
     return this.#requests.wait(requestId, null);
   }
 

@@ -2,6 +2,7 @@
 import { Agents } from "./agents.js";
 import { Counters } from "./counters.js";
 import { OperatorLink } from "./operator_link.js";
+import { OperatorOrders } from "./operator_orders.js";
 import { PageRequests } from "./page_requests.js";
 import { Switchboard } from "./switchboard.js";
 import { WaitingRequests } from "./waiting_requests.js";
@@ -34,8 +35,9 @@ export function assembleRouter({ settings, journal, isSecret, onOperator, onNoOp
     onAway: onNoOperator,
   });
   journal.onCommitted = () => link.flush();
+  const orders = new OperatorOrders({ journal, counters, agents, requests, link });
   const { operatorGraceSeconds } = settings;
-  const switchboard = new Switchboard({ journal, counters, agents, requests, link, isSecret, operatorGraceSeconds });
+  const switchboard = new Switchboard({ journal, counters, agents, link, orders, isSecret, operatorGraceSeconds });
   const pageRequests = new PageRequests({ journal, agents, requests, link });
 
   return {

@@ -1,28 +1,17 @@
 // @ts-check
 // The HTTP side: what pages and the operator ask for by request.
-import { isUtf8 } from "node:buffer";
-
 import express from "express";
 
+import { bodyOf, checked, isForm, readingBody } from "./bodies.js";
 import { Refused } from "./errors.js";
-import { log } from "./log.js";
-import { isNestedTooDeeply, isObject } from "./packets.js";
+import { answerError } from "./refusals.js";
+import { isObject } from "./packets.js";
 import { TaskConfig } from "./task_config.js";
 
 /** @typedef {import("express").Request} Request */
 /** @typedef {import("express").Response} Response */
 /** @typedef {import("./page_requests.js").PageRequests} PageRequests */
 /** @typedef {import("./uploads.js").Uploads} Uploads */
-
-const NOT_JSON = "entity.parse.failed";
-
-/** What the library that reads bodies calls its errors, and what we answer. */
-const BODY_ERRORS = new Map([
-  [NOT_JSON, new Refused(400, "The body is not JSON.")],
-  ["entity.too.large", new Refused(413, "The body is too large.")],
-  ["encoding.unsupported", new Refused(415, "The body's Content-Encoding is not supported.")],
-  ["charset.unsupported", new Refused(415, "The body's charset is not supported: send UTF-8.")],
-]);
 
 /**
  * @param {object} options
@@ -66,11 +55,7 @@ export function createApp({ settings, pageRequests, uploads, isSecret, figures }
  * @param {Uploads} parts.uploads
  */
 function addWorkerRoutes(app, { settings: { maxBodyBytes, maxUploadBytes }, pageRequests, uploads }) {
-  /** @type {import("express").RequestHandler[]} */
-  const withBody = [
-    refuseOversized(maxBodyBytes, maxUploadBytes),
-    express.json({ limit: maxBodyBytes, strict: false, type: (request) => !isForm(request), verify: refuseNonText }),
-  ];
+  const withBody = readingBody({ maxBodyBytes, maxUploadBytes });
 
   app.post("/request_agent", ...withBody, async (request, response) => {
     const { provider_data: providerData, client_timestamp: clientTimestamp } = bodyOf(request);
@@ -111,7 +96,11 @@ function addWorkerRoutes(app, { settings: { maxBodyBytes, maxUploadBytes }, page
   });
 
   app.post("/log_error", ...withBody, (request, response) => {
-    const { USED_AGENT_ID: token = null, error_data: errorData = null, client_timestamp: clientTimestamp } = bodyOf(request);
+    const {
+      USED_AGENT_ID: token = null,
+      error_data: errorData = null,
+      client_timestamp: clientTimestamp,
+    } = bodyOf(request);
     pageRequests.reportError(token, errorData, clientTimestamp);
     response.json({ status: "Error log sent!" });
   });
@@ -179,21 +168,25 @@ function addPageRoutes(app, pageRequests, staticDirectory) {
  * @param {Uploads} uploads
  */
 async function submitForm(request, pageRequests, uploads) {
-  const { fields, files } = await uploads.receive(request, (name, value) => {
-    if (name === "USED_AGENT_ID") pageRequests.knownAgent(value);
+  /** @type {string | undefined} */
+  let token;
+  /** @type {unknown} */
+  let finalData = null;
+  // The other fields repeat what the result says.
+  const files = await uploads.receive(request, (name, value) => {
+    if (name === "USED_AGENT_ID") token = pageRequests.knownAgent(value);
+    if (name === "final_string_data") finalData = parseFinalData(value);
   });
   try {
-    const finalData = parseFinalData(fields.get("final_string_data"));
-    await pageRequests.submit("submit_unit", fields.get("USED_AGENT_ID"), { final_data: finalData, files }, null);
+    await pageRequests.submit("submit_unit", token, { final_data: finalData, files }, null);
   } catch (error) {
     await uploads.discard(files);
     throw error;
   }
 }
 
-/** @param {string | undefined} text */
+/** @param {string} text */
 function parseFinalData(text) {
-  if (text === undefined) return null;
   let content;
   try {
     content = JSON.parse(text);
@@ -201,76 +194,4 @@ function parseFinalData(text) {
     throw new Refused(400, "final_string_data is not JSON.");
   }
   return checked(content);
-}
-
-/**
- * @param {Request} request
- * @returns {Record<string, any>}
- */
-function bodyOf(request) {
-  if (!isObject(request.body)) throw new Refused(400, "The body must be a JSON object.");
-  return checked(request.body);
-}
-
-/**
- * @template T
- * @param {T} content what a worker sent
- * @returns {T}
- * @throws {Refused} when it cannot be passed on
- */
-function checked(content) {
-  if (isNestedTooDeeply(content)) throw new Refused(400, "The data is nested too deeply.");
-  return content;
-}
-
-/**
- * @param {import("node:http").IncomingMessage} _request
- * @param {import("node:http").ServerResponse} _response
- * @param {Buffer} body
- */
-function refuseNonText(_request, _response, body) {
-  if (body.length === 0 || !isUtf8(body)) throw Object.assign(new Error("not a text"), { type: NOT_JSON });
-}
-
-/** @param {{headers: import("node:http").IncomingHttpHeaders}} request */
-function isForm(request) {
-  return /^multipart\/form-data\b/i.test(request.headers["content-type"] ?? "");
-}
-
-/**
- * Refuse a body by its announced size, before any of it is read: nothing waits for what may never come.
- *
- * @param {number} maxBytes
- * @param {number} maxFormBytes
- * @returns {import("express").RequestHandler}
- */
-function refuseOversized(maxBytes, maxFormBytes) {
-  return (request, _response, next) => {
-    const announced = Number(request.headers["content-length"] ?? 0);
-    if (announced > (isForm(request) ? maxFormBytes : maxBytes)) throw new Refused(413, "The body is too large.");
-    next();
-  };
-}
-
-/** @type {import("express").ErrorRequestHandler} */
-function answerError(error, request, response, _next) {
-  if (response.headersSent || response.destroyed) {
-    response.destroy();
-    return;
-  }
-  const refusal = refusalFor(error);
-  if (refusal.status === 500) log("request_failed", { method: request.method, route: request.path, error: String(error) });
-  response.status(refusal.status).json({ error: refusal.message });
-}
-
-/**
- * @param {any} error
- * @returns {Refused}
- */
-function refusalFor(error) {
-  if (error instanceof Refused) return error;
-  const ofBody = BODY_ERRORS.get(error?.type);
-  if (ofBody) return ofBody;
-  if (error?.status >= 400 && error?.status < 500) return new Refused(error.status, "The request cannot be understood.");
-  return new Refused(500, "The task server failed at this request. Please try again.");
 }

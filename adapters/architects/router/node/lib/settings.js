@@ -116,7 +116,9 @@ function seconds(env, name, fallback) {
 function integer(env, name, fallback, least, most = Number.MAX_SAFE_INTEGER) {
   const value = number(env, name, fallback);
   if (!Number.isSafeInteger(value) || value < least || value > most) {
-    throw new StartError(`${name} is ${JSON.stringify(env[name])}, but it must be a whole number from ${least} to ${most}`);
+    throw new StartError(
+      `${name} is ${JSON.stringify(env[name])}, but it must be a whole number from ${least} to ${most}`,
+    );
   }
   return value;
 }

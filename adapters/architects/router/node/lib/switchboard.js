@@ -1,15 +1,13 @@
 // @ts-check
-// What each packet on a socket means: from pages to the operator, from the operator to pages.
+// Who speaks on which socket, and what the packets of pages mean.
 import { Deadlines } from "./deadlines.js";
 import { Refused } from "./errors.js";
-import { log } from "./log.js";
 import { OPERATOR, encode, isNestedTooDeeply, isObject, packetForOperator, timestamp } from "./packets.js";
 import { CLOSE_POLICY, CLOSE_RESTART } from "./peer.js";
 
 /** @typedef {import("./packets.js").Packet} Packet */
 /** @typedef {import("./peer.js").Peer} Peer */
 
-const FIRST_STATUS = "none";
 /** A socket that spoke for no agent we know, nor as the operator, is closed after this time. */
 const GREETING_SECONDS = 60;
 
@@ -18,8 +16,8 @@ export class Switchboard {
   #journal;
   #counters;
   #agents;
-  #requests;
   #link;
+  #orders;
   #isSecret;
   #operatorGraceSeconds;
   /** @type {Set<Peer>} */
@@ -32,17 +30,17 @@ export class Switchboard {
    * @param {import("./journal.js").Journal} parts.journal
    * @param {import("./counters.js").Counters} parts.counters
    * @param {import("./agents.js").Agents} parts.agents
-   * @param {import("./waiting_requests.js").WaitingRequests} parts.requests
    * @param {import("./operator_link.js").OperatorLink} parts.link
+   * @param {import("./operator_orders.js").OperatorOrders} parts.orders
    * @param {(offered: unknown) => boolean} parts.isSecret
    * @param {number} parts.operatorGraceSeconds
    */
-  constructor({ journal, counters, agents, requests, link, isSecret, operatorGraceSeconds }) {
+  constructor({ journal, counters, agents, link, orders, isSecret, operatorGraceSeconds }) {
     this.#journal = journal;
     this.#counters = counters;
     this.#agents = agents;
-    this.#requests = requests;
     this.#link = link;
+    this.#orders = orders;
     this.#isSecret = isSecret;
     this.#operatorGraceSeconds = operatorGraceSeconds;
   }
@@ -103,7 +101,7 @@ export class Switchboard {
     for (const packet of frame.packets) {
       if (!peer.isOpen) return;
       if (isOperatorGreeting(packet)) this.#greetOperator(peer, packet);
-      else if (this.isOperator(peer)) this.#receiveFromOperator(packet);
+      else if (this.isOperator(peer)) this.#orders.obey(packet);
       else if (packet.subject_id === OPERATOR) this.#refuseOperator(peer);
       else this.#receiveFromPage(peer, packet);
     }
@@ -141,7 +139,7 @@ export class Switchboard {
     this.#strangers.delete(peer);
     const wasAway = this.#agents.hear(token, peer);
     if (isAlive || wasAway) {
-      this.#tellStatus(token);
+      this.#agents.tellStatus(token);
       this.#agents.deliverKept(token);
     }
     if (wasAway) this.reportStatus(token);
@@ -186,20 +184,7 @@ export class Switchboard {
     });
   }
 
-  /** @param {string} token */
-  #tellStatus(token) {
-    this.#agents.tell(
-      token,
-      JSON.stringify({
-        packet_type: "update_status",
-        subject_id: token,
-        data: { status: this.#agents.status(token) },
-        router_outgoing_timestamp: timestamp(),
-      }),
-    );
-  }
-
-  // -- packets of the operator -----------------------------------------------------------------
+  // -- who is the operator ---------------------------------------------------------------------
 
   /**
    * @param {Peer} peer
@@ -220,73 +205,9 @@ export class Switchboard {
     this.#counters.refusedOperators += 1;
     peer.close(CLOSE_POLICY, "not the operator of this run");
   }
-
-  /** @param {Packet} packet */
-  #receiveFromOperator(packet) {
-    const { subject_id: subject } = packet;
-    const data = isObject(packet.data) ? packet.data : {};
-    if (packet.packet_type === "ack") {
-      this.#acknowledge(data);
-    } else if (packet.packet_type === "request_statuses") {
-      this.#link.send(packetForOperator("return_statuses", OPERATOR, this.#agents.reportedStatuses()));
-    } else if (packet.packet_type === "agents" && isObject(data.agents) && Object.values(data.agents).every(isText)) {
-      this.#replaceAgents(data.agents);
-    } else if (packet.packet_type === "agent_details" && isText(data.agent_id ?? "")) {
-      this.#answerRequest(packet, data);
-    } else if (packet.packet_type === "update_status" && isText(subject) && isText(data.status)) {
-      this.#agents.setStatus(subject, data.status);
-      this.#agents.tell(subject, this.#forPage(packet));
-    } else if (packet.packet_type === "client_bound_live_update") {
-      if (this.#agents.knows(subject)) this.#agents.deliver(subject, this.#forPage(packet));
-      else this.#counters.drop("unknown_agent");
-    } else {
-      this.#counters.drop("malformed_operator_packet");
-      log("malformed_operator_packet", { packet_type: packet.packet_type });
-    }
-  }
-
-  /** @param {Record<string, any>} data */
-  #acknowledge({ incarnation, seq }) {
-    const isOurs = incarnation === this.#journal.incarnation && Number.isSafeInteger(seq) && seq < this.#journal.nextSeq;
-    if (isOurs) this.#journal.acknowledge(seq);
-    else this.#counters.drop("malformed_operator_packet");
-  }
-
-  /** @param {Record<string, string>} statuses */
-  #replaceAgents(statuses) {
-    const changed = Object.keys(statuses).filter((token) => this.#agents.status(token) !== statuses[token]);
-    this.#agents.replaceAll(statuses);
-    for (const token of changed) this.#tellStatus(token);
-  }
-
-  /**
-   * Answer a waiting request. Who gets an agent is known to the journal before the worker knows it.
-   *
-   * @param {Packet} packet
-   * @param {Record<string, any>} data
-   */
-  #answerRequest(packet, data) {
-    const requestId = data.request_id ?? packet.subject_id;
-    const answer = { ...packet, data: { ...data, agent_id: data.agent_id ?? null }, router_incoming_timestamp: timestamp() };
-    if (data.agent_id) {
-      this.#agents.setStatus(data.agent_id, data.status ?? this.#agents.status(data.agent_id) ?? FIRST_STATUS);
-    }
-    this.#journal.agentsWritten().then(() => this.#requests.settle(requestId, answer));
-  }
-
-  /** @param {Packet} packet */
-  #forPage(packet) {
-    const now = timestamp();
-    return JSON.stringify({ ...packet, router_incoming_timestamp: now, router_outgoing_timestamp: now });
-  }
 }
 
 /** @param {Packet | undefined} packet */
 function isOperatorGreeting(packet) {
   return packet?.packet_type === "alive" && packet.subject_id === OPERATOR;
-}
-
-/** @param {unknown} value @returns {value is string} */
-function isText(value) {
-  return typeof value === "string";
 }

@@ -37,7 +37,9 @@ export class TaskConfig {
     const stamp = `${Math.floor(stat.mtimeMs)}-${stat.size}`;
     if (stamp !== this.#stamp) this.#read(stamp, stat.mtime);
     const isSupported = version !== null && SUPPORTED_VERSIONS.includes(version);
-    const answer = /** @type {{body: Buffer, etag: string}} */ (this.#answers.get(isSupported ? version : USUAL_VERSION));
+    const answer = /** @type {{body: Buffer, etag: string}} */ (
+      this.#answers.get(isSupported ? version : USUAL_VERSION)
+    );
     return { ...answer, modified: this.#modified, isSupported };
   }
 

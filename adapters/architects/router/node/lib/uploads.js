@@ -63,27 +63,22 @@ export class Uploads {
    * Receive a multipart form. Its files are on disk when this returns; if it throws, none is left there.
    *
    * @param {import("node:http").IncomingMessage} request
-   * @param {(name: string, value: string) => void} checkField called with each text field as it comes; may throw `Refused`
-   * @returns {Promise<{fields: Map<string, string>, files: UploadedFile[]}>}
+   * @param {(name: string, value: string) => void} takeField called with each text field as it comes; may throw `Refused`
+   * @returns {Promise<UploadedFile[]>}
    * @throws {Refused} 400 for a broken form, 413 for one that is too large, 503 when it cannot be stored
    */
-  async receive(request, checkField) {
-    /** @type {Map<string, string>} */
-    const fields = new Map();
+  async receive(request, takeField) {
     /** @type {Promise<UploadedFile | null>[]} */
     const stores = [];
     try {
       await this.#parse(request, {
-        field: (name, value) => {
-          checkField(name, value);
-          fields.set(name, value);
-        },
+        field: takeField,
         file: (name, content, info) => stores.push(this.#store(name, content, info)),
         stores,
       });
       const files = (await Promise.all(stores)).filter((file) => file !== null);
       if (files.length > 0) await this.#finish(files);
-      return { fields, files };
+      return files;
     } catch (error) {
       await this.#discardAll(stores);
       if (error instanceof Refused) throw error;
@@ -115,6 +110,7 @@ export class Uploads {
       // The parser goes on with what it has in hand after it was stopped.
       let isRefused = false;
       const refuse = (/** @type {unknown} */ error) => {
+        if (isRefused) return;
         isRefused = true;
         request.unpipe(parser);
         parser.destroy();

@@ -53,7 +53,10 @@ function file() {
 }
 
 function lines() {
-  return readFileSync(file(), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line.slice(9)));
+  return readFileSync(file(), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line.slice(9)));
 }
 
 test("the format is a checksum and a JSON text for each line", async () => {
@@ -82,7 +85,10 @@ test("what was not acknowledged is there again after a restart, under its number
   journal.forgetAgent("b");
   journal = await reopen(journal);
   assert.equal(journal.incarnation, "first");
-  assert.deepEqual(contents(journal), [[2, { n: 2 }], [3, { n: 3 }]]);
+  assert.deepEqual(contents(journal), [
+    [2, { n: 2 }],
+    [3, { n: 3 }],
+  ]);
   assert.deepEqual([...journal.agents], [["a", "in task"]]);
   await journal.append('{"n":4}');
   assert.equal(journal.nextSeq, 5);
@@ -118,7 +124,10 @@ test("a journal cut at any byte opens with the packets that were whole", async (
     writeFileSync(file(), whole.subarray(0, size));
     const complete = whole.subarray(start, size).filter((byte) => byte === 10).length;
     journal = await openJournal();
-    assert.deepEqual(contents(journal).map(([seq]) => seq), [1, 2, 3].slice(0, complete));
+    assert.deepEqual(
+      contents(journal).map(([seq]) => seq),
+      [1, 2, 3].slice(0, complete),
+    );
     await journal.append('{"next":true}');
     journal = await reopen(journal);
     assert.deepEqual(contents(journal).at(-1), [complete + 1, { next: true }]);
@@ -161,7 +170,10 @@ test("records that do not follow from those before are refused", async () => {
 test("two journals in a directory are one too many", async () => {
   await openJournal();
   writeFileSync(join(directory, "journal-second.jsonl"), encodeLine('{"incarnation":"second","next_seq":1}'));
-  await assert.rejects(Journal.open(directory, { maxOutboxBytes: 1, newIncarnation: () => "third" }), /more than one journal/);
+  await assert.rejects(
+    Journal.open(directory, { maxOutboxBytes: 1, newIncarnation: () => "third" }),
+    /more than one journal/,
+  );
 });
 
 test("a full outbox takes nothing until something is acknowledged", async () => {
@@ -179,7 +191,12 @@ test("after a failed write nothing of it counts, and the next one stands in its 
   const disk = new Proxy(healthy, {
     get(target, name) {
       if (name === "write" && isFull) {
-        return async (/** @type {Buffer} */ bytes, /** @type {number} */ start, /** @type {number} */ _length, /** @type {number} */ position) => {
+        return async (
+          /** @type {Buffer} */ bytes,
+          /** @type {number} */ start,
+          /** @type {number} */ _length,
+          /** @type {number} */ position,
+        ) => {
           if (start > 0) throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
           return target.write(bytes, start, 10, position);
         };
@@ -218,7 +235,10 @@ test("a large file shrinks to what still counts, and goes on", async () => {
   ]);
   assert.deepEqual(readdirSync(directory), ["journal-first.jsonl"]);
   journal = await reopen(journal);
-  assert.deepEqual(contents(journal), [[21, { kept: true }], [22, { n: "last" }]]);
+  assert.deepEqual(contents(journal), [
+    [21, { kept: true }],
+    [22, { n: "last" }],
+  ]);
   assert.deepEqual([...journal.agents], [["a", "in task"]]);
 });
 
