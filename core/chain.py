@@ -7,11 +7,33 @@ only repeat what the bytes say, so they are compared with them instead of being 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-#: A row as SQLite hands it out: the fields of `Row`, in its order. Reading a log makes one for each event, and naming
-#: the fields would cost as much again; `Row._make` names them where that matters.
-Columns = tuple[int, bytes, bytes, str, int, str, int, str, int]
+#: The fields of a `Row` after its position, as SQLite hands them out: naming them would cost as much as reading them.
+Columns = tuple[bytes, bytes, str, int, str, int, str, int]
+
+
+class Page(NamedTuple):
+    """Rows without a gap between them."""
+
+    #: Position of the first one.
+    seq: int
+    rows: Sequence[Columns]
+
+    def row(self, seq: int) -> Row:
+        """The row at a position."""
+        return Row(seq, *self.rows[seq - self.seq])
+
+    def named(self) -> Iterator[Row]:
+        """All rows, with their positions and the names of their fields."""
+        return (Row(seq, *columns) for seq, columns in enumerate(self.rows, self.seq))
+
+    @property
+    def last(self) -> int:
+        """Position of the last row."""
+        return self.seq + len(self.rows) - 1
+
 
 #: What stands before the first link.
 GENESIS = bytes(32)

@@ -40,7 +40,7 @@ class Draft:
             find: the events of a command in the log.
         """
         self.head = head
-        self.rows: list[Columns] = []
+        self.rows: list[tuple[int, *Columns]] = []
         self.recorded: list[Recorded] = []
         self.payloads: list[Payload] = []
         self.versions: dict[str, int] = {}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from ...core.chain import GENESIS, Columns, Row
+from ...core.chain import GENESIS, Columns, Page, Row
 from ...core.errors import DamagedLog, LogError, UnknownEvent
 from ...core.ports import Head
 from ...events.base import PayloadRef
@@ -25,6 +25,7 @@ _PAGE = "SELECT data FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
 _EXTENT = "SELECT count(*), max(seq) FROM events WHERE seq > ?"
 _RAW_PAGE = f"SELECT {', '.join(Row._fields)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
 _STREAM = "SELECT seq, data FROM events WHERE stream = ? ORDER BY version"
+_COLUMNS_PAGE = f"SELECT {', '.join(Row._fields[1:])} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 _COMMAND = "SELECT seq, data FROM events WHERE command = ? ORDER BY ordinal"
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
@@ -103,7 +104,7 @@ class LogReader:
             DamagedLog: the file cannot be read any further.
         """
         for page in pages(self._db, after):
-            yield from map(Row._make, page)
+            yield from page.named()
 
     def chain_at(self, seq: int) -> bytes | None:
         """The stored value of the chain at a position; None if there is no such event."""
@@ -129,32 +130,41 @@ class LogReader:
         self.close()
 
 
-def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[list[Columns]]:
-    """Rows as they are stored, some at a time.
+def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[Page]:
+    """Rows as they are stored, some at a time; a gap ends a page.
 
     Raises:
         DamagedLog: the file cannot be read any further; all that can be was handed out before.
     """
     while True:
+        columns: list[Columns] = []
+        with suppress(sqlite3.DatabaseError):
+            columns = db.execute(_COLUMNS_PAGE, (after, after + PAGE_EVENTS)).fetchall()
+        if len(columns) == PAGE_EVENTS:
+            # As many as there are positions, so there is no gap among them.
+            yield Page(after + 1, columns)
+            after += PAGE_EVENTS
+            continue
+        rows: list[Row] = []
         try:
-            rows = db.execute(_RAW_PAGE, (after, PAGE_EVENTS)).fetchall()
+            rows.extend(map(Row._make, db.execute(_RAW_PAGE, (after, PAGE_EVENTS))))
         except sqlite3.DatabaseError as error:
-            rows = _one_by_one(db, after)
-            yield rows
-            last = rows[-1][0] if rows else after
+            yield from _runs(rows)
+            last = rows[-1].seq if rows else after
             raise DamagedLog(last + 1, f"the file cannot be read from here on: {error}") from error
         if not rows:
             return
-        yield rows
-        after = rows[-1][0]
+        yield from _runs(rows)
+        after = rows[-1].seq
 
 
-def _one_by_one(db: sqlite3.Connection, after: int) -> list[Columns]:
-    """The rows of a page that can be read before it breaks off."""
-    rows: list[Columns] = []
-    with suppress(sqlite3.DatabaseError):
-        rows.extend(db.execute(_RAW_PAGE, (after, PAGE_EVENTS)))
-    return rows
+def _runs(rows: list[Row]) -> Iterator[Page]:
+    """Rows cut into pages at their gaps."""
+    start = 0
+    for place, row in enumerate(rows):
+        if place + 1 == len(rows) or rows[place + 1].seq != row.seq + 1:
+            yield Page(rows[start].seq, [each[1:] for each in rows[start : place + 1]])
+            start = place + 1
 
 
 def _page(db: sqlite3.Connection, after: int, last: int) -> list[tuple[bytes]]:

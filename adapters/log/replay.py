@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...core.chain import Columns
+from ...core.chain import Page
 from ...core.errors import LogError
 from ...core.ports import Head
 from ...events.base import PayloadRef
@@ -73,7 +73,7 @@ class _Moment:
             return [str(error)]
         return [] if said == ["ok"] else said
 
-    def pages(self) -> Iterator[list[Columns]]:
+    def pages(self) -> Iterator[Page]:
         return reader.pages(self._db)
 
     def anchors(self) -> Iterator[Head]:

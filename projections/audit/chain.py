@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
 
-from ...core.chain import GENESIS, Columns, Row, link
+from ...core.chain import GENESIS, Page, Row, link
 from ...core.errors import UnusableLog
 from ...core.ports import Head
 from .report import FindingKind, Findings
@@ -31,19 +29,21 @@ class ChainCheck:
         self._anchors = self._readable(anchors)
         self._anchor = next(self._anchors, None)
 
-    def check(self, rows: Sequence[Columns]) -> None:
-        """Follow the chain over the next rows, at least one."""
-        before, previous = self.seq, self.chain
-        for row in rows:
-            seq, data, chain = row[:3]
-            if seq != before + 1:
-                self._gap(before, seq)
-            elif link(previous, seq, data) != chain:
-                self._broken(Row._make(row), previous)
-            before, previous = seq, chain
-        self.seq, self.chain = before, previous
-        while self._anchor is not None and self._anchor.seq <= before:
-            self._compare(self._anchor, rows)
+    def check(self, page: Page) -> None:
+        """Follow the chain over the next rows."""
+        previous = self.chain
+        # Nothing is known of the link over a gap, so it is not judged.
+        judged = page.seq == self.seq + 1
+        if not judged:
+            self._gap(self.seq + 1, page.seq - 1)
+        for seq, row in enumerate(page.rows, page.seq):
+            chain = row[1]
+            if link(previous, seq, row[0]) != chain and judged:
+                self._broken(page.row(seq), previous)
+            previous, judged = chain, True
+        self.seq, self.chain = page.last, previous
+        while self._anchor is not None and self._anchor.seq <= self.seq:
+            self._compare(self._anchor, page)
             self._anchor = next(self._anchors, None)
 
     def finish(self) -> None:
@@ -63,12 +63,14 @@ class ChainCheck:
             found=str(self.seq),
         )
 
-    def _gap(self, before: int, seq: int) -> None:
-        """Positions without events; nothing is known of the link over them, so it is not judged."""
-        first, last = before + 1, seq - 1
+    def _gap(self, first: int, last: int) -> None:
         what = "the event is missing" if first == last else f"the events up to seq {last} are missing"
         self._findings.add(
-            FindingKind.MISSING_EVENT, f"{what}, seq {seq} comes next", seq=first, expected=str(first), found=str(seq)
+            FindingKind.MISSING_EVENT,
+            f"{what}, seq {last + 1} comes next",
+            seq=first,
+            expected=str(first),
+            found=str(last + 1),
         )
 
     def _broken(self, row: Row, previous: bytes) -> None:
@@ -87,12 +89,13 @@ class ChainCheck:
             found=row.chain.hex(),
         )
 
-    def _compare(self, anchor: Head, rows: Sequence[Columns]) -> None:
+    def _compare(self, anchor: Head, page: Page) -> None:
         """An anchor with the row that it is about, which is in this page or missing."""
         self.anchored_seq = anchor.seq
-        place = bisect_left(rows, anchor.seq, key=itemgetter(0))
-        row = Row._make(rows[place])
-        if row.seq == anchor.seq and row.chain != anchor.chain:
+        if anchor.seq < page.seq:
+            return
+        row = page.row(anchor.seq)
+        if row.chain != anchor.chain:
             self._findings.add(
                 FindingKind.ANCHOR,
                 "the chain is not the one that was anchored: the log was rewritten up to here",

@@ -14,14 +14,14 @@ from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from ...core.chain import Columns, Row
+from ...core.chain import Page, Row
 from ...core.errors import LogError
 from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.unit import UnitStatus
 from ...core.payloads import REFERRING_KINDS
 from ...core.ports import Head
 from ...events.base import PayloadRef
-from ...events.envelope import recorded_of
+from ...events.envelope import Recorded
 from ...events.streams import category_of
 from ..projection import Projection
 from .chain import ChainCheck
@@ -30,8 +30,7 @@ from .report import FindingKind, Findings, ReplayReport
 from .steps import StepCheck
 from .views import StoredView, ViewCheck
 
-_SEQ = itemgetter(Row._fields.index("seq"))
-_KIND = itemgetter(Row._fields.index("kind"))
+_KIND = itemgetter(Row._fields[1:].index("kind"))
 
 
 class AuditedLog(AuditedPayloads, Protocol):
@@ -44,7 +43,7 @@ class AuditedLog(AuditedPayloads, Protocol):
     def structure(self) -> Iterable[str]:
         """What SQLite's own check finds wrong with the file."""
 
-    def pages(self) -> Iterator[list[Columns]]:
+    def pages(self) -> Iterator[Page]:
         """All rows, in order; what can still be read of a damaged file comes first.
 
         Raises:
@@ -96,10 +95,10 @@ def audit(
         with _unreadable_found(findings):
             for page in log.pages():
                 chain.check(page)
-                whole, envelopes = steps.check(page)
-                events += len(page)
-                if views.any or not REFERRING_KINDS.isdisjoint(map(_KIND, whole)):
-                    recorded = list(map(recorded_of, zip(map(_SEQ, whole), envelopes, strict=True)))
+                envelopes = steps.check(page)
+                events += len(envelopes)
+                if views.any or not REFERRING_KINDS.isdisjoint(map(_KIND, page.rows)):
+                    recorded = [Recorded(seq, each) for seq, each in enumerate(envelopes, page.seq) if each is not None]
                     payloads.check(recorded)
                     views.check(recorded)
         chain.finish()

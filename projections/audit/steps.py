@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import itemgetter
 
-from ...core.chain import Columns, Row
+from ...core.chain import Page, Row
 from ...core.errors import Conflict, IllegalStep
 from ...core.lifecycles.standings import Standings
 from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page
 from ...events.envelope import Envelope
 from .report import FindingKind, Findings
+
+_DATA = itemgetter(0)
 
 
 class StepCheck:
@@ -28,12 +29,15 @@ class StepCheck:
         self._at = 0
         self._broken: set[str] = set()
 
-    def check(self, rows: Sequence[Columns]) -> tuple[Sequence[Columns], list[Envelope]]:
-        """Judge the next rows; returns those that decode, and their envelopes."""
+    def check(self, page: Page) -> list[Envelope | None]:
+        """Judge the next rows; returns their envelopes, None in place of one that does not decode."""
         step, broken, latest = self.standings.step, self._broken, self._at
-        rows, envelopes = self._decoded(rows)
-        for row, envelope in zip(rows, envelopes, strict=True):
-            seq, _, _, stream, version, kind, at, command, ordinal = row
+        first, rows = page.seq, page.rows
+        envelopes = self._decoded(page)
+        for place, envelope in enumerate(envelopes):
+            if envelope is None:
+                continue
+            _, _, stream, version, kind, at, command, ordinal = rows[place]
             event = type(envelope.event)
             if (
                 stream != envelope.stream
@@ -43,42 +47,36 @@ class StepCheck:
                 or command != envelope.command
                 or ordinal != envelope.ordinal
             ):
-                self._wrong_columns(Row._make(row), envelope)
+                self._wrong_columns(page.row(first + place), envelope)
                 stream, version, at = envelope.stream, envelope.version, envelope.at
             if at < latest:
-                self._time_fell(seq, envelope, latest)
+                self._time_fell(first + place, envelope, latest)
             latest = at
             if stream in broken:
                 continue
             try:
                 step(stream, version, event)
             except (Conflict, IllegalStep) as error:
-                self._illegal(seq, envelope, error)
+                self._illegal(first + place, envelope, error)
         self._at = latest
-        return rows, envelopes
+        return envelopes
 
-    def _decoded(self, rows: Sequence[Columns]) -> tuple[Sequence[Columns], list[Envelope]]:
-        """The rows that decode, and their envelopes."""
+    def _decoded(self, page: Page) -> list[Envelope | None]:
         try:
-            return rows, decode_page(map(itemgetter(1), rows))
+            return [*decode_page(map(_DATA, page.rows))]
         except Undecodable:
-            pass
-        whole: list[Columns] = []
-        envelopes: list[Envelope] = []
-        for row in rows:
-            try:
-                envelopes.append(decode(row[1]))
-                whole.append(row)
-            except Undecodable as error:
-                self._undecodable(row[0], row[3], error)
-        return whole, envelopes
+            return [self._decoded_row(row) for row in page.named()]
 
-    def _undecodable(self, seq: int, stream: str, error: Undecodable) -> None:
-        self._broken.add(stream)
-        if isinstance(error, UnknownKind):
-            self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=seq, stream=stream)
-        else:
-            self._findings.add(FindingKind.UNDECODABLE, f"the event cannot be read: {error}", seq=seq, stream=stream)
+    def _decoded_row(self, row: Row) -> Envelope | None:
+        try:
+            return decode(row.data)
+        except UnknownKind as error:
+            self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=row.seq, stream=row.stream)
+        except Undecodable as error:
+            sentence = f"the event cannot be read: {error}"
+            self._findings.add(FindingKind.UNDECODABLE, sentence, seq=row.seq, stream=row.stream)
+        self._broken.add(row.stream)
+        return None
 
     def _wrong_columns(self, row: Row, envelope: Envelope) -> None:
         for name in ("stream", "version", "kind", "at", "command", "ordinal"):
