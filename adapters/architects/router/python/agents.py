@@ -1,6 +1,6 @@
 """The agents that the router knows: their status, their socket, what is kept for them."""
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from .connection import Connection
@@ -18,7 +18,7 @@ UNKNOWN_STATUS = "none"
 class Agent:
     """One agent, known by its token."""
 
-    __slots__ = ("connection", "is_gone", "kept", "status", "token")
+    __slots__ = ("connection", "is_gone", "kept", "status", "token", "unheard")
 
     def __init__(self, token: str, status: str = UNKNOWN_STATUS) -> None:
         self.token = token
@@ -29,7 +29,9 @@ class Agent:
         #: Its page was there once and has been away or silent for too long.
         self.is_gone = False
         #: Live updates that wait for a socket, oldest first.
-        self.kept: deque[bytes] | None = None
+        self.kept: list[bytes] = []
+        #: Live updates sent since the page was last heard: lost, if it is never heard again.
+        self.unheard: list[bytes] = []
 
     @property
     def reported_status(self) -> str:
@@ -75,17 +77,30 @@ class Agents:
         """All tokens known."""
         return set(self._agents)
 
-    def hear(self, agent: Agent, connection: Connection, now: float) -> bool:
-        """Note that `connection` spoke for `agent`; return whether the agent had no socket before."""
+    def hear(self, agent: Agent, connection: Connection, now: float, *, is_new: bool) -> bool:
+        """Note that a socket spoke for an agent, which gets the agent's packets from now on.
+
+        Args:
+            agent: Who was spoken for.
+            connection: The socket.
+            now: When that was.
+            is_new: The page said that it is new on this socket. Then the socket before it may be
+                dead without anybody having noticed, and what it was sent last is kept.
+
+        Returns:
+            Whether the agent had no page that was there.
+        """
         was_away = agent.connection is None or agent.is_gone
         if agent.connection is not connection:
+            if is_new:
+                self._keep_unheard(agent)
             if agent.connection is not None:
                 agent.connection.agents.discard(agent.token)
             agent.connection = connection
             connection.agents.add(agent.token)
+        agent.unheard.clear()
         agent.is_gone = False
-        self._heard[agent.token] = now
-        self._heard.move_to_end(agent.token)
+        self._note_heard(agent, now)
         return was_away
 
     def lose(self, connection: Connection, now: float, *, said_goodbye: bool) -> None:
@@ -93,18 +108,21 @@ class Agents:
         for token in connection.agents:
             agent = self._agents[token]
             agent.connection = None
-            self._heard[token] = now
-            self._heard.move_to_end(token)
-        if not said_goodbye:
-            self._keep_unheard(connection)
+            if said_goodbye:
+                agent.unheard.clear()
+            else:
+                self._keep_unheard(agent)
+            if not agent.is_gone:
+                self._note_heard(agent, now)
         connection.agents.clear()
 
-    def _keep_unheard(self, connection: Connection) -> None:
-        for token in connection.agents:
-            agent = self._agents[token]
-            unheard = [packet for subject, packet in connection.unheard if subject == token]
-            agent.kept = deque([*unheard, *(agent.kept or ())], maxlen=self._max_kept)
-        connection.unheard.clear()
+    def _note_heard(self, agent: Agent, now: float) -> None:
+        self._heard[agent.token] = now
+        self._heard.move_to_end(agent.token)
+
+    def _keep_unheard(self, agent: Agent) -> None:
+        agent.kept = (agent.unheard + agent.kept)[-self._max_kept :]
+        agent.unheard.clear()
 
     def tell(self, token: str, packet: bytes) -> None:
         """Send a packet to the agent's page if it is there; it is not worth keeping otherwise."""
@@ -115,21 +133,25 @@ class Agents:
     def deliver(self, agent: Agent, packet: bytes) -> bool:
         """Send a live update to the agent's page, or keep it; return whether an older one was given up for it."""
         if agent.connection is not None and not agent.is_gone:
-            agent.connection.unheard.append((agent.token, packet))
-            agent.connection.post(packet)
+            self._send(agent, agent.connection, packet)
             return False
-        if agent.kept is None:
-            agent.kept = deque(maxlen=self._max_kept)
-        gave_up = len(agent.kept) == self._max_kept
         agent.kept.append(packet)
-        return gave_up
+        if len(agent.kept) <= self._max_kept:
+            return False
+        del agent.kept[0]
+        return True
 
     def deliver_kept(self, agent: Agent, connection: Connection) -> None:
         """Send what was kept for the agent, oldest first."""
-        kept, agent.kept = agent.kept, None
-        for packet in kept or ():
-            connection.unheard.append((agent.token, packet))
-            connection.post(packet)
+        kept, agent.kept = agent.kept, []
+        for packet in kept:
+            self._send(agent, connection, packet)
+
+    def _send(self, agent: Agent, connection: Connection, packet: bytes) -> None:
+        agent.unheard.append(packet)
+        if len(agent.unheard) > self._max_kept:
+            del agent.unheard[0]
+        connection.post(packet)
 
     def silence_due(self) -> float | None:
         """Return when the page that has been silent the longest is to be taken for gone; None: there is none."""
@@ -147,7 +169,6 @@ class Agents:
             del self._heard[token]
             agent = self._agents[token]
             agent.is_gone = True
-            if agent.connection is not None:
-                self._keep_unheard(agent.connection)
+            self._keep_unheard(agent)
             silent.append(agent)
         return silent

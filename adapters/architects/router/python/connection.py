@@ -17,13 +17,11 @@ class Connection:
     packets wait for it; what the operator is sent is limited by the outbox instead.
     """
 
-    __slots__ = ("_limit", "_ready", "_texts", "agents", "close_code", "is_operator", "lifetime", "unheard")
+    __slots__ = ("_limit", "_ready", "_texts", "agents", "close_code", "is_operator", "lifetime")
 
     def __init__(self, limit: int) -> None:
         #: Tokens of the agents whose packets go to this socket.
         self.agents: set[str] = set()
-        #: Live updates sent since the page was last heard from: lost, if it is never heard from again.
-        self.unheard: deque[tuple[str, bytes]] = deque(maxlen=limit)
         self.is_operator = False
         #: Set once the socket is to be closed.
         self.close_code: int | None = None

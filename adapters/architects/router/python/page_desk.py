@@ -51,15 +51,14 @@ class PageDesk:
         if agent is None:
             self._counts["unknown_agent"] += 1
             return
-        connection.unheard.clear()
         match packet.packet_type:
             case "alive":
                 self._greet(agent, connection, is_new=True)
             case "heartbeat":
-                # It may be the first sign of a page that never said `alive` for this agent.
                 self._greet(agent, connection, is_new=False)
                 self._answer_heartbeat(agent, connection, packet)
             case "mephisto_bound_live_update":
+                self._greet(agent, connection, is_new=False)
                 self._record_live_update(agent, packet)
             case _:
                 self._counts["unknown_packet_type"] += 1
@@ -86,7 +85,8 @@ class PageDesk:
                 self.report_statuses({agent.token: agent.reported_status for agent in gone})
 
     def _greet(self, agent: Agent, connection: Connection, *, is_new: bool) -> None:
-        was_away = self._agents.hear(agent, connection, self._monotonic())
+        # Whatever a page says may be its first sign: it does not always say `alive` for its agent.
+        was_away = self._agents.hear(agent, connection, self._monotonic(), is_new=is_new)
         self._somebody_came.set()
         if is_new or was_away:
             connection.post(self._press.status(agent.token, agent.status))

@@ -275,6 +275,22 @@ async def test_what_was_sent_into_a_dying_socket_is_sent_again(scene: Scene, ope
     assert again.texts() == ["one", "two", "three"]
 
 
+async def test_what_was_sent_into_a_dead_socket_is_sent_again_though_nobody_noticed(
+    scene: Scene, operator: OperatorLink
+) -> None:
+    await operator.agents({"a": "in task"})
+    page = await scene.page("a")
+    await page.heartbeat()
+    await operator.tell("a", text="into the void")
+    await operator.settled()
+
+    # The page lost its network and opened a new socket; the router still believes in the old one.
+    again = await scene.page("a")
+
+    await again.expect("client_bound_live_update")
+    assert again.texts() == ["into the void"]
+
+
 async def test_what_is_kept_has_a_limit_and_the_newest_stay(tight: Scene) -> None:
     operator = await tight.operator({"a": "in task"})
     for number in range(30):

@@ -117,12 +117,15 @@ export class Agents {
    *
    * @param {string} token
    * @param {import("./peer.js").Peer} peer
+   * @param {boolean} isNew the page is new on this socket; the one before may be dead without anyone having noticed, and
+   *   what it was sent last is kept
    * @returns {boolean} whether the agent had no page that was there
    */
-  hear(token, peer) {
+  hear(token, peer, isNew) {
     const page = this.#page(token);
     const wasAway = page.peer === null || page.isGone;
     if (page.peer !== peer) {
+      if (isNew) this.#keepUnheard(page);
       page.peer?.agents.delete(token);
       page.peer = peer;
       peer.agents.add(token);

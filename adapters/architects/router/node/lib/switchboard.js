@@ -137,7 +137,7 @@ export class Switchboard {
    */
   #hear(token, peer, isAlive) {
     this.#strangers.delete(peer);
-    const wasAway = this.#agents.hear(token, peer);
+    const wasAway = this.#agents.hear(token, peer, isAlive);
     if (isAlive || wasAway) {
       this.#agents.tellStatus(token);
       this.#agents.deliverKept(token);
