@@ -35,8 +35,8 @@ class PointInTime(click.ParamType):  # type: ignore[type-arg]  # generic in newe
 class When(NamedTuple):
     """The moment that was asked for; neither: the head of the log."""
 
-    at: int | None
-    seq: int | None
+    at: int | None = None
+    seq: int | None = None
 
     def open(self, database: Path) -> AbstractContextManager[LogMoment]:
         """Open a log as of the moment. Raises as `open_moment` does."""

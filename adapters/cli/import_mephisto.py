@@ -1,0 +1,65 @@
+"""`mephisto-es import-mephisto`: an existing Mephisto database becomes a log."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from ..data_dir import DATABASE_FILE
+from ..mephisto_import.importing import ImportReport, import_database
+from ..mephisto_import.source import Source
+from ..system import SystemIds
+from .figures import console
+from .output import ILLEGAL, as_json_option, print_json
+
+
+@click.command("import-mephisto")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The new log: a file, or a data folder to put it in.",
+)
+@as_json_option
+def import_mephisto_command(source: Path, output: Path, as_json: bool) -> None:
+    """Make a log of SOURCE, the database.db of Mephisto; SOURCE is only read.
+
+    Each fact becomes an event by the actor `import`. Inputs and outputs are taken from the folder of data beside
+    SOURCE, where it is. Every other verb then works on the log. In the end the figures of both are compared.
+
+    \b
+    Example:
+      mephisto-es import-mephisto ~/mephisto/data/database.db -o imported
+
+    Exit code 0: all figures are equal. 1: some are not. 2: SOURCE or the output cannot be used.
+    """
+    if output.suffix != ".db":
+        output.mkdir(parents=True, exist_ok=True)
+        output = output / DATABASE_FILE
+    with closing(Source(source)) as opened:
+        report = import_database(opened, output, SystemIds({}, epoch=0))
+    if as_json:
+        print_json(report)
+    else:
+        _print(report, output)
+    sys.exit(0 if report.agrees else ILLEGAL)
+
+
+def _print(report: ImportReport, output: Path) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for column in ("source", "log"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for figure in report.figures:
+        mark = "" if figure.agrees else "[red]differs[/]"
+        table.add_row(figure.what, f"{figure.source:,}", f"{figure.log:,}", mark)
+    out = console()
+    out.print(table)
+    out.print(f"{report.events:,} events in {output}", markup=False)

@@ -1,0 +1,1 @@
+"""An existing Mephisto database made into a log."""

@@ -1,0 +1,94 @@
+"""Tasks, requesters, qualifications, workers and runs as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...core.payloads import pseudonym
+from ...events import streams
+from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.ids import QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
+from ...events.task_run import (
+    TaskRunCompleted,
+    TaskRunCreated,
+    TaskRunDataExhausted,
+    TaskRunDeployed,
+    TaskRunFailed,
+    TaskRunPrepared,
+    TaskRunStopping,
+    TaskRunWentLive,
+)
+from ...events.worker import QualificationGranted, WorkerRegistered
+from .facts import IMPORTED, Fact, Sealer, fact
+from .source import GrantRow, QualificationRow, RequesterRow, RunRow, Source, TaskRow, WorkerRow, microseconds
+
+#: Stands for the architect, and for the address of a server that is long gone.
+UNKNOWN = "unknown"
+
+
+def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
+    """What outlives runs."""
+    for task in source.rows(TaskRow):
+        task_id = TaskId(task.task_id)
+        registered = TaskRegistered(task=task_id, name=task.task_name, task_type=task.task_type)
+        yield fact(microseconds(task.creation_date), streams.task(task_id), registered)
+    for requester in source.rows(RequesterRow):
+        account = RequesterRegistered(
+            requester=RequesterId(requester.requester_id),
+            name=requester.requester_name,
+            provider_type=requester.provider_type,
+        )
+        yield fact(microseconds(requester.creation_date), streams.requester(account.requester), account)
+    for qualification in source.rows(QualificationRow):
+        number = QualificationId(qualification.qualification_id)
+        created = QualificationCreated(qualification=number, name=qualification.qualification_name)
+        yield fact(microseconds(qualification.creation_date), streams.qualification(number), created)
+    yield from _worker_facts(source, sealer, pseudonym_key)
+
+
+def _worker_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
+    for worker in source.rows(WorkerRow):
+        person = WorkerId(worker.worker_id)
+        name = sealer.text(worker.worker_name, person)
+        registered = WorkerRegistered(
+            worker=person,
+            provider_type=worker.provider_type,
+            name=name.ref,
+            identity=pseudonym(pseudonym_key, worker.provider_type, worker.worker_name),
+        )
+        yield fact(microseconds(worker.creation_date), streams.worker(person), registered, payloads=(name,))
+    for grant in source.rows(GrantRow):
+        granted = QualificationGranted(qualification=QualificationId(grant.qualification_id), value=grant.value)
+        yield fact(microseconds(grant.creation_date), streams.worker(WorkerId(grant.worker_id)), granted)
+
+
+def run_facts(row: RunRow, assignments: int, ended_at: int) -> list[Fact]:
+    """A run. One that Mephisto did not complete has failed: nobody is going to take it up.
+
+    Args:
+        row: the run.
+        assignments: how many it has.
+        ended_at: when the last thing that is known of it happened, in microseconds.
+    """
+    run = TaskRunId(row.task_run_id)
+    stream = streams.task_run(run)
+    created = TaskRunCreated(
+        task_run=run,
+        task=TaskId(row.task_id),
+        requester=RequesterId(row.requester_id),
+        blueprint_type=row.task_type,
+        architect_type=UNKNOWN,
+        provider_type=row.provider_type,
+        config=row.init_params,
+    )
+    exhausted = TaskRunDataExhausted(assignments=assignments)
+    end = (
+        (exhausted, TaskRunStopping(reason=IMPORTED), TaskRunCompleted())
+        if row.is_completed
+        else (exhausted, TaskRunFailed(step="live", reason="it was not completed in the imported database"))
+    )
+    return [
+        fact(microseconds(row.creation_date), stream, created, TaskRunPrepared(), TaskRunDeployed(url=UNKNOWN)),
+        fact(microseconds(row.creation_date), stream, TaskRunWentLive()),
+        fact(ended_at, stream, *end),
+    ]

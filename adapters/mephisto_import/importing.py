@@ -1,0 +1,196 @@
+"""Making a log of a Mephisto database, and comparing the two."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ...core.abstractions.agent import InitializationData
+from ...core.errors import UnusableLog
+from ...core.ports import Append, Ids
+from ...events.ids import TaskRunId, WorkerId
+from ...projections.registry import PROJECTIONS
+from ..log.moment import open_moment
+from ..log.sqlite import SqliteLog
+from .directory import directory_facts, run_facts
+from .engagements import Span, engagement_facts, has_ended
+from .facts import Fact, Sealer
+from .source import (
+    AgentRow,
+    AssignmentRow,
+    OnboardingRow,
+    ReviewRow,
+    RunRow,
+    Source,
+    UnitRow,
+    microseconds,
+)
+from .work import agent_facts, assignment_fact, onboarding_fact, unit_facts
+
+#: Who tells what is imported.
+ACTOR = "import"
+#: Facts that are written in one transaction.
+_BATCH = 1000
+_ASSIGNMENT_FILE, _AGENT_FILE, _META_FILE = "assign_data.json", "agent_data.json", "agent_meta.json"
+#: What is compared: rows in all, or by status.
+_COUNTED = ("tasks", "requesters", "qualifications", "workers", "granted_qualifications", "assignments")
+_BY_STATUS = ("units", "agents", "onboarding_agents")
+
+T = TypeVar("T")
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A figure of the source, and the same figure of the log."""
+
+    what: str
+    source: int
+    log: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they are equal."""
+        return self.source == self.log
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What an import came to."""
+
+    events: int
+    figures: tuple[Comparison, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all figures are equal."""
+        return all(figure.agrees for figure in self.figures)
+
+
+def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
+    """Write a new log that tells what a Mephisto database says.
+
+    Args:
+        source: the database.
+        output: the log's file; there must be none.
+        ids: where salts come from.
+
+    Raises:
+        UnusableLog: there is a file already, or it cannot be made.
+        ConfigError: an amount of money in the source is none.
+    """
+    if output.exists():
+        raise UnusableLog(f"{output} exists; an import begins a new log, so name another file")
+    with SqliteLog.create_or_open(output, PROJECTIONS) as log:
+        facts = sorted(_facts(source, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
+        requests = (
+            Append(command=f"import/{number}", actor=ACTOR, at=one.at, events=one.events, payloads=one.payloads)
+            for number, one in enumerate(facts)
+        )
+        while batch := list(islice(requests, _BATCH)):
+            log.commit(batch)
+        events = log.head().seq
+    return ImportReport(events, tuple(_compare(source, output)))
+
+
+def _facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
+    yield from directory_facts(source, sealer, pseudonym_key)
+    by_run = _Rows(source)
+    for run in source.rows(RunRow):
+        work = list(_work_of(run, by_run, source, sealer))
+        first, live, end = run_facts(run, len(by_run.assignments[run.task_run_id]), _last(run, work))
+        yield from (first, live, *work, end)
+
+
+def _last(run: RunRow, work: Iterable[Fact]) -> int:
+    return max((one.at for one in work), default=microseconds(run.creation_date))
+
+
+class _Rows:
+    """What belongs to each run."""
+
+    def __init__(self, source: Source) -> None:
+        self.assignments = _grouped(source.rows(AssignmentRow), "task_run_id")
+        self.units = _grouped(source.rows(UnitRow), "assignment_id")
+        self.agents = _grouped(source.rows(AgentRow), "task_run_id")
+        self.onboardings = _grouped(source.rows(OnboardingRow), "task_run_id")
+        #: The last verdict on each unit.
+        self.reviews: dict[int | None, ReviewRow] = {review.unit_id: review for review in source.reviews()}
+
+
+def _grouped(rows: Iterable[T], key: str) -> Mapping[int, list[T]]:
+    groups: defaultdict[int, list[T]] = defaultdict(list)
+    for row in rows:
+        groups[getattr(row, key)].append(row)
+    return groups
+
+
+def _work_of(run: RunRow, rows: _Rows, source: Source, sealer: Sealer) -> Iterator[Fact]:
+    number = run.task_run_id
+    agents, onboardings = rows.agents[number], rows.onboardings[number]
+    done_at = {agent.agent_id: _done_at(source, agent) for agent in agents}
+    of_unit = _grouped(agents, "unit_id")
+    for place, assignment in enumerate(rows.assignments[number]):
+        units = rows.units[assignment.assignment_id]
+        yield assignment_fact(assignment, place, sealer.json(_inputs(source, assignment, len(units))))
+        for unit in units:
+            done = max((done_at[agent.agent_id] for agent in of_unit[unit.unit_id]), default=0)
+            review = rows.reviews.get(unit.unit_id)
+            yield from unit_facts(
+                unit, of_unit[unit.unit_id], done, microseconds(review.creation_date) if review else 0
+            )
+    for agent in agents:
+        submission = sealer.json(_outputs(source, agent), WorkerId(agent.worker_id))
+        yield from agent_facts(agent, submission, rows.reviews.get(agent.unit_id), sealer, done_at[agent.agent_id])
+    for onboarding in onboardings:
+        yield onboarding_fact(onboarding, sealer.json(None, WorkerId(onboarding.worker_id)))
+    spans = _grouped((Span(agent, done_at[agent.agent_id] if has_ended(agent) else None) for agent in agents), "worker")
+    passed = _grouped(onboardings, "worker_id")
+    for worker in dict.fromkeys([*passed, *spans]):
+        yield from engagement_facts(TaskRunId(number), WorkerId(worker), spans[worker], passed[worker])
+
+
+def _done_at(source: Source, agent: AgentRow) -> int:
+    """When an agent handed in or left, as far as it is known."""
+    created = microseconds(agent.creation_date)
+    match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _META_FILE):
+        case {"task_end": float() | int() as seconds}:
+            return max(created, round(seconds * 1_000_000))
+        case _:
+            return created
+
+
+def _inputs(source: Source, assignment: AssignmentRow, units: int) -> InitializationData:
+    """What the pages were given; where the file is gone, nothing for each unit."""
+    found = source.json(assignment.task_run_id, assignment.assignment_id, _ASSIGNMENT_FILE)
+    if found is None:
+        return InitializationData(shared={}, unit_data=({},) * units)
+    return msgspec.convert(found, InitializationData)
+
+
+def _outputs(source: Source, agent: AgentRow) -> object:
+    match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _AGENT_FILE):
+        case {"outputs": outputs}:
+            return outputs
+        case _:
+            return None
+
+
+def _compare(source: Source, output: Path) -> Iterator[Comparison]:
+    """Every figure of the source beside that of the log's view."""
+    with open_moment(output) as moment:
+        for table in _COUNTED:
+            count = f"SELECT count(*) FROM {table}"
+            yield Comparison(table, source.ask(count)[0][0], moment.view.execute(count).fetchone()[0])
+        completed = "SELECT count(*) FROM task_runs WHERE is_completed = ?"
+        for is_completed in (True, False):
+            name = "task_runs, completed" if is_completed else "task_runs, not completed"
+            log = moment.view.execute(completed, (is_completed,)).fetchone()[0]
+            yield Comparison(name, source.ask(completed, is_completed)[0][0], log)
+        for table in _BY_STATUS:
+            by_status = f"SELECT status, count(*) FROM {table} GROUP BY status"
+            there, here = dict(source.ask(by_status)), dict(moment.view.execute(by_status).fetchall())
+            for status in sorted(there.keys() | here.keys()):
+                yield Comparison(f"{table}, {status}", there.get(status, 0), here.get(status, 0))

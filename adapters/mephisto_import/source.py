@@ -1,0 +1,206 @@
+"""Reading a Mephisto database and the folder of data beside it. Nothing in them is changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+import msgspec
+
+from ...core.errors import UnusableLog
+
+
+class TaskRow(msgspec.Struct, frozen=True):
+    """A task."""
+
+    task_id: int
+    task_name: str
+    task_type: str
+    creation_date: str
+
+
+class RequesterRow(msgspec.Struct, frozen=True):
+    """An account at a provider."""
+
+    requester_id: int
+    requester_name: str
+    provider_type: str
+    creation_date: str
+
+
+class QualificationRow(msgspec.Struct, frozen=True):
+    """A qualification by name."""
+
+    qualification_id: int
+    qualification_name: str
+    creation_date: str
+
+
+class WorkerRow(msgspec.Struct, frozen=True):
+    """A person."""
+
+    worker_id: int
+    worker_name: str
+    provider_type: str
+    creation_date: str
+
+
+class GrantRow(msgspec.Struct, frozen=True):
+    """A qualification that a worker has."""
+
+    worker_id: int
+    qualification_id: int
+    value: int
+    creation_date: str
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """One launch of a task."""
+
+    task_run_id: int
+    task_id: int
+    requester_id: int
+    init_params: str
+    is_completed: bool
+    provider_type: str
+    task_type: str
+    creation_date: str
+
+
+class AssignmentRow(msgspec.Struct, frozen=True):
+    """One piece of input data."""
+
+    assignment_id: int
+    task_run_id: int
+    creation_date: str
+
+
+class UnitRow(msgspec.Struct, frozen=True):
+    """The smallest piece of work."""
+
+    unit_id: int
+    assignment_id: int
+    task_run_id: int
+    unit_index: int
+    pay_amount: float
+    status: str
+    agent_id: int | None
+    creation_date: str
+
+
+class AgentRow(msgspec.Struct, frozen=True):
+    """A worker at work on one unit."""
+
+    agent_id: int
+    worker_id: int
+    unit_id: int
+    task_run_id: int
+    assignment_id: int
+    status: str
+    creation_date: str
+
+
+class OnboardingRow(msgspec.Struct, frozen=True):
+    """A worker in the onboarding of a run."""
+
+    onboarding_agent_id: int
+    worker_id: int
+    task_run_id: int
+    status: str
+    creation_date: str
+
+
+class ReviewRow(msgspec.Struct, frozen=True):
+    """A reviewer's verdict; the bonus is in whole currency."""
+
+    unit_id: int | None
+    status: str | None
+    review_note: str | None
+    bonus: float | None
+    creation_date: str
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+_TABLES: dict[type[msgspec.Struct], str] = {
+    TaskRow: "tasks",
+    RequesterRow: "requesters",
+    QualificationRow: "qualifications",
+    WorkerRow: "workers",
+    GrantRow: "granted_qualifications",
+    RunRow: "task_runs",
+    AssignmentRow: "assignments",
+    UnitRow: "units",
+    AgentRow: "agents",
+    OnboardingRow: "onboarding_agents",
+}
+
+
+class Source:
+    """A Mephisto database.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it read-only.
+
+        Raises:
+            UnusableLog: it is not a Mephisto database.
+        """
+        self.path = path
+        if not path.is_file():
+            raise UnusableLog(f"there is no database at {path}; check the path")
+        self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+        try:
+            names = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise UnusableLog(f"{path} is not a Mephisto database: {error}") from error
+        missing = sorted(set(_TABLES.values()) - names)
+        if missing or "events" in names:
+            self._db.close()
+            why = f"it has no table {missing[0]}" if missing else "it is a log of mephisto-es already"
+            raise UnusableLog(f"{path} is not a Mephisto database: {why}")
+        self._reviews = "worker_review" if "worker_review" in names else "unit_review"
+
+    def rows(self, row: type[R]) -> list[R]:
+        """All rows of a table, the oldest first."""
+        return self._select(row, _TABLES[row], {})
+
+    def reviews(self) -> list[ReviewRow]:
+        """All verdicts, the oldest first."""
+        columns = {column for _, column, *_ in self._db.execute(f"PRAGMA table_info({self._reviews})")}
+        date = "creation_date" if "creation_date" in columns else "created_at"
+        return self._select(ReviewRow, self._reviews, {"creation_date": date})
+
+    def json(self, run: int, *path: str | int) -> object | None:
+        """A JSON file of a run, by the path below its folder; None if there is none."""
+        below = "/".join(map(str, path))
+        for file in sorted(self.path.parent.glob(f"data/runs/*/{run}/{below}")):
+            return cast(object, msgspec.json.decode(file.read_bytes()))
+        return None
+
+    def ask(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """The answer to a query; of whatever types its columns have."""
+        return self._db.execute(query, arguments).fetchall()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    def _select(self, row: type[R], table: str, named: dict[str, str]) -> list[R]:
+        fields = row.__struct_fields__
+        columns = ", ".join(named.get(field, field) for field in fields)
+        found = self._db.execute(f"SELECT {columns} FROM {table} ORDER BY rowid")
+        # Not strict: SQLite has no truth values, and Mephisto's amounts may be text.
+        return [msgspec.convert(dict(zip(fields, cells, strict=True)), row, strict=False) for cells in found]
+
+
+def microseconds(date: str) -> int:
+    """A date of Mephisto's, which is UTC, in microseconds since the epoch."""
+    return round(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp() * 1_000_000)

@@ -1,0 +1,194 @@
+"""Assignments, units, agents and onboardings of a run as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...core.lifecycles.agent import AgentStatus
+from ...core.lifecycles.onboarding import OnboardingStatus
+from ...core.lifecycles.unit import UnitStatus
+from ...core.operations.money import cents
+from ...core.ports import Payload
+from ...events import streams
+from ...events.agent import (
+    AgentAccepted,
+    AgentApproved,
+    AgentDisconnected,
+    AgentEvent,
+    AgentExpired,
+    AgentPartnerLeft,
+    AgentRejected,
+    AgentReturned,
+    AgentSoftRejected,
+    AgentStarted,
+    AgentSubmitted,
+    AgentTimedOut,
+    AgentWaiting,
+)
+from ...events.assignment import AssignmentCreated
+from ...events.catalogue import AnyEvent
+from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
+from ...events.onboarding import (
+    OnboardingDisconnected,
+    OnboardingFailed,
+    OnboardingPassed,
+    OnboardingReturned,
+    OnboardingStarted,
+    OnboardingSubmitted,
+    OnboardingTimedOut,
+)
+from ...events.unit import (
+    UnitAccepted,
+    UnitAssigned,
+    UnitCompleted,
+    UnitCreated,
+    UnitEvent,
+    UnitExpired,
+    UnitLaunched,
+    UnitRejected,
+    UnitReleased,
+    UnitReopened,
+    UnitSoftRejected,
+)
+from .facts import IMPORTED, Fact, Sealer, fact
+from .source import AgentRow, AssignmentRow, OnboardingRow, ReviewRow, UnitRow, microseconds
+
+_U, _A, _O = UnitStatus, AgentStatus, OnboardingStatus
+_UNIT_VERDICTS: dict[str, UnitEvent] = {
+    _U.ACCEPTED.value: UnitAccepted(),
+    _U.SOFT_REJECTED.value: UnitSoftRejected(),
+    _U.REJECTED.value: UnitRejected(),
+}
+_NEEDS_AN_AGENT = {_U.ASSIGNED.value, _U.COMPLETED.value, *_UNIT_VERDICTS}
+_LEFT: dict[str, AgentEvent] = {
+    _A.DISCONNECT.value: AgentDisconnected(reason=IMPORTED),
+    _A.TIMEOUT.value: AgentTimedOut(reason=IMPORTED),
+    _A.RETURNED.value: AgentReturned(reason=IMPORTED),
+    _A.EXPIRED.value: AgentExpired(reason=IMPORTED),
+}
+#: Statuses of agents that have handed in.
+HANDED_IN = frozenset(one.value for one in (_A.COMPLETED, _A.APPROVED, _A.SOFT_REJECTED, _A.REJECTED))
+#: Statuses of agents that have left.
+LEFT = frozenset(_LEFT)
+
+
+def assignment_fact(row: AssignmentRow, number: int, data: Payload) -> Fact:
+    """An assignment, with its place in the run's data."""
+    assignment = AssignmentId(row.assignment_id)
+    created = AssignmentCreated(assignment=assignment, number=number, data=data.ref)
+    stream = streams.assignment(TaskRunId(row.task_run_id), assignment)
+    return fact(microseconds(row.creation_date), stream, created, payloads=(data,))
+
+
+def unit_facts(row: UnitRow, agents: Sequence[AgentRow], done_at: int, reviewed_at: int) -> Iterator[Fact]:
+    """A unit, with the agents that had it.
+
+    Args:
+        row: the unit.
+        agents: all agents of the unit, the oldest first.
+        done_at: when its last agent handed in or left, in microseconds.
+        reviewed_at: when a reviewer decided.
+    """
+    stream, at = streams.unit(TaskRunId(row.task_run_id), UnitId(row.unit_id)), microseconds(row.creation_date)
+    pay = cents(str(row.pay_amount), key=f"pay_amount of unit {row.unit_id}")
+    assignment = AssignmentId(row.assignment_id)
+    yield fact(
+        at, stream, UnitCreated(unit=UnitId(row.unit_id), assignment=assignment, index=row.unit_index, pay_cents=pay)
+    )
+    if row.status == _U.CREATED.value and not agents:
+        return
+    yield fact(at, stream, UnitLaunched())
+    holder = row.agent_id
+    if holder is None and row.status in _NEEDS_AN_AGENT and agents:
+        holder = agents[-1].agent_id
+    for agent in sorted(agents, key=lambda agent: agent.agent_id == holder):
+        at = max(at, microseconds(agent.creation_date))
+        number = AgentId(agent.agent_id)
+        yield fact(at, stream, UnitAssigned(agent=number, worker=WorkerId(agent.worker_id)))
+        if agent.agent_id != holder or row.status in (_U.CREATED.value, _U.LAUNCHED.value):
+            yield fact(at, stream, UnitReleased(agent=number, reason=IMPORTED))
+    if row.status in _NEEDS_AN_AGENT and holder is not None:
+        done_at = max(at, done_at)
+        if row.status != _U.ASSIGNED.value:
+            yield fact(done_at, stream, UnitCompleted(agent=AgentId(holder)))
+        if row.status in _UNIT_VERDICTS:
+            yield fact(max(done_at, reviewed_at), stream, _UNIT_VERDICTS[row.status])
+    elif row.status == _U.EXPIRED.value:
+        yield fact(max(at, done_at), stream, UnitExpired(reason=IMPORTED))
+    elif row.status == _U.CREATED.value:
+        yield fact(max(at, done_at), stream, UnitExpired(reason=IMPORTED), UnitReopened(reason=IMPORTED))
+
+
+def agent_facts(
+    row: AgentRow, submission: Payload, review: ReviewRow | None, sealer: Sealer, done_at: int
+) -> Iterator[Fact]:
+    """An agent.
+
+    Args:
+        row: the agent.
+        submission: what it handed in, if it did.
+        review: the verdict on its unit, if there is one.
+        sealer: makes the payload of the reviewer's note.
+        done_at: when it handed in or left, in microseconds.
+    """
+    stream, worker = streams.agent(TaskRunId(row.task_run_id), AgentId(row.agent_id)), WorkerId(row.worker_id)
+    at = microseconds(row.creation_date)
+    accepted = AgentAccepted(
+        agent=AgentId(row.agent_id),
+        unit=UnitId(row.unit_id),
+        assignment=AssignmentId(row.assignment_id),
+        worker=worker,
+        token=f"imported_{row.agent_id}",
+        registration=f"imported_{row.agent_id}",
+    )
+    yield fact(at, stream, accepted)
+    if row.status in (_A.IN_TASK.value, *HANDED_IN):
+        yield fact(at, stream, AgentStarted())
+    if row.status in (_A.WAITING.value, _A.PARTNER_DISCONNECT.value):
+        yield fact(at, stream, AgentWaiting())
+    if row.status == _A.PARTNER_DISCONNECT.value:
+        # Mephisto does not say which partner it was.
+        yield fact(at, stream, AgentPartnerLeft(partner=AgentId(row.agent_id)))
+    if row.status in _LEFT:
+        yield fact(max(at, done_at), stream, _LEFT[row.status])
+    if row.status in HANDED_IN:
+        at = max(at, done_at)
+        yield fact(at, stream, AgentSubmitted(submission=submission.ref), payloads=(submission,))
+        if row.status != _A.COMPLETED.value:
+            reviewed_at = max(at, microseconds(review.creation_date)) if review else at
+            note = sealer.text(review.review_note, worker) if review and review.review_note else None
+            verdict = _verdict(row.status, note, review)
+            yield fact(reviewed_at, stream, verdict, payloads=(note,) if note else ())
+
+
+def _verdict(status: str, note: Payload | None, review: ReviewRow | None) -> AnyEvent:
+    ref = note.ref if note else None
+    if status == _A.APPROVED.value:
+        bonus = cents(str(review.bonus), key="bonus") if review and review.bonus else 0
+        return AgentApproved(note=ref, bonus_cents=bonus)
+    return AgentRejected(note=ref) if status == _A.REJECTED.value else AgentSoftRejected(note=ref)
+
+
+def onboarding_fact(row: OnboardingRow, submission: Payload) -> Fact:
+    """An onboarding."""
+    worker, number = WorkerId(row.worker_id), OnboardingAgentId(row.onboarding_agent_id)
+    name = f"onboarding_imported_{row.onboarding_agent_id}"
+    events: list[AnyEvent] = [OnboardingStarted(agent=number, worker=worker, token=name, registration=name)]
+    handed_in = row.status in (_O.WAITING.value, _O.APPROVED.value, _O.REJECTED.value)
+    if handed_in:
+        events.append(OnboardingSubmitted(submission=submission.ref))
+    match row.status:
+        case _O.APPROVED.value:
+            events.append(OnboardingPassed())
+        case _O.REJECTED.value:
+            events.append(OnboardingFailed(reason=IMPORTED))
+        case _O.DISCONNECT.value:
+            events.append(OnboardingDisconnected(reason=IMPORTED))
+        case _O.TIMEOUT.value:
+            events.append(OnboardingTimedOut(reason=IMPORTED))
+        case _O.RETURNED.value:
+            events.append(OnboardingReturned(reason=IMPORTED))
+        case _:
+            pass
+    stream = streams.onboarding_agent(TaskRunId(row.task_run_id), number)
+    return fact(microseconds(row.creation_date), stream, *events, payloads=(submission,) if handed_in else ())
