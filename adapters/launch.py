@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 from ..core.errors import ConfigError
 from ..core.ledger import Ledger
 from ..core.operations.hydra_config import TaskConfig
-from ..core.operations.operator import Operator
+from ..core.operations.operator import Ask, Operator
 from ..core.operations.registry import fill_registries
 from ..core.ports import WallClock
 from ..projections.mephisto_db.fold import MephistoDbProjection
@@ -21,6 +22,7 @@ from .data_dir import data_dir
 from .log.sqlite import SqliteLog
 from .scripts import ScriptMain, script_decorator
 from .system import SystemClock, SystemIds
+from .terminal import ask_on_terminal
 
 #: One folder for each run, in the data folder: page, server's files, uploads.
 RUNS_FOLDER = "runs"
@@ -31,7 +33,9 @@ FORCED_SHUTDOWN_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def open_operator(data_dir: Path, clock: WallClock | None = None) -> AsyncIterator[Operator]:
+async def open_operator(
+    data_dir: Path, clock: WallClock | None = None, ask: Ask | None = None
+) -> AsyncIterator[Operator]:
     """Open the log of a data folder and run an operator on it.
 
     When the block ends, runs that still go on are shut down, those at work may finish. When it raises, their work is
@@ -40,6 +44,7 @@ async def open_operator(data_dir: Path, clock: WallClock | None = None) -> Async
     Args:
         data_dir: the folder; made if missing.
         clock: the wall clock; the machine's, unless given.
+        ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
 
     Raises:
         ConfigError: the folder cannot be made.
@@ -63,7 +68,7 @@ async def open_operator(data_dir: Path, clock: WallClock | None = None) -> Async
         async with _open_nursery() as nursery:
             await nursery.start(ledger.run)
             nursery.start_soon(_keep_anchored, log)
-            operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery)
+            operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask)
             try:
                 yield operator
             except Exception:
@@ -105,7 +110,8 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
     """
 
     async def run() -> None:
-        async with open_operator(data_dir_of(cfg)) as operator:
+        ask = ask_on_terminal if sys.stdin.isatty() else None
+        async with open_operator(data_dir_of(cfg), ask=ask) as operator:
             await main(operator, cfg)
 
     trio.run(run)

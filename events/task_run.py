@@ -21,6 +21,10 @@ class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
     allowed_concurrent: int = 0
     #: Units one worker may have over the whole run; 0: no limit.
     maximum_units_per_worker: int = 0
+    #: What all chance in the run is drawn from, so that a run that is taken up again draws the same.
+    seed: str = ""
+    #: What the launch script passed beside the configuration, by name: the run cannot go on without it.
+    given_by_script: tuple[str, ...] = ()
 
 
 class TaskRunPrepared(Event, frozen=True, kw_only=True, tag="task_run_prepared"):

@@ -4,16 +4,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from random import Random
-from subprocess import PIPE
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -22,85 +14,9 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from mephisto_es.adapters.channels.dial import dial
-from mephisto_es.adapters.crowd.crowd import Crowd
-from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.launch import DATABASE_FILE, open_operator
-from mephisto_es.adapters.log.reader import LogReader
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.events.server import ResourceAcquired
-from mephisto_es.projections.audit.report import ReplayReport
-from mephisto_es.projections.registry import PROJECTIONS
 
-ROOT = Path(__file__).resolve().parents[1]
-EXAMPLE = ROOT / "examples" / "sentence_rating"
-COMMAND = Path(sys.executable).parent / "mephisto-es"
-GIVE_UP_SECONDS = 120
-
-
-def rating(chance: Random, data: object) -> object:
-    assert isinstance(data, dict)
-    assert data["sentence"]
-    return {"rating": chance.randint(1, 5)}
-
-
-def some_sentences(folder: Path, count: int) -> str:
-    """The override for a file with the first sentences of the example's own."""
-    lines = (EXAMPLE / "data" / "sentences.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    path = folder / "sentences.csv"
-    path.write_text("".join(lines[: count + 1]), encoding="utf-8")
-    return f"mephisto.blueprint.data_csv={path}"
-
-
-@dataclass
-class Script:
-    """A launch script that is running."""
-
-    process: trio.Process
-    url: str
-
-    def crowd(self, on_submitted: Callable[[], None] = lambda: None) -> Crowd:
-        """Five people, two of whom give a sentence back."""
-        plans = plan_crowd(Random(1), 5, returning=2, disconnecting=0, think_seconds=0.05)
-        return Crowd(self.url, plans, rating, now=time.time, patience_seconds=20, on_submitted=on_submitted)
-
-
-@asynccontextmanager
-async def launched(data_dir: Path, *overrides: str) -> AsyncIterator[Script]:
-    """The example's script, from the line with the address on until it has ended."""
-    command = [sys.executable, str(EXAMPLE / "run_task.py"), "mephisto.architect.port=0"]
-    command += [f"mephisto.database.data_dir={data_dir}", *overrides]
-    with trio.fail_after(GIVE_UP_SECONDS):
-        async with trio.open_nursery() as nursery:
-            run = partial(trio.run_process, command, stdout=PIPE, check=False)
-            process: trio.Process = await nursery.start(run)
-            assert process.stdout is not None
-            line = b""
-            while not line.endswith(b"\n"):
-                chunk = await process.stdout.receive_some()
-                assert chunk, "the script ended before it said where to go"
-                line += chunk
-            said, address = line.decode().split()
-            assert said == "Open"
-            yield Script(process, "http://" + urlsplit(address).netloc)
-
-
-def report_of(data_dir: Path) -> ReplayReport:
-    return replay(data_dir / DATABASE_FILE, PROJECTIONS)
-
-
-def routers_of(data_dir: Path) -> list[int]:
-    """The processes of the routers that the log knows of."""
-    with LogReader(data_dir / DATABASE_FILE) as log:
-        events = [recorded.envelope.event for recorded in log.read()]
-    return [int(event.details["pid"]) for event in events if isinstance(event, ResourceAcquired)]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+from .processes import COMMAND, GIVE_UP_SECONDS, SCRIPT, is_running, launched, report_of, routers_of, some_sentences
 
 
 async def test_a_script_runs_until_the_work_is_done(tmp_path: Path) -> None:
@@ -179,7 +95,7 @@ async def test_a_killed_operator_leaves_a_legal_log(tmp_path: Path) -> None:
 
 def test_the_demo_shows_what_it_should(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    command = [str(COMMAND), "demo", "--json", "--seed=3", "--workers=5", "--units=12", "--think=0.1"]
+    command = [COMMAND, "demo", "--json", "--seed=3", "--workers=5", "--units=12", "--think=0.1"]
     done = subprocess.run([*command, f"--data-dir={data_dir}"], capture_output=True, timeout=GIVE_UP_SECONDS)
     assert done.returncode == 0, done.stderr.decode()
     said = msgspec.json.decode(done.stdout)
@@ -200,7 +116,7 @@ def test_the_demo_shows_what_it_should(tmp_path: Path) -> None:
 
 def refused(data_dir: Path, *overrides: str) -> str:
     """The sentence with which the script ends."""
-    command = [sys.executable, str(EXAMPLE / "run_task.py"), "mephisto.architect.port=0"]
+    command = [*SCRIPT, "mephisto.architect.port=0"]
     command += [f"mephisto.database.data_dir={data_dir}", *overrides]
     done = subprocess.run(command, capture_output=True, text=True, timeout=GIVE_UP_SECONDS)
     assert done.returncode == 1, done.stderr
@@ -270,4 +186,5 @@ def test_a_second_operator_is_kept_out(tmp_path: Path) -> None:
         async with open_operator(tmp_path):
             return await trio.to_thread.run_sync(refused, tmp_path)
 
-    assert str(tmp_path / DATABASE_FILE) in trio.run(with_the_first_one_at_work)
+    sentence = trio.run(with_the_first_one_at_work)
+    assert f"{tmp_path / DATABASE_FILE} is being written by process {os.getpid()}; end that process" in sentence

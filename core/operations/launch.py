@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -39,6 +39,16 @@ class RunPlan:
     def task_name(self) -> str:
         """The name by which runs are one task."""
         return task_name(self.config)
+
+    @property
+    def given_by_script(self) -> tuple[str, ...]:
+        """The parts of the shared state that the launch script has set."""
+        unset = type(self.shared_state)()
+        return tuple(
+            field.name
+            for field in fields(self.shared_state)
+            if not _is_same(getattr(self.shared_state, field.name), getattr(unset, field.name))
+        )
 
 
 def task_name(config: DictConfig) -> str:
@@ -89,3 +99,8 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
         architect_class.assert_task_args(config, shared_state)
     rules = rules_for_provider(shared_state.qualifications, provider_class.PROVIDER_TYPE, get_valid_provider_types())
     return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)
+
+
+def _is_same(value: object, default: object) -> bool:
+    # What a script passes may be of any type, also of one that cannot be compared with others.
+    return value is default or (type(value) is type(default) and value == default)

@@ -160,6 +160,7 @@ class LiveRunDriver:
                 config=msgspec.json.encode(redacted(plan.config)).decode(),
                 allowed_concurrent=plan.settings.allowed_concurrent,
                 maximum_units_per_worker=plan.settings.maximum_units_per_worker,
+                given_by_script=plan.given_by_script,
             )
             registered = TaskRegistered(task=task, name=plan.task_name, task_type=created.blueprint_type)
             account = RequesterRegistered(requester=requester, name=name, provider_type=provider_type)

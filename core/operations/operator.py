@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import trio
@@ -28,6 +28,9 @@ DEFAULT_LOG_RATE_SECONDS = 30.0
 
 logger = get_logger(__name__)
 
+#: Puts a question to whoever started the operator; True: yes.
+Ask = Callable[[str], Awaitable[bool]]
+
 
 class Operator:
     """Launches as many runs as are wanted and watches over their progress.
@@ -39,7 +42,15 @@ class Operator:
         failures: what ended runs that had been live before their work was done.
     """
 
-    def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock, runs_dir: Path, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        ids: Ids,
+        clock: WallClock,
+        runs_dir: Path,
+        nursery: trio.Nursery,
+        ask: Ask | None = None,
+    ) -> None:
         """Take the parts; nothing is started.
 
         Args:
@@ -48,12 +59,14 @@ class Operator:
             clock: the wall clock.
             runs_dir: a folder that gets one folder for each run.
             nursery: what the runs' tasks belong to.
+            ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
         """
         self.ledger = ledger
         self._ids = ids
         self._clock = clock
         self._runs_dir = runs_dir
         self._nursery = nursery
+        self._ask = ask
         self._drivers: dict[TaskRunId, LiveRunDriver] = {}
         self._ended = trio.Event()
         self.failures: list[LaunchError] = []
@@ -77,7 +90,8 @@ class Operator:
     async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
         """Launch a run; returns when workers can come.
 
-        With `task.resume_incomplete_run` set, the task's last run is taken up again if it has not ended.
+        If the task's last run has not ended, it is taken up again with `task.resume_incomplete_run` set, or when who
+        is asked says yes.
 
         Returns:
             The run's id.
@@ -86,8 +100,22 @@ class Operator:
             ConfigError: the configuration is wrong; nothing was recorded.
             LaunchError: a step failed; what was acquired is released, and the run recorded as failed.
         """
-        previous = self.find_previous_task_run(run_config) if run_config.task.resume_incomplete_run else None
+        previous = self.find_previous_task_run(run_config)
+        if previous is not None and not run_config.task.resume_incomplete_run:
+            previous = await self._offer_to_go_on(previous, task_name(run_config))
         return await self._launch(plan_run(run_config, shared_state, resumes=previous is not None), previous)
+
+    async def _offer_to_go_on(self, run: TaskRunId, name: str) -> TaskRunId | None:
+        """Ask whether an incomplete run is meant; where nobody can be asked it is not, and a warning says how."""
+        if run in self._drivers:
+            return None
+        by_status = self.ledger.market.runs[run].units_by_status
+        done, units = by_status.get(UnitStatus.COMPLETED, 0), sum(by_status.values())
+        sentence = f"run {run} of {name!r} did not end: {done} of {units} units are done"
+        if self._ask is not None and await self._ask(f"{sentence}. Go on with it?"):
+            return run
+        logger.warning(f"{sentence}; mephisto.task.resume_incomplete_run=true goes on with it. This is a new run")
+        return None
 
     def find_previous_task_run(self, run_config: DictConfig) -> TaskRunId | None:
         """The last run of the configured task, if it can be taken up again."""
@@ -106,17 +134,21 @@ class Operator:
 
         Raises:
             UnknownEntity: there is no such run.
-            CommandRefused: the run has ended, or never got as far as a server.
+            CommandRefused: the run has ended, never got as far as a server, or needs what its script passed.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
         state = self.ledger.market.task_runs[streams.task_run(task_run)]
         if state.status not in RESUMABLE_RUN_STATUSES:
             raise CommandRefused(f"run {task_run} is {state.status.value!r}: it cannot be taken up again")
         created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
-        config = stored_config(created) if isinstance(created, TaskRunCreated) else None
-        if config is None:
+        if not isinstance(created, TaskRunCreated):
             raise CommandRefused(f"the configuration of run {task_run} was not recorded")
-        return await self._launch(plan_run(config, shared_state, resumes=True), task_run)
+        if shared_state is None and created.given_by_script:
+            raise CommandRefused(
+                f"run {task_run} needs what its launch script passed ({', '.join(created.given_by_script)}): "
+                "start that script again with mephisto.task.resume_incomplete_run=true"
+            )
+        return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
         if previous in self._drivers:

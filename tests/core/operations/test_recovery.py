@@ -14,9 +14,10 @@ from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.errors import LaunchError, OutcomeUnknown
+from mephisto_es.core.errors import CommandRefused, LaunchError, OutcomeUnknown
 from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.ports import Append, Outcome
+from mephisto_es.events.ids import TaskRunId
 
 from .house import House, HouseTaskState, ask, config, items, open_house
 
@@ -242,4 +243,23 @@ async def test_a_new_run_is_launched_where_there_is_none_to_take_up(tmp_path: Pa
             config(resume_incomplete_run=True), HouseTaskState(data=items(1))
         )
         assert run == "1"
+        await house.operator.force_shutdown()
+
+
+async def test_a_run_that_its_script_gave_something_needs_that_script(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    MemoryArchitect.routers.clear()
+    log = MortalLog()
+    shared = HouseTaskState(data=items(1))
+    with trio.move_on_after(50):
+        async with open_house(tmp_path, log) as house:
+            await house.launch(shared)
+            await trio.sleep_forever()
+    async with open_house(tmp_path, log) as house:
+        with pytest.raises(
+            CommandRefused, match=r"needs what its launch script passed \(data\): start that script again"
+        ):
+            await house.operator.launch_from_incomplete_run(TaskRunId(1))
+        await house.operator.launch_from_incomplete_run(TaskRunId(1), shared)
         await house.operator.force_shutdown()

@@ -1,0 +1,53 @@
+"""`mephisto-es resume`: goes on with a run whose operator has died."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import click
+import trio
+
+from ...core.errors import ConfigError
+from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...events.ids import TaskRunId
+from ...projections.subjects import Subject, stream_of
+from ..data_dir import DATABASE_FILE
+from ..launch import open_operator
+from ..log.reader import LogReader
+from .database import SubjectCommand, log_argument, run_argument
+
+
+@click.command("resume", cls=SubjectCommand)
+@log_argument
+@run_argument
+def resume_command(database: Path, run: Subject) -> None:
+    """Go on with RUN, with the configuration it was launched with, and see it to its end.
+
+    Its server is taken up where it still runs, and started again at the same address where it does not. Workers keep
+    their work, and what they handed in meanwhile arrives. Ctrl-C: as for a launch script.
+
+    A run that was given data or code by its script goes on with that script: start it again with
+    mephisto.task.resume_incomplete_run=true.
+
+    \b
+    Example:
+      mephisto-es resume mephisto_data 1
+    """
+    if database.name != DATABASE_FILE:
+        raise ConfigError(
+            f"{database} is no data folder's database", hint=f"Name the run's data folder, which has a {DATABASE_FILE}"
+        )
+    with LogReader(database) as log, closing(log.connect()) as view:
+        stream_of(view, run)  # opening it for writing leaves a trace, which is not for a mistyped number
+    set_mephisto_log_format()
+    set_mephisto_log_level(level="info")
+    trio.run(partial(_resume, database.parent, TaskRunId(run.number)))
+
+
+async def _resume(data_dir: Path, run: TaskRunId) -> None:
+    async with open_operator(data_dir) as operator:
+        await operator.launch_from_incomplete_run(run)
+        click.echo(f"Open {operator.get_running_task_runs()[str(run)].worker_url}")
+        await operator.wait_for_runs_then_shutdown()

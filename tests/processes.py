@@ -1,0 +1,111 @@
+"""A run as a user has it: a script or a verb in a process of its own, a real router, and people who come."""
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from subprocess import PIPE
+from urllib.parse import urlsplit
+
+import trio
+
+from mephisto_es.adapters.crowd.crowd import Crowd
+from mephisto_es.adapters.crowd.plan import plan_crowd
+from mephisto_es.adapters.launch import DATABASE_FILE
+from mephisto_es.adapters.log.reader import LogReader
+from mephisto_es.adapters.log.replay import replay
+from mephisto_es.events.server import ResourceAcquired
+from mephisto_es.projections.audit.report import ReplayReport
+from mephisto_es.projections.registry import PROJECTIONS
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "sentence_rating"
+SCRIPT = [sys.executable, str(EXAMPLE / "run_task.py")]
+COMMAND = str(Path(sys.executable).parent / "mephisto-es")
+GIVE_UP_SECONDS = 120
+
+
+def rating(chance: Random, data: object) -> object:
+    assert isinstance(data, dict)
+    assert data["sentence"]
+    return {"rating": chance.randint(1, 5)}
+
+
+def some_sentences(folder: Path, count: int) -> str:
+    """The override for a file with the first sentences of the example's own."""
+    lines = (EXAMPLE / "data" / "sentences.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    path = folder / "sentences.csv"
+    path.write_text("".join(lines[: count + 1]), encoding="utf-8")
+    return f"mephisto.blueprint.data_csv={path}"
+
+
+@dataclass
+class Operating:
+    """A process with an operator in it, whose workers can come."""
+
+    process: trio.Process
+    url: str
+
+    def crowd(self, on_submitted: Callable[[], None] = lambda: None) -> Crowd:
+        """Five people, two of whom give a sentence back."""
+        plans = plan_crowd(Random(1), 5, returning=2, disconnecting=0, think_seconds=0.05)
+        return Crowd(self.url, plans, rating, now=time.time, patience_seconds=20, on_submitted=on_submitted)
+
+    async def kill(self) -> None:
+        """End it without a warning."""
+        self.process.kill()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def operating(command: list[str], stdin: int | None = None) -> AsyncIterator[Operating]:
+    """A process from the line with the address on until it has ended."""
+    with trio.fail_after(GIVE_UP_SECONDS):
+        async with trio.open_nursery() as nursery:
+            process: trio.Process = await nursery.start(
+                partial(trio.run_process, command, stdin=stdin, stdout=PIPE, check=False)
+            )
+            assert process.stdout is not None
+            line = b""
+            while not line.endswith(b"\n"):
+                chunk = await process.stdout.receive_some()
+                assert chunk, "the process ended before it said where to go"
+                line += chunk
+            said, address = line.decode().split()
+            assert said == "Open"
+            yield Operating(process, "http://" + urlsplit(address).netloc)
+
+
+def launched(data_dir: Path, *overrides: str, stdin: int | None = None) -> AbstractAsyncContextManager[Operating]:
+    """The example's script."""
+    settings = ["mephisto.architect.port=0", f"mephisto.database.data_dir={data_dir}", *overrides]
+    return operating([*SCRIPT, *settings], stdin)
+
+
+def resumed(data_dir: Path) -> AbstractAsyncContextManager[Operating]:
+    """The first run of a data folder, taken up again."""
+    return operating([COMMAND, "resume", str(data_dir), "1"])
+
+
+def report_of(data_dir: Path) -> ReplayReport:
+    return replay(data_dir / DATABASE_FILE, PROJECTIONS)
+
+
+def routers_of(data_dir: Path) -> list[int]:
+    """The processes of the routers that the log knows of."""
+    with LogReader(data_dir / DATABASE_FILE) as log:
+        events = [recorded.envelope.event for recorded in log.read()]
+    return [int(event.details["pid"]) for event in events if isinstance(event, ResourceAcquired)]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
