@@ -296,14 +296,17 @@ class LiveRunDriver:
             await self.live_run.worker_pool.disconnect_active_agents(reason)
 
     async def _release(self) -> None:
-        """Release what is held outside; a release that hangs is left to be done later."""
+        """Release what is held outside; what fails or hangs stays in the log as held, to be released later."""
         self._unsubscribe()
         while self._releases:
             release = self._releases.pop()
-            with trio.move_on_after(RELEASE_SECONDS) as limit:
-                await release()
-            if limit.cancelled_caught:
+            try:
+                with trio.fail_after(RELEASE_SECONDS):
+                    await release()
+            except trio.TooSlowError:
                 logger.error("something outside could not be released in time", limit_seconds=RELEASE_SECONDS)
+            except LaunchError as error:
+                logger.error("something outside could not be released", reason=str(error))
 
     def _on_committed(self, run: TaskRunId, events: Sequence[Recorded]) -> None:
         ours = [recorded for recorded in events if _is_of(run, recorded.envelope.stream)]
