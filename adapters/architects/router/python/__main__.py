@@ -37,8 +37,8 @@ OPERATOR_FRAME_BYTES = 16 * 2**20
 #: Connections that the kernel keeps for us until they are accepted.
 BACKLOG = 2048
 
-#: A peer that vanished without a word is noticed after this much silence, by the kernel's probes.
-KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
+#: A peer that vanished without a word is noticed after two minutes, by the kernel (where it can be told so).
+PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
 
 
 class Server(uvicorn.Server):
@@ -67,6 +67,9 @@ def main() -> int:
         listener = _listen(settings)
     except (SettingsError, JournalError) as error:
         sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"The router cannot start: {error}.\n")
         return 2
     _raise_file_limit()
     anyio.run(serve, settings, secret, journal, uploads, listener, backend_options={"use_uvloop": True})
@@ -139,8 +142,9 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsError(f"The router cannot listen on {where}: {error.strerror}.") from error
     # Accepted sockets inherit this.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE.items():
-        listener.setsockopt(socket.IPPROTO_TCP, option, value)
+    for option, value in PROBES.items():
+        if hasattr(socket, option):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return listener
 
 

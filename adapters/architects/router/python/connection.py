@@ -42,9 +42,10 @@ class Connection:
         self._ready.set()
 
     def close(self, code: int) -> None:
-        """Close the socket after what is to be sent now; the first reason given counts."""
+        """Close the socket instead of sending it more; the first reason given counts."""
         if self.close_code is None:
             self.close_code = code
+            self._texts.clear()
             self._ready.set()
 
     @property

@@ -126,7 +126,7 @@ class Routes:
 
     async def submit_task(self, request: Request) -> Response:
         """POST /submit_task: answered once the submission is durable."""
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             return await self._submit_form(request)
         body = await self._read(request, read_submit_task)
         await self._board.submit("submit_unit", body.agent, raw({"final_data": body.final_data}), body.client_timestamp)

@@ -46,20 +46,24 @@ class SocketDoor:
             self._board.disconnected(connection, said_goodbye=code in GOODBYES)
 
     async def _read(self, socket: WebSocket, connection: Connection) -> int:
+        """Hear the socket out; return the code with which it was closed."""
         with anyio.move_on_after(GREETING_SECONDS) as patience:
-            while True:
-                message = await socket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return int(message.get("code") or 0)
-                text = message.get("text")
-                if text is None:
-                    self._board.dropped["malformed_packet"] += 1
-                    continue
-                self._board.heard(connection, text)
-                if connection.agents or connection.is_operator:
-                    patience.deadline = math.inf
+            return await self._listen(socket, connection, patience)
         connection.close(POLICY_VIOLATION)
-        return POLICY_VIOLATION
+        return await self._listen(socket, connection, patience)
+
+    async def _listen(self, socket: WebSocket, connection: Connection, patience: anyio.CancelScope) -> int:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return int(message.get("code") or 0)
+            text = message.get("text")
+            if text is None:
+                self._board.dropped["malformed_packet"] += 1
+                continue
+            self._board.heard(connection, text)
+            if connection.agents or connection.is_operator:
+                patience.deadline = math.inf
 
 
 async def _write(socket: WebSocket, connection: Connection) -> None:

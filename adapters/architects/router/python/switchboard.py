@@ -173,10 +173,11 @@ class Switchboard:
 
     def heard(self, connection: Connection, text: str) -> None:
         """A socket sent a text frame."""
+        if connection.close_code is not None:
+            return
         frame = text.encode("utf-8", "surrogatepass")
         if connection.is_operator:
-            if connection is self.operator.link:
-                self._orders.obey(frame)
+            self._orders.obey(frame)
         elif len(frame) > self._settings.max_packet_bytes:
             self.dropped["packet_too_big"] += 1
             connection.close(TOO_BIG)

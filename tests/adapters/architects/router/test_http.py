@@ -358,7 +358,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(
-    "path", ["/request_agent", "/submit_onboarding", "/submit_task", "/submit_metadata", "/log_error"]
+    "path", ["/request_agent", "/submit_onboarding", "/submit_task", "/return_task", "/submit_metadata", "/log_error"]
 )
 @pytest.mark.parametrize("body", BROKEN, ids=range(len(BROKEN)))
 async def test_broken_json_is_400_in_json(scene: Scene, operator: OperatorLink, path: str, body: bytes) -> None:
@@ -386,6 +386,8 @@ async def test_broken_json_is_400_in_json(scene: Scene, operator: OperatorLink, 
         ("/submit_task", {"USED_AGENT_ID": None, "final_data": {}}),
         ("/submit_task", {"USED_AGENT_ID": 1, "final_data": {}}),
         ("/submit_task", {"USED_AGENT_ID": {"$ne": ""}, "final_data": {}}),
+        ("/return_task", {}),
+        ("/return_task", {"USED_AGENT_ID": None}),
         ("/submit_metadata", {"metadata": {}}),
         ("/submit_metadata", {"USED_AGENT_ID": "somebody"}),
         ("/submit_metadata", {"USED_AGENT_ID": "somebody", "metadata": "tips"}),
@@ -420,6 +422,22 @@ async def test_a_body_over_the_limit_is_413_in_json(tight: Scene) -> None:
     error_of(announced)
     error_of(unannounced)
     assert within.status_code == 200
+
+
+# -- /return_task ----------------------------------------------------------------------------
+
+
+async def test_a_unit_is_given_back(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"undecided": "in task"})
+    await operator.settled()
+
+    answer = await scene.http.post("/return_task", json={"USED_AGENT_ID": "undecided", "client_timestamp": 1.5})
+    packet = await operator.expect("return_unit")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "Returned"}
+    assert (packet.subject_id, packet.data, packet.client_timestamp) == ("undecided", {}, 1.5)
+    assert packet.seq is not None
 
 
 # -- /submit_metadata and /log_error ---------------------------------------------------------

@@ -111,9 +111,10 @@ async def test_nobody_submits_for_an_agent_without_its_token(scene: Scene, opera
         await scene.submit(token, "forged"),
         await scene.http.post("/submit_metadata", json={"USED_AGENT_ID": token, "metadata": {}}),
         await scene.http.post("/submit_onboarding", json=onboarding),
+        await scene.http.post("/return_task", json={"USED_AGENT_ID": token}),
     ]
 
-    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert [answer.status_code for answer in answers] == [403, 403, 403, 403]
     for answer in answers:
         error_of(answer)
     assert (await scene.submit("a", "genuine")).status_code == 200

@@ -64,6 +64,48 @@ async def test_a_status_is_passed_on_with_its_times(scene: Scene, operator: Oper
     assert packet.router_outgoing_timestamp is not None
 
 
+async def handshake(scene: Scene, path: str, *headers: str) -> bytes:
+    """Ask for a socket as a browser does; return the head of the answer."""
+    host, port = scene.router.listener.getsockname()
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}:{port}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Origin: http://{host}:{port}",
+        *headers,
+    ]
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream(host, port) as stream:
+            await stream.send_all("\r\n".join([*lines, "", ""]).encode())
+            answer = b""
+            async for chunk in stream:
+                answer += chunk
+                if b"\r\n\r\n" in answer:
+                    break
+    return answer.partition(b"\r\n\r\n")[0].lower()
+
+
+async def test_compression_is_offered_and_not_taken(scene: Scene) -> None:
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+    answer = await handshake(scene, "/", offer)
+
+    assert answer.startswith(b"http/1.1 101 ")
+    assert b"sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=" in answer
+    assert b"extensions" not in answer
+    assert b"protocol" not in answer.partition(b"\r\n")[2]
+
+
+@pytest.mark.parametrize("path", ["/other", "/submit_task"])
+async def test_sockets_are_at_the_root_only(scene: Scene, path: str) -> None:
+    answer = await handshake(scene, path)
+
+    assert not answer.startswith(b"http/1.1 101 ")
+
+
 # -- live updates ----------------------------------------------------------------------------
 
 
