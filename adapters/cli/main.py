@@ -35,11 +35,13 @@ VERBS = {
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
     "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
     "resume": Verb("resume:resume_command", "Go on with a run whose operator has died."),
+    "review": Verb("review:review_command", "Accept or reject work that was handed in."),
     "runs": Verb("runs:runs_command", "What runs there are, and how far each is."),
     "status": Verb("status:status_command", "Where a run stands."),
     "timeline": Verb("timeline:timeline_command", "What happened to a unit, agent, worker or run."),
     "top": Verb("top:top_command", "Watch a run, or replay one that is over."),
     "why-open": Verb("why_open:why_open_command", "What keeps a run from finishing."),
+    "worker": Verb("worker:worker_command", "Block a worker, grant or revoke qualifications."),
 }
 
 

@@ -1,0 +1,139 @@
+"""Decisions of reviewers: on work that was handed in, and on the workers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from ...events import streams
+from ...events.agent import AgentApproved, AgentEvent, AgentRejected, AgentSoftRejected
+from ...events.base import PayloadRef
+from ...events.directory import QualificationCreated
+from ...events.ids import AgentId, QualificationId, TaskRunId, WorkerId
+from ...events.unit import UnitAccepted, UnitEvent, UnitRejected, UnitSoftRejected
+from ...events.worker import (
+    QualificationChanged,
+    QualificationGranted,
+    QualificationRevoked,
+    WorkerBlocked,
+    WorkerUnblocked,
+)
+from ..errors import CommandRefused
+from ..ports import NewEvent
+from .agent import AgentStatus
+from .market import Market
+
+
+class Verdict(Enum):
+    """What a reviewer says of work; the values are the agent's status after it."""
+
+    APPROVED = AgentStatus.APPROVED.value
+    SOFT_REJECTED = AgentStatus.SOFT_REJECTED.value
+    REJECTED = AgentStatus.REJECTED.value
+
+
+_UNIT_AFTER: Mapping[Verdict, UnitEvent] = {
+    Verdict.APPROVED: UnitAccepted(),
+    Verdict.SOFT_REJECTED: UnitSoftRejected(),
+    Verdict.REJECTED: UnitRejected(),
+}
+
+
+def decide_review(
+    market: Market, run: TaskRunId, agent_id: AgentId, verdict: Verdict, note: PayloadRef | None, bonus_cents: int = 0
+) -> list[NewEvent]:
+    """Give a verdict on an agent's work: agent and unit change together.
+
+    Args:
+        market: the present state.
+        run: the run.
+        agent_id: whose work it is.
+        verdict: what is said of it.
+        note: the reviewer's note, if there is one.
+        bonus_cents: what is paid beside the unit's pay; only for approved work.
+
+    Raises:
+        UnknownEntity: there is no such agent.
+        CommandRefused: the unit is not the agent's any more, or the bonus makes no sense. The ledger refuses what
+            the lifecycles have no step for: work that was not handed in, or that was approved already.
+    """
+    agent = market.agents[streams.agent(run, agent_id)]
+    unit_stream = streams.unit(run, agent.unit)
+    if market.units[unit_stream].agent != agent_id:
+        raise CommandRefused(f"agent-{agent_id} does not have unit-{agent.unit} any more: there is nothing to review")
+    if bonus_cents < 0 or (bonus_cents and verdict is not Verdict.APPROVED):
+        raise CommandRefused(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
+    return [
+        NewEvent(streams.agent(run, agent_id), _agent_event(verdict, note, bonus_cents)),
+        NewEvent(unit_stream, _UNIT_AFTER[verdict]),
+    ]
+
+
+def _agent_event(verdict: Verdict, note: PayloadRef | None, bonus_cents: int) -> AgentEvent:
+    match verdict:
+        case Verdict.APPROVED:
+            return AgentApproved(note=note, bonus_cents=bonus_cents)
+        case Verdict.SOFT_REJECTED:
+            return AgentSoftRejected(note=note)
+        case Verdict.REJECTED:
+            return AgentRejected(note=note)
+
+
+def decide_grant(market: Market, worker: WorkerId, name: str, value: int, new_id: QualificationId) -> list[NewEvent]:
+    """Give a worker a qualification, or another value of it; a name that is new is registered.
+
+    Args:
+        market: the present state.
+        worker: the worker.
+        name: the qualification's name.
+        value: its value.
+        new_id: the id of the qualification if the name is new.
+
+    Raises:
+        UnknownEntity: there is no such worker.
+    """
+    stream = streams.worker(worker)
+    number = market.qualifications_by_name.get(name, new_id)
+    held = market.workers[stream].qualifications.get(number)
+    if held == value:
+        return []
+    changed = QualificationGranted if held is None else QualificationChanged
+    created = QualificationCreated(qualification=number, name=name)
+    return [
+        *([NewEvent(streams.qualification(number), created)] if number == new_id else []),
+        NewEvent(stream, changed(qualification=number, value=value)),
+    ]
+
+
+def decide_revoke(market: Market, worker: WorkerId, name: str, reason: str) -> list[NewEvent]:
+    """Take a qualification from a worker.
+
+    Raises:
+        UnknownEntity: there is no such worker.
+        CommandRefused: the worker does not have it.
+    """
+    stream = streams.worker(worker)
+    number = market.qualifications_by_name.get(name)
+    if number is None or number not in market.workers[stream].qualifications:
+        raise CommandRefused(f"worker-{worker} does not have the qualification {name!r}")
+    return [NewEvent(stream, QualificationRevoked(qualification=number, reason=reason))]
+
+
+def decide_block(market: Market, worker: WorkerId, reason: str) -> list[NewEvent]:
+    """Give a worker no more work; what it is at it may finish.
+
+    Raises:
+        UnknownEntity: there is no such worker.
+    """
+    stream = streams.worker(market.workers[streams.worker(worker)].worker)
+    return [NewEvent(stream, WorkerBlocked(reason=reason))]
+
+
+def decide_unblock(market: Market, worker: WorkerId, reason: str) -> list[NewEvent]:
+    """Let a blocked worker work again.
+
+    Raises:
+        UnknownEntity: there is no such worker.
+    """
+    stream = streams.worker(market.workers[streams.worker(worker)].worker)
+    return [NewEvent(stream, WorkerUnblocked(reason=reason))]

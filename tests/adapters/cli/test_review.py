@@ -1,0 +1,158 @@
+"""The verbs that decide: review and worker."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...histories import history
+
+HISTORY = history(Random(1), 1500)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
+        log.commit(HISTORY)
+    return tmp_path / "mephisto.db"
+
+
+def ask(*words: str | Path | int, said: str | None = None) -> Result:
+    return CliRunner().invoke(command.main, list(map(str, words)), input=said)
+
+
+def all_of(database: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(database)) as db:
+        return db.execute(query).fetchall()
+
+
+def waiting(database: Path) -> tuple[int, list[int]]:
+    """The run with most work to review, and its agents."""
+    query = "SELECT task_run_id FROM units WHERE status = 'completed' GROUP BY 1 ORDER BY count(*) DESC"
+    run = int(str(all_of(database, query)[0][0]))
+    found = all_of(database, f"SELECT agent_id FROM units WHERE status = 'completed' AND task_run_id = {run}")
+    return run, [int(str(agent)) for (agent,) in found]
+
+
+def verdicts(database: Path) -> dict[object, object]:
+    return dict(all_of(database, "SELECT agent_id, status FROM agents"))  # type: ignore[arg-type]  # two columns
+
+
+def test_work_that_waits_is_listed(database: Path) -> None:
+    run, agents = waiting(database)
+    listed = json.loads(ask("review", database, run, "--json").stdout)
+    assert [unit["agent_id"] for unit in listed["units"]] == agents
+    told = ask("review", database, run).stdout
+    assert all(f"agent-{agent}" in told for agent in agents)
+
+
+def test_verdicts_are_recorded(database: Path) -> None:
+    run, (first, second, *_) = waiting(database)
+    options = ("--approve", f"agent-{first}", "--reject", f"agent-{second}", "--bonus", "0.50", "--note", "looked at")
+    result = ask("review", database, run, *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"agent-{first}: approved, bonus 0.50\nagent-{second}: rejected\n"
+    reviewed = all_of(database, "SELECT status, review_note, bonus FROM unit_review ORDER BY id DESC LIMIT 2")
+    assert reviewed == [("rejected", "looked at", None), ("approved", "looked at", 50)]
+    assert (verdicts(database)[first], verdicts(database)[second]) == ("approved", "rejected")
+    assert replay(database, PROJECTIONS).legal
+
+
+def test_everything_may_be_accepted_at_once(database: Path) -> None:
+    run, (first, *rest) = waiting(database)
+    result = ask("review", database, run, "--approve-all", "--soft-reject", f"agent-{first}")
+    assert result.exit_code == 0, result.output
+    after = verdicts(database)
+    assert after[first] == "soft_rejected"
+    assert {after[agent] for agent in rest} == {"approved"}
+    assert "no work that waits" in ask("review", database, run).stdout
+
+
+def test_one_after_the_other(database: Path) -> None:
+    run, (first, second, third, *_) = waiting(database)
+    result = ask("review", database, run, "--ask", said="a\nn\nr\nq\n")
+    assert result.exit_code == 0, result.output
+    after = verdicts(database)
+    assert (after[first], after[second], after[third]) == ("approved", "completed", "rejected")
+
+
+def test_nothing_is_recorded_by_who_gives_up(database: Path) -> None:
+    run, _ = waiting(database)
+    before = all_of(database, "SELECT max(seq) FROM events")
+    result = ask("review", database, run, "--ask", said="a\na\n")
+    assert result.exit_code == 1
+    assert all_of(database, "SELECT max(seq) FROM events") == before
+
+
+def test_a_verdict_that_is_not_legal_ends_in_a_sentence(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    ask("review", database, run, "--approve", f"agent-{first}")
+    result = ask("review", database, run, "--reject", f"agent-{first}")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"mephisto-es review: agent/{run}/{first} is 'approved': agent_rejected is not a legal step from there\n"
+    )
+
+
+def test_not_while_an_operator_is_at_work(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    with SqliteLog.create_or_open(database, PROJECTIONS):
+        result = ask("review", database, run, "--approve", f"agent-{first}")
+        assert ask("review", database, run).exit_code == 0
+    assert result.exit_code == 2
+    assert "is being written by process" in result.stderr
+
+
+@pytest.mark.parametrize("bonus", ["0.505", "much", "-1"])
+def test_a_bonus_is_money(bonus: str, database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    result = ask("review", database, run, "--approve", f"agent-{first}", f"--bonus={bonus}")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"mephisto-es review: --bonus is '{bonus}', which")
+
+
+def test_a_worker(database: Path) -> None:
+    (worker,) = all_of(database, "SELECT max(worker_id) FROM workers WHERE status = 'registered'")[0]
+    result = ask("worker", database, f"worker-{worker}", "--grant", "careful=2", "--block", "answers at random")
+    assert result.exit_code == 0, result.output
+    assert all_of(database, f"SELECT status FROM workers WHERE worker_id = {worker}") == [("blocked",)]
+    held = (
+        "SELECT value FROM granted_qualifications JOIN qualifications USING (qualification_id)"
+        f" WHERE qualification_name = 'careful' AND worker_id = {worker}"
+    )
+    assert all_of(database, held) == [(2,)]
+    assert ask("worker", database, f"worker-{worker}", "--unblock", "a mistake", "--revoke", "careful").exit_code == 0
+    assert all_of(database, f"SELECT status FROM workers WHERE worker_id = {worker}") == [("registered",)]
+    assert all_of(database, held) == []
+    assert "blocked: answers at random" in ask("explain", database, f"worker-{worker}").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "Say what to do"),
+        (["--grant", "careful=very"], "'very' is not a whole number"),
+        (["--revoke", "unheard of"], "does not have the qualification 'unheard of'"),
+    ],
+)
+def test_what_cannot_be_decided(options: list[str], said: str, database: Path) -> None:
+    (worker,) = all_of(database, "SELECT max(worker_id) FROM workers")[0]
+    result = ask("worker", database, f"worker-{worker}", *options)
+    assert result.exit_code in (1, 2)
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["review", "worker"])
+def test_help_shows_examples(verb: str) -> None:
+    assert f"mephisto-es {verb} mephisto_data" in ask(verb, "--help").stdout

@@ -1,0 +1,184 @@
+"""Verdicts on work, and what is decided about workers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+import trio
+
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.system import SystemIds
+from mephisto_es.core.errors import CommandRefused, IllegalStep, UnknownEntity
+from mephisto_es.core.ledger import Command, Ledger
+from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.lifecycles.reviewing import Verdict
+from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
+from mephisto_es.core.lifecycles.worker import WorkerStatus
+from mephisto_es.core.operations.review import Reviewer
+from mephisto_es.core.ports import NewEvent
+from mephisto_es.events.agent import AgentApproved, AgentRejected
+from mephisto_es.events.ids import AgentId, QualificationId, WorkerId
+from mephisto_es.events.worker import WorkerForgotten
+
+from ...histories import history
+
+HISTORY = history(Random(10), 1500)
+LEFT = (AgentStatus.RETURNED, AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.EXPIRED)
+
+
+class StoppedClock:
+    """A clock that stands."""
+
+    def now_us(self) -> int:
+        return 1_800_000_000_000_000
+
+
+@asynccontextmanager
+async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
+    log = MemoryLog()
+    log.commit(HISTORY)
+    ledger = Ledger(log, StoppedClock())
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ledger.run)
+            yield Reviewer(ledger, SystemIds(ledger.market.highest, epoch=1)), ledger
+            nursery.cancel_scope.cancel()
+
+
+def agents(market: Market, status: AgentStatus) -> list[tuple[str, AgentState]]:
+    """Agents that still have their unit."""
+    return [
+        (stream, agent)
+        for stream, agent in market.agents.items()
+        if agent.status is status and unit_of(market, stream).agent == agent.agent
+    ]
+
+
+def unit_of(market: Market, stream: str) -> UnitState:
+    agent = market.agents[stream]
+    return market.units[f"unit/{stream.split('/')[1]}/{agent.unit}"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "unit_status"),
+    [
+        (Verdict.APPROVED, UnitStatus.ACCEPTED),
+        (Verdict.SOFT_REJECTED, UnitStatus.SOFT_REJECTED),
+        (Verdict.REJECTED, UnitStatus.REJECTED),
+    ],
+)
+async def test_agent_and_unit_change_together(verdict: Verdict, unit_status: UnitStatus) -> None:
+    async with reviewing() as (reviewer, ledger):
+        stream, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        receipt = await reviewer.give_verdict(agent.agent, verdict, "a note")
+        changed = [recorded.envelope.stream for recorded in receipt.events]
+        assert changed == [stream, f"unit/{stream.split('/')[1]}/{agent.unit}"]
+        assert {recorded.envelope.actor for recorded in receipt.events} == {"reviewer"}
+        assert len({recorded.envelope.command for recorded in receipt.events}) == 1
+        assert ledger.market.agents[stream].status.value == verdict.value
+        assert unit_of(ledger.market, stream).status is unit_status
+
+
+async def test_a_bonus_and_a_note_go_with_approved_work() -> None:
+    async with reviewing() as (reviewer, ledger):
+        _, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        receipt = await reviewer.approve_work(agent.agent, "well done", bonus_cents=150)
+        approved = receipt.events[0].envelope.event
+        assert isinstance(approved, AgentApproved)
+        assert approved.bonus_cents == 150
+        assert approved.note is not None
+        assert ledger.log.payload(approved.note) == b"well done"
+
+
+async def test_a_note_is_forgotten_with_its_worker() -> None:
+    async with reviewing() as (reviewer, ledger):
+        _, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        receipt = await reviewer.reject_work(agent.agent, "copied from a neighbour")
+        rejected = receipt.events[0].envelope.event
+        assert isinstance(rejected, AgentRejected)
+        assert rejected.note is not None
+        assert ledger.log.payload(rejected.note) == b"copied from a neighbour"
+        forgotten = NewEvent(f"worker/{agent.worker}", WorkerForgotten(reason="asked to"))
+        await ledger.execute(Command("forget", "operator", lambda _: [forgotten]))
+        assert ledger.log.payload(rejected.note) is None
+
+
+async def test_a_rejection_may_be_corrected_and_an_approval_may_not() -> None:
+    async with reviewing() as (reviewer, ledger):
+        _, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        await reviewer.reject_work(agent.agent)
+        await reviewer.approve_work(agent.agent, "on second thoughts")
+        before = ledger.log.head()
+        with pytest.raises(IllegalStep, match="is 'approved'"):
+            await reviewer.soft_reject_work(agent.agent)
+        assert ledger.log.head() == before
+
+
+async def test_of_two_reviewers_one_is_first() -> None:
+    async with reviewing() as (reviewer, ledger):
+        stream, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        refused: list[str] = []
+
+        async def say(verdict: Verdict) -> None:
+            try:
+                await reviewer.give_verdict(agent.agent, verdict)
+            except CommandRefused as error:
+                refused.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(say, Verdict.APPROVED)
+            nursery.start_soon(say, Verdict.APPROVED)
+        assert len(refused) == 1
+        assert ledger.market.agents[stream].status is AgentStatus.APPROVED
+
+
+async def test_what_makes_no_sense_is_refused() -> None:
+    async with reviewing() as (reviewer, ledger):
+        _, done = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        for verdict, bonus in ((Verdict.REJECTED, 5), (Verdict.APPROVED, -1)):
+            with pytest.raises(CommandRefused, match="does not go with work that is"):
+                await reviewer.give_verdict(done.agent, verdict, bonus_cents=bonus)
+        with pytest.raises(UnknownEntity, match="there is no agent-99999"):
+            await reviewer.approve_work(AgentId(99999))
+        gone = next(one for one in ledger.market.agents.values() if one.status in LEFT)
+        with pytest.raises(CommandRefused, match=r"any more: there is nothing to review|is not a legal step"):
+            await reviewer.approve_work(gone.agent)
+
+
+async def test_qualifications_are_granted_changed_and_revoked() -> None:
+    async with reviewing() as (reviewer, ledger):
+        market = ledger.market
+        worker = next(one.worker for one in market.workers.values() if one.status is WorkerStatus.REGISTERED)
+
+        def held() -> dict[QualificationId, int]:
+            return market.workers[f"worker/{worker}"].qualifications
+
+        await reviewer.grant_qualification(worker, "careful")
+        number = market.qualifications_by_name["careful"]
+        assert held()[number] == 1
+        assert (await reviewer.grant_qualification(worker, "careful")).events == ()
+        await reviewer.grant_qualification(worker, "careful", 5)
+        assert held()[number] == 5
+        await reviewer.revoke_qualification(worker, "careful")
+        assert number not in held()
+        with pytest.raises(CommandRefused, match="does not have the qualification 'careful'"):
+            await reviewer.revoke_qualification(worker, "careful")
+        with pytest.raises(CommandRefused, match="does not have the qualification 'unheard of'"):
+            await reviewer.revoke_qualification(worker, "unheard of")
+
+
+async def test_a_worker_is_blocked_and_unblocked() -> None:
+    async with reviewing() as (reviewer, ledger):
+        worker = next(one.worker for one in ledger.market.workers.values() if one.status is WorkerStatus.REGISTERED)
+        await reviewer.block_worker(worker, "answers at random")
+        assert ledger.market.workers[f"worker/{worker}"].status is WorkerStatus.BLOCKED
+        with pytest.raises(IllegalStep, match="is 'blocked'"):
+            await reviewer.block_worker(worker, "once more")
+        await reviewer.unblock_worker(worker, "it was somebody else")
+        assert ledger.market.workers[f"worker/{worker}"].status is WorkerStatus.REGISTERED
+        with pytest.raises(UnknownEntity):
+            await reviewer.block_worker(WorkerId(99999), "nobody")
