@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import trio
 
 from ...events import streams
-from ...events.directory import RequesterRegistered, TaskRegistered
 from ...events.envelope import Recorded
-from ...events.ids import RequesterId, TaskId, TaskRunId
+from ...events.ids import TaskRunId
 from ...events.task_run import (
-    TaskRunCreated,
     TaskRunDeployed,
-    TaskRunEvent,
     TaskRunFailed,
     TaskRunPrepared,
     TaskRunRecovering,
@@ -25,25 +20,20 @@ from ...events.task_run import (
 )
 from ..abstractions.resources import Resources
 from ..errors import LaunchError, LogError, MephistoError
-from ..ledger import Command, Ledger
+from ..ledger import Ledger
 from ..lifecycles.decisions import decide_complete, decide_stop
-from ..lifecycles.market import Market
-from ..lifecycles.server import ResourceStatus
 from ..lifecycles.task_run import OPEN_RUN_STATUSES
-from ..ports import Ids, NewEvent, WallClock
+from ..ports import Ids, WallClock
 from .client_io_handler import ClientIOHandler
 from .datatypes import LiveTaskRun
 from .directory import find_or_create_qualifications
 from .launch import RunPlan
 from .logger_core import get_logger, log_ids
-from .redaction import redacted
+from .run_record import RunRecord
+from .run_server import deploy, doing, prepare, reattach
 from .task_launcher import TaskLauncher
 from .worker_pool import WorkerPool
 
-#: The page's configuration, in the folder of static files.
-TASK_CONFIG_FILE = "task_config.json"
-#: The script that tells the page who the worker is.
-WRAPPER_FILE = "wrap_crowd_source.js"
 #: Seconds in which a run that fails or is cancelled must have released what it holds outside.
 RELEASE_SECONDS = 30.0
 #: Seconds that workers are kept from a run whose data takes its time to give the first item.
@@ -87,7 +77,7 @@ class LiveRunDriver:
         self._clock = clock
         self._runs_dir = runs_dir
         self._plan = plan
-        self._step = "create"
+        self._record = RunRecord(ledger, ids)
         self._stopping: str | None = None
         self._at_once = False
         self._lost: LaunchError | None = None
@@ -116,94 +106,51 @@ class LiveRunDriver:
             LaunchError: a step failed; the run is recorded as failed.
             LogError: the log can take no more; nothing could be recorded.
         """
-        run = await self._create() if self._resumed is None else await self._take_up(self._resumed)
+        run = await self._begin()
         with log_ids(run=run):
-            failure: MephistoError | None = None
+            failure: LaunchError | None = None
             try:
                 await self._launch_and_watch(run, on_live)
             except BaseExceptionGroup as group:
                 failure = _only_cause(group)
                 if failure is None:
                     raise
-            if failure is not None:
                 await self._let_everybody_go(run, str(failure))
             await self._release()
-            if failure is None:
-                await self._record_run(partial(decide_complete, run=run))
-                logger.info("the run is completed")
-            else:
-                await self._record(run, TaskRunFailed(step=self._step, reason=str(failure)))
-                raise (
-                    failure if isinstance(failure, LaunchError) else LaunchError(self._step, str(failure))
-                ) from failure
+            if failure is not None:
+                await self._record.happened(run, TaskRunFailed(step=failure.step, reason=str(failure)))
+                raise failure
+            await self._record.decided(partial(decide_complete, run=run))
+            logger.info("the run is completed")
 
-    # Steps ----------------------------------------------------------------------------------------------------------
-
-    async def _create(self) -> TaskRunId:
-        """Record the run, with its task and requester if they are new."""
-        plan = self._plan
-        run = TaskRunId(self._ids.next_id("task_run"))
-        task, requester = TaskId(self._ids.next_id("task")), RequesterId(self._ids.next_id("requester"))
-        provider_type = plan.provider_class.PROVIDER_TYPE
-        name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
-
-        def decide(market: Market) -> list[NewEvent]:
-            known_task = market.tasks_by_name.get(plan.task_name)
-            known_requester = market.requesters_by_name.get((provider_type, name))
-            created = TaskRunCreated(
-                task_run=run,
-                task=known_task or task,
-                requester=known_requester or requester,
-                blueprint_type=plan.blueprint_class.BLUEPRINT_TYPE,
-                architect_type=plan.architect_class.ARCHITECT_TYPE,
-                provider_type=provider_type,
-                config=msgspec.json.encode(redacted(plan.config)).decode(),
-                allowed_concurrent=plan.settings.allowed_concurrent,
-                maximum_units_per_worker=plan.settings.maximum_units_per_worker,
-                given_by_script=plan.given_by_script,
-            )
-            registered = TaskRegistered(task=task, name=plan.task_name, task_type=created.blueprint_type)
-            account = RequesterRegistered(requester=requester, name=name, provider_type=provider_type)
-            return [
-                *([] if known_task else [NewEvent(streams.task(task), registered)]),
-                *([] if known_requester else [NewEvent(streams.requester(requester), account)]),
-                NewEvent(streams.task_run(run), created),
-            ]
-
-        await self._record_run(decide)
-        return run
-
-    async def _take_up(self, run: TaskRunId) -> TaskRunId:
-        """Record that this process goes on with a run."""
-        self._step = "resume"
-        await self._record(run, TaskRunRecovering(reason="taken up by another operator process"))
-        return run
+    async def _begin(self) -> TaskRunId:
+        """Record a new run, or that this process goes on with one."""
+        if self._resumed is None:
+            return await self._record.create(self._plan)
+        await self._record.happened(self._resumed, TaskRunRecovering(reason="taken up by another operator process"))
+        return self._resumed
 
     async def _launch_and_watch(self, run: TaskRunId, on_live: Callable[[LiveTaskRun], None]) -> None:
         async with trio.open_nursery() as nursery:
             live_run = self._assemble(run, nursery)
             self._releases.append(live_run.architect.shutdown)
-            if self._resumed is None or not await self._reattach(live_run):
-                await self._prepare(live_run)
-                await self._deploy(live_run)
+            await self._bring_up_server(live_run)
             await find_or_create_qualifications(self._ledger, self._ids, live_run.qualification_names)
             live_run.worker_pool.register_run(live_run)
             self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
-            with self._doing("channels"):
+            with doing("channels"):
                 await live_run.client_io.launch_channels(self._on_channel_lost)
-            await self._record(run, TaskRunWentLive())
-            with self._doing("launch units"):
-                nursery.start_soon(live_run.task_launcher.create_assignments)
-                nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
-                with trio.move_on_after(FIRST_UNITS_SECONDS):
-                    await live_run.task_launcher.wait_for_offer()
+            await self._record.happened(run, TaskRunWentLive())
+            nursery.start_soon(live_run.task_launcher.create_assignments)
+            nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
+            with trio.move_on_after(FIRST_UNITS_SECONDS):
+                await live_run.task_launcher.wait_for_offer()
             self._releases.append(live_run.provider.cleanup_resources_from_task_run)
-            with self._doing("provider"):
+            with doing("provider"):
                 await live_run.provider.setup_resources_for_task_run(live_run.url)
             live_run.worker_pool.let_workers_in()
             self.is_live = True
             on_live(live_run)
-            self._step = "live"
             await self._watch(live_run)
             await live_run.client_io.shutdown()
             nursery.cancel_scope.cancel()
@@ -236,38 +183,17 @@ class LiveRunDriver:
         )
         return live_run
 
-    async def _reattach(self, live_run: LiveTaskRun) -> bool:
-        """Find the server that the earlier process has left; what is not there any more is recorded as released."""
-        with self._doing("reattach"):
-            prefix = streams.server(live_run.task_run, 0).removesuffix("0")
-            for stream, resource in list(self._ledger.market.servers.items()):
-                if not stream.startswith(prefix) or resource.status is ResourceStatus.RELEASED:
-                    continue
-                number = int(stream.removeprefix(prefix))
-                url = await live_run.architect.reattach(number, resource.details)
-                if url is not None:
-                    live_run.url = url
-                    return True
-                await live_run.architect.resources.released(number, "not there when the run was taken up again")
-        return False
-
-    async def _prepare(self, live_run: LiveTaskRun) -> None:
-        with self._doing("prepare"):
-            live_run.architect.build_dir.mkdir(parents=True, exist_ok=True)
-            static_dir = await live_run.architect.prepare()
-            live_run.blueprint.build_page(static_dir)
-            wrapper = live_run.provider.get_wrapper_js_path().read_bytes()
-            (static_dir / WRAPPER_FILE).write_bytes(wrapper)
-            config = msgspec.json.encode(live_run.blueprint.get_frontend_args())
-            (static_dir / TASK_CONFIG_FILE).write_bytes(config)
+    async def _bring_up_server(self, live_run: LiveTaskRun) -> None:
+        """Deploy the server, unless an earlier process of the run has left a living one."""
+        url = None if self._resumed is None else await reattach(live_run, self._ledger.market)
+        if url is not None:
+            live_run.url = url
+            return
+        await prepare(live_run)
         if self._resumed is None:
-            await self._record(live_run.task_run, TaskRunPrepared())
-
-    async def _deploy(self, live_run: LiveTaskRun) -> None:
-        with self._doing("deploy"):
-            live_run.url = await live_run.architect.deploy()
-            await live_run.architect.cleanup()
-        await self._record(live_run.task_run, TaskRunDeployed(url=live_run.url))
+            await self._record.happened(live_run.task_run, TaskRunPrepared())
+        live_run.url = await deploy(live_run)
+        await self._record.happened(live_run.task_run, TaskRunDeployed(url=live_run.url))
 
     # Watching -------------------------------------------------------------------------------------------------------
 
@@ -278,7 +204,7 @@ class LiveRunDriver:
         while self._stopping is None and (index.has_open_work or not launcher.is_done):
             await self._changed.wait()
         reason = self._stopping or "all work is done"
-        await self._record_run(partial(decide_stop, run=run, reason=reason))
+        await self._record.decided(partial(decide_stop, run=run, reason=reason))
         await launcher.expire_units()
         await live_run.worker_pool.end_onboardings(reason)
         while not (self._at_once or index.is_idle):
@@ -291,7 +217,7 @@ class LiveRunDriver:
     async def _let_everybody_go(self, run: TaskRunId, reason: str) -> None:
         """Leave nothing open in a run that failed."""
         if self._ledger.market.task_runs[streams.task_run(run)].status in OPEN_RUN_STATUSES:
-            await self._record_run(partial(decide_stop, run=run, reason=reason))
+            await self._record.decided(partial(decide_stop, run=run, reason=reason))
             await self.live_run.task_launcher.expire_units()
             await self.live_run.worker_pool.disconnect_active_agents(reason)
 
@@ -324,29 +250,12 @@ class LiveRunDriver:
         self._changed.set()
         self._changed = trio.Event()
 
-    # Recording ------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _doing(self, step: str) -> Iterator[None]:
-        """Name the step that is under way, so that a failure can say where it happened."""
-        self._step = step
-        try:
-            yield
-        except OSError as error:
-            raise LaunchError(step, f"{error.strerror or error} ({error.filename})") from error
-
-    async def _record(self, run: TaskRunId, event: TaskRunEvent) -> None:
-        await self._record_run(lambda _: [NewEvent(streams.task_run(run), event)])
-
-    async def _record_run(self, decide: Callable[[Market], Sequence[NewEvent]]) -> None:
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
-
 
 def _is_of(run: TaskRunId, stream: str) -> bool:
     return streams.partition_of(stream) == f"run/{run}"
 
 
-def _only_cause(group: BaseExceptionGroup[BaseException]) -> MephistoError | None:
+def _only_cause(group: BaseExceptionGroup[BaseException]) -> LaunchError | None:
     """The error of ours that a group is made of; None if there is anything else in it, or the log has failed."""
     ours, rest = group.split(lambda error: isinstance(error, MephistoError) and not isinstance(error, LogError))
     if ours is None or rest is not None:
@@ -354,4 +263,4 @@ def _only_cause(group: BaseExceptionGroup[BaseException]) -> MephistoError | Non
     error: BaseException = ours
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error if isinstance(error, MephistoError) else None
+    return error if isinstance(error, LaunchError) else LaunchError("live", str(error))
