@@ -15,6 +15,7 @@
     │   ├── Conflict             an expected version did not hold
     │   ├── Fenced               another writer has taken over
     │   └── OutcomeUnknown       COMMIT failed: written or not, nobody can say yet
+    ├── UserCodeFailed           code of a launch script or blueprint raised
     ├── TaskCodeDiverged         task code took another path after a restart
     └── AgentLeft                task code: the agent it waits for will not answer
         ├── AgentDisconnectedError
@@ -156,6 +157,18 @@ class OutcomeUnknown(LogError):
     The writer has stopped. Open the log again and repeat the command under the same id:
     a command that was written is answered from the log.
     """
+
+
+class UserCodeFailed(MephistoError):
+    """Code of a launch script or blueprint raised. What it raised is the cause; its text is never shown to a worker.
+
+    Attributes:
+        function: the name of what was called.
+    """
+
+    def __init__(self, function: str, error: BaseException) -> None:
+        self.function = function
+        super().__init__(f"{function} raised {type(error).__name__}")
 
 
 class TaskCodeDiverged(MephistoError):

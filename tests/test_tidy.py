@@ -32,7 +32,6 @@ THREADED = {
 #: Where code of users and plugins is called: whatever it raises is logged and ends its own work.
 FOREIGN = {
     "adapters/blueprints/remote_procedure.py",
-    "core/operations/live_agents.py",
     "core/operations/registry.py",
 }
 

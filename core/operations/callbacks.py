@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ParamSpec, TypeVar, cast, overload
 
 import trio
+
+from ..errors import MephistoError, UserCodeFailed
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +34,23 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
     A plain function goes on in its thread when the caller is cancelled; its answer is then thrown away.
 
     Raises:
-        Whatever the function raises.
+        MephistoError: an error of ours that the function let through, also out of a nursery of its own.
+        UserCodeFailed: it raised anything else.
     """
+    try:
+        return await _call(function, *args, **kwargs)
+    except ExceptionGroup as group:
+        ours, rest = group.split(MephistoError)
+        if ours is None or rest is not None:
+            raise UserCodeFailed(_name(function), group) from group
+        raise _first(ours) from None
+    except MephistoError:
+        raise
+    except Exception as error:
+        raise UserCodeFailed(_name(function), error) from error
+
+
+async def _call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     if inspect.iscoroutinefunction(function):
         return await cast(Awaitable[T], function(*args, **kwargs))
     answer = await trio.to_thread.run_sync(
@@ -41,6 +59,17 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
     if inspect.isawaitable(answer):
         return await cast(Awaitable[T], answer)
     return answer
+
+
+def _first(group: ExceptionGroup[MephistoError]) -> MephistoError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
+
+
+def _name(function: Callable[..., object]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__qualname__", type(function).__name__)
 
 
 def _threads() -> trio.CapacityLimiter:

@@ -27,7 +27,7 @@ from ...events.envelope import Recorded
 from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from ...events.unit import UnitCompleted
 from ..abstractions.agent import Agent, Assignment, InitializationData, Unit, Update
-from ..errors import AgentLeft, CommandRefused
+from ..errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
 from ..lifecycles.decisions import Leaving, decide_leave, decide_record_answers
@@ -254,7 +254,7 @@ class LiveAgents:
         except AgentLeft as left:
             logger.info("an agent left", reason=str(left))
             await call(cleanup)
-        except Exception:  # whatever a user's code raises ends its own work, not the run
+        except (UserCodeFailed, TaskCodeDiverged):
             logger.exception("the task's code failed", agents=[agent.agent_id for agent in agents])
             for agent in agents:
                 await self.let_go(agent.agent_id, AgentExpired(reason="the task's code failed"))
@@ -276,7 +276,7 @@ class LiveAgents:
         )
         try:
             await call(callback, unit)
-        except Exception:  # whatever a user's code raises ends its own work, not the run
+        except UserCodeFailed:
             logger.exception("on_unit_submitted failed", unit=unit_id)
         await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
 

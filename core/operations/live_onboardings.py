@@ -20,7 +20,7 @@ from ...events.onboarding import (
 )
 from ..abstractions.agent import OnboardingAgent, Update
 from ..abstractions.mixins import OnboardingSharedState
-from ..errors import AgentLeft, CommandRefused
+from ..errors import AgentLeft, CommandRefused, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.decisions import decide_onboarding_outcome
 from ..lifecycles.market import Market
@@ -165,7 +165,7 @@ class LiveOnboardings:
         except AgentLeft as left:
             logger.info("a worker left the onboarding", reason=str(left))
             await call(runner.cleanup_onboarding, agent)
-        except Exception:  # whatever a user's code raises ends its own work, not the run
+        except UserCodeFailed:
             logger.exception("the onboarding's code failed", onboarding_agent=agent.agent_id)
             await self.end(agent.agent_id, OnboardingReturned(reason="the onboarding's code failed"))
             await call(runner.cleanup_onboarding, agent)
@@ -180,7 +180,7 @@ class LiveOnboardings:
             passed = isinstance(shared, OnboardingSharedState) and bool(await call(shared.validate_onboarding, data))
         except msgspec.DecodeError:
             logger.info("an onboarding's data is not an object", onboarding_agent=state.agent)
-        except Exception:  # whatever a user's code raises ends its own work, not the run
+        except UserCodeFailed:
             logger.exception("validate_onboarding failed: the worker does not pass", onboarding_agent=state.agent)
         decide = partial(
             decide_onboarding_outcome,

@@ -19,7 +19,7 @@ from ...events.ids import AssignmentId, TaskRunId, UnitId
 from ...events.task_run import TaskRunDataExhausted
 from ..abstractions.agent import InitializationData
 from ..abstractions.blueprint import AssignmentData
-from ..errors import LaunchError
+from ..errors import LaunchError, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.decisions import (
     AssignmentPlan,
@@ -224,7 +224,8 @@ class TaskLauncher:
             except trio.Cancelled:
                 raise
             except Exception as error:
-                reason = f"the data's own code raised {type(error).__name__} ({self.created} assignments were created)"
+                raised = error.__cause__ if isinstance(error, UserCodeFailed) else error
+                reason = f"the data's own code raised {type(raised).__name__} ({self.created} assignments were created)"
                 raise LaunchError("assignment data", reason) from error
 
     async def _record(self, decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> None:
