@@ -17,6 +17,7 @@ from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ...core.abstractions.resources import Details, Resources
 from ...core.errors import LaunchError
+from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
 from ..channels.websocket import WebsocketChannel
@@ -28,9 +29,13 @@ from .secret_file import SECRET_FILE, read_secret, write_secret
 
 #: A router that was left by another process is asked for this long.
 REATTACH_SECONDS = 10.0
+#: How often a router that ends by itself is started again.
+RESTART_LIMIT = 20
 STATIC_FOLDER = "static"
 DATA_FOLDER = "router_data"
 PROGRAM_FOLDER = "router"
+
+logger = get_logger(__name__)
 
 
 @dataclass
@@ -97,19 +102,41 @@ class LocalArchitect(Architect):
         """
         if self._listener is None:
             raise LaunchError("deploy", "nothing was prepared")
-        port = self._listener.getsockname()[1]
+        await self._bring_up(self._listener)
+        return self._url
+
+    async def watch_over(self) -> None:
+        """Start the router again whenever it ends by itself; what it kept in its folder it reads again.
+
+        Raises:
+            LaunchError: it cannot be started again, or ends again and again.
+        """
+        for _ in range(RESTART_LIMIT):
+            if self._process is not None:
+                await self._process.wait_for_end()
+            logger.warning("the router has ended by itself and is started again", url=self._url)
+            await self._release("it ended by itself")
+            self._command = self._command or await put_in_place(self.args.architect, self.build_dir / PROGRAM_FOLDER)
+            self._listener = listen(self.args.architect.hostname, self._port)
+            try:
+                await self._bring_up(self._listener)
+            except LaunchError as error:
+                logger.warning("the router could not be started again", reason=str(error))
+        raise LaunchError("live", f"the router at {self._url} ended by itself {RESTART_LIMIT} times")
+
+    async def _bring_up(self, listener: socket.socket) -> None:
+        self._port = port = listener.getsockname()[1]
         self._url = f"http://{in_url(self.args.architect.hostname)}:{port}"
         self._resource = await self.resources.intend(
             "local_router", {"url": self._url, "port": port, "build_dir": str(self.build_dir)}
         )
         try:
-            self._process = await self._start(self._listener)
+            self._process = await self._start(listener)
             await self.resources.acquired(self._resource, {"url": self._url, "port": port, "pid": self._process.pid})
             await self._process.wait_until_ready(RouterClient(self._url, self._secret))
         except LaunchError as error:
             await self._release(str(error))
             raise
-        return self._url
 
     async def reattach(self, resource: int, details: Details) -> str | None:
         """Take up the router of an earlier process, if what answers at its URL knows the run's secret.

@@ -114,18 +114,19 @@ class RouterProcess:
         try:
             self._signal(os.kill, signal.SIGTERM)
             with trio.move_on_after(STOP_SECONDS):
-                await self._wait_for_end()
+                await self.wait_for_end()
         finally:
             if not self._has_ended:
                 self._signal(os.killpg, signal.SIGKILL)
                 with trio.CancelScope(shield=True):  # nothing survives that signal, so this is short
-                    await self._wait_for_end()
+                    await self.wait_for_end()
 
     async def _notice_end(self, scope: trio.CancelScope) -> None:
-        await self._wait_for_end()
+        await self.wait_for_end()
         scope.cancel()
 
-    async def _wait_for_end(self) -> None:
+    async def wait_for_end(self) -> None:
+        """Wait until the process has ended, whoever ended it."""
         if not self._has_ended:
             self._status = await self._wait()
             self._has_ended = True

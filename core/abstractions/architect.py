@@ -105,6 +105,15 @@ class Architect(ABC):
     async def cleanup(self) -> None:
         """Remove what only `deploy` needed. Called once the server is up; what a later process needs stays."""
 
+    async def watch_over(self) -> None:
+        """Bring the server back, under the same URL and with what it kept, whenever it ends by itself.
+
+        Runs while workers are let in, and is cancelled before `shutdown`. Returns if there is nothing to watch.
+
+        Raises:
+            LaunchError: it cannot be brought back; the run ends.
+        """
+
     @abstractmethod
     async def shutdown(self) -> None:
         """Take the server offline and release all that was acquired. Twice is harmless."""

@@ -148,6 +148,7 @@ class LiveRunDriver:
             self._releases.append(live_run.provider.cleanup_resources_from_task_run)
             with doing("provider"):
                 await live_run.provider.setup_resources_for_task_run(live_run.url)
+            nursery.start_soon(live_run.architect.watch_over)
             live_run.worker_pool.let_workers_in()
             self.is_live = True
             on_live(live_run)

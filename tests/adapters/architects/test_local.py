@@ -247,3 +247,27 @@ async def test_another_server_at_that_url_is_not_taken_for_ours(
         assert await architect.reattach(number, details) is not None
         await architect.shutdown()
     assert resources.count(ResourceStatus.RELEASED) == 1
+
+
+async def test_a_router_that_is_killed_comes_back_at_its_url_with_what_it_kept(tmp_path: Path) -> None:
+    resources = ResourceBook()
+    architect = local(tmp_path, resources)
+    with trio.fail_after(60):
+        static = await architect.prepare()
+        (static / "index.html").write_text("still here")
+        url = await architect.deploy()
+        kept = (tmp_path / "router_data").stat().st_ino
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(architect.watch_over)
+            for _ in range(2):
+                held = [state for state in resources.states.values() if state.status is ResourceStatus.ACQUIRED]
+                pid = int(held[0].details["pid"])
+                os.kill(pid, signal.SIGKILL)
+                await wait_for_end(pid)
+                while resources.count(ResourceStatus.ACQUIRED) != 1 or not await answers(url):  # noqa: ASYNC110
+                    await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+        assert (tmp_path / "router_data").stat().st_ino == kept
+        await architect.shutdown()
+        assert not await answers(url)
+    assert resources.count(ResourceStatus.RELEASED) == 3
