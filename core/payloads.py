@@ -9,6 +9,7 @@ from ..events.base import Event, PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.codec import KIND_OF
 from ..events.ids import WorkerId
+from ..events.upcasting import UPCASTERS
 from .ports import Payload
 
 
@@ -48,8 +49,8 @@ _REF_FIELDS: dict[type, tuple[str, ...]] = {
     event: fields for event in get_args(AnyEvent) if (fields := _ref_fields(event))
 }
 
-#: The kinds of events that can refer to payloads.
-REFERRING_KINDS = frozenset(KIND_OF[event] for event in _REF_FIELDS)
+#: The kinds of events that can refer to payloads; of one that is retired, its successor may.
+REFERRING_KINDS = frozenset(KIND_OF[event] for event in _REF_FIELDS) | UPCASTERS.kinds
 
 
 def refs_of(event: Event) -> tuple[PayloadRef, ...]:

@@ -9,9 +9,12 @@ import msgspec
 
 from .catalogue import AnyEvent
 from .envelope import Envelope
+from .upcasting import UPCASTERS, Upcasters, tag_of
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Envelope)
+#: The fields of an envelope, unread.
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Undecodable(ValueError):
@@ -41,14 +44,63 @@ class _Tag(msgspec.Struct):
 _tag_decoder = msgspec.json.Decoder(_Tag)
 
 
-def _tag_of(event: type) -> str:
-    return str(event.__struct_config__.tag)  # type: ignore[attr-defined]  # every member of the union is a Struct
-
-
 #: The tag of each event type, under which it is stored.
-KIND_OF: dict[type, str] = {event: _tag_of(event) for event in get_args(AnyEvent)}
-#: All tags there are.
+KIND_OF: dict[type, str] = {event: tag_of(event) for event in get_args(AnyEvent)}
+#: All tags that are written.
 KINDS = frozenset(KIND_OF.values())
+
+
+class Codec:
+    """Reads envelopes of this release and of all before it."""
+
+    def __init__(self, upcasters: Upcasters) -> None:
+        """Know which events are written no more.
+
+        Raises:
+            ValueError: one of them is still in the catalogue.
+        """
+        twice = sorted(KINDS & upcasters.kinds)
+        if twice:
+            raise ValueError(f"retired, and still in the catalogue: {', '.join(twice)}")
+        self._upcasters = upcasters
+
+    def decode(self, data: bytes) -> Envelope:
+        """An envelope from its canonical JSON; in place of a retired event comes what stands for it now.
+
+        Raises:
+            UnknownKind: a newer version wrote it.
+            Undecodable: the bytes are not JSON, lack a field, or have one too many.
+        """
+        try:
+            return _decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._decode_otherwise(data, error)
+
+    def decode_page(self, data: Iterable[bytes]) -> list[Envelope]:
+        """Envelopes from their canonical JSON, at less cost than one by one, if all are of this release.
+
+        Raises:
+            Undecodable: one of them is not; `decode` reads it, or says why it cannot.
+        """
+        try:
+            return list(map(_decoder.decode, data))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Undecodable(str(error)) from error
+
+    def _decode_otherwise(self, data: bytes, error: Exception) -> Envelope:
+        """An envelope around a retired event."""
+        kind = stored_kind(data)
+        if kind is None or kind in KINDS:
+            raise Undecodable(str(error)) from error
+        if kind not in self._upcasters:
+            raise UnknownKind(kind) from error
+        try:
+            fields = _fields_decoder.decode(data)
+            successor = self._upcasters.upcast(kind, bytes(fields["event"]))
+            fields["event"] = msgspec.Raw(_encoder.encode(successor))
+            return _decoder.decode(_encoder.encode(fields))
+        except (msgspec.DecodeError, UnicodeDecodeError) as why:
+            raise Undecodable(str(why)) from why
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -56,34 +108,15 @@ def encode(envelope: Envelope) -> bytes:
     return _encoder.encode(envelope)
 
 
-def decode(data: bytes) -> Envelope:
-    """An envelope from its canonical JSON.
-
-    Raises:
-        UnknownKind: a newer version wrote it.
-        Undecodable: the bytes are not JSON, lack a field, or have one too many.
-    """
+def stored_kind(data: bytes) -> str | None:
+    """The tag that the bytes of an envelope say, whether this version knows it or not; None if they say none."""
     try:
-        return _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _why_not(data, error) from error
-
-
-def decode_page(data: Iterable[bytes]) -> list[Envelope]:
-    """Envelopes from their canonical JSON, at less cost than one by one.
-
-    Raises:
-        Undecodable: one of them is none; `decode` says which one, and why.
-    """
-    try:
-        return list(map(_decoder.decode, data))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(str(error)) from error
-
-
-def _why_not(data: bytes, error: Exception) -> Undecodable:
-    try:
-        kind = _tag_decoder.decode(data).event.kind
+        return _tag_decoder.decode(data).event.kind
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Undecodable(str(error))
-    return Undecodable(str(error)) if kind in KINDS else UnknownKind(kind)
+        return None
+
+
+_codec = Codec(UPCASTERS)
+#: The one decoder that every reader uses.
+decode = _codec.decode
+decode_page = _codec.decode_page

@@ -28,6 +28,8 @@ class FindingKind(Enum):
     TIME = "time"
     #: The stream's versions do not follow each other.
     VERSION = "version"
+    #: The event does not belong in a stream of such a name.
+    WRONG_STREAM = "wrong_stream"
     #: The lifecycle has no such step.
     ILLEGAL_STEP = "illegal_step"
     #: The log ends before a position that it once had.

@@ -7,8 +7,10 @@ from operator import itemgetter
 from ...core.chain import Page, Row
 from ...core.errors import Conflict, IllegalStep
 from ...core.lifecycles.standings import Standings
-from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page
+from ...events.categories import CATEGORY_OF
+from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page, stored_kind
 from ...events.envelope import Envelope
+from ...events.streams import category_of
 from .report import FindingKind, Findings
 
 _DATA = itemgetter(0)
@@ -54,6 +56,10 @@ class StepCheck:
             latest = at
             if stream in broken:
                 continue
+            # Later events of a stream cannot be astray: to an entity of another kind they are illegal steps.
+            if version == 1 and category_of(stream) != CATEGORY_OF[event]:
+                self._astray(first + place, envelope)
+                continue
             try:
                 step(stream, version, event)
             except (Conflict, IllegalStep) as error:
@@ -69,7 +75,10 @@ class StepCheck:
 
     def _decoded_row(self, row: Row) -> Envelope | None:
         try:
-            return decode(row.data)
+            envelope = decode(row.data)
+            if stored_kind(row.data) != row.kind == KIND_OF[type(envelope.event)]:
+                self._wrong_columns(row, envelope)  # a retired event under the name of its successor
+            return envelope
         except UnknownKind as error:
             self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=row.seq, stream=row.stream)
         except Undecodable as error:
@@ -81,7 +90,8 @@ class StepCheck:
     def _wrong_columns(self, row: Row, envelope: Envelope) -> None:
         for name in ("stream", "version", "kind", "at", "command", "ordinal"):
             stored = getattr(row, name)
-            said = KIND_OF[type(envelope.event)] if name == "kind" else getattr(envelope, name)
+            # Not the kind of the envelope's event: that of a retired one is its successor.
+            said = stored_kind(row.data) if name == "kind" else getattr(envelope, name)
             if stored != said:
                 self._findings.add(
                     FindingKind.COLUMN,
@@ -100,6 +110,18 @@ class StepCheck:
             stream=envelope.stream,
             expected=f"at least {latest}",
             found=str(envelope.at),
+        )
+
+    def _astray(self, seq: int, envelope: Envelope) -> None:
+        self._broken.add(envelope.stream)
+        category = CATEGORY_OF[type(envelope.event)]
+        self._findings.add(
+            FindingKind.WRONG_STREAM,
+            f"{KIND_OF[type(envelope.event)]} happens in streams of the category {category!r} only",
+            seq=seq,
+            stream=envelope.stream,
+            expected=category,
+            found=category_of(envelope.stream),
         )
 
     def _illegal(self, seq: int, envelope: Envelope, error: Conflict | IllegalStep) -> None:

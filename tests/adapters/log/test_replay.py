@@ -17,6 +17,10 @@ from mephisto_es.core.chain import GENESIS, link
 from mephisto_es.core.errors import UnusableLog
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import Head
+from mephisto_es.events import codec
+from mephisto_es.events.base import Event
+from mephisto_es.events.unit import UnitLaunched
+from mephisto_es.events.upcasting import Upcasters
 from mephisto_es.projections.audit.report import Finding, FindingKind, ReplayReport
 
 from .support import SALT, Roster, forget, lives, register, unit_request, unit_stream
@@ -249,6 +253,39 @@ def test_a_kind_of_a_newer_version(path: Path) -> None:
     finding = only(audited(path))
     assert finding.kind is FindingKind.UNKNOWN_KIND
     assert "'unit_adored'" in finding.sentence
+
+
+def test_an_event_in_a_stream_where_it_does_not_belong(path: Path) -> None:
+    forged(path, lambda data: data.replace(b'"stream":"worker/2"', b'"stream":"agent/1/2"'), 2)
+    with edited(path) as db:
+        db.execute("UPDATE events SET stream = 'agent/1/2' WHERE seq = 2")
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq, finding.stream) == (FindingKind.WRONG_STREAM, 2, "agent/1/2")
+    assert (finding.expected, finding.found) == ("worker", "agent")
+    assert "worker_registered happens in streams of the category 'worker' only" in finding.sentence
+
+
+class UnitOffered(Event, frozen=True, kw_only=True, tag="unit_offered"):
+    """What an earlier release wrote for `UnitLaunched`."""
+
+
+def test_a_retired_event_is_legal_under_its_own_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retired = Upcasters()
+    retired.add(UnitOffered, lambda _: UnitLaunched())
+    monkeypatch.setattr(codec._codec, "_upcasters", retired)
+    launched = 2 + UNITS + 5
+    forged(path, lambda data: data.replace(b'{"kind":"unit_launched"}', b'{"kind":"unit_offered"}'), launched)
+    finding = only(audited(path))
+    assert (finding.kind, finding.seq) == (FindingKind.COLUMN, launched)
+    assert "column kind is 'unit_launched', the event says 'unit_offered'" in finding.sentence
+    with edited(path) as db:
+        db.execute("UPDATE events SET kind = 'unit_offered' WHERE seq = ?", (launched,))
+    with SqliteLog.open_read_only(path) as log:
+        assert list(log.read())[launched - 1].envelope.event == UnitLaunched()
+        assert log.history(unit_stream(5))[1].envelope.event == UnitLaunched()
+    report = audited(path)
+    assert report.legal
+    assert report.views == {"roster": UNITS + 4}
 
 
 def test_a_time_that_falls(path: Path) -> None:

@@ -1,0 +1,83 @@
+"""The audit's short fold and the operator's whole one judge every step alike."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import pytest
+
+from mephisto_es.core.errors import Conflict, IllegalStep
+from mephisto_es.core.lifecycles.standings import LIFECYCLES, Standings
+from mephisto_es.core.lifecycles.table import Lifecycle, Status
+from mephisto_es.core.lifecycles.world import World
+from mephisto_es.events.base import Event
+from mephisto_es.events.categories import CATEGORY_OF
+
+from .test_tables import example_of
+
+EVENTS = [event for lifecycle in LIFECYCLES for event in lifecycle.events]
+
+
+def ways(lifecycle: Lifecycle[Any]) -> dict[Status | None, list[type[Event]]]:
+    """The shortest way from nothing to each status."""
+    found: dict[Status | None, list[type[Event]]] = {None: []}
+    waiting: deque[Status | None] = deque([None])
+    while waiting:
+        source = waiting.popleft()
+        for row in lifecycle.steps:
+            if source in row.sources and row.target not in found:
+                found[row.target] = [*found[source], row.event]
+                waiting.append(row.target)
+    return found
+
+
+def standing_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
+    standings = Standings()
+    try:
+        for version, event in enumerate(events, 1):
+            standings.step(stream, version, event)
+    except IllegalStep as error:
+        return str(error)
+    return standings.by_stream[stream]
+
+
+def world_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
+    world = World()
+    families: list[Any] = [family for name, family in vars(world).items() if name not in ("versions", "_folds")]
+    try:
+        for event in events:
+            world.evolve(stream, example_of(event))
+    except IllegalStep as error:
+        return str(error)
+    (state,) = [state for family in families if (state := family.get(stream)) is not None]
+    return world.version(stream), state.status
+
+
+@pytest.mark.parametrize("lifecycle", LIFECYCLES, ids=lambda lifecycle: lifecycle.name)
+def test_they_agree_about_every_event_in_every_status(lifecycle: Lifecycle[Any]) -> None:
+    reached = ways(lifecycle)
+    assert reached.keys() == {None, *lifecycle.statuses.__members__.values()}
+    for way in reached.values():
+        for event in lifecycle.events:
+            stream = f"{CATEGORY_OF[event]}/1/1"
+            assert standing_after(stream, [*way, event]) == world_after(stream, [*way, event])
+
+
+@pytest.mark.parametrize("lifecycle", LIFECYCLES, ids=lambda lifecycle: lifecycle.name)
+def test_what_happens_to_others_is_no_step_of_this_one(lifecycle: Lifecycle[Any]) -> None:
+    for status, way in ways(lifecycle).items():
+        for event in EVENTS:
+            if status is not None and event not in lifecycle.events:
+                said = standing_after("it/1", [*way, event])
+                assert said == str(IllegalStep("it/1", status.value, str(event.__struct_config__.tag)))
+
+
+def test_a_version_that_does_not_follow_is_refused() -> None:
+    birth = next(row.event for row in LIFECYCLES[0].steps)
+    with pytest.raises(Conflict, match="it/1 is at version 0, not 1"):
+        Standings().step("it/1", 2, birth)
+
+
+def test_every_event_has_one_lifecycle() -> None:
+    assert sorted(map(str, EVENTS)) == sorted(map(str, CATEGORY_OF))

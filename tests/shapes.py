@@ -1,0 +1,57 @@
+"""Hypothesis strategies for msgspec types: any value that the type allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from mephisto_es.events.catalogue import AnyEvent
+from mephisto_es.events.codec import KIND_OF
+from mephisto_es.events.envelope import Envelope
+
+#: What JSON readers of every language agree on.
+_INTEGERS = st.integers(-(2**63), 2**63 - 1)
+
+
+def shaped(wanted: object) -> st.SearchStrategy[Any]:
+    """Any value of a type, also such as make no sense."""
+    return _of(inspect.type_info(wanted))
+
+
+def events(kind: type[AnyEvent]) -> st.SearchStrategy[AnyEvent]:
+    """Any event of a kind."""
+    return shaped(kind)
+
+
+def envelopes(kind: type[AnyEvent]) -> st.SearchStrategy[Envelope]:
+    """Any envelope around an event of a kind."""
+    fields = {field.name: shaped(field.type) for field in msgspec.structs.fields(Envelope) if field.name != "event"}
+    return st.builds(Envelope, **fields, event=events(kind))
+
+
+every_event = st.sampled_from(sorted(KIND_OF, key=KIND_OF.__getitem__)).flatmap(events)
+
+
+def _of(shape: inspect.Type) -> st.SearchStrategy[Any]:
+    match shape:
+        case inspect.NoneType():
+            return st.none()
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.IntType():
+            return _INTEGERS
+        case inspect.StrType():
+            return st.text()
+        case inspect.UnionType(types=types):
+            return st.one_of(*map(_of, types))
+        case inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(_of(key), _of(value), max_size=3)
+        case inspect.VarTupleType(item_type=item):
+            return st.lists(_of(item), max_size=3).map(tuple)
+        case inspect.StructType(cls=cls, fields=fields):
+            return st.builds(cls, **{field.name: _of(field.type) for field in fields})
+        case _:
+            raise TypeError(f"no strategy for {shape}")
