@@ -259,15 +259,18 @@ async def test_a_router_that_is_killed_comes_back_at_its_url_with_what_it_kept(t
         kept = (tmp_path / "router_data").stat().st_ino
         async with trio.open_nursery() as nursery:
             nursery.start_soon(architect.watch_over)
-            for _ in range(2):
+            killed: set[int] = set()
+            while len(killed) < 2:
                 held = [state for state in resources.states.values() if state.status is ResourceStatus.ACQUIRED]
-                pid = int(held[0].details["pid"])
-                os.kill(pid, signal.SIGKILL)
-                await wait_for_end(pid)
-                while resources.count(ResourceStatus.ACQUIRED) != 1 or not await answers(url):  # noqa: ASYNC110
-                    await trio.sleep(0.05)
+                running = {int(state.details["pid"]) for state in held} - killed
+                if running and await answers(url):
+                    os.kill(running.pop(), signal.SIGKILL)
+                    killed |= {int(state.details["pid"]) for state in held}
+                await trio.sleep(0.05)
+            while not await answers(url):  # noqa: ASYNC110 - another process is watched
+                await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
         assert (tmp_path / "router_data").stat().st_ino == kept
         await architect.shutdown()
         assert not await answers(url)
-    assert resources.count(ResourceStatus.RELEASED) == 3
+    assert resources.count(ResourceStatus.RELEASED) == len(resources.states) >= 3
