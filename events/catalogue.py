@@ -7,6 +7,7 @@ from .assignment import AssignmentEvent
 from .directory import DirectoryEvent
 from .engagement import EngagementEvent
 from .onboarding import OnboardingEvent
+from .pay import PayEvent
 from .server import ServerEvent
 from .task_run import TaskRunEvent
 from .unit import UnitEvent
@@ -22,4 +23,5 @@ AnyEvent = (
     | AgentEvent
     | OnboardingEvent
     | EngagementEvent
+    | PayEvent
 )

@@ -11,6 +11,7 @@ UnitId = NewType("UnitId", int)
 WorkerId = NewType("WorkerId", int)
 AgentId = NewType("AgentId", int)
 OnboardingAgentId = NewType("OnboardingAgentId", int)
+PaymentId = NewType("PaymentId", int)
 
 #: Unit indexes that stand for something else than a place in the assignment.
 SCREENING_UNIT_INDEX = -1

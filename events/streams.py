@@ -8,6 +8,7 @@ from .ids import (
     AgentId,
     AssignmentId,
     OnboardingAgentId,
+    PaymentId,
     QualificationId,
     RequesterId,
     TaskId,
@@ -21,7 +22,9 @@ MAIN_PARTITION = "main"
 DIRECTORY = "directory"
 
 _DIRECTORY_CATEGORIES = frozenset({"worker", "requester", "task", "qualification"})
-_RUN_CATEGORIES = frozenset({"task_run", "assignment", "unit", "agent", "onboarding_agent", "engagement", "server"})
+_RUN_CATEGORIES = frozenset(
+    {"task_run", "assignment", "unit", "agent", "onboarding_agent", "engagement", "server", "payment"}
+)
 
 
 def task(task_id: TaskId) -> str:
@@ -72,6 +75,11 @@ def onboarding_agent(run: TaskRunId, agent_id: OnboardingAgentId) -> str:
 def engagement(run: TaskRunId, worker_id: WorkerId) -> str:
     """The stream of what a worker does in one run."""
     return f"engagement/{run}/{worker_id}"
+
+
+def payment(run: TaskRunId, payment_id: PaymentId) -> str:
+    """The stream of a payment for work in a run."""
+    return f"payment/{run}/{payment_id}"
 
 
 def server(run: TaskRunId, number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.lifecycles.agent import AGENT
 from ..core.lifecycles.engagement import ENGAGEMENT
 from ..core.lifecycles.onboarding import ONBOARDING
+from ..core.lifecycles.pay import PAYMENT
 from ..core.lifecycles.server import SERVER
 from ..core.lifecycles.table import Lifecycle, S
 from ..core.lifecycles.task_run import TASK_RUN
@@ -27,4 +28,5 @@ STATUS_AFTER: dict[type[Event], str] = {
     **statuses_after(AGENT),
     **statuses_after(ONBOARDING),
     **statuses_after(ENGAGEMENT),
+    **statuses_after(PAYMENT),
 }

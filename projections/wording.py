@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ..core.operations.money import amount
-from ..events import agent, assignment, directory, engagement, onboarding, server, task_run, unit, worker
+from ..events import agent, assignment, directory, engagement, onboarding, pay, server, task_run, unit, worker
 from ..events.base import Event, PayloadRef
 from ..events.codec import KIND_OF
 
@@ -75,6 +75,11 @@ _WORDS: dict[type[Event], str] = {
     onboarding.OnboardingDisconnected: "disconnected: {reason}",
     onboarding.OnboardingTimedOut: "did not finish in time: {reason}",
     onboarding.OnboardingReturned: "gave up: {reason}",
+    pay.PaymentOwed: "{amount_cents} owed to worker-{worker} as {purpose} for unit-{unit}",
+    pay.PaymentIntended: "the provider is about to be asked",
+    pay.PaymentSent: "the provider took the order as {reference}",
+    pay.PaymentConfirmed: "the money has reached the worker",
+    pay.PaymentFailed: "not paid: {reason}",
     engagement.WorkerArrived: "asked for work for the first time",
     engagement.WorkTaken: "was given unit-{unit} as agent-{agent}",
     engagement.WorkEnded: "is done as agent-{agent} ({outcome}), and has another unit",
@@ -82,6 +87,7 @@ _WORDS: dict[type[Event], str] = {
     engagement.EngagementOnboarded: "passed the onboarding: units are open to it",
     engagement.EngagementBarred: "gets no unit of this run: {reason}",
     engagement.WorkerRefused: "was refused by the rule {rule} ({inputs}) and shown {shown}",
+    engagement.WorkerJudged: "{callback} was asked about the worker ({facts}): {answer}",
     engagement.CallbackAnswered: "{callback} was asked about unit-{unit}: {answer}",
 }
 

@@ -8,28 +8,27 @@ from __future__ import annotations
 
 from random import Random
 
+from mephisto_es.core.errors import CommandRefused
 from mephisto_es.core.lifecycles.agent import AGENT, AgentState
-from mephisto_es.core.lifecycles.decisions import (
-    Applicant,
+from mephisto_es.core.lifecycles.decisions import Applicant, decide_leave, decide_submit, decide_take_unit
+from mephisto_es.core.lifecycles.market import Market, run_of
+from mephisto_es.core.lifecycles.onboarding import ONBOARDING
+from mephisto_es.core.lifecycles.pay import PaymentStatus
+from mephisto_es.core.lifecycles.reviewing import PaymentIds, Verdict, decide_review
+from mephisto_es.core.lifecycles.server import SERVER
+from mephisto_es.core.lifecycles.supply import (
     AssignmentPlan,
     UnitPlan,
     decide_create_assignments,
     decide_expire_units,
     decide_launch_units,
-    decide_leave,
-    decide_submit,
-    decide_take_unit,
 )
-from mephisto_es.core.lifecycles.market import Market, run_of
-from mephisto_es.core.lifecycles.onboarding import ONBOARDING
-from mephisto_es.core.lifecycles.server import SERVER
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef
-from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.engagement import (
     CallbackAnswered,
@@ -38,6 +37,7 @@ from mephisto_es.events.engagement import (
     WorkerArrived,
 )
 from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
+from mephisto_es.events.pay import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
 from mephisto_es.events.server import ResourceIntended
 from mephisto_es.events.task_run import (
     TaskRunCompleted,
@@ -48,7 +48,7 @@ from mephisto_es.events.task_run import (
     TaskRunStopping,
     TaskRunWentLive,
 )
-from mephisto_es.events.unit import UnitAccepted, UnitRejected, UnitReopened, UnitSoftRejected
+from mephisto_es.events.unit import UnitReopened
 from mephisto_es.events.worker import (
     QualificationChanged,
     QualificationGranted,
@@ -59,6 +59,8 @@ from mephisto_es.events.worker import (
 
 from .invention import Invention
 
+#: What happens to a payment once it is owed.
+PAYMENT_PATH = (PaymentIntended, PaymentFailed, PaymentIntended, PaymentSent, PaymentConfirmed)
 #: 2026-01-01 in microseconds.
 BEGINNING = 1_767_225_600_000_000
 #: Few runs and names, so that workers meet in them.
@@ -310,18 +312,30 @@ class Author(Invention):
             return []
         stream, state = found
         note = self._text("thank you", state.worker) if self._random.randint(0, 1) else None
-        verdicts: tuple[tuple[AnyEvent, AnyEvent], ...] = (
-            (agent.AgentApproved(note=note, bonus_cents=self._random.choice((0, 50))), UnitAccepted()),
-            (agent.AgentSoftRejected(note=note), UnitSoftRejected()),
-            (agent.AgentRejected(note=note), UnitRejected()),
-        )
-        of_agent, of_unit = self._random.choice(verdicts)
-        unit_stream = streams.unit(run_of(stream), state.unit)
-        unit = self.market.units[unit_stream]
-        legal = AGENT.allows(state.status, type(of_agent)) and UNIT.allows(unit.status, type(of_unit))
-        if not legal or unit.agent != state.agent:
+        bonus = self._random.choice((0, 50))
+        verdict = self._random.choice(tuple(Verdict))
+        payments = PaymentIds(*(ids.PaymentId(self._next()) for _ in PaymentIds._fields))
+        try:
+            events = decide_review(
+                self.market,
+                run_of(stream),
+                state.agent,
+                verdict,
+                note,
+                bonus if verdict is Verdict.APPROVED else 0,
+                payments,
+            )
+            self.market.check(events)
+        except CommandRefused:
             return []
-        return [NewEvent(stream, of_agent), NewEvent(unit_stream, of_unit)]
+        return [*events, *self._pay()]
+
+    def _pay(self) -> Events:
+        """The next step of the first payment that has not arrived."""
+        for stream in self._streams["payment"]:
+            if self.market.payments[stream].status is not PaymentStatus.CONFIRMED:
+                return [NewEvent(stream, self._fill(PAYMENT_PATH[self.market.version(stream) - 1]))]
+        return []
 
     def _expire_unit(self) -> Events:
         if not self._streams["unit"]:

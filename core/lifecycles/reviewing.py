@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from ...events import streams
 from ...events.agent import AgentApproved, AgentEvent, AgentRejected, AgentSoftRejected
 from ...events.base import PayloadRef
 from ...events.directory import QualificationCreated
-from ...events.ids import AgentId, QualificationId, TaskRunId, WorkerId
+from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, WorkerId
+from ...events.pay import PaymentOwed
 from ...events.unit import UnitAccepted, UnitEvent, UnitRejected, UnitSoftRejected
 from ...events.worker import (
     QualificationChanged,
@@ -20,8 +22,10 @@ from ...events.worker import (
 )
 from ..errors import CommandRefused
 from ..ports import NewEvent
-from .agent import AgentStatus
+from .agent import AgentState, AgentStatus
 from .market import Market
+from .pay import BONUS, PAY
+from .unit import UnitState
 
 
 class Verdict(Enum):
@@ -39,10 +43,27 @@ _UNIT_AFTER: Mapping[Verdict, UnitEvent] = {
 }
 
 
+#: Statuses of an agent whose unit's pay is owed already.
+_PAY_IS_OWED = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
+
+
+class PaymentIds(NamedTuple):
+    """The ids of the payments that a verdict may bring about."""
+
+    pay: PaymentId
+    bonus: PaymentId
+
+
 def decide_review(
-    market: Market, run: TaskRunId, agent_id: AgentId, verdict: Verdict, note: PayloadRef | None, bonus_cents: int = 0
+    market: Market,
+    run: TaskRunId,
+    agent_id: AgentId,
+    verdict: Verdict,
+    note: PayloadRef | None,
+    bonus_cents: int,
+    payment_ids: PaymentIds,
 ) -> list[NewEvent]:
-    """Give a verdict on an agent's work: agent and unit change together.
+    """Give a verdict on an agent's work: agent, unit and what is owed change together.
 
     Args:
         market: the present state.
@@ -51,6 +72,7 @@ def decide_review(
         verdict: what is said of it.
         note: the reviewer's note, if there is one.
         bonus_cents: what is paid beside the unit's pay; only for approved work.
+        payment_ids: used for what is owed by the verdict.
 
     Raises:
         UnknownEntity: there is no such agent.
@@ -59,14 +81,36 @@ def decide_review(
     """
     agent = market.agents[streams.agent(run, agent_id)]
     unit_stream = streams.unit(run, agent.unit)
-    if market.units[unit_stream].agent != agent_id:
+    unit = market.units[unit_stream]
+    if unit.agent != agent_id:
         raise CommandRefused(f"agent-{agent_id} does not have unit-{agent.unit} any more: there is nothing to review")
     if bonus_cents < 0 or (bonus_cents and verdict is not Verdict.APPROVED):
         raise CommandRefused(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
     return [
         NewEvent(streams.agent(run, agent_id), _agent_event(verdict, note, bonus_cents)),
         NewEvent(unit_stream, _UNIT_AFTER[verdict]),
+        *(
+            _owed(run, agent, payment, cents, purpose)
+            for payment, cents, purpose in (
+                (payment_ids.pay, _pay_cents(agent, unit, verdict), PAY),
+                (payment_ids.bonus, bonus_cents, BONUS),
+            )
+            if cents
+        ),
     ]
+
+
+def _pay_cents(agent: AgentState, unit: UnitState, verdict: Verdict) -> int:
+    """What a verdict adds to what is owed for the unit itself."""
+    nothing = verdict is Verdict.REJECTED or agent.status in _PAY_IS_OWED
+    return 0 if nothing else unit.pay_cents
+
+
+def _owed(run: TaskRunId, agent: AgentState, payment: PaymentId, cents: int, purpose: str) -> NewEvent:
+    owed = PaymentOwed(
+        payment=payment, worker=agent.worker, agent=agent.agent, unit=agent.unit, amount_cents=cents, purpose=purpose
+    )
+    return NewEvent(streams.payment(run, payment), owed)
 
 
 def _agent_event(verdict: Verdict, note: PayloadRef | None, bonus_cents: int) -> AgentEvent:

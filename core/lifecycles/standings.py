@@ -13,6 +13,7 @@ from ..errors import Conflict, IllegalStep
 from .agent import AGENT
 from .engagement import ENGAGEMENT
 from .onboarding import ONBOARDING
+from .pay import PAYMENT
 from .records import RECORD
 from .server import SERVER
 from .table import ABSENT, Status, kind_of
@@ -21,7 +22,7 @@ from .unit import UNIT
 from .worker import WORKER
 
 #: All there are.
-LIFECYCLES = (RECORD, WORKER, TASK_RUN, SERVER, UNIT, AGENT, ONBOARDING, ENGAGEMENT)
+LIFECYCLES = (RECORD, WORKER, TASK_RUN, SERVER, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
 
 #: For each kind of event: the statuses it may happen in (None: before there is an entity), and where it leads to.
 _TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {

@@ -14,12 +14,13 @@ from ...events.base import Event
 from ...events.engagement import EngagementEvent
 from ...events.envelope import Envelope
 from ...events.onboarding import OnboardingEvent
+from ...events.pay import PayEvent
 from ...events.server import ServerEvent
 from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
 from ...events.worker import WorkerEvent
 from ..errors import Conflict, IllegalStep, UnknownEntity
-from . import agent, engagement, onboarding, records, server, task_run, unit, worker
+from . import agent, engagement, onboarding, pay, records, server, task_run, unit, worker
 
 State = TypeVar("State")
 E = TypeVar("E", bound=Event)
@@ -81,6 +82,7 @@ class World:
         self.agents = Family[agent.AgentState, AgentEvent](agent.evolve)
         self.onboardings = Family[onboarding.OnboardingState, OnboardingEvent](onboarding.evolve)
         self.engagements = Family[engagement.EngagementState, EngagementEvent](engagement.evolve)
+        self.payments = Family[pay.PaymentState, PayEvent](pay.evolve)
         self._folds: dict[type[Event], _Fold] = {
             event: family.fold
             for lifecycle, family in (
@@ -92,6 +94,7 @@ class World:
                 (agent.AGENT, self.agents),
                 (onboarding.ONBOARDING, self.onboardings),
                 (engagement.ENGAGEMENT, self.engagements),
+                (pay.PAYMENT, self.payments),
             )
             for event in lifecycle.events
         }

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from ...events import streams
-from ...events.ids import AgentId, QualificationId, TaskRunId, WorkerId
+from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, WorkerId
 from ..errors import UnknownEntity
 from ..ledger import Command, Decide, Ledger, Receipt
 from ..lifecycles.reviewing import (
+    PaymentIds,
     Verdict,
     decide_block,
     decide_grant,
@@ -66,7 +67,15 @@ class Reviewer:
         worker = self._ledger.market.agents[streams.agent(run, agent)].worker
         notes = [seal(review_note.encode(), self._ids.salt(), worker)] if review_note else []
         note = notes[0].ref if notes else None
-        decide = partial(decide_review, run=run, agent_id=agent, verdict=verdict, note=note, bonus_cents=bonus_cents)
+        decide = partial(
+            decide_review,
+            run=run,
+            agent_id=agent,
+            verdict=verdict,
+            note=note,
+            bonus_cents=bonus_cents,
+            payment_ids=PaymentIds(*(PaymentId(self._ids.next_id("payment")) for _ in PaymentIds._fields)),
+        )
         return await self._execute(decide, notes)
 
     async def grant_qualification(self, worker: WorkerId, qualification_name: str, value: int = 1) -> Receipt:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from transitions import MachineError
 
 from mephisto_es.core.errors import IllegalStep
-from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, server, task_run, unit, worker
+from mephisto_es.core.lifecycles import agent, engagement, onboarding, pay, records, server, task_run, unit, worker
 from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, kind_of, step
 from mephisto_es.events.base import Event
 
@@ -35,6 +35,7 @@ KINDS = {
     "engagement": Kind(engagement.ENGAGEMENT, engagement.evolve),
     "task_run": Kind(task_run.TASK_RUN, task_run.evolve),
     "server": Kind(server.SERVER, server.evolve),
+    "payment": Kind(pay.PAYMENT, pay.evolve),
     "records": Kind(records.RECORD, records.evolve),
 }
 
@@ -45,6 +46,7 @@ def example_of(event: type[Event]) -> Event:
     """One event of a type, filled with values that mean nothing."""
     by_type: dict[type, object] = {
         msgspec.inspect.IntType: 1,
+        msgspec.inspect.BoolType: True,
         msgspec.inspect.StrType: "x",
         msgspec.inspect.DictType: {},
         msgspec.inspect.UnionType: None,

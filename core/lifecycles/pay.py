@@ -1,0 +1,80 @@
+"""The life of a payment."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from ...events.ids import AgentId, PaymentId, UnitId, WorkerId
+from ...events.pay import PayEvent, PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentOwed, PaymentSent
+from .table import Lifecycle, Status, existing, step
+
+#: What a payment is for.
+PAY, BONUS = "pay", "bonus"
+
+
+class PaymentStatus(Status):
+    """Where the money is, as far as it is known."""
+
+    OWED = "owed"
+    INTENDED = "intended"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+_S = PaymentStatus
+
+PAYMENT = Lifecycle(
+    "payment",
+    PaymentStatus,
+    (
+        step(PaymentOwed, None, _S.OWED),
+        step(PaymentIntended, (_S.OWED, _S.FAILED), _S.INTENDED),
+        step(PaymentSent, _S.INTENDED, _S.SENT),
+        step(PaymentConfirmed, _S.SENT, _S.CONFIRMED),
+        step(PaymentFailed, (_S.INTENDED, _S.SENT), _S.FAILED),  # sent: the provider gave it back
+    ),
+)
+
+#: Statuses in which the provider has to be asked, or asked again.
+UNPAID_STATUSES = frozenset({_S.OWED, _S.INTENDED, _S.FAILED})
+
+
+class PaymentState(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a payment."""
+
+    status: PaymentStatus
+    payment: PaymentId
+    worker: WorkerId
+    agent: AgentId
+    unit: UnitId
+    amount_cents: int
+    purpose: str
+    token: str | None = None
+    reference: str | None = None
+
+
+def evolve(payment: PaymentState | None, event: PayEvent) -> PaymentState:
+    """The payment after an event.
+
+    Raises:
+        IllegalStep: the lifecycle has no such step.
+    """
+    status = PAYMENT.after(payment.status if payment else None, event)
+    if isinstance(event, PaymentOwed):
+        return PaymentState(
+            status, event.payment, event.worker, event.agent, event.unit, event.amount_cents, event.purpose
+        )
+    payment = existing(payment)
+    match event:
+        case PaymentIntended():
+            return replace(payment, status=status, token=event.token)
+        case PaymentSent():
+            return replace(payment, status=status, reference=event.reference)
+        case PaymentConfirmed() | PaymentFailed():
+            return replace(payment, status=status)
+        case _:
+            assert_never(event)
