@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -79,20 +79,23 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     seqs: tuple[int, ...]
 
 
-def unit_records(moment: Moment, run: TaskRunId, *, names: bool = True) -> Iterator[UnitRecord]:
+def unit_records(
+    moment: Moment, run: TaskRunId, *, names: bool = True, units: Iterable[UnitRow] | None = None
+) -> Iterator[UnitRecord]:
     """The units of a run, the oldest first, one after the other.
 
     Args:
         moment: when.
         run: the run.
         names: whether the workers' names at the provider are told.
+        units: some of them; all, unless given.
 
     Raises:
         UnknownEntity: there is no such run.
     """
     db = MephistoDB(moment.view, moment.payload)
     task_name = db.get_task(db.get_task_run(run).task_id).task_name
-    for unit in db.find_units(task_run_id=run):
+    for unit in db.find_units(task_run_id=run) if units is None else units:
         yield _record(moment, db, task_name, unit, names=names)
 
 

@@ -21,11 +21,11 @@ LOOK_BACK = 500
 
 _HOLDING = tuple(status.value for status in (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT))
 #: Statuses of units that are being worked on, wait for review, or are to be paid.
-_COMMITTED = frozenset(
+COMMITTED_UNIT_STATUSES = frozenset(
     status.value
     for status in (UnitStatus.ASSIGNED, UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED)
 )
-_OFFERED = frozenset({UnitStatus.CREATED.value, UnitStatus.LAUNCHED.value})
+OFFERED_UNIT_STATUSES = frozenset({UnitStatus.CREATED.value, UnitStatus.LAUNCHED.value})
 
 _AT_WORK = f"""
     SELECT count(DISTINCT worker_id) FROM agents
@@ -128,8 +128,8 @@ def _pace(moment: Moment, run: TaskRunId, progress: RunProgress, now: int) -> Pa
 def _worth(moment: Moment, run: TaskRunId) -> Worth:
     by_status: dict[str, int] = dict(moment.view.execute(_WORTH, (run,)).fetchall())
     bonus: int = moment.view.execute(_BONUSES, (run,)).fetchone()[0]
-    committed = sum(cents for status, cents in by_status.items() if status in _COMMITTED)
-    offered = sum(cents for status, cents in by_status.items() if status in _OFFERED)
+    committed = sum(cents for status, cents in by_status.items() if status in COMMITTED_UNIT_STATUSES)
+    offered = sum(cents for status, cents in by_status.items() if status in OFFERED_UNIT_STATUSES)
     return Worth(committed_cents=committed + bonus, offered_cents=offered, bonus_cents=bonus)
 
 

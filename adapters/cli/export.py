@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO
 
 import click
 
@@ -17,27 +16,18 @@ from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
 from ...projections.export import unit_records
 from ...projections.subjects import Subject
+from ..exports.formats import FORMATS, load_format
 from .database import SubjectCommand, run_argument
 from .output import log_argument
 from .when import When, when_options
-
-FORMATS = ("jsonl", "csv", "parquet")
-
-
-#: What formats need that does not come with the package.
-_EXTRAS = {"pyarrow": "parquet"}
-
-
-class _Format(Protocol):
-    """A module of `exports` that writes a format."""
-
-    def write(self, records: object, file: BinaryIO) -> int: ...
 
 
 @click.command("export", cls=SubjectCommand)
 @log_argument
 @run_argument
-@click.option("--format", "name", type=click.Choice(FORMATS), default="jsonl", show_default=True, help="What to write.")
+@click.option(
+    "--format", "name", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True, help="What to write."
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, instead of standard output."
 )
@@ -54,29 +44,11 @@ def export_command(database: Path, run: Subject, name: str, output: Path | None,
       mephisto-es export mephisto_data 1 --format csv -o run-1.csv
       mephisto-es export mephisto_data 1 --no-names | jq .outputs
     """
-    write = _load(name).write
+    write = load_format(name).write
     with when.open(database) as moment, _opened(output) as file:
         count = write(unit_records(moment, TaskRunId(run.number), names=names), file)
     if output is not None:
         click.echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)
-
-
-def _load(name: str) -> _Format:
-    """The module that writes a format, imported now.
-
-    Raises:
-        ConfigError: what it needs is not installed.
-    """
-    try:
-        return cast(_Format, importlib.import_module(f"..exports.{name}", __package__))
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
-            raise
-        raise ConfigError(
-            f"--format {name} needs {error.name}, which is not installed",
-            key="--format",
-            hint=f"Run: pip install 'mephisto-es[{_EXTRAS[error.name]}]'",
-        ) from error
 
 
 @contextmanager
