@@ -6,8 +6,7 @@ python run_task.py mephisto.task.task_reward=0.10 mephisto.blueprint.units_per_a
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.launch import task_script
-from mephisto_es.core.operations.operator import Operator
+from mephisto_es import Operator, task_script
 
 
 @task_script(default_config_file="sentence_rating")
