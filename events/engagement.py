@@ -18,6 +18,10 @@ class WorkTaken(Event, frozen=True, kw_only=True, tag="work_taken"):
     agent: AgentId
     unit: UnitId
     assignment: AssignmentId
+    #: What the unit tells of the worker: `screening` or `gold`; None: it is ordinary work.
+    evaluation: str | None = None
+    #: Whether it is one of the units of which a worker may have only so many.
+    counts: bool = True
 
 
 class WorkEnded(Event, frozen=True, kw_only=True, tag="work_ended"):
@@ -68,6 +72,16 @@ class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"
     answer: str | int | bool | None
 
 
+class WorkerJudged(Event, frozen=True, kw_only=True, tag="worker_judged"):
+    """The launch script's own code was asked something about this worker; it is not asked again on the same facts."""
+
+    #: For instance `worker_qualifies`.
+    callback: str
+    #: What it was told: names and values.
+    facts: dict[str, int]
+    answer: bool
+
+
 EngagementEvent = (
     WorkerArrived
     | WorkTaken
@@ -77,4 +91,5 @@ EngagementEvent = (
     | EngagementBarred
     | WorkerRefused
     | CallbackAnswered
+    | WorkerJudged
 )

@@ -35,6 +35,7 @@ from mephisto_es.events.engagement import (
     EngagementBarred,
     EngagementOnboarded,
     WorkerArrived,
+    WorkerJudged,
 )
 from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from mephisto_es.events.pay import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
@@ -373,7 +374,8 @@ class Author(Invention):
     def _ask_callback(self) -> Events:
         if not self._streams["engagement"]:
             return []
-        return [NewEvent(self._pick("engagement"), self._fill(CallbackAnswered))]
+        kind = self._random.choice((CallbackAnswered, WorkerJudged))
+        return [NewEvent(self._pick("engagement"), self._fill(kind))]
 
     def _change_onboarding(self) -> Events:
         if not self._streams["onboarding_agent"]:

@@ -11,6 +11,7 @@ import trio
 
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeft, AgentReturnedError, AgentShutdownError, AgentTimeoutError
+from .agent_state import AssignedAgent
 
 #: A JSON object, as pages and task code exchange them.
 Update = dict[str, Any]
@@ -49,10 +50,18 @@ class Unit(msgspec.Struct, frozen=True):
     unit_id: UnitId
     unit_index: int
     assignment: Assignment
+    #: Who did it; known to callbacks that are told of what was handed in.
+    assigned_agent: AssignedAgent | None = None
+    #: Whether it tells if the worker may go on: a screening or gold unit, or ordinary work that serves as one.
+    is_evaluation: bool = False
 
     def get_assignment(self) -> Assignment:
         """The assignment it is part of."""
         return self.assignment
+
+    def get_assigned_agent(self) -> AssignedAgent | None:
+        """Who did it, with the data; known to callbacks that are told of what was handed in."""
+        return self.assigned_agent
 
     @property
     def data(self) -> Update:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from omegaconf import DictConfig
 
+from ..operations.qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .agent import InitializationData, Unit, Update
 from .args import BlueprintArgs
 
@@ -30,11 +31,12 @@ class SharedTaskState:
     #: Added to what the page gets as its task config.
     task_config: Update = field(default_factory=dict)
     #: Rules made by `make_qualification_dict`; a worker must satisfy all of them.
-    qualifications: Sequence[Mapping[str, object]] = ()
+    qualifications: Sequence[Mapping[str, object]] = field(default_factory=list)
     #: `worker_can_do_unit(worker_id, unit)`: whether this worker may have this unit.
     worker_can_do_unit: Callable[[int, Unit], bool | Awaitable[bool]] | None = None
-    #: `on_unit_submitted(unit)`: told of each unit that was handed in.
-    on_unit_submitted: Callable[[Unit], Awaitable[None] | None] | None = None
+    #: `on_unit_submitted(unit)`: told of each unit that was handed in, with its agent; of a screening or gold unit its
+    #: answer says whether it was done well.
+    on_unit_submitted: Callable[[Unit], bool | Awaitable[bool | None] | None] | None = None
 
 
 class Blueprint(ABC):
@@ -64,6 +66,16 @@ class Blueprint(ABC):
         Raises:
             ConfigError: a setting is wrong or a file is missing.
         """
+
+    @classmethod
+    def get_required_qualifications(
+        cls,
+        args: DictConfig,
+        shared_state: SharedTaskState,  # noqa: ARG003 - for blueprints whose rules depend on it
+    ) -> list[Mapping[str, object]]:
+        """The rules that workers must satisfy whatever the script says; who has the `block_qualification` does not."""
+        blocked = args.blueprint.block_qualification
+        return [] if blocked is None else [make_qualification_dict(blocked, QUAL_NOT_EXIST, None)]
 
     @abstractmethod
     def get_initialization_data(self) -> AssignmentData:

@@ -1,49 +1,32 @@
-"""What a blueprint can ask of workers before, and between, its ordinary units.
+"""What a blueprint can ask of workers before, and between, its ordinary units; all of it goes together.
 
 A blueprint that extends a mixin takes the mixin's settings into its `ArgsClass` and its callbacks into its
-`SharedStateClass`. None of the steps happens unless its setting is given.
+`SharedStateClass`. None of the steps happens unless its setting is given. A worker meets them in this order:
+qualifications, onboarding, screening, gold, unit.
 """
 
-from __future__ import annotations
+from .onboarding_required import OnboardingRequired, OnboardingRequiredArgs, OnboardingSharedState
+from .screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
+from .use_gold_unit import (
+    GoldUnitSharedState,
+    UseGoldUnit,
+    UseGoldUnitArgs,
+    get_gold_factory,
+    worker_needs_gold,
+    worker_qualifies,
+)
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-
-from .agent import Update
-from .blueprint import Blueprint, SharedTaskState
-
-
-def _accept(_onboarding_data: Update) -> bool:
-    return True
-
-
-@dataclass
-class OnboardingRequiredArgs:
-    """The settings of an onboarding."""
-
-    onboarding_qualification: str | None = field(
-        default=None,
-        metadata={"help": "Workers without this qualification are onboarded first; it is granted 1, or 0 on failure."},
-    )
-
-
-@dataclass
-class OnboardingSharedState(SharedTaskState):
-    """What a script passes for an onboarding."""
-
-    #: What the page begins the onboarding with.
-    onboarding_data: Update = field(default_factory=dict)
-    #: `validate_onboarding(onboarding_data)`: whether what was handed in lets the worker pass.
-    validate_onboarding: Callable[[Update], bool | Awaitable[bool]] = _accept
-
-
-class OnboardingRequired(Blueprint):
-    """A blueprint that can onboard workers before their first unit of any of its runs."""
-
-    shared_state: OnboardingSharedState
-
-    @property
-    def onboarding_qualification(self) -> str | None:
-        """The qualification that says who was onboarded; None: nobody has to be."""
-        name: str | None = self.args.blueprint.onboarding_qualification
-        return name
+__all__ = [
+    "GoldUnitSharedState",
+    "OnboardingRequired",
+    "OnboardingRequiredArgs",
+    "OnboardingSharedState",
+    "ScreenTaskRequired",
+    "ScreenTaskRequiredArgs",
+    "ScreenTaskSharedState",
+    "UseGoldUnit",
+    "UseGoldUnitArgs",
+    "get_gold_factory",
+    "worker_needs_gold",
+    "worker_qualifies",
+]

@@ -18,9 +18,11 @@ class TaskRunner:
 
     Attributes:
         is_concurrent: whether the units of an assignment are worked on together, by `run_assignment`.
+        max_repeats: how often an assignment for several is made once more because somebody left it.
     """
 
     is_concurrent: bool = False
+    max_repeats: int = 0
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
         """Keep the run's whole configuration and what the launch script passed."""

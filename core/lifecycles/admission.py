@@ -44,6 +44,9 @@ def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementStat
     if run.maximum_units_per_worker:
         has = engagement.counted if engagement else 0
         yield _limit("maximum_units_per_worker", run.maximum_units_per_worker, has, "MAX_FOR_TASK")
+    undecided = engagement.undecided() if engagement else None
+    if undecided is not None:
+        yield Check("evaluation_decided", {"unit": undecided}, False, "TOO_MANY_CONCURRENT")
 
 
 def _limit(rule: str, limit: int, has: int, shown: str) -> Check:

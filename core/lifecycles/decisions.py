@@ -6,7 +6,7 @@ refused by raising, and a worker who gets no work is refused by an event that sa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ...events import streams
@@ -22,7 +22,6 @@ from ...events.agent import (
     AgentTimedOut,
     AgentWaiting,
 )
-from ...events.assignment import AssignmentCreated
 from ...events.base import FileRef, PayloadRef
 from ...events.engagement import (
     CallbackAnswered,
@@ -45,7 +44,7 @@ from ...events.ids import (
 )
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.task_run import TaskRunCompleted, TaskRunStopping
-from ...events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitExpired, UnitLaunched, UnitReleased
+from ...events.unit import UnitAssigned, UnitCompleted, UnitExpired, UnitLaunched, UnitReleased
 from ...events.worker import QualificationChanged, QualificationGranted
 from ..errors import CommandRefused
 from ..ports import NewEvent
@@ -54,8 +53,8 @@ from .agent import AGENT, AgentState, AgentStatus
 from .engagement import Answer, EngagementState
 from .market import Market
 from .onboarding import OnboardingStatus
+from .supply import AssignmentPlan, decide_create_assignments
 from .task_run import TaskRunStatus
-from .unit import UNIT, UnitStatus
 
 Leaving = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
 
@@ -69,48 +68,27 @@ class Applicant(NamedTuple):
     registration: str
 
 
-class UnitPlan(NamedTuple):
-    """A unit that is to be created."""
+class Evaluating(NamedTuple):
+    """What a worker has to show before ordinary work, or between it."""
+
+    #: `screening` or `gold`.
+    kind: str
+    #: What is made for the worker; None: a unit on offer serves as well.
+    assignment: AssignmentPlan | None = None
+    #: How many units of this kind there may be in the run.
+    most: int = 0
+    #: Whether a worker gets nothing when there are as many as there may be; otherwise it goes without.
+    required: bool = True
+
+
+class _Choice(NamedTuple):
+    """The unit that a worker gets."""
 
     unit: UnitId
-    unit_index: int
-    pay_cents: int
-
-
-class AssignmentPlan(NamedTuple):
-    """An assignment that is to be created with its units."""
-
     assignment: AssignmentId
-    number: int
-    data: PayloadRef
-    units: tuple[UnitPlan, ...]
-
-
-def decide_create_assignments(run: TaskRunId, plans: Iterable[AssignmentPlan]) -> list[NewEvent]:
-    """Create assignments and their units; nothing is on offer yet."""
-    events: list[NewEvent] = []
-    for plan in plans:
-        created = AssignmentCreated(assignment=plan.assignment, number=plan.number, data=plan.data)
-        events.append(NewEvent(streams.assignment(run, plan.assignment), created))
-        events += [
-            NewEvent(
-                streams.unit(run, unit.unit),
-                UnitCreated(
-                    unit=unit.unit, assignment=plan.assignment, index=unit.unit_index, pay_cents=unit.pay_cents
-                ),
-            )
-            for unit in plan.units
-        ]
-    return events
-
-
-def decide_launch_units(market: Market, run: TaskRunId, units: Iterable[UnitId]) -> list[NewEvent]:
-    """Put created units on offer; those that are not created any more are left as they are."""
-    return [
-        NewEvent(stream, UnitLaunched())
-        for stream in (streams.unit(run, unit) for unit in units)
-        if market.units[stream].status is UnitStatus.CREATED
-    ]
+    #: What has to be done to have it.
+    made: Sequence[NewEvent] = ()
+    evaluation: str | None = None
 
 
 def decide_take_unit(
@@ -121,6 +99,7 @@ def decide_take_unit(
     concurrent: bool,
     willing: Collection[UnitId] | None,
     more_to_come: bool = False,
+    evaluating: Evaluating | None = None,
 ) -> list[NewEvent]:
     """Give the applicant a unit, or refuse it with the rule that said no.
 
@@ -131,6 +110,7 @@ def decide_take_unit(
         concurrent: whether the units of an assignment are worked on together; agents then wait for each other.
         willing: the units that the task's own code allows for this worker; None: it has no say.
         more_to_come: units are just being launched: an applicant for whom there is none is not refused yet.
+        evaluating: what the applicant has to show first, if there is work for it at all.
 
     Returns:
         The events, the last of which tells; none if the same page already has an agent, or has to ask again.
@@ -139,7 +119,7 @@ def decide_take_unit(
         return []
     stream = streams.engagement(run, applicant.worker)
     engagement = market.engagements.get(stream)
-    arrival = [] if engagement else [NewEvent(stream, WorkerArrived(worker=applicant.worker))]
+    arrival = decide_arrival(market, run, applicant.worker)
     refusal = _refusal(market, run, applicant.worker, engagement)
     unit = None if refusal else _pick(market, run, engagement, willing)
     if refusal is None and unit is None:
@@ -149,22 +129,62 @@ def decide_take_unit(
         refusal = WorkerRefused(rule="available_units", inputs={"offered": offered}, shown="NO_AVAILABLE_UNITS")
     if unit is None:
         return [*arrival, NewEvent(stream, refusal)] if refusal else arrival
-    assignment = market.runs[run].offered[unit]
-    agent_stream = streams.agent(run, applicant.agent)
+    chosen = _evaluated(market, run, _Choice(unit, market.runs[run].offered[unit]), evaluating)
+    if isinstance(chosen, WorkerRefused):
+        return [*arrival, NewEvent(stream, chosen)]
+    return [*arrival, *_give(market, run, applicant, chosen, concurrent=concurrent)]
+
+
+def _evaluated(
+    market: Market, run: TaskRunId, ordinary: _Choice, evaluating: Evaluating | None
+) -> _Choice | WorkerRefused:
+    """What a worker gets in place of an ordinary unit if something has to be seen of it."""
+    if evaluating is None:
+        return ordinary
+    plan = evaluating.assignment
+    if plan is None:
+        return ordinary._replace(evaluation=evaluating.kind)
+    [unit] = plan.units
+    has = market.runs[run].evaluations(unit.unit_index)
+    if has < evaluating.most:
+        launched = NewEvent(streams.unit(run, unit.unit), UnitLaunched())
+        made = [*decide_create_assignments(run, [plan]), launched]
+        return _Choice(unit.unit, plan.assignment, made, evaluating.kind)
+    if not evaluating.required:
+        return ordinary
+    inputs: dict[str, str | int | bool | None] = {"limit": evaluating.most, "has": has}
+    return WorkerRefused(rule=f"max_{evaluating.kind}_units", inputs=inputs, shown="NO_AVAILABLE_UNITS")
+
+
+def _give(market: Market, run: TaskRunId, applicant: Applicant, chosen: _Choice, *, concurrent: bool) -> list[NewEvent]:
+    agent, worker = applicant.agent, applicant.worker
+    agent_stream = streams.agent(run, agent)
     accepted = AgentAccepted(
-        agent=applicant.agent,
-        unit=unit,
-        assignment=assignment,
-        worker=applicant.worker,
+        agent=agent,
+        unit=chosen.unit,
+        assignment=chosen.assignment,
+        worker=worker,
         token=applicant.token,
         registration=applicant.registration,
     )
+    taken = WorkTaken(
+        agent=agent,
+        unit=chosen.unit,
+        assignment=chosen.assignment,
+        evaluation=chosen.evaluation,
+        counts=not chosen.made,
+    )
+    begun = (
+        [NewEvent(agent_stream, AgentStarted())]
+        if chosen.made or not concurrent
+        else _begin(market, run, chosen.assignment, chosen.unit, agent_stream)
+    )
     return [
-        *arrival,
-        NewEvent(streams.unit(run, unit), UnitAssigned(agent=applicant.agent, worker=applicant.worker)),
+        *chosen.made,
+        NewEvent(streams.unit(run, chosen.unit), UnitAssigned(agent=agent, worker=worker)),
         NewEvent(agent_stream, accepted),
-        NewEvent(stream, WorkTaken(agent=applicant.agent, unit=unit, assignment=assignment)),
-        *_begin(market, run, assignment, unit, agent_stream, concurrent=concurrent),
+        NewEvent(streams.engagement(run, worker), taken),
+        *begun,
     ]
 
 
@@ -186,7 +206,7 @@ def decide_start_onboarding(
     started = OnboardingStarted(
         agent=agent, worker=applicant.worker, token=applicant.token, registration=applicant.registration
     )
-    arrival = [] if engagement else [NewEvent(stream, WorkerArrived(worker=applicant.worker))]
+    arrival = decide_arrival(market, run, applicant.worker)
     return [*arrival, NewEvent(streams.onboarding_agent(run, agent), started)]
 
 
@@ -220,11 +240,15 @@ def decide_grant(market: Market, worker: WorkerId, qualification: QualificationI
     return [NewEvent(stream, change(qualification=qualification, value=value))]
 
 
+def decide_arrival(market: Market, run: TaskRunId, worker: WorkerId) -> list[NewEvent]:
+    """Put down that a worker asks for work in a run, if it is the first time."""
+    stream = streams.engagement(run, worker)
+    return [] if market.engagements.get(stream) else [NewEvent(stream, WorkerArrived(worker=worker))]
+
+
 def decide_refuse(market: Market, run: TaskRunId, worker: WorkerId, refused: WorkerRefused) -> list[NewEvent]:
     """Put down that a worker was refused, and why."""
-    stream = streams.engagement(run, worker)
-    arrival = [] if market.engagements.get(stream) else [NewEvent(stream, WorkerArrived(worker=worker))]
-    return [*arrival, NewEvent(stream, refused)]
+    return [*decide_arrival(market, run, worker), NewEvent(streams.engagement(run, worker), refused)]
 
 
 def decide_record_answers(
@@ -234,13 +258,12 @@ def decide_record_answers(
     stream = streams.engagement(run, worker)
     engagement = market.engagements.get(stream)
     known = engagement.answers if engagement else {}
-    arrival = [] if engagement else [NewEvent(stream, WorkerArrived(worker=worker))]
     answered = [
         NewEvent(stream, CallbackAnswered(callback=callback, unit=unit, answer=answer))
         for unit, answer in answers.items()
         if (callback, unit) not in known
     ]
-    return [*arrival, *answered]
+    return [*decide_arrival(market, run, worker), *answered]
 
 
 def _has_agent(market: Market, run: TaskRunId, registration: str) -> bool:
@@ -261,19 +284,18 @@ def _refusal(
 def _pick(
     market: Market, run: TaskRunId, engagement: EngagementState | None, willing: Collection[UnitId] | None
 ) -> UnitId | None:
-    """The first unit on offer of an assignment that is new to the worker."""
-    offered = market.runs[run].offered
-    seen = engagement.assignments if engagement else frozenset()
+    """The first unit on offer of an assignment that is new to the worker, also as something made once more."""
+    offered, repeats = market.runs[run].offered, market.runs[run].repeats
+    seen: Collection[AssignmentId] = engagement.assignments if engagement else ()
     candidates = offered if willing is None else (unit for unit in willing if unit in offered)
-    return next((unit for unit in candidates if offered[unit] not in seen), None)
+    if not repeats:
+        return next((unit for unit in candidates if offered[unit] not in seen), None)
+    data_seen = {repeats.get(assignment, assignment) for assignment in seen}
+    return next((unit for unit in candidates if repeats.get(offered[unit], offered[unit]) not in data_seen), None)
 
 
-def _begin(
-    market: Market, run: TaskRunId, assignment: AssignmentId, unit: UnitId, stream: str, *, concurrent: bool
-) -> list[NewEvent]:
-    """Start the agent, or let it wait; the last agent of an assignment starts them all."""
-    if not concurrent:
-        return [NewEvent(stream, AgentStarted())]
+def _begin(market: Market, run: TaskRunId, assignment: AssignmentId, unit: UnitId, stream: str) -> list[NewEvent]:
+    """Let the agent wait; the last agent of an assignment starts them all."""
     waiting = list(market.agents_of_assignment(run, assignment))
     units = [u for u in market.runs[run].units_of[assignment] if u != unit]
     complete = len(waiting) == len(units) and all(agent.status is AgentStatus.WAITING for agent in waiting)
@@ -307,8 +329,8 @@ def decide_leave(
 ) -> list[NewEvent]:
     """Let an agent go without a submission.
 
-    Its unit is offered again, unless the run gives out no more work or the unit belongs to a group that has
-    begun: then it expires, and the partners learn that they are alone.
+    Its unit is offered again, unless the run gives out no more work, the unit was made for this worker, or it belongs
+    to a group that has begun: then it expires, and the partners learn that they are alone.
 
     Raises:
         IllegalStep: the agent is not at work.
@@ -321,7 +343,7 @@ def decide_leave(
     stopping = market.task_runs[streams.task_run(run)].status is not TaskRunStatus.LIVE
     fate = (
         UnitExpired(reason=leaving.reason)
-        if begun or stopping or isinstance(leaving, AgentExpired)
+        if begun or stopping or market.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)
         else UnitReleased(agent=agent_id, reason=leaving.reason)
     )
     partners = [
@@ -337,15 +359,6 @@ def _work_ended(market: Market, run: TaskRunId, agent: AgentState, outcome: Agen
     last = market.engagements[stream].live == {agent.agent}
     ended = LastWorkEnded if last else WorkEnded
     return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value))
-
-
-def decide_expire_units(market: Market, run: TaskRunId, units: Iterable[UnitId], reason: str) -> list[NewEvent]:
-    """Take units off the market that nobody works on; others are left as they are."""
-    return [
-        NewEvent(stream, UnitExpired(reason=reason))
-        for stream in (streams.unit(run, unit) for unit in units)
-        if market.units[stream].agent is None and UNIT.allows(market.units[stream].status, UnitExpired)
-    ]
 
 
 def decide_stop(market: Market, run: TaskRunId, reason: str) -> list[NewEvent]:

@@ -15,6 +15,7 @@ from ...events.engagement import (
     LastWorkEnded,
     WorkEnded,
     WorkerArrived,
+    WorkerJudged,
     WorkerRefused,
     WorkTaken,
 )
@@ -45,8 +46,24 @@ ENGAGEMENT = Lifecycle(
         *stays(EngagementBarred, *_S),
         *stays(WorkerRefused, *_S),
         *stays(CallbackAnswered, *_S),
+        *stays(WorkerJudged, *_S),
     ),
 )
+
+
+#: The callback whose answer on an evaluation says whether it was done well.
+ON_SUBMITTED = "on_unit_submitted"
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """A unit that tells something of the worker."""
+
+    unit: UnitId
+    #: `screening` or `gold`.
+    kind: str
+    counts: bool
+    #: The agent's status in which it ended; None: the worker is at it.
+    outcome: str | None = None
 
 
 class EngagementState(msgspec.Struct, frozen=True):
@@ -64,6 +81,22 @@ class EngagementState(msgspec.Struct, frozen=True):
     barred: str | None = None
     #: What the launch script's own code answered, by callback and unit.
     answers: dict[tuple[str, UnitId], Answer] = {}
+    #: The units that tell something of the worker, by the agent that had them.
+    evaluations: dict[AgentId, Evaluation] = {}
+    #: The last that the launch script's own code said of the worker, by callback.
+    judgements: dict[str, WorkerJudged] = {}
+
+    def undecided(self) -> UnitId | None:
+        """The evaluation that the worker is at, or that was handed in and not looked at; there is one at a time."""
+        for evaluation in self.evaluations.values():
+            waits = evaluation.outcome == "completed" and (ON_SUBMITTED, evaluation.unit) not in self.answers
+            if evaluation.outcome is None or waits:
+                return evaluation.unit
+        return None
+
+    def given(self, kind: str) -> int:
+        """How many evaluations of a kind the worker was ever given in this run."""
+        return sum(evaluation.kind == kind for evaluation in self.evaluations.values())
 
 
 #: Outcomes of an agent after which the unit does not count against the worker's maximum.
@@ -87,14 +120,19 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 status=status,
                 live=engagement.live | {event.agent},
                 assignments=engagement.assignments | {event.assignment},
-                counted=engagement.counted + 1,
+                counted=engagement.counted + event.counts,
+                evaluations=_with(engagement, event),
             )
         case WorkEnded() | LastWorkEnded():
+            evaluation = engagement.evaluations.get(event.agent)
+            counts = evaluation is None or evaluation.counts
+            ended = {} if evaluation is None else {event.agent: replace(evaluation, outcome=event.outcome)}
             return replace(
                 engagement,
                 status=status,
                 live=engagement.live - {event.agent},
-                counted=engagement.counted - (event.outcome in NOT_COUNTED_OUTCOMES),
+                counted=engagement.counted - (counts and event.outcome in NOT_COUNTED_OUTCOMES),
+                evaluations=engagement.evaluations | ended,
             )
         case EngagementOnboarded():
             return replace(engagement, onboarded=True)
@@ -102,7 +140,15 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, barred=event.reason)
         case CallbackAnswered():
             return replace(engagement, answers=engagement.answers | {(event.callback, event.unit): event.answer})
+        case WorkerJudged():
+            return replace(engagement, judgements=engagement.judgements | {event.callback: event})
         case WorkerRefused():
             return engagement
         case _:
             assert_never(event)
+
+
+def _with(engagement: EngagementState, taken: WorkTaken) -> dict[AgentId, Evaluation]:
+    if taken.evaluation is None:
+        return engagement.evaluations
+    return engagement.evaluations | {taken.agent: Evaluation(taken.unit, taken.evaluation, taken.counts)}

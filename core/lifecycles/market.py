@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ...events.agent import AgentAccepted
+from ...events.agent import AgentAccepted, AgentUpdateReceived
 from ...events.assignment import AssignmentCreated
 from ...events.base import Event
 from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
@@ -27,7 +27,7 @@ from ...events.ids import (
     UnitId,
     WorkerId,
 )
-from ...events.onboarding import OnboardingStarted
+from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from ...events.streams import category_of
 from ...events.unit import UnitCreated
 from ...events.worker import WorkerForgotten, WorkerRegistered
@@ -35,6 +35,11 @@ from .agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
 from .onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
 from .unit import OPEN_UNIT_STATUSES, UNIT, UnitStatus
 from .world import World
+
+#: Indexes of units that tell something of a worker; such a unit is made for the worker, and never on offer.
+SCREENING_UNIT_INDEX = -1
+GOLD_UNIT_INDEX = -2
+COMPENSATION_UNIT_INDEX = -3
 
 _HOLDING = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 
@@ -46,8 +51,10 @@ class RunIndex(msgspec.Struct):
     offered: dict[UnitId, AssignmentId] = {}
     #: Units that somebody still has to do something for.
     open_units: set[UnitId] = set()
-    #: Assignments in the order of the run's data.
+    #: Assignments in the order of the run's data, without those that are made for one worker or made once more.
     assignments: list[AssignmentId] = []
+    #: The assignment of the run's data that another one is made after, because it was not finished.
+    repeats: dict[AssignmentId, AssignmentId] = {}
     units_of: dict[AssignmentId, list[UnitId]] = {}
     agent_of_unit: dict[UnitId, AgentId] = {}
     live_agents: set[AgentId] = set()
@@ -56,6 +63,13 @@ class RunIndex(msgspec.Struct):
     by_registration: dict[str, str] = {}
     #: Count of units by status.
     units_by_status: dict[UnitStatus, int] = {}
+    #: Units by which workers are evaluated, by index: how many were made, and how many of them expired.
+    evaluations_made: dict[int, int] = {}
+    evaluations_expired: dict[int, int] = {}
+
+    def evaluations(self, unit_index: int) -> int:
+        """How many units of a negative index there are that are, or may have to be, paid for."""
+        return self.evaluations_made.get(unit_index, 0) - self.evaluations_expired.get(unit_index, 0)
 
     @property
     def has_open_work(self) -> bool:
@@ -89,6 +103,7 @@ class Market(World):
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
         self.qualifications_by_name: dict[str, QualificationId] = {}
         self.highest: defaultdict[str, int] = defaultdict(int)
+        self._update_ids: dict[str, set[str]] = {}
 
     def apply(self, envelope: Envelope) -> None:
         """Carry a recorded event into the world and its indexes."""
@@ -117,6 +132,10 @@ class Market(World):
         index = self.runs[run_of(stream)]
         if isinstance(event, UnitCreated):
             index.units_of.setdefault(unit.assignment, []).append(unit.unit)
+        if unit.index < 0:
+            made, expired = isinstance(event, UnitCreated), unit.status is UnitStatus.EXPIRED
+            index.evaluations_made[unit.index] = index.evaluations_made.get(unit.index, 0) + made
+            index.evaluations_expired[unit.index] = index.evaluations_expired.get(unit.index, 0) + expired
         if before is not None:
             index.units_by_status[before] -= 1
         index.units_by_status[unit.status] = index.units_by_status.get(unit.status, 0) + 1
@@ -141,8 +160,11 @@ class Market(World):
             index.by_registration[agent.registration] = stream
         if agent.status in _HOLDING:
             index.live_agents.add(agent.agent)
+            if isinstance(event, AgentUpdateReceived):
+                self._update_ids.setdefault(stream, set()).add(event.update_id)
         else:
             index.live_agents.discard(agent.agent)
+            self._update_ids.pop(stream, None)
 
     def _index_onboarding(self, stream: str, event: Event) -> None:
         agent = self.onboardings[stream]
@@ -152,13 +174,16 @@ class Market(World):
             index.by_registration[agent.registration] = stream
         if agent.status in LIVE_ONBOARDING_STATUSES:
             index.live_onboardings.add(agent.agent)
+            if isinstance(event, OnboardingUpdateReceived):
+                self._update_ids.setdefault(stream, set()).add(event.update_id)
         else:
             index.live_onboardings.discard(agent.agent)
+            self._update_ids.pop(stream, None)
 
     def _index_record(self, stream: str, event: Event) -> None:
         match event:
             case AssignmentCreated():
-                self.runs[run_of(stream)].assignments.append(event.assignment)
+                self._index_assignment(self.runs[run_of(stream)], event)
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
             case WorkerForgotten():
@@ -173,6 +198,16 @@ class Market(World):
                 self.qualifications_by_name[event.name] = event.qualification
             case _:
                 pass
+
+    def _index_assignment(self, index: RunIndex, created: AssignmentCreated) -> None:
+        if 0 <= created.number < len(index.assignments):
+            index.repeats[created.assignment] = index.assignments[created.number]
+        elif created.number >= 0:
+            index.assignments.append(created.assignment)
+
+    def has_update(self, stream: str, update_id: str) -> bool:
+        """Whether an agent's page has sent a live update before; known as long as the agent is at work."""
+        return bool(update_id) and update_id in self._update_ids.get(stream, ())
 
     def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentState]:
         """The agents that have the units of an assignment now, in the units' order."""

@@ -75,6 +75,7 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     requester: RequesterId
     allowed_concurrent: int
     maximum_units_per_worker: int
+    seed: str
     url: str | None = None
     #: How many assignments the data held; None: it has not been read to its end.
     assignments: int | None = None
@@ -95,6 +96,7 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             event.requester,
             event.allowed_concurrent,
             event.maximum_units_per_worker,
+            event.seed,
         )
     run = existing(run)
     match event:

@@ -10,13 +10,15 @@ import trio
 from omegaconf import DictConfig
 
 from ...events.ids import TaskRunId
-from ..abstractions.mixins import OnboardingRequired
+from ..abstractions.mixins import OnboardingRequired, ScreenTaskRequired, UseGoldUnit
 
 if TYPE_CHECKING:
     from ..abstractions.architect import Architect
     from ..abstractions.blueprint import Blueprint
     from ..abstractions.crowd_provider import CrowdProvider
+    from ..abstractions.screen_task_required import Screening
     from ..abstractions.task_runner import TaskRunner
+    from ..abstractions.use_gold_unit import Golds
     from .client_io_handler import ClientIOHandler
     from .qualifications import QualificationRule
     from .task_launcher import TaskLauncher
@@ -65,10 +67,24 @@ class LiveTaskRun:
         return self.blueprint.onboarding_qualification if isinstance(self.blueprint, OnboardingRequired) else None
 
     @property
+    def screening(self) -> Screening | None:
+        """How workers are screened; None: they are not."""
+        return self.blueprint.screening if isinstance(self.blueprint, ScreenTaskRequired) else None
+
+    @property
+    def golds(self) -> Golds | None:
+        """How gold units are mixed in; None: they are not."""
+        return self.blueprint.golds if isinstance(self.blueprint, UseGoldUnit) else None
+
+    @property
     def qualification_names(self) -> set[str]:
         """The qualifications that the run looks at or grants."""
         names = {rule.qualification_name for rule in self.qualifications}
-        return names | ({self.onboarding_qualification} if self.onboarding_qualification else set())
+        if self.onboarding_qualification:
+            names.add(self.onboarding_qualification)
+        if self.screening:
+            names |= {self.screening.passed_qualification, self.screening.failed_qualification}
+        return names | (set(self.golds.qualifications) if self.golds else set())
 
     @property
     def worker_url(self) -> str:

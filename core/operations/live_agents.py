@@ -21,18 +21,15 @@ from ...events.agent import (
     AgentTimedOut,
     AgentUpdateReceived,
 )
-from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
-from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
-from ...events.unit import UnitCompleted
-from ..abstractions.agent import Agent, Assignment, InitializationData, Unit, Update
+from ...events.ids import AgentId, AssignmentId
+from ..abstractions.agent import Agent, InitializationData, Update
 from ..errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
-from ..lifecycles.decisions import Leaving, decide_leave, decide_record_answers
-from ..lifecycles.market import Market, run_of
-from ..lifecycles.unit import UnitStatus
+from ..lifecycles.decisions import Leaving, decide_leave
+from ..lifecycles.market import Market
 from ..ports import Ids, NewEvent, WallClock
 from .callbacks import call
 from .datatypes import LiveTaskRun
@@ -40,12 +37,13 @@ from .deadlines import Deadlines
 from .logger_core import get_logger
 from .observations import Observations
 from .rehearsal import Rehearsal, recorded_lines
+from .submissions import Submissions
+from .units import Units
 
 logger = get_logger(__name__)
 
 #: Updates of an agent that are sent again when a channel opens.
 SENT_AGAIN_LIMIT = 50
-ON_SUBMITTED = "on_unit_submitted"
 #: A piece of task code with its arguments.
 Code = Callable[[], Awaitable[None]]
 
@@ -56,7 +54,11 @@ _update = msgspec.json.Decoder(dict[str, object])
 
 
 class LiveAgents:
-    """The agents of one run that have a unit now."""
+    """The agents of one run that have a unit now.
+
+    Attributes:
+        submissions: what they handed in, for the launch script.
+    """
 
     def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock, live_run: LiveTaskRun) -> None:
         self._ledger = ledger
@@ -69,6 +71,8 @@ class LiveAgents:
         #: The last updates that were sent to each agent's page.
         self._sent: dict[AgentId, deque[bytes]] = {}
         self._observations = Observations(ledger, ids)
+        self._units = Units(ledger, live_run.task_run)
+        self.submissions = Submissions(ledger, ids, live_run)
         self._deadlines = Deadlines(clock)
         self._nursery = live_run.nursery
         self._nursery.start_soon(self._deadlines.run)
@@ -96,9 +100,7 @@ class LiveAgents:
                     self._remember(market.agents[stream], body)
         for stream in at_work:
             self._status_changed(market.agents[stream], again=True)
-        for stream, unit in market.units.items():
-            if unit.status is UnitStatus.COMPLETED and run_of(stream) == self._run:
-                self._nursery.start_soon(self._tell_submitted, unit.unit)
+        self.submissions.take_up()
 
     # Handles --------------------------------------------------------------------------------------------------------
 
@@ -106,24 +108,12 @@ class LiveAgents:
         """The handle of an agent, made for the occasion if it has no unit any more."""
         return self._handles.get(state.agent) or Agent(
             state.agent,
-            self.unit(state.unit),
+            self._units.unit(state.unit),
             state.worker,
             state.token,
             state.status.value,
             partial(self._observe, state.agent),
         )
-
-    def unit(self, unit_id: UnitId) -> Unit:
-        """A unit of the run with its data."""
-        state = self._ledger.market.units[streams.unit(self._run, unit_id)]
-        return Unit(unit_id, state.index, self._assignment(state.assignment))
-
-    def _assignment(self, assignment_id: AssignmentId) -> Assignment:
-        fact = self._ledger.market.records[streams.assignment(self._run, assignment_id)].fact
-        if not isinstance(fact, AssignmentCreated):
-            raise TypeError(f"assignment {assignment_id} is recorded as {type(fact).__name__}")
-        body = self._ledger.log.payload(fact.data)
-        return Assignment(assignment_id, _init_data.decode(body) if body else InitializationData(shared={}))
 
     def _adopt(self, state: AgentState, started_at: int) -> None:
         self._handles[state.agent] = self.handle_of(state)
@@ -156,10 +146,9 @@ class LiveAgents:
                 self._deliver(market.agents[stream], event.update)
             elif isinstance(event, AgentObserved):
                 self._send(market.agents[stream], event.update)
-            elif isinstance(event, UnitCompleted):
-                self._nursery.start_soon(self._tell_submitted, market.units[stream].unit)
         for stream in touched:
             self._status_changed(market.agents[stream])
+        self.submissions.on_committed(events)
 
     def _deliver(self, state: AgentState, update: PayloadRef) -> None:
         handle, body = self._handles.get(state.agent), self._ledger.log.payload(update)
@@ -211,7 +200,8 @@ class LiveAgents:
             again: an earlier process had started it already.
         """
         runner = self._live_run.task_runner
-        if not runner.is_concurrent:
+        if not runner.is_concurrent or agent.unit.unit_index < 0:
+            # What evaluates a worker is done alone.
             code, cleanup = partial(runner.run_unit, agent.unit, agent), partial(runner.cleanup_unit, agent.unit)
             self._start_code(code, cleanup, [agent], again=again)
             return
@@ -263,26 +253,6 @@ class LiveAgents:
             for agent in agents:
                 self._running_assignments.discard(agent.unit.assignment.assignment_id)
                 self._rehearsals.pop(agent.agent_id, None)
-
-    async def _tell_submitted(self, unit_id: UnitId) -> None:
-        """Tell the launch script of a unit that was handed in, and put down that it was told."""
-        callback = self._live_run.blueprint.shared_state.on_unit_submitted
-        worker = self._ledger.market.units[streams.unit(self._run, unit_id)].worker
-        if callback is None or worker is None or self._was_told(unit_id, worker):
-            return
-        unit = self.unit(unit_id)
-        told = partial(
-            decide_record_answers, run=self._run, worker=worker, callback=ON_SUBMITTED, answers={unit_id: None}
-        )
-        try:
-            await call(callback, unit)
-        except UserCodeFailed:
-            logger.exception("on_unit_submitted failed", unit=unit_id)
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
-
-    def _was_told(self, unit: UnitId, worker: WorkerId) -> bool:
-        engagement = self._ledger.market.engagements[streams.engagement(self._run, worker)]
-        return (ON_SUBMITTED, unit) in engagement.answers
 
     # Leaving --------------------------------------------------------------------------------------------------------
 

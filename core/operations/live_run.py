@@ -181,6 +181,7 @@ class LiveRunDriver:
             blueprint.get_initialization_data(),
             pay_cents=plan.settings.task_reward_cents,
             max_num_concurrent_units=plan.settings.max_num_concurrent_units,
+            max_repeats=live_run.task_runner.max_repeats,
         )
         return live_run
 

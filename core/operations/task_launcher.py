@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
 from contextlib import aclosing, nullcontext
 from functools import partial
+from typing import Protocol
 
 import msgspec
 import trio
@@ -17,23 +18,24 @@ from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.ids import AssignmentId, TaskRunId, UnitId
 from ...events.task_run import TaskRunDataExhausted
-from ..abstractions.agent import InitializationData
+from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
 from ..errors import LaunchError, UserCodeFailed
-from ..ledger import Command, Ledger
-from ..lifecycles.decisions import (
+from ..ledger import Command, Ledger, Receipt
+from ..lifecycles.market import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
+from ..lifecycles.supply import (
     AssignmentPlan,
     UnitPlan,
     decide_create_assignments,
     decide_expire_units,
     decide_launch_units,
 )
-from ..lifecycles.market import Market
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
 from .callbacks import call
 from .logger_core import get_logger
+from .repeats import Repeats
 
 #: Assignments, or units, that go into one command at most.
 CHUNK = 200
@@ -41,6 +43,13 @@ CHUNK = 200
 LOOK_AHEAD = 400
 
 logger = get_logger(__name__)
+
+
+class Take(Protocol):
+    """Decides whether a worker gets the unit that is planned for it."""
+
+    def __call__(self, market: Market, plan: AssignmentPlan) -> Sequence[NewEvent]:
+        """The events that make it and give it to the worker, or say why not."""
 
 
 class TaskLauncher:
@@ -60,6 +69,7 @@ class TaskLauncher:
         *,
         pay_cents: int,
         max_num_concurrent_units: int = 0,
+        max_repeats: int = 0,
     ) -> None:
         """Nothing is taken from the data yet.
 
@@ -70,6 +80,7 @@ class TaskLauncher:
             assignment_data: a list, a generator or an async generator; read once, one item ahead.
             pay_cents: what a unit is worth.
             max_num_concurrent_units: units on offer or in work at a time; 0: no limit.
+            max_repeats: how often an assignment for several is made once more because somebody left.
         """
         self._ledger = ledger
         self._ids = ids
@@ -77,6 +88,7 @@ class TaskLauncher:
         self._data = assignment_data
         self._pay_cents = pay_cents
         self._room = max_num_concurrent_units or math.inf
+        self._repeats = Repeats(ledger, ids, task_run, max_repeats)
         self._created_units: deque[UnitId] = deque()
         self._changed = trio.Event()
         self._stopped = False
@@ -90,7 +102,7 @@ class TaskLauncher:
         index = market.runs[self._run]
         self.created = len(index.assignments)
         self.exhausted = market.task_runs[streams.task_run(self._run)].assignments is not None
-        units = (unit for assignment in index.assignments for unit in index.units_of.get(assignment, ()))
+        units = (unit for units in index.units_of.values() for unit in units)
         waiting = (market.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
 
@@ -119,14 +131,15 @@ class TaskLauncher:
         self._change()
 
     async def launch_units(self, url: str) -> None:
-        """Put created units on offer at a URL whenever there is room for them; returns once all have been.
+        """Put created units on offer at a URL whenever there is room for them, until no more may be.
 
-        A unit that ends makes room at once.
+        A unit that ends makes room at once. An assignment that somebody left is made once more.
         """
         logger.info("launching units", run=self._run, url=url)
-        while not (self._stopped or (self.exhausted and not self._created_units)):
-            batch = self._next_batch()
-            if batch:
+        while not self._stopped:
+            if self._repeats:
+                self._created_units.extend(await self._repeats.make_next())
+            elif batch := self._next_batch():
                 await self._record(partial(decide_launch_units, run=self._run, units=batch))
             else:
                 await self._wait_for_change()
@@ -134,7 +147,7 @@ class TaskLauncher:
     @property
     def is_done(self) -> bool:
         """Whether everything the data held was put on offer, or no more will be."""
-        return self._stopped or (self.exhausted and not self._created_units)
+        return self._stopped or (self.exhausted and not self._created_units and not self._repeats)
 
     @property
     def is_about_to_launch(self) -> bool:
@@ -146,6 +159,32 @@ class TaskLauncher:
         index = self._ledger.market.runs[self._run]
         while not index.offered and self.is_about_to_launch:
             await self._wait_for_change()
+
+    async def launch_screening_unit(self, data: Update, take: Take, actor: str) -> Receipt:
+        """Make a screening unit for a worker; see `launch_evaluation_unit`."""
+        return await self.launch_evaluation_unit(data, SCREENING_UNIT_INDEX, take, actor)
+
+    async def launch_gold_unit(self, data: Update, take: Take, actor: str) -> Receipt:
+        """Make a gold unit for a worker; see `launch_evaluation_unit`."""
+        return await self.launch_evaluation_unit(data, GOLD_UNIT_INDEX, take, actor)
+
+    async def launch_evaluation_unit(self, data: Update, unit_type_index: int, take: Take, actor: str) -> Receipt:
+        """Make a unit for one worker. Nobody else can get it: it is launched and assigned in one append.
+
+        It is paid like any unit. It counts neither against `max_num_concurrent_units` nor against the worker's maximum.
+
+        Args:
+            data: what its page gets.
+            unit_type_index: a negative index.
+            take: decides whether the worker gets it; the events make, launch and assign it, or are others.
+            actor: who asks for it.
+        """
+        payload = seal(msgspec.json.encode(InitializationData(shared=data)), self._ids.salt())
+        unit = UnitPlan(UnitId(self._ids.next_id("unit")), unit_type_index, self._pay_cents)
+        assignment = AssignmentId(self._ids.next_id("assignment"))
+        plan = AssignmentPlan(assignment, unit_type_index, payload.ref, (unit,))
+        decide = partial(take, plan=plan)
+        return await self._ledger.execute(Command(self._ids.command_id(), actor, decide, payloads=(payload,)))
 
     async def expire_units(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Take everything off the market that nobody works on, and launch nothing more.
@@ -165,6 +204,7 @@ class TaskLauncher:
 
     def on_committed(self, events: Sequence[Recorded]) -> None:
         """Look for room whenever a unit's status has changed. For the run's subscription."""
+        self._repeats.on_committed(events)
         if any(type(recorded.envelope.event) in UNIT.events for recorded in events):
             self._change()
 
@@ -228,7 +268,7 @@ class TaskLauncher:
                 reason = f"the data's own code raised {type(raised).__name__} ({self.created} assignments were created)"
                 raise LaunchError("assignment data", reason) from error
 
-    async def _record(self, decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> None:
+    async def _record(self, decide: Callable[[Market], Sequence[NewEvent]], *payloads: Payload) -> None:
         await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))
 
     def _change(self) -> None:

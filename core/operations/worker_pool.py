@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import trio
 
 from ...events import streams
 from ...events.agent import AgentDisconnected
-from ...events.engagement import WorkerRefused
 from ...events.envelope import Recorded
-from ...events.ids import AgentId, OnboardingAgentId, UnitId, WorkerId
+from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
 from ...events.worker import WorkerRegistered
 from ..abstractions.agent import Agent
-from ..abstractions.task_runner import TaskRunner
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AgentState
-from ..lifecycles.decisions import (
-    Applicant,
-    decide_record_answers,
-    decide_refuse,
-    decide_start_onboarding,
-    decide_take_unit,
-)
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingState, OnboardingStatus
 from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym, seal
 from ..ports import Ids, NewEvent, WallClock
-from .callbacks import call
+from .admission import Admission
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .live_agents import LiveAgents
 from .live_onboardings import LiveOnboardings
-from .qualifications import unmet_rules
 
-#: Units that the task's own code is asked about for one worker at most.
-UNITS_ASKED_ABOUT_LIMIT = 50
-#: Seconds that a worker waits for units that are just being launched.
-OFFER_PATIENCE_SECONDS = 2.0
-CAN_DO_UNIT = "worker_can_do_unit"
+#: Seconds that a worker waits for the verdict on what it handed in last.
+VERDICT_PATIENCE_SECONDS = 10.0
 #: The router's word for a page that has gone, and ours.
 GONE = "disconnect"
 PAGE_GONE = "the worker's page has gone"
-#: Pages tell an onboarding by the beginning of its agent's id.
-ONBOARDING_PREFIX = "onboarding_"
 
 _ANONYMOUS = (WorkerFailureReasons.NOT_QUALIFIED, WorkerFailureReasons.TASK_MISSING)
 
@@ -61,6 +45,7 @@ class WorkerPool:
         self._live_run: LiveTaskRun | None = None
         self._agents: LiveAgents | None = None
         self._onboardings: LiveOnboardings | None = None
+        self._admission: Admission | None = None
         self._doors = trio.Event()
 
     def let_workers_in(self) -> None:
@@ -73,6 +58,7 @@ class WorkerPool:
         parts = (self._ledger, self._ids, self._clock, live_run)
         self._agents = LiveAgents(*parts)
         self._onboardings = LiveOnboardings(*parts, answer=self.register_agent_from_onboarding)
+        self._admission = Admission(self._ledger, self._ids, live_run)
         self._agents.take_up()
         self._onboardings.take_up()
 
@@ -95,6 +81,13 @@ class WorkerPool:
         if self._onboardings is None:
             raise LookupError("no run is registered with this WorkerPool")
         return self._onboardings
+
+    @property
+    def admission(self) -> Admission:
+        """The steps that workers pass before they get a unit."""
+        if self._admission is None:
+            raise LookupError("no run is registered with this WorkerPool")
+        return self._admission
 
     def get_agent_for_id(self, agent_id: AgentId) -> Agent | None:
         """The handle of an agent that has a unit now."""
@@ -148,41 +141,9 @@ class WorkerPool:
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
         """Make the page an agent if it has none and may have one; the reason if it gets none."""
-        refused = self._unqualified(worker)
-        if refused is not None:
-            return await self._take(worker, partial(decide_refuse, worker=worker, refused=refused))
-        applicant = Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration)
-        if self._has_to_be_onboarded(worker):
-            onboarding = OnboardingAgentId(self._ids.next_id("onboarding_agent"))
-            applicant = applicant._replace(token=f"{ONBOARDING_PREFIX}{applicant.token}")
-            return await self._take(worker, partial(decide_start_onboarding, applicant=applicant, agent=onboarding))
-        return await self._take_unit(applicant)
-
-    async def _take_unit(self, applicant: Applicant) -> WorkerFailureReasons | None:
-        """Reserve a unit for the applicant; one who comes while units are being launched is not sent away."""
-        live_run = self.get_live_run()
-        launcher, run = live_run.task_launcher, live_run.task_run
-        concurrent = live_run.task_runner.is_concurrent
-        with trio.move_on_after(OFFER_PATIENCE_SECONDS):
-            while launcher.is_about_to_launch:
-                await launcher.wait_for_offer()
-                willing = await self._willing_units(applicant.worker)
-                decide = partial(
-                    decide_take_unit, applicant=applicant, concurrent=concurrent, willing=willing, more_to_come=True
-                )
-                shown = await self._take(applicant.worker, decide)
-                if shown or self._ledger.market.agent_by_registration(run, applicant.registration) is not None:
-                    return shown
-        willing = await self._willing_units(applicant.worker)
-        decide = partial(decide_take_unit, applicant=applicant, concurrent=concurrent, willing=willing)
-        return await self._take(applicant.worker, decide)
-
-    async def _take(self, worker: WorkerId, decide: Callable[..., list[NewEvent]]) -> WorkerFailureReasons | None:
-        """Have it decided what a worker gets; the reason if it gets nothing."""
-        decided = partial(decide, run=self.get_live_run().task_run)
-        receipt = await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decided))
-        last = receipt.events[-1].envelope.event if receipt.events else None
-        return WorkerFailureReasons[last.shown] if isinstance(last, WorkerRefused) else None
+        with trio.move_on_after(VERDICT_PATIENCE_SECONDS):
+            await self.agents.submissions.wait_decided(worker)
+        return await self.admission.admit(worker, registration)
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
         """Answer a page with the agent it has, and the data which that had from the start."""
@@ -216,63 +177,6 @@ class WorkerPool:
             failure_reason=shown.value,
         )
         self.get_live_run().client_io.enqueue_agent_details(request_id, details)
-
-    # Eligibility ----------------------------------------------------------------------------------------------------
-
-    def _granted(self, worker: WorkerId) -> dict[str, int]:
-        """The worker's qualifications by name."""
-        market = self._ledger.market
-        names = {number: name for name, number in market.qualifications_by_name.items()}
-        held = market.workers[streams.worker(worker)].qualifications
-        return {names[number]: value for number, value in held.items()}
-
-    def _has_to_be_onboarded(self, worker: WorkerId) -> bool:
-        """Whether the run onboards workers, and this one neither passed nor failed."""
-        name = self.get_live_run().onboarding_qualification
-        return name is not None and name not in self._granted(worker)
-
-    def _unqualified(self, worker: WorkerId) -> WorkerRefused | None:
-        """The first rule of the run that the worker does not satisfy, if there is one."""
-        rules, onboarding = self.get_live_run().qualifications, self.get_live_run().onboarding_qualification
-        if not (rules or onboarding):
-            return None
-        granted = self._granted(worker)
-        if onboarding and granted.get(onboarding) == 0:
-            failed: dict[str, str | int | bool | None] = {"qualification": onboarding, "has": 0}
-            return WorkerRefused(rule="onboarding", inputs=failed, shown=WorkerFailureReasons.NOT_QUALIFIED.name)
-        for rule in unmet_rules(granted, rules):
-            inputs = {
-                "qualification": rule.qualification_name,
-                "comparator": rule.comparator.value,
-                "wanted": str(list(rule.value)) if isinstance(rule.value, tuple) else rule.value,
-                "has": granted.get(rule.qualification_name),
-            }
-            return WorkerRefused(rule="qualification", inputs=inputs, shown=WorkerFailureReasons.NOT_QUALIFIED.name)
-        return None
-
-    async def _willing_units(self, worker: WorkerId) -> list[UnitId] | None:
-        """The units that the task's own code has nothing against, its answers recorded; None: it has no say."""
-        live_run = self.get_live_run()
-        runner, ask = live_run.task_runner, live_run.blueprint.shared_state.worker_can_do_unit
-        filters = type(runner).filter_units_for_worker is not TaskRunner.filter_units_for_worker
-        if ask is None and not filters:
-            return None
-        offered = self._ledger.market.runs[live_run.task_run].offered
-        units = [self.agents.unit(unit) for unit in tuple(offered)[:UNITS_ASKED_ABOUT_LIMIT]]
-        if filters:
-            units = list(await call(runner.filter_units_for_worker, units, worker))
-        if ask is None:
-            return [unit.unit_id for unit in units]
-        engagement = self._ledger.market.engagements.get(streams.engagement(live_run.task_run, worker))
-        answers = {} if engagement is None else {u: a for (c, u), a in engagement.answers.items() if c == CAN_DO_UNIT}
-        unasked = [unit for unit in units if unit.unit_id not in answers]
-        new = {unit.unit_id: bool(await call(ask, worker, unit)) for unit in unasked}
-        if new:
-            decide = partial(
-                decide_record_answers, run=live_run.task_run, worker=worker, callback=CAN_DO_UNIT, answers=new
-            )
-            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
-        return [unit.unit_id for unit in units if {**answers, **new}[unit.unit_id]]
 
     # What routers see -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,78 @@
+"""What screening and gold units have in common: the launch script looks at what was handed in and gives its verdict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+
+from omegaconf import DictConfig
+
+from ..errors import ConfigError
+from .agent import Unit
+from .blueprint import Blueprint, SharedTaskState
+
+#: Looks at a unit that was handed in. True: done well; False: not; None: it cannot be said.
+ScreenUnit = Callable[[Unit], bool | Awaitable[bool | None] | None]
+Validation = Callable[[Unit], bool | Awaitable[bool | None] | None]
+
+
+class Evaluating(Blueprint):
+    """A blueprint some of whose units evaluate the worker that does them."""
+
+    @classmethod
+    def create_validation_function(cls, args: DictConfig, screen_unit: ScreenUnit) -> Validation:  # noqa: ARG003
+        """What to pass as `on_unit_submitted`: `screen_unit` looks at units that evaluate a worker, and at no others.
+
+        Args:
+            args: the run's configuration; here for Mephisto's scripts.
+            screen_unit: looks at what was handed in (`unit.get_assigned_agent().state.get_data()`).
+        """
+        return _validation(screen_unit)
+
+    @classmethod
+    def get_mixin_qualifications(cls, args: DictConfig, shared_state: SharedTaskState) -> list[Mapping[str, object]]:
+        """The rules that the run has anyhow; here for Mephisto's scripts, which add them to `qualifications`."""
+        return cls.get_required_qualifications(args, shared_state)
+
+
+def _validation(screen_unit: ScreenUnit) -> Validation:
+
+    async def avalidate(unit: Unit) -> bool | None:
+        verdict = screen_unit(unit) if unit.is_evaluation else None
+        return await verdict if inspect.isawaitable(verdict) else verdict
+
+    def validate(unit: Unit) -> bool | Awaitable[bool | None] | None:
+        return screen_unit(unit) if unit.is_evaluation else None
+
+    return avalidate if inspect.iscoroutinefunction(screen_unit) else validate
+
+
+def require(args: DictConfig, because: str, *names: str) -> None:
+    """See whether settings of the blueprint are set.
+
+    Args:
+        args: the run's whole configuration.
+        because: the setting that needs them.
+        names: the settings.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
+    for name in names:
+        if args.blueprint[name] is None:
+            key = f"mephisto.blueprint.{name}"
+            raise ConfigError(f"{key} is not set", key=key, hint=f"mephisto.blueprint.{because} needs it")
+
+
+def require_validation(shared_state: SharedTaskState, because: str) -> None:
+    """See whether there is anybody to give a verdict.
+
+    Raises:
+        ConfigError: there is not; no worker would ever get on.
+    """
+    if shared_state.on_unit_submitted is None:
+        raise ConfigError(
+            f"mephisto.blueprint.{because} is set, and nothing looks at what is handed in",
+            key="on_unit_submitted",
+            hint="Pass on_unit_submitted=create_validation_function(cfg.mephisto, screen_unit) in the shared state",
+        )
