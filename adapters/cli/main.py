@@ -33,6 +33,7 @@ VERBS = {
     "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
     "export": Verb("export:export_command", "A run as a table: JSON Lines, CSV or Parquet."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
+    "ledger": Verb("ledger:ledger_command", "What is owed and paid to whom in a run."),
     "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
     "resume": Verb("resume:resume_command", "Go on with a run whose operator has died."),
     "review": Verb("review:review_command", "Accept or reject work that was handed in."),

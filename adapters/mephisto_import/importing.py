@@ -14,6 +14,7 @@ from ...core.abstractions.agent import InitializationData
 from ...core.errors import UnusableLog
 from ...core.ports import Append, Ids
 from ...events.ids import TaskRunId, WorkerId
+from ...projections.pay_ledger import IMPORTER
 from ...projections.registry import PROJECTIONS
 from ..log.moment import open_moment
 from ..log.sqlite import SqliteLog
@@ -32,8 +33,6 @@ from .source import (
 )
 from .work import agent_facts, assignment_fact, onboarding_fact, unit_facts
 
-#: Who tells what is imported.
-ACTOR = "import"
 #: Facts that are written in one transaction.
 _BATCH = 1000
 _ASSIGNMENT_FILE, _AGENT_FILE, _META_FILE = "assign_data.json", "agent_data.json", "agent_meta.json"
@@ -86,7 +85,7 @@ def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
     with SqliteLog.create_or_open(output, PROJECTIONS) as log:
         facts = sorted(_facts(source, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
         requests = (
-            Append(command=f"import/{number}", actor=ACTOR, at=one.at, events=one.events, payloads=one.payloads)
+            Append(command=f"import/{number}", actor=IMPORTER, at=one.at, events=one.events, payloads=one.payloads)
             for number, one in enumerate(facts)
         )
         while batch := list(islice(requests, _BATCH)):

@@ -156,3 +156,17 @@ def test_what_cannot_be_decided(options: list[str], said: str, database: Path) -
 @pytest.mark.parametrize("verb", ["review", "worker"])
 def test_help_shows_examples(verb: str) -> None:
     assert f"mephisto-es {verb} mephisto_data" in ask(verb, "--help").stdout
+
+
+def test_what_a_verdict_owes_is_in_the_ledger(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    before = json.loads(ask("ledger", database, run, "--json").stdout)["ledger"]["cents"].get("owed", 0)
+    ask("review", database, run, "--approve", f"agent-{first}", "--bonus", "0.50")
+    (pay,) = all_of(database, f"SELECT pay_cents FROM units WHERE agent_id = {first}")[0]
+    ledger = json.loads(ask("ledger", database, run, "--json").stdout)["ledger"]
+    assert ledger["cents"]["owed"] == before + int(str(pay)) + 50
+    told = ask("ledger", database, run, "verify")
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[-1].startswith("every cent of ")
+    assert "mephisto-es ledger mephisto_data 1 verify" in ask("ledger", "--help").stdout
+    assert ask("ledger", database, 9999).stderr.startswith("mephisto-es ledger: there is no run-9999; the nearest is")

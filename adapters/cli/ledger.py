@@ -1,0 +1,73 @@
+"""`mephisto-es ledger`: what is owed and paid in a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from ...core.lifecycles.pay import PaymentStatus
+from ...core.operations.money import amount
+from ...events.ids import TaskRunId
+from ...projections.pay_ledger import PayLedger, pay_ledger, untraced
+from ...projections.subjects import Subject
+from .database import SubjectCommand, run_argument
+from .figures import console
+from .output import ILLEGAL, as_json_option, log_argument, print_json
+from .when import When, when_options
+
+VERIFY = "verify"
+_STATUSES = tuple(status.value for status in PaymentStatus)
+
+
+@click.command("ledger", cls=SubjectCommand)
+@log_argument
+@run_argument
+@click.argument("check", type=click.Choice([VERIFY]), required=False)
+@when_options
+@as_json_option
+def ledger_command(database: Path, run: Subject, check: str | None, when: When, as_json: bool) -> None:
+    """Tell what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
+
+    Amounts are in the currency's main unit; with --json in cents.
+
+    \b
+    Examples:
+      mephisto-es ledger mephisto_data 1
+      mephisto-es ledger mephisto_data 1 verify
+
+    Exit code of verify: 0: everything is traced. 1: something is not, and is named.
+    """
+    with when.open(database) as moment:
+        number = TaskRunId(run.number)
+        found = pay_ledger(moment, number)
+        faults = untraced(moment, number) if check else []
+    if as_json:
+        print_json({"ledger": found, "faults": faults})
+    else:
+        _print(found)
+        for fault in faults:
+            click.echo(f"✗ {fault}")
+        if check and not faults:
+            click.echo(f"every cent of {len(found.payments):,} payments goes back to a verdict")
+    sys.exit(ILLEGAL if faults else 0)
+
+
+def _print(ledger: PayLedger) -> None:
+    if not ledger.payments:
+        click.echo(f"nothing is owed in {ledger.run}")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("worker")
+    for status in _STATUSES:
+        table.add_column(status, justify="right")
+    for account in ledger.accounts:
+        table.add_row(f"worker-{account.worker}", *_amounts(account.cents))
+    table.add_row("[bold]all[/]", *_amounts(ledger.cents))
+    console().print(table)
+
+
+def _amounts(cents: dict[str, int]) -> list[str]:
+    return [amount(cents[status]) if status in cents else "" for status in _STATUSES]

@@ -1,0 +1,89 @@
+"""Every cent of a run, and the decision it goes back to."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
+
+from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.pay import PaymentOwed
+from mephisto_es.projections.pay_ledger import pay_ledger, untraced
+
+from ..histories import histories, history
+from .moments import Remembered
+
+HISTORY = history(Random(10), 1500)
+
+
+def runs_of(moment: Remembered) -> list[TaskRunId]:
+    return [TaskRunId(run) for (run,) in moment.view.execute("SELECT task_run_id FROM task_runs")]
+
+
+@given(histories())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_every_cent_is_traced_and_counted_once(requests: tuple[Append, ...]) -> None:
+    moment = Remembered(requests)
+    market = Market()
+    for recorded in moment.events:
+        market.apply(recorded.envelope)
+    for run in runs_of(moment):
+        ledger = pay_ledger(moment, run)
+        of_run = [one for stream, one in market.payments.items() if stream.startswith(f"payment/{run}/")]
+        assert untraced(moment, run) == []
+        assert sum(ledger.cents.values()) == sum(one.amount_cents for one in of_run)
+        assert sum(cents for one in ledger.accounts for cents in one.cents.values()) == sum(ledger.cents.values())
+        assert {one.payment: one.status for one in ledger.payments} == {one.payment: one.status.value for one in of_run}
+        due = "SELECT sum(pay_cents) FROM units WHERE task_run_id = ? AND status IN ('accepted', 'soft_rejected')"
+        pay = sum(one.amount_cents for one in of_run if one.purpose == "pay")
+        # Work that was left out of the data, and is done again by somebody else, is paid as well.
+        assert pay >= (moment.view.execute(due, (run,)).fetchone()[0] or 0)
+
+
+def tampered(change: dict[str, object]) -> tuple[Append, ...]:
+    """The history with the first payment of pay changed, as nobody could by a decision."""
+    done = False
+
+    def altered(new: NewEvent) -> NewEvent:
+        nonlocal done
+        if done or not isinstance(new.event, PaymentOwed) or new.event.purpose != "pay":
+            return new
+        done = True
+        return new._replace(event=replace(new.event, **change))
+
+    return tuple(replace(request, events=tuple(map(altered, request.events))) for request in HISTORY)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"amount_cents": 999}, "999 cents are owed as pay, "),
+        ({"agent": 77777}, "no verdict on agent-77777 owes this pay"),
+        ({"purpose": "present"}, "owes this present"),
+    ],
+)
+def test_what_was_not_decided_is_named(change: dict[str, object], said: str) -> None:
+    moment = Remembered(tampered(change))
+    faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
+    assert any(said in fault for fault in faults)
+
+
+def test_work_that_nobody_owes_anything_for_is_named() -> None:
+    without = tuple(
+        replace(request, events=tuple(new for new in request.events if not new.stream.startswith("payment/")))
+        for request in HISTORY
+    )
+    moment = Remembered([request for request in without if request.events])
+    faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
+    assert faults
+    assert all("and no payment owes them" in fault for fault in faults)
+
+
+def test_a_run_that_is_not_there() -> None:
+    with pytest.raises(UnknownEntity, match="there is no run-99999"):
+        pay_ledger(Remembered(history(Random(5), 10)), TaskRunId(99999))
