@@ -10,6 +10,7 @@ from .base import Event
 from .directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from .engagement import EngagementEvent
 from .onboarding import OnboardingEvent
+from .pay import PayEvent
 from .server import ServerEvent
 from .task_run import TaskRunEvent
 from .unit import UnitEvent
@@ -27,6 +28,7 @@ _EVENTS_IN: dict[str, object] = {
     "agent": AgentEvent,
     "onboarding_agent": OnboardingEvent,
     "engagement": EngagementEvent,
+    "payment": PayEvent,
 }
 
 #: The category of the streams in which an event of a type happens; it happens in no other.
