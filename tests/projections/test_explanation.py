@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mephisto_es.core.errors import UnknownEntity
 from mephisto_es.core.lifecycles.admission import admission
+from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.ports import Append
 from mephisto_es.events import streams
@@ -17,15 +16,23 @@ from mephisto_es.events.engagement import WorkerRefused, WorkTaken
 from mephisto_es.events.ids import AgentId, WorkerId
 from mephisto_es.projections.explanation import Explanation, Step, explain_agent, explain_worker
 
-from ..histories import histories, history
+from ..chosen import chosen
+from ..histories import histories
 from .moments import Remembered
 
 LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
 
 
+def _has_limits(market: Market) -> bool:
+    """Whether workers were let into runs with each of the limits, and one gave its unit back."""
+    runs = [market.task_runs[streams.task_run(run_of(stream))] for stream, _ in market.agents.items()]
+    limited = any(run.allowed_concurrent for run in runs) and any(run.maximum_units_per_worker for run in runs)
+    return limited and any(agent.status is AgentStatus.RETURNED for agent in market.agents.values())
+
+
 @pytest.fixture(scope="module")
 def moment() -> Remembered:
-    return Remembered(history(Random(1), 1500))
+    return Remembered(chosen(1500, _has_limits))
 
 
 def explanations(moment: Remembered) -> list[Explanation]:

@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -17,15 +16,24 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunFailed
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...histories import history
+from ...chosen import chosen
 
-HISTORY = history(Random(1), 400)
+
+def _has_an_offer(market: Market) -> bool:
+    """Whether a live run has units on offer, and several agents."""
+    live = [run.task_run for run in market.task_runs.values() if run.status is TaskRunStatus.LIVE]
+    return len(market.agents) > 5 and any(market.runs[run].offered for run in live)
+
+
+HISTORY = chosen(400, _has_an_offer)
 #: Verbs that take a run, an agent, or nothing.
 SUBJECTS = {
     "runs": [],
@@ -43,7 +51,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     with SqliteLog.create_or_open(folder / "mephisto.db", PROJECTIONS) as log:
         log.commit(HISTORY)
-        run = TaskRunId(one(folder, "SELECT max(task_run_id) FROM task_runs WHERE status = 'live'"))
+        with_an_offer = (
+            "SELECT task_run_id FROM task_runs JOIN units USING (task_run_id)"
+            " WHERE task_runs.status = 'live' AND units.status = 'launched'"
+        )
+        run = TaskRunId(one(folder, with_an_offer))
         failed = TaskRunFailed(step="live", reason="the power went")
         at = HISTORY[-1].at + 1_000_000
         log.commit([Append(command="end", actor="operator", at=at, events=(NewEvent(streams.task_run(run), failed),))])
@@ -75,7 +87,8 @@ def one(data: Path, query: str) -> int:
 
 
 def an_ended_run(data: Path) -> int:
-    return one(data, "SELECT task_run_id FROM task_runs WHERE status IN ('failed', 'completed')")
+    """The one that failed at the very end; it had units on offer before."""
+    return one(data, "SELECT substr(stream, 10) FROM events ORDER BY seq DESC LIMIT 1")
 
 
 def subjects(verb: str, data: Path) -> list[str]:
@@ -212,7 +225,7 @@ def test_an_explanation_marks_what_held(data: Path) -> None:
 
 def test_why_a_run_is_open(data: Path) -> None:
     before_the_failure = one(data, "SELECT max(seq) - 1 FROM events")
-    run = one(data, "SELECT task_run_id FROM units WHERE status = 'launched'")
+    run = an_ended_run(data)
     said = answer("why-open", data, run, "--seq", before_the_failure)
     assert "units on offer that no worker has taken: " in said
     assert structured("why-open", data, run)["run"] == f"run-{run}"

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from random import Random
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,9 +15,9 @@ from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...histories import history
+from ...chosen import chosen, most_to_review
 
-HISTORY = history(Random(1), 1500)
+HISTORY = chosen(1500, lambda market: most_to_review(market) >= 4)
 
 
 @pytest.fixture

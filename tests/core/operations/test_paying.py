@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from random import Random
 
 import pytest
 import trio
@@ -22,9 +21,17 @@ from mephisto_es.core.operations.paying import NotPaid, Paymaster, PaymentOrder
 from mephisto_es.core.operations.review import Reviewer
 from mephisto_es.events.ids import TaskRunId
 
-from ...histories import history
+from ...chosen import chosen, holders
 
-HISTORY = history(Random(10), 1500)
+UNDER_WAY = (PaymentStatus.INTENDED, PaymentStatus.SENT)
+HISTORY = chosen(
+    1500,
+    lambda market: (
+        any(unit.pay_cents for *_, unit in holders(market, AgentStatus.COMPLETED))
+        and sum(payment.status in UNPAID_STATUSES for payment in market.payments.values()) > 5
+        and not any(payment.status in UNDER_WAY for payment in market.payments.values())
+    ),
+)
 
 
 class StoppedClock:
@@ -167,13 +174,7 @@ async def test_a_verdict_owes_what_it_says_once(verdicts: list[tuple[Verdict, in
     log = MemoryLog()
     log.commit(HISTORY)
     async with open_ledger(log, 1) as (ledger, ids):
-        agent = next(
-            one
-            for stream, one in ledger.market.agents.items()
-            if one.status is AgentStatus.COMPLETED
-            and (unit := ledger.market.units[f"unit/{stream.split('/')[1]}/{one.unit}"]).agent == one.agent
-            and unit.pay_cents
-        )
+        agent = next(one for _, one, unit in holders(ledger.market, AgentStatus.COMPLETED) if unit.pay_cents)
         reviewer = Reviewer(ledger, ids)
         for verdict, bonus in verdicts:
             await reviewer.give_verdict(agent.agent, verdict, bonus_cents=bonus)

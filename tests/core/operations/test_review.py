@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from random import Random
 
 import pytest
 import trio
@@ -24,10 +23,17 @@ from mephisto_es.events.agent import AgentApproved, AgentRejected
 from mephisto_es.events.ids import AgentId, QualificationId, WorkerId
 from mephisto_es.events.worker import WorkerForgotten
 
-from ...histories import history
+from ...chosen import chosen, holders
 
-HISTORY = history(Random(10), 1500)
 LEFT = (AgentStatus.RETURNED, AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.EXPIRED)
+HISTORY = chosen(
+    1000,
+    lambda market: (
+        bool(holders(market, AgentStatus.COMPLETED))
+        and any(agent.status in LEFT for agent in market.agents.values())
+        and any(worker.status is WorkerStatus.REGISTERED for worker in market.workers.values())
+    ),
+)
 
 
 class StoppedClock:
@@ -51,11 +57,7 @@ async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
 
 def agents(market: Market, status: AgentStatus) -> list[tuple[str, AgentState]]:
     """Agents that still have their unit."""
-    return [
-        (stream, agent)
-        for stream, agent in market.agents.items()
-        if agent.status is status and unit_of(market, stream).agent == agent.agent
-    ]
+    return [(stream, agent) for stream, agent, _ in holders(market, status)]
 
 
 def unit_of(market: Market, stream: str) -> UnitState:
