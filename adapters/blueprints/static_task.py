@@ -11,7 +11,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.agent import InitializationData, Update
 from ...core.abstractions.args import BlueprintArgs
-from ...core.abstractions.blueprint import AssignmentData, Blueprint, SharedTaskState
+from ...core.abstractions.blueprint import AssignmentData, SharedTaskState
+from ...core.abstractions.mixins import (
+    GoldUnitSharedState,
+    OnboardingRequired,
+    OnboardingRequiredArgs,
+    OnboardingSharedState,
+    ScreenTaskRequired,
+    ScreenTaskRequiredArgs,
+    ScreenTaskSharedState,
+    UseGoldUnit,
+    UseGoldUnitArgs,
+)
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import ConfigError
 from ...core.operations.registry import register_mephisto_abstraction
@@ -25,7 +36,7 @@ FRONTEND_SETTINGS = ("form", "show", "onboarding", "submit_label", "submitted")
 
 
 @dataclass
-class StaticTaskBlueprintArgs(BlueprintArgs):
+class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
     """What a static task can be told."""
 
     data_csv: str | None = field(
@@ -60,7 +71,7 @@ class StaticTaskBlueprintArgs(BlueprintArgs):
 
 
 @dataclass
-class SharedStaticTaskState(SharedTaskState):
+class SharedStaticTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
     """What a script can pass to a static task."""
 
     #: The data in place of a file: a list, a generator or an async generator of objects.
@@ -68,7 +79,7 @@ class SharedStaticTaskState(SharedTaskState):
 
 
 @register_mephisto_abstraction()
-class StaticTaskBlueprint(Blueprint):
+class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     """Shows a page some data and takes what the worker makes of it."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "static_task"
@@ -87,6 +98,7 @@ class StaticTaskBlueprint(Blueprint):
         """
         if not isinstance(shared_state, SharedStaticTaskState):
             raise ConfigError("a static task takes a SharedStaticTaskState", key="shared_state")
+        super().assert_task_args(args, shared_state)
         check_units_per_assignment(args.blueprint.units_per_assignment)
         _check_data(args.blueprint, shared_state)
         settings = plain_settings(args.blueprint)

@@ -209,7 +209,8 @@ class LiveRunDriver:
         await self._record.decided(partial(decide_stop, run=run, reason=reason))
         await launcher.expire_units()
         await live_run.worker_pool.end_onboardings(reason)
-        while not (self._at_once or index.is_idle):
+        submissions = live_run.worker_pool.agents.submissions
+        while not (self._at_once or (index.is_idle and submissions.are_told)):
             await self._changed.wait()
         if self._lost is not None:
             raise self._lost

@@ -41,7 +41,8 @@ class Submissions:
         self._run = live_run.task_run
         self._callback = live_run.blueprint.shared_state.on_unit_submitted
         self._units = Units(ledger, live_run.task_run)
-        self._untold: set[UnitId] = set()
+        #: Who handed in the units that the launch script has not answered to.
+        self._untold: dict[UnitId, WorkerId] = {}
         self._told = trio.Event()
 
     def take_up(self) -> None:
@@ -62,7 +63,7 @@ class Submissions:
                 if unit.worker is not None:
                     self._tell_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
-                self._untold.discard(event.unit)
+                self._untold.pop(event.unit, None)
                 self._told.set()
                 self._told = trio.Event()
 
@@ -72,16 +73,14 @@ class Submissions:
         return not self._untold
 
     async def wait_decided(self, worker: WorkerId) -> None:
-        """Wait while a unit that a worker handed in is being looked at, if its next step depends on that."""
-        stream = streams.engagement(self._run, worker)
-        engagement = self._ledger.market.engagements.get(stream)
-        while engagement is not None and engagement.undecided() in self._untold:
+        """Wait while something that a worker handed in is being looked at, if its next step depends on that."""
+        evaluates = self._live_run.screening is not None or self._live_run.golds is not None
+        while evaluates and worker in self._untold.values():
             await self._told.wait()
-            engagement = self._ledger.market.engagements.get(stream)
 
     def _tell_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:
-            self._untold.add(unit)
+            self._untold[unit] = worker
             self._live_run.nursery.start_soon(self._tell, unit, worker)
 
     async def _tell(self, unit: UnitId, worker: WorkerId) -> None:

@@ -48,7 +48,8 @@ def test_who_took_part_and_how_it_went() -> None:
     met = view.execute("SELECT worker_id FROM agents WHERE task_run_id = ?1", (run,)).fetchall()
     met += view.execute("SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1", (run,)).fetchall()
     assert progress.workers == len(set(met))
-    assert sum(progress.agents.values()) == view.execute("SELECT count(*) FROM agents").fetchone()[0]
+    (agents,) = view.execute("SELECT count(*) FROM agents WHERE task_run_id = ?1", (run,)).fetchone()
+    assert sum(progress.agents.values()) == agents
     assert all(progress.agents.values())
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,17 @@ from mephisto_es.core.abstractions.agent import InitializationData, Update
 from mephisto_es.core.abstractions.args import BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
-from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs, OnboardingSharedState
+from mephisto_es.core.abstractions.mixins import (
+    GoldUnitSharedState,
+    OnboardingRequired,
+    OnboardingRequiredArgs,
+    OnboardingSharedState,
+    ScreenTaskRequired,
+    ScreenTaskRequiredArgs,
+    ScreenTaskSharedState,
+    UseGoldUnit,
+    UseGoldUnitArgs,
+)
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.operations.datatypes import LiveTaskRun
@@ -32,12 +42,12 @@ register_mephisto_abstraction()(MemoryArchitect)
 
 
 @dataclass
-class HouseArgs(OnboardingRequiredArgs, BlueprintArgs):
+class HouseArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
     """What the blueprint can be told."""
 
 
 @dataclass
-class HouseTaskState(OnboardingSharedState):
+class HouseTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
     """What a test passes to the blueprint."""
 
     data: AssignmentData = ()
@@ -45,7 +55,7 @@ class HouseTaskState(OnboardingSharedState):
 
 
 @register_mephisto_abstraction()
-class HouseBlueprint(OnboardingRequired):
+class HouseBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     """Whatever data and code a test wants."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "house"
@@ -102,10 +112,14 @@ class House:
     log: MemoryLog
     #: The qualification of those who were onboarded; None: nobody has to be.
     onboarding: str | None = None
+    #: What the blueprint is told in all runs.
+    blueprint: Mapping[str, object] = field(default_factory=dict)
 
     async def launch(self, shared: HouseTaskState, **settings: object) -> LiveTaskRun:
         cfg = config(**settings)
         cfg.blueprint.onboarding_qualification = self.onboarding
+        for name, value in self.blueprint.items():
+            cfg.blueprint[name] = value
         run = await self.operator.launch_task_run_or_die(cfg, shared)
         return self.operator.get_running_task_runs()[run]
 
@@ -124,7 +138,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(path: Path, log: MemoryLog | None = None, onboarding: str | None = None) -> AsyncIterator[House]:
+async def open_house(
+    path: Path,
+    log: MemoryLog | None = None,
+    onboarding: str | None = None,
+    blueprint: Mapping[str, object] | None = None,
+) -> AsyncIterator[House]:
     log = log or MemoryLog()
     ledger = Ledger(log, TrioClock(), on_the_loop)
     with trio.fail_after(100_000):
@@ -133,7 +152,7 @@ async def open_house(path: Path, log: MemoryLog | None = None, onboarding: str |
             operator = Operator(
                 ledger, SystemIds(ledger.market.highest, epoch=log.head().seq), TrioClock(), path, nursery
             )
-            yield House(operator, log, onboarding)
+            yield House(operator, log, onboarding, blueprint or {})
             nursery.cancel_scope.cancel()
 
 
