@@ -8,6 +8,7 @@ from random import Random
 
 from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
 from mephisto_es.core.lifecycles.market import Market, run_of
+from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitState
 from mephisto_es.core.ports import Append
 
@@ -42,3 +43,9 @@ def holders(market: Market, status: AgentStatus) -> list[tuple[str, AgentState, 
 def most_to_review(market: Market) -> int:
     """How many units of one run wait for a review, in the run that has most of them."""
     return max(Counter(run_of(stream) for stream, *_ in holders(market, AgentStatus.COMPLETED)).values(), default=0)
+
+
+def has_an_offer(market: Market) -> bool:
+    """Whether a live run has units on offer, and a few workers have come."""
+    live = [run.task_run for run in market.task_runs.values() if run.status is TaskRunStatus.LIVE]
+    return len(market.agents) > 5 and any(market.runs[run].offered for run in live)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from random import Random
 
 import pytest
 from click.testing import CliRunner
@@ -22,9 +21,9 @@ from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitAccepted
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ..histories import history
+from ..chosen import chosen, has_an_offer
 
-HISTORY = history(Random(1), 800)
+HISTORY = chosen(800, has_an_offer)
 #: What the histories' authors put where personal values and secrets go.
 PERSONAL = ("Zo\u00eb", "thank you", "identity ", "token 1", "registration ", '"rating":', "All happy families")
 

@@ -15,6 +15,7 @@ from mephisto_es.core.ports import Append
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.openness import NAMED, why_open
 
+from ..chosen import chosen, has_an_offer
 from ..histories import histories, history
 from .moments import Remembered
 
@@ -52,8 +53,12 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[Append, ...]
 
 
 def test_since_when() -> None:
-    moment = Remembered(history(Random(5), 300))
-    (run,) = moment.view.execute("SELECT task_run_id FROM units WHERE status = 'launched' LIMIT 1").fetchone()
+    moment = Remembered(chosen(300, has_an_offer))
+    with_an_offer = (
+        "SELECT task_run_id FROM task_runs JOIN units USING (task_run_id)"
+        " WHERE task_runs.status = 'live' AND units.status = 'launched'"
+    )
+    (run,) = moment.view.execute(with_an_offer).fetchone()
     offered = next(one for one in why_open(moment, TaskRunId(run)).obstacles if "on offer" in one.because)
     since = [
         envelope.at

@@ -16,24 +16,15 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.lifecycles.market import Market
-from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunFailed
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...chosen import chosen
+from ...chosen import chosen, has_an_offer
 
-
-def _has_an_offer(market: Market) -> bool:
-    """Whether a live run has units on offer, and several agents."""
-    live = [run.task_run for run in market.task_runs.values() if run.status is TaskRunStatus.LIVE]
-    return len(market.agents) > 5 and any(market.runs[run].offered for run in live)
-
-
-HISTORY = chosen(400, _has_an_offer)
+HISTORY = chosen(400, has_an_offer)
 #: Verbs that take a run, an agent, or nothing.
 SUBJECTS = {
     "runs": [],

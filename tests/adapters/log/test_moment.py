@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -16,10 +15,11 @@ from mephisto_es.core.ports import Append
 from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...histories import history, numbered
+from ...chosen import chosen
+from ...histories import numbered
 from ...projections.views import rebuilt
 
-HISTORY = history(Random(1), 300)
+HISTORY = chosen(600, lambda market: sum(market.versions.values()) > 300)
 EVENTS = numbered(HISTORY)
 Tables = dict[str, list[tuple[object, ...]]]
 
