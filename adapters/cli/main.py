@@ -28,8 +28,10 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "backup": Verb("backup:backup_command", "Copy a log, also one that is being written, and prove the copy."),
     "bundle": Verb("bundle:bundle_command", "Pack a run's redacted log for a bug report."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
+    "doctor": Verb("doctor:doctor_command", "Save what can be saved of a damaged log."),
     "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
     "export": Verb("export:export_command", "A run as a table: JSON Lines, CSV or Parquet."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
@@ -38,9 +40,11 @@ VERBS = {
     "resume": Verb("resume:resume_command", "Go on with a run whose operator has died."),
     "review": Verb("review:review_command", "Accept or reject work that was handed in."),
     "runs": Verb("runs:runs_command", "What runs there are, and how far each is."),
+    "serve": Verb("serve:serve_command", "Show a log in a browser."),
     "status": Verb("status:status_command", "Where a run stands."),
     "timeline": Verb("timeline:timeline_command", "What happened to a unit, agent, worker or run."),
     "top": Verb("top:top_command", "Watch a run, or replay one that is over."),
+    "verify": Verb("verify:verify_command", "See whether every event is what was written, and none is missing."),
     "why-open": Verb("why_open:why_open_command", "What keeps a run from finishing."),
     "worker": Verb("worker:worker_command", "Block a worker, grant or revoke qualifications."),
 }

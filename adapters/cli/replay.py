@@ -14,10 +14,7 @@ from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..bundle import disagreements, unpacked
 from ..log.replay import replay
-from .output import ILLEGAL, as_json_option, log_argument, print_json
-
-#: Findings that are printed for people; `--json` has them all.
-SHOWN_FINDINGS = 20
+from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
 
 
 @click.command("replay")
@@ -70,13 +67,7 @@ def print_report(report: ReplayReport, database: Path) -> None:
         count = len(report.findings) + report.findings_left_out
         console.print(f"[bold red]not legal[/]  {escape(str(database))}: {count} finding{'s' * (count != 1)}")
     console.print(_facts(report))
-    for finding in report.findings[:SHOWN_FINDINGS]:
-        console.print(f"[red]✗[/] {escape(finding.sentence)}")
-    hidden = len(report.findings[SHOWN_FINDINGS:]) + report.findings_left_out
-    if hidden:
-        console.print(f"  and {hidden} more; --json lists the first {len(report.findings)}")
-    for note in report.notes:
-        console.print(f"[yellow]note[/] {escape(note)}")
+    print_findings(report.findings, report.findings_left_out, report.notes)
 
 
 def _facts(report: ReplayReport) -> Table:

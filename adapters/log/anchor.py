@@ -41,13 +41,13 @@ def append_anchor(log: Path, head: Head) -> None:
 
 
 class Anchors:
-    """All heads that had been anchored when this was made, oldest first; none if there is no file.
+    """All heads that a file of anchors had when this was made, oldest first; none if there is no file.
 
     A last line without its newline was torn by a crash and is left out; the next anchor takes its place.
     """
 
-    def __init__(self, log: Path) -> None:
-        self._path = anchor_path(log)
+    def __init__(self, file: Path) -> None:
+        self._path = file
         self._size = self._path.stat().st_size if self._path.exists() else 0
 
     def __iter__(self) -> Iterator[Head]:

@@ -24,8 +24,8 @@ from .tail import check_tail
 from .versions import VersionCache
 from .writer_lock import WriterLock
 
-_INSERT_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES (?,?,?,?,?,?,?,?,?)"
-_INSERT_PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?,?,?,?)"
+INSERT_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES (?,?,?,?,?,?,?,?,?)"
+INSERT_PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?,?,?,?)"
 _VERSION = "SELECT max(version) FROM events WHERE stream = ?"
 
 
@@ -210,10 +210,10 @@ class SqliteLog:
 
     def _write(self, draft: Draft) -> None:
         db = self._db
-        db.executemany(_INSERT_EVENT, draft.rows)
+        db.executemany(INSERT_EVENT, draft.rows)
         if draft.payloads:
             db.executemany(
-                _INSERT_PAYLOAD, [(one.ref.sha256, one.salt, one.body, one.subject) for one in draft.payloads]
+                INSERT_PAYLOAD, [(one.ref.sha256, one.salt, one.body, one.subject) for one in draft.payloads]
             )
         if draft.forgotten:
             db.executemany("DELETE FROM payloads WHERE subject = ?", [(worker,) for worker in draft.forgotten])

@@ -9,6 +9,11 @@ from pathlib import Path
 from ...core.errors import UnusableLog
 
 
+def lock_path(log: Path) -> Path:
+    """The file that the writer of a log locks."""
+    return log.with_name(f"{log.name}.lock")
+
+
 class WriterLock:
     """An advisory lock on a file beside the log. It ends with the process, however that ends.
 
@@ -21,7 +26,7 @@ class WriterLock:
         Raises:
             UnusableLog: another process has it, or the folder cannot be written to.
         """
-        path = log.with_name(f"{log.name}.lock")
+        path = lock_path(log)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:

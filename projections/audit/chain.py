@@ -17,12 +17,14 @@ class ChainCheck:
         seq: the last position read.
         chain: the chain there, as stored.
         anchored_seq: the last position that an anchor names.
+        agreed_seq: the last position at which the log is what an anchor says.
     """
 
     def __init__(self, anchors: Iterable[Head], findings: Findings) -> None:
         self.seq = 0
         self.chain = GENESIS
         self.anchored_seq: int | None = None
+        self.agreed_seq = 0
         self._findings = findings
         #: After a broken link: its position, and what the chain should have been there.
         self._doubt = (0, GENESIS)
@@ -95,7 +97,9 @@ class ChainCheck:
         if anchor.seq < page.seq:
             return
         row = page.row(anchor.seq)
-        if row.chain != anchor.chain:
+        if row.chain == anchor.chain:
+            self.agreed_seq = anchor.seq
+        else:
             self._findings.add(
                 FindingKind.ANCHOR,
                 "the chain is not the one that was anchored: the log was rewritten up to here",

@@ -14,12 +14,11 @@ from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from ...core.chain import Page, Row
+from ...core.chain import Row
 from ...core.errors import LogError
 from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.unit import UnitStatus
 from ...core.payloads import REFERRING_KINDS
-from ...core.ports import Head
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.streams import category_of
@@ -28,12 +27,13 @@ from .chain import ChainCheck
 from .payloads import AuditedPayloads, PayloadCheck
 from .report import FindingKind, Findings, ReplayReport
 from .steps import StepCheck
+from .verify import ChainedLog
 from .views import StoredView, ViewCheck
 
 _KIND = itemgetter(Row._fields[1:].index("kind"))
 
 
-class AuditedLog(AuditedPayloads, Protocol):
+class AuditedLog(AuditedPayloads, ChainedLog, Protocol):
     """What an audit reads. All of it is one moment of the log, however long the audit takes."""
 
     @property
@@ -42,20 +42,6 @@ class AuditedLog(AuditedPayloads, Protocol):
 
     def structure(self) -> Iterable[str]:
         """What SQLite's own check finds wrong with the file."""
-
-    def pages(self) -> Iterator[Page]:
-        """All rows, in order; what can still be read of a damaged file comes first.
-
-        Raises:
-            LogError: the file cannot be read any further.
-        """
-
-    def anchors(self) -> Iterator[Head]:
-        """Heads that were written down outside the file before this moment, oldest first.
-
-        Raises:
-            UnusableLog: a line cannot be read.
-        """
 
     def payload(self, ref: PayloadRef) -> bytes | None:
         """The bytes behind a reference."""

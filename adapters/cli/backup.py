@@ -1,0 +1,40 @@
+"""`mephisto-es backup`: a copy that was proved."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ...projections.registry import PROJECTIONS
+from ..log.backup import back_up
+from .output import ILLEGAL, as_json_option, log_argument, print_json
+from .replay import print_report
+
+
+@click.command("backup")
+@log_argument
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The copy."
+)
+@as_json_option
+def backup_command(database: Path, output: Path, as_json: bool) -> None:
+    """Copy the log in DATABASE to FILE, also while an operator writes it, anchor the copy, and replay it.
+
+    What a worker left is in the copy as well, and `mephisto-es forget` does not reach it: keep copies no longer than
+    you may.
+
+    \b
+    Example:
+      mephisto-es backup mephisto_data -o /mnt/elsewhere/monday.db
+
+    Exit code 0: the copy is legal. 1: it is not, as the log is not; what is wrong is named. 2: the file is not a usable
+    log, or FILE is there already.
+    """
+    report = back_up(database, output, PROJECTIONS)
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report, output)
+    sys.exit(0 if report.legal else ILLEGAL)

@@ -1,0 +1,41 @@
+"""`mephisto-es doctor`: save what can be saved of a damaged log."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ...projections.registry import PROJECTIONS
+from ..log.doctor import cure
+from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
+
+
+@click.command("doctor")
+@log_argument
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="NEW", help="The new log."
+)
+@as_json_option
+def doctor_command(database: Path, output: Path, as_json: bool) -> None:
+    """Write the longest valid prefix of the log in DATABASE to NEW, and the events after it to NEW.quarantine.
+
+    The damaged file is never changed. The new log has the same chain as far as it goes, so an old backup or a line
+    kept elsewhere shows what it lacks.
+
+    \b
+    Example:
+      mephisto-es doctor mephisto_data -o saved.db
+
+    Exit code 0: nothing was wrong, NEW has everything. 1: NEW has what could be saved. 2: the file is not a usable log.
+    """
+    done = cure(database, output, PROJECTIONS)
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"{output}: {done.seq:,} events and {done.payloads:,} payloads, head {done.chain}")
+        if done.quarantine is not None:
+            click.echo(f"{done.quarantine}: {done.quarantined:,} events that cannot be relied on")
+        print_findings(done.faults)
+    sys.exit(0 if done.whole else ILLEGAL)

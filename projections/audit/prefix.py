@@ -1,0 +1,49 @@
+"""How much of a damaged log can be relied on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...core.errors import LogError
+from .chain import ChainCheck
+from .report import Finding, FindingKind, Findings
+from .steps import StepCheck
+from .verify import ChainedLog
+
+
+class Prefix(NamedTuple):
+    """The longest beginning of a log in which every event is what was written, and was a legal step."""
+
+    #: Its last position.
+    seq: int
+    #: What is wrong with the log after it; empty if nothing is.
+    faults: tuple[Finding, ...]
+
+
+def longest_valid_prefix(log: ChainedLog) -> Prefix:
+    """Read a log until it can be relied on no more."""
+    findings = Findings()
+    chain, steps = ChainCheck(log.anchors(), findings), StepCheck(findings)
+    try:
+        for page in log.pages():
+            chain.check(page)
+            steps.check(page)
+            if any(fault.seq is not None for fault in findings.listed):
+                break
+        else:
+            chain.finish()
+    except LogError as error:
+        findings.add(FindingKind.UNREADABLE, str(error))
+    ends = [_last_before(fault, chain) for fault in findings.listed if fault.seq is not None]
+    return Prefix(min(ends, default=chain.seq), tuple(findings.listed))
+
+
+def _last_before(fault: Finding, chain: ChainCheck) -> int:
+    """The last position that a fault leaves in no doubt."""
+    seq = fault.seq or 0
+    if fault.kind is FindingKind.LOST_TAIL:
+        return seq
+    if fault.kind is FindingKind.ANCHOR:
+        # Whoever rewrote the log began somewhere after the last anchor that still agrees.
+        return min(seq - 1, chain.agreed_seq)
+    return seq - 1
