@@ -29,6 +29,7 @@ from .datatypes import LiveTaskRun
 from .directory import find_or_create_qualifications
 from .launch import RunPlan
 from .logger_core import get_logger, log_ids
+from .patience import SubmissionPatience
 from .run_record import RunRecord
 from .run_server import deploy, doing, prepare, reattach
 from .task_launcher import TaskLauncher
@@ -78,6 +79,7 @@ class LiveRunDriver:
         self._runs_dir = runs_dir
         self._plan = plan
         self._record = RunRecord(ledger, ids)
+        self._patience = SubmissionPatience(clock, plan.settings.no_submission_patience, self.stop)
         self._stopping: str | None = None
         self._at_once = False
         self._lost: LaunchError | None = None
@@ -150,6 +152,7 @@ class LiveRunDriver:
                 await live_run.provider.setup_resources_for_task_run(live_run.url)
             nursery.start_soon(live_run.architect.watch_over)
             live_run.worker_pool.let_workers_in()
+            nursery.start_soon(self._patience.run)
             self.is_live = True
             on_live(live_run)
             await self._watch(live_run)
@@ -242,6 +245,7 @@ class LiveRunDriver:
         if ours:
             self.live_run.worker_pool.on_committed(ours)
             self.live_run.task_launcher.on_committed(ours)
+            self._patience.on_committed(ours)
             self._change()
 
     def _on_channel_lost(self, channel_id: str) -> None:

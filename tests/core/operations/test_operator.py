@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,13 @@ from mephisto_es.core.abstractions.agent import Agent, Assignment, Initializatio
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import ConfigError, LaunchError
+from mephisto_es.core.ledger import Command
+from mephisto_es.core.lifecycles.decisions import decide_grant
 from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.events.engagement import WorkerRefused
+from mephisto_es.events.ids import WorkerId
+from mephisto_es.events.task_run import TaskRunStopping
 
 from .house import HouseTaskState, ask, config, items, open_house, until, work
 
@@ -327,3 +333,39 @@ async def test_shutdown_waits_for_those_at_work(tmp_path: Path) -> None:
             router.submit_task(token, {})
         assert house.statuses("unit") == {"completed": 1, "expired": 2}
         assert house.statuses("task_run") == {"completed": 1}
+
+
+async def test_a_run_in_which_nothing_is_handed_in_stops_and_says_why(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(5)), no_submission_patience=3600)
+        router, start = house.router(live_run), trio.current_time()
+        for visit in range(2):
+            details = await ask(router, "ann", visit)
+            await trio.sleep(1000)
+            router.submit_task(details["agent_id"], {})
+        await ask(router, "ann", "and goes away")
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert trio.current_time() - start == pytest.approx(2000 + 3600, abs=1)
+        assert house.statuses("unit") == {"completed": 2, "expired": 3}
+        stopping = [r.envelope.event for r in house.log.read() if isinstance(r.envelope.event, TaskRunStopping)]
+        assert [event.reason for event in stopping] == [
+            "nothing was handed in for 3600 s (mephisto.task.no_submission_patience)"
+        ]
+
+
+async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> None:
+    async with open_house(tmp_path, blueprint={"block_qualification": "blocked"}) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(2))))
+        assert (await ask(router, "ann"))["agent_id"]
+        market = house.operator.ledger.market
+        blocked = market.qualifications_by_name["blocked"]
+        granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
+        await house.operator.ledger.execute(Command("test", "test", granted))
+        refused = await ask(router, "ann", "again")
+        assert refused["failure_reason"] == WorkerFailureReasons.NOT_QUALIFIED.value
+        last = [r.envelope.event for r in house.log.read()][-1]
+        assert isinstance(last, WorkerRefused)
+        assert last.inputs == {"qualification": "blocked", "comparator": "DoesNotExist", "wanted": None, "has": 1}
+        await house.operator.force_shutdown()
