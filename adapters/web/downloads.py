@@ -1,0 +1,64 @@
+"""A run's units as a file, at any moment."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import IO, BinaryIO, cast
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from ...projections.export import unit_records
+from ..exports.formats import FORMATS, load_format
+from ..log.moment import LogMoment
+from .site import Site, run_of, seq_of
+
+#: Bytes of a file that are held in memory; a larger one is put into a temporary file.
+IN_MEMORY_BYTES = 2**20
+CHUNK_BYTES = 2**16
+
+
+class Downloads:
+    """Exports."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        return [Route("/runs/{run:int}/export.{format}", self.export)]
+
+    async def export(self, request: Request) -> Response:
+        """A run in a format; with the workers' names at the provider only if they are asked for."""
+        run, seq, name = run_of(request), seq_of(request), request.path_params["format"]
+        if name not in FORMATS:
+            raise HTTPException(404, f"There is no export as {name!r}; there is {', '.join(FORMATS)}")
+        write, names = load_format(name).write, request.query_params.get("names") == "1"
+
+        def answer(moment: LogMoment) -> IO[bytes]:
+            # Closed by who sends it.
+            file = cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
+            try:
+                write(unit_records(moment, run, names=names), cast(BinaryIO, file))
+            except BaseException:
+                file.close()
+                raise
+            return file
+
+        file = await self._site.desk.ask(answer, seq)
+        at = "" if seq is None else f"-seq-{seq}"
+        headers = {
+            "content-disposition": f'attachment; filename="run-{run}{at}.{name}"',
+            "content-length": str(file.tell()),
+        }
+        return StreamingResponse(_chunks(file), media_type=FORMATS[name], headers=headers)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

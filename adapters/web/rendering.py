@@ -1,0 +1,100 @@
+"""Templates, and how values are written in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlencode
+
+import jinja2
+import msgspec
+from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from ...core.operations.money import amount
+from ...projections.subjects import KINDS
+from ..cli.figures import duration
+from . import charts
+from .guard import Visitor
+
+HERE = Path(__file__).parent
+#: Characters of a worker's input or output that are shown for one value.
+SHOWN_CHARACTERS = 2000
+
+_NAMES = re.compile(rf"\b(?:{'|'.join(KINDS)})-\d{{1,18}}\b")
+_STREAM = re.compile(r"(task_run|assignment|unit|agent|onboarding_agent|worker|engagement)/(?:\d+/)?(\d+)")
+_KIND_OF_STREAM = {"task_run": "run", "onboarding_agent": "onboarding", "engagement": "worker"}
+
+
+class Pages:
+    """Makes pages of templates."""
+
+    def __init__(self, database: Path) -> None:
+        """Load the templates; what they show is escaped, and a name that they do not know is an error."""
+        self._database = database
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "amount": amount,
+            "count": lambda number: f"{number:,}",
+            "duration": duration,
+            "json": _json,
+            "linked": linked,
+            "subject": subject_of,
+            "pill": lambda status: f"s-{status.replace(' ', '-')}",
+            "words": lambda status: status.replace("_", " "),
+        }
+        self._environment.globals |= {"query": query, "frame": charts, "database": database.name}
+
+    def page(self, template: str, request: Request, status_code: int = 200, **values: object) -> HTMLResponse:
+        """A whole page, for the visitor who asks for it."""
+        visitor: Visitor | None = getattr(request.state, "visitor", None)
+        return HTMLResponse(self.part(template, visitor=visitor, **values), status_code)
+
+    def part(self, template: str, **values: object) -> str:
+        """A part of a page."""
+        return self._environment.get_template(template).render(values)
+
+    def refusal(self, status_code: int, sentence: str, visitor: Visitor | None = None) -> HTMLResponse:
+        """A page that says why there is no other."""
+        return HTMLResponse(self.part("error.html", visitor=visitor, sentence=sentence), status_code)
+
+
+def linked(text: str, seq: int | None = None) -> Markup:
+    """Text in which each `unit-12` leads to its history, at the moment that is looked at."""
+    parts: list[Markup] = []
+    end = 0
+    for found in _NAMES.finditer(text):
+        parts += [escape(text[end : found.start()]), _link(found[0], found[0], seq)]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def subject_of(stream: str, seq: int | None = None) -> Markup:
+    """What a stream is about, as a link to its history."""
+    found = _STREAM.fullmatch(stream)
+    if found is None:
+        return escape(stream)
+    name = f"{_KIND_OF_STREAM.get(found[1], found[1])}-{found[2]}"
+    return _link(name, name, seq)
+
+
+def query(**values: object) -> str:
+    """The query of a link; what is None is left out."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _link(name: str, text: str, seq: int | None) -> Markup:
+    return Markup('<a href="/timeline/{}{}">{}</a>').format(name, query(seq=seq), text)
+
+
+def _json(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.format(msgspec.json.encode(value)).decode()
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} … ({len(text):,} characters)"
