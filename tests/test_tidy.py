@@ -20,14 +20,15 @@ WORLDLY = {
     *("trio", "anyio", "asyncio", "threading", "subprocess"),
     *("io", "os", "pathlib", "shutil", "tempfile", "socket", "sqlite3", "httpx"),
 }
-#: Where worker threads are: the log's commit and its anchor, plain user callbacks, and the router process, which writes
-#: its journal and uploads beside its event loop.
+#: Where worker threads are: the log's commit and its anchor, plain user callbacks, the router process, which writes its
+#: journal and uploads beside its event loop, and the web view's process, which reads the log beside its own.
 THREADED = {
     "adapters/launch.py",
     "core/ledger.py",
     "core/operations/callbacks.py",
     "adapters/architects/router/python/journal.py",
     "adapters/architects/router/python/uploads.py",
+    "adapters/web/desk.py",
 }
 #: Where code of users and plugins is called: whatever it raises is logged and ends its own work.
 FOREIGN = {
