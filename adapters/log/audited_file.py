@@ -59,6 +59,10 @@ class AuditedFile:
         key, created_by = self._db.execute("SELECT pseudonym_key, created_by FROM meta").fetchone()
         return key, created_by
 
+    def head(self) -> Head:
+        """The end of the chain."""
+        return reader.head(self._db)
+
     def structure(self) -> list[str]:
         """What SQLite's own check finds wrong with the file."""
         try:

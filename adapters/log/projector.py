@@ -5,15 +5,34 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
+from typing import NamedTuple
 
 from ...events.envelope import Recorded
 from ...projections import building
+from ...projections.building import Difference
 from ...projections.fingerprint import code_fingerprint
 from ...projections.projection import Projection
 from . import reader
 from .reader import LogReader
 
 _LIVE = "SELECT generation, code, seq FROM projections WHERE name = ? AND live = 1"
+
+
+#: Values that are told of what a rebuilt projection has otherwise; further ones are left out.
+DIFFERENCES_LIMIT = 1000
+
+
+class Rebuilt(NamedTuple):
+    """A projection that was built anew."""
+
+    name: str
+    generation: int
+    #: The last event in it.
+    seq: int
+    #: Where the old tables were not what the log gives. None: they were not compared, as they were of another version
+    #: or another position.
+    differences: tuple[Difference, ...] | None
 
 
 class Projector:
@@ -49,8 +68,8 @@ class Projector:
                 "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (events[-1].seq, projection.name)
             )
 
-    def rebuild(self, projection: Projection, log: LogReader) -> None:
-        """Build the next generation beside the living one, and swap them in one transaction.
+    def rebuild(self, projection: Projection, log: LogReader) -> Rebuilt:
+        """Build the next generation beside the living one, compare the two, and swap them in one transaction.
 
         Readers see the old generation until then. A crash before the swap leaves the old one as it was.
         """
@@ -58,23 +77,37 @@ class Projector:
         shadow = building.scratch()
         try:
             building.build(shadow, (projection,), log.read(until=seq), log.payload)
-            self._swap(projection, shadow, seq)
+            differences = self._differences(projection, shadow, seq)
+            return Rebuilt(projection.name, self._swap(projection, shadow, seq), seq, differences)
         finally:
             shadow.close()
 
-    def _swap(self, projection: Projection, shadow: sqlite3.Connection, seq: int) -> None:
+    def _differences(
+        self, projection: Projection, shadow: sqlite3.Connection, seq: int
+    ) -> tuple[Difference, ...] | None:
+        """Where the living tables are not what was built, if they should be."""
+        row = self._db.execute(_LIVE, (projection.name,)).fetchone()
+        if row is None or row[1:] != (code_fingerprint(), seq):
+            return None
+        found = (each for table in projection.tables for each in building.differences(self._db, shadow, table))
+        return tuple(islice(found, DIFFERENCES_LIMIT))
+
+    def _swap(self, projection: Projection, shadow: sqlite3.Connection, seq: int) -> int:
+        """Put what was built in the place of the living tables; gives the number of the new generation."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
             row = db.execute("SELECT max(generation) FROM projections WHERE name = ?", (projection.name,)).fetchone()
+            generation = int(row[0] or 0) + 1
             building.create(db, projection)
             building.copy_tables(shadow, db, projection.tables)
             db.execute("DELETE FROM projections WHERE name = ?", (projection.name,))
             db.execute(
                 "INSERT INTO projections VALUES (?, ?, ?, ?, 1)",
-                (projection.name, (row[0] or 0) + 1, code_fingerprint(), seq),
+                (projection.name, generation, code_fingerprint(), seq),
             )
             db.execute("COMMIT")
+            return generation
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")

@@ -18,7 +18,7 @@ from ...projections.projection import Projection
 from . import reader, schema
 from .anchor import append_anchor, last_anchor
 from .draft import Draft
-from .projector import Projector
+from .projector import Projector, Rebuilt
 from .reader import LogReader
 from .tail import check_tail
 from .versions import VersionCache
@@ -181,6 +181,10 @@ class SqliteLog:
             append_anchor(self.path, head)
             self._anchored = head
         return head
+
+    def rebuild(self, projection: Projection) -> Rebuilt:
+        """Build a projection anew; readers see the old tables until the new ones are whole."""
+        return self.projector.rebuild(projection, self._reader)
 
     def close(self) -> None:
         """Anchor the head, release the file and the writer's lock. Twice is harmless."""

@@ -1,0 +1,88 @@
+"""`mephisto-es diff`: what changed between two moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from ...projections.changes import Change, ChangeKind, changes
+from ..log.moment import LogMoment
+from .figures import console
+from .output import as_json_option, log_argument, print_json
+from .when import PointInTime, When
+
+
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """A position (`120`), or a time."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> When:
+        """The moment."""
+        if isinstance(value, When):
+            return value
+        if value.isdecimal():
+            return When(seq=int(value))
+        return When(at=PointInTime().convert(value, param, ctx))
+
+
+class DiffCommand(click.Command):
+    """A verb whose first argument is a database that may be left out, although two follow."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; where there are only two arguments, the database was left out."""
+        given, _, _ = self.make_parser(ctx).parse_args(list(args))
+        if isinstance(given.get("before"), str) and not isinstance(given.get("after"), str):
+            args = ["", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command("diff", cls=DiffCommand)
+@log_argument
+@click.argument("before", type=MomentType(), metavar="A")
+@click.argument("after", type=MomentType(), metavar="B")
+@as_json_option
+def diff_command(database: Path, before: When, after: When, as_json: bool) -> None:
+    """Tell which rows of the log in DATABASE changed from A to B: two times, or two positions in the log.
+
+    \b
+    Examples:
+      mephisto-es diff mephisto_data 100 120
+      mephisto-es diff mephisto_data "2026-01-31 14:00" "2026-01-31 14:05"
+    """
+    with before.open(database) as old, after.open(database) as new:
+        found = changes(old.view, new.view)
+        if as_json:
+            print_json({"before": _place(old), "after": _place(new), "changes": list(found)})
+        else:
+            console().print(f"[bold]seq {old.seq:,} to {new.seq:,}[/]")
+            for text in map(_line, found):
+                console().print(text)
+
+
+def _place(moment: LogMoment) -> dict[str, int]:
+    return {"seq": moment.seq, "at": moment.at}
+
+
+def _line(change: Change) -> str:
+    row = f"{change.table}[{_word(change.key)}]"
+    match change.kind:
+        case ChangeKind.ADDED:
+            return f"[green]+ {escape(row)}[/] {escape(', '.join(_values(change, 1)))}"
+        case ChangeKind.REMOVED:
+            return f"[red]- {escape(row)}[/] {escape(', '.join(_values(change, 0)))}"
+        case ChangeKind.CHANGED:
+            steps = (f"{column} {_word(was)} → {_word(now)}" for column, (was, now) in change.columns.items())
+            return f"[yellow]~ {escape(row)}[/] {escape(', '.join(steps))}"
+
+
+def _values(change: Change, side: int) -> Iterator[str]:
+    return (f"{column} {_word(values[side])}" for column, values in change.columns.items())
+
+
+def _word(value: object) -> str:
+    return "nothing" if value is None else str(value)

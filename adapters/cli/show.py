@@ -1,0 +1,79 @@
+"""`mephisto-es show`: the MephistoDB view as it was at some moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from ...events.ids import TaskRunId
+from ...projections.dates import date_of
+from ...projections.mephisto_db.tables import TABLES, Table
+from ...projections.subjects import Subject
+from ...projections.view_rows import Shown, counts_of, rows_of
+from ..log.moment import LogMoment
+from .database import RunType
+from .figures import by_status, console, facts
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+#: Characters of the longest row that is printed whole.
+ROW_WIDTH = 4000
+
+_BY_NAME = {table.name: table for table in TABLES}
+
+
+@click.command("show")
+@log_argument
+@click.option("--run", type=RunType(), help="Only what belongs to a run.")
+@click.option("--table", "name", type=click.Choice(list(_BY_NAME)), help="The rows of one table.")
+@when_options
+@as_json_option
+def show_command(database: Path, run: Subject | None, name: str | None, when: When, as_json: bool) -> None:
+    """Show the tables of the log in DATABASE as they were at a time or position; without one, as they are.
+
+    What was forgotten since is not in them. With --json all rows are printed.
+
+    \b
+    Examples:
+      mephisto-es show mephisto_data --at "2026-01-31 14:05"
+      mephisto-es show mephisto_data --seq 120 --run 1 --table units
+    """
+    number = None if run is None else TaskRunId(run.number)
+    tables = TABLES if name is None else (_BY_NAME[name],)
+    with when.open(database) as moment:
+        if as_json:
+            rows = {table.name: list(rows_of(moment.view, table, number)) for table in tables}
+            print_json({"seq": moment.seq, "at": moment.at, "tables": rows})
+        else:
+            console().print(f"[bold]seq {moment.seq:,}[/]  {_date(moment)}")
+            if name is None:
+                _print_counts(moment, number)
+            else:
+                _print_rows(_BY_NAME[name], rows_of(moment.view, _BY_NAME[name], number))
+
+
+def _date(moment: LogMoment) -> str:
+    return date_of(moment.at) if moment.seq else "before the first event"
+
+
+def _print_counts(moment: LogMoment, run: TaskRunId | None) -> None:
+    grid = facts()
+    for table in TABLES:
+        counts = counts_of(moment.view, table, run)
+        statuses = {status: count for status, count in counts.items() if status}
+        grid.add_row(table.name, f"{sum(counts.values()):,}", by_status(statuses) if statuses else "")
+    console().print(grid)
+
+
+def _print_rows(table: Table, rows: Iterable[Shown]) -> None:
+    grid = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in table.columns:
+        grid.add_column(column, no_wrap=True)
+    for row in rows:
+        grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    # A row a line, however long, so that it can be cut and searched.
+    console().print(grid, width=ROW_WIDTH, crop=False)
