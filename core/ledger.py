@@ -67,11 +67,14 @@ class Pending:
 
     def __init__(self, command: Command) -> None:
         self.command = command
+        #: Whether the writer has decided on it, or never will.
+        self.is_decided = False
         self._done = trio.Event()
         self._result: Receipt | MephistoError | None = None
 
     def settle(self, result: Receipt | MephistoError) -> None:
         """Say how it went. For the writer."""
+        self.is_decided = True
         self._result = result
         self._done.set()
 
@@ -87,6 +90,24 @@ class Pending:
         if isinstance(self._result, Receipt):
             return self._result
         raise self._result or OutcomeUnknown("the writer stopped before it took the command")
+
+
+class _Batch:
+    """What goes into one commit."""
+
+    def __init__(self) -> None:
+        self.decided: list[tuple[Pending, Append | Receipt | MephistoError]] = []
+        self.appends: list[Append] = []
+        #: It takes no more: it is full, or being committed.
+        self.is_closed = False
+        self.settled = trio.Event()
+
+    def add(self, pending: Pending, decision: Append | Receipt | MephistoError) -> None:
+        """Take a command that was decided."""
+        self.decided.append((pending, decision))
+        if isinstance(decision, Append):
+            self.appends.append(decision)
+            self.is_closed = len(self.appends) >= BATCH_LIMIT
 
 
 class Ledger:
@@ -112,6 +133,8 @@ class Ledger:
         self.market = Market()
         self._clock = clock
         self._waiting: deque[Pending] = deque()
+        #: What was decided and is not durable.
+        self._batch = _Batch()
         self._by_id: dict[str, Pending] = {}
         self._work = trio.Event()
         self._room = trio.Event()
@@ -142,6 +165,25 @@ class Ledger:
             await self._room.wait()
         return await self.post(command).wait()
 
+    async def decide(self, command: Command) -> Pending:
+        """Have a command decided, without waiting until its events are durable.
+
+        For a command that another one follows at once: what is posted next sees its events in the market, and is
+        durable together with them or later. So two steps cost one commit.
+
+        Raises:
+            LogError: the writer has stopped.
+        """
+        pending = self.post(command)
+        while not pending.is_decided:
+            if self._batch.is_closed:
+                await self._batch.settled.wait()
+            else:
+                self._decide_waiting()
+        if self._stopped is not None:
+            raise self._stopped
+        return pending
+
     def post(self, command: Command) -> Pending:
         """Hand a command to the writer without waiting: commands are decided in the order in which they are posted.
 
@@ -171,9 +213,10 @@ class Ledger:
         task_status.started()
         try:
             while True:
-                while not self._waiting:
+                while not (self._waiting or self._batch.decided):
                     self._work = trio.Event()
                     await self._work.wait()
+                self._decide_waiting()
                 await self._write_batch()
                 await trio.lowlevel.checkpoint_if_cancelled()
         except LogError as error:
@@ -181,30 +224,39 @@ class Ledger:
             raise
         finally:
             self._stopped = self._stopped or OutcomeUnknown("the ledger is closed")
-            for pending in self._waiting:
+            for pending in (*(pending for pending, _ in self._batch.decided), *self._waiting):
                 pending.settle(self._stopped)
             self._waiting.clear()
             self._room.set()
+            self._batch.settled.set()
 
-    async def _write_batch(self) -> None:
-        """Decide on what waits, commit it, and only then answer: also a no may rest on events of this batch."""
-        decided: list[tuple[Pending, Append | Receipt | MephistoError]] = []
-        appends: list[Append] = []
-        while self._waiting and len(appends) < BATCH_LIMIT:
+    def _decide_waiting(self) -> None:
+        """Decide on what waits, as far as one commit can take it.
+
+        Never while a commit is under way: who is told of durable events finds them, and nothing else, in the market.
+        """
+        batch = self._batch
+        while self._waiting and not batch.is_closed:
             pending = self._waiting.popleft()
             decision = self._decide(pending.command)
-            decided.append((pending, decision))
-            if isinstance(decision, Append):
-                appends.append(decision)
+            pending.is_decided = True
+            batch.add(pending, decision)
         self._room.set()
+
+    async def _write_batch(self) -> None:
+        """Commit what was decided, and only then answer: also a no may rest on events of this batch."""
+        batch = self._batch
+        batch.is_closed = True
         try:
-            written = iter(await self._commit(appends) if appends else ())
+            written = iter(await self._commit(batch.appends) if batch.appends else ())
         except LogError as error:
-            for pending, _ in decided:
+            for pending, _ in batch.decided:
                 self._settle(pending, error)
             raise
-        for pending, decision in decided:
+        self._batch = _Batch()
+        for pending, decision in batch.decided:
             self._settle(pending, next(written) if isinstance(decision, Append) else decision)
+        batch.settled.set()
 
     def _decide(self, command: Command) -> Append | Receipt | MephistoError:
         """The append that carries a command out, or its outcome if there is nothing to append."""

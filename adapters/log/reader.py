@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class LogReader:
             self._db.close()
             raise
 
-    @property
+    @cached_property
     def pseudonym_key(self) -> bytes:
         """The secret that keys all pseudonyms of this log."""
         key: bytes = self._db.execute("SELECT pseudonym_key FROM meta").fetchone()[0]

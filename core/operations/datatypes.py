@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import trio
@@ -61,17 +62,18 @@ class LiveTaskRun:
     client_io: ClientIOHandler = field(init=False)
     worker_pool: WorkerPool = field(init=False)
 
-    @property
+    # What the configuration says is looked at for each worker, and reading a configuration is slow.
+    @cached_property
     def onboarding_qualification(self) -> str | None:
         """The qualification that says who was onboarded; None: the run onboards nobody."""
         return self.blueprint.onboarding_qualification if isinstance(self.blueprint, OnboardingRequired) else None
 
-    @property
+    @cached_property
     def screening(self) -> Screening | None:
         """How workers are screened; None: they are not."""
         return self.blueprint.screening if isinstance(self.blueprint, ScreenTaskRequired) else None
 
-    @property
+    @cached_property
     def golds(self) -> Golds | None:
         """How gold units are mixed in; None: they are not."""
         return self.blueprint.golds if isinstance(self.blueprint, UseGoldUnit) else None

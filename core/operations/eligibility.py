@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 
 from ...events import streams
 from ...events.engagement import WorkerRefused
@@ -73,7 +74,7 @@ class Eligibility:
         if ask is None and not filters:
             return None
         offered = self._ledger.market.runs[self._live_run.task_run].offered
-        units = [self._units.unit(unit) for unit in tuple(offered)[:UNITS_ASKED_ABOUT_LIMIT]]
+        units = [self._units.unit(unit) for unit in islice(offered, UNITS_ASKED_ABOUT_LIMIT)]
         if filters:
             units = await self._filtered(units, worker)
         if ask is None:

@@ -119,7 +119,8 @@ class WorkerPool:
             def decide(market: Market) -> list[NewEvent]:
                 return [] if identity in market.workers_by_identity else [NewEvent(streams.worker(new), registered)]
 
-            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=(name,)))
+            # Durable at the latest with what is decided about the worker, which is all that anybody is told.
+            await self._ledger.decide(Command(self._ids.command_id(), "operator", decide, payloads=(name,)))
         return market.workers_by_identity[identity]
 
     async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:

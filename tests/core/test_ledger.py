@@ -158,6 +158,70 @@ async def test_two_who_want_the_same_unit_cannot_both_have_it() -> None:
     assert sorted(outcomes) == [False] * 19 + [True]
 
 
+async def test_a_command_that_follows_a_decided_one_is_in_the_same_commit() -> None:
+    log = GatedLog()
+    log.gate.set()
+    async with running(log) as ledger:
+        first = await ledger.decide(create(1))
+        assert unit(1) in ledger.market.versions
+        await ledger.execute(launch(1))
+        assert [recorded.envelope.command for recorded in (await first.wait()).events] == ["create-1"]
+    assert log.batches == [2]
+
+
+async def test_nothing_is_decided_while_a_commit_is_under_way() -> None:
+    """Who is told of a batch finds just that in the market."""
+    log = GatedLog()
+    versions: list[int] = []
+    async with running(log) as ledger:
+        ledger.subscribe(lambda _: versions.append(len(ledger.market.versions)))
+        ledger.post(create(1))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.decide, create(2))
+            nursery.start_soon(ledger.decide, create(3))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert unit(2) not in ledger.market.versions
+            log.gate.set()
+        await ledger.execute(create(4))
+    assert versions[0] == 1
+
+
+async def test_a_decision_waits_for_room_in_the_next_commit() -> None:
+    log = GatedLog()
+    log.gate.set()
+    async with running(log) as ledger:
+        for number in range(1, BATCH_LIMIT + 1):
+            ledger.post(create(number))
+        await ledger.decide(create(BATCH_LIMIT + 1))
+        await ledger.execute(launch(BATCH_LIMIT + 1))
+    assert log.batches == [BATCH_LIMIT, 1, 1]
+
+
+async def test_who_waits_for_a_decision_hears_that_the_writer_has_stopped() -> None:
+    log = GatedLog()
+    log.failure = LogError("the disk is full")
+    heard: list[LogError] = []
+
+    async def hear_of_the_end(ledger: Ledger) -> None:
+        try:
+            await ledger.decide(create(2))
+        except LogError as error:
+            heard.append(error)
+
+    with trio.fail_after(10), pytest.RaisesGroup(LogError, flatten_subgroups=True):
+        async with trio.open_nursery() as callers:
+            ledger = Ledger(log, StoppedClock())
+            async with trio.open_nursery() as writer:
+                await writer.start(ledger.run)
+                ledger.post(create(1))
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                callers.start_soon(hear_of_the_end, ledger)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                log.gate.set()
+    assert heard == [log.failure]
+
+
 async def test_a_repeated_command_gets_its_first_answer() -> None:
     log = MemoryLog()
     async with running(log) as ledger:
