@@ -66,8 +66,9 @@ logger = get_logger(__name__)
 OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
 
 
-class _UpdateId(msgspec.Struct):
-    update_id: str = ""
+class _Identified(msgspec.Struct):
+    #: A string, if the page is one that we know.
+    update_id: object = None
 
 
 class ClientIOHandler:
@@ -219,7 +220,7 @@ class ClientIOHandler:
             else self._onboarding_command(run, agent, packet)
         )
         if command is None:
-            self._drop(f"{type(packet).__name__} of an agent it is not for", None)
+            self._drop(f"{type(packet).__name__} that is not one, or of an agent it is not for", None)
             return None
         return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
 
@@ -234,10 +235,14 @@ class ClientIOHandler:
                 )
                 return _wish(lambda market: decide_submit(market, run, agent_id, payload.ref, files), payload)
             case LiveUpdate():
-                payload = self._sealed(bytes(packet.data), agent)
                 update_id = _update_id(packet.data)
+                if update_id is None:
+                    return None
+                payload = self._sealed(bytes(packet.data), agent)
 
                 def update(market: Market) -> list[NewEvent]:
+                    if market.has_update(stream, update_id):
+                        return []
                     number = market.agents[stream].received + 1
                     return [
                         NewEvent(stream, AgentUpdateReceived(number=number, update_id=update_id, update=payload.ref))
@@ -266,10 +271,14 @@ class ClientIOHandler:
                 submitted = OnboardingSubmitted(submission=payload.ref, request=request)
                 return _wish(lambda _: [NewEvent(stream, submitted)], payload)
             case LiveUpdate():
-                payload = self._sealed(bytes(packet.data), agent)
                 update_id = _update_id(packet.data)
+                if update_id is None:
+                    return None
+                payload = self._sealed(bytes(packet.data), agent)
 
                 def update(market: Market) -> list[NewEvent]:
+                    if market.has_update(stream, update_id):
+                        return []
                     number = market.onboardings[stream].received + 1
                     received = OnboardingUpdateReceived(number=number, update_id=update_id, update=payload.ref)
                     return [NewEvent(stream, received)]
@@ -309,8 +318,10 @@ def _wish(decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> Com
     return Command("", "", decide, payloads=payloads)
 
 
-def _update_id(update: msgspec.Raw) -> str:
+def _update_id(update: msgspec.Raw) -> str | None:
+    """By what a page tells its updates apart, empty if it does not; None: it is no update, which is an object."""
     try:
-        return msgspec.json.decode(update, type=_UpdateId).update_id
-    except msgspec.DecodeError:
-        return ""
+        update_id = msgspec.json.decode(update, type=_Identified).update_id
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return update_id if isinstance(update_id, str) else ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import trio
 import trio.testing
 
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
@@ -369,3 +372,79 @@ async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> N
         assert isinstance(last, WorkerRefused)
         assert last.inputs == {"qualification": "blocked", "comparator": "DoesNotExist", "wanted": None, "has": 1}
         await house.operator.force_shutdown()
+
+
+class Listen(TaskRunner):
+    """Hears all that the page says."""
+
+    heard: ClassVar[list[object]] = []
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        while (update := await agent.get_live_update()) is not None:
+            Listen.heard.append(update.get("text"))
+
+
+async def test_an_update_that_comes_twice_is_heard_once(tmp_path: Path) -> None:
+    Listen.heard.clear()
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1), runner=Listen))
+        router = house.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        for text, update_id in (("a", "1"), ("b", "2"), ("a", "1"), ("c", None), ("c", None), ("b", "2"), ("d", 7)):
+            router.send_live_update(token, {"text": text, "update_id": update_id})
+        await trio.testing.wait_all_tasks_blocked()
+        assert router.unacknowledged == 0
+        router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert Listen.heard == ["a", "b", "c", "c", "d"]
+
+
+async def test_an_update_that_comes_again_after_a_restart_is_heard_once(tmp_path: Path) -> None:
+    Listen.heard.clear()
+    MemoryArchitect.routers.clear()
+    log = MemoryLog()
+    async with open_house(tmp_path, log) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1), runner=Listen))
+        token = (await ask(house.router(live_run), "ann"))["agent_id"]
+        house.router(live_run).send_live_update(token, {"text": "a", "update_id": "1"})
+        await until(house, lambda: Listen.heard == ["a"] or None in Listen.heard)
+    Listen.heard.clear()
+    async with open_house(tmp_path, log) as house:
+        shared = HouseTaskState(data=items(1), runner=Listen)
+        router = house.router(await house.launch(shared, resume_incomplete_run=True))
+        for text, update_id in (("a", "1"), ("b", "2")):
+            router.send_live_update(token, {"text": text, "update_id": update_id})
+        router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert Listen.heard == ["a", "b"], "the first as it was recorded, and not as it came again"
+
+
+@pytest.mark.parametrize("update", [[1], "text", 7, None, [{"text": "x"}]])
+async def test_what_is_no_update_is_dropped_and_acknowledged(tmp_path: Path, update: object) -> None:
+    Listen.heard.clear()
+    async with open_house(tmp_path) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(1), runner=Listen)))
+        token = (await ask(router, "ann"))["agent_id"]
+        router.send_live_update(token, update)  # type: ignore[arg-type]  # what no page sends
+        await trio.testing.wait_all_tasks_blocked()
+        assert router.unacknowledged == 0
+        router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert Listen.heard == []
+
+
+async def test_an_update_for_nobody_disturbs_nobody(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2)))
+        router = house.router(live_run)
+        router.statuses["guessed"] = "in task"
+        router.send_live_update("guessed", {"text": "who am I?", "update_id": "1"})
+        await trio.testing.wait_all_tasks_blocked()
+        assert router.unacknowledged == 0
+        token = (await ask(router, "ann", 1))["agent_id"]
+        router.submit_task(token, {})
+        router.send_live_update(token, {"text": "one more thing", "update_id": "2"})
+        router.submit_task((await ask(router, "ann", 2))["agent_id"], {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"completed": 2}
+        assert live_run.client_io.dropped == {"unknown agent": 1}
