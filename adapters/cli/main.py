@@ -35,6 +35,7 @@ VERBS = {
     "doctor": Verb("doctor:doctor_command", "Save what can be saved of a damaged log."),
     "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
     "export": Verb("export:export_command", "A run as a table: JSON Lines, CSV or Parquet."),
+    "forget": Verb("forget:forget_command", "Delete the name of a worker and all that it sent."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
     "ledger": Verb("ledger:ledger_command", "What is owed and paid to whom in a run."),
     "projections": Verb("projections:projections_command", "List the views of a log, or make them anew."),

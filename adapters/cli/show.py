@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
@@ -76,4 +77,4 @@ def _print_rows(table: Table, rows: Iterable[Shown]) -> None:
     for row in rows:
         grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     # A row a line, however long, so that it can be cut and searched.
-    console().print(grid, width=ROW_WIDTH, crop=False)
+    Console(highlight=False, soft_wrap=True, width=ROW_WIDTH).print(grid)

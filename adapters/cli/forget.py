@@ -1,0 +1,54 @@
+"""`mephisto-es forget`: delete what is known of a worker."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import trio
+
+from ...events.ids import WorkerId
+from ...projections.subjects import Subject
+from ..forgetting import Forgotten, forget
+from .database import SubjectCommand, SubjectType
+from .output import ILLEGAL, as_json_option, log_argument, print_json
+
+
+@click.command("forget", cls=SubjectCommand)
+@log_argument
+@click.argument("worker", type=SubjectType("worker"))
+@click.option("--reason", required=True, help="Why; it is written into the log, so name nobody in it.")
+@as_json_option
+def forget_command(database: Path, worker: Subject, reason: str, as_json: bool) -> None:
+    """Delete the name of WORKER and all that it sent from the log in DATABASE, its tables and its data folder.
+
+    What happened stays, without the words: the chain still verifies, and `replay` says that they were erased. This
+    needs the log for writing, so no operator may be at work on it meanwhile. Copies elsewhere are not reached.
+
+    \b
+    Example:
+      mephisto-es forget mephisto_data worker-3 --reason "asked us to on 2026-02-01"
+
+    Exit code 0: nothing of the worker is left in the data folder. 1: refused, or files that somebody put there still
+    hold its name or words, and are named. 2: the file is not a usable log, or an operator has it.
+    """
+    done = trio.run(forget, database, WorkerId(worker.number), reason)
+    if as_json:
+        print_json(done)
+    else:
+        _print(done)
+    sys.exit(0 if done.complete else ILLEGAL)
+
+
+def _print(done: Forgotten) -> None:
+    click.echo(
+        f"worker-{done.worker} is forgotten, at seq {done.seq:,}: "
+        f"{done.payloads:,} values and {len(done.uploads):,} files were deleted"
+    )
+    for path in done.left:
+        click.echo(f"✗ {path} still holds the worker's name or words; delete it, or make it anew")
+    if done.held_by_reader:
+        click.echo(
+            "✗ a program has the log open for reading: end it, then open and close the log once, as `worker` does"
+        )

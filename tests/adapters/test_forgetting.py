@@ -1,0 +1,303 @@
+"""Forgetting a worker: afterwards no byte of its name and words is in the data folder, and the log is still legal."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from mephisto_es.adapters.architects.router.python.journal_lines import (
+    ack_line,
+    agent_line,
+    header_line,
+    packet_line,
+    read_journal,
+)
+from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.log import schema
+from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.errors import CommandRefused
+from mephisto_es.core.lifecycles.forgetting import decide_forget
+from mephisto_es.core.ports import Append
+from mephisto_es.events.agent import AgentAccepted, AgentSubmitted
+from mephisto_es.events.base import PayloadRef
+from mephisto_es.events.ids import WorkerId
+from mephisto_es.events.task_run import TaskRunCompleted, TaskRunCreated
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ..author import Author
+from ..histories import numbered
+
+
+class Talkative(Author):
+    """An author whose workers' names and words are all their own."""
+
+    def _json(self, value: object, subject: WorkerId | None = None) -> PayloadRef:
+        return self._seal(msgspec.json.encode({"said": f"word {self._next()} of {subject} on {value}"}), subject)
+
+    def _text(self, text: str, subject: WorkerId) -> PayloadRef:
+        return self._seal(f"{text} no {self._next()} Zoë".encode(), subject)
+
+
+class House:
+    """A data folder: a log, uploads, and servers' journals.
+
+    Attributes:
+        folder: where.
+        worker: one with submissions and files who is not at work.
+        busy: one who is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "mephisto.db"
+        author = Talkative(Random(5))
+        author.begin()
+        author.write(900)
+        self.requests = tuple(author.requests)
+        self.events = [recorded.envelope for recorded in numbered(self.requests)]
+        with SqliteLog.create_or_open(self.path, PROJECTIONS) as log:
+            for start in range(0, len(self.requests), 20):
+                log.commit(self.requests[start : start + 20])
+        self.busy, self.worker = self._one_at_work_and_one_who_is_not(author)
+        for run in self.runs():
+            self._serve(run)
+
+    def words_of(self, worker: int) -> list[bytes]:
+        """All that is a worker's."""
+        kept = [one for request in self.requests for one in request.payloads]
+        return [one.body for one in kept if one.subject == worker]
+
+    def name_of(self, worker: int) -> str:
+        return self.words_of(worker)[0].decode()
+
+    def uploads_of(self, worker: int) -> set[str]:
+        agents = {each.stream for each in self.events if getattr(each.event, "worker", None) == worker}
+        sent = [each.event for each in self.events if each.stream in agents and isinstance(each.event, AgentSubmitted)]
+        return {file.filename for event in sent for file in event.files}
+
+    def runs(self) -> list[int]:
+        return [each.event.task_run for each in self.events if isinstance(each.event, TaskRunCreated)]
+
+    def completed_runs(self) -> set[int]:
+        done = [each.stream for each in self.events if isinstance(each.event, TaskRunCompleted)]
+        return {int(stream.rpartition("/")[2]) for stream in done}
+
+    def journal(self, run: int) -> Path:
+        return self.folder / "runs" / str(run) / "router_data" / "journal-first.jsonl"
+
+    def holding(self, words: list[bytes]) -> list[str]:
+        """Files of the data folder with any of the words anywhere in their bytes."""
+        files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        return [path.name for path in files if any(word in path.read_bytes() for word in words)]
+
+    def _one_at_work_and_one_who_is_not(self, author: Author) -> tuple[int, int]:
+        busy, free = [], []
+        for stream, _ in author.market.workers.items():
+            worker = WorkerId(int(stream.rpartition("/")[2]))
+            try:
+                author.market.check(decide_forget(author.market, worker, "why"))
+            except CommandRefused:
+                busy.append(worker)
+            else:
+                free += [worker] if self.uploads_of(worker) else []
+        return busy[0], free[0]
+
+    def _serve(self, run: int) -> None:
+        """What a server of a run leaves: all was acknowledged but the last packet, which is nobody's."""
+        data = self.journal(run).parent
+        (data / "uploads").mkdir(parents=True)
+        packets = [
+            {"packet_type": "register_worker", "provider_data": {"worker_name": self.name_of(worker)}}
+            for worker in (self.worker, self.busy)
+        ]
+        accepted = [each.event for each in self.events if isinstance(each.event, AgentAccepted)]
+        packets += [{"packet_type": "submit_unit", "subject_id": event.token, "data": "x"} for event in accepted]
+        lines = [header_line("first", 1)]
+        lines += [packet_line(seq, msgspec.json.encode(packet)) for seq, packet in enumerate(packets, 1)]
+        lines += [agent_line("token", "completed"), ack_line(len(packets))]
+        lines.append(packet_line(len(packets) + 1, b'{"packet_type":"alive"}'))
+        self.journal(run).write_bytes(b"".join(lines))
+        for worker in (self.worker, self.busy):
+            for name in self.uploads_of(worker):
+                (data / "uploads" / name).write_text(f"uploaded by {worker}")
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return House(folder)
+
+
+def ask(*words: str | Path) -> Result:
+    return CliRunner().invoke(command.main, list(map(str, words)))
+
+
+def forgotten(code: int, house: House, *words: str) -> Any:
+    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to", "--json", *words)
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_no_byte_is_left_and_the_log_is_legal(house: House) -> None:
+    words, uploads = house.words_of(house.worker), house.uploads_of(house.worker)
+    before = replay(house.path, PROJECTIONS)
+    assert "mephisto.db" in house.holding(words)
+    done = forgotten(0, house)
+    assert house.holding(words) == []
+    assert {Path(path).name for path in done["uploads"]} == uploads
+    assert not [path for path in house.folder.rglob("*") if path.name in uploads]
+    assert done["payloads"] == len(words)
+    after = replay(house.path, PROJECTIONS)
+    assert after.findings == ()
+    assert (after.events, after.seq) == (before.events + 1, done["seq"])
+    assert after.payloads == before.payloads - len(words)
+    assert after.erased_payloads == before.erased_payloads + len(words)
+    assert ask("verify", house.folder).exit_code == 0
+
+
+def test_what_is_others_stays(house: House) -> None:
+    others = [one.body for request in house.requests for one in request.payloads if one.subject == house.busy]
+    forgotten(0, house)
+    with SqliteLog.open_read_only(house.path) as log, closing(log.connect()) as db:
+        kept = {body for (body,) in db.execute("SELECT body FROM payloads")}
+        assert set(others) <= kept
+        (name,) = db.execute("SELECT worker_name FROM workers WHERE worker_id = ?", (house.busy,)).fetchone()
+        assert name == house.name_of(house.busy)
+    for run in house.runs():
+        uploads = {path.name for path in (house.journal(run).parent / "uploads").iterdir()}
+        assert uploads == house.uploads_of(house.busy) - house.uploads_of(house.worker)
+
+
+def test_a_journal_keeps_what_nobody_took_and_its_place(house: House) -> None:
+    counts = {run: len(house.journal(run).read_bytes()) for run in house.runs()}
+    forgotten(0, house)
+    for run, before in counts.items():
+        if run in house.completed_runs():
+            assert not house.journal(run).exists()
+            continue
+        with house.journal(run).open("rb") as lines:
+            contents = read_journal(lines)
+        assert [packet for _, packet in contents.unacknowledged] == [b'{"packet_type":"alive"}']
+        assert (contents.incarnation, contents.agents) == ("first", {"token": "completed"})
+        assert contents.unacknowledged[0].seq == contents.next_seq - 1 > 1
+        assert house.journal(run).stat().st_size < before
+
+
+def test_files_that_somebody_put_there_are_named(house: House) -> None:
+    name = house.name_of(house.worker)
+    (house.folder / "export.csv").write_text(f"1,{name},5\n")
+    (house.folder / "export.jsonl").write_text(json.dumps({"worker": name}))
+    (house.folder / "other.csv").write_text(f"1,{name}2,5\n")
+    (house.folder / "empty.csv").touch()
+    assert ask("backup", house.folder, "-o", house.folder / "old.db").exit_code == 0
+    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    assert result.exit_code == 1
+    left = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("✗")]
+    assert left == [str(house.folder / name) for name in ("export.csv", "export.jsonl", "old.db")]
+
+
+def test_a_worker_at_work_is_not_forgotten(house: House) -> None:
+    before = house.path.read_bytes(), house.holding(house.words_of(house.busy))
+    result = ask("forget", house.folder, f"worker-{house.busy}", "--reason", "asked us to")
+    assert result.exit_code == 1
+    assert "try again" in result.stderr
+    assert house.holding(house.words_of(house.busy)) == before[1]
+    assert replay(house.path, PROJECTIONS).legal
+
+
+def test_twice_is_refused(house: House) -> None:
+    forgotten(0, house)
+    again = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "again")
+    assert again.exit_code == 1
+    assert "is 'forgotten'" in again.stderr
+
+
+def test_nobody_is_refused(house: House) -> None:
+    result = ask("forget", house.folder, "worker-999999", "--reason", "asked us to")
+    assert result.exit_code == 1
+    assert "there is no worker/999999" in result.stderr
+
+
+def an_open_run(house: House) -> int:
+    return next(run for run in house.runs() if run not in house.completed_runs())
+
+
+def test_a_server_that_runs_is_left_alone(house: House) -> None:
+    data = house.journal(an_open_run(house)).parent
+    before = house.journal(an_open_run(house)).read_bytes()
+    with (data / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    assert result.exit_code == 1
+    assert "still runs" in result.stderr
+    assert house.journal(an_open_run(house)).read_bytes() == before
+    assert "mephisto.db" in house.holding(house.words_of(house.worker))
+
+
+def test_packets_of_the_worker_that_nobody_took_are_in_the_way(house: House) -> None:
+    packet = {"packet_type": "register_worker", "provider_data": {"worker_name": house.name_of(house.worker)}}
+    with house.journal(an_open_run(house)).open("rb") as lines:
+        seq = read_journal(lines).next_seq
+    with house.journal(an_open_run(house)).open("ab") as file:
+        file.write(packet_line(seq, msgspec.json.encode(packet)))
+    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    assert result.exit_code == 1
+    assert "no operator has taken" in result.stderr
+
+
+def test_a_damaged_journal_is_said(house: House) -> None:
+    journal = house.journal(an_open_run(house))
+    journal.write_bytes(journal.read_bytes().replace(b'"alive"', b'"alove"').replace(b"ack", b"kca"))
+    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    assert result.exit_code == 1
+    assert "cannot be read" in result.stderr
+
+
+@pytest.fixture
+def reader(house: House) -> Iterator[sqlite3.Connection]:
+    """Somebody who has the log open in the middle of a transaction."""
+    with closing(sqlite3.connect(f"file:{house.path}?mode=ro", uri=True, isolation_level=None)) as db:
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM events").fetchone()
+        yield db
+
+
+def test_a_reader_who_holds_the_log_is_told_of(
+    house: House, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.1)
+    assert forgotten(1, house)["held_by_reader"]
+    reader.close()
+    SqliteLog.create_or_open(house.path, PROJECTIONS).close()
+    assert house.holding(house.words_of(house.worker)) == []
+
+
+def test_an_operator_at_work_is_not_disturbed(house: House) -> None:
+    with SqliteLog.create_or_open(house.path, PROJECTIONS):
+        result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    assert result.exit_code == 2
+    assert "is being written by process" in result.stderr
+
+
+def test_help_has_an_example() -> None:
+    assert "mephisto-es forget mephisto_data worker-3" in ask("forget", "--help").stdout
+
+
+def test_requests_are_what_the_log_took(house: House) -> None:
+    assert all(isinstance(request, Append) for request in house.requests)
+    assert house.worker != house.busy
+    assert len(house.words_of(house.worker)) > 2
+    assert house.uploads_of(house.worker)
