@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 from omegaconf import DictConfig
 
-from ...core.abstractions.agent import Agent, Unit, Update
+from ...core.abstractions.agent import Agent, PastUpdate, Unit, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.task_runner import TaskRunner
@@ -55,20 +55,17 @@ class _Call(msgspec.Struct, frozen=True):
 
 
 class RemoteProcedureTaskRunner(TaskRunner):
-    """Answers the calls of each agent's page, one after the other, until the work is handed in."""
+    """Answers the calls of each agent's page, one after the other, until the work is handed in.
+
+    What was answered before a restart is taken from the log: a function is not called again for it.
+    """
 
     shared_state: SharedRemoteProcedureTaskState
 
-    def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
-        super().__init__(args, shared_state)
-        self._requests: dict[int, list[Update]] = {}
-
     def get_init_data_for_agent(self, agent: Agent) -> Update:
         """The unit's data, and what was called and answered so far: a page that is loaded again can go on."""
-        return {
-            "task_data": super().get_init_data_for_agent(agent),
-            "previous_requests": list(self._requests.get(agent.agent_id, [])),
-        }
+        requests = [request for past in agent.past_updates() if (request := _as_request(past)) is not None]
+        return {"task_data": super().get_init_data_for_agent(agent), "previous_requests": requests}
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:  # noqa: ARG002
         """Answer calls until the work is handed in.
@@ -76,25 +73,32 @@ class RemoteProcedureTaskRunner(TaskRunner):
         Raises:
             AgentLeft: the worker is gone.
         """
-        try:
-            while not agent.has_submitted:
-                update = await agent.get_live_update()
-                if update is not None and "request_id" in update:
-                    await self._answer(update, agent)
-        finally:
-            self._requests.pop(agent.agent_id, None)
+        said = deque(past.update for past in agent.past_updates() if not past.by_page)
+        while not agent.has_submitted:
+            update = await agent.get_live_update()
+            if update is not None and "request_id" in update:
+                await self._answer(update, agent, said)
 
-    async def _answer(self, update: Update, agent: Agent) -> None:
+    async def _answer(self, update: Update, agent: Agent, said: deque[Update]) -> None:
+        """Answer a call.
+
+        Args:
+            update: the call.
+            agent: whose page called.
+            said: what was sent to the page before a restart, and not been said again yet.
+        """
         try:
             wanted = msgspec.convert(update, _Call)
         except msgspec.ValidationError as error:
             logger.warning("not a remote procedure call", agent=agent.agent_id, reason=str(error))
             return
-        self._remember(agent, wanted.request_id, wanted.target, args_json=wanted.args)
+        if any(past.get("handles") == wanted.request_id for past in said):
+            await _say_again(agent, said, wanted.request_id)
+            return
+        said.clear()  # what is left of it is for the function to say again
         response, problem = await self._result(wanted, agent)
         answer: Update = {"handles": wanted.request_id, "response": response}
         await agent.observe(answer if problem is None else answer | {"error": problem})
-        self._remember(agent, f"{wanted.request_id}-answer", wanted.request_id, response_json=response)
 
     async def _result(self, wanted: _Call, agent: Agent) -> tuple[str | None, str | None]:
         """The answer as a JSON text, or else what is wrong, in words for the worker."""
@@ -116,18 +120,35 @@ class RemoteProcedureTaskRunner(TaskRunner):
             log.exception("the procedure failed")
             return None, FAILED
 
-    def _remember(
-        self, agent: Agent, uuid: str, target: str, *, args_json: str | None = None, response_json: str | None = None
-    ) -> None:
-        self._requests.setdefault(agent.agent_id, []).append(
-            {
-                "uuid": uuid,
-                "target": target,
-                "args_json": args_json,
-                "response_json": response_json,
-                "timestamp": time.time(),
-            }
-        )
+
+async def _say_again(agent: Agent, said: deque[Update], request_id: str) -> None:
+    """Go through what was said before a restart, up to the answer to a call."""
+    again: Update = {}
+    while again.get("handles") != request_id:
+        again = said.popleft()
+        await agent.observe(again)
+
+
+def _as_request(past: PastUpdate) -> Update | None:
+    """A call or an answer as a page that is loaded again wants it; None: it is neither."""
+    update = past.update
+    if past.by_page:
+        try:
+            called = msgspec.convert(update, _Call)
+        except msgspec.ValidationError:
+            return None
+        uuid, target, args, response = called.request_id, called.target, called.args, None
+    elif "handles" in update:
+        uuid, target, args, response = update["update_id"], update["handles"], None, update["response"]
+    else:
+        return None
+    return {
+        "uuid": uuid,
+        "target": target,
+        "args_json": args,
+        "response_json": response,
+        "timestamp": past.at,
+    }
 
 
 @register_mephisto_abstraction()

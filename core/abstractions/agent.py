@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import trio
@@ -68,6 +68,16 @@ class Unit(msgspec.Struct, frozen=True):
         """What the worker is to work on: the shared data and the unit's own."""
         own = self.assignment.data.unit_data
         return self.assignment.data.shared | (own[self.unit_index] if 0 <= self.unit_index < len(own) else {})
+
+
+class PastUpdate(NamedTuple):
+    """Something that was said between an agent's page and the task's code."""
+
+    #: Whether the page said it; otherwise the task's code did.
+    by_page: bool
+    update: Update
+    #: Seconds since the epoch.
+    at: float
 
 
 class _Participant:
@@ -166,15 +176,30 @@ class _Participant:
 
 
 Send = Callable[[Update], Awaitable[None]]
+Recall = Callable[[], list[PastUpdate]]
 
 
 class Agent(_Participant):
     """A worker at work on one unit."""
 
-    def __init__(self, agent_id: AgentId, unit: Unit, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+    def __init__(
+        self,
+        agent_id: AgentId,
+        unit: Unit,
+        worker_id: WorkerId,
+        token: str,
+        status: str,
+        send: Send,
+        recall: Recall = list,
+    ) -> None:
         super().__init__(agent_id, worker_id, token, status, send)
         self.agent_id = agent_id
         self.unit = unit
+        self._recall = recall
+
+    def past_updates(self) -> list[PastUpdate]:
+        """All that was said so far, in order, also before a restart; what was erased is left out."""
+        return self._recall()
 
     def get_unit(self) -> Unit:
         """The unit it works on."""

@@ -24,7 +24,7 @@ from ...events.agent import (
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.ids import AgentId, AssignmentId
-from ..abstractions.agent import Agent, InitializationData, Update
+from ..abstractions.agent import Agent, PastUpdate, Update
 from ..errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
@@ -49,7 +49,6 @@ Code = Callable[[], Awaitable[None]]
 
 _BEGUN = (AgentStatus.IN_TASK, AgentStatus.COMPLETED)
 _AT_WORK = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
-_init_data = msgspec.json.Decoder(InitializationData)
 _update = msgspec.json.Decoder(dict[str, object])
 
 
@@ -113,6 +112,7 @@ class LiveAgents:
             state.token,
             state.status.value,
             partial(self._observe, state.agent),
+            partial(self._recall, state.agent),
         )
 
     def _adopt(self, state: AgentState, started_at: int) -> None:
@@ -129,6 +129,18 @@ class LiveAgents:
         stream = streams.agent(self._run, agent_id)
         state = self._ledger.market.agents[stream]
         await self._observations.record(stream, state.observed, state.worker, update, AgentObserved)
+
+    def _recall(self, agent_id: AgentId) -> list[PastUpdate]:
+        """What was said between an agent's page and the task's code, from the log."""
+        said: list[PastUpdate] = []
+        for _, envelope in self._ledger.log.history(streams.agent(self._run, agent_id)):
+            event = envelope.event
+            if isinstance(event, AgentUpdateReceived | AgentObserved):
+                body = self._ledger.log.payload(event.update)
+                if body is not None:
+                    by_page = isinstance(event, AgentUpdateReceived)
+                    said.append(PastUpdate(by_page, _update.decode(body), envelope.at / 1_000_000))
+        return said
 
     # Following ------------------------------------------------------------------------------------------------------
 

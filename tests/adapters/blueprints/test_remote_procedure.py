@@ -14,7 +14,7 @@ from mephisto_es.adapters.blueprints.remote_procedure import (
     RemoteProcedureTaskRunner,
     SharedRemoteProcedureTaskState,
 )
-from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, PastUpdate, Unit
 from mephisto_es.core.errors import AgentDisconnectedError, ConfigError
 from mephisto_es.events.ids import AgentId, AssignmentId, UnitId, WorkerId
 
@@ -57,18 +57,23 @@ class Desk:
 
     def __init__(self) -> None:
         self.unit = Unit(UnitId(1), 0, Assignment(AssignmentId(1), InitializationData(shared={"text": "x"})))
-        self.agent = Agent(AgentId(5), self.unit, WorkerId(1), "token", "in task", self._send)
+        self.past: list[PastUpdate] = []
+        recall = self.past.copy
+        self.agent = Agent(AgentId(5), self.unit, WorkerId(1), "token", "in task", self._send, recall)
         shared = SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry=FUNCTIONS)
         config = run_config(RemoteProcedureBlueprint, task_source="page")
         self.runner = RemoteProcedureBlueprint(config, shared).make_task_runner()
         self._answers, self.answers = trio.open_memory_channel[dict[str, Any]](100)
 
     async def _send(self, update: dict[str, Any]) -> None:
+        self.past.append(PastUpdate(False, {**update, "update_id": f"o{len(self.past)}"}, trio.current_time()))
         await self._answers.send(update)
 
     def call(self, request_id: str, target: str, args: str | None = None) -> None:
         passed = {} if args is None else {"args": args}
-        self.agent.deliver({"request_id": request_id, "target": target, **passed, "update_id": f"u{request_id}"})
+        update = {"request_id": request_id, "target": target, **passed, "update_id": f"u{request_id}"}
+        self.past.append(PastUpdate(True, update, trio.current_time()))
+        self.agent.deliver(update)
 
 
 async def during(work: Callable[[Desk], Awaitable[None]]) -> Desk:

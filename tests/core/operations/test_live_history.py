@@ -1,0 +1,107 @@
+"""What a page that is loaded again is told of what was said before, also after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import trio
+import trio.testing
+from omegaconf import DictConfig
+
+from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.blueprints.remote_procedure import RemoteProcedureTaskRunner, SharedRemoteProcedureTaskState
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.agent import Agent, Unit
+from mephisto_es.core.abstractions.blueprint import SharedTaskState
+from mephisto_es.core.abstractions.live_task_runner import LiveTaskRunner
+
+from .house import HouseTaskState, ask, items, open_house
+
+
+class Echo(LiveTaskRunner):
+    """Says what it hears."""
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        while (update := await agent.get_live_update()) is not None:
+            await agent.observe({"id": "Echo", "text": update["text"], "update_id": f"echo-{update['update_id']}"})
+
+
+@pytest.fixture(autouse=True)
+def _no_router_is_left() -> None:
+    MemoryArchitect.routers.clear()
+
+
+async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speaker(tmp_path: Path) -> None:
+    log = MemoryLog()
+    token = ""
+    for start in range(2):
+        async with open_house(tmp_path, log) as house:
+            shared = HouseTaskState(data=items(1), runner=Echo)
+            router = house.router(await house.launch(shared, resume_incomplete_run=bool(start)))
+            details = await ask(router, "ann")
+            if start == 0:
+                assert details["init_task_data"] == {"task_data": {"number": 0, "seat": 0}, "past_live_updates": []}
+                token = details["agent_id"]
+            assert details["agent_id"] == token
+            router.send_live_update(token, {"text": str(start), "id": "7", "update_id": str(start)})
+            await trio.testing.wait_all_tasks_blocked()
+            past = (await ask(router, "ann"))["init_task_data"]["past_live_updates"]
+            assert past == [
+                line
+                for number in map(str, range(start + 1))
+                for line in (
+                    {"text": number, "update_id": number},
+                    {"id": "Echo", "text": number, "update_id": f"echo-{number}"},
+                )
+            ]
+            if start == 1:
+                router.submit_task(token, {})
+                await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
+class Procedures(RemoteProcedureTaskRunner):
+    """Throws a die for the page, and says how often."""
+
+    thrown: ClassVar[int] = 0
+
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
+        super().__init__(args, SharedRemoteProcedureTaskState(function_registry={"throw": self._throw}))
+
+    async def _throw(self, request_id: str, args: Any, agent: Agent) -> int:
+        Procedures.thrown += 1
+        await agent.observe({"text": f"throw {Procedures.thrown}"})
+        return Procedures.thrown
+
+
+async def throw(router: MemoryRouter, token: str, number: int) -> None:
+    router.send_live_update(
+        token, {"request_id": f"r{number}", "target": "throw", "args": "{}", "update_id": f"u{number}"}
+    )
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_procedure_that_was_answered_is_not_called_again_after_a_restart(tmp_path: Path) -> None:
+    Procedures.thrown = 0
+    log = MemoryLog()
+    for start in range(3):
+        async with open_house(tmp_path, log) as house:
+            shared = HouseTaskState(data=items(1), runner=Procedures)
+            router = house.router(await house.launch(shared, resume_incomplete_run=bool(start)))
+            token = (await ask(router, "ann"))["agent_id"]
+            await throw(router, token, start)
+            requests = (await ask(router, "ann"))["init_task_data"]["previous_requests"]
+            assert [request["target"] for request in requests] == [
+                target for number in range(start + 1) for target in ("throw", f"r{number}")
+            ]
+            assert [request["response_json"] for request in requests[1::2]] == ["1", "2", "3"][: start + 1]
+            assert [request["uuid"] for request in requests[::2]] == [f"r{number}" for number in range(start + 1)]
+            assert all(request["args_json"] == "{}" for request in requests[::2])
+            times = [request["timestamp"] for request in requests]
+            assert times == sorted(times)
+            if start == 2:
+                router.submit_task(token, {})
+                await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+                assert house.statuses("unit") == {"completed": 1}
+    assert Procedures.thrown == 3
