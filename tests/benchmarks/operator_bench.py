@@ -7,19 +7,17 @@ run take turns, so that what else the machine does hits both.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from statistics import median, quantiles
-from subprocess import PIPE
 
 import msgspec
 import trio
 
+from mephisto_es.tests.benchmarks.processes import Program, program
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 from mephisto_es.tests.benchmarks.station import Told, Wish
 
-_STATION = Path(__file__).with_name("station.py")
 _GIVE_UP_SECONDS = 900
 
 
@@ -37,45 +35,6 @@ class Sizes(msgspec.Struct, frozen=True):
 QUICK = Sizes(large_run=500, rounds=2, visits=10, agents=300, newcomers=20)
 
 
-class StationProcess:
-    """A station that is told what to do."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self._process = process
-        self._received = b""
-
-    async def do(self, **wish: int) -> Told:
-        """Have something done; see `Wish`."""
-        standard_input, output = self._process.stdin, self._process.stdout
-        if standard_input is None or output is None:
-            raise TypeError("a station is told what to do through pipes")
-        await standard_input.send_all(msgspec.json.encode(Wish(**wish)) + b"\n")
-        while b"\n" not in self._received:
-            some = await output.receive_some()
-            if not some:
-                raise EOFError("the station has ended")
-            self._received += some
-        line, _, self._received = self._received.partition(b"\n")
-        return msgspec.json.decode(line, type=Told)
-
-
-@asynccontextmanager
-async def station(units: int) -> AsyncIterator[StationProcess]:
-    """A station whose runs have so many units."""
-    async with trio.open_nursery() as nursery:
-        command = [sys.executable, str(_STATION), str(units)]
-        process: trio.Process = await nursery.start(lambda task_status: _run(command, task_status))
-        try:
-            yield StationProcess(process)
-        finally:
-            process.kill()
-            nursery.cancel_scope.cancel()
-
-
-async def _run(command: Sequence[str], task_status: trio.TaskStatus[trio.Process]) -> None:
-    await trio.run_process(command, stdin=PIPE, capture_stdout=False, stdout=PIPE, check=False, task_status=task_status)
-
-
 async def measure(report: Report, sizes: Sizes) -> None:
     """Measure everything."""
     with trio.fail_after(_GIVE_UP_SECONDS):
@@ -86,10 +45,10 @@ async def measure(report: Report, sizes: Sizes) -> None:
 async def _small_and_large(report: Report, sizes: Sizes) -> None:
     """Visits one after the other, at a small run and at a large one in turn."""
     told: dict[int, list[Told]] = {sizes.small_run: [], sizes.large_run: []}
-    async with station(sizes.small_run) as small, station(sizes.large_run) as large:
+    async with _station(sizes.small_run) as small, _station(sizes.large_run) as large:
         for number in range(sizes.rounds + 1):
             for units, operator in ((sizes.small_run, small), (sizes.large_run, large)):
-                done = await operator.do(visits=sizes.visits)
+                done = await _do(operator, Wish(visits=sizes.visits))
                 if number:  # the first round warms up
                     told[units].append(done)
     medians = {units: median([s for done in turns for s in done.registration_seconds]) for units, turns in told.items()}
@@ -104,9 +63,9 @@ async def _small_and_large(report: Report, sizes: Sizes) -> None:
 
 async def _many_at_work(report: Report, sizes: Sizes) -> None:
     """Newcomers beside many who are at work."""
-    async with station(sizes.agents + sizes.newcomers) as operator:
-        before = await operator.do(visits=1)
-        beside = await operator.do(stay=sizes.agents, come=sizes.newcomers)
+    async with _station(sizes.agents + sizes.newcomers) as operator:
+        before = await _do(operator, Wish(visits=1))
+        beside = await _do(operator, Wish(stay=sizes.agents, come=sizes.newcomers))
     p99 = quantiles(beside.registration_seconds, n=100)[98] * 1e3
     report.tell(
         f"{sizes.agents:,} agents at work",
@@ -119,6 +78,15 @@ async def _many_at_work(report: Report, sizes: Sizes) -> None:
     )
     report.judge(f"memory of an operator with {sizes.agents:,} agents at work, MiB", beside.resident_mib, "<=", 1024)
     report.judge(f"registration beside {sizes.agents:,} agents, p99 ms", p99, "<=", 50)
+
+
+def _station(units: int) -> AbstractAsyncContextManager[Program]:
+    return program(Path(__file__).with_name("station.py"), str(units))
+
+
+async def _do(station: Program, wish: Wish) -> Told:
+    await station.tell(wish)
+    return await station.hear(Told)
 
 
 def benchmark(quick: bool) -> Report:

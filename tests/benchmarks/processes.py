@@ -1,11 +1,82 @@
-"""What other processes use, as Linux tells it."""
+"""Programs that are told what to do in lines of JSON, and what processes use, as Linux tells it."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import PIPE
+from typing import TypeVar
+
+import msgspec
+import trio
+from trio.abc import ReceiveStream, SendStream
+
+T = TypeVar("T")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+#: A program that was told to end has so long to clean up.
+_END_SECONDS = 20
+
+
+class Program:
+    """A program of ours in a process of its own."""
+
+    def __init__(self, pid: int, to: SendStream, answers: AsyncIterator[bytes]) -> None:
+        self.pid = pid
+        self._to = to
+        self._answers = answers
+
+    async def tell(self, wish: msgspec.Struct) -> None:
+        """Tell the program what to do."""
+        await self._to.send_all(msgspec.json.encode(wish) + b"\n")
+
+    async def hear(self, kind: type[T]) -> T:
+        """Wait for an answer."""
+        async for line in self._answers:
+            return msgspec.json.decode(line, type=kind)
+        raise EOFError("the program has ended")
+
+
+@asynccontextmanager
+async def program(path: Path, *arguments: str) -> AsyncIterator[Program]:
+    """Run a program; when the block is left its standard input is closed, and it ends."""
+    process = await trio.lowlevel.open_process([sys.executable, str(path), *arguments], stdin=PIPE, stdout=PIPE)
+    if process.stdin is None or process.stdout is None:
+        raise TypeError("a program is spoken to through pipes")
+    try:
+        yield Program(process.pid, process.stdin, lines_of(process.stdout))
+    finally:
+        with trio.CancelScope(shield=True):
+            await process.stdin.aclose()
+            with trio.move_on_after(_END_SECONDS):
+                await process.wait()
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await process.stdout.aclose()
+
+
+async def lines_of(stream: ReceiveStream) -> AsyncIterator[bytes]:
+    """The lines of a stream, until it ends."""
+    rest = b""
+    async for some in stream:
+        *lines, rest = (rest + some).split(b"\n")
+        for line in lines:
+            yield line
+
+
+def standard_input() -> AsyncIterator[bytes]:
+    """What the program is told, line by line."""
+    return lines_of(trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())))
+
+
+def answer(value: msgspec.Struct) -> None:
+    """Answer who runs the program."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
 
 
 def cpu_seconds(pid: int) -> float:
@@ -19,10 +90,3 @@ def resident_mib(pid: int | str = "self") -> float:
     """Memory of a process that is in use now."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def peak_mib(pid: int | str = "self") -> float:
-    """The most memory that a process ever had in use."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 2**10

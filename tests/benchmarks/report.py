@@ -83,6 +83,8 @@ def print_details(report: Report, console: Console) -> None:
 
 def print_bars(reports: Sequence[Report], console: Console) -> None:
     """Print what was figured beside what it must be."""
+    if not any(report.verdicts for report in reports):
+        return
     peers = [report.peer for report in reports if report.peer]
     bars = Table("", "figure", "must be", *peers[:1], "", title="Bars", title_justify="left")
     for report in reports:

@@ -7,25 +7,19 @@ as lines of JSON on standard input, and is answered by one line each.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import trio
 
 from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
-from mephisto_es.adapters.launch import open_operator
-from mephisto_es.core.lifecycles.unit import UnitStatus
-from mephisto_es.core.operations.datatypes import LiveTaskRun
-from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.events.envelope import Recorded
 from mephisto_es.events.unit import UnitCompleted
-from mephisto_es.tests.benchmarks.processes import resident_mib
+from mephisto_es.tests.benchmarks.launching import launch, new_house
+from mephisto_es.tests.benchmarks.processes import answer, resident_mib, standard_input
 from mephisto_es.tests.core.operations.house import HouseTaskState, config, items, page_of
 
 #: What a worker hands in, in bytes.
@@ -39,9 +33,9 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
 
     #: Workers who come one after the other, each new, and work on a unit.
     visits: int = 0
-    #: Workers who come and stay.
+    #: Workers who come all at once and stay; they are not measured.
     stay: int = 0
-    #: Workers who come one after the other and stay, and are measured.
+    #: Workers who come one after the other and stay.
     come: int = 0
 
 
@@ -106,7 +100,7 @@ class Station:
     async def _have_units(self, wanted: int) -> None:
         if self._left - wanted < self._units * UNITS_KEPT:
             await self._operator.force_shutdown()
-            live_run = await launch(self._operator, self._units)
+            live_run = await launch(self._operator, config(), HouseTaskState(data=items(self._units)), self._units)
             self._router = MemoryArchitect.routers[live_run.task_run]
             self._left = self._units
 
@@ -116,43 +110,12 @@ class Station:
                 self._completed.send_nowait(None)
 
 
-async def launch(operator: Operator, units: int) -> LiveTaskRun:
-    """Launch a run and wait until all of its units are on offer."""
-    everything_is_out = trio.Event()
-    run = await operator.launch_task_run_or_die(config(), HouseTaskState(data=items(units)))
-    live_run = operator.get_running_task_runs()[run]
-    index = operator.ledger.market.runs[live_run.task_run]
-
-    def look(_: Sequence[Recorded] = ()) -> None:
-        if index.units_by_status.get(UnitStatus.LAUNCHED, 0) == units:
-            everything_is_out.set()
-
-    unsubscribe = operator.ledger.subscribe(look)
-    look()
-    await everything_is_out.wait()
-    unsubscribe()
-    return live_run
-
-
-@asynccontextmanager
-async def operator_in_a_new_folder() -> AsyncIterator[Operator]:
-    """An operator with an empty log, which is thrown away."""
-    set_mephisto_log_level(level="error")
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_operator(Path(folder)) as operator:
-            yield operator
-            await operator.force_shutdown()
-
-
 async def serve(units: int) -> None:
     """Answer wishes until standard input ends."""
-    wishes = trio.lowlevel.FdStream(sys.stdin.fileno())
-    async with operator_in_a_new_folder() as operator:
-        station = Station(operator, units)
-        async for line in wishes:
-            told = await station.do(msgspec.json.decode(line, type=Wish))
-            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
-            sys.stdout.flush()
+    async with new_house() as house:
+        station = Station(house.operator, units)
+        async for line in standard_input():
+            answer(await station.do(msgspec.json.decode(line, type=Wish)))
 
 
 if __name__ == "__main__":

@@ -1,68 +1,125 @@
-"""How many visits a second one operator serves through one router, and how long workers wait.
+"""Whole visits through a real router: how many a second, how long workers wait, and what they cost.
 
-A crowd that hardly thinks works through the sentence rating example; router, operator, log and crowd share the machine.
-Prints one JSON object a round.
+Usage: python visits.py [--quick] [--json FILE]. Router, operator and those who visit are processes of their own, and
+share the machine. A submission is acknowledged when it is on the router's disk; the run it belongs to is in the log.
 """
 
-import argparse
-import tempfile
-from functools import partial
-from pathlib import Path
-from random import Random
+from __future__ import annotations
+
+import sys
+from statistics import median, quantiles
 
 import msgspec
 import trio
 
-from mephisto_es.adapters.crowd.plan import plan_crowd
-from mephisto_es.adapters.crowd.rehearsal import Rehearsal, rehearse
-from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
-from mephisto_es.core.operations.logger_core import set_mephisto_log_level
+from mephisto_es.tests.benchmarks import visitors
+from mephisto_es.tests.benchmarks.hosted_run import Hosted, hosted_run
+from mephisto_es.tests.benchmarks.processes import Program, cpu_seconds, program
+from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 
-THINK_SECONDS = 0.001
-
-
-def measured(units: int, workers: int, server_type: str) -> Rehearsal:
-    """One run in a fresh data folder, which is thrown away."""
-    plans = plan_crowd(Random(0), workers, returning=0, disconnecting=0, think_seconds=THINK_SECONDS)
-    with tempfile.TemporaryDirectory() as folder:
-        return trio.run(
-            partial(
-                rehearse,
-                configuration(server_type),
-                sentences(units),
-                Path(folder),
-                plans,
-                rate,
-                on_live=lambda _: None,
-                on_submitted=lambda: None,
-            )
-        )
+_GIVE_UP_SECONDS = 1800
+#: Of a run's units, so many are worked on; the run must not end while it is measured.
+_SHARE_VISITED = 0.9
+_WARMING_UP = 5
+_OPERATOR_CPU = "operator, cpu ms a visit"
 
 
-def main() -> None:
-    """Measure."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--units", type=int, default=1000)
-    options.add_argument("--workers", type=int, default=16)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--server-type", choices=["python", "node"], default="python")
-    chosen = options.parse_args()
-    set_mephisto_log_level(level="warning")
-    for number in range(1, chosen.rounds + 1):
-        run = measured(chosen.units, chosen.workers, chosen.server_type)
-        figures = {
-            "round": number,
-            "units": run.units,
-            "workers": chosen.workers,
-            "seconds": run.seconds,
-            "units_per_second": round(chosen.units / run.seconds, 1),
-            "request_agent": run.crowd.request_agent,
-            "submit_task": run.crowd.submit_task,
-            "events": run.events,
-            "legal": run.replay.legal,
-        }
-        print(msgspec.json.encode(figures).decode(), flush=True)  # noqa: T201 - the result
+class Case(msgspec.Struct, frozen=True):
+    """A run that is visited."""
+
+    server_type: str
+    units: int
+    workers: int
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.server_type} router, {self.units:,} units, {self.workers} workers"
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    rounds: int = 3
+    visits: int = 1000
+    cases: tuple[Case, ...] = tuple(
+        Case(server_type, units, workers)
+        for server_type in ("python", "node")
+        for units in (100, 1000, 5000)
+        for workers in (16, 64)
+    )
+
+
+QUICK = Sizes(rounds=1, visits=50, cases=(Case("python", 100, 16),))
+
+
+class Turn(msgspec.Struct):
+    """One round of visits."""
+
+    visits: int
+    told: visitors.Told
+    operator_cpu_seconds: float
+    router_cpu_seconds: float
+
+
+async def measure(report: Report, sizes: Sizes) -> None:
+    """Measure every case in turn, as often as there are rounds."""
+    turns: dict[Case, list[Turn]] = {case: [] for case in sizes.cases}
+    with trio.fail_after(_GIVE_UP_SECONDS):
+        for number in range(sizes.rounds):
+            for case in sizes.cases:
+                sys.stderr.write(f"round {number + 1}: {case.title}\n")
+                turns[case].append(await _turn(case, sizes.visits))
+    for case, done in turns.items():
+        figures = _figures(done)
+        report.tell(case.title, figures)
+        report.judge(f"operator CPU for a visit ({case.title}), ms", figures[_OPERATOR_CPU], "<=", 2)
+
+
+async def _turn(case: Case, most: int) -> Turn:
+    visits = min(most, int(case.units * _SHARE_VISITED)) - _WARMING_UP
+    async with (
+        hosted_run(case.units, case.server_type) as hosted,
+        program(visitors.PROGRAM, hosted.url) as crowd,
+    ):
+        await _visit(crowd, _WARMING_UP, 1)
+        operator, router = _cpu(hosted)
+        told = await _visit(crowd, visits, case.workers)
+        operator_after, router_after = _cpu(hosted)
+    return Turn(visits, told, operator_after - operator, router_after - router)
+
+
+async def _visit(crowd: Program, visits: int, workers: int) -> visitors.Told:
+    await crowd.tell(visitors.Wish(visits, workers))
+    return await crowd.hear(visitors.Told)
+
+
+def _cpu(hosted: Hosted) -> tuple[float, float]:
+    return cpu_seconds(hosted.operator_pid), cpu_seconds(hosted.router_pid)
+
+
+def _figures(turns: list[Turn]) -> dict[str, float]:
+    """The medians over the rounds."""
+
+    def p99(seconds: list[float]) -> float:
+        return quantiles(seconds, n=100)[98] * 1e3
+
+    return {
+        "visits/s": median([turn.visits / turn.told.seconds for turn in turns]),
+        "request_agent, median ms": median([median(turn.told.request_agent_seconds) * 1e3 for turn in turns]),
+        "request_agent, p99 ms": median([p99(turn.told.request_agent_seconds) for turn in turns]),
+        "submit_task, p99 ms": median([p99(turn.told.submit_task_seconds) for turn in turns]),
+        _OPERATOR_CPU: median([turn.operator_cpu_seconds / turn.visits * 1e3 for turn in turns]),
+        "router, cpu ms a visit": median([turn.router_cpu_seconds / turn.visits * 1e3 for turn in turns]),
+    }
+
+
+def benchmark(quick: bool) -> Report:
+    """Measure everything."""
+    report = new_report("visits through a router", "starlette", "uvicorn", "trio-websocket")
+    trio.run(measure, report, QUICK if quick else Sizes())
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_benchmark("Measure visits through real routers.", benchmark, sys.argv[1:]))
