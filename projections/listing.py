@@ -15,7 +15,8 @@ _UNITS = """
     ORDER BY unit_id LIMIT ?4
 """
 _COUNT = "SELECT count(*) FROM units WHERE task_run_id = ?1 AND (?2 IS NULL OR status = ?2)"
-_HANDED_IN = tuple(
+#: Statuses of agents that have handed in.
+HANDED_IN_STATUSES = tuple(
     status.value
     for status in (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED)
 )
@@ -27,7 +28,7 @@ _WORKERS = f"""
     JOIN workers USING (worker_id)
     LEFT JOIN (
         SELECT worker_id, count(*) AS given, max(agent_id) AS latest,
-            sum(status IN ({", ".join(f"'{status}'" for status in _HANDED_IN)})) AS handed_in
+            sum(status IN ({", ".join(f"'{status}'" for status in HANDED_IN_STATUSES)})) AS handed_in
         FROM agents WHERE task_run_id = ?1 GROUP BY worker_id
     ) USING (worker_id)
     WHERE worker_id > ?2 ORDER BY worker_id LIMIT ?3

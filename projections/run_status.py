@@ -19,7 +19,8 @@ PACE_SECONDS = 15 * 60
 #: Events that are looked at for the last ones of a run; others' events may be between them.
 LOOK_BACK = 500
 
-_HOLDING = tuple(status.value for status in (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT))
+#: Statuses of agents that have a unit.
+HOLDING_STATUSES = tuple(status.value for status in (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT))
 #: Statuses of units that are being worked on, wait for review, or are to be paid.
 COMMITTED_UNIT_STATUSES = frozenset(
     status.value
@@ -29,7 +30,7 @@ OFFERED_UNIT_STATUSES = frozenset({UnitStatus.CREATED.value, UnitStatus.LAUNCHED
 
 _AT_WORK = f"""
     SELECT count(DISTINCT worker_id) FROM agents
-    WHERE task_run_id = ? AND status IN ({", ".join("?" * len(_HOLDING))})
+    WHERE task_run_id = ? AND status IN ({", ".join("?" * len(HOLDING_STATUSES))})
 """
 _HANDED_IN = "SELECT count(*) FROM agents WHERE task_run_id = ? AND task_end > ? AND task_end <= ?"
 _WORTH = "SELECT status, sum(pay_cents) FROM units WHERE task_run_id = ? GROUP BY status"
@@ -99,7 +100,7 @@ def run_status(moment: Moment, run: TaskRunId, *, now: int, last: int = 10) -> R
         UnknownEntity: there is no such run.
     """
     progress = run_progress(moment.view, run)
-    at_work: int = moment.view.execute(_AT_WORK, (run, *_HOLDING)).fetchone()[0]
+    at_work: int = moment.view.execute(_AT_WORK, (run, *HOLDING_STATUSES)).fetchone()[0]
     return RunStatus(
         seq=moment.seq,
         at=date_of(moment.at),

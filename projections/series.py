@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from ..core.lifecycles.unit import UnitStatus
 from ..events import streams
 from ..events.agent import AgentApproved, AgentSubmitted
@@ -18,7 +17,7 @@ from ..events.base import Event
 from ..events.envelope import Recorded
 from ..events.ids import TaskRunId
 from ..events.unit import UnitCreated
-from .run_status import COMMITTED_UNIT_STATUSES, OFFERED_UNIT_STATUSES
+from .run_status import COMMITTED_UNIT_STATUSES, HOLDING_STATUSES, OFFERED_UNIT_STATUSES
 from .statuses import STATUS_AFTER
 
 #: Samples of one run at most; when there are more, each two that are next to each other become one.
@@ -26,7 +25,6 @@ MOST_SAMPLES = 400
 #: How far apart the samples of a run are at first, in microseconds.
 FIRST_STEP_US = 1000
 
-_HOLDING = frozenset(status.value for status in (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT))
 _ORDER = tuple(status.value for status in UnitStatus)
 
 
@@ -133,7 +131,7 @@ class _RunFold:
 
     def _carry_agent(self, stream: str, event: Event) -> None:
         after = STATUS_AFTER.get(type(event))
-        if after in _HOLDING:
+        if after in HOLDING_STATUSES:
             self._at_work.add(stream)
         elif after is not None:
             self._at_work.discard(stream)

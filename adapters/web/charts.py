@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.money import amount
+from ...projections.listing import HANDED_IN_STATUSES
+from ...projections.run_status import HOLDING_STATUSES, RunStatus
 from ...projections.series import RunSeries, Sample
 
 WIDTH, HEIGHT = 420, 190
@@ -19,6 +21,7 @@ MOST_TICKS = 4
 BARS = 24
 
 _SECOND, _HOUR = 1_000_000, 3600
+_THOUSAND = 1000
 #: Seconds between two ticks of the axis of time that people can read.
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
 _DAY = 86_400
@@ -50,6 +53,8 @@ class Chart(NamedTuple):
     """A plot."""
 
     title: str
+    #: What is counted, where the title does not say so.
+    unit: str
     #: What it shows, for those who do not see it.
     summary: str
     shapes: tuple[Shape, ...]
@@ -60,28 +65,28 @@ class Chart(NamedTuple):
     marker: float | None
 
 
-def run_charts(series: RunSeries, at: int | None = None) -> tuple[Chart, ...]:
+def run_charts(series: RunSeries, status: RunStatus, at: int | None = None) -> tuple[Chart, ...]:
     """The plots of a run: units by status, throughput, agents at work, money.
 
     Args:
         series: how it went; nothing is drawn without samples.
-        at: the moment that is looked at, in microseconds; None: the end.
+        status: where it stands at the moment that is looked at.
+        at: that moment, in microseconds; None: the end.
     """
     if not series.samples:
         return ()
-    frame = _Frame(series.samples, at)
+    frame = _Frame(series.samples, status, at)
     return (_units(frame), _throughput(frame), _agents(frame), _money(frame))
 
 
 class _Frame:
     """The plane that the plots of one run share: its time, and the moment in it."""
 
-    def __init__(self, samples: Sequence[Sample], at: int | None) -> None:
+    def __init__(self, samples: Sequence[Sample], status: RunStatus, at: int | None) -> None:
         self.samples = samples
+        self.status = status
         self.first = samples[0].at
         self.last = max(samples[-1].at, self.first + _SECOND)
-        past = [sample for sample in samples if at is None or sample.at <= at]
-        self.now = past[-1] if past else samples[0]
         self.marker = None if at is None or at >= self.last else self.x(at)
         self.x_ticks = tuple(self._time_ticks())
 
@@ -90,13 +95,17 @@ class _Frame:
         part = (max(at, self.first) - self.first) / (self.last - self.first)
         return LEFT + part * (WIDTH - LEFT - RIGHT)
 
+    def agents(self, statuses: Sequence[str]) -> int:
+        """How many agents have one of some statuses at the moment."""
+        return sum(self.status.progress.agents.get(status, 0) for status in statuses)
+
     def chart(
         self, title: str, shapes: Sequence[Shape], y_ticks: Sequence[Tick], legend: Sequence[Entry], unit: str = ""
     ) -> Chart:
         """A plot in this frame."""
         told = ", ".join(f"{entry.name} {entry.value}" for entry in legend) or "nothing yet"
-        summary = f"{title}{unit}: {told}"
-        return Chart(title, summary, tuple(shapes), self.x_ticks, tuple(y_ticks), tuple(legend), self.marker)
+        summary = f"{title}{', ' if unit else ''}{unit}: {told}"
+        return Chart(title, unit, summary, tuple(shapes), self.x_ticks, tuple(y_ticks), tuple(legend), self.marker)
 
     def _time_ticks(self) -> Iterator[Tick]:
         seconds = (self.last - self.first) / _SECOND
@@ -121,7 +130,17 @@ class _Scale:
 
     def ticks(self, *, money: bool = False) -> list[Tick]:
         """The marks."""
-        return [Tick(self.y(value), amount(int(value)) if money else f"{value:,}") for value in self.values]
+        return [Tick(self.y(value), _short(value, money=money)) for value in self.values]
+
+
+def _short(value: int, *, money: bool) -> str:
+    """A value as it fits beside an axis: `150k`."""
+    value, rest = (value // 100, value % 100) if money else (value, 0)
+    if value >= _THOUSAND**2:
+        return f"{value / _THOUSAND**2:g}M"
+    if value >= 10 * _THOUSAND:
+        return f"{value / _THOUSAND:g}k"
+    return f"{value:,}.{rest:02d}" if money and value < _THOUSAND else f"{value:,}"
 
 
 def _round_step(least: float) -> int:
@@ -142,7 +161,8 @@ def _units(frame: _Frame) -> Chart:
         above = [under + sample.units.get(status, 0) for under, sample in zip(below, frame.samples, strict=True)]
         shapes.append(Shape(_kind(status), _band(frame, scale, below, above)))
         below = above
-    legend = [Entry(_kind(status), _words(status), f"{frame.now.units.get(status, 0):,}") for status in present]
+    now = frame.status.progress.units
+    legend = [Entry(_kind(status), _words(status), f"{now.get(status, 0):,}") for status in present]
     return frame.chart("Units by status", shapes, scale.ticks(), legend)
 
 
@@ -157,8 +177,8 @@ def _throughput(frame: _Frame) -> Chart:
         for start, end, rate in zip(edges, edges[1:], per_hour, strict=False)
         if rate
     )
-    legend = [Entry("bar", "handed in so far", f"{frame.now.handed_in:,}")]
-    return frame.chart("Throughput", [Shape("bar", bars)], scale.ticks(), legend, ", units an hour")
+    legend = [Entry("bar", "handed in so far", f"{frame.agents(HANDED_IN_STATUSES):,}")]
+    return frame.chart("Throughput", [Shape("bar", bars)], scale.ticks(), legend, "units an hour")
 
 
 def _counted(samples: Sequence[Sample], edges: Sequence[int]) -> Iterator[int]:
@@ -178,7 +198,7 @@ def _agents(frame: _Frame) -> Chart:
     at_work = [sample.agents_at_work for sample in frame.samples]
     scale = _Scale(max(at_work))
     shapes = [Shape("area", _band(frame, scale, [0] * len(at_work), at_work))]
-    legend = [Entry("area", "at work", f"{frame.now.agents_at_work:,}")]
+    legend = [Entry("area", "at work", f"{frame.agents(HOLDING_STATUSES):,}")]
     return frame.chart("Agents at work", shapes, scale.ticks(), legend)
 
 
@@ -190,9 +210,10 @@ def _money(frame: _Frame) -> Chart:
         Shape("area", _band(frame, scale, [0] * len(committed), committed)),
         Shape("limit", f"M{_steps(frame, scale, promised)}"),
     ]
+    worth = frame.status.worth
     legend = [
-        Entry("area", "committed", amount(frame.now.committed_cents)),
-        Entry("limit", "with what is on offer", amount(frame.now.committed_cents + frame.now.offered_cents)),
+        Entry("area", "committed", amount(worth.committed_cents)),
+        Entry("limit", "with what is on offer", amount(worth.committed_cents + worth.offered_cents)),
     ]
     return frame.chart("Money", shapes, scale.ticks(money=True), legend)
 

@@ -88,7 +88,8 @@ class Guard:
         session = self._cookie.read(Headers(scope=scope).get("cookie", ""))
         if session is not None and not self._sessions.is_open(session):
             session = None
-        opened = session is None and self._access.token is None
+        answer = self._refusal(scope, session)
+        opened = session is None and answer is None and self._access.token is None
         if opened:
             session = self._sessions.open()
 
@@ -101,7 +102,6 @@ class Guard:
                     headers.append("set-cookie", self._cookie.given(session, scope))
             await send(message)
 
-        answer = self._refusal(scope, session)
         if answer is None:
             visitor = Visitor(session or "", self._sessions.form_token(session or ""), self._access.token is not None)
             scope.setdefault("state", {})["visitor"] = visitor
@@ -110,9 +110,8 @@ class Guard:
     def _refusal(self, scope: Scope, session: str | None) -> Response | None:
         """Why a request gets no page; None: it gets one."""
         if self._access.token is None:
-            host = urlsplit(f"//{Headers(scope=scope).get('host', '')}").hostname
             # A name of somebody else's that leads to this machine would let that somebody's page read ours.
-            if host is None or not is_local(host):
+            if not is_local(_host(Headers(scope=scope).get("host", ""))):
                 return self._refuse(421, "Without a token this is for its own machine only, as http://localhost")
             return None
         if session is not None or scope["path"].startswith(_OPEN):
@@ -125,3 +124,11 @@ class Guard:
 def _path(scope: Scope) -> str:
     query = scope["query_string"].decode("ascii", "replace")
     return f"{scope['path']}?{query}" if query else str(scope["path"])
+
+
+def _host(header: str) -> str:
+    """The name in a header, without the port; empty: it names nothing."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""

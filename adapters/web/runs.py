@@ -113,4 +113,4 @@ class RunPages:
 
         status, openness, first_seq, at = await self._site.desk.ask(answer, seq)
         series = await self._site.desk.series(run)
-        return Look(status, openness, run_charts(series, None if seq is None else at), first_seq)
+        return Look(status, openness, run_charts(series, status, None if seq is None else at), first_seq)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -88,10 +89,11 @@ async def fields_of(request: Request) -> dict[str, str]:
         HTTPException: it is too large.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES:
-            raise HTTPException(413, f"A form holds at most {FORM_BYTES:,} bytes")
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > FORM_BYTES:
+                raise HTTPException(413, f"A form holds at most {FORM_BYTES:,} bytes")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS)
     except ValueError as error:

@@ -42,12 +42,21 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
 
 
 @pytest.fixture(scope="session")
-def tools(projects: Callable[[Path], Path]) -> Tools:
+def chromium() -> str:
     found = [path for name in CHROMIUM_NAMES if (path := shutil.which(name))]
     if not found:
         cannot_run("Chromium is not installed (on Debian: apt-get install chromium)")
-    react_page = projects(HERE / "react_page")
-    return Tools(found[0], projects(HERE / "driver"), build(react_page))
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def driver(projects: Callable[[Path], Path]) -> Path:
+    return projects(HERE / "driver")
+
+
+@pytest.fixture(scope="session")
+def tools(chromium: str, driver: Path, projects: Callable[[Path], Path]) -> Tools:
+    return Tools(chromium, driver, build(projects(HERE / "react_page")))
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +75,14 @@ def router_kind(request: pytest.FixtureRequest) -> RouterKind:
 
 
 @pytest.fixture
-def workshop(request: pytest.FixtureRequest, tools: Tools, router_kind: RouterKind, tmp_path: Path) -> Workshop:
+def artefacts(request: pytest.FixtureRequest) -> Path:
+    """Where screenshots and other traces of a test are kept."""
     test = f"{request.path.stem}-{request.node.name}"
-    artefacts = ROOT / "artefacts" / "browser" / re.sub(r"[^\w-]+", "-", test).strip("-")
-    artefacts.mkdir(parents=True, exist_ok=True)
+    folder = ROOT / "artefacts" / "browser" / re.sub(r"[^\w-]+", "-", test).strip("-")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def workshop(tools: Tools, router_kind: RouterKind, tmp_path: Path, artefacts: Path) -> Workshop:
     return Workshop(tools, router_kind, tmp_path, artefacts)

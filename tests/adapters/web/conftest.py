@@ -1,0 +1,44 @@
+"""Logs to be looked at, and those who look."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.web.access import Access
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...afternoon import afternoon
+from .visitor import Visitor
+
+TOKEN = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log with a run, closed."""
+    path = tmp_path_factory.mktemp("web") / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(afternoon())
+    return path
+
+
+@pytest.fixture
+def database(written: Path, tmp_path: Path) -> Path:
+    """A copy that a test may write to."""
+    return Path(shutil.copy(written, tmp_path / "mephisto.db"))
+
+
+@pytest.fixture
+def visitor(database: Path) -> Visitor:
+    """Somebody at this machine."""
+    return Visitor(database, Access(None), "127.0.0.1")
+
+
+@pytest.fixture
+def stranger(database: Path) -> Visitor:
+    """Somebody elsewhere, who is asked for a token."""
+    return Visitor(database, Access(TOKEN), "lab.example.org")

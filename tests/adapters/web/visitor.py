@@ -1,0 +1,65 @@
+"""A browser without a screen: keeps cookies, follows to where it is sent, sends the forms it was shown."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import httpx
+
+from mephisto_es.adapters.system import SystemClock
+from mephisto_es.adapters.web.access import Access, Sessions
+from mephisto_es.adapters.web.app import make_app
+from mephisto_es.adapters.web.changes import Changes
+
+PORT = 8000
+KEY = b"k" * 32
+NOW = 1_800_000_000.0
+_TOKEN = re.compile(r'name="form_token" value="(\w+)"')
+_LINKS = re.compile(r"</?a\b[^>]*>")
+_TAGS = re.compile(r"<[^>]+>")
+
+
+class Visitor:
+    """Somebody who looks at the pages of a log.
+
+    Attributes:
+        client: what requests are made with.
+        now: the time in seconds, as sessions see it.
+    """
+
+    def __init__(self, database: Path, access: Access, host: str) -> None:
+        self.now = NOW
+        sessions = Sessions(KEY, lambda: self.now)
+        app = make_app(database, access, sessions, Changes(database), SystemClock(), PORT)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+        self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")
+
+    async def get(self, address: str, *, status: int = 200, **headers: str) -> httpx.Response:
+        """Load a page, wherever it leads."""
+        response = await self.client.get(address, headers=headers, follow_redirects=True)
+        assert response.status_code == status, response.text
+        return response
+
+    async def read(self, address: str, *, status: int = 200) -> str:
+        """The words of a page."""
+        return words_of(await self.get(address, status=status))
+
+    async def send(self, address: str, *, status: int = 200, **fields: str) -> httpx.Response:
+        """Load a page and send its form with these fields."""
+        page = await self.get(address)
+        found = _TOKEN.search(page.text)
+        token = {"form_token": found[1]} if found else {}
+        return await self.post(address, status=status, **token, **fields)
+
+    async def post(self, address: str, *, status: int = 200, **fields: str) -> httpx.Response:
+        """Send a form as it is."""
+        response = await self.client.post(address, data=fields, follow_redirects=True)
+        assert response.status_code == status, response.text
+        return response
+
+
+def words_of(page: httpx.Response) -> str:
+    """The words of a page, without its tags, on one line."""
+    return " ".join(unescape(_TAGS.sub(" ", _LINKS.sub("", page.text))).split())

@@ -1,0 +1,125 @@
+"""The pages of `mephisto-es serve` in a real browser: a run now and then, review; by keyboard, in the dark, on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ..adapters.web.process import served
+from ..afternoon import DONE, RUN, afternoon
+from .browser import Browser, Page, open_browser
+
+PHONE = {"viewport": {"width": 375, "height": 800}, "isMobile": True, "hasTouch": True}
+DESK = {"viewport": {"width": 1280, "height": 900}}
+#: axe is put into the page as a script, which the pages' own policy forbids.
+AUDITED = {"bypassCSP": True}
+PAGES = {
+    "runs": "/",
+    "run": f"/runs/{RUN}",
+    "past": f"/runs/{RUN}?seq=200",
+    "units": f"/runs/{RUN}/units?status=completed",
+    "workers": f"/runs/{RUN}/workers",
+    "timeline": "/timeline/worker-5",
+    "decisions": "/explain/worker-5",
+    "review": f"/runs/{RUN}/review",
+    "refused": "/runs/99",
+}
+#: Pages that look different in the dark, and on a phone.
+IN_THE_DARK = ("past", "decisions")
+ON_A_PHONE = ("run", "timeline", "review")
+
+Open = Callable[[], AbstractAsyncContextManager[Browser]]
+
+
+@pytest.fixture
+def browser(driver: Path, chromium: str, artefacts: Path) -> Open:
+    return lambda: open_browser(driver, chromium, artefacts)
+
+
+async def wait_until_done(page: Page, units: int) -> None:
+    """Waits until the page says how many units are done."""
+    await page.call("waitForSelector", f".tiles .card:nth-child(2) .big:text-matches('^{units} of')")
+
+
+async def wait_for_state(page: Page, words: str) -> None:
+    await page.call("waitForSelector", f"#state:text-is('{words}')")
+
+
+async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> None:
+    database = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        log.commit(afternoon())
+    async with served(database) as (_, address), browser() as chromium:
+        desk = await chromium.open("desk", **DESK, **AUDITED)
+        dark = await chromium.open("dark", **DESK, **AUDITED, colorScheme="dark")
+        phone = await chromium.open("phone", **PHONE, **AUDITED)
+        for page, names in ((desk, PAGES), (dark, IN_THE_DARK), (phone, ON_A_PHONE)):
+            for name in names:
+                await page.visit(address + PAGES[name])
+                await page.picture(name)
+                assert await page.barriers() == [], f"{name}, {page.name}"
+                too_wide = await page.call("evaluate", "document.documentElement.scrollWidth > innerWidth")
+                assert not too_wide, f"{name}, {page.name}"
+
+
+async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
+    database = tmp_path / "mephisto.db"
+    *earlier, last = afternoon()
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        log.commit(earlier[:-6])
+        async with served(database) as (_, address), browser() as chromium:
+            page = await chromium.open("ann", **DESK)
+            await page.visit(f"{address}/runs/{RUN}")
+            await wait_for_state(page, "live")
+            await wait_until_done(page, DONE - 3)
+            log.commit([*earlier[-6:], last])
+            await wait_until_done(page, DONE)
+            await page.picture("1-live")
+
+            # The slider by keyboard: to the very beginning, and a step on.
+            await page.call("focus", "#seq")
+            await page.type_key("Home")
+            await wait_until_done(page, 0)
+            await wait_for_state(page, "a past moment")
+            await page.see("seq 3 ·")
+            await page.type_key("ArrowRight")
+            await page.see("seq 4 ·")
+            assert await page.call("evaluate", "location.search") == "?seq=4"
+            await page.picture("2-past")
+
+            await page.call("focus", "#now")
+            await page.type_key("Enter")
+            await wait_until_done(page, DONE)
+            await wait_for_state(page, "live")
+            assert await page.call("evaluate", "location.search") == ""
+
+
+async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
+    database = tmp_path / "mephisto.db"
+    operator = SqliteLog.create_or_open(database, PROJECTIONS)
+    operator.commit(afternoon())
+    async with served(database) as (_, address), browser() as chromium:
+        page = await chromium.open("ann", **DESK)
+        await page.visit(f"{address}/runs/{RUN}/review")
+        await page.call("focus", ".work:nth-of-type(1) input[type=radio]")
+        await page.type_key("a")
+        await page.call("focus", ".work:nth-of-type(2) input[type=radio]")
+        await page.type_key("r")
+        await page.see("2 chosen")
+        await page.press("Record the verdicts")
+        await page.see("While an operator is at work on this log only its own script can review")
+        await page.see("2 chosen")
+        await page.picture("1-operator-at-work")
+        operator.close()
+        await page.press("Record the verdicts")
+        await page.see("2 verdicts are recorded.")
+        await page.picture("2-recorded")
+    with SqliteLog.open_read_only(database).connect() as view:
+        statuses = view.execute("SELECT status FROM agents WHERE agent_id <= 2 ORDER BY agent_id").fetchall()
+    assert statuses == [("approved",), ("rejected",)]
