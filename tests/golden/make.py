@@ -1,0 +1,94 @@
+"""Makes the golden log of a release: make.py 0.1.0.
+
+Writes `0.1.0.db.gz`, a log with every event that the release can write and the views as the release made them, and
+`0.1.0.anchor`, its head. While the release is not out, they may be made anew; then they are left alone for ever.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import sqlite3
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+from mephisto_es.adapters.log.anchor import anchor_path
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.events import ids, streams
+from mephisto_es.events.codec import KIND_OF
+from mephisto_es.events.task_run import (
+    TaskRunCompleted,
+    TaskRunCreated,
+    TaskRunDataExhausted,
+    TaskRunDeployed,
+    TaskRunPrepared,
+    TaskRunStopping,
+    TaskRunWentLive,
+)
+from mephisto_es.projections.registry import PROJECTIONS
+from mephisto_es.tests.author import Author
+
+HERE = Path(__file__).parent
+#: So many moves that most kinds of events come by chance.
+MOVES = 1500
+MOST_SEEDS = 500
+
+
+class Chronicler(Author):
+    """An author who also tells of a run that ended well."""
+
+    def end_a_run(self) -> None:
+        """A run from its beginning to its end, without any work."""
+        run = ids.TaskRunId(self._next())
+        created = TaskRunCreated(
+            task_run=run,
+            task=ids.TaskId(self._id("task")),
+            requester=ids.RequesterId(self._id("requester")),
+            blueprint_type="static_task",
+            architect_type="local",
+            provider_type="mock",
+            config="{}",
+            allowed_concurrent=1,
+            maximum_units_per_worker=2,
+            seed="0123",
+            given_by_script=("static_task_data",),
+        )
+        stream = streams.task_run(run)
+        self._request([NewEvent(stream, created)])
+        rest = (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive, TaskRunDataExhausted, TaskRunStopping)
+        for kind in (*rest, TaskRunCompleted):
+            self._request([NewEvent(stream, self._fill(kind))])
+
+
+def requests_of_every_kind() -> tuple[Append, ...]:
+    """The first history in which everything there is happens."""
+    for seed in range(MOST_SEEDS):
+        author = Chronicler(Random(seed))
+        author.begin()
+        author.write(MOVES)
+        author.end_a_run()
+        if {type(event) for request in author.requests for _, event in request.events} == set(KIND_OF):
+            return tuple(author.requests)
+    raise LookupError("something never happens; let the author do it more often, or the chronicler once")
+
+
+def make(release: str) -> None:
+    """Write the two files of a release."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.db"
+        with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+            for request in requests_of_every_kind():
+                log.commit([request])
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA journal_mode=DELETE")
+        (HERE / f"{release}.db.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        shutil.copy(anchor_path(path), HERE / f"{release}.anchor")
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])
