@@ -1,0 +1,108 @@
+"""An assignment for several that somebody left is made once more: for others, and not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import trio
+
+from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.agent import Agent, Assignment
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.events.assignment import AssignmentCreated
+
+from .house import House, HouseTaskState, ask, items, open_house, until
+
+
+class Pairs(TaskRunner):
+    """Two who hand in what they like."""
+
+    is_concurrent = True
+    max_repeats = 2
+
+
+class BrokenPairs(Pairs):
+    """Two whose code breaks."""
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
+        raise ZeroDivisionError("secret words of an exception")
+
+
+@pytest.fixture(autouse=True)
+def _no_router_is_left() -> None:
+    MemoryArchitect.routers.clear()
+
+
+async def pair(router: MemoryRouter, *workers: str) -> list[str]:
+    tokens = [(await ask(router, worker))["agent_id"] for worker in workers]
+    assert all(tokens)
+    return tokens
+
+
+def assignments(house: House) -> list[AssignmentCreated]:
+    events = [recorded.envelope.event for recorded in house.log.read()]
+    return [event for event in events if isinstance(event, AssignmentCreated)]
+
+
+async def test_what_was_left_is_made_once_more_and_not_for_the_same_people(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(1, workers=2), runner=Pairs)))
+        ann, bob = await pair(router, "ann", "bob")
+        router.return_task(ann)
+        await until(house, lambda: house.statuses("unit").get("launched") == 2)
+        router.submit_task(bob, {"alone": True})
+        for worker in ("ann", "bob"):
+            refused = await ask(router, worker, "again")
+            assert refused["failure_reason"] == WorkerFailureReasons.NO_AVAILABLE_UNITS.value
+        for token in await pair(router, "cyd", "dan"):
+            router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"expired": 1, "completed": 3}
+        first, second = assignments(house)
+        assert (first.number, first.data) == (second.number, second.data)
+
+
+async def test_it_is_not_made_for_ever(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(1, workers=2), runner=Pairs)))
+        for number in range(3):
+            leaver, partner = await pair(router, f"leaver-{number}", f"partner-{number}")
+            router.disconnect(leaver)
+            await until(house, lambda at=number: house.statuses("agent").get("disconnect") == at + 1)  # type: ignore[misc]
+            router.return_task(partner)
+            if number < 2:
+                await until(house, lambda: house.statuses("unit").get("launched") == 2)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert len(assignments(house)) == 3
+        assert house.statuses("unit") == {"expired": 6}
+
+
+async def test_code_that_breaks_is_not_tried_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(1, workers=2), runner=BrokenPairs)))
+        await pair(router, "ann", "bob")
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert len(assignments(house)) == 1
+
+
+async def test_a_run_that_is_taken_up_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    log = MemoryLog()
+    async with open_house(tmp_path, log) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(2, workers=2), runner=Pairs)))
+        ann, _ = await pair(router, "ann", "bob")
+        router.return_task(ann)
+        await until(house, lambda: house.statuses("unit").get("launched") == 4)
+    async with open_house(tmp_path, log) as house:
+        shared = HouseTaskState(data=items(2, workers=2), runner=Pairs)
+        router = house.router(await house.launch(shared, resume_incomplete_run=True))
+        for token in (*await pair(router, "cyd", "dan"), *await pair(router, "eve", "fay")):
+            router.submit_task(token, {})
+        router.return_task((await ask(router, "bob"))["agent_id"])
+        with trio.fail_after(10):
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert [event.number for event in assignments(house)] == [0, 1, 0]
+        assert house.statuses("unit") == {"expired": 2, "completed": 4}
