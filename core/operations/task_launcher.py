@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
 from contextlib import aclosing, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import msgspec
@@ -143,6 +143,13 @@ class TaskLauncher:
                 await self._record(partial(decide_launch_units, run=self._run, units=batch))
             else:
                 await self._wait_for_change()
+
+    @cached_property
+    def planned_units(self) -> int | None:
+        """How many units the data makes; None: nobody knows before it was read to its end."""
+        if isinstance(self._data, Sequence):
+            return sum(len(item.unit_data) for item in self._data)
+        return None
 
     @property
     def is_done(self) -> bool:
