@@ -20,6 +20,7 @@ from ..projections.mephisto_db.fold import MephistoDbProjection
 from .data_dir import DATABASE_FILE as DATABASE_FILE
 from .data_dir import data_dir
 from .log.sqlite import SqliteLog
+from .progress_bars import progress_bars
 from .scripts import ScriptMain, script_decorator
 from .system import SystemClock, SystemIds
 from .terminal import ask_on_terminal
@@ -112,7 +113,8 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
     async def run() -> None:
         ask = ask_on_terminal if sys.stdin.isatty() else None
         async with open_operator(data_dir_of(cfg), ask=ask) as operator:
-            await main(operator, cfg)
+            with progress_bars(operator):
+                await main(operator, cfg)
 
     trio.run(run)
 

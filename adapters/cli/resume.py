@@ -16,6 +16,7 @@ from ...projections.subjects import Subject, stream_of
 from ..data_dir import DATABASE_FILE
 from ..launch import open_operator
 from ..log.reader import LogReader
+from ..progress_bars import progress_bars
 from .database import SubjectCommand, log_argument, run_argument
 
 
@@ -48,6 +49,7 @@ def resume_command(database: Path, run: Subject) -> None:
 
 async def _resume(data_dir: Path, run: TaskRunId) -> None:
     async with open_operator(data_dir) as operator:
-        await operator.launch_from_incomplete_run(run)
-        click.echo(f"Open {operator.get_running_task_runs()[str(run)].worker_url}")
-        await operator.wait_for_runs_then_shutdown()
+        with progress_bars(operator):
+            await operator.launch_from_incomplete_run(run)
+            click.echo(f"Open {operator.get_running_task_runs()[str(run)].worker_url}")
+            await operator.wait_for_runs_then_shutdown()
