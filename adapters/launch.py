@@ -11,8 +11,8 @@ import trio
 from omegaconf import DictConfig
 
 from ..core.errors import ConfigError
-from ..core.ledger import Ledger
-from ..core.operations.hydra_config import TaskConfig
+from ..core.ledger import Ledger, in_a_thread_of_its_own
+from ..core.operations.hydra_config import MetricsArgs, TaskConfig
 from ..core.operations.operator import Ask, Operator
 from ..core.operations.registry import fill_registries
 from ..core.ports import WallClock
@@ -20,6 +20,8 @@ from ..projections.mephisto_db.fold import MephistoDbProjection
 from .data_dir import DATABASE_FILE as DATABASE_FILE
 from .data_dir import data_dir
 from .log.sqlite import SqliteLog
+from .metrics.figures import Figures
+from .metrics.shown import show_figures
 from .progress_bars import progress_bars
 from .scripts import ScriptMain, script_decorator
 from .system import SystemClock, SystemIds
@@ -35,7 +37,7 @@ FORCED_SHUTDOWN_SECONDS = 30.0
 
 @asynccontextmanager
 async def open_operator(
-    data_dir: Path, clock: WallClock | None = None, ask: Ask | None = None
+    data_dir: Path, clock: WallClock | None = None, ask: Ask | None = None, metrics: MetricsArgs | None = None
 ) -> AsyncIterator[Operator]:
     """Open the log of a data folder and run an operator on it.
 
@@ -46,9 +48,10 @@ async def open_operator(
         data_dir: the folder; made if missing.
         clock: the wall clock; the machine's, unless given.
         ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
+        metrics: where Prometheus is answered; None: nowhere.
 
     Raises:
-        ConfigError: the folder cannot be made.
+        ConfigError: the folder cannot be made, or the port for metrics is taken.
         UnusableLog: the database is not ours, or another operator has it.
         DamagedLog: the log was changed from outside.
     """
@@ -64,11 +67,14 @@ async def open_operator(
         ) from error
     log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
     try:
-        ledger = Ledger(log, clock)
+        figures = Figures()
+        ledger = Ledger(log, clock, figures.timed(in_a_thread_of_its_own()))
         ids = SystemIds(ledger.market.highest, log.epoch)
         async with _open_nursery() as nursery:
             await nursery.start(ledger.run)
             nursery.start_soon(_keep_anchored, log)
+            if metrics is not None and metrics.port is not None:
+                await nursery.start(show_figures, figures, ledger, log, metrics.host, metrics.port)
             operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask)
             try:
                 yield operator
@@ -112,7 +118,7 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
 
     async def run() -> None:
         ask = ask_on_terminal if sys.stdin.isatty() else None
-        async with open_operator(data_dir_of(cfg), ask=ask) as operator:
+        async with open_operator(data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics) as operator:
             with progress_bars(operator):
                 await main(operator, cfg)
 

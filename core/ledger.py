@@ -140,9 +140,14 @@ class Ledger:
         self._room = trio.Event()
         self._subscribers: list[Subscriber] = []
         self._stopped: LogError | None = None
-        self._offload = offload or _in_a_thread_of_its_own()
+        self._offload = offload or in_a_thread_of_its_own()
         for recorded in log.read():
             self.market.apply(recorded.envelope)
+
+    @property
+    def waiting(self) -> int:
+        """Commands that the writer has not taken yet."""
+        return len(self._waiting)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call a function with every batch of events once it is durable, in order; returns how to stop that.
@@ -303,6 +308,7 @@ class Ledger:
         pending.settle(result)
 
 
-def _in_a_thread_of_its_own() -> Offload:
+def in_a_thread_of_its_own() -> Offload:
+    """How commits are called unless somebody says otherwise."""
     # One slot: the writer's own budget of threads, which nothing else can use up.
     return partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))

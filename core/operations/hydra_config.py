@@ -101,6 +101,16 @@ class DatabaseArgs:
 
 
 @dataclass
+class MetricsArgs:
+    """Where the operator's figures are shown to Prometheus, at /metrics."""
+
+    port: int | None = field(default=None, metadata={"help": "The port; they are not shown if not set."})
+    host: str = field(
+        default="127.0.0.1", metadata={"help": "The address to listen on; the figures name no worker and no run."}
+    )
+
+
+@dataclass
 class MephistoConfig:
     """All that `Operator.launch_task_run` takes from a configuration."""
 
@@ -109,6 +119,7 @@ class MephistoConfig:
     architect: ArchitectArgs = field(default_factory=ArchitectArgs)
     task: TaskRunArgs = field(default_factory=TaskRunArgs)
     database: DatabaseArgs = field(default_factory=DatabaseArgs)
+    metrics: MetricsArgs = field(default_factory=MetricsArgs)
     log_level: str = field(default="info", metadata={"help": "debug, info, warning, error or critical."})
 
 

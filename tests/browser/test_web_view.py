@@ -1,4 +1,4 @@
-"""The pages of `mephisto-es serve` in a real browser: a run now and then, review; by keyboard, in the dark, on a phone."""
+"""The pages of `mephisto-es serve` in a real browser: now and then, review; by keyboard, in the dark, on a phone."""
 
 from __future__ import annotations
 

@@ -66,10 +66,10 @@ async def test_logging_in_and_out(stranger: Visitor, caplog: pytest.LogCaptureFi
     page = await stranger.get("/runs/7/units?status=completed")
     assert page.url.path == "/login"
     assert "run" not in words_of(page).lower().replace("mephisto-es serve", "")
-    wrong = await stranger.post("/login", status=403, token="a guess that is long enough", next="/")
+    wrong = await stranger.post("/login", {"token": "a guess that is long enough", "next": "/"}, status=403)
     assert "That is not the token." in words_of(wrong)
     assert "set-cookie" not in wrong.headers
-    entered = await stranger.post(str(page.url), token=TOKEN, next="/?seq=5")
+    entered = await stranger.post(str(page.url), {"token": TOKEN, "next": "/?seq=5"})
     assert (entered.url.path, entered.url.query) == ("/", b"seq=5")
     (cookie,) = entered.history[0].headers.get_list("set-cookie")
     assert re.search(r"^mephisto_es_8000=.*; Path=/; Max-Age=\d+; HttpOnly; SameSite=Lax$", cookie)
@@ -78,27 +78,27 @@ async def test_logging_in_and_out(stranger: Visitor, caplog: pytest.LogCaptureFi
 
 
 async def test_leaving(stranger: Visitor) -> None:
-    page = await stranger.post("/login", token=TOKEN, next="/")
+    page = await stranger.post("/login", {"token": TOKEN, "next": "/"})
     (form_token,) = re.findall(r'name="form_token" value="(\w+)"', page.text)
-    await stranger.post("/logout", status=403, form_token="made up")
+    await stranger.post("/logout", {"form_token": "made up"}, status=403)
     assert (await stranger.get("/")).url.path == "/"
-    assert (await stranger.post("/logout", form_token=form_token)).url.path == "/login"
+    assert (await stranger.post("/logout", {"form_token": form_token})).url.path == "/login"
     assert (await stranger.get("/")).url.path == "/login"
 
 
 async def test_a_session_ends(stranger: Visitor) -> None:
-    await stranger.post("/login", token=TOKEN, next="/")
+    await stranger.post("/login", {"token": TOKEN, "next": "/"})
     stranger.now += SESSION_SECONDS - 1
     assert (await stranger.get("/")).url.path == "/"
     stranger.now += 1
     assert (await stranger.get("/")).url.path == "/login"
-    refused = await stranger.post("/runs/1/review", status=403)
+    refused = await stranger.post("/runs/1/review", {}, status=403)
     assert "Your session has ended" in words_of(refused)
 
 
 @pytest.mark.parametrize("address", ["//evil.example.org", "https://evil.example.org", "/\\evil.example.org", ""])
 async def test_logging_in_leads_nowhere_else(address: str, stranger: Visitor) -> None:
-    entered = await stranger.post("/login", token=TOKEN, next=address)
+    entered = await stranger.post("/login", {"token": TOKEN, "next": address})
     assert (entered.url.host, entered.url.path) == ("lab.example.org", "/")
 
 

@@ -46,7 +46,7 @@ async def test_verdicts_are_recorded(visitor: Visitor, database: Path) -> None:
         f"verdict-{third}": "",
         f"note-{third}": "of no use without a verdict",
     }
-    page = await visitor.send(f"/runs/{RUN}/review", **verdicts)
+    page = await visitor.send(f"/runs/{RUN}/review", verdicts)
     assert "2 verdicts are recorded." in words_of(page)
     assert [status_of(database, agent) for agent in (first, second, third)] == ["approved", "rejected", "completed"]
     reviewed = all_of(database, "SELECT status, review_note, bonus FROM unit_review ORDER BY id DESC LIMIT 2")
@@ -54,7 +54,7 @@ async def test_verdicts_are_recorded(visitor: Visitor, database: Path) -> None:
     accepted = await visitor.get(f"/runs/{RUN}/review?status=accepted")
     assert "bonus 0.50" in words_of(accepted)
     assert "well &lt;b&gt;done" in accepted.text
-    corrected = await visitor.send(f"/runs/{RUN}/review?status=rejected", **{f"verdict-{second}": "approved"})
+    corrected = await visitor.send(f"/runs/{RUN}/review?status=rejected", {f"verdict-{second}": "approved"})
     assert "The verdict is recorded." in words_of(corrected)
     assert status_of(database, second) == "approved"
     assert replay(database, PROJECTIONS).legal
@@ -78,7 +78,7 @@ async def test_not_while_an_operator_is_at_work(visitor: Visitor, database: Path
     first, *_ = waiting(database)
     with SqliteLog.create_or_open(database, PROJECTIONS):
         verdict = {f"verdict-{first}": "approved", f"note-{first}": "kept for the next try"}
-        page = await visitor.send(f"/runs/{RUN}/review", status=409, **verdict)
+        page = await visitor.send(f"/runs/{RUN}/review", verdict, status=409)
     said = words_of(page)
     assert "is being written by process" in said
     assert "While an operator is at work on this log only its own script can review" in said
@@ -88,9 +88,9 @@ async def test_not_while_an_operator_is_at_work(visitor: Visitor, database: Path
 
 async def test_the_first_that_is_refused_ends_it(visitor: Visitor, database: Path) -> None:
     first, second, *_ = waiting(database)
-    await visitor.send(f"/runs/{RUN}/review", **{f"verdict-{second}": "approved"})
+    await visitor.send(f"/runs/{RUN}/review", {f"verdict-{second}": "approved"})
     verdicts = {f"verdict-{first}": "soft_rejected", f"verdict-{second}": "rejected"}
-    page = await visitor.send(f"/runs/{RUN}/review", status=409, **verdicts)
+    page = await visitor.send(f"/runs/{RUN}/review", verdicts, status=409)
     assert "1 of 2 verdicts are recorded; the next was refused: agent/" in words_of(page)
     assert [status_of(database, agent) for agent in (first, second)] == ["soft_rejected", "approved"]
 
@@ -109,7 +109,7 @@ async def test_what_is_no_verdict(verdict: str, bonus: str, sentence: str, visit
     agent, *_ = waiting(database)
     before = head(database)
     fields = {f"verdict-{agent}": verdict, f"bonus-{agent}": bonus}
-    page = await visitor.send(f"/runs/{RUN}/review", status=409 if bonus == "1" else 400, **fields)
+    page = await visitor.send(f"/runs/{RUN}/review", fields, status=409 if bonus == "1" else 400)
     assert sentence.format(agent=agent) in words_of(page)
     assert head(database) == before
 
@@ -120,15 +120,15 @@ async def test_nobody_else_can_send_the_form(visitor: Visitor, stranger: Visitor
     fields = {f"verdict-{agent}": "approved"}
     await visitor.get("/")
     for token in ({}, {"form_token": ""}, {"form_token": "0" * 64}):
-        page = await visitor.post(f"/runs/{RUN}/review", status=403, **fields, **token)
+        page = await visitor.post(f"/runs/{RUN}/review", {**fields, **token}, status=403)
         assert "This form was not made for your session" in words_of(page)
-    await stranger.post(f"/runs/{RUN}/review", status=403, **fields)
+    await stranger.post(f"/runs/{RUN}/review", fields, status=403)
     (shown,) = re.findall(r'name="form_token" value="(\w+)"', (await visitor.get(f"/runs/{RUN}/review")).text)
     visitor.client.cookies.clear()
-    await visitor.post(f"/runs/{RUN}/review", status=403, **fields, form_token=shown)
+    await visitor.post(f"/runs/{RUN}/review", {**fields, "form_token": shown}, status=403)
     assert head(database) == before
 
 
 async def test_a_form_has_so_many_fields(visitor: Visitor) -> None:
     many = {f"note-{number}": "" for number in range(1001)}
-    await visitor.post(f"/runs/{RUN}/review", status=400, **many)
+    await visitor.post(f"/runs/{RUN}/review", many, status=400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
 
@@ -46,16 +47,16 @@ class Visitor:
         """The words of a page."""
         return words_of(await self.get(address, status=status))
 
-    async def send(self, address: str, *, status: int = 200, **fields: str) -> httpx.Response:
+    async def send(self, address: str, fields: Mapping[str, str], *, status: int = 200) -> httpx.Response:
         """Load a page and send its form with these fields."""
         page = await self.get(address)
         found = _TOKEN.search(page.text)
         token = {"form_token": found[1]} if found else {}
-        return await self.post(address, status=status, **token, **fields)
+        return await self.post(address, {**token, **fields}, status=status)
 
-    async def post(self, address: str, *, status: int = 200, **fields: str) -> httpx.Response:
+    async def post(self, address: str, fields: Mapping[str, str], *, status: int = 200) -> httpx.Response:
         """Send a form as it is."""
-        response = await self.client.post(address, data=fields, follow_redirects=True)
+        response = await self.client.post(address, data=dict(fields), follow_redirects=True)
         assert response.status_code == status, response.text
         return response
 
