@@ -16,9 +16,16 @@ from ...events.envelope import Envelope, Recorded, recorded_of
 from ...events.ids import WorkerId
 from ...events.worker import WorkerForgotten
 
+#: Expectations of a stream that does not exist.
+_UNBORN = (Expect.NONE, 0)
+
 
 class Draft:
     """The outcome of a batch so far.
+
+    Most commands and many streams are new, and to look for what is not there costs as much as to write it. So a draft
+    may take their word for it: if it is not so, the unique indexes of the log refuse the rows, and the batch is drafted
+    again without trust.
 
     Attributes:
         head: the head that the log will have.
@@ -30,7 +37,12 @@ class Draft:
     """
 
     def __init__(
-        self, head: Head, version_of: Callable[[str], int], find: Callable[[str], tuple[Recorded, ...]]
+        self,
+        head: Head,
+        version_of: Callable[[str], int],
+        find: Callable[[str], tuple[Recorded, ...]],
+        *,
+        trusting: Callable[[str], int | None] | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -38,6 +50,7 @@ class Draft:
             head: the log's head.
             version_of: the version of a stream in the log.
             find: the events of a command in the log.
+            trusting: draft with trust; gives the version of a stream where nobody has to look for it.
         """
         self.head = head
         self.rows: list[tuple[int, *Columns]] = []
@@ -47,34 +60,51 @@ class Draft:
         self.forgotten: list[WorkerId] = []
         self._version_of = version_of
         self._find = find
+        self._trusting = trusting
         self._commands: dict[str, tuple[Recorded, ...]] = {}
 
     def add(self, request: Append) -> Outcome:
         """Decide about a request; if it is accepted, the draft then holds what it writes."""
-        before = self._commands.get(request.command) or self._find(request.command)
+        before = self._commands.get(request.command)
+        if before is None and self._trusting is None:
+            before = self._find(request.command)
+        conflict = None if before else self._first_conflict(request)
+        if conflict is not None and self._trusting is not None:
+            # A repeat meets the versions that its first time has left.
+            before = self._find(request.command)
         if before:
             same = tuple(NewEvent(was.envelope.stream, was.envelope.event) for was in before) == request.events
             return WasThere(before) if same else Refused(CommandIdReused(request.command))
-        for stream, expected in request.expected.items():
-            conflict = self._conflict(stream, expected)
-            if conflict is not None:
-                return Refused(conflict)
+        if conflict is not None:
+            return Refused(conflict)
         written = self._write(request)
         self._commands[request.command] = written
         self.payloads += request.payloads
         return Written(written)
 
-    def _version(self, stream: str) -> int:
-        version = self.versions.get(stream)
-        return self._version_of(stream) if version is None else version
+    def _first_conflict(self, request: Append) -> Conflict | None:
+        written = {event.stream for event in request.events}
+        for stream, expected in request.expected.items():
+            if expected is Expect.ANY:
+                continue
+            actual = self._version(stream, unborn=expected in _UNBORN and stream in written)
+            if actual != (0 if expected is Expect.NONE else expected):
+                return Conflict(stream, "none" if expected is Expect.NONE else expected, actual)
+        return None
 
-    def _conflict(self, stream: str, expected: int | Expect) -> Conflict | None:
-        if expected is Expect.ANY:
-            return None
-        actual = self._version(stream)
-        if expected is Expect.NONE:
-            return None if actual == 0 else Conflict(stream, "none", actual)
-        return None if actual == expected else Conflict(stream, expected, actual)
+    def _version(self, stream: str, *, unborn: bool) -> int:
+        """The version of a stream, after what was drafted.
+
+        Args:
+            stream: the stream.
+            unborn: whoever writes to it says that there is none yet.
+        """
+        version = self.versions.get(stream)
+        if version is None and self._trusting is not None:
+            version = self._trusting(stream)
+            if version is None and unborn:
+                return 0
+        return self._version_of(stream) if version is None else version
 
     def _write(self, request: Append) -> tuple[Recorded, ...]:
         seq, chain, last_at = self.head
@@ -83,7 +113,7 @@ class Draft:
         first = len(self.recorded)
         for ordinal, (stream, event) in enumerate(request.events):
             seq += 1
-            version = self._version(stream) + 1
+            version = self._version(stream, unborn=request.expected.get(stream) in _UNBORN) + 1
             envelope = Envelope(
                 stream=stream,
                 version=version,

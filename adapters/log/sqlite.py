@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -117,19 +117,10 @@ class SqliteLog:
         """
         if self._stopped is not None:
             raise LogError(f"the log takes nothing more: {self._stopped}") from self._stopped
-        db = self._db
-        draft = Draft(self._head, self._versions.get, partial(reader.find, db))
         try:
-            db.execute("BEGIN IMMEDIATE")
-            self._check_epoch()
-            outcomes = [draft.add(request) for request in batch]
-            self._write(draft)
+            draft, outcomes = self._draft_and_write(batch)
         except sqlite3.Error as error:
-            self._roll_back()
             raise LogError(f"nothing was written to {self.path}: {error}") from error
-        except BaseException:
-            self._roll_back()
-            raise
         self._end_transaction()
         self._head = draft.head
         self._versions.update(draft.versions)
@@ -211,6 +202,28 @@ class SqliteLog:
         if epoch != self.epoch:
             self._stopped = Fenced(f"{self.path}: another process became the writer (epoch {epoch}, ours {self.epoch})")
             raise self._stopped
+
+    def _draft_and_write(self, batch: Sequence[Append]) -> tuple[Draft, list[Outcome]]:
+        """Begin a transaction and write a batch in it; when this raises, it is rolled back."""
+        try:
+            return self._written(batch, self._draft(trusting=self._versions.peek))
+        except sqlite3.IntegrityError:
+            # Something in the batch is not new, although it should be.
+            return self._written(batch, self._draft(trusting=None))
+
+    def _draft(self, trusting: Callable[[str], int | None] | None) -> Draft:
+        return Draft(self._head, self._versions.get, partial(reader.find, self._db), trusting=trusting)
+
+    def _written(self, batch: Sequence[Append], draft: Draft) -> tuple[Draft, list[Outcome]]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._check_epoch()
+            outcomes = [draft.add(request) for request in batch]
+            self._write(draft)
+        except BaseException:
+            self._roll_back()
+            raise
+        return draft, outcomes
 
     def _write(self, draft: Draft) -> None:
         db = self._db

@@ -37,6 +37,11 @@ class VersionCache:
             self._keep(stream, version)
         return version
 
+    def peek(self, stream: str) -> int | None:
+        """A stream's version, if it is remembered."""
+        version = self._young.get(stream)
+        return self._old.get(stream) if version is None else version
+
     def update(self, versions: dict[str, int]) -> None:
         """Remember what was committed."""
         for stream, version in versions.items():

@@ -13,14 +13,15 @@ import pytest
 
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.anchor import Anchors, anchor_path, append_anchor, last_anchor
+from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.log.versions import VersionCache
-from mephisto_es.core.errors import DamagedLog, Fenced, LogError, UnknownEvent, UnusableLog
+from mephisto_es.core.errors import CommandIdReused, Conflict, DamagedLog, Fenced, LogError, UnknownEvent, UnusableLog
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import Expect, Head, Refused, WasThere, Written
 from mephisto_es.projections import fingerprint
 
-from .support import SALT, Roster, forget, lives, register, request, unit_event, unit_request, unit_stream
+from .support import LIFE, SALT, Roster, forget, lives, register, request, unit_event, unit_request, unit_stream
 
 
 @pytest.fixture
@@ -61,6 +62,29 @@ def test_a_repeat_is_answered_after_a_restart(path: Path) -> None:
         (again,) = log.commit([unit_request(1, 0)])
         assert isinstance(again, WasThere)
         assert [event.seq for event in again.events] == [2]
+
+
+def test_what_is_taken_for_new_and_is_not_is_found_out(path: Path) -> None:
+    filled(path, units=2)
+    again, fresh, new_stream = unit_request(1, 0), unit_request(8, 0), unit_stream(9)
+    taken = request("taken", (unit_stream(2), unit_event(2, 0)), expected={unit_stream(2): Expect.NONE})
+    reused = request("unit-2-0", (new_stream, unit_event(9, 0)), expected={new_stream: 0})
+    condition = request("other", (new_stream, unit_event(9, 0)), expected={new_stream: 0, unit_stream(1): 0})
+    with SqliteLog.create_or_open(path) as log:
+        before = log.head().seq
+        outcomes = log.commit([fresh, again, taken, reused, condition])
+        assert [type(outcome) for outcome in outcomes] == [Written, WasThere, Refused, Refused, Refused]
+        assert isinstance(outcomes[2], Refused)
+        assert isinstance(outcomes[2].error, Conflict)
+        assert (outcomes[2].error.expected, outcomes[2].error.actual) == ("none", len(LIFE))
+        assert isinstance(outcomes[3], Refused)
+        assert isinstance(outcomes[3].error, CommandIdReused)
+        assert isinstance(outcomes[4], Refused)
+        assert isinstance(outcomes[4].error, Conflict)
+        assert log.head().seq == before + 1
+        later = request("later", (new_stream, unit_event(9, 0)), expected={new_stream: 0})
+        assert [type(outcome) for outcome in log.commit([later])] == [Written]
+    assert replay(path, ()).legal
 
 
 def test_the_pseudonym_key_is_random_and_stays(tmp_path: Path) -> None:
