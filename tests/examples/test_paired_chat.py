@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -25,30 +20,17 @@ from mephisto_es.adapters.log.replay import replay
 from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "paired_chat"
-GIVE_UP_SECONDS = 120
+from .scripts import launched
+
 MESSAGES = 3
 
 
-@asynccontextmanager
-async def launched(data_dir: Path, topics: int) -> AsyncIterator[str]:
-    """The script with some topics; its router's address. On leaving, the script has ended well."""
+def chats(data_dir: Path, topics: int) -> AbstractAsyncContextManager[str]:
+    """The script with some topics."""
     csv = data_dir.parent / "topics.csv"
     csv.write_text("topic\n" + "".join(f"Topic {number}\n" for number in range(topics)))
-    overrides = ["architect.port=0", f"database.data_dir={data_dir}", f"blueprint.data_csv={csv}"]
-    overrides.append(f"blueprint.messages_per_worker={MESSAGES}")
-    command = [sys.executable, str(EXAMPLE / "run_task.py"), *(f"mephisto.{override}" for override in overrides)]
-    with trio.fail_after(GIVE_UP_SECONDS):
-        async with trio.open_nursery() as nursery:
-            process: trio.Process = await nursery.start(partial(trio.run_process, command, stdout=PIPE, check=False))
-            assert process.stdout is not None
-            line = b""
-            while not line.endswith(b"\n"):
-                chunk = await process.stdout.receive_some()
-                assert chunk, "the script ended before it said where to go"
-                line += chunk
-            yield "http://" + urlsplit(line.decode().split()[1]).netloc
-            assert await process.wait() == 0
+    data, messages = f"mephisto.blueprint.data_csv={csv}", f"mephisto.blueprint.messages_per_worker={MESSAGES}"
+    return launched("paired_chat", data_dir, data, messages)
 
 
 class Person:
@@ -125,7 +107,7 @@ class Person:
 
 async def test_two_people_chat_to_the_end(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    async with launched(data_dir, topics=1) as url:
+    async with chats(data_dir, topics=1) as url:
         people = [Person(url, "ann"), Person(url, "bob")]
         async with trio.open_nursery() as nursery:
             for person in people:
@@ -145,7 +127,7 @@ async def test_two_people_chat_to_the_end(tmp_path: Path) -> None:
 
 async def test_a_chat_that_somebody_left_is_offered_to_two_others(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    async with launched(data_dir, topics=1) as url:
+    async with chats(data_dir, topics=1) as url:
         ann, bob = Person(url, "ann", leaves_after=1), Person(url, "bob")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ann.chat)

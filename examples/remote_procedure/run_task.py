@@ -1,0 +1,33 @@
+"""Have people rewrite long sentences in fewer words; the page asks Python how far they are.
+
+python run_task.py
+python run_task.py mephisto.blueprint.data_csv=my_passages.csv
+"""
+
+from omegaconf import DictConfig
+
+from mephisto_es.adapters.blueprints.remote_procedure import SharedRemoteProcedureTaskState
+from mephisto_es.adapters.launch import task_script
+from mephisto_es.core.abstractions.agent import Agent
+from mephisto_es.core.operations.operator import Operator
+
+
+def check(_request_id: str, args: dict[str, str], agent: Agent) -> dict[str, object]:
+    """How a rewritten passage compares with what it was made from."""
+    passage, text = agent.unit.data["passage"], args["text"]
+    words, most = len(text.split()), len(passage.split()) // 2
+    longest = max(text.split(), key=len, default="")
+    return {"words": words, "most": most, "longest": longest, "good": 0 < words <= most}
+
+
+@task_script(default_config_file="remote_procedure")
+async def main(operator: Operator, cfg: DictConfig) -> None:
+    """Say it in fewer words."""
+    shared_state = SharedRemoteProcedureTaskState(function_registry={"check": check})
+    run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state)
+    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)  # noqa: T201 - for who started it
+    await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
+
+
+if __name__ == "__main__":
+    main()
