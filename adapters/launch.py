@@ -118,9 +118,15 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
 
     async def run() -> None:
         ask = ask_on_terminal if sys.stdin.isatty() else None
-        async with open_operator(data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics) as operator:
+        async with (
+            open_operator(data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics) as operator,
+            _open_nursery() as nursery,
+        ):
+            await nursery.start(operator.watch_signals)
             with progress_bars(operator):
                 await main(operator, cfg)
+            await operator.shutdown()
+            nursery.cancel_scope.cancel()
 
     trio.run(run)
 

@@ -39,6 +39,8 @@ from .worker_pool import WorkerPool
 RELEASE_SECONDS = 30.0
 #: Seconds that workers are kept from a run whose data takes its time to give the first item.
 FIRST_UNITS_SECONDS = 5.0
+#: Why a run stops, and its units expire, that has no money for more.
+OUT_OF_BUDGET = "budget"
 
 logger = get_logger(__name__)
 
@@ -114,7 +116,7 @@ class LiveRunDriver:
             try:
                 await self._launch_and_watch(run, on_live)
             except BaseExceptionGroup as group:
-                failure = _only_cause(group)
+                failure = _failure_of(group)
                 if failure is None:
                     raise
                 await self._let_everybody_go(run, str(failure))
@@ -206,11 +208,10 @@ class LiveRunDriver:
         """Wait until the work is done, or the run is stopped and those at work are done; leaves it `stopping`."""
         run, launcher = live_run.task_run, live_run.task_launcher
         index = self._ledger.market.runs[run]
-        while self._stopping is None and (index.has_open_work or not launcher.is_done):
+        while (reason := self._reason_to_stop(live_run)) is None:
             await self._changed.wait()
-        reason = self._stopping or "all work is done"
         await self._record.decided(partial(decide_stop, run=run, reason=reason))
-        await launcher.expire_units()
+        await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_onboardings(reason)
         submissions = live_run.worker_pool.agents.submissions
         while not (self._at_once or (index.is_idle and submissions.are_told)):
@@ -219,6 +220,17 @@ class LiveRunDriver:
             raise self._lost
         if self._at_once:
             await live_run.worker_pool.disconnect_active_agents(reason)
+
+    def _reason_to_stop(self, live_run: LiveTaskRun) -> str | None:
+        """Why no more work is to be given out; None: there is more."""
+        launcher = live_run.task_launcher
+        if self._stopping is not None:
+            return self._stopping
+        # A verdict that the script gives on a submission may leave money for more.
+        if launcher.is_out_of_budget and live_run.worker_pool.agents.submissions.are_told:
+            return OUT_OF_BUDGET
+        open_work = self._ledger.market.runs[live_run.task_run].has_open_work
+        return None if open_work or not launcher.is_done else "all work is done"
 
     async def _let_everybody_go(self, run: TaskRunId, reason: str) -> None:
         """Leave nothing open in a run that failed."""
@@ -262,12 +274,17 @@ def _is_of(run: TaskRunId, stream: str) -> bool:
     return streams.partition_of(stream) == f"run/{run}"
 
 
-def _only_cause(group: BaseExceptionGroup[BaseException]) -> LaunchError | None:
-    """The error of ours that a group is made of; None if there is anything else in it, or the log has failed."""
-    ours, rest = group.split(lambda error: isinstance(error, MephistoError) and not isinstance(error, LogError))
-    if ours is None or rest is not None:
+def _failure_of(group: BaseExceptionGroup[BaseException]) -> LaunchError | None:
+    """Why a run failed; None if it was cancelled, or the log has failed, so that nothing can be recorded."""
+    if not isinstance(group, ExceptionGroup) or group.subgroup(LogError) is not None:
         return None
-    error: BaseException = ours
+    ours = group.subgroup(MephistoError)
+    error: BaseException = ours or group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error if isinstance(error, LaunchError) else LaunchError("live", str(error))
+    if isinstance(error, LaunchError):
+        return error
+    if isinstance(error, MephistoError):
+        return LaunchError("live", str(error))
+    logger.error("an unexpected error ends the run", exc_info=group)
+    return LaunchError("live", f"an unexpected {type(error).__name__}; the log of the operator has all of it")

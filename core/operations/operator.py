@@ -67,8 +67,12 @@ class Operator:
         self._runs_dir = runs_dir
         self._nursery = nursery
         self._ask = ask
+        #: Runs that are live, and such as are being launched.
         self._drivers: dict[TaskRunId, LiveRunDriver] = {}
+        self._launching: set[LiveRunDriver] = set()
         self._ended = trio.Event()
+        self._watches_signals = False
+        self._is_stopping = False
         self.failures: list[LaunchError] = []
 
     async def launch_task_run(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str | None:
@@ -153,15 +157,19 @@ class Operator:
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
         if previous in self._drivers:
             raise CommandRefused(f"run {previous} is going on already")
+        if self._is_stopping:
+            raise CommandRefused("the operator is being stopped: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         await self._nursery.start(self._drive, driver)
         return str(driver.live_run.task_run)
 
     async def _drive(self, driver: LiveRunDriver, *, task_status: trio.TaskStatus[None]) -> None:
         def live(live_run: LiveTaskRun) -> None:
+            self._launching.discard(driver)
             self._drivers[live_run.task_run] = driver
             task_status.started()
 
+        self._launching.add(driver)
         try:
             await driver.drive(on_live=live)
         except LaunchError as error:
@@ -169,6 +177,7 @@ class Operator:
                 raise
             self.failures.append(error)
         finally:
+            self._launching.discard(driver)
             if driver.is_live:
                 del self._drivers[driver.live_run.task_run]
             self._ended.set()
@@ -204,7 +213,8 @@ class Operator:
             KeyboardInterrupt: the third Ctrl-C.
         """
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_signals)
+            if not self._watches_signals:
+                nursery.start_soon(self.watch_signals)
             if log_rate is not None:
                 nursery.start_soon(self._report, log_rate)
             await self._wait_until_all_ended()
@@ -221,25 +231,33 @@ class Operator:
             await trio.sleep(seconds)
             self.print_run_details()
 
-    async def _watch_signals(self) -> None:
+    async def watch_signals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Act on Ctrl-C as `wait_for_runs_then_shutdown` says; a launch script is watched from its start.
+
+        Raises:
+            KeyboardInterrupt: the third Ctrl-C.
+        """
         steps: list[tuple[str, Callable[[], None]]] = [
             ("no more work is given out; waiting for those at work (again: take it away)", self._stop_all),
             ("taking work away and shutting down (again: leave at once)", self._cancel_all),
         ]
+        self._watches_signals = True
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
             async for _ in signals:
                 if not steps:
                     raise KeyboardInterrupt
+                self._is_stopping = True
                 sentence, step = steps.pop(0)
                 logger.warning(sentence)
                 step()
 
     def _stop_all(self) -> None:
-        for driver in self._drivers.values():
+        for driver in (*self._drivers.values(), *self._launching):
             driver.stop("asked to by the operator")
 
     def _cancel_all(self) -> None:
-        for driver in self._drivers.values():
+        for driver in (*self._drivers.values(), *self._launching):
             driver.stop("asked to by the operator, at once", at_once=True)
 
     async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked
