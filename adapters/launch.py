@@ -11,7 +11,7 @@ import trio
 from omegaconf import DictConfig
 
 from ..core.errors import ConfigError
-from ..core.ledger import Ledger, in_a_thread_of_its_own
+from ..core.ledger import Ledger, in_a_thread
 from ..core.operations.hydra_config import MetricsArgs, TaskConfig
 from ..core.operations.operator import Ask, Operator
 from ..core.operations.registry import fill_registries
@@ -68,7 +68,7 @@ async def open_operator(
     log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
     try:
         figures = Figures()
-        ledger = Ledger(log, clock, figures.timed(in_a_thread_of_its_own()))
+        ledger = Ledger(log, clock, figures.timed(in_a_thread))
         ids = SystemIds(ledger.market.highest, log.epoch)
         async with _open_nursery() as nursery:
             await nursery.start(ledger.run)

@@ -102,7 +102,8 @@ class WorkerPool:
 
     async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
         """See to a page that asks for an agent: find or register its worker, then `register_agent`."""
-        await self._doors.wait()
+        if not self._doors.is_set():
+            await self._doors.wait()
         worker = await self._register_worker(crowd_data)
         await self.register_agent(crowd_data, worker, request_id)
 

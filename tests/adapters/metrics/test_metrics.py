@@ -19,7 +19,7 @@ from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.shown import show_figures
 from mephisto_es.adapters.system import SystemClock
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.ledger import Command, Ledger, in_a_thread_of_its_own
+from mephisto_es.core.ledger import Command, Ledger, in_a_thread
 from mephisto_es.core.ports import Append
 from mephisto_es.events.engagement import WorkerRefused, WorkTaken
 from mephisto_es.events.onboarding import OnboardingStarted
@@ -72,7 +72,7 @@ class Watched:
 async def watched(path: Path) -> AsyncIterator[Watched]:
     with trio.fail_after(GIVE_UP_SECONDS), SqliteLog.create_or_open(path, PROJECTIONS) as log:
         figures = Figures()
-        ledger = Ledger(log, SystemClock(), figures.timed(in_a_thread_of_its_own()))
+        ledger = Ledger(log, SystemClock(), figures.timed(in_a_thread))
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             port = await nursery.start(show_figures, figures, ledger, log, "127.0.0.1", 0)
