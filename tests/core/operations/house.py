@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import trio
+import trio.testing
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory import Gone, MemoryArchitect, MemoryRouter
@@ -146,7 +147,8 @@ async def open_house(
 ) -> AsyncIterator[House]:
     log = log or MemoryLog()
     ledger = Ledger(log, TrioClock(), on_the_loop)
-    with trio.fail_after(100_000):
+    virtual = isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
+    with trio.fail_after(100_000 if virtual else 60):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             operator = Operator(
