@@ -19,7 +19,15 @@ from ..core.lifecycles.admission import Check, admission
 from ..events import streams
 from ..events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from ..events.base import Event
-from ..events.engagement import CallbackAnswered, EngagementBarred, LastWorkEnded, WorkEnded, WorkerRefused, WorkTaken
+from ..events.engagement import (
+    CallbackAnswered,
+    EngagementBarred,
+    LastWorkEnded,
+    WorkEnded,
+    WorkerJudged,
+    WorkerRefused,
+    WorkTaken,
+)
 from ..events.envelope import Recorded
 from ..events.ids import AgentId, TaskRunId, UnitId, WorkerId
 from ..events.unit import UnitExpired, UnitLaunched, UnitReleased
@@ -135,9 +143,14 @@ class _Engagement:
 
     def _rules(self, recorded: Recorded, before: engagements.EngagementState | None) -> Iterator[RuleSaid]:
         match recorded.envelope.event:
-            case WorkTaken(unit=unit):
+            case WorkTaken(unit=unit, evaluation=evaluation, counts=is_ordinary):
                 yield from map(_said, self._admission(recorded.seq, before))
-                yield RuleSaid(_PICKED, self._offer(unit, recorded.seq), True)
+                if evaluation is not None:
+                    yield RuleSaid(evaluation, {"unit": unit}, True)
+                if is_ordinary:
+                    yield RuleSaid(_PICKED, self._offer(unit, recorded.seq), True)
+            case WorkerJudged(callback=callback, facts=facts, answer=answer):
+                yield RuleSaid(callback, facts, answer)
             case WorkerRefused(rule=rule, inputs=inputs):
                 yield RuleSaid(rule, inputs, False)
             case CallbackAnswered(callback=callback, unit=unit, answer=bool() as answer):

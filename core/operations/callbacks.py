@@ -10,12 +10,15 @@ from typing import ParamSpec, TypeVar, cast, overload
 import trio
 
 from ..errors import MephistoError, UserCodeFailed
+from .logger_core import get_logger
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Plain callbacks that run at a time, over all runs of the process.
 CALLBACK_THREADS = 16
+
+logger = get_logger(__name__)
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("callback_threads")
 
@@ -48,6 +51,29 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
         raise
     except Exception as error:
         raise UserCodeFailed(_name(function), error) from error
+
+
+def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a user's function that takes no time, on the loop.
+
+    Raises:
+        MephistoError: an error of ours that the function let through.
+        UserCodeFailed: it raised anything else.
+    """
+    try:
+        return function(*args, **kwargs)
+    except MephistoError:
+        raise
+    except Exception as error:
+        raise UserCodeFailed(_name(function), error) from error
+
+
+async def clean_up(function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a user's function after work that came to nothing; if that fails too, it is logged and no more."""
+    try:
+        await call(function, *args, **kwargs)
+    except MephistoError:
+        logger.exception("cleaning up failed")
 
 
 async def _call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -31,7 +31,7 @@ from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStat
 from ..lifecycles.decisions import Leaving, decide_leave
 from ..lifecycles.market import Market
 from ..ports import Ids, NewEvent, WallClock
-from .callbacks import call
+from .callbacks import call, clean_up
 from .datatypes import LiveTaskRun
 from .deadlines import Deadlines
 from .logger_core import get_logger
@@ -255,12 +255,12 @@ class LiveAgents:
                     await self.let_go(agent.agent_id, AgentTimedOut(reason=f"nothing handed in within {patience} s"))
         except AgentLeft as left:
             logger.info("an agent left", reason=str(left))
-            await call(cleanup)
+            await clean_up(cleanup)
         except (UserCodeFailed, TaskCodeDiverged):
             logger.exception("the task's code failed", agents=[agent.agent_id for agent in agents])
             for agent in agents:
                 await self.let_go(agent.agent_id, AgentExpired(reason="the task's code failed"))
-            await call(cleanup)
+            await clean_up(cleanup)
         finally:
             for agent in agents:
                 self._running_assignments.discard(agent.unit.assignment.assignment_id)

@@ -26,7 +26,7 @@ from ..lifecycles.decisions import decide_onboarding_outcome
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
 from ..ports import Ids, NewEvent, WallClock
-from .callbacks import call
+from .callbacks import call, clean_up
 from .datatypes import LiveTaskRun
 from .deadlines import Deadlines
 from .logger_core import get_logger
@@ -164,11 +164,11 @@ class LiveOnboardings:
             await call(runner.run_onboarding, agent)
         except AgentLeft as left:
             logger.info("a worker left the onboarding", reason=str(left))
-            await call(runner.cleanup_onboarding, agent)
+            await clean_up(runner.cleanup_onboarding, agent)
         except UserCodeFailed:
             logger.exception("the onboarding's code failed", onboarding_agent=agent.agent_id)
             await self.end(agent.agent_id, OnboardingReturned(reason="the onboarding's code failed"))
-            await call(runner.cleanup_onboarding, agent)
+            await clean_up(runner.cleanup_onboarding, agent)
 
     async def _decide(self, state: OnboardingState) -> None:
         """Ask the script whether the worker passes, and put its answer down."""

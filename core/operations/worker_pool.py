@@ -14,6 +14,7 @@ from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
 from ...events.worker import WorkerRegistered
 from ..abstractions.agent import Agent
+from ..errors import UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AgentState
 from ..lifecycles.market import Market
@@ -22,15 +23,19 @@ from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym, seal
 from ..ports import Ids, NewEvent, WallClock
 from .admission import Admission
+from .callbacks import call_nowait
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .live_agents import LiveAgents
 from .live_onboardings import LiveOnboardings
+from .logger_core import get_logger
 
 #: Seconds that a worker waits for the verdict on what it handed in last.
 VERDICT_PATIENCE_SECONDS = 10.0
 #: The router's word for a page that has gone, and ours.
 GONE = "disconnect"
 PAGE_GONE = "the worker's page has gone"
+
+logger = get_logger(__name__)
 
 _ANONYMOUS = (WorkerFailureReasons.NOT_QUALIFIED, WorkerFailureReasons.TASK_MISSING)
 
@@ -134,8 +139,12 @@ class WorkerPool:
         await self._answer(state.worker, state.registration, request_id)
 
     async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:
-        shown = await self._register_agent(worker, registration)
-        state = self._ledger.market.agent_by_registration(self.get_live_run().task_run, registration)
+        market, run = self._ledger.market, self.get_live_run().task_run
+        state = market.agent_by_registration(run, registration)
+        shown = None
+        if state is None or (isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES):
+            shown = await self._register_agent(worker, registration)
+            state = market.agent_by_registration(run, registration)
         if shown is None and state is not None:
             await self.reconnect_agent(state, request_id)
         else:
@@ -149,24 +158,34 @@ class WorkerPool:
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
         """Answer a page with the agent it has, and the data which that had from the start."""
-        live_run = self.get_live_run()
-        if isinstance(state, AgentState):
-            init_data = live_run.task_runner.get_init_data_for_agent(self.agents.handle_of(state))
-        elif state.status in LIVE_ONBOARDING_STATUSES:
-            init_data = live_run.task_runner.get_init_data_for_onboarding(self.onboardings.handle_of(state))
-        else:
+        if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
             reason = WorkerFailureReasons.NOT_QUALIFIED if failed else WorkerFailureReasons.TASK_MISSING
             self._answer_refusal(state.worker, reason, request_id)
+            return
+        try:
+            init_data = call_nowait(self._init_data, state)
+        except UserCodeFailed:
+            logger.exception("there is nothing to show to a page that has an agent", worker=state.worker)
+            self._answer_refusal(state.worker, WorkerFailureReasons.TASK_MISSING, request_id)
             return
         details = AgentDetailsData(
             request_id=request_id,
             worker_id=str(state.worker),
             agent_id=state.token,
-            init_task_data=msgspec.Raw(msgspec.json.encode(init_data)),
+            init_task_data=init_data,
             status=state.status.value,
         )
-        live_run.client_io.enqueue_agent_details(request_id, details)
+        self.get_live_run().client_io.enqueue_agent_details(request_id, details)
+
+    def _init_data(self, state: AgentState | OnboardingState) -> msgspec.Raw:
+        """What the task's code has a page begin with."""
+        runner = self.get_live_run().task_runner
+        if isinstance(state, AgentState):
+            data = runner.get_init_data_for_agent(self.agents.handle_of(state))
+        else:
+            data = runner.get_init_data_for_onboarding(self.onboardings.handle_of(state))
+        return msgspec.Raw(msgspec.json.encode(data))
 
     def expect_onboarding_answer(self, state: OnboardingState, request_id: str) -> None:
         """Answer a page that handed in its onboarding once that is decided."""

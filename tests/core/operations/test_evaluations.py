@@ -158,6 +158,7 @@ async def test_screening_data_that_ends_or_breaks_refuses_and_the_run_goes_on(tm
         for worker in ("bob", "cyd"):
             answer = await ask(router, worker)
             assert answer["failure_reason"] == WorkerFailureReasons.NO_AVAILABLE_UNITS.value
+        assert (await ask(router, "ann"))["agent_id"], "who is at it keeps it"
         assert refusals(house) == ["screening_data"] * 2
         await house.operator.force_shutdown()
 

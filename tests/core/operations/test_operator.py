@@ -449,3 +449,38 @@ async def test_an_update_for_nobody_disturbs_nobody(tmp_path: Path) -> None:
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert house.statuses("unit") == {"completed": 2}
         assert live_run.client_io.dropped == {"unknown agent": 1}
+
+
+class Hopeless(TaskRunner):
+    """Task code none of which works."""
+
+    def get_init_data_for_agent(self, agent: Agent) -> dict[str, object]:
+        raise ZeroDivisionError("secret words of an exception")
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        raise ZeroDivisionError("secret words of an exception")
+
+    async def cleanup_unit(self, unit: Unit) -> None:
+        raise ZeroDivisionError("secret words of an exception")
+
+
+async def test_task_code_none_of_which_works_does_not_end_the_run(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(2), runner=Hopeless)))
+        for visit in range(2):
+            answer = await ask(router, "ann", visit)
+            assert answer["failure_reason"] == WorkerFailureReasons.TASK_MISSING.value
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"expired": 2}
+        assert house.statuses("task_run") == {"completed": 1}
+
+
+async def test_who_may_not_do_more_keeps_what_it_has_when_the_page_is_loaded_again(tmp_path: Path) -> None:
+    async with open_house(tmp_path, blueprint={"block_qualification": "blocked"}) as house:
+        router = house.router(await house.launch(HouseTaskState(data=items(2)), maximum_units_per_worker=1))
+        first = await ask(router, "ann")
+        blocked = house.operator.ledger.market.qualifications_by_name["blocked"]
+        granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
+        await house.operator.ledger.execute(Command("test", "test", granted))
+        assert (await ask(router, "ann"))["agent_id"] == first["agent_id"]
+        await house.operator.force_shutdown()
