@@ -25,6 +25,12 @@ class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
     seed: str = ""
     #: What the launch script passed beside the configuration, by name: the run cannot go on without it.
     given_by_script: tuple[str, ...] = ()
+    #: What the run may cost in all, with fees, in cents; None: no limit.
+    budget_cents: int | None = None
+    #: What the provider takes on top of each payment, in percent.
+    fee_percent: int = 0
+    #: The bonus, in cents, that is kept back for each unit.
+    bonus_limit_cents: int = 0
 
 
 class TaskRunPrepared(Event, frozen=True, kw_only=True, tag="task_run_prepared"):

@@ -145,14 +145,18 @@ def _evaluated(
     if plan is None:
         return ordinary._replace(evaluation=evaluating.kind)
     [unit] = plan.units
-    has = market.runs[run].evaluations(unit.unit_index)
-    if has < evaluating.most:
+    index = market.runs[run]
+    cost, has = index.budget.cost_of_unit(unit.pay_cents), index.evaluations(unit.unit_index)
+    if has < evaluating.most and index.budget.fits(cost):
         launched = NewEvent(streams.unit(run, unit.unit), UnitLaunched())
         made = [*decide_create_assignments(run, [plan]), launched]
         return _Choice(unit.unit, plan.assignment, made, evaluating.kind)
     if not evaluating.required:
         return ordinary
     inputs: dict[str, str | int | bool | None] = {"limit": evaluating.most, "has": has}
+    if has < evaluating.most:
+        inputs = {"cost_cents": cost, "left_cents": index.budget.left_cents}
+        return WorkerRefused(rule="budget", inputs=inputs, shown="NO_AVAILABLE_UNITS")
     return WorkerRefused(rule=f"max_{evaluating.kind}_units", inputs=inputs, shown="NO_AVAILABLE_UNITS")
 
 

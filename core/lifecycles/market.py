@@ -28,10 +28,13 @@ from ...events.ids import (
     WorkerId,
 )
 from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
+from ...events.pay import PaymentOwed
 from ...events.streams import category_of
+from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
 from ...events.worker import WorkerForgotten, WorkerRegistered
 from .agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
+from .budget import RESERVING_UNIT_STATUSES, Budget
 from .onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
 from .unit import OPEN_UNIT_STATUSES, UNIT, UnitStatus
 from .world import World
@@ -66,6 +69,8 @@ class RunIndex(msgspec.Struct):
     #: Units by which workers are evaluated, by index: how many were made, and how many of them expired.
     evaluations_made: dict[int, int] = {}
     evaluations_expired: dict[int, int] = {}
+    #: The run's money, and what of it is spoken for.
+    budget: Budget = msgspec.field(default_factory=Budget)
 
     def evaluations(self, unit_index: int) -> int:
         """How many units of a negative index there are that are, or may have to be, paid for."""
@@ -139,6 +144,9 @@ class Market(World):
         if before is not None:
             index.units_by_status[before] -= 1
         index.units_by_status[unit.status] = index.units_by_status.get(unit.status, 0) + 1
+        reserves = (unit.status in RESERVING_UNIT_STATUSES) - (before in RESERVING_UNIT_STATUSES)
+        if reserves:
+            index.budget.reserved_cents += reserves * index.budget.cost_of_unit(unit.pay_cents)
         if unit.status in OPEN_UNIT_STATUSES:
             index.open_units.add(unit.unit)
         else:
@@ -184,6 +192,13 @@ class Market(World):
         match event:
             case AssignmentCreated():
                 self._index_assignment(self.runs[run_of(stream)], event)
+            case TaskRunCreated():
+                self.runs[event.task_run].budget = Budget(
+                    event.budget_cents, event.fee_percent, event.bonus_limit_cents
+                )
+            case PaymentOwed():
+                budget = self.runs[run_of(stream)].budget
+                budget.committed_cents += budget.with_fee(event.amount_cents)
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
             case WorkerForgotten():

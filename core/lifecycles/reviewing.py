@@ -23,6 +23,7 @@ from ...events.worker import (
 from ..errors import CommandRefused
 from ..ports import NewEvent
 from .agent import AgentState, AgentStatus
+from .budget import RESERVING_UNIT_STATUSES, Budget
 from .market import Market
 from .pay import BONUS, PAY
 from .unit import UnitState
@@ -76,8 +77,9 @@ def decide_review(
 
     Raises:
         UnknownEntity: there is no such agent.
-        CommandRefused: the unit is not the agent's any more, or the bonus makes no sense. The ledger refuses what
-            the lifecycles have no step for: work that was not handed in, or that was approved already.
+        CommandRefused: the unit is not the agent's any more, the bonus makes no sense, or the run's budget does not
+            pay for the verdict. The ledger refuses what the lifecycles have no step for: work that was not handed in,
+            or that was approved already.
     """
     agent = market.agents[streams.agent(run, agent_id)]
     unit_stream = streams.unit(run, agent.unit)
@@ -86,13 +88,15 @@ def decide_review(
         raise CommandRefused(f"agent-{agent_id} does not have unit-{agent.unit} any more: there is nothing to review")
     if bonus_cents < 0 or (bonus_cents and verdict is not Verdict.APPROVED):
         raise CommandRefused(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
+    pay_cents = _pay_cents(agent, unit, verdict)
+    _check_budget(market.runs[run].budget, unit, pay_cents, bonus_cents)
     return [
         NewEvent(streams.agent(run, agent_id), _agent_event(verdict, note, bonus_cents)),
         NewEvent(unit_stream, _UNIT_AFTER[verdict]),
         *(
             _owed(run, agent, payment, cents, purpose)
             for payment, cents, purpose in (
-                (payment_ids.pay, _pay_cents(agent, unit, verdict), PAY),
+                (payment_ids.pay, pay_cents, PAY),
                 (payment_ids.bonus, bonus_cents, BONUS),
             )
             if cents
@@ -104,6 +108,21 @@ def _pay_cents(agent: AgentState, unit: UnitState, verdict: Verdict) -> int:
     """What a verdict adds to what is owed for the unit itself."""
     nothing = verdict is Verdict.REJECTED or agent.status in _PAY_IS_OWED
     return 0 if nothing else unit.pay_cents
+
+
+def _check_budget(budget: Budget, unit: UnitState, pay_cents: int, bonus_cents: int) -> None:
+    """See that a verdict can be paid from what is kept back for its unit and what is not spoken for.
+
+    Raises:
+        CommandRefused: it cannot; the sentence has the sums.
+    """
+    cost = budget.with_fee(pay_cents) + budget.with_fee(bonus_cents)
+    kept_back = budget.cost_of_unit(unit.pay_cents) if unit.status in RESERVING_UNIT_STATUSES else 0
+    if budget.left_cents is not None and not budget.fits(cost - kept_back):
+        raise CommandRefused(
+            f"the verdict on unit-{unit.unit} would cost {cost} cents with fees, and the run's budget of "
+            f"{budget.limit_cents} cents has {budget.left_cents + kept_back} left for it"
+        )
 
 
 def _owed(run: TaskRunId, agent: AgentState, payment: PaymentId, cents: int, purpose: str) -> NewEvent:

@@ -61,12 +61,33 @@ def decide_create_assignments(run: TaskRunId, plans: Iterable[AssignmentPlan]) -
 
 
 def decide_launch_units(market: Market, run: TaskRunId, units: Iterable[UnitId]) -> list[NewEvent]:
-    """Put created units on offer; those that are not created any more are left as they are."""
-    return [
-        NewEvent(stream, UnitLaunched())
-        for stream in (streams.unit(run, unit) for unit in units)
-        if market.units[stream].status is UnitStatus.CREATED
-    ]
+    """Put created units on offer, in order, as far as the run's budget pays for them.
+
+    An assignment is paid for as a whole, or nobody is asked for a part of it. Units that are not created any more are
+    left as they are.
+    """
+    budget = market.runs[run].budget
+    events: list[NewEvent] = []
+    paid_for: set[AssignmentId] = set()
+    cost = 0
+    for stream in (streams.unit(run, unit) for unit in units):
+        unit = market.units[stream]
+        if unit.status is not UnitStatus.CREATED:
+            continue
+        if unit.assignment not in paid_for:
+            cost += cost_of_offer(market, run, unit.assignment)
+            if not budget.fits(cost):
+                break
+            paid_for.add(unit.assignment)
+        events.append(NewEvent(stream, UnitLaunched()))
+    return events
+
+
+def cost_of_offer(market: Market, run: TaskRunId, assignment: AssignmentId) -> int:
+    """What has to be kept back to put those units of an assignment on offer that are not yet, in cents."""
+    index = market.runs[run]
+    units = (market.units[streams.unit(run, unit)] for unit in index.units_of[assignment])
+    return sum(index.budget.cost_of_unit(unit.pay_cents) for unit in units if unit.status is UnitStatus.CREATED)
 
 
 def decide_expire_units(market: Market, run: TaskRunId, units: Iterable[UnitId], reason: str) -> list[NewEvent]:

@@ -64,6 +64,18 @@ class TaskRunArgs:
     task_description: str = field(default=MISSING, metadata={"help": "What there is to do, in some sentences."})
     # A string, so that no float stands between what was written and the cents that are paid.
     task_reward: str = field(default=MISSING, metadata={"help": "Pay for one unit, for instance 0.30."})
+    budget: str | None = field(
+        default=None,
+        metadata={
+            "help": "What the run may cost in all, with fees and bonuses, for instance 50.00; no limit if not set."
+        },
+    )
+    provider_fee_percent: int = field(
+        default=0, metadata={"help": "What the provider takes on top of each payment; counted against the budget."}
+    )
+    bonus_limit: str = field(
+        default="0", metadata={"help": "The bonus that is kept back from the budget for each unit, for instance 0.10."}
+    )
     task_tags: str = field(default=MISSING, metadata={"help": "Words to find the task by, with commas between."})
     task_lifetime_in_seconds: int = field(
         default=31 * 24 * 60 * 60, metadata={"help": "How long the work is on offer."}

@@ -11,7 +11,9 @@ from ..abstractions.architect import Architect
 from ..abstractions.blueprint import Blueprint, SharedTaskState
 from ..abstractions.crowd_provider import CrowdProvider
 from ..errors import ConfigError
+from ..lifecycles.budget import Budget
 from .hydra_config import MephistoConfig
+from .money import amount
 from .qualifications import QualificationRule, rules_for_provider
 from .registry import (
     get_architect_from_type,
@@ -93,6 +95,8 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
             f"not a {type(shared_state).__name__}",
             key="shared_state",
         )
+    if not resumes:
+        _check_budget(settings)
     blueprint_class.assert_task_args(config, shared_state)
     provider_class.assert_task_args(config, shared_state)
     if not resumes:
@@ -100,6 +104,24 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
     written = [*shared_state.qualifications, *blueprint_class.get_required_qualifications(config, shared_state)]
     rules = rules_for_provider(written, provider_class.PROVIDER_TYPE, get_valid_provider_types())
     return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)
+
+
+def _check_budget(settings: TaskSettings) -> None:
+    """See that a run's budget pays for a unit.
+
+    Raises:
+        ConfigError: it does not; the sentence has the sum.
+    """
+    budget = Budget(settings.budget_cents, settings.provider_fee_percent, settings.bonus_limit_cents)
+    cost = budget.cost_of_unit(settings.task_reward_cents)
+    if budget.limit_cents is not None and not budget.fits(cost):
+        raise ConfigError(
+            f"mephisto.task.budget is {amount(budget.limit_cents)}, and one unit may cost {amount(cost)}: "
+            f"{amount(settings.task_reward_cents)} pay and up to {amount(settings.bonus_limit_cents)} bonus, "
+            f"with {settings.provider_fee_percent} % fee on each",
+            key="mephisto.task.budget",
+            hint="Raise it, or lower task_reward or bonus_limit",
+        )
 
 
 def _is_same(value: object, default: object) -> bool:

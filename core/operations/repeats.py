@@ -47,14 +47,14 @@ class Repeats:
                 if isinstance(recorded.envelope.event, UnitExpired):
                     self._look_at(self._ledger.market.units[recorded.envelope.stream].assignment)
 
-    async def make_next(self) -> list[UnitId]:
-        """Make the next one; its units are created and not yet on offer. None if it is not wanted any more."""
+    async def make_next(self) -> None:
+        """Make the next one, unless it is not wanted any more; its units are created and not yet on offer."""
         market, assignment, run, most = self._ledger.market, self._wanted[0], self._run, self._most
         created = original_of(market, run, assignment)
         units = [market.units[streams.unit(run, unit)] for unit in market.runs[run].units_of[assignment]]
         fresh = tuple(UnitPlan(UnitId(self._ids.next_id("unit")), unit.index, unit.pay_cents) for unit in units)
         plan = AssignmentPlan(AssignmentId(self._ids.next_id("assignment")), created.number, created.data, fresh)
-        receipt = await self._ledger.execute(
+        await self._ledger.execute(
             Command(
                 self._ids.command_id(),
                 "operator",
@@ -63,7 +63,6 @@ class Repeats:
         )
         # Only now: as long as it is wanted the run does not end.
         self._wanted.popleft()
-        return [unit.unit for unit in fresh] if receipt.events else []
 
     def _look_at(self, assignment: AssignmentId) -> None:
         if wants_repeat(self._ledger.market, self._run, assignment, self._most) and assignment not in self._wanted:

@@ -45,6 +45,9 @@ class RunRecord:
                 allowed_concurrent=plan.settings.allowed_concurrent,
                 maximum_units_per_worker=plan.settings.maximum_units_per_worker,
                 given_by_script=plan.given_by_script,
+                budget_cents=plan.settings.budget_cents,
+                fee_percent=plan.settings.provider_fee_percent,
+                bonus_limit_cents=plan.settings.bonus_limit_cents,
             )
             registered = TaskRegistered(task=task, name=plan.task_name, task_type=created.blueprint_type)
             account = RequesterRegistered(requester=requester, name=name, provider_type=provider_type)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
 from contextlib import aclosing, nullcontext
 from functools import cached_property, partial
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.ids import AssignmentId, TaskRunId, UnitId
 from ...events.task_run import TaskRunDataExhausted
+from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
 from ..errors import LaunchError, UserCodeFailed
@@ -26,10 +28,12 @@ from ..lifecycles.market import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
 from ..lifecycles.supply import (
     AssignmentPlan,
     UnitPlan,
+    cost_of_offer,
     decide_create_assignments,
     decide_expire_units,
     decide_launch_units,
 )
+from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
@@ -57,7 +61,6 @@ class TaskLauncher:
 
     Attributes:
         created: how many assignments were created so far.
-        exhausted: whether the data has no more, and all of its units were put on offer.
     """
 
     def __init__(
@@ -93,7 +96,6 @@ class TaskLauncher:
         self._changed = trio.Event()
         self._stopped = False
         self.created = 0
-        self.exhausted = False
         self._take_up()
 
     def _take_up(self) -> None:
@@ -101,7 +103,6 @@ class TaskLauncher:
         market = self._ledger.market
         index = market.runs[self._run]
         self.created = len(index.assignments)
-        self.exhausted = market.task_runs[streams.task_run(self._run)].assignments is not None
         units = (unit for units in index.units_of.values() for unit in units)
         waiting = (market.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
@@ -109,8 +110,8 @@ class TaskLauncher:
     async def create_assignments(self) -> None:
         """Create assignments and units from the data, as far ahead of the launched ones as is useful.
 
-        Returns when the data has no more. Meant to run beside `launch_units`. What an earlier process of the run had
-        created is read again, and must be the same.
+        Returns when the data has no more, or the run is stopping. Meant to run beside `launch_units`. What an earlier
+        process of the run had created is read again, and must be the same.
 
         Raises:
             LaunchError: the data's own code raised, or the data is not what it was.
@@ -123,11 +124,12 @@ class TaskLauncher:
             for number in range(self.created):
                 await self._skip(number, receiver)
             async for first in receiver:
-                await self._create([first, *_waiting(receiver, CHUNK - 1)])
+                if not await self._create([first, *_waiting(receiver, CHUNK - 1)]):
+                    nursery.cancel_scope.cancel()
+                    return
                 while len(self._created_units) >= LOOK_AHEAD:
                     await self._wait_for_change()
         await self._record(lambda _: [NewEvent(streams.task_run(self._run), self._exhausted_event())])
-        self.exhausted = True
         self._change()
 
     async def launch_units(self, url: str) -> None:
@@ -138,11 +140,16 @@ class TaskLauncher:
         logger.info("launching units", run=self._run, url=url)
         while not self._stopped:
             if self._repeats:
-                self._created_units.extend(await self._repeats.make_next())
+                await self._repeats.make_next()
             elif batch := self._next_batch():
-                await self._record(partial(decide_launch_units, run=self._run, units=batch))
+                await self._launch(batch)
             else:
                 await self._wait_for_change()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the data has no more."""
+        return self._ledger.market.task_runs[streams.task_run(self._run)].assignments is not None
 
     @cached_property
     def planned_units(self) -> int | None:
@@ -159,7 +166,13 @@ class TaskLauncher:
     @property
     def is_about_to_launch(self) -> bool:
         """Whether units will be put on offer before anybody has to end one."""
-        return not self.is_done and self._free_places() > 0
+        return not self.is_done and self._free_places() > 0 and self._can_pay_next()
+
+    @property
+    def is_out_of_budget(self) -> bool:
+        """Whether nothing is on offer or in work, and the budget does not pay for the next unit that there is."""
+        is_something_out = self._units_out() > 0 or self._ledger.market.runs[self._run].live_agents
+        return not (self.is_done or is_something_out or self._can_pay_next())
 
     async def wait_for_offer(self) -> None:
         """Wait until something is on offer, unless nothing is about to be."""
@@ -193,11 +206,14 @@ class TaskLauncher:
         decide = partial(take, plan=plan)
         return await self._ledger.execute(Command(self._ids.command_id(), actor, decide, payloads=(payload,)))
 
-    async def expire_units(self, progress: Callable[[int, int], None] | None = None) -> None:
+    async def expire_units(
+        self, progress: Callable[[int, int], None] | None = None, *, reason: str = "the run is stopping"
+    ) -> None:
         """Take everything off the market that nobody works on, and launch nothing more.
 
         Args:
             progress: called with how many units are seen to, of how many.
+            reason: why, for the log.
         """
         self._stopped = True
         self._change()
@@ -205,13 +221,15 @@ class TaskLauncher:
         units = sorted(index.open_units)
         for start in range(0, len(units), CHUNK):
             chunk = units[start : start + CHUNK]
-            await self._record(partial(decide_expire_units, run=self._run, units=chunk, reason="the run is stopping"))
+            await self._record(partial(decide_expire_units, run=self._run, units=chunk, reason=reason))
             if progress is not None:
                 progress(start + len(chunk), len(units))
 
     def on_committed(self, events: Sequence[Recorded]) -> None:
         """Look for room whenever a unit's status has changed. For the run's subscription."""
         self._repeats.on_committed(events)
+        created = (recorded.envelope.event for recorded in events)
+        self._created_units.extend(unit.unit for unit in created if isinstance(unit, UnitCreated) and unit.index >= 0)
         if any(type(recorded.envelope.event) in UNIT.events for recorded in events):
             self._change()
 
@@ -219,12 +237,35 @@ class TaskLauncher:
 
     def _next_batch(self) -> list[UnitId]:
         count = int(min(self._free_places(), CHUNK, len(self._created_units)))
-        return [self._created_units.popleft() for _ in range(count)]
+        return list(islice(self._created_units, count)) if count > 0 and self._can_pay_next() else []
+
+    async def _launch(self, batch: list[UnitId]) -> None:
+        """Put units on offer; those that the budget does not pay for go on waiting."""
+        await self._record(partial(decide_launch_units, run=self._run, units=batch))
+        units = self._ledger.market.units
+        while self._created_units:
+            if units[streams.unit(self._run, self._created_units[0])].status is UnitStatus.CREATED:
+                break
+            self._created_units.popleft()
+        self._change()
+
+    def _can_pay_next(self) -> bool:
+        """Whether the budget pays for the next assignment that is put on offer; of one not yet read, for a unit."""
+        market, created = self._ledger.market, self._created_units
+        budget = market.runs[self._run].budget
+        if not created:
+            return budget.fits(budget.cost_of_unit(self._pay_cents))
+        assignment = market.units[streams.unit(self._run, created[0])].assignment
+        return budget.fits(cost_of_offer(market, self._run, assignment))
+
+    def _units_out(self) -> int:
+        """How many units are on offer or in work."""
+        by_status = self._ledger.market.runs[self._run].units_by_status
+        return by_status.get(UnitStatus.LAUNCHED, 0) + by_status.get(UnitStatus.ASSIGNED, 0)
 
     def _free_places(self) -> float:
         """How many more units may be out."""
-        by_status = self._ledger.market.runs[self._run].units_by_status
-        return self._room - by_status.get(UnitStatus.LAUNCHED, 0) - by_status.get(UnitStatus.ASSIGNED, 0)
+        return self._room - self._units_out()
 
     async def _skip(self, number: int, receiver: trio.MemoryReceiveChannel[InitializationData]) -> None:
         """Read an item that was made an assignment of before.
@@ -243,16 +284,20 @@ class TaskLauncher:
             reason = f"item {number} is not what it was when the run began; the run can only go on with the same data"
             raise LaunchError("assignment data", reason)
 
-    async def _create(self, data: list[InitializationData]) -> None:
+    async def _create(self, data: list[InitializationData]) -> bool:
+        """Create assignments, unless the run is stopping: nobody would expire them. Whether they were created."""
         plans: list[AssignmentPlan] = []
         payloads: list[Payload] = []
         for item in data:
             payload = seal(msgspec.json.encode(item), self._ids.salt())
             payloads.append(payload)
             plans.append(self._plan(item, payload.ref))
-        await self._record(lambda _: decide_create_assignments(self._run, plans), *payloads)
-        self._created_units.extend(unit.unit for plan in plans for unit in plan.units)
-        self._change()
+
+        def decide(market: Market) -> list[NewEvent]:
+            live = market.task_runs[streams.task_run(self._run)].status is TaskRunStatus.LIVE
+            return decide_create_assignments(self._run, plans) if live else []
+
+        return bool((await self._record(decide, *payloads)).events)
 
     def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
         units = tuple(
@@ -275,8 +320,8 @@ class TaskLauncher:
                 reason = f"the data's own code raised {type(raised).__name__} ({self.created} assignments were created)"
                 raise LaunchError("assignment data", reason) from error
 
-    async def _record(self, decide: Callable[[Market], Sequence[NewEvent]], *payloads: Payload) -> None:
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))
+    async def _record(self, decide: Callable[[Market], Sequence[NewEvent]], *payloads: Payload) -> Receipt:
+        return await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))
 
     def _change(self) -> None:
         self._changed.set()

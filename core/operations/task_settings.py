@@ -1,4 +1,4 @@
-"""The `task` part of a configuration, read once: typed, in range, and with the reward in cents."""
+"""The `task` part of a configuration, read once: typed, in range, and with money in cents."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from .money import cents
 _Limit = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[int, msgspec.Meta(gt=0)]
 _PREFIX = "mephisto.task"
+#: Settings that are money; read, they are in cents and called so.
+_AMOUNTS = ("task_reward", "budget", "bonus_limit")
 
 
 class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `TaskRunArgs` say, found good. The names are the same, but for the reward."""
+    """What `TaskRunArgs` say, found good. The names are the same, but for amounts of money."""
 
     task_name: str | None
     task_title: Annotated[str, msgspec.Meta(min_length=1)]
     task_description: str
     task_reward_cents: _Limit
+    #: None: no limit.
+    budget_cents: int | None
+    provider_fee_percent: _Limit
+    bonus_limit_cents: _Limit
     task_tags: str
     task_lifetime_in_seconds: _Seconds
     assignment_duration_in_seconds: _Seconds
@@ -50,7 +56,9 @@ def read_task_settings(task: DictConfig) -> TaskSettings:
         if value == MISSING:
             about = TaskRunArgs.__dataclass_fields__[name].metadata["help"]
             raise ConfigError(f"{_PREFIX}.{name} is not set", key=f"{_PREFIX}.{name}", hint=about)
-    found["task_reward_cents"] = cents(str(found.pop("task_reward")), key=f"{_PREFIX}.task_reward")
+    for name in _AMOUNTS:
+        amount = found.pop(name)
+        found[f"{name}_cents"] = None if amount is None else cents(str(amount), key=f"{_PREFIX}.{name}")
     try:
         return msgspec.convert(found, TaskSettings)
     except msgspec.ValidationError as error:

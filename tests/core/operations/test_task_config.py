@@ -153,13 +153,13 @@ def test_hydra_takes_nothing_over(load: Load, monkeypatch: pytest.MonkeyPatch, t
     assert not GlobalHydra.instance().is_initialized()
 
 
-def test_the_task_settings_are_those_of_mephisto_with_cents_for_the_reward(load: Load) -> None:
+def test_the_task_settings_are_those_of_the_args_with_cents_for_amounts(load: Load) -> None:
     settings = read_task_settings(load("mephisto.task.allowed_concurrent=2").mephisto.task)
     assert settings.task_reward_cents == 30
     assert settings.allowed_concurrent == 2
     assert (settings.task_lifetime_in_seconds, settings.no_submission_patience) == (2_678_400, 43_200)
     assert (settings.assignment_duration_in_seconds, settings.submission_timeout) == (1800, 600)
-    names = {name.replace("task_reward_cents", "task_reward") for name in settings.__struct_fields__}
+    names = {name.removesuffix("_cents") for name in settings.__struct_fields__}
     assert names == set(TaskRunArgs.__dataclass_fields__)
 
 
