@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 import sqlite_utils
@@ -66,8 +69,25 @@ def build(
     """
     for projection in projections:
         create(db, projection)
-    for page in pages(events):
-        apply(db, projections, page, payload)
+    with collector_resting():
+        for page in pages(events):
+            apply(db, projections, page, payload)
+
+
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """Keep Python's cycle collector away while pages of events come and go.
+
+    There are no cycles in them, and so many objects that it would go through all of them again and again, which costs
+    a sixth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def apply(
@@ -86,13 +106,8 @@ def apply(
 
 def pages(events: Iterable[Recorded]) -> Iterator[list[Recorded]]:
     """Events in lists of at most `PAGE_EVENTS`."""
-    page: list[Recorded] = []
-    for event in events:
-        page.append(event)
-        if len(page) == PAGE_EVENTS:
-            yield page
-            page = []
-    if page:
+    remaining = iter(events)
+    while page := list(islice(remaining, PAGE_EVENTS)):
         yield page
 
 

@@ -22,6 +22,7 @@ from ...core.payloads import REFERRING_KINDS
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.streams import category_of
+from ..building import collector_resting
 from ..projection import Projection
 from .chain import ChainCheck
 from .payloads import AuditedPayloads, PayloadCheck
@@ -77,7 +78,8 @@ def audit(
     steps = StepCheck(findings)
     payloads = PayloadCheck(log, steps.standings, findings)
     events = 0
-    with closing(ViewCheck(log.tables, log.views(), projections, log.payload, findings)) as views:
+    views = ViewCheck(log.tables, log.views(), projections, log.payload, findings)
+    with closing(views), collector_resting():
         with _unreadable_found(findings):
             for page in log.pages():
                 chain.check(page)

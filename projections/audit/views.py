@@ -47,6 +47,8 @@ class ViewCheck:
         self._findings = findings
         self._rebuilt = building.scratch()
         self._views: list[tuple[StoredView, Projection]] = []
+        #: Events that are carried into the views together, which costs less.
+        self._waiting: list[Recorded] = []
         self._seq = 0
         self.any = False
         by_name = {projection.name: projection for projection in known}
@@ -60,6 +62,13 @@ class ViewCheck:
 
     def check(self, events: Sequence[Recorded]) -> None:
         """Carry the next events into the views."""
+        self._waiting += events
+        if len(self._waiting) >= building.PAGE_EVENTS:
+            self._carry()
+
+    def _carry(self) -> None:
+        """Carry the waiting events into the views."""
+        events, self._waiting = self._waiting, []
         if self._findings or not events:
             return
         self._seq = events[-1].seq
@@ -70,6 +79,7 @@ class ViewCheck:
 
     def finish(self) -> None:
         """After the last event: compare row by row."""
+        self._carry()
         if self._findings:
             if self._views:
                 self._findings.notes.append("the views were not compared, because the log itself is not legal")
