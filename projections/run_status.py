@@ -12,6 +12,7 @@ from .dates import date_of
 from .mephisto_db.reader import MephistoDB
 from .moment import Moment
 from .progress import RunProgress, run_progress
+from .spending import Spending, spending
 from .timeline import Line, line_of
 
 #: Seconds over which the pace is taken.
@@ -69,6 +70,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     workers_at_work: int
     pace: Pace
     worth: Worth
+    #: None: the run has no budget.
+    spending: Spending | None
     #: What happened last, the oldest first.
     last_events: tuple[Line, ...]
 
@@ -108,6 +111,7 @@ def run_status(moment: Moment, run: TaskRunId, *, now: int, last: int = 10) -> R
         workers_at_work=at_work,
         pace=_pace(moment, run, progress, now),
         worth=_worth(moment, run),
+        spending=spending(moment, run),
         last_events=_last_events(moment, run, last),
     )
 

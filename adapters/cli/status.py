@@ -86,6 +86,9 @@ def _figures(status: RunStatus) -> Table:
     table.add_row("pace", f"{pace.units_per_hour:,.0f} units an hour over {duration(pace.over_seconds)}{left}")
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
     table.add_row("worth", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
+    if (spent := status.spending) is not None:
+        spoken_for = f"{amount(spent.committed_cents)} owed, {amount(spent.reserved_cents)} kept back"
+        table.add_row("budget", f"{amount(spent.left_cents)} of {amount(spent.budget_cents)} left, {spoken_for}")
     table.add_row("since", f"{duration(progress.seconds)}, {progress.events:,} events")
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))

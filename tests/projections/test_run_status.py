@@ -6,14 +6,18 @@ from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
 
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.ports import Append
 from mephisto_es.events.agent import AgentSubmitted
+from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.run_status import PACE_SECONDS, all_runs, run_status
+from mephisto_es.projections.spending import Spending
 
 from ..histories import histories, history
 from .moments import Remembered
@@ -39,7 +43,36 @@ def test_figures_agree_with_the_market(requests: tuple[Append, ...]) -> None:
         worth = sum(unit.pay_cents for unit in units if unit.status in committed)
         assert status.worth.committed_cents - status.worth.bonus_cents == worth
         assert status.progress == run
+        assert status.spending is None
         assert len(status.last_events) <= 10
+
+
+def with_budget(event: AnyEvent) -> AnyEvent:
+    if not isinstance(event, TaskRunCreated):
+        return event
+    return replace(event, budget_cents=100_000, fee_percent=20, bonus_limit_cents=10)
+
+
+@given(histories())
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_spending_agrees_with_the_market(requests: tuple[Append, ...]) -> None:
+    moment = Remembered(
+        tuple(
+            replace(request, events=tuple(new._replace(event=with_budget(new.event)) for new in request.events))
+            for request in requests
+        )
+    )
+    market = Market()
+    for recorded in moment.events:
+        market.apply(recorded.envelope)
+    for run in market.task_runs.values():
+        money = market.runs[run.task_run].budget
+        assert run_status(moment, run.task_run, now=moment.at).spending == Spending(
+            budget_cents=100_000,
+            committed_cents=money.committed_cents,
+            reserved_cents=money.reserved_cents,
+            left_cents=100_000 - money.committed_cents - money.reserved_cents,
+        )
 
 
 def test_the_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
