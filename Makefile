@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint docs bench
 
 # A run of the example with a simulated crowd, and the proof that it was legal.
 demo: $(VENV)/installed
@@ -21,12 +21,20 @@ lint: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict
 
+# The documentation as a site, in site/; a link or a reference that leads nowhere fails.
+docs: $(VENV)/installed-for-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
 # How many visits a second one operator serves, and how long workers wait.
 bench: $(VENV)/installed-for-tests
 	$(VENV)/bin/python tests/benchmarks/visits.py
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP_INSTALL) '.[test,bench]'
+	@touch $@
+
+$(VENV)/installed-for-docs: $(VENV)/installed
+	$(PIP_INSTALL) '.[docs]'
 	@touch $@
 
 $(VENV)/installed: pyproject.toml

@@ -12,6 +12,7 @@ from mephisto_es.adapters.cli.main import VERBS, main
 from mephisto_es.core.lifecycles.agent import AGENT
 from mephisto_es.core.lifecycles.engagement import ENGAGEMENT
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
+from mephisto_es.core.lifecycles.pay import PAYMENT
 from mephisto_es.core.lifecycles.server import SERVER
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
@@ -20,7 +21,8 @@ from mephisto_es.core.lifecycles.worker import WORKER
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LIFECYCLES = {
-    lifecycle.name: lifecycle.diagram() for lifecycle in (UNIT, AGENT, ONBOARDING, WORKER, ENGAGEMENT, TASK_RUN, SERVER)
+    lifecycle.name: lifecycle.diagram()
+    for lifecycle in (UNIT, AGENT, ONBOARDING, WORKER, ENGAGEMENT, TASK_RUN, PAYMENT, SERVER)
 }
 
 
@@ -53,7 +55,7 @@ def test_the_make_targets_exist() -> None:
 
 def test_the_verbs_and_their_options_exist() -> None:
     context = click.Context(main)
-    for verb, rest in re.findall(r"[`$] ?mephisto-es (\w+)([^`\n]*)", README):
+    for verb, rest in re.findall(r"[`$] ?mephisto-es ([a-z][\w-]*)([^`\n]*)", README):
         assert verb in VERBS, f"there is no mephisto-es {verb}"
         command = main.get_command(context, verb)
         assert command is not None

@@ -1,0 +1,1 @@
+"""Parts of pages that are written by the code they are about."""

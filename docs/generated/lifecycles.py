@@ -1,0 +1,82 @@
+"""The lifecycles as charts, tables and Mermaid source, from the tables that the code itself obeys."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import cast
+
+from mephisto_es.core.lifecycles.standings import LIFECYCLES
+from mephisto_es.core.lifecycles.table import Lifecycle, Status, Step, kind_of
+
+from .chart import Arrow, chart
+from .sources import code, first_line, table
+
+#: Those that a reader asks for first; the others come after them.
+FIRST = ("unit", "agent", "onboarding agent", "engagement", "worker", "task run")
+
+#: What stands for the status of what does not exist yet.
+NOTHING = "(not there)"
+
+
+def all_lifecycles() -> str:
+    """A section for each lifecycle."""
+    known = cast("tuple[Lifecycle[Status], ...]", LIFECYCLES)  # of many kinds of status
+    by_name = {lifecycle.name: lifecycle for lifecycle in known}
+    return "\n\n".join(_section(by_name[name]) for name in dict.fromkeys((*FIRST, *by_name)))
+
+
+def steps_by_event() -> dict[str, list[str]]:
+    """For each kind of event, the steps it makes, as `launched → assigned`."""
+    found: dict[str, list[str]] = {}
+    for lifecycle in LIFECYCLES:
+        for row in lifecycle.steps:
+            steps = found.setdefault(kind_of(row.event), [])
+            steps += [f"{_name(source)} → {row.target.value}" for source in row.sources if source is not row.target]
+    return found
+
+
+def _section(lifecycle: Lifecycle[Status]) -> str:
+    about = first_line(sys.modules[lifecycle.statuses.__module__])
+    name = lifecycle.name[0].upper() + lifecycle.name[1:]
+    final = [code(str(status.value)) for status in lifecycle.statuses if lifecycle.is_final(status)]
+    ends = f"It ends as {', '.join(final)}." if final else "No status of it is final."
+    mermaid = "\n".join(f"    {line}" for line in lifecycle.diagram().splitlines())
+    return "\n\n".join(
+        [
+            f"## {name}",
+            f"{about} {ends}",
+            chart(_statuses(lifecycle), list(_arrows(lifecycle)), f"Lifecycle of {lifecycle.name}"),
+            table(("event", "from", "to"), map(_row, lifecycle.steps)),
+            f'??? note "The same for Mermaid"\n\n    ```text\n{mermaid}\n    ```',
+        ]
+    )
+
+
+def _row(row: Step[Status]) -> tuple[str, str, str]:
+    stays = all(source is row.target for source in row.sources)
+    sources = ", ".join(code(_name(source)) for source in row.sources)
+    target = "stays" if stays else code(str(row.target.value))
+    return f"[`{kind_of(row.event)}`](events.md#{kind_of(row.event)})", sources, target
+
+
+def _statuses(lifecycle: Lifecycle[Status]) -> list[str]:
+    """All statuses that a step has to do with, what does not exist yet first."""
+    used = {_name(source) for row in lifecycle.steps for source in row.sources}
+    used |= {str(row.target.value) for row in lifecycle.steps}
+    return [name for name in (NOTHING, *(str(status.value) for status in lifecycle.statuses)) if name in used]
+
+
+def _arrows(lifecycle: Lifecycle[Status]) -> Iterator[Arrow]:
+    """One arrow for each event and status it leads to; what changes no status has none."""
+    merged: dict[tuple[str, str], list[str]] = {}
+    for row in lifecycle.steps:
+        sources = [_name(source) for source in row.sources if source is not row.target]
+        if sources:
+            merged.setdefault((kind_of(row.event), str(row.target.value)), []).extend(sources)
+    for (event, target), sources in merged.items():
+        yield Arrow(event, tuple(sources), target)
+
+
+def _name(status: Status | None) -> str:
+    return NOTHING if status is None else str(status.value)

@@ -1,0 +1,122 @@
+"""Tables of settings, packets, columns and words that the code defines."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import get_args, get_type_hints
+
+import msgspec
+
+from mephisto_es.adapters.architects.router.python.settings import Settings
+from mephisto_es.adapters.metrics.figures import Figures
+from mephisto_es.core import errors, packets
+from mephisto_es.core.abstractions.architect import Architect
+from mephisto_es.core.abstractions.blueprint import Blueprint
+from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
+from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.operations.hydra_config import AbstractionType, MephistoConfig
+from mephisto_es.core.operations.registry import (
+    fill_registries,
+    get_architect_from_type,
+    get_blueprint_from_type,
+    get_crowd_provider_from_type,
+    get_valid_types,
+)
+from mephisto_es.projections.audit.report import FindingKind
+from mephisto_es.projections.export import UnitRecord
+
+from .sources import code, fields_of, first_line, table
+
+_CLASS_OF: dict[AbstractionType, Callable[[str], type[Blueprint] | type[Architect] | type[CrowdProvider]]] = {
+    AbstractionType.BLUEPRINT: get_blueprint_from_type,
+    AbstractionType.ARCHITECT: get_architect_from_type,
+    AbstractionType.PROVIDER: get_crowd_provider_from_type,
+}
+
+
+def run_settings() -> str:
+    """The settings of a run, those of each blueprint, architect and provider among them."""
+    fill_registries()
+    sections = ["### `mephisto`", _settings(MephistoConfig, "mephisto")]
+    chosen_by_name = {kind.value for kind in _CLASS_OF}
+    for part, settings in get_type_hints(MephistoConfig).items():
+        if isinstance(settings, type) and dataclasses.is_dataclass(settings) and part not in chosen_by_name:
+            sections += [f"### `mephisto.{part}`", _settings(settings, f"mephisto.{part}")]
+    for kind, class_of in _CLASS_OF.items():
+        for name in get_valid_types(kind):
+            chosen = class_of(name)
+            sections += [f"### `{kind.group}={name}`", first_line(chosen)]
+            sections.append(_settings(chosen.ArgsClass, f"mephisto.{kind.value}"))
+    return "\n\n".join(sections)
+
+
+def _settings(args: type, prefix: str) -> str:
+    rows = [
+        (code(f"{prefix}.{field.name}"), _default(field), str(field.metadata["help"]))
+        for field in dataclasses.fields(args)
+        if "help" in field.metadata
+    ]
+    return table(("setting", "default", "meaning"), rows)
+
+
+def _default(field: dataclasses.Field[object]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return code(repr(field.default_factory()))
+    if field.default == "???":
+        return "must be set"
+    return "" if field.default is None else code(repr(field.default))
+
+
+def router_settings() -> str:
+    """The environment variables of a router."""
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(Settings)}
+    rows = [(code(names[one.name]), code(one.default), one.comment) for one in fields_of(Settings)]
+    return table(("variable", "default", "meaning"), rows)
+
+
+def router_packets() -> str:
+    """The packets of the operator's link, in both directions."""
+    sections = []
+    for title, union in (("router to operator", packets.Inbound), ("operator to router", packets.Outbound)):
+        rows = [_packet(packet) for packet in get_args(union)]
+        sections.append(f"**From {title}**\n\n{table(('`packet_type`', 'what it says', 'data'), rows)}")
+    return "\n\n".join(sections)
+
+
+def _packet(packet: type) -> tuple[str, str, str]:
+    (data,) = (field for field in fields_of(packet) if field.name == "data")
+    shape = getattr(packets, data.annotation, None)
+    names = ", ".join(code(one.name) for one in fields_of(shape)) if shape else code(data.annotation)
+    kept = " Kept until acknowledged." if issubclass(packet, packets.OutboxPacket) else ""
+    return code(str(packet.__struct_config__.tag)), first_line(packet) + kept, names  # type: ignore[attr-defined]  # a Struct
+
+
+def export_columns() -> str:
+    """The columns of an export."""
+    rows = [(code(one.name), code(one.annotation), one.comment) for one in fields_of(UnitRecord)]
+    return table(("column", "type", "what it holds"), rows)
+
+
+def finding_kinds() -> str:
+    """What an audit may find."""
+    rows = [(code(str(FindingKind[one.name].value)), one.comment) for one in fields_of(FindingKind)]
+    return table(("kind", "what is wrong"), rows)
+
+
+def refusal_texts() -> str:
+    """What workers who get no work are shown."""
+    return table(("name in the log", "text on the page"), ((code(one.name), one.value) for one in WorkerFailureReasons))
+
+
+def metrics() -> str:
+    """The figures that an operator shows to Prometheus."""
+    families = sorted(Figures().registry.collect(), key=lambda family: family.name)
+    rows = [(code(one.name), one.type, one.documentation) for one in families if not one.name.startswith("process_")]
+    return table(("name", "type", "what it says"), rows)
+
+
+def error_tree() -> str:
+    """The errors that are raised on purpose."""
+    return f"```text\n{inspect.cleandoc(str(errors.__doc__))}\n```"

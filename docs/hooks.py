@@ -1,0 +1,68 @@
+"""What MkDocs calls while it builds: pages are completed from the code, and must not need the network.
+
+A line `<!-- generated: NAME ARGUMENT... -->` in a page is replaced by what the generator of that name writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from mephisto_es.docs.generated.commands import all_commands
+from mephisto_es.docs.generated.events import event_catalogue
+from mephisto_es.docs.generated.lifecycles import all_lifecycles
+from mephisto_es.docs.generated.modules import module_references
+from mephisto_es.docs.generated.tables import (
+    error_tree,
+    export_columns,
+    finding_kinds,
+    metrics,
+    refusal_texts,
+    router_packets,
+    router_settings,
+    run_settings,
+)
+
+GENERATORS: dict[str, Callable[..., str]] = {
+    "commands": all_commands,
+    "errors": error_tree,
+    "events": event_catalogue,
+    "export-columns": export_columns,
+    "finding-kinds": finding_kinds,
+    "lifecycles": all_lifecycles,
+    "metrics": metrics,
+    "modules": module_references,
+    "refusal-texts": refusal_texts,
+    "router-packets": router_packets,
+    "router-settings": router_settings,
+    "run-settings": run_settings,
+}
+
+_MARK = re.compile(r"^<!-- generated: ([^\n]+?) -->$", re.MULTILINE)
+#: Tags by which a page has a browser load something.
+_LOADING = re.compile(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Complete a page.
+
+    Raises:
+        KeyError: it asks for a generator that there is not.
+    """
+    return _MARK.sub(lambda mark: _generated(*mark[1].split()), markdown)
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """See that a finished page loads nothing from elsewhere.
+
+    Raises:
+        ValueError: it does; names what.
+    """
+    found = _LOADING.search(output)
+    if found:
+        raise ValueError(f"a page loads something from elsewhere: {found[0]}")
+    return output
+
+
+def _generated(name: str, *arguments: str) -> str:
+    return GENERATORS[name](*arguments)

@@ -1,0 +1,56 @@
+"""Two people talk about a topic, in turns."""
+
+from collections.abc import Sequence
+from itertools import cycle, islice
+from typing import ClassVar
+
+from omegaconf import DictConfig
+
+from mephisto_es.adapters.blueprints.static_task import StaticTaskBlueprint
+from mephisto_es.adapters.launch import task_script
+from mephisto_es.core.abstractions.agent import Agent, Assignment
+from mephisto_es.core.abstractions.live_task_runner import LiveTaskRunner
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.operations.operator import Operator
+from mephisto_es.core.operations.registry import register_mephisto_abstraction
+
+#: Messages in a conversation.
+MESSAGES = 4
+
+
+class TurnChatRunner(LiveTaskRunner):
+    """Gives the word to one and to the other, and hands on what they say."""
+
+    is_concurrent = True  # the units of an assignment are done together, by run_assignment
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
+        """Lead one conversation; begun again after a crash, it goes on where it was."""
+        first, second = agents
+        for speaker, listener in islice(cycle([(first, second), (second, first)]), MESSAGES):
+            await speaker.observe({"your_turn": True})
+            said = await speaker.get_live_update()
+            if said is None:
+                break  # handed in before the end
+            await listener.observe({"text": said["text"], "from_partner": True})
+        for agent in agents:
+            await agent.observe({"is_over": True})
+
+
+@register_mephisto_abstraction()
+class TurnChatBlueprint(StaticTaskBlueprint):
+    """A static task whose units are done in pairs."""
+
+    BLUEPRINT_TYPE: ClassVar[str] = "chat_in_turns"
+    TaskRunnerClass: ClassVar[type[TaskRunner]] = TurnChatRunner
+
+
+@task_script(default_config_file="chat_in_turns")
+async def main(operator: Operator, cfg: DictConfig) -> None:
+    """Talk with another person about a topic."""
+    run = await operator.launch_task_run_or_die(cfg.mephisto)
+    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)
+    await operator.wait_for_runs_then_shutdown()
+
+
+if __name__ == "__main__":
+    main()

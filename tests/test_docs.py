@@ -1,0 +1,187 @@
+"""What README.md and docs/ show is so: commands parse, those marked `run` are run, generated parts are whole."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import click
+import pytest
+import trio
+
+from mephisto_es.adapters.cli.main import VERBS, main
+from mephisto_es.adapters.crowd.plan import plan_crowd
+from mephisto_es.adapters.crowd.rehearsal import rehearse
+from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
+from mephisto_es.core.lifecycles.standings import LIFECYCLES
+from mephisto_es.docs.generated.events import event_catalogue
+from mephisto_es.docs.generated.lifecycles import all_lifecycles
+from mephisto_es.docs.hooks import on_page_markdown, on_post_page
+from mephisto_es.events.codec import KINDS
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+DOCS = ROOT / "docs"
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "examples" / "sentence_rating"
+#: Where the launch scripts are that a page is about; the example's, unless it stands here.
+SCRIPTS_OF = {
+    "docs/tutorial/static_task.md": DOCS / "tutorial" / "reviews",
+    "docs/tutorial/own_page.md": DOCS / "tutorial" / "reviews",
+    "docs/tutorial/remote_procedures.md": DOCS / "tutorial" / "reviews",
+    "docs/tutorial/chat_in_turns.md": DOCS / "tutorial" / "chat_in_turns",
+}
+GIVE_UP_SECONDS = 120
+#: What ends the words of a command that are for the command itself.
+SHELL_WORDS = {">", ">>", "|"}
+
+SCRIPT_CALL = re.compile(r"python run_\w+\.py")
+
+_BLOCK = re.compile(r"^( *)```(?:console|\{ \.console([^}\n]*)\})\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_EXPECTED_EXIT = re.compile(r"  # exits (\d+)$")
+
+
+class Shown(NamedTuple):
+    """A command in a page, with what the page shows of its output."""
+
+    command: str
+    exit_code: int
+    output: str
+    #: What the block is marked with: `.run`, `.output`.
+    marks: frozenset[str]
+
+
+def shown_in(text: str) -> Iterator[Shown]:
+    """The commands of a page, in order."""
+    for indent, marks, body in _BLOCK.findall(text):
+        for part in re.split(rf"^{indent}\$ ", body, flags=re.MULTILINE)[1:]:
+            line, _, output = part.partition("\n")
+            expected = _EXPECTED_EXIT.search(line)
+            command = _EXPECTED_EXIT.sub("", line)
+            yield Shown(command, int(expected[1]) if expected else 0, output, frozenset(marks.split()))
+
+
+ALL = {"README.md": README} | TEXTS
+COMMANDS = [(page, shown) for page, text in ALL.items() for shown in shown_in(text)]
+VERB_COMMANDS = [(page, shown.command) for page, shown in COMMANDS if shown.command.startswith("mephisto-es ")]
+SCRIPT_COMMANDS = sorted(
+    {(SCRIPTS_OF.get(page, EXAMPLE), shown) for page, shown in COMMANDS if SCRIPT_CALL.match(shown.command)}, key=str
+)
+RUNNABLE_PAGES = sorted({page for page, shown in COMMANDS if ".run" in shown.marks})
+
+
+def command_of(verb: str) -> click.Command:
+    assert verb in VERBS, f"there is no mephisto-es {verb}"
+    command = main.get_command(click.Context(main), verb)
+    assert command is not None
+    return command
+
+
+def words(output: str) -> list[str]:
+    """What is left of an output when figures, hashes, folders and the breaking of lines are taken out."""
+    return re.sub(r"\S*/mephisto\.db|\b[0-9a-f]{8,}\b|[\d,.]+", " ", output).split()
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "120"}
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=GIVE_UP_SECONDS
+    )
+
+
+# Commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("page", "command"), VERB_COMMANDS)
+def test_a_command_shown_can_be_parsed(page: str, command: str) -> None:
+    _, verb, *arguments = takewhile(lambda word: word not in SHELL_WORDS, shlex.split(command))
+    command_of(verb).make_context(verb, arguments)
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_a_command_in_a_sentence_has_its_verb_and_options(page: str) -> None:
+    for verb, rest in re.findall(r"`mephisto-es ([a-z][\w-]*)([^`]*)`", ALL[page]):
+        known = {option for parameter in command_of(verb).params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", rest)) <= known
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a run that is over."""
+    folder = tmp_path_factory.mktemp("docs") / "mephisto_data"
+    crowd = plan_crowd(Random(1), 5, returning=0, disconnecting=0, think_seconds=0.05)
+    task = configuration("python")
+    nothing: dict[str, Callable[..., None]] = {"on_live": lambda _: None, "on_submitted": lambda: None}
+    done = trio.run(partial(rehearse, task, sentences(30), folder, crowd, rate, **nothing))
+    assert done.is_success
+    return folder
+
+
+@pytest.mark.parametrize("page", RUNNABLE_PAGES)
+def test_commands_marked_so_are_run(page: str, finished_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_run, tmp_path / "mephisto_data", ignore=shutil.ignore_patterns("runs"))
+    for shown in shown_in(ALL[page]):
+        if ".run" not in shown.marks:
+            continue
+        done = run(shown.command, tmp_path)
+        assert done.returncode == shown.exit_code, f"{shown.command}\n{done.stdout}{done.stderr}"
+        if ".output" in shown.marks:
+            assert words(shown.output) == words(done.stdout)
+
+
+def test_the_quickstart_shows_the_demo_as_the_readme_does() -> None:
+    (block,) = (body for _, _, body in _BLOCK.findall(TEXTS["docs/quickstart.md"]) if "mephisto-es demo" in body)
+    (readme,) = (body for _, _, body in _BLOCK.findall(README) if "$ make demo" in body)
+    results = [re.sub(r"^\$ (make|mephisto-es) demo.*$", "", one, flags=re.MULTILINE) for one in (block, readme)]
+    assert words(results[0]) == words(results[1])
+
+
+@pytest.mark.parametrize(("folder", "shown"), SCRIPT_COMMANDS)
+def test_a_scripts_settings_are_as_shown(folder: Path, shown: Shown, tmp_path: Path) -> None:
+    # Heroku's own needs are looked at when a run is launched, not when its configuration is shown.
+    done = run(f"cd {shlex.quote(str(folder))} && {shown.command} --cfg job", tmp_path)
+    assert done.returncode == shown.exit_code, done.stderr
+    if shown.exit_code:
+        assert shown.output.strip() in done.stderr
+
+
+# Generated parts --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_a_page_can_be_completed(page: str) -> None:
+    assert "<!-- generated:" not in on_page_markdown(TEXTS[page])
+
+
+def test_a_page_that_asks_for_what_there_is_not_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        on_page_markdown("<!-- generated: weather -->")
+
+
+@pytest.mark.parametrize("tag", ['<script src="https://cdn.example/x.js">', "<img src=//cdn.example/x.png>"])
+def test_a_page_that_needs_the_network_is_an_error(tag: str) -> None:
+    with pytest.raises(ValueError, match=r"cdn\.example"):
+        on_post_page(f"<p>{tag}</p>")
+
+
+def test_every_event_is_in_the_catalogue() -> None:
+    assert set(re.findall(r"^### `\w+` \{: #(\w+) \}$", event_catalogue(), re.MULTILINE)) == KINDS
+
+
+def test_every_step_is_in_a_chart() -> None:
+    steps = {
+        (row.event, source, row.target)
+        for lifecycle in LIFECYCLES
+        for row in lifecycle.steps
+        for source in row.sources
+        if source is not row.target
+    }
+    assert all_lifecycles().count("<circle") == len(steps)
