@@ -69,6 +69,13 @@ def build(
     """
     for projection in projections:
         create(db, projection)
+    carry(db, projections, events, payload)
+
+
+def carry(
+    db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[Recorded], payload: ReadPayload
+) -> None:
+    """Carry the next events into projections' tables, page by page."""
     with collector_resting():
         for page in pages(events):
             apply(db, projections, page, payload)

@@ -16,7 +16,7 @@ from ...events.envelope import Recorded
 from ...projections import building
 from ...projections.fingerprint import code_fingerprint
 from ...projections.mephisto_db import MephistoDbProjection
-from . import reader, schema
+from . import reader, schema, snapshots
 
 _EVENTS = "SELECT seq, data FROM events"
 _AT = "SELECT at FROM events WHERE seq = ?"
@@ -102,9 +102,14 @@ class LogMoment:
         return bool(found == (code_fingerprint(), self.seq))
 
     def _built_view(self) -> sqlite3.Connection:
-        view = building.scratch()
-        building.build(view, [MephistoDbProjection()], self.events(), self.payload)
-        return view
+        projection = MephistoDbProjection()
+        kept = snapshots.nearest(self._db, projection, self.seq)
+        if kept is None:
+            view = building.scratch()
+            building.build(view, [projection], self.events(), self.payload)
+            return view
+        building.carry(kept.view, [projection], self.events(after=kept.seq), self.payload)
+        return kept.view
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ...projections import building
 from ...projections.building import Difference
 from ...projections.fingerprint import code_fingerprint
 from ...projections.projection import Projection
-from . import reader
+from . import reader, snapshots
 from .reader import LogReader
 
 _LIVE = "SELECT generation, code, seq FROM projections WHERE name = ? AND live = 1"
@@ -76,11 +76,21 @@ class Projector:
         seq = log.head().seq
         shadow = building.scratch()
         try:
-            building.build(shadow, (projection,), log.read(until=seq), log.payload)
+            self._build(projection, shadow, log, seq)
             differences = self._differences(projection, shadow, seq)
             return Rebuilt(projection.name, self._swap(projection, shadow, seq), seq, differences)
         finally:
             shadow.close()
+
+    def _build(self, projection: Projection, shadow: sqlite3.Connection, log: LogReader, seq: int) -> None:
+        """Build a projection's tables, and keep what they are on the way for who wants to see an earlier moment."""
+        snapshots.drop_outdated(self._db, projection)
+        building.create(shadow, projection)
+        with building.collector_resting():
+            for page in building.pages(log.read(until=seq)):
+                building.apply(shadow, (projection,), page, log.payload)
+                if page[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:
+                    snapshots.keep(self._db, projection, page[-1].seq, shadow)
 
     def _differences(
         self, projection: Projection, shadow: sqlite3.Connection, seq: int

@@ -234,6 +234,7 @@ class SqliteLog:
             )
         if draft.forgotten:
             db.executemany("DELETE FROM payloads WHERE subject = ?", [(worker,) for worker in draft.forgotten])
+            db.execute("DELETE FROM snapshots")  # which may have the name
             self._wal_holds_forgotten = True
         if draft.recorded:
             self.projector.apply(draft.recorded)

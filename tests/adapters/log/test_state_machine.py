@@ -233,7 +233,7 @@ class SqliteMachine(MemoryMachine):
 
 
 #: A history is twenty steps long: each is as good as a few examples of a plain property.
-_SETTINGS = settings(max_examples=settings().max_examples // 4, stateful_step_count=20)
+_SETTINGS = settings(max_examples=settings().max_examples // 8, stateful_step_count=20)
 
 TestMemoryLog = MemoryMachine.TestCase
 TestMemoryLog.settings = _SETTINGS
