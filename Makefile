@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo test lint docs bench
+.PHONY: demo test lint docs bench simulate
 
 # A run of the example with a simulated crowd, and the proof that it was legal.
 demo: $(VENV)/installed
@@ -15,6 +15,11 @@ demo: $(VENV)/installed
 # Tests that need a browser or npm are skipped where there is none; with CI=true they fail instead.
 test: $(VENV)/installed-for-tests
 	$(VENV)/bin/python -m pytest
+
+# The whole operator with faults, from N fresh seeds; a seed that shows a violation is printed.
+N ?= 100
+simulate: $(VENV)/installed-for-tests
+	$(VENV)/bin/python -m tests.simulation $(N)
 
 lint: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check .

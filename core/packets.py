@@ -46,10 +46,12 @@ class RouterStateData(msgspec.Struct, frozen=True):
     incarnation: str
     next_seq: int
     first_unacked: int | None = None
+    #: Whether it takes nothing more from workers, and all it has taken has been sent: the answer to `drain`.
+    closed: bool = False
 
 
 class RouterState(Packet, frozen=True, kw_only=True, tag="router_state"):
-    """The router has taken us for its operator."""
+    """The router has taken us for its operator, or it takes nothing more from workers."""
 
     data: RouterStateData
 
@@ -236,7 +238,13 @@ class RequestStatuses(Packet, frozen=True, kw_only=True, tag="request_statuses")
     data: dict[str, str] = {}
 
 
-Outbound = Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses
+class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
+    """Asks the router to take nothing more from workers, and to say so once all it has taken is durable."""
+
+    data: dict[str, str] = {}
+
+
+Outbound = Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses | Drain
 
 _inbound: msgspec.json.Decoder[Inbound] = msgspec.json.Decoder(Inbound)
 _frames = msgspec.json.Decoder(list[msgspec.Raw])

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 class Gone(ProtocolError):
-    """The router was shut down: what a page sees as a refused connection."""
+    """The router was shut down, or is about to be: what a page sees as a refused connection or request."""
 
 
 class Unknown(ProtocolError):
@@ -92,6 +92,7 @@ class MemoryRouter:
         self._kept: dict[str, deque[Json]] = {}
         self._channel: OperatorEnd | None = None
         self._closed = False
+        self._takes_more = True
 
     @property
     def unacknowledged(self) -> int:
@@ -200,14 +201,23 @@ class MemoryRouter:
         if self._channel is not None:
             self._channel.lose()
         self._channel = channel
-        first = self._outbox[0]["seq"] if self._outbox else None
-        state = {"incarnation": self.incarnation, "next_seq": self._seq + 1, "first_unacked": first}
-        self._send({"packet_type": "router_state", "subject_id": SYSTEM, "data": state})
+        self._takes_more = True
+        self._say_state()
         for packet in self._outbox:
             self._send(packet)
         for waiting in self._open.values():
             if waiting.packet["packet_type"] == "register_agent":
                 self._send(waiting.packet)
+
+    def _say_state(self) -> None:
+        first = self._outbox[0]["seq"] if self._outbox else None
+        state = {
+            "incarnation": self.incarnation,
+            "next_seq": self._seq + 1,
+            "first_unacked": first,
+            "closed": not self._takes_more,
+        }
+        self._send({"packet_type": "router_state", "subject_id": SYSTEM, "data": state})
 
     def detach(self, channel: OperatorEnd) -> None:
         """Lose an operator; a no-op if another one has taken its place."""
@@ -230,6 +240,9 @@ class MemoryRouter:
             case "ack":
                 while self._outbox and self._outbox[0]["seq"] <= data["seq"]:
                     self._outbox.popleft()
+            case "drain":
+                self._takes_more = False
+                self._say_state()
             case "request_statuses":
                 seen = {t: s if t in self._sockets else "disconnect" for t, s in self.statuses.items()}
                 self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": seen})
@@ -250,6 +263,8 @@ class MemoryRouter:
             self._kept.setdefault(token, deque(maxlen=KEPT_LIMIT)).append(packet)
 
     def _keep(self, packet: Json) -> None:
+        if not self._takes_more:
+            raise Gone("the router takes nothing more")
         self._seq += 1
         kept = {**packet, "seq": self._seq}
         self._outbox.append(kept)

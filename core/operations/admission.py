@@ -77,10 +77,12 @@ class Admission:
         launcher = self._live_run.task_launcher
         with trio.move_on_after(OFFER_PATIENCE_SECONDS):
             while launcher.is_about_to_launch:
-                await launcher.wait_for_offer()
+                # Taken before it is tried: what changes meanwhile is reason enough to try again.
+                change = launcher.next_change()
                 shown = await self._try_to_take_unit(applicant, more_to_come=True)
                 if shown or self._ledger.market.agent_by_registration(self._run, applicant.registration) is not None:
                     return shown
+                await change.wait()
         return await self._try_to_take_unit(applicant, more_to_come=False)
 
     async def _try_to_take_unit(self, applicant: Applicant, *, more_to_come: bool) -> WorkerFailureReasons | None:

@@ -33,6 +33,7 @@ from ..packets import (
     Agents,
     AgentsData,
     ClientBoundLiveUpdate,
+    Drain,
     Inbound,
     LiveUpdate,
     LogErrorPacket,
@@ -58,6 +59,11 @@ from .logger_core import get_logger
 IN_FLIGHT_LIMIT = 1024
 #: Packets that are acknowledged in one go at most, so that a busy router can clear its outbox.
 ACK_EVERY = 64
+#: Seconds that routers have at the end of a run to hand over what they have taken from workers: long enough for one
+#: that died to come back.
+DRAIN_SECONDS = 120.0
+#: The same where a run is to end at once.
+SHORT_DRAIN_SECONDS = 10.0
 #: Requests for an agent that are seen to at a time; the others wait.
 REGISTRATION_LIMIT = 256
 
@@ -86,6 +92,11 @@ class ClientIOHandler:
         self._closed: dict[str, trio.Event] = {}
         self._incarnations: dict[str, str] = {}
         self._acking: dict[str, trio.MemorySendChannel[tuple[int, Pending | None]]] = {}
+        #: Up to where each channel's outbox is acknowledged, and up to where it will be once its router is closed.
+        self._acknowledged: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        self._is_draining = False
+        self._progress = trio.Event()
         #: The channel that each open request came from.
         self._requests: dict[str, str] = {}
         self._registering = trio.CapacityLimiter(REGISTRATION_LIMIT)
@@ -127,6 +138,31 @@ class ClientIOHandler:
         finally:
             closed.set()
 
+    async def drain(self, *, at_once: bool) -> None:
+        """Have the routers take nothing more from workers, and wait until all they took is durable here.
+
+        A worker who was told that the work has arrived must be right. A router that cannot be reached for so long
+        keeps what it has.
+
+        Args:
+            at_once: whether a router that is away is not waited for.
+        """
+        seconds = SHORT_DRAIN_SECONDS if at_once else DRAIN_SECONDS
+        self._is_draining = True
+        self._send_to_all(Drain(subject_id=SYSTEM))
+        with trio.move_on_after(seconds) as patience:
+            while any(channel not in self._last or self._owes(channel) for channel in self._channels):
+                await self._progress.wait()
+        if patience.cancelled_caught:
+            logger.error("a router could not hand over all it has", limit_seconds=seconds)
+
+    def _owes(self, channel_id: str) -> bool:
+        return self._acknowledged.get(channel_id, 0) < self._last[channel_id]
+
+    def _progressed(self) -> None:
+        self._progress.set()
+        self._progress = trio.Event()
+
     async def shutdown(self) -> None:
         """Close all channels for good, once they have sent what they were given."""
         for channel in self._channels.values():
@@ -167,6 +203,8 @@ class ClientIOHandler:
         channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(pool.statuses_by_token())))
         for token, body in pool.agents.sent_lately():
             channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(body)))
+        if self._is_draining:
+            channel.enqueue_send(Drain(subject_id=SYSTEM))
 
     def _on_broken(self, channel_id: str) -> None:
         self._broken(channel_id)
@@ -183,6 +221,10 @@ class ClientIOHandler:
                     self.get_live_run().nursery.start_soon(self._register_agent, packet)
             case RouterState():
                 self._incarnations[channel_id] = packet.data.incarnation
+                self._last.pop(channel_id, None)
+                if packet.data.closed:
+                    self._last[channel_id] = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
+                    self._progressed()
             case ReturnStatuses():
                 pool.handle_updated_agent_status(packet.data)
             case LogErrorPacket():
@@ -303,6 +345,8 @@ class ClientIOHandler:
                     await pending.wait()
                 except CommandRefused as error:
                     self._drop("not legal in the agent's status", error)
+            self._acknowledged[channel.channel_id] = seq
+            self._progressed()
             since += 1
             if since >= ACK_EVERY or posted.statistics().current_buffer_used == 0:
                 since = 0

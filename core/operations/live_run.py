@@ -101,13 +101,14 @@ class LiveRunDriver:
         """Launch the run, watch over it, and end it.
 
         Whatever was acquired is released before this returns or raises, the last first. Cancelled, it leaves
-        everything where it is: the log knows what there is, so that the run can be taken up again.
+        everything where it is: the log knows what there is, so that the run can be taken up again. So it does when a
+        run of an earlier process cannot be taken up: nothing is to be lost by trying.
 
         Args:
             on_live: called once workers can come.
 
         Raises:
-            LaunchError: a step failed; the run is recorded as failed.
+            LaunchError: a step failed; a new run, or one that had got live, is recorded as failed.
             LogError: the log can take no more; nothing could be recorded.
         """
         run = await self._begin()
@@ -119,6 +120,8 @@ class LiveRunDriver:
                 failure = _failure_of(group)
                 if failure is None:
                     raise
+                if self._resumed is not None and not self.is_live:
+                    raise failure from group
                 await self._let_everybody_go(run, str(failure))
             await self._release()
             if failure is not None:
@@ -158,6 +161,7 @@ class LiveRunDriver:
             self.is_live = True
             on_live(live_run)
             await self._watch(live_run)
+            await live_run.client_io.drain(at_once=self._at_once)
             await live_run.client_io.shutdown()
             nursery.cancel_scope.cancel()
 

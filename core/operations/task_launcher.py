@@ -174,6 +174,10 @@ class TaskLauncher:
         is_something_out = self._units_out() > 0 or self._ledger.market.runs[self._run].live_agents
         return not (self.is_done or is_something_out or self._can_pay_next())
 
+    def next_change(self) -> trio.Event:
+        """Set the next time that anything changes in what is on offer, or about to be."""
+        return self._changed
+
     async def wait_for_offer(self) -> None:
         """Wait until something is on offer, unless nothing is about to be."""
         index = self._ledger.market.runs[self._run]

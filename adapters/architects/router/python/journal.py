@@ -81,6 +81,8 @@ class Journal:
         self._changed_agents: dict[str, str | None] = {}
         self._acknowledged = self._acknowledged_on_disk = 0
         self._work = anyio.Event()
+        self._is_closed = False
+        self._on_drained: Callable[[], None] | None = None
 
     async def record(self, packet: bytes) -> None:
         """Take an encoded packet into the outbox and return when it is durable.
@@ -101,7 +103,7 @@ class Journal:
         Raises:
             OutboxFull: it was not taken.
         """
-        if self.outbox_bytes + len(packet) > self._limit_bytes:
+        if self._is_closed or self.outbox_bytes + len(packet) > self._limit_bytes:
             raise OutboxFull
         self.outbox_bytes += len(packet)
         self._batch.packets.append(packet)
@@ -131,6 +133,26 @@ class Journal:
         # A number the operator has seen is never given twice.
         self.next_seq = max(self.next_seq, seq + 1)
         self._work.set()
+
+    def drain(self, on_drained: Callable[[], None]) -> None:
+        """Take nothing more, and call a function once all that was taken is durable and handed on."""
+        self._is_closed = True
+        self._on_drained = on_drained
+        self._work.set()
+
+    def reopen(self) -> None:
+        """Take packets again: another operator has come, which says for itself when it is done."""
+        self._is_closed = False
+        self._on_drained = None
+
+    def state(self) -> dict[str, object]:
+        """Where the outbox stands, as the operator is told."""
+        return {
+            "incarnation": self.incarnation,
+            "first_unacked": self.unacknowledged[0].seq if self.unacknowledged else None,
+            "next_seq": self.next_seq,
+            "closed": self._is_closed,
+        }
 
     async def write_batches(self, hand_on: HandOn, failed: Failed) -> None:
         """Write what waits, for ever; `hand_on` gets each batch once it is durable.
@@ -174,6 +196,9 @@ class Journal:
         finally:
             self._in_flight = None
             batch.settled.set()
+        if self._on_drained is not None and not self._batch.packets:
+            self._on_drained()
+            self._on_drained = None
         is_mostly_past = REWRITE_FACTOR * self.outbox_bytes < self._file.size
         if is_mostly_past and self._file.size > self._rewrite_above:
             await self._rewrite()

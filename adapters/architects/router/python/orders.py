@@ -87,6 +87,8 @@ class Orders:
                 self._acknowledge(read_ack(data))
             case "agents":
                 self._replace_agents(read_statuses(data).agents)
+            case "drain":
+                self._journal.drain(self._say_closed)
             case "request_statuses":
                 self._pages.report_statuses({agent.token: agent.reported_status for agent in self._agents})
             case unknown:
@@ -115,6 +117,9 @@ class Orders:
         if ack.incarnation != self._journal.incarnation or ack.seq >= self._journal.next_seq:
             raise MalformedJson(f"{ack.seq} of {ack.incarnation} was never sent here")
         self._journal.acknowledge(ack.seq)
+
+    def _say_closed(self) -> None:
+        self._operator.tell(self._press.from_router("router_state", raw(self._journal.state())))
 
     def _replace_agents(self, statuses: dict[str, str]) -> None:
         for token in self._agents.tokens() - statuses.keys():

@@ -213,14 +213,10 @@ class Switchboard:
         journal = self._journal
         if greeting.incarnation == journal.incarnation and greeting.acked is not None:
             journal.acknowledge(greeting.acked)
-        state = {
-            "incarnation": journal.incarnation,
-            "first_unacked": journal.unacknowledged[0].seq if journal.unacknowledged else None,
-            "next_seq": journal.next_seq,
-        }
+        journal.reopen()
         self._reported_versions.clear()
         self.operator.attach(link)
-        link.post(self._press.from_router("router_state", raw(state)))
+        link.post(self._press.from_router("router_state", raw(journal.state())))
         self.hand_on(journal.unacknowledged)
         self.operator.ask_again()
 

@@ -470,3 +470,37 @@ async def test_numbers_go_on_after_everything_was_acknowledged(own: Scene) -> No
 
     assert await arrivals(successor, 1) == ["two"]
     assert successor.numbers() == [seq + 1]
+
+
+# -- the end of a run ------------------------------------------------------------------------
+
+
+async def test_a_drained_router_takes_nothing_more_and_says_up_to_where_it_took(own: Scene) -> None:
+    operator = await own.operator()
+    page = await own.page("b")
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(submit, own, number)
+    await page.say(text="last words")
+    await page.heartbeat()
+    await operator.send("drain", "mephisto", {})
+    closed = (await operator.expect("router_state")).data
+
+    assert closed["closed"] is True
+    assert operator.numbers() == list(range(closed["first_unacked"], closed["next_seq"]))
+    assert len(operator.numbers()) == 21
+    for path, body in (
+        ("/submit_task", {"USED_AGENT_ID": "a", "final_data": "late"}),
+        ("/submit_metadata", {"USED_AGENT_ID": "a", "metadata": {"tips": {}}}),
+        ("/return_task", {"USED_AGENT_ID": "a"}),
+    ):
+        assert (await own.http.post(path, json=body)).status_code == 507
+    await page.say(text="too late")
+    await page.heartbeat()
+    await operator.settled()
+    assert len(operator.numbers()) == 21
+
+    successor = await own.operator(after=operator)
+    assert successor.state["closed"] is False
+    await submit(own, "again")
+    await successor.expect("submit_unit", lambda packet: packet.data["final_data"] == "again")

@@ -35,6 +35,7 @@ export class Journal {
   #outbox;
   #agents;
   #maxOutboxBytes;
+  #isClosed = false;
 
   /** @type {Waiting[]} */
   #waiting = [];
@@ -147,7 +148,7 @@ export class Journal {
    */
   append(text) {
     const bytes = Buffer.byteLength(text);
-    if (this.#outbox.bytes + this.#waitingBytes + bytes > this.#maxOutboxBytes) {
+    if (this.#isClosed || this.#outbox.bytes + this.#waitingBytes + bytes > this.#maxOutboxBytes) {
       return Promise.reject(
         new Refused(507, "The task server can take no more work at the moment. Please try again later."),
       );
@@ -192,6 +193,27 @@ export class Journal {
   /** Wait until the agents' statuses as they are now have been written, or could not be. */
   async agentsWritten() {
     if (this.#changedAgents.size > 0 || this.#committing) await this.#enqueue(null, 0);
+  }
+
+  /** Take nothing more from workers; fulfilled once all that was taken has been written, or could not be. */
+  async drained() {
+    this.#isClosed = true;
+    await this.#enqueue(null, 0);
+  }
+
+  /** Take packets again: another operator has come, which says for itself when it is done. */
+  reopen() {
+    this.#isClosed = false;
+  }
+
+  /** Where the outbox stands, as the operator is told. */
+  get state() {
+    return {
+      incarnation: this.incarnation,
+      first_unacked: this.firstUnacked,
+      next_seq: this.nextSeq,
+      closed: this.#isClosed,
+    };
   }
 
   /** Finish what is under way, sync and close. */

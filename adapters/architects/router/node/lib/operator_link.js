@@ -81,15 +81,11 @@ export class OperatorLink {
       this.#journal.acknowledge(greeting.acked);
     }
     this.#isSilent = false;
+    this.#journal.reopen();
     this.#queue = [];
     this.#cursor = this.#journal.firstUnacked ?? this.#journal.nextSeq;
     this.#caughtUpAt = this.#journal.nextSeq;
-    const state = {
-      incarnation: this.#journal.incarnation,
-      first_unacked: this.#journal.firstUnacked,
-      next_seq: this.#journal.nextSeq,
-    };
-    peer.send(outgoing(encode(packetForOperator("router_state", OPERATOR, state)), null));
+    peer.send(outgoing(encode(packetForOperator("router_state", OPERATOR, this.#journal.state)), null));
     this.#onAttach();
     this.flush();
   }

@@ -40,6 +40,10 @@ export class OperatorOrders {
     const data = isObject(packet.data) ? packet.data : {};
     if (packet.packet_type === "ack") {
       this.#acknowledge(data);
+    } else if (packet.packet_type === "drain") {
+      this.#journal.drained().then(() => {
+        this.#link.send(packetForOperator("router_state", OPERATOR, this.#journal.state));
+      });
     } else if (packet.packet_type === "request_statuses") {
       this.#link.send(packetForOperator("return_statuses", OPERATOR, this.#agents.reportedStatuses()));
     } else if (packet.packet_type === "agents" && isObject(data.agents) && Object.values(data.agents).every(isText)) {

@@ -1,0 +1,63 @@
+"""Many simulations, one after the other: `python -m tests.simulation [COUNT] [FIRST SEED]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from random import SystemRandom
+
+import click
+
+from mephisto_es.core.operations.logger_core import set_mephisto_log_level
+
+from .invariants import INVARIANTS
+from .simulate import Violation, simulate
+
+#: Fresh seeds are taken below this.
+SEEDS = 2**48
+#: Violations after which there is no point in going on.
+VIOLATIONS_LIMIT = 10
+REPORT_EVERY = 1000
+
+
+def main() -> int:
+    """Run as many seeds as asked for; 1 if any of them shows a violation."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("count", nargs="?", type=int, default=100)
+    parser.add_argument("first", nargs="?", type=int, help="the first seed; a fresh one unless given")
+    given = parser.parse_args()
+    set_mephisto_log_level(level="critical")
+    first = SystemRandom().randrange(SEEDS) if given.first is None else given.first
+    began = time.monotonic()
+    faults: Counter[str] = Counter()
+    events = lives = violations = done = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(first, first + given.count):
+            try:
+                simulated = simulate(seed, Path(folder))
+            except Violation as violation:
+                violations += 1
+                click.echo(f"VIOLATION {violation}")
+                if violations >= VIOLATIONS_LIMIT:
+                    break
+            else:
+                events, lives, faults = events + simulated.head.seq, lives + simulated.lives, faults + simulated.faults
+            done += 1
+            if done % REPORT_EVERY == 0:
+                click.echo(f"{done} seeds, {violations} violations")
+    seconds = time.monotonic() - began
+    click.echo(
+        f"{done} seeds from {first}, {violations} violations, {seconds:.0f} s ({1000 * seconds / done:.0f} ms a seed)"
+    )
+    click.echo(f"{events} events, {lives} operators")
+    click.echo("faults: " + ", ".join(f"{fault} {count}" for fault, count in sorted(faults.items())))
+    for invariant in INVARIANTS:
+        click.echo(f"held: {invariant}" if not violations else f"checked: {invariant}")
+    return 1 if violations else 0
+
+
+sys.exit(main())

@@ -1,0 +1,256 @@
+"""Simulated people: they come, work, talk, reload, leave in the middle, and send again what was not answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+import trio
+
+from mephisto_es.adapters.architects.memory import Gone, Json, PageSocket, Unknown
+from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+
+from .job import LINES, JobPlan
+from .outside import BUSY, Away, Router
+
+#: The way from a page to its router, there or back.
+WAY_SECONDS = (0.0, 0.5)
+#: How soon a page asks again that got no answer.
+AGAIN_SECONDS = (1.0, 15.0)
+#: A request must get through within this time, however long operators, routers and disks were away in between.
+ANSWER_SECONDS = 3600.0
+#: A page without news for this long opens its socket again.
+SILENCE_SECONDS = 10.0
+#: How long a worker thinks.
+THINK_SECONDS = (1.0, 60.0)
+#: How long somebody waits who was told that there is no work.
+NO_WORK_SECONDS = (20.0, 90.0)
+#: Somebody who was sent away this often does not come back; another person comes.
+PATIENCE = 3
+
+_ENDED = frozenset({"completed", "disconnect", "timeout", "returned", "expired", "approved", "rejected"})
+_FOR_GOOD = (WorkerFailureReasons.NOT_QUALIFIED.value, WorkerFailureReasons.MAX_FOR_TASK.value)
+
+
+class Unanswered(AssertionError):
+    """A page was left without an answer."""
+
+
+@dataclass
+class Witness:
+    """What pages have seen, to be held against the log."""
+
+    #: The agents that each registration was given, in order.
+    agents: dict[str, list[str]] = field(default_factory=dict)
+    #: What each page of a chat heard that was there to the end.
+    heard: dict[str, list[str]] = field(default_factory=dict)
+    requests: int = 0
+
+
+@dataclass
+class Person:
+    """One worker's browser."""
+
+    name: str
+    job: JobPlan
+    router_of: Callable[[JobPlan], Router]
+    chance: Random
+    witness: Witness
+
+    async def work(self) -> None:
+        """Come again and again until the run is over."""
+        visit, refusals, persons = 0, 0, 1
+        with suppress(Gone):
+            while True:
+                visit += 1
+                name = f"{self.name}-{persons}"
+                refused = await Visit(self, name, f"{visit}-{name}").make()
+                if refused is not None:
+                    refusals += 1
+                    if refused in _FOR_GOOD or refusals >= PATIENCE:
+                        persons, refusals = persons + 1, 0
+                    await trio.sleep(self.chance.uniform(*NO_WORK_SECONDS))
+
+    async def ask(self, request: Callable[[Router], Awaitable[Json]]) -> Json:
+        """Make a request until it is answered.
+
+        Raises:
+            Gone: the run is over.
+            Unanswered: nobody answers.
+        """
+        self.witness.requests += 1
+        with trio.move_on_after(ANSWER_SECONDS):
+            while True:
+                with suppress(Away):
+                    await self.way()
+                    answer = await self.router_of(self.job).reached(request)
+                    await self.way()
+                    return answer
+                await trio.sleep(self.chance.uniform(*AGAIN_SECONDS))
+        raise Unanswered(f"{self.name} got no answer in {ANSWER_SECONDS:g} s")
+
+    async def tell(self, action: Callable[[Router], None]) -> None:
+        """Make a request whose answer is only that it was taken."""
+
+        async def request(router: Router) -> Json:
+            action(router)
+            return {}
+
+        await self.ask(request)
+
+    async def way(self) -> None:
+        """Be on the way; one packet in a while does not arrive."""
+        await trio.sleep(self.chance.uniform(*WAY_SECONDS))
+        if self.chance.random() < 0.03:
+            raise Away("lost on the way")
+
+
+class Visit:
+    """One load of the page, from the request for an agent to the end of the work."""
+
+    def __init__(self, person: Person, name: str, registration: str) -> None:
+        self.person = person
+        self.chance = person.chance
+        self.name = name
+        self.registration = registration
+
+    async def make(self) -> str | None:
+        """Do what there is to do; the reason if there was nothing."""
+        details = await self._request_agent()
+        if details["agent_id"] is not None and details["agent_id"].startswith("onboarding"):
+            details = await self._be_onboarded(details["agent_id"])
+        token: str | None = details["agent_id"]
+        if token is None or token.startswith("onboarding"):
+            return str(details["failure_reason"])
+        return await self._be_agent(token)
+
+    async def _request_agent(self) -> Json:
+        data = {
+            "worker_name": self.name,
+            "agent_registration_id": self.registration,
+            "assignment_id": "1",
+            "provider_type": "simulated",
+        }
+        while True:
+            details = await self.person.ask(lambda router: router.request_agent(data))
+            if details["failure_reason"] != BUSY:
+                return self._given(details)
+            await trio.sleep(self.chance.uniform(*AGAIN_SECONDS))
+
+    def _given(self, details: Json) -> Json:
+        token = details["agent_id"]
+        given = self.person.witness.agents.setdefault(f"{self.person.job.name}/{self.registration}", [])
+        if token is not None and token not in given:
+            given.append(token)
+        return details
+
+    async def _be_onboarded(self, token: str) -> Json:
+        screen = Screen(self, token)
+        await screen.wait_for("ready?")
+        with suppress(Unknown):
+            await self.person.tell(lambda router: router.send_live_update(token, {"text": "yes", "update_id": "yes"}))
+            await screen.wait_for("you said yes")
+            await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+            if self.chance.random() < 0.1:
+                await self.person.tell(lambda router: router.disconnect(token))
+                return {"agent_id": None, "failure_reason": "left the onboarding"}
+            answer = {"passes": self.chance.random() < 0.8}
+            details = await self.person.ask(lambda router: router.submit_onboarding(token, answer))
+            if details["failure_reason"] != BUSY:
+                return self._given(details)
+        return await self._request_agent()
+
+    async def _be_agent(self, token: str) -> str | None:
+        screen = Screen(self, token)
+        with suppress(Unknown):
+            match self.chance.randrange(12):
+                case 0:
+                    await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+                    await self.person.tell(lambda router: router.disconnect(token))
+                    return None
+                case 1:
+                    await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+                    await self.person.tell(lambda router: router.return_task(token))
+                    return None
+                case 2:
+                    return None  # just walks away, and says nothing
+                case 3:
+                    await self._request_agent()  # a reload
+                case _:
+                    pass
+            if self.person.job.is_chat:
+                if not await self._talk(screen):
+                    return None
+            else:
+                await trio.sleep(self.chance.uniform(*THINK_SECONDS))
+            await self._submit(token)
+            if self.chance.random() < 0.1:
+                await self._submit(token)  # a double click
+            if self.chance.random() < 0.1:
+                await self._request_agent()
+        return None
+
+    async def _talk(self, screen: Screen) -> bool:
+        """Talk with the partner; whether there is something to hand in at the end."""
+        said, ended = 0, False
+        while not ended:
+            await screen.look()
+            if screen.status in _ENDED:
+                return False
+            ended = screen.is_done or screen.status == "partner disconnect"
+            while screen.status == "in task" and said < LINES:
+                said += 1
+                line: Json = {"text": f"{self.registration}: {said}", "update_id": f"{self.registration}-{said}"}
+                await trio.sleep(self.chance.uniform(0, 2))
+                await self.person.tell(lambda router, line=line: router.send_live_update(screen.token, line))  # type: ignore[misc]  # mypy does not see the type of a lambda's default
+        if screen.is_done:
+            self.person.witness.heard[screen.token] = screen.heard
+        return True
+
+    async def _submit(self, token: str) -> None:
+        work = {"by": self.registration, "click": self.chance.getrandbits(32)}
+        await self.person.tell(lambda router: router.submit_task(token, work))
+
+
+class Screen:
+    """What a page shows: it holds a socket, and opens it again when it is lost."""
+
+    def __init__(self, visit: Visit, token: str) -> None:
+        self.token = token
+        self.status = ""
+        self.heard: list[str] = []
+        self.is_done = False
+        self._person = visit.person
+        self._socket: PageSocket | None = None
+        self._seen: set[str] = set()
+
+    async def look(self) -> None:
+        """Take the next packet, or find out that the socket is dead."""
+        if self._socket is None or self._person.chance.random() < 0.03:
+            await self._person.tell(self._connect)
+        assert self._socket is not None
+        with trio.move_on_after(SILENCE_SECONDS) as silence:
+            self._take(await self._socket.receive())
+        if silence.cancelled_caught:
+            self._socket = None
+
+    async def wait_for(self, text: str) -> None:
+        """Wait until something was said, or there is nothing more to wait for."""
+        while text not in self.heard and self.status not in _ENDED:
+            await self.look()
+
+    def _connect(self, router: Router) -> None:
+        router.hang_up(self.token)
+        self._socket = router.connect(self.token)
+
+    def _take(self, packet: Mapping[str, Json]) -> None:
+        data = packet["data"]
+        if "status" in data:
+            self.status = data["status"]
+        elif data["update_id"] not in self._seen:
+            self._seen.add(data["update_id"])
+            if "text" in data:
+                self.heard.append(data["text"])
+            self.is_done = self.is_done or "task_data" in data

@@ -1,0 +1,149 @@
+"""What must hold whatever happened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+import sqlite_utils
+
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.chain import GENESIS, link
+from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES
+from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
+from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.lifecycles.server import ResourceStatus
+from mephisto_es.core.lifecycles.task_run import TaskRunStatus
+from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
+from mephisto_es.events import streams
+from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain
+from mephisto_es.events.ids import TaskRunId, UnitId
+from mephisto_es.events.unit import UnitCompleted
+from mephisto_es.projections import building
+
+from .crowd import Witness
+from .job import JobPlan, Surroundings
+from .outside import QuickProjection
+
+#: Printed by a long simulation: what was checked.
+INVARIANTS = (
+    "every prefix of the log is legal: chain, versions, steps of lifecycles, times that never fall",
+    "no unit ever has two live agents",
+    "the view that was kept equals the view built anew, and the operator's state the fold of the log",
+    "every submission that was acknowledged is in the log exactly once, and no other is",
+    "every request of a page is answered; the same registration gets the same agent",
+    "each of a pair hears all that the other said, once and in order",
+    "the script is told of each submission, and its answer is recorded once",
+    "every run ends completed, nothing open in it, its server released, its router's outbox empty",
+)
+
+
+def check_log(log: MemoryLog) -> None:
+    """The log is legal, prefix by prefix, and no unit ever has two agents at work."""
+    market, chain, at = Market(), GENESIS, 0
+    at_work: dict[str, set[str]] = {}
+    for row, recorded in zip(log.raw(), log.read(), strict=True):
+        envelope = recorded.envelope
+        chain = link(chain, row.seq, row.data)
+        assert row.chain == chain, f"seq {row.seq}: the chain is broken"
+        assert envelope.at >= at, f"seq {row.seq}: time fell"
+        at = envelope.at
+        market.apply(envelope)
+        if envelope.stream.startswith("agent/"):
+            agent = market.agents[envelope.stream]
+            unit = streams.unit(TaskRunId(int(envelope.stream.split("/")[1])), agent.unit)
+            holders = at_work.setdefault(unit, set())
+            (holders.add if agent.status in LIVE_AGENT_STATUSES else holders.discard)(envelope.stream)
+            assert len(holders) <= 1, f"seq {row.seq}: {unit} has {sorted(holders)}"
+
+
+def check_view(log: MemoryLog) -> None:
+    """The tables are what they would be if they were built from the log alone."""
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    projection = QuickProjection()
+    building.build(fresh, [projection], log.read(), log.payload)
+    for table in sqlite_utils.Database(fresh).table_names():
+        found = [str(difference) for difference in building.differences(log.connect(), fresh, table)]
+        assert not found, f"the view differs in {table}: {found[:3]}"
+    fresh.close()
+
+
+def check_ledger(ledger: Ledger) -> None:
+    """What the operator knows at its end is what the log says."""
+    market = Market()
+    for recorded in ledger.log.read():
+        market.apply(recorded.envelope)
+    for name, family in vars(market).items():
+        if name not in {"_folds", "started_at"}:
+            live = getattr(ledger.market, name)
+            live, folded = (dict(one.items()) if hasattr(one, "fold") else one for one in (live, family))
+            assert live == folded, f"the operator's {name} are not those of the log"
+
+
+def check_pages(log: MemoryLog, witness: Witness, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
+    """What pages were promised is what the log has, and what was begun is ended."""
+    market = Market()
+    submitted: Counter[tuple[str, str]] = Counter()
+    completed: list[UnitId] = []
+    for recorded in log.read():
+        market.apply(recorded.envelope)
+        event = recorded.envelope.event
+        if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
+            body = log.payload(event.submission)
+            assert body is not None
+            submitted[market.agents[recorded.envelope.stream].token, _plain(msgspec.json.decode(body))] += 1
+        elif isinstance(event, UnitCompleted):
+            completed.append(market.units[recorded.envelope.stream].unit)
+    accepted = Counter(
+        (token, _plain(work)) for router in surroundings.routers.values() for token, work in router.accepted
+    )
+    assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
+    _check_agents(market, witness)
+    _check_ends(market, surroundings, runs)
+    _check_told(market, completed, surroundings)
+
+
+def _check_agents(market: Market, witness: Witness) -> None:
+    for registration, tokens in witness.agents.items():
+        work = [token for token in tokens if not token.startswith("onboarding")]
+        assert len(work) <= 1, f"{registration} got several agents"
+        assert len(tokens) - len(work) <= 1, f"{registration} was onboarded twice"
+    for token, heard in witness.heard.items():
+        expected = [f"{heard[0].split(':')[0]}: {number}" for number in range(1, len(heard) + 1)] if heard else []
+        assert heard == expected, f"{token} heard {heard}"
+
+
+def _check_ends(market: Market, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
+    for job, number in runs.items():
+        run = TaskRunId(number)
+        index = market.runs[run]
+        status = market.task_runs[streams.task_run(run)].status
+        assert status is TaskRunStatus.COMPLETED, f"{job.name} ended {status.value}"
+        assert index.is_idle, f"{job.name} is not idle"
+        assert len(index.assignments) == job.assignments, f"{job.name} has {len(index.assignments)} assignments"
+        assert surroundings.routers[number].unacknowledged == 0, f"{job.name} left packets in its router"
+        units = [market.units[streams.unit(run, unit)] for units in index.units_of.values() for unit in units]
+        assert len(units) == job.assignments * job.seats
+        assert not [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
+        resources = [state for stream, state in market.servers.items() if stream.startswith(f"server/{run}/")]
+        assert resources
+        assert all(state.status is ResourceStatus.RELEASED for state in resources), f"{job.name} has left a server"
+
+
+def _check_told(market: Market, completed: list[UnitId], surroundings: Surroundings) -> None:
+    recorded = Counter(
+        unit
+        for engagement in market.engagements.values()
+        for (callback, unit) in engagement.answers
+        if callback == ON_SUBMITTED
+    )
+    for unit in completed:
+        assert surroundings.told.get(unit, 0) >= 1, f"the script was never told of unit {unit}"
+        assert recorded[unit] == 1, f"that the script was told of unit {unit} is recorded {recorded[unit]} times"
+
+
+def _plain(work: object) -> str:
+    return msgspec.json.encode(work, order="sorted").decode()

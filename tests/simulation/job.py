@@ -1,0 +1,310 @@
+"""The jobs that are simulated: an architect, a provider and a blueprint that live in the simulation's own world."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+import trio
+from omegaconf import DictConfig, OmegaConf
+
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, OnboardingAgent, Unit, Update
+from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
+from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
+from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
+from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs, OnboardingSharedState
+from mephisto_es.core.abstractions.resources import Details
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.operations.hydra_config import MephistoConfig
+from mephisto_es.core.operations.registry import register_mephisto_abstraction
+
+from .channel import ShakyChannel
+from .outside import Router
+
+#: Lines that each of a pair says.
+LINES = 2
+#: One call in so many of a callback raises.
+CALLBACK_FAILS_ONE_IN = 8
+QUALIFICATION = "was_onboarded"
+
+
+class CallbackFailed(Exception):
+    """The launch script's own code is wrong."""
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """What kind of job it is."""
+
+    name: str
+    assignments: int
+    is_chat: bool
+    has_onboarding: bool
+    asks_callback: bool
+    streams_data: bool
+    allowed_concurrent: int
+    maximum_units: int
+    concurrent_units: int
+
+    @classmethod
+    def drawn(cls, chance: Random, name: str) -> JobPlan:
+        """A job by chance."""
+        return cls(
+            name=name,
+            assignments=chance.randint(1, 3),
+            is_chat=chance.random() < 0.5,
+            has_onboarding=chance.random() < 0.5,
+            asks_callback=chance.random() < 0.3,
+            streams_data=chance.random() < 0.5,
+            allowed_concurrent=chance.choice([0, 0, 1]),
+            maximum_units=chance.choice([0, 0, 2]),
+            concurrent_units=chance.choice([0, 0, 2, 3]),
+        )
+
+    @property
+    def seats(self) -> int:
+        """Units of an assignment."""
+        return 2 if self.is_chat else 1
+
+
+@dataclass
+class Surroundings:
+    """What jobs find outside of the operator's process."""
+
+    chance: Random
+    #: The router of each run.
+    routers: dict[int, Router] = field(default_factory=dict)
+    #: The channels of the process that lives now.
+    channels: list[ShakyChannel] = field(default_factory=list)
+    #: How often the script was told of each unit.
+    told: dict[int, int] = field(default_factory=dict)
+
+    def maybe_fail(self) -> None:
+        """Be the code of somebody who makes mistakes."""
+        if self.chance.randrange(CALLBACK_FAILS_ONE_IN) == 0:
+            raise CallbackFailed("a mistake in a callback")
+
+
+@dataclass
+class SimulatedArgs(OnboardingRequiredArgs, BlueprintArgs):
+    """Settings of the blueprint."""
+
+
+@dataclass
+class SimulatedState(OnboardingSharedState):
+    """The script's part."""
+
+    surroundings: Surroundings | None = None
+    plan: JobPlan | None = None
+
+
+class Solo(TaskRunner):
+    """Waits for a submission, and says something first."""
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        await agent.observe({"text": f"unit {unit.unit_id}"})
+        await agent.await_submit()
+
+    async def run_onboarding(self, agent: OnboardingAgent) -> None:
+        await say_and_hear(agent)
+
+
+class Pair(TaskRunner):
+    """Two who talk: whatever one says goes to the other."""
+
+    is_concurrent = True
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
+        async with trio.open_nursery() as nursery:
+            for agent in agents:
+                nursery.start_soon(self._pass_on, agent, [other for other in agents if other is not agent])
+        for agent in agents:
+            await agent.observe({"task_data": {"task_done": True}})
+
+    async def _pass_on(self, agent: Agent, others: Sequence[Agent]) -> None:
+        for _ in range(LINES):
+            update = await agent.get_live_update()
+            if update is not None:
+                for other in others:
+                    await other.observe({"text": update["text"]})
+
+    async def run_onboarding(self, agent: OnboardingAgent) -> None:
+        await say_and_hear(agent)
+
+
+async def say_and_hear(agent: OnboardingAgent) -> None:
+    """An onboarding over the socket: a question, an answer, thanks."""
+    await agent.observe({"text": "ready?"})
+    answer = await agent.get_live_update()
+    if answer is not None:
+        await agent.observe({"text": f"you said {answer['text']}"})
+    await agent.await_submit()
+
+
+@register_mephisto_abstraction()
+class SimulatedBlueprint(OnboardingRequired):
+    """Solo work or pair chats."""
+
+    BLUEPRINT_TYPE: ClassVar[str] = "simulated"
+    ArgsClass: ClassVar[type[BlueprintArgs]] = SimulatedArgs
+    SharedStateClass: ClassVar[type[SharedTaskState]] = SimulatedState
+    shared_state: SimulatedState
+
+    def get_initialization_data(self) -> AssignmentData:
+        plan = plan_of(self.shared_state)
+        items = [
+            InitializationData(shared={"number": number}, unit_data=tuple({"seat": seat} for seat in range(plan.seats)))
+            for number in range(plan.assignments)
+        ]
+        return one_by_one(items) if plan.streams_data else items
+
+    def build_page(self, static_dir: Path) -> None:
+        """There is no page."""
+
+    def make_task_runner(self) -> TaskRunner:
+        return (Pair if plan_of(self.shared_state).is_chat else Solo)(self.args, self.shared_state)
+
+
+async def one_by_one(items: Sequence[InitializationData]) -> AsyncIterator[InitializationData]:
+    """Data that takes its time."""
+    for item in items:
+        await trio.sleep(3)
+        yield item
+
+
+@register_mephisto_abstraction()
+class SimulatedProvider(CrowdProvider):
+    """Workers walk in."""
+
+    PROVIDER_TYPE: ClassVar[str] = "simulated"
+    ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
+
+    @property
+    def requester_name(self) -> str:
+        return "simulated_requester"
+
+    def get_wrapper_js_path(self) -> Path:
+        return Path(__file__)
+
+    def worker_url(self, server_url: str) -> str:
+        return server_url
+
+
+@register_mephisto_abstraction()
+class SimulatedArchitect(MemoryArchitect):
+    """Runs a router that can die, behind a channel that can be cut."""
+
+    ARCHITECT_TYPE: ClassVar[str] = "simulated"
+    ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
+
+    @property
+    def _surroundings(self) -> Surroundings:
+        return surroundings_of(self.shared_state)
+
+    async def deploy(self) -> str:
+        self._resource = await self.resources.intend("simulated_router", {})
+        router = self._surroundings.routers.setdefault(self.task_run, Router(f"router-{self.task_run}"))
+        router.deploy()
+        await self.resources.acquired(self._resource, {})
+        return self._url
+
+    async def reattach(self, resource: int, details: Details) -> str | None:
+        router = self._surroundings.routers.get(self.task_run)
+        if router is None or not router.is_up:
+            return None
+        self._resource = resource
+        return self._url
+
+    def get_channels(
+        self,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> list[Channel]:
+        outside = self._surroundings
+        callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
+        channel = ShakyChannel(f"run-{self.task_run}", outside.routers[self.task_run], outside.chance, *callbacks)
+        outside.channels.append(channel)
+        return [channel]
+
+    async def shutdown(self) -> None:
+        router = self._surroundings.routers.get(self.task_run)
+        if router is not None and self._resource is not None:
+            router.close()
+            resource, self._resource = self._resource, None
+            await self.resources.released(resource, "the run is over")
+
+
+def shared_state(plan: JobPlan, surroundings: Surroundings) -> SimulatedState:
+    """What the script passes: callbacks that sometimes fail."""
+
+    async def validate(data: Update) -> bool:
+        await trio.sleep(1)
+        surroundings.maybe_fail()
+        return bool(data["passes"])
+
+    async def can_do(worker: int, unit: Unit) -> bool:
+        await trio.sleep(0.5)
+        return (worker + unit.unit_id) % 3 != 0
+
+    async def submitted(unit: Unit) -> None:
+        surroundings.told[unit.unit_id] = surroundings.told.get(unit.unit_id, 0) + 1
+        await trio.sleep(0.5)
+        surroundings.maybe_fail()
+
+    return SimulatedState(
+        surroundings=surroundings,
+        plan=plan,
+        validate_onboarding=validate,
+        worker_can_do_unit=can_do if plan.asks_callback else None,
+        on_unit_submitted=submitted,
+    )
+
+
+def config(plan: JobPlan) -> DictConfig:
+    """The job's configuration, which asks for the run to be taken up if there is one."""
+    cfg = _blank().copy()
+    cfg.blueprint.onboarding_qualification = QUALIFICATION if plan.has_onboarding else None
+    cfg.task.task_name = plan.name
+    cfg.task.allowed_concurrent = plan.allowed_concurrent
+    cfg.task.maximum_units_per_worker = plan.maximum_units
+    cfg.task.max_num_concurrent_units = plan.concurrent_units
+    return cfg
+
+
+@cache
+def _blank() -> DictConfig:
+    cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=SimulatedArgs()))
+    cfg.blueprint._blueprint_type = cfg.provider._provider_type = cfg.architect._architect_type = "simulated"
+    task: dict[str, object] = {
+        "task_title": "A simulation",
+        "task_description": "Pretend.",
+        "task_reward": "0.10",
+        "task_tags": "simulation",
+        "assignment_duration_in_seconds": 300,
+        "submission_timeout": 120,
+        "resume_incomplete_run": True,
+    }
+    for key, value in task.items():
+        cfg.task[key] = value
+    return cfg
+
+
+def plan_of(state: SharedTaskState) -> JobPlan:
+    """The plan that was passed to a blueprint."""
+    assert isinstance(state, SimulatedState)
+    assert state.plan is not None
+    return state.plan
+
+
+def surroundings_of(state: SharedTaskState) -> Surroundings:
+    """The surroundings that were passed to an architect."""
+    assert isinstance(state, SimulatedState)
+    assert state.surroundings is not None
+    return state.surroundings

@@ -1,0 +1,234 @@
+"""Everything that an operator's process does not take with it when it dies: disk, wall clock, routers, chance."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
+from functools import cache
+from random import Random
+
+import sqlite_utils
+import trio
+
+from mephisto_es.adapters.architects.memory import Gone, Json, MemoryRouter, PageSocket
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.system import SystemIds
+from mephisto_es.core.errors import LogError, OutcomeUnknown, ProtocolError
+from mephisto_es.core.ports import Append, Outcome
+from mephisto_es.projections.mephisto_db import MephistoDbProjection
+
+EPOCH_US = 1_700_000_000_000_000
+#: A disk's sync takes this long, in seconds.
+SYNC_SECONDS = (0.0, 0.02)
+SLOW_SYNC_SECONDS = (5.0, 60.0)
+#: Packets to a page that are sent again when its socket opens.
+SENT_LIMIT = 50
+#: A request for an agent that was not answered within this time is told to try again.
+REQUEST_SECONDS = 25.0
+BUSY = "try again"
+
+
+class PowerCut(BaseException):
+    """The operator's process is gone: no code of its own may act on that."""
+
+
+class Away(ProtocolError):
+    """A router, or the way to it, is down: what a page sees as no answer."""
+
+
+class DiskFault(Enum):
+    """What can go wrong at a COMMIT."""
+
+    CRASH_BEFORE = "crash before COMMIT"
+    CRASH_AFTER = "crash after COMMIT"
+    FULL = "disk full"
+    LOST = "I/O error, nothing written"
+    WRITTEN = "I/O error, but written"
+    SLOW = "slow disk"
+
+
+class QuickProjection(MephistoDbProjection):
+    """Mephisto's tables, made from a text that was made once: making them takes longer than a simulation."""
+
+    def create(self, db: sqlite_utils.Database) -> None:
+        db.conn.executescript(_schema())
+
+
+@cache
+def _schema() -> str:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    MephistoDbProjection().create(sqlite_utils.Database(db))
+    schema = ";".join(sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    db.close()
+    return schema
+
+
+class Disk(MemoryLog):
+    """A log on a disk that fails when it is told to.
+
+    Attributes:
+        fault: what the next commit meets.
+    """
+
+    def __init__(self, chance: Random) -> None:
+        super().__init__([QuickProjection()])
+        self.fault: DiskFault | None = None
+        self._chance = chance
+        self._refuses: BaseException | None = None
+
+    def power_off(self) -> None:
+        """The process that writes is gone; a commit under way may be the last thing that it did."""
+        self._refuses = PowerCut()
+
+    def open_again(self) -> None:
+        """Another process takes the file."""
+        self._refuses = None
+        self.fault = None
+
+    async def offload(self, commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+        """Commit in a time that a disk takes, without a thread."""
+        slow = self.fault is DiskFault.SLOW
+        await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if slow else SYNC_SECONDS)))
+        return commit()
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        fault, self.fault = self.fault, None
+        if isinstance(self._refuses, PowerCut):
+            fault = self._chance.choice([DiskFault.CRASH_BEFORE, DiskFault.CRASH_AFTER])
+        elif self._refuses is not None:
+            raise AssertionError("something was committed to a log that had stopped")
+        outcomes: list[Outcome] = []
+        if fault not in (DiskFault.CRASH_BEFORE, DiskFault.FULL, DiskFault.LOST):
+            outcomes = super().commit(batch)
+        match fault:
+            case DiskFault.CRASH_BEFORE | DiskFault.CRASH_AFTER:
+                raise PowerCut
+            case DiskFault.FULL:
+                raise LogError("nothing was written: the disk is full")
+            case DiskFault.LOST | DiskFault.WRITTEN:
+                self._refuses = OutcomeUnknown("COMMIT failed")
+                raise self._refuses
+            case DiskFault.SLOW | None:
+                return outcomes
+
+
+class SteppedClock:
+    """A wall clock that goes as the simulation goes, and is set forward and back."""
+
+    def __init__(self) -> None:
+        self._ahead_seconds = 0.0
+
+    def step(self, seconds: float) -> None:
+        """Set the clock."""
+        self._ahead_seconds += seconds
+
+    def now_us(self) -> int:
+        return EPOCH_US + int((trio.current_time() + self._ahead_seconds) * 1_000_000)
+
+
+class SeededIds(SystemIds):
+    """Ids whose chance comes from a seed."""
+
+    def __init__(self, highest: Mapping[str, int], epoch: int, chance: Random) -> None:
+        super().__init__(highest, epoch)
+        self._chance = chance
+
+    def token(self) -> str:
+        return f"{self._chance.getrandbits(64):016x}"
+
+    def salt(self) -> bytes:
+        return self._chance.randbytes(16)
+
+
+class Router(MemoryRouter):
+    """A router whose process can die; what is in its outbox is on its disk.
+
+    Attributes:
+        accepted: the submissions that pages were told "Submitted!" about: token and what was handed in.
+    """
+
+    def __init__(self, incarnation: str) -> None:
+        super().__init__(incarnation)
+        self.accepted: list[tuple[str, object]] = []
+        self.is_up = True
+        self._has_met_operator = False
+        #: What pages were sent lately: a socket can die with it, and its page drops what it has.
+        self._sent: dict[str, deque[Json]] = {}
+
+    def crash(self) -> None:
+        """Die: sockets and open requests are gone."""
+        self.is_up = self._has_met_operator = False
+        if self._channel is not None:
+            self._channel.lose()
+            self._channel = None
+        self._sockets.clear()
+        self._kept.clear()
+        self._sent.clear()
+        self.statuses = {}
+        for waiting in self._open.values():
+            waiting.answered.set()
+
+    def start(self) -> None:
+        """Run again, on the same disk."""
+        self.is_up = True
+
+    def deploy(self) -> None:
+        """Run again after it was shut down."""
+        self.is_up = self._takes_more = True
+        self._closed = False
+
+    def take(self, packet: Json) -> None:
+        if packet["packet_type"] == "agents":
+            self._has_met_operator = True
+        super().take(packet)
+
+    def connect(self, token: str) -> PageSocket:
+        self._kept.pop(token, None)
+        socket = super().connect(token)
+        for packet in self._sent.get(token, ()):
+            socket.put(packet)
+        return socket
+
+    def _to_page(self, packet: Json, *, keep: bool) -> None:
+        if keep:
+            self._sent.setdefault(packet["subject_id"], deque(maxlen=SENT_LIMIT)).append(packet)
+        super()._to_page(packet, keep=keep)
+
+    def submit_task(self, token: str, final_data: object) -> None:
+        super().submit_task(token, final_data)
+        self.accepted.append((token, final_data))
+
+    def hang_up(self, token: str) -> None:
+        """A page's socket is lost, which nobody tells the operator."""
+        self._sockets.pop(token, None)
+
+    async def reached(self, request: Callable[[Router], Awaitable[Json]]) -> Json:
+        """Make a request that has an answer.
+
+        Raises:
+            Away: the router is down, or dies before it has answered.
+            Gone: it was shut down.
+        """
+        self._check_up()
+        try:
+            with trio.move_on_after(REQUEST_SECONDS):
+                return await request(self)
+            return {"agent_id": None, "failure_reason": BUSY}
+        except Gone:
+            if self._closed:
+                raise
+            raise Away("the router died") from None
+
+    def _check_up(self) -> None:
+        if not self.is_up:
+            raise Away("nothing listens")
+
+    def _check(self, token: str) -> None:
+        self._check_up()
+        if self._closed:
+            raise Gone("the router was shut down")
+        if token not in self.statuses and not self._has_met_operator:
+            raise Away("the router does not know yet who is an agent")
+        super()._check(token)

@@ -1,0 +1,279 @@
+"""One simulation: operators that live and die, routers, people, and faults, all from one seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import trio
+import trio.testing
+
+from mephisto_es.core.errors import LogError
+from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
+from mephisto_es.core.operations import registry
+from mephisto_es.core.operations.operator import Operator
+from mephisto_es.core.ports import Head
+from mephisto_es.events import streams
+from mephisto_es.events.ids import TaskRunId
+
+from .crowd import Person, Witness
+from .invariants import check_ledger, check_log, check_pages, check_view
+from .job import JobPlan, Surroundings, config, shared_state
+from .outside import Disk, DiskFault, PowerCut, Router, SeededIds, SteppedClock
+
+#: Faults of one simulation at most; after the last one everything has to come to its end.
+FAULTS_LIMIT = 8
+#: Seconds between two faults, on average.
+FAULT_SECONDS = 12.0
+#: How long an operator, or a router, stays dead.
+DOWN_SECONDS = (0.0, 60.0)
+CLOCK_STEP_SECONDS = (-600.0, 300.0)
+#: Steps of tasks without any time going by: more of them are a loop that does not wait.
+STEPS_AT_ONCE_LIMIT = 200_000
+#: A simulation that lasts longer will never end.
+LONGEST_SECONDS = 4 * 3600.0
+
+
+class Violation(AssertionError):
+    """An invariant did not hold; names the seed that shows it."""
+
+    def __init__(self, seed: int, what: str) -> None:
+        self.seed = seed
+        super().__init__(f"seed {seed}: {what}")
+
+
+@dataclass
+class Simulated:
+    """What a simulation came to."""
+
+    seed: int
+    head: Head
+    seconds: float
+    lives: int
+    requests: int
+    faults: Counter[str] = field(default_factory=Counter)
+
+
+def simulate(seed: int, folder: Path) -> Simulated:
+    """Run one simulation and check everything that must hold.
+
+    Args:
+        seed: all of its chance.
+        folder: for the files of runs, which mean nothing.
+
+    Raises:
+        Violation: something did not hold.
+    """
+    simulation = Simulation(seed, folder)
+    with _nothing_installed(), _deterministic(seed):
+        try:
+            clock = trio.testing.MockClock(autojump_threshold=0)
+            trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
+        except* Exception as group:
+            raise Violation(seed, "; ".join(_described(error) for error in _leaves(group))) from group
+    return simulation.outcome()
+
+
+class SpinGuard(trio.abc.Instrument):
+    """Notices a loop that does not wait: on a clock that only jumps, such a loop never ends."""
+
+    def __init__(self, clock: trio.abc.Clock, stop: Callable[[], None]) -> None:
+        self._clock = clock
+        self._stop = stop
+        self._time = 0.0
+        self._steps = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        now = self._clock.current_time()
+        self._steps = self._steps + 1 if now == self._time else 0
+        self._time = now
+        if self._steps == STEPS_AT_ONCE_LIMIT:
+            self._stop()
+
+
+class Simulation:
+    """The state of one simulation."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.seed = seed
+        self._folder = folder
+        chance = Random(seed)
+        #: Each has a chance of its own, so that a change in one does not reshuffle all others.
+        self._faults_chance, self._people_chance, self._ids_chance = (Random(chance.getrandbits(64)) for _ in range(3))
+        self.disk = Disk(Random(chance.getrandbits(64)))
+        self.clock = SteppedClock()
+        self.surroundings = Surroundings(Random(chance.getrandbits(64)))
+        self.jobs = [JobPlan.drawn(chance, f"job-{number}") for number in range(chance.choice([1, 1, 2]))]
+        self.people = {job: chance.randint(2, 4) for job in self.jobs}
+        self._opened = {job: trio.Event() for job in self.jobs}
+        self._run_of: dict[JobPlan, int] = {}
+        self._process = trio.CancelScope()
+        self._everything = trio.CancelScope()
+        self._is_spinning = False
+        self._lives = 0
+        self._seconds = 0.0
+        self.witness = Witness()
+        self.faults: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Live as many operators as it takes, and check what came of it."""
+        with self._everything, trio.move_on_after(LONGEST_SECONDS) as patience:
+            async with trio.open_nursery() as weather:
+                weather.start_soon(self._break_things)
+                async with trio.open_nursery() as people:
+                    for job in self.jobs:
+                        for number in range(self.people[job]):
+                            people.start_soon(self._person, job, number)
+                    await self._live_until_all_ended()
+                    self._seconds = trio.current_time()
+                weather.cancel_scope.cancel()
+        assert not self._is_spinning, f"a loop does not wait: {self._statuses()}"
+        assert not patience.cancelled_caught, f"it did not end: {self._statuses()}"
+        check_log(self.disk)
+        check_view(self.disk)
+        check_pages(self.disk, self.witness, self.surroundings, self._run_of)
+
+    def outcome(self) -> Simulated:
+        """What it came to."""
+        return Simulated(self.seed, self.disk.head(), self._seconds, self._lives, self.witness.requests, self.faults)
+
+    def spin(self) -> None:
+        """End it: something runs in circles."""
+        self._is_spinning = True
+        self._everything.cancel()
+
+    # The operator ---------------------------------------------------------------------------------------------------
+
+    async def _live_until_all_ended(self) -> None:
+        while True:
+            if await self._live():
+                return
+            await trio.sleep(self._faults_chance.uniform(*DOWN_SECONDS))
+
+    async def _live(self) -> bool:
+        """One operator process; whether all runs have ended."""
+        self._lives += 1
+        self.disk.open_again()
+        self.surroundings.channels.clear()
+        ended = False
+        try:
+            async with trio.open_nursery() as process:
+                self._process = process.cancel_scope
+                ledger = Ledger(self.disk, self.clock, self.disk.offload)
+                ids = SeededIds(ledger.market.highest, self._lives, self._ids_chance)
+                await process.start(ledger.run)
+                operator = Operator(ledger, ids, self.clock, self._folder, process)
+                async with trio.open_nursery() as launches:
+                    for job in self.jobs:
+                        if not self._has_ended(ledger, job):
+                            launches.start_soon(self._launch, operator, job)
+                await operator.wait_for_runs_then_shutdown(log_rate=None)
+                check_ledger(ledger)
+                ended = True
+                process.cancel_scope.cancel()
+        except* (PowerCut, LogError):
+            self._cut_off()
+        return ended
+
+    def _has_ended(self, ledger: Ledger, job: JobPlan) -> bool:
+        run = self._run_of.get(job)
+        state = None if run is None else ledger.market.task_runs.get(streams.task_run(TaskRunId(run)))
+        return state is not None and state.status in ENDED_RUN_STATUSES
+
+    async def _launch(self, operator: Operator, job: JobPlan) -> None:
+        run = await operator.launch_task_run_or_die(config(job), shared_state(job, self.surroundings))
+        self._run_of[job] = int(run)
+        self._opened[job].set()
+
+    def _kill(self) -> None:
+        self.disk.power_off()
+        self._cut_off()
+        self._process.cancel()
+
+    def _cut_off(self) -> None:
+        for channel in self.surroundings.channels:
+            channel.die()
+
+    # People and faults ----------------------------------------------------------------------------------------------
+
+    async def _person(self, job: JobPlan, number: int) -> None:
+        await self._opened[job].wait()
+        await Person(f"{job.name}-{number}", job, self._router_of, self._people_chance, self.witness).work()
+
+    def _router_of(self, job: JobPlan) -> Router:
+        return self.surroundings.routers[self._run_of[job]]
+
+    async def _break_things(self) -> None:
+        chance = self._faults_chance
+        for _ in range(chance.randint(0, FAULTS_LIMIT)):
+            await trio.sleep(chance.expovariate(1 / FAULT_SECONDS))
+            match chance.randrange(5):
+                case 0:
+                    self._note("operator killed")
+                    self._kill()
+                case 1:
+                    self.disk.fault = chance.choice(list(DiskFault))
+                    self._note(self.disk.fault.value)
+                case 2:
+                    self._note("connection cut")
+                    for channel in self.surroundings.channels:
+                        channel.cut()
+                case 3:
+                    self._note("router killed")
+                    for router in self.surroundings.routers.values():
+                        router.crash()
+                    await trio.sleep(chance.uniform(*DOWN_SECONDS))
+                    for router in self.surroundings.routers.values():
+                        router.start()
+                case _:
+                    self._note("clock set")
+                    self.clock.step(chance.uniform(*CLOCK_STEP_SECONDS))
+
+    def _note(self, fault: str) -> None:
+        self.faults[fault] += 1
+
+    def _statuses(self) -> dict[str, int]:
+        """How units stand, for who has to find out why a simulation does not end."""
+        rows = self.disk.connect().execute("SELECT task_run_id || ' ' || status, count(*) FROM units GROUP BY 1")
+        return dict(rows.fetchall())
+
+
+@contextmanager
+def _nothing_installed() -> Iterator[None]:
+    """Look for no plugins: what a simulation needs is registered, and looking takes longer than a simulation."""
+    groups = registry.ENTRY_POINT_GROUPS
+    vars(registry)["ENTRY_POINT_GROUPS"] = {}
+    try:
+        yield
+    finally:
+        vars(registry)["ENTRY_POINT_GROUPS"] = groups
+
+
+@contextmanager
+def _deterministic(seed: int) -> Iterator[None]:
+    """Let trio choose the order of its tasks by the seed."""
+    scheduling = trio._core._run
+    before = scheduling._ALLOW_DETERMINISTIC_SCHEDULING
+    vars(scheduling)["_ALLOW_DETERMINISTIC_SCHEDULING"] = True
+    scheduling._r.seed(seed)
+    try:
+        yield
+    finally:
+        vars(scheduling)["_ALLOW_DETERMINISTIC_SCHEDULING"] = before
+
+
+def _described(error: Exception) -> str:
+    return str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
