@@ -132,7 +132,7 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
 
 
 def data_dir_of(cfg: DictConfig) -> Path:
-    """The data folder of a configuration: its own, or the one of config.yml, or `data` where the script is run."""
+    """The data folder of a configuration: its own, or the one of config.yml, or `mephisto_data` where it is run."""
     return data_dir(cfg.mephisto.database.data_dir)
 
 
