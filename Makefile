@@ -30,9 +30,9 @@ lint: $(VENV)/installed-for-tests
 docs: $(VENV)/installed-for-docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
-# How many visits a second one operator serves, and how long workers wait.
+# Every figure that has a bar: the log, an operator, whole visits through a router, quiet sockets. Some ten minutes.
 bench: $(VENV)/installed-for-tests
-	$(VENV)/bin/python tests/benchmarks/visits.py
+	$(VENV)/bin/python tests/benchmarks/everything.py
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP_INSTALL) '.[test,bench]'

@@ -6,25 +6,21 @@ paired turns, are what holds on a shared machine; figures by the clock of anythi
 
 from __future__ import annotations
 
-import argparse
-import platform
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
 import msgspec
 import trio
-from rich.console import Console
-from rich.table import Table
 
 from mephisto_es.tests.benchmarks.clients import thread_per_append, through_ledger
 from mephisto_es.tests.benchmarks.contenders import Contender, Ours, OursFolded, OursUnchained, Peer, Raw
 from mephisto_es.tests.benchmarks.measuring import cpu_ratio, cpu_us, interleaved, median, wall_rate
+from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 from mephisto_es.tests.benchmarks.workload import facts, truth_of
 
 CONTENDERS: dict[str, type[Contender]] = {"raw": Raw, "ours": Ours, "peer": Peer}
@@ -49,40 +45,14 @@ QUICK = Sizes(
 )
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """A figure beside what it must be."""
-
-    what: str
-    figure: float
-    #: `<=` or `>=`.
-    must_be: str
-    bar: float
-    #: The same figure for the peer, where it has one.
-    peer: float | None = None
-
-    @property
-    def met(self) -> bool:
-        """Whether the bar is met."""
-        return self.figure <= self.bar if self.must_be == "<=" else self.figure >= self.bar
-
-
-class Report(msgspec.Struct):
-    """All figures of a run."""
-
-    versions: dict[str, str]
-    verdicts: list[Verdict]
-    details: dict[str, dict[str, float]]
-
-
 class Bench:
     """One run of everything, in a folder of its own."""
 
-    def __init__(self, folder: Path, sizes: Sizes, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, sizes: Sizes) -> None:
         self._folder = folder
         self._sizes = sizes
-        self._say = say
         self._files = count()
-        self.report = Report(_versions(), [], {})
+        self.report = new_report("log", "eventsourcing", peer=PEER_NAME)
 
     def run(self) -> Report:
         """Measure everything."""
@@ -95,11 +65,6 @@ class Bench:
 
     def _file(self) -> str:
         return str(self._folder / f"{next(self._files)}.db")
-
-    def _judge(self, what: str, figure: float, must_be: str, bar: float, peer: float | None = None) -> None:
-        verdict = Verdict(what, round(figure, 3), must_be, bar, None if peer is None else round(peer, 3))
-        self.report.verdicts.append(verdict)
-        self._say(f"{what}: {verdict.figure:,} (must be {must_be} {bar:,})")
 
     def _singles(self) -> None:
         each = self._sizes.singles
@@ -122,7 +87,7 @@ class Bench:
             for name, spent in costs.items()
             for unit, figure in (("cpu us", cpu_us(spent, each)), ("events/s", wall_rate(spent, each)))
         }
-        self._judge(
+        self.report.judge(
             "one durable event a commit, CPU ratio to raw",
             cpu_ratio(costs["ours"], costs["raw"]),
             "<=",
@@ -152,7 +117,7 @@ class Bench:
             for name, spent in costs.items()
             for unit, figure in (("cpu us", cpu_us(spent, each)), ("events/s", wall_rate(spent, each)))
         }
-        self._judge(
+        self.report.judge(
             f"{size} events a commit, CPU ratio to raw",
             cpu_ratio(costs["ours"], costs["raw"]),
             "<=",
@@ -180,8 +145,8 @@ class Bench:
         def rate(name: str) -> float:
             return 1 / cpu_ratio(costs[name], costs["raw"])
 
-        self._judge("full audit replay, rate as a ratio of raw", rate("ours"), ">=", 0.30, rate("peer"))
-        self._judge("replay without the chain, rate as a ratio of raw", rate("ours without the chain"), ">=", 0.6)
+        self.report.judge("full audit replay, rate as a ratio of raw", rate("ours"), ">=", 0.30, rate("peer"))
+        self.report.judge("replay without the chain, rate as a ratio of raw", rate("ours without the chain"), ">=", 0.6)
 
     def _clients(self) -> None:
         seconds = self._sizes.client_seconds
@@ -193,7 +158,7 @@ class Bench:
                 ratios.append(together / alone)
                 rates.append(together)
             self.report.details[f"{clients} clients"] = {"appends/s": median(rates)}
-            self._judge(f"{clients} clients, rate as a multiple of a commit an append", median(ratios), ">=", bar)
+            self.report.judge(f"{clients} clients, rate as a multiple of a commit an append", median(ratios), ">=", bar)
 
     def _large(self) -> None:
         path = self._file()
@@ -202,9 +167,11 @@ class Bench:
         for job, done in figures.items():
             self.report.details[f"{events:,} events, {job}"] = done
         rebuilt = figures["rebuild"]
-        self._judge("views rebuilt, events a CPU second", rebuilt["events"] / rebuilt["cpu_seconds"], ">=", 300_000)
+        self.report.judge(
+            "views rebuilt, events a CPU second", rebuilt["events"] / rebuilt["cpu_seconds"], ">=", 300_000
+        )
         for job in ("audit", "rebuild"):
-            self._judge(f"{job} of {events:,} events, peak MiB", figures[job]["peak_mib"], "<=", 256)
+            self.report.judge(f"{job} of {events:,} events, peak MiB", figures[job]["peak_mib"], "<=", 256)
 
 
 def _job(job: str, path: str, events: int) -> dict[str, float]:
@@ -218,50 +185,11 @@ def _same(log: Contender, truth: object) -> None:
         raise AssertionError(f"{type(log).__name__}: the replay is not what was appended")
 
 
-def _versions() -> dict[str, str]:
-    names = ("mephisto-es", "msgspec", "trio", "eventsourcing")
-    return {
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        **{name: version(name) for name in names},
-    }
-
-
-def print_report(report: Report) -> None:
-    """Print a report for people."""
-    console = Console()
-    console.print(", ".join(f"{name} {number}" for name, number in report.versions.items()))
-    for title, figures in report.details.items():
-        table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2))
-        for name, figure in figures.items():
-            table.add_row(name, f"{figure:,.2f}")
-        console.print(table)
-    bars = Table("", "figure", "must be", PEER_NAME, "", title="Bars", title_justify="left")
-    for verdict in report.verdicts:
-        bars.add_row(
-            verdict.what,
-            f"{verdict.figure:,}",
-            f"{verdict.must_be} {verdict.bar:,}",
-            "" if verdict.peer is None else f"{verdict.peer:,}",
-            "[green]met[/]" if verdict.met else "[red]not met[/]",
-        )
-    console.print(bars)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Measure, print, and say by the exit code whether every bar was met."""
-    parser = argparse.ArgumentParser(description="Measure the log against raw sqlite3 and the best Python peer.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; its figures say little")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")
-    chosen = parser.parse_args(arguments)
+def benchmark(quick: bool) -> Report:
+    """Measure everything."""
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), QUICK if chosen.quick else Sizes(), Console(stderr=True).print)
-        report = bench.run()
-    print_report(report)
-    if chosen.json is not None:
-        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    return 0 if all(verdict.met for verdict in report.verdicts) else 1
+        return Bench(Path(folder), QUICK if quick else Sizes()).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_benchmark("Measure the log against raw sqlite3 and a peer.", benchmark, sys.argv[1:]))

@@ -65,6 +65,8 @@ async def _many_at_work(report: Report, sizes: Sizes) -> None:
     """Newcomers beside many who are at work."""
     async with _station(sizes.agents + sizes.newcomers) as operator:
         before = await _do(operator, Wish(visits=1))
+        launched = sizes.agents + sizes.newcomers
+        report.judge(f"launch of {launched:,} units, s", before.launch_seconds, "<=", 10)
         beside = await _do(operator, Wish(stay=sizes.agents, come=sizes.newcomers))
     p99 = quantiles(beside.registration_seconds, n=100)[98] * 1e3
     report.tell(

@@ -86,16 +86,19 @@ def print_bars(reports: Sequence[Report], console: Console) -> None:
     if not any(report.verdicts for report in reports):
         return
     peers = [report.peer for report in reports if report.peer]
-    bars = Table("", "figure", "must be", *peers[:1], "", title="Bars", title_justify="left")
+    bars = Table("", box=None, padding=(0, 2, 0, 0), title="Bars", title_justify="left")
+    for heading in ("figure", "must be", *peers[:1]):
+        bars.add_column(heading, justify="right")
+    bars.add_column()
     for report in reports:
         for verdict in report.verdicts:
             peer = "" if verdict.peer is None else f"{verdict.peer:,}"
             bars.add_row(
-                verdict.what,
+                "[green]met[/]" if verdict.met else "[red]not met[/]",
                 f"{verdict.figure:,}",
                 f"{verdict.must_be} {verdict.bar:,}",
                 *([peer] if peers else []),
-                "[green]met[/]" if verdict.met else "[red]not met[/]",
+                verdict.what,
             )
     console.print(bars)
 

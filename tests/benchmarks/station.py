@@ -42,6 +42,8 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
 class Told(msgspec.Struct):
     """What came of it."""
 
+    #: Of the last launch, until all units were on offer.
+    launch_seconds: float = 0
     #: Of each request for an agent, until it was answered.
     registration_seconds: list[float] = []
     #: Of the whole process.
@@ -57,6 +59,7 @@ class Station:
         self._operator = operator
         self._units = units
         self._left = 0
+        self._launch_seconds = 0.0
         self._workers = 0
         self._router = MemoryRouter("none yet")
         self._completed, self._news = trio.open_memory_channel[None](1_000_000)
@@ -75,7 +78,7 @@ class Station:
         for _ in range(wish.come):
             await self._come(told)
         told.cpu_seconds, told.wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
-        told.resident_mib = resident_mib()
+        told.launch_seconds, told.resident_mib = self._launch_seconds, resident_mib()
         return told
 
     async def _come(self, told: Told) -> str:
@@ -100,7 +103,9 @@ class Station:
     async def _have_units(self, wanted: int) -> None:
         if self._left - wanted < self._units * UNITS_KEPT:
             await self._operator.force_shutdown()
+            began = time.perf_counter()
             live_run = await launch(self._operator, config(), HouseTaskState(data=items(self._units)), self._units)
+            self._launch_seconds = time.perf_counter() - began
             self._router = MemoryArchitect.routers[live_run.task_run]
             self._left = self._units
 
