@@ -56,6 +56,9 @@ from .onboarding import OnboardingStatus
 from .supply import AssignmentPlan, decide_create_assignments
 from .task_run import TaskRunStatus
 
+#: Statuses of a run that gives out work, or will: what comes from pages may be seen to before it is live again.
+_GOES_ON = frozenset({TaskRunStatus.DEPLOYED, TaskRunStatus.LIVE, TaskRunStatus.RECOVERING})
+
 Leaving = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
 
 
@@ -344,7 +347,7 @@ def decide_leave(
     outcome = AGENT.after(agent.status, leaving, stream)
     unit_stream = streams.unit(run, agent.unit)
     begun = concurrent and agent.status is not AgentStatus.WAITING
-    stopping = market.task_runs[streams.task_run(run)].status is not TaskRunStatus.LIVE
+    stopping = market.task_runs[streams.task_run(run)].status not in _GOES_ON
     fate = (
         UnitExpired(reason=leaving.reason)
         if begun or stopping or market.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)
