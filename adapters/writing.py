@@ -24,6 +24,21 @@ class Desk(NamedTuple):
     ids: Ids
 
 
+def make_log(database: Path) -> None:
+    """Make an empty log, with its folder, where there is none.
+
+    Raises:
+        UnusableLog: it cannot be made.
+    """
+    if database.exists():
+        return
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableLog(f"the data folder {database.parent} cannot be made: {error.strerror}") from error
+    SqliteLog.create_or_open(database, PROJECTIONS).close()
+
+
 @asynccontextmanager
 async def open_ledger(database: Path) -> AsyncIterator[Desk]:
     """Open a log that exists for writing.

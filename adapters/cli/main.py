@@ -30,6 +30,8 @@ class Verb(NamedTuple):
 VERBS = {
     "backup": Verb("backup:backup_command", "Copy a log, also one that is being written, and prove the copy."),
     "bundle": Verb("bundle:bundle_command", "Pack a run's redacted log for a bug report."),
+    "check": Verb("check:check_command", "See whether everything is there that runs need."),
+    "config": Verb("config:config_command", "Show or change your own settings."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
     "diff": Verb("diff:diff_command", "What changed between two moments."),
     "doctor": Verb("doctor:doctor_command", "Save what can be saved of a damaged log."),
@@ -38,8 +40,11 @@ VERBS = {
     "forget": Verb("forget:forget_command", "Delete the name of a worker and all that it sent."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
     "ledger": Verb("ledger:ledger_command", "What is owed and paid to whom in a run."),
+    "plugins": Verb("plugins:plugins_command", "What is installed, and why something does not load."),
     "projections": Verb("projections:projections_command", "List the views of a log, or make them anew."),
+    "register": Verb("register:register_command", "Make an account at a crowd provider known."),
     "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
+    "requesters": Verb("requesters:requesters_command", "The accounts that work is offered under."),
     "resume": Verb("resume:resume_command", "Go on with a run whose operator has died."),
     "review": Verb("review:review_command", "Accept or reject work that was handed in."),
     "runs": Verb("runs:runs_command", "What runs there are, and how far each is."),
@@ -51,6 +56,7 @@ VERBS = {
     "verify": Verb("verify:verify_command", "See whether every event is what was written, and none is missing."),
     "why-open": Verb("why_open:why_open_command", "What keeps a run from finishing."),
     "worker": Verb("worker:worker_command", "Block a worker, grant or revoke qualifications."),
+    "wut": Verb("wut:wut_command", "What can be set, for every run or for one blueprint."),
 }
 
 

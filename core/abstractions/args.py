@@ -43,3 +43,10 @@ class CrowdProviderArgs:
     requester_name: str | None = field(
         default=None, metadata={"help": "The account that offers the work; the provider's own default if not set."}
     )
+
+
+@dataclass
+class RequesterArgs:
+    """What an account at a provider is registered with. A provider adds its credentials; they stay in config.yml."""
+
+    name: str = field(default=MISSING, metadata={"help": "What runs call the account by."})

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from omegaconf import DictConfig
 
-from .args import CrowdProviderArgs
+from .args import CrowdProviderArgs, RequesterArgs
 from .blueprint import SharedTaskState
 from .resources import Resources
 
@@ -19,10 +19,12 @@ class CrowdProvider(ABC):
     Attributes:
         PROVIDER_TYPE: the name it is chosen by.
         ArgsClass: its settings.
+        RequesterArgsClass: what an account is registered with.
     """
 
     PROVIDER_TYPE: ClassVar[str]
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
+    RequesterArgsClass: ClassVar[type[RequesterArgs]] = RequesterArgs
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         """Keep the run's whole configuration; `args.provider` is its own part."""

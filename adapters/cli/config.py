@@ -1,0 +1,66 @@
+"""`mephisto-es config`: the user's own settings."""
+
+from __future__ import annotations
+
+import click
+import yaml
+
+from ...core.errors import ConfigError
+from ...core.operations.config_handler import add_config_arg, config_file, get_config
+from ...core.operations.redaction import redacted
+from ...core.operations.suggestions import did_you_mean
+from .given_values import read_value
+from .output import as_json_option, print_json
+
+
+@click.command("config")
+@click.argument("setting", required=False, metavar="[SECTION[.KEY]]")
+@click.argument("value", required=False)
+@as_json_option
+def config_command(setting: str | None, value: str | None, as_json: bool) -> None:
+    """Show the settings of config.yml, or one of them, or set it to VALUE.
+
+    With `-` for VALUE it is asked for, or read from standard input: a secret belongs on no command line. Secrets are
+    not shown, except one that is asked for by its name.
+
+    \b
+    Examples:
+      mephisto-es config
+      mephisto-es config core.main_data_directory ~/mephisto_data
+      mephisto-es config mturk.secret_key -
+    """
+    if setting is None:
+        _show_all(as_json)
+        return
+    section, dot, key = setting.partition(".")
+    if value is not None:
+        if not (section and key):
+            raise click.UsageError(f"{setting!r} is not the name of a setting; write SECTION.KEY.")
+        add_config_arg(section, key, read_value(setting, value))
+        click.echo(f"{setting} is set in {config_file()}")
+        return
+    config = get_config()
+    if section not in config or (dot and key not in config[section]):
+        known = [*config, *(f"{name}.{each}" for name, keys in config.items() for each in keys)]
+        raise ConfigError(f"{setting} is not set", key=setting, hint=did_you_mean(setting, known) if known else None)
+    found = config[section][key] if dot else redacted(config[section])
+    if as_json:
+        print_json({"setting": setting, "value": found})
+    else:
+        click.echo(_as_yaml(found), nl=False)
+
+
+def _show_all(as_json: bool) -> None:
+    file, config = config_file(), redacted(get_config())
+    if as_json:
+        print_json({"file": str(file), "config": config})
+    elif not config:
+        click.echo(f"{file} has no settings yet.")
+    else:
+        click.echo(f"# {file}\n{_as_yaml(config)}", nl=False)
+
+
+def _as_yaml(value: object) -> str:
+    if not isinstance(value, dict | list):
+        return f"{value}\n"
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))

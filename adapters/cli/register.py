@@ -1,0 +1,90 @@
+"""`mephisto-es register`: makes an account at a crowd provider known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import Field, fields
+
+import click
+import trio
+from omegaconf import MISSING
+from rich.markup import escape
+
+from ...core.errors import ConfigError
+from ...core.operations.config_handler import add_config_arg, config_file
+from ...core.operations.directory import find_or_create_requester
+from ...core.operations.registry import get_crowd_provider_from_type, get_valid_provider_types
+from ...core.operations.suggestions import did_you_mean
+from ..data_dir import DATABASE_FILE, data_dir
+from ..writing import make_log, open_ledger
+from .figures import console, facts
+from .given_values import read_value
+
+
+@click.command("register")
+@click.argument("provider", required=False)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data-dir", "folder", type=click.Path(file_okay=False), help="The data folder, if not the usual one.")
+def register_command(provider: str | None, settings: tuple[str, ...], folder: str | None) -> None:
+    """Make an account at PROVIDER known, so that runs can be launched under its name.
+
+    Without settings it says what the provider needs; without a provider, which ones there are. Credentials go into
+    config.yml and nowhere else. With `-` for a value it is asked for, or read from standard input: a secret belongs on
+    no command line.
+
+    \b
+    Example:
+      mephisto-es register mock name=my_account
+    """
+    if provider is None:
+        click.echo("\n".join(get_valid_provider_types()))
+        return
+    args_class = get_crowd_provider_from_type(provider).RequesterArgsClass
+    if not settings:
+        _explain(provider, args_class)
+        return
+    given = _given(args_class, provider, settings)
+    name = given.pop("name")
+    database = data_dir(folder) / DATABASE_FILE
+    make_log(database)
+
+    async def register() -> bool:
+        async with open_ledger(database) as (ledger, ids):
+            return await find_or_create_requester(ledger, ids, provider, name)
+
+    is_new = trio.run(register)
+    if given:
+        add_config_arg(provider, name, given)
+        click.echo(f"The credentials of {name!r} are in {config_file()}")
+    click.echo(f"{name!r} is {'registered' if is_new else 'already known'} as a requester of {provider} in {database}")
+
+
+def _given(args_class: type, provider: str, settings: Sequence[str]) -> dict[str, str]:
+    """The settings by name, checked against what the provider wants."""
+    known: dict[str, Field[object]] = {field.name: field for field in fields(args_class)}
+    given: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise click.UsageError(f"{setting!r} is no setting; write KEY=VALUE.")
+        if name not in known:
+            raise ConfigError(f"{provider} has no setting {name!r}", key=name, hint=did_you_mean(name, known))
+        given[name] = read_value(name, value)
+    missing = [name for name, field in known.items() if _is_needed(field) and not given.get(name)]
+    if missing:
+        raise ConfigError(f"{provider} needs {', '.join(f'{name}=...' for name in missing)}", key=missing[0])
+    return given
+
+
+def _is_needed(field: Field[object]) -> bool:
+    return field.default in (NO_DEFAULT, MISSING) and field.default_factory is NO_DEFAULT
+
+
+def _explain(provider: str, args_class: type) -> None:
+    table = facts()
+    for field in fields(args_class):
+        needed = "needed" if _is_needed(field) else f"{field.default} if not given"
+        table.add_row(f"{field.name}=", f"{escape(field.metadata.get('help', ''))} ({needed})")
+    click.echo(f"mephisto-es register {provider} takes:")
+    console().print(table)

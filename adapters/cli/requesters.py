@@ -1,0 +1,74 @@
+"""`mephisto-es requesters`: the accounts that work was or can be offered under."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from ...projections.mephisto_db.reader import MephistoDB
+from .figures import console
+from .output import as_json_option, log_argument, print_json
+from .when import When, when_options
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A requester."""
+
+    requester_id: int
+    name: str
+    provider_type: str
+    since: str
+    runs: int
+
+
+class Accounts(msgspec.Struct, frozen=True):
+    """All of them."""
+
+    requesters: list[Account]
+
+
+@click.command("requesters")
+@log_argument
+@when_options
+@as_json_option
+def requesters_command(database: Path, when: When, as_json: bool) -> None:
+    """List the accounts that are known in DATABASE: a log file, or the data folder it is in.
+
+    A new one is added by `mephisto-es register`, or by the first run that names it.
+
+    \b
+    Example:
+      mephisto-es requesters mephisto_data
+    """
+    with when.open(database) as moment:
+        view = MephistoDB(moment.view)
+        runs = Counter(run.requester_id for run in view.find_task_runs())
+        found = [
+            Account(row.requester_id, row.requester_name, row.provider_type, row.creation_date, runs[row.requester_id])
+            for row in view.find_requesters()
+        ]
+    if as_json:
+        print_json(Accounts(found))
+    elif not found:
+        click.echo(f"{database} has no requesters yet.")
+    else:
+        console().print(_table(found))
+
+
+def _table(found: list[Account]) -> Table:
+    table = Table("id", "name", "provider", "since", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("runs", justify="right")
+    for account in found:
+        table.add_row(
+            str(account.requester_id),
+            escape(account.name),
+            escape(account.provider_type),
+            account.since,
+            f"{account.runs:,}",
+        )
+    return table
