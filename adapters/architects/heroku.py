@@ -74,6 +74,7 @@ class HerokuArchitect(Architect):
 
     ARCHITECT_TYPE: ClassVar[str] = "heroku"
     ArgsClass: ClassVar[type[ArchitectArgs]] = HerokuArchitectArgs
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("heroku_app",)
 
     def __init__(
         self,
@@ -186,6 +187,27 @@ class HerokuArchitect(Architect):
         except HerokuFailed as error:
             raise LaunchError("reattach", f"the app {name}: {error}") from error
         return None
+
+    @classmethod
+    async def reap(cls, details: Details) -> None:
+        """Destroy the app that an earlier process has left. One that may not be ours is left alone.
+
+        Raises:
+            LaunchError: Heroku cannot be asked, the app cannot be destroyed, or whose it is cannot be told.
+        """
+        name, cli = str(details["app"]), HerokuCli.find()
+        try:
+            if await cli.find_app(name) is None:
+                return
+            if not (details.get("made_up") or details.get("url")):
+                raise LaunchError(
+                    "reap",
+                    f"there is an app {name}, and whether this run made it was not recorded any more. "
+                    f"If it did, destroy it: heroku apps:destroy --app {name}",
+                )
+            await cli.destroy_app(name)
+        except HerokuFailed as error:
+            raise LaunchError("reap", f"the app {name}: {error}") from error
 
     async def server_is_running(self) -> bool:
         """Whether the app is there.

@@ -56,6 +56,7 @@ class LocalArchitect(Architect):
 
     ARCHITECT_TYPE: ClassVar[str] = "local"
     ArgsClass: ClassVar[type[ArchitectArgs]] = LocalArchitectArgs
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("local_router",)
 
     def __init__(
         self,
@@ -156,6 +157,19 @@ class LocalArchitect(Architect):
             return None
         self._url, self._secret, self._process, self._resource = url, secret, process, resource
         return url
+
+    @classmethod
+    async def reap(cls, details: Details) -> None:
+        """End the router that an earlier process has left; what it has in its data folder stays there."""
+        build_dir, url = Path(str(details["build_dir"])), str(details["url"])
+        process, secret = RouterProcess.left_by_another(build_dir), read_secret(build_dir)
+        if process is None:
+            return
+        is_ours = process.works_in(build_dir)
+        with trio.move_on_after(REATTACH_SECONDS):
+            is_ours = is_ours or (secret is not None and await RouterClient(url, secret).accepts_secret())
+        if is_ours:
+            await process.stop()
 
     def get_channels(
         self,

@@ -350,6 +350,7 @@ class MemoryArchitect(Architect):
 
     ARCHITECT_TYPE: ClassVar[str] = "memory"
     ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("memory_router",)
     routers: ClassVar[dict[int, MemoryRouter]] = {}
     _resource: int | None = None
 
@@ -394,6 +395,10 @@ class MemoryArchitect(Architect):
         if router is not None and self._resource is not None:
             router.close()
             await self.resources.released(self._resource, "the run is over")
+
+    @classmethod
+    async def reap(cls, details: Details) -> None:
+        """Nothing is to be done: the router has ended with the process it was in."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Pages of this router upload no files.

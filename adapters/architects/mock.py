@@ -15,7 +15,7 @@ from ...core.abstractions.architect import Architect
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from ...core.abstractions.resources import Resources
+from ...core.abstractions.resources import Details, Resources
 from ...core.errors import LaunchError, ProtocolError
 from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
@@ -48,6 +48,7 @@ class MockArchitect(Architect):
 
     ARCHITECT_TYPE: ClassVar[str] = "mock"
     ArgsClass: ClassVar[type[ArchitectArgs]] = MockArchitectArgs
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("mock_server",)
 
     server: MockServer
 
@@ -135,6 +136,10 @@ class MockArchitect(Architect):
             resource, self._resource = self._resource, None
             await self.server.stop()
             await self.resources.released(resource, "the run is over")
+
+    @classmethod
+    async def reap(cls, details: Details) -> None:
+        """Nothing is to be done: the server has ended with the process it was in."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """There are no files.

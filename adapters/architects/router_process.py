@@ -90,6 +90,13 @@ class RouterProcess:
             return None
         return cls(pid, partial(wait_for_end, pid), folder / LOG_FILE)
 
+    def works_in(self, folder: Path) -> bool:
+        """Whether there is a process of this number that was started in a folder; False where nobody can tell."""
+        try:
+            return Path(os.readlink(f"/proc/{self.pid}/cwd")) == folder.resolve()
+        except OSError:
+            return False
+
     async def wait_until_ready(self, client: RouterClient) -> None:
         """Wait until the router answers.
 

@@ -12,10 +12,10 @@ from ...events.ids import TaskRunId
 from .args import ArchitectArgs
 from .blueprint import SharedTaskState
 from .channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from .resources import Details, Resources
+from .resources import Details, HoldsResources, Resources
 
 
-class Architect(ABC):
+class Architect(HoldsResources, ABC):
     """Runs the server of one task run.
 
     The operator calls, in this order: `assert_task_args`, the constructor, `prepare`, `deploy`, `cleanup`,

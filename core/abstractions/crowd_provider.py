@@ -10,10 +10,10 @@ from omegaconf import DictConfig
 
 from .args import CrowdProviderArgs, RequesterArgs
 from .blueprint import SharedTaskState
-from .resources import Resources
+from .resources import HoldsResources, Resources
 
 
-class CrowdProvider(ABC):
+class CrowdProvider(HoldsResources, ABC):
     """A place where workers are found.
 
     Attributes:

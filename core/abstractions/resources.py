@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
+from ..errors import LaunchError
 from ..ledger import Command, Ledger
 from ..ports import Ids, NewEvent
 
 Details = Mapping[str, str | int]
+
+
+class HoldsResources:
+    """What acquires things outside, and can release what a process that died has left.
+
+    Attributes:
+        RESOURCE_TYPES: the types of what it acquires, as they are recorded.
+    """
+
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    async def reap(cls, details: Details) -> None:
+        """Release something that an earlier process has left; returns when nothing is held any more.
+
+        It may never have been acquired, or be gone already: twice is harmless.
+
+        Args:
+            details: what was recorded of it.
+
+        Raises:
+            LaunchError: it is still there, or nobody can tell; the sentence says what to do.
+        """
+        raise LaunchError("reap", f"{cls.__name__} does not say how to release what it has left: {dict(details)}")
 
 
 class Resources:

@@ -9,13 +9,14 @@ What kind a class is, its class attribute says: `BLUEPRINT_TYPE`, `ARCHITECT_TYP
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
+from ..abstractions.resources import HoldsResources
 from ..errors import ConfigError
 from .hydra_config import AbstractionType, register_abstraction_config
 from .logger_core import get_logger
@@ -94,6 +95,15 @@ def fill_registries() -> None:
 def load_failures() -> tuple[LoadFailure, ...]:
     """The installed plugins that could not be loaded, and why."""
     return tuple(_failures.values())
+
+
+def resource_holders() -> Iterator[type[HoldsResources]]:
+    """All architects and providers there are."""
+    fill_registries()
+    for kind in (AbstractionType.ARCHITECT, AbstractionType.PROVIDER):
+        for found in _classes[kind].values():
+            if issubclass(found, HoldsResources):
+                yield found
 
 
 def get_blueprint_from_type(type_name: str) -> type[Blueprint]:

@@ -1,0 +1,88 @@
+"""What a killed operator leaves outside is listed, and released by whoever comes later."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from mephisto_es.adapters.architects.process_end import wait_for_end
+from mephisto_es.adapters.launch import DATABASE_FILE
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.server import ResourceIntended
+from mephisto_es.events.streams import server
+from mephisto_es.projections.registry import PROJECTIONS
+
+from .processes import COMMAND, is_running, launched, report_of, resumed, routers_of, some_sentences
+
+
+def said(*words: str | Path, code: int = 0) -> str:
+    """What a verb prints."""
+    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def leaks(data_dir: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(said("leaks", data_dir, "--json"))["leaks"]
+    return found
+
+
+async def left_behind(tmp_path: Path) -> tuple[Path, int]:
+    """The data folder of a run whose operator was killed, and its router."""
+    data_dir = tmp_path / "data"
+    async with launched(data_dir, some_sentences(tmp_path, 3)) as script:
+        await script.kill()
+    [router] = routers_of(data_dir)
+    return data_dir, router
+
+
+async def test_a_run_that_can_be_resumed_keeps_its_server_until_it_is_named(tmp_path: Path) -> None:
+    data_dir, router = await left_behind(tmp_path)
+    [leak] = leaks(data_dir)
+    assert (leak["run"], leak["run_status"], leak["is_resumable"]) == ("run-1", "live", True)
+    assert leak["held"]["details"]["pid"] == router
+    assert "run-1  live  local_router" in said("leaks", data_dir)
+    assert said("reap", data_dir).splitlines() == [
+        "run-1 is live and keeps its local_router.",
+        "There is nothing to release.",
+    ]
+    assert is_running(router)
+    assert said("reap", data_dir, "1") == "released local_router 1 of run-1\n"
+    with trio.fail_after(10):
+        await wait_for_end(router)
+    assert said("reap", data_dir, "1") == "There is nothing to release.\n"
+    assert said("leaks", data_dir) == "Nothing is held outside.\n"
+    async with resumed(data_dir) as operator:
+        assert len(routers_of(data_dir)) == 2
+        operator.process.send_signal(signal.SIGINT)
+        assert await operator.process.wait() == 0
+    assert report_of(data_dir).legal
+    assert leaks(data_dir) == []
+
+
+async def test_what_is_in_use_is_not_reaped(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with launched(data_dir, some_sentences(tmp_path, 3)) as script:
+        assert f"is being written by process {script.process.pid}" in said("reap", data_dir, "1", code=2)
+        assert is_running(routers_of(data_dir)[0])
+        script.process.send_signal(signal.SIGINT)
+        assert await script.process.wait() == 0
+
+
+async def test_what_nobody_knows_how_to_release_stays_on_the_list(tmp_path: Path) -> None:
+    data_dir, router = await left_behind(tmp_path)
+    os.kill(router, signal.SIGKILL)
+    with SqliteLog.create_or_open(data_dir / DATABASE_FILE, PROJECTIONS) as log:
+        intended = NewEvent(server(TaskRunId(1), 2), ResourceIntended(resource_type="airship", details={"name": "Z"}))
+        log.commit([Append(command="intend", actor="operator", at=1, events=(intended,))])
+    complaint = "mephisto-es reap: airship 2 of run-1: nothing that is installed knows how to release a 'airship'"
+    assert complaint in said("reap", data_dir, "1", code=1)
+    [leak] = leaks(data_dir)
+    assert (leak["held"]["resource_type"], leak["held"]["status"]) == ("airship", "intended")
+    assert "perhaps airship" in said("leaks", data_dir)
