@@ -40,11 +40,25 @@ from .replay import print_report
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where to keep the log.  [default: a new folder]")
 @click.option(
-    "--server-type", default="python", show_default=True, type=click.Choice(["python", "node"]), help="The router."
+    "--architect",
+    default="local",
+    show_default=True,
+    type=click.Choice(["local", "heroku"]),
+    help="Where the router runs: here, or as an app of your Heroku account, destroyed in the end.",
+)
+@click.option(
+    "--server-type", type=click.Choice(["python", "node"]), help="The router.  [default: the architect's own]"
 )
 @as_json_option
 def demo_command(
-    seed: int, workers: int, units: int, think_seconds: float, data_dir: Path | None, server_type: str, as_json: bool
+    seed: int,
+    workers: int,
+    units: int,
+    think_seconds: float,
+    data_dir: Path | None,
+    architect: str,
+    server_type: str | None,
+    as_json: bool,
 ) -> None:
     """Run the sentence rating example with a simulated crowd, then prove from its log that the run was legal.
 
@@ -59,7 +73,7 @@ def demo_command(
         done = trio.run(
             partial(
                 rehearse,
-                configuration(server_type),
+                configuration(server_type, architect),
                 sentences(units),
                 data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-demo-")),
                 plan_crowd(Random(seed), workers, think_seconds=think_seconds),

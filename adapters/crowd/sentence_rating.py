@@ -17,18 +17,22 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sentence_rating"
 _CONFIG_NAME = "sentence_rating_by_a_crowd"
 
 
-def configuration(server_type: str) -> DictConfig:
-    """The example's own configuration, at a free port.
+def configuration(server_type: str | None = None, architect: str = "local") -> DictConfig:
+    """The example's own configuration; a server on this machine takes a free port.
 
     Args:
-        server_type: the router: python or node.
+        server_type: the router: python or node; the architect's own default if not given.
+        architect: where the router runs.
     """
     register_script_config(_CONFIG_NAME, build_default_task_config(EXAMPLE.name))
     overrides = [
-        "mephisto.architect.port=0",
-        f"mephisto.architect.server_type={server_type}",
+        f"mephisto/architect={architect}",
         "mephisto.blueprint.data_csv=null",  # `sentences` takes its place
     ]
+    if architect == "local":
+        overrides.append("mephisto.architect.port=0")
+    if server_type is not None:
+        overrides.append(f"mephisto.architect.server_type={server_type}")
     return load_task_config(EXAMPLE / "run_task.py", "hydra_configs", _CONFIG_NAME, overrides)
 
 
