@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 
 # Tests that need a browser or npm are skipped where there is none; with CI=true they fail instead.
 test: $(VENV)/installed-for-tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 # The whole operator with faults, from N fresh seeds; a seed that shows a violation is printed.
 N ?= 100

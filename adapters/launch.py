@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -109,26 +109,49 @@ async def _keep_anchored(log: SqliteLog) -> None:
             await trio.to_thread.run_sync(log.write_anchor)
 
 
+def run_operator(
+    job: Callable[[Operator], Awaitable[None]],
+    data_dir: Path,
+    ask: Ask | None = None,
+    metrics: MetricsArgs | None = None,
+) -> None:
+    """Run an operator for as long as a job takes, shown on the terminal; Ctrl-C is heeded from the start.
+
+    Args:
+        job: what the operator is for; runs that it leaves are shut down.
+        data_dir: as `open_operator`.
+        ask: as `open_operator`.
+        metrics: as `open_operator`.
+
+    Raises:
+        ConfigError, LaunchError, UnusableLog: what the user must act on.
+        KeyboardInterrupt: the third Ctrl-C.
+    """
+
+    async def run() -> None:
+        async with open_operator(data_dir, ask=ask, metrics=metrics) as operator, _open_nursery() as nursery:
+            await nursery.start(operator.watch_signals)
+            with progress_bars(operator):
+                await job(operator)
+            await operator.shutdown()
+            nursery.cancel_scope.cancel()
+
+    trio.run(run)
+
+
 def run_script(main: ScriptMain, cfg: DictConfig) -> None:
     """Run a launch script's `async def main(operator, cfg)` to its end.
 
     Raises:
         ConfigError, LaunchError, UnusableLog: what the user must act on.
+        KeyboardInterrupt: the third Ctrl-C.
     """
 
-    async def run() -> None:
-        ask = ask_on_terminal if sys.stdin.isatty() else None
-        async with (
-            open_operator(data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics) as operator,
-            _open_nursery() as nursery,
-        ):
-            await nursery.start(operator.watch_signals)
-            with progress_bars(operator):
-                await main(operator, cfg)
-            await operator.shutdown()
-            nursery.cancel_scope.cancel()
+    async def job(operator: Operator) -> None:
+        await main(operator, cfg)
 
-    trio.run(run)
+    ask = ask_on_terminal if sys.stdin.isatty() else None
+    run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics)
 
 
 def data_dir_of(cfg: DictConfig) -> Path:

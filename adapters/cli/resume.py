@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import click
-import trio
 
 from ...core.errors import ConfigError
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
 from ...projections.subjects import Subject, stream_of
 from ..data_dir import DATABASE_FILE
-from ..launch import open_operator
+from ..launch import run_operator
 from ..log.reader import LogReader
-from ..progress_bars import progress_bars
 from .database import SubjectCommand, log_argument, run_argument
 
 
@@ -44,12 +42,11 @@ def resume_command(database: Path, run: Subject) -> None:
         stream_of(view, run)  # opening it for writing leaves a trace, which is not for a mistyped number
     set_mephisto_log_format()
     set_mephisto_log_level(level="info")
-    trio.run(partial(_resume, database.parent, TaskRunId(run.number)))
 
+    async def go_on(operator: Operator) -> None:
+        run_id = TaskRunId(run.number)
+        await operator.launch_from_incomplete_run(run_id)
+        click.echo(f"Open {operator.get_running_task_runs()[str(run_id)].worker_url}")
+        await operator.wait_for_runs_then_shutdown()
 
-async def _resume(data_dir: Path, run: TaskRunId) -> None:
-    async with open_operator(data_dir) as operator:
-        with progress_bars(operator):
-            await operator.launch_from_incomplete_run(run)
-            click.echo(f"Open {operator.get_running_task_runs()[str(run)].worker_url}")
-            await operator.wait_for_runs_then_shutdown()
+    run_operator(go_on, database.parent)
