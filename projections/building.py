@@ -7,12 +7,17 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import NamedTuple
-
-import sqlite_utils
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..events.envelope import Recorded
+from .deferred import deferred
 from .projection import Projection, ReadPayload
+
+if TYPE_CHECKING:
+    import sqlite_utils
+else:
+    # Needed to make tables only, and it loads pandas where that is installed.
+    sqlite_utils = deferred("sqlite_utils")
 
 #: Events that a build applies at a time: large enough for a projection to write a row once for many changes.
 PAGE_EVENTS = 5000

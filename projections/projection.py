@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import sqlite_utils
+from typing import TYPE_CHECKING, Protocol
 
 from ..events.base import PayloadRef
 from ..events.envelope import Recorded
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 #: Gives the bytes behind a reference, or None where they were erased.
 ReadPayload = Callable[[PayloadRef], bytes | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import trio
@@ -12,9 +12,8 @@ import trio
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeft, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from .agent_state import AssignedAgent
-
-#: A JSON object, as pages and task code exchange them.
-Update = dict[str, Any]
+from .initialization_data import InitializationData as InitializationData
+from .initialization_data import Update as Update
 
 _LEFT: dict[str, type[AgentLeft]] = {
     "disconnect": AgentDisconnectedError,
@@ -22,15 +21,6 @@ _LEFT: dict[str, type[AgentLeft]] = {
     "timeout": AgentTimeoutError,
     "expired": AgentShutdownError,
 }
-
-
-class InitializationData(msgspec.Struct, frozen=True, kw_only=True):
-    """The data of one assignment."""
-
-    #: What all of its units share.
-    shared: Update
-    #: One object for each unit, in the order of their indexes.
-    unit_data: tuple[Update, ...] = ({},)
 
 
 class Assignment(msgspec.Struct, frozen=True):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import sqlite_utils
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.lifecycles.agent import AGENT
 from ...core.lifecycles.onboarding import ONBOARDING
@@ -23,6 +21,9 @@ from .meaning import MEANING, Meaning
 from .page import Page
 from .rows import AgentRow, OnboardingAgentRow, Row, TaskRunRow, UnitRow, WorkerRow
 from .sheet import Group
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 
 class _NewStatus(NamedTuple):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...core.abstractions.agent import InitializationData
+from ...core.abstractions.initialization_data import InitializationData
 from ...core.errors import UnknownEntity, UnusableLog
 from ...events.base import PayloadRef
 from ..projection import ReadPayload

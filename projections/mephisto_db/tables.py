@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import sqlite_utils
 
 from . import rows
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 
 class Table(NamedTuple):

@@ -68,6 +68,22 @@ def test_an_unknown_verb_is_a_usage_error() -> None:
     assert "No such command 'lanch'" in result.stderr
 
 
+#: Verbs that answer from a log as it stands, and what takes them longer to load than to answer.
+_QUICK = ("runs", "status", "timeline", "explain", "why-open", "ledger", "show", "verify")
+_SLOW_TO_LOAD = ("trio", "hydra", "httpx", "pandas", "pyarrow", "starlette")
+
+
+def test_verbs_that_only_look_load_nothing_large() -> None:
+    modules = [VERBS[verb].target.partition(":")[0] for verb in _QUICK]
+    script = (
+        "import sys, importlib\n"
+        f"for name in {modules!r}: importlib.import_module('mephisto_es.adapters.cli.' + name)\n"
+        f"print([name for name in {_SLOW_TO_LOAD!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_help_lists_the_verbs_without_importing_them() -> None:
     script = (
         "import sys\n"
