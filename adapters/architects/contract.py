@@ -212,14 +212,14 @@ class ArchitectContract:
             await architect.shutdown()
         assert resources.count(ResourceStatus.RELEASED) == len(resources.states)
 
-    @pytest.mark.parametrize("filename", ["nothing", "", "..", "../index.html", "a/b", "/etc/passwd", "%2e%2e"])
-    async def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path, filename: str) -> None:
+    async def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
         """Whatever it is called; and nothing is written."""
         save_dir = tmp_path / "saved"
         save_dir.mkdir()
         async with self.deployed(tmp_path / "build") as deployment:
-            with pytest.raises(ProtocolError):
-                await deployment.architect.download_file(filename, save_dir)
+            for filename in ("nothing", "", "..", "../index.html", "a/b", "/etc/passwd", "%2e%2e"):
+                with pytest.raises(ProtocolError):
+                    await deployment.architect.download_file(filename, save_dir)
         assert list(save_dir.iterdir()) == []
 
 

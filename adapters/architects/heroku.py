@@ -26,6 +26,8 @@ from ..channels.backoff import Backoff
 from ..channels.websocket import WebsocketChannel
 from .heroku_cli import AppInfo, HerokuCli, HerokuFailed
 from .router_client import RouterClient
+from .router_limits import RouterArgs, changed_limits, check_router_limits
+from .router_process import PREFIX
 from .router_program import check_node_project, copy_sources, node_folder
 from .secret_file import SECRET_FILE, read_secret, write_secret
 
@@ -50,7 +52,7 @@ logger = get_logger(__name__)
 
 
 @dataclass
-class HerokuArchitectArgs(ArchitectArgs):
+class HerokuArchitectArgs(RouterArgs):
     """What the Heroku architect can be told."""
 
     server_type: str = field(default="node", metadata={"help": "The router to run: on Heroku that is node."})
@@ -105,6 +107,7 @@ class HerokuArchitect(Architect):
             key = "mephisto.architect.server_type"
             raise ConfigError(f"{key} is {settings.server_type!r}", key=key, hint="On Heroku the router is node")
         check_node_project(source)
+        check_router_limits(settings)
         name = settings.heroku_app_name
         if name is not None and not APP_NAME.fullmatch(name):
             key = "mephisto.architect.heroku_app_name"
@@ -268,9 +271,10 @@ class HerokuArchitect(Architect):
 
     async def _fill(self, app: AppInfo) -> None:
         settings = self.args.architect
-        if settings.heroku_config_args:
-            values = {str(name): str(value) for name, value in settings.heroku_config_args.items()}
-            await self._cli.set_config(app.name, values)
+        variables = {PREFIX + name: value for name, value in changed_limits(settings).items()}
+        variables |= {str(name): str(value) for name, value in settings.heroku_config_args.items()}
+        if variables:
+            await self._cli.set_config(app.name, variables)
         await self._cli.push(self._tree, app.git_url)
         await self._cli.scale(app.name, "web=1:basic" if settings.use_hobby else "web=1")
         if not await self._answers():

@@ -22,7 +22,9 @@ from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
 from ..channels.websocket import WebsocketChannel
 from .listening import in_url, listen
+from .public_url import check_public_url
 from .router_client import RouterClient
+from .router_limits import RouterArgs, changed_limits, check_router_limits
 from .router_process import RouterProcess
 from .router_program import check_router_args, put_in_place
 from .secret_file import SECRET_FILE, read_secret, write_secret
@@ -39,11 +41,15 @@ logger = get_logger(__name__)
 
 
 @dataclass
-class LocalArchitectArgs(ArchitectArgs):
+class LocalArchitectArgs(RouterArgs):
     """What the local architect can be told."""
 
     hostname: str = field(default="localhost", metadata={"help": "The name or address that the server listens at."})
     port: int = field(default=3000, metadata={"help": "The port that the server listens at; 0: any free one."})
+    public_url: str | None = field(
+        default=None,
+        metadata={"help": "Where workers reach the server, if that is through a web server in front of it."},
+    )
 
 
 @register_mephisto_abstraction()
@@ -77,12 +83,14 @@ class LocalArchitect(Architect):
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """See whether the router can be started, and its port is free.
+        """See whether the router can be started as it is to be, and its port is free.
 
         Raises:
-            ConfigError: it is not; or a tool or folder is missing.
+            ConfigError: it is not; or a tool or folder is missing, or a limit or the public URL is none.
         """
         check_router_args(args.architect)
+        check_router_limits(args.architect)
+        check_public_url(args.architect.public_url)
         listen(args.architect.hostname, args.architect.port).close()
 
     async def prepare(self) -> Path:
@@ -96,7 +104,7 @@ class LocalArchitect(Architect):
         return static_dir
 
     async def deploy(self) -> str:
-        """Start the router, and wait until it answers.
+        """Start the router, and wait until it answers, here: what is in front of it is not asked.
 
         Raises:
             LaunchError: it does not.
@@ -104,7 +112,7 @@ class LocalArchitect(Architect):
         if self._listener is None:
             raise LaunchError("deploy", "nothing was prepared")
         await self._bring_up(self._listener)
-        return self._url
+        return self._workers_url
 
     async def watch_over(self) -> None:
         """Start the router again whenever it ends by itself; what it kept in its folder it reads again.
@@ -156,7 +164,7 @@ class LocalArchitect(Architect):
         if not is_ours:
             return None
         self._url, self._secret, self._process, self._resource = url, secret, process, resource
-        return url
+        return self._workers_url
 
     @classmethod
     async def reap(cls, details: Details) -> None:
@@ -202,8 +210,14 @@ class LocalArchitect(Architect):
         """
         return await RouterClient(self._url, self._secret).download_file(filename, save_dir)
 
+    @property
+    def _workers_url(self) -> str:
+        public_url: str | None = self.args.architect.public_url
+        return self._url if public_url is None else public_url.rstrip("/")
+
     async def _start(self, listener: socket.socket) -> RouterProcess:
         settings = {
+            **changed_limits(self.args.architect),
             "SECRET_FILE": str(self.build_dir / SECRET_FILE),
             "STATIC": str(self.build_dir / STATIC_FOLDER),
             "DATA": str(self.build_dir / DATA_FOLDER),

@@ -15,8 +15,9 @@ from trio_websocket import HandshakeError, WebSocketConnection, wrap_client_stre
 
 CONNECT_SECONDS = 20.0
 DISCONNECT_SECONDS = 3.0
-#: Above what a router puts into one frame: a submission of its largest size, and a batch of others.
-MAX_FRAME_BYTES = 64 * 2**20
+#: Above what a router puts into one frame: a submission of the largest size that it can be told to take, written out
+#: anew (a number can become four times as long), and a batch of others.
+MAX_FRAME_BYTES = 256 * 2**20
 #: Frames that are read ahead.
 READ_AHEAD = 16
 RECEIVE_BUFFER_BYTES = 2**16

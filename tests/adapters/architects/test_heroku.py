@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,46 +18,9 @@ from mephisto_es.core.lifecycles.server import ResourceStatus
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.events.ids import TaskRunId
 
-STAND_IN = Path(__file__).parent / "heroku_standin"
+from .stand_in import STAND_IN, StandIn, needs_npm_and_git
 
-pytestmark = [
-    pytest.mark.usefixtures("stand_in"),
-    pytest.mark.skipif(shutil.which("npm") is None or shutil.which("git") is None, reason="npm or git is missing"),
-]
-
-
-class StandIn:
-    """What the stand-in keeps."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.fails({})
-
-    def fails(self, steps: dict[str, str]) -> None:
-        (self.home / "fails").write_text(json.dumps(steps))
-
-    def apps(self) -> list[str]:
-        return sorted(app.name for app in (self.home / "apps").iterdir())
-
-    def calls(self) -> list[list[str]]:
-        return [json.loads(line) for line in (self.home / "calls").read_text().splitlines()]
-
-
-@pytest.fixture
-def stand_in(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    home = tmp_path_factory.mktemp("heroku")
-    (home / "apps").mkdir()
-    monkeypatch.setenv("HEROKU_STANDIN", str(home))
-    monkeypatch.setenv("PATH", str(STAND_IN), prepend=":")
-    stand_in = StandIn(home)
-    with subprocess.Popen([sys.executable, STAND_IN / "heroku", "serve-api"], stdout=subprocess.PIPE) as api:
-        assert api.stdout is not None
-        monkeypatch.setenv("HEROKU_HOST", f"http://127.0.0.1:{int(api.stdout.readline())}")
-        yield stand_in
-        api.terminate()
-    stand_in.fails({})
-    for app in stand_in.apps():
-        subprocess.run([STAND_IN / "heroku", "apps:destroy", "--app", app, "--confirm", app], check=True)
+pytestmark = [pytest.mark.usefixtures("stand_in"), needs_npm_and_git]
 
 
 def heroku(folder: Path, resources: Resources, **settings: object) -> HerokuArchitect:
@@ -86,7 +46,12 @@ async def deployed(architect: HerokuArchitect) -> str:
 async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, stand_in: StandIn) -> None:
     resources = ResourceBook()
     architect = heroku(
-        tmp_path, resources, heroku_app_name="my-app", heroku_team="us", heroku_config_args={"KEY": "a b's value"}
+        tmp_path,
+        resources,
+        heroku_app_name="my-app",
+        heroku_team="us",
+        heroku_config_args={"KEY": "a b's value"},
+        max_body_bytes=1000,
     )
     with trio.fail_after(120):
         await deployed(architect)
@@ -95,7 +60,7 @@ async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, sta
         assert await architect.server_is_running()
         await architect.cleanup()
         await architect.shutdown()
-    assert config == {"KEY": "a b's value"}
+    assert config == {"KEY": "a b's value", "MEPHISTO_ROUTER_MAX_BODY_BYTES": "1000"}
     assert ["apps:create", "my-app", "--team", "us", "--no-remote", "--json"] in stand_in.calls()
     assert ["ps:scale", "web=1", "--app", "my-app"] in stand_in.calls()
     for hidden in (secret, "a b's value", "token-of-the-stand-in"):
@@ -213,6 +178,7 @@ async def test_an_app_that_was_left_is_reaped_by_whoever_comes(tmp_path: Path, s
         ({"server_type": "python"}, "server_type is 'python'. On Heroku the router is node"),
         ({"heroku_app_name": "My App"}, "heroku_app_name is 'My App'"),
         ({"server_source_path": "nowhere"}, r"nowhere has no server\.js"),
+        ({"max_sockets": 0}, "max_sockets is 0"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, settings: dict[str, object], complaint: str) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
-from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.contract import Deployment, PageServerContract, ResourceBook, answers
 from mephisto_es.adapters.architects.local import LocalArchitect
@@ -20,26 +19,11 @@ from mephisto_es.adapters.architects.process_end import wait_for_end
 from mephisto_es.adapters.architects.router_process import LOG_FILE, PID_FILE
 from mephisto_es.adapters.architects.secret_file import SECRET_FILE
 from mephisto_es.core.abstractions.architect import Architect
-from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Details, Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.server import ResourceStatus
-from mephisto_es.core.operations.hydra_config import MephistoConfig
-from mephisto_es.events.ids import TaskRunId
 
-
-def run_config(**settings: object) -> DictConfig:
-    config: DictConfig = OmegaConf.structured(MephistoConfig)
-    config.architect = OmegaConf.structured(LocalArchitect.ArgsClass(_architect_type="local"))
-    for name, value in {"port": 0, **settings}.items():
-        config.architect[name] = value
-    return config
-
-
-def local(folder: Path, resources: Resources, **settings: object) -> LocalArchitect:
-    config = run_config(**settings)
-    LocalArchitect.assert_task_args(config, SharedTaskState())
-    return LocalArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+from .local_run import local, run_config
 
 
 class TestWithPythonRouter(PageServerContract):
