@@ -30,7 +30,8 @@ lint: $(VENV)/installed-for-tests
 docs: $(VENV)/installed-for-docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
-# Every figure that has a bar: the log, an operator, whole visits through a router, quiet sockets. Some ten minutes.
+# Every figure that has a bar: the log, an operator, whole visits through a router, quiet sockets, what verbs
+# take to answer. Some fifteen minutes.
 bench: $(VENV)/installed-for-tests
 	$(VENV)/bin/python tests/benchmarks/everything.py
 
