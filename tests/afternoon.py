@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mephisto_es.core.lifecycles.decisions import Applicant, decide_leave, decide_submit, decide_take_unit
+from mephisto_es.core.lifecycles.ending import decide_leave, decide_submit
 from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.lifecycles.supply import (
     AssignmentPlan,
@@ -17,6 +17,7 @@ from mephisto_es.core.lifecycles.supply import (
     decide_create_assignments,
     decide_launch_units,
 )
+from mephisto_es.core.lifecycles.taking import Applicant, decide_take_unit
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import Append, NewEvent, Payload
 from mephisto_es.events import ids, streams

@@ -10,7 +10,7 @@ from random import Random
 
 from mephisto_es.core.errors import CommandRefused
 from mephisto_es.core.lifecycles.agent import AGENT, AgentState
-from mephisto_es.core.lifecycles.decisions import Applicant, decide_leave, decide_submit, decide_take_unit
+from mephisto_es.core.lifecycles.ending import decide_leave, decide_submit
 from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.pay import PaymentStatus
@@ -23,6 +23,7 @@ from mephisto_es.core.lifecycles.supply import (
     decide_expire_units,
     decide_launch_units,
 )
+from mephisto_es.core.lifecycles.taking import Applicant, decide_take_unit
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus

@@ -13,7 +13,7 @@ from random import SystemRandom
 import pytest
 import trio
 
-from mephisto_es.core.lifecycles import decisions
+from mephisto_es.core.lifecycles import ending
 from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
@@ -79,7 +79,7 @@ async def _leave_the_rest(_io: ClientIOHandler, *, at_once: bool) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "wrong", "seen"),
     [
-        (decisions, "_GOES_ON", frozenset({TaskRunStatus.LIVE}), "did not end"),
+        (ending, "_GOES_ON", frozenset({TaskRunStatus.LIVE}), "did not end"),
         (TaskLauncher, "next_change", _change_at_once, "a loop does not wait"),
         (Submissions, "are_told", True, "the script was told"),
         (ClientIOHandler, "drain", _leave_the_rest, "lost|left packets"),

@@ -13,10 +13,10 @@ from ...events import streams
 from ...events.engagement import EngagementBarred, WorkerJudged, WorkerRefused
 from ...events.ids import QualificationId, TaskRunId, UnitId, WorkerId
 from ..ports import NewEvent
-from .decisions import decide_arrival, decide_grant, decide_record_answers
 from .engagement import ON_SUBMITTED, Answer, EngagementState
 from .market import Market
 from .worker import WorkerStatus
+from .worker_facts import decide_arrival, decide_grant, decide_record_answers
 
 SCREENING = "screening"
 GOLD = "gold"

@@ -21,7 +21,7 @@ from ..abstractions.channel import Channel
 from ..errors import CommandRefused, ProtocolError
 from ..ledger import Command, Ledger, Pending
 from ..lifecycles.agent import AgentState
-from ..lifecycles.decisions import decide_leave, decide_submit
+from ..lifecycles.ending import decide_leave, decide_submit
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import OnboardingState
 from ..packets import (

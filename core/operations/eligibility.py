@@ -12,7 +12,7 @@ from ..abstractions.agent import Unit
 from ..abstractions.task_runner import TaskRunner
 from ..errors import UserCodeFailed
 from ..ledger import Command, Ledger
-from ..lifecycles.decisions import decide_record_answers
+from ..lifecycles.worker_facts import decide_record_answers
 from ..ports import Ids
 from .callbacks import call
 from .datatypes import LiveTaskRun, WorkerFailureReasons

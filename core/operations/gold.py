@@ -12,10 +12,10 @@ from ..abstractions.agent import Update
 from ..abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
 from ..errors import ConfigError, UserCodeFailed
 from ..ledger import Command, Ledger
-from ..lifecycles.decisions import decide_refuse
 from ..lifecycles.engagement import EngagementState
 from ..lifecycles.market import GOLD_UNIT_INDEX, Market
 from ..lifecycles.verdicts import GOLD, GoldMarks, decide_disqualify, decide_judged, known_judgement
+from ..lifecycles.worker_facts import decide_refuse
 from ..ports import Ids, NewEvent
 from .callbacks import call
 from .datatypes import LiveTaskRun

@@ -28,7 +28,7 @@ from ..abstractions.agent import Agent, PastUpdate, Update
 from ..errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
-from ..lifecycles.decisions import Leaving, decide_leave
+from ..lifecycles.ending import Leaving, decide_leave
 from ..lifecycles.market import Market
 from ..ports import Ids, NewEvent, WallClock
 from .callbacks import call, clean_up

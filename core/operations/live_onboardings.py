@@ -22,9 +22,9 @@ from ..abstractions.agent import OnboardingAgent, Update
 from ..abstractions.mixins import OnboardingSharedState
 from ..errors import AgentLeft, CommandRefused, UserCodeFailed
 from ..ledger import Command, Ledger
-from ..lifecycles.decisions import decide_onboarding_outcome
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
+from ..lifecycles.taking import decide_onboarding_outcome
 from ..ports import Ids, NewEvent, WallClock
 from .callbacks import call, clean_up
 from .datatypes import LiveTaskRun

@@ -21,7 +21,7 @@ from ...events.task_run import (
 from ..abstractions.resources import Resources
 from ..errors import LaunchError, LogError, MephistoError
 from ..ledger import Ledger
-from ..lifecycles.decisions import decide_complete, decide_stop
+from ..lifecycles.ending import decide_complete, decide_stop
 from ..lifecycles.task_run import OPEN_RUN_STATUSES
 from ..ports import Ids, WallClock
 from .client_io_handler import ClientIOHandler

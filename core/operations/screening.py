@@ -14,9 +14,9 @@ from ..abstractions.agent import Update
 from ..abstractions.screen_task_required import Screening, ScreenTaskSharedState
 from ..errors import ConfigError, UserCodeFailed
 from ..ledger import Ledger
-from ..lifecycles.decisions import decide_refuse
 from ..lifecycles.market import SCREENING_UNIT_INDEX
 from ..lifecycles.verdicts import SCREENING
+from ..lifecycles.worker_facts import decide_refuse
 from .callbacks import call
 from .datatypes import LiveTaskRun
 from .evaluation_steps import NextStep, Wanted

@@ -18,7 +18,7 @@ from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.ledger import Command
-from mephisto_es.core.lifecycles.decisions import decide_grant
+from mephisto_es.core.lifecycles.worker_facts import decide_grant
 from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.operations.datatypes import WorkerFailureReasons
 from mephisto_es.events.engagement import WorkerRefused

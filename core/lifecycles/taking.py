@@ -1,65 +1,28 @@
-"""Decisions over several entities: from a wish and the present state to the events that carry it out.
+"""Giving out work: a worker's page asks, and gets a unit, an onboarding, or the rule that said no.
 
-Each function is pure. What it returns is appended as a whole or not at all; a wish that makes no sense now is
+Each decision is pure. What it returns is appended as a whole or not at all; a wish that makes no sense now is
 refused by raising, and a worker who gets no work is refused by an event that says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ...events import streams
-from ...events.agent import (
-    AgentAccepted,
-    AgentDisconnected,
-    AgentExpired,
-    AgentPartnerLeft,
-    AgentReturned,
-    AgentStarted,
-    AgentSubmitted,
-    AgentSubmittedAgain,
-    AgentTimedOut,
-    AgentWaiting,
-)
-from ...events.base import FileRef, PayloadRef
-from ...events.engagement import (
-    CallbackAnswered,
-    EngagementBarred,
-    EngagementOnboarded,
-    LastWorkEnded,
-    WorkEnded,
-    WorkerArrived,
-    WorkerRefused,
-    WorkTaken,
-)
-from ...events.ids import (
-    AgentId,
-    AssignmentId,
-    OnboardingAgentId,
-    QualificationId,
-    TaskRunId,
-    UnitId,
-    WorkerId,
-)
+from ...events.agent import AgentAccepted, AgentStarted, AgentWaiting
+from ...events.engagement import EngagementBarred, EngagementOnboarded, WorkerRefused, WorkTaken
+from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
-from ...events.task_run import TaskRunCompleted, TaskRunStopping
-from ...events.unit import UnitAssigned, UnitCompleted, UnitExpired, UnitLaunched, UnitReleased
-from ...events.worker import QualificationChanged, QualificationGranted
-from ..errors import CommandRefused
+from ...events.unit import UnitAssigned, UnitLaunched
 from ..ports import NewEvent
 from .admission import admission
-from .agent import AGENT, AgentState, AgentStatus
-from .engagement import Answer, EngagementState
+from .agent import AgentState, AgentStatus
+from .engagement import EngagementState
 from .market import Market
 from .onboarding import OnboardingStatus
 from .supply import AssignmentPlan, decide_create_assignments
-from .task_run import TaskRunStatus
-
-#: Statuses of a run that gives out work, or will: what comes from pages may be seen to before it is live again.
-_GOES_ON = frozenset({TaskRunStatus.DEPLOYED, TaskRunStatus.LIVE, TaskRunStatus.RECOVERING})
-
-Leaving = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
+from .worker_facts import decide_arrival, decide_grant, decide_refuse
 
 
 class Applicant(NamedTuple):
@@ -237,42 +200,6 @@ def decide_onboarding_outcome(
     ]
 
 
-def decide_grant(market: Market, worker: WorkerId, qualification: QualificationId, value: int) -> list[NewEvent]:
-    """Give a worker a qualification, or another value of one it has; nothing if it has just that."""
-    stream = streams.worker(worker)
-    held = market.workers[stream].qualifications.get(qualification)
-    if held == value:
-        return []
-    change = QualificationGranted if held is None else QualificationChanged
-    return [NewEvent(stream, change(qualification=qualification, value=value))]
-
-
-def decide_arrival(market: Market, run: TaskRunId, worker: WorkerId) -> list[NewEvent]:
-    """Put down that a worker asks for work in a run, if it is the first time."""
-    stream = streams.engagement(run, worker)
-    return [] if market.engagements.get(stream) else [NewEvent(stream, WorkerArrived(worker=worker))]
-
-
-def decide_refuse(market: Market, run: TaskRunId, worker: WorkerId, refused: WorkerRefused) -> list[NewEvent]:
-    """Put down that a worker was refused, and why."""
-    return [*decide_arrival(market, run, worker), NewEvent(streams.engagement(run, worker), refused)]
-
-
-def decide_record_answers(
-    market: Market, run: TaskRunId, worker: WorkerId, callback: str, answers: Mapping[UnitId, Answer]
-) -> list[NewEvent]:
-    """Put down what the launch script's own code answered about a worker; the first answer stands."""
-    stream = streams.engagement(run, worker)
-    engagement = market.engagements.get(stream)
-    known = engagement.answers if engagement else {}
-    answered = [
-        NewEvent(stream, CallbackAnswered(callback=callback, unit=unit, answer=answer))
-        for unit, answer in answers.items()
-        if (callback, unit) not in known
-    ]
-    return [*decide_arrival(market, run, worker), *answered]
-
-
 def _has_agent(market: Market, run: TaskRunId, registration: str) -> bool:
     """Whether the page has an agent already; one that passed its onboarding is about to get another."""
     agent = market.agent_by_registration(run, registration)
@@ -308,83 +235,3 @@ def _begin(market: Market, run: TaskRunId, assignment: AssignmentId, unit: UnitI
     complete = len(waiting) == len(units) and all(agent.status is AgentStatus.WAITING for agent in waiting)
     begins = [NewEvent(streams.agent(run, agent.agent), AgentStarted()) for agent in waiting] if complete else []
     return [NewEvent(stream, AgentWaiting()), *begins, *([NewEvent(stream, AgentStarted())] if complete else [])]
-
-
-def decide_submit(
-    market: Market, run: TaskRunId, agent_id: AgentId, submission: PayloadRef, files: tuple[FileRef, ...]
-) -> list[NewEvent]:
-    """Take a submission: the first one completes the unit, a later one is only kept.
-
-    Raises:
-        IllegalStep: the agent has not begun.
-    """
-    stream = streams.agent(run, agent_id)
-    agent = market.agents[stream]
-    if AGENT.allows(agent.status, AgentSubmittedAgain):
-        return [NewEvent(stream, AgentSubmittedAgain(submission=submission, files=files))]
-    submitted = AgentSubmitted(submission=submission, files=files)
-    outcome = AGENT.after(agent.status, submitted, stream)
-    return [
-        NewEvent(stream, submitted),
-        NewEvent(streams.unit(run, agent.unit), UnitCompleted(agent=agent_id)),
-        _work_ended(market, run, agent, outcome),
-    ]
-
-
-def decide_leave(
-    market: Market, run: TaskRunId, agent_id: AgentId, leaving: Leaving, *, concurrent: bool
-) -> list[NewEvent]:
-    """Let an agent go without a submission.
-
-    Its unit is offered again, unless the run gives out no more work, the unit was made for this worker, or it belongs
-    to a group that has begun: then it expires, and the partners learn that they are alone.
-
-    Raises:
-        IllegalStep: the agent is not at work.
-    """
-    stream = streams.agent(run, agent_id)
-    agent = market.agents[stream]
-    outcome = AGENT.after(agent.status, leaving, stream)
-    unit_stream = streams.unit(run, agent.unit)
-    begun = concurrent and agent.status is not AgentStatus.WAITING
-    stopping = market.task_runs[streams.task_run(run)].status not in _GOES_ON
-    fate = (
-        UnitExpired(reason=leaving.reason)
-        if begun or stopping or market.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)
-        else UnitReleased(agent=agent_id, reason=leaving.reason)
-    )
-    partners = [
-        NewEvent(streams.agent(run, partner.agent), AgentPartnerLeft(partner=agent_id))
-        for partner in market.agents_of_assignment(run, agent.assignment)
-        if begun and partner.agent != agent_id and AGENT.allows(partner.status, AgentPartnerLeft)
-    ]
-    return [NewEvent(stream, leaving), NewEvent(unit_stream, fate), _work_ended(market, run, agent, outcome), *partners]
-
-
-def _work_ended(market: Market, run: TaskRunId, agent: AgentState, outcome: AgentStatus) -> NewEvent:
-    stream = streams.engagement(run, agent.worker)
-    last = market.engagements[stream].live == {agent.agent}
-    ended = LastWorkEnded if last else WorkEnded
-    return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value))
-
-
-def decide_stop(market: Market, run: TaskRunId, reason: str) -> list[NewEvent]:
-    """Give out no more work; nothing if the run is stopping or has ended already."""
-    stream = streams.task_run(run)
-    live = market.task_runs[stream].status is TaskRunStatus.LIVE
-    return [NewEvent(stream, TaskRunStopping(reason=reason))] if live else []
-
-
-def decide_complete(market: Market, run: TaskRunId) -> Sequence[NewEvent]:
-    """End a stopping run.
-
-    Raises:
-        CommandRefused: something is still open; the sentence says what.
-    """
-    index = market.runs[run]
-    if not index.is_idle:
-        raise CommandRefused(
-            f"run {run} is not done: {len(index.open_units)} units are open, "
-            f"{len(index.live_agents)} agents and {len(index.live_onboardings)} onboardings are at work"
-        )
-    return [NewEvent(streams.task_run(run), TaskRunCompleted())]
