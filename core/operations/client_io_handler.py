@@ -12,17 +12,9 @@ from typing import assert_never
 import msgspec
 import trio
 
-from ...events import streams
-from ...events.agent import AgentMetadataReceived, AgentReturned, AgentUpdateReceived
-from ...events.base import FileRef
-from ...events.ids import TaskRunId
-from ...events.onboarding import OnboardingSubmitted, OnboardingUpdateReceived
 from ..abstractions.channel import Channel
 from ..errors import CommandRefused, ProtocolError
-from ..ledger import Command, Ledger, Pending
-from ..lifecycles.agent import AgentState
-from ..lifecycles.ending import decide_leave, decide_submit
-from ..lifecycles.market import Market
+from ..ledger import Ledger, Pending
 from ..lifecycles.onboarding import OnboardingState
 from ..packets import (
     SYSTEM,
@@ -50,10 +42,10 @@ from ..packets import (
     UpdateStatusData,
     provider_data_of,
 )
-from ..payloads import seal
-from ..ports import Ids, NewEvent, Payload
+from ..ports import Ids
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .logger_core import get_logger
+from .packet_commands import OutboxPackets, PacketCommands
 
 #: Packets of a channel that may wait for their commit; beyond that the channel is not read.
 IN_FLIGHT_LIMIT = 1024
@@ -69,13 +61,6 @@ REGISTRATION_LIMIT = 256
 
 logger = get_logger(__name__)
 
-OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
-
-
-class _Identified(msgspec.Struct):
-    #: A string, if the page is one that we know.
-    update_id: object = None
-
 
 class ClientIOHandler:
     """Connects the routers of one run with its worker pool and the ledger.
@@ -88,6 +73,7 @@ class ClientIOHandler:
         self._ledger = ledger
         self._ids = ids
         self._run: LiveTaskRun | None = None
+        self._commands: PacketCommands  # with the run
         self._channels: dict[str, Channel] = {}
         self._closed: dict[str, trio.Event] = {}
         self._incarnations: dict[str, str] = {}
@@ -106,6 +92,7 @@ class ClientIOHandler:
     def register_run(self, live_run: LiveTaskRun) -> None:
         """Take the run whose packets these are."""
         self._run = live_run
+        self._commands = PacketCommands(live_run.task_run, self._ids, concurrent=live_run.task_runner.is_concurrent)
 
     def get_live_run(self) -> LiveTaskRun:
         """The run whose packets these are."""
@@ -252,87 +239,16 @@ class ClientIOHandler:
         if agent is None:
             self._drop("unknown agent", None)
             return None
-        run = self.get_live_run().task_run
-        command_id = f"router/{self._incarnations[channel_id]}/{packet.seq}"
         if isinstance(packet, SubmitOnboarding):
             self._requests[packet.data.request_id] = channel_id
-        command = (
-            self._agent_command(run, agent, packet)
-            if isinstance(agent, AgentState)
-            else self._onboarding_command(run, agent, packet)
-        )
+            if isinstance(agent, OnboardingState):
+                self.get_live_run().worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
+        command = self._commands.command_of(agent, packet)
         if command is None:
             self._drop(f"{type(packet).__name__} that is not one, or of an agent it is not for", None)
             return None
+        command_id = f"router/{self._incarnations[channel_id]}/{packet.seq}"
         return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
-
-    def _agent_command(self, run: TaskRunId, agent: AgentState, packet: OutboxPackets) -> Command | None:
-        agent_id, stream = agent.agent, streams.agent(run, agent.agent)
-        match packet:
-            case SubmitUnit():
-                payload = self._sealed(bytes(packet.data.final_data), agent)
-                files = tuple(
-                    FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
-                    for file in packet.data.files or ()
-                )
-                return _wish(lambda market: decide_submit(market, run, agent_id, payload.ref, files), payload)
-            case LiveUpdate():
-                update_id = _update_id(packet.data)
-                if update_id is None:
-                    return None
-                payload = self._sealed(bytes(packet.data), agent)
-
-                def update(market: Market) -> list[NewEvent]:
-                    if market.has_update(stream, update_id):
-                        return []
-                    number = market.agents[stream].received + 1
-                    return [
-                        NewEvent(stream, AgentUpdateReceived(number=number, update_id=update_id, update=payload.ref))
-                    ]
-
-                return _wish(update, payload)
-            case SubmitMetadata():
-                payload = self._sealed(bytes(packet.data), agent)
-                return _wish(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
-            case ReturnUnit():
-                concurrent = self.get_live_run().task_runner.is_concurrent
-                leaving = AgentReturned(reason="the worker gave the work back")
-                return _wish(lambda market: decide_leave(market, run, agent_id, leaving, concurrent=concurrent))
-            case SubmitOnboarding():
-                return None
-            case _:
-                assert_never(packet)
-
-    def _onboarding_command(self, run: TaskRunId, agent: OnboardingState, packet: OutboxPackets) -> Command | None:
-        stream = streams.onboarding_agent(run, agent.agent)
-        match packet:
-            case SubmitOnboarding():
-                request = packet.data.request_id
-                self.get_live_run().worker_pool.expect_onboarding_answer(agent, request)
-                payload = self._sealed(bytes(packet.data.onboarding_data), agent)
-                submitted = OnboardingSubmitted(submission=payload.ref, request=request)
-                return _wish(lambda _: [NewEvent(stream, submitted)], payload)
-            case LiveUpdate():
-                update_id = _update_id(packet.data)
-                if update_id is None:
-                    return None
-                payload = self._sealed(bytes(packet.data), agent)
-
-                def update(market: Market) -> list[NewEvent]:
-                    if market.has_update(stream, update_id):
-                        return []
-                    number = market.onboardings[stream].received + 1
-                    received = OnboardingUpdateReceived(number=number, update_id=update_id, update=payload.ref)
-                    return [NewEvent(stream, received)]
-
-                return _wish(update, payload)
-            case SubmitUnit() | SubmitMetadata() | ReturnUnit():
-                return None
-            case _:
-                assert_never(packet)
-
-    def _sealed(self, body: bytes, agent: AgentState | OnboardingState) -> Payload:
-        return seal(body, self._ids.salt(), agent.worker)
 
     async def _acknowledge(
         self, channel: Channel, posted: trio.MemoryReceiveChannel[tuple[int, Pending | None]]
@@ -356,16 +272,3 @@ class ClientIOHandler:
     def _drop(self, reason: str, error: Exception | None) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         logger.info("dropped a packet", reason=reason, error=str(error) if error else None)
-
-
-def _wish(decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> Command:
-    return Command("", "", decide, payloads=payloads)
-
-
-def _update_id(update: msgspec.Raw) -> str | None:
-    """By what a page tells its updates apart, empty if it does not; None: it is no update, which is an object."""
-    try:
-        update_id = msgspec.json.decode(update, type=_Identified).update_id
-    except (msgspec.DecodeError, UnicodeError):
-        return None
-    return update_id if isinstance(update_id, str) else ""

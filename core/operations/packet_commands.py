@@ -1,0 +1,121 @@
+"""What a worker's packet asks of the log: from a packet that a router kept to the command that makes it durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+
+from ...events import streams
+from ...events.agent import AgentMetadataReceived, AgentReturned, AgentUpdateReceived
+from ...events.base import FileRef
+from ...events.ids import TaskRunId
+from ...events.onboarding import OnboardingSubmitted, OnboardingUpdateReceived
+from ..ledger import Command
+from ..lifecycles.agent import AgentState
+from ..lifecycles.ending import decide_leave, decide_submit
+from ..lifecycles.market import Market
+from ..lifecycles.onboarding import OnboardingState
+from ..packets import LiveUpdate, ReturnUnit, SubmitMetadata, SubmitOnboarding, SubmitUnit
+from ..payloads import seal
+from ..ports import Ids, NewEvent, Payload
+
+OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
+
+
+class _Identified(msgspec.Struct):
+    #: A string, if the page is one that we know.
+    update_id: object = None
+
+
+class PacketCommands:
+    """The commands of one run's packets, without id and actor, which depend on who brought them."""
+
+    def __init__(self, run: TaskRunId, ids: Ids, *, concurrent: bool) -> None:
+        """Take the run.
+
+        Args:
+            run: the run.
+            ids: where salts come from.
+            concurrent: whether the units of an assignment are worked on together.
+        """
+        self._run = run
+        self._ids = ids
+        self._concurrent = concurrent
+
+    def command_of(self, agent: AgentState | OnboardingState, packet: OutboxPackets) -> Command | None:
+        """What a packet asks for; None: it is not one, or not for such an agent."""
+        if isinstance(agent, AgentState):
+            return self._of_agent(agent, packet)
+        return self._of_onboarding(agent, packet)
+
+    def _of_agent(self, agent: AgentState, packet: OutboxPackets) -> Command | None:
+        run, agent_id = self._run, agent.agent
+        stream = streams.agent(run, agent_id)
+        match packet:
+            case SubmitUnit():
+                payload = self._sealed(packet.data.final_data, agent)
+                files = tuple(
+                    FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
+                    for file in packet.data.files or ()
+                )
+                return _wish(lambda market: decide_submit(market, run, agent_id, payload.ref, files), payload)
+            case LiveUpdate():
+                return self._of_update(agent, stream, packet.data)
+            case SubmitMetadata():
+                payload = self._sealed(packet.data, agent)
+                return _wish(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
+            case ReturnUnit():
+                concurrent, leaving = self._concurrent, AgentReturned(reason="the worker gave the work back")
+                return _wish(lambda market: decide_leave(market, run, agent_id, leaving, concurrent=concurrent))
+            case SubmitOnboarding():
+                return None
+            case _:
+                assert_never(packet)
+
+    def _of_onboarding(self, agent: OnboardingState, packet: OutboxPackets) -> Command | None:
+        stream = streams.onboarding_agent(self._run, agent.agent)
+        match packet:
+            case SubmitOnboarding():
+                payload = self._sealed(packet.data.onboarding_data, agent)
+                submitted = OnboardingSubmitted(submission=payload.ref, request=packet.data.request_id)
+                return _wish(lambda _: [NewEvent(stream, submitted)], payload)
+            case LiveUpdate():
+                return self._of_update(agent, stream, packet.data)
+            case SubmitUnit() | SubmitMetadata() | ReturnUnit():
+                return None
+            case _:
+                assert_never(packet)
+
+    def _of_update(self, agent: AgentState | OnboardingState, stream: str, body: msgspec.Raw) -> Command | None:
+        update_id = _update_id(body)
+        if update_id is None:
+            return None
+        payload = self._sealed(body, agent)
+        is_agent = isinstance(agent, AgentState)
+
+        def decide(market: Market) -> list[NewEvent]:
+            if market.has_update(stream, update_id):
+                return []
+            receiver = market.agents[stream] if is_agent else market.onboardings[stream]
+            received = AgentUpdateReceived if is_agent else OnboardingUpdateReceived
+            return [NewEvent(stream, received(number=receiver.received + 1, update_id=update_id, update=payload.ref))]
+
+        return _wish(decide, payload)
+
+    def _sealed(self, body: msgspec.Raw, agent: AgentState | OnboardingState) -> Payload:
+        return seal(bytes(body), self._ids.salt(), agent.worker)
+
+
+def _wish(decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> Command:
+    return Command("", "", decide, payloads=payloads)
+
+
+def _update_id(update: msgspec.Raw) -> str | None:
+    """By what a page tells its updates apart, empty if it does not; None: it is no update, which is an object."""
+    try:
+        update_id = msgspec.json.decode(update, type=_Identified).update_id
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return update_id if isinstance(update_id, str) else ""
