@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Sequence
-from contextlib import aclosing, nullcontext
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from itertools import islice
 from typing import Protocol
@@ -37,7 +36,7 @@ from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
-from .callbacks import call
+from .assignment_data import received_already, send_all
 from .logger_core import get_logger
 from .repeats import Repeats
 
@@ -124,7 +123,7 @@ class TaskLauncher:
             for number in range(self.created):
                 await self._skip(number, receiver)
             async for first in receiver:
-                if not await self._create([first, *_waiting(receiver, CHUNK - 1)]):
+                if not await self._create([first, *received_already(receiver, CHUNK - 1)]):
                     nursery.cancel_scope.cancel()
                     return
                 while len(self._created_units) >= LOOK_AHEAD:
@@ -316,7 +315,7 @@ class TaskLauncher:
     async def _read_data(self, sender: trio.MemorySendChannel[InitializationData]) -> None:
         async with sender:
             try:
-                await _send_all(self._data, sender)
+                await send_all(self._data, sender)
             except trio.Cancelled:
                 raise
             except Exception as error:
@@ -333,33 +332,3 @@ class TaskLauncher:
 
     async def _wait_for_change(self) -> None:
         await self._changed.wait()
-
-
-def _waiting(receiver: trio.MemoryReceiveChannel[InitializationData], limit: int) -> Iterator[InitializationData]:
-    """What can be received without waiting."""
-    for _ in range(limit):
-        try:
-            yield receiver.receive_nowait()
-        except (trio.WouldBlock, trio.EndOfChannel):
-            return
-
-
-async def _send_all(data: AssignmentData, sender: trio.MemorySendChannel[InitializationData]) -> None:
-    """Send the items of any kind of data; a plain generator's code runs in worker threads, as it may take its time."""
-    if isinstance(data, AsyncIterable):
-        items = aiter(data)
-        closing = aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext()
-        async with closing:
-            async for item in items:
-                await sender.send(item)
-    elif isinstance(data, Sequence):
-        for item in data:
-            await sender.send(item)
-    else:
-        iterator = iter(data)
-        while (taken := await call(_next, iterator)) is not None:
-            await sender.send(taken)
-
-
-def _next(iterator: Iterator[InitializationData]) -> InitializationData | None:
-    return next(iterator, None)
