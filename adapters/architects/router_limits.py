@@ -31,6 +31,12 @@ class RouterArgs(ArchitectArgs):
     orphan_seconds: float = field(
         default=3600.0, metadata={"help": "How long the router goes on without an operator before it ends itself."}
     )
+    idle_seconds: float = field(
+        default=75.0,
+        metadata={
+            "help": "How long a client may pause within a request, between two, or before a socket's first word."
+        },
+    )
     max_body_bytes: int = field(
         default=10 * _MIB, metadata={"help": "The largest JSON a page may send, and the largest text field of a form."}
     )

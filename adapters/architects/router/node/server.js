@@ -18,15 +18,14 @@ import { acceptSockets } from "./lib/sockets.js";
 import { Uploads } from "./lib/uploads.js";
 
 const CONNECTIONS = {
-  keepAliveTimeout: 75_000,
   // An upload of the largest allowed size has to fit in.
   requestTimeout: 3_600_000,
   // A page whose machine or network died closes nothing: without the kernel's probes its socket would stay for ever.
   keepAlive: true,
   keepAliveInitialDelay: 75_000,
 };
-/** How long a connection may stand still beyond what a request may wait for its answer. */
-const IDLE_SECONDS = 60;
+/** How often connections that take too long are looked for, at least. */
+const CHECK_SECONDS = 30;
 /** Time for answers to go out when the process ends. */
 const FAREWELL_SECONDS = 0.5;
 
@@ -68,8 +67,12 @@ async function run(settings) {
     onOperator: () => orphaned.delete("run"),
     onNoOperator: () => orphaned.set("run"),
   });
-  const server = createServer(CONNECTIONS, createApp({ settings, uploads, isSecret, ...router }));
-  server.timeout = (settings.requestDeadlineSeconds + IDLE_SECONDS) * 1000;
+  const server = createServer(
+    { ...CONNECTIONS, ...patience(settings) },
+    createApp({ settings, uploads, isSecret, ...router }),
+  );
+  // A connection also stands still while its request waits for an answer.
+  server.timeout = (settings.requestDeadlineSeconds + settings.idleSeconds) * 1000;
   acceptSockets(server, router.switchboard, settings);
   const closed = new Promise((resolve) => server.on("close", resolve));
 
@@ -78,6 +81,20 @@ async function run(settings) {
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
   process.stdout.write(`${JSON.stringify({ listening: address(server) })}\n`);
+}
+
+/**
+ * How long a client may take for the head of a request, and until the next one.
+ *
+ * @param {Settings} settings
+ */
+function patience({ idleSeconds }) {
+  const milliseconds = Math.ceil(idleSeconds * 1000);
+  return {
+    headersTimeout: milliseconds,
+    keepAliveTimeout: milliseconds,
+    connectionsCheckingInterval: Math.min(CHECK_SECONDS * 1000, Math.ceil(milliseconds / 2)),
+  };
 }
 
 /**

@@ -5,6 +5,7 @@ Exit status: 0 after SIGTERM, SIGINT, or when no operator came for too long; 2 w
 
 import contextlib
 import gc
+import math
 import os
 import resource
 import secrets
@@ -20,6 +21,7 @@ import anyio
 import msgspec
 import uvicorn
 
+from .bodies import BodyLimits
 from .journal import Journal, JournalError, open_journal
 from .log_lines import log_to_stderr
 from .patience import PatientProtocol
@@ -60,7 +62,7 @@ def main() -> int:
         journal = open_journal(Path(settings.data), settings.max_outbox_bytes, lambda: uuid.uuid4().hex)
         uploads = Uploads(
             Path(settings.data) / "uploads",
-            max_bytes=settings.max_upload_bytes,
+            limits=BodyLimits(settings.max_upload_bytes, settings.idle_seconds),
             max_field_bytes=settings.max_body_bytes,
             new_name=lambda: secrets.token_hex(16),
         )
@@ -87,6 +89,7 @@ async def serve(
         uvicorn.Config(
             Routes(settings, secret, board, uploads, time.time).app(),
             http=PatientProtocol,
+            timeout_keep_alive=math.ceil(settings.idle_seconds),
             ws="websockets-sansio",
             # For the operator, whose frames are batches; pages have a limit of their own.
             ws_max_size=max(OPERATOR_FRAME_BYTES, settings.max_packet_bytes),

@@ -1,7 +1,7 @@
 """The agents that the router knows: their status, their socket, what is kept for them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from .connection import Connection
 
@@ -40,14 +40,26 @@ class Agent:
 
 
 class Agents:
-    """All agents known, and which of those with a page have not been heard from the longest."""
+    """All agents known, and which of those with a page have not been heard from the longest.
 
-    def __init__(self, statuses: Mapping[str, str], max_kept: int, heartbeat_limit: float) -> None:
+    Args:
+        statuses: Agents that an earlier process knew.
+        pages: Those of them whose page was there; it has its time to come back.
+        max_kept: Live updates kept for one agent while its socket is down.
+        heartbeat_limit: Seconds of silence after which a page is gone.
+        now: When this is.
+    """
+
+    def __init__(
+        self, statuses: Mapping[str, str], pages: Collection[str], max_kept: int, heartbeat_limit: float, now: float
+    ) -> None:
         self._agents = {token: Agent(token, status) for token, status in statuses.items()}
         self._max_kept = max_kept
         self._heartbeat_limit = heartbeat_limit
         # When each page that is not reported as gone was last heard; the longest unheard is first.
         self._heard: OrderedDict[str, float] = OrderedDict()
+        for token in pages:
+            self._note_heard(self._agents[token], now)
 
     def __len__(self) -> int:
         return len(self._agents)

@@ -2,12 +2,18 @@
 
 import math
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
 
-#: How long a client may pause in the middle of a body.
-BODY_PATIENCE_SECONDS = 30
+
+class BodyLimits(NamedTuple):
+    """What a request's body may be."""
+
+    max_bytes: int
+    #: How long the client may pause in the middle of it.
+    patience_seconds: float
 
 
 class Refusal(Exception):
@@ -19,34 +25,35 @@ class Refusal(Exception):
         self.sentence = sentence
 
 
-async def pour_body(request: Request, limit: int, take: Callable[[bytes], Awaitable[None]]) -> None:
+async def pour_body(request: Request, limits: BodyLimits, take: Callable[[bytes], Awaitable[None]]) -> None:
     """Give a request's body to `take`, piece by piece as it arrives.
 
     Raises:
-        Refusal: it is larger than `limit` bytes, or the client stopped sending it.
+        Refusal: it is too large, or the client stopped sending it.
     """
     announced = request.headers.get("content-length", "")
-    too_large = Refusal(413, f"The body may have {limit} bytes at most.")
-    if announced.isdecimal() and int(announced) > limit:
+    max_bytes, patience_seconds = limits
+    too_large = Refusal(413, f"The body may have {max_bytes} bytes at most.")
+    if announced.isdecimal() and int(announced) > max_bytes:
         raise too_large
     size = 0
     try:
-        with anyio.fail_after(BODY_PATIENCE_SECONDS) as patience:
+        with anyio.fail_after(patience_seconds) as patience:
             async for chunk in request.stream():
                 size += len(chunk)
-                if size > limit:
+                if size > max_bytes:
                     raise too_large
                 # It is the client who is short of time, not the taker.
                 patience.deadline = math.inf
                 await take(chunk)
-                patience.deadline = anyio.current_time() + BODY_PATIENCE_SECONDS
+                patience.deadline = anyio.current_time() + patience_seconds
     except TimeoutError:
         raise Refusal(408, "The body did not arrive.") from None
     except ClientDisconnect:
         raise Refusal(400, "The body ended too early.") from None
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limits: BodyLimits) -> bytes:
     """Read a request's whole body.
 
     Raises:
@@ -57,5 +64,5 @@ async def read_body(request: Request, limit: int) -> bytes:
     async def keep(chunk: bytes) -> None:
         chunks.append(chunk)
 
-    await pour_body(request, limit, keep)
+    await pour_body(request, limits, keep)
     return b"".join(chunks)

@@ -24,6 +24,7 @@ from .journal_lines import (
     forget_acknowledged,
     header_line,
     packet_line,
+    page_line,
     read_journal,
 )
 
@@ -69,6 +70,8 @@ class Journal:
         self.next_seq = contents.next_seq
         #: Status of each agent known, as of the start.
         self.agents = contents.agents
+        #: Agents whose page had a socket, as of the start.
+        self.pages = contents.pages
         #: What is durable and not acknowledged, in order.
         self.unacknowledged: deque[Entry] = contents.unacknowledged
         #: Bytes of packets waiting to be durable or to be acknowledged.
@@ -79,6 +82,7 @@ class Journal:
         self._batch = _Batch()
         self._in_flight: _Batch | None = None
         self._changed_agents: dict[str, str | None] = {}
+        self._new_pages: set[str] = set()
         self._acknowledged = self._acknowledged_on_disk = 0
         self._work = anyio.Event()
         self._is_closed = False
@@ -114,10 +118,19 @@ class Journal:
         """Remember an agent's status for the next start; None forgets the agent."""
         if status is None:
             self.agents.pop(agent, None)
+            self.pages.discard(agent)
+            self._new_pages.discard(agent)
         else:
             self.agents[agent] = status
         self._changed_agents[agent] = status
         self._work.set()
+
+    def note_page(self, agent: str) -> None:
+        """Remember for the next start that an agent's page was there, so that its absence is noticed then."""
+        if agent not in self.pages:
+            self.pages.add(agent)
+            self._new_pages.add(agent)
+            self._work.set()
 
     async def wait_agents_written(self) -> None:
         """Return when everything noted about agents so far was written, or could not be."""
@@ -174,9 +187,11 @@ class Journal:
         batch, self._batch = self._batch, _Batch()
         self._in_flight = batch
         changed, self._changed_agents = self._changed_agents, {}
+        pages, self._new_pages = self._new_pages, set()
         acknowledged = self._acknowledged
         entries = [Entry(seq, packet) for seq, packet in enumerate(batch.packets, self.next_seq)]
         lines = [agent_line(agent, status) for agent, status in changed.items()]
+        lines += [page_line(agent) for agent in pages]
         if acknowledged > self._acknowledged_on_disk:
             lines.append(ack_line(acknowledged))
         lines += [packet_line(*entry) for entry in entries]
@@ -185,6 +200,7 @@ class Journal:
         except OSError as error:
             self.outbox_bytes -= sum(map(len, batch.packets))
             self._changed_agents = changed | self._changed_agents
+            self._new_pages |= pages & self.pages
             failed(error)
         else:
             batch.durable = True
@@ -206,6 +222,7 @@ class Journal:
     async def _rewrite(self) -> None:
         lines = [header_line(self.incarnation, self.next_seq)]
         lines += [agent_line(agent, status) for agent, status in self.agents.items()]
+        lines += [page_line(agent) for agent in self.pages]
         lines += [packet_line(*entry) for entry in self.unacknowledged]
         # A file that cannot be shortened now is still good, and grows until the next attempt.
         with suppress(OSError):

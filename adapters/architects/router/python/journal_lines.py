@@ -1,8 +1,8 @@
 """The journal's file format: what its lines mean, without touching a file.
 
 Each line is ``<crc32 of the JSON text, 8 hex digits> <JSON>``. The first one names the
-incarnation; the others are a packet with its number, an acknowledgement (cumulative), or an
-agent's status (null: forgotten). A process or machine that stops in the middle of a write
+incarnation; the others are a packet with its number, an acknowledgement (cumulative), an agent's
+status (null: forgotten), or that an agent's page was there. A process or machine that stops in the middle of a write
 leaves at most a torn end behind, and nobody was told that its content was safe: it is cut off.
 """
 
@@ -29,6 +29,7 @@ class _Line(msgspec.Struct):
     ack: int | UnsetType = UNSET
     agent: str | UnsetType = UNSET
     status: str | None = None
+    page: str | UnsetType = UNSET
 
 
 class Entry(NamedTuple):
@@ -47,6 +48,8 @@ class JournalContents(msgspec.Struct):
     unacknowledged: deque[Entry] = msgspec.field(default_factory=deque)
     #: Status of each agent known.
     agents: dict[str, str] = msgspec.field(default_factory=dict)
+    #: Those of them whose page had a socket.
+    pages: set[str] = msgspec.field(default_factory=set)
     #: Length in bytes of the part that is whole.
     good_bytes: int = 0
 
@@ -73,6 +76,11 @@ def ack_line(seq: int) -> bytes:
 def agent_line(agent: str, status: str | None) -> bytes:
     """Write an agent's status; None when the agent is forgotten."""
     return _line(msgspec.json.encode({"agent": agent, "status": status}))
+
+
+def page_line(agent: str) -> bytes:
+    """Write that an agent's page was there."""
+    return _line(msgspec.json.encode({"page": agent}))
 
 
 def read_journal(lines: Iterable[bytes]) -> JournalContents:
@@ -130,5 +138,8 @@ def _apply(contents: JournalContents, line: _Line) -> None:
     elif isinstance(line.agent, str):
         if line.status is None:
             contents.agents.pop(line.agent, None)
+            contents.pages.discard(line.agent)
         else:
             contents.agents[line.agent] = line.status
+    elif isinstance(line.page, str) and line.page in contents.agents:
+        contents.pages.add(line.page)

@@ -19,7 +19,7 @@ class PageDesk:
     Args:
         agents: Whom the router knows.
         operator: Who is told.
-        journal: Where live updates go.
+        journal: Where live updates go, and which pages were there.
         press: Makes packets.
         counts: Counts what is dropped.
         grace_seconds: How long pages are kept alive while no operator is attached.
@@ -87,6 +87,7 @@ class PageDesk:
     def _greet(self, agent: Agent, connection: Connection, *, is_new: bool) -> None:
         # Whatever a page says may be its first sign: it does not always say `alive` for its agent.
         was_away = self._agents.hear(agent, connection, self._monotonic(), is_new=is_new)
+        self._journal.note_page(agent.token)
         self._somebody_came.set()
         if is_new or was_away:
             connection.post(self._press.status(agent.token, agent.status))

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from .bodies import Refusal, read_body
+from .bodies import BodyLimits, Refusal, read_body
 from .journal import JournalUnwritable, OutboxFull
 from .pages import SUPPORTED_VERSIONS, PageFiles, TaskConfig
 from .settings import Secret, Settings
@@ -68,11 +68,12 @@ class Routes:
         uploads: Uploads,
         clock: Callable[[], float],
     ) -> None:
-        self._settings = settings
         self._secret = secret
         self._board = board
         self._uploads = uploads
         self._clock = clock
+        self._body_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds)
+        self._door = SocketDoor(board, settings.max_sockets, settings.idle_seconds)
         self._files = PageFiles(settings.static)
         self._config = TaskConfig(settings.static)
 
@@ -83,7 +84,7 @@ class Routes:
                 Route("/submit_task", self.submit_task, methods=["POST"]),
                 Route("/request_agent", self.request_agent, methods=["POST"]),
                 Route("/task_config.json", self.task_config, methods=["GET"]),
-                WebSocketRoute("/", SocketDoor(self._board, self._settings.max_sockets).__call__),
+                WebSocketRoute("/", self._door.__call__),
                 Route("/submit_onboarding", self.submit_onboarding, methods=["POST"]),
                 Route("/submit_metadata", self.submit_metadata, methods=["POST"]),
                 Route("/return_task", self.return_task, methods=["POST"]),
@@ -191,7 +192,7 @@ class Routes:
             raise Refusal(401, "This is for the operator only.")
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
-        body = await read_body(request, self._settings.max_body_bytes)
+        body = await read_body(request, self._body_limits)
         return read(strict_json(body))
 
 

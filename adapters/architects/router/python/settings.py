@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     heartbeat_limit_seconds: Seconds = 15
     #: Time without an operator after which the process ends itself.
     orphan_seconds: Seconds = 3600
+    #: How long a client may let us wait: for the head of a request, for more of a body, for a socket's first word.
+    idle_seconds: Seconds = 75
     max_body_bytes: Amount = 10 * 2**20
     max_upload_bytes: Amount = 2**30
     max_packet_bytes: Amount = 2**20

@@ -9,9 +9,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from .connection import POLICY_VIOLATION, Connection
 from .switchboard import Switchboard
 
-#: A socket that has not spoken for an agent (or as the operator) by then is closed.
-GREETING_SECONDS = 60
-
 #: What goes to the operator in one frame, at most (a larger packet goes alone).
 FRAME_PACKETS = 500
 FRAME_BYTES = 2**20
@@ -21,11 +18,18 @@ GOODBYES = (1000, 1001)
 
 
 class SocketDoor:
-    """Lets sockets in, up to a limit."""
+    """Lets sockets in, up to a limit.
 
-    def __init__(self, board: Switchboard, max_sockets: int) -> None:
+    Args:
+        board: What they speak with.
+        max_sockets: How many may be open at once.
+        greeting_seconds: One that has not spoken for an agent (or as the operator) by then is closed.
+    """
+
+    def __init__(self, board: Switchboard, max_sockets: int, greeting_seconds: float) -> None:
         self._board = board
         self._max_sockets = max_sockets
+        self._greeting_seconds = greeting_seconds
 
     async def __call__(self, socket: WebSocket) -> None:
         """Serve one socket for as long as it is open."""
@@ -47,7 +51,7 @@ class SocketDoor:
 
     async def _read(self, socket: WebSocket, connection: Connection) -> int:
         """Hear the socket out; return the code with which it was closed."""
-        with anyio.move_on_after(GREETING_SECONDS) as patience:
+        with anyio.move_on_after(self._greeting_seconds) as patience:
             return await self._listen(socket, connection, patience)
         connection.close(POLICY_VIOLATION)
         return await self._listen(socket, connection, patience)

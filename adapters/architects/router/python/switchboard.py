@@ -76,7 +76,13 @@ class Switchboard:
         self._journal = journal
         self._new_id = new_id
         self._press = PacketPress(clock)
-        self._agents = Agents(journal.agents, settings.max_kept_per_agent, settings.heartbeat_limit_seconds)
+        self._agents = Agents(
+            journal.agents,
+            journal.pages,
+            settings.max_kept_per_agent,
+            settings.heartbeat_limit_seconds,
+            monotonic(),
+        )
         self.pages = PageDesk(
             self._agents,
             self.operator,

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
-from .bodies import Refusal, pour_body
+from .bodies import BodyLimits, Refusal, pour_body
 from .form import FormReader, Part
 from .journal_file import sync_directory
 from .wire import UploadedFile
@@ -96,13 +96,13 @@ class Form:
         with anyio.CancelScope(shield=True):
             await _in_thread(self._discard)
 
-    async def receive(self, request: Request, max_bytes: int) -> None:
+    async def receive(self, request: Request, limits: BodyLimits) -> None:
         """Take the form in.
 
         Raises:
             Refusal: it is no form, it is too large, or the disk does not take it.
         """
-        await pour_body(request, max_bytes, self._take)
+        await pour_body(request, limits, self._take)
         self._reader.finish()
 
     async def _take(self, chunk: bytes) -> None:
@@ -142,7 +142,7 @@ class Uploads:
 
     Args:
         directory: Where they are; created if missing.
-        max_bytes: The size of a form with its files.
+        limits: Of a form with its files.
         max_field_bytes: The size of a form without its files.
         new_name: Makes names nobody can guess: 32 hex digits.
 
@@ -150,12 +150,14 @@ class Uploads:
         OSError: the directory cannot be used.
     """
 
-    def __init__(self, directory: Path, *, max_bytes: int, max_field_bytes: int, new_name: Callable[[], str]) -> None:
+    def __init__(
+        self, directory: Path, *, limits: BodyLimits, max_field_bytes: int, new_name: Callable[[], str]
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for leftover in directory.glob("*" + _PARTIAL):
             leftover.unlink()
         self._directory = directory
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._max_field_bytes = max_field_bytes
         self._new_name = new_name
         self._under_way = 0
@@ -172,7 +174,7 @@ class Uploads:
         form = Form(reader, self._directory, self._new_name)
         self._under_way += 1
         try:
-            await form.receive(request, self._max_bytes)
+            await form.receive(request, self._limits)
         except BaseException:
             await form.discard()
             raise

@@ -213,6 +213,33 @@ async def test_figures_are_for_the_operator_only(scene: Scene, operator: Operato
     }
 
 
+async def test_a_client_has_to_go_on(make_router: MakeRouter, make_scene: MakeScene) -> None:
+    router = make_router(idle_seconds=1, request_deadline_seconds=0.2)
+    router.start()
+    scene = make_scene(router)
+    await scene.operator({"a": "in task"})
+    page = await scene.page("a")
+    head = b"POST /submit_task HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+    unfinished = [b"", b"GET / HT", head, head + b"\r\n{", b"GET /is_alive HTTP/1.1\r\nHost: x\r\n\r\n", HANDSHAKE]
+
+    async with trio.open_nursery() as nursery:
+        for beginning in unfinished:
+            nursery.start_soon(is_hung_up_on, scene, beginning)
+
+    # Who has said who it is may be silent: heartbeats have a limit of their own.
+    assert (await page.heartbeat()).data["status"] == "in task"
+
+
+async def is_hung_up_on(scene: Scene, beginning: bytes) -> None:
+    host, port = scene.router.listener.getsockname()
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream(host, port) as stream:
+            await stream.send_all(beginning)
+            async for chunk in stream:
+                if b"\x88" in chunk:  # a socket is told to go, and has some time to say goodbye
+                    break
+
+
 # -- HTTP as strangers speak it --------------------------------------------------------------
 
 

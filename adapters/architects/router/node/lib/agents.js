@@ -51,6 +51,8 @@ export class Agents {
       this.#keepUnheard(page);
       if (this.reportedStatus(token) === DISCONNECT) onGone(token);
     });
+    // Pages that an earlier process has known have their time to come back.
+    for (const token of journal.pages) this.#silence.set(token);
   }
 
   get count() {
@@ -133,6 +135,7 @@ export class Agents {
     page.isGone = false;
     page.unheard = [];
     this.#silence.set(token);
+    this.#journal.notePage(token);
     return wasAway;
   }
 

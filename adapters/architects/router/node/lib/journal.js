@@ -1,6 +1,6 @@
 // @ts-check
 // The router's memory. What it promised (packets of workers) and what it needs to serve pages after a restart (the
-// agents and their statuses) is in one append-only file.
+// agents, their statuses, whose page was there) is in one append-only file.
 //
 // Group commit: while one write and sync is under way everything that arrives waits, and then goes out together with
 // the next one. A packet gets its number when it is written, so a failed write uses up none.
@@ -8,7 +8,7 @@ import { mkdir, readdir, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import { Refused, StartError } from "./errors.js";
-import { JournalContents, ackLine, agentLine, headerLine, packetLine, readContents } from "./journal_contents.js";
+import { JournalContents, ackLine, agentLine, headerLine, packetLine, pageLine, readContents } from "./journal_contents.js";
 import { JournalFile, syncDirectory } from "./journal_file.js";
 import { log } from "./log.js";
 
@@ -42,6 +42,8 @@ export class Journal {
   #waitingBytes = 0;
   /** @type {Set<string>} agents whose status is not in the file yet */
   #changedAgents = new Set();
+  /** @type {Set<string>} agents whose page was there, which is not in the file yet */
+  #newPages = new Set();
   #writtenAck;
   /** @type {Promise<void> | null} */
   #committing = null;
@@ -112,6 +114,11 @@ export class Journal {
   /** Agents that the operator made known, with their statuses. @returns {ReadonlyMap<string, string>} */
   get agents() {
     return this.#agents;
+  }
+
+  /** Those of them whose page had a socket. @returns {ReadonlySet<string>} */
+  get pages() {
+    return this.#contents.pages;
   }
 
   /** Unacknowledged packets: how many, and their size. */
@@ -186,7 +193,21 @@ export class Journal {
    */
   forgetAgent(token) {
     if (!this.#agents.delete(token)) return;
+    this.#contents.pages.delete(token);
+    this.#newPages.delete(token);
     this.#changedAgents.add(token);
+    this.#wake();
+  }
+
+  /**
+   * Remember for the next start that an agent's page was there, so that its absence is noticed then.
+   *
+   * @param {string} token
+   */
+  notePage(token) {
+    if (this.#contents.pages.has(token)) return;
+    this.#contents.pages.add(token);
+    this.#newPages.add(token);
     this.#wake();
   }
 
@@ -251,7 +272,7 @@ export class Journal {
   }
 
   #hasNotes() {
-    return this.#changedAgents.size > 0 || this.#contents.acknowledged > this.#writtenAck;
+    return this.#changedAgents.size > 0 || this.#newPages.size > 0 || this.#contents.acknowledged > this.#writtenAck;
   }
 
   /** @returns {Promise<boolean>} whether the file took it */
@@ -259,15 +280,18 @@ export class Journal {
     await this.#compactIfWorthwhile();
     const batch = this.#takeBatch();
     const agents = [...this.#changedAgents];
+    const pages = [...this.#newPages];
     const acknowledged = this.#contents.acknowledged;
     this.#changedAgents.clear();
+    this.#newPages.clear();
     this.#outbox.nextSeq = this.nextSeq;
     const packets = batch.flatMap(({ text }) => (text === null ? [] : [text]));
     try {
-      await this.#file.append(this.#lines(agents, acknowledged, packets), packets.length > 0);
+      await this.#file.append(this.#lines(agents, pages, acknowledged, packets), packets.length > 0);
     } catch (error) {
       log("journal_write_failed", { code: /** @type {NodeJS.ErrnoException} */ (error).code, packets: packets.length });
       for (const token of agents) this.#changedAgents.add(token);
+      for (const token of pages) if (this.pages.has(token)) this.#newPages.add(token);
       const refusal = new Refused(
         503,
         "The task server cannot store anything at the moment. Please try again in a minute.",
@@ -299,11 +323,13 @@ export class Journal {
 
   /**
    * @param {string[]} agents
+   * @param {string[]} pages
    * @param {number} acknowledged
    * @param {string[]} packets
    */
-  #lines(agents, acknowledged, packets) {
+  #lines(agents, pages, acknowledged, packets) {
     let lines = agents.map((token) => agentLine(token, this.#agents.get(token) ?? null)).join("");
+    for (const token of pages) lines += pageLine(token);
     if (acknowledged > this.#writtenAck) lines += ackLine(acknowledged);
     packets.forEach((text, index) => {
       lines += packetLine(this.#outbox.nextSeq + index, text);
@@ -318,6 +344,7 @@ export class Journal {
     const old = this.#file;
     let text = headerLine(this.incarnation, this.firstUnacked ?? this.nextSeq);
     for (const [token, status] of this.#agents) text += agentLine(token, status);
+    for (const token of this.pages) text += pageLine(token);
     for (const { seq, text: packet } of this.#outbox.from(0)) text += packetLine(seq, packet);
     try {
       this.#file = await JournalFile.replace(old.path, text);

@@ -1,6 +1,6 @@
 // @ts-check
 // What the journal's lines say. The first one names the incarnation and the next number; the others are a packet with
-// its number, an acknowledgement (cumulative), or an agent's status (null: forgotten).
+// its number, an acknowledgement (cumulative), an agent's status (null: forgotten), or that an agent's page was there.
 import { StartError } from "./errors.js";
 import { decodeLines, encodeLine } from "./journal_lines.js";
 import { Outbox } from "./outbox.js";
@@ -10,6 +10,8 @@ export class JournalContents {
   outbox = new Outbox();
   /** @type {Map<string, string>} status of each agent known */
   agents = new Map();
+  /** @type {Set<string>} those of them whose page had a socket */
+  pages = new Set();
   /** Highest number that was ever acknowledged. */
   acknowledged = 0;
   /** Size of the part that is whole. */
@@ -74,8 +76,15 @@ function begin(contents, record, incarnation) {
 function apply(contents, record) {
   if (typeof record?.agent === "string") {
     if (typeof record.status === "string") contents.agents.set(record.agent, record.status);
-    else contents.agents.delete(record.agent);
+    else {
+      contents.agents.delete(record.agent);
+      contents.pages.delete(record.agent);
+    }
     return record.status === null || typeof record.status === "string";
+  }
+  if (typeof record?.page === "string") {
+    if (contents.agents.has(record.page)) contents.pages.add(record.page);
+    return true;
   }
   if (Number.isSafeInteger(record?.ack)) {
     contents.acknowledge(record.ack);
@@ -103,6 +112,11 @@ export function headerLine(incarnation, nextSeq) {
  */
 export function agentLine(token, status) {
   return encodeLine(JSON.stringify({ agent: token, status }));
+}
+
+/** @param {string} token */
+export function pageLine(token) {
+  return encodeLine(JSON.stringify({ page: token }));
 }
 
 /** @param {number} seq */

@@ -36,8 +36,17 @@ export function assembleRouter({ settings, journal, isSecret, onOperator, onNoOp
   });
   journal.onCommitted = () => link.flush();
   const orders = new OperatorOrders({ journal, counters, agents, requests, link });
-  const { operatorGraceSeconds } = settings;
-  const switchboard = new Switchboard({ journal, counters, agents, link, orders, isSecret, operatorGraceSeconds });
+  const { operatorGraceSeconds, idleSeconds } = settings;
+  const switchboard = new Switchboard({
+    journal,
+    counters,
+    agents,
+    link,
+    orders,
+    isSecret,
+    operatorGraceSeconds,
+    greetingSeconds: idleSeconds,
+  });
   const pageRequests = new PageRequests({ journal, agents, requests, link });
 
   return {

@@ -20,6 +20,8 @@ const HIGHEST_PORT = 65_535;
  * @property {number} operatorGraceSeconds how long pages are told that an absent operator is well
  * @property {number} heartbeatLimitSeconds silence after which an agent counts as gone
  * @property {number} orphanSeconds time without an operator after which the process ends itself
+ * @property {number} idleSeconds how long a client may let us wait: for the head of a request, for more of a body, for a
+ *   socket's first word
  * @property {number} maxBodyBytes one JSON request body, or one text field of a form
  * @property {number} maxUploadBytes one form with its files
  * @property {number} maxPacketBytes one WebSocket message from a page
@@ -47,6 +49,7 @@ export function readSettings(env) {
     operatorGraceSeconds: seconds(env, "MEPHISTO_ROUTER_OPERATOR_GRACE_SECONDS", 600),
     heartbeatLimitSeconds: seconds(env, "MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS", 15),
     orphanSeconds: seconds(env, "MEPHISTO_ROUTER_ORPHAN_SECONDS", 3600),
+    idleSeconds: seconds(env, "MEPHISTO_ROUTER_IDLE_SECONDS", 75),
     maxBodyBytes: integer(env, "MEPHISTO_ROUTER_MAX_BODY_BYTES", 10 * MIB, 1),
     maxUploadBytes: integer(env, "MEPHISTO_ROUTER_MAX_UPLOAD_BYTES", 1024 * MIB, 1),
     maxPacketBytes: integer(env, "MEPHISTO_ROUTER_MAX_PACKET_BYTES", MIB, 1),

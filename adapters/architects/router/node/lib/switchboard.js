@@ -8,9 +8,6 @@ import { CLOSE_POLICY, CLOSE_RESTART } from "./peer.js";
 /** @typedef {import("./packets.js").Packet} Packet */
 /** @typedef {import("./peer.js").Peer} Peer */
 
-/** A socket that spoke for no agent we know, nor as the operator, is closed after this time. */
-const GREETING_SECONDS = 60;
-
 /** Connects the sockets of pages with that of the operator. */
 export class Switchboard {
   #journal;
@@ -23,7 +20,7 @@ export class Switchboard {
   /** @type {Set<Peer>} */
   #peers = new Set();
   /** @type {Deadlines<Peer>} */
-  #strangers = new Deadlines(GREETING_SECONDS, (peer) => peer.close(CLOSE_POLICY, "no known agent"));
+  #strangers;
 
   /**
    * @param {object} parts
@@ -34,8 +31,9 @@ export class Switchboard {
    * @param {import("./operator_orders.js").OperatorOrders} parts.orders
    * @param {(offered: unknown) => boolean} parts.isSecret
    * @param {number} parts.operatorGraceSeconds
+   * @param {number} parts.greetingSeconds a socket that speaks for no agent we know, nor as the operator, is closed then
    */
-  constructor({ journal, counters, agents, link, orders, isSecret, operatorGraceSeconds }) {
+  constructor({ journal, counters, agents, link, orders, isSecret, operatorGraceSeconds, greetingSeconds }) {
     this.#journal = journal;
     this.#counters = counters;
     this.#agents = agents;
@@ -43,6 +41,7 @@ export class Switchboard {
     this.#orders = orders;
     this.#isSecret = isSecret;
     this.#operatorGraceSeconds = operatorGraceSeconds;
+    this.#strangers = new Deadlines(greetingSeconds, (peer) => peer.close(CLOSE_POLICY, "no known agent"));
   }
 
   /** How many sockets are open. */
