@@ -13,8 +13,8 @@ from .switchboard import Switchboard
 FRAME_PACKETS = 500
 FRAME_BYTES = 2**20
 
-#: Codes with which a page that is left or reloaded closes its socket.
-GOODBYES = (1000, 1001)
+#: Codes with which a page that is left or reloaded closes its socket; 1005: it gave none, as the client at the end.
+GOODBYES = (1000, 1001, 1005)
 
 
 class SocketDoor:

@@ -130,7 +130,13 @@ class Switchboard:
         await self._journal.record(self._press.from_worker(packet_type, agent, data, client_timestamp))
 
     def log_error(self, agent: str | None, error_data: Raw, client_timestamp: Timestamp) -> None:
-        """Tell the operator of an error in a page, if one is attached."""
+        """Tell the operator of an error in a page, if one is attached. A page may not have an agent yet.
+
+        Raises:
+            UnknownAgent: it says that it has one, whom nobody knows.
+        """
+        if agent is not None:
+            self.check_known(agent)
         data = raw({"error_data": error_data})
         self._report(self._press.from_worker("log_error", agent, data, client_timestamp))
 

@@ -478,6 +478,18 @@ async def test_an_error_in_a_page_is_passed_on(scene: Scene, operator: OperatorL
     assert packet.seq is None
 
 
+async def test_an_error_in_a_page_of_nobody_is_refused(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"crashed": "in task"})
+    await operator.settled()
+
+    answer = await scene.http.post("/log_error", json={"USED_AGENT_ID": "1", "error_data": "forged"})
+
+    assert answer.status_code == 403
+    error_of(answer)
+    await operator.settled()
+    assert not operator.inbox.of_type("log_error")
+
+
 async def test_an_error_in_a_page_without_an_operator_is_answered(
     make_router: MakeRouter, make_scene: MakeScene
 ) -> None:

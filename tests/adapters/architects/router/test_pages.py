@@ -16,6 +16,7 @@ async def test_the_page_is_the_same_whatever_the_query_is(scene: Scene, query: s
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
+    assert "set-cookie" not in answer.headers
     assert answer.content == PAGE["index.html"]
 
 

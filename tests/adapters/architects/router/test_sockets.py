@@ -1,5 +1,7 @@
 """Pages' sockets: who is told what, in which order, and what is kept."""
 
+import signal
+
 import msgspec
 import pytest
 import trio
@@ -259,6 +261,30 @@ async def test_pages_are_kept_alive_while_the_operator_is_away(make_router: Make
     assert (await page.heartbeat(at=100.0)).data["last_mephisto_ping"] == 100_000
 
 
+async def test_a_page_goes_on_with_a_router_that_was_started_again_before_its_operator(
+    make_router: MakeRouter, make_scene: MakeScene
+) -> None:
+    router = make_router()
+    router.start()
+    scene = make_scene(router)
+    operator = await scene.operator({"a": "waiting"})
+    await operator.status("a", "in task")
+    await operator.settled()
+    await scene.page("a")
+    router.stop(signal.SIGKILL)
+    router.start()
+
+    # The client opens a new socket when its next heartbeat is due, and says that it is alive.
+    page = await scene.page("a")
+
+    assert page.statuses() == ["in task"]
+    # Its clock is right, however long the operator takes: within the grace it does not leave.
+    assert (await page.heartbeat(at=100.0)).data == {"last_mephisto_ping": 100_000, "status": "in task"}
+    await page.say(text="to whom it may concern")
+    successor = await scene.operator(after=operator)
+    assert (await successor.expect("mephisto_bound_live_update")).data["text"] == "to whom it may concern"
+
+
 # -- what is kept ----------------------------------------------------------------------------
 
 
@@ -421,11 +447,12 @@ def gone(token: str, statuses: dict[str, str]) -> bool:
     return statuses.get(token) == "disconnect"
 
 
-async def test_a_closed_page_is_gone_after_the_limit(tight: Scene) -> None:
+@pytest.mark.parametrize("code", [1001, 1005], ids=["the tab is closed", "the client closes it for good"])
+async def test_a_closed_page_is_gone_after_the_limit(tight: Scene, code: int) -> None:
     operator = await tight.operator({"a": "in task", "b": "in task"})
     page = await tight.page("a")
     await page.heartbeat()
-    await page.close()
+    await page.close(code)
 
     pushed = await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
 
