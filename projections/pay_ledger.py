@@ -12,11 +12,12 @@ from ..events import streams
 from ..events.agent import AgentApproved, AgentSoftRejected
 from ..events.envelope import Recorded
 from ..events.ids import TaskRunId
-from ..events.pay import PaymentIntended, PaymentOwed
+from ..events.pay import PaymentFailed, PaymentIntended, PaymentOwed
 from ..events.unit import UnitCreated
 from .dates import date_of
 from .mephisto_db.reader import MephistoDB
 from .moment import Moment
+from .spending import Spending, spending
 
 #: Who tells what happened before there was this log.
 IMPORTER = "import"
@@ -41,6 +42,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     #: Position in the log of the event by which it is owed.
     seq: int
+    #: Why the provider did not pay, if that is what it said last.
+    failure: str | None = None
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -54,6 +57,8 @@ class PayLedger(msgspec.Struct, frozen=True):
     """All payments of a run."""
 
     run: str
+    #: None: the run has no budget.
+    spending: Spending | None
     #: Cents by status, over all workers.
     cents: dict[str, int]
     accounts: tuple[Account, ...]
@@ -72,7 +77,7 @@ def pay_ledger(moment: Moment, run: TaskRunId) -> PayLedger:
     for payment in payments:
         by_worker[payment.worker].append(payment)
     accounts = tuple(Account(worker, _cents(of_worker)) for worker, of_worker in sorted(by_worker.items()))
-    return PayLedger(f"run-{run}", _cents(payments), accounts, payments)
+    return PayLedger(f"run-{run}", spending(moment, run), _cents(payments), accounts, payments)
 
 
 def untraced(moment: Moment, run: TaskRunId) -> list[str]:
@@ -145,7 +150,7 @@ def _payment(history: Sequence[Recorded]) -> Payment:
     state: PaymentState | None = None
     for recorded in history:
         state = evolve(state, recorded.envelope.event)  # type: ignore[arg-type]  # the stream holds no other events
-    owed = _birth(history)
+    owed, last = _birth(history), history[-1].envelope
     return Payment(
         payment=owed.payment,
         worker=owed.worker,
@@ -155,8 +160,9 @@ def _payment(history: Sequence[Recorded]) -> Payment:
         amount_cents=owed.amount_cents,
         status=state.status.value if state else PaymentStatus.OWED.value,
         owed_at=date_of(history[0].envelope.at),
-        since=date_of(history[-1].envelope.at),
+        since=date_of(last.at),
         seq=history[0].seq,
+        failure=last.event.reason if isinstance(last.event, PaymentFailed) else None,
     )
 
 

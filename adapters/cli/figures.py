@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from ...core.operations.money import amount
+from ...projections.spending import Spending
+
 #: Columns of a table that is not printed to a terminal.
 PIPED_WIDTH = 160
 
@@ -30,6 +33,12 @@ def facts() -> Table:
 def by_status(counts: Mapping[str, int]) -> str:
     """Counts by status: `completed 3, launched 1`."""
     return ", ".join(f"{status} {count:,}" for status, count in counts.items()) or "none"
+
+
+def spent(spending: Spending) -> str:
+    """What of a budget is spoken for: `7.00 of 10.00 left, 2.00 owed, 1.00 kept back`."""
+    spoken_for = f"{amount(spending.committed_cents)} owed, {amount(spending.reserved_cents)} kept back"
+    return f"{amount(spending.left_cents)} of {amount(spending.budget_cents)} left, {spoken_for}"
 
 
 def duration(seconds: float) -> str:

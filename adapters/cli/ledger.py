@@ -11,10 +11,11 @@ from rich.table import Table
 from ...core.lifecycles.pay import PaymentStatus
 from ...core.operations.money import amount
 from ...events.ids import TaskRunId
+from ...projections.budget_check import overspent
 from ...projections.pay_ledger import PayLedger, pay_ledger, untraced
 from ...projections.subjects import Subject
 from .database import SubjectCommand, run_argument
-from .figures import console
+from .figures import console, spent
 from .output import ILLEGAL, as_json_option, log_argument, print_json
 from .when import When, when_options
 
@@ -31,19 +32,21 @@ _STATUSES = tuple(status.value for status in PaymentStatus)
 def ledger_command(database: Path, run: Subject, check: str | None, when: When, as_json: bool) -> None:
     """Tell what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
-    Amounts are in the currency's main unit; with --json in cents.
+    Money is owed by a verdict, approved once `mephisto-es pay` is to pay it, sent when the provider took the order, and
+    confirmed when it has arrived. Amounts are in the currency's main unit; with --json in cents. `verify` also sees
+    whether a run with a budget ever had more owed and kept back than that.
 
     \b
     Examples:
       mephisto-es ledger mephisto_data 1
       mephisto-es ledger mephisto_data 1 verify
 
-    Exit code of verify: 0: everything is traced. 1: something is not, and is named.
+    Exit code of verify: 0: everything is traced, and the budget was kept. 1: something is not, and is named.
     """
     with when.open(database) as moment:
         number = TaskRunId(run.number)
         found = pay_ledger(moment, number)
-        faults = untraced(moment, number) if check else []
+        faults = [*untraced(moment, number), *overspent(moment, number)] if check else []
     if as_json:
         print_json({"ledger": found, "faults": faults})
     else:
@@ -51,14 +54,24 @@ def ledger_command(database: Path, run: Subject, check: str | None, when: When, 
         for fault in faults:
             click.echo(f"✗ {fault}")
         if check and not faults:
-            click.echo(f"every cent of {len(found.payments):,} payments goes back to a verdict")
+            click.echo(f"every cent of {len(found.payments):,} payments goes back to a verdict{_kept(found)}")
     sys.exit(ILLEGAL if faults else 0)
+
+
+def _kept(ledger: PayLedger) -> str:
+    return ", and the budget was kept at every event" if ledger.spending else ""
 
 
 def _print(ledger: PayLedger) -> None:
     if not ledger.payments:
         click.echo(f"nothing is owed in {ledger.run}")
-        return
+    else:
+        _print_accounts(ledger)
+    if ledger.spending is not None:
+        click.echo(f"budget: {spent(ledger.spending)}")
+
+
+def _print_accounts(ledger: PayLedger) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("worker")
     for status in _STATUSES:

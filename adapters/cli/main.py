@@ -41,6 +41,7 @@ VERBS = {
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
     "leaks": Verb("leaks:leaks_command", "What runs still hold outside: servers, apps, objects at providers."),
     "ledger": Verb("ledger:ledger_command", "What is owed and paid to whom in a run."),
+    "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),
     "plugins": Verb("plugins:plugins_command", "What is installed, and why something does not load."),
     "projections": Verb("projections:projections_command", "List the views of a log, or make them anew."),
     "reap": Verb("reap:reap_command", "Release what runs that are over still hold outside."),

@@ -20,7 +20,7 @@ from ...projections.run_status import RunStatus, run_status
 from ...projections.subjects import Subject
 from ...projections.timeline import Line
 from .database import RunType, SubjectCommand
-from .figures import by_status, console, duration, facts
+from .figures import by_status, console, duration, facts, spent
 from .output import as_json_option, log_argument, print_json
 from .when import When, when_options
 
@@ -86,9 +86,8 @@ def _figures(status: RunStatus) -> Table:
     table.add_row("pace", f"{pace.units_per_hour:,.0f} units an hour over {duration(pace.over_seconds)}{left}")
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
     table.add_row("worth", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
-    if (spent := status.spending) is not None:
-        spoken_for = f"{amount(spent.committed_cents)} owed, {amount(spent.reserved_cents)} kept back"
-        table.add_row("budget", f"{amount(spent.left_cents)} of {amount(spent.budget_cents)} left, {spoken_for}")
+    if status.spending is not None:
+        table.add_row("budget", spent(status.spending))
     table.add_row("since", f"{duration(progress.seconds)}, {progress.events:,} events")
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))

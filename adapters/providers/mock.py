@@ -1,4 +1,4 @@
-"""A crowd provider without a crowd: who the worker is stands in the page's address."""
+"""A crowd provider without a crowd: who the worker is stands in the page's address, and the money in a book."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import trio
+
 from ...core.abstractions.args import CrowdProviderArgs
 from ...core.abstractions.crowd_provider import CrowdProvider
+from ...core.operations.paying import PaymentOrder
 from ...core.operations.registry import register_mephisto_abstraction
+from ..data_dir import data_dir
+from .payment_book import BOOK_FILE, PaymentBook
 
 WRAPPER_FILE = Path(__file__).parent / "mock_page" / "wrap_crowd_source.js"
 
@@ -20,7 +25,10 @@ class MockProviderArgs(CrowdProviderArgs):
 
 @register_mephisto_abstraction()
 class MockProvider(CrowdProvider):
-    """For trying a task out, and for tests: anybody who opens the page with a name is a worker, and nobody is paid."""
+    """For trying a task out, and for tests: anybody who opens the page with a name is a worker.
+
+    Nobody is really paid: what would be is written into a book of payments in the data folder, each token once.
+    """
 
     PROVIDER_TYPE: ClassVar[str] = "mock"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = MockProviderArgs
@@ -42,3 +50,21 @@ class MockProvider(CrowdProvider):
     def is_sandbox() -> bool:
         """Nobody is paid."""
         return True
+
+    async def pay(self, order: PaymentOrder) -> str:
+        """Write an order into the book, unless its token is there.
+
+        Raises:
+            NotPaid: the book cannot be written, or has another payment under that token.
+        """
+        await trio.lowlevel.checkpoint()
+        return self._book.pay(order)
+
+    async def has_arrived(self, reference: str) -> bool:
+        """Whether a payment is in the book."""
+        await trio.lowlevel.checkpoint()
+        return self._book.has(reference)
+
+    @property
+    def _book(self) -> PaymentBook:
+        return PaymentBook(data_dir(self.args.database.data_dir) / BOOK_FILE)

@@ -18,8 +18,10 @@ PAY, BONUS = "pay", "bonus"
 class PaymentStatus(Status):
     """Where the money is, as far as it is known."""
 
+    #: By a verdict.
     OWED = "owed"
-    INTENDED = "intended"
+    #: It is to be paid: the provider is being asked, or was asked and nobody knows what it said.
+    APPROVED = "approved"
     SENT = "sent"
     CONFIRMED = "confirmed"
     FAILED = "failed"
@@ -32,15 +34,15 @@ PAYMENT = Lifecycle(
     PaymentStatus,
     (
         step(PaymentOwed, None, _S.OWED),
-        step(PaymentIntended, (_S.OWED, _S.FAILED), _S.INTENDED),
-        step(PaymentSent, _S.INTENDED, _S.SENT),
+        step(PaymentIntended, (_S.OWED, _S.FAILED), _S.APPROVED),
+        step(PaymentSent, _S.APPROVED, _S.SENT),
         step(PaymentConfirmed, _S.SENT, _S.CONFIRMED),
-        step(PaymentFailed, (_S.INTENDED, _S.SENT), _S.FAILED),  # sent: the provider gave it back
+        step(PaymentFailed, (_S.APPROVED, _S.SENT), _S.FAILED),  # sent: the provider gave it back
     ),
 )
 
 #: Statuses in which the provider has to be asked, or asked again.
-UNPAID_STATUSES = frozenset({_S.OWED, _S.INTENDED, _S.FAILED})
+UNPAID_STATUSES = frozenset({_S.OWED, _S.APPROVED, _S.FAILED})
 
 
 class PaymentState(msgspec.Struct, frozen=True, gc=False):

@@ -7,8 +7,8 @@ provider knows by it whether it has paid already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ...events import streams
 from ...events.ids import PaymentId, TaskRunId, WorkerId
@@ -36,11 +36,12 @@ class PaymentOrder(NamedTuple):
     purpose: str
 
 
+@runtime_checkable
 class PaymentProvider(Protocol):
-    """Where the money comes from."""
+    """Where the money comes from. A crowd provider that has these methods pays those who worked on its runs."""
 
     async def pay(self, order: PaymentOrder) -> str:
-        """Take an order; one whose token was seen before is not paid again.
+        """Take an order; one whose token was paid before, and not given back since, is not paid again.
 
         Returns:
             By what the provider knows the payment.
@@ -72,10 +73,14 @@ class Paymaster:
         self._ids = ids
         self._provider = provider
 
-    async def pay_owed(self, run: TaskRunId) -> int:
+    async def pay_owed(self, run: TaskRunId, only: Collection[PaymentId] | None = None) -> int:
         """Ask the provider for everything in a run that is not paid, one after the other.
 
         Cancelled, or ended by an error of the provider's, it leaves the payment it was at to be asked for again.
+
+        Args:
+            run: the run.
+            only: leave out what is not among these; None: pay everything.
 
         Returns:
             How many orders the provider took.
@@ -85,8 +90,10 @@ class Paymaster:
         """
         taken = 0
         for payment in self._of(run, *UNPAID_STATUSES):
+            if only is not None and payment.payment not in only:
+                continue
             token = self._token(run, payment.payment)
-            if payment.status is not PaymentStatus.INTENDED:
+            if payment.status is not PaymentStatus.APPROVED:
                 await self._record(run, payment, PaymentIntended(token=token))
             order = PaymentOrder(token, payment.worker, payment.amount_cents, payment.purpose)
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from random import Random
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
+from mephisto_es.events.task_run import TaskRunCreated
+from mephisto_es.projections.budget_check import overspent
 from mephisto_es.projections.pay_ledger import pay_ledger, untraced
 
 from ..histories import histories, history
@@ -87,3 +90,42 @@ def test_work_that_nobody_owes_anything_for_is_named() -> None:
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntity, match="there is no run-99999"):
         pay_ledger(Remembered(history(Random(5), 10)), TaskRunId(99999))
+
+
+def with_budget(cents: int | None) -> Remembered:
+    """The history of runs with a budget that nobody kept to."""
+
+    def limited(new: NewEvent) -> NewEvent:
+        if not isinstance(new.event, TaskRunCreated):
+            return new
+        return new._replace(event=replace(new.event, budget_cents=cents, fee_percent=20, bonus_limit_cents=0))
+
+    return Remembered([replace(request, events=tuple(map(limited, request.events))) for request in HISTORY])
+
+
+def test_each_time_a_budget_was_exceeded_is_named() -> None:
+    moment = with_budget(100)
+    market, crossed = Market(), defaultdict[TaskRunId, list[int]](list)
+    is_over: dict[TaskRunId, bool] = {}
+    for recorded in moment.events:
+        market.apply(recorded.envelope)
+        stream = recorded.envelope.stream
+        if stream.startswith(("unit/", "payment/")):
+            run = run_of(stream)
+            over = not market.runs[run].budget.fits(0)
+            if over and not is_over.get(run):
+                crossed[run].append(recorded.seq)
+            is_over[run] = over
+    assert crossed
+    for run in runs_of(moment):
+        named = list(overspent(moment, run))
+        assert [sentence.partition(" ")[2].partition(" ")[0] for sentence in named] == [
+            f"{seq:,}" for seq in crossed[run]
+        ]
+        assert all("and the budget is 1.00" in sentence for sentence in named)
+
+
+@pytest.mark.parametrize("cents", [None, 10_000_000])
+def test_a_budget_that_was_kept_is_not_named(cents: int | None) -> None:
+    moment = with_budget(cents)
+    assert [sentence for run in runs_of(moment) for sentence in overspent(moment, run)] == []

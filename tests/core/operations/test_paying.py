@@ -23,7 +23,7 @@ from mephisto_es.events.ids import TaskRunId
 
 from ...chosen import chosen, holders
 
-UNDER_WAY = (PaymentStatus.INTENDED, PaymentStatus.SENT)
+UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.SENT)
 HISTORY = chosen(
     1500,
     lambda market: (

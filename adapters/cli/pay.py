@@ -1,0 +1,141 @@
+"""`mephisto-es pay`: pays what a run owes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import trio
+from rich.markup import escape
+from rich.table import Table
+
+from ...core.lifecycles.budget import Budget
+from ...core.lifecycles.pay import BONUS, PAY, UNPAID_STATUSES, PaymentStatus
+from ...core.operations.money import amount
+from ...events import streams
+from ...events.ids import PaymentId, TaskRunId
+from ...events.task_run import TaskRunCreated
+from ...projections.pay_ledger import PayLedger, Payment, pay_ledger
+from ...projections.subjects import Subject
+from ..log.moment import open_moment
+from ..paying import open_paymaster, paying_provider
+from .database import SubjectCommand, run_argument
+from .figures import console
+from .output import ILLEGAL, as_json_option, log_argument, print_json
+
+_UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
+
+
+class Due(NamedTuple):
+    """A run, what it owes, and what of that its provider has not been paid for."""
+
+    created: TaskRunCreated
+    ledger: PayLedger
+
+    @property
+    def payments(self) -> tuple[Payment, ...]:
+        """What is to be paid."""
+        return tuple(payment for payment in self.ledger.payments if payment.status in _UNPAID)
+
+    @property
+    def fees_cents(self) -> int:
+        """What the provider takes on top."""
+        budget = Budget(fee_percent=self.created.fee_percent)
+        return sum(budget.with_fee(one.amount_cents) - one.amount_cents for one in self.payments)
+
+
+@click.command("pay", cls=SubjectCommand)
+@log_argument
+@run_argument
+@click.option("--dry-run", is_flag=True, help="Only say what would be paid.")
+@click.option("--yes", is_flag=True, help="Pay without asking.")
+@as_json_option
+def pay_command(database: Path, run: Subject, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Pay what RUN owes, through the provider that its workers came from. Says first what, to whom, and asks.
+
+    Each payment is recorded before the provider is asked for it, with a token by which the provider knows it again;
+    so if this is interrupted, at whatever moment, the next call goes on, and nobody is paid twice. Payments that were
+    taken earlier are asked after.
+
+    With --json nothing is asked: without --yes it only says what would be paid. This needs the log for writing, so no
+    operator may be at work on it meanwhile; a launch script pays through `Paymaster`.
+
+    \b
+    Examples:
+      mephisto-es pay mephisto_data 1 --dry-run
+      mephisto-es pay mephisto_data 1 --yes
+
+    Exit code 0: everything is paid, or was only to be shown. 1: something is not paid.
+    """
+    due = _due(database, run)
+    paying_provider(due.created)
+    if not as_json:
+        _print_due(due)
+    only_shown = dry_run or (as_json and not yes)
+    if not only_shown and due.payments and not yes:
+        click.confirm("Pay this?", abort=True)
+    if not only_shown:
+        trio.run(_pay, database, due)
+        due = _due(database, run)
+    if as_json:
+        print_json({"paid": not only_shown, "to_pay": due.payments, "ledger": due.ledger})
+    elif not only_shown:
+        _print_paid(due)
+    if not only_shown and due.payments:
+        raise click.exceptions.Exit(ILLEGAL)
+
+
+def _due(database: Path, run: Subject) -> Due:
+    number = TaskRunId(run.number)
+    with open_moment(database) as moment:
+        ledger = pay_ledger(moment, number)
+        created = moment.stream(streams.task_run(number))[0].envelope.event
+    if not isinstance(created, TaskRunCreated):
+        raise LookupError("only being created can happen first to a run: a table has a wrong row")
+    return Due(created, ledger)
+
+
+async def _pay(database: Path, due: Due) -> None:
+    """Pay what was shown, and nothing that came to be owed since."""
+    run, shown = due.created.task_run, {PaymentId(one.payment) for one in due.payments}
+    async with open_paymaster(database, due.created) as paymaster:
+        await paymaster.pay_owed(run, only=shown)
+        await paymaster.confirm_sent(run)
+
+
+def _print_due(due: Due) -> None:
+    if not due.payments:
+        click.echo(f"{due.ledger.run} owes nothing that is not paid")
+        return
+    by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
+    for payment in due.payments:
+        by_worker[payment.worker].append(payment)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("worker")
+    for heading in ("payments", PAY, BONUS, "in all"):
+        table.add_column(heading, justify="right")
+    for worker, payments in sorted(by_worker.items()):
+        table.add_row(f"worker-{worker}", *_sums(payments))
+    table.add_row("[bold]all[/]", *_sums(due.payments))
+    console().print(table)
+    fees = f", and {amount(due.fees_cents)} in fees" if due.fees_cents else ""
+    click.echo(f"by {due.created.provider_type}{fees}")
+
+
+def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:
+    cents = {purpose: sum(one.amount_cents for one in payments if one.purpose == purpose) for purpose in (PAY, BONUS)}
+    return f"{len(payments):,}", amount(cents[PAY]), amount(cents[BONUS]), amount(sum(cents.values()))
+
+
+def _print_paid(due: Due) -> None:
+    cents = due.ledger.cents
+    sent, confirmed = (cents.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED))
+    click.echo(f"{amount(confirmed)} have arrived, {amount(sent)} are on their way")
+    for payment in due.payments:
+        why = f": {payment.failure}" if payment.failure else ""
+        console().print(
+            f"[red]✗[/] {amount(payment.amount_cents)} to worker-{payment.worker} are {payment.status}{escape(why)}"
+        )

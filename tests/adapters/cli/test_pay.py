@@ -1,0 +1,158 @@
+"""Paying from the terminal: what is shown, what is asked, and what a crash leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.providers.payment_book import BOOK_FILE, PaymentBook
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...afternoon import PAY_CENTS, afternoon
+
+BONUS_CENTS = 10
+#: Agents whose work is approved; another gave its unit back.
+APPROVED = ("agent-1", "agent-2", "agent-3", "agent-6")
+OWED_CENTS = len(APPROVED) * (PAY_CENTS + BONUS_CENTS)
+
+#: Pays, and is killed at the third order: before the provider has heard of it, or before its answer is recorded.
+_KILLED = """
+import os, signal, sys
+from mephisto_es.adapters.cli.main import main
+from mephisto_es.adapters.providers.payment_book import PaymentBook
+
+moment, database = sys.argv[1:]
+orders, pay = [], PaymentBook.pay
+
+def pay_or_die(book, order):
+    orders.append(order)
+    if len(orders) == 3 and moment == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    reference = pay(book, order)
+    if len(orders) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return reference
+
+PaymentBook.pay = pay_or_die
+main(["pay", database, "1", "--yes"])
+"""
+
+
+@pytest.fixture(scope="module")
+def approved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, and work of it that was approved."""
+    path = tmp_path_factory.mktemp("approved") / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(afternoon())
+    chosen = [word for agent in APPROVED for word in ("--approve", agent)]
+    assert ask("review", path, 1, *chosen, "--bonus", "0.10").exit_code == 0
+    return path
+
+
+@pytest.fixture
+def database(approved: Path, tmp_path: Path) -> Path:
+    """A copy in a data folder of its own."""
+    return Path(shutil.copy(approved, tmp_path))
+
+
+def ask(*words: str | Path | int, said: str | None = None) -> Result:
+    return CliRunner().invoke(command.main, list(map(str, words)), input=said)
+
+
+def cents(database: Path) -> dict[str, int]:
+    told: dict[str, int] = json.loads(ask("ledger", database, 1, "--json").stdout)["ledger"]["cents"]
+    return told
+
+
+def head(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as db:
+        return int(db.execute("SELECT max(seq) FROM events").fetchone()[0])
+
+
+def test_it_pays_what_it_says_when_it_may(database: Path) -> None:
+    assert cents(database) == {"owed": OWED_CENTS}
+    result = ask("pay", database, 1, said="y\n")
+    assert result.exit_code == 0, result.output
+    assert "all 8 1.00 0.40 1.40" in " ".join(result.stdout.split())
+    assert "Pay this? [y/N]: y" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1.40 have arrived, 0.00 are on their way"
+    assert cents(database) == {"confirmed": OWED_CENTS}
+    assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
+    assert ask("ledger", database, 1, "verify").exit_code == 0
+    assert replay(database, PROJECTIONS).legal
+    again = ask("pay", database, 1, "--yes")
+    assert "run-1 owes nothing that is not paid" in again.stdout
+    assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "exit_code"), [([], "n\n", 1), ([], "", 1), (["--dry-run"], None, 0), (["--json"], None, 0)]
+)
+def test_it_pays_nothing_when_it_may_not(options: list[str], said: str | None, exit_code: int, database: Path) -> None:
+    before = head(database)
+    result = ask("pay", database, 1, *options, said=said)
+    assert result.exit_code == exit_code, result.output
+    assert head(database) == before
+    assert not (database.parent / BOOK_FILE).exists()
+
+
+def test_programs_are_told_in_cents(database: Path) -> None:
+    shown = json.loads(ask("pay", database, 1, "--json").stdout)
+    assert (shown["paid"], sum(one["amount_cents"] for one in shown["to_pay"])) == (False, OWED_CENTS)
+    paid = json.loads(ask("pay", database, 1, "--json", "--yes").stdout)
+    assert (paid["paid"], paid["to_pay"], paid["ledger"]["cents"]) == (True, [], {"confirmed": OWED_CENTS})
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_between_intent_and_outcome_it_pays_once(moment: str, database: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, moment, str(database)], check=False, capture_output=True, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
+    left = cents(database)
+    assert left["approved"] in (PAY_CENTS, BONUS_CENTS)
+    assert left["approved"] + left["sent"] + left["owed"] == OWED_CENTS
+    assert ask("pay", database, 1, "--yes").exit_code == 0
+    assert cents(database) == {"confirmed": OWED_CENTS}
+    assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
+    assert ask("ledger", database, 1, "verify").exit_code == 0
+
+
+def test_what_the_provider_does_not_take_is_named_and_may_be_tried_again(database: Path) -> None:
+    (database.parent / BOOK_FILE).mkdir()
+    result = ask("pay", database, 1, "--yes")
+    assert result.exit_code == 1
+    assert "to worker-1 are failed: the book of payments" in result.stdout
+    assert cents(database) == {"failed": OWED_CENTS}
+    (database.parent / BOOK_FILE).rmdir()
+    assert ask("pay", database, 1, "--yes").exit_code == 0
+    assert cents(database) == {"confirmed": OWED_CENTS}
+
+
+def test_not_while_an_operator_is_at_work(database: Path) -> None:
+    with SqliteLog.create_or_open(database, PROJECTIONS):
+        result = ask("pay", database, 1, "--yes")
+    assert result.exit_code == 2
+    assert "is being written by process" in result.stderr
+
+
+def test_a_run_that_is_not_there(database: Path) -> None:
+    result = ask("pay", database, 7)
+    assert result.exit_code == 1
+    assert result.stderr == "mephisto-es pay: there is no run-7; the nearest is run-1\n"
+
+
+def test_help_shows_examples() -> None:
+    assert "mephisto-es pay mephisto_data 1 --dry-run" in ask("pay", "--help").stdout
