@@ -266,6 +266,29 @@ async def test_a_forgotten_agent_is_unknown_after_a_restart(own: Scene) -> None:
     assert (await own.submit("b", 1)).status_code == 200
 
 
+@pytest.mark.parametrize("left_before_the_kill", [True, False])
+async def test_a_page_that_does_not_come_back_after_a_restart_is_gone(
+    make_router: MakeRouter, make_scene: MakeScene, *, left_before_the_kill: bool
+) -> None:
+    router = make_router(heartbeat_limit_seconds=0.5)
+    router.start()
+    scene = make_scene(router)
+    agents = {"static": "in task", "live": "in task"}
+    operator = await scene.operator(agents)
+    page = await scene.page("live")
+    await page.heartbeat()
+    if left_before_the_kill:
+        await page.close()
+    await operator.settled()
+    router.stop(signal.SIGKILL)
+    router.start()
+
+    operator = await scene.operator(agents, after=operator)
+    await operator.expect("return_statuses", lambda packet: packet.data.get("live") == "disconnect")
+
+    assert await operator.settled() == {"static": "in task", "live": "disconnect"}
+
+
 # -- the journal -----------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from mephisto_es.adapters.architects.router.python.journal_lines import (
     agent_line,
     header_line,
     packet_line,
+    page_line,
     read_journal,
 )
 
@@ -50,13 +51,22 @@ class Written:
     def add_agent(self, agent: str, status: str | None) -> None:
         now = self._copy()
         now.agents.pop(agent, None)
-        if status is not None:
+        if status is None:
+            now.pages.discard(agent)
+        else:
             now.agents[agent] = status
         self._add(agent_line(agent, status), now)
 
+    def add_page(self, agent: str) -> None:
+        now = self._copy()
+        if agent in now.agents:
+            now.pages.add(agent)
+        self._add(page_line(agent), now)
+
     def _copy(self) -> JournalContents:
         last = self.meanings[-1]
-        return JournalContents(last.incarnation, last.next_seq, last.unacknowledged.copy(), last.agents.copy())
+        unacknowledged, agents, pages = last.unacknowledged.copy(), last.agents.copy(), last.pages.copy()
+        return JournalContents(last.incarnation, last.next_seq, unacknowledged, agents, pages)
 
     def _add(self, line: bytes, meaning: JournalContents) -> None:
         self.lines.append(line)
@@ -66,11 +76,13 @@ class Written:
 @st.composite
 def journals(draw: st.DrawFn) -> Written:
     written = Written(draw(st.integers(1, 10**12)))
-    for what in draw(st.lists(st.sampled_from(["packet", "ack", "agent"]), max_size=12)):
+    for what in draw(st.lists(st.sampled_from(["packet", "ack", "agent", "page"]), max_size=12)):
         if what == "packet":
             written.add_packet(draw(JSON_VALUES))
         elif what == "ack":
             written.add_ack(draw(st.integers(0, 5)))
+        elif what == "page":
+            written.add_page(draw(TOKENS))
         else:
             written.add_agent(draw(TOKENS), draw(st.none() | st.sampled_from(["in task", "completed"])))
     return written
@@ -124,4 +136,5 @@ def test_lines_are_as_agreed_with_other_routers() -> None:
     assert header_line("id", 1) == b'a29dc6bc {"incarnation":"id","next_seq":1}\n'
     assert ack_line(7).endswith(b' {"ack":7}\n')
     assert agent_line("a", "in task").endswith(b' {"agent":"a","status":"in task"}\n')
+    assert page_line("a").endswith(b' {"page":"a"}\n')
     assert packet_line(3, b'{"packet_type":"x"}').endswith(b' {"seq":3,"packet":{"packet_type":"x"}}\n')
