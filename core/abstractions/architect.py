@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from ...events.ids import TaskRunId
 from .args import ArchitectArgs
-from .blueprint import SharedTaskState
 from .channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from .resources import Details, HoldsResources, Resources
+from .shared_task_state import SharedTaskState
 
 
 class Architect(HoldsResources, ABC):

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from omegaconf import DictConfig
 
 from ..operations.qualifications import QUAL_NOT_EXIST, make_qualification_dict
-from .agent import InitializationData, Unit, Update
+from .agent import InitializationData, Update
 from .args import BlueprintArgs
-
-if TYPE_CHECKING:
-    from .task_runner import TaskRunner
+from .shared_task_state import SharedTaskState as SharedTaskState
+from .task_runner import TaskRunner
 
 #: Assignments may come from a list, a generator or an async generator; they are taken one at a time.
 AssignmentData = Iterable[InitializationData] | AsyncIterable[InitializationData]
-
-
-@dataclass
-class SharedTaskState:
-    """What a launch script passes that a config file cannot.
-
-    Callbacks may be plain functions, which run in worker threads, or `async` ones. Their answers are recorded.
-    """
-
-    #: Added to what the page gets as its task config.
-    task_config: Update = field(default_factory=dict)
-    #: Rules made by `make_qualification_dict`; a worker must satisfy all of them.
-    qualifications: Sequence[Mapping[str, object]] = field(default_factory=list)
-    #: `worker_can_do_unit(worker_id, unit)`: whether this worker may have this unit.
-    worker_can_do_unit: Callable[[int, Unit], bool | Awaitable[bool]] | None = None
-    #: `on_unit_submitted(unit)`: told of each unit that was handed in, with its agent; of a screening or gold unit its
-    #: answer says whether it was done well.
-    on_unit_submitted: Callable[[Unit], bool | Awaitable[bool | None] | None] | None = None
 
 
 class Blueprint(ABC):

@@ -9,8 +9,8 @@ from typing import ClassVar
 from omegaconf import DictConfig
 
 from .args import CrowdProviderArgs, RequesterArgs
-from .blueprint import SharedTaskState
 from .resources import HoldsResources, Resources
+from .shared_task_state import SharedTaskState
 
 
 class CrowdProvider(HoldsResources, ABC):

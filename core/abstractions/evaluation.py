@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from ..errors import ConfigError
 from .agent import Unit
-from .blueprint import Blueprint, SharedTaskState
+from .blueprint import Blueprint
+from .shared_task_state import SharedTaskState
 
 #: Looks at a unit that was handed in. True: done well; False: not; None: it cannot be said.
 ScreenUnit = Callable[[Unit], bool | Awaitable[bool | None] | None]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from .agent import Update
-from .blueprint import Blueprint, SharedTaskState
-
-
-def _accept(_onboarding_data: Update) -> bool:
-    return True
+from .blueprint import Blueprint
+from .shared_task_state import OnboardingSharedState as OnboardingSharedState
 
 
 @dataclass
@@ -21,16 +16,6 @@ class OnboardingRequiredArgs:
         default=None,
         metadata={"help": "Workers without this qualification are onboarded first; it is granted 1, or 0 on failure."},
     )
-
-
-@dataclass
-class OnboardingSharedState(SharedTaskState):
-    """What a script passes for an onboarding."""
-
-    #: What the page begins the onboarding with.
-    onboarding_data: Update = field(default_factory=dict)
-    #: `validate_onboarding(onboarding_data)`: whether what was handed in lets the worker pass.
-    validate_onboarding: Callable[[Update], bool | Awaitable[bool]] = _accept
 
 
 class OnboardingRequired(Blueprint):

@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 
 from ..errors import ConfigError
 from .agent import Update
-from .blueprint import SharedTaskState
 from .evaluation import Evaluating, require, require_validation
+from .shared_task_state import SharedTaskState
 
 #: Data of screening units, taken one at a time; `False`: the worker's first ordinary unit serves as the screening.
 ScreeningData = Iterable[Update] | AsyncIterable[Update] | Literal[False]

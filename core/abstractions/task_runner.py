@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from .agent import Agent, Assignment, OnboardingAgent, Unit, Update
-from .blueprint import SharedTaskState
-from .mixins import OnboardingSharedState
+from .shared_task_state import OnboardingSharedState, SharedTaskState
 
 
 class TaskRunner:

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 from ..errors import ConfigError
 from ..operations.qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .agent import Update
-from .blueprint import SharedTaskState
 from .evaluation import Evaluating, require, require_validation
+from .shared_task_state import SharedTaskState
 
 
 class GoldWorker(NamedTuple):
