@@ -128,6 +128,13 @@ class Agents:
                 self._note_heard(agent, now)
         connection.agents.clear()
 
+    def wait_anew(self, now: float) -> None:
+        """Give every page its time to be heard again: while nobody could answer it, it may have had no socket."""
+        for agent in self._agents.values():
+            if agent.is_gone or agent.token in self._heard:
+                agent.is_gone = False
+                self._note_heard(agent, now)
+
     def _note_heard(self, agent: Agent, now: float) -> None:
         self._heard[agent.token] = now
         self._heard.move_to_end(agent.token)

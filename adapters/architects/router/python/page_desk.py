@@ -67,6 +67,11 @@ class PageDesk:
         """A socket is closed."""
         self._agents.lose(connection, self._monotonic(), said_goodbye=said_goodbye)
 
+    def operator_came(self) -> None:
+        """There is an operator to answer pages; whoever was waiting for one is not gone because of that."""
+        self._agents.wait_anew(self._monotonic())
+        self._somebody_came.set()
+
     def report_statuses(self, statuses: dict[str, str]) -> None:
         """Tell the operator statuses, if one is attached; a later one asks for all."""
         self._operator.tell(self._press.from_router("return_statuses", raw(statuses)))

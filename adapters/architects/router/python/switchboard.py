@@ -228,6 +228,7 @@ class Switchboard:
         journal.reopen()
         self._reported_versions.clear()
         self.operator.attach(link)
+        self.pages.operator_came()
         link.post(self._press.from_router("router_state", raw(journal.state())))
         self.hand_on(journal.unacknowledged)
         self.operator.ask_again()

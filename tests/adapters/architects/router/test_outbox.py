@@ -289,6 +289,32 @@ async def test_a_page_that_does_not_come_back_after_a_restart_is_gone(
     assert await operator.settled() == {"static": "in task", "live": "disconnect"}
 
 
+async def test_a_page_that_waits_for_an_operator_has_its_time_when_there_is_one(
+    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+) -> None:
+    """It was loaded anew while there was none, so it has no socket until it is told its agent."""
+    router = make_router(heartbeat_limit_seconds=1)
+    router.start()
+    scene = make_scene(router)
+    agents = {"a": "in task"}
+    operator = await scene.operator(agents)
+    page = await scene.page("a")
+    await page.heartbeat()
+    await operator.close()
+    await page.close()
+    nursery.start_soon(scene.request_agent)
+    await trio.sleep(1.2)
+
+    operator = await scene.operator(agents, after=operator)
+    await operator.answer(await operator.expect("register_agent"), "a", status="in task")
+    page = await scene.page("a")
+    await page.heartbeat()
+
+    assert await operator.settled() == {"a": "in task"}
+    told = [packet.data for packet in operator.inbox.of_type("return_statuses")]
+    assert {"a": "disconnect"} not in told
+
+
 # -- the journal -----------------------------------------------------------------------------
 
 

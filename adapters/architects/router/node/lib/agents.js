@@ -52,7 +52,7 @@ export class Agents {
       if (this.reportedStatus(token) === DISCONNECT) onGone(token);
     });
     // Pages that an earlier process has known have their time to come back.
-    for (const token of journal.pages) this.#silence.set(token);
+    this.waitAnew();
   }
 
   get count() {
@@ -154,6 +154,14 @@ export class Agents {
       if (!page.isGone) this.#silence.set(token);
     }
     peer.agents.clear();
+  }
+
+  /** Give every page its time to be heard again: while nobody could answer it, it may have had no socket. */
+  waitAnew() {
+    for (const token of this.#journal.pages) {
+      this.#page(token).isGone = false;
+      this.#silence.set(token);
+    }
   }
 
   /**

@@ -30,6 +30,7 @@ export function assembleRouter({ settings, journal, isSecret, onOperator, onNoOp
   const link = new OperatorLink(journal, counters, {
     onAttach() {
       onOperator();
+      agents.waitAnew();
       pageRequests.greetOperator();
     },
     onAway: onNoOperator,
