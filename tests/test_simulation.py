@@ -44,6 +44,11 @@ def test_fresh_seeds(tmp_path: Path) -> None:
         simulate(seed, tmp_path)
 
 
+@pytest.mark.parametrize("seed", [2557279352093], ids=["connection cut within the first greeting"])
+def test_what_a_fresh_seed_has_shown(seed: int, tmp_path: Path) -> None:
+    simulate(seed, tmp_path)
+
+
 @pytest.mark.parametrize("seed", [3, 8])
 def test_the_same_seed_gives_the_same_log(seed: int, tmp_path: Path) -> None:
     once, again = simulate(seed, tmp_path), simulate(seed, tmp_path)

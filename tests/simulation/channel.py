@@ -73,19 +73,18 @@ class ShakyChannel(Channel):
         self._chance = chance
         self._connection: Connection | None = None
         self._closed = trio.Event()
+        self._has_opened = False
 
     async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        reported = False
         while not self._closed.is_set():
             if self._router.is_up:
                 connection = Connection()
                 try:
                     with connection.scope:
-                        await self._hold(connection, None if reported else task_status)
+                        await self._hold(connection, task_status)
                 finally:
                     self._connection = None
                     self._router.detach(connection)
-                reported = True
             with trio.move_on_after(self._chance.uniform(*RECONNECT_SECONDS)):
                 await self._closed.wait()
 
@@ -115,12 +114,13 @@ class ShakyChannel(Channel):
         self._connection.outward.put(encode_frame([packet]))
         return True
 
-    async def _hold(self, connection: Connection, task_status: trio.TaskStatus[None] | None) -> None:
+    async def _hold(self, connection: Connection, task_status: trio.TaskStatus[None]) -> None:
         self._router.attach(connection)
         self._connection = connection
         await self._receive(connection)
         self.on_channel_open(self.channel_id)
-        if task_status is not None:
+        if not self._has_opened:
+            self._has_opened = True
             task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._receive_all, connection)
