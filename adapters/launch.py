@@ -15,12 +15,14 @@ from ..core.ledger import Ledger, in_a_thread
 from ..core.operations.hydra_config import MetricsArgs, TaskConfig
 from ..core.operations.operator import Ask, Operator
 from ..core.operations.registry import fill_registries
+from ..core.operations.stopwatch import measure_with
 from ..core.ports import WallClock
 from ..projections.mephisto_db.fold import MephistoDbProjection
 from .data_dir import DATABASE_FILE as DATABASE_FILE
 from .data_dir import data_dir
 from .log.sqlite import SqliteLog
 from .metrics.figures import Figures
+from .metrics.latencies import Latencies
 from .metrics.shown import show_figures
 from .progress_bars import progress_bars
 from .scripts import ScriptMain, script_decorator
@@ -74,6 +76,7 @@ async def open_operator(
             await nursery.start(ledger.run)
             nursery.start_soon(_keep_anchored, log)
             if metrics is not None and metrics.port is not None:
+                measure_with(Latencies(figures.registry, clock))
                 await nursery.start(show_figures, figures, ledger, log, metrics.host, metrics.port)
             operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask)
             try:

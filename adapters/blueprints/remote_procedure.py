@@ -18,6 +18,7 @@ from ...core.errors import AgentLeft, ConfigError
 from ...core.operations.callbacks import call
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
+from ...core.operations.stopwatch import UserFunction, stopwatch
 from .page_files import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 
@@ -113,7 +114,9 @@ class RemoteProcedureTaskRunner(TaskRunner):
             log.warning("the arguments are not JSON")
             return None, UNREADABLE
         try:
-            return msgspec.json.encode(await call(function, wanted.request_id, args, agent)).decode(), None
+            with stopwatch().function(UserFunction.REMOTE_PROCEDURE):
+                answer = await call(function, wanted.request_id, args, agent)
+            return msgspec.json.encode(answer).decode(), None
         except AgentLeft:
             raise
         except Exception:  # whatever a user's function raises concerns this call alone

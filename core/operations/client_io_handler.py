@@ -7,7 +7,7 @@ durable. A request for an agent is handed to the worker pool, which answers in i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import msgspec
 import trio
@@ -46,6 +46,7 @@ from ..ports import Ids
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands
+from .stopwatch import stopwatch
 
 #: Packets of a channel that may wait for their commit; beyond that the channel is not read.
 IN_FLIGHT_LIMIT = 1024
@@ -60,6 +61,16 @@ SHORT_DRAIN_SECONDS = 10.0
 REGISTRATION_LIMIT = 256
 
 logger = get_logger(__name__)
+
+
+class _Posted(NamedTuple):
+    """An outbox packet on its way into the log."""
+
+    seq: int
+    #: None: it is of no use.
+    pending: Pending | None
+    #: To be called when it is done with.
+    done: Callable[[], None]
 
 
 class ClientIOHandler:
@@ -77,7 +88,7 @@ class ClientIOHandler:
         self._channels: dict[str, Channel] = {}
         self._closed: dict[str, trio.Event] = {}
         self._incarnations: dict[str, str] = {}
-        self._acking: dict[str, trio.MemorySendChannel[tuple[int, Pending | None]]] = {}
+        self._acking: dict[str, trio.MemorySendChannel[_Posted]] = {}
         #: Up to where each channel's outbox is acknowledged, and up to where it will be once its router is closed.
         self._acknowledged: dict[str, int] = {}
         self._last: dict[str, int] = {}
@@ -112,7 +123,7 @@ class ClientIOHandler:
         live_run = self.get_live_run()
         self._broken = on_catastrophic_disconnect
         for channel in live_run.architect.get_channels(self._on_channel_open, self._on_broken, self._on_message):
-            sender, receiver = trio.open_memory_channel[tuple[int, Pending | None]](IN_FLIGHT_LIMIT)
+            sender, receiver = trio.open_memory_channel[_Posted](IN_FLIGHT_LIMIT)
             self._channels[channel.channel_id] = channel
             self._acking[channel.channel_id] = sender
             live_run.nursery.start_soon(self._acknowledge, channel, receiver)
@@ -198,14 +209,21 @@ class ClientIOHandler:
 
     async def _on_message(self, channel_id: str, packet: Inbound) -> None:
         """Take a packet; returns as soon as its place in the order is certain."""
-        pool = self.get_live_run().worker_pool
+        done = stopwatch().packet(packet)
         match packet:
             case SubmitUnit() | SubmitOnboarding() | SubmitMetadata() | LiveUpdate() | ReturnUnit():
-                await self._acking[channel_id].send((packet.seq, self._post(channel_id, packet)))
+                await self._acking[channel_id].send(_Posted(packet.seq, self._post(channel_id, packet), done))
             case RegisterAgent():
                 if packet.data.request_id not in self._requests:
                     self._requests[packet.data.request_id] = channel_id
-                    self.get_live_run().nursery.start_soon(self._register_agent, packet)
+                    self.get_live_run().nursery.start_soon(self._register_agent, packet, done)
+            case _:
+                self._note(channel_id, packet)
+                done()
+
+    def _note(self, channel_id: str, packet: RouterState | ReturnStatuses | LogErrorPacket | RouterReport) -> None:
+        """Take note of what a router says of itself, of pages, and of what it sees of agents."""
+        match packet:
             case RouterState():
                 self._incarnations[channel_id] = packet.data.incarnation
                 self._last.pop(channel_id, None)
@@ -213,7 +231,7 @@ class ClientIOHandler:
                     self._last[channel_id] = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
                     self._progressed()
             case ReturnStatuses():
-                pool.handle_updated_agent_status(packet.data)
+                self.get_live_run().worker_pool.handle_updated_agent_status(packet.data)
             case LogErrorPacket():
                 logger.warning("a worker's page broke", error=bytes(packet.data).decode(errors="replace"))
             case RouterReport():
@@ -221,7 +239,7 @@ class ClientIOHandler:
             case _:
                 assert_never(packet)
 
-    async def _register_agent(self, packet: RegisterAgent) -> None:
+    async def _register_agent(self, packet: RegisterAgent, done: Callable[[], None]) -> None:
         request_id = packet.data.request_id
         async with self._registering:
             try:
@@ -232,6 +250,7 @@ class ClientIOHandler:
                 self.enqueue_agent_details(request_id, AgentDetailsData(request_id=request_id, failure_reason=reason))
                 return
             await self.get_live_run().worker_pool.register_worker(provider_data, request_id)
+            done()
 
     def _post(self, channel_id: str, packet: OutboxPackets) -> Pending | None:
         """Hand an outbox packet to the ledger; None: it is of no use, and is acknowledged so that it goes away."""
@@ -250,17 +269,16 @@ class ClientIOHandler:
         command_id = f"router/{self._incarnations[channel_id]}/{packet.seq}"
         return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
 
-    async def _acknowledge(
-        self, channel: Channel, posted: trio.MemoryReceiveChannel[tuple[int, Pending | None]]
-    ) -> None:
+    async def _acknowledge(self, channel: Channel, posted: trio.MemoryReceiveChannel[_Posted]) -> None:
         """Acknowledge outbox packets in their order, each once it is durable."""
         since = 0
-        async for seq, pending in posted:
+        async for seq, pending, done in posted:
             if pending is not None:
                 try:
                     await pending.wait()
                 except CommandRefused as error:
                     self._drop("not legal in the agent's status", error)
+            done()
             self._acknowledged[channel.channel_id] = seq
             self._progressed()
             since += 1

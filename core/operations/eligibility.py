@@ -18,6 +18,7 @@ from .callbacks import call
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .logger_core import get_logger
 from .qualifications import unmet_rules
+from .stopwatch import UserFunction, stopwatch
 from .units import Units
 
 #: Units that the task's own code is asked about for one worker at most.
@@ -92,15 +93,19 @@ class Eligibility:
 
     async def _filtered(self, units: list[Unit], worker: WorkerId) -> list[Unit]:
         try:
-            return list(await call(self._live_run.task_runner.filter_units_for_worker, units, worker))
+            with stopwatch().function(UserFunction.FILTER_UNITS):
+                return list(await call(self._live_run.task_runner.filter_units_for_worker, units, worker))
         except UserCodeFailed:
             logger.exception("filter_units_for_worker failed: the worker gets no unit", worker=worker)
             return []
 
     async def _may_do(self, worker: WorkerId, unit: Unit) -> bool:
         ask = self._live_run.blueprint.shared_state.worker_can_do_unit
+        if ask is None:
+            return True
         try:
-            return ask is None or bool(await call(ask, worker, unit))
+            with stopwatch().function(UserFunction.CAN_DO_UNIT):
+                return bool(await call(ask, worker, unit))
         except UserCodeFailed:
             logger.exception("worker_can_do_unit failed: the worker does not get the unit", worker=worker)
             return False

@@ -21,6 +21,7 @@ from .callbacks import call
 from .datatypes import LiveTaskRun
 from .evaluation_steps import NextStep, Wanted
 from .logger_core import get_logger
+from .stopwatch import UserFunction, stopwatch
 
 logger = get_logger(__name__)
 
@@ -75,7 +76,8 @@ class GoldStep:
         seed = f"{market.task_runs[streams.task_run(self._run)].seed}/{worker}"
         choose: Callable[[GoldWorker], object] = self._shared_state.get_gold_for_worker
         try:
-            gold = await call(choose, GoldWorker(worker, given, seed))
+            with stopwatch().function(UserFunction.GOLD_DATA):
+                gold = await call(choose, GoldWorker(worker, given, seed))
         except UserCodeFailed:
             logger.exception("get_gold_for_worker failed", worker=worker)
             return None
@@ -92,7 +94,8 @@ class GoldStep:
         if known is not None:
             return WorkerJudged(callback=callback, facts=facts, answer=known)
         try:
-            answer = await call(ask, *facts.values())
+            with stopwatch().function(UserFunction.QUALIFIES):
+                answer = await call(ask, *facts.values())
         except UserCodeFailed:
             logger.exception(f"{callback} failed", worker=worker)
             return None

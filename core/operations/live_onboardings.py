@@ -32,6 +32,7 @@ from .deadlines import Deadlines
 from .logger_core import get_logger
 from .observations import Observations
 from .rehearsal import Rehearsal, recorded_lines
+from .stopwatch import UserFunction, stopwatch
 
 logger = get_logger(__name__)
 
@@ -177,7 +178,9 @@ class LiveOnboardings:
         passed = False
         try:
             data = _update.decode(body or b"{}")
-            passed = isinstance(shared, OnboardingSharedState) and bool(await call(shared.validate_onboarding, data))
+            if isinstance(shared, OnboardingSharedState):
+                with stopwatch().function(UserFunction.VALIDATE_ONBOARDING):
+                    passed = bool(await call(shared.validate_onboarding, data))
         except msgspec.DecodeError:
             logger.info("an onboarding's data is not an object", onboarding_agent=state.agent)
         except UserCodeFailed:

@@ -21,6 +21,7 @@ from .callbacks import call
 from .datatypes import LiveTaskRun
 from .evaluation_steps import NextStep, Wanted
 from .logger_core import get_logger
+from .stopwatch import UserFunction, stopwatch
 
 logger = get_logger(__name__)
 
@@ -76,9 +77,10 @@ class ScreeningStep:
 
     async def _read(self) -> Update | None:
         try:
-            if isinstance(self._source, Iterator):
-                return await call(_next, self._source)
-            return None if self._source is None else await call(_anext, self._source)
+            with stopwatch().function(UserFunction.SCREENING_DATA):
+                if isinstance(self._source, Iterator):
+                    return await call(_next, self._source)
+                return None if self._source is None else await call(_anext, self._source)
         except UserCodeFailed:
             logger.exception("screening_data_factory failed: nobody is screened any more")
             return None

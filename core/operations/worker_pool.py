@@ -28,6 +28,7 @@ from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .live_agents import LiveAgents
 from .live_onboardings import LiveOnboardings
 from .logger_core import get_logger
+from .stopwatch import UserFunction, stopwatch
 
 #: Seconds that a worker waits for the verdict on what it handed in last.
 VERDICT_PATIENCE_SECONDS = 10.0
@@ -164,7 +165,8 @@ class WorkerPool:
             self._answer_refusal(state.worker, reason, request_id)
             return
         try:
-            init_data = call_nowait(self._init_data, state)
+            with stopwatch().function(UserFunction.INIT_DATA):
+                init_data = call_nowait(self._init_data, state)
         except UserCodeFailed:
             logger.exception("there is nothing to show to a page that has an agent", worker=state.worker)
             self._answer_refusal(state.worker, WorkerFailureReasons.TASK_MISSING, request_id)

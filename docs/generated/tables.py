@@ -11,6 +11,8 @@ import msgspec
 
 from mephisto_es.adapters.architects.router.python.settings import Settings
 from mephisto_es.adapters.metrics.figures import Figures
+from mephisto_es.adapters.metrics.latencies import Latencies
+from mephisto_es.adapters.system import SystemClock
 from mephisto_es.core import errors, packets
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import Blueprint
@@ -112,7 +114,9 @@ def refusal_texts() -> str:
 
 def metrics() -> str:
     """The figures that an operator shows to Prometheus."""
-    families = sorted(Figures().registry.collect(), key=lambda family: family.name)
+    figures = Figures()
+    Latencies(figures.registry, SystemClock())
+    families = sorted(figures.registry.collect(), key=lambda family: family.name)
     rows = [(code(one.name), one.type, one.documentation) for one in families if not one.name.startswith("process_")]
     return table(("name", "type", "what it says"), rows)
 
