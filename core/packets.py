@@ -11,6 +11,8 @@ from .errors import ProtocolError
 
 #: The name by which operator and router call each other.
 SYSTEM = "mephisto"
+#: Levels of nesting that reading must have to spare: who reads later stands deeper in the stack.
+SPARE_LEVELS = 200
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True, tag_field="packet_type", gc=False):
@@ -246,8 +248,12 @@ class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
 
 Outbound = Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses | Drain
 
+#: How reading fails; a text that is nested beyond reason exhausts the stack.
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
 _inbound: msgspec.json.Decoder[Inbound] = msgspec.json.Decoder(Inbound)
 _frames = msgspec.json.Decoder(list[msgspec.Raw])
+_anything = msgspec.json.Decoder()
 _provider_data = msgspec.json.Decoder(ProviderData)
 _encoder = msgspec.json.Encoder()
 
@@ -260,7 +266,7 @@ def decode_packet(text: str | bytes | msgspec.Raw) -> Inbound:
     """
     try:
         return _inbound.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise ProtocolError(f"not a packet of a router: {error}") from error
 
 
@@ -275,7 +281,7 @@ def split_frame(text: str | bytes) -> list[msgspec.Raw]:
         return [msgspec.Raw(raw)]
     try:
         return _frames.decode(raw)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise ProtocolError(f"not a frame of packets: {error}") from error
 
 
@@ -287,8 +293,20 @@ def provider_data_of(packet: RegisterAgent) -> ProviderData:
     """
     try:
         return _provider_data.decode(packet.data.provider_data)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise ProtocolError(f"not the data of a provider's page: {error}") from error
+
+
+def is_readable(body: msgspec.Raw) -> bool:
+    """Whether what a page sent can be read, here and wherever it is read later.
+
+    What is passed on unread may hold numbers that are out of range, or be nested more deeply than a stack allows.
+    """
+    try:
+        _anything.decode(b"[" * SPARE_LEVELS + bytes(body) + b"]" * SPARE_LEVELS)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def encode_frame(packets: list[Outbound]) -> str:

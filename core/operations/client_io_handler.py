@@ -7,6 +7,7 @@ durable. A request for an agent is handed to the worker pool, which answers in i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import msgspec
@@ -59,6 +60,8 @@ DRAIN_SECONDS = 120.0
 SHORT_DRAIN_SECONDS = 10.0
 #: Requests for an agent that are seen to at a time; the others wait.
 REGISTRATION_LIMIT = 256
+#: What a page says of its error is quoted up to here.
+QUOTE_BYTES = 2000
 
 logger = get_logger(__name__)
 
@@ -196,7 +199,9 @@ class ClientIOHandler:
     # In -------------------------------------------------------------------------------------------------------------
 
     def _on_channel_open(self, channel_id: str) -> None:
-        """Tell a router how things stand."""
+        self._ledger.when_durable(partial(self._tell_how_things_stand, channel_id))
+
+    def _tell_how_things_stand(self, channel_id: str) -> None:
         pool, channel = self.get_live_run().worker_pool, self._channels[channel_id]
         channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(pool.statuses_by_token())))
         for token, body in pool.agents.sent_lately():
@@ -233,7 +238,8 @@ class ClientIOHandler:
             case ReturnStatuses():
                 self.get_live_run().worker_pool.handle_updated_agent_status(packet.data)
             case LogErrorPacket():
-                logger.warning("a worker's page broke", error=bytes(packet.data).decode(errors="replace"))
+                error = bytes(packet.data)[:QUOTE_BYTES].decode(errors="replace")
+                logger.warning("a worker's page broke", error=error)
             case RouterReport():
                 logger.warning("the router reports", **{f"report_{key}": value for key, value in packet.data.items()})
             case _:
@@ -258,14 +264,13 @@ class ClientIOHandler:
         if agent is None:
             self._drop("unknown agent", None)
             return None
-        if isinstance(packet, SubmitOnboarding):
-            self._requests[packet.data.request_id] = channel_id
-            if isinstance(agent, OnboardingState):
-                self.get_live_run().worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
         command = self._commands.command_of(agent, packet)
         if command is None:
             self._drop(f"{type(packet).__name__} that is not one, or of an agent it is not for", None)
             return None
+        if isinstance(packet, SubmitOnboarding) and isinstance(agent, OnboardingState):
+            self._requests[packet.data.request_id] = channel_id
+            self.get_live_run().worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
         command_id = f"router/{self._incarnations[channel_id]}/{packet.seq}"
         return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
 

@@ -17,11 +17,21 @@ from ..lifecycles.agent import AgentState
 from ..lifecycles.ending import decide_leave, decide_submit
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import OnboardingState
-from ..packets import LiveUpdate, ReturnUnit, SubmitMetadata, SubmitOnboarding, SubmitUnit
+from ..packets import (
+    UNREADABLE,
+    LiveUpdate,
+    ReturnUnit,
+    SubmitMetadata,
+    SubmitOnboarding,
+    SubmitUnit,
+    is_readable,
+)
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
 
 OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
+
+_NOTHING = msgspec.Raw(b"null")
 
 
 class _Identified(msgspec.Struct):
@@ -45,7 +55,9 @@ class PacketCommands:
         self._concurrent = concurrent
 
     def command_of(self, agent: AgentState | OnboardingState, packet: OutboxPackets) -> Command | None:
-        """What a packet asks for; None: it is not one, or not for such an agent."""
+        """What a packet asks for; None: it is not one, cannot be read, or is not for such an agent."""
+        if not is_readable(_body_of(packet)):
+            return None
         if isinstance(agent, AgentState):
             return self._of_agent(agent, packet)
         return self._of_onboarding(agent, packet)
@@ -108,6 +120,21 @@ class PacketCommands:
         return seal(bytes(body), self._ids.salt(), agent.worker)
 
 
+def _body_of(packet: OutboxPackets) -> msgspec.Raw:
+    """What the page put into a packet."""
+    match packet:
+        case SubmitUnit():
+            return packet.data.final_data
+        case SubmitOnboarding():
+            return packet.data.onboarding_data
+        case SubmitMetadata() | LiveUpdate():
+            return packet.data
+        case ReturnUnit():
+            return _NOTHING
+        case _:
+            assert_never(packet)
+
+
 def _wish(decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> Command:
     return Command("", "", decide, payloads=payloads)
 
@@ -116,6 +143,6 @@ def _update_id(update: msgspec.Raw) -> str | None:
     """By what a page tells its updates apart, empty if it does not; None: it is no update, which is an object."""
     try:
         update_id = msgspec.json.decode(update, type=_Identified).update_id
-    except (msgspec.DecodeError, UnicodeError):
+    except UNREADABLE:
         return None
     return update_id if isinstance(update_id, str) else ""

@@ -19,6 +19,10 @@ BUSY = "The task server is busy at the moment, please try again in a minute..."
 NULL = Raw(b"null")
 EMPTY = Raw(b"{}")
 
+#: Levels of nesting that the router has to spare: the operator wraps what it is sent, and reads it with more on its
+#: stack.
+SPARE_LEVELS = 300
+
 T = TypeVar("T")
 
 #: Seconds since the epoch; null and absent are told apart.
@@ -169,7 +173,7 @@ def strict_json(text: bytes) -> bytes:
     character, becomes U+FFFD: nothing behind the router could read it.
 
     Raises:
-        MalformedJson: it is not JSON, not UTF-8, or nested beyond reason.
+        MalformedJson: it is not JSON, not UTF-8, or nested so deeply that whoever reads it later might not be able to.
     """
     try:
         try:
@@ -177,6 +181,7 @@ def strict_json(text: bytes) -> bytes:
         except msgspec.DecodeError:
             text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
             msgspec.json.decode(text)
+        msgspec.json.decode(b"[" * SPARE_LEVELS + text + b"]" * SPARE_LEVELS)
         if b"\n" in text or b"\r" in text:
             text = msgspec.json.format(text, indent=-1)
     except UnicodeDecodeError as error:

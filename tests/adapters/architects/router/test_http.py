@@ -354,6 +354,8 @@ BROKEN = [
     b'{"USED_AGENT_ID": "somebody", "provider_data": {"USED_AGENT_ID": "somebody"}, "metadata": {}, "x": "\xff\xfe"}',
     b"[" * 100_000 + b"]" * 100_000,
     b'{"USED_AGENT_ID": "somebody", "metadata": {}, "final_data": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    # The router can read it, but the operator, further up its own stack, might not.
+    b'{"USED_AGENT_ID": "somebody", "metadata": {}, "final_data": ' + b"[" * 700 + b"]" * 700 + b"}",
 ]
 
 

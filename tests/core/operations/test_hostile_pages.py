@@ -1,0 +1,92 @@
+"""Whatever a page sends concerns its own agent at most: the run, and the operator's other runs, go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.adapters.architects.memory import MemoryRouter
+from mephisto_es.core.abstractions.agent import Agent, Unit
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.errors import ProtocolError
+from mephisto_es.core.packets import decode_packet, split_frame
+
+from .house import HouseTaskState, ask, items, open_house
+
+
+class Attentive(TaskRunner):
+    """Waits for one update before the submission."""
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        await agent.get_live_update()
+        await agent.await_submit()
+
+
+#: JSON that can be passed on unread: a number that no float holds, and lists in lists to about what a stack holds.
+UNREADABLE = {
+    "a number out of range": b"1e999",
+    "an integer of 5000 digits": b"1" * 5000,
+    "900 lists": b"[" * 900 + b"]" * 900,
+    "930 lists": b"[" * 930 + b"]" * 930,
+}
+
+
+def send_as_it_is(router: MemoryRouter, packet_type: str, token: str, data: bytes) -> None:
+    """Have the router pass on what a strict one would have refused."""
+    seq = router._seq = router._seq + 1
+    packet = {"packet_type": packet_type, "subject_id": token, "seq": seq, "data": msgspec.Raw(data)}
+    assert router._channel is not None
+    router._channel.put(msgspec.json.encode(packet).decode())
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+async def test_an_update_that_cannot_be_read_hurts_nobody(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, text: bytes
+) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2), runner=Attentive))
+        router = house.router(live_run)
+        ann, bob = await ask(router, "ann"), await ask(router, "bob")
+        send_as_it_is(router, "mephisto_bound_live_update", ann["agent_id"], b'{"text":%b}' % text)
+        await trio.sleep(1)
+        for worker in (ann, bob):
+            router.send_live_update(worker["agent_id"], {"text": "hello", "update_id": "1"})
+            router.submit_task(worker["agent_id"], {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"completed": 2}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_submission_that_cannot_be_read_hurts_nobody(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, text: bytes
+) -> None:
+    told: list[object] = []
+
+    async def on_unit_submitted(unit: Unit) -> None:
+        agent = unit.get_assigned_agent()
+        told.append(agent and agent.state.outputs)
+
+    async with open_house(tmp_path) as house:
+        shared = HouseTaskState(data=items(2), on_unit_submitted=on_unit_submitted)
+        live_run = await house.launch(shared, assignment_duration_in_seconds=60)
+        router = house.router(live_run)
+        ann, bob = await ask(router, "ann"), await ask(router, "bob")
+        send_as_it_is(router, "submit_unit", ann["agent_id"], b'{"final_data":%b}' % text)
+        await trio.sleep(1)
+        router.submit_task(bob["agent_id"], {"by": "bob"})
+        router.submit_task(ann["agent_id"], {"by": "ann"})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert {"by": "bob"} in told
+        assert house.statuses("unit") == {"completed": 2}
+
+
+def test_lists_in_lists_beyond_any_stack_are_no_packet() -> None:
+    packet = b'{"packet_type":"log_error","data":%b}' % (b"[" * 20_000 + b"]" * 20_000)
+    with pytest.raises(ProtocolError, match="not a packet of a router"):
+        decode_packet(packet)
+    with pytest.raises(ProtocolError, match="not a frame of packets"):
+        split_frame(b"[%b]" % packet)
