@@ -98,6 +98,10 @@ class _Batch:
     def __init__(self) -> None:
         self.decided: list[tuple[Pending, Append | Receipt | MephistoError]] = []
         self.appends: list[Append] = []
+        #: What its events are of.
+        self.streams: set[str] = set()
+        #: Called once it is durable.
+        self.followers: list[Callable[[], None]] = []
         #: It takes no more: it is full, or being committed.
         self.is_closed = False
         self.settled = trio.Event()
@@ -107,6 +111,7 @@ class _Batch:
         self.decided.append((pending, decision))
         if isinstance(decision, Append):
             self.appends.append(decision)
+            self.streams.update(event.stream for event in decision.events)
             self.is_closed = len(self.appends) >= BATCH_LIMIT
 
 
@@ -115,7 +120,7 @@ class Ledger:
 
     Attributes:
         log: the log below.
-        market: the state that decisions see. Read it, but never tell anybody what only it says.
+        market: the state that decisions see. It may be ahead of the log: see `durable` before telling anybody.
     """
 
     def __init__(self, log: EventLog, clock: WallClock, offload: Offload | None = None) -> None:
@@ -156,6 +161,28 @@ class Ledger:
         """
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
+
+    async def durable(self, stream: str) -> None:
+        """Wait until what the market says now of a stream is durable, and may be told.
+
+        Raises:
+            LogError: it never will be.
+        """
+        batch = self._batch
+        if stream in batch.streams:
+            await batch.settled.wait()
+            if self._stopped is not None:
+                raise self._stopped
+
+    def when_durable(self, act: Callable[[], None]) -> None:
+        """Call a function while all that the market says is durable: now, or right after the commit under way.
+
+        It must not block, nor raise. It is not called if that commit fails.
+        """
+        if self._batch.decided:
+            self._batch.followers.append(act)
+        else:
+            act()
 
     async def execute(self, command: Command) -> Receipt:
         """Carry a command out and wait until its events are durable.
@@ -261,6 +288,8 @@ class Ledger:
         self._batch = _Batch()
         for pending, decision in batch.decided:
             self._settle(pending, next(written) if isinstance(decision, Append) else decision)
+        for follow in batch.followers:
+            follow()
         batch.settled.set()
 
     def _decide(self, command: Command) -> Append | Receipt | MephistoError:

@@ -44,7 +44,11 @@ def test_fresh_seeds(tmp_path: Path) -> None:
         simulate(seed, tmp_path)
 
 
-@pytest.mark.parametrize("seed", [2557279352093], ids=["connection cut within the first greeting"])
+@pytest.mark.parametrize(
+    "seed",
+    [2557279352093, 2557279352918],
+    ids=["connection cut within the first greeting", "an agent told of before its commit"],
+)
 def test_what_a_fresh_seed_has_shown(seed: int, tmp_path: Path) -> None:
     simulate(seed, tmp_path)
 

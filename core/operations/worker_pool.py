@@ -158,7 +158,13 @@ class WorkerPool:
         return await self.admission.admit(worker, registration)
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
-        """Answer a page with the agent it has, and the data which that had from the start."""
+        """Answer a page with the agent it has, once that is durable, and the data which that had from the start."""
+        run = self.get_live_run().task_run
+        await self._ledger.durable(
+            streams.agent(run, state.agent)
+            if isinstance(state, AgentState)
+            else streams.onboarding_agent(run, state.agent)
+        )
         if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
             reason = WorkerFailureReasons.NOT_QUALIFIED if failed else WorkerFailureReasons.TASK_MISSING

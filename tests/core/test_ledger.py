@@ -187,6 +187,54 @@ async def test_nothing_is_decided_while_a_commit_is_under_way() -> None:
     assert versions[0] == 1
 
 
+async def test_what_the_market_says_of_a_stream_may_be_told_once_it_is_durable() -> None:
+    log = GatedLog()
+    told: list[str] = []
+
+    async def tell(ledger: Ledger, number: int) -> None:
+        await ledger.durable(unit(number))
+        told.append(f"unit {number}, at seq {ledger.log.head().seq}")
+
+    async with running(log) as ledger:
+        ledger.when_durable(lambda: told.append("nothing is under way"))
+        ledger.post(create(1))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert unit(1) in ledger.market.versions
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell, ledger, 1)
+            nursery.start_soon(tell, ledger, 2)
+            ledger.when_durable(lambda: told.append(f"everything, at seq {ledger.log.head().seq}"))
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert told == ["nothing is under way", "unit 2, at seq 0"]
+            log.gate.set()
+    assert told[2:] == ["everything, at seq 1", "unit 1, at seq 1"]
+
+
+async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
+    log = GatedLog()
+    log.failure = LogError("the disk is full")
+    heard: list[LogError] = []
+
+    async def tell(ledger: Ledger) -> None:
+        try:
+            await ledger.durable(unit(1))
+        except LogError as error:
+            heard.append(error)
+
+    with trio.fail_after(10), pytest.RaisesGroup(LogError, flatten_subgroups=True):
+        async with trio.open_nursery() as callers:
+            ledger = Ledger(log, StoppedClock())
+            async with trio.open_nursery() as writer:
+                await writer.start(ledger.run)
+                ledger.post(create(1))
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                callers.start_soon(tell, ledger)
+                ledger.when_durable(lambda: pytest.fail("it is not durable"))
+                await trio.testing.wait_all_tasks_blocked(0.01)
+                log.gate.set()
+    assert heard == [log.failure]
+
+
 async def test_a_decision_waits_for_room_in_the_next_commit() -> None:
     log = GatedLog()
     log.gate.set()
