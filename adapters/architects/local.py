@@ -147,23 +147,25 @@ class LocalArchitect(Architect):
             await self._release(str(error))
             raise
 
-    async def reattach(self, resource: int, details: Details) -> str | None:
-        """Take up the router of an earlier process, if what answers at its URL knows the run's secret.
+    def return_to(self, details: Details) -> None:
+        """Let `prepare` listen at the same port again."""
+        port = details.get("port")
+        self._port = port if isinstance(port, int) else self._port
 
-        If it is not there, `prepare` will listen at the same port again.
-        """
+    async def reattach(self, resource: int, details: Details) -> str | None:
+        """Take up the router of an earlier process, if what answers at its URL knows the run's secret."""
         url, port = details.get("url"), details.get("port")
         process = RouterProcess.left_by_another(self.build_dir)
         secret = read_secret(self.build_dir)
         if not isinstance(url, str) or not isinstance(port, int) or process is None or secret is None:
             return None
-        self._port = port
         is_ours = False
         with trio.move_on_after(REATTACH_SECONDS):
             is_ours = await RouterClient(url, secret).accepts_secret()
         if not is_ours:
             return None
-        self._url, self._secret, self._process, self._resource = url, secret, process, resource
+        self._url, self._port, self._secret = url, port, secret
+        self._process, self._resource = process, resource
         return self._workers_url
 
     @classmethod

@@ -26,6 +26,8 @@ STOP_SECONDS = 10.0
 QUOTE_LENGTH = 500
 LOG_FILE = "router.log"
 PID_FILE = "router.pid"
+#: Puts its number into a file and becomes the program. Who starts it may be killed before it knows the number.
+_NUMBERED = ("/bin/sh", "-c", 'echo "$$" >"$0.new" && mv "$0.new" "$0" && exec "$@"')
 
 
 class RouterProcess:
@@ -55,7 +57,7 @@ class RouterProcess:
             folder: gets its number, and what it prints.
 
         Raises:
-            LaunchError: the program cannot be started.
+            LaunchError: no process can be started; a program that cannot be run ends at once, and says why.
         """
         log_file = folder / LOG_FILE
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -64,7 +66,7 @@ class RouterProcess:
         with log_file.open("ab") as output:
             try:
                 process = await trio.lowlevel.open_process(
-                    command,
+                    [*_NUMBERED, str(folder / PID_FILE), *command],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -75,7 +77,6 @@ class RouterProcess:
                 )
             except OSError as error:
                 raise LaunchError("deploy", f"{command[0]} could not be started: {error.strerror}") from error
-        (folder / PID_FILE).write_text(str(process.pid))
         return cls(process.pid, process.wait, log_file)
 
     @classmethod

@@ -80,6 +80,16 @@ class Architect(HoldsResources, ABC):
             LaunchError: it could not be started; the sentence says why.
         """
 
+    def return_to(self, details: Details) -> None:  # noqa: ARG002
+        """Hear, before `reattach`, of the last server that the run had, which may be gone for long.
+
+        Workers have its address: `deploy` brings the server back there if it can.
+
+        Args:
+            details: what was recorded of it.
+        """
+        return
+
     async def reattach(self, resource: int, details: Details) -> str | None:  # noqa: ARG002
         """Take up the server that an earlier process of the run has left, instead of `prepare` and `deploy`.
 
@@ -89,7 +99,7 @@ class Architect(HoldsResources, ABC):
 
         Returns:
             Its URL, or None if it is not there any more: then `prepare` and `deploy` follow, which should bring it
-            back under the same URL and with the same data folder if they can.
+            back with the same data folder if they can.
         """
         return None
 

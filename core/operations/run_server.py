@@ -74,14 +74,19 @@ async def reattach(live_run: LiveTaskRun, market: Market) -> str | None:
         LaunchError: nobody can tell.
     """
     prefix = streams.server(live_run.task_run, 0).removesuffix("0")
-    held = [
-        (int(stream.removeprefix(prefix)), resource.details)
+    servers = [
+        (int(stream.removeprefix(prefix)), resource)
         for stream, resource in market.servers.items()
-        if stream.startswith(prefix) and resource.status is not ResourceStatus.RELEASED
+        if stream.startswith(prefix)
     ]
     with doing("reattach"):
-        for number, details in held:
-            url = await live_run.architect.reattach(number, details)
+        if servers:
+            # Also if it is released: an earlier attempt may have died before it put another in its place.
+            live_run.architect.return_to(servers[-1][1].details)
+        for number, resource in servers:
+            if resource.status is ResourceStatus.RELEASED:
+                continue
+            url = await live_run.architect.reattach(number, resource.details)
             if url is not None:
                 return url
             await live_run.architect.resources.released(number, "not there when the run was taken up again")

@@ -150,7 +150,15 @@ from mephisto_es.adapters.architects.contract import ResourceBook
 from mephisto_es.adapters.architects.local import LocalArchitect
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 
+open_process = trio.lowlevel.open_process
+
+async def die_with_the_number(*args, **keywords):
+    await open_process(*args, **keywords)
+    os.killpg(0, signal.SIGKILL)
+
 async def main():
+    if sys.argv[2] == "at once":
+        trio.lowlevel.open_process = die_with_the_number
     args = OmegaConf.create({"architect": OmegaConf.structured(LocalArchitect.ArgsClass(port=0))})
     architect = LocalArchitect(args, SharedTaskState(), 1, Path(sys.argv[1]), ResourceBook())
     (await architect.prepare() / "index.html").write_text("still here")
@@ -161,13 +169,18 @@ trio.run(main)
 """
 
 
+async def crash(folder: Path, when: str) -> None:
+    """Let an operator be killed that has started a router."""
+    crashed = await trio.run_process(
+        [sys.executable, "-c", CRASHING_OPERATOR, str(folder), when], check=False, start_new_session=True
+    )
+    assert crashed.returncode == -signal.SIGKILL
+
+
 @pytest.fixture
 async def left_behind(tmp_path: Path) -> tuple[ResourceBook, int, Details]:
     """A router in `tmp_path` whose operator was killed, and what the log says of it."""
-    crashed = await trio.run_process(
-        [sys.executable, "-c", CRASHING_OPERATOR, str(tmp_path)], check=False, start_new_session=True
-    )
-    assert crashed.returncode == -signal.SIGKILL
+    await crash(tmp_path, "when the router answers")
     resources = ResourceBook()
     pid = int((tmp_path / PID_FILE).read_text())
     port = listening_port(tmp_path / LOG_FILE)
@@ -209,11 +222,27 @@ async def test_a_router_that_died_as_well_comes_back_at_the_same_url(
     architect = local(tmp_path, resources)
     with trio.fail_after(60):
         await wait_for_end(int(details["pid"]))
+        architect.return_to(details)
         assert await architect.reattach(number, details) is None
         await resources.released(number, "it is not there")
         await architect.prepare()
         assert await architect.deploy() == details["url"]
         await architect.shutdown()
+
+
+async def test_a_router_is_taken_up_whose_number_its_operator_never_knew(tmp_path: Path) -> None:
+    with trio.fail_after(60):
+        await crash(tmp_path, "at once")
+        while not (tmp_path / LOG_FILE).read_text().endswith("}\n"):  # noqa: ASYNC110 - another process is watched
+            await trio.sleep(0.05)
+        port = listening_port(tmp_path / LOG_FILE)
+        resources = ResourceBook()
+        details: Details = {"url": f"http://localhost:{port}", "port": port}
+        architect = local(tmp_path, resources)
+        number = await resources.intend("local_router", details)
+        assert await architect.reattach(number, details) == details["url"]
+        await architect.shutdown()
+        assert not await answers(str(details["url"]))
 
 
 async def test_another_server_at_that_url_is_not_taken_for_ours(

@@ -13,11 +13,13 @@ import trio.testing
 from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.abstractions.resources import Details
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import CommandRefused, LaunchError, OutcomeUnknown
 from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.ports import Append, Outcome
 from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.server import ResourceReleased
 
 from .house import House, HouseTaskState, ask, config, items, open_house
 
@@ -204,6 +206,29 @@ async def test_a_run_goes_on_only_with_the_data_it_began_with(
         await house.launch(HouseTaskState(data=[*items(1), *items(1)]), resume_incomplete_run=True)
         with pytest.raises(LaunchError, match="item 1 is not what it was"):
             await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
+async def test_where_the_server_was_is_known_though_the_last_recovery_died_before_it_had_another(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MemoryArchitect.routers.clear()
+    log, shared = MortalLog(), HouseTaskState(data=endless())
+    with trio.move_on_after(50):
+        async with open_house(tmp_path, log) as house:
+            await house.launch(shared)
+            await trio.sleep_forever()
+    MemoryArchitect.routers.clear()  # the router has died as well
+    log.dies_at = log.head().seq + 2  # the run is recovering, and its server released
+    with pytest.raises(BaseExceptionGroup):
+        async with open_house(tmp_path, log) as house:
+            await house.launch(shared, resume_incomplete_run=True)
+    assert [type(recorded.envelope.event) for recorded in log.read()][-1] is ResourceReleased
+    told: list[Details] = []
+    monkeypatch.setattr(MemoryArchitect, "return_to", lambda _, details: told.append(details))
+    async with open_house(tmp_path, log) as house:
+        await house.launch(shared, resume_incomplete_run=True)
+        assert told == [{}]
+        await house.operator.force_shutdown()
 
 
 async def endless() -> AsyncIterator[InitializationData]:
