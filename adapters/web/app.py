@@ -25,6 +25,7 @@ from .people import PeoplePages
 from .rendering import HERE, Pages
 from .runs import RunPages
 from .site import Site
+from .standings import StandingPages
 from .verdicts import VerdictPages
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,14 @@ def make_app(
     site = Site(LogDesk(database), pages, changes, access, sessions, cookie, clock)
     routes = [
         route
-        for part in (RunPages(site), PeoplePages(site), VerdictPages(site), Downloads(site), LoginPages(site))
+        for part in (
+            RunPages(site),
+            PeoplePages(site),
+            VerdictPages(site),
+            StandingPages(site),
+            Downloads(site),
+            LoginPages(site),
+        )
         for route in part.routes()
     ]
 

@@ -205,7 +205,9 @@ def _agents(frame: _Frame) -> Chart:
 def _money(frame: _Frame) -> Chart:
     committed = [sample.committed_cents for sample in frame.samples]
     promised = [sample.committed_cents + sample.offered_cents for sample in frame.samples]
-    scale = _Scale(max(promised))
+    spending = frame.status.spending
+    budget = [] if spending is None else [spending.budget_cents] * len(frame.samples)
+    scale = _Scale(max([*promised, *budget]))
     shapes = [
         Shape("area", _band(frame, scale, [0] * len(committed), committed)),
         Shape("limit", f"M{_steps(frame, scale, promised)}"),
@@ -215,6 +217,10 @@ def _money(frame: _Frame) -> Chart:
         Entry("area", "committed", amount(worth.committed_cents)),
         Entry("limit", "with what is on offer", amount(worth.committed_cents + worth.offered_cents)),
     ]
+    if spending is not None:
+        shapes.append(Shape("budget", f"M{_steps(frame, scale, budget)}"))
+        left = f"{amount(spending.left_cents)} of {amount(spending.budget_cents)}"
+        legend.append(Entry("budget", "left of the budget", left))
     return frame.chart("Money", shapes, scale.ticks(money=True), legend)
 
 

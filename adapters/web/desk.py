@@ -6,7 +6,7 @@ for as long as the log is open for writing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -85,6 +85,20 @@ class LogDesk:
         """
         return await to_thread.run_sync(trio.run, partial(_record, self.database, decided), limiter=self._writer)
 
+    async def decide(self, carry_out: Callable[[Reviewer], Awaitable[object]]) -> str | None:
+        """Have a reviewer's wish carried out, in one command.
+
+        A call that is cancelled leaves the wish to be carried out.
+
+        Returns:
+            Why it was refused; None: it is recorded.
+
+        Raises:
+            UnusableLog: another process writes the log: the operator, while a run goes on.
+            LogError: nobody knows whether it was recorded.
+        """
+        return await to_thread.run_sync(trio.run, partial(_decide, self.database, carry_out), limiter=self._writer)
+
     def _answer(self, answer: Callable[[LogMoment], T], seq: int | None) -> T:
         with open_moment(self.database, seq=seq) as moment:
             return answer(moment)
@@ -96,6 +110,15 @@ class LogDesk:
                 self._series = LogSeries()
             self._series.carry(log.read(self._series.seq))
         return self._series.run(run)
+
+
+async def _decide(database: Path, carry_out: Callable[[Reviewer], Awaitable[object]]) -> str | None:
+    async with open_ledger(database) as (ledger, ids):
+        try:
+            await carry_out(Reviewer(ledger, ids))
+        except CommandRefused as error:
+            return str(error)
+    return None
 
 
 async def _record(database: Path, decided: Sequence[Decided]) -> Recorded:

@@ -84,7 +84,6 @@ class PeoplePages:
             subject=subject,
             lines=shown,
             left_out=len(lines) - len(shown),
-            is_explained=subject.kind in EXPLAINED,
             seq=seq,
         )
 

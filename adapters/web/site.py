@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from ...core.errors import UnknownEntity
 from ...core.ports import WallClock
-from ...events.ids import TaskRunId
+from ...events.ids import TaskRunId, WorkerId
 from .access import Access, Sessions
 from .changes import Changes
 from .desk import LogDesk
@@ -23,6 +23,11 @@ FORM_BYTES = 2**20
 FORM_FIELDS = 1000
 #: The field of every form that changes something.
 FORM_TOKEN = "form_token"
+#: What is said when an operator has the log.
+BUSY = (
+    "Nothing was recorded: {error}. While an operator is at work on this log only its own script can review; "
+    "come back when the run has ended."
+)
 #: A position is no larger than SQLite's integers.
 _MOST = 2**63 - 1
 
@@ -42,6 +47,11 @@ class Site(NamedTuple):
 def run_of(request: Request) -> TaskRunId:
     """The run that an address names."""
     return TaskRunId(_bounded("run", request.path_params["run"]))
+
+
+def worker_of(request: Request) -> WorkerId:
+    """The worker that an address names."""
+    return WorkerId(_bounded("worker", request.path_params["worker"]))
 
 
 def seq_of(request: Request) -> int | None:

@@ -21,7 +21,7 @@ from ...projections.progress import RunProgress, run_progress
 from ..log.moment import LogMoment
 from .desk import Decided
 from .rendering import query
-from .site import Site, after_of, form_of, run_of
+from .site import BUSY, Site, after_of, form_of, run_of
 
 #: Work that is shown, and may be decided on, at a time.
 PAGE_UNITS = 10
@@ -33,10 +33,6 @@ VERDICTS: Mapping[str, tuple[Verdict, ...]] = {
     UnitStatus.REJECTED.value: (Verdict.APPROVED,),
     UnitStatus.ACCEPTED.value: (),
 }
-_BUSY = (
-    "Nothing was recorded: {error}. While an operator is at work on this log only its own script can review; "
-    "come back when the run has ended."
-)
 
 
 class Waiting(NamedTuple):
@@ -78,7 +74,7 @@ class VerdictPages:
         except ConfigError as error:
             return await self._page(request, 400, refused=f"Nothing was recorded: {error}.", fields=fields)
         except UnusableLog as error:
-            return await self._page(request, 409, refused=_BUSY.format(error=error), fields=fields)
+            return await self._page(request, 409, refused=BUSY.format(error=error), fields=fields)
         if done.refused is not None:
             said = f"{done.number:,} of {len(decided):,} verdicts are recorded; the next was refused: {done.refused}."
             return await self._page(request, 409, refused=said, fields=fields)

@@ -27,12 +27,13 @@ PAGES = {
     "workers": f"/runs/{RUN}/workers",
     "timeline": "/timeline/worker-5",
     "decisions": "/explain/worker-5",
+    "standing": "/workers/5",
     "review": f"/runs/{RUN}/review",
     "refused": "/runs/99",
 }
 #: Pages that look different in the dark, and on a phone.
 IN_THE_DARK = ("past", "decisions")
-ON_A_PHONE = ("run", "timeline", "review")
+ON_A_PHONE = ("run", "timeline", "review", "standing")
 
 Open = Callable[[], AbstractAsyncContextManager[Browser]]
 
@@ -124,3 +125,32 @@ async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
     with SqliteLog.open_read_only(database).connect() as view:
         statuses = view.execute("SELECT status FROM agents WHERE agent_id <= 2 ORDER BY agent_id").fetchall()
     assert statuses == [("approved",), ("rejected",)]
+
+
+async def test_deciding_about_a_worker_by_keyboard(browser: Open, tmp_path: Path) -> None:
+    database = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        log.commit(afternoon())
+    async with served(database) as (_, address), browser() as chromium:
+        page = await chromium.open("ann", **DESK)
+        await page.visit(f"{address}/runs/{RUN}/workers")
+        await page.call("focus", "a[href='/workers/5']")
+        await page.type_key("Enter")
+        await page.call("waitForSelector", "input[name=reason]")
+        await page.call("focus", "input[name=reason]")
+        await page.call("fill", "input[name=reason]", "answers at random")
+        await page.type_key("Tab")
+        await page.type_key("Enter")
+        await page.see("worker-5 is blocked")
+        await page.picture("1-blocked")
+        await page.call("fill", "input[list=known]", "careful")
+        await page.call("focus", "input[list=known]")
+        await page.type_key("Tab")
+        await page.type_key("ArrowUp")
+        await page.type_key("Tab")
+        await page.type_key("Enter")
+        await page.see("The qualification is granted.")
+        await page.picture("2-granted")
+    with SqliteLog.open_read_only(database).connect() as view:
+        assert view.execute("SELECT status FROM workers WHERE worker_id = 5").fetchone() == ("blocked",)
+        assert view.execute("SELECT value FROM granted_qualifications WHERE worker_id = 5").fetchone() == (2,)

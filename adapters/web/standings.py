@@ -1,0 +1,146 @@
+"""How a worker stands, and what a reviewer may decide about it: block, unblock, grant, revoke."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ...core.errors import ConfigError, UnusableLog
+from ...core.ledger import Receipt
+from ...core.operations.review import Reviewer
+from ...events.ids import WorkerId
+from ...projections.standing import standing
+from ...projections.subjects import Subject
+from .rendering import query
+from .site import BUSY, Site, form_of, worker_of
+
+#: A reason is a sentence; a qualification's name is a few words.
+MOST_REASON_CHARACTERS = 500
+MOST_NAME_CHARACTERS = 100
+#: Values of qualifications reach so far to either side of zero.
+MOST_VALUE = 10**9
+
+#: What a button does, and what is said when it is done.
+SAID: Mapping[str, str] = {
+    "block": "{worker} is blocked, and gets no more work in any run.",
+    "unblock": "{worker} may work again.",
+    "grant": "The qualification is granted.",
+    "revoke": "The qualification is revoked.",
+}
+
+
+class Wish(NamedTuple):
+    """Something that a reviewer wishes."""
+
+    #: What the button is called: a key of `SAID`.
+    action: str
+    carry_out: Callable[[Reviewer], Awaitable[Receipt]]
+
+
+class StandingPages:
+    """The page of a worker's standing."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Where it is."""
+        return [
+            Route("/workers/{worker:int}", self.show, methods=["GET"]),
+            Route("/workers/{worker:int}", self.decide, methods=["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """How the worker stands now."""
+        said = SAID.get(request.query_params.get("done", ""), "")
+        return await self._page(request, 200, said=said.format(worker=f"worker-{worker_of(request)}"))
+
+    async def decide(self, request: Request) -> Response:
+        """Record what a form of this page wishes."""
+        fields = await form_of(request, self._site.sessions)
+        try:
+            wish = _wish(worker_of(request), fields)
+            refused = await self._site.desk.decide(wish.carry_out)
+        except ConfigError as error:
+            return await self._page(request, 400, refused=f"Nothing was recorded: {error}.", fields=fields)
+        except UnusableLog as error:
+            return await self._page(request, 409, refused=BUSY.format(error=error), fields=fields)
+        if refused is not None:
+            return await self._page(request, 409, refused=f"Nothing was recorded: {refused}.", fields=fields)
+        return RedirectResponse(f"{request.url.path}{query(done=wish.action)}", 303)
+
+    async def _page(
+        self,
+        request: Request,
+        status_code: int,
+        *,
+        said: str = "",
+        refused: str = "",
+        fields: Mapping[str, str] | None = None,
+    ) -> Response:
+        worker = worker_of(request)
+        found = await self._site.desk.ask(lambda moment: standing(moment, worker))
+        return self._site.pages.page(
+            "standing.html",
+            request,
+            status_code,
+            subject=Subject("worker", worker),
+            standing=found,
+            most_reason=MOST_REASON_CHARACTERS,
+            most_name=MOST_NAME_CHARACTERS,
+            most_value=MOST_VALUE,
+            said=said,
+            refused=refused,
+            fields=fields or {},
+        )
+
+
+def _wish(worker: WorkerId, fields: Mapping[str, str]) -> Wish:
+    """What a form wishes.
+
+    Raises:
+        ConfigError: something is missing in it or cannot be meant.
+        HTTPException: it is not a form of this page.
+    """
+    action = fields.get("action", "")
+    match action:
+        case "block":
+            reason = _text(fields, "reason", MOST_REASON_CHARACTERS)
+            return Wish(action, lambda reviewer: reviewer.block_worker(worker, reason))
+        case "unblock":
+            reason = _text(fields, "reason", MOST_REASON_CHARACTERS)
+            return Wish(action, lambda reviewer: reviewer.unblock_worker(worker, reason))
+        case "grant":
+            name, value = _text(fields, "name", MOST_NAME_CHARACTERS), _value(fields)
+            return Wish(action, lambda reviewer: reviewer.grant_qualification(worker, name, value))
+        case "revoke":
+            # As it is: a name that a script gave may have blanks at its ends.
+            name = fields.get("name", "")
+            return Wish(action, lambda reviewer: reviewer.revoke_qualification(worker, name))
+        case _:
+            raise HTTPException(400, f"{action!r} is nothing that can be decided about a worker")
+
+
+def _text(fields: Mapping[str, str], field: str, most: int) -> str:
+    text = fields.get(field, "").strip()
+    if not text:
+        raise ConfigError(f"the {field} is missing", key=field)
+    if len(text) > most:
+        raise ConfigError(f"the {field} has {len(text):,} characters, and may have {most:,}", key=field)
+    return text
+
+
+def _value(fields: Mapping[str, str]) -> int:
+    written = fields.get("value", "").strip() or "1"
+    try:
+        value = int(written)
+    except ValueError as error:
+        raise ConfigError(f"the value is {written!r}, which is not a whole number", key="value") from error
+    if abs(value) > MOST_VALUE:
+        raise ConfigError(f"the value is {written}, which is beyond {MOST_VALUE:,}", key="value")
+    return value

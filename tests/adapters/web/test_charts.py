@@ -1,0 +1,59 @@
+"""The plots of a run that has a budget."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.web.access import Access
+from mephisto_es.core.ports import NewEvent
+from mephisto_es.events.task_run import TaskRunCreated
+from mephisto_es.projections.registry import PROJECTIONS
+
+from ...afternoon import PAY_CENTS, RUN, UNITS, afternoon
+from .visitor import Visitor
+
+
+def with_budget(new: NewEvent, cents: int | None) -> NewEvent:
+    if not isinstance(new.event, TaskRunCreated):
+        return new
+    return new._replace(event=replace(new.event, budget_cents=cents))
+
+
+async def money_plot(tmp_path: Path, budget_cents: int | None) -> str:
+    """The plot of money, as it stands in the page."""
+    with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
+        log.commit(
+            [
+                replace(request, events=tuple(with_budget(new, budget_cents) for new in request.events))
+                for request in afternoon()
+            ]
+        )
+    page = await Visitor(tmp_path / "mephisto.db", Access(None), "127.0.0.1").get(f"/runs/{RUN}")
+    (plot,) = re.findall(r'<figure class="chart">\s*<figcaption>Money.*?</figure>', page.text, re.DOTALL)
+    assert isinstance(plot, str)
+    return plot
+
+
+def height_of(kind: str, plot: str) -> float:
+    """How far up a line ends; smaller is higher."""
+    (path,) = re.findall(rf'<path class="{kind}" d="([^"]+)"', plot)
+    return float(path.split()[-1])
+
+
+@pytest.mark.parametrize("budget", [UNITS * PAY_CENTS, 5 * UNITS * PAY_CENTS])
+async def test_money_is_drawn_below_its_budget(budget: int, tmp_path: Path) -> None:
+    plot = await money_plot(tmp_path, budget)
+    worth = UNITS * PAY_CENTS
+    left = (budget - worth) / 100
+    assert f"left of the budget {left:.2f} of {budget / 100:.2f}" in plot
+    assert (height_of("budget", plot) < height_of("limit", plot)) is (budget > worth)
+
+
+async def test_without_a_budget_there_is_no_line(tmp_path: Path) -> None:
+    plot = await money_plot(tmp_path, None)
+    assert "budget" not in plot
