@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar, cast, overload
 
 import trio
 
-from ..errors import MephistoError, UserCodeFailed
+from ..errors import AgentLeft, LogError, MephistoError, TaskCodeDiverged, UserCodeFailed
 from .logger_core import get_logger
 
 P = ParamSpec("P")
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 #: Plain callbacks that run at a time, over all runs of the process.
 CALLBACK_THREADS = 16
+
+#: Errors of ours that a user's function lets through and is not at fault for.
+PASSED_ON = (AgentLeft, TaskCodeDiverged, LogError)
 
 logger = get_logger(__name__)
 
@@ -34,20 +37,24 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a user's function and wait for its answer.
 
-    A plain function goes on in its thread when the caller is cancelled; its answer is then thrown away.
+    A plain function goes on in its thread when the caller is cancelled; its answer is then thrown away. So is what
+    else goes wrong in a function that is cancelled.
 
     Raises:
-        MephistoError: an error of ours that the function let through, also out of a nursery of its own.
+        AgentLeft, TaskCodeDiverged, LogError: the function let it through, also out of a nursery of its own.
         UserCodeFailed: it raised anything else.
     """
     try:
         return await _call(function, *args, **kwargs)
-    except ExceptionGroup as group:
-        ours, rest = group.split(MephistoError)
-        if ours is None or rest is not None:
+    except BaseExceptionGroup as group:
+        _, ended = group.split(Exception)
+        if ended is not None:
+            raise ended from None
+        passed_on, rest = group.split(PASSED_ON)
+        if rest is not None or passed_on is None:
             raise UserCodeFailed(_name(function), group) from group
-        raise _first(ours) from None
-    except MephistoError:
+        raise _first(passed_on) from None
+    except PASSED_ON:
         raise
     except Exception as error:
         raise UserCodeFailed(_name(function), error) from error
@@ -57,12 +64,12 @@ def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     """Call a user's function that takes no time, on the loop.
 
     Raises:
-        MephistoError: an error of ours that the function let through.
+        AgentLeft, TaskCodeDiverged, LogError: the function let it through.
         UserCodeFailed: it raised anything else.
     """
     try:
         return function(*args, **kwargs)
-    except MephistoError:
+    except PASSED_ON:
         raise
     except Exception as error:
         raise UserCodeFailed(_name(function), error) from error
@@ -87,9 +94,9 @@ async def _call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs
     return answer
 
 
-def _first(group: ExceptionGroup[MephistoError]) -> MephistoError:
+def _first(group: BaseExceptionGroup[MephistoError]) -> MephistoError:
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, ExceptionGroup) else error
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _name(function: Callable[..., object]) -> str:
