@@ -15,7 +15,6 @@ from ...events.agent import AgentAccepted, AgentUpdateReceived
 from ...events.assignment import AssignmentCreated
 from ...events.base import Event
 from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
-from ...events.envelope import Envelope
 from ...events.ids import (
     AgentId,
     AssignmentId,
@@ -94,7 +93,6 @@ class Market(World):
         runs: the index of each run.
         workers_by_identity: the worker a pseudonym of provider and name stands for.
         by_token: the stream of the agent or onboarding agent that a token of the wire stands for.
-        started_at: when each agent and onboarding agent began, in microseconds, as far as recorded.
         highest: the largest id seen in each category of streams.
     """
 
@@ -103,18 +101,11 @@ class Market(World):
         self.runs: defaultdict[TaskRunId, RunIndex] = defaultdict(RunIndex)
         self.workers_by_identity: dict[str, WorkerId] = {}
         self.by_token: dict[str, str] = {}
-        self.started_at: dict[str, int] = {}
         self.tasks_by_name: dict[str, TaskId] = {}
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
         self.qualifications_by_name: dict[str, QualificationId] = {}
         self.highest: defaultdict[str, int] = defaultdict(int)
         self._update_ids: dict[str, set[str]] = {}
-
-    def apply(self, envelope: Envelope) -> None:
-        """Carry a recorded event into the world and its indexes."""
-        super().apply(envelope)
-        if isinstance(envelope.event, AgentAccepted | OnboardingStarted):
-            self.started_at[envelope.stream] = envelope.at
 
     def evolve(self, stream: str, event: Event) -> None:
         """Carry the next event of a stream into the world and its indexes."""

@@ -25,6 +25,13 @@ class Deadlines:
         self._order = count()
         self._earlier = trio.Event()
 
+    def set_from(self, since_us: int, seconds: int, action: Callable[[], None]) -> None:
+        """Have a function called some seconds after a recorded time.
+
+        A time that is yet to come was recorded by a clock that was wrong, and counts as now.
+        """
+        self.set(min(since_us, self._clock.now_us()) + seconds * 1_000_000, action)
+
     def set(self, at_us: int, action: Callable[[], None]) -> None:
         """Have a function called at a time, given in microseconds since the epoch; at once if that has passed."""
         heapq.heappush(self._heap, (at_us, next(self._order), action))

@@ -47,7 +47,13 @@ SENT_AGAIN_LIMIT = 50
 #: A piece of task code with its arguments.
 Code = Callable[[], Awaitable[None]]
 
-_BEGUN = (AgentStatus.IN_TASK, AgentStatus.COMPLETED)
+_BEGUN = (
+    AgentStatus.IN_TASK,
+    AgentStatus.COMPLETED,
+    AgentStatus.APPROVED,
+    AgentStatus.SOFT_REJECTED,
+    AgentStatus.REJECTED,
+)
 _AT_WORK = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 _update = msgspec.json.Decoder(dict[str, object])
 
@@ -91,8 +97,9 @@ class LiveAgents:
         market = self._ledger.market
         at_work = [streams.agent(self._run, agent) for agent in sorted(market.runs[self._run].live_agents)]
         for stream in at_work:
-            self._adopt(market.agents[stream], market.started_at[stream])
-            for recorded in self._ledger.log.history(stream):
+            history = self._ledger.log.history(stream)
+            self._adopt(market.agents[stream], history[0].envelope.at)
+            for recorded in history:
                 event = recorded.envelope.event
                 body = self._ledger.log.payload(event.update) if isinstance(event, AgentObserved) else None
                 if body is not None:
@@ -119,7 +126,7 @@ class LiveAgents:
         self._handles[state.agent] = self.handle_of(state)
         seconds = self._live_run.settings.assignment_duration_in_seconds
         late = AgentTimedOut(reason=f"not done within {seconds} s")
-        self._deadlines.set(started_at + seconds * 1_000_000, partial(self._let_go_soon, state.agent, late))
+        self._deadlines.set_from(started_at, seconds, partial(self._let_go_soon, state.agent, late))
 
     async def _observe(self, agent_id: AgentId, update: Update) -> None:
         """Record what task code sends to a page; it goes out once it is durable."""
@@ -290,7 +297,8 @@ class LiveAgents:
     async def let_all_go(self, reason: str) -> None:
         """Take their units from all agents; returns when that is durable."""
         async with trio.open_nursery() as nursery:
-            for agent_id in tuple(self._handles):
+            # The market also has those of whom nobody here was told any more.
+            for agent_id in sorted(self._ledger.market.runs[self._run].live_agents):
                 nursery.start_soon(self.let_go, agent_id, AgentExpired(reason=reason))
 
 

@@ -20,7 +20,7 @@ from ...events.onboarding import (
 )
 from ..abstractions.agent import OnboardingAgent, Update
 from ..abstractions.mixins import OnboardingSharedState
-from ..errors import AgentLeft, CommandRefused, UserCodeFailed
+from ..errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
 from ..ledger import Command, Ledger
 from ..lifecycles.market import Market
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
@@ -73,11 +73,17 @@ class LiveOnboardings:
         market = self._ledger.market
         for agent_id in sorted(market.runs[self._run].live_onboardings):
             stream = streams.onboarding_agent(self._run, agent_id)
-            state = market.onboardings[stream]
-            self._adopt(state, market.started_at[stream], again=True)
+            state, history = market.onboardings[stream], self._ledger.log.history(stream)
+            handle = self._adopt(state, history[0].envelope.at)
             if state.status is OnboardingStatus.WAITING:
+                # Its code has done its part.
+                handle.notice(state.status.value)
                 self._requests[agent_id] = [state.request] if state.request else []
                 self._nursery.start_soon(self._decide, state)
+            else:
+                lines = recorded_lines([(agent_id, history)], self._ledger.log.payload)
+                self._rehearsals[agent_id] = Rehearsal(lines, partial(_deliver, handle))
+                self._nursery.start_soon(self._run_code, handle)
 
     def expect_answer(self, state: OnboardingState, request_id: str) -> None:
         """Answer a request once the onboarding is decided; at once if it is."""
@@ -105,7 +111,7 @@ class LiveOnboardings:
             touched[stream] = None
             state = market.onboardings[stream]
             if isinstance(event, OnboardingStarted):
-                self._adopt(state, recorded.envelope.at, again=False)
+                self._nursery.start_soon(self._run_code, self._adopt(state, recorded.envelope.at))
             elif isinstance(event, OnboardingUpdateReceived):
                 self._deliver(state, event)
             elif isinstance(event, OnboardingObserved):
@@ -115,16 +121,12 @@ class LiveOnboardings:
         for stream in touched:
             self._status_changed(market.onboardings[stream])
 
-    def _adopt(self, state: OnboardingState, started_at: int, *, again: bool) -> None:
+    def _adopt(self, state: OnboardingState, started_at: int) -> OnboardingAgent:
         handle = self._handles[state.agent] = self.handle_of(state)
         seconds = self._live_run.settings.assignment_duration_in_seconds
         late = OnboardingTimedOut(reason=f"not done within {seconds} s")
-        self._deadlines.set(started_at + seconds * 1_000_000, partial(self._end_soon, state.agent, late))
-        if again:
-            history = self._ledger.log.history(streams.onboarding_agent(self._run, state.agent))
-            lines = recorded_lines([(state.agent, history)], self._ledger.log.payload)
-            self._rehearsals[state.agent] = Rehearsal(lines, lambda _, update: handle.deliver(update))
-        self._nursery.start_soon(self._run_code, handle)
+        self._deadlines.set_from(started_at, seconds, partial(self._end_soon, state.agent, late))
+        return handle
 
     def _deliver(self, state: OnboardingState, event: OnboardingUpdateReceived) -> None:
         handle, body = self._handles.get(state.agent), self._ledger.log.payload(event.update)
@@ -166,7 +168,7 @@ class LiveOnboardings:
         except AgentLeft as left:
             logger.info("a worker left the onboarding", reason=str(left))
             await clean_up(runner.cleanup_onboarding, agent)
-        except UserCodeFailed:
+        except (UserCodeFailed, TaskCodeDiverged):
             logger.exception("the onboarding's code failed", onboarding_agent=agent.agent_id)
             await self.end(agent.agent_id, OnboardingReturned(reason="the onboarding's code failed"))
             await clean_up(runner.cleanup_onboarding, agent)
@@ -220,5 +222,9 @@ class LiveOnboardings:
 
     async def end_all(self, reason: str) -> None:
         """End all onboardings; returns when that is durable."""
-        for agent_id in tuple(self._handles):
+        for agent_id in sorted(self._ledger.market.runs[self._run].live_onboardings):
             await self.end(agent_id, OnboardingReturned(reason=reason))
+
+
+def _deliver(handle: OnboardingAgent, _agent: int, update: Update) -> None:
+    handle.deliver(update)

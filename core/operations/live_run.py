@@ -49,6 +49,7 @@ class LiveRunDriver:
     """Takes a plan through all the steps of a run.
 
     Attributes:
+        task_run: which run it is; None: it is not recorded yet.
         live_run: the run, from its creation on.
         is_live: whether workers were ever let in.
     """
@@ -74,7 +75,7 @@ class LiveRunDriver:
             plan: what to launch.
             resumed: the run of an earlier process that is to be taken up; None: a new one.
         """
-        self._resumed = resumed
+        self._resumed = self.task_run = resumed
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
@@ -111,7 +112,7 @@ class LiveRunDriver:
             LaunchError: a step failed; a new run, or one that had got live, is recorded as failed.
             LogError: the log can take no more; nothing could be recorded.
         """
-        run = await self._begin()
+        run = self.task_run = await self._begin()
         with log_ids(run=run):
             failure: LaunchError | None = None
             try:
@@ -139,31 +140,39 @@ class LiveRunDriver:
 
     async def _launch_and_watch(self, run: TaskRunId, on_live: Callable[[LiveTaskRun], None]) -> None:
         async with trio.open_nursery() as nursery:
-            live_run = self._assemble(run, nursery)
-            self._releases.append(live_run.architect.shutdown)
-            await self._bring_up_server(live_run)
-            await find_or_create_qualifications(self._ledger, self._ids, live_run.qualification_names)
-            live_run.worker_pool.register_run(live_run)
-            self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
-            with doing("channels"):
-                await live_run.client_io.launch_channels(self._on_channel_lost)
-            await self._record.happened(run, TaskRunWentLive())
-            nursery.start_soon(live_run.task_launcher.create_assignments)
-            nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
-            with trio.move_on_after(FIRST_UNITS_SECONDS):
-                await live_run.task_launcher.wait_for_offer()
-            self._releases.append(live_run.provider.cleanup_resources_from_task_run)
-            with doing("provider"):
-                await live_run.provider.setup_resources_for_task_run(live_run.url)
-            nursery.start_soon(live_run.architect.watch_over)
-            live_run.worker_pool.let_workers_in()
-            nursery.start_soon(self._patience.run)
-            self.is_live = True
-            on_live(live_run)
-            await self._watch(live_run)
-            await live_run.client_io.drain(at_once=self._at_once)
-            await live_run.client_io.shutdown()
+            try:
+                live_run = await self._launch(run, nursery)
+                self.is_live = True
+                on_live(live_run)
+                await self._watch(live_run)
+                await live_run.client_io.drain(at_once=self._at_once)
+                await live_run.client_io.shutdown()
+            finally:
+                # Before the nursery is closed: who follows durable events starts tasks in it.
+                self._unsubscribe()
             nursery.cancel_scope.cancel()
+
+    async def _launch(self, run: TaskRunId, nursery: trio.Nursery) -> LiveTaskRun:
+        live_run = self._assemble(run, nursery)
+        self._releases.append(live_run.architect.shutdown)
+        await self._bring_up_server(live_run)
+        await find_or_create_qualifications(self._ledger, self._ids, live_run.qualification_names)
+        live_run.worker_pool.register_run(live_run)
+        self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
+        with doing("channels"):
+            await live_run.client_io.launch_channels(self._on_channel_lost)
+        await self._record.happened(run, TaskRunWentLive())
+        nursery.start_soon(live_run.task_launcher.create_assignments)
+        nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
+        with trio.move_on_after(FIRST_UNITS_SECONDS):
+            await live_run.task_launcher.wait_for_offer()
+        self._releases.append(live_run.provider.cleanup_resources_from_task_run)
+        with doing("provider"):
+            await live_run.provider.setup_resources_for_task_run(live_run.url)
+        nursery.start_soon(live_run.architect.watch_over)
+        live_run.worker_pool.let_workers_in()
+        nursery.start_soon(self._patience.run)
+        return live_run
 
     def _assemble(self, run: TaskRunId, nursery: trio.Nursery) -> LiveTaskRun:
         plan, resources = self._plan, Resources(self._ledger, self._ids, run)
@@ -245,7 +254,6 @@ class LiveRunDriver:
 
     async def _release(self) -> None:
         """Release what is held outside; what fails or hangs stays in the log as held, to be released later."""
-        self._unsubscribe()
         while self._releases:
             release = self._releases.pop()
             try:
@@ -253,7 +261,9 @@ class LiveRunDriver:
                     await release()
             except trio.TooSlowError:
                 logger.error("something outside could not be released in time", limit_seconds=RELEASE_SECONDS)
-            except LaunchError as error:
+            except LogError:
+                raise
+            except (MephistoError, OSError) as error:
                 logger.error("something outside could not be released", reason=str(error))
 
     def _on_committed(self, run: TaskRunId, events: Sequence[Recorded]) -> None:

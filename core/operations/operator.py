@@ -39,7 +39,7 @@ class Operator:
 
     Attributes:
         ledger: the door to the log.
-        failures: what ended runs that had been live before their work was done.
+        failures: what ended runs that had been live before their work was done, since this was last waited for.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Operator:
 
     async def _offer_to_go_on(self, run: TaskRunId, name: str) -> TaskRunId | None:
         """Ask whether an incomplete run is meant; where nobody can be asked it is not, and a warning says how."""
-        if run in self._drivers:
+        if self._is_going_on(run):
             return None
         by_status = self.ledger.market.runs[run].units_by_status
         done, units = by_status.get(UnitStatus.COMPLETED, 0), sum(by_status.values())
@@ -155,11 +155,12 @@ class Operator:
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
-        if previous in self._drivers:
+        if previous is not None and self._is_going_on(previous):
             raise CommandRefused(f"run {previous} is going on already")
         if self._is_stopping:
             raise CommandRefused("the operator is being stopped: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
+        self._launching.add(driver)
         await self._nursery.start(self._drive, driver)
         return str(driver.live_run.task_run)
 
@@ -169,7 +170,6 @@ class Operator:
             self._drivers[live_run.task_run] = driver
             task_status.started()
 
-        self._launching.add(driver)
         try:
             await driver.drive(on_live=live)
         except LaunchError as error:
@@ -182,6 +182,10 @@ class Operator:
                 del self._drivers[driver.live_run.task_run]
             self._ended.set()
             self._ended = trio.Event()
+
+    def _is_going_on(self, run: TaskRunId) -> bool:
+        """Whether a run is live here, or about to be."""
+        return run in self._drivers or any(run == driver.task_run for driver in self._launching)
 
     def get_running_task_runs(self) -> dict[str, LiveTaskRun]:
         """The runs that are going on, by id."""
@@ -219,11 +223,12 @@ class Operator:
                 nursery.start_soon(self._report, log_rate)
             await self._wait_until_all_ended()
             nursery.cancel_scope.cancel()
-        if self.failures:
-            raise self.failures[0]
+        failures, self.failures = self.failures, []
+        if failures:
+            raise failures[0]
 
     async def _wait_until_all_ended(self) -> None:
-        while self._drivers:
+        while self._drivers or self._launching:
             await self._ended.wait()
 
     async def _report(self, seconds: float) -> None:
@@ -242,15 +247,18 @@ class Operator:
             ("taking work away and shutting down (again: leave at once)", self._cancel_all),
         ]
         self._watches_signals = True
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()
-            async for _ in signals:
-                if not steps:
-                    raise KeyboardInterrupt
-                self._is_stopping = True
-                sentence, step = steps.pop(0)
-                logger.warning(sentence)
-                step()
+        try:
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                task_status.started()
+                async for _ in signals:
+                    if not steps:
+                        raise KeyboardInterrupt
+                    self._is_stopping = True
+                    sentence, step = steps.pop(0)
+                    logger.warning(sentence)
+                    step()
+        finally:
+            self._watches_signals = False
 
     def _stop_all(self) -> None:
         for driver in (*self._drivers.values(), *self._launching):

@@ -31,7 +31,7 @@ class SubmissionPatience:
         """See whether something was handed in. For the run's subscription."""
         for recorded in events:
             if isinstance(recorded.envelope.event, AgentSubmitted):
-                self._last = recorded.envelope.at
+                self._last = self._clock.now_us()
 
     async def run(self) -> None:
         """The task that watches. Runs until it is cancelled."""

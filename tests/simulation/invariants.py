@@ -77,7 +77,7 @@ def check_ledger(ledger: Ledger) -> None:
     for recorded in ledger.log.read():
         market.apply(recorded.envelope)
     for name, family in vars(market).items():
-        if name not in {"_folds", "started_at"}:
+        if name != "_folds":
             live = getattr(ledger.market, name)
             live, folded = (dict(one.items()) if hasattr(one, "fold") else one for one in (live, family))
             assert live == folded, f"the operator's {name} are not those of the log"

@@ -299,7 +299,7 @@ def check_screened(market: Market, worker: WorkerId) -> None:
 
 def known(market: Market) -> dict[str, Any]:
     """All that a market knows, to be compared."""
-    families = {name: value for name, value in vars(market).items() if name not in ("_folds", "started_at")}
+    families = {name: value for name, value in vars(market).items() if name != "_folds"}
     return {name: dict(value.items()) if hasattr(value, "fold") else value for name, value in families.items()}
 
 

@@ -1,0 +1,165 @@
+"""Runs that are taken up again, at odd moments of theirs or in several attempts of one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.agent import OnboardingAgent
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.errors import CommandRefused, LaunchError
+from mephisto_es.events.ids import TaskRunId
+
+from .house import HouseProvider, HouseTaskState, ask, items, open_house
+
+QUALIFICATION = "onboarded"
+
+
+@pytest.fixture(autouse=True)
+def no_routers() -> None:
+    MemoryArchitect.routers.clear()
+
+
+async def left_behind(
+    path: Path, shared: HouseTaskState, onboarding: str | None = None, **settings: object
+) -> tuple[MemoryLog, Mapping[str, object]]:
+    """A run with one worker at it, whose process was killed; the log, and what the worker was given."""
+    log = MemoryLog()
+    given: Mapping[str, object] = {}
+    with trio.move_on_after(50):
+        async with open_house(path, log, onboarding) as house:
+            live_run = await house.launch(shared, **settings)
+            given = await ask(house.router(live_run), "ann")
+            await trio.sleep_forever()
+    return log, given
+
+
+async def test_an_attempt_to_take_a_run_up_may_fail_and_the_next_one_succeed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = HouseTaskState(data=items(2))
+    log, ann = await left_behind(tmp_path, shared)
+    attempts = 0
+
+    async def setup(_self: HouseProvider, _url: str) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise LaunchError("provider", "it is closed for the night")
+
+    monkeypatch.setattr(HouseProvider, "setup_resources_for_task_run", setup)
+    async with open_house(tmp_path, log) as house:
+        with pytest.raises(LaunchError, match="closed for the night"):
+            await house.launch(shared, resume_incomplete_run=True)
+        live_run = await house.launch(shared, resume_incomplete_run=True)
+        router = house.router(live_run)
+        bob = await ask(router, "bob")
+        for worker in (ann, bob):
+            router.submit_task(str(worker["agent_id"]), {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"completed": 2}
+
+
+async def test_a_run_is_taken_up_once_however_often_that_is_asked_at_a_time(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    shared = HouseTaskState(data=items(1))
+    log, _ = await left_behind(tmp_path, shared)
+    outcomes: list[str] = []
+
+    async with open_house(tmp_path, log) as house:
+
+        async def take_up() -> None:
+            try:
+                outcomes.append(await house.operator.launch_from_incomplete_run(TaskRunId(1), shared))
+            except CommandRefused as error:
+                outcomes.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(take_up)
+        assert sorted(outcomes) == ["1", "run 1 is going on already"]
+        await house.operator.force_shutdown()
+
+
+class Moody(TaskRunner):
+    """Onboarding code that says something else each time it is started."""
+
+    started = 0
+
+    async def run_onboarding(self, agent: OnboardingAgent) -> None:
+        Moody.started += 1
+        await agent.observe({"text": f"this is start {Moody.started}"})
+        await agent.await_submit()
+
+
+async def test_onboarding_code_that_takes_another_path_ends_that_onboarding_alone(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = HouseTaskState(data=items(1), runner=Moody)
+    log, _ = await left_behind(tmp_path, shared, QUALIFICATION)
+    async with open_house(tmp_path, log, QUALIFICATION) as house:
+        live_run = await house.launch(shared, resume_incomplete_run=True)
+        await trio.sleep(1)
+        assert [agent.status.value for agent in house.operator.ledger.market.onboardings.values()] == ["returned"]
+        assert house.operator.get_running_task_runs() == {"1": live_run}
+        await house.operator.force_shutdown()
+    assert "this is start 2" in capsys.readouterr().err
+
+
+class Talkative(TaskRunner):
+    """Onboarding code that wants an answer before the submission."""
+
+    async def run_onboarding(self, agent: OnboardingAgent) -> None:
+        await agent.observe({"text": "who are you?"})
+        answer = await agent.get_live_update()
+        assert answer is not None
+        await agent.observe({"text": f"hello {answer['name']}"})
+        await agent.await_submit()
+
+
+async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restart(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    asked: list[object] = []
+
+    async def for_long(_data: object) -> bool:
+        await trio.sleep(1000)
+        return True
+
+    async def slowly(data: object) -> bool:
+        asked.append(data)
+        await trio.sleep(10)
+        return True
+
+    log, answers = MemoryLog(), []
+    async with trio.open_nursery() as crowd:
+        with trio.move_on_after(50):
+            async with open_house(tmp_path, log, QUALIFICATION) as house:
+                shared = HouseTaskState(data=items(1), runner=Talkative, validate_onboarding=for_long)
+                router = house.router(await house.launch(shared))
+                token = (await ask(router, "ann"))["agent_id"]
+                router.send_live_update(token, {"name": "ann", "update_id": "1"})
+                await trio.sleep(1)
+
+                async def hand_in() -> None:
+                    answers.append(await router.submit_onboarding(token, {"ready": True}))
+
+                crowd.start_soon(hand_in)
+                await trio.sleep_forever()
+        async with open_house(tmp_path, log, QUALIFICATION) as house:
+            shared = HouseTaskState(data=items(1), runner=Talkative, validate_onboarding=slowly)
+            await house.launch(shared, resume_incomplete_run=True)
+            router.send_live_update(token, {"text": "is anybody there?", "update_id": "2"})
+            await trio.sleep(20)
+            assert asked == [{"ready": True}]
+            [answer] = answers
+            router.submit_task(answer["agent_id"], {})
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+            assert house.statuses("unit") == {"completed": 1}

@@ -1,0 +1,62 @@
+"""A wall clock that once was a day ahead: the log's times never fall, and no deadline waits for it to be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+import trio.testing
+
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.adapters.system import SystemIds
+from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.operations.directory import find_or_create_requester
+
+from .house import HouseTaskState, TrioClock, ask, items, on_the_loop, open_house
+
+DAY_US = 24 * 3600 * 1_000_000
+
+
+class DayAhead:
+    def now_us(self) -> int:
+        return TrioClock().now_us() + DAY_US
+
+
+async def log_of_a_day_ahead() -> MemoryLog:
+    log = MemoryLog()
+    ledger = Ledger(log, DayAhead(), on_the_loop)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(ledger.run)
+        await find_or_create_requester(ledger, SystemIds(ledger.market.highest, epoch=0), "house", "somebody")
+        nursery.cancel_scope.cancel()
+    return log
+
+
+async def test_a_worker_who_is_late_loses_the_unit(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_house(tmp_path, await log_of_a_day_ahead()) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=60)
+        await ask(house.router(live_run), "ann")
+        await trio.sleep(61)
+        assert house.statuses("agent") == {"timeout": 1}
+        await house.operator.force_shutdown()
+
+
+async def test_an_onboarding_that_is_late_ends(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_house(tmp_path, await log_of_a_day_ahead(), "onboarded") as house:
+        live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=60)
+        await ask(house.router(live_run), "ann")
+        await trio.sleep(61)
+        assert [one.status.value for one in house.operator.ledger.market.onboardings.values()] == ["timeout"]
+        await house.operator.force_shutdown()
+
+
+async def test_a_run_in_which_nothing_more_is_handed_in_stops(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_house(tmp_path, await log_of_a_day_ahead()) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2)), no_submission_patience=600)
+        router = house.router(live_run)
+        router.submit_task((await ask(router, "ann"))["agent_id"], {})
+        with trio.fail_after(700):
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("unit") == {"completed": 1, "expired": 1}
