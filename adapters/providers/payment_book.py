@@ -43,16 +43,18 @@ class PaymentBook:
         Raises:
             NotPaid: the book cannot be written, or its token stands there with another amount or worker.
         """
+        # Names are not written down: who is forgotten would stand here still.
+        asked = (order.worker, order.amount_cents, order.purpose)
         try:
             with closing(self._open()) as book:
-                book.execute(_ADD, order)
+                book.execute(_ADD, (order.token, *asked))
                 found = book.execute(
                     "SELECT number, worker, amount_cents, purpose FROM payments WHERE token = ?", (order.token,)
                 ).fetchone()
         except sqlite3.OperationalError as error:
             raise NotPaid(f"the book of payments {self._path} cannot be written: {error}") from error
         number, *written = found
-        if (*written,) != order[1:]:
+        if tuple(written) != asked:
             raise NotPaid(f"its token is that of {_REFERENCE}{number}, which is another one")
         return f"{_REFERENCE}{number}"
 

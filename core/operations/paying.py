@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from ...events import streams
 from ...events.ids import PaymentId, TaskRunId, WorkerId
 from ...events.pay import PayEvent, PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
+from ...events.worker import WorkerRegistered
 from ..errors import MephistoError
 from ..ledger import Command, Ledger
 from ..lifecycles.pay import UNPAID_STATUSES, PaymentState, PaymentStatus
@@ -31,6 +32,8 @@ class PaymentOrder(NamedTuple):
 
     token: str
     worker: WorkerId
+    #: By what the provider knows the worker; None: it was forgotten here.
+    worker_name: str | None
     amount_cents: int
     #: `pay` or `bonus`.
     purpose: str
@@ -95,7 +98,8 @@ class Paymaster:
             token = self._token(run, payment.payment)
             if payment.status is not PaymentStatus.APPROVED:
                 await self._record(run, payment, PaymentIntended(token=token))
-            order = PaymentOrder(token, payment.worker, payment.amount_cents, payment.purpose)
+            name = self._name_of(payment.worker)
+            order = PaymentOrder(token, payment.worker, name, payment.amount_cents, payment.purpose)
             try:
                 reference = await self._provider.pay(order)
             except NotPaid as error:
@@ -135,6 +139,11 @@ class Paymaster:
     def _token(self, run: TaskRunId, payment: PaymentId) -> str:
         """The token of a payment: told by this log's secret and the payment's stream, so that no other has it."""
         return pseudonym(self._ledger.log.pseudonym_key, "payment", streams.payment(run, payment))
+
+    def _name_of(self, worker: WorkerId) -> str | None:
+        registered = self._ledger.log.history(streams.worker(worker))[0].envelope.event
+        name = self._ledger.log.payload(registered.name) if isinstance(registered, WorkerRegistered) else None
+        return None if name is None else name.decode()
 
     async def _record(self, run: TaskRunId, payment: PaymentState, event: PayEvent) -> None:
         new = NewEvent(streams.payment(run, payment.payment), event)

@@ -66,6 +66,7 @@ class Bank:
             raise PowerCut
         if trouble == "no":
             raise NotPaid("no money left")
+        assert order.worker_name
         assert self.paid.setdefault(order.token, order.amount_cents) == order.amount_cents
         if trouble == "after":
             raise PowerCut
