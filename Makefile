@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable
 
-.PHONY: demo test lint docs bench simulate
+.PHONY: demo test lint docs bench simulate torture
 
 # A run of the example with a simulated crowd, and the proof that it was legal.
 demo: $(VENV)/installed
@@ -20,6 +20,12 @@ test: $(VENV)/installed-for-tests
 N ?= 100
 simulate: $(VENV)/installed-for-tests
 	$(VENV)/bin/python -m tests.simulation $(N)
+
+# An operator that is killed again and again while twenty people work: nothing may be lost. Some ten minutes.
+torture: $(VENV)/installed
+	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
+	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
+	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
 
 lint: $(VENV)/installed-for-tests
 	$(VENV)/bin/ruff check .

@@ -56,6 +56,7 @@ VERBS = {
     "status": Verb("status:status_command", "Where a run stands."),
     "timeline": Verb("timeline:timeline_command", "What happened to a unit, agent, worker or run."),
     "top": Verb("top:top_command", "Watch a run, or replay one that is over."),
+    "torture": Verb("torture:torture_command", "Kill an operator again and again, and see that nothing is lost."),
     "verify": Verb("verify:verify_command", "See whether every event is what was written, and none is missing."),
     "why-open": Verb("why_open:why_open_command", "What keeps a run from finishing."),
     "worker": Verb("worker:worker_command", "Block a worker, grant or revoke qualifications."),

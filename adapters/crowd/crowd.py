@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 import trio
 
 from .plan import WorkerPlan
-from .summary import CrowdSummary, Tally
-from .worker import Answer, Worker
+from .summary import CrowdSummary, HandedIn, Tally
+from .worker import RETRY_LIMIT_SECONDS, Answer, Worker
 
 #: Longer than a router takes at most to answer a registration.
 REQUEST_TIMEOUT_SECONDS = 60
@@ -28,6 +28,9 @@ class Crowd:
         now: seconds since the epoch, by their clocks.
         on_submitted: called after each submission that the router has acknowledged.
         patience_seconds: a worker for whom there was no work for so long stays away.
+        retry_seconds: for how long a request that fails for the moment is sent again.
+        chat_lines: how many messages each of them writes to its partner, and then hands in what was said in place of
+            an answer; 0: the work is no chat.
     """
 
     def __init__(
@@ -39,13 +42,22 @@ class Crowd:
         now: Callable[[], float],
         on_submitted: Callable[[], None] = lambda: None,
         patience_seconds: float = PATIENCE_SECONDS,
+        retry_seconds: float = RETRY_LIMIT_SECONDS,
+        chat_lines: int = 0,
     ) -> None:
         self._url = url
         self._plans = plans
         self._answer = answer
         self._now = now
         self._patience_seconds = patience_seconds
+        self._retry_seconds = retry_seconds
+        self._chat_lines = chat_lines
         self._tally = Tally(on_submitted)
+
+    @property
+    def handed_in(self) -> Mapping[str, HandedIn]:
+        """What was handed in up to now, by agent."""
+        return self._tally.handed_in
 
     def summary(self) -> CrowdSummary:
         """What was done up to now."""
@@ -63,4 +75,5 @@ class Crowd:
         async with httpx.AsyncClient(
             base_url=self._url, verify=trusted, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False
         ) as client:
-            await Worker(plan, client, self._answer, self._now, self._tally).work(self._patience_seconds)
+            worker = Worker(plan, client, self._answer, self._now, self._tally, self._retry_seconds, self._chat_lines)
+            await worker.work(self._patience_seconds)

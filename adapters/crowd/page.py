@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 import httpx
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ...core.errors import ProtocolError
 from ..channels.dial import NoConnection, dial
+from .page_socket import PageSocket, RouterAway, SocketLost
 
 #: The version that the client library tells; frozen into its build.
 CLIENT_VERSION = "2.0.3"
-#: How often a page with a socket says that it is there.
-HEARTBEAT_SECONDS = 6
 #: Close code of a tab that is closed.
 GOING_AWAY = 1001
 #: Statuses that may pass by themselves.
 _BUSY = frozenset({408, 429, 502, 503, 504, 507})
-
-
-class RouterAway(ProtocolError):
-    """The router could not be reached, or has no room now: the same request may be sent again later."""
 
 
 class Visit(NamedTuple):
@@ -109,35 +103,37 @@ class Page:
         await self._post("/return_task", {"USED_AGENT_ID": agent_id})
 
     async def stay_connected(self, agent_id: str, seconds: float) -> None:
-        """Keep a socket open for a while, as live pages do, and close it like a tab.
+        """Keep a socket open for a while, as live pages do, and close it like a tab; one that is lost is closed.
 
         Raises:
             RouterAway: there is no socket to be had.
         """
+        with suppress(SocketLost):
+            async with self.connect(agent_id) as socket:
+                closes_at = trio.current_time() + seconds
+                while await socket.hear(closes_at) is not None:
+                    pass
+
+    @asynccontextmanager
+    async def connect(self, agent_id: str) -> AsyncIterator[PageSocket]:
+        """A socket for an agent, closed like a tab on leaving.
+
+        Raises:
+            RouterAway: there is none to be had.
+            SocketLost: it is lost as soon as it is there.
+        """
         try:
-            async with dial(str(self._client.base_url.copy_with(scheme=self._socket_scheme))) as socket:
-                with trio.move_on_after(seconds):
-                    async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._say_alive, socket, agent_id)
-                        nursery.start_soon(_hear_all, socket)
-                await socket.aclose(GOING_AWAY)
+            async with dial(str(self._client.base_url.copy_with(scheme=self._socket_scheme))) as connection:
+                socket = PageSocket(connection, agent_id, self._timestamp)
+                await socket.say_alive(f"{self._visit.assignment_id}-alive")
+                yield socket
+                await connection.aclose(GOING_AWAY)
         except NoConnection as error:
             raise RouterAway(f"no socket: {error}") from error
 
     @property
     def _socket_scheme(self) -> str:
         return "wss" if self._client.base_url.scheme == "https" else "ws"
-
-    async def _say_alive(self, socket: WebSocketConnection, agent_id: str) -> None:
-        update_id = {"update_id": f"{self._visit.assignment_id}-alive"}
-        with suppress(ConnectionClosed):
-            await self._tell(socket, {"packet_type": "alive", "subject_id": agent_id, "data": update_id})
-            while True:
-                await self._tell(socket, {"packet_type": "heartbeat", "subject_id": agent_id})
-                await trio.sleep(HEARTBEAT_SECONDS)
-
-    async def _tell(self, socket: WebSocketConnection, packet: dict[str, object]) -> None:
-        await socket.send_message(msgspec.json.encode(packet | {"client_timestamp": self._timestamp()}).decode())
 
     async def _post(self, path: str, body: dict[str, object]) -> bytes:
         content = msgspec.json.encode(body | {"client_timestamp": self._timestamp()})
@@ -164,13 +160,6 @@ class Page:
         if not response.is_success:
             raise ProtocolError(f"{method} {path} was answered {response.status_code}")
         return response.content
-
-
-async def _hear_all(socket: WebSocketConnection) -> None:
-    """Take what the server says, so that the socket's own frames are answered."""
-    with suppress(ConnectionClosed):
-        while True:
-            await socket.get_message()
 
 
 def _details(body: bytes) -> AgentDetails:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -37,6 +38,17 @@ class CrowdSummary(msgspec.Struct, frozen=True, kw_only=True):
     submit_task: Latency
 
 
+@dataclass
+class HandedIn:
+    """What a worker hands in for an agent."""
+
+    work: object
+    #: Again whenever there was no answer.
+    times_sent: int = 0
+    #: The worker was told that it has arrived.
+    is_acknowledged: bool = False
+
+
 class Tally:
     """Counts while a crowd is at work.
 
@@ -49,6 +61,8 @@ class Tally:
         self.visits = 0
         self.returned = 0
         self.disconnected = 0
+        #: By the agent that it was handed in for.
+        self.handed_in: dict[str, HandedIn] = {}
         self.refusals: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         #: Seconds that each answered request took.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -13,16 +14,18 @@ import msgspec
 import trio
 
 from ...core.errors import ProtocolError
-from .page import AgentDetails, Page, RouterAway, Visit
+from .conversation import Conversation
+from .page import AgentDetails, Page, Visit
+from .page_socket import RouterAway, SocketLost
 from .plan import WorkerPlan
-from .summary import Tally
+from .summary import HandedIn, Tally
 
 #: What a worker hands in for a unit's data, by the worker's own chance.
 Answer = Callable[[Random, object], object]
 
 #: How long a worker waits before looking again after a visit that came to nothing, at least and at most.
 LOOK_AGAIN_SECONDS = (1.0, 3.0)
-#: How soon a request that failed for the moment is sent again, and for how long.
+#: How soon a request that failed for the moment is sent again, and for how long unless a crowd is more persistent.
 RETRY_SECONDS = 0.25
 RETRY_LIMIT_SECONDS = 30.0
 #: How much a worker's times for single units differ: the standard deviation of their logarithm.
@@ -46,16 +49,27 @@ class Worker:
         answer: what the worker hands in.
         now: seconds since the epoch, by the worker's clock.
         tally: where what is done is counted.
+        retry_seconds: for how long a request that fails for the moment is sent again.
+        chat_lines: how many messages the worker writes in a chat; 0: the work is no chat.
     """
 
     def __init__(
-        self, plan: WorkerPlan, client: httpx.AsyncClient, answer: Answer, now: Callable[[], float], tally: Tally
+        self,
+        plan: WorkerPlan,
+        client: httpx.AsyncClient,
+        answer: Answer,
+        now: Callable[[], float],
+        tally: Tally,
+        retry_seconds: float,
+        chat_lines: int,
     ) -> None:
         self._plan = plan
         self._client = client
         self._answer = answer
         self._now = now
         self._tally = tally
+        self._retry_seconds = retry_seconds
+        self._chat_lines = chat_lines
         self._chance = Random(plan.seed)
         #: How many units the worker has had.
         self._units = 0
@@ -90,7 +104,7 @@ class Worker:
         if details.agent_id is None:
             self._tally.refusals[details.failure_reason or "no reason given"] += 1
             return _Outcome.NOTHING
-        return await self._do_unit(page, details.agent_id, msgspec.json.decode(details.init_task_data))
+        return await self._do_unit(page, details, details.agent_id)
 
     async def _get_agent(self, page: Page) -> AgentDetails:
         details = await self._persist(page.request_agent, self._tally.request_agent_seconds)
@@ -99,26 +113,51 @@ class Worker:
             return details
         return await self._persist(lambda: page.submit_onboarding(onboarding, {"success": True}))
 
-    async def _do_unit(self, page: Page, agent: str, data: object) -> _Outcome:
+    async def _do_unit(self, page: Page, details: AgentDetails, agent: str) -> _Outcome:
         self._units += 1
-        seconds = self._chance.lognormvariate(math.log(self._plan.think_seconds), UNEVENNESS)
         if self._units == self._plan.disconnects_on_unit:
-            await self._persist(lambda: page.stay_connected(agent, seconds))
+            await self._persist(partial(page.stay_connected, agent, self._draw_seconds()))
             self._tally.disconnected += 1
             return _Outcome.LEFT
-        await trio.sleep(seconds)
         if self._units == self._plan.returns_unit:
-            await self._persist(lambda: page.return_task(agent))
+            await trio.sleep(self._draw_seconds())
+            await self._persist(partial(page.return_task, agent))
             self._tally.returned += 1
             return _Outcome.WORKED
-        work = self._answer(self._chance, data)
-        await self._persist(lambda: page.submit_task(agent, work), self._tally.submit_task_seconds)
+        work = await (self._chat(page, details) if self._chat_lines else self._think(details))
+        if work is None:
+            return _Outcome.NOTHING
+        handed_in = self._tally.handed_in[agent] = HandedIn(work)
+        await self._persist(partial(self._hand_in, page, agent, handed_in), self._tally.submit_task_seconds)
+        handed_in.is_acknowledged = True
         self._tally.submitted()
         return _Outcome.WORKED
 
+    async def _think(self, details: AgentDetails) -> object:
+        await trio.sleep(self._draw_seconds())
+        return self._answer(self._chance, msgspec.json.decode(details.init_task_data))
+
+    async def _chat(self, page: Page, details: AgentDetails) -> object | None:
+        """Chat to the end, however often the connection is lost; a router that stays away ends it."""
+        chat = Conversation(page, details, self._chat_lines, self._draw_seconds)
+        while True:
+            try:
+                return await self._persist(chat.hold)
+            except SocketLost as error:
+                self._tally.failures[str(error)] += 1
+                await trio.sleep(RETRY_SECONDS)
+
+    async def _hand_in(self, page: Page, agent: str, handed_in: HandedIn) -> None:
+        handed_in.times_sent += 1
+        await page.submit_task(agent, handed_in.work)
+
+    def _draw_seconds(self) -> float:
+        """How long the worker thinks this time."""
+        return self._chance.lognormvariate(math.log(self._plan.think_seconds), UNEVENNESS)
+
     async def _persist(self, request: Callable[[], Awaitable[T]], took: list[float] | None = None) -> T:
         """Make a request until it is answered; how long the answer took is added to a list."""
-        give_up_at = trio.current_time() + RETRY_LIMIT_SECONDS
+        give_up_at = trio.current_time() + self._retry_seconds
         while True:
             asked_at = trio.current_time()
             try:

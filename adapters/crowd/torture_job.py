@@ -1,0 +1,142 @@
+"""What is tortured: an operator with two runs, sentences to be rated and chats in pairs, both with an onboarding.
+
+As a program it is that operator: `python -m mephisto_es.adapters.crowd.torture_job DATA_DIR JOB`, the job as JSON. It
+launches both runs, or goes on with them, prints where they are as one line of JSON, and ends when they have ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import msgspec
+import trio
+from omegaconf import DictConfig
+
+from ...core.abstractions.agent import Update
+from ...core.errors import LaunchError
+from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.operations.hydra_config import build_default_task_config, register_script_config
+from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.operator import Operator
+from ...core.operations.task_config import load_task_config
+from ...events.envelope import Recorded
+from ..blueprints.static_task import SharedStaticTaskState
+from ..launch import open_operator
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+#: The tasks by name, with the example that each is made of.
+RATING, CHAT = "torture-rating", "torture-chat"
+_EXAMPLE_OF = {RATING: "sentence_rating", CHAT: "paired_chat"}
+#: Messages that each worker of a chat writes.
+CHAT_LINES = 3
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there is to do."""
+
+    #: Sentences to rate.
+    sentences: int
+    #: Chats, each of which takes two workers.
+    chats: int
+    #: The router: python or node.
+    server_type: str
+    #: The operator kills itself once an event of this position is durable, before anybody is told of it.
+    dies_at: int | None = None
+
+    @property
+    def units(self) -> int:
+        """How many submissions there are to be."""
+        return self.sentences + 2 * self.chats
+
+
+def rate(chance: Random, _sentence: object) -> object:
+    """What a worker hands in for a sentence: nothing that anybody else hands in."""
+    return {"rating": chance.randint(1, 5), "comment": f"{chance.getrandbits(64):016x}"}
+
+
+def configuration(job: Job, task: str) -> DictConfig:
+    """An example's own configuration, with an onboarding, at a free port."""
+    example = EXAMPLES / _EXAMPLE_OF[task]
+    name = task.replace("-", "_")
+    register_script_config(name, build_default_task_config(example.name))
+    overrides = [
+        f"mephisto.task.task_name={task}",
+        "mephisto.task.resume_incomplete_run=true",
+        "mephisto.architect.port=0",
+        f"mephisto.architect.server_type={job.server_type}",
+        f"mephisto.blueprint.onboarding_qualification={task}-onboarded",
+        "mephisto.blueprint.data_csv=null",  # the shared state takes its place
+    ]
+    if task == CHAT:
+        overrides.append(f"mephisto.blueprint.messages_per_worker={CHAT_LINES}")
+    return load_task_config(example / "run_task.py", "hydra_configs", name, overrides)
+
+
+def shared_state(job: Job, task: str) -> SharedStaticTaskState:
+    """The data, and a script's callbacks."""
+    data: Sequence[Update] = (
+        [{"sentence": f"Sentence {number} is not like the others."} for number in range(job.sentences)]
+        if task == RATING
+        else [{"topic": f"Topic {number}"} for number in range(job.chats)]
+    )
+    return SharedStaticTaskState(static_task_data=data, validate_onboarding=_has_succeeded)
+
+
+def _has_succeeded(onboarding_data: Update) -> bool:
+    return onboarding_data.get("success") is True
+
+
+async def operate(data_dir: Path, job: Job) -> None:
+    """Be the operator, from wherever an earlier one was killed, to the end of both runs."""
+    async with open_operator(data_dir) as operator:
+        if job.dies_at is not None:
+            operator.ledger.subscribe(_dying_at(job.dies_at))
+        urls: dict[str, str] = {}
+        for task in (RATING, CHAT):
+            if not _is_completed(operator, task):
+                cfg = configuration(job, task)
+                run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state(job, task))
+                urls[task] = operator.get_running_task_runs()[run].url
+        sys.stdout.write(msgspec.json.encode(urls).decode() + "\n")
+        sys.stdout.flush()
+        await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
+
+
+def _dying_at(position: int) -> Callable[[Sequence[Recorded]], None]:
+    def die(events: Sequence[Recorded]) -> None:
+        if events and events[-1].seq >= position:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return die
+
+
+def _is_completed(operator: Operator, task: str) -> bool:
+    """Whether the task's last run has come to its end.
+
+    Raises:
+        LaunchError: it has failed.
+    """
+    market = operator.ledger.market
+    number = market.tasks_by_name.get(task)
+    statuses = [run.status for run in market.task_runs.values() if run.task == number]
+    if statuses and statuses[-1] is TaskRunStatus.FAILED:
+        raise LaunchError("resume", f"the last run of {task} has failed")
+    return bool(statuses) and statuses[-1] is TaskRunStatus.COMPLETED
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Be the program."""
+    data_dir, job = arguments
+    set_mephisto_log_format()
+    set_mephisto_log_level(level="info")
+    trio.run(partial(operate, Path(data_dir), msgspec.json.decode(job, type=Job)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
