@@ -294,12 +294,22 @@ class LiveAgents:
         if agent_id in self._handles:
             self._nursery.start_soon(self.let_go, agent_id, leaving)
 
+    async def let_waiting_go(self, reason: str) -> None:
+        """Let go who waits for partners, as nobody is given work any more; returns when that is durable."""
+        await self._let_go_from(reason, AgentStatus.WAITING)
+
     async def let_all_go(self, reason: str) -> None:
         """Take their units from all agents; returns when that is durable."""
+        await self._let_go_from(reason, *_AT_WORK)
+
+    async def _let_go_from(self, reason: str, *statuses: AgentStatus) -> None:
+        market = self._ledger.market
+        # The market also has those of whom nobody here was told any more.
+        agents = sorted(market.runs[self._run].live_agents)
         async with trio.open_nursery() as nursery:
-            # The market also has those of whom nobody here was told any more.
-            for agent_id in sorted(self._ledger.market.runs[self._run].live_agents):
-                nursery.start_soon(self.let_go, agent_id, AgentExpired(reason=reason))
+            for agent_id in agents:
+                if market.agents[streams.agent(self._run, agent_id)].status in statuses:
+                    nursery.start_soon(self.let_go, agent_id, AgentExpired(reason=reason))
 
 
 def _tell_all(agents: Sequence[Agent], status: AgentStatus) -> None:

@@ -225,7 +225,7 @@ class LiveRunDriver:
             await self._changed.wait()
         await self._record.decided(partial(decide_stop, run=run, reason=reason))
         await launcher.expire_units(reason=reason)
-        await live_run.worker_pool.end_onboardings(reason)
+        await live_run.worker_pool.let_go_of_the_idle(reason)
         submissions = live_run.worker_pool.agents.submissions
         while not (self._at_once or (index.is_idle and submissions.are_told)):
             await self._changed.wait()

@@ -225,9 +225,13 @@ class WorkerPool:
             elif isinstance(state, OnboardingState):
                 nursery.start_soon(self.onboardings.end, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
-    async def end_onboardings(self, reason: str) -> None:
-        """End all onboardings that are not decided; returns when that is durable."""
+    async def let_go_of_the_idle(self, reason: str) -> None:
+        """End all onboardings, and let go who waits for partners; returns when that is durable.
+
+        For a run that gives out no more work: neither can come to anything.
+        """
         await self.onboardings.end_all(reason)
+        await self.agents.let_waiting_go(reason)
 
     async def disconnect_active_agents(self, reason: str) -> None:
         """Take their units from all agents, and end all onboardings; returns when that is durable."""

@@ -32,7 +32,7 @@ from mephisto_es.core.abstractions.mixins import (
     UseGoldUnitArgs,
 )
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.ledger import Ledger
+from mephisto_es.core.ledger import Ledger, Offload
 from mephisto_es.core.operations.datatypes import LiveTaskRun
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator
@@ -144,9 +144,10 @@ async def open_house(
     log: MemoryLog | None = None,
     onboarding: str | None = None,
     blueprint: Mapping[str, object] | None = None,
+    offload: Offload = on_the_loop,
 ) -> AsyncIterator[House]:
     log = log or MemoryLog()
-    ledger = Ledger(log, TrioClock(), on_the_loop)
+    ledger = Ledger(log, TrioClock(), offload)
     virtual = isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
     with trio.fail_after(100_000 if virtual else 60):
         async with trio.open_nursery() as nursery:

@@ -1,0 +1,128 @@
+"""How runs end: those that nothing can come of any more, several after each other, and at odd moments."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.core.abstractions.agent import InitializationData, Unit
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.errors import LaunchError
+from mephisto_es.core.ports import Outcome
+
+from .house import HouseTaskState, ask, items, open_house, until, work
+
+
+class Pairs(TaskRunner):
+    """Two who hand in what they like."""
+
+    is_concurrent = True
+
+
+async def test_who_waits_for_a_partner_is_let_go_when_nobody_can_come_any_more(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2, workers=2), runner=Pairs))
+        router = house.router(live_run)
+        ann, bob, cid = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob", "cid")]
+        assert house.statuses("agent") == {"in task": 2, "waiting": 1}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.operator.shutdown)
+            with trio.fail_after(1):
+                await until(house, lambda: router.statuses[cid] == "expired")
+            assert router.statuses[ann] == "in task"
+            for token in (ann, bob):
+                router.submit_task(token, {})
+        assert house.statuses("unit") == {"completed": 2, "expired": 2}
+        assert house.statuses("task_run") == {"completed": 1}
+
+
+async def broken() -> AsyncIterator[InitializationData]:
+    """An item, and then an error."""
+    yield items(1)[0]
+    await trio.sleep(10)
+    raise ZeroDivisionError
+
+
+async def test_a_failure_is_told_of_once(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_house(tmp_path) as house:
+        await house.launch(HouseTaskState(data=broken()))
+        with pytest.raises(LaunchError, match="ZeroDivisionError"):
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        live_run = await house.launch(HouseTaskState(data=items(1)))
+        await work(house.router(live_run), "ann", 1)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("task_run") == {"failed": 1, "completed": 1}
+
+
+async def test_ctrl_c_is_heeded_each_time_that_runs_are_waited_for(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1)))
+        await work(house.router(live_run), "ann", 1)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await house.launch(HouseTaskState(data=items(1)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.operator.wait_for_runs_then_shutdown)
+            await trio.testing.wait_all_tasks_blocked()
+            signal.raise_signal(signal.SIGINT)
+        assert house.statuses("unit") == {"completed": 1, "expired": 1}
+
+
+async def test_shutdown_waits_for_a_run_that_is_just_being_launched(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def slow() -> AsyncIterator[InitializationData]:
+        await trio.sleep(3)
+        yield items(1)[0]
+
+    async with open_house(tmp_path) as house, trio.open_nursery() as nursery:
+        nursery.start_soon(house.launch, HouseTaskState(data=slow()))
+        await trio.sleep(1)
+        await house.operator.shutdown()
+        assert house.statuses("task_run") == {"completed": 1}
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_operator_outlives_a_run_that_fails_while_work_is_being_committed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    disk_is_slow = False
+
+    async def slowly(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+        await trio.sleep(5 if disk_is_slow else 0)
+        return commit()
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def on_unit_submitted(_unit: Unit) -> None:
+        raise AssertionError("the run has failed")
+
+    async with open_house(tmp_path, offload=slowly) as house:
+        other = await house.launch(HouseTaskState(data=items(1)))
+        live_run = await house.launch(HouseTaskState(data=items(3), on_unit_submitted=on_unit_submitted))
+        router = house.router(live_run)
+        ann = (await ask(router, "ann"))["agent_id"]
+        disk_is_slow = True
+        async with trio.open_nursery() as crowd:
+            crowd.start_soon(work, router, "bob", 1)
+            await trio.sleep(1)
+            router.submit_task(ann, {})
+            await trio.sleep(1)
+            live_run.nursery.start_soon(fail)
+            await until(house, lambda: house.statuses("task_run").get("failed") == 1)
+        disk_is_slow = False
+        assert sorted(house.statuses("agent")) == ["completed", "expired"]
+        assert house.statuses("unit") == {"completed": 1, "expired": 2, "launched": 1}
+        await work(house.router(other), "cid", 1)
+        with pytest.raises(LaunchError, match="ZeroDivisionError"):
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("task_run") == {"failed": 1, "completed": 1}
