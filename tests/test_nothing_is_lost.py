@@ -1,0 +1,73 @@
+"""What was handed in while the operator was away arrives when it is there again: all of it, once."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from mephisto_es.adapters.architects.process_end import wait_for_end
+from mephisto_es.adapters.crowd.ending import take_stock
+from mephisto_es.adapters.crowd.page import Page, Visit
+from mephisto_es.adapters.crowd.summary import HandedIn
+
+from .processes import launched, resumed, routers_of, some_sentences
+
+WORKERS = 50
+#: Of whom so many click twice.
+IMPATIENT = 10
+TASK = "sentence-rating"
+
+
+class Desk:
+    """One worker with a sentence."""
+
+    def __init__(self, client: httpx.AsyncClient, number: int) -> None:
+        self._page = Page(client, Visit(f"worker-{number}", "1"), time.time)
+        self.agent = ""
+        self.handed_in = HandedIn({"rating": 1 + number % 5, "comment": f"by {number}"})
+
+    async def begin(self) -> None:
+        details = await self._page.request_agent()
+        assert details.agent_id is not None, details.failure_reason
+        self.agent = details.agent_id
+
+    async def submit(self) -> None:
+        self.handed_in.times_sent += 1
+        await self._page.submit_task(self.agent, self.handed_in.work)
+        self.handed_in.is_acknowledged = True
+
+
+@pytest.mark.parametrize("router_dies", [False, True], ids=["the router lives", "the router is killed too"])
+@pytest.mark.parametrize("server_type", ["python", "node"])
+async def test_fifty_submissions_to_nobody_arrive_once(tmp_path: Path, server_type: str, *, router_dies: bool) -> None:
+    if server_type == "node" and shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    data_dir = tmp_path / "data"
+    router = f"mephisto.architect.server_type={server_type}"
+    async with (
+        launched(data_dir, some_sentences(tmp_path, WORKERS), router) as script,
+        httpx.AsyncClient(base_url=script.url, timeout=60, trust_env=False) as client,
+    ):
+        desks = [Desk(client, number) for number in range(WORKERS)]
+        async with trio.open_nursery() as nursery:
+            for desk in desks:
+                nursery.start_soon(desk.begin)
+        await script.kill()
+        async with trio.open_nursery() as nursery:
+            for desk in (*desks, *desks[:IMPATIENT]):
+                nursery.start_soon(desk.submit)
+    if router_dies:
+        [pid] = routers_of(data_dir)
+        os.kill(pid, signal.SIGKILL)
+        await wait_for_end(pid)
+    async with resumed(data_dir) as operator:
+        assert await operator.process.wait() == 0
+    ending = await take_stock(data_dir, {desk.agent: desk.handed_in for desk in desks})
+    assert ending.acknowledged == WORKERS
+    assert ending.units == {TASK: {"completed": WORKERS}}
+    assert list(ending.faults()) == []
