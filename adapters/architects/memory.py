@@ -194,6 +194,13 @@ class MemoryRouter:
         for waiting in self._open.values():
             waiting.answered.set()
 
+    def lose_outbox(self) -> None:
+        """Come back from a crash with an empty disk: with another outbox, that counts from the start."""
+        self.incarnation += "+"
+        self._seq = 0
+        self._outbox.clear()
+        self._say_state()
+
     # The operator ---------------------------------------------------------------------------------------------------
 
     def attach(self, channel: OperatorEnd) -> None:
@@ -237,7 +244,7 @@ class MemoryRouter:
                 self._to_page(packet, keep=False)
             case "client_bound_live_update":
                 self._to_page(packet, keep=True)
-            case "ack":
+            case "ack" if data["incarnation"] == self.incarnation:
                 while self._outbox and self._outbox[0]["seq"] <= data["seq"]:
                     self._outbox.popleft()
             case "drain":

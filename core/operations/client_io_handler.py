@@ -69,7 +69,8 @@ logger = get_logger(__name__)
 class _Posted(NamedTuple):
     """An outbox packet on its way into the log."""
 
-    seq: int
+    #: Its place in the outbox that it came in: its router may have another one by now, which counts from the start.
+    place: AckData
     #: None: it is of no use.
     pending: Pending | None
     #: To be called when it is done with.
@@ -92,9 +93,9 @@ class ClientIOHandler:
         self._closed: dict[str, trio.Event] = {}
         self._incarnations: dict[str, str] = {}
         self._acking: dict[str, trio.MemorySendChannel[_Posted]] = {}
-        #: Up to where each channel's outbox is acknowledged, and up to where it will be once its router is closed.
-        self._acknowledged: dict[str, int] = {}
-        self._last: dict[str, int] = {}
+        #: Up to where each channel's outbox is durable here, and up to where it will be once its router is closed.
+        self._durable: dict[str, AckData] = {}
+        self._last: dict[str, AckData] = {}
         self._is_draining = False
         self._progress = trio.Event()
         #: The channel that each open request came from.
@@ -158,7 +159,10 @@ class ClientIOHandler:
             logger.error("a router could not hand over all it has", limit_seconds=seconds)
 
     def _owes(self, channel_id: str) -> bool:
-        return self._acknowledged.get(channel_id, 0) < self._last[channel_id]
+        last, durable = self._last[channel_id], self._durable.get(channel_id)
+        if durable is None or durable.incarnation != last.incarnation:
+            return last.seq > 0
+        return last.seq > durable.seq
 
     def _progressed(self) -> None:
         self._progress.set()
@@ -217,7 +221,8 @@ class ClientIOHandler:
         done = stopwatch().packet(packet)
         match packet:
             case SubmitUnit() | SubmitOnboarding() | SubmitMetadata() | LiveUpdate() | ReturnUnit():
-                await self._acking[channel_id].send(_Posted(packet.seq, self._post(channel_id, packet), done))
+                place = AckData(self._incarnations[channel_id], packet.seq)
+                await self._acking[channel_id].send(_Posted(place, self._post(channel_id, packet, place), done))
             case RegisterAgent():
                 if packet.data.request_id not in self._requests:
                     self._requests[packet.data.request_id] = channel_id
@@ -233,7 +238,8 @@ class ClientIOHandler:
                 self._incarnations[channel_id] = packet.data.incarnation
                 self._last.pop(channel_id, None)
                 if packet.data.closed:
-                    self._last[channel_id] = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
+                    last = 0 if packet.data.first_unacked is None else packet.data.next_seq - 1
+                    self._last[channel_id] = AckData(packet.data.incarnation, last)
                     self._progressed()
             case ReturnStatuses():
                 self.get_live_run().worker_pool.handle_updated_agent_status(packet.data)
@@ -258,7 +264,7 @@ class ClientIOHandler:
             await self.get_live_run().worker_pool.register_worker(provider_data, request_id)
             done()
 
-    def _post(self, channel_id: str, packet: OutboxPackets) -> Pending | None:
+    def _post(self, channel_id: str, packet: OutboxPackets, place: AckData) -> Pending | None:
         """Hand an outbox packet to the ledger; None: it is of no use, and is acknowledged so that it goes away."""
         agent = self._ledger.market.agent_by_token(packet.subject_id or "")
         if agent is None:
@@ -271,26 +277,25 @@ class ClientIOHandler:
         if isinstance(packet, SubmitOnboarding) and isinstance(agent, OnboardingState):
             self._requests[packet.data.request_id] = channel_id
             self.get_live_run().worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
-        command_id = f"router/{self._incarnations[channel_id]}/{packet.seq}"
+        command_id = f"router/{place.incarnation}/{place.seq}"
         return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
 
     async def _acknowledge(self, channel: Channel, posted: trio.MemoryReceiveChannel[_Posted]) -> None:
         """Acknowledge outbox packets in their order, each once it is durable."""
         since = 0
-        async for seq, pending, done in posted:
+        async for place, pending, done in posted:
             if pending is not None:
                 try:
                     await pending.wait()
                 except CommandRefused as error:
                     self._drop("not legal in the agent's status", error)
             done()
-            self._acknowledged[channel.channel_id] = seq
+            self._durable[channel.channel_id] = place
             self._progressed()
             since += 1
             if since >= ACK_EVERY or posted.statistics().current_buffer_used == 0:
                 since = 0
-                incarnation = self._incarnations[channel.channel_id]
-                channel.enqueue_send(Ack(subject_id=SYSTEM, data=AckData(incarnation, seq)))
+                channel.enqueue_send(Ack(subject_id=SYSTEM, data=place))
 
     def _drop(self, reason: str, error: Exception | None) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
