@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory import MemoryArchitect, PageSocket
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.abstractions.agent import OnboardingAgent
+from mephisto_es.adapters.system import SystemIds
+from mephisto_es.core.abstractions.agent import Agent, Assignment, OnboardingAgent
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import CommandRefused, LaunchError
-from mephisto_es.events.ids import TaskRunId
+from mephisto_es.core.operations.review import Reviewer
+from mephisto_es.events.ids import AgentId, TaskRunId
 
 from .house import HouseProvider, HouseTaskState, ask, items, open_house
 
@@ -163,3 +165,50 @@ async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restar
             router.submit_task(answer["agent_id"], {})
             await house.operator.wait_for_runs_then_shutdown(log_rate=None)
             assert house.statuses("unit") == {"completed": 1}
+
+
+class Duet(TaskRunner):
+    """Two who are greeted, hand in what they like, and are thanked each for itself."""
+
+    is_concurrent = True
+
+    async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
+        for agent in agents:
+            await agent.observe({"text": "hello"})
+        for agent in agents:
+            await agent.await_submit()
+        for agent in agents:
+            await agent.observe({"text": "thank you"})
+
+
+async def test_work_that_was_approved_already_does_not_keep_its_partner_from_going_on(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    shared, log, bob = HouseTaskState(data=items(1, workers=2), runner=Duet), MemoryLog(), ""
+    with trio.move_on_after(50):
+        async with open_house(tmp_path, log) as house:
+            router = house.router(await house.launch(shared))
+            ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
+            router.submit_task(ann, {})
+            await trio.sleep(1)
+            reviewer = Reviewer(house.operator.ledger, SystemIds(house.operator.ledger.market.highest, epoch=99))
+            await reviewer.approve_work(AgentId(1))
+            await trio.sleep_forever()
+    async with open_house(tmp_path, log) as house:
+        live_run = await house.launch(shared, resume_incomplete_run=True)
+        page = house.router(live_run).connect(bob)
+        house.router(live_run).submit_task(bob, {})
+        with trio.fail_after(1):
+            said = [packet async for packet in said_to(page, 2)]
+        assert said == ["hello", "thank you"]
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
+async def said_to(page: PageSocket, count: int) -> AsyncIterator[str]:
+    """What task code says to a page, without repetitions."""
+    seen: set[str] = set()
+    while len(seen) < count:
+        packet = await page.receive()
+        if packet["packet_type"] == "client_bound_live_update" and packet["data"]["update_id"] not in seen:
+            seen.add(packet["data"]["update_id"])
+            yield packet["data"]["text"]
