@@ -200,6 +200,7 @@ class LiveRunDriver:
             pay_cents=plan.settings.task_reward_cents,
             max_num_concurrent_units=plan.settings.max_num_concurrent_units,
             max_repeats=live_run.task_runner.max_repeats,
+            concurrent=live_run.task_runner.is_concurrent,
         )
         return live_run
 

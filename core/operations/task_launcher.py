@@ -72,6 +72,7 @@ class TaskLauncher:
         pay_cents: int,
         max_num_concurrent_units: int = 0,
         max_repeats: int = 0,
+        concurrent: bool = False,
     ) -> None:
         """Nothing is taken from the data yet.
 
@@ -83,6 +84,7 @@ class TaskLauncher:
             pay_cents: what a unit is worth.
             max_num_concurrent_units: units on offer or in work at a time; 0: no limit.
             max_repeats: how often an assignment for several is made once more because somebody left.
+            concurrent: whether the units of an assignment are worked on together.
         """
         self._ledger = ledger
         self._ids = ids
@@ -90,6 +92,7 @@ class TaskLauncher:
         self._data = assignment_data
         self._pay_cents = pay_cents
         self._room = max_num_concurrent_units or math.inf
+        self._concurrent = concurrent
         self._repeats = Repeats(ledger, ids, task_run, max_repeats)
         self._created_units: deque[UnitId] = deque()
         self._changed = trio.Event()
@@ -303,6 +306,17 @@ class TaskLauncher:
         return bool((await self._record(decide, *payloads)).events)
 
     def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
+        """What is to be made of an item.
+
+        Raises:
+            LaunchError: its workers would wait for each other for ever, as not all of its units may be out at a time.
+        """
+        if self._concurrent and len(item.unit_data) > self._room:
+            reason = (
+                f"item {self.created} is for {len(item.unit_data)} workers together, and "
+                f"mephisto.task.max_num_concurrent_units is {self._room}; raise that"
+            )
+            raise LaunchError("assignment data", reason)
         units = tuple(
             UnitPlan(UnitId(self._ids.next_id("unit")), index, self._pay_cents) for index in range(len(item.unit_data))
         )
