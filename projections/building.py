@@ -16,8 +16,9 @@ from .projection import Projection, ReadPayload
 if TYPE_CHECKING:
     import sqlite_utils
 else:
-    # Needed to make tables only, and it loads pandas where that is installed.
-    sqlite_utils = deferred("sqlite_utils")
+    # Needed to make tables only. It looks for pandas, which takes longer to load than all else, to know a type that no
+    # table here has.
+    sqlite_utils = deferred("sqlite_utils", without=("pandas",))
 
 #: Events that a build applies at a time: large enough for a projection to write a row once for many changes.
 PAGE_EVENTS = 5000
