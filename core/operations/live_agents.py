@@ -131,7 +131,7 @@ class LiveAgents:
     async def _observe(self, agent_id: AgentId, update: Update) -> None:
         """Record what task code sends to a page; it goes out once it is durable."""
         rehearsal = self._rehearsals.get(agent_id)
-        if rehearsal is not None and rehearsal.say(agent_id, update):
+        if rehearsal is not None and await rehearsal.say(agent_id, update):
             return
         stream = streams.agent(self._run, agent_id)
         state = self._ledger.market.agents[stream]

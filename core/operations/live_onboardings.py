@@ -154,7 +154,7 @@ class LiveOnboardings:
 
     async def _observe(self, state: OnboardingState, update: Update) -> None:
         rehearsal = self._rehearsals.get(state.agent)
-        if rehearsal is None or not rehearsal.say(state.agent, update):
+        if rehearsal is None or not await rehearsal.say(state.agent, update):
             stream = streams.onboarding_agent(self._run, state.agent)
             recorded = self._ledger.market.onboardings[stream].observed
             await self._observations.record(stream, recorded, state.worker, update, OnboardingObserved)

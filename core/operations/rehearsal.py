@@ -3,6 +3,9 @@
 What was recorded comes to it in the order of the log: an update from a page is handed over once everything that the
 code had said before that update has been said again. What it says again is compared with the record and not sent
 twice. After the last line it is live.
+
+Code that does several things at once may say them in another order than before, as nothing takes its time any more:
+what is not its turn yet waits for the rest. If that does not come, the code has taken another path.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
+import trio
 
 from ...events.agent import AgentObserved, AgentUpdateReceived
 from ...events.base import PayloadRef
@@ -18,6 +22,9 @@ from ...events.envelope import Recorded
 from ...events.onboarding import OnboardingObserved, OnboardingUpdateReceived
 from ..abstractions.agent import Update
 from ..errors import TaskCodeDiverged
+
+#: How long something that does not come next in the record waits for what does.
+TURN_SECONDS = 10.0
 
 _HEARD = AgentUpdateReceived | OnboardingUpdateReceived
 _SAID = AgentObserved | OnboardingObserved
@@ -56,6 +63,7 @@ class Rehearsal:
         self._on_over = on_over
         self._said_again: set[int] = set()
         self._next = 0
+        self._progress = trio.Event()
         self._go_on()
 
     @property
@@ -68,8 +76,8 @@ class Rehearsal:
         self._lines.append(Line(agent, by_code=False, update=update))
         self._go_on()
 
-    def say(self, agent: int, update: Update) -> bool:
-        """The code says something to a page.
+    async def say(self, agent: int, update: Update) -> bool:
+        """The code says something to a page. Cancelled, it has said nothing.
 
         Returns:
             Whether that was said before the restart, so that it is not to be sent.
@@ -77,17 +85,29 @@ class Rehearsal:
         Raises:
             TaskCodeDiverged: it said something else before.
         """
+        was: Update | None = None
+        with trio.move_on_after(TURN_SECONDS):
+            while (number := self._first_unsaid(agent)) is not None:
+                was = self._lines[number].update
+                if was is None or _plain(was) == _plain(update):
+                    self._said_again.add(number)
+                    self._go_on()
+                    return True
+                await self._progress.wait()
+            return False
+        raise TaskCodeDiverged(agent, was=repr(_plain(was or {})), now=repr(_plain(update)))
+
+    def _first_unsaid(self, agent: int) -> int | None:
+        """The first line that the code has said to an agent before, and not again."""
         for number in range(self._next, len(self._lines)):
             line = self._lines[number]
             if line.by_code and line.agent == agent and number not in self._said_again:
-                if line.update is not None and _plain(line.update) != _plain(update):
-                    raise TaskCodeDiverged(agent, was=repr(_plain(line.update)), now=repr(_plain(update)))
-                self._said_again.add(number)
-                self._go_on()
-                return True
-        return False
+                return number
+        return None
 
     def _go_on(self) -> None:
+        self._progress.set()
+        self._progress = trio.Event()
         while self._next < len(self._lines):
             line = self._lines[self._next]
             if line.by_code and self._next not in self._said_again:
