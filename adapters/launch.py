@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 from omegaconf import DictConfig
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, LogError, leaves
 from ..core.ledger import Ledger, in_a_thread
 from ..core.operations.hydra_config import MetricsArgs, TaskConfig
 from ..core.operations.operator import Ask, Operator
@@ -93,15 +93,18 @@ async def open_operator(
 
 @asynccontextmanager
 async def _open_nursery() -> AsyncIterator[trio.Nursery]:
-    """A nursery that hands on an error that is alone as itself, as who wrote the block expects it."""
+    """A nursery that hands on an error that is alone as itself, as who wrote the block expects it.
+
+    A log that fails is one error, of which everybody hears who waits for it.
+    """
     try:
         async with trio.open_nursery() as nursery:
             yield nursery
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from error.__cause__
+        error, *others = leaves(group)
+        if not others or all(isinstance(one, LogError) for one in (error, *others)):
+            raise error from error.__cause__
+        raise
 
 
 async def _keep_anchored(log: SqliteLog) -> None:

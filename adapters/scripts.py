@@ -17,7 +17,7 @@ import click
 import yaml
 from omegaconf import DictConfig
 
-from ..core.errors import ConfigError, DamagedLog, Fenced, LaunchError, OutcomeUnknown, UnusableLog
+from ..core.errors import ConfigError, LaunchError, LogError
 from ..core.operations.hydra_config import (
     AbstractionType,
     TaskConfig,
@@ -39,7 +39,7 @@ ScriptMain = Callable[[Operator, DictConfig], Awaitable[None]]
 Runner = Callable[[ScriptMain, DictConfig], None]
 
 #: Errors that the person at the command line must act on: a sentence says it all, a traceback would hide it.
-_FOR_THE_USER = (ConfigError, LaunchError, UnusableLog, DamagedLog, Fenced, OutcomeUnknown)
+_FOR_THE_USER = (ConfigError, LaunchError, LogError)
 
 
 def script_decorator(

@@ -28,6 +28,11 @@ Facts are attributes, the sentence is `str(error)`, the cause is kept by `raise 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeVar
+
+AnyError = TypeVar("AnyError", bound=BaseException)
+
 
 class MephistoError(Exception):
     """Root of all errors of this package."""
@@ -223,3 +228,12 @@ class AgentShutdownError(AgentLeft):
     """The run is being shut down."""
 
     why = "is being shut down"
+
+
+def leaves(group: BaseExceptionGroup[AnyError]) -> Iterator[AnyError]:
+    """The errors in a group of any depth."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import click
 
-from ...core.errors import ConfigError, MephistoError, UnusableLog
+from ...core.errors import ConfigError, MephistoError, UnusableLog, leaves
 
 #: What was asked for is refused, or what was looked at is not legal.
 EXIT_REFUSED = 1
@@ -93,7 +92,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except* MephistoError as errors:
-            for error in _leaves(errors):
+            for error in leaves(errors):
                 click.echo(f"mephisto-es {ctx.invoked_subcommand}: {error}", err=True)
                 exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
         raise click.exceptions.Exit(exit_code)
@@ -103,12 +102,3 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="mephisto-es", message="%(prog)s %(version)s")
 def main() -> None:
     """Crowdsourced data collection on an event log."""
-
-
-def _leaves(group: BaseExceptionGroup[MephistoError]) -> Iterator[MephistoError]:
-    """The errors in a group of any depth."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
