@@ -18,6 +18,7 @@ from ...projections.projection import Projection
 from . import reader, schema
 from .anchor import append_anchor, last_anchor
 from .draft import Draft
+from .in_place import FilesInPlace
 from .projector import Projector, Rebuilt
 from .reader import LogReader
 from .tail import check_tail
@@ -57,6 +58,7 @@ class SqliteLog:
         self._versions = VersionCache(self._stored_version)
         self.projector = Projector(db, projections)
         self.projector.bring_up(self._reader)
+        self._files = FilesInPlace(path)
 
     @classmethod
     def create_or_open(cls, path: str | Path, projections: Sequence[Projection] = ()) -> SqliteLog:
@@ -112,7 +114,8 @@ class SqliteLog:
 
         Raises:
             Fenced: another writer has taken over; nothing was written.
-            OutcomeUnknown: COMMIT failed. The log takes nothing more until it is opened again.
+            OutcomeUnknown: COMMIT failed, or what was written to is not the log any more. The log takes nothing more
+                until it is opened again.
             LogError: nothing was written, for instance because the disk is full.
         """
         if self._stopped is not None:
@@ -122,6 +125,7 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
         self._end_transaction()
+        self._check_in_place()
         self._head = draft.head
         self._versions.update(draft.versions)
         if self._wal_holds_forgotten:
@@ -251,6 +255,15 @@ class SqliteLog:
                 f"COMMIT to {self.path} failed ({error}): whether its events were written shows when it is opened again"
             )
             raise self._stopped from error
+
+    def _check_in_place(self) -> None:
+        """Promise nothing that stands in a file which nobody will find. After COMMIT: until then it may be moved."""
+        moved = self._files.moved()
+        if moved is not None:
+            self._stopped = OutcomeUnknown(
+                f"{moved} was removed or replaced while it was being written: put it back, and nothing is lost"
+            )
+            raise self._stopped
 
     def _roll_back(self) -> None:
         try:
