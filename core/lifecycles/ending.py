@@ -23,10 +23,7 @@ from ..errors import CommandRefused
 from ..ports import NewEvent
 from .agent import AGENT, AgentState, AgentStatus
 from .market import Market
-from .task_run import TaskRunStatus
-
-#: Statuses of a run that gives out work, or will: what comes from pages may be seen to before it is live again.
-_GOES_ON = frozenset({TaskRunStatus.DEPLOYED, TaskRunStatus.LIVE, TaskRunStatus.RECOVERING})
+from .task_run import GIVING_RUN_STATUSES, TaskRunStatus
 
 Leaving = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
 
@@ -68,7 +65,7 @@ def decide_leave(
     outcome = AGENT.after(agent.status, leaving, stream)
     unit_stream = streams.unit(run, agent.unit)
     begun = concurrent and agent.status is not AgentStatus.WAITING
-    stopping = market.task_runs[streams.task_run(run)].status not in _GOES_ON
+    stopping = market.task_runs[streams.task_run(run)].status not in GIVING_RUN_STATUSES
     fate = (
         UnitExpired(reason=leaving.reason)
         if begun or stopping or market.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)

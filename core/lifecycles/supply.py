@@ -17,7 +17,7 @@ from ..errors import UnknownEntity
 from ..ports import NewEvent
 from .agent import AgentStatus
 from .market import Market
-from .task_run import TaskRunStatus
+from .task_run import GIVING_RUN_STATUSES
 from .unit import UNIT, UnitStatus
 
 #: How an agent ends that went away; one whose unit was taken from it did not.
@@ -109,9 +109,9 @@ def wants_repeat(market: Market, run: TaskRunId, assignment: AssignmentId, most:
         most: how often one piece of data may be made an assignment again.
     """
     index = market.runs[run]
-    live = market.task_runs[streams.task_run(run)].status is TaskRunStatus.LIVE
+    gives = market.task_runs[streams.task_run(run)].status in GIVING_RUN_STATUSES
     left = any(agent.status in _LEFT for agent in market.agents_of_assignment(run, assignment))
-    if not (live and left) or len(index.units_of[assignment]) < 2:
+    if not (gives and left) or len(index.units_of[assignment]) < 2:
         return False
     original = index.repeats.get(assignment, assignment)
     again = [repeat for repeat, first in index.repeats.items() if first == original]

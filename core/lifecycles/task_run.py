@@ -40,6 +40,8 @@ _S = TaskRunStatus
 
 #: Statuses in which units may be open.
 OPEN_RUN_STATUSES = frozenset({_S.LIVE, _S.STOPPING})
+#: Statuses of a run that gives out work, or will: what comes from pages may be seen to before it is live again.
+GIVING_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.RECOVERING})
 #: Statuses in which a run can be taken up again by another process.
 RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING})
 #: Statuses in which a run holds no server and takes no work.

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.errors import OutcomeUnknown
 from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.ports import Append, Outcome
 from mephisto_es.events.assignment import AssignmentCreated
+from mephisto_es.events.unit import UnitExpired
 
 from .house import House, HouseTaskState, ask, items, open_house, until
 
@@ -106,3 +110,40 @@ async def test_a_run_that_is_taken_up_again_goes_on_where_it_was(tmp_path: Path)
             await house.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert [event.number for event in assignments(house)] == [0, 1, 0]
         assert house.statuses("unit") == {"expired": 2, "completed": 4}
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class DiesAfterExpiry(MemoryLog):
+    """A log whose process dies once, when a unit has expired."""
+
+    is_over = False
+
+    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+        outcomes = super().commit(batch)
+        expires = any(isinstance(new.event, UnitExpired) for request in batch for new in request.events)
+        if expires and not self.is_over:
+            self.is_over = True
+            raise Crash
+        return outcomes
+
+
+async def test_what_was_left_just_before_a_crash_is_made_once_more_after_it(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    log, shared = DiesAfterExpiry(), HouseTaskState(data=items(1, workers=2), runner=Pairs)
+    with pytest.RaisesGroup(Crash, OutcomeUnknown, flatten_subgroups=True):
+        async with open_house(tmp_path, log) as house:
+            router = house.router(await house.launch(shared))
+            ann, bob = await pair(router, "ann", "bob")
+            router.return_task(ann)
+            await trio.sleep_forever()
+    async with open_house(tmp_path, log) as house:
+        router = house.router(await house.launch(shared, resume_incomplete_run=True))
+        for token in (bob, *await pair(router, "cyd", "dan")):
+            router.submit_task(token, {})
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert [event.number for event in assignments(house)] == [0, 0]
+        assert house.statuses("unit") == {"expired": 1, "completed": 3}
