@@ -269,8 +269,10 @@ class Ledger:
         """
         batch = self._batch
         while self._waiting and not batch.is_closed:
-            pending = self._waiting.popleft()
+            pending = self._waiting[0]
             decision = self._decide(pending.command)
+            # Not before: a decision that is itself broken must also be met by the writer, and stop it.
+            self._waiting.popleft()
             pending.is_decided = True
             batch.add(pending, decision)
         self._room.set()

@@ -344,6 +344,22 @@ async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failur
         ledger.post(create(3))
 
 
+async def test_a_decision_that_is_broken_stops_the_writer_whoever_came_upon_it() -> None:
+    def broken(_: Market) -> list[NewEvent]:
+        raise ZeroDivisionError
+
+    ledger = Ledger(MemoryLog(), StoppedClock())
+    with trio.fail_after(10), pytest.RaisesGroup(ZeroDivisionError):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ledger.run)
+            pending = ledger.post(Command("broken", "tester", broken))
+            with pytest.raises(ZeroDivisionError):
+                await ledger.decide(create(1))
+            with trio.CancelScope(shield=True), pytest.raises(OutcomeUnknown):
+                await pending.wait()
+            await trio.sleep_forever()
+
+
 async def test_a_caller_beyond_the_queue_waits_for_room_and_is_served() -> None:
     log = GatedLog()
     served: list[int] = []
