@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from struct import Struct
 from typing import NamedTuple
 
 #: The fields of a `Row` after its position, as SQLite hands them out: naming them would cost as much as reading them.
-Columns = tuple[bytes, bytes, str, int, str, int, str, int]
+Columns = tuple[bytes, bytes, str, int, str, int, str | None]
 
 
 class Page(NamedTuple):
@@ -37,6 +38,8 @@ class Page(NamedTuple):
 
 #: What stands before the first link.
 GENESIS = bytes(32)
+#: What a link covers before the event: the link before it, and the position.
+_before = Struct(">32sQ").pack
 
 
 class Row(NamedTuple):
@@ -51,8 +54,8 @@ class Row(NamedTuple):
     version: int
     kind: str
     at: int
-    command: str
-    ordinal: int
+    #: None: the event belongs to the same command as the one before.
+    command: str | None
 
 
 def link(previous: bytes, seq: int, data: bytes) -> bytes:
@@ -63,4 +66,4 @@ def link(previous: bytes, seq: int, data: bytes) -> bytes:
         seq: the position.
         data: the event's canonical bytes.
     """
-    return hashlib.sha256(previous + seq.to_bytes(8, "big") + data).digest()
+    return hashlib.sha256(_before(previous, seq) + data).digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import get_args
 
 import msgspec
@@ -103,9 +103,8 @@ class Codec:
             raise Undecodable(str(why)) from why
 
 
-def encode(envelope: Envelope) -> bytes:
-    """The canonical JSON of an envelope."""
-    return _encoder.encode(envelope)
+#: The canonical JSON of an envelope.
+encode: Callable[[Envelope], bytes] = _encoder.encode
 
 
 def stored_kind(data: bytes) -> str | None:

@@ -22,7 +22,8 @@ from .audited_file import AuditedFile
 from .sqlite import INSERT_EVENT, INSERT_PAYLOAD, SqliteLog
 from .writer_lock import lock_path
 
-_COMMANDS = "SELECT command, ordinal FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq"
+_GOES_ON = "SELECT command IS NULL FROM events WHERE seq = ?"
+_BEGAN = "SELECT max(seq) FROM events WHERE seq <= ? AND command IS NOT NULL"
 _PAYLOADS = "SELECT sha256, salt, body, subject FROM payloads WHERE sha256 IN (SELECT value FROM json_each(?))"
 
 
@@ -88,11 +89,13 @@ def cure(path: Path, new: Path, projections: Sequence[Projection]) -> Cure:
 def _end_of_command(log: AuditedFile, seq: int) -> int:
     """The last position up to `seq` after which no event of the same command follows."""
     try:
-        rows = log.tables.execute(_COMMANDS, (seq, seq + 1)).fetchall()
+        goes_on = log.tables.execute(_GOES_ON, (seq + 1,)).fetchone()
     except sqlite3.DatabaseError:
         return seq  # what follows cannot be read, so nothing is known of its command
-    commands = [command for command, _ in rows]
-    return seq - 1 - int(rows[0][1]) if len(rows) == 2 and commands[0] == commands[1] else seq
+    if goes_on != (True,):
+        return seq
+    began: int | None = log.tables.execute(_BEGAN, (seq,)).fetchone()[0]
+    return 0 if began is None else began - 1
 
 
 def _write_log(log: AuditedFile, end: int, new: Path) -> int:

@@ -32,7 +32,7 @@ class Draft:
         rows: what is to be inserted.
         recorded: the same as events.
         payloads: the payloads of the accepted requests.
-        versions: the version that each written stream will have.
+        versions: the version that each stream will have, of those written or looked up.
         forgotten: the workers whose payloads are to be deleted.
     """
 
@@ -83,37 +83,48 @@ class Draft:
         return Written(written)
 
     def _first_conflict(self, request: Append) -> Conflict | None:
-        written = {event.stream for event in request.events}
+        versions = self.versions
+        written = {stream for stream, _ in request.events}
         for stream, expected in request.expected.items():
             if expected is Expect.ANY:
                 continue
-            actual = self._version(stream, unborn=expected in _UNBORN and stream in written)
-            if actual != (0 if expected is Expect.NONE else expected):
+            wanted = 0 if expected is Expect.NONE else expected
+            actual = versions.get(stream)
+            if actual is None:
+                actual = self._version_before(stream, unborn=wanted == 0 and stream in written)
+            if actual != wanted:
                 return Conflict(stream, "none" if expected is Expect.NONE else expected, actual)
         return None
 
-    def _version(self, stream: str, *, unborn: bool) -> int:
-        """The version of a stream, after what was drafted.
+    def _version_before(self, stream: str, *, unborn: bool) -> int:
+        """The version of a stream that nothing was drafted for.
 
         Args:
             stream: the stream.
-            unborn: whoever writes to it says that there is none yet.
+            unborn: whoever is about to write to it says that there is none yet.
         """
-        version = self.versions.get(stream)
-        if version is None and self._trusting is not None:
+        version = None
+        if self._trusting is not None:
             version = self._trusting(stream)
             if version is None and unborn:
-                return 0
-        return self._version_of(stream) if version is None else version
+                return 0  # and not kept in `versions`: it is true only once the rows are in the log
+        if version is None:
+            version = self._version_of(stream)
+        self.versions[stream] = version
+        return version
 
     def _write(self, request: Append) -> tuple[Recorded, ...]:
         seq, chain, last_at = self.head
         at = max(request.at, last_at)
         command, actor, cause = request.command, request.actor, request.cause
-        first = len(self.recorded)
+        rows, recorded, versions = self.rows, self.recorded, self.versions
+        first = len(recorded)
         for ordinal, (stream, event) in enumerate(request.events):
             seq += 1
-            version = self._version(stream, unborn=request.expected.get(stream) in _UNBORN) + 1
+            before = versions.get(stream)
+            if before is None:
+                before = self._version_before(stream, unborn=request.expected.get(stream) in _UNBORN)
+            version = versions[stream] = before + 1
             envelope = Envelope(
                 stream=stream,
                 version=version,
@@ -126,14 +137,13 @@ class Draft:
             )
             data = encode(envelope)
             chain = link(chain, seq, data)
-            self.rows.append((seq, data, chain, stream, version, KIND_OF[type(event)], at, command, ordinal))
-            self.recorded.append(recorded_of((seq, envelope)))
-            self.versions[stream] = version
-            if isinstance(event, WorkerForgotten):
+            rows.append((seq, data, chain, stream, version, KIND_OF[type(event)], at, None if ordinal else command))
+            recorded.append(recorded_of((seq, envelope)))
+            if type(event) is WorkerForgotten:
                 self._forget(stream)
         if request.events:
             self.head = Head(seq, chain, at)
-        return tuple(self.recorded[first:])
+        return tuple(recorded[first:])
 
     def _forget(self, stream: str) -> None:
         self.forgotten.append(WorkerId(int(stream.partition("/")[2])))

@@ -103,7 +103,7 @@ class MemoryLog:
     def _keep(self, draft: Draft) -> None:
         rows = [Row._make(row) for row in draft.rows]
         self._rows += rows
-        for row in rows:
-            self._commands.setdefault(row.command, []).append(row)
+        for row, (_, envelope) in zip(rows, draft.recorded, strict=True):
+            self._commands.setdefault(envelope.command, []).append(row)
         self._versions |= draft.versions
         self._head = draft.head

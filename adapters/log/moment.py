@@ -55,7 +55,7 @@ class LogMoment:
 
     def command(self, name: str) -> list[Recorded]:
         """The events that a command made."""
-        return self._recorded("WHERE command = ? AND seq <= ? ORDER BY ordinal", name, self.seq)
+        return [one for one in reader.find(self._db, name) if one.seq <= self.seq]
 
     def latest(self, count: int) -> list[Recorded]:
         """The last events, in the order of the log."""

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from itertools import count
+from itertools import count, takewhile
+from operator import itemgetter
 from pathlib import Path
 
 from ...core.chain import GENESIS, Columns, Page, Row
@@ -28,9 +29,13 @@ _RAW_PAGE = f"SELECT {', '.join(Row._fields)} FROM events WHERE seq > ? ORDER BY
 _STREAM = "SELECT seq, data FROM events WHERE stream = ? ORDER BY version"
 _COLUMNS_PAGE = f"SELECT {', '.join(Row._fields[1:])} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
-_COMMAND = "SELECT seq, data FROM events WHERE command = ? ORDER BY ordinal"
+_COMMAND = """
+    SELECT seq, data, command FROM events
+    WHERE seq >= (SELECT seq FROM events WHERE command = ?) ORDER BY seq
+"""
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
+_DATA = itemgetter(0)
 #: The largest position SQLite can hold.
 _END = 2**63 - 1
 
@@ -82,7 +87,7 @@ class LogReader:
             page_end = min(last, after + PAGE_EVENTS)
             rows = _page(self._db, after, page_end)
             try:
-                yield from map(recorded_of, zip(count(after + 1), decode_page(data for (data,) in rows)))
+                yield from map(recorded_of, zip(count(after + 1), decode_page(map(_DATA, rows))))
             except Undecodable:
                 yield from (recorded(seq, data) for seq, (data,) in enumerate(rows, after + 1))
             if len(rows) < page_end - after:
@@ -198,8 +203,9 @@ def recorded(seq: int, data: bytes) -> Recorded:
 
 
 def find(db: sqlite3.Connection, command: str) -> tuple[Recorded, ...]:
-    """The events of a command."""
-    return tuple(recorded(seq, data) for seq, data in db.execute(_COMMAND, (command,)))
+    """The events of a command: they stand together."""
+    rows = takewhile(lambda row: row[2] in (command, None), db.execute(_COMMAND, (command,)))
+    return tuple(recorded(seq, data) for seq, data, _ in rows)
 
 
 def head(db: sqlite3.Connection) -> Head:

@@ -25,7 +25,7 @@ from .tail import check_tail
 from .versions import VersionCache
 from .writer_lock import WriterLock
 
-INSERT_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES (?,?,?,?,?,?,?,?,?)"
+INSERT_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES (?,?,?,?,?,?,?,?)"
 INSERT_PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?,?,?,?)"
 _VERSION = "SELECT max(version) FROM events WHERE stream = ?"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Streams in each of the two halves: some 20 MB when both are full.
+#: Streams in each of the two halves, and those of one commit more: some 20 MB when both are full.
 HALF_STREAMS = 65_536
 
 
@@ -34,7 +34,7 @@ class VersionCache:
             version = self._old.get(stream)
             if version is None:
                 version = self._load(stream)
-            self._keep(stream, version)
+            self.update({stream: version})
         return version
 
     def peek(self, stream: str) -> int | None:
@@ -44,10 +44,6 @@ class VersionCache:
 
     def update(self, versions: dict[str, int]) -> None:
         """Remember what was committed."""
-        for stream, version in versions.items():
-            self._keep(stream, version)
-
-    def _keep(self, stream: str, version: int) -> None:
-        self._young[stream] = version
+        self._young.update(versions)
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from operator import itemgetter
 
 from ...core.chain import Page, Row
@@ -34,36 +35,34 @@ class StepCheck:
     def check(self, page: Page) -> list[Envelope | None]:
         """Judge the next rows; returns their envelopes, None in place of one that does not decode."""
         step, broken, latest = self.standings.step, self._broken, self._at
-        first, rows = page.seq, page.rows
         envelopes = self._decoded(page)
-        for place, envelope in enumerate(envelopes):
+        for seq, envelope, columns in zip(count(page.seq), envelopes, page.rows):
             if envelope is None:
                 continue
-            _, _, stream, version, kind, at, command, ordinal = rows[place]
+            _, _, stream, version, kind, at, command = columns
             event = type(envelope.event)
             if (
                 stream != envelope.stream
                 or version != envelope.version
                 or kind != KIND_OF[event]
                 or at != envelope.at
-                or command != envelope.command
-                or ordinal != envelope.ordinal
+                or command != (None if envelope.ordinal else envelope.command)
             ):
-                self._wrong_columns(page.row(first + place), envelope)
+                self._wrong_columns(page.row(seq), envelope)
                 stream, version, at = envelope.stream, envelope.version, envelope.at
             if at < latest:
-                self._time_fell(first + place, envelope, latest)
+                self._time_fell(seq, envelope, latest)
             latest = at
             if stream in broken:
                 continue
             # Later events of a stream cannot be astray: to an entity of another kind they are illegal steps.
             if version == 1 and category_of(stream) != CATEGORY_OF[event]:
-                self._astray(first + place, envelope)
+                self._astray(seq, envelope)
                 continue
             try:
                 step(stream, version, event)
             except (Conflict, IllegalStep) as error:
-                self._illegal(first + place, envelope, error)
+                self._illegal(seq, envelope, error)
         self._at = latest
         return envelopes
 
@@ -88,17 +87,23 @@ class StepCheck:
         return None
 
     def _wrong_columns(self, row: Row, envelope: Envelope) -> None:
-        for name in ("stream", "version", "kind", "at", "command", "ordinal"):
-            stored = getattr(row, name)
+        said = {
+            "stream": envelope.stream,
+            "version": envelope.version,
             # Not the kind of the envelope's event: that of a retired one is its successor.
-            said = stored_kind(row.data) if name == "kind" else getattr(envelope, name)
-            if stored != said:
+            "kind": stored_kind(row.data),
+            "at": envelope.at,
+            "command": None if envelope.ordinal else envelope.command,
+        }
+        for column, value in said.items():
+            stored = getattr(row, column)
+            if stored != value:
                 self._findings.add(
                     FindingKind.COLUMN,
-                    f"column {name} is {stored!r}, the event says {said!r}",
+                    f"column {column} is {stored!r}, the event says {value!r}",
                     seq=row.seq,
                     stream=envelope.stream,
-                    expected=str(said),
+                    expected=str(value),
                     found=str(stored),
                 )
 

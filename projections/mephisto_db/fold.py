@@ -50,6 +50,7 @@ _STATUSES = {
 _EFFECTS: dict[type[Event], tuple[Meaning | None, _NewStatus | None]] = {
     kind: (MEANING.get(kind), _STATUSES.get(kind)) for kind in {*MEANING, *_STATUSES}
 }
+_NO_EFFECT = (None, None)
 
 
 class MephistoDbProjection:
@@ -72,14 +73,16 @@ class MephistoDbProjection:
             UnknownEntity: an event belongs to a run that was never created.
         """
         page = Page(db, payload)
+        # Only the last status counts, and most events change nothing else: so they are set once, at the end.
+        statuses: dict[str, _NewStatus] = {}
         for recorded in events:
-            envelope = recorded.envelope
-            effect = _EFFECTS.get(type(envelope.event))
-            if effect is None:
-                continue
-            meaning, status = effect
+            _, envelope = recorded
+            event = envelope.event
+            meaning, status = _EFFECTS.get(type(event), _NO_EFFECT)
             if meaning is not None:
-                meaning(page, recorded, envelope.event)
+                meaning(page, recorded, event)
             if status is not None:
-                page.sheets[status.column.row].set(envelope.stream, status.column, status.value)
+                statuses[envelope.stream] = status
+        for stream, (column, value) in statuses.items():
+            page.sheets[column.row].set(stream, column, value)
         page.write(events)

@@ -45,8 +45,11 @@ class Contender(Protocol):
     def append_batch(self, batch: Sequence[Fact]) -> None:
         """Write facts about several streams durably, all or nothing."""
 
-    def replay(self) -> Truth:
-        """Read the whole log in its order."""
+    def replay(self) -> None:
+        """Read the whole log in its order, and keep where it leaves each stream."""
+
+    def found(self) -> Truth:
+        """What the last replay found, in the workload's words."""
 
     def close(self) -> None:
         """Release the file."""
@@ -127,6 +130,7 @@ class Raw:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(RAW_TABLE)
         self._seq = 0
+        self._found: Truth = {}
         self._encode = msgspec.json.Encoder().encode
         self._decode = msgspec.json.Decoder(AnyChange).decode
 
@@ -140,13 +144,15 @@ class Raw:
         self._db.executemany(RAW_INSERT, [self._row(fact) for fact in batch])
         self._db.execute("COMMIT")
 
-    def replay(self) -> Truth:
-        found: Truth = {}
+    def replay(self) -> None:
+        found = self._found = {}
         decode = self._decode
         for (data,) in self._db.execute("SELECT data FROM events ORDER BY seq"):
             change = decode(data)
             found[change.unit] = (change.version, _KIND_OF[type(change)])
-        return found
+
+    def found(self) -> Truth:
+        return self._found
 
     def close(self) -> None:
         self._db.close()
@@ -191,6 +197,7 @@ class Peer:
     def __init__(self, path: str, scratch: str) -> None:
         self._app = PeerUnits(env={"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": path})
         self._live: dict[str, PeerUnit] = {}
+        self._found: Truth = {}
 
     def append_one(self, fact: Fact) -> None:
         self._app.save(self._moved(fact))
@@ -198,10 +205,10 @@ class Peer:
     def append_batch(self, batch: Sequence[Fact]) -> None:
         self._app.save(*{unit.id: unit for unit in map(self._moved, batch)}.values())
 
-    def replay(self) -> Truth:
+    def replay(self) -> None:
         log, mapper = self._app.notification_log, self._app.mapper
         names: dict[UUID, str] = {}
-        found: Truth = {}
+        found = self._found = {}
         start = 1
         while page := log.select(start=start, limit=1000):
             for notification in page:
@@ -214,7 +221,9 @@ class Peer:
                 else:
                     found[names[domain_event.originator_id]] = (domain_event.originator_version, said["kind"])
             start = int(page[-1].id) + 1
-        return found
+
+    def found(self) -> Truth:
+        return self._found
 
     def close(self) -> None:
         self._app.close()
@@ -274,6 +283,7 @@ class Ours:
         self._log = SqliteLog.create_or_open(path)
         self._world = World()
         self._commands = 0
+        self._standings = Standings()
 
     def append_one(self, fact: Fact) -> None:
         self._log.commit((self._request((fact,)),))
@@ -281,12 +291,19 @@ class Ours:
     def append_batch(self, batch: Sequence[Fact]) -> None:
         self._log.commit((self._request(batch),))
 
-    def replay(self) -> Truth:
+    def replay(self) -> None:
         """The full audit of the events: positions, chain, columns, versions, every step against its lifecycle."""
-        report, standings = audited(self.path, (), structure=False)
+        report, self._standings = audited(self.path, (), structure=False)
         if not report.legal:
             raise AssertionError(report.findings[0].sentence)
-        return found_in(standings)
+
+    def found(self) -> Truth:
+        """The last version and kind of each unit."""
+        found: Truth = {}
+        for stream, (version, status) in self._standings.by_stream.items():
+            kind = PATH[version - 1] if version <= len(PATH) or status is None else str(status.value)
+            found[f"unit-{int(stream.rpartition('/')[2]):07d}"] = (version, kind)
+        return found
 
     def close(self) -> None:
         self._log.close()
@@ -314,29 +331,18 @@ class Ours:
 class OursUnchained(Ours):
     """The same log; its replay judges versions and lifecycles, and leaves the chain and the columns alone."""
 
-    def replay(self) -> Truth:
-        standings = Standings()
+    def replay(self) -> None:
+        standings = self._standings = Standings()
         for _, envelope in self._log.read():
             standings.step(envelope.stream, envelope.version, type(envelope.event))
-        return found_in(standings)
 
 
 class OursFolded(Ours):
     """The same log; its replay is the fold an operator starts with, which keeps all that the events say."""
 
-    def replay(self) -> Truth:
+    def replay(self) -> None:
         world = World()
         for recorded in self._log.read():
             world.apply(recorded.envelope)
-        standings = Standings()
-        standings.by_stream = {stream: (world.versions[stream], unit.status) for stream, unit in world.units.items()}
-        return found_in(standings)
-
-
-def found_in(standings: Standings) -> Truth:
-    """The last version and kind of each unit, in the workload's words."""
-    found: Truth = {}
-    for stream, (version, status) in standings.by_stream.items():
-        kind = PATH[version - 1] if version <= len(PATH) or status is None else str(status.value)
-        found[f"unit-{int(stream.rpartition('/')[2]):07d}"] = (version, kind)
-    return found
+        units = world.units.items()
+        self._standings.by_stream = {stream: (world.versions[stream], unit.status) for stream, unit in units}

@@ -150,7 +150,6 @@ def test_a_flipped_byte_in_the_chain(path: Path) -> None:
         ("kind", "unit_adored"),
         ("at", 999),
         ("command", "another"),
-        ("ordinal", 5),
     ],
 )
 def test_a_changed_column(path: Path, column: str, value: str | int) -> None:
@@ -425,7 +424,7 @@ def test_a_first_fault_does_not_hide_the_next(path: Path) -> None:
 def test_findings_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mephisto_es.projections.audit.report.FINDINGS_LIMIT", 10)
     with edited(path) as db:
-        db.execute("UPDATE events SET ordinal = seq")
+        db.execute("UPDATE events SET at = seq")
     report = audited(path)
     assert len(report.findings) == 10
     assert report.findings_left_out == EVENTS - 10

@@ -308,9 +308,7 @@ def test_an_event_of_a_newer_version_stops_reading(path: Path) -> None:
             b'{"stream":"unit/1/1","version":10,"at":1000,"command":"x","ordinal":0,"actor":"operator",'
             b'"event":{"kind":"unit_adored"}}'
         )
-        db.execute(
-            "INSERT INTO events VALUES (11, 'unit/1/1', 10, 'unit_adored', 1000, 'x', 0, ?, ?)", (data, bytes(32))
-        )
+        db.execute("INSERT INTO events VALUES (11, 'unit/1/1', 10, 'unit_adored', 1000, 'x', ?, ?)", (data, bytes(32)))
     db.close()
     with SqliteLog.open_read_only(path) as log, pytest.raises(UnknownEvent, match=r"seq 11: .*'unit_adored'.*update"):
         list(log.read())
@@ -442,7 +440,8 @@ def test_versions_are_remembered_within_bounds() -> None:
     cache.update({f"s{number}": number for number in range(1, 4)})
     assert [cache.get(f"s{number}") for number in (1, 2, 3)] == [1, 2, 3]
     assert asked == []
-    cache.update({f"t{number}": 7 for number in range(20)})
+    for number in range(20):
+        cache.update({f"t{number}": 7})
     assert cache.get("t19") == 7
     assert cache.get("s1") == 0
     assert asked == ["s1"]
