@@ -13,7 +13,7 @@ from ..core.abstractions.crowd_provider import CrowdProvider
 from ..core.abstractions.resources import Resources
 from ..core.errors import ConfigError
 from ..core.operations.hydra_config import MephistoConfig
-from ..core.operations.paying import Paymaster, PaymentProvider
+from ..core.operations.paying import Paymaster, PaymentProvider, payer_of
 from ..core.operations.registry import get_crowd_provider_from_type
 from ..events.task_run import TaskRunCreated
 from .writing import open_ledger
@@ -51,9 +51,7 @@ async def open_paymaster(database: Path, created: TaskRunCreated) -> AsyncIterat
     async with open_ledger(database) as (ledger, ids):
         resources = Resources(ledger, ids, created.task_run)
         provider = provider_class(_config(database, created, provider_class), SharedTaskState(), resources)
-        if not isinstance(provider, PaymentProvider):
-            raise TypeError(f"{provider_class} has what pays, and its instance has not")
-        yield Paymaster(ledger, ids, provider)
+        yield Paymaster(ledger, ids, payer_of(provider))
 
 
 def _config(database: Path, created: TaskRunCreated, provider: type[CrowdProvider]) -> DictConfig:

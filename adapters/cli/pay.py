@@ -61,7 +61,7 @@ def pay_command(database: Path, run: Subject, dry_run: bool, yes: bool, as_json:
     taken earlier are asked after.
 
     With --json nothing is asked: without --yes it only says what would be paid. This needs the log for writing, so no
-    operator may be at work on it meanwhile; a launch script pays through `Paymaster`.
+    operator may be at work on it meanwhile; a launch script pays through `operator.paymaster(live_run)`.
 
     \b
     Examples:

@@ -75,8 +75,8 @@ def review_command(
     """Give verdicts on work of RUN; without any, list the work that waits for one.
 
     Verdicts need the log for writing, so no operator may be at work on it meanwhile; a launch script reviews through
-    `Reviewer`. Each verdict is durable when this command says so. Approved work cannot be rejected afterwards;
-    rejected work can still be approved.
+    `operator.reviewer()`. Each verdict is durable when this command says so. Approved work cannot be rejected
+    afterwards; rejected work can still be approved.
 
     \b
     Examples:

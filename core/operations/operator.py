@@ -22,6 +22,8 @@ from .datatypes import LiveTaskRun
 from .launch import RunPlan, plan_run, stored_config, task_name
 from .live_run import LiveRunDriver
 from .logger_core import get_logger
+from .paying import Paymaster, payer_of
+from .review import Reviewer
 
 #: Seconds between two reports of a run's progress, unless a script says otherwise.
 DEFAULT_LOG_RATE_SECONDS = 30.0
@@ -190,6 +192,18 @@ class Operator:
     def get_running_task_runs(self) -> dict[str, LiveTaskRun]:
         """The runs that are going on, by id."""
         return {str(run): driver.live_run for run, driver in self._drivers.items()}
+
+    def reviewer(self) -> Reviewer:
+        """Who gives verdicts and decides about workers, also while runs go on."""
+        return Reviewer(self.ledger, self._ids)
+
+    def paymaster(self, live_run: LiveTaskRun) -> Paymaster:
+        """Who pays what a run owes, also while it goes on, through the provider that its workers come from.
+
+        Raises:
+            ConfigError: that provider does not pay.
+        """
+        return Paymaster(self.ledger, self._ids, payer_of(live_run.provider))
 
     def print_run_details(self) -> None:
         """Log where each running run stands."""

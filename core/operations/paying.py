@@ -14,7 +14,8 @@ from ...events import streams
 from ...events.ids import PaymentId, TaskRunId, WorkerId
 from ...events.pay import PayEvent, PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
 from ...events.worker import WorkerRegistered
-from ..errors import MephistoError
+from ..abstractions.crowd_provider import CrowdProvider
+from ..errors import ConfigError, MephistoError
 from ..ledger import Command, Ledger
 from ..lifecycles.pay import UNPAID_STATUSES, PaymentState, PaymentStatus
 from ..payloads import pseudonym
@@ -59,6 +60,20 @@ class PaymentProvider(Protocol):
         Raises:
             NotPaid: the provider gave it back.
         """
+
+
+def payer_of(provider: CrowdProvider) -> PaymentProvider:
+    """A crowd provider, as one that pays.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if not isinstance(provider, PaymentProvider):
+        raise ConfigError(
+            f"the crowd provider {provider.PROVIDER_TYPE!r} cannot pay workers",
+            hint="Pay what `mephisto-es ledger` shows by other means",
+        )
+    return provider
 
 
 class Paymaster:

@@ -1,0 +1,64 @@
+"""Reviewing and paying from the launch script, while the run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.core.errors import ConfigError
+from mephisto_es.core.lifecycles.pay import PaymentStatus
+from mephisto_es.core.operations.paying import PaymentOrder
+
+from .house import HouseProvider, HouseTaskState, items, open_house, until, work
+
+
+class Generous(HouseProvider):
+    """A provider that pays at once.
+
+    Attributes:
+        paid: what it was asked to pay, by token.
+    """
+
+    paid: dict[str, PaymentOrder]
+
+    async def pay(self, order: PaymentOrder) -> str:
+        await trio.lowlevel.checkpoint()
+        self.paid[order.token] = order
+        return order.token
+
+    async def has_arrived(self, reference: str) -> bool:
+        await trio.lowlevel.checkpoint()
+        return reference in self.paid
+
+
+async def test_work_is_reviewed_and_paid_while_the_run_goes_on(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_house(tmp_path) as house:
+        operator = house.operator
+        live_run = await house.launch(HouseTaskState(data=items(3)))
+        assert await work(house.router(live_run), "Zoë", visits=1) == 1
+        await until(house, lambda: "completed" in house.statuses("agent"))
+        (done,) = (one for one in operator.ledger.market.agents.values() if one.status.value == "completed")
+        await operator.reviewer().approve_work(done.agent, "well done", bonus_cents=50)
+        live_run.provider = Generous(live_run.config, live_run.blueprint.shared_state, live_run.provider.resources)
+        live_run.provider.paid = {}
+        paymaster = operator.paymaster(live_run)
+        assert await paymaster.pay_owed(live_run.task_run) == 2
+        assert await paymaster.confirm_sent(live_run.task_run) == 2
+        assert {(one.worker_name, one.amount_cents, one.purpose) for one in live_run.provider.paid.values()} == {
+            ("Zoë", 10, "pay"),
+            ("Zoë", 50, "bonus"),
+        }
+        assert {one.status for one in operator.ledger.market.payments.values()} == {PaymentStatus.CONFIRMED}
+        assert house.statuses("task_run") == {"live": 1}
+
+
+async def test_a_provider_that_does_not_pay_says_so(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1)))
+        with pytest.raises(ConfigError, match=r"the crowd provider 'house' cannot pay workers.*mephisto-es ledger"):
+            house.operator.paymaster(live_run)
