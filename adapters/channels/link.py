@@ -13,7 +13,7 @@ from ...core.packets import Alive, Inbound, Outbound, RouterState, decode_packet
 
 #: Within this time a router answers an operator's greeting.
 GREETING_SECONDS = 20.0
-#: What may wait to be sent, in characters of JSON.
+#: What may wait to be sent, in characters of JSON, once what a new connection begins with is on its way.
 QUEUE_LIMIT = 64 * 2**20
 #: A frame takes packets until it is this long.
 FRAME_LENGTH = 2**18
@@ -51,7 +51,10 @@ class Link:
         self._outgoing_length = 0
         self._news = trio.Event()
         self._is_finishing = False
-        self._is_silent = False
+        #: While packets are moved.
+        self._connection: trio.CancelScope | None = None
+        #: Why the connection was given up, if it was.
+        self._problem: str | None = None
 
     async def greet(self, alive: Alive) -> RouterState:
         """Prove that we are the operator.
@@ -84,19 +87,27 @@ class Link:
             What became of the connection.
         """
         async with trio.open_nursery() as nursery:
+            self._connection = nursery.cancel_scope
             nursery.start_soon(self._write, nursery.cancel_scope)
-            nursery.start_soon(self._watch_for_silence, nursery.cancel_scope)
+            nursery.start_soon(self._watch_for_silence)
             await self._read()
             nursery.cancel_scope.cancel()
-        if self._is_silent:
-            return "the router gave no sign of life"
+        if self._problem is not None:
+            return self._problem
         closed = self._socket.closed
         return "the connection was lost" if closed is None else f"the connection was closed with code {closed.code}"
 
     def enqueue(self, packet: Outbound) -> bool:
-        """Queue a packet; returns whether there was room."""
+        """Queue a packet; returns whether it was taken.
+
+        When the queue is full the connection is given up: the next one begins with how things stand, so nothing is
+        lost, as it would be if a packet were missing from this one.
+        """
+        if self._is_finishing or self._problem is not None:
+            return False
         text = encode_frame([packet])
-        if self._is_finishing or self._outgoing_length + len(text) > QUEUE_LIMIT:
+        if self._connection is not None and self._outgoing_length + len(text) > QUEUE_LIMIT:
+            self._give_up("the router does not take what it is sent")
             return False
         self._outgoing.append(text)
         self._outgoing_length += len(text)
@@ -107,6 +118,11 @@ class Link:
         """Let `run` return once the queue is sent; nothing more is taken."""
         self._is_finishing = True
         self._news.set()
+
+    def _give_up(self, problem: str) -> None:
+        self._problem = problem
+        if self._connection is not None:
+            self._connection.cancel()
 
     async def _read(self) -> None:
         while True:
@@ -158,7 +174,7 @@ class Link:
         self._outgoing_length -= length
         return taken[0] if len(taken) == 1 else f"[{','.join(taken)}]"
 
-    async def _watch_for_silence(self, connection: trio.CancelScope) -> None:
+    async def _watch_for_silence(self) -> None:
         """End a connection whose other end is gone without a word.
 
         A pong is not seen while an earlier packet is still being handled, so such a time proves nothing.
@@ -172,6 +188,5 @@ class Link:
                 except ConnectionClosed:
                     return
             if patience.cancelled_caught and self._frames_taken == taken_before and not self._is_handling:
-                self._is_silent = True
-                connection.cancel()
+                self._give_up("the router gave no sign of life")
                 return

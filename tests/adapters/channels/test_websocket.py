@@ -80,19 +80,31 @@ async def test_a_frame_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(router.frame_sizes) > 1
 
 
-async def test_a_full_queue_takes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_queue_ends_the_connection_and_the_next_one_begins_with_how_things_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(link, "QUEUE_LIMIT", 1000)
     ears = Ears()
     with trio.fail_after(5):
         async with serving(Router()) as router, trio.open_nursery() as nursery:
             channel = ears.channel(router.port)
+
+            def greet() -> None:
+                # What a connection begins with may be long: there is as much of it as there is.
+                for number in range(30):
+                    assert channel.enqueue_send(status(number))
+
+            ears.when_open = greet
             await nursery.start(channel.open)
-            taken = [channel.enqueue_send(status(number)) for number in range(20)]
+            for number in range(30):
+                assert (await router.arrived.receive())["subject_id"] == f"agent{number}"
+            taken = [channel.enqueue_send(status(100 + number)) for number in range(20)]
             assert taken[0]
             assert not taken[-1]
-            for _ in range(sum(taken)):
-                await router.arrived.receive()
-            assert channel.enqueue_send(status(99))
+            assert not channel.enqueue_send(status(99))
+            for number in range(30):
+                assert (await router.arrived.receive())["subject_id"] == f"agent{number}"
+            assert ears.opened == 2
             channel.close()
 
 
