@@ -220,7 +220,7 @@ def _money(frame: _Frame) -> Chart:
     if spending is not None:
         shapes.append(Shape("budget", f"M{_steps(frame, scale, budget)}"))
         left = f"{amount(spending.left_cents)} of {amount(spending.budget_cents)}"
-        legend.append(Entry("budget", "left of the budget", left))
+        legend.append(Entry("budget", "budget left, with fees", left))
     return frame.chart("Money", shapes, scale.ticks(money=True), legend)
 
 

@@ -50,7 +50,7 @@ async def test_money_is_drawn_below_its_budget(budget: int, tmp_path: Path) -> N
     plot = await money_plot(tmp_path, budget)
     worth = UNITS * PAY_CENTS
     left = (budget - worth) / 100
-    assert f"left of the budget {left:.2f} of {budget / 100:.2f}" in plot
+    assert f"budget left, with fees {left:.2f} of {budget / 100:.2f}" in plot
     assert (height_of("budget", plot) < height_of("limit", plot)) is (budget > worth)
 
 
