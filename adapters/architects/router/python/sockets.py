@@ -13,8 +13,9 @@ from .switchboard import Switchboard
 FRAME_PACKETS = 500
 FRAME_BYTES = 2**20
 
-#: Codes with which a page that is left or reloaded closes its socket; 1005: it gave none, as the client at the end.
-GOODBYES = (1000, 1001, 1005)
+#: Codes with which a page that is left or reloaded closes its socket. Not 1005, which a page that gives none has in
+#: common with a line that broke.
+GOODBYES = (1000, 1001)
 
 
 class SocketDoor:
