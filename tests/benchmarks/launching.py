@@ -37,7 +37,7 @@ async def new_house() -> AsyncIterator[House]:
             await operator.force_shutdown()
 
 
-async def launch(operator: Operator, cfg: DictConfig, shared_state: SharedTaskState, units: int) -> LiveTaskRun:
+async def launch(operator: Operator, cfg: DictConfig, shared_state: SharedTaskState | None, units: int) -> LiveTaskRun:
     """Launch a run and wait until so many units are on offer."""
     run = await operator.launch_task_run_or_die(cfg, shared_state)
     live_run = operator.get_running_task_runs()[run]
