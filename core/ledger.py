@@ -163,14 +163,13 @@ class Ledger:
         return lambda: self._subscribers.remove(subscriber)
 
     async def durable(self, stream: str) -> None:
-        """Wait until what the market says now of a stream is durable, and may be told.
+        """Wait until what the market says of a stream is durable; it may be told when this returns, if it is read then.
 
         Raises:
             LogError: it never will be.
         """
-        batch = self._batch
-        if stream in batch.streams:
-            await batch.settled.wait()
+        while stream in self._batch.streams:
+            await self._batch.settled.wait()
             if self._stopped is not None:
                 raise self._stopped
 

@@ -165,6 +165,8 @@ class WorkerPool:
             if isinstance(state, AgentState)
             else streams.onboarding_agent(run, state.agent)
         )
+        # More may have happened to it by now, of which the page was told already.
+        state = self._ledger.market.agent_by_token(state.token) or state
         if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
             reason = WorkerFailureReasons.NOT_QUALIFIED if failed else WorkerFailureReasons.TASK_MISSING

@@ -210,6 +210,24 @@ async def test_what_the_market_says_of_a_stream_may_be_told_once_it_is_durable()
     assert told[2:] == ["everything, at seq 1", "unit 1, at seq 1"]
 
 
+async def test_what_is_durable_is_so_when_the_wait_returns_whatever_was_decided_meanwhile() -> None:
+    log = GatedLog()
+    seen: list[tuple[str, int]] = []
+
+    async def look(ledger: Ledger) -> None:
+        await ledger.durable(unit(1))
+        seen.append((ledger.market.units[unit(1)].status.value, log.head().seq))
+
+    async with running(log) as ledger, trio.open_nursery() as nursery:
+        ledger.post(create(1))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(look, ledger)
+        ledger.post(launch(1))
+        await trio.testing.wait_all_tasks_blocked()
+        log.gate.set()
+    assert seen == [("launched", 2)]
+
+
 async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
     log = GatedLog()
     log.failure = LogError("the disk is full")
