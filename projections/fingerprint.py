@@ -1,21 +1,59 @@
-"""A name for the code of all projections: another fingerprint means tables that have to be built anew."""
+"""A name for the code that makes a projection: another fingerprint means tables that have to be built anew."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from .projection import Projection
+
+#: What a module imports of this package, as all of it is written: relative, at the top.
+_IMPORT = re.compile(
+    r"^from (?P<dots>\.+)(?P<module>[\w.]*) import (?:\((?P<several>[^)]*)\)|(?P<one>.*))$", re.MULTILINE
+)
+
+
+def code_fingerprint(projection: Projection) -> str:
+    """Hex digest over all that a projection's tables depend on beside the log.
+
+    That is the source of its module, of what this imports of the package, and so on: for the view of MephistoDB its
+    fold and its rows, the lifecycles and the events; not what only reads the tables.
+    """
+    return _fingerprint(Path(str(sys.modules[type(projection).__module__].__file__)))
+
 
 @cache
-def code_fingerprint() -> str:
-    """Hex digest over the source of this package.
-
-    Coarser than need be, so that no change in a shared helper is missed; building anew costs seconds.
-    """
+def _fingerprint(source: Path) -> str:
     digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for source in sorted(folder.rglob("*.py")):
-        digest.update(f"{source.relative_to(folder).as_posix()}\0".encode())
-        digest.update(source.read_bytes())
+    for module in sorted(sources(source)):
+        digest.update(module.read_bytes())
+        digest.update(b"\0")
     return digest.hexdigest()[:32]
+
+
+def sources(source: Path) -> set[Path]:
+    """A module and all modules of the package that it rests on."""
+    found: set[Path] = set()
+    waiting = [source]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += _imported(module)
+    return found
+
+
+def _imported(source: Path) -> Iterator[Path]:
+    for match in _IMPORT.finditer(source.read_text("utf-8")):
+        folder = source.parents[len(match["dots"]) - 1]
+        module = folder.joinpath(*match["module"].split("."))
+        if (file := module.with_suffix(".py")).is_file():
+            yield file
+        else:
+            names = re.findall(r"\w+", match["several"] or match["one"])
+            files = [file for name in names if (file := module / f"{name}.py").is_file()]
+            yield from files if len(files) == len(names) else [*files, module / "__init__.py"]

@@ -32,7 +32,10 @@ class Projection(Protocol):
         """The tables it writes; nobody else does."""
 
     def create(self, db: sqlite_utils.Database) -> None:
-        """Make the tables and indexes, empty."""
+        """Make the tables, empty, with no indexes but those that `apply` needs."""
+
+    def index(self, db: sqlite_utils.Database) -> None:
+        """Make the indexes that readers need: once the rows are in, because then they cost least."""
 
     def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
         """Carry events into the tables, inside the caller's transaction.

@@ -86,7 +86,7 @@ def _view(log: AuditedFile, projection: Projection, stored: StoredView | None, h
     if stored is None:
         return View(projection.name, None, head, current=False, rows={})
     rows = {table: log.tables.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in projection.tables}
-    return View(projection.name, stored.seq, head, stored.code == code_fingerprint(), rows)
+    return View(projection.name, stored.seq, head, stored.code == code_fingerprint(projection), rows)
 
 
 def _rebuild(database: Path, projections: Sequence[Projection]) -> list[Rebuilt]:

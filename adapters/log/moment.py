@@ -98,8 +98,9 @@ class LogMoment:
         return [reader.recorded(*row) for row in self._db.execute(f"{_EVENTS} {condition}", arguments)]
 
     def _has_view(self) -> bool:
-        found = self._db.execute(_LIVE_VIEW, (MephistoDbProjection.name,)).fetchone()
-        return bool(found == (code_fingerprint(), self.seq))
+        projection = MephistoDbProjection()
+        found = self._db.execute(_LIVE_VIEW, (projection.name,)).fetchone()
+        return bool(found == (code_fingerprint(projection), self.seq))
 
     def _built_view(self) -> sqlite3.Connection:
         projection = MephistoDbProjection()
@@ -109,6 +110,7 @@ class LogMoment:
             building.build(view, [projection], self.events(), self.payload)
             return view
         building.carry(kept.view, [projection], self.events(after=kept.seq), self.payload)
+        building.index(kept.view, projection)
         return kept.view
 
 

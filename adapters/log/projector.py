@@ -55,7 +55,7 @@ class Projector:
         """
         for projection in self.projections:
             row = self._db.execute(_LIVE, (projection.name,)).fetchone()
-            if row is None or row[1] != code_fingerprint():
+            if row is None or row[1] != code_fingerprint(projection):
                 self.rebuild(projection, log)
             else:
                 self._catch_up(projection, log, after=row[2])
@@ -97,7 +97,7 @@ class Projector:
     ) -> tuple[Difference, ...] | None:
         """Where the living tables are not what was built, if they should be."""
         row = self._db.execute(_LIVE, (projection.name,)).fetchone()
-        if row is None or row[1:] != (code_fingerprint(), seq):
+        if row is None or row[1:] != (code_fingerprint(projection), seq):
             return None
         found = (each for table in projection.tables for each in building.differences(self._db, shadow, table))
         return tuple(islice(found, DIFFERENCES_LIMIT))
@@ -111,10 +111,11 @@ class Projector:
             generation = int(row[0] or 0) + 1
             building.create(db, projection)
             building.copy_tables(shadow, db, projection.tables)
+            building.index(db, projection)
             db.execute("DELETE FROM projections WHERE name = ?", (projection.name,))
             db.execute(
                 "INSERT INTO projections VALUES (?, ?, ?, ?, 1)",
-                (projection.name, generation, code_fingerprint(), seq),
+                (projection.name, generation, code_fingerprint(projection), seq),
             )
             db.execute("COMMIT")
             return generation

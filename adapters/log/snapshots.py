@@ -35,7 +35,7 @@ class Snapshot(NamedTuple):
     """A view as it was."""
 
     seq: int
-    #: Its tables, in a database of their own.
+    #: Its tables, without their indexes, in a database of their own.
     view: sqlite3.Connection
 
 
@@ -78,7 +78,7 @@ def nearest(db: sqlite3.Connection, projection: Projection, seq: int) -> Snapsho
 
 
 def _code(projection: Projection) -> str:
-    return f"{projection.name} {code_fingerprint()}"
+    return f"{projection.name} {code_fingerprint(projection)}"
 
 
 def _digest(chain: bytes, projection: Projection, state: bytes) -> bytes:

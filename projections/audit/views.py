@@ -85,14 +85,14 @@ class ViewCheck:
                 self._findings.notes.append("the views were not compared, because the log itself is not legal")
             return
         for view, projection in self._views:
-            self._check_position(view)
+            self._check_position(view, projection)
             self.compared[view.name] = sum(self._compare(view.name, table) for table in projection.tables)
 
     def close(self) -> None:
         """Let go of what was built."""
         self._rebuilt.close()
 
-    def _check_position(self, view: StoredView) -> None:
+    def _check_position(self, view: StoredView, projection: Projection) -> None:
         if view.seq > self._seq:
             self._findings.add(
                 FindingKind.LOST_TAIL,
@@ -106,7 +106,7 @@ class ViewCheck:
                 f"the view {view.name!r} stands at seq {view.seq} and was compared as of then; "
                 "the next operator brings it up"
             )
-        if view.code != code_fingerprint():
+        if view.code != code_fingerprint(projection):
             self._findings.notes.append(
                 f"the view {view.name!r} was made by another version; if it differs, "
                 "`mephisto-es projections rebuild` makes it anew"

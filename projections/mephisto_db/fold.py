@@ -63,8 +63,12 @@ class MephistoDbProjection:
     tables = tuple(table.name for table in tables.TABLES)
 
     def create(self, db: sqlite_utils.Database) -> None:
-        """Make the tables and indexes, empty."""
+        """Make the tables, empty."""
         tables.create(db)
+
+    def index(self, db: sqlite_utils.Database) -> None:
+        """Make the indexes that readers need."""
+        tables.index(db)
 
     def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
         """Carry events into the tables, inside the caller's transaction.

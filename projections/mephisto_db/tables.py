@@ -97,7 +97,7 @@ _KEYS = {table.name: table.key for table in TABLES}
 
 
 def create(db: sqlite_utils.Database) -> None:
-    """Make all tables and indexes, empty."""
+    """Make all tables, empty, with the uniqueness that the fold rests on."""
     for table in TABLES:
         made = db.table(table.name).create(
             {column: _affinity(table, column) for column in table.columns},
@@ -106,10 +106,15 @@ def create(db: sqlite_utils.Database) -> None:
             not_null=[column for column in table.columns if not _nullable(table, column)],
             strict=True,
         )
-        for columns in table.indexes:
-            made.create_index(columns)
         if table.unique:
             made.create_index(table.unique, unique=True)
+
+
+def index(db: sqlite_utils.Database) -> None:
+    """Make the other indexes."""
+    for table in TABLES:
+        for columns in table.indexes:
+            db.table(table.name).create_index(columns)
 
 
 def _info(table: Table, column: str) -> msgspec.inspect.Type:

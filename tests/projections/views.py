@@ -29,6 +29,7 @@ def empty() -> sqlite3.Connection:
 def _template() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     PROJECTION.create(sqlite_utils.Database(db))
+    PROJECTION.index(sqlite_utils.Database(db))
     return db
 
 

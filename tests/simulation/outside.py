@@ -55,11 +55,15 @@ class QuickProjection(MephistoDbProjection):
     def create(self, db: sqlite_utils.Database) -> None:
         db.conn.executescript(_schema())
 
+    def index(self, db: sqlite_utils.Database) -> None:
+        """The text has the indexes too."""
+
 
 @cache
 def _schema() -> str:
     db = sqlite3.connect(":memory:", isolation_level=None)
     MephistoDbProjection().create(sqlite_utils.Database(db))
+    MephistoDbProjection().index(sqlite_utils.Database(db))
     schema = ";".join(sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
     db.close()
     return schema

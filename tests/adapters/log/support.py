@@ -121,6 +121,9 @@ class Roster:
         db.table("roster").create({"stream": str, "version": int, "kind": str}, pk="stream", strict=True)
         db.table("roster_names").create({"worker": int, "name": str}, pk="worker", strict=True)
 
+    def index(self, db: sqlite_utils.Database) -> None:
+        """It has no indexes."""
+
     def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
         for _, envelope in events:
             row = (envelope.stream, envelope.version, type(envelope.event).__name__)
@@ -143,6 +146,9 @@ class Stubborn:
 
     def create(self, db: sqlite_utils.Database) -> None:
         db.table("stubborn").create({"seq": int}, pk="seq", strict=True)
+
+    def index(self, db: sqlite_utils.Database) -> None:
+        """It has no indexes."""
 
     def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
         for seq, envelope in events:

@@ -407,7 +407,7 @@ def test_a_projection_made_by_other_code_is_built_anew(path: Path) -> None:
     with SqliteLog.create_or_open(path, (Roster(),)) as log:
         assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (4,)
         assert log.connect().execute("SELECT generation, code FROM projections").fetchall() == [
-            (2, fingerprint.code_fingerprint())
+            (2, fingerprint.code_fingerprint(Roster()))
         ]
 
 

@@ -90,6 +90,9 @@ class Power:
     def create(self, db: sqlite_utils.Database) -> None:
         """It has no tables."""
 
+    def index(self, db: sqlite_utils.Database) -> None:
+        """It has no indexes."""
+
     def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
         if self.cut_to is not None:
             shutil.copytree(self.folder, self.cut_to)
