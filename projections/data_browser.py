@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TypedDict
 
-import msgspec
-
-from ..core.abstractions.agent import Assignment, Unit
 from ..core.errors import UnknownEntity
 from ..core.lifecycles.table import kind_of
 from ..core.lifecycles.unit import UnitStatus
-from ..events.agent import AgentMetadataReceived, AgentSubmitted
-from ..events.base import FileRef
+from ..events.agent import AgentMetadataReceived
 from ..events.ids import AssignmentId, UnitId, WorkerId
 from .mephisto_db.criteria import EntityId
+from .mephisto_db.data_model import Agent, TaskRun, Unit, Worker
 from .mephisto_db.reader import JsonValue, MephistoDB
-from .mephisto_db.rows import AgentRow, TaskRunRow, UnitRow, WorkerRow
 
 #: A worker has handed in the work.
 COMPLETED_UNIT_STATUSES = frozenset(
@@ -25,8 +21,6 @@ COMPLETED_UNIT_STATUSES = frozenset(
 )
 #: No worker is going to do any more about it.
 FINAL_UNIT_STATUSES = COMPLETED_UNIT_STATUSES | {UnitStatus.EXPIRED.value}
-
-_files = msgspec.json.Decoder(tuple[FileRef, ...])
 
 
 class UnitData(TypedDict):
@@ -59,7 +53,7 @@ class DataBrowser:
         """The names of all tasks, the oldest first."""
         return [task.task_name for task in self.db.find_tasks()]
 
-    def get_units_for_task_name(self, task_name: str) -> list[UnitRow]:
+    def get_units_for_task_name(self, task_name: str) -> list[Unit]:
         """Units of all runs of a task that a worker has handed in.
 
         Raises:
@@ -67,7 +61,7 @@ class DataBrowser:
         """
         return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), COMPLETED_UNIT_STATUSES)
 
-    def get_all_units_for_task_name(self, task_name: str) -> list[UnitRow]:
+    def get_all_units_for_task_name(self, task_name: str) -> list[Unit]:
         """Units of all runs of a task that are done or expired.
 
         Raises:
@@ -75,7 +69,7 @@ class DataBrowser:
         """
         return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), FINAL_UNIT_STATUSES)
 
-    def get_units_for_run_id(self, run_id: EntityId) -> list[UnitRow]:
+    def get_units_for_run_id(self, run_id: EntityId) -> list[Unit]:
         """Units of a run that a worker has handed in.
 
         Raises:
@@ -84,8 +78,8 @@ class DataBrowser:
         return self.collect_matching_units_from_task_runs([self.db.get_task_run(run_id)], COMPLETED_UNIT_STATUSES)
 
     def collect_matching_units_from_task_runs(
-        self, task_runs: Iterable[TaskRunRow], statuses: Collection[str]
-    ) -> list[UnitRow]:
+        self, task_runs: Iterable[TaskRun], statuses: Collection[str]
+    ) -> list[Unit]:
         """Units of some runs that have one of some statuses."""
         return [
             unit
@@ -94,7 +88,7 @@ class DataBrowser:
             if unit.status in statuses
         ]
 
-    def get_data_from_unit(self, unit: UnitRow, raise_exception: bool = True) -> UnitData:
+    def get_data_from_unit(self, unit: Unit, raise_exception: bool = True) -> UnitData:
         """Everything about the work on a unit.
 
         Args:
@@ -110,7 +104,7 @@ class DataBrowser:
         worker = None if agent is None else self.db.get_worker(agent.worker_id)
         return UnitData(
             assignment_id=unit.assignment_id,
-            data={} if agent is None else {"inputs": self.get_inputs(unit), "outputs": self.get_outputs(agent)},
+            data={} if agent is None else {"inputs": self.db.get_inputs(unit), "outputs": self.db.get_outputs(agent)},
             metadata={} if agent is None else self._metadata(agent),
             status=agent.status if agent else None,
             task_start=agent.task_start if agent else None,
@@ -120,7 +114,7 @@ class DataBrowser:
             worker_name=worker.worker_name if worker else None,
         )
 
-    def get_workers_with_qualification(self, qualification_name: str) -> list[WorkerRow]:
+    def get_workers_with_qualification(self, qualification_name: str) -> list[Worker]:
         """Workers who have a qualification with value 1.
 
         Raises:
@@ -132,29 +126,13 @@ class DataBrowser:
         granted = self.db.find_granted_qualifications(qualification_id=found[0].qualification_id, value=1)
         return [self.db.get_worker(one.worker_id) for one in granted]
 
-    def _runs_of_task(self, task_name: str) -> list[TaskRunRow]:
+    def _runs_of_task(self, task_name: str) -> list[TaskRun]:
         found = self.db.find_tasks(task_name=task_name)
         if not found:
             raise UnknownEntity(f"task {task_name!r}")
         return self.db.find_task_runs(task_id=found[0].task_id)
 
-    def get_inputs(self, unit: UnitRow) -> JsonValue:
-        """What a unit's page is given; None if it was erased."""
-        data = self.db.get_assignment_data(unit.assignment_id)
-        if data is None:
-            return None
-        return Unit(unit.unit_id, unit.unit_index, Assignment(unit.assignment_id, data)).data
-
-    def get_outputs(self, agent: AgentRow) -> JsonValue:
-        """What an agent handed in, with the names of uploaded `files`; None: nothing, or it was erased."""
-        for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentSubmitted)):
-            outputs = self.db.read_json(sent.ref)
-            if sent.files is not None and isinstance(outputs, dict):
-                return outputs | {"files": [file.filename for file in _files.decode(sent.files)]}
-            return outputs
-        return None
-
-    def _metadata(self, agent: AgentRow) -> dict[str, JsonValue]:
+    def _metadata(self, agent: Agent) -> dict[str, JsonValue]:
         left: dict[str, list[JsonValue]] = {}
         for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentMetadataReceived)):
             match self.db.read_json(sent.ref):

@@ -21,7 +21,6 @@ from ..events.unit import (
     UnitReleased,
     UnitSoftRejected,
 )
-from .data_browser import DataBrowser
 from .mephisto_db.reader import JsonValue, MephistoDB
 from .mephisto_db.rows import AgentRow, UnitRow
 from .moment import Moment
@@ -100,7 +99,7 @@ def unit_records(
 
 
 def _record(moment: Moment, db: MephistoDB, task_name: str, unit: UnitRow, *, names: bool) -> UnitRecord:
-    run, browser = unit.task_run_id, DataBrowser(db)
+    run = unit.task_run_id
     agent = None if unit.agent_id is None else db.get_agent(unit.agent_id)
     worker = None if agent is None else db.get_worker(agent.worker_id)
     # A unit that is done again has no verdict, whatever was said of the work before.
@@ -122,8 +121,8 @@ def _record(moment: Moment, db: MephistoDB, task_name: str, unit: UnitRow, *, na
         worker_id=worker.worker_id if worker else None,
         worker_name=worker.worker_name if worker and names else None,
         provider_type=unit.provider_type,
-        inputs=browser.get_inputs(unit),
-        outputs=browser.get_outputs(agent) if agent else None,
+        inputs=db.get_inputs(unit),
+        outputs=db.get_outputs(agent) if agent else None,
         created_at=_time(next(one for one in events if isinstance(one.envelope.event, UnitCreated)).envelope.at),
         launched_at=_last(events, UnitLaunched, UnitReleased),
         taken_at=_last(events, AgentAccepted),

@@ -10,18 +10,23 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...core.abstractions.initialization_data import InitializationData
+from ...core.abstractions import agent as handles
+from ...core.abstractions.initialization_data import InitializationData, Update
 from ...core.errors import UnknownEntity, UnusableLog
-from ...events.base import PayloadRef
+from ...core.lifecycles.table import kind_of
+from ...events.agent import AgentSubmitted
+from ...events.base import FileRef, PayloadRef
 from ..projection import ReadPayload
 from . import criteria, rows
 from .criteria import EntityId
+from .data_model import Agent, Assignment, Entity, OnboardingAgent, Requester, Task, TaskRun, Unit, Worker
 from .tables import TABLE_OF, TABLES, Table
 
 R = TypeVar("R", bound=rows.Row)
 #: Whatever a page may send.
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
+_files = msgspec.json.Decoder(tuple[FileRef, ...])
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 
 
@@ -29,7 +34,8 @@ class MephistoDB:
     """The state of all runs, read from a log's file while an operator writes it or when nobody does.
 
     `get_...` gives the entity with an id, `find_...` all that fit, the oldest first. Ids are those of the rows; texts
-    of digits do as well. Nothing is ever written: what changes something is a command to an operator.
+    of digits do as well. What they give leads on: `unit.get_assigned_agent()`, `run.get_assignments()`. Nothing is ever
+    written: what changes something is a command to an operator.
     """
 
     def __init__(self, database: str | Path | sqlite3.Connection, read_payload: ReadPayload | None = None) -> None:
@@ -66,43 +72,43 @@ class MephistoDB:
 
     def get_project(self, project_id: EntityId) -> rows.ProjectRow:
         """The project with an id."""
-        return self._get(rows.ProjectRow, project_id)
+        return self.get(rows.ProjectRow, project_id)
 
-    def get_task(self, task_id: EntityId) -> rows.TaskRow:
+    def get_task(self, task_id: EntityId) -> Task:
         """The task with an id."""
-        return self._get(rows.TaskRow, task_id)
+        return self.get(Task, task_id)
 
-    def get_requester(self, requester_id: EntityId) -> rows.RequesterRow:
+    def get_requester(self, requester_id: EntityId) -> Requester:
         """The requester with an id."""
-        return self._get(rows.RequesterRow, requester_id)
+        return self.get(Requester, requester_id)
 
-    def get_task_run(self, task_run_id: EntityId) -> rows.TaskRunRow:
+    def get_task_run(self, task_run_id: EntityId) -> TaskRun:
         """The run with an id."""
-        return self._get(rows.TaskRunRow, task_run_id)
+        return self.get(TaskRun, task_run_id)
 
-    def get_assignment(self, assignment_id: EntityId) -> rows.AssignmentRow:
+    def get_assignment(self, assignment_id: EntityId) -> Assignment:
         """The assignment with an id."""
-        return self._get(rows.AssignmentRow, assignment_id)
+        return self.get(Assignment, assignment_id)
 
-    def get_unit(self, unit_id: EntityId) -> rows.UnitRow:
+    def get_unit(self, unit_id: EntityId) -> Unit:
         """The unit with an id."""
-        return self._get(rows.UnitRow, unit_id)
+        return self.get(Unit, unit_id)
 
-    def get_worker(self, worker_id: EntityId) -> rows.WorkerRow:
+    def get_worker(self, worker_id: EntityId) -> Worker:
         """The worker with an id."""
-        return self._get(rows.WorkerRow, worker_id)
+        return self.get(Worker, worker_id)
 
-    def get_agent(self, agent_id: EntityId) -> rows.AgentRow:
+    def get_agent(self, agent_id: EntityId) -> Agent:
         """The agent with an id."""
-        return self._get(rows.AgentRow, agent_id)
+        return self.get(Agent, agent_id)
 
-    def get_onboarding_agent(self, onboarding_agent_id: EntityId) -> rows.OnboardingAgentRow:
+    def get_onboarding_agent(self, onboarding_agent_id: EntityId) -> OnboardingAgent:
         """The onboarding agent with an id."""
-        return self._get(rows.OnboardingAgentRow, onboarding_agent_id)
+        return self.get(OnboardingAgent, onboarding_agent_id)
 
     def get_qualification(self, qualification_id: EntityId) -> rows.QualificationRow:
         """The qualification with an id."""
-        return self._get(rows.QualificationRow, qualification_id)
+        return self.get(rows.QualificationRow, qualification_id)
 
     def get_granted_qualification(
         self, qualification_id: EntityId, worker_id: EntityId
@@ -119,37 +125,37 @@ class MephistoDB:
         """Projects, all or by name."""
         return self._find(rows.ProjectRow, {"project_name": project_name})
 
-    def find_tasks(self, **by: Unpack[criteria.TaskCriteria]) -> list[rows.TaskRow]:
+    def find_tasks(self, **by: Unpack[criteria.TaskCriteria]) -> list[Task]:
         """Tasks that fit."""
-        return self._find(rows.TaskRow, by)
+        return self._find(Task, by)
 
-    def find_requesters(self, **by: Unpack[criteria.RequesterCriteria]) -> list[rows.RequesterRow]:
+    def find_requesters(self, **by: Unpack[criteria.RequesterCriteria]) -> list[Requester]:
         """Requesters that fit."""
-        return self._find(rows.RequesterRow, by)
+        return self._find(Requester, by)
 
-    def find_task_runs(self, **by: Unpack[criteria.TaskRunCriteria]) -> list[rows.TaskRunRow]:
+    def find_task_runs(self, **by: Unpack[criteria.TaskRunCriteria]) -> list[TaskRun]:
         """Runs that fit."""
-        return self._find(rows.TaskRunRow, by)
+        return self._find(TaskRun, by)
 
-    def find_assignments(self, **by: Unpack[criteria.AssignmentCriteria]) -> list[rows.AssignmentRow]:
+    def find_assignments(self, **by: Unpack[criteria.AssignmentCriteria]) -> list[Assignment]:
         """Assignments that fit."""
-        return self._find(rows.AssignmentRow, by)
+        return self._find(Assignment, by)
 
-    def find_units(self, **by: Unpack[criteria.UnitCriteria]) -> list[rows.UnitRow]:
+    def find_units(self, **by: Unpack[criteria.UnitCriteria]) -> list[Unit]:
         """Units that fit."""
-        return self._find(rows.UnitRow, by)
+        return self._find(Unit, by)
 
-    def find_workers(self, **by: Unpack[criteria.WorkerCriteria]) -> list[rows.WorkerRow]:
+    def find_workers(self, **by: Unpack[criteria.WorkerCriteria]) -> list[Worker]:
         """Workers that fit; one who was forgotten has no name to be found by."""
-        return self._find(rows.WorkerRow, by)
+        return self._find(Worker, by)
 
-    def find_agents(self, **by: Unpack[criteria.AgentCriteria]) -> list[rows.AgentRow]:
+    def find_agents(self, **by: Unpack[criteria.AgentCriteria]) -> list[Agent]:
         """Agents that fit."""
-        return self._find(rows.AgentRow, by)
+        return self._find(Agent, by)
 
-    def find_onboarding_agents(self, **by: Unpack[criteria.OnboardingAgentCriteria]) -> list[rows.OnboardingAgentRow]:
+    def find_onboarding_agents(self, **by: Unpack[criteria.OnboardingAgentCriteria]) -> list[OnboardingAgent]:
         """Onboarding agents that fit."""
-        return self._find(rows.OnboardingAgentRow, by)
+        return self._find(OnboardingAgent, by)
 
     def find_qualifications(self, qualification_name: str | None = None) -> list[rows.QualificationRow]:
         """Qualifications, all or by name."""
@@ -183,6 +189,22 @@ class MephistoDB:
         body = self._read_payload(self.get_assignment(assignment_id).data)
         return None if body is None else msgspec.json.decode(body, type=InitializationData)
 
+    def get_inputs(self, unit: rows.UnitRow) -> Update | None:
+        """What a unit's page is given; None if it was erased."""
+        data = self.get_assignment_data(unit.assignment_id)
+        if data is None:
+            return None
+        return handles.Unit(unit.unit_id, unit.unit_index, handles.Assignment(unit.assignment_id, data)).data
+
+    def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
+        """What an agent handed in, with the names of uploaded `files`; None: nothing, or it was erased."""
+        for sent in self.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentSubmitted)):
+            outputs = self.read_json(sent.ref)
+            if sent.files is not None and isinstance(outputs, dict):
+                return outputs | {"files": [file.filename for file in _files.decode(sent.files)]}
+            return outputs
+        return None
+
     def read_json(self, ref: PayloadRef) -> JsonValue:
         """The JSON value behind a reference; None if it was erased, which JSON's null is not told from."""
         body = self._read_payload(ref)
@@ -193,15 +215,20 @@ class MephistoDB:
         found = self._db.execute(_PAYLOAD, (ref.sha256,)).fetchone()
         return found[0] if found else None
 
-    def _get(self, row: type[R], db_id: EntityId) -> R:
-        table = TABLE_OF[row]
+    def get(self, row: type[R], db_id: EntityId) -> R:
+        """The row with an id, of any table.
+
+        Raises:
+            UnknownEntity: there is none; the nearest id is given.
+        """
+        table = _table_of(row)
         found = self._select(row, f"WHERE {table.key} = ?", db_id)
         if not found:
             raise UnknownEntity(f"{table.entity}-{db_id}", self._nearest(table, db_id))
         return found[0]
 
     def _find(self, row: type[R], by: Mapping[str, object]) -> list[R]:
-        table = TABLE_OF[row]
+        table = _table_of(row)
         if unknown := by.keys() - set(table.columns):
             raise TypeError(f"{table.name} cannot be found by {', '.join(sorted(unknown))}")
         wanted = {column: value for column, value in by.items() if value is not None}
@@ -209,13 +236,17 @@ class MephistoDB:
         return self._select(row, f"{where}ORDER BY {table.key}", *wanted.values())
 
     def _select(self, row: type[R], rest: str, *values: object) -> list[R]:
-        table = TABLE_OF[row]
+        table = _table_of(row)
         # A cursor of our own: the caller's connection may make rows in its own way.
         cursor = self._db.cursor()
         cursor.row_factory = None
         found = cursor.execute(f"SELECT {', '.join(table.columns)} FROM {table.name} {rest}", values)
         # Not strict: SQLite has no truth values.
-        return [msgspec.convert(dict(zip(table.columns, cells, strict=True)), row, strict=False) for cells in found]
+        read = [msgspec.convert(dict(zip(table.columns, cells, strict=True)), row, strict=False) for cells in found]
+        for one in read:
+            if isinstance(one, Entity):
+                one.read_from(self)
+        return read
 
     def _nearest(self, table: Table, db_id: EntityId) -> str | None:
         """The entity whose id comes nearest, found by two looks into the key's index."""
@@ -239,6 +270,11 @@ class MephistoDB:
         missing = [table.name for table in TABLES if table.name not in present]
         if missing:
             raise UnusableLog(f"{what} has no MephistoDB view: the table {missing[0]} is missing")
+
+
+def _table_of(row: type[rows.Row]) -> Table:
+    """The table that holds rows of a kind; the data model's kinds extend those of the tables."""
+    return next(TABLE_OF[kind] for kind in row.__mro__ if kind in TABLE_OF)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -15,7 +15,8 @@ from mephisto_es.core.errors import UnknownEntity, UnusableLog
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.projections.mephisto_db import MephistoDB
-from mephisto_es.projections.mephisto_db.rows import AgentRow, Row, UnitRow
+from mephisto_es.projections.mephisto_db.data_model import Agent, Unit
+from mephisto_es.projections.mephisto_db.rows import Row
 from mephisto_es.projections.mephisto_db.tables import TABLES
 
 from ..histories import history
@@ -39,12 +40,12 @@ def db(path: Path) -> Iterator[MephistoDB]:
 
 def test_rows_are_typed(db: MephistoDB) -> None:
     unit = db.find_units(status="completed")[0]
-    assert isinstance(unit, UnitRow)
+    assert isinstance(unit, Unit)
     assert unit.sandbox in (True, False)
     assert isinstance(unit.sandbox, bool)
     assert unit.agent_id is not None
     agent = db.get_agent(unit.agent_id)
-    assert isinstance(agent, AgentRow)
+    assert isinstance(agent, Agent)
     assert (agent.unit_id, agent.assignment_id, agent.status) == (unit.unit_id, unit.assignment_id, "completed")
     assert agent.task_start is not None
     assert agent.task_end is not None
@@ -125,7 +126,7 @@ def test_what_rows_refer_to_is_read_from_the_same_file(db: MephistoDB) -> None:
 
 def test_rows_are_json_for_programs(db: MephistoDB) -> None:
     unit = db.find_units()[0]
-    assert msgspec.json.decode(msgspec.json.encode(unit), type=UnitRow) == unit
+    assert msgspec.json.decode(msgspec.json.encode(unit), type=Unit) == unit
 
 
 def test_it_reads_while_the_log_is_written_and_changes_nothing(tmp_path: Path) -> None:
