@@ -76,13 +76,15 @@ class Admission:
     async def _take_unit(self, applicant: Applicant) -> WorkerFailureReasons | None:
         """Reserve a unit for the applicant; one who comes while units are being launched is not sent away."""
         launcher = self._live_run.task_launcher
-        with trio.move_on_after(OFFER_PATIENCE_SECONDS):
-            while launcher.is_about_to_launch:
-                # Taken before it is tried: what changes meanwhile is reason enough to try again.
-                change = launcher.next_change()
-                shown = await self._try_to_take_unit(applicant, more_to_come=True)
-                if shown or self._ledger.market.agent_by_registration(self._run, applicant.registration) is not None:
-                    return shown
+        patience = trio.current_time() + OFFER_PATIENCE_SECONDS
+        while launcher.is_about_to_launch and trio.current_time() < patience:
+            # Taken before it is tried: what changes meanwhile is reason enough to try again.
+            change = launcher.next_change()
+            shown = await self._try_to_take_unit(applicant, more_to_come=True)
+            if shown or self._ledger.market.agent_by_registration(self._run, applicant.registration) is not None:
+                return shown
+            # The wait alone is cut short: a launch script that was asked something is heard.
+            with trio.move_on_at(patience):
                 await change.wait()
         return await self._try_to_take_unit(applicant, more_to_come=False)
 

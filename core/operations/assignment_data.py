@@ -4,12 +4,42 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from contextlib import aclosing, nullcontext
+from typing import TypeGuard, cast
 
+import msgspec
 import trio
 
 from ..abstractions.blueprint import AssignmentData
-from ..abstractions.initialization_data import InitializationData
+from ..abstractions.initialization_data import InitializationData, Update
+from ..errors import ConfigError
 from .callbacks import call
+
+_data = msgspec.json.Decoder(InitializationData)
+
+
+def encoded(data: object) -> bytes:
+    """The data of an assignment as it is kept, and can be read again.
+
+    Raises:
+        ConfigError: it is something else, or JSON has no word for what is in it.
+    """
+    if not isinstance(data, InitializationData):
+        raise ConfigError(f"is of the type {type(data).__name__} instead of InitializationData")
+    try:
+        body = msgspec.json.encode(data)
+        _data.decode(body)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"cannot be kept as JSON: {error}") from error
+    return body
+
+
+def is_usable(data: object) -> TypeGuard[Update]:
+    """Whether what a launch script gives for one worker can be the data of an assignment."""
+    try:
+        encoded(InitializationData(shared=cast("Update", data)))
+    except ConfigError:
+        return False
+    return True
 
 
 def received_already(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
@@ -94,10 +95,14 @@ class Eligibility:
     async def _filtered(self, units: list[Unit], worker: WorkerId) -> list[Unit]:
         try:
             with stopwatch().function(UserFunction.FILTER_UNITS):
-                return list(await call(self._live_run.task_runner.filter_units_for_worker, units, worker))
+                wanted: object = await call(self._live_run.task_runner.filter_units_for_worker, units, worker)
         except UserCodeFailed:
             logger.exception("filter_units_for_worker failed: the worker gets no unit", worker=worker)
             return []
+        if not isinstance(wanted, Sequence) or not all(isinstance(unit, Unit) for unit in wanted):
+            logger.error("filter_units_for_worker gave no sequence of units: the worker gets none", worker=worker)
+            return []
+        return list(wanted)
 
     async def _may_do(self, worker: WorkerId, unit: Unit) -> bool:
         ask = self._live_run.blueprint.shared_state.worker_can_do_unit

@@ -17,6 +17,7 @@ from ..lifecycles.market import GOLD_UNIT_INDEX, Market
 from ..lifecycles.verdicts import GOLD, GoldMarks, decide_disqualify, decide_judged, known_judgement
 from ..lifecycles.worker_facts import decide_refuse
 from ..ports import Ids, NewEvent
+from .assignment_data import is_usable
 from .callbacks import call
 from .datatypes import LiveTaskRun
 from .evaluation_steps import NextStep, Wanted
@@ -81,8 +82,8 @@ class GoldStep:
         except UserCodeFailed:
             logger.exception("get_gold_for_worker failed", worker=worker)
             return None
-        if gold is not None and not isinstance(gold, dict):
-            logger.error("get_gold_for_worker gave no object", worker=worker, gave=type(gold).__name__)
+        if gold is not None and not is_usable(gold):
+            logger.error("get_gold_for_worker gave no JSON object", worker=worker, gave=type(gold).__name__)
             return None
         return gold
 

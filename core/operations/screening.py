@@ -17,6 +17,7 @@ from ..ledger import Ledger
 from ..lifecycles.market import SCREENING_UNIT_INDEX
 from ..lifecycles.verdicts import SCREENING
 from ..lifecycles.worker_facts import decide_refuse
+from .assignment_data import is_usable
 from .callbacks import call
 from .datatypes import LiveTaskRun
 from .evaluation_steps import NextStep, Wanted
@@ -78,12 +79,19 @@ class ScreeningStep:
     async def _read(self) -> Update | None:
         try:
             with stopwatch().function(UserFunction.SCREENING_DATA):
-                if isinstance(self._source, Iterator):
-                    return await call(_next, self._source)
-                return None if self._source is None else await call(_anext, self._source)
+                data = await self._take()
         except UserCodeFailed:
             logger.exception("screening_data_factory failed: nobody is screened any more")
             return None
+        if data is not None and not is_usable(data):
+            logger.error("screening_data_factory gave no JSON object", gave=type(data).__name__)
+            return None
+        return data
+
+    async def _take(self) -> Update | None:
+        if isinstance(self._source, Iterator):
+            return await call(_next, self._source)
+        return None if self._source is None else await call(_anext, self._source)
 
 
 def _next(iterator: Iterator[Update]) -> Update | None:

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Protocol
 
-import msgspec
 import trio
 
 from ...events import streams
@@ -21,7 +20,7 @@ from ...events.task_run import TaskRunDataExhausted
 from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
-from ..errors import LaunchError, UserCodeFailed
+from ..errors import ConfigError, LaunchError, UserCodeFailed
 from ..ledger import Command, Ledger, Receipt
 from ..lifecycles.market import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
 from ..lifecycles.supply import (
@@ -36,7 +35,7 @@ from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
-from .assignment_data import received_already, send_all
+from .assignment_data import encoded, received_already, send_all
 from .logger_core import get_logger
 from .repeats import Repeats
 
@@ -205,7 +204,7 @@ class TaskLauncher:
             take: decides whether the worker gets it; the events make, launch and assign it, or are others.
             actor: who asks for it.
         """
-        payload = seal(msgspec.json.encode(InitializationData(shared=data)), self._ids.salt())
+        payload = seal(encoded(InitializationData(shared=data)), self._ids.salt())
         unit = UnitPlan(UnitId(self._ids.next_id("unit")), unit_type_index, self._pay_cents)
         assignment = AssignmentId(self._ids.next_id("assignment"))
         plan = AssignmentPlan(assignment, unit_type_index, payload.ref, (unit,))
@@ -283,7 +282,7 @@ class TaskLauncher:
         fact = self._ledger.market.records[streams.assignment(self._run, assignment)].fact
         body = self._ledger.log.payload(fact.data) if isinstance(fact, AssignmentCreated) else None
         try:
-            again = msgspec.json.encode(await receiver.receive())
+            again = self._encoded(await receiver.receive(), number)
         except trio.EndOfChannel:
             again = b"no item at all"
         if body is not None and again != body:
@@ -295,7 +294,7 @@ class TaskLauncher:
         plans: list[AssignmentPlan] = []
         payloads: list[Payload] = []
         for item in data:
-            payload = seal(msgspec.json.encode(item), self._ids.salt())
+            payload = seal(self._encoded(item, self.created), self._ids.salt())
             payloads.append(payload)
             plans.append(self._plan(item, payload.ref))
 
@@ -304,6 +303,13 @@ class TaskLauncher:
             return decide_create_assignments(self._run, plans) if live else []
 
         return bool((await self._record(decide, *payloads)).events)
+
+    @staticmethod
+    def _encoded(item: InitializationData, number: int) -> bytes:
+        try:
+            return encoded(item)
+        except ConfigError as error:
+            raise LaunchError("assignment data", f"item {number} {error}") from error
 
     def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
         """What is to be made of an item.
