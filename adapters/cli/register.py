@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file
-from ...core.operations.directory import find_or_create_requester
+from ...core.operations.directory import Directory
 from ...core.operations.registry import get_crowd_provider_from_type, get_valid_provider_types
 from ...core.operations.suggestions import did_you_mean
 from ..data_dir import DATABASE_FILE, data_dir
@@ -51,7 +51,7 @@ def register_command(provider: str | None, settings: tuple[str, ...], folder: st
 
     async def register() -> bool:
         async with open_ledger(database) as (ledger, ids):
-            return await find_or_create_requester(ledger, ids, provider, name)
+            return await Directory(ledger, ids).find_or_create_requester(name, provider)
 
     is_new = trio.run(register)
     if given:

@@ -26,10 +26,11 @@ from ..lifecycles.task_run import OPEN_RUN_STATUSES
 from ..ports import Ids, WallClock
 from .client_io_handler import ClientIOHandler
 from .datatypes import LiveTaskRun
-from .directory import find_or_create_qualifications
+from .directory import Directory
 from .launch import RunPlan
 from .logger_core import get_logger, log_ids
 from .patience import SubmissionPatience
+from .redaction import redacted_text
 from .run_record import RunRecord
 from .run_server import deploy, doing, prepare, reattach
 from .task_launcher import TaskLauncher
@@ -126,7 +127,7 @@ class LiveRunDriver:
                 await self._let_everybody_go(run, str(failure))
             await self._release()
             if failure is not None:
-                await self._record.happened(run, TaskRunFailed(step=failure.step, reason=str(failure)))
+                await self._record.happened(run, TaskRunFailed(step=failure.step, reason=redacted_text(str(failure))))
                 raise failure
             await self._record.decided(partial(decide_complete, run=run))
             logger.info("the run is completed")
@@ -156,7 +157,7 @@ class LiveRunDriver:
         live_run = self._assemble(run, nursery)
         self._releases.append(live_run.architect.shutdown)
         await self._bring_up_server(live_run)
-        await find_or_create_qualifications(self._ledger, self._ids, live_run.qualification_names)
+        await Directory(self._ledger, self._ids).find_or_create_qualifications(live_run.qualification_names)
         live_run.worker_pool.register_run(live_run)
         self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
         with doing("channels"):

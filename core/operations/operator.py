@@ -19,6 +19,7 @@ from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, WallClock
 from .datatypes import LiveTaskRun
+from .directory import Directory
 from .launch import RunPlan, plan_run, stored_config, task_name
 from .live_run import LiveRunDriver
 from .logger_core import get_logger
@@ -196,6 +197,10 @@ class Operator:
     def reviewer(self) -> Reviewer:
         """Who gives verdicts and decides about workers, also while runs go on."""
         return Reviewer(self.ledger, self._ids)
+
+    def directory(self) -> Directory:
+        """Who registers tasks, requesters, workers and qualifications, also while runs go on."""
+        return Directory(self.ledger, self._ids)
 
     def paymaster(self, live_run: LiveTaskRun) -> Paymaster:
         """Who pays what a run owes, also while it goes on, through the provider that its workers come from.

@@ -12,19 +12,18 @@ from ...events.agent import AgentDisconnected
 from ...events.envelope import Recorded
 from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
-from ...events.worker import WorkerRegistered
 from ..abstractions.agent import Agent
 from ..errors import UserCodeFailed
-from ..ledger import Command, Ledger
+from ..ledger import Ledger
 from ..lifecycles.agent import AgentState
-from ..lifecycles.market import Market
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingState, OnboardingStatus
 from ..packets import AgentDetailsData, ProviderData
-from ..payloads import pseudonym, seal
-from ..ports import Ids, NewEvent, WallClock
+from ..payloads import pseudonym
+from ..ports import Ids, WallClock
 from .admission import Admission
 from .callbacks import call_nowait
 from .datatypes import LiveTaskRun, WorkerFailureReasons
+from .directory import Directory
 from .live_agents import LiveAgents
 from .live_onboardings import LiveOnboardings
 from .logger_core import get_logger
@@ -48,6 +47,7 @@ class WorkerPool:
         self._ledger = ledger
         self._ids = ids
         self._clock = clock
+        self._directory = Directory(ledger, ids)
         self._live_run: LiveTaskRun | None = None
         self._agents: LiveAgents | None = None
         self._onboardings: LiveOnboardings | None = None
@@ -114,21 +114,12 @@ class WorkerPool:
         await self.register_agent(crowd_data, worker, request_id)
 
     async def _register_worker(self, crowd_data: ProviderData) -> WorkerId:
-        """The worker behind a name at the provider; a person seen for the first time is registered."""
-        market = self._ledger.market
+        """The worker behind a name at the provider; a person seen for the first time is registered.
+
+        Durable at the latest with what is decided about the worker, which is all that anybody is told.
+        """
         provider_type = self.get_live_run().provider.PROVIDER_TYPE
-        identity = pseudonym(self._ledger.log.pseudonym_key, provider_type, crowd_data.worker_name)
-        if identity not in market.workers_by_identity:
-            new = WorkerId(self._ids.next_id("worker"))
-            name = seal(crowd_data.worker_name.encode(), self._ids.salt(), new)
-            registered = WorkerRegistered(worker=new, provider_type=provider_type, name=name.ref, identity=identity)
-
-            def decide(market: Market) -> list[NewEvent]:
-                return [] if identity in market.workers_by_identity else [NewEvent(streams.worker(new), registered)]
-
-            # Durable at the latest with what is decided about the worker, which is all that anybody is told.
-            await self._ledger.decide(Command(self._ids.command_id(), "operator", decide, payloads=(name,)))
-        return market.workers_by_identity[identity]
+        return await self._directory.find_or_create_worker(crowd_data.worker_name, provider_type)
 
     async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:
         """Give the page its agent: the one it had, a new one, or the reason why there is none."""

@@ -10,7 +10,7 @@ import trio.testing
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.ledger import Ledger
-from mephisto_es.core.operations.directory import find_or_create_requester
+from mephisto_es.core.operations.directory import Directory
 
 from .house import HouseTaskState, TrioClock, ask, items, on_the_loop, open_house
 
@@ -27,7 +27,7 @@ async def log_of_a_day_ahead() -> MemoryLog:
     ledger = Ledger(log, DayAhead(), on_the_loop)
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
-        await find_or_create_requester(ledger, SystemIds(ledger.market.highest, epoch=0), "house", "somebody")
+        await Directory(ledger, SystemIds(ledger.market.highest, epoch=0)).find_or_create_requester("somebody", "house")
         nursery.cancel_scope.cancel()
     return log
 

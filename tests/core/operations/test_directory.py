@@ -1,0 +1,95 @@
+"""Names that are registered once, by scripts before anybody comes, and by runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.core.errors import CommandRefused, ConfigError
+from mephisto_es.core.operations.qualifications import QUAL_EXISTS, make_qualification_dict
+from mephisto_es.events import streams
+
+from .house import HouseTaskState, ask, items, open_house
+
+
+async def test_a_worker_registered_by_name_is_the_one_who_comes(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_house(tmp_path) as house:
+        directory, reviewer = house.operator.directory(), house.operator.reviewer()
+        ann = await directory.new_worker("ann", "house")
+        bob = await directory.new_worker("bob", "house")
+        await reviewer.grant_qualification(ann, "careful")
+        rules = [make_qualification_dict("careful", QUAL_EXISTS, None)]
+        live_run = await house.launch(HouseTaskState(data=items(2), qualifications=rules))
+        router = house.router(live_run)
+        assert (await ask(router, "ann"))["worker_id"] == str(ann)
+        assert "not currently qualified" in (await ask(router, "bob"))["failure_reason"]
+        assert len(house.operator.ledger.market.workers) == 2
+        assert bob != ann
+
+
+async def test_a_name_is_registered_once(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        directory = house.operator.directory()
+        ann = await directory.new_worker("ann", "house")
+        with pytest.raises(CommandRefused, match=f"at house is registered already, with the id {ann}$"):
+            await directory.new_worker("ann", "house")
+        assert await directory.find_or_create_worker("ann", "house") == ann
+        requester = await directory.new_requester("lab", "house")
+        with pytest.raises(CommandRefused, match=f"'lab' of house is registered already, with the id {requester}$"):
+            await directory.new_requester("lab", "house")
+        assert not await directory.find_or_create_requester("lab", "house")
+        task = await directory.new_task("A house", "house")
+        with pytest.raises(CommandRefused, match=f"the task 'A house' is registered already, with the id {task}$"):
+            await directory.new_task("A house", "house")
+
+
+async def test_of_two_who_register_a_name_at_once_one_does(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        refused: list[str] = []
+
+        async def register() -> None:
+            try:
+                await house.operator.directory().new_worker("ann", "house")
+            except CommandRefused as error:
+                refused.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(register)
+            nursery.start_soon(register)
+        assert len(refused) == 1
+        assert len(house.operator.ledger.market.workers) == 1
+
+
+async def test_a_run_takes_the_task_and_the_requester_there_are(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        directory = house.operator.directory()
+        task = await directory.new_task("building", "house")
+        requester = await directory.new_requester("house_requester", "house")
+        live_run = await house.launch(HouseTaskState(data=items(1)), task_name="building")
+        run = house.operator.ledger.market.task_runs[streams.task_run(live_run.task_run)]
+        assert (run.task, run.requester) == (task, requester)
+
+
+async def test_a_qualification_has_one_id(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        directory = house.operator.directory()
+        careful = await directory.find_or_create_qualification("careful")
+        assert await directory.find_or_create_qualification("careful") == careful
+        assert await directory.find_or_create_qualification("quick") != careful
+
+
+async def test_a_misspelt_kind_is_told_with_the_nearest(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        directory, before = house.operator.directory(), house.log.head()
+        with pytest.raises(ConfigError, match=r"no provider 'huose'.*house"):
+            await directory.new_worker("ann", "huose")
+        with pytest.raises(ConfigError, match=r"no provider 'huose'.*house"):
+            await directory.new_requester("lab", "huose")
+        with pytest.raises(ConfigError, match=r"no blueprint 'huose'.*house"):
+            await directory.new_task("A house", "huose")
+        assert house.log.head() == before
