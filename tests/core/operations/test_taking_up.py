@@ -15,6 +15,7 @@ from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.abstractions.agent import Agent, Assignment, OnboardingAgent
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import CommandRefused, LaunchError
+from mephisto_es.core.operations.rehearsal import TURN_SECONDS
 from mephisto_es.core.operations.review import Reviewer
 from mephisto_es.events.ids import AgentId, TaskRunId
 
@@ -108,7 +109,7 @@ async def test_onboarding_code_that_takes_another_path_ends_that_onboarding_alon
     log, _ = await left_behind(tmp_path, shared, QUALIFICATION)
     async with open_house(tmp_path, log, QUALIFICATION) as house:
         live_run = await house.launch(shared, resume_incomplete_run=True)
-        await trio.sleep(1)
+        await trio.sleep(TURN_SECONDS + 1)
         assert [agent.status.value for agent in house.operator.ledger.market.onboardings.values()] == ["returned"]
         assert house.operator.get_running_task_runs() == {"1": live_run}
         await house.operator.force_shutdown()
