@@ -10,6 +10,7 @@ from ...events.ids import TaskRunId
 from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
 from ..errors import LaunchError
 from ..ledger import Command, Ledger
+from ..operations.redaction import redacted_text
 from ..ports import Ids, NewEvent
 
 Details = Mapping[str, str | int]
@@ -71,7 +72,7 @@ class Resources:
 
     async def failed(self, number: int, reason: str) -> None:
         """Record that the outside call failed and nothing is held."""
-        await self._record(number, ResourceFailed(reason=reason))
+        await self._record(number, ResourceFailed(reason=redacted_text(reason)))
 
     async def released(self, number: int, reason: str) -> None:
         """Record that nothing is held any more."""

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from mephisto_es.adapters.architects.memory import MemoryArchitect
 from mephisto_es.core.abstractions.agent import InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
@@ -126,3 +127,20 @@ async def test_an_operator_outlives_a_run_that_fails_while_work_is_being_committ
         with pytest.raises(LaunchError, match="ZeroDivisionError"):
             await house.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert house.statuses("task_run") == {"failed": 1, "completed": 1}
+
+
+async def test_what_a_failure_says_is_recorded_without_secrets(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def deploy(self: MemoryArchitect) -> str:
+        reason = "git push https://somebody:hunter22@git.example.org failed"
+        await self.resources.failed(await self.resources.intend("memory_router", {}), reason)
+        raise LaunchError("deploy", reason)
+
+    monkeypatch.setattr(MemoryArchitect, "deploy", deploy)
+    async with open_house(tmp_path) as house:
+        with pytest.raises(LaunchError):
+            await house.launch(HouseTaskState(data=items(1)))
+    recorded = [repr(one.envelope.event) for one in house.log.read()]
+    assert not [event for event in recorded if "hunter22" in event]
+    assert len([event for event in recorded if "<redacted>@git.example.org" in event]) == 2
