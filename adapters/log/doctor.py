@@ -19,7 +19,8 @@ from ...projections.projection import Projection
 from . import reader, schema
 from .anchor import anchor_path
 from .audited_file import AuditedFile
-from .sqlite import INSERT_EVENT, INSERT_PAYLOAD, SqliteLog
+from .insertion import insert_events, insert_payloads
+from .sqlite import SqliteLog
 from .writer_lock import lock_path
 
 _GOES_ON = "SELECT command IS NULL FROM events WHERE seq = ?"
@@ -105,8 +106,8 @@ def _write_log(log: AuditedFile, end: int, new: Path) -> int:
         schema.create(db, *log.meta())
         db.execute("BEGIN IMMEDIATE")
         for rows in _rows_until(log, end):
-            db.executemany(INSERT_EVENT, rows)
-            db.executemany(INSERT_PAYLOAD, found := _payloads_of(log, rows))
+            insert_events(db, rows)
+            insert_payloads(db, found := _payloads_of(log, rows))
             payloads += len(found)
         db.execute("COMMIT")
     return payloads

@@ -9,8 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from ...core.chain import Row
-from ...core.errors import DamagedLog, Fenced, LogError, OutcomeUnknown, UnusableLog
+from ...core.errors import Fenced, LogError, OutcomeUnknown, UnusableLog
 from ...core.ports import Append, Head, Outcome
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
@@ -19,14 +18,13 @@ from . import reader, schema
 from .anchor import append_anchor, last_anchor
 from .draft import Draft
 from .in_place import FilesInPlace
+from .insertion import forget_workers, insert_events, insert_payloads
 from .projector import Projector, Rebuilt
 from .reader import LogReader
-from .tail import check_tail
+from .tail import check_before_writing
 from .versions import VersionCache
 from .writer_lock import WriterLock
 
-INSERT_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES (?,?,?,?,?,?,?,?)"
-INSERT_PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?,?,?,?)"
 _VERSION = "SELECT max(version) FROM events WHERE stream = ?"
 
 
@@ -79,7 +77,7 @@ class SqliteLog:
         fresh = schema.is_fresh(path)
         lock = WriterLock(path)
         try:
-            _check_before_writing(path, fresh)
+            check_before_writing(path, fresh=fresh)
             db = schema.connect_read_write(path)
             try:
                 if fresh:
@@ -231,14 +229,11 @@ class SqliteLog:
 
     def _write(self, draft: Draft) -> None:
         db = self._db
-        db.executemany(INSERT_EVENT, draft.rows)
+        insert_events(db, draft.rows)
         if draft.payloads:
-            db.executemany(
-                INSERT_PAYLOAD, [(one.ref.sha256, one.salt, one.body, one.subject) for one in draft.payloads]
-            )
+            insert_payloads(db, [(one.ref.sha256, one.salt, one.body, one.subject) for one in draft.payloads])
         if draft.forgotten:
-            db.executemany("DELETE FROM payloads WHERE subject = ?", [(worker,) for worker in draft.forgotten])
-            db.execute("DELETE FROM snapshots")  # which may have the name
+            forget_workers(db, draft.forgotten)
             self._wal_holds_forgotten = True
         if draft.recorded:
             self.projector.apply(draft.recorded)
@@ -279,16 +274,3 @@ class SqliteLog:
 
     def _stored_version(self, stream: str) -> int:
         return self._db.execute(_VERSION, (stream,)).fetchone()[0] or 0
-
-
-def _check_before_writing(path: Path, fresh: bool) -> None:
-    anchored = last_anchor(path)
-    if not fresh:
-        with LogReader(path) as log:
-            check_tail(log, anchored)
-    elif anchored is not None:
-        raise DamagedLog(
-            1,
-            f"{path} is empty or gone, and its anchor says that it had {anchored.seq} events; "
-            "restore it from a backup, or move the anchor file away to begin anew",
-        )

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ...core.chain import GENESIS, link
 from ...core.errors import DamagedLog
 from ...core.ports import Head
+from .anchor import last_anchor
 from .reader import LogReader
+
+
+def check_before_writing(path: Path, *, fresh: bool) -> None:
+    """Make sure that nothing of a log is lost, as far as its anchors can tell, and that its end is whole.
+
+    Args:
+        path: the file.
+        fresh: there is no log yet.
+
+    Raises:
+        DamagedLog: the log is gone or shorter than it was, differs from the anchor, or its chain is broken after it.
+    """
+    anchored = last_anchor(path)
+    if not fresh:
+        with LogReader(path) as log:
+            check_tail(log, anchored)
+    elif anchored is not None:
+        raise DamagedLog(
+            1,
+            f"{path} is empty or gone, and its anchor says that it had {anchored.seq} events; "
+            "restore it from a backup, or move the anchor file away to begin anew",
+        )
 
 
 def check_tail(log: LogReader, anchored: Head | None) -> None:
