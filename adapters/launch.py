@@ -13,11 +13,14 @@ from omegaconf import DictConfig
 from ..core.errors import ConfigError, LogError, leaves
 from ..core.ledger import Ledger, in_a_thread
 from ..core.operations.hydra_config import MetricsArgs, TaskConfig
+from ..core.operations.logger_core import set_mephisto_log_level
 from ..core.operations.operator import Ask, Operator
 from ..core.operations.registry import fill_registries
 from ..core.operations.stopwatch import measure_with
+from ..core.operations.task_config import check_run_config
 from ..core.ports import WallClock
 from ..projections.mephisto_db.fold import MephistoDbProjection
+from ..projections.mephisto_db.reader import MephistoDB
 from .data_dir import DATABASE_FILE as DATABASE_FILE
 from .data_dir import data_dir
 from .log.sqlite import SqliteLog
@@ -158,6 +161,36 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
 
     ask = ask_on_terminal if sys.stdin.isatty() else None
     run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics)
+
+
+@asynccontextmanager
+async def process_config_and_get_operator(cfg: DictConfig) -> AsyncIterator[tuple[Operator, DictConfig]]:
+    """Open an operator for a configuration that was composed elsewhere: by `hydra.main`, in a notebook or a test.
+
+    To be used as `async with process_config_and_get_operator(cfg) as (operator, cfg)`; it ends as `open_operator` does.
+    A script that has `task_script` needs none of this.
+
+    Args:
+        cfg: a whole configuration, with what is below `mephisto`.
+
+    Raises:
+        ConfigError: a setting is unknown, wrong or missing; or as `open_operator`.
+        UnusableLog, DamagedLog: as `open_operator`.
+    """
+    fill_registries()
+    check_run_config(cfg.mephisto)
+    set_mephisto_log_level(level=cfg.mephisto.log_level)
+    async with open_operator(data_dir_of(cfg), metrics=cfg.mephisto.metrics) as operator:
+        yield operator, cfg
+
+
+def load_db_and_process_config(cfg: DictConfig) -> tuple[MephistoDB, DictConfig]:
+    """Open the database of a configuration for reading, also while an operator writes it.
+
+    Raises:
+        UnusableLog: there is none: nothing was launched into this folder.
+    """
+    return MephistoDB(data_dir_of(cfg) / DATABASE_FILE), cfg
 
 
 def data_dir_of(cfg: DictConfig) -> Path:

@@ -1,0 +1,61 @@
+"""An operator, and the database, for a configuration that a script has composed itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from omegaconf import DictConfig, OmegaConf
+
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.launch import load_db_and_process_config, process_config_and_get_operator
+from mephisto_es.core.errors import ConfigError, UnusableLog
+from mephisto_es.core.operations.hydra_config import TaskConfig
+
+from ..core.operations.house import HouseTaskState, config, items, work
+
+
+def composed(folder: Path) -> DictConfig:
+    """A whole configuration, as Hydra hands it to a script."""
+    cfg: DictConfig = OmegaConf.structured(TaskConfig)
+    cfg.mephisto = config()
+    cfg.mephisto.database.data_dir = str(folder)
+    return cfg
+
+
+async def test_a_script_that_composes_for_itself_launches_and_reads(tmp_path: Path) -> None:
+    with trio.fail_after(30):
+        async with process_config_and_get_operator(composed(tmp_path)) as (operator, cfg):
+            run = await operator.launch_task_run_or_die(cfg.mephisto, HouseTaskState(data=items(2)))
+            live_run = operator.get_running_task_runs()[run]
+            router = MemoryArchitect.routers[live_run.task_run]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(work, router, "ann", 3, 0.01)
+                await operator.wait_for_runs_then_shutdown()
+                nursery.cancel_scope.cancel()
+    db, _ = load_db_and_process_config(cfg)
+    with db:
+        found = db.get_task_run(run)
+        assert found.get_is_completed()
+        assert found.get_assignment_statuses()["completed"] == 2
+        agents = [unit.get_assigned_agent() for unit in found.get_units()]
+        assert [agent.state.get_data() for agent in agents if agent is not None] == [
+            {"inputs": {"number": 0, "seat": 0}, "outputs": {"answer": 0}},
+            {"inputs": {"number": 1, "seat": 0}, "outputs": {"answer": 1}},
+        ]
+        assert [agent.get_worker().worker_name for agent in agents if agent is not None] == ["ann", "ann"]
+
+
+async def test_a_wrong_configuration_opens_nothing(tmp_path: Path) -> None:
+    cfg = composed(tmp_path / "data")
+    cfg.mephisto.task.task_reward = "a dime"
+    with pytest.raises(ConfigError, match="task_reward is .a dime."):
+        async with process_config_and_get_operator(cfg):
+            pass
+    assert not (tmp_path / "data").exists()
+
+
+def test_where_nothing_was_launched_there_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(UnusableLog, match=r"there is no database at .*mephisto\.db"):
+        load_db_and_process_config(composed(tmp_path))
