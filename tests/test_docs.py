@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from pkgutil import resolve_name
 from random import Random
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.rehearsal import rehearse
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
 from mephisto_es.core.lifecycles.standings import LIFECYCLES
+from mephisto_es.core.operations.registry import ENTRY_POINT_GROUPS
 from mephisto_es.docs.generated.events import event_catalogue
 from mephisto_es.docs.generated.lifecycles import all_lifecycles
 from mephisto_es.docs.hooks import on_page_markdown, on_post_page
@@ -46,6 +48,7 @@ SHELL_WORDS = {">", ">>", "|"}
 SCRIPT_CALL = re.compile(r"python run_\w+\.py")
 
 _BLOCK = re.compile(r"^( *)```(?:console|\{ \.console([^}\n]*)\})\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_SCRIPT = re.compile(r"^```\{ \.python \.run \}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXPECTED_EXIT = re.compile(r"  # exits (\d+)$")
 
 
@@ -75,6 +78,7 @@ VERB_COMMANDS = [(page, shown.command) for page, shown in COMMANDS if shown.comm
 SCRIPT_COMMANDS = sorted(
     {(SCRIPTS_OF.get(page, EXAMPLE), shown) for page, shown in COMMANDS if SCRIPT_CALL.match(shown.command)}, key=str
 )
+PYTHON_SCRIPTS = [(page, body) for page, text in ALL.items() for body in _SCRIPT.findall(text)]
 RUNNABLE_PAGES = sorted({page for page, shown in COMMANDS if ".run" in shown.marks})
 
 
@@ -135,6 +139,22 @@ def test_commands_marked_so_are_run(page: str, finished_run: Path, tmp_path: Pat
         assert done.returncode == shown.exit_code, f"{shown.command}\n{done.stdout}{done.stderr}"
         if ".output" in shown.marks:
             assert words(shown.output) == words(done.stdout)
+
+
+@pytest.mark.parametrize(("page", "script"), PYTHON_SCRIPTS)
+def test_scripts_marked_so_are_run(page: str, script: str, finished_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_run, tmp_path / "mephisto_data", ignore=shutil.ignore_patterns("runs"))
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=GIVE_UP_SECONDS
+    )
+    assert done.returncode == 0, f"{page}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_a_module_or_a_name_in_a_sentence_is_there(page: str) -> None:
+    named = set(re.findall(r"`(mephisto_es(?:\.\w+)+)`", ALL[page]))
+    for name in named.difference(ENTRY_POINT_GROUPS.values()):
+        resolve_name(name)
 
 
 def test_the_quickstart_shows_the_demo_as_the_readme_does() -> None:
