@@ -88,7 +88,7 @@ async def _leave_the_rest(_io: ClientIOHandler, *, at_once: bool) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "wrong", "seen"),
     [
-        (ending, "_GOES_ON", frozenset({TaskRunStatus.LIVE}), "did not end"),
+        (ending, "GIVING_RUN_STATUSES", frozenset({TaskRunStatus.LIVE}), "did not end"),
         (TaskLauncher, "next_change", _change_at_once, "a loop does not wait"),
         (Submissions, "are_told", True, "the script was told"),
         (ClientIOHandler, "drain", _leave_the_rest, "lost|left packets"),

@@ -110,8 +110,8 @@ class RemoteProcedureTaskRunner(TaskRunner):
             return None, UNKNOWN
         try:
             args = msgspec.json.decode(wanted.args)
-        except msgspec.DecodeError:
-            log.warning("the arguments are not JSON")
+        except (msgspec.DecodeError, RecursionError):
+            log.warning("the arguments are not JSON, or nested beyond reason")
             return None, UNREADABLE
         try:
             with stopwatch().function(UserFunction.REMOTE_PROCEDURE):

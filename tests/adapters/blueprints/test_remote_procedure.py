@@ -105,6 +105,7 @@ async def test_the_answer_is_a_json_text() -> None:
         ("broken", "{}"),
         ("unspeakable", "{}"),
         ("add", "{not JSON"),
+        ("add", "[" * 20_000 + "]" * 20_000),
         ("add", '{"a": 2}'),
         ("add", None),
     ],
