@@ -56,8 +56,7 @@ class Unit(msgspec.Struct, frozen=True):
     @property
     def data(self) -> Update:
         """What the worker is to work on: the shared data and the unit's own."""
-        own = self.assignment.data.unit_data
-        return self.assignment.data.shared | (own[self.unit_index] if 0 <= self.unit_index < len(own) else {})
+        return self.assignment.data.of_unit(self.unit_index)
 
 
 class PastUpdate(NamedTuple):

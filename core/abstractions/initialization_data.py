@@ -17,3 +17,7 @@ class InitializationData(msgspec.Struct, frozen=True, kw_only=True):
     shared: Update
     #: One object for each unit, in the order of their indexes.
     unit_data: tuple[Update, ...] = ({},)
+
+    def of_unit(self, unit_index: int) -> Update:
+        """What a worker on the unit with this index is to work on: the shared data and the unit's own."""
+        return self.shared | (self.unit_data[unit_index] if 0 <= unit_index < len(self.unit_data) else {})

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...core.abstractions import agent as handles
 from ...core.abstractions.initialization_data import InitializationData, Update
 from ...core.errors import UnknownEntity, UnusableLog
 from ...core.lifecycles.table import kind_of
@@ -192,9 +191,7 @@ class MephistoDB:
     def get_inputs(self, unit: rows.UnitRow) -> Update | None:
         """What a unit's page is given; None if it was erased."""
         data = self.get_assignment_data(unit.assignment_id)
-        if data is None:
-            return None
-        return handles.Unit(unit.unit_id, unit.unit_index, handles.Assignment(unit.assignment_id, data)).data
+        return None if data is None else data.of_unit(unit.unit_index)
 
     def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
         """What an agent handed in, with the names of uploaded `files`; None: nothing, or it was erased."""
