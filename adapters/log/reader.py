@@ -23,19 +23,23 @@ from . import schema
 #: collector, which would cost a replay a tenth of its time.
 PAGE_EVENTS = 250
 
-_PAGE = "SELECT data FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
+#: A damaged row may hold anything where bytes belong, also nothing. No bytes are no event, and no link of a chain.
+_AS_BYTES = "CAST(ifnull({0}, '') AS BLOB)"
+_DATA = _AS_BYTES.format("data")
+_COLUMNS = f"{_DATA}, {_AS_BYTES.format('chain')}, {', '.join(Row._fields[3:])}"
+_PAGE = f"SELECT {_DATA} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
 _EXTENT = "SELECT count(*), max(seq) FROM events WHERE seq > ?"
-_RAW_PAGE = f"SELECT {', '.join(Row._fields)} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-_STREAM = "SELECT seq, data FROM events WHERE stream = ? ORDER BY version"
-_COLUMNS_PAGE = f"SELECT {', '.join(Row._fields[1:])} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
+_RAW_PAGE = f"SELECT seq, {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+_STREAM = f"SELECT seq, {_DATA} FROM events WHERE stream = ? ORDER BY version"
+_COLUMNS_PAGE = f"SELECT {_COLUMNS} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
-_COMMAND = """
-    SELECT seq, data, command FROM events
+_COMMAND = f"""
+    SELECT seq, {_DATA}, command FROM events
     WHERE seq >= (SELECT seq FROM events WHERE command = ?) ORDER BY seq
 """
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
-_DATA = itemgetter(0)
+_FIRST = itemgetter(0)
 #: The largest position SQLite can hold.
 _END = 2**63 - 1
 
@@ -87,7 +91,7 @@ class LogReader:
             page_end = min(last, after + PAGE_EVENTS)
             rows = _page(self._db, after, page_end)
             try:
-                yield from map(recorded_of, zip(count(after + 1), decode_page(map(_DATA, rows))))
+                yield from map(recorded_of, zip(count(after + 1), decode_page(map(_FIRST, rows))))
             except Undecodable:
                 yield from (recorded(seq, data) for seq, (data,) in enumerate(rows, after + 1))
             if len(rows) < page_end - after:

@@ -160,7 +160,7 @@ def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
         application: int = db.execute("PRAGMA application_id").fetchone()[0]
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
         things: int = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it cannot read
         raise UnusableLog(f"{path} is not a log of mephisto-es: {error}") from error
     if application == APPLICATION_ID:
         if version > FORMAT:

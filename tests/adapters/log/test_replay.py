@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -158,6 +158,19 @@ def test_a_changed_column(path: Path, column: str, value: str | int) -> None:
     finding = only(audited(path))
     assert (finding.kind, finding.seq, finding.found) == (FindingKind.COLUMN, 100, str(value))
     assert f"column {column} is {value!r}" in finding.sentence
+
+
+@pytest.mark.parametrize("place", range(1, 9))
+def test_a_row_that_says_wrong_what_its_columns_are(path: Path, place: int) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        stream, data = db.execute("SELECT stream, data FROM events WHERE seq = 100").fetchone()
+    content = bytearray(path.read_bytes())
+    # A row's columns follow what it says of their types, from the stream on: 0 stands for NULL.
+    content[content.rindex(stream.encode(), 0, content.index(data)) - place] = 0
+    path.write_bytes(content)
+    report = audited(path)
+    assert not report.legal
+    assert any(finding.seq in (None, 100) for finding in report.findings)
 
 
 def test_a_deleted_row(path: Path) -> None:
