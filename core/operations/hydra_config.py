@@ -95,9 +95,11 @@ class TaskRunArgs:
         default=600, metadata={"help": "Seconds a finished worker has to press the submit button."}
     )
     post_install_script: str = field(
-        default="", metadata={"help": "A script in the page's source folder, run between npm install and build."}
+        default="", metadata={"help": "For `build_custom_bundle`: run between install and build."}
     )
-    force_rebuild: bool = field(default=False, metadata={"help": "Build the page even if nothing has changed."})
+    force_rebuild: bool = field(
+        default=False, metadata={"help": "For `build_custom_bundle`: build even if nothing has changed."}
+    )
     resume_incomplete_run: bool = field(
         default=False, metadata={"help": "Go on with the task's last run if it is not complete."}
     )

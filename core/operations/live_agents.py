@@ -38,6 +38,7 @@ from .logger_core import get_logger
 from .observations import Observations
 from .rehearsal import Rehearsal, recorded_lines
 from .submissions import Submissions
+from .task_code import TaskCode
 from .units import Units
 
 logger = get_logger(__name__)
@@ -63,6 +64,7 @@ class LiveAgents:
 
     Attributes:
         submissions: what they handed in, for the launch script.
+        code: the task's code that runs with them.
     """
 
     def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock, live_run: LiveTaskRun) -> None:
@@ -81,6 +83,7 @@ class LiveAgents:
         self._deadlines = Deadlines(clock)
         self._nursery = live_run.nursery
         self._nursery.start_soon(self._deadlines.run)
+        self.code = TaskCode(self._nursery)
 
     def __len__(self) -> int:
         return len(self._handles)
@@ -250,7 +253,7 @@ class LiveAgents:
                 on_over=lambda: _tell_all(submitted, AgentStatus.COMPLETED),
             )
             self._rehearsals.update((agent.agent_id, rehearsal) for agent in agents)
-        self._nursery.start_soon(self._run_code, code, cleanup, agents)
+        self.code.start_soon(self._run_code, code, cleanup, agents)
 
     async def _run_code(self, code: Code, cleanup: Code, agents: Sequence[Agent]) -> None:
         """Run a piece of task code to its end, and then give its agents the time to press the submit button."""

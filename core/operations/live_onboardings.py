@@ -33,6 +33,7 @@ from .logger_core import get_logger
 from .observations import Observations
 from .rehearsal import Rehearsal, recorded_lines
 from .stopwatch import UserFunction, stopwatch
+from .task_code import TaskCode
 
 logger = get_logger(__name__)
 
@@ -67,6 +68,7 @@ class LiveOnboardings:
         self._deadlines = Deadlines(clock)
         self._nursery = live_run.nursery
         self._nursery.start_soon(self._deadlines.run)
+        self.code = TaskCode(self._nursery)
 
     def take_up(self) -> None:
         """Follow the onboardings that an earlier process of the run has left."""
@@ -83,7 +85,7 @@ class LiveOnboardings:
             else:
                 lines = recorded_lines([(agent_id, history)], self._ledger.log.payload)
                 self._rehearsals[agent_id] = Rehearsal(lines, partial(_deliver, handle))
-                self._nursery.start_soon(self._run_code, handle)
+                self.code.start_soon(self._run_code, handle)
 
     def expect_answer(self, state: OnboardingState, request_id: str) -> None:
         """Answer a request once the onboarding is decided; at once if it is."""
@@ -111,7 +113,7 @@ class LiveOnboardings:
             touched[stream] = None
             state = market.onboardings[stream]
             if isinstance(event, OnboardingStarted):
-                self._nursery.start_soon(self._run_code, self._adopt(state, recorded.envelope.at))
+                self.code.start_soon(self._run_code, self._adopt(state, recorded.envelope.at))
             elif isinstance(event, OnboardingUpdateReceived):
                 self._deliver(state, event)
             elif isinstance(event, OnboardingObserved):

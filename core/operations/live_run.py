@@ -40,6 +40,10 @@ from .worker_pool import WorkerPool
 RELEASE_SECONDS = 30.0
 #: Seconds that workers are kept from a run whose data takes its time to give the first item.
 FIRST_UNITS_SECONDS = 5.0
+#: Seconds that the task's code has at the end of a run for what it does after the last submission.
+CODE_SECONDS = 30.0
+#: The same where a run is to end at once.
+SHORT_CODE_SECONDS = 5.0
 #: Why a run stops, and its units expire, that has no money for more.
 OUT_OF_BUDGET = "budget"
 
@@ -147,6 +151,7 @@ class LiveRunDriver:
                 on_live(live_run)
                 await self._watch(live_run)
                 await live_run.client_io.drain(at_once=self._at_once)
+                await self._let_code_end(live_run)
                 await live_run.client_io.shutdown()
             finally:
                 # Before the nursery is closed: who follows durable events starts tasks in it.
@@ -235,6 +240,14 @@ class LiveRunDriver:
             raise self._lost
         if self._at_once:
             await live_run.worker_pool.disconnect_active_agents(reason)
+
+    async def _let_code_end(self, live_run: LiveTaskRun) -> None:
+        """Leave the task's code the time for what it does after the last submission."""
+        seconds = SHORT_CODE_SECONDS if self._at_once else CODE_SECONDS
+        with trio.move_on_after(seconds) as patience:
+            await live_run.worker_pool.wait_for_code()
+        if patience.cancelled_caught:
+            logger.warning("the task's code did not end by itself", limit_seconds=seconds)
 
     def _reason_to_stop(self, live_run: LiveTaskRun) -> str | None:
         """Why no more work is to be given out; None: there is more."""

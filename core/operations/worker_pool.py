@@ -230,3 +230,8 @@ class WorkerPool:
         """Take their units from all agents, and end all onboardings; returns when that is durable."""
         await self.onboardings.end_all(reason)
         await self.agents.let_all_go(reason)
+
+    async def wait_for_code(self) -> None:
+        """Wait until the task's code has come to its end with everybody, its clean-up too."""
+        await self.agents.code.wait_until_done()
+        await self.onboardings.code.wait_until_done()

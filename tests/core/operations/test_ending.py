@@ -11,9 +11,10 @@ import trio
 import trio.testing
 
 from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.core.abstractions.agent import InitializationData, Unit
+from mephisto_es.core.abstractions.agent import Agent, InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
+from mephisto_es.core.operations.live_run import CODE_SECONDS
 from mephisto_es.core.ports import Outcome
 
 from .house import HouseTaskState, ask, items, open_house, until, work
@@ -144,3 +145,37 @@ async def test_what_a_failure_says_is_recorded_without_secrets(
     recorded = [repr(one.envelope.event) for one in house.log.read()]
     assert not [event for event in recorded if "hunter22" in event]
     assert len([event for event in recorded if "<redacted>@git.example.org" in event]) == 2
+
+
+async def test_code_that_goes_on_after_the_last_submission_is_let_come_to_its_end(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    ended: list[int] = []
+
+    class Thorough(TaskRunner):
+        async def run_unit(self, unit: Unit, agent: Agent) -> None:
+            await agent.await_submit()
+            await trio.sleep(CODE_SECONDS / 2)
+            ended.append(unit.unit_id)
+
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(2), runner=Thorough))
+        await work(house.router(live_run), "ann", 2)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+    assert sorted(ended) == [1, 2]
+
+
+async def test_code_that_never_ends_does_not_keep_a_run_from_ending(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Endless(TaskRunner):
+        async def run_unit(self, unit: Unit, agent: Agent) -> None:
+            await agent.await_submit()
+            await trio.sleep_forever()
+
+    async with open_house(tmp_path) as house:
+        live_run = await house.launch(HouseTaskState(data=items(1), runner=Endless))
+        await work(house.router(live_run), "ann", 1)
+        with trio.fail_after(CODE_SECONDS + 10):
+            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.statuses("task_run") == {"completed": 1}
