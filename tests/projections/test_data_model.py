@@ -12,6 +12,12 @@ import pytest
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.operations.qualifications import (
+    QUAL_GREATER,
+    make_qualification_dict,
+    qualification_rule,
+    worker_is_qualified,
+)
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.unit import UnitExpired
@@ -178,6 +184,8 @@ def test_what_a_worker_may_do(path: Path, db: MephistoDB) -> None:
         assert worker.is_qualified(name) == (value != 0)
         assert worker.is_disqualified(name) == (value == 0)
         assert worker.get_qualifications()[name] == value
+        wanted = [make_qualification_dict(name, QUAL_GREATER, 0)]
+        assert worker_is_qualified(worker.get_qualifications(), map(qualification_rule, wanted)) == (value > 0)
 
 
 def test_whether_a_worker_is_blocked(path: Path, db: MephistoDB) -> None:
