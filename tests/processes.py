@@ -62,13 +62,18 @@ class Operating:
         await self.process.wait()
 
 
+async def kill(process: trio.Process) -> None:
+    """End a process of a test that is over, or has failed: asked to end, it might wait for who is at work."""
+    process.kill()
+
+
 @asynccontextmanager
 async def operating(command: list[str], stdin: int | None = None) -> AsyncIterator[Operating]:
     """A process from the line with the address on until it has ended."""
     with trio.fail_after(GIVE_UP_SECONDS):
         async with trio.open_nursery() as nursery:
             process: trio.Process = await nursery.start(
-                partial(trio.run_process, command, stdin=stdin, stdout=PIPE, check=False)
+                partial(trio.run_process, command, stdin=stdin, stdout=PIPE, check=False, deliver_cancel=kill)
             )
             assert process.stdout is not None
             line = b""

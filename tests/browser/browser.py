@@ -9,12 +9,9 @@ from subprocess import PIPE
 import msgspec
 import trio
 
+from ..processes import kill
+
 Value = str | int | float | bool | None
-
-
-async def kill(process: trio.Process) -> None:
-    """Ends a process of a test that is over: there is nothing left that a gentle end would save."""
-    process.kill()
 
 
 class BrowserError(AssertionError):

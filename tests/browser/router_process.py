@@ -12,7 +12,7 @@ from typing import IO
 import msgspec
 import trio
 
-from .browser import kill
+from ..processes import kill
 
 #: What a router may take to listen, on a busy machine.
 START_TIMEOUT_SECONDS = 30

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import trio
 
+from ..processes import kill
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GIVE_UP_SECONDS = 120
 
@@ -23,7 +25,8 @@ async def launched(example: str, data_dir: Path, *overrides: str) -> AsyncIterat
     command += [f"mephisto.database.data_dir={data_dir}", *overrides]
     with trio.fail_after(GIVE_UP_SECONDS):
         async with trio.open_nursery() as nursery:
-            process: trio.Process = await nursery.start(partial(trio.run_process, command, stdout=PIPE, check=False))
+            run = partial(trio.run_process, command, stdout=PIPE, check=False, deliver_cancel=kill)
+            process: trio.Process = await nursery.start(run)
             assert process.stdout is not None
             line = b""
             while not line.endswith(b"\n"):
