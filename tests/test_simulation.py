@@ -46,8 +46,12 @@ def test_fresh_seeds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "seed",
-    [2557279352093, 2557279352918],
-    ids=["connection cut within the first greeting", "an agent told of before its commit"],
+    [2557279352093, 2557279352918, 75108003290379],
+    ids=[
+        "connection cut within the first greeting",
+        "an agent told of before its commit",
+        "an update sent before older ones",
+    ],
 )
 def test_what_a_fresh_seed_has_shown(seed: int, tmp_path: Path) -> None:
     simulate(seed, tmp_path)

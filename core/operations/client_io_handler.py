@@ -6,7 +6,8 @@ durable. A request for an agent is handed to the worker pool, which answers in i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple, assert_never
 
@@ -60,6 +61,8 @@ DRAIN_SECONDS = 120.0
 SHORT_DRAIN_SECONDS = 10.0
 #: Requests for an agent that are seen to at a time; the others wait.
 REGISTRATION_LIMIT = 256
+#: Updates of a page that are sent again when a channel opens.
+SENT_AGAIN_LIMIT = 50
 #: What a page says of its error is quoted up to here.
 QUOTE_BYTES = 2000
 
@@ -96,6 +99,10 @@ class ClientIOHandler:
         #: Up to where each channel's outbox is durable here, and up to where it will be once its router is closed.
         self._durable: dict[str, AckData] = {}
         self._last: dict[str, AckData] = {}
+        #: The channels whose routers know how things stand.
+        self._told: set[str] = set()
+        #: The last updates that the page of each agent at work was sent.
+        self._sent: dict[str, deque[bytes]] = {}
         self._is_draining = False
         self._progress = trio.Event()
         #: The channel that each open request came from.
@@ -187,13 +194,36 @@ class ClientIOHandler:
         else:
             channel.enqueue_send(packet)
 
+    def add_page(self, token: str, sent: Iterable[bytes] = ()) -> None:
+        """Keep what an agent's page is sent, for the next time that a channel opens.
+
+        Nobody knows what was on its way when a channel was lost, or a process died. A page drops what it has.
+
+        Args:
+            token: the agent's.
+            sent: what an earlier process has sent.
+        """
+        self._sent[token] = deque(sent, maxlen=SENT_AGAIN_LIMIT)
+
+    def drop_page(self, token: str) -> None:
+        """Nothing is sent again to the page of an agent that is done."""
+        self._sent.pop(token, None)
+
     def send_live_update(self, token: str, update: bytes) -> None:
         """Send a live update to an agent's page."""
-        self._send_to_all(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+        if token in self._sent:
+            self._sent[token].append(update)
+        self._send_to_page(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
 
     def send_status_update(self, token: str, status: str) -> None:
         """Tell an agent's page of its new status."""
-        self._send_to_all(UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
+        self._send_to_page(UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
+
+    def _send_to_page(self, packet: ClientBoundLiveUpdate | UpdateStatus) -> None:
+        for channel_id, channel in self._channels.items():
+            # Whoever is still to be told how things stand learns of this then, and in its order.
+            if channel_id in self._told:
+                channel.enqueue_send(packet)
 
     def _send_to_all(self, packet: Outbound) -> None:
         # Only the router that has the page's socket passes it on.
@@ -203,13 +233,16 @@ class ClientIOHandler:
     # In -------------------------------------------------------------------------------------------------------------
 
     def _on_channel_open(self, channel_id: str) -> None:
+        self._told.discard(channel_id)
         self._ledger.when_durable(partial(self._tell_how_things_stand, channel_id))
 
     def _tell_how_things_stand(self, channel_id: str) -> None:
         pool, channel = self.get_live_run().worker_pool, self._channels[channel_id]
         channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(pool.statuses_by_token())))
-        for token, body in pool.agents.sent_lately():
-            channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(body)))
+        for token, updates in self._sent.items():
+            for update in updates:
+                channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+        self._told.add(channel_id)
         if self._is_draining:
             channel.enqueue_send(Drain(subject_id=SYSTEM))
 

@@ -6,8 +6,7 @@ events in between were; so taking up a run from the log is the same as following
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -43,8 +42,6 @@ from .units import Units
 
 logger = get_logger(__name__)
 
-#: Updates of an agent that are sent again when a channel opens.
-SENT_AGAIN_LIMIT = 50
 #: A piece of task code with its arguments.
 Code = Callable[[], Awaitable[None]]
 
@@ -75,8 +72,6 @@ class LiveAgents:
         self._handles: dict[AgentId, Agent] = {}
         self._running_assignments: set[AssignmentId] = set()
         self._rehearsals: dict[AgentId, Rehearsal] = {}
-        #: The last updates that were sent to each agent's page.
-        self._sent: dict[AgentId, deque[bytes]] = {}
         self._observations = Observations(ledger, ids)
         self._units = Units(ledger, live_run.task_run)
         self.submissions = Submissions(ledger, ids, live_run)
@@ -101,12 +96,7 @@ class LiveAgents:
         at_work = [streams.agent(self._run, agent) for agent in sorted(market.runs[self._run].live_agents)]
         for stream in at_work:
             history = self._ledger.log.history(stream)
-            self._adopt(market.agents[stream], history[0].envelope.at)
-            for recorded in history:
-                event = recorded.envelope.event
-                body = self._ledger.log.payload(event.update) if isinstance(event, AgentObserved) else None
-                if body is not None:
-                    self._remember(market.agents[stream], body)
+            self._adopt(market.agents[stream], history[0].envelope.at, self._observations.sent_in(history))
         for stream in at_work:
             self._status_changed(market.agents[stream], again=True)
         self.submissions.take_up()
@@ -125,8 +115,9 @@ class LiveAgents:
             partial(self._recall, state.agent),
         )
 
-    def _adopt(self, state: AgentState, started_at: int) -> None:
+    def _adopt(self, state: AgentState, started_at: int, sent: Iterable[bytes] = ()) -> None:
         self._handles[state.agent] = self.handle_of(state)
+        self._live_run.client_io.add_page(state.token, sent)
         seconds = self._live_run.settings.assignment_duration_in_seconds
         late = AgentTimedOut(reason=f"not done within {seconds} s")
         self._deadlines.set_from(started_at, seconds, partial(self._let_go_soon, state.agent, late))
@@ -185,20 +176,7 @@ class LiveAgents:
     def _send(self, state: AgentState, update: PayloadRef) -> None:
         body = self._ledger.log.payload(update)
         if body is not None:
-            self._remember(state, body)
             self._live_run.client_io.send_live_update(state.token, body)
-
-    def _remember(self, state: AgentState, body: bytes) -> None:
-        if state.agent in self._handles:
-            self._sent.setdefault(state.agent, deque(maxlen=SENT_AGAIN_LIMIT)).append(body)
-
-    def sent_lately(self) -> Iterator[tuple[str, bytes]]:
-        """What pages were sent last, by token: all of it is sent again when a channel opens.
-
-        Nobody knows what was on its way when the channel was lost, or the process died. A page drops what it has.
-        """
-        for agent_id, bodies in self._sent.items():
-            yield from ((self._handles[agent_id].token, body) for body in bodies)
 
     def _status_changed(self, state: AgentState, *, again: bool = False) -> None:
         handle = self._handles.get(state.agent)
@@ -210,7 +188,7 @@ class LiveAgents:
             self._start(handle, again=again)
         elif state.status not in _AT_WORK:
             del self._handles[state.agent]
-            self._sent.pop(state.agent, None)
+            self._live_run.client_io.drop_page(state.token)
 
     # Task code ------------------------------------------------------------------------------------------------------
 

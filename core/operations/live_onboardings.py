@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -76,7 +76,7 @@ class LiveOnboardings:
         for agent_id in sorted(market.runs[self._run].live_onboardings):
             stream = streams.onboarding_agent(self._run, agent_id)
             state, history = market.onboardings[stream], self._ledger.log.history(stream)
-            handle = self._adopt(state, history[0].envelope.at)
+            handle = self._adopt(state, history[0].envelope.at, self._observations.sent_in(history))
             if state.status is OnboardingStatus.WAITING:
                 # Its code has done its part.
                 handle.notice(state.status.value)
@@ -123,8 +123,9 @@ class LiveOnboardings:
         for stream in touched:
             self._status_changed(market.onboardings[stream])
 
-    def _adopt(self, state: OnboardingState, started_at: int) -> OnboardingAgent:
+    def _adopt(self, state: OnboardingState, started_at: int, sent: Iterable[bytes] = ()) -> OnboardingAgent:
         handle = self._handles[state.agent] = self.handle_of(state)
+        self._live_run.client_io.add_page(state.token, sent)
         seconds = self._live_run.settings.assignment_duration_in_seconds
         late = OnboardingTimedOut(reason=f"not done within {seconds} s")
         self._deadlines.set_from(started_at, seconds, partial(self._end_soon, state.agent, late))
@@ -150,6 +151,7 @@ class LiveOnboardings:
             self._nursery.start_soon(self._decide, state)
         elif state.status not in LIVE_ONBOARDING_STATUSES:
             del self._handles[state.agent]
+            self._live_run.client_io.drop_page(state.token)
             self._rehearsals.pop(state.agent, None)
             for request_id in self._requests.pop(state.agent, ()):
                 self._nursery.start_soon(self._answer, state, request_id)

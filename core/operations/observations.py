@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from ...events.agent import AgentObserved
+from ...events.envelope import Recorded
 from ...events.ids import WorkerId
 from ...events.onboarding import OnboardingObserved
 from ..abstractions.agent import Update
@@ -50,3 +53,12 @@ class Observations:
             self._ids.command_id(), "operator", lambda _: [NewEvent(stream, observed)], payloads=(payload,)
         )
         await self._ledger.execute(command)
+
+    def sent_in(self, history: Sequence[Recorded]) -> Iterator[bytes]:
+        """What a page was sent, in order, by the history of its agent; what was erased since is left out."""
+        for recorded in history:
+            event = recorded.envelope.event
+            if isinstance(event, AgentObserved | OnboardingObserved):
+                body = self._ledger.log.payload(event.update)
+                if body is not None:
+                    yield body
