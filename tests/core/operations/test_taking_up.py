@@ -127,6 +127,24 @@ class Talkative(TaskRunner):
         await agent.await_submit()
 
 
+async def test_the_page_of_an_onboarding_is_sent_again_what_may_have_been_lost(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    shared = HouseTaskState(data=items(1), runner=Talkative)
+    log, ann = await left_behind(tmp_path, shared, QUALIFICATION)
+    # The router died as well, with whatever it had for the page.
+    MemoryArchitect.routers.clear()
+    async with open_house(tmp_path, log, QUALIFICATION) as house:
+        live_run = await house.launch(shared, resume_incomplete_run=True)
+        await trio.testing.wait_all_tasks_blocked()
+        page = house.router(live_run).connect(str(ann["agent_id"]))
+        with trio.fail_after(10):
+            packets = [(await page.receive())["data"] for _ in range(2)]
+        assert packets[0] == {"status": "onboarding"}
+        assert packets[1]["text"] == "who are you?"
+        await house.operator.force_shutdown()
+
+
 async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restart(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
