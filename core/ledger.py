@@ -299,14 +299,16 @@ class Ledger:
             if command.repeatable and (known := self.log.find(command.id)):
                 return Receipt(known, repeated=True)
             events = tuple(command.decide(self.market))
-            self.market.check(events)
+            if not events:
+                return Receipt(())
+            if len(events) > 1:
+                # All of them or none; one that is illegal changes nothing by itself.
+                self.market.check(events)
+            expected = {event.stream: self.market.version(event.stream) for event in events}
+            for event in events:
+                self.market.evolve(event.stream, event.event)
         except MephistoError as error:
             return error
-        if not events:
-            return Receipt(())
-        expected = {event.stream: self.market.version(event.stream) for event in events}
-        for event in events:
-            self.market.evolve(event.stream, event.event)
         return Append(
             command=command.id,
             actor=command.actor,
