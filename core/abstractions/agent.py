@@ -130,6 +130,8 @@ class _Participant:
         Raises:
             AgentLeft: the worker is gone without.
         """
+        if self.has_submitted:
+            return True
         with trio.move_on_after(float("inf") if timeout is None else timeout):
             while not self.has_submitted:
                 self._check()

@@ -72,11 +72,18 @@ class Submissions:
         """Whether the launch script has answered to all that was handed in."""
         return not self._untold
 
-    async def wait_decided(self, worker: WorkerId) -> None:
-        """Wait while something that a worker handed in is being looked at, if its next step depends on that."""
-        evaluates = self._live_run.screening is not None or self._live_run.golds is not None
-        while evaluates and worker in self._untold.values():
-            await self._told.wait()
+    async def wait_decided(self, worker: WorkerId, seconds: float) -> None:
+        """Wait while something that a worker handed in is being looked at, if its next step depends on that.
+
+        Args:
+            worker: the worker.
+            seconds: how long to wait at most.
+        """
+        if self._live_run.screening is None and self._live_run.golds is None:
+            return
+        with trio.move_on_after(seconds):
+            while worker in self._untold.values():
+                await self._told.wait()
 
     def _tell_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:

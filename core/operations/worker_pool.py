@@ -144,8 +144,7 @@ class WorkerPool:
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
         """Make the page an agent if it has none and may have one; the reason if it gets none."""
-        with trio.move_on_after(VERDICT_PATIENCE_SECONDS):
-            await self.agents.submissions.wait_decided(worker)
+        await self.agents.submissions.wait_decided(worker, VERDICT_PATIENCE_SECONDS)
         return await self.admission.admit(worker, registration)
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
