@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
@@ -92,8 +92,11 @@ async def open_operator(
                 raise
             await operator.shutdown()
             nursery.cancel_scope.cancel()
-    finally:
-        log.close()
+    except BaseException:
+        with suppress(LogError):  # what went wrong before says more
+            log.close()
+        raise
+    log.close()
 
 
 @asynccontextmanager

@@ -6,11 +6,12 @@ nothing against somebody who rewrites both files; a copy of its last line kept e
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...core.errors import UnusableLog
+from ...core.errors import LogError, UnusableLog
 from ...core.ports import Head
 
 #: Longer than any line: two 64-bit numbers, 64 hex digits, two spaces and a newline.
@@ -28,13 +29,29 @@ def line(head: Head) -> str:
 
 
 def append_anchor(log: Path, head: Head) -> None:
-    """Write a head to the end of a log's anchor file, and wait until it is on the disk."""
-    fd = os.open(anchor_path(log), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Write a head to the end of a log's anchor file, and wait until it is on the disk.
+
+    Raises:
+        LogError: it could not be written, for instance because the disk is full.
+    """
+    path = anchor_path(log)
+    try:
+        _append_line(path, line(head))
+    except OSError as error:
+        raise LogError(
+            f"the anchor file {path} could not be written: {error.strerror}; the log itself is whole"
+        ) from error
+
+
+def _append_line(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         size = os.fstat(fd).st_size
         before = os.pread(fd, _LINE_LIMIT_BYTES, max(0, size - _LINE_LIMIT_BYTES))
         torn = len(before) - (before.rfind(b"\n") + 1)
-        os.pwrite(fd, f"{line(head)}\n".encode().ljust(torn), size - torn)
+        body = f"{text}\n".encode().ljust(torn)
+        if os.pwrite(fd, body, size - torn) < len(body):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -168,6 +168,9 @@ class SqliteLog:
         """Put the head into the anchor file, unless it is there, and wait until it is on the disk.
 
         Whoever owns the timer calls this each second, in a worker thread.
+
+        Raises:
+            LogError: it could not be written.
         """
         head = self._head
         if head.seq and (self._anchored is None or self._anchored.seq < head.seq):
@@ -180,7 +183,11 @@ class SqliteLog:
         return self.projector.rebuild(projection, self._reader)
 
     def close(self) -> None:
-        """Anchor the head, release the file and the writer's lock. Twice is harmless."""
+        """Anchor the head, release the file and the writer's lock. Twice is harmless.
+
+        Raises:
+            LogError: the head could not be anchored; all else is done.
+        """
         if self._closed:
             return
         self._closed = True
@@ -269,7 +276,11 @@ class SqliteLog:
             self._stopped = LogError(f"{self.path} could not be rolled back: {error}")
 
     def _empty_wal(self) -> None:
-        busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        try:
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            self._stopped = LogError(f"{self.path}-wal still holds what was forgotten: {error}")
+            raise self._stopped from error
         self._wal_holds_forgotten = bool(busy)
 
     def _stored_version(self, stream: str) -> int:

@@ -331,6 +331,19 @@ def test_an_anchor_is_written_once_for_each_head(path: Path) -> None:
     assert [head.seq for head in Anchors(anchor_path(path))] == [1, 2]
 
 
+def test_an_anchor_that_cannot_be_written_says_so_and_releases_the_log(path: Path) -> None:
+    log = SqliteLog.create_or_open(path)
+    log.commit([unit_request(1, 0)])
+    anchor_path(path).mkdir()
+    with pytest.raises(LogError, match=r"the anchor file .* could not be written: Is a directory"):
+        log.write_anchor()
+    with pytest.raises(LogError, match="the log itself is whole"):
+        log.close()
+    anchor_path(path).rmdir()
+    with SqliteLog.create_or_open(path) as again:
+        assert again.head().seq == 1
+
+
 def test_a_torn_anchor_is_left_out_and_written_over(path: Path) -> None:
     head = filled(path)
     whole = anchor_path(path).read_bytes()
