@@ -98,8 +98,6 @@ class _Batch:
     def __init__(self) -> None:
         self.decided: list[tuple[Pending, Append | Receipt | MephistoError]] = []
         self.appends: list[Append] = []
-        #: What its events are of.
-        self.streams: set[str] = set()
         #: Called once it is durable.
         self.followers: list[Callable[[], None]] = []
         #: It takes no more: it is full, or being committed.
@@ -111,7 +109,6 @@ class _Batch:
         self.decided.append((pending, decision))
         if isinstance(decision, Append):
             self.appends.append(decision)
-            self.streams.update(event.stream for event in decision.events)
             self.is_closed = len(self.appends) >= BATCH_LIMIT
 
 
@@ -168,7 +165,8 @@ class Ledger:
         Raises:
             LogError: it never will be.
         """
-        while stream in self._batch.streams:
+        # What a command writes to is among what it expects.
+        while any(stream in append.expected for append in self._batch.appends):
             await self._batch.settled.wait()
             if self._stopped is not None:
                 raise self._stopped
@@ -315,7 +313,7 @@ class Ledger:
             at=self._clock.now_us(),
             events=events,
             cause=command.cause,
-            expected={**command.expected, **expected},
+            expected={**command.expected, **expected} if command.expected else expected,
             payloads=command.payloads,
         )
 

@@ -45,7 +45,7 @@ class Sizes(msgspec.Struct, frozen=True):
     cases: tuple[Case, ...] = tuple(
         Case(server_type, units, workers)
         for server_type in ("python", "node")
-        for units in (100, 1000, 5000)
+        for units in (100, 1000, 5000, 10_000)
         for workers in (16, 64)
     )
 
