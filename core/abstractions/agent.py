@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -69,7 +70,7 @@ class PastUpdate(NamedTuple):
     at: float
 
 
-class _Participant:
+class _Participant(ABC):
     """A worker's page, as task code sees it: what it sends comes in order, and its leaving is an exception."""
 
     def __init__(self, handle: int, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
@@ -139,9 +140,9 @@ class _Participant:
         return self.has_submitted
 
     @property
+    @abstractmethod
     def has_submitted(self) -> bool:
         """Whether the work was handed in."""
-        raise NotImplementedError
 
     def deliver(self, update: Update) -> None:
         """Hand over a durable update from the page. For the worker pool."""

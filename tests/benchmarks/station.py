@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import trio
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory_router import MemoryRouter
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.events.envelope import Recorded
 from mephisto_es.events.unit import UnitCompleted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -228,14 +228,15 @@ async def test_what_is_durable_is_so_when_the_wait_returns_whatever_was_decided_
     assert seen == [("launched", 2)]
 
 
-async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
+async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -> bool:
+    """Whether who asks for something while a commit is under way hears of it that the commit failed."""
     log = GatedLog()
     log.failure = LogError("the disk is full")
     heard: list[LogError] = []
 
-    async def tell(ledger: Ledger) -> None:
+    async def asking(ledger: Ledger) -> None:
         try:
-            await ledger.durable(unit(1))
+            await ask(ledger)
         except LogError as error:
             heard.append(error)
 
@@ -246,11 +247,15 @@ async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
                 await writer.start(ledger.run)
                 ledger.post(create(1))
                 await trio.testing.wait_all_tasks_blocked(0.01)
-                callers.start_soon(tell, ledger)
+                callers.start_soon(asking, ledger)
                 ledger.when_durable(lambda: pytest.fail("it is not durable"))
                 await trio.testing.wait_all_tasks_blocked(0.01)
                 log.gate.set()
-    assert heard == [log.failure]
+    return heard == [log.failure]
+
+
+async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
+    assert await hears_of_a_failed_commit(lambda ledger: ledger.durable(unit(1)))
 
 
 async def test_a_decision_waits_for_room_in_the_next_commit() -> None:
@@ -265,27 +270,7 @@ async def test_a_decision_waits_for_room_in_the_next_commit() -> None:
 
 
 async def test_who_waits_for_a_decision_hears_that_the_writer_has_stopped() -> None:
-    log = GatedLog()
-    log.failure = LogError("the disk is full")
-    heard: list[LogError] = []
-
-    async def hear_of_the_end(ledger: Ledger) -> None:
-        try:
-            await ledger.decide(create(2))
-        except LogError as error:
-            heard.append(error)
-
-    with trio.fail_after(10), pytest.RaisesGroup(LogError, flatten_subgroups=True):
-        async with trio.open_nursery() as callers:
-            ledger = Ledger(log, StoppedClock())
-            async with trio.open_nursery() as writer:
-                await writer.start(ledger.run)
-                ledger.post(create(1))
-                await trio.testing.wait_all_tasks_blocked(0.01)
-                callers.start_soon(hear_of_the_end, ledger)
-                await trio.testing.wait_all_tasks_blocked(0.01)
-                log.gate.set()
-    assert heard == [log.failure]
+    assert await hears_of_a_failed_commit(lambda ledger: ledger.decide(create(2)))
 
 
 async def test_a_repeated_command_gets_its_first_answer() -> None:

@@ -9,7 +9,7 @@ from random import Random
 
 import trio
 
-from mephisto_es.adapters.architects.memory import Gone, Json, PageSocket, Unknown
+from mephisto_es.adapters.architects.memory_router import Gone, Json, PageSocket, Unknown
 from mephisto_es.core.operations.datatypes import WorkerFailureReasons
 
 from .job import LINES, JobPlan

@@ -12,7 +12,7 @@ from random import Random
 import sqlite_utils
 import trio
 
-from mephisto_es.adapters.architects.memory import Gone, Json, MemoryRouter, PageSocket
+from mephisto_es.adapters.architects.memory_router import Gone, Json, MemoryRouter, PageSocket
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.errors import LogError, OutcomeUnknown, ProtocolError

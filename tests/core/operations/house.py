@@ -13,7 +13,8 @@ import trio
 import trio.testing
 from omegaconf import DictConfig, OmegaConf
 
-from mephisto_es.adapters.architects.memory import Gone, MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory_router import Gone, MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.abstractions.agent import InitializationData, Update

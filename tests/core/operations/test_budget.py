@@ -15,7 +15,7 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mephisto_es.adapters.architects.memory import Gone, MemoryRouter, Unknown
+from mephisto_es.adapters.architects.memory_router import Gone, MemoryRouter, Unknown
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.abstractions.agent import InitializationData

@@ -11,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory_router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Unit, Update
 from mephisto_es.core.abstractions.mixins import get_gold_factory, worker_needs_gold

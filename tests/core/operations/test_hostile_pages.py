@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryRouter
+from mephisto_es.adapters.architects.memory_router import MemoryRouter
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import ProtocolError

@@ -10,7 +10,8 @@ import trio
 import trio.testing
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory_router import MemoryRouter
 from mephisto_es.adapters.blueprints.remote_procedure import RemoteProcedureTaskRunner, SharedRemoteProcedureTaskState
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit

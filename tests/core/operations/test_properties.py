@@ -17,7 +17,8 @@ import trio.testing
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from mephisto_es.adapters.architects.memory import Gone, MemoryArchitect, MemoryRouter, PageSocket
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory_router import Gone, MemoryRouter, PageSocket
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, Unit, Update
 from mephisto_es.core.abstractions.mixins import get_gold_factory

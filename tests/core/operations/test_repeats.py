@@ -9,7 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect, MemoryRouter
+from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory_router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.task_runner import TaskRunner
