@@ -110,8 +110,10 @@ async def test_live_onboarding(workshop: Workshop) -> None:
         ann, bob = await stage.visitor("ann"), await stage.visitor("bob")
         for page in (ann, bob):
             await page.call("waitForSelector", "#agent-status >> text=onboarding")
-            await say(page, "I am ready")
-            await page.call("waitForSelector", "#agent-status >> text=waiting")
+        await say(ann, "I am ready")
+        await ann.call("waitForSelector", "#agent-status >> text=waiting")
+        # Bob does not wait to be seen waiting: he is the second, and goes to work at once.
+        await say(bob, "I am ready")
         for page in (ann, bob):
             await page.call("waitForSelector", "#agent-status >> text=in task")
         await say(ann, "hello from ann")
