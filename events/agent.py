@@ -114,6 +114,13 @@ class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
     note: PayloadRef | None = None
 
 
+class AgentBonusGranted(Event, frozen=True, kw_only=True, tag="agent_bonus_granted"):
+    """A reviewer gave the worker a bonus for this work, apart from any verdict."""
+
+    bonus_cents: int
+    reason: PayloadRef
+
+
 AgentEvent = (
     AgentAccepted
     | AgentWaiting
@@ -131,4 +138,5 @@ AgentEvent = (
     | AgentApproved
     | AgentSoftRejected
     | AgentRejected
+    | AgentBonusGranted
 )

@@ -71,8 +71,9 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     review_note: str | None
     #: What the unit is worth.
     pay_cents: int
+    #: What was given beside the pay, by the verdict and apart from it.
     bonus_cents: int
-    #: What the worker is to be paid for it by the verdict so far: pay and bonus, or nothing.
+    #: What the worker is to be paid by what was decided so far: the pay, if a verdict grants it, and the bonus.
     owed_cents: int
     #: Positions in the log of the events that made the row.
     seqs: tuple[int, ...]
@@ -107,7 +108,8 @@ def _record(moment: Moment, db: MephistoDB, task_name: str, unit: UnitRow, *, na
     review = next(reversed(db.find_unit_reviews(unit_id=unit.unit_id)), None) if reviewed else None
     events = _events(moment, unit, agent)
     started, submitted = _last(events, AgentStarted), _last(events, AgentSubmitted)
-    bonus = review.bonus or 0 if review else 0
+    bonuses = db.find_agent_bonuses(agent_id=agent.agent_id) if agent else []
+    bonus = sum(one.bonus_cents for one in bonuses)
     return UnitRecord(
         task_run_id=run,
         task_name=task_name,
@@ -133,7 +135,7 @@ def _record(moment: Moment, db: MephistoDB, task_name: str, unit: UnitRow, *, na
         review_note=review.review_note if review else None,
         pay_cents=unit.pay_cents,
         bonus_cents=bonus,
-        owed_cents=unit.pay_cents + bonus if unit.status in _PAID else 0,
+        owed_cents=bonus + (unit.pay_cents if unit.status in _PAID else 0),
         seqs=tuple(sorted(recorded.seq for recorded in events)),
     )
 

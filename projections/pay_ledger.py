@@ -9,7 +9,7 @@ import msgspec
 
 from ..core.lifecycles.pay import BONUS, PAY, PaymentState, PaymentStatus, evolve
 from ..events import streams
-from ..events.agent import AgentApproved, AgentSoftRejected
+from ..events.agent import AgentApproved, AgentBonusGranted, AgentSoftRejected
 from ..events.envelope import Recorded
 from ..events.ids import TaskRunId
 from ..events.pay import PaymentFailed, PaymentIntended, PaymentOwed
@@ -21,6 +21,11 @@ from .spending import Spending, spending
 
 #: Who tells what happened before there was this log.
 IMPORTER = "import"
+#: Whose, what for, and of a bonus the command that grants it.
+_Claim = tuple[int, str, str]
+_BONUSES = """
+    SELECT agent_bonus_id, agent_id, bonus_cents FROM agent_bonuses JOIN agents USING (agent_id) WHERE task_run_id = ?
+"""
 _PAID_WORK = """
     SELECT unit_id, agent_id, pay_cents FROM units
     WHERE task_run_id = ? AND status IN ('accepted', 'soft_rejected') AND pay_cents > 0
@@ -90,12 +95,12 @@ def untraced(moment: Moment, run: TaskRunId) -> list[str]:
     """
     MephistoDB(moment.view).get_task_run(run)
     found: list[str] = []
-    seen: dict[tuple[int, str], str] = {}
+    seen: dict[_Claim, str] = {}
     tokens: dict[str, str] = {}
     for stream, history in _histories(moment, run).items():
         found += _faults_of(moment, run, history)
         owed = _birth(history)
-        other = seen.setdefault((owed.agent, owed.purpose), stream)
+        other = seen.setdefault(_claim(owed.agent, owed.purpose, history[0].envelope.command), stream)
         if other != stream:
             found.append(f"{stream}: {owed.purpose} of agent-{owed.agent} is owed by {other} already")
         for intended in (one.envelope.event for one in history):
@@ -104,12 +109,21 @@ def untraced(moment: Moment, run: TaskRunId) -> list[str]:
     return [*found, *_not_owed(moment, run, seen.keys())]
 
 
-def _not_owed(moment: Moment, run: TaskRunId, owed: Collection[tuple[int, str]]) -> Iterator[str]:
-    """Work that is to be paid, and is in no payment."""
+def _claim(agent: int, purpose: str, command: str = "") -> _Claim:
+    """What may be owed but once: the pay of an agent's work, and a bonus by each command that grants one."""
+    return agent, purpose, command if purpose == BONUS else ""
+
+
+def _not_owed(moment: Moment, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
+    """Work that is to be paid, and bonuses that were decided, and are in no payment."""
     for unit, agent, cents in moment.view.execute(_PAID_WORK, (run,)).fetchall():
         verdict = moment.stream(streams.unit(run, unit))[-1].envelope
-        if (agent, PAY) not in owed and verdict.actor != IMPORTER:
+        if _claim(agent, PAY) not in owed and verdict.actor != IMPORTER:
             yield f"unit-{unit}: {cents} cents are due to agent-{agent}, and no payment owes them"
+    for seq, agent, cents in moment.view.execute(_BONUSES, (run,)).fetchall():
+        granted = next(one for one in moment.stream(streams.agent(run, agent)) if one.seq == seq).envelope
+        if _claim(agent, BONUS, granted.command) not in owed and granted.actor != IMPORTER:
+            yield f"agent-{agent}: a bonus of {cents} cents was decided, and no payment owes it"
 
 
 def _faults_of(moment: Moment, run: TaskRunId, history: Sequence[Recorded]) -> Iterator[str]:
@@ -117,7 +131,7 @@ def _faults_of(moment: Moment, run: TaskRunId, history: Sequence[Recorded]) -> I
     first, owed = history[0].envelope, _birth(history)
     made = {one.envelope.stream: one.envelope.event for one in moment.command(first.command)}
     match made.get(streams.agent(run, owed.agent)):
-        case AgentApproved(bonus_cents=decided) if owed.purpose == BONUS:
+        case AgentApproved(bonus_cents=decided) | AgentBonusGranted(bonus_cents=decided) if owed.purpose == BONUS:
             yield from _unequal(first.stream, owed, decided)
         case AgentApproved() | AgentSoftRejected() if owed.purpose == PAY:
             created = moment.stream(streams.unit(run, owed.unit))[0].envelope.event

@@ -36,7 +36,7 @@ _AT_WORK = f"""
 _HANDED_IN = "SELECT count(*) FROM agents WHERE task_run_id = ? AND task_end > ? AND task_end <= ?"
 _WORTH = "SELECT status, sum(pay_cents) FROM units WHERE task_run_id = ? GROUP BY status"
 _BONUSES = """
-    SELECT coalesce(sum(bonus), 0) FROM unit_review WHERE unit_id IN (SELECT unit_id FROM units WHERE task_run_id = ?)
+    SELECT coalesce(sum(bonus_cents), 0) FROM agent_bonuses JOIN agents USING (agent_id) WHERE task_run_id = ?
 """
 
 

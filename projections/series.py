@@ -12,7 +12,7 @@ import msgspec
 
 from ..core.lifecycles.unit import UnitStatus
 from ..events import streams
-from ..events.agent import AgentApproved, AgentSubmitted
+from ..events.agent import AgentApproved, AgentBonusGranted, AgentSubmitted
 from ..events.base import Event
 from ..events.envelope import Recorded
 from ..events.ids import TaskRunId
@@ -137,7 +137,7 @@ class _RunFold:
             self._at_work.discard(stream)
         if isinstance(event, AgentSubmitted):
             self._handed_in += 1
-        elif isinstance(event, AgentApproved):
+        elif isinstance(event, AgentApproved | AgentBonusGranted):
             self._bonus_cents += event.bonus_cents
 
     def _present(self) -> Sample:

@@ -24,8 +24,8 @@ _OWED = f"""
     WHERE agents.task_run_id = ? AND agents.status IN ({", ".join("?" * len(_PAID))}) GROUP BY pay_cents
 """
 _BONUSES = """
-    SELECT bonus, count(*) FROM unit_review
-    WHERE bonus IS NOT NULL AND unit_id IN (SELECT unit_id FROM units WHERE task_run_id = ?) GROUP BY bonus
+    SELECT bonus_cents, count(*) FROM agent_bonuses JOIN agents USING (agent_id)
+    WHERE task_run_id = ? GROUP BY bonus_cents
 """
 
 

@@ -66,6 +66,7 @@ _WORDS: dict[type[Event], str] = {
     agent.AgentApproved: "approved, with a bonus of {bonus_cents}",
     agent.AgentSoftRejected: "soft-rejected",
     agent.AgentRejected: "rejected",
+    agent.AgentBonusGranted: "was given a bonus of {bonus_cents}",
     onboarding.OnboardingStarted: "worker-{worker} began the onboarding",
     onboarding.OnboardingUpdateReceived: "sent live update {number}",
     onboarding.OnboardingObserved: "was sent live update {number}",

@@ -14,7 +14,7 @@ from mephisto_es.core.lifecycles.ending import decide_leave, decide_submit
 from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.pay import PaymentStatus
-from mephisto_es.core.lifecycles.reviewing import PaymentIds, Verdict, decide_review
+from mephisto_es.core.lifecycles.reviewing import PaymentIds, Verdict, decide_bonus, decide_review
 from mephisto_es.core.lifecycles.server import SERVER
 from mephisto_es.core.lifecycles.supply import (
     AssignmentPlan,
@@ -38,7 +38,7 @@ from mephisto_es.events.engagement import (
     WorkerArrived,
     WorkerJudged,
 )
-from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
+from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingReturned, OnboardingStarted
 from mephisto_es.events.pay import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
 from mephisto_es.events.server import ResourceIntended
 from mephisto_es.events.task_run import (
@@ -104,6 +104,7 @@ class Author(Invention):
             self._leave,
             self._chat,
             *[self._review] * 2,
+            self._give_bonus,
             self._expire_unit,
             self._reopen_unit,
             self._ask_callback,
@@ -210,11 +211,24 @@ class Author(Invention):
     def _change_run(self) -> Events:
         stream = self._pick("task_run")
         kind = self._kind(TASK_RUN, self.market.task_runs[stream].status)
-        if kind is None or (kind is TaskRunCompleted and not self.market.runs[run_of(stream)].is_idle):
+        if kind is None:
             return []
+        if kind is TaskRunCompleted:
+            return [*self._end_all_work(run_of(stream)), NewEvent(stream, self._fill(kind))]
         if kind in (TaskRunFailed, TaskRunStopping) and not self._seldom():
             return []
         return [NewEvent(stream, self._fill(kind))]
+
+    def _end_all_work(self, run: ids.TaskRunId) -> Events:
+        """What makes a run idle."""
+        index = self.market.runs[run]
+        return [
+            *decide_expire_units(self.market, run, sorted(index.open_units), "the run ends"),
+            *(
+                NewEvent(streams.onboarding_agent(run, number), OnboardingReturned(reason="the run ends"))
+                for number in sorted(index.live_onboardings)
+            ),
+        ]
 
     def _intend_resource(self) -> Events:
         run = run_of(self._pick("task_run"))
@@ -331,6 +345,15 @@ class Author(Invention):
         except CommandRefused:
             return []
         return [*events, *self._pay()]
+
+    def _give_bonus(self) -> Events:
+        worker = ids.WorkerId(self._id("worker"))
+        reason = self._text("thank you again", worker)
+        payment = ids.PaymentId(self._next())
+        try:
+            return decide_bonus(self.market, worker, None, 5, reason, payment)
+        except CommandRefused:
+            return []
 
     def _pay(self) -> Events:
         """The next step of the first payment that has not arrived."""

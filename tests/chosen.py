@@ -45,6 +45,11 @@ def most_to_review(market: Market) -> int:
     return max(Counter(run_of(stream) for stream, *_ in holders(market, AgentStatus.COMPLETED)).values(), default=0)
 
 
+def has_work_of_every_kind(market: Market) -> bool:
+    """Whether there is work that waits for a review, work that was approved, and work that somebody is at."""
+    return all(holders(market, status) for status in (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.IN_TASK))
+
+
 def has_an_offer(market: Market) -> bool:
     """Whether a live run has units on offer, and a few workers have come."""
     live = [run.task_run for run in market.task_runs.values() if run.status is TaskRunStatus.LIVE]

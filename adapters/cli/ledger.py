@@ -54,7 +54,7 @@ def ledger_command(database: Path, run: Subject, check: str | None, when: When, 
         for fault in faults:
             click.echo(f"✗ {fault}")
         if check and not faults:
-            click.echo(f"every cent of {len(found.payments):,} payments goes back to a verdict{_kept(found)}")
+            click.echo(f"every cent of {len(found.payments):,} payments goes back to a decision{_kept(found)}")
     sys.exit(ILLEGAL if faults else 0)
 
 

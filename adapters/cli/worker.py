@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import trio
 
+from ...core.operations.money import cents
 from ...core.operations.review import Reviewer
-from ...events.ids import WorkerId
+from ...events.ids import UnitId, WorkerId
 from ...projections.subjects import Subject
 from ..writing import open_ledger
 from .database import SubjectCommand, SubjectType
@@ -25,20 +26,36 @@ GRANTED = 1
 @click.option("--unblock", metavar="REASON", help="Let a blocked worker work again.")
 @click.option("--grant", metavar="NAME[=VALUE]", help="Give the worker a qualification, or another value of it.")
 @click.option("--revoke", metavar="NAME", help="Take a qualification from the worker.")
+@click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for its latest work: 0.50.")
+@click.option("--unit", type=SubjectType("unit"), metavar="UNIT", help="What the bonus is for, if not the latest work.")
+@click.option("--reason", metavar="REASON", help="Why there is a bonus; it needs one.")
 def worker_command(
-    database: Path, worker: Subject, block: str | None, unblock: str | None, grant: str | None, revoke: str | None
+    database: Path,
+    worker: Subject,
+    block: str | None,
+    unblock: str | None,
+    grant: str | None,
+    revoke: str | None,
+    bonus: str | None,
+    unit: Subject | None,
+    reason: str | None,
 ) -> None:
-    """Block or unblock WORKER, or grant and revoke qualifications. What was decided before: `mephisto-es explain`.
+    """Block or unblock WORKER, grant and revoke qualifications, give a bonus. So far: `mephisto-es explain`.
 
-    This needs the log for writing, so no operator may be at work on it meanwhile.
+    This needs the log for writing, so no operator may be at work on it meanwhile. A bonus is owed by this, and paid by
+    `mephisto-es pay`.
 
     \b
     Examples:
       mephisto-es worker mephisto_data worker-3 --grant can-rate=2
       mephisto-es worker mephisto_data worker-3 --block "answers at random"
+      mephisto-es worker mephisto_data worker-3 --bonus 0.50 --reason "found a mistake in the task" --unit unit-12
     """
-    if not any((block, unblock, grant, revoke)):
-        raise click.UsageError("Say what to do: --block, --unblock, --grant or --revoke.")
+    if not any((block, unblock, grant, revoke, bonus)):
+        raise click.UsageError("Say what to do: --block, --unblock, --grant, --revoke or --bonus.")
+    if bool(bonus) != bool(reason) or (unit and not bonus):
+        raise click.UsageError("A --bonus needs a --reason; --reason and --unit go with nothing else.")
+    bonus_cents = cents(bonus, key="--bonus") if bonus else 0
     name, value = _grant(grant) if grant else ("", GRANTED)
 
     async def decide() -> None:
@@ -52,6 +69,9 @@ def worker_command(
                 await reviewer.revoke_qualification(number, revoke)
             if block:
                 await reviewer.block_worker(number, block)
+            # Last, so that whoever tries again after a refusal owes it once.
+            if bonus and reason:
+                await reviewer.bonus_worker(number, bonus_cents, reason, UnitId(unit.number) if unit else None)
 
     trio.run(decide)
     click.echo(f"{worker}: done")

@@ -1,7 +1,9 @@
-"""How a worker stands, and what a reviewer may decide about it: block, unblock, grant, revoke."""
+"""How a worker stands, and what a reviewer may decide about it: block, unblock, grant, revoke, give a bonus."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
@@ -12,8 +14,9 @@ from starlette.routing import Route
 
 from ...core.errors import ConfigError, UnusableLog
 from ...core.ledger import Receipt
+from ...core.operations.money import cents
 from ...core.operations.review import Reviewer
-from ...events.ids import WorkerId
+from ...events.ids import UnitId, WorkerId
 from ...projections.standing import standing
 from ...projections.subjects import Subject
 from .rendering import query
@@ -22,6 +25,8 @@ from .site import BUSY, Site, form_of, worker_of
 #: A reason is a sentence; a qualification's name is a few words.
 MOST_REASON_CHARACTERS = 500
 MOST_NAME_CHARACTERS = 100
+#: Made anew for each page, so that a form which is sent twice owes one bonus.
+BONUS_NAME = re.compile("[0-9a-f]{32}")
 #: Values of qualifications reach so far to either side of zero.
 MOST_VALUE = 10**9
 
@@ -31,6 +36,7 @@ SAID: Mapping[str, str] = {
     "unblock": "{worker} may work again.",
     "grant": "The qualification is granted.",
     "revoke": "The qualification is revoked.",
+    "bonus": "{worker} is owed the bonus. It is paid by mephisto-es pay.",
 }
 
 
@@ -94,6 +100,7 @@ class StandingPages:
             most_reason=MOST_REASON_CHARACTERS,
             most_name=MOST_NAME_CHARACTERS,
             most_value=MOST_VALUE,
+            bonus_name=secrets.token_hex(16),
             said=said,
             refused=refused,
             fields=fields or {},
@@ -122,8 +129,27 @@ def _wish(worker: WorkerId, fields: Mapping[str, str]) -> Wish:
             # As it is: a name that a script gave may have blanks at its ends.
             name = fields.get("name", "")
             return Wish(action, lambda reviewer: reviewer.revoke_qualification(worker, name))
+        case "bonus":
+            return Wish(action, _bonus(worker, fields))
         case _:
             raise HTTPException(400, f"{action!r} is nothing that can be decided about a worker")
+
+
+def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> Callable[[Reviewer], Awaitable[Receipt]]:
+    """The wish of a form that gives a bonus.
+
+    Raises:
+        ConfigError, HTTPException: as `_wish`.
+    """
+    name = fields.get("bonus_name", "")
+    if not BONUS_NAME.fullmatch(name):
+        raise HTTPException(400, "this bonus has no name: load the page again")
+    amount_cents = cents(fields.get("amount", "").strip(), key="amount")
+    written = fields.get("unit", "").strip()
+    unit = UnitId(_number(written.removeprefix("unit-"), "unit")) if written else None
+    reason = _text(fields, "reason", MOST_REASON_CHARACTERS)
+    command_id = f"bonus-{worker}-{name}"
+    return lambda reviewer: reviewer.bonus_worker(worker, amount_cents, reason, unit, command_id=command_id)
 
 
 def _text(fields: Mapping[str, str], field: str, most: int) -> str:
@@ -137,10 +163,14 @@ def _text(fields: Mapping[str, str], field: str, most: int) -> str:
 
 def _value(fields: Mapping[str, str]) -> int:
     written = fields.get("value", "").strip() or "1"
-    try:
-        value = int(written)
-    except ValueError as error:
-        raise ConfigError(f"the value is {written!r}, which is not a whole number", key="value") from error
+    value = _number(written, "value")
     if abs(value) > MOST_VALUE:
         raise ConfigError(f"the value is {written}, which is beyond {MOST_VALUE:,}", key="value")
     return value
+
+
+def _number(written: str, field: str) -> int:
+    try:
+        return int(written)
+    except ValueError as error:
+        raise ConfigError(f"the {field} is {written!r}, which is not a whole number", key=field) from error

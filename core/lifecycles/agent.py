@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ...events.agent import (
     AgentAccepted,
     AgentApproved,
+    AgentBonusGranted,
     AgentDisconnected,
     AgentEvent,
     AgentExpired,
@@ -77,6 +78,7 @@ AGENT = Lifecycle(
         *stays(AgentUpdateReceived, *_S),
         *stays(AgentObserved, *_S),
         *stays(AgentMetadataReceived, *_S),
+        *stays(AgentBonusGranted, *_S),  # also for work that was lost
         *stays(AgentSubmittedAgain, *_DONE),
     ),
 )
@@ -117,7 +119,7 @@ def evolve(agent: AgentState | None, event: AgentEvent) -> AgentState:
             return replace(agent, received=event.number)
         case AgentObserved():
             return replace(agent, observed=event.number)
-        case AgentSubmittedAgain() | AgentMetadataReceived():
+        case AgentSubmittedAgain() | AgentMetadataReceived() | AgentBonusGranted():
             return agent
         case (
             AgentWaiting()

@@ -7,10 +7,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from ...events import streams
-from ...events.agent import AgentApproved, AgentEvent, AgentRejected, AgentSoftRejected
+from ...events.agent import AgentApproved, AgentBonusGranted, AgentEvent, AgentRejected, AgentSoftRejected
 from ...events.base import PayloadRef
 from ...events.directory import QualificationCreated
-from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, WorkerId
+from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ...events.pay import PaymentOwed
 from ...events.unit import UnitAccepted, UnitEvent, UnitRejected, UnitSoftRejected
 from ...events.worker import (
@@ -24,7 +24,7 @@ from ..errors import CommandRefused
 from ..ports import NewEvent
 from .agent import AgentState, AgentStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
-from .market import Market
+from .market import Market, run_of
 from .pay import BONUS, PAY
 from .unit import UnitState
 
@@ -89,7 +89,10 @@ def decide_review(
     if bonus_cents < 0 or (bonus_cents and verdict is not Verdict.APPROVED):
         raise CommandRefused(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
     pay_cents = _pay_cents(agent, unit, verdict)
-    _check_budget(market.runs[run].budget, unit, pay_cents, bonus_cents)
+    budget = market.runs[run].budget
+    kept_back = budget.cost_of_unit(unit.pay_cents) if unit.status in RESERVING_UNIT_STATUSES else 0
+    cost = budget.with_fee(pay_cents) + budget.with_fee(bonus_cents)
+    _check_budget(budget, f"the verdict on unit-{unit.unit}", cost, kept_back)
     return [
         NewEvent(streams.agent(run, agent_id), _agent_event(verdict, note, bonus_cents)),
         NewEvent(unit_stream, _UNIT_AFTER[verdict]),
@@ -110,18 +113,55 @@ def _pay_cents(agent: AgentState, unit: UnitState, verdict: Verdict) -> int:
     return 0 if nothing else unit.pay_cents
 
 
-def _check_budget(budget: Budget, unit: UnitState, pay_cents: int, bonus_cents: int) -> None:
-    """See that a verdict can be paid from what is kept back for its unit and what is not spoken for.
+def decide_bonus(
+    market: Market, worker: WorkerId, unit: UnitId | None, bonus_cents: int, reason: PayloadRef, payment: PaymentId
+) -> list[NewEvent]:
+    """Give a worker a bonus for work of its own, whatever became of that: it is owed at once.
+
+    Args:
+        market: the present state.
+        worker: the worker.
+        unit: for which work; None: the worker's latest.
+        bonus_cents: how much.
+        reason: why.
+        payment: the id of what is owed by it.
+
+    Raises:
+        UnknownEntity: there is no such worker.
+        CommandRefused: the worker has not had that unit, or none at all; it is no amount; or the run's budget does
+            not pay for it from what is not spoken for.
+    """
+    worker = market.workers[streams.worker(worker)].worker
+    if bonus_cents <= 0:
+        raise CommandRefused(f"{bonus_cents} cents are no bonus")
+    stream, agent = _work_of(market, worker, unit)
+    run = run_of(stream)
+    budget = market.runs[run].budget
+    _check_budget(budget, f"the bonus for unit-{agent.unit}", budget.with_fee(bonus_cents), kept_back_cents=0)
+    return [
+        NewEvent(stream, AgentBonusGranted(bonus_cents=bonus_cents, reason=reason)),
+        _owed(run, agent, payment, bonus_cents, BONUS),
+    ]
+
+
+def _work_of(market: Market, worker: WorkerId, unit: UnitId | None) -> tuple[str, AgentState]:
+    """The latest work of a worker, on a unit or at all, with its stream."""
+    for stream, agent in reversed([*market.agents.items()]):
+        if agent.worker == worker and unit in (None, agent.unit):
+            return stream, agent
+    raise CommandRefused(f"worker-{worker} has not worked on " + ("anything" if unit is None else f"unit-{unit}"))
+
+
+def _check_budget(budget: Budget, what: str, cost_cents: int, kept_back_cents: int) -> None:
+    """See that something can be paid from what is kept back for it and what is not spoken for.
 
     Raises:
         CommandRefused: it cannot; the sentence has the sums.
     """
-    cost = budget.with_fee(pay_cents) + budget.with_fee(bonus_cents)
-    kept_back = budget.cost_of_unit(unit.pay_cents) if unit.status in RESERVING_UNIT_STATUSES else 0
-    if budget.left_cents is not None and not budget.fits(cost - kept_back):
+    if budget.left_cents is not None and not budget.fits(cost_cents - kept_back_cents):
         raise CommandRefused(
-            f"the verdict on unit-{unit.unit} would cost {cost} cents with fees, and the run's budget of "
-            f"{budget.limit_cents} cents has {budget.left_cents + kept_back} left for it"
+            f"{what} would cost {cost_cents} cents with fees, and the run's budget of {budget.limit_cents} cents has "
+            f"{budget.left_cents + kept_back_cents} left for it"
         )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from ...events import streams
-from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, WorkerId
+from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ..errors import UnknownEntity
 from ..ledger import Command, Decide, Ledger, Receipt
 from ..lifecycles.reviewing import (
     PaymentIds,
     Verdict,
     decide_block,
+    decide_bonus,
     decide_grant,
     decide_review,
     decide_revoke,
@@ -74,9 +75,39 @@ class Reviewer:
             verdict=verdict,
             note=note,
             bonus_cents=bonus_cents,
-            payment_ids=PaymentIds(*(PaymentId(self._ids.next_id("payment")) for _ in PaymentIds._fields)),
+            payment_ids=PaymentIds(*(self._next_payment() for _ in PaymentIds._fields)),
         )
         return await self._execute(decide, notes)
+
+    async def bonus_worker(
+        self,
+        worker: WorkerId,
+        amount_cents: int,
+        reason: str,
+        unit: UnitId | None = None,
+        *,
+        command_id: str | None = None,
+    ) -> Receipt:
+        """Give a worker a bonus for a unit it has had, before, after or without a verdict; it is paid with all else.
+
+        Args:
+            worker: the worker.
+            amount_cents: how much.
+            reason: why. It stays in the log until the worker is forgotten.
+            unit: for which work; the worker's latest, unless given.
+            command_id: names this bonus, so that whoever is not sure can call again and owes it once. Without it each
+                call owes another one.
+        """
+        sealed = seal(reason.encode(), self._ids.salt(), worker)
+        decide = partial(
+            decide_bonus,
+            worker=worker,
+            unit=unit,
+            bonus_cents=amount_cents,
+            reason=sealed.ref,
+            payment=self._next_payment(),
+        )
+        return await self._execute(decide, [sealed], command_id)
 
     async def grant_qualification(self, worker: WorkerId, qualification_name: str, value: int = 1) -> Receipt:
         """Give a worker a qualification, or another value of one it has."""
@@ -107,6 +138,17 @@ class Reviewer:
                 return run
         raise UnknownEntity(f"agent-{agent}")
 
-    async def _execute(self, decide: Decide, payloads: Sequence[Payload] = ()) -> Receipt:
-        command = Command(self._ids.command_id(), self._actor, decide, payloads=tuple(payloads))
+    def _next_payment(self) -> PaymentId:
+        return PaymentId(self._ids.next_id("payment"))
+
+    async def _execute(
+        self, decide: Decide, payloads: Sequence[Payload] = (), command_id: str | None = None
+    ) -> Receipt:
+        command = Command(
+            command_id or self._ids.command_id(),
+            self._actor,
+            decide,
+            payloads=tuple(payloads),
+            repeatable=command_id is not None,
+        )
         return await self._ledger.execute(command)

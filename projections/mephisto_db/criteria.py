@@ -105,6 +105,12 @@ class UnitReviewCriteria(TypedDict, total=False):
     status: str | None
 
 
+class AgentBonusCriteria(TypedDict, total=False):
+    """What bonuses can be found by."""
+
+    agent_id: EntityId | None
+
+
 class AgentPayloadCriteria(TypedDict, total=False):
     """What an agent's payloads can be found by."""
 

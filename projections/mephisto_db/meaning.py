@@ -9,6 +9,7 @@ from ...core.lifecycles.agent import AgentStatus
 from ...events.agent import (
     AgentAccepted,
     AgentApproved,
+    AgentBonusGranted,
     AgentMetadataReceived,
     AgentObserved,
     AgentRejected,
@@ -95,6 +96,7 @@ def _worker_registered(page: Page, recorded: Recorded, event: WorkerRegistered) 
 def _worker_forgotten(page: Page, recorded: Recorded, _: WorkerForgotten) -> None:
     page.set(recorded, _WORKER_NAME, None)
     page.reviews.forget(recorded)
+    page.bonuses.forget(recorded)
 
 
 @_of(QualificationGranted, QualificationChanged)
@@ -185,8 +187,15 @@ def _keep(page: Page, recorded: Recorded, ref: PayloadRef, files: tuple[FileRef,
 
 @_of(AgentApproved)
 def _agent_approved(page: Page, recorded: Recorded, event: AgentApproved) -> None:
-    note, bonus = page.text(event.note), event.bonus_cents or None
-    page.reviews.add(recorded, AgentStatus.APPROVED, note, bonus, page.date(recorded))
+    note, date = page.text(event.note), page.date(recorded)
+    page.reviews.add(recorded, AgentStatus.APPROVED, note, event.bonus_cents or None, date)
+    if event.bonus_cents:
+        page.bonuses.add(recorded, event.bonus_cents, note, date)
+
+
+@_of(AgentBonusGranted)
+def _agent_bonus_granted(page: Page, recorded: Recorded, event: AgentBonusGranted) -> None:
+    page.bonuses.add(recorded, event.bonus_cents, page.text(event.reason), page.date(recorded))
 
 
 @_of(AgentSoftRejected)

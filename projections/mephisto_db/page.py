@@ -17,7 +17,7 @@ from ...events.streams import DIRECTORY, partition_of
 from ..dates import date_of
 from ..projection import ReadPayload
 from .rows import AgentPayloadRow, Row
-from .sheet import Cell, Cells, Group, Holdings, Reviews, Sheets
+from .sheet import Bonuses, Cell, Cells, Group, Holdings, Reviews, Sheets
 from .tables import TABLE_OF
 
 _RUN_FACTS = """
@@ -53,6 +53,7 @@ class Page:
         self.sheets = Sheets()
         self.holdings = Holdings()
         self.reviews = Reviews()
+        self.bonuses = Bonuses()
         self.agent_payloads: list[AgentPayloadRow] = []
 
     def add(self, recorded: Recorded, row: Row) -> None:
@@ -99,6 +100,7 @@ class Page:
         self.sheets.write(self._db)
         self.holdings.write(self._db)
         self.reviews.write(self._db)
+        self.bonuses.write(self._db)
         if self.agent_payloads:
             self._db.executemany(TABLE_OF[AgentPayloadRow].insert, map(astuple, self.agent_payloads))
         self._db.executemany(_COUNT_EVENTS, _statistics(events))

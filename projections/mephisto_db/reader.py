@@ -173,6 +173,10 @@ class MephistoDB:
         """Verdicts on units that fit."""
         return self._find(rows.UnitReviewRow, by)
 
+    def find_agent_bonuses(self, **by: Unpack[criteria.AgentBonusCriteria]) -> list[rows.AgentBonusRow]:
+        """Bonuses that fit, whether by a verdict or apart from it."""
+        return self._find(rows.AgentBonusRow, by)
+
     def find_agent_payloads(self, **by: Unpack[criteria.AgentPayloadCriteria]) -> list[rows.AgentPayloadRow]:
         """What agents sent and were sent, in its order."""
         return self._find(rows.AgentPayloadRow, by)

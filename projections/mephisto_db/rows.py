@@ -218,6 +218,18 @@ class UnitReviewRow(Row, frozen=True, gc=False):
     creation_date: str
 
 
+class AgentBonusRow(Row, frozen=True, gc=False):
+    """A bonus, by a verdict or apart from it. A table of ours: Mephisto's `unit_review` has those of verdicts alone."""
+
+    #: Position of the event that grants it.
+    agent_bonus_id: int
+    agent_id: AgentId
+    bonus_cents: int
+    #: Why; for a verdict its note. None: there is no note, or it was erased.
+    reason: str | None
+    creation_date: str
+
+
 class AgentPayloadRow(Row, frozen=True, gc=False):
     """Something an agent sent or was sent, by reference. A table of ours."""
 

@@ -13,8 +13,8 @@ from msgspec.structs import astuple
 
 from ...core.lifecycles.agent import AgentStatus
 from ...events.envelope import Recorded
-from ...events.ids import QualificationId
-from .rows import Row
+from ...events.ids import AgentId, QualificationId
+from .rows import AgentBonusRow, Row
 from .tables import TABLE_OF, TABLES, Table
 
 Cell = str | int | float | None
@@ -125,6 +125,36 @@ class Holdings:
             db.executemany(self._DROP, self._dropped)
         if self._held:
             db.executemany(self._HOLD, self._held.values())
+
+
+class Bonuses:
+    """Bonuses for work: the table `agent_bonuses`."""
+
+    #: As with verdicts, reasons that were written later stay.
+    _FORGET = """
+        UPDATE agent_bonuses SET reason = NULL
+        WHERE agent_id IN (SELECT agent_id FROM agents WHERE worker_id = ?) AND agent_bonus_id < ?
+    """
+
+    def __init__(self) -> None:
+        self._added: list[AgentBonusRow] = []
+        self._forgotten: list[tuple[int, int]] = []
+
+    def add(self, recorded: Recorded, bonus_cents: int, reason: str | None, date: str) -> None:
+        """A bonus for the work of the event's agent."""
+        agent = AgentId(id_of(recorded.envelope.stream))
+        self._added.append(AgentBonusRow(recorded.seq, agent, bonus_cents, reason, date))
+
+    def forget(self, recorded: Recorded) -> None:
+        """Reasons for bonuses of the event's worker that were written so far are gone."""
+        self._forgotten.append((id_of(recorded.envelope.stream), recorded.seq))
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Carry everything into the table; the agents must be in theirs."""
+        if self._added:
+            db.executemany(TABLE_OF[AgentBonusRow].insert, map(astuple, self._added))
+        if self._forgotten:
+            db.executemany(self._FORGET, self._forgotten)
 
 
 class Reviews:

@@ -89,6 +89,7 @@ TABLES = (
         {**_TASK, "unit_id": "units", "worker_id": "workers"},
         (("unit_id",), ("worker_id",)),
     ),
+    Table("agent_bonuses", rows.AgentBonusRow, {"agent_id": "agents"}, (("agent_id",),)),
     Table("agent_payloads", rows.AgentPayloadRow, {"agent_id": "agents"}, (("agent_id",),)),
 )
 

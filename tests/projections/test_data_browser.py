@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -18,7 +17,7 @@ from mephisto_es.events.worker import WorkerForgotten
 from mephisto_es.projections.data_browser import DataBrowser
 from mephisto_es.projections.mephisto_db import MephistoDB
 
-from ..histories import history
+from ..chosen import chosen, has_work_of_every_kind
 from .views import PROJECTION
 
 
@@ -26,7 +25,7 @@ from .views import PROJECTION
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(history(Random(5), 600))
+        log.commit(chosen(600, has_work_of_every_kind))
     return path
 
 

@@ -6,7 +6,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -36,7 +35,7 @@ from mephisto_es.projections.mephisto_db.data_model import (
     assignment_status,
 )
 
-from ..histories import history
+from ..chosen import chosen, has_work_of_every_kind
 from .views import PROJECTION
 
 #: After all that is in any history.
@@ -48,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log on disk with a long history in it."""
     path = tmp_path_factory.mktemp("log") / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(history(Random(5), 600))
+        log.commit(chosen(600, has_work_of_every_kind))
     return path
 
 
@@ -85,7 +84,7 @@ def test_from_a_unit_one_gets_everywhere_and_back(db: MephistoDB) -> None:
     assert unit.get_assignment() in run.get_assignments()
     assert run in unit.get_task().get_runs()
     assert run in unit.get_requester().get_task_runs()
-    assert unit.get_pay_amount() * 100 == unit.pay_cents
+    assert unit.get_pay_amount() == unit.pay_cents / 100
     assert unit.get_assignment_data() == unit.get_assignment().get_assignment_data()
 
 
@@ -166,7 +165,7 @@ def test_an_assignment_stands_where_most_is_left_to_do(units: list[str], whole: 
 def test_an_assignment_costs_what_its_units_of_some_statuses_cost(db: MephistoDB) -> None:
     assignment = db.find_units(status="accepted")[0].get_assignment()
     accepted = assignment.get_units("accepted")
-    assert assignment.get_cost_of_statuses(["accepted"]) * 100 == sum(unit.pay_cents for unit in accepted)
+    assert assignment.get_cost_of_statuses(["accepted"]) == sum(unit.pay_cents for unit in accepted) / 100
     assert assignment.get_cost_of_statuses([]) == 0
 
 

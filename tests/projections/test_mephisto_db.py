@@ -15,7 +15,7 @@ from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events import streams
-from mephisto_es.events.agent import AgentAccepted, AgentApproved
+from mephisto_es.events.agent import AgentAccepted, AgentApproved, AgentBonusGranted
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.directory import QualificationCreated
 from mephisto_es.events.envelope import Recorded
@@ -154,7 +154,7 @@ def test_dates_are_as_mephisto_writes_them() -> None:
     assert rows(db, "SELECT * FROM workers") == [(7, "Ana", "mock", "2026-01-01 00:00:00.123", "registered")]
 
 
-def test_a_forgotten_worker_has_no_name_and_no_notes_but_later_ones() -> None:
+def test_a_forgotten_worker_has_no_name_and_no_notes_or_reasons_but_later_ones() -> None:
     early, late = seal(b"very good", bytes(16), WORKER), seal(b"looked again", bytes(16))
     run = TaskRunCreated(
         task_run=RUN,
@@ -174,16 +174,23 @@ def test_a_forgotten_worker_has_no_name_and_no_notes_but_later_ones() -> None:
         NewEvent(streams.task_run(RUN), run),
         NewEvent(agent, accepted),
         NewEvent(agent, AgentApproved(note=early.ref, bonus_cents=50)),
+        NewEvent(agent, AgentBonusGranted(bonus_cents=20, reason=early.ref)),
         *of_worker(WorkerForgotten(reason="asked for it")),
+        NewEvent(agent, AgentBonusGranted(bonus_cents=30, reason=late.ref)),
         NewEvent(agent, AgentApproved(note=late.ref)),
     )
     kept = {payload.ref.sha256: payload.body for payload in (NAME, early, late)}
-    for cuts in (range(0), range(6)):
+    for cuts in (range(0), range(8)):
         db = rebuilt(numbered([request(*events)]), lambda ref: kept.get(ref.sha256), cuts)
         assert rows(db, "SELECT worker_name, status FROM workers") == [(None, "forgotten")]
         assert rows(db, "SELECT review_note, bonus, unit_id, worker_id FROM unit_review ORDER BY id") == [
             (None, 50, 1, 7),
             ("looked again", None, 1, 7),
+        ]
+        assert rows(db, "SELECT agent_id, bonus_cents, reason FROM agent_bonuses ORDER BY agent_bonus_id") == [
+            (3, 50, None),
+            (3, 20, None),
+            (3, 30, "looked again"),
         ]
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mephisto_es.core.errors import UnknownEntity
 from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.events.agent import AgentBonusGranted
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.task_run import TaskRunCreated
@@ -83,8 +84,23 @@ def test_work_that_nobody_owes_anything_for_is_named() -> None:
     )
     moment = Remembered([request for request in without if request.events])
     faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
+    assert any("and no payment owes them" in fault for fault in faults)
+    assert any("a bonus of 5 cents was decided, and no payment owes it" in fault for fault in faults)
+    assert all("and no payment owes" in fault for fault in faults)
+
+
+def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
+    def doubled(request: Append) -> Append:
+        if not any(isinstance(new.event, AgentBonusGranted) for new in request.events):
+            return request
+        owed = [new for new in request.events if isinstance(new.event, PaymentOwed)]
+        again = [NewEvent(f"{new.stream}000", new.event) for new in owed]
+        return replace(request, events=(*request.events, *again))
+
+    moment = Remembered([doubled(request) for request in HISTORY])
+    faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
     assert faults
-    assert all("and no payment owes them" in fault for fault in faults)
+    assert all(": bonus of agent-" in fault and "is owed by payment/" in fault for fault in faults)
 
 
 def test_a_run_that_is_not_there() -> None:

@@ -19,6 +19,7 @@ from mephisto_es.projections.mephisto_db.data_model import Agent, Unit
 from mephisto_es.projections.mephisto_db.rows import Row
 from mephisto_es.projections.mephisto_db.tables import TABLES
 
+from ..chosen import chosen, has_work_of_every_kind
 from ..histories import history
 from .views import PROJECTION, empty, lived
 
@@ -28,7 +29,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log on disk with a long history in it."""
     path = tmp_path_factory.mktemp("log") / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(history(Random(5), 600))
+        log.commit(chosen(600, has_work_of_every_kind))
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -137,10 +138,39 @@ def test_a_worker(database: Path) -> None:
     assert "blocked: answers at random" in ask("explain", database, f"worker-{worker}").stdout
 
 
+def test_a_bonus_of_a_worker_is_owed_and_told(database: Path) -> None:
+    run, (agent, *_) = waiting(database)
+    worker, unit = all_of(database, f"SELECT worker_id, unit_id FROM agents WHERE agent_id = {agent}")[0]
+    give = partial(ask, "worker", database, f"worker-{worker}", "--reason", "found a mistake", "--bonus")
+    before = json.loads(ask("ledger", database, run, "--json").stdout)["ledger"]["cents"].get("owed", 0)
+    assert give("0.50", "--unit", f"unit-{unit}").exit_code == 0
+    assert give("0.25").exit_code == 0
+    assert json.loads(ask("ledger", database, run, "--json").stdout)["ledger"]["cents"]["owed"] >= before + 50
+    assert ask("ledger", database, run, "verify").exit_code == 0
+    assert "was given a bonus of 0.50" in ask("timeline", database, f"agent-{agent}").stdout
+    reasons = all_of(database, "SELECT bonus_cents, reason FROM agent_bonuses ORDER BY 1 DESC")
+    assert (50, "found a mistake") in reasons
+
+
+def test_after_a_refusal_a_bonus_is_not_owed(database: Path) -> None:
+    _, (agent, *_) = waiting(database)
+    (worker,) = all_of(database, f"SELECT worker_id FROM agents WHERE agent_id = {agent}")[0]
+    bonuses = all_of(database, "SELECT count(*) FROM agent_bonuses")
+    bonus = ("--bonus", "0.50", "--reason", "was kind")
+    assert ask("worker", database, f"worker-{worker}", *bonus, "--unblock", "not blocked").exit_code == 1
+    assert all_of(database, "SELECT count(*) FROM agent_bonuses") == bonuses
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ([], "Say what to do"),
+        (["--bonus", "0.50"], "A --bonus needs a --reason"),
+        (["--reason", "was kind"], "Say what to do"),
+        (["--block", "x", "--unit", "unit-1"], "go with nothing else"),
+        (["--bonus", "0", "--reason", "was kind"], "0 cents are no bonus"),
+        (["--bonus", "much", "--reason", "was kind"], "--bonus is 'much', which"),
+        (["--bonus", "1", "--reason", "was kind", "--unit", "unit-99999"], "has not worked on unit-99999"),
         (["--grant", "careful=very"], "'very' is not a whole number"),
         (["--revoke", "unheard of"], "does not have the qualification 'unheard of'"),
     ],

@@ -28,6 +28,7 @@ from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.export import UnitRecord, unit_records
+from mephisto_es.projections.pay_ledger import pay_ledger
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...chosen import chosen
@@ -97,13 +98,21 @@ def test_the_seqs_are_the_events_that_made_the_row(database: Path, run: TaskRunI
             assert at in {envelope.at for envelope in made_by}
 
 
-def test_money_follows_the_verdict(records: list[UnitRecord]) -> None:
+def test_money_follows_the_verdict_and_bonuses(records: list[UnitRecord]) -> None:
     assert {row.unit_status for row in records} >= {"accepted", "rejected", "soft_rejected", "expired"}
     for row in records:
         paid = row.unit_status in ("accepted", "soft_rejected")
-        assert row.owed_cents == (row.pay_cents + row.bonus_cents if paid else 0)
-        assert row.bonus_cents == 0 or row.unit_status == "accepted"
+        assert row.owed_cents == (row.pay_cents if paid else 0) + row.bonus_cents
         assert (row.reviewed_at is not None) == (row.unit_status in ("accepted", "soft_rejected", "rejected"))
+
+
+def test_what_is_owed_is_what_payments_owe(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
+    """But for what those are owed who do not have the unit any more."""
+    with open_moment(database) as moment:
+        payments = pay_ledger(moment, run).payments
+    assert {payment.purpose for payment in payments} == {"pay", "bonus"}
+    for row in records:
+        assert row.owed_cents == sum(one.amount_cents for one in payments if one.agent == row.agent_id)
 
 
 def test_what_went_in_and_what_came_out(records: list[UnitRecord]) -> None:

@@ -40,6 +40,12 @@ def head(database: Path) -> object:
     return all_of(database, "SELECT max(seq) FROM events")[0][0]
 
 
+def bonus(**fields: str) -> dict[str, str]:
+    """The fields of a bonus, these among them."""
+    sent = {"action": "bonus", "amount": "0.50", "unit": "", "reason": "was kind", "bonus_name": "0" * 32}
+    return sent | fields
+
+
 async def test_a_worker_is_blocked_and_let_in_again(visitor: Visitor, database: Path) -> None:
     page = await visitor.send(PAGE, {"action": "block", "reason": "answers <at> random"})
     assert "worker-3 is blocked, and gets no more work in any run." in words_of(page)
@@ -71,6 +77,31 @@ async def test_qualifications_are_granted_changed_and_revoked(visitor: Visitor, 
     assert replay(database, PROJECTIONS).legal
 
 
+async def test_a_bonus_is_owed_once_however_often_its_form_is_sent(visitor: Visitor, database: Path) -> None:
+    bonuses = "SELECT bonus_cents, reason FROM agent_bonuses WHERE bonus_cents = 50"
+    assert all_of(database, bonuses) == []
+    [(unit,)] = all_of(database, "SELECT max(unit_id) FROM agents WHERE worker_id = 3")
+    page = await visitor.get(PAGE)
+    fields = dict(re.findall(r'name="(form_token|bonus_name)" value="(\w+)"', page.text))
+    fields |= bonus(amount="0.50", unit=f"unit-{unit}", reason="saw a <mistake>", bonus_name=fields["bonus_name"])
+    for _ in range(2):
+        said = await visitor.post(PAGE, fields)
+        assert "worker-3 is owed the bonus. It is paid by mephisto-es pay." in words_of(said)
+    assert all_of(database, bonuses) == [(50, "saw a <mistake>")]
+    assert fields["bonus_name"] not in (await visitor.get(PAGE)).text
+    assert replay(database, PROJECTIONS).legal
+
+
+async def test_a_bonus_that_makes_no_sense_is_kept_in_its_form(visitor: Visitor, database: Path) -> None:
+    before = head(database)
+    name = re.findall(r'name="bonus_name" value="(\w+)"', (await visitor.get(PAGE)).text)[0]
+    fields = bonus(amount="0.50", unit="unit-99999", reason="what for", bonus_name=name)
+    page = await visitor.send(PAGE, fields, status=409)
+    assert "Nothing was recorded: worker-3 has not worked on unit-99999." in words_of(page)
+    assert page.text.count('value="what for"') == 1
+    assert head(database) == before
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -79,6 +110,10 @@ async def test_qualifications_are_granted_changed_and_revoked(visitor: Visitor, 
         ({"action": "grant", "name": "", "value": "1"}, "the name is missing"),
         ({"action": "grant", "name": "careful", "value": "very"}, "the value is 'very', which is not a whole number"),
         ({"action": "grant", "name": "careful", "value": "10000000000"}, "which is beyond 1,000,000,000"),
+        (bonus(amount="much"), "amount is 'much', which is not an amount of money"),
+        (bonus(unit="unit-x"), "the unit is 'x', which is not a whole number"),
+        (bonus(reason=" "), "the reason is missing"),
+        (bonus(bonus_name="mine"), "this bonus has no name: load the page again"),
         ({"action": "pay"}, "'pay' is nothing that can be decided about a worker"),
         ({}, "'' is nothing that can be decided about a worker"),
     ],
@@ -110,6 +145,7 @@ async def test_nobody_else_can_send_the_forms(visitor: Visitor, stranger: Visito
         {"action": "block", "reason": "spite"},
         {"action": "grant", "name": "careful"},
         {"action": "revoke", "name": "careful"},
+        {"action": "bonus", "amount": "5", "reason": "spite", "bonus_name": "0" * 32},
     ):
         await visitor.get("/")
         for token in ({}, {"form_token": ""}, {"form_token": "0" * 64}):
@@ -117,7 +153,7 @@ async def test_nobody_else_can_send_the_forms(visitor: Visitor, stranger: Visito
             assert "This form was not made for your session" in words_of(page)
         await stranger.post(PAGE, fields, status=403)
     tokens = re.findall(r'name="form_token" value="(\w+)"', (await visitor.get(PAGE)).text)
-    assert len(tokens) == 2
+    assert len(tokens) == 3
     visitor.client.cookies.clear()
     await visitor.post(PAGE, {"action": "block", "reason": "spite", "form_token": tokens[0]}, status=403)
     assert head(database) == before
@@ -131,6 +167,7 @@ async def test_each_button_can_be_reached_and_says_what_it_does(visitor: Visitor
         ("block", "Block this worker"),
         ("revoke", "Revoke fluent"),
         ("grant", "Grant"),
+        ("bonus", "Give the bonus"),
     ]
     assert "tabindex=" not in page.text.partition("<main")[2].partition(">")[2]
 

@@ -92,10 +92,15 @@ async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
 async def review_at_random(
     house: House, reviewer: Reviewer, random: Random, most_bonus: int, *, passes: int
 ) -> list[str]:
-    """Give verdicts on what was handed in, also of more than there is money for; the sentences of those refused."""
+    """Give verdicts and bonuses, also of more than there is money for; the sentences of those refused."""
     refused: list[str] = []
     for _ in range(passes):
         for agent in list(house.operator.ledger.market.agents.values()):
+            if most_bonus and not random.randrange(5):
+                try:
+                    await reviewer.bonus_worker(agent.worker, random.randint(1, most_bonus), "why not", agent.unit)
+                except CommandRefused as error:
+                    refused.append(str(error))
             if agent.status not in (AgentStatus.COMPLETED, AgentStatus.REJECTED, AgentStatus.SOFT_REJECTED):
                 continue
             fresh = agent.status is AgentStatus.COMPLETED

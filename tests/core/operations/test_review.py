@@ -19,8 +19,9 @@ from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.operations.review import Reviewer
 from mephisto_es.core.ports import NewEvent
-from mephisto_es.events.agent import AgentApproved, AgentRejected
-from mephisto_es.events.ids import AgentId, QualificationId, WorkerId
+from mephisto_es.events.agent import AgentApproved, AgentBonusGranted, AgentRejected
+from mephisto_es.events.ids import AgentId, QualificationId, UnitId, WorkerId
+from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.worker import WorkerForgotten
 
 from ...chosen import chosen, holders
@@ -149,6 +150,78 @@ async def test_what_makes_no_sense_is_refused() -> None:
         gone = next(one for one in ledger.market.agents.values() if one.status in LEFT)
         with pytest.raises(CommandRefused, match=r"any more: there is nothing to review|is not a legal step"):
             await reviewer.approve_work(gone.agent)
+
+
+async def test_a_bonus_is_owed_before_and_after_a_verdict_and_for_work_that_was_lost() -> None:
+    async with reviewing() as (reviewer, ledger):
+        stream, done = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        lost_stream, lost = next((key, one) for key, one in ledger.market.agents.items() if one.status in LEFT)
+        before = await reviewer.bonus_worker(done.worker, 20, "was quick", done.unit)
+        await reviewer.reject_work(done.agent)
+        after = await reviewer.bonus_worker(done.worker, 30, "tried hard", done.unit)
+        compensation = await reviewer.bonus_worker(lost.worker, 40, "our server was down", lost.unit)
+        for receipt, of, agent, cents in (
+            (before, stream, done, 20),
+            (after, stream, done, 30),
+            (compensation, lost_stream, lost, 40),
+        ):
+            granted, owed = (recorded.envelope for recorded in receipt.events)
+            assert granted.stream == of
+            assert isinstance(granted.event, AgentBonusGranted)
+            assert granted.event.bonus_cents == cents
+            assert isinstance(owed.event, PaymentOwed)
+            assert (owed.event.agent, owed.event.unit, owed.event.worker) == (agent.agent, agent.unit, agent.worker)
+            assert (owed.event.amount_cents, owed.event.purpose) == (cents, "bonus")
+        assert ledger.market.agents[stream].status is AgentStatus.REJECTED
+        assert ledger.market.agents[lost_stream].status is lost.status
+
+
+async def test_without_a_unit_a_bonus_is_for_the_latest_work() -> None:
+    async with reviewing() as (reviewer, ledger):
+        worker = agents(ledger.market, AgentStatus.COMPLETED)[0][1].worker
+        latest = [stream for stream, one in ledger.market.agents.items() if one.worker == worker][-1]
+        receipt = await reviewer.bonus_worker(worker, 5, "was kind")
+        assert receipt.events[0].envelope.stream == latest
+
+
+async def test_a_bonus_that_has_a_name_is_owed_once() -> None:
+    async with reviewing() as (reviewer, ledger):
+        worker = agents(ledger.market, AgentStatus.COMPLETED)[0][1].worker
+        payments = len(ledger.market.payments)
+        for _ in range(2):
+            await reviewer.bonus_worker(worker, 5, "was kind", command_id="for being kind")
+        assert len(ledger.market.payments) == payments + 1
+        for _ in range(2):
+            await reviewer.bonus_worker(worker, 5, "was kind")
+        assert len(ledger.market.payments) == payments + 3
+
+
+async def test_the_reason_of_a_bonus_is_forgotten_with_its_worker() -> None:
+    async with reviewing() as (reviewer, ledger):
+        worker = agents(ledger.market, AgentStatus.COMPLETED)[0][1].worker
+        granted = (await reviewer.bonus_worker(worker, 5, "her birthday")).events[0].envelope.event
+        assert isinstance(granted, AgentBonusGranted)
+        assert ledger.log.payload(granted.reason) == b"her birthday"
+        forgotten = NewEvent(f"worker/{worker}", WorkerForgotten(reason="asked to"))
+        await ledger.execute(Command("forget", "operator", lambda _: [forgotten]))
+        assert ledger.log.payload(granted.reason) is None
+
+
+async def test_a_bonus_for_nothing_is_refused() -> None:
+    async with reviewing() as (reviewer, ledger):
+        _, done = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        other = next(one for one in ledger.market.workers.values() if one.worker != done.worker)
+        head = ledger.log.head()
+        for cents in (0, -5):
+            with pytest.raises(CommandRefused, match=f"{cents} cents are no bonus"):
+                await reviewer.bonus_worker(done.worker, cents, "nothing")
+        with pytest.raises(CommandRefused, match=f"worker-{done.worker} has not worked on unit-99999"):
+            await reviewer.bonus_worker(done.worker, 5, "what for", UnitId(99999))
+        with pytest.raises(CommandRefused, match=f"worker-{other.worker} has not worked on unit-{done.unit}"):
+            await reviewer.bonus_worker(other.worker, 5, "somebody else's", done.unit)
+        with pytest.raises(UnknownEntity, match="there is no worker/99999"):
+            await reviewer.bonus_worker(WorkerId(99999), 5, "who")
+        assert ledger.log.head() == head
 
 
 async def test_qualifications_are_granted_changed_and_revoked() -> None:
