@@ -36,6 +36,7 @@ from mephisto_es.events.task_run import TaskRunCompleted, TaskRunCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..author import Author
+from ..chosen import SEEDS
 from ..histories import numbered
 
 
@@ -61,15 +62,19 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "mephisto.db"
-        author = Talkative(Random(5))
-        author.begin()
-        author.write(900)
-        self.requests = tuple(author.requests)
-        self.events = [recorded.envelope for recorded in numbered(self.requests)]
+        for seed in range(SEEDS):
+            author = Talkative(Random(seed))
+            author.begin()
+            author.write(900)
+            self.requests = tuple(author.requests)
+            self.events = [recorded.envelope for recorded in numbered(self.requests)]
+            busy, free = self._at_work_and_not(author)
+            if busy and free:
+                break
+        self.busy, self.worker = busy[0], free[0]
         with SqliteLog.create_or_open(self.path, PROJECTIONS) as log:
             for start in range(0, len(self.requests), 20):
                 log.commit(self.requests[start : start + 20])
-        self.busy, self.worker = self._one_at_work_and_one_who_is_not(author)
         for run in self.runs():
             self._serve(run)
 
@@ -101,8 +106,9 @@ class House:
         files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         return [path.name for path in files if any(word in path.read_bytes() for word in words)]
 
-    def _one_at_work_and_one_who_is_not(self, author: Author) -> tuple[int, int]:
-        busy, free = [], []
+    def _at_work_and_not(self, author: Author) -> tuple[list[int], list[int]]:
+        """Workers who are at work, and workers who are not and have sent files."""
+        busy, free = list[int](), list[int]()
         for stream, _ in author.market.workers.items():
             worker = WorkerId(int(stream.rpartition("/")[2]))
             try:
@@ -111,7 +117,7 @@ class House:
                 busy.append(worker)
             else:
                 free += [worker] if self.uploads_of(worker) else []
-        return busy[0], free[0]
+        return busy, free
 
     def _serve(self, run: int) -> None:
         """What a server of a run leaves: all was acknowledged but the last packet, which is nobody's."""

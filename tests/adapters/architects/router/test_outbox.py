@@ -276,7 +276,9 @@ async def test_a_page_that_does_not_come_back_after_a_restart_is_gone(
     agents = {"static": "in task", "live": "in task"}
     operator = await scene.operator(agents)
     page = await scene.page("live")
-    await page.heartbeat()
+    # What the operator gets is durable, and with it that the page was there.
+    await page.say(text="here I am")
+    await operator.expect("mephisto_bound_live_update")
     if left_before_the_kill:
         await page.close()
     await operator.settled()

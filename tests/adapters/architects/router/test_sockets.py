@@ -271,6 +271,8 @@ async def test_a_page_goes_on_with_a_router_that_was_started_again_before_its_op
     await operator.status("a", "in task")
     await operator.settled()
     await scene.page("a")
+    # What is answered is durable, and with it what was there before.
+    assert (await scene.submit("a", "early")).status_code == 200
     router.stop(signal.SIGKILL)
     router.start()
 
