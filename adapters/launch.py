@@ -76,7 +76,7 @@ async def open_operator(
         # What nobody can ask for is not measured.
         is_measured = metrics is not None and metrics.port is not None
         ledger = Ledger(log, clock, figures.timed(in_a_thread) if is_measured else in_a_thread)
-        ids = SystemIds(ledger.market.highest, log.epoch)
+        ids = SystemIds(ledger.market.highest_ids(), log.epoch)
         async with _open_nursery() as nursery:
             await nursery.start(ledger.run)
             nursery.start_soon(_keep_anchored, log)

@@ -56,7 +56,7 @@ async def open_ledger(database: Path) -> AsyncIterator[Desk]:
         ledger = Ledger(log, SystemClock())
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            yield Desk(ledger, SystemIds(ledger.market.highest, log.epoch))
+            yield Desk(ledger, SystemIds(ledger.market.highest_ids(), log.epoch))
             nursery.cancel_scope.cancel()
     finally:
         log.close()

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import NamedTuple
 
+import msgspec
 import trio
 
 from ..events.envelope import Position, Recorded
+from .collector import collector_patient
 from .errors import LogError, MephistoError, OutcomeUnknown
 from .lifecycles.market import Market
-from .ports import Append, EventLog, Expect, NewEvent, Outcome, Payload, Refused, WallClock, WasThere
+from .ports import Append, EventLog, Expect, NewEvent, Outcome, Payload, Receipt, Refused, WallClock
 
 #: Requests that go into one commit at most.
 BATCH_LIMIT = 512
@@ -34,7 +34,7 @@ Subscriber = Callable[[Sequence[Recorded]], None]
 Offload = Callable[[Callable[[], list[Outcome]]], Awaitable[list[Outcome]]]
 
 
-class Command(NamedTuple):
+class Command(msgspec.Struct, frozen=True):
     """A wish, and how to decide on it.
 
     A decision reads the market and returns events; it may be called once, at a moment the writer chooses, and must
@@ -54,23 +54,17 @@ class Command(NamedTuple):
     expected: Mapping[str, int | Expect] = {}
 
 
-class Receipt(NamedTuple):
-    """The durable events of a command; none if there was nothing to do."""
-
-    events: tuple[Recorded, ...]
-    #: The command had been carried out before; these are the events of then.
-    repeated: bool = False
-
-
 class Pending:
     """A command that the writer has, or soon has."""
+
+    __slots__ = ("_done", "_result", "command", "is_decided")
 
     def __init__(self, command: Command) -> None:
         self.command = command
         #: Whether the writer has decided on it, or never will.
         self.is_decided = False
-        self._done = trio.Event()
         self._result: Receipt | MephistoError | None = None
+        self._done = trio.Event()
 
     def settle(self, result: Receipt | MephistoError) -> None:
         """Say how it went. For the writer."""
@@ -241,13 +235,8 @@ class Ledger:
         """
         task_status.started()
         try:
-            while True:
-                while not (self._waiting or self._batch.decided):
-                    self._work = trio.Event()
-                    await self._work.wait()
-                self._decide_waiting()
-                await self._write_batch()
-                await trio.lowlevel.checkpoint_if_cancelled()
+            with collector_patient():
+                await self._write()
         except LogError as error:
             self._stopped = error
             raise
@@ -258,6 +247,16 @@ class Ledger:
             self._waiting.clear()
             self._room.set()
             self._batch.settled.set()
+
+    async def _write(self) -> None:
+        """Commit what is posted, for ever."""
+        while True:
+            while not (self._waiting or self._batch.decided):
+                self._work = trio.Event()
+                await self._work.wait()
+            self._decide_waiting()
+            await self._write_batch()
+            await trio.lowlevel.checkpoint_if_cancelled()
 
     def _decide_waiting(self) -> None:
         """Decide on what waits, as far as one commit can take it.
@@ -302,9 +301,10 @@ class Ledger:
             if len(events) > 1:
                 # All of them or none; one that is illegal changes nothing by itself.
                 self.market.check(events)
-            expected = {event.stream: self.market.version(event.stream) for event in events}
-            for event in events:
-                self.market.evolve(event.stream, event.event)
+            expected: dict[str, int | Expect] = {}
+            for stream, event in events:
+                expected.setdefault(stream, self.market.version(stream))
+                self.market.evolve(stream, event)
         except MephistoError as error:
             return error
         return Append(
@@ -319,14 +319,15 @@ class Ledger:
 
     async def _commit(self, appends: list[Append]) -> list[Receipt]:
         """Write a batch and tell the subscribers what is durable."""
+        write = self.log.prepare(appends)
         with trio.CancelScope(shield=True):
-            outcomes = await self._offload(partial(self.log.commit, appends))
+            outcomes = await self._offload(write)
         receipts: list[Receipt] = []
         for outcome in outcomes:
             if isinstance(outcome, Refused):
-                # The market had allowed it. Log and market have parted, so nothing more may be decided.
+                # Log and market have parted, so nothing more may be decided.
                 raise LogError(f"the log refused what the market allowed: {outcome.error}") from outcome.error
-            receipts.append(Receipt(outcome.events, isinstance(outcome, WasThere)))
+            receipts.append(outcome)
         durable = [recorded for receipt in receipts if not receipt.repeated for recorded in receipt.events]
         for subscriber in tuple(self._subscribers):
             subscriber(durable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -81,16 +81,12 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     payloads: tuple[Payload, ...] = ()
 
 
-class Written(NamedTuple):
-    """The request's events are durable."""
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """The request's events are durable; there are none if there was nothing to do."""
 
     events: tuple[Recorded, ...]
-
-
-class WasThere(NamedTuple):
-    """The same command was carried out before; these are its events."""
-
-    events: tuple[Recorded, ...]
+    #: The same command had been carried out before; these are the events of then.
+    repeated: bool = False
 
 
 class Refused(NamedTuple):
@@ -99,7 +95,7 @@ class Refused(NamedTuple):
     error: Exception
 
 
-Outcome = Written | WasThere | Refused
+Outcome = Receipt | Refused
 
 
 class Head(NamedTuple):
@@ -112,7 +108,7 @@ class Head(NamedTuple):
 
 
 class EventLog(Protocol):
-    """An append-only log with one writer. Methods block; the writer task calls `commit` in a worker thread."""
+    """An append-only log with one writer. What writes waits for a disk, and belongs in a worker thread."""
 
     @property
     def pseudonym_key(self) -> bytes:
@@ -125,6 +121,15 @@ class EventLog(Protocol):
             Fenced: another writer has taken over; nothing was written.
             OutcomeUnknown: COMMIT failed. The log takes nothing more until it is opened again.
             LogError: nothing was written, for instance because the disk is full.
+        """
+
+    def prepare(self, batch: Sequence[Append]) -> Callable[[], list[Outcome]]:
+        """The first half of `commit`, which does not wait for a disk; what it returns is the second.
+
+        Nothing else may be committed between the two.
+
+        Raises:
+            LogError: nothing was written. The second half raises what `commit` does.
         """
 
     def find(self, command: str) -> tuple[Recorded, ...]:

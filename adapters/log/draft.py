@@ -10,14 +10,11 @@ from collections.abc import Callable
 
 from ...core.chain import Columns, link
 from ...core.errors import CommandIdReused, Conflict
-from ...core.ports import Append, Expect, Head, NewEvent, Outcome, Payload, Refused, WasThere, Written
+from ...core.ports import Append, Expect, Head, NewEvent, Outcome, Payload, Receipt, Refused
 from ...events.codec import KIND_OF, encode
 from ...events.envelope import Envelope, Recorded, recorded_of
 from ...events.ids import WorkerId
 from ...events.worker import WorkerForgotten
-
-#: Expectations of a stream that does not exist.
-_UNBORN = (Expect.NONE, 0)
 
 
 class Draft:
@@ -28,7 +25,6 @@ class Draft:
     again without trust.
 
     Attributes:
-        head: the head that the log will have.
         rows: what is to be inserted.
         recorded: the same as events.
         payloads: the payloads of the accepted requests.
@@ -52,7 +48,7 @@ class Draft:
             find: the events of a command in the log.
             trusting: draft with trust; gives the version of a stream where nobody has to look for it.
         """
-        self.head = head
+        self._seq, self._chain, self._at = head
         self.rows: list[tuple[int, *Columns]] = []
         self.recorded: list[Recorded] = []
         self.payloads: list[Payload] = []
@@ -62,6 +58,11 @@ class Draft:
         self._find = find
         self._trusting = trusting
         self._commands: dict[str, tuple[Recorded, ...]] = {}
+
+    @property
+    def head(self) -> Head:
+        """The head that the log will have."""
+        return Head(self._seq, self._chain, self._at)
 
     def add(self, request: Append) -> Outcome:
         """Decide about a request; if it is accepted, the draft then holds what it writes."""
@@ -74,21 +75,25 @@ class Draft:
             before = self._find(request.command)
         if before:
             same = tuple(NewEvent(was.envelope.stream, was.envelope.event) for was in before) == request.events
-            return WasThere(before) if same else Refused(CommandIdReused(request.command))
+            return Receipt(before, repeated=True) if same else Refused(CommandIdReused(request.command))
         if conflict is not None:
             return Refused(conflict)
         written = self._write(request)
         self._commands[request.command] = written
         self.payloads += request.payloads
-        return Written(written)
+        return Receipt(written)
 
     def _first_conflict(self, request: Append) -> Conflict | None:
         versions = self.versions
-        written = {stream for stream, _ in request.events}
+        # A set costs as much as the rest of this, and most requests have one event.
+        written = (request.events[0].stream,) if len(request.events) == 1 else {stream for stream, _ in request.events}
         for stream, expected in request.expected.items():
-            if expected is Expect.ANY:
+            if isinstance(expected, int):
+                wanted = expected
+            elif expected is Expect.NONE:
+                wanted = 0
+            else:
                 continue
-            wanted = 0 if expected is Expect.NONE else expected
             actual = versions.get(stream)
             if actual is None:
                 actual = self._version_before(stream, unborn=wanted == 0 and stream in written)
@@ -113,9 +118,17 @@ class Draft:
         self.versions[stream] = version
         return version
 
+    def _version_expected(self, request: Append, stream: str) -> int:
+        """The version of a stream that a request without conflicts is the first to write to."""
+        expected = request.expected.get(stream, Expect.ANY)
+        if isinstance(expected, int):
+            return expected
+        return 0 if expected is Expect.NONE else self._version_before(stream, unborn=False)
+
     def _write(self, request: Append) -> tuple[Recorded, ...]:
-        seq, chain, last_at = self.head
-        at = max(request.at, last_at)
+        if not request.events:
+            return ()
+        seq, chain, at = self._seq, self._chain, max(request.at, self._at)
         command, actor, cause = request.command, request.actor, request.cause
         rows, recorded, versions = self.rows, self.recorded, self.versions
         first = len(recorded)
@@ -123,7 +136,7 @@ class Draft:
             seq += 1
             before = versions.get(stream)
             if before is None:
-                before = self._version_before(stream, unborn=request.expected.get(stream) in _UNBORN)
+                before = self._version_expected(request, stream)
             version = versions[stream] = before + 1
             envelope = Envelope(
                 stream=stream,
@@ -141,8 +154,7 @@ class Draft:
             recorded.append(recorded_of((seq, envelope)))
             if type(event) is WorkerForgotten:
                 self._forget(stream)
-        if request.events:
-            self.head = Head(seq, chain, at)
+        self._seq, self._chain, self._at = seq, chain, at
         return tuple(recorded[first:])
 
     def _forget(self, stream: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from ...core.chain import GENESIS, Row
 from ...core.ports import Append, Head, Outcome, Payload
@@ -55,6 +56,10 @@ class MemoryLog:
                 raise
         self._keep(draft)
         return outcomes
+
+    def prepare(self, batch: Sequence[Append]) -> Callable[[], list[Outcome]]:
+        """All of `commit`, to be called."""
+        return partial(self.commit, batch)
 
     def find(self, command: str) -> tuple[Recorded, ...]:
         """The events of a command, empty if the log does not know it."""

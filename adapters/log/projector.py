@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from ...core.collector import collector_resting
 from ...events.envelope import Recorded
 from ...projections import building
 from ...projections.building import Difference
@@ -86,7 +87,7 @@ class Projector:
         """Build a projection's tables, and keep what they are on the way for who wants to see an earlier moment."""
         snapshots.drop_outdated(self._db, projection)
         building.create(shadow, projection)
-        with building.collector_resting():
+        with collector_resting():
             for page in building.pages(log.read(until=seq)):
                 building.apply(shadow, (projection,), page, log.payload)
                 if page[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:

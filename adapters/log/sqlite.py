@@ -116,19 +116,26 @@ class SqliteLog:
                 until it is opened again.
             LogError: nothing was written, for instance because the disk is full.
         """
+        return self.prepare(batch)()
+
+    def prepare(self, batch: Sequence[Append]) -> Callable[[], list[Outcome]]:
+        """Draft a batch: the part of `commit` that costs time and does not wait for a disk.
+
+        For the thread that made the batch, whose processor has it at hand: another one would have to fetch all of it.
+
+        Returns:
+            What writes it, and must be called before anything else is committed.
+
+        Raises:
+            LogError: nothing was written. What is returned raises as `commit` does.
+        """
         if self._stopped is not None:
             raise LogError(f"the log takes nothing more: {self._stopped}") from self._stopped
         try:
-            draft, outcomes = self._draft_and_write(batch)
+            drafted = self._draft(batch, trusting=self._versions.peek)
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
-        self._end_transaction()
-        self._check_in_place()
-        self._head = draft.head
-        self._versions.update(draft.versions)
-        if self._wal_holds_forgotten:
-            self._empty_wal()
-        return outcomes
+        return partial(self._commit, batch, drafted)
 
     def find(self, command: str) -> tuple[Recorded, ...]:
         """The events of a command, empty if the log does not know it."""
@@ -212,29 +219,42 @@ class SqliteLog:
             self._stopped = Fenced(f"{self.path}: another process became the writer (epoch {epoch}, ours {self.epoch})")
             raise self._stopped
 
-    def _draft_and_write(self, batch: Sequence[Append]) -> tuple[Draft, list[Outcome]]:
-        """Begin a transaction and write a batch in it; when this raises, it is rolled back."""
+    def _draft(
+        self, batch: Sequence[Append], trusting: Callable[[str], int | None] | None
+    ) -> tuple[Draft, list[Outcome]]:
+        draft = Draft(self._head, self._versions.get, partial(reader.find, self._db), trusting=trusting)
+        return draft, [draft.add(request) for request in batch]
+
+    def _commit(self, batch: Sequence[Append], drafted: tuple[Draft, list[Outcome]]) -> list[Outcome]:
+        draft, outcomes = drafted
         try:
-            return self._written(batch, self._draft(trusting=self._versions.peek))
-        except sqlite3.IntegrityError:
-            # Something in the batch is not new, although it should be.
-            return self._written(batch, self._draft(trusting=None))
+            try:
+                self._write(draft)
+            except sqlite3.IntegrityError:
+                # Something in the batch is not new, although it should be.
+                draft, outcomes = self._draft(batch, trusting=None)
+                self._write(draft)
+        except sqlite3.Error as error:
+            raise LogError(f"nothing was written to {self.path}: {error}") from error
+        self._end_transaction()
+        self._check_in_place()
+        self._head = draft.head
+        self._versions.update(draft.versions)
+        if self._wal_holds_forgotten:
+            self._empty_wal()
+        return outcomes
 
-    def _draft(self, trusting: Callable[[str], int | None] | None) -> Draft:
-        return Draft(self._head, self._versions.get, partial(reader.find, self._db), trusting=trusting)
-
-    def _written(self, batch: Sequence[Append], draft: Draft) -> tuple[Draft, list[Outcome]]:
+    def _write(self, draft: Draft) -> None:
+        """Begin a transaction and write a draft in it; when this raises, it is rolled back."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._check_epoch()
-            outcomes = [draft.add(request) for request in batch]
-            self._write(draft)
+            self._insert(draft)
         except BaseException:
             self._roll_back()
             raise
-        return draft, outcomes
 
-    def _write(self, draft: Draft) -> None:
+    def _insert(self, draft: Draft) -> None:
         db = self._db
         insert_events(db, draft.rows)
         if draft.payloads:

@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ...core.errors import ConfigError, UnusableLog
-from ...core.ledger import Receipt
 from ...core.operations.money import cents
 from ...core.operations.review import Reviewer
+from ...core.ports import Receipt
 from ...events.ids import UnitId, WorkerId
 from ...projections.standing import standing
 from ...projections.subjects import Subject

@@ -28,14 +28,12 @@ from ...events.ids import (
 )
 from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from ...events.pay import PaymentOwed
-from ...events.streams import category_of
 from ...events.task_run import TaskRunCreated
-from ...events.unit import UnitCreated
 from ...events.worker import WorkerForgotten, WorkerRegistered
 from .agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
 from .onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
-from .unit import OPEN_UNIT_STATUSES, UNIT, UnitStatus
+from .unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from .world import World
 
 #: Indexes of units that tell something of a worker; such a unit is made for the worker, and never on offer.
@@ -93,7 +91,6 @@ class Market(World):
         runs: the index of each run.
         workers_by_identity: the worker a pseudonym of provider and name stands for.
         by_token: the stream of the agent or onboarding agent that a token of the wire stands for.
-        highest: the largest id seen in each category of streams.
     """
 
     def __init__(self) -> None:
@@ -104,38 +101,46 @@ class Market(World):
         self.tasks_by_name: dict[str, TaskId] = {}
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
         self.qualifications_by_name: dict[str, QualificationId] = {}
-        self.highest: defaultdict[str, int] = defaultdict(int)
         self._update_ids: dict[str, set[str]] = {}
 
     def evolve(self, stream: str, event: Event) -> None:
         """Carry the next event of a stream into the world and its indexes."""
-        unit_before = self.units.get(stream)
+        kind = type(event)
+        if kind in UNIT.events:
+            before = self.units.get(stream)
+            super().evolve(stream, event)
+            self._index_unit(self.runs[run_of(stream)], before, self.units[stream])
+            return
         super().evolve(stream, event)
-        if type(event) in UNIT.events:
-            self._index_unit(stream, event, unit_before.status if unit_before else None)
-        elif type(event) in AGENT.events:
+        if kind in AGENT.events:
             self._index_agent(stream, event)
-        elif type(event) in ONBOARDING.events:
+        elif kind in ONBOARDING.events:
             self._index_onboarding(stream, event)
         else:
             self._index_record(stream, event)
-        if self.versions[stream] == 1:
-            category, number = category_of(stream), int(stream.rpartition("/")[2])
-            self.highest[category] = max(self.highest[category], number)
 
-    def _index_unit(self, stream: str, event: Event, before: UnitStatus | None) -> None:
-        unit = self.units[stream]
-        index = self.runs[run_of(stream)]
-        if isinstance(event, UnitCreated):
-            index.units_of.setdefault(unit.assignment, []).append(unit.unit)
+    def highest_ids(self) -> dict[str, int]:
+        """The largest id seen in each category of streams. Every stream is looked at."""
+        highest: defaultdict[str, int] = defaultdict(int)
+        for stream in self.versions:
+            category, _, rest = stream.partition("/")
+            highest[category] = max(highest[category], int(rest.rpartition("/")[2]))
+        return highest
+
+    def _index_unit(self, index: RunIndex, before: UnitState | None, unit: UnitState) -> None:
+        """Count a unit where it is now; `before` is None for one that is new."""
+        units = index.units_by_status
+        units[unit.status] = units.get(unit.status, 0) + 1
         if unit.index < 0:
-            made, expired = isinstance(event, UnitCreated), unit.status is UnitStatus.EXPIRED
+            made, expired = before is None, unit.status is UnitStatus.EXPIRED
             index.evaluations_made[unit.index] = index.evaluations_made.get(unit.index, 0) + made
             index.evaluations_expired[unit.index] = index.evaluations_expired.get(unit.index, 0) + expired
-        if before is not None:
-            index.units_by_status[before] -= 1
-        index.units_by_status[unit.status] = index.units_by_status.get(unit.status, 0) + 1
-        reserves = (unit.status in RESERVING_UNIT_STATUSES) - (before in RESERVING_UNIT_STATUSES)
+        if before is None:
+            index.units_of.setdefault(unit.assignment, []).append(unit.unit)
+            index.open_units.add(unit.unit)
+            return
+        units[before.status] -= 1
+        reserves = (unit.status in RESERVING_UNIT_STATUSES) - (before.status in RESERVING_UNIT_STATUSES)
         if reserves:
             index.budget.reserved_cents += reserves * index.budget.cost_of_unit(unit.pay_cents)
         if unit.status in OPEN_UNIT_STATUSES:

@@ -6,7 +6,7 @@ same events always give the same world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
 from ...events.agent import AgentEvent
@@ -26,39 +26,21 @@ State = TypeVar("State")
 E = TypeVar("E", bound=Event)
 
 
-class Family(Generic[State, E]):
-    """All entities of one kind, by the name of their stream."""
+class Family(dict[str, State], Generic[State, E]):
+    """The states of all entities of one kind by the name of their stream, the oldest entity first."""
 
     def __init__(self, evolve: Callable[[State | None, E], State]) -> None:
-        self._states: dict[str, State] = {}
+        super().__init__()
         #: How the family takes an event: its fold, and the states it works on.
-        self.fold = cast("_Fold", (evolve, self._states))
+        self.fold = cast("_Fold", (evolve, self))
 
-    def __getitem__(self, stream: str) -> State:
-        """The entity's state.
+    def __missing__(self, stream: str) -> State:
+        """Nothing is known of the entity.
 
         Raises:
-            UnknownEntity: nothing is known of it.
+            UnknownEntity: always.
         """
-        try:
-            return self._states[stream]
-        except KeyError:
-            raise UnknownEntity(stream) from None
-
-    def get(self, stream: str) -> State | None:
-        """The entity's state, if there is such an entity."""
-        return self._states.get(stream)
-
-    def values(self) -> Iterator[State]:
-        """All states, the oldest entity first."""
-        return iter(self._states.values())
-
-    def items(self) -> Iterator[tuple[str, State]]:
-        """All streams with their states, the oldest entity first."""
-        return iter(self._states.items())
-
-    def __len__(self) -> int:
-        return len(self._states)
+        raise UnknownEntity(stream)
 
 
 #: A family without its types, which is sound because `World` sends each event type to the family of its lifecycle.

@@ -16,13 +16,13 @@ from ...events.engagement import WorkerRefused
 from ...events.ids import AgentId, OnboardingAgentId, WorkerId
 from ...events.unit import UnitCreated
 from ..abstractions.agent import Update
-from ..ledger import Command, Decide, Ledger, Receipt
+from ..ledger import Command, Decide, Ledger
 from ..lifecycles.market import Market
 from ..lifecycles.supply import AssignmentPlan
 from ..lifecycles.taking import Applicant, Evaluating, decide_start_onboarding, decide_take_unit
 from ..lifecycles.verdicts import SCREENING
 from ..lifecycles.worker_facts import decide_refuse
-from ..ports import Ids, NewEvent
+from ..ports import Ids, NewEvent, Receipt
 from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .eligibility import Eligibility
 from .evaluation_steps import NextStep, Wanted

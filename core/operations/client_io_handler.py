@@ -13,6 +13,7 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 import trio
+from msgspec.structs import replace
 
 from ..abstractions.channel import Channel
 from ..errors import CommandRefused, ProtocolError
@@ -311,7 +312,7 @@ class ClientIOHandler:
             self._requests[packet.data.request_id] = channel_id
             self.get_live_run().worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
         command_id = f"router/{place.incarnation}/{place.seq}"
-        return self._ledger.post(command._replace(id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
+        return self._ledger.post(replace(command, id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
 
     async def _acknowledge(self, channel: Channel, posted: trio.MemoryReceiveChannel[_Posted]) -> None:
         """Acknowledge outbox packets in their order, each once it is durable."""

@@ -8,7 +8,7 @@ from functools import partial
 from ...events import streams
 from ...events.ids import AgentId, PaymentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ..errors import UnknownEntity
-from ..ledger import Command, Decide, Ledger, Receipt
+from ..ledger import Command, Decide, Ledger
 from ..lifecycles.reviewing import (
     PaymentIds,
     Verdict,
@@ -20,7 +20,7 @@ from ..lifecycles.reviewing import (
     decide_unblock,
 )
 from ..payloads import seal
-from ..ports import Ids, Payload
+from ..ports import Ids, Payload, Receipt
 
 REVIEWER = "reviewer"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
 from functools import partial
 
 import trio
@@ -40,6 +40,20 @@ class ScreeningStep:
         self._unused: deque[Update] = deque()
         #: Data that an earlier process of the run has used.
         self._to_skip = ledger.market.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
+        if isinstance(self._source, AsyncGenerator):
+            live_run.nursery.start_soon(self._close_in_the_end, self._source)
+
+    async def _close_in_the_end(self, source: AsyncGenerator[Update]) -> None:
+        """Let a generator end in its own words when the run does, and no later."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                async with self._reading:
+                    try:
+                        await call(_aclose, source)
+                    except UserCodeFailed:
+                        logger.exception("screening_data_factory failed when it was closed")
 
     @staticmethod
     def _open(shared_state: object) -> Iterator[Update] | AsyncIterator[Update] | None:
@@ -96,6 +110,10 @@ class ScreeningStep:
 
 def _next(iterator: Iterator[Update]) -> Update | None:
     return next(iterator, None)
+
+
+async def _aclose(generator: AsyncGenerator[Update]) -> None:
+    await generator.aclose()
 
 
 async def _anext(iterator: AsyncIterator[Update]) -> Update | None:

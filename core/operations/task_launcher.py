@@ -21,7 +21,7 @@ from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
 from ..errors import ConfigError, LaunchError, UserCodeFailed
-from ..ledger import Command, Ledger, Receipt
+from ..ledger import Command, Ledger
 from ..lifecycles.market import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
 from ..lifecycles.supply import (
     AssignmentPlan,
@@ -34,7 +34,7 @@ from ..lifecycles.supply import (
 from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
-from ..ports import Ids, NewEvent, Payload
+from ..ports import Ids, NewEvent, Payload, Receipt
 from .assignment_data import encoded, received_already, send_all
 from .logger_core import get_logger
 from .repeats import Repeats

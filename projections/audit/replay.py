@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from ...core.chain import Row
+from ...core.collector import collector_resting
 from ...core.errors import LogError
 from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.unit import UnitStatus
@@ -22,7 +23,6 @@ from ...core.payloads import REFERRING_KINDS
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.streams import category_of
-from ..building import collector_resting
 from ..projection import Projection
 from .chain import ChainCheck
 from .payloads import AuditedPayloads, PayloadCheck

@@ -165,7 +165,7 @@ class Simulation:
             async with trio.open_nursery() as process:
                 self._process = process.cancel_scope
                 ledger = Ledger(self.disk, self.clock, self.disk.offload)
-                ids = SeededIds(ledger.market.highest, self._lives, self._ids_chance)
+                ids = SeededIds(ledger.market.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
                 operator = Operator(ledger, ids, self.clock, self._folder, process)
                 async with trio.open_nursery() as launches:

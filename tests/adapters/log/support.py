@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import sqlite_utils
 
 from mephisto_es.core.payloads import commitment, seal
-from mephisto_es.core.ports import Append, Expect, NewEvent
+from mephisto_es.core.ports import Append, Expect, NewEvent, Outcome, Receipt
 from mephisto_es.events import streams
 from mephisto_es.events.base import Event
 from mephisto_es.events.catalogue import AnyEvent
@@ -79,6 +80,16 @@ def request(
         events=tuple(NewEvent(stream, event) for stream, event in events),
         expected=expected or {},
     )
+
+
+def is_written(outcome: Outcome) -> TypeGuard[Receipt]:
+    """Whether a request was carried out now."""
+    return isinstance(outcome, Receipt) and not outcome.repeated
+
+
+def is_repeat(outcome: Outcome) -> TypeGuard[Receipt]:
+    """Whether a request had been carried out before."""
+    return isinstance(outcome, Receipt) and outcome.repeated
 
 
 def unit_request(number: int, step: int, at: int = 1_000) -> Append:

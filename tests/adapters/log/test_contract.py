@@ -13,12 +13,25 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.chain import GENESIS, link
 from mephisto_es.core.errors import CommandIdReused, Conflict
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.ports import Expect, Refused, WasThere, Written
+from mephisto_es.core.ports import Expect, Receipt, Refused
 from mephisto_es.events import streams
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.projections.projection import Projection
 
-from .support import SALT, Roster, Stubborn, forget, lives, register, request, unit_event, unit_request, unit_stream
+from .support import (
+    SALT,
+    Roster,
+    Stubborn,
+    forget,
+    is_repeat,
+    is_written,
+    lives,
+    register,
+    request,
+    unit_event,
+    unit_request,
+    unit_stream,
+)
 
 Log = MemoryLog | SqliteLog
 
@@ -61,15 +74,15 @@ class LogContract:
         (outcome,) = log.commit(
             [request("both", (unit_stream(1), unit_event(1, 0)), (unit_stream(2), unit_event(2, 0)))]
         )
-        assert isinstance(outcome, Written)
+        assert is_written(outcome)
         assert [(each.seq, each.envelope.ordinal) for each in outcome.events] == [(1, 0), (2, 1)]
         assert log.find("both") == outcome.events
 
     def test_a_repeat_is_answered_with_the_first_events(self, log: Log) -> None:
         (first,) = log.commit([unit_request(1, 0, at=5)])
-        assert isinstance(first, Written)
+        assert is_written(first)
         log.commit([unit_request(1, 1, at=6)])
-        assert log.commit([unit_request(1, 0, at=7)]) == [WasThere(first.events)]
+        assert log.commit([unit_request(1, 0, at=7)]) == [Receipt(first.events, repeated=True)]
         assert log.head().seq == 2
 
     def test_a_repeat_is_answered_even_where_its_expectation_no_longer_holds(self, log: Log) -> None:
@@ -77,12 +90,12 @@ class LogContract:
         create = request("a", (stream, unit_event(1, 0)), expected={stream: Expect.NONE})
         log.commit([create])
         (again,) = log.commit([create])
-        assert isinstance(again, WasThere)
+        assert is_repeat(again)
 
     def test_a_repeat_within_a_batch_is_written_once(self, log: Log) -> None:
         first, second = log.commit([unit_request(1, 0), unit_request(1, 0)])
-        assert isinstance(first, Written)
-        assert second == WasThere(first.events)
+        assert is_written(first)
+        assert second == Receipt(first.events, repeated=True)
         assert log.head().seq == 1
 
     def test_a_command_id_is_not_used_for_something_else(self, log: Log) -> None:
@@ -90,7 +103,7 @@ class LogContract:
         other, after = log.commit([request("a", (unit_stream(2), unit_event(2, 0))), unit_request(3, 0)])
         assert isinstance(other, Refused)
         assert isinstance(other.error, CommandIdReused)
-        assert isinstance(after, Written)
+        assert is_written(after)
         assert [each.envelope.stream for each in log.read()] == [unit_stream(1), unit_stream(3)]
 
     @pytest.mark.parametrize(
@@ -102,7 +115,7 @@ class LogContract:
         stream = unit_stream(1)
         (outcome,) = log.commit([request("a", (stream, unit_event(1, 2)), expected={stream: expected})])
         if accepted:
-            assert isinstance(outcome, Written)
+            assert is_written(outcome)
         else:
             assert isinstance(outcome, Refused)
             assert isinstance(outcome.error, Conflict)
@@ -113,7 +126,7 @@ class LogContract:
     def test_a_stream_that_must_not_exist(self, log: Log, expected: int | Expect) -> None:
         stream = unit_stream(1)
         (outcome,) = log.commit([request("a", (stream, unit_event(1, 0)), expected={stream: expected})])
-        assert isinstance(outcome, Written)
+        assert is_written(outcome)
 
     def test_conditions_hold_for_streams_that_are_not_written(self, log: Log) -> None:
         log.commit([unit_request(1, 0)])
@@ -125,7 +138,7 @@ class LogContract:
             ]
         )
         assert isinstance(refused, Refused)
-        assert isinstance(written, Written)
+        assert is_written(written)
 
     def test_a_loser_is_refused_alone_and_sees_what_the_batch_wrote_before_it(self, log: Log) -> None:
         stream = unit_stream(1)
@@ -136,9 +149,9 @@ class LogContract:
                 unit_request(2, 0),
             ]
         )
-        assert isinstance(won, Written)
+        assert is_written(won)
         assert isinstance(lost, Refused)
-        assert isinstance(other, Written)
+        assert is_written(other)
         assert log.find("b") == ()
         assert [each.seq for each in log.read()] == [1, 2]
 
@@ -159,7 +172,7 @@ class LogContract:
         assert log.find("never") == ()
 
     def test_a_request_without_events_writes_nothing(self, log: Log) -> None:
-        assert log.commit([request("a")]) == [Written(())]
+        assert log.commit([request("a")]) == [Receipt(())]
         assert log.head().seq == 0
 
     def test_payloads_are_there_with_their_events_and_for_the_projections(self, log: Log) -> None:
@@ -199,7 +212,7 @@ class LogContract:
         assert log.payload(commitment(b"Ada", SALT)) is None
         assert [each.seq for each in log.read()] == [1, 2, 3]
         (after,) = log.commit([unit_request(2, 0)])
-        assert isinstance(after, Written)
+        assert is_written(after)
         assert log.connect().execute("SELECT * FROM stubborn").fetchall() == [(1,), (2,), (3,), (4,)]
         log.close()
 

@@ -18,10 +18,23 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.log.versions import VersionCache
 from mephisto_es.core.errors import CommandIdReused, Conflict, DamagedLog, Fenced, LogError, UnknownEvent, UnusableLog
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.ports import Expect, Head, Refused, WasThere, Written
+from mephisto_es.core.ports import Expect, Head, Refused
 from mephisto_es.projections import fingerprint
 
-from .support import LIFE, SALT, Roster, forget, lives, register, request, unit_event, unit_request, unit_stream
+from .support import (
+    LIFE,
+    SALT,
+    Roster,
+    forget,
+    is_repeat,
+    is_written,
+    lives,
+    register,
+    request,
+    unit_event,
+    unit_request,
+    unit_stream,
+)
 
 
 @pytest.fixture
@@ -51,7 +64,7 @@ def test_a_log_goes_on_where_it_ended(path: Path) -> None:
         assert log.epoch == 2
         stream = unit_stream(1)
         (written,) = log.commit([request("more", (stream, unit_event(1, 4)), expected={stream: 9})])
-        assert isinstance(written, Written)
+        assert is_written(written)
         assert written.events[0].seq == head.seq + 1
         assert written.events[0].envelope.version == 10
 
@@ -60,7 +73,7 @@ def test_a_repeat_is_answered_after_a_restart(path: Path) -> None:
     filled(path)
     with SqliteLog.create_or_open(path, (Roster(),)) as log:
         (again,) = log.commit([unit_request(1, 0)])
-        assert isinstance(again, WasThere)
+        assert is_repeat(again)
         assert [event.seq for event in again.events] == [2]
 
 
@@ -73,7 +86,8 @@ def test_what_is_taken_for_new_and_is_not_is_found_out(path: Path) -> None:
     with SqliteLog.create_or_open(path) as log:
         before = log.head().seq
         outcomes = log.commit([fresh, again, taken, reused, condition])
-        assert [type(outcome) for outcome in outcomes] == [Written, WasThere, Refused, Refused, Refused]
+        assert is_written(outcomes[0])
+        assert is_repeat(outcomes[1])
         assert isinstance(outcomes[2], Refused)
         assert isinstance(outcomes[2].error, Conflict)
         assert (outcomes[2].error.expected, outcomes[2].error.actual) == ("none", len(LIFE))
@@ -83,7 +97,7 @@ def test_what_is_taken_for_new_and_is_not_is_found_out(path: Path) -> None:
         assert isinstance(outcomes[4].error, Conflict)
         assert log.head().seq == before + 1
         later = request("later", (new_stream, unit_event(9, 0)), expected={new_stream: 0})
-        assert [type(outcome) for outcome in log.commit([later])] == [Written]
+        assert is_written(log.commit([later])[0])
     assert replay(path, ()).legal
 
 
@@ -251,7 +265,7 @@ def test_a_full_disk_leaves_nothing_and_the_log_goes_on(path: Path) -> None:
         assert log.payload(commitment(f"Ada{1:0500}".encode(), SALT)) is None
         log._db.execute("PRAGMA max_page_count=1000000")
         (written,) = log.commit([unit_request(2, 0)])
-        assert isinstance(written, Written)
+        assert is_written(written)
         assert written.events[0].seq == 2
 
 
@@ -298,7 +312,7 @@ def test_a_conflict_after_a_rolled_back_batch_knows_only_what_is_durable(path: P
             log.commit([unit_request(1, 1), *(register(number, f"Ada{number:0500}") for number in range(1, 50))])
         log._db.execute("PRAGMA max_page_count=1000000")
         (outcome,) = log.commit([request("a", (stream, unit_event(1, 1)), expected={stream: 1})])
-        assert isinstance(outcome, Written)
+        assert is_written(outcome)
 
 
 def test_an_event_of_a_newer_version_stops_reading(path: Path) -> None:
@@ -474,4 +488,4 @@ def test_a_log_larger_than_its_map_still_knows_every_version(path: Path, monkeyp
                 ]
             )
             assert isinstance(refused, Refused)
-            assert isinstance(written, Written)
+            assert is_written(written)

@@ -24,7 +24,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import CommandIdReused, Conflict
-from mephisto_es.core.ports import Append, Expect, NewEvent, Outcome, Refused, WasThere, Written
+from mephisto_es.core.ports import Append, Expect, NewEvent, Outcome, Receipt, Refused
 from mephisto_es.events.envelope import Recorded
 from mephisto_es.projections.projection import ReadPayload
 
@@ -66,10 +66,8 @@ class Model:
 
 def word(outcome: Outcome) -> str:
     match outcome:
-        case Written():
-            return "written"
-        case WasThere():
-            return "was there"
+        case Receipt(repeated=repeated):
+            return "was there" if repeated else "written"
         case Refused(CommandIdReused()):
             return "reused"
         case Refused(Conflict()):

@@ -154,7 +154,7 @@ async def open_house(
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             operator = Operator(
-                ledger, SystemIds(ledger.market.highest, epoch=log.head().seq), TrioClock(), path, nursery
+                ledger, SystemIds(ledger.market.highest_ids(), epoch=log.head().seq), TrioClock(), path, nursery
             )
             yield House(operator, log, onboarding, blueprint or {})
             nursery.cancel_scope.cancel()

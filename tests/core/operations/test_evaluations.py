@@ -57,6 +57,15 @@ async def aquestions() -> AsyncIterator[Update]:
         yield question
 
 
+async def lent_questions(given_back: list[str]) -> AsyncIterator[Update]:
+    try:
+        for question in questions():
+            yield question
+    finally:
+        await trio.lowlevel.checkpoint()
+        given_back.append("the questions")
+
+
 async def do(router: MemoryRouter, worker: str, visit: object, *, right: bool = True) -> dict[str, Any]:
     """One visit: what the page got, handed in."""
     details = await ask(router, worker, visit)
@@ -123,6 +132,34 @@ async def test_the_next_page_waits_for_the_verdict(tmp_path: Path, autojump_cloc
         assert (await ask(router, "ann", 3))["init_task_data"]["number"] == 0
         assert refusals(house) == ["evaluation_decided"]
         await house.operator.force_shutdown()
+
+
+async def test_a_generator_of_questions_ends_with_its_run(tmp_path: Path) -> None:
+    given_back: list[str] = []
+    async with open_house(tmp_path, blueprint=SCREENED) as house:
+        live_run = await house.launch(shared(1, screening_data_factory=lent_questions(given_back)))
+        assert (await do(house.router(live_run), "ann", 1))["init_task_data"] == {"question": 0}
+        assert given_back == []
+        await do(house.router(live_run), "ann", 2)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert given_back == ["the questions"]
+
+
+async def test_a_generator_that_fails_in_the_end_takes_nothing_with_it(tmp_path: Path) -> None:
+    async def failing() -> AsyncIterator[Update]:
+        try:
+            yield {"question": 0}
+            yield {"question": 1}
+        finally:
+            raise OSError("the questions cannot be closed")
+
+    async with open_house(tmp_path, blueprint=SCREENED) as house:
+        router = house.router(await house.launch(shared(1, screening_data_factory=failing())))
+        await do(router, "ann", 1)
+        await do(router, "ann", 2)
+        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert house.operator.failures == []
+        assert house.statuses("task_run") == {"completed": 1}
 
 
 async def test_no_more_are_screened_than_may_be_paid_for(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ async def open_ledger(log: MemoryLog, epoch: int) -> AsyncIterator[tuple[Ledger,
     ledger = Ledger(log, StoppedClock())
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
-        yield ledger, SystemIds(ledger.market.highest, epoch)
+        yield ledger, SystemIds(ledger.market.highest_ids(), epoch)
         nursery.cancel_scope.cancel()
 
 

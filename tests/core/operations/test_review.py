@@ -52,7 +52,7 @@ async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            yield Reviewer(ledger, SystemIds(ledger.market.highest, epoch=1)), ledger
+            yield Reviewer(ledger, SystemIds(ledger.market.highest_ids(), epoch=1)), ledger
             nursery.cancel_scope.cancel()
 
 

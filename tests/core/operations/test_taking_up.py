@@ -211,7 +211,7 @@ async def test_work_that_was_approved_already_does_not_keep_its_partner_from_goi
             ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
             router.submit_task(ann, {})
             await trio.sleep(1)
-            reviewer = Reviewer(house.operator.ledger, SystemIds(house.operator.ledger.market.highest, epoch=99))
+            reviewer = Reviewer(house.operator.ledger, SystemIds(house.operator.ledger.market.highest_ids(), epoch=99))
             await reviewer.approve_work(AgentId(1))
             await trio.sleep_forever()
     async with open_house(tmp_path, log) as house:

@@ -27,7 +27,9 @@ async def log_of_a_day_ahead() -> MemoryLog:
     ledger = Ledger(log, DayAhead(), on_the_loop)
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
-        await Directory(ledger, SystemIds(ledger.market.highest, epoch=0)).find_or_create_requester("somebody", "house")
+        await Directory(ledger, SystemIds(ledger.market.highest_ids(), epoch=0)).find_or_create_requester(
+            "somebody", "house"
+        )
         nursery.cancel_scope.cancel()
     return log
 
