@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import trio
 from trio_websocket import WebSocketConnection
@@ -21,6 +22,7 @@ from mephisto_es.adapters.crowd.ending import take_stock
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.adapters.launch import DATABASE_FILE, open_operator
+from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
 from .processes import Operating, launched, rating, resumed, some_sentences
 from .test_resume import refused
@@ -91,6 +93,24 @@ async def test_an_operator_that_is_stopped_goes_on_where_it_was(tmp_path: Path) 
         script.process.send_signal(signal.SIGCONT)
         assert await script.process.wait() == 0
     await people.check(data_dir)
+
+
+async def test_a_unit_that_was_given_to_nobody_is_offered_again(tmp_path: Path) -> None:
+    """An operator that was stopped answers a page that was told to try again, and has not."""
+    data_dir = tmp_path / "data"
+    limits = ["mephisto.architect.request_deadline_seconds=0.5", "mephisto.architect.heartbeat_limit_seconds=1"]
+    async with launched(data_dir, some_sentences(tmp_path, 1), *limits) as script:
+        script.process.send_signal(signal.SIGSTOP)
+        who = {"worker_name": "ann", "agent_registration_id": "ann-1", "provider_type": "mock"}
+        async with httpx.AsyncClient(base_url=script.url, trust_env=False) as page:
+            answer = await page.post("/request_agent", json={"provider_data": who, "client_timestamp": time.time()})
+        assert answer.json()["data"]["agent_id"] is None
+        script.process.send_signal(signal.SIGCONT)
+        async with people_at(script):
+            assert await script.process.wait() == 0
+    with MephistoDB(data_dir / DATABASE_FILE) as db:
+        assert [agent.status for agent in db.find_agents()] == ["disconnect", "completed"]
+        assert [unit.status for unit in db.find_units()] == ["completed"]
 
 
 async def test_a_database_that_is_taken_away_stops_the_operator(

@@ -18,9 +18,9 @@ UNKNOWN_STATUS = "none"
 class Agent:
     """One agent, known by its token."""
 
-    __slots__ = ("connection", "is_gone", "kept", "status", "token", "unheard")
+    __slots__ = ("connection", "is_claimed", "is_gone", "kept", "status", "token", "unheard")
 
-    def __init__(self, token: str, status: str = UNKNOWN_STATUS) -> None:
+    def __init__(self, token: str, status: str = UNKNOWN_STATUS, *, is_claimed: bool = False) -> None:
         self.token = token
         #: The status that the operator gave last.
         self.status = status
@@ -28,6 +28,8 @@ class Agent:
         self.connection: Connection | None = None
         #: Its page was there once and has been away or silent for too long.
         self.is_gone = False
+        #: A page knows of it, as far as can be told.
+        self.is_claimed = is_claimed
         #: Live updates that wait for a socket, oldest first.
         self.kept: list[bytes] = []
         #: Live updates sent since the page was last heard: lost, if it is never heard again.
@@ -53,7 +55,7 @@ class Agents:
     def __init__(
         self, statuses: Mapping[str, str], pages: Collection[str], max_kept: int, heartbeat_limit: float, now: float
     ) -> None:
-        self._agents = {token: Agent(token, status) for token, status in statuses.items()}
+        self._agents = {token: Agent(token, status, is_claimed=True) for token, status in statuses.items()}
         self._max_kept = max_kept
         self._heartbeat_limit = heartbeat_limit
         # When each page that is not reported as gone was last heard; the longest unheard is first.
@@ -71,11 +73,16 @@ class Agents:
         """Return the agent of that token, if there is one."""
         return self._agents.get(token)
 
-    def admit(self, token: str) -> Agent:
-        """Return the agent of that token, known from now on."""
+    def admit(self, token: str, *, is_claimed: bool = False) -> Agent:
+        """Return the agent of that token, known from now on.
+
+        Args:
+            token: The token.
+            is_claimed: If it was not known before, it was given to a page by an earlier process.
+        """
         agent = self._agents.get(token)
         if agent is None:
-            agent = self._agents[token] = Agent(token)
+            agent = self._agents[token] = Agent(token, is_claimed=is_claimed)
         return agent
 
     def forget(self, token: str) -> None:
@@ -112,8 +119,25 @@ class Agents:
             connection.agents.add(agent.token)
         agent.unheard.clear()
         agent.is_gone = False
+        agent.is_claimed = True
         self._note_heard(agent, now)
         return was_away
+
+    def claim(self, agent: Agent) -> None:
+        """Note that a page was told that the agent is its own; it need not open a socket."""
+        if not agent.is_claimed:
+            agent.is_claimed = True
+            self._heard.pop(agent.token, None)
+
+    def miss(self, agent: Agent, now: float) -> bool:
+        """Note that whoever asked for an agent did not wait for the answer.
+
+        Returns:
+            Whether no page knows of it: whoever asked has the time of a silent page to ask again.
+        """
+        if not agent.is_claimed:
+            self._note_heard(agent, now)
+        return not agent.is_claimed
 
     def lose(self, connection: Connection, now: float, *, said_goodbye: bool) -> None:
         """Note that a socket is closed; without a goodbye, what it was sent last is kept."""

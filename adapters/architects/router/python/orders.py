@@ -106,12 +106,19 @@ class Orders:
         self._agents.tell(token, self._press.passed_on(packet))
 
     def _answer_page(self, details: AgentDetails, packet: Packet) -> None:
-        if details.agent_id is not None:
-            known = self._agents.admit(details.agent_id)
-            self._set_status(details.agent_id, details.status or known.status)
         packet.router_incoming_timestamp = self._press.now()
-        if not self._operator.answer(details.request_id, packet):
+        if details.agent_id is None:
+            self._pass_on(details, packet)
+            return
+        agent = self._agents.admit(details.agent_id)
+        self._set_status(details.agent_id, details.status or agent.status)
+        self._pages.answered(agent, was_waited_for=self._pass_on(details, packet))
+
+    def _pass_on(self, details: AgentDetails, packet: Packet) -> bool:
+        was_waited_for = self._operator.answer(details.request_id, packet)
+        if not was_waited_for:
             self._counts["late_answer"] += 1
+        return was_waited_for
 
     def _acknowledge(self, ack: Acknowledgement) -> None:
         if ack.incarnation != self._journal.incarnation or ack.seq >= self._journal.next_seq:
@@ -126,6 +133,7 @@ class Orders:
             self._agents.forget(token)
             self._journal.note_agent(token, None)
         for token, status in statuses.items():
+            self._agents.admit(token, is_claimed=True)
             if self._set_status(token, status):
                 self._agents.tell(token, self._press.status(token, status))
 

@@ -67,6 +67,13 @@ class PageDesk:
         """A socket is closed."""
         self._agents.lose(connection, self._monotonic(), said_goodbye=said_goodbye)
 
+    def answered(self, agent: Agent, *, was_waited_for: bool) -> None:
+        """A page was given an agent, or would have been if it had waited."""
+        if was_waited_for:
+            self._agents.claim(agent)
+        elif self._agents.miss(agent, self._monotonic()):
+            self._somebody_came.set()
+
     def operator_came(self) -> None:
         """There is an operator to answer pages; whoever was waiting for one is not gone because of that."""
         self._agents.wait_anew(self._monotonic())

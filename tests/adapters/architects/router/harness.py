@@ -194,12 +194,8 @@ class OperatorLink(Peer):
     async def agents(self, statuses: Mapping[str, str]) -> None:
         await self.send("agents", "mephisto", {"agents": dict(statuses)})
 
-    async def admit(self, token: str, status: str = "in task") -> None:
-        """Make an agent known, with an answer that nobody waits for."""
-        details = {"request_id": str(uuid.uuid4()), "agent_id": token, "status": status}
-        await self.send("agent_details", details["request_id"], details)
-
     async def status(self, token: str, status: str) -> None:
+        """Give an agent's status; who was not known is then."""
         await self.send("update_status", token, {"status": status})
 
     async def tell(self, token: str, **data: Any) -> str:
@@ -212,7 +208,7 @@ class OperatorLink(Peer):
         """Return all statuses; what was sent before has been handled then."""
         # Tells the answer from statuses that the router sends by itself.
         marker = f"marker-{uuid.uuid4()}"
-        await self.admit(marker)
+        await self.status(marker, "completed")
         await self.send("request_statuses", "mephisto", {})
         statuses = await self.expect("return_statuses", lambda packet: marker in packet.data)
         return {token: status for token, status in statuses.data.items() if not token.startswith("marker-")}

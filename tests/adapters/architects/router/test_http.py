@@ -156,6 +156,46 @@ async def test_an_answer_after_the_deadline_does_no_harm(tight: Scene) -> None:
     assert (await tight.submit("late", 1)).status_code == 200
 
 
+async def given_late(scene: Scene, operator: OperatorLink, token: str) -> None:
+    """Ask for an agent, and be given it when nobody waits for it any more."""
+    assert (await scene.request_agent()).json()["data"]["failure_reason"] == BUSY
+    question = await operator.expect("register_agent")
+    await operator.status(token, "in task")
+    await operator.answer(question, token, status="in task")
+
+
+async def test_an_agent_that_nobody_waited_for_is_reported_gone(tight: Scene) -> None:
+    operator = await tight.operator({"static": "in task"})
+    await given_late(tight, operator, "late")
+
+    await operator.expect("return_statuses", lambda packet: packet.data.get("late") == "disconnect")
+
+    assert await operator.settled() == {"static": "in task", "late": "disconnect"}
+    successor = await tight.operator({"static": "in task", "late": "in task"}, after=operator)
+    await successor.expect("return_statuses", lambda packet: packet.data.get("late") == "disconnect")
+
+
+async def test_an_agent_that_is_asked_for_again_in_time_is_there(tight: Scene, nursery: trio.Nursery) -> None:
+    operator = await tight.operator({})
+    await given_late(tight, operator, "late")
+    again = Asking(nursery, tight.request_agent)
+    await operator.answer(await operator.expect("register_agent"), "late", status="in task")
+    assert (await again.answer()).json()["data"]["agent_id"] == "late"
+
+    await trio.sleep(1)
+
+    assert await operator.settled() == {"late": "in task"}
+
+
+async def test_an_agent_that_a_page_has_is_not_missed_where_a_second_tab_left(tight: Scene) -> None:
+    operator = await tight.operator({"static": "in task"})
+    await given_late(tight, operator, "static")
+
+    await trio.sleep(1)
+
+    assert await operator.settled() == {"static": "in task"}
+
+
 async def test_a_request_waits_for_the_operator(
     make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
 ) -> None:
@@ -232,7 +272,7 @@ async def test_an_onboarding_leads_to_the_tasks_agent(
 async def test_an_onboarding_submitted_twice_is_answered_twice(
     scene: Scene, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:
-    await operator.admit("onboarding_twice", "onboarding")
+    await operator.status("onboarding_twice", "onboarding")
     clicks = [Asking(nursery, lambda: submit_onboarding(scene, "onboarding_twice")) for _ in range(2)]
     for _ in clicks:
         await operator.answer(await operator.expect("submit_onboarding"), "the-one-agent")

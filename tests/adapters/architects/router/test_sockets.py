@@ -431,7 +431,7 @@ async def test_after_an_onboarding_a_page_has_two_sockets(scene: Scene, operator
     await operator.agents({"onboarding_a": "onboarding"})
     first = await scene.page("onboarding_a")
     await operator.status("onboarding_a", "waiting")
-    await operator.admit("a", "in task")
+    await operator.status("a", "in task")
     second = await scene.page("a")
 
     await operator.tell("a", text="task")

@@ -27,6 +27,10 @@ class Page {
 export class Agents {
   /** @type {Map<string, Page>} */
   #pages = new Map();
+  /** @type {Set<string>} agents of this process that no page was told of yet */
+  #unclaimed = new Set();
+  /** @type {Set<string>} those of them whose answer came when nobody waited for it any more */
+  #missed = new Set();
   /** @type {Deadlines<string>} */
   #silence;
   #journal;
@@ -98,6 +102,7 @@ export class Agents {
    * @param {string} status
    */
   setStatus(token, status) {
+    if (!this.knows(token)) this.#unclaimed.add(token);
     this.#journal.setAgent(token, status);
   }
 
@@ -111,7 +116,8 @@ export class Agents {
     for (const token of [...this.#journal.agents.keys()]) {
       if (!known.has(token)) this.#forget(token);
     }
-    for (const [token, status] of known) this.setStatus(token, status);
+    // Who was not known yet was given to a page by an earlier process.
+    for (const [token, status] of known) this.#journal.setAgent(token, status);
   }
 
   /**
@@ -134,9 +140,33 @@ export class Agents {
     }
     page.isGone = false;
     page.unheard = [];
+    this.#unclaimed.delete(token);
+    this.#missed.delete(token);
     this.#silence.set(token);
     this.#journal.notePage(token);
     return wasAway;
+  }
+
+  /**
+   * Note that a page was told that the agent is its own; it need not open a socket.
+   *
+   * @param {string} token
+   */
+  claim(token) {
+    this.#unclaimed.delete(token);
+    if (this.#missed.delete(token)) this.#silence.delete(token);
+  }
+
+  /**
+   * Note that whoever asked for an agent did not wait for the answer. If no page knows of it, whoever asked has the time
+   * of a silent page to ask again.
+   *
+   * @param {string} token
+   */
+  miss(token) {
+    if (!this.#unclaimed.has(token)) return;
+    this.#missed.add(token);
+    this.#silence.set(token);
   }
 
   /**
@@ -158,7 +188,7 @@ export class Agents {
 
   /** Give every page its time to be heard again: while nobody could answer it, it may have had no socket. */
   waitAnew() {
-    for (const token of this.#journal.pages) {
+    for (const token of [...this.#journal.pages, ...this.#missed]) {
       this.#page(token).isGone = false;
       this.#silence.set(token);
     }
@@ -227,6 +257,8 @@ export class Agents {
   #forget(token) {
     this.#pages.get(token)?.peer?.agents.delete(token);
     this.#pages.delete(token);
+    this.#unclaimed.delete(token);
+    this.#missed.delete(token);
     this.#silence.delete(token);
     this.#journal.forgetAgent(token);
   }

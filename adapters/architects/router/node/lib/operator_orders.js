@@ -90,10 +90,13 @@ export class OperatorOrders {
       data: { ...data, agent_id: data.agent_id ?? null },
       router_incoming_timestamp: timestamp(),
     };
-    if (data.agent_id) {
-      this.#agents.setStatus(data.agent_id, data.status ?? this.#agents.status(data.agent_id) ?? FIRST_STATUS);
-    }
-    this.#journal.agentsWritten().then(() => this.#requests.settle(requestId, answer));
+    const token = data.agent_id;
+    if (token) this.#agents.setStatus(token, data.status ?? this.#agents.status(token) ?? FIRST_STATUS);
+    this.#journal.agentsWritten().then(() => {
+      const wasWaitedFor = this.#requests.settle(requestId, answer);
+      if (token && wasWaitedFor) this.#agents.claim(token);
+      else if (token) this.#agents.miss(token);
+    });
   }
 
   /** @param {Packet} packet */

@@ -46,11 +46,12 @@ export class WaitingRequests {
    *
    * @param {string} requestId
    * @param {Packet} packet
+   * @returns {boolean} whether it did
    */
   settle(requestId, packet) {
     this.#waiting.get(requestId)?.answer(packet);
-    this.#waiting.delete(requestId);
     this.#deadlines.delete(requestId);
+    return this.#waiting.delete(requestId);
   }
 
   /**
