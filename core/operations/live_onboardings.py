@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -12,7 +12,9 @@ from ...events.envelope import Recorded
 from ...events.ids import OnboardingAgentId, QualificationId
 from ...events.onboarding import (
     OnboardingDisconnected,
+    OnboardingFailed,
     OnboardingObserved,
+    OnboardingPassed,
     OnboardingReturned,
     OnboardingStarted,
     OnboardingTimedOut,
@@ -38,6 +40,12 @@ from .task_code import TaskCode
 logger = get_logger(__name__)
 
 _update = msgspec.json.Decoder(dict[str, object])
+
+#: Seconds for which a page may still wait to be told what follows its onboarding: longer than any router lets it, as a
+#: rule, and an answer that nobody waits for does no harm.
+ANSWER_SECONDS = 60
+#: Events at the end of the log in which what was decided in that time stands.
+LOOK_BACK_EVENTS = 20_000
 
 Ending = OnboardingDisconnected | OnboardingTimedOut | OnboardingReturned
 #: Answers a page whose onboarding is decided.
@@ -65,6 +73,7 @@ class LiveOnboardings:
         self._rehearsals: dict[OnboardingAgentId, Rehearsal] = {}
         self._requests: dict[OnboardingAgentId, list[str]] = {}
         self._observations = Observations(ledger, ids)
+        self._clock = clock
         self._deadlines = Deadlines(clock)
         self._nursery = live_run.nursery
         self._nursery.start_soon(self._deadlines.run)
@@ -86,6 +95,19 @@ class LiveOnboardings:
                 lines = recorded_lines([(agent_id, history)], self._ledger.log.payload)
                 self._rehearsals[agent_id] = Rehearsal(lines, partial(_deliver, handle))
                 self.code.start_soon(self._run_code, handle)
+        for state in self._just_decided():
+            self._nursery.start_soon(self._answer, state, state.request)
+
+    def _just_decided(self) -> Iterator[OnboardingState]:
+        """Onboardings that an earlier process had decided, and perhaps told no page of."""
+        since = self._clock.now_us() - ANSWER_SECONDS * 1_000_000
+        log, partition = self._ledger.log, streams.partition_of(streams.task_run(self._run))
+        for _, envelope in log.read(after=max(0, log.head().seq - LOOK_BACK_EVENTS)):
+            is_outcome = isinstance(envelope.event, OnboardingPassed | OnboardingFailed) and envelope.at >= since
+            if is_outcome and streams.partition_of(envelope.stream) == partition:
+                state = self._ledger.market.onboardings[envelope.stream]
+                if state.request:
+                    yield state
 
     def expect_answer(self, state: OnboardingState, request_id: str) -> None:
         """Answer a request once the onboarding is decided; at once if it is."""

@@ -108,10 +108,13 @@ class WorkerPool:
 
     async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
         """See to a page that asks for an agent: find or register its worker, then `register_agent`."""
-        if not self._doors.is_set():
-            await self._doors.wait()
+        await self._wait_at_the_doors()
         worker = await self._register_worker(crowd_data)
         await self.register_agent(crowd_data, worker, request_id)
+
+    async def _wait_at_the_doors(self) -> None:
+        if not self._doors.is_set():
+            await self._doors.wait()
 
     async def _register_worker(self, crowd_data: ProviderData) -> WorkerId:
         """The worker behind a name at the provider; a person seen for the first time is registered.
@@ -128,6 +131,7 @@ class WorkerPool:
 
     async def register_agent_from_onboarding(self, state: OnboardingState, request_id: str) -> None:
         """Go on with a page whose onboarding is decided."""
+        await self._wait_at_the_doors()
         await self._answer(state.worker, state.registration, request_id)
 
     async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:

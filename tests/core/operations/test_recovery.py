@@ -13,7 +13,7 @@ import trio.testing
 from mephisto_es.adapters.architects.memory import MemoryArchitect
 from mephisto_es.adapters.architects.memory_router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit, Update
 from mephisto_es.core.abstractions.resources import Details
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import CommandRefused, LaunchError, OutcomeUnknown
@@ -160,6 +160,58 @@ async def test_an_operator_that_dies_at_any_event_loses_nothing(
             assert end_of(log) == end_of(undisturbed), (seq, before)
             # Who sits with whom is for chance to say; that each hears all of its partner, in order, is not.
             assert sorted(map(tuple, heard.values())) == sorted(map(tuple, wanted.values())), (seq, before)
+
+
+async def passes(_: Update) -> bool:
+    return True
+
+
+async def be_onboarded(router: MemoryRouter, worker: str) -> None:
+    """A worker's page: is onboarded, waits for what follows, hands in."""
+    onboarding = (await ask(router, worker))["agent_id"]
+    details = await router.submit_onboarding(onboarding, {"success": True})
+    router.submit_task(details["agent_id"], {})
+
+
+async def onboarding_job(path: Path, log: MortalLog) -> None:
+    """Two workers and a unit for each, with as many operators as it takes."""
+    async with trio.open_nursery() as crowd:
+        begun = False
+
+        async def come(router: MemoryRouter) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                for worker in ("ann", "bob"):
+                    crowd.start_soon(be_onboarded, router, worker)
+
+        for _ in range(2):
+            try:
+                async with open_house(path, log, "onboarded") as house:
+                    shared = HouseTaskState(data=items(2), onboarding_data={}, validate_onboarding=passes)
+                    await run_through(house, shared, come)
+                break
+            except BaseExceptionGroup as group:
+                _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknown | trio.Cancelled))
+                if rest is not None:
+                    raise
+        crowd.cancel_scope.deadline = trio.current_time() + 1
+
+
+async def test_who_waits_for_what_follows_an_onboarding_hears_of_it_whenever_the_operator_dies(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    undisturbed = MortalLog()
+    await onboarding_job(tmp_path / "undisturbed", undisturbed)
+    assert end_of(undisturbed) == (Counter(completed=2), Counter(completed=2), 2)
+    live = next(r.seq for r in undisturbed.read() if type(r.envelope.event).__name__ == "TaskRunWentLive")
+    for seq in range(live, undisturbed.head().seq):
+        for before in (True, False):
+            MemoryArchitect.routers.clear()
+            log = MortalLog()
+            log.dies_at, log.dies_before = seq, before
+            await onboarding_job(tmp_path / f"{seq}-{before}", log)
+            assert end_of(log) == end_of(undisturbed), (seq, before)
 
 
 class Forgetful(TaskRunner):
