@@ -100,6 +100,8 @@ class LiveOnboardings:
 
     def _just_decided(self) -> Iterator[OnboardingState]:
         """Onboardings that an earlier process had decided, and perhaps told no page of."""
+        if self._live_run.onboarding_qualification is None:
+            return
         since = self._clock.now_us() - ANSWER_SECONDS * 1_000_000
         log, partition = self._ledger.log, streams.partition_of(streams.task_run(self._run))
         for _, envelope in log.read(after=max(0, log.head().seq - LOOK_BACK_EVENTS)):
