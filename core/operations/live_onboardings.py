@@ -41,8 +41,8 @@ logger = get_logger(__name__)
 
 _update = msgspec.json.Decoder(dict[str, object])
 
-#: Seconds for which a page may still wait to be told what follows its onboarding: longer than any router lets it, as a
-#: rule, and an answer that nobody waits for does no harm.
+#: Seconds for which a page may still wait to be told what follows its onboarding: longer than a router lets it, unless
+#: set otherwise. If it does not wait, the router reports that the agent's page is gone.
 ANSWER_SECONDS = 60
 #: Events at the end of the log in which what was decided in that time stands.
 LOOK_BACK_EVENTS = 20_000
@@ -100,7 +100,8 @@ class LiveOnboardings:
 
     def _just_decided(self) -> Iterator[OnboardingState]:
         """Onboardings that an earlier process had decided, and perhaps told no page of."""
-        if self._live_run.onboarding_qualification is None:
+        is_new = not self._ledger.market.runs[self._run].by_registration
+        if is_new or self._live_run.onboarding_qualification is None:
             return
         since = self._clock.now_us() - ANSWER_SECONDS * 1_000_000
         log, partition = self._ledger.log, streams.partition_of(streams.task_run(self._run))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.ports import Append, Outcome
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.server import ResourceReleased
+from mephisto_es.events.task_run import TaskRunWentLive
 
 from .house import House, HouseTaskState, ask, config, items, open_house
 
@@ -104,10 +106,13 @@ async def run_through(
     await house.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
-async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
-    """The whole job, with as many operators as it takes; what each worker heard."""
-    heard: dict[str, list[str]] = {}
-    workers = [f"worker-{number}" for number in range(2 * PAIRS)]
+async def job(
+    open_one: Callable[[], AbstractAsyncContextManager[House]],
+    shared: Callable[[], HouseTaskState],
+    page: Callable[[MemoryRouter, str], Awaitable[None]],
+    workers: Sequence[str],
+) -> None:
+    """The whole job, with one operator more if the first dies; the workers' pages live on."""
     async with trio.open_nursery() as crowd:
         begun = False
 
@@ -116,19 +121,29 @@ async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
             if not begun:
                 begun = True
                 for worker in workers:
-                    crowd.start_soon(chat, router, worker, heard)
+                    crowd.start_soon(page, router, worker)
 
         for _ in range(2):
             try:
-                async with open_house(path, log) as house:
-                    shared = HouseTaskState(data=items(PAIRS, workers=2), runner=Relay)
-                    await run_through(house, shared, come)
+                async with open_one() as house:
+                    await run_through(house, shared(), come)
                 break
             except BaseExceptionGroup as group:
                 _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknown | trio.Cancelled))
                 if rest is not None:
                     raise
         crowd.cancel_scope.deadline = trio.current_time() + 1
+
+
+async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
+    """Chats in pairs; what each worker heard."""
+    heard: dict[str, list[str]] = {}
+    await job(
+        lambda: open_house(path, log),
+        lambda: HouseTaskState(data=items(PAIRS, workers=2), runner=Relay),
+        lambda router, worker: chat(router, worker, heard),
+        [f"worker-{number}" for number in range(2 * PAIRS)],
+    )
     return heard
 
 
@@ -144,22 +159,28 @@ def end_of(log: MemoryLog) -> tuple[Counter[str], Counter[str], int]:
     return units, agents, kinds["AgentSubmitted"]
 
 
+def deaths(undisturbed: MemoryLog) -> Iterator[tuple[str, MortalLog]]:
+    """A log for each event of a live run, whose process dies there, before it is written and after; with its name."""
+    live = next(r.seq for r in undisturbed.read() if isinstance(r.envelope.event, TaskRunWentLive))
+    for seq in range(live, undisturbed.head().seq):
+        for before in (True, False):
+            MemoryArchitect.routers.clear()
+            log = MortalLog()
+            log.dies_at, log.dies_before = seq, before
+            yield f"{seq} {'before' if before else 'after'}", log
+
+
 async def test_an_operator_that_dies_at_any_event_loses_nothing(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     undisturbed = MortalLog()
     wanted = await chat_job(tmp_path / "undisturbed", undisturbed)
     assert end_of(undisturbed) == (Counter(completed=2 * PAIRS), Counter(completed=2 * PAIRS), 2 * PAIRS)
-    live = next(r.seq for r in undisturbed.read() if type(r.envelope.event).__name__ == "TaskRunWentLive")
-    for seq in range(live, undisturbed.head().seq):
-        for before in (True, False):
-            MemoryArchitect.routers.clear()
-            log = MortalLog()
-            log.dies_at, log.dies_before = seq, before
-            heard = await chat_job(tmp_path / f"{seq}-{before}", log)
-            assert end_of(log) == end_of(undisturbed), (seq, before)
-            # Who sits with whom is for chance to say; that each hears all of its partner, in order, is not.
-            assert sorted(map(tuple, heard.values())) == sorted(map(tuple, wanted.values())), (seq, before)
+    for death, log in deaths(undisturbed):
+        heard = await chat_job(tmp_path / death, log)
+        assert end_of(log) == end_of(undisturbed), death
+        # Who sits with whom is for chance to say; that each hears all of its partner, in order, is not.
+        assert sorted(map(tuple, heard.values())) == sorted(map(tuple, wanted.values())), death
 
 
 async def passes(_: Update) -> bool:
@@ -174,28 +195,13 @@ async def be_onboarded(router: MemoryRouter, worker: str) -> None:
 
 
 async def onboarding_job(path: Path, log: MortalLog) -> None:
-    """Two workers and a unit for each, with as many operators as it takes."""
-    async with trio.open_nursery() as crowd:
-        begun = False
-
-        async def come(router: MemoryRouter) -> None:
-            nonlocal begun
-            if not begun:
-                begun = True
-                for worker in ("ann", "bob"):
-                    crowd.start_soon(be_onboarded, router, worker)
-
-        for _ in range(2):
-            try:
-                async with open_house(path, log, "onboarded") as house:
-                    shared = HouseTaskState(data=items(2), onboarding_data={}, validate_onboarding=passes)
-                    await run_through(house, shared, come)
-                break
-            except BaseExceptionGroup as group:
-                _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknown | trio.Cancelled))
-                if rest is not None:
-                    raise
-        crowd.cancel_scope.deadline = trio.current_time() + 1
+    """Two workers with an onboarding, and a unit for each."""
+    await job(
+        lambda: open_house(path, log, "onboarded"),
+        lambda: HouseTaskState(data=items(2), onboarding_data={}, validate_onboarding=passes),
+        be_onboarded,
+        ["ann", "bob"],
+    )
 
 
 async def test_who_waits_for_what_follows_an_onboarding_hears_of_it_whenever_the_operator_dies(
@@ -204,14 +210,9 @@ async def test_who_waits_for_what_follows_an_onboarding_hears_of_it_whenever_the
     undisturbed = MortalLog()
     await onboarding_job(tmp_path / "undisturbed", undisturbed)
     assert end_of(undisturbed) == (Counter(completed=2), Counter(completed=2), 2)
-    live = next(r.seq for r in undisturbed.read() if type(r.envelope.event).__name__ == "TaskRunWentLive")
-    for seq in range(live, undisturbed.head().seq):
-        for before in (True, False):
-            MemoryArchitect.routers.clear()
-            log = MortalLog()
-            log.dies_at, log.dies_before = seq, before
-            await onboarding_job(tmp_path / f"{seq}-{before}", log)
-            assert end_of(log) == end_of(undisturbed), (seq, before)
+    for death, log in deaths(undisturbed):
+        await onboarding_job(tmp_path / death, log)
+        assert end_of(log) == end_of(undisturbed), death
 
 
 class Forgetful(TaskRunner):
