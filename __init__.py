@@ -10,19 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .adapters.launch import open_operator, task_script
+    from .adapters.composition.operator import open_operator, task_script
     from .core.abstractions.agent import Agent, Assignment, InitializationData, OnboardingAgent, Unit
     from .core.abstractions.architect import Architect
     from .core.abstractions.blueprint import Blueprint, SharedTaskState
     from .core.abstractions.crowd_provider import CrowdProvider
+    from .core.abstractions.qualifications import make_qualification_dict
     from .core.abstractions.task_runner import TaskRunner
     from .core.errors import MephistoError
     from .core.operations.hydra_config import TaskConfig, build_default_task_config
     from .core.operations.operator import Operator
-    from .core.operations.qualifications import make_qualification_dict
     from .core.operations.registry import register_mephisto_abstraction
-    from .projections.data_browser import DataBrowser
     from .projections.mephisto_db import MephistoDB
+    from .projections.queries.data_browser import DataBrowser
 
 _HOMES = {
     "Agent": "core.abstractions.agent",
@@ -30,7 +30,7 @@ _HOMES = {
     "Assignment": "core.abstractions.agent",
     "Blueprint": "core.abstractions.blueprint",
     "CrowdProvider": "core.abstractions.crowd_provider",
-    "DataBrowser": "projections.data_browser",
+    "DataBrowser": "projections.queries.data_browser",
     "InitializationData": "core.abstractions.agent",
     "MephistoDB": "projections.mephisto_db",
     "MephistoError": "core.errors",
@@ -41,10 +41,10 @@ _HOMES = {
     "TaskRunner": "core.abstractions.task_runner",
     "Unit": "core.abstractions.agent",
     "build_default_task_config": "core.operations.hydra_config",
-    "make_qualification_dict": "core.operations.qualifications",
-    "open_operator": "adapters.launch",
+    "make_qualification_dict": "core.abstractions.qualifications",
+    "open_operator": "adapters.composition.operator",
     "register_mephisto_abstraction": "core.operations.registry",
-    "task_script": "adapters.launch",
+    "task_script": "adapters.composition.operator",
 }
 
 __all__ = [

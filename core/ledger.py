@@ -18,10 +18,10 @@ import msgspec
 import trio
 
 from ..events.envelope import Position, Recorded
-from .collector import collector_patient
 from .errors import LogError, MephistoError, OutcomeUnknown
-from .lifecycles.market import Market
+from .gc_tuning import collector_patient
 from .ports import Append, EventLog, Expect, NewEvent, Outcome, Payload, Receipt, Refused, WallClock
+from .state.decision_state import Market
 
 #: Requests that go into one commit at most.
 BATCH_LIMIT = 512

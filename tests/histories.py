@@ -16,7 +16,7 @@ from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.envelope import Envelope, Recorded
 from mephisto_es.events.worker import WorkerForgotten
 
-from .author import Author
+from .history_generator import Author
 
 #: Moves in the longest history that Hypothesis draws.
 MOST_MOVES = 100

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import trio
 
+from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import plan_crowd
-from mephisto_es.adapters.launch import DATABASE_FILE
 from mephisto_es.adapters.log.reader import LogReader
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.events.server import ResourceAcquired

@@ -18,11 +18,11 @@ import pytest
 import trio
 
 from mephisto_es.adapters.cli.main import VERBS, main
+from mephisto_es.adapters.crowd.demo_run import rehearse
 from mephisto_es.adapters.crowd.plan import plan_crowd
-from mephisto_es.adapters.crowd.rehearsal import rehearse
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
-from mephisto_es.core.lifecycles.standings import LIFECYCLES
 from mephisto_es.core.operations.registry import ENTRY_POINT_GROUPS
+from mephisto_es.core.state.status_fold import LIFECYCLES
 from mephisto_es.docs.generated.events import event_catalogue
 from mephisto_es.docs.generated.lifecycles import all_lifecycles
 from mephisto_es.docs.hooks import on_page_markdown, on_post_page

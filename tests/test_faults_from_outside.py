@@ -17,11 +17,11 @@ from trio_websocket import WebSocketConnection
 
 from mephisto_es.adapters.channels import link, websocket
 from mephisto_es.adapters.channels.dial import dial
+from mephisto_es.adapters.composition.operator import DATABASE_FILE, open_operator
 from mephisto_es.adapters.crowd.crowd import Crowd
-from mephisto_es.adapters.crowd.ending import take_stock
+from mephisto_es.adapters.crowd.outcome_check import take_stock
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
-from mephisto_es.adapters.launch import DATABASE_FILE, open_operator
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
 from .processes import Operating, launched, rating, resumed, some_sentences

@@ -9,8 +9,8 @@ from typing import Any
 
 import trio
 
-from mephisto_es.adapters.architects.process_end import wait_for_end
-from mephisto_es.adapters.launch import DATABASE_FILE
+from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events.ids import TaskRunId

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import trio
 
-from mephisto_es.adapters.architects.process_end import wait_for_end
-from mephisto_es.adapters.crowd.ending import take_stock
+from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.crowd.outcome_check import take_stock
 from mephisto_es.adapters.crowd.page import Page, Visit
 from mephisto_es.adapters.crowd.summary import HandedIn
 

@@ -12,8 +12,8 @@ from mephisto_es.adapters.cli.main import VERBS, main
 from mephisto_es.core.lifecycles.agent import AGENT
 from mephisto_es.core.lifecycles.engagement import ENGAGEMENT
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
-from mephisto_es.core.lifecycles.pay import PAYMENT
-from mephisto_es.core.lifecycles.server import SERVER
+from mephisto_es.core.lifecycles.payment import PAYMENT
+from mephisto_es.core.lifecycles.resource import SERVER
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER

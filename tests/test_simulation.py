@@ -12,14 +12,14 @@ from random import SystemRandom
 
 import pytest
 import trio
+from mephisto_es.core.operations.task_code.submission_callbacks import Submissions
 
-from mephisto_es.core.lifecycles import ending
-from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.decisions import end_work as ending
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
-from mephisto_es.core.operations.submissions import Submissions
 from mephisto_es.core.operations.task_launcher import TaskLauncher
+from mephisto_es.core.state.decision_state import Market
 
 from .simulation.simulate import Violation, simulate
 

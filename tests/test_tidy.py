@@ -23,12 +23,12 @@ WORLDLY = {
 #: Where worker threads are: the log's commit and its anchor, plain user callbacks, the router process, which writes its
 #: journal and uploads beside its event loop, and the web view's process, which reads the log beside its own.
 THREADED = {
-    "adapters/launch.py",
+    "adapters/composition/operator.py",
     "core/ledger.py",
-    "core/operations/callbacks.py",
+    "core/operations/task_code/calls.py",
     "adapters/architects/router/python/journal.py",
     "adapters/architects/router/python/uploads.py",
-    "adapters/web/desk.py",
+    "adapters/web/log_access.py",
 }
 #: Where code of users and plugins is called: whatever it raises is logged and ends its own work.
 FOREIGN = {

@@ -25,7 +25,7 @@ from ...core.abstractions.architect import Architect
 from ...core.abstractions.channel import Channel
 from ...core.abstractions.resources import Resources
 from ...core.errors import LaunchError, ProtocolError
-from ...core.lifecycles.server import ResourceState, ResourceStatus, evolve
+from ...core.lifecycles.resource import ResourceState, ResourceStatus, evolve
 from ...core.packets import (
     AgentDetails,
     AgentDetailsData,
@@ -37,7 +37,7 @@ from ...core.packets import (
 )
 from ...events.ids import TaskRunId
 from ...events.server import ServerEvent
-from ..system import SystemIds
+from ..composition.clock_and_ids import SystemIds
 
 #: Packets that may wait for a test to look at them.
 RECEIVED_LIMIT = 1000

@@ -25,11 +25,11 @@ from ...events.ids import TaskRunId
 from ..channels.backoff import Backoff
 from ..channels.websocket import WebsocketChannel
 from .heroku_cli import AppInfo, HerokuCli, HerokuFailed
-from .router_client import RouterClient
-from .router_limits import RouterArgs, changed_limits, check_router_limits
-from .router_process import PREFIX
-from .router_program import check_node_project, copy_sources, node_folder
-from .secret_file import SECRET_FILE, read_secret, write_secret
+from .router.client import RouterClient
+from .router.limits import RouterArgs, changed_limits, check_router_limits
+from .router.process import PREFIX
+from .router.program import check_node_project, copy_sources, node_folder
+from .router.secret_file import SECRET_FILE, read_secret, write_secret
 
 #: An app that was pushed is waited for this long.
 START_SECONDS = 180.0

@@ -16,7 +16,7 @@ import trio
 
 from ...core.errors import ConfigError
 from ...core.operations.logger_core import get_logger
-from ...core.operations.redaction import REDACTED, redacted_text
+from ...core.redaction import REDACTED, redacted_text
 
 #: What is installed if there is no `heroku` on the PATH.
 NPM_PACKAGE = "heroku@11"

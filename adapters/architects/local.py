@@ -21,13 +21,13 @@ from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
 from ..channels.websocket import WebsocketChannel
-from .listening import in_url, listen
 from .public_url import check_public_url
-from .router_client import RouterClient
-from .router_limits import RouterArgs, changed_limits, check_router_limits
-from .router_process import RouterProcess
-from .router_program import check_router_args, put_in_place
-from .secret_file import SECRET_FILE, read_secret, write_secret
+from .router.client import RouterClient
+from .router.limits import RouterArgs, changed_limits, check_router_limits
+from .router.listening import in_url, listen
+from .router.process import RouterProcess
+from .router.program import check_router_args, put_in_place
+from .router.secret_file import SECRET_FILE, read_secret, write_secret
 
 #: A router that was left by another process is asked for this long.
 REATTACH_SECONDS = 10.0

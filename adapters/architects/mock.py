@@ -20,8 +20,8 @@ from ...core.errors import LaunchError, ProtocolError
 from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
 from ..channels.websocket import WebsocketChannel
-from .listening import listen
 from .mock_server import MockServer
+from .router.listening import listen
 
 HOST = "localhost"
 STATIC_FOLDER = "static"

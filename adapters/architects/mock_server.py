@@ -9,7 +9,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer
 
-from .memory_router import Json, MemoryRouter, PageSocket
+from .memory.router import Json, MemoryRouter, PageSocket
 
 #: Frames that may wait for the operator.
 WAITING_LIMIT = 10_000

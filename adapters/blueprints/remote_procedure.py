@@ -15,10 +15,10 @@ from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import AgentLeft, ConfigError
-from ...core.operations.callbacks import call
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
-from ...core.operations.stopwatch import UserFunction, stopwatch
+from ...core.operations.task_code.calls import call
+from ...core.operations.task_code.timings import UserFunction, stopwatch
 from .page_files import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 

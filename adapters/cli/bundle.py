@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ...events.ids import TaskRunId
-from ...projections.subjects import Subject
-from ..bundle import write_bundle
+from ...projections.queries.entity_ref import Subject
+from ..diagnostics.bug_report import write_bundle
 from .database import SubjectCommand, run_argument
 from .output import as_json_option, log_argument, print_json
 from .when import When, when_options

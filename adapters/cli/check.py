@@ -9,7 +9,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from ..checkup import Finding, State, check_up
+from ..diagnostics.checks import Finding, State, check_up
 from .figures import console
 from .output import ILLEGAL, as_json_option, print_json
 

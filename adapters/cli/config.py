@@ -7,8 +7,8 @@ import yaml
 
 from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file, get_config
-from ...core.operations.redaction import redacted
-from ...core.operations.suggestions import did_you_mean
+from ...core.redaction import redacted
+from ...core.suggestions import did_you_mean
 from .given_values import read_value
 from .output import as_json_option, print_json
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from ...projections.subjects import Subject, parse_subject
-from ..data_dir import DATABASE_FILE, data_dir
+from ...projections.queries.entity_ref import Subject, parse_subject
+from ..composition.data_dir import DATABASE_FILE, data_dir
 
 
 class DatabaseType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only

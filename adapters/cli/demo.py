@@ -17,10 +17,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ...core.operations.datatypes import LiveTaskRun
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.run.live_task_run import LiveTaskRun
+from ..crowd.demo_run import Rehearsal, rehearse
 from ..crowd.plan import plan_crowd
-from ..crowd.rehearsal import Rehearsal, rehearse
 from ..crowd.sentence_rating import configuration, rate, sentences
 from .output import ILLEGAL, as_json_option, print_json
 from .replay import print_report

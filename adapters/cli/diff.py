@@ -9,8 +9,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from ...projections.changes import Change, ChangeKind, changes
-from ..log.moment import LogMoment
+from ...projections.queries.diff import Change, ChangeKind, changes
+from ..log.as_of import LogMoment
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 from .when import PointInTime, When

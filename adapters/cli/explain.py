@@ -9,8 +9,8 @@ import click
 from rich.markup import escape
 
 from ...events.ids import AgentId, WorkerId
-from ...projections.explanation import Explanation, RuleSaid, Step, explain_agent, explain_worker
-from ...projections.subjects import Subject
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.explain import Explanation, RuleSaid, Step, explain_agent, explain_worker
 from .database import SubjectCommand, SubjectType
 from .figures import console
 from .output import as_json_option, log_argument, print_json

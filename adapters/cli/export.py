@@ -14,8 +14,8 @@ import click
 
 from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
-from ...projections.export import unit_records
-from ...projections.subjects import Subject
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_format
 from .database import SubjectCommand, run_argument
 from .output import log_argument

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from ...core.operations.money import amount
-from ...projections.spending import Spending
+from ...core.operations.configuration.money import amount
+from ...projections.queries.spending import Spending
 
 #: Columns of a table that is not printed to a terminal.
 PIPED_WIDTH = 160

@@ -9,8 +9,8 @@ import click
 import trio
 
 from ...events.ids import WorkerId
-from ...projections.subjects import Subject
-from ..forgetting import Forgotten, forget
+from ...projections.queries.entity_ref import Subject
+from ..erasure.worker import Forgotten, forget
 from .database import SubjectCommand, SubjectType
 from .output import ILLEGAL, as_json_option, log_argument, print_json
 

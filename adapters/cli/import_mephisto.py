@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ..data_dir import DATABASE_FILE
+from ..composition.clock_and_ids import SystemIds
+from ..composition.data_dir import DATABASE_FILE
 from ..mephisto_import.importing import ImportReport, import_database
 from ..mephisto_import.source import Source
-from ..system import SystemIds
 from .figures import console
 from .output import ILLEGAL, as_json_option, print_json
 

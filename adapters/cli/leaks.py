@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...core.lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
-from ...core.operations.reaping import Held, held_resources
-from ...projections.dates import date_of
+from ...core.operations.services.resource_release import Held, held_resources
+from ...projections.engine.as_of import Moment
+from ...projections.mephisto_db.dates import date_of
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.moment import Moment
-from ..log.moment import open_moment
+from ..log.as_of import open_moment
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ...core.lifecycles.pay import PaymentStatus
-from ...core.operations.money import amount
+from ...core.lifecycles.payment import PaymentStatus
+from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
-from ...projections.budget_check import overspent
-from ...projections.pay_ledger import PayLedger, pay_ledger, untraced
-from ...projections.subjects import Subject
+from ...projections.queries.budget_check import overspent
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.pay_ledger import PayLedger, pay_ledger, untraced
 from .database import SubjectCommand, run_argument
 from .figures import console, spent
 from .output import ILLEGAL, as_json_option, log_argument, print_json

@@ -12,16 +12,16 @@ import trio
 from rich.markup import escape
 from rich.table import Table
 
-from ...core.lifecycles.budget import Budget
-from ...core.lifecycles.pay import BONUS, PAY, UNPAID_STATUSES, PaymentStatus
-from ...core.operations.money import amount
+from ...core.lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentStatus
+from ...core.operations.configuration.money import amount
+from ...core.state.budget import Budget
 from ...events import streams
 from ...events.ids import PaymentId, TaskRunId
 from ...events.task_run import TaskRunCreated
-from ...projections.pay_ledger import PayLedger, Payment, pay_ledger
-from ...projections.subjects import Subject
-from ..log.moment import open_moment
-from ..paying import open_paymaster, paying_provider
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.pay_ledger import PayLedger, Payment, pay_ledger
+from ..composition.paymaster import open_paymaster, paying_provider
+from ..log.as_of import open_moment
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import ILLEGAL, as_json_option, log_argument, print_json

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from ...core.errors import UnusableLog
 from ...projections.audit.views import StoredView
-from ...projections.fingerprint import code_fingerprint
-from ...projections.projection import Projection
+from ...projections.engine.fingerprint import code_fingerprint
+from ...projections.engine.projection import Projection
 from ...projections.registry import PROJECTIONS
 from ..log.audited_file import AuditedFile
 from ..log.projector import Rebuilt

@@ -10,10 +10,10 @@ import click
 import trio
 
 from ...core.errors import ConfigError, LaunchError
-from ...core.operations.reaping import reap
-from ...projections.subjects import Subject
-from ..log.moment import open_moment
-from ..writing import open_ledger
+from ...core.operations.services.resource_release import reap
+from ...projections.queries.entity_ref import Subject
+from ..composition.ledger import open_ledger
+from ..log.as_of import open_moment
 from .database import RunType, SubjectCommand
 from .leaks import Leak, find_leaks
 from .output import ILLEGAL, log_argument

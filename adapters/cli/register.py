@@ -13,11 +13,11 @@ from rich.markup import escape
 
 from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file
-from ...core.operations.directory import Directory
 from ...core.operations.registry import get_crowd_provider_from_type, get_valid_provider_types
-from ...core.operations.suggestions import did_you_mean
-from ..data_dir import DATABASE_FILE, data_dir
-from ..writing import make_log, open_ledger
+from ...core.operations.services.directory import Directory
+from ...core.suggestions import did_you_mean
+from ..composition.data_dir import DATABASE_FILE, data_dir
+from ..composition.ledger import make_log, open_ledger
 from .figures import console, facts
 from .given_values import read_value
 

@@ -11,9 +11,9 @@ from ...core.errors import ConfigError
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
-from ...projections.subjects import Subject, stream_of
-from ..data_dir import DATABASE_FILE
-from ..launch import run_operator
+from ...projections.queries.entity_ref import Subject, stream_of
+from ..composition.data_dir import DATABASE_FILE
+from ..composition.operator import run_operator
 from ..log.reader import LogReader
 from .database import SubjectCommand, log_argument, run_argument
 

@@ -11,15 +11,15 @@ import msgspec
 import trio
 from rich.markup import escape
 
-from ...core.lifecycles.reviewing import Verdict
+from ...core.decisions.review import Verdict
 from ...core.lifecycles.unit import UnitStatus
-from ...core.operations.money import amount, cents
-from ...core.operations.review import Reviewer
+from ...core.operations.configuration.money import amount, cents
+from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import AgentId, TaskRunId
-from ...projections.export import UnitRecord, unit_records
-from ...projections.subjects import Subject
-from ..log.moment import open_moment
-from ..writing import open_ledger
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.unit_records import UnitRecord, unit_records
+from ..composition.ledger import open_ledger
+from ..log.as_of import open_moment
 from .database import SubjectCommand, SubjectType, run_argument
 from .figures import console, duration
 from .output import as_json_option, log_argument, print_json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..system import SystemClock
+from ..composition.clock_and_ids import SystemClock
 from ..web.serving import Settings, serve
 from .output import log_argument
 

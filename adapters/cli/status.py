@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ...core.errors import UnknownEntity
-from ...core.operations.money import amount
+from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
+from ...projections.engine.as_of import Moment
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.moment import Moment
-from ...projections.run_status import RunStatus, run_status
-from ...projections.subjects import Subject
-from ...projections.timeline import Line
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.run_status import RunStatus, run_status
+from ...projections.queries.timeline import Line
 from .database import RunType, SubjectCommand
 from .figures import by_status, console, duration, facts, spent
 from .output import as_json_option, log_argument, print_json

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from ...projections.history import events_about
-from ...projections.subjects import KINDS, Subject
-from ...projections.timeline import Line, timeline
+from ...projections.queries.entity_ref import KINDS, Subject
+from ...projections.queries.history import events_about
+from ...projections.queries.timeline import Line, timeline
 from .database import SubjectCommand, SubjectType
 from .output import as_json_option, log_argument, print_json
 from .when import When, when_options

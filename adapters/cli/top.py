@@ -14,12 +14,12 @@ from rich.live import Live
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...core.ports import WallClock
 from ...events.ids import TaskRunId
-from ...projections.dates import end_of
+from ...projections.mephisto_db.dates import end_of
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.run_status import RunStatus, run_status
-from ...projections.subjects import Subject, stream_of
-from ..log.moment import open_moment
-from ..system import SystemClock
+from ...projections.queries.entity_ref import Subject, stream_of
+from ...projections.queries.run_status import RunStatus, run_status
+from ..composition.clock_and_ids import SystemClock
+from ..log.as_of import open_moment
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import as_json_option, log_argument

@@ -17,9 +17,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...core.errors import ConfigError
+from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
-from ...core.operations.money import amount
-from ..crowd.ending import Ending
+from ..crowd.outcome_check import Ending
 from ..crowd.torture import Pass, Plan, torture
 from ..crowd.torture_job import Job
 from .figures import by_status, console

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..log.moment import LogMoment, open_moment
+from ..log.as_of import LogMoment, open_moment
 
 _MICROSECONDS = 1_000_000
 

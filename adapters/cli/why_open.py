@@ -9,8 +9,8 @@ import click
 from rich.markup import escape
 
 from ...events.ids import TaskRunId
-from ...projections.openness import Openness, why_open
-from ...projections.subjects import Subject
+from ...projections.queries.blockers import Openness, why_open
+from ...projections.queries.entity_ref import Subject
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import as_json_option, log_argument, print_json

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 import trio
 
-from ...core.operations.money import cents
-from ...core.operations.review import Reviewer
+from ...core.operations.configuration.money import cents
+from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import UnitId, WorkerId
-from ...projections.subjects import Subject
-from ..writing import open_ledger
+from ...projections.queries.entity_ref import Subject
+from ..composition.ledger import open_ledger
 from .database import SubjectCommand, SubjectType
 from .output import log_argument
 

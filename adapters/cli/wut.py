@@ -18,7 +18,7 @@ from ...core.operations.registry import (
     get_crowd_provider_from_type,
     get_valid_types,
 )
-from ...core.operations.suggestions import did_you_mean
+from ...core.suggestions import did_you_mean
 from .figures import console, facts
 from .output import as_json_option, print_json
 

@@ -9,8 +9,8 @@ from random import Random
 
 from omegaconf import DictConfig
 
+from ...core.operations.configuration.task_config import load_task_config
 from ...core.operations.hydra_config import build_default_task_config, register_script_config
-from ...core.operations.task_config import load_task_config
 from ..blueprints.static_task import SharedStaticTaskState
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sentence_rating"

@@ -17,10 +17,10 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
-from ..architects.router_process import RouterProcess
-from ..launch import RUNS_FOLDER
+from ..architects.router.process import RouterProcess
+from ..composition.operator import RUNS_FOLDER
 from .crowd import Crowd
-from .ending import Ending, take_stock
+from .outcome_check import Ending, take_stock
 from .plan import WorkerPlan, plan_crowd
 from .summary import HandedIn
 from .torture_job import CHAT, CHAT_LINES, RATING, Job, rate

@@ -21,13 +21,13 @@ from omegaconf import DictConfig
 from ...core.abstractions.agent import Update
 from ...core.errors import LaunchError
 from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.operations.configuration.task_config import load_task_config
 from ...core.operations.hydra_config import build_default_task_config, register_script_config
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
-from ...core.operations.task_config import load_task_config
 from ...events.envelope import Recorded
 from ..blueprints.static_task import SharedStaticTaskState
-from ..launch import open_operator
+from ..composition.operator import open_operator
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 #: The tasks by name, with the example that each is made of.

@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from ...projections.export import UnitRecord
+from ...projections.queries.unit_records import UnitRecord
 
 Cell = int | float | str | datetime | list[int] | None
 

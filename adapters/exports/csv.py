@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ...projections.export import UnitRecord
+from ...projections.queries.unit_records import UnitRecord
 from .columns import COLUMNS, Cell, cells
 
 

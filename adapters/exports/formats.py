@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import BinaryIO, Protocol, cast
 
 from ...core.errors import ConfigError
-from ...projections.export import UnitRecord
+from ...projections.queries.unit_records import UnitRecord
 
 #: By name, with the media type of what is written.
 FORMATS = {

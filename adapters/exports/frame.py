@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas
 
 from ...events.ids import TaskRunId
-from ...projections.export import UnitRecord, unit_records
-from ..log.moment import open_moment
+from ...projections.queries.unit_records import UnitRecord, unit_records
+from ..log.as_of import open_moment
 from .columns import COLUMNS, Kind
 
 _TYPES = {Kind.INTEGER: "Int64", Kind.NUMBER: "Float64", Kind.TEXT: "string", Kind.TIME: "datetime64[us, UTC]"}

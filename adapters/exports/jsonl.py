@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from ...projections.export import UnitRecord
+from ...projections.queries.unit_records import UnitRecord
 
 
 def write(records: Iterable[UnitRecord], file: BinaryIO) -> int:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pyarrow
 from pyarrow import parquet
 
-from ...projections.export import UnitRecord
+from ...projections.queries.unit_records import UnitRecord
 from .columns import COLUMNS, Kind, cells
 
 #: Rows that are held in memory and written together.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...core.errors import LogError, UnusableLog
 from ...projections.audit.report import ReplayReport
-from ...projections.projection import Projection
+from ...projections.engine.projection import Projection
 from . import reader, schema
 from .anchor import anchor_path, append_anchor, last_anchor
 from .replay import replay

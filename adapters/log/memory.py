@@ -11,9 +11,9 @@ from ...core.ports import Append, Head, Outcome, Payload
 from ...events.base import PayloadRef
 from ...events.codec import decode
 from ...events.envelope import Recorded
-from ...projections import building
-from ...projections.projection import Projection
-from .draft import Draft
+from ...projections.engine import rebuild as building
+from ...projections.engine.projection import Projection
+from .batch_plan import Draft
 
 #: Nothing outside this process ever sees the pseudonyms of such a log.
 _PSEUDONYM_KEY = bytes(32)

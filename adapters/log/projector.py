@@ -8,12 +8,12 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from ...core.collector import collector_resting
+from ...core.gc_tuning import collector_resting
 from ...events.envelope import Recorded
-from ...projections import building
-from ...projections.building import Difference
-from ...projections.fingerprint import code_fingerprint
-from ...projections.projection import Projection
+from ...projections.engine import rebuild as building
+from ...projections.engine.fingerprint import code_fingerprint
+from ...projections.engine.projection import Projection
+from ...projections.engine.rebuild import Difference
 from . import reader, snapshots
 from .reader import LogReader
 

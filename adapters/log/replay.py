@@ -11,7 +11,7 @@ from ...core.errors import UnusableLog
 from ...projections.audit.replay import Audited, audit
 from ...projections.audit.report import ReplayReport
 from ...projections.audit.verify import ChainReport, verify
-from ...projections.projection import Projection
+from ...projections.engine.projection import Projection
 from .audited_file import AuditedFile
 
 

@@ -11,9 +11,9 @@ import sqlite3
 import zlib
 from typing import NamedTuple
 
-from ...projections import building
-from ...projections.fingerprint import code_fingerprint
-from ...projections.projection import Projection
+from ...projections.engine import rebuild as building
+from ...projections.engine.fingerprint import code_fingerprint
+from ...projections.engine.projection import Projection
 
 #: Events between two snapshots: what a moment has to fold at most. A multiple of `building.PAGE_EVENTS`.
 SNAPSHOT_EVENTS = 100_000

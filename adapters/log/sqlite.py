@@ -13,15 +13,15 @@ from ...core.errors import Fenced, LogError, OutcomeUnknown, UnusableLog
 from ...core.ports import Append, Head, Outcome
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
-from ...projections.projection import Projection
+from ...projections.engine.projection import Projection
 from . import reader, schema
 from .anchor import append_anchor, last_anchor
-from .draft import Draft
-from .in_place import FilesInPlace
+from .batch_plan import Draft
+from .file_identity import FilesInPlace
 from .insertion import forget_workers, insert_events, insert_payloads
+from .open_checks import check_before_writing
 from .projector import Projector, Rebuilt
 from .reader import LogReader
-from .tail import check_before_writing
 from .versions import VersionCache
 from .writer_lock import WriterLock
 

@@ -14,9 +14,9 @@ from ...core.abstractions.agent import InitializationData
 from ...core.errors import UnusableLog
 from ...core.ports import Append, Ids
 from ...events.ids import TaskRunId, WorkerId
-from ...projections.pay_ledger import IMPORTER
+from ...projections.queries.pay_ledger import IMPORTER
 from ...projections.registry import PROJECTIONS
-from ..log.moment import open_moment
+from ..log.as_of import open_moment
 from ..log.sqlite import SqliteLog
 from .directory import directory_facts, run_facts
 from .engagements import Span, engagement_facts, has_ended

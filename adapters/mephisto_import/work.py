@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...core.lifecycles.agent import AgentStatus
 from ...core.lifecycles.onboarding import OnboardingStatus
 from ...core.lifecycles.unit import UnitStatus
-from ...core.operations.money import cents
+from ...core.operations.configuration.money import cents
 from ...core.ports import Payload
 from ...events import streams
 from ...events.agent import (

@@ -15,19 +15,19 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from ...core.ledger import Ledger, Offload
 from ...core.lifecycles.agent import AgentStatus
-from ...core.lifecycles.market import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
 from ...core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingStatus
 from ...core.lifecycles.table import Status
 from ...core.lifecycles.unit import UnitStatus
-from ...core.operations.datatypes import WorkerFailureReasons
+from ...core.operations.run.live_task_run import WorkerFailureReasons
 from ...core.ports import Outcome
+from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
 from ...events.base import Event
 from ...events.engagement import WorkerRefused, WorkTaken
 from ...events.envelope import Recorded
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.streams import category_of
 from ...events.unit import UnitCreated
-from ...projections.statuses import STATUS_AFTER
+from ...projections.engine.statuses import STATUS_AFTER
 
 #: Seconds, from a sync of a fast disk to one that keeps everybody waiting.
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

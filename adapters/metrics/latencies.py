@@ -10,7 +10,7 @@ from typing import get_args
 import trio
 from prometheus_client import CollectorRegistry, Histogram
 
-from ...core.operations.stopwatch import UserFunction
+from ...core.operations.task_code.timings import UserFunction
 from ...core.packets import Inbound, Packet
 from ...core.ports import WallClock
 

@@ -10,9 +10,9 @@ import trio
 
 from ...core.abstractions.args import CrowdProviderArgs
 from ...core.abstractions.crowd_provider import CrowdProvider
-from ...core.operations.paying import PaymentOrder
 from ...core.operations.registry import register_mephisto_abstraction
-from ..data_dir import data_dir
+from ...core.operations.services.paymaster import PaymentOrder
+from ..composition.data_dir import data_dir
 from .payment_book import BOOK_FILE, PaymentBook
 
 WRAPPER_FILE = Path(__file__).parent / "mock_page" / "wrap_crowd_source.js"

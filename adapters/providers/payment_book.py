@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ...core.operations.paying import NotPaid, PaymentOrder
+from ...core.operations.services.paymaster import NotPaid, PaymentOrder
 
 #: In the data folder.
 BOOK_FILE = "mock_payments.db"

@@ -17,9 +17,9 @@ from ...core.errors import CommandRefused, ConfigError, MephistoError
 from ...core.ports import WallClock
 from .access import Access, Sessions
 from .changes import Changes
-from .desk import LogDesk
 from .downloads import Downloads
 from .guard import STATIC, Cookie, Guard
+from .log_access import LogDesk
 from .login import LoginPages
 from .people import PeoplePages
 from .rendering import HERE, Pages

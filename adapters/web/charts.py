@@ -8,10 +8,10 @@ from math import ceil, log10
 from typing import NamedTuple
 
 from ...core.lifecycles.unit import UnitStatus
-from ...core.operations.money import amount
-from ...projections.listing import HANDED_IN_STATUSES
-from ...projections.run_status import HOLDING_STATUSES, RunStatus
-from ...projections.series import RunSeries, Sample
+from ...core.operations.configuration.money import amount
+from ...projections.queries.run_status import HOLDING_STATUSES, RunStatus
+from ...projections.queries.time_series import RunSeries, Sample
+from ...projections.queries.unit_list import HANDED_IN_STATUSES
 
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 26

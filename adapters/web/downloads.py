@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ...projections.export import unit_records
+from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_format
-from ..log.moment import LogMoment
+from ..log.as_of import LogMoment
 from .site import Site, run_of, seq_of
 
 #: Bytes of a file that are held in memory; a larger one is put into a temporary file.

@@ -9,13 +9,13 @@ from starlette.routing import Route
 
 from ...core.lifecycles.unit import UnitStatus
 from ...events.ids import AgentId, WorkerId
-from ...projections.explanation import Explanation, explain_agent, explain_worker
-from ...projections.history import events_about
-from ...projections.listing import UnitPage, WorkerPage, unit_page, worker_page
-from ...projections.progress import RunProgress, run_progress
-from ...projections.subjects import KINDS, Subject, parse_subject
-from ...projections.timeline import Line, timeline
-from ..log.moment import LogMoment
+from ...projections.queries.entity_ref import KINDS, Subject, parse_subject
+from ...projections.queries.explain import Explanation, explain_agent, explain_worker
+from ...projections.queries.history import events_about
+from ...projections.queries.progress import RunProgress, run_progress
+from ...projections.queries.timeline import Line, timeline
+from ...projections.queries.unit_list import UnitPage, WorkerPage, unit_page, worker_page
+from ..log.as_of import LogMoment
 from .rendering import query
 from .site import Site, after_of, run_of, seq_of
 

@@ -16,9 +16,9 @@ from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.openness import Openness, why_open
-from ...projections.run_status import RunStatus, all_runs, run_status
-from ..log.moment import LogMoment
+from ...projections.queries.blockers import Openness, why_open
+from ...projections.queries.run_status import RunStatus, all_runs, run_status
+from ..log.as_of import LogMoment
 from .charts import Chart, run_charts
 from .site import Site, run_of, seq_of
 

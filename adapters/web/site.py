@@ -14,8 +14,8 @@ from ...core.ports import WallClock
 from ...events.ids import TaskRunId, WorkerId
 from .access import Access, Sessions
 from .changes import Changes
-from .desk import LogDesk
 from .guard import Cookie
+from .log_access import LogDesk
 from .rendering import Pages
 
 #: The largest form that is taken, and its fields.

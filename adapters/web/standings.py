@@ -13,12 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ...core.errors import ConfigError, UnusableLog
-from ...core.operations.money import cents
-from ...core.operations.review import Reviewer
+from ...core.operations.configuration.money import cents
+from ...core.operations.services.reviewer import Reviewer
 from ...core.ports import Receipt
 from ...events.ids import UnitId, WorkerId
-from ...projections.standing import standing
-from ...projections.subjects import Subject
+from ...projections.queries.entity_ref import Subject
+from ...projections.queries.worker_status import standing
 from .rendering import query
 from .site import BUSY, Site, form_of, worker_of
 

@@ -10,16 +10,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from ...core.decisions.review import Verdict
 from ...core.errors import ConfigError, UnusableLog
-from ...core.lifecycles.reviewing import Verdict
 from ...core.lifecycles.unit import UnitStatus
-from ...core.operations.money import cents
+from ...core.operations.configuration.money import cents
 from ...events.ids import AgentId
-from ...projections.export import UnitRecord, unit_records
-from ...projections.listing import UnitPage, unit_page
-from ...projections.progress import RunProgress, run_progress
-from ..log.moment import LogMoment
-from .desk import Decided
+from ...projections.queries.progress import RunProgress, run_progress
+from ...projections.queries.unit_list import UnitPage, unit_page
+from ...projections.queries.unit_records import UnitRecord, unit_records
+from ..log.as_of import LogMoment
+from .log_access import Decided
 from .rendering import query
 from .site import BUSY, Site, after_of, form_of, run_of
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from omegaconf import DictConfig
 
-from ..operations.qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .agent import InitializationData, Update
 from .args import BlueprintArgs
+from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState as SharedTaskState
 from .task_runner import TaskRunner
 

@@ -10,8 +10,8 @@ from ...events.ids import TaskRunId
 from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
 from ..errors import LaunchError
 from ..ledger import Command, Ledger
-from ..operations.redaction import redacted_text
 from ..ports import Ids, NewEvent
+from ..redaction import redacted_text
 
 Details = Mapping[str, str | int]
 

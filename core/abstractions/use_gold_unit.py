@@ -11,9 +11,9 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 
 from ..errors import ConfigError
-from ..operations.qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .agent import Update
 from .evaluation import Evaluating, require, require_validation
+from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState
 
 

@@ -46,10 +46,10 @@ from ..packets import (
     provider_data_of,
 )
 from ..ports import Ids
-from .datatypes import LiveTaskRun, WorkerFailureReasons
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands
-from .stopwatch import stopwatch
+from .run.live_task_run import LiveTaskRun, WorkerFailureReasons
+from .task_code.timings import stopwatch
 
 #: Packets of a channel that may wait for their commit; beyond that the channel is not read.
 IN_FLIGHT_LIMIT = 1024

@@ -24,8 +24,8 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.typing import FilteringBoundLogger
 
 from ..errors import ConfigError
-from .redaction import redacted
-from .suggestions import did_you_mean
+from ..redaction import redacted
+from ..suggestions import did_you_mean
 
 LOG_FORMAT_VARIABLE = "MEPHISTO_LOG_FORMAT"
 LOG_LEVELS = {

@@ -18,13 +18,13 @@ from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, WallClock
-from .datatypes import LiveTaskRun
-from .directory import Directory
-from .launch import RunPlan, plan_run, stored_config, task_name
-from .live_run import LiveRunDriver
 from .logger_core import get_logger
-from .paying import Paymaster, payer_of
-from .review import Reviewer
+from .run.driver import LiveRunDriver
+from .run.live_task_run import LiveTaskRun
+from .run.plan import RunPlan, plan_run, stored_config, task_name
+from .services.directory import Directory
+from .services.paymaster import Paymaster, payer_of
+from .services.reviewer import Reviewer
 
 #: Seconds between two reports of a run's progress, unless a script says otherwise.
 DEFAULT_LOG_RATE_SECONDS = 30.0
@@ -38,7 +38,7 @@ Ask = Callable[[str], Awaitable[bool]]
 class Operator:
     """Launches as many runs as are wanted and watches over their progress.
 
-    Made by `adapters.launch.open_operator`, whose nursery its tasks belong to.
+    Made by `adapters.composition.operator.open_operator`, whose nursery its tasks belong to.
 
     Attributes:
         ledger: the door to the log.

@@ -12,10 +12,9 @@ from ...events.agent import AgentMetadataReceived, AgentReturned, AgentUpdateRec
 from ...events.base import FileRef
 from ...events.ids import TaskRunId
 from ...events.onboarding import OnboardingSubmitted, OnboardingUpdateReceived
+from ..decisions.end_work import decide_leave, decide_submit
 from ..ledger import Command
 from ..lifecycles.agent import AgentState
-from ..lifecycles.ending import decide_leave, decide_submit
-from ..lifecycles.market import Market
 from ..lifecycles.onboarding import OnboardingState
 from ..packets import (
     UNREADABLE,
@@ -28,6 +27,7 @@ from ..packets import (
 )
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
+from ..state.decision_state import Market
 
 OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
 

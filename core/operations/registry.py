@@ -18,9 +18,9 @@ import msgspec
 
 from ..abstractions.resources import HoldsResources
 from ..errors import ConfigError
+from ..suggestions import did_you_mean
 from .hydra_config import AbstractionType, register_abstraction_config
 from .logger_core import get_logger
-from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from ..abstractions.architect import Architect

@@ -20,10 +20,7 @@ from ...events.task_run import TaskRunDataExhausted
 from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
-from ..errors import ConfigError, LaunchError, UserCodeFailed
-from ..ledger import Command, Ledger
-from ..lifecycles.market import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
-from ..lifecycles.supply import (
+from ..decisions.launch_work import (
     AssignmentPlan,
     UnitPlan,
     cost_of_offer,
@@ -31,13 +28,16 @@ from ..lifecycles.supply import (
     decide_expire_units,
     decide_launch_units,
 )
+from ..errors import ConfigError, LaunchError, UserCodeFailed
+from ..ledger import Command, Ledger
 from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload, Receipt
-from .assignment_data import encoded, received_already, send_all
+from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
+from .launching.assignment_data import encoded, received_already, send_all
+from .launching.reassignments import Repeats
 from .logger_core import get_logger
-from .repeats import Repeats
 
 #: Assignments, or units, that go into one command at most.
 CHUNK = 200

@@ -20,14 +20,14 @@ from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingState, O
 from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
-from .admission import Admission
-from .callbacks import call_nowait
-from .datatypes import LiveTaskRun, WorkerFailureReasons
-from .directory import Directory
-from .live_agents import LiveAgents
-from .live_onboardings import LiveOnboardings
+from .admission.pipeline import Admission
 from .logger_core import get_logger
-from .stopwatch import UserFunction, stopwatch
+from .run.live_task_run import LiveTaskRun, WorkerFailureReasons
+from .services.directory import Directory
+from .task_code.agents import LiveAgents
+from .task_code.calls import call_nowait
+from .task_code.onboardings import LiveOnboardings
+from .task_code.timings import UserFunction, stopwatch
 
 #: Seconds that a worker waits for the verdict on what it handed in last.
 VERDICT_PATIENCE_SECONDS = 10.0

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import cast
 
-from mephisto_es.core.lifecycles.standings import LIFECYCLES
 from mephisto_es.core.lifecycles.table import Lifecycle, Status, Step, kind_of
+from mephisto_es.core.state.status_fold import LIFECYCLES
 
 from .chart import Arrow, chart
 from .sources import code, first_line, table

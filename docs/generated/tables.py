@@ -10,14 +10,13 @@ from typing import get_args, get_type_hints
 import msgspec
 
 from mephisto_es.adapters.architects.router.python.settings import Settings
+from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.latencies import Latencies
-from mephisto_es.adapters.system import SystemClock
 from mephisto_es.core import errors, packets
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import Blueprint
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
 from mephisto_es.core.operations.hydra_config import AbstractionType, MephistoConfig
 from mephisto_es.core.operations.registry import (
     fill_registries,
@@ -26,8 +25,9 @@ from mephisto_es.core.operations.registry import (
     get_crowd_provider_from_type,
     get_valid_types,
 )
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 from mephisto_es.projections.audit.report import FindingKind
-from mephisto_es.projections.export import UnitRecord
+from mephisto_es.projections.queries.unit_records import UnitRecord
 
 from .sources import code, fields_of, first_line, table
 

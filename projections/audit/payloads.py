@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from ...core.lifecycles.standings import Standings
 from ...core.lifecycles.worker import WorkerStatus
 from ...core.payloads import commitment, refs_of
+from ...core.state.status_fold import Standings
 from ...events import streams
 from ...events.agent import AgentAccepted
 from ...events.envelope import Envelope, Recorded

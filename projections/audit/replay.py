@@ -15,15 +15,15 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from ...core.chain import Row
-from ...core.collector import collector_resting
 from ...core.errors import LogError
-from ...core.lifecycles.standings import Standings
+from ...core.gc_tuning import collector_resting
 from ...core.lifecycles.unit import UnitStatus
 from ...core.payloads import REFERRING_KINDS
+from ...core.state.status_fold import Standings
 from ...events.base import PayloadRef
 from ...events.envelope import Recorded
 from ...events.streams import category_of
-from ..projection import Projection
+from ..engine.projection import Projection
 from .chain import ChainCheck
 from .payloads import AuditedPayloads, PayloadCheck
 from .report import FindingKind, Findings, ReplayReport

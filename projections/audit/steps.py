@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from ...core.chain import Page, Row
 from ...core.errors import Conflict, IllegalStep
-from ...core.lifecycles.standings import Standings
+from ...core.state.status_fold import Standings
 from ...events.categories import CATEGORY_OF
 from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page, stored_kind
 from ...events.envelope import Envelope

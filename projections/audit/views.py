@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...events.envelope import Recorded
-from .. import building
-from ..fingerprint import code_fingerprint
-from ..projection import Projection, ReadPayload
+from ..engine import rebuild as building
+from ..engine.fingerprint import code_fingerprint
+from ..engine.projection import Projection, ReadPayload
 from .report import FindingKind, Findings
 
 

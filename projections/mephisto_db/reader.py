@@ -15,7 +15,7 @@ from ...core.errors import UnknownEntity, UnusableLog
 from ...core.lifecycles.table import kind_of
 from ...events.agent import AgentSubmitted
 from ...events.base import FileRef, PayloadRef
-from ..projection import ReadPayload
+from ..engine.projection import ReadPayload
 from . import criteria, rows
 from .criteria import EntityId
 from .data_model import Agent, Assignment, Entity, OnboardingAgent, Requester, Task, TaskRun, Unit, Worker

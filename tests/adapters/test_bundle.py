@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mephisto_es.adapters.bundle import MANIFEST_FILE, disagreements, unpacked, write_bundle
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.log.moment import open_moment
+from mephisto_es.adapters.diagnostics.bug_report import MANIFEST_FILE, disagreements, unpacked, write_bundle
+from mephisto_es.adapters.log.as_of import open_moment
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import UnknownEntity, UnusableLog
@@ -21,7 +21,7 @@ from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitAccepted
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ..chosen import chosen, has_an_offer
+from ..history_search import chosen, has_an_offer
 
 HISTORY = chosen(800, has_an_offer)
 #: What the histories' authors put where personal values and secrets go.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mephisto_es.adapters.checkup import State, sqlite
+from mephisto_es.adapters.diagnostics.checks import State, sqlite
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.core.decisions.erase_worker import decide_forget
 from mephisto_es.core.errors import CommandRefused
-from mephisto_es.core.lifecycles.forgetting import decide_forget
 from mephisto_es.core.ports import Append
 from mephisto_es.events.agent import AgentAccepted, AgentSubmitted
 from mephisto_es.events.base import PayloadRef
@@ -35,9 +35,9 @@ from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.task_run import TaskRunCompleted, TaskRunCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ..author import Author
-from ..chosen import SEEDS
 from ..histories import numbered
+from ..history_generator import Author
+from ..history_search import SEEDS
 
 
 class Talkative(Author):

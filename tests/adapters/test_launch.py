@@ -8,12 +8,12 @@ import pytest
 import trio
 from omegaconf import DictConfig, OmegaConf
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.launch import load_db_and_process_config, process_config_and_get_operator
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.composition.operator import load_db_and_process_config, process_config_and_get_operator
 from mephisto_es.core.errors import ConfigError, UnusableLog
 from mephisto_es.core.operations.hydra_config import TaskConfig
 
-from ..core.operations.house import HouseTaskState, config, items, work
+from ..core.operations.operator_harness import HouseTaskState, config, items, work
 
 
 def composed(folder: Path) -> DictConfig:

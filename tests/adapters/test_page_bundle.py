@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from mephisto_es.adapters.page_bundle import build_custom_bundle
+from mephisto_es.adapters.blueprints.build_bundle import build_custom_bundle
 from mephisto_es.core.errors import ConfigError, LaunchError
 
 #: Stands for npm: notes what it is asked for, and builds unless a file says that it cannot.

@@ -11,12 +11,12 @@ import pytest
 import trio.testing
 from rich.console import Console
 
-from mephisto_es.adapters.progress_bars import UNITS_WORTH_A_BAR, progress_bars
+from mephisto_es.adapters.scripts.progress_bars import UNITS_WORTH_A_BAR, progress_bars
 from mephisto_es.core.abstractions.agent import InitializationData
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.lifecycles.unit import UnitStatus
 
-from ..core.operations.house import HouseTaskState, items, open_house, until
+from ..core.operations.operator_harness import HouseTaskState, items, open_house, until
 
 MANY = 3 * UNITS_WORTH_A_BAR
 

@@ -8,7 +8,7 @@ import yaml
 SCRIPT = '''
 from dataclasses import dataclass
 import trio
-from mephisto_es.adapters.scripts import script_decorator
+from mephisto_es.adapters.scripts.command import script_decorator
 from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.errors import ConfigError, Fenced
 from mephisto_es.core.operations.logger_core import get_logger

@@ -14,7 +14,7 @@ from mephisto_es.core.ports import NewEvent
 from mephisto_es.events.ids import AssignmentId, UnitId
 from mephisto_es.events.unit import UnitCreated
 
-from .contenders import Raw
+from .peers import Raw
 from .workload import Fact
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from mephisto_es.adapters.architects.router_process import PID_FILE
+from mephisto_es.adapters.architects.router.process import PID_FILE
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.tests.benchmarks.launching import launch, new_house
 from mephisto_es.tests.benchmarks.processes import answer, program, standard_input

@@ -12,7 +12,7 @@ from statistics import median, quantiles
 import msgspec
 import trio
 
-from mephisto_es.tests.benchmarks import watchers
+from mephisto_es.tests.benchmarks import idle_clients as watchers
 from mephisto_es.tests.benchmarks.hosted_run import hosted_run
 from mephisto_es.tests.benchmarks.processes import cpu_seconds, program, resident_mib
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark

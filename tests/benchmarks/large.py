@@ -20,9 +20,9 @@ from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections import building
+from mephisto_es.projections.engine import rebuild as building
 from mephisto_es.projections.registry import PROJECTIONS
-from mephisto_es.tests.benchmarks.contenders import our_event
+from mephisto_es.tests.benchmarks.peers import our_event
 from mephisto_es.tests.benchmarks.workload import facts
 
 _COMMIT_EVENTS = 2000

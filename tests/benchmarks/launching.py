@@ -11,12 +11,12 @@ from typing import NamedTuple
 import trio
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.launch import RUNS_FOLDER, open_operator
+from mephisto_es.adapters.composition.operator import RUNS_FOLDER, open_operator
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.lifecycles.unit import UnitStatus
-from mephisto_es.core.operations.datatypes import LiveTaskRun
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.core.operations.operator import Operator
+from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.events.envelope import Recorded
 
 

@@ -10,7 +10,7 @@ import trio
 from mephisto_es.core.ledger import Command, Ledger
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.tests.benchmarks.clients import Clock
-from mephisto_es.tests.benchmarks.contenders import Ours, our_event
+from mephisto_es.tests.benchmarks.peers import Ours, our_event
 from mephisto_es.tests.benchmarks.workload import Fact
 
 

@@ -18,8 +18,8 @@ import msgspec
 import trio
 
 from mephisto_es.tests.benchmarks.clients import thread_per_append, through_ledger
-from mephisto_es.tests.benchmarks.contenders import Contender, Ours, OursFolded, OursUnchained, Peer, Raw
 from mephisto_es.tests.benchmarks.measuring import cpu_ratio, cpu_us, interleaved, median, wall_rate
+from mephisto_es.tests.benchmarks.peers import Contender, Ours, OursFolded, OursUnchained, Peer, Raw
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 from mephisto_es.tests.benchmarks.workload import Truth, facts, truth_of
 

@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from random import Random
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.lifecycles.ending import decide_leave, decide_submit
-from mephisto_es.core.lifecycles.market import Market
-from mephisto_es.core.lifecycles.reviewing import PaymentIds, Verdict, decide_review
-from mephisto_es.core.lifecycles.supply import AssignmentPlan, UnitPlan, decide_create_assignments, decide_launch_units
-from mephisto_es.core.lifecycles.taking import Applicant, decide_take_unit
+from mephisto_es.core.decisions.assign_work import Applicant, decide_take_unit
+from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
+from mephisto_es.core.decisions.launch_work import (
+    AssignmentPlan,
+    UnitPlan,
+    decide_create_assignments,
+    decide_launch_units,
+)
+from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_review
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import Append, NewEvent, Payload
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.base import PayloadRef

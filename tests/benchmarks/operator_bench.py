@@ -14,9 +14,9 @@ from statistics import median, quantiles
 import msgspec
 import trio
 
+from mephisto_es.tests.benchmarks.bench_server import Told, Wish
 from mephisto_es.tests.benchmarks.processes import Program, program
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
-from mephisto_es.tests.benchmarks.station import Told, Wish
 
 _GIVE_UP_SECONDS = 900
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
+from .browser_harness import ROOT, RouterKind, Tools, Workshop
 from .npm_projects import NpmFailedError, build, staged
-from .stage import ROOT, RouterKind, Tools, Workshop
 
 HERE = Path(__file__).parent
 NODE_ROUTER = ROOT / "adapters" / "architects" / "router" / "node"

@@ -3,8 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 
 from .browser import Page
+from .browser_harness import CHAT_PAGE, CLIENT, MOCK_PROVIDER, Stage, Workshop
 from .scripts import ChatScript
-from .stage import CHAT_PAGE, CLIENT, MOCK_PROVIDER, Stage, Workshop
 
 TOPIC = "the best soup"
 

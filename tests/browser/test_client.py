@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from .browser import Page
+from .browser_harness import CLIENT, MOCK_PROVIDER, Stage, Workshop
 from .scripts import EchoScript, OnboardedChatScript, Script, StaticScript
-from .stage import CLIENT, MOCK_PROVIDER, Stage, Workshop
 
 BARE_PAGE = Path(__file__).parent / "bare_page"
 

@@ -3,8 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 
 from .browser import Page
+from .browser_harness import BUNDLE_PAGE, MOCK_PROVIDER, Stage, Workshop
 from .scripts import NO_WORK, ChatScript, Data, OnboardedChatScript, Script, StaticScript
-from .stage import BUNDLE_PAGE, MOCK_PROVIDER, Stage, Workshop
 
 ITEMS: list[Data] = [{"text": "The first item"}, {"text": "The second item"}]
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"

@@ -6,8 +6,8 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
+from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, Stage, Workshop
 from .scripts import NO_WORK, Data, StaticScript
-from .stage import CLIENT, MOCK_PROVIDER, STOCK_PAGE, Stage, Workshop
 
 FORM: list[Data] = [
     {

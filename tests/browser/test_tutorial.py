@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..processes import Operating, operating, report_of
 from .browser import Browser, Page, open_browser
-from .stage import ROOT, Tools
+from .browser_harness import ROOT, Tools
 
 TUTORIAL = ROOT / "docs" / "tutorial"
 DATA = "mephisto_data"

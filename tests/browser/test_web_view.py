@@ -12,7 +12,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served
-from ..afternoon import DONE, RUN, afternoon
+from ..sample_log import DONE, RUN, afternoon
 from .browser import Browser, Page, open_browser
 
 PHONE = {"viewport": {"width": 375, "height": 800}, "isMobile": True, "hasTouch": True}

@@ -13,8 +13,8 @@ import trio.testing
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import CommandRefused, IllegalStep, LogError, OutcomeUnknown
 from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, Command, Ledger
-from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.ports import Append, NewEvent, Outcome, Receipt
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import Recorded
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId

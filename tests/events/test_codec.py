@@ -9,20 +9,11 @@ from hypothesis import strategies as st
 
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.categories import CATEGORY_OF
-from mephisto_es.events.codec import (
-    KIND_OF,
-    KINDS,
-    Undecodable,
-    UnknownKind,
-    decode,
-    decode_page,
-    encode,
-    stored_kind,
-)
+from mephisto_es.events.codec import KIND_OF, KINDS, Undecodable, UnknownKind, decode, decode_page, encode, stored_kind
 from mephisto_es.events.envelope import Envelope
 from mephisto_es.events.streams import partition_of
 
-from ..shapes import envelopes, every_event
+from ..strategies import envelopes, every_event
 
 every_kind = pytest.mark.parametrize("kind", KIND_OF, ids=KIND_OF.values())
 WORDS = st.from_regex(r"[a-z_]{1,20}", fullmatch=True)

@@ -11,8 +11,8 @@ import msgspec
 from trio_websocket import WebSocketConnection
 
 from mephisto_es.adapters.channels.dial import dial
+from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.page import Page, Visit
-from mephisto_es.adapters.launch import DATABASE_FILE
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.projections.registry import PROJECTIONS
 

@@ -30,7 +30,7 @@ from mephisto_es.events.task_run import (
     TaskRunWentLive,
 )
 from mephisto_es.projections.registry import PROJECTIONS
-from mephisto_es.tests.author import Author
+from mephisto_es.tests.history_generator import Author
 
 HERE = Path(__file__).parent
 #: So many moves that most kinds of events come by chance.

@@ -13,7 +13,7 @@ import pytest
 from mephisto_es.adapters.log.anchor import anchor_path, last_anchor
 from mephisto_es.adapters.log.replay import replay, verified
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.lifecycles.world import World
+from mephisto_es.core.state.entity_states import World
 from mephisto_es.events.codec import KINDS
 from mephisto_es.events.upcasting import UPCASTERS
 from mephisto_es.projections.mephisto_db.tables import TABLES

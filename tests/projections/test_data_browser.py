@@ -14,10 +14,10 @@ from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentMetadataReceived
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.worker import WorkerForgotten
-from mephisto_es.projections.data_browser import DataBrowser
 from mephisto_es.projections.mephisto_db import MephistoDB
+from mephisto_es.projections.queries.data_browser import DataBrowser
 
-from ..chosen import chosen, has_work_of_every_kind
+from ..history_search import chosen, has_work_of_every_kind
 from .views import PROJECTION
 
 

@@ -10,18 +10,17 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.operations.qualifications import (
+from mephisto_es.core.abstractions.qualifications import (
     QUAL_GREATER,
     make_qualification_dict,
     qualification_rule,
     worker_is_qualified,
 )
+from mephisto_es.core.errors import UnknownEntity
 from mephisto_es.core.ports import Append, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.unit import UnitExpired
 from mephisto_es.events.worker import QualificationChanged, WorkerBlocked, WorkerUnblocked
-from mephisto_es.projections.data_browser import DataBrowser
 from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.mephisto_db.data_model import (
     ASSIGNMENT_STATUSES,
@@ -34,8 +33,9 @@ from mephisto_es.projections.mephisto_db.data_model import (
     Worker,
     assignment_status,
 )
+from mephisto_es.projections.queries.data_browser import DataBrowser
 
-from ..chosen import chosen, has_work_of_every_kind
+from ..history_search import chosen, has_work_of_every_kind
 from .views import PROJECTION
 
 #: After all that is in any history.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.projections.deferred import deferred
+from mephisto_es.projections.engine.lazy_import import deferred
 
 
 def test_it_runs_when_a_name_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

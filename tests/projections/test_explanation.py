@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from mephisto_es.core.decisions.admission_rules import admission
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.admission import admission
 from mephisto_es.core.lifecycles.agent import AgentStatus
-from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.ports import Append
+from mephisto_es.core.state.decision_state import Market, run_of
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import WorkerRefused, WorkTaken
 from mephisto_es.events.ids import AgentId, WorkerId
-from mephisto_es.projections.explanation import Explanation, Step, explain_agent, explain_worker
+from mephisto_es.projections.queries.explain import Explanation, Step, explain_agent, explain_worker
 
-from ..chosen import chosen
 from ..histories import histories
+from ..history_search import chosen
 from .moments import Remembered
 
 LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}

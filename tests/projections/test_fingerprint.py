@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.projections.fingerprint import code_fingerprint, sources
-from mephisto_es.projections.mephisto_db import MephistoDbProjection, fold
+from mephisto_es.projections.engine.fingerprint import code_fingerprint, sources
+from mephisto_es.projections.mephisto_db import MephistoDbProjection
+from mephisto_es.projections.mephisto_db import projection as fold
 
 PACKAGE = Path(fold.__file__).parents[2]
 
@@ -20,11 +21,11 @@ def relative(files: set[Path]) -> set[str]:
 def test_the_view_rests_on_its_fold_the_lifecycles_and_the_events() -> None:
     found = relative(sources(Path(fold.__file__)))
     assert found >= {
-        "projections/mephisto_db/fold.py",
+        "projections/mephisto_db/projection.py",
         "projections/mephisto_db/rows.py",
         "projections/mephisto_db/tables.py",
-        "projections/dates.py",
-        "projections/statuses.py",
+        "projections/mephisto_db/dates.py",
+        "projections/engine/statuses.py",
         "core/lifecycles/table.py",
         "core/lifecycles/unit.py",
         "events/unit.py",
@@ -35,7 +36,7 @@ def test_the_view_rests_on_its_fold_the_lifecycles_and_the_events() -> None:
 def test_it_does_not_rest_on_what_only_reads_it() -> None:
     found = relative(sources(Path(fold.__file__)))
     assert "projections/mephisto_db/reader.py" not in found
-    assert "projections/building.py" not in found
+    assert "projections/engine/rebuild.py" not in found
     assert not any(name.startswith(("adapters/", "core/operations/", "projections/audit/")) for name in found)
 
 

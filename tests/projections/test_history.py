@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 
 from mephisto_es.core.ports import Append
-from mephisto_es.projections.history import events_about
 from mephisto_es.projections.mephisto_db.tables import TABLES
-from mephisto_es.projections.subjects import KINDS, Subject
-from mephisto_es.projections.timeline import timeline
+from mephisto_es.projections.queries.entity_ref import KINDS, Subject
+from mephisto_es.projections.queries.history import events_about
+from mephisto_es.projections.queries.timeline import timeline
 
 from ..histories import histories
 from .moments import Remembered

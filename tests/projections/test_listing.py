@@ -8,11 +8,11 @@ import pytest
 
 from mephisto_es.core.errors import UnknownEntity
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.export import unit_records
-from mephisto_es.projections.listing import WorkerLine, unit_page, worker_page
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.mephisto_db.rows import UnitRow
-from mephisto_es.projections.run_status import all_runs
+from mephisto_es.projections.queries.run_status import all_runs
+from mephisto_es.projections.queries.unit_list import WorkerLine, unit_page, worker_page
+from mephisto_es.projections.queries.unit_records import unit_records
 
 from ..histories import history
 from .moments import Remembered

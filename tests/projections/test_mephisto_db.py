@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.state.entity_states import World
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentAccepted, AgentApproved, AgentBonusGranted
 from mephisto_es.events.codec import KIND_OF
@@ -37,7 +37,7 @@ from mephisto_es.events.worker import (
     WorkerForgotten,
     WorkerRegistered,
 )
-from mephisto_es.projections.building import differences
+from mephisto_es.projections.engine.rebuild import differences
 
 from ..histories import histories, history, numbered
 from .views import PROJECTION, empty, lived, rebuilt

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.market import Market
-from mephisto_es.core.lifecycles.server import ResourceStatus
+from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
 from mephisto_es.core.ports import Append
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.openness import NAMED, why_open
+from mephisto_es.projections.queries.blockers import NAMED, why_open
 
-from ..chosen import chosen, has_an_offer
 from ..histories import histories, history
+from ..history_search import chosen, has_an_offer
 from .moments import Remembered
 
 

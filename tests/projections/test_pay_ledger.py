@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.market import Market, run_of
 from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.state.decision_state import Market, run_of
 from mephisto_es.events.agent import AgentBonusGranted
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections.budget_check import overspent
-from mephisto_es.projections.pay_ledger import pay_ledger, untraced
+from mephisto_es.projections.queries.budget_check import overspent
+from mephisto_es.projections.queries.pay_ledger import pay_ledger, untraced
 
 from ..histories import histories, history
 from .moments import Remembered

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.ports import Append
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events import streams
-from mephisto_es.projections.progress import run_progress
+from mephisto_es.projections.queries.progress import run_progress
 
 from ..histories import histories, history, numbered
 from .views import empty, lived

@@ -19,8 +19,8 @@ from mephisto_es.projections.mephisto_db.data_model import Agent, Unit
 from mephisto_es.projections.mephisto_db.rows import Row
 from mephisto_es.projections.mephisto_db.tables import TABLES
 
-from ..chosen import chosen, has_work_of_every_kind
 from ..histories import history
+from ..history_search import chosen, has_work_of_every_kind
 from .views import PROJECTION, empty, lived
 
 

@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
-from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.ports import Append
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections.run_status import PACE_SECONDS, all_runs, run_status
-from mephisto_es.projections.spending import Spending
+from mephisto_es.projections.queries.run_status import PACE_SECONDS, all_runs, run_status
+from mephisto_es.projections.queries.spending import Spending
 
 from ..histories import histories, history
 from .moments import Remembered

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mephisto_es.core.ports import Append
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.run_status import all_runs, run_status
-from mephisto_es.projections.series import MOST_SAMPLES, LogSeries
+from mephisto_es.projections.queries.run_status import all_runs, run_status
+from mephisto_es.projections.queries.time_series import MOST_SAMPLES, LogSeries
 
 from ..histories import histories, history
 from .moments import Remembered

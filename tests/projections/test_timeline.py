@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from mephisto_es.core.ports import Append
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.envelope import Recorded
-from mephisto_es.projections.subjects import KINDS, Subject
-from mephisto_es.projections.timeline import Line, line_of, timeline
+from mephisto_es.projections.queries.entity_ref import KINDS, Subject
+from mephisto_es.projections.queries.timeline import Line, line_of, timeline
 
 from ..histories import histories, history, numbered
 from .views import lived

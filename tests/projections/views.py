@@ -10,8 +10,8 @@ import sqlite_utils
 
 from mephisto_es.core.ports import Append
 from mephisto_es.events.envelope import Recorded
+from mephisto_es.projections.engine.projection import ReadPayload
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
-from mephisto_es.projections.projection import ReadPayload
 
 from ..histories import Vault, numbered
 

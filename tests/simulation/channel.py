@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 import trio
 
-from mephisto_es.adapters.architects.memory_router import Json
+from mephisto_es.adapters.architects.memory.router import Json
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from mephisto_es.core.packets import Outbound, decode_packet, encode_frame
 

@@ -9,8 +9,8 @@ from random import Random
 
 import trio
 
-from mephisto_es.adapters.architects.memory_router import Gone, Json, PageSocket, Unknown
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.adapters.architects.memory.router import Gone, Json, PageSocket, Unknown
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 
 from .job import LINES, JobPlan
 from .outside import BUSY, Away, Router

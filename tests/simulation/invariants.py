@@ -14,15 +14,15 @@ from mephisto_es.core.chain import GENESIS, link
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
-from mephisto_es.core.lifecycles.market import Market
-from mephisto_es.core.lifecycles.server import ResourceStatus
+from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain
 from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitCompleted
-from mephisto_es.projections import building
+from mephisto_es.projections.engine import rebuild as building
 
 from .crowd import Witness
 from .job import JobPlan, Surroundings

@@ -12,7 +12,7 @@ from typing import ClassVar
 import trio
 from omegaconf import DictConfig, OmegaConf
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, OnboardingAgent, Unit, Update
 from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState

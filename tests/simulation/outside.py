@@ -12,9 +12,9 @@ from random import Random
 import sqlite_utils
 import trio
 
-from mephisto_es.adapters.architects.memory_router import Gone, Json, MemoryRouter, PageSocket
+from mephisto_es.adapters.architects.memory.router import Gone, Json, MemoryRouter, PageSocket
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.errors import LogError, OutcomeUnknown, ProtocolError
 from mephisto_es.core.ports import Append, Outcome
 from mephisto_es.projections.mephisto_db import MephistoDbProjection

@@ -7,7 +7,7 @@ from typing import ClassVar
 from omegaconf import DictConfig
 
 from mephisto_es.adapters.blueprints.static_task import StaticTaskBlueprint
-from mephisto_es.adapters.launch import task_script
+from mephisto_es.adapters.composition.operator import task_script
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.live_task_runner import LiveTaskRunner
 from mephisto_es.core.abstractions.task_runner import TaskRunner

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.launch import task_script
+from mephisto_es.adapters.composition.operator import task_script
 from mephisto_es.core.operations.operator import Operator
 
 

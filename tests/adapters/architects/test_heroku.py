@@ -14,7 +14,7 @@ from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
-from mephisto_es.core.lifecycles.server import ResourceStatus
+from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.events.ids import TaskRunId
 

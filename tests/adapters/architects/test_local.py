@@ -15,13 +15,13 @@ import trio
 
 from mephisto_es.adapters.architects.contract import Deployment, PageServerContract, ResourceBook, answers
 from mephisto_es.adapters.architects.local import LocalArchitect
-from mephisto_es.adapters.architects.process_end import wait_for_end
-from mephisto_es.adapters.architects.router_process import LOG_FILE, PID_FILE
-from mephisto_es.adapters.architects.secret_file import SECRET_FILE
+from mephisto_es.adapters.architects.router.process import LOG_FILE, PID_FILE
+from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.architects.router.secret_file import SECRET_FILE
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.resources import Details, Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
-from mephisto_es.core.lifecycles.server import ResourceStatus
+from mephisto_es.core.lifecycles.resource import ResourceStatus
 
 from .local_run import local, run_config
 

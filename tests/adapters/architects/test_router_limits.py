@@ -13,9 +13,9 @@ import pytest
 import trio
 
 from mephisto_es.adapters.architects.contract import Deployment, ResourceBook
+from mephisto_es.adapters.architects.router.limits import LARGEST_BODY_BYTES, RouterArgs
+from mephisto_es.adapters.architects.router.program import NODE_ROUTER
 from mephisto_es.adapters.architects.router.python.settings import PREFIX, Settings
-from mephisto_es.adapters.architects.router_limits import LARGEST_BODY_BYTES, RouterArgs
-from mephisto_es.adapters.architects.router_program import NODE_ROUTER
 from mephisto_es.adapters.channels.dial import MAX_FRAME_BYTES
 from mephisto_es.core.abstractions.args import ArchitectArgs
 from mephisto_es.core.errors import ConfigError

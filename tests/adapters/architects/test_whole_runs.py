@@ -11,10 +11,10 @@ import trio
 
 from mephisto_es.adapters.architects.contract import answers
 from mephisto_es.adapters.cli.leaks import find_leaks
+from mephisto_es.adapters.crowd.demo_run import rehearse
 from mephisto_es.adapters.crowd.plan import plan_crowd
-from mephisto_es.adapters.crowd.rehearsal import rehearse
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
-from mephisto_es.adapters.log.moment import open_moment
+from mephisto_es.adapters.log.as_of import open_moment
 
 from .stand_in import StandIn, needs_npm_and_git
 

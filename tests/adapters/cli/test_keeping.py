@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.data_dir import LOCAL_DATA_DIR
+from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log.anchor import anchor_path, last_anchor, line
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog

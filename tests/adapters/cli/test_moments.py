@@ -16,16 +16,16 @@ import sqlite_utils
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.data_dir import LOCAL_DATA_DIR
+from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.events.envelope import Recorded
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.changes import ChangeKind, changes
+from mephisto_es.projections.engine.projection import ReadPayload
 from mephisto_es.projections.mephisto_db.tables import TABLES
-from mephisto_es.projections.projection import ReadPayload
+from mephisto_es.projections.queries.diff import ChangeKind, changes
+from mephisto_es.projections.queries.view_rows import counts_of, rows_of
 from mephisto_es.projections.registry import PROJECTIONS
-from mephisto_es.projections.view_rows import counts_of, rows_of
 
 from ...histories import history, numbered
 from ...projections.views import rebuilt

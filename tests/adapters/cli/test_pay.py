@@ -20,7 +20,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.providers.payment_book import BOOK_FILE, PaymentBook
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...afternoon import PAY_CENTS, afternoon
+from ...sample_log import PAY_CENTS, afternoon
 
 BONUS_CENTS = 10
 #: Agents whose work is approved; another gave its unit back.

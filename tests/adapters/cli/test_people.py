@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.data_dir import LOCAL_DATA_DIR
+from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.ports import Append, NewEvent
@@ -22,7 +22,7 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunFailed
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...chosen import chosen, has_an_offer
+from ...history_search import chosen, has_an_offer
 
 HISTORY = chosen(400, has_an_offer)
 #: Verbs that take a run, an agent, or nothing.

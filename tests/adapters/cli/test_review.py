@@ -16,7 +16,7 @@ from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...chosen import chosen, most_to_review
+from ...history_search import chosen, most_to_review
 
 HISTORY = chosen(1500, lambda market: most_to_review(market) >= 4)
 

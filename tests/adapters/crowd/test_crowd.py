@@ -12,7 +12,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import WorkerPlan, plan_crowd
 from mephisto_es.adapters.crowd.summary import latency
 
-from .office import NO_WORK, Office
+from .fake_operator import NO_WORK, Office
 
 GIVE_UP_SECONDS = 40
 

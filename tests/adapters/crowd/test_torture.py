@@ -10,12 +10,12 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from mephisto_es.adapters.crowd.ending import Ending, take_stock
+from mephisto_es.adapters.composition.operator import DATABASE_FILE
+from mephisto_es.adapters.crowd.outcome_check import Ending, take_stock
 from mephisto_es.adapters.crowd.summary import HandedIn
 from mephisto_es.adapters.crowd.torture_job import CHAT, RATING
-from mephisto_es.adapters.launch import DATABASE_FILE
-from mephisto_es.adapters.log.moment import open_moment
-from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events.agent import AgentSubmitted
 
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")

@@ -21,17 +21,17 @@ from mephisto_es.adapters.exports import jsonl
 from mephisto_es.adapters.exports import parquet as parquet_format
 from mephisto_es.adapters.exports.columns import COLUMNS
 from mephisto_es.adapters.exports.frame import to_pandas
-from mephisto_es.adapters.log.moment import open_moment
+from mephisto_es.adapters.log.as_of import open_moment
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.lifecycles.market import Market
 from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.export import UnitRecord, unit_records
-from mephisto_es.projections.pay_ledger import pay_ledger
+from mephisto_es.projections.queries.pay_ledger import pay_ledger
+from mephisto_es.projections.queries.unit_records import UnitRecord, unit_records
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...chosen import chosen
+from ...history_search import chosen
 
 VERDICTS = {UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED, UnitStatus.REJECTED}
 

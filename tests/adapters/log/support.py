@@ -25,7 +25,7 @@ from mephisto_es.events.unit import (
     UnitReopened,
 )
 from mephisto_es.events.worker import WorkerForgotten, WorkerRegistered
-from mephisto_es.projections.projection import ReadPayload
+from mephisto_es.projections.engine.projection import ReadPayload
 
 RUN = TaskRunId(1)
 SALT = b"0123456789abcdef"

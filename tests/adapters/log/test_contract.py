@@ -16,7 +16,7 @@ from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import Expect, Receipt, Refused
 from mephisto_es.events import streams
 from mephisto_es.events.ids import WorkerId
-from mephisto_es.projections.projection import Projection
+from mephisto_es.projections.engine.projection import Projection
 
 from .support import (
     SALT,

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log import schema
-from mephisto_es.adapters.log.moment import LogMoment, open_moment
+from mephisto_es.adapters.log.as_of import LogMoment, open_moment
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import LogError, UnknownEntity, UnusableLog
 from mephisto_es.core.ports import Append
 from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...chosen import chosen
 from ...histories import numbered
+from ...history_search import chosen
 from ...projections.views import rebuilt
 
 HISTORY = chosen(600, lambda market: sum(market.versions.values()) > 300)

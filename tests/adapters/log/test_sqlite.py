@@ -19,7 +19,7 @@ from mephisto_es.adapters.log.versions import VersionCache
 from mephisto_es.core.errors import CommandIdReused, Conflict, DamagedLog, Fenced, LogError, UnknownEvent, UnusableLog
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import Expect, Head, Refused
-from mephisto_es.projections import fingerprint
+from mephisto_es.projections.engine import fingerprint
 
 from .support import (
     LIFE,

@@ -26,7 +26,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import CommandIdReused, Conflict
 from mephisto_es.core.ports import Append, Expect, NewEvent, Outcome, Receipt, Refused
 from mephisto_es.events.envelope import Recorded
-from mephisto_es.projections.projection import ReadPayload
+from mephisto_es.projections.engine.projection import ReadPayload
 
 from .support import LIFE, Roster, request, unit_event, unit_stream
 

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.log.moment import open_moment
+from mephisto_es.adapters.log.as_of import open_moment
 from mephisto_es.adapters.log.replay import replay
-from mephisto_es.core.lifecycles.market import Market
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.export import unit_records
+from mephisto_es.projections.queries.unit_records import unit_records
 from mephisto_es.projections.registry import PROJECTIONS
 
 from .database import MIGRATION, ONBOARDINGS, UNITS, make

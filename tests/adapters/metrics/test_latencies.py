@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 
 from mephisto_es.adapters.metrics.latencies import STAGES, WHOLE_WAY, Latencies
 from mephisto_es.core.abstractions.agent import Unit
-from mephisto_es.core.operations.stopwatch import UserFunction, measure_with, stopwatch
+from mephisto_es.core.operations.task_code.timings import UserFunction, measure_with, stopwatch
 from mephisto_es.core.packets import LogErrorPacket, ReturnStatuses
 
-from ...core.operations.house import HouseTaskState, TrioClock, items, open_house, until, work
+from ...core.operations.operator_harness import HouseTaskState, TrioClock, items, open_house, until, work
 
 SECONDS_TO_DECIDE = 2
 

@@ -14,10 +14,10 @@ import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.shown import show_figures
-from mephisto_es.adapters.system import SystemClock
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.ledger import Command, Ledger, in_a_thread
 from mephisto_es.core.ports import Append
@@ -26,8 +26,8 @@ from mephisto_es.events.onboarding import OnboardingStarted
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...afternoon import DONE, UNITS, afternoon
 from ...histories import history, numbered
+from ...sample_log import DONE, UNITS, afternoon
 
 GIVE_UP_SECONDS = 30
 #: Mephisto's, and ours.

@@ -11,7 +11,7 @@ from mephisto_es.adapters.providers.payment_book import BOOK_FILE, PaymentBook
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.operations.hydra_config import MephistoConfig
-from mephisto_es.core.operations.paying import NotPaid, PaymentOrder, PaymentProvider
+from mephisto_es.core.operations.services.paymaster import NotPaid, PaymentOrder, PaymentProvider
 from mephisto_es.events.ids import WorkerId
 
 

@@ -11,7 +11,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...afternoon import afternoon
+from ...sample_log import afternoon
 from .visitor import Visitor
 
 TOKEN = "correct horse battery staple"

@@ -14,7 +14,7 @@ from mephisto_es.core.ports import NewEvent
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...afternoon import PAY_CENTS, RUN, UNITS, afternoon
+from ...sample_log import PAY_CENTS, RUN, UNITS, afternoon
 from .visitor import Visitor
 
 

@@ -12,18 +12,18 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from pyarrow import parquet
 
-from mephisto_es.adapters.log.moment import open_moment
+from mephisto_es.adapters.log.as_of import open_moment
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.events.ids import UnitId
-from mephisto_es.projections.explanation import explain_worker
-from mephisto_es.projections.history import events_about
+from mephisto_es.projections.queries.entity_ref import Subject
+from mephisto_es.projections.queries.explain import explain_worker
+from mephisto_es.projections.queries.history import events_about
+from mephisto_es.projections.queries.run_status import all_runs, run_status
+from mephisto_es.projections.queries.timeline import timeline
 from mephisto_es.projections.registry import PROJECTIONS
-from mephisto_es.projections.run_status import all_runs, run_status
-from mephisto_es.projections.subjects import Subject
-from mephisto_es.projections.timeline import timeline
 
-from ...afternoon import RUN
+from ...sample_log import RUN
 from .visitor import Visitor, words_of
 
 _LINK = re.compile(r'(?:href|src)="([^"]+)"')

@@ -18,7 +18,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.web.site import FORM_BYTES
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...afternoon import DONE, RUN, afternoon
+from ...sample_log import DONE, RUN, afternoon
 from .conftest import TOKEN
 from .process import GIVE_UP_SECONDS, served
 

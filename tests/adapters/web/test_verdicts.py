@@ -14,7 +14,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.web.verdicts import PAGE_UNITS
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...afternoon import RUN
+from ...sample_log import RUN
 from .visitor import Visitor, words_of
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from mephisto_es.adapters.system import SystemClock
+from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.web.access import Access, Sessions
 from mephisto_es.adapters.web.app import make_app
 from mephisto_es.adapters.web.changes import Changes

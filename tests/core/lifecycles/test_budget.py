@@ -9,12 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mephisto_es.core.decisions.launch_work import (
+    AssignmentPlan,
+    UnitPlan,
+    decide_create_assignments,
+    decide_launch_units,
+)
+from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_review
 from mephisto_es.core.errors import CommandRefused
-from mephisto_es.core.lifecycles.budget import Budget
-from mephisto_es.core.lifecycles.market import Market
-from mephisto_es.core.lifecycles.reviewing import PaymentIds, Verdict, decide_review
-from mephisto_es.core.lifecycles.supply import AssignmentPlan, UnitPlan, decide_create_assignments, decide_launch_units
 from mephisto_es.core.ports import NewEvent
+from mephisto_es.core.state.budget import Budget
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentAccepted, AgentStarted, AgentSubmitted
 from mephisto_es.events.base import PayloadRef

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mephisto_es.core.errors import Conflict, IllegalStep
-from mephisto_es.core.lifecycles.standings import LIFECYCLES, Standings
 from mephisto_es.core.lifecycles.table import Lifecycle, Status
-from mephisto_es.core.lifecycles.world import World
+from mephisto_es.core.state.entity_states import World
+from mephisto_es.core.state.status_fold import LIFECYCLES, Standings
 from mephisto_es.events.base import Event
 from mephisto_es.events.categories import CATEGORY_OF
 

@@ -13,7 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from transitions import MachineError
 
 from mephisto_es.core.errors import IllegalStep
-from mephisto_es.core.lifecycles import agent, engagement, onboarding, pay, records, server, task_run, unit, worker
+from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, task_run, unit, worker
+from mephisto_es.core.lifecycles import payment as pay
+from mephisto_es.core.lifecycles import resource as server
 from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, kind_of, step
 from mephisto_es.events.base import Event
 

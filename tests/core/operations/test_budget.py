@@ -15,23 +15,23 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mephisto_es.adapters.architects.memory_router import Gone, MemoryRouter, Unknown
+from mephisto_es.adapters.architects.memory.router import Gone, MemoryRouter, Unknown
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.abstractions.agent import InitializationData
 from mephisto_es.core.abstractions.blueprint import AssignmentData
+from mephisto_es.core.decisions.review import Verdict
 from mephisto_es.core.errors import CommandRefused, ConfigError
 from mephisto_es.core.lifecycles.agent import AgentStatus
-from mephisto_es.core.lifecycles.reviewing import Verdict
 from mephisto_es.core.lifecycles.unit import UnitStatus
-from mephisto_es.core.lifecycles.world import World
-from mephisto_es.core.operations.money import amount
-from mephisto_es.core.operations.review import Reviewer
+from mephisto_es.core.operations.configuration.money import amount
+from mephisto_es.core.operations.services.reviewer import Reviewer
+from mephisto_es.core.state.entity_states import World
 from mephisto_es.events.engagement import WorkerRefused
 from mephisto_es.events.task_run import TaskRunStopping
 from mephisto_es.events.unit import UnitExpired
 
-from .house import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until, work
+from .operator_harness import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until, work
 
 WORKERS = 50
 MOST_VISITS = 30

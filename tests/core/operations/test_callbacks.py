@@ -18,9 +18,9 @@ from mephisto_es.core.errors import (
     TaskCodeDiverged,
     UserCodeFailed,
 )
-from mephisto_es.core.operations.callbacks import call
+from mephisto_es.core.operations.task_code.calls import call
 
-from .house import HouseTaskState, items, open_house, work
+from .operator_harness import HouseTaskState, items, open_house, work
 
 PASSED_ON = [AgentDisconnectedError(1), TaskCodeDiverged(1, "a", "b"), LogError("the disk is full")]
 FAILURES = [ConfigError("no"), CommandRefused("no"), ValueError("no"), ExceptionGroup("no", [PASSED_ON[0], KeyError()])]

@@ -8,11 +8,11 @@ import pytest
 import trio
 import trio.testing
 
+from mephisto_es.core.abstractions.qualifications import QUAL_EXISTS, make_qualification_dict
 from mephisto_es.core.errors import CommandRefused, ConfigError
-from mephisto_es.core.operations.qualifications import QUAL_EXISTS, make_qualification_dict
 from mephisto_es.events import streams
 
-from .house import HouseTaskState, ask, items, open_house
+from .operator_harness import HouseTaskState, ask, items, open_house
 
 
 async def test_a_worker_registered_by_name_is_the_one_who_comes(

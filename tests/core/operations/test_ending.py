@@ -10,14 +10,14 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.core.abstractions.agent import Agent, InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
-from mephisto_es.core.operations.live_run import CODE_SECONDS
+from mephisto_es.core.operations.run.driver import CODE_SECONDS
 from mephisto_es.core.ports import Outcome
 
-from .house import HouseTaskState, ask, items, open_house, until, work
+from .operator_harness import HouseTaskState, ask, items, open_house, until, work
 
 
 class Pairs(TaskRunner):

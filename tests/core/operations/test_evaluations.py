@@ -11,19 +11,19 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.architects.memory_router import MemoryRouter
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Unit, Update
 from mephisto_es.core.abstractions.mixins import get_gold_factory, worker_needs_gold
 from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
+from mephisto_es.core.decisions.admission_rules import admission
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.lifecycles.admission import admission
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 from mephisto_es.events import streams
 from mephisto_es.events.engagement import WorkerJudged, WorkerRefused, WorkTaken
 
-from .house import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until
+from .operator_harness import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until
 
 SCREENED: dict[str, object] = {
     "use_screening_task": True,

@@ -9,13 +9,13 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory_router import MemoryRouter
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import ProtocolError
 from mephisto_es.core.packets import decode_packet, split_frame
 
-from .house import HouseTaskState, ask, items, open_house
+from .operator_harness import HouseTaskState, ask, items, open_house
 
 
 class Attentive(TaskRunner):

@@ -10,15 +10,15 @@ import trio
 import trio.testing
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.architects.memory_router import MemoryRouter
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.blueprints.remote_procedure import RemoteProcedureTaskRunner, SharedRemoteProcedureTaskState
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.live_task_runner import LiveTaskRunner
 
-from .house import HouseTaskState, ask, items, open_house
+from .operator_harness import HouseTaskState, ask, items, open_house
 
 
 class Echo(LiveTaskRunner):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.operations.money import cents
+from mephisto_es.core.operations.configuration.money import cents
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import trio.testing
 
 from mephisto_es.core.abstractions.agent import OnboardingAgent, Update
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 
-from .house import House, HouseTaskState, ask, items, open_house
+from .operator_harness import House, HouseTaskState, ask, items, open_house
 
 
 def passes(data: Update) -> bool:

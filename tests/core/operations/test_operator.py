@@ -11,21 +11,21 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.decisions.worker_events import decide_grant
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.ledger import Command
-from mephisto_es.core.lifecycles.worker_facts import decide_grant
-from mephisto_es.core.lifecycles.world import World
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
+from mephisto_es.core.state.entity_states import World
 from mephisto_es.events.engagement import WorkerRefused
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.task_run import TaskRunStopping
 
-from .house import HouseTaskState, ask, config, items, open_house, until, work
+from .operator_harness import HouseTaskState, ask, config, items, open_house, until, work
 
 
 async def test_a_run_ends_when_all_its_work_is_done(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:

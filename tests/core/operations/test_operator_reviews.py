@@ -9,10 +9,10 @@ import trio
 import trio.testing
 
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.lifecycles.pay import PaymentStatus
-from mephisto_es.core.operations.paying import PaymentOrder
+from mephisto_es.core.lifecycles.payment import PaymentStatus
+from mephisto_es.core.operations.services.paymaster import PaymentOrder
 
-from .house import HouseProvider, HouseTaskState, items, open_house, until, work
+from .operator_harness import HouseProvider, HouseTaskState, items, open_house, until, work
 
 
 class Generous(HouseProvider):

@@ -11,7 +11,7 @@ import trio.testing
 from mephisto_es.core.operations.client_io_handler import ACK_EVERY
 from mephisto_es.core.ports import Outcome
 
-from .house import HouseTaskState, ask, items, open_house
+from .operator_harness import HouseTaskState, ask, items, open_house
 
 
 async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_since(

@@ -11,17 +11,17 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.system import SystemIds
+from mephisto_es.core.decisions.review import Verdict
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import AgentStatus
-from mephisto_es.core.lifecycles.pay import UNPAID_STATUSES, PaymentStatus
-from mephisto_es.core.lifecycles.reviewing import Verdict
-from mephisto_es.core.operations.paying import NotPaid, Paymaster, PaymentOrder
-from mephisto_es.core.operations.review import Reviewer
+from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentStatus
+from mephisto_es.core.operations.services.paymaster import NotPaid, Paymaster, PaymentOrder
+from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.events.ids import TaskRunId
 
-from ...chosen import chosen, holders
+from ...history_search import chosen, holders
 
 UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.SENT)
 HISTORY = chosen(

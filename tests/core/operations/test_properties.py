@@ -17,24 +17,24 @@ import trio.testing
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.architects.memory_router import Gone, MemoryRouter, PageSocket
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import Gone, MemoryRouter, PageSocket
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, Unit, Update
 from mephisto_es.core.abstractions.mixins import get_gold_factory
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
-from mephisto_es.core.lifecycles.market import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market, run_of
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
+from mephisto_es.core.state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market, run_of
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.envelope import Recorded
 from mephisto_es.events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
-from mephisto_es.projections import building
+from mephisto_es.projections.engine import rebuild as building
 from mephisto_es.projections.registry import PROJECTIONS
 
-from .house import HouseTaskState, ask, items, open_house
+from .operator_harness import HouseTaskState, ask, items, open_house
 
 RUN = TaskRunId(1)
 REWARD_CENTS = 10

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.operations.qualifications import (
+from mephisto_es.core.abstractions.qualifications import (
     QUAL_EQUAL,
     QUAL_EXISTS,
     QUAL_GREATER,
@@ -24,6 +23,7 @@ from mephisto_es.core.operations.qualifications import (
     unmet_rules,
     worker_is_qualified,
 )
+from mephisto_es.core.errors import ConfigError
 
 WITH_NUMBER = (QUAL_GREATER, QUAL_GREATER_EQUAL, QUAL_LESS, QUAL_LESS_EQUAL, QUAL_EQUAL, QUAL_NOT_EQUAL)
 WITH_LIST = (QUAL_IN_LIST, QUAL_NOT_IN_LIST)

@@ -11,20 +11,20 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.architects.memory_router import MemoryRouter
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit, Update
 from mephisto_es.core.abstractions.resources import Details
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import CommandRefused, LaunchError, OutcomeUnknown
-from mephisto_es.core.lifecycles.world import World
 from mephisto_es.core.ports import Append, Outcome
+from mephisto_es.core.state.entity_states import World
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.server import ResourceReleased
 from mephisto_es.events.task_run import TaskRunWentLive
 
-from .house import House, HouseTaskState, ask, config, items, open_house
+from .operator_harness import House, HouseTaskState, ask, config, items, open_house
 
 PAIRS = 2
 SAID = 2

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import MISSING, OmegaConf
 
-from mephisto_es.core.operations.redaction import REDACTED, looks_secret, redacted, redacted_text
+from mephisto_es.core.redaction import REDACTED, looks_secret, redacted, redacted_text
 
 SECRET = "S3cr3t-value-of-mine"
 

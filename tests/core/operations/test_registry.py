@@ -205,7 +205,7 @@ def test_a_failed_plugin_is_tried_and_reported_once(install: Install, capsys: py
 
 def test_core_imports_no_adapter() -> None:
     program = (
-        "import sys, mephisto_es.core.operations.registry, mephisto_es.core.operations.task_config\n"
+        "import sys, mephisto_es.core.operations.registry, mephisto_es.core.operations.configuration.task_config\n"
         "print([name for name in sys.modules if name.startswith('mephisto_es.adapters')])"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -6,7 +6,7 @@ import trio.testing
 
 from mephisto_es.core.abstractions.agent import Update
 from mephisto_es.core.errors import TaskCodeDiverged
-from mephisto_es.core.operations.rehearsal import Line, Rehearsal
+from mephisto_es.core.operations.task_code.replayer import Line, Rehearsal
 
 ANN, BOB = 1, 2
 

@@ -9,18 +9,18 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.architects.memory_router import MemoryRouter
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import OutcomeUnknown
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 from mephisto_es.core.ports import Append, Outcome
 from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.unit import UnitExpired
 
-from .house import House, HouseTaskState, ask, items, open_house, until
+from .operator_harness import House, HouseTaskState, ask, items, open_house, until
 
 
 class Pairs(TaskRunner):

@@ -8,23 +8,23 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.system import SystemIds
+from mephisto_es.core.decisions.review import Verdict
 from mephisto_es.core.errors import CommandRefused, IllegalStep, UnknownEntity
 from mephisto_es.core.ledger import Command, Ledger
 from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
-from mephisto_es.core.lifecycles.market import Market
-from mephisto_es.core.lifecycles.reviewing import Verdict
 from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
-from mephisto_es.core.operations.review import Reviewer
+from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.core.ports import NewEvent
+from mephisto_es.core.state.decision_state import Market
 from mephisto_es.events.agent import AgentApproved, AgentBonusGranted, AgentRejected
 from mephisto_es.events.ids import AgentId, QualificationId, UnitId, WorkerId
 from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.worker import WorkerForgotten
 
-from ...chosen import chosen, holders
+from ...history_search import chosen, holders
 
 LEFT = (AgentStatus.RETURNED, AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.EXPIRED)
 HISTORY = chosen(

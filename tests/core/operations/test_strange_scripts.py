@@ -13,9 +13,9 @@ import trio.testing
 from mephisto_es.core.abstractions.agent import InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import LaunchError
-from mephisto_es.core.operations.datatypes import WorkerFailureReasons
+from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 
-from .house import HouseTaskState, ask, items, open_house, work
+from .operator_harness import HouseTaskState, ask, items, open_house, work
 
 SCREENING = {
     "use_screening_task": True,

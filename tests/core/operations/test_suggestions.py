@@ -1,6 +1,6 @@
 import pytest
 
-from mephisto_es.core.operations.suggestions import did_you_mean, nearest
+from mephisto_es.core.suggestions import did_you_mean, nearest
 
 
 @pytest.mark.parametrize(

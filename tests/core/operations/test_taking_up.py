@@ -9,18 +9,18 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory import MemoryArchitect
-from mephisto_es.adapters.architects.memory_router import PageSocket
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import PageSocket
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.abstractions.agent import Agent, Assignment, OnboardingAgent
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import CommandRefused, LaunchError
-from mephisto_es.core.operations.rehearsal import TURN_SECONDS
-from mephisto_es.core.operations.review import Reviewer
+from mephisto_es.core.operations.services.reviewer import Reviewer
+from mephisto_es.core.operations.task_code.replayer import TURN_SECONDS
 from mephisto_es.events.ids import AgentId, TaskRunId
 
-from .house import HouseProvider, HouseTaskState, ask, items, open_house
+from .operator_harness import HouseProvider, HouseTaskState, ask, items, open_house
 
 QUALIFICATION = "onboarded"
 

@@ -11,6 +11,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.errors import ConfigError
+from mephisto_es.core.operations.configuration.task_config import check_run_config, load_task_config
+from mephisto_es.core.operations.configuration.task_settings import read_task_settings
 from mephisto_es.core.operations.hydra_config import (
     TaskConfig,
     TaskRunArgs,
@@ -18,8 +20,6 @@ from mephisto_es.core.operations.hydra_config import (
     register_script_config,
 )
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
-from mephisto_es.core.operations.task_config import check_run_config, load_task_config
-from mephisto_es.core.operations.task_settings import read_task_settings
 
 DEFAULTS = """#@package _global_
 defaults:

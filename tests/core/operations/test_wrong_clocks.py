@@ -7,12 +7,12 @@ from pathlib import Path
 import trio
 import trio.testing
 
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.system import SystemIds
 from mephisto_es.core.ledger import Ledger
-from mephisto_es.core.operations.directory import Directory
+from mephisto_es.core.operations.services.directory import Directory
 
-from .house import HouseTaskState, TrioClock, ask, items, on_the_loop, open_house
+from .operator_harness import HouseTaskState, TrioClock, ask, items, on_the_loop, open_house
 
 DAY_US = 24 * 3600 * 1_000_000
 

@@ -24,7 +24,7 @@ import uvicorn
 from .bodies import BodyLimits
 from .journal import Journal, JournalError, open_journal
 from .log_lines import log_to_stderr
-from .patience import PatientProtocol
+from .request_timeout import PatientProtocol
 from .routes import Routes
 from .settings import Secret, Settings, SettingsError, read_secret, read_settings
 from .switchboard import Switchboard

@@ -13,10 +13,10 @@ from .agents import Agents
 from .connection import POLICY_VIOLATION, TOO_BIG, Connection
 from .journal import Journal
 from .journal_lines import Entry
-from .operator_desk import OperatorDesk
-from .orders import Orders
+from .operator_link import OperatorDesk
+from .operator_orders import Orders
 from .packets import PacketPress
-from .page_desk import PageDesk
+from .page_sessions import PageDesk
 from .settings import Secret, Settings
 from .wire import (
     MEPHISTO,

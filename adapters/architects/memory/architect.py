@@ -1,0 +1,152 @@
+"""An architect whose server is a router in this very process, and the channel to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import trio
+
+from ....core.abstractions.architect import Architect
+from ....core.abstractions.args import ArchitectArgs
+from ....core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+from ....core.abstractions.resources import Details
+from ....core.errors import ProtocolError
+from ....core.packets import Outbound, decode_packet, encode_frame
+from .router import MemoryRouter
+
+
+class MemoryChannel(Channel):
+    """The operator's end of a memory router."""
+
+    def __init__(
+        self,
+        channel_id: str,
+        router: MemoryRouter,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> None:
+        super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
+        self._router = router
+        self._frames: deque[str] = deque()
+        self._news = trio.Event()
+        self._attached = False
+        self._closed = False
+
+    async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Attach to the router, and move packets until closed."""
+        self._router.attach(self)
+        self._attached = True
+        await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
+        self.on_channel_open(self.channel_id)
+        task_status.started()
+        try:
+            while not self._closed:
+                while self._frames:
+                    await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
+                if not self._closed:
+                    self._news = trio.Event()
+                    await self._news.wait()
+        finally:
+            self._attached = False
+            self._router.detach(self)
+
+    def put(self, frame: str) -> None:
+        """Take a frame from the router."""
+        self._frames.append(frame)
+        self._news.set()
+
+    def lose(self) -> None:
+        """Another operator has taken the router."""
+        self._attached = False
+        self.close()
+
+    def close(self) -> None:
+        """Close for good. Twice is harmless."""
+        self._closed = True
+        self._news.set()
+
+    def is_alive(self) -> bool:
+        """Whether packets can be moved right now."""
+        return self._attached and not self._closed
+
+    def is_closed(self) -> bool:
+        """Whether the channel was closed for good."""
+        return self._closed
+
+    def enqueue_send(self, packet: Outbound) -> bool:
+        """Send a packet; False if there is no router."""
+        if self._attached:
+            self._router.take(msgspec.json.decode(encode_frame([packet])))
+        return self._attached
+
+
+class MemoryArchitect(Architect):
+    """Runs a `MemoryRouter` in this very process.
+
+    Attributes:
+        routers: the router of each run, for those who play its workers.
+    """
+
+    ARCHITECT_TYPE: ClassVar[str] = "memory"
+    ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("memory_router",)
+    routers: ClassVar[dict[int, MemoryRouter]] = {}
+    _resource: int | None = None
+
+    async def prepare(self) -> Path:
+        """Make the folder of static files."""
+        static = self.build_dir / "static"
+        static.mkdir(parents=True, exist_ok=True)
+        return static
+
+    async def deploy(self) -> str:
+        """Make the router."""
+        self._resource = await self.resources.intend("memory_router", {})
+        self.routers[self.task_run] = MemoryRouter(f"memory-{self.task_run}-{self._resource}")
+        await self.resources.acquired(self._resource, {})
+        return self._url
+
+    async def reattach(self, resource: int, details: Details) -> str | None:  # noqa: ARG002
+        """Take up the router, if it is there."""
+        if self.task_run not in self.routers:
+            return None
+        self._resource = resource
+        return self._url
+
+    @property
+    def _url(self) -> str:
+        return f"memory://{self.task_run}"
+
+    def get_channels(
+        self,
+        on_channel_open: OnChannelOpen,
+        on_catastrophic_disconnect: OnCatastrophicDisconnect,
+        on_message: OnMessage,
+    ) -> list[Channel]:
+        """The one channel to the router."""
+        router = self.routers[self.task_run]
+        callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
+        return [MemoryChannel(f"memory-{self.task_run}", router, *callbacks)]
+
+    async def shutdown(self) -> None:
+        """Shut the router down."""
+        router = self.routers.pop(self.task_run, None)
+        if router is not None and self._resource is not None:
+            router.close()
+            await self.resources.released(self._resource, "the run is over")
+
+    @classmethod
+    async def reap(cls, details: Details) -> None:
+        """Nothing is to be done: the router has ended with the process it was in."""
+
+    async def download_file(self, filename: str, save_dir: Path) -> Path:
+        """Pages of this router upload no files.
+
+        Raises:
+            ProtocolError: always.
+        """
+        raise ProtocolError(f"the memory router has no file {filename!r} for {save_dir}")

@@ -1,0 +1,277 @@
+"""A router without sockets or files, for simulations and tests of everything above it.
+
+It keeps the promises of the real routers: an outbox that is kept until it is acknowledged, requests that wait while no
+operator is attached, packets kept for a page that is away. Packets cross it as text, as they do on a wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import trio
+
+from ....core.errors import ProtocolError
+from ....core.packets import SYSTEM
+
+#: Packets kept for a page that is away.
+KEPT_LIMIT = 1000
+
+Json = dict[str, Any]
+
+
+class Gone(ProtocolError):
+    """The router was shut down, or is about to be: what a page sees as a refused connection or request."""
+
+
+class Unknown(ProtocolError):
+    """The router does not know the agent: what a real one answers with 403."""
+
+
+class PageSocket:
+    """A page's end of its socket: what came for it, in order."""
+
+    def __init__(self, kept: Iterable[Json]) -> None:
+        self._sender, self._receiver = trio.open_memory_channel[Json](KEPT_LIMIT)
+        for packet in kept:
+            self.put(packet)
+
+    def put(self, packet: Json) -> None:
+        """Hand a packet to the page; one that does not read loses the newest."""
+        try:
+            self._sender.send_nowait(packet)
+        except trio.WouldBlock:
+            return
+
+    async def receive(self) -> Json:
+        """The next packet."""
+        return await self._receiver.receive()
+
+
+class _Open(NamedTuple):
+    """A page's request that waits for its answer."""
+
+    packet: Json
+    answered: trio.Event
+    answer: list[Json]
+
+
+class OperatorEnd(Protocol):
+    """Where a router leaves what is for its operator."""
+
+    def put(self, frame: str) -> None:
+        """Take a frame."""
+
+    def lose(self) -> None:
+        """Another operator has taken the router."""
+
+
+class MemoryRouter:
+    """The state of a router, between pages and operator.
+
+    Attributes:
+        incarnation: the name of its outbox.
+        statuses: what the operator last said of each agent it made known.
+    """
+
+    def __init__(self, incarnation: str) -> None:
+        self.incarnation = incarnation
+        self.statuses: dict[str, str] = {}
+        self._seq = 0
+        self._requests = 0
+        self._outbox: deque[Json] = deque()
+        self._open: dict[str, _Open] = {}
+        self._sockets: dict[str, PageSocket] = {}
+        self._kept: dict[str, deque[Json]] = {}
+        self._channel: OperatorEnd | None = None
+        self._closed = False
+        self._takes_more = True
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many packets the operator has not acknowledged."""
+        return len(self._outbox)
+
+    # Pages ----------------------------------------------------------------------------------------------------------
+
+    async def request_agent(self, provider_data: Json) -> Json:
+        """Ask for an agent; returns the data of the answer, however long it takes. Cancelling drops the request.
+
+        Raises:
+            Gone: the router was shut down.
+        """
+        return await self._ask("register_agent", None, {"provider_data": provider_data})
+
+    async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
+        """Hand in an onboarding; returns the data of the answer, which is an agent or a refusal.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        return await self._ask("submit_onboarding", token, {"onboarding_data": onboarding_data})
+
+    def submit_task(self, token: str, final_data: object) -> None:
+        """Hand in work. When this returns the router has it.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "submit_unit", "subject_id": token, "data": {"final_data": final_data}})
+
+    def return_task(self, token: str) -> None:
+        """Give work back.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "return_unit", "subject_id": token, "data": {}})
+
+    def send_live_update(self, token: str, update: Json) -> None:
+        """Say something to the task's code.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "mephisto_bound_live_update", "subject_id": token, "data": update})
+
+    def connect(self, token: str) -> PageSocket:
+        """Open a page's socket; it begins with the present status and what was kept.
+
+        Raises:
+            Unknown: there is no such agent.
+        """
+        self._check(token)
+        now = {"packet_type": "update_status", "subject_id": token, "data": {"status": self.statuses[token]}}
+        socket = self._sockets[token] = PageSocket([now, *self._kept.pop(token, ())])
+        return socket
+
+    def disconnect(self, token: str) -> None:
+        """Close a page's socket for good: the operator hears that the page is gone."""
+        self._sockets.pop(token, None)
+        self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
+
+    def _check(self, token: str) -> None:
+        if token not in self.statuses:
+            raise Unknown(f"there is no agent {token!r}")
+
+    async def _ask(self, packet_type: str, token: str | None, data: Json) -> Json:
+        if self._closed:
+            raise Gone("the router was shut down")
+        self._requests += 1
+        request_id = f"{self.incarnation}-{self._requests}"
+        packet: Json = {
+            "packet_type": packet_type,
+            "subject_id": token or request_id,
+            "data": {**data, "request_id": request_id},
+        }
+        waiting = self._open[request_id] = _Open(packet, trio.Event(), [])
+        try:
+            if token is None:
+                self._send(packet)
+            else:
+                self._keep(packet)
+            await waiting.answered.wait()
+        finally:
+            del self._open[request_id]
+        if not waiting.answer:
+            raise Gone("the router was shut down")
+        return waiting.answer[0]
+
+    def close(self) -> None:
+        """Shut the router down: requests that wait are not answered any more."""
+        self._closed = True
+        for waiting in self._open.values():
+            waiting.answered.set()
+
+    def lose_outbox(self) -> None:
+        """Come back from a crash with an empty disk: with another outbox, that counts from the start."""
+        self.incarnation += "+"
+        self._seq = 0
+        self._outbox.clear()
+        self._say_state()
+
+    # The operator ---------------------------------------------------------------------------------------------------
+
+    def attach(self, channel: OperatorEnd) -> None:
+        """Take an operator; a new one replaces the old one, and gets all that was not acknowledged."""
+        if self._channel is not None:
+            self._channel.lose()
+        self._channel = channel
+        self._takes_more = True
+        self._say_state()
+        for packet in self._outbox:
+            self._send(packet)
+        for waiting in self._open.values():
+            if waiting.packet["packet_type"] == "register_agent":
+                self._send(waiting.packet)
+
+    def _say_state(self) -> None:
+        first = self._outbox[0]["seq"] if self._outbox else None
+        state = {
+            "incarnation": self.incarnation,
+            "next_seq": self._seq + 1,
+            "first_unacked": first,
+            "closed": not self._takes_more,
+        }
+        self._send({"packet_type": "router_state", "subject_id": SYSTEM, "data": state})
+
+    def detach(self, channel: OperatorEnd) -> None:
+        """Lose an operator; a no-op if another one has taken its place."""
+        if self._channel is channel:
+            self._channel = None
+
+    def take(self, packet: Json) -> None:
+        """Take a packet of the operator's."""
+        subject, data = packet["subject_id"], packet["data"]
+        match packet["packet_type"]:
+            case "agents":
+                self.statuses = dict(data["agents"])
+            case "agent_details":
+                self._answer(subject, data)
+            case "update_status":
+                self.statuses[subject] = data["status"]
+                self._to_page(packet, keep=False)
+            case "client_bound_live_update":
+                self._to_page(packet, keep=True)
+            case "ack" if data["incarnation"] == self.incarnation:
+                while self._outbox and self._outbox[0]["seq"] <= data["seq"]:
+                    self._outbox.popleft()
+            case "drain":
+                self._takes_more = False
+                self._say_state()
+            case "request_statuses":
+                seen = {t: s if t in self._sockets else "disconnect" for t, s in self.statuses.items()}
+                self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": seen})
+
+    def _answer(self, request_id: str, data: Json) -> None:
+        if data["agent_id"] is not None:
+            self.statuses[data["agent_id"]] = data["status"]
+        waiting = self._open.get(request_id)
+        if waiting is not None and not waiting.answered.is_set():
+            waiting.answer.append(data)
+            waiting.answered.set()
+
+    def _to_page(self, packet: Json, *, keep: bool) -> None:
+        token = packet["subject_id"]
+        if token in self._sockets:
+            self._sockets[token].put(packet)
+        elif keep:
+            self._kept.setdefault(token, deque(maxlen=KEPT_LIMIT)).append(packet)
+
+    def _keep(self, packet: Json) -> None:
+        if not self._takes_more:
+            raise Gone("the router takes nothing more")
+        self._seq += 1
+        kept = {**packet, "seq": self._seq}
+        self._outbox.append(kept)
+        self._send(kept)
+
+    def _send(self, packet: Json) -> None:
+        if self._channel is not None:
+            self._channel.put(msgspec.json.encode(packet).decode())

@@ -1,0 +1,89 @@
+"""The operator's HTTP requests to a router, wherever it runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from ....core.errors import ProtocolError
+
+#: Longest silence in the middle of an answer.
+SILENCE_SECONDS = 30.0
+#: Names a file that is not whole yet.
+PARTIAL_SUFFIX = ".partial"
+
+
+class RouterClient:
+    """Asks one router, with the run's secret where it must be proved."""
+
+    def __init__(self, url: str, secret: str, *, through_proxy: bool = False) -> None:
+        """Keep address and secret; nothing is asked yet.
+
+        Args:
+            url: the router's, without a slash at the end.
+            secret: the run's.
+            through_proxy: whether a proxy named in the environment is used.
+        """
+        self._url = url
+        self._secret = secret
+        self._through_proxy = through_proxy
+
+    async def is_alive(self) -> bool:
+        """Ask the router for a sign of life, as long as it may take; False: what answers is none, or the line broke."""
+        async with self._client() as client:
+            try:
+                answer = await client.get("/is_alive", timeout=None)
+            except httpx.TransportError:
+                return False
+        return answer.status_code == httpx.codes.OK and "Alive!" in answer.text
+
+    async def accepts_secret(self) -> bool:
+        """Whether a router answers that was started with our secret."""
+        async with self._client() as client:
+            try:
+                answer = await client.get("/counters")
+            except httpx.TransportError:
+                return False
+        return answer.status_code == httpx.codes.OK
+
+    async def download_file(self, filename: str, save_dir: Path) -> Path:
+        """Fetch an uploaded file; it gets its name once it is whole.
+
+        Args:
+            filename: the router's name for it.
+            save_dir: an existing folder.
+
+        Raises:
+            ProtocolError: the router does not have it, or the line broke.
+        """
+        if Path(filename).name != filename or filename in {"", ".", ".."}:
+            raise ProtocolError(f"{filename!r} is not the name of an uploaded file")
+        target = save_dir / filename
+        partial = save_dir / f"{filename}{PARTIAL_SUFFIX}"
+        try:
+            async with (
+                self._client() as client,
+                client.stream("GET", f"/download_file/{quote(filename, safe='')}") as answer,
+            ):
+                if answer.status_code != httpx.codes.OK:
+                    raise ProtocolError(f"the router does not hand out {filename!r} (status {answer.status_code})")
+                with partial.open("wb") as file:
+                    async for piece in answer.aiter_bytes():
+                        file.write(piece)
+            os.replace(partial, target)
+        except httpx.HTTPError as error:
+            raise ProtocolError(f"{filename!r} did not arrive from the router: {type(error).__name__}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._url,
+            headers={"Authorization": f"Bearer {self._secret}"},
+            timeout=SILENCE_SECONDS,
+            trust_env=self._through_proxy,
+        )

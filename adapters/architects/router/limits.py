@@ -1,0 +1,80 @@
+"""The limits of a router as settings of a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+
+from ....core.abstractions.args import ArchitectArgs
+from ....core.errors import ConfigError
+
+#: Written out again, as the operator gets it, a body can be several times as long, and is one frame of the channel.
+LARGEST_BODY_BYTES = 32 * 2**20
+_MIB = 2**20
+
+
+@dataclass
+class RouterArgs(ArchitectArgs):
+    """What an architect that runs one of the routers can be told; the defaults are the routers' own."""
+
+    request_deadline_seconds: float = field(
+        default=25.0,
+        metadata={"help": "How long a page waits for the operator before it is told to try again."},
+    )
+    operator_grace_seconds: float = field(
+        default=600.0, metadata={"help": "How long pages are kept alive while no operator is attached."}
+    )
+    heartbeat_limit_seconds: float = field(
+        default=15.0,
+        metadata={"help": "How long a live page may be silent before its worker counts as gone; it speaks every 6."},
+    )
+    orphan_seconds: float = field(
+        default=3600.0, metadata={"help": "How long the router goes on without an operator before it ends itself."}
+    )
+    idle_seconds: float = field(
+        default=75.0,
+        metadata={
+            "help": "How long a client may pause within a request, between two, or before a socket's first word."
+        },
+    )
+    max_body_bytes: int = field(
+        default=10 * _MIB, metadata={"help": "The largest JSON a page may send, and the largest text field of a form."}
+    )
+    max_upload_bytes: int = field(
+        default=1024 * _MIB, metadata={"help": "The largest form a page may send, its files included."}
+    )
+    max_packet_bytes: int = field(default=_MIB, metadata={"help": "The largest message on a page's socket."})
+    max_outbox_bytes: int = field(
+        default=256 * _MIB, metadata={"help": "How much may wait for the operator; beyond it pages are refused."}
+    )
+    max_sockets: int = field(default=10_000, metadata={"help": "How many pages may have a socket open at once."})
+    max_kept_per_agent: int = field(
+        default=1000, metadata={"help": "How many messages are kept for a page while its socket is down."}
+    )
+
+
+_LIMITS = tuple(
+    limit for limit in fields(RouterArgs) if limit.name not in {inherited.name for inherited in fields(ArchitectArgs)}
+)
+_AT_MOST = {"max_body_bytes": LARGEST_BODY_BYTES, "max_packet_bytes": LARGEST_BODY_BYTES}
+
+
+def check_router_limits(args: RouterArgs) -> None:
+    """See whether a router can keep to the limits.
+
+    Raises:
+        ConfigError: naming one that it cannot.
+    """
+    for limit in _LIMITS:
+        value: float = getattr(args, limit.name)
+        at_most = _AT_MOST.get(limit.name, math.inf)
+        if not (0 < value <= at_most and math.isfinite(value)):
+            key = f"mephisto.architect.{limit.name}"
+            hint = "It must be more than 0" + ("" if at_most == math.inf else f" and at most {at_most}")
+            raise ConfigError(f"{key} is {value}", key=key, hint=hint)
+
+
+def changed_limits(args: RouterArgs) -> dict[str, str]:
+    """The limits that are not the routers' own, by the names of their environment variables without the prefix."""
+    values = {limit.name: getattr(args, limit.name) for limit in _LIMITS if getattr(args, limit.name) != limit.default}
+    return {name.upper(): str(value) for name, value in values.items()}

@@ -1,0 +1,218 @@
+"""The composition root: where adapters are chosen and put together, for launch scripts and the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import trio
+from omegaconf import DictConfig
+
+from ...core.errors import ConfigError, LogError, leaves
+from ...core.ledger import Ledger, in_a_thread
+from ...core.operations.configuration.task_config import check_run_config
+from ...core.operations.hydra_config import MetricsArgs, TaskConfig
+from ...core.operations.logger_core import set_mephisto_log_level
+from ...core.operations.operator import Ask, Operator
+from ...core.operations.registry import fill_registries
+from ...core.operations.task_code.timings import measure_with
+from ...core.ports import WallClock
+from ...projections.mephisto_db.projection import MephistoDbProjection
+from ...projections.mephisto_db.reader import MephistoDB
+from ..log.sqlite import SqliteLog
+from ..metrics.figures import Figures
+from ..metrics.latencies import Latencies
+from ..metrics.shown import show_figures
+from ..scripts.command import ScriptMain, script_decorator
+from ..scripts.progress_bars import progress_bars
+from ..scripts.prompt import ask_on_terminal
+from .clock_and_ids import SystemClock, SystemIds
+from .data_dir import DATABASE_FILE as DATABASE_FILE
+from .data_dir import data_dir
+
+#: One folder for each run, in the data folder: page, server's files, uploads.
+RUNS_FOLDER = "runs"
+#: Seconds between two looks at whether the anchor file is behind the log.
+ANCHOR_SECONDS = 1.0
+#: Seconds in which runs must be taken down when a script fails.
+FORCED_SHUTDOWN_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def open_operator(
+    data_dir: Path, clock: WallClock | None = None, ask: Ask | None = None, metrics: MetricsArgs | None = None
+) -> AsyncIterator[Operator]:
+    """Open the log of a data folder and run an operator on it.
+
+    When the block ends, runs that still go on are shut down, those at work may finish. When it raises, their work is
+    taken away. When it is cancelled or interrupted, everything is left as it is, to be taken up again.
+
+    Args:
+        data_dir: the folder; made if missing.
+        clock: the wall clock; the machine's, unless given.
+        ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
+        metrics: where Prometheus is answered; None: nowhere.
+
+    Raises:
+        ConfigError: the folder cannot be made, or the port for metrics is taken.
+        UnusableLog: the database is not ours, or another operator has it.
+        DamagedLog: the log was changed from outside.
+    """
+    fill_registries()
+    clock = clock or SystemClock()
+    try:
+        await trio.Path(data_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {data_dir} cannot be made: {error.strerror}",
+            key="mephisto.database.data_dir",
+            hint="Name a folder that you may write to.",
+        ) from error
+    log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
+    try:
+        figures = Figures()
+        # What nobody can ask for is not measured.
+        is_measured = metrics is not None and metrics.port is not None
+        ledger = Ledger(log, clock, figures.timed(in_a_thread) if is_measured else in_a_thread)
+        ids = SystemIds(ledger.market.highest_ids(), log.epoch)
+        async with _open_nursery() as nursery:
+            await nursery.start(ledger.run)
+            nursery.start_soon(_keep_anchored, log)
+            if metrics is not None and metrics.port is not None:
+                measure_with(Latencies(figures.registry, clock))
+                await nursery.start(show_figures, figures, ledger, log, metrics.host, metrics.port)
+            operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask)
+            try:
+                yield operator
+            except Exception:
+                with trio.CancelScope(shield=True):
+                    await operator.force_shutdown(FORCED_SHUTDOWN_SECONDS)
+                raise
+            await operator.shutdown()
+            nursery.cancel_scope.cancel()
+    except BaseException:
+        with suppress(LogError):  # what went wrong before says more
+            log.close()
+        raise
+    log.close()
+
+
+@asynccontextmanager
+async def _open_nursery() -> AsyncIterator[trio.Nursery]:
+    """A nursery that hands on an error that is alone as itself, as who wrote the block expects it.
+
+    A log that fails is one error, of which everybody hears who waits for it.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        error, *others = leaves(group)
+        if not others or all(isinstance(one, LogError) for one in (error, *others)):
+            raise error from error.__cause__
+        raise
+
+
+async def _keep_anchored(log: SqliteLog) -> None:
+    """Keep the head of the chain outside the database, so that a lost tail is found."""
+    while True:
+        await trio.sleep(ANCHOR_SECONDS)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(log.write_anchor)
+
+
+def run_operator(
+    job: Callable[[Operator], Awaitable[None]],
+    data_dir: Path,
+    ask: Ask | None = None,
+    metrics: MetricsArgs | None = None,
+) -> None:
+    """Run an operator for as long as a job takes, shown on the terminal; Ctrl-C is heeded from the start.
+
+    Args:
+        job: what the operator is for; runs that it leaves are shut down.
+        data_dir: as `open_operator`.
+        ask: as `open_operator`.
+        metrics: as `open_operator`.
+
+    Raises:
+        ConfigError, LaunchError, UnusableLog: what the user must act on.
+        KeyboardInterrupt: the third Ctrl-C.
+    """
+
+    async def run() -> None:
+        async with open_operator(data_dir, ask=ask, metrics=metrics) as operator, _open_nursery() as nursery:
+            await nursery.start(operator.watch_signals)
+            with progress_bars(operator):
+                await job(operator)
+            await operator.shutdown()
+            nursery.cancel_scope.cancel()
+
+    trio.run(run)
+
+
+def run_script(main: ScriptMain, cfg: DictConfig) -> None:
+    """Run a launch script's `async def main(operator, cfg)` to its end.
+
+    Raises:
+        ConfigError, LaunchError, UnusableLog: what the user must act on.
+        KeyboardInterrupt: the third Ctrl-C.
+    """
+
+    async def job(operator: Operator) -> None:
+        await main(operator, cfg)
+
+    ask = ask_on_terminal if sys.stdin.isatty() else None
+    run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics)
+
+
+@asynccontextmanager
+async def process_config_and_get_operator(cfg: DictConfig) -> AsyncIterator[tuple[Operator, DictConfig]]:
+    """Open an operator for a configuration that was composed elsewhere: by `hydra.main`, in a notebook or a test.
+
+    To be used as `async with process_config_and_get_operator(cfg) as (operator, cfg)`; it ends as `open_operator` does.
+    A script that has `task_script` needs none of this.
+
+    Args:
+        cfg: a whole configuration, with what is below `mephisto`.
+
+    Raises:
+        ConfigError: a setting is unknown, wrong or missing; or as `open_operator`.
+        UnusableLog, DamagedLog: as `open_operator`.
+    """
+    fill_registries()
+    check_run_config(cfg.mephisto)
+    set_mephisto_log_level(level=cfg.mephisto.log_level)
+    async with open_operator(data_dir_of(cfg), metrics=cfg.mephisto.metrics) as operator:
+        yield operator, cfg
+
+
+def load_db_and_process_config(cfg: DictConfig) -> tuple[MephistoDB, DictConfig]:
+    """Open the database of a configuration for reading, also while an operator writes it.
+
+    Raises:
+        UnusableLog: there is none: nothing was launched into this folder.
+    """
+    return MephistoDB(data_dir_of(cfg) / DATABASE_FILE), cfg
+
+
+def data_dir_of(cfg: DictConfig) -> Path:
+    """The data folder of a configuration: its own, or the one of config.yml, or `mephisto_data` where it is run."""
+    return data_dir(cfg.mephisto.database.data_dir)
+
+
+def task_script(
+    config: type[TaskConfig] | None = None,
+    default_config_file: str | None = None,
+    config_path: str = "hydra_configs",
+) -> Callable[[ScriptMain], Callable[[], None]]:
+    """Turn a launch script's `async def main(operator, cfg)` into a command with Hydra's overrides.
+
+    Args:
+        config: the script's config class; or
+        default_config_file: the name of the file in `conf/` to start from, without `.yaml`.
+        config_path: the folder of configuration files, from where the script is.
+    """
+    return script_decorator(run_script, config=config, default_config_file=default_config_file, config_path=config_path)

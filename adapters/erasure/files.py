@@ -1,0 +1,173 @@
+"""What a worker leaves in the files of a data folder beside the log: uploads, and packets in routers' journals."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ...core.errors import CommandRefused
+from ..architects.local import DATA_FOLDER
+from ..architects.router.python.journal_file import create_journal_file
+from ..architects.router.python.journal_lines import (
+    DamagedJournal,
+    JournalContents,
+    agent_line,
+    header_line,
+    packet_line,
+    read_journal,
+)
+from ..log.anchor import anchor_path
+from ..log.writer_lock import lock_path
+
+_JOURNALS = "journal-*.jsonl*"
+#: Shorter names and words stand in many files by chance.
+SHORTEST_WORD_BYTES = 4
+_SQLITE = b"SQLite format 3\0"
+
+
+class Traces(msgspec.Struct, frozen=True):
+    """By what a worker's values are known in files."""
+
+    name: str
+    #: The unguessable ids of the worker's agents.
+    tokens: frozenset[str]
+    #: Our names of the files that the worker uploaded.
+    uploads: frozenset[str]
+    #: What the worker sent, as the log had it.
+    bodies: tuple[bytes, ...]
+
+
+@contextmanager
+def router_folder(run_folder: Path) -> Iterator[Path | None]:
+    """The folder in which a run's server keeps what workers send, while no server uses it; None: there is none.
+
+    Raises:
+        CommandRefused: the server runs.
+    """
+    folder = run_folder / DATA_FOLDER
+    if not folder.is_dir():
+        yield None
+        return
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandRefused(
+                f"the server of run {run_folder.name} still runs; resume the run and let it end, then try again"
+            ) from None
+        yield folder
+    finally:
+        os.close(fd)
+
+
+def delete_uploads(run_folder: Path, traces: Traces) -> list[Path]:
+    """Delete the files that a worker uploaded, also copies that were fetched into the run's folder under that name."""
+    found = [path for path in sorted(run_folder.rglob("*")) if path.name in traces.uploads and path.is_file()]
+    for path in found:
+        path.unlink()
+    return found
+
+
+def clear_journals(folder: Path, traces: Traces, *, over: bool) -> list[Path]:
+    """Take out of a router's journal what the log has, and with it what the worker sent.
+
+    Args:
+        folder: the router's, while no router uses it.
+        traces: the worker's.
+        over: the run is over for good, so nobody needs the journal.
+
+    Raises:
+        CommandRefused: the journal has packets of the worker that no operator has taken, or cannot be read.
+    """
+    found = sorted(folder.glob(_JOURNALS))
+    for path in found:
+        if over or path.suffix != ".jsonl":
+            path.unlink()
+            continue
+        contents = _read(path)
+        if any(_is_about(packet, traces) for _, packet in contents.unacknowledged):
+            raise CommandRefused(
+                f"{path} has packets of this worker that no operator has taken; resume the run and let it end"
+            )
+        create_journal_file(path, b"".join(_lines(contents)))
+    return found
+
+
+def _read(path: Path) -> JournalContents:
+    try:
+        with path.open("rb") as lines:
+            return read_journal(lines)
+    except DamagedJournal as error:
+        raise CommandRefused(f"{path} cannot be read: {error}; restore it from a copy, or delete it") from error
+
+
+def _lines(contents: JournalContents) -> Iterator[bytes]:
+    """A journal with what was not acknowledged, and nothing else."""
+    waiting = contents.unacknowledged
+    yield header_line(contents.incarnation, waiting[0].seq if waiting else contents.next_seq)
+    yield from (agent_line(agent, status) for agent, status in contents.agents.items())
+    yield from (packet_line(*entry) for entry in waiting)
+
+
+def _is_about(packet: bytes, traces: Traces) -> bool:
+    """Whether a packet names a worker or one of its agents."""
+    strings = set(_strings(msgspec.json.decode(packet)))
+    return traces.name in strings or not traces.tokens.isdisjoint(strings)
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from _strings(part)
+        case list():
+            for part in value:
+                yield from _strings(part)
+
+
+def files_with_traces(database: Path, traces: Traces) -> list[Path]:
+    """Files below the folder of a log in which a worker's name or words still stand; its own are not looked at."""
+    own = {database, lock_path(database), anchor_path(database)}
+    own |= {database.with_name(f"{database.name}{end}") for end in ("-wal", "-shm")}
+    words = _words(traces)
+    if not words:
+        return []
+    files = (path for path in sorted(database.parent.rglob("*")) if path.is_file() and path not in own)
+    return [path for path in files if path.stat().st_size and _holds(path, words)]
+
+
+def _words(traces: Traces) -> list[bytes]:
+    """The name, and all that was sent, as files may have them: as it is, or as JSON has it."""
+    escaped = json.dumps(traces.name)[1:-1].encode()  # `\u00eb` for `ë`, as many programs write JSON
+    compact = [text for body in traces.bodies if (text := _compact(body)) is not None]
+    words = {traces.name.encode(), escaped, *traces.bodies, *compact}
+    return sorted(word for word in words if len(word) >= SHORTEST_WORD_BYTES)
+
+
+def _compact(body: bytes) -> bytes | None:
+    """JSON without spaces, as our exports write it; None: it is no JSON."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body))
+    except msgspec.DecodeError:
+        return None
+
+
+def _holds(path: Path, words: Sequence[bytes]) -> bool:
+    """Whether a word stands in a file; in a text only as a word of its own: `Grace` is not in `Graceful`."""
+    either = b"|".join(map(re.escape, words))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        pattern = (
+            either if content[: len(_SQLITE)] == _SQLITE else rb"(?<![0-9A-Za-z_])(?:" + either + rb")(?![0-9A-Za-z_])"
+        )
+        return re.search(pattern, content) is not None

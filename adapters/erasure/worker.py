@@ -1,0 +1,126 @@
+"""Forgetting a worker: what the log and the data folder hold of it goes, and what happened stays provable."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from ...core.decisions.erase_worker import decide_forget
+from ...core.ledger import Command, Ledger
+from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.payloads import refs_of
+from ...events import streams
+from ...events.agent import AgentSubmitted, AgentSubmittedAgain
+from ...events.ids import TaskRunId, WorkerId
+from ...events.worker import WorkerRegistered
+from ..composition.ledger import open_ledger
+from ..composition.operator import RUNS_FOLDER
+from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
+
+#: Who the log says it was.
+ACTOR = "privacy"
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done to forget a worker."""
+
+    worker: WorkerId
+    #: Position of the event that says so.
+    seq: int
+    #: Names, submissions, updates and notes that were deleted.
+    payloads: int
+    #: Uploaded files that were deleted.
+    uploads: tuple[str, ...]
+    #: Files below the data folder that still hold the worker's name or words: somebody put them there.
+    left: tuple[str, ...]
+    #: A reader holds the log open, and with it a `-wal` file in which deleted bytes may stand until it is gone.
+    held_by_reader: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the worker is left in the data folder."""
+        return not self.left and not self.held_by_reader
+
+
+async def forget(database: Path, worker: WorkerId, reason: str) -> Forgotten:
+    """Delete a worker's name and all that it sent, and write down that this was done.
+
+    Files go first: if this is interrupted it can be done again. A cancelled call may have deleted files.
+
+    Args:
+        database: the log; the data folder is the folder it is in.
+        worker: who.
+        reason: goes into the event; say nothing personal in it.
+
+    Raises:
+        UnusableLog: there is no such log, or another process writes it.
+        UnknownEntity: there is no such worker.
+        CommandRefused: the worker was forgotten before, is at work, or a run's server has work of it that nobody took.
+    """
+    decide = partial(decide_forget, worker=worker, reason=reason)
+    async with open_ledger(database) as (ledger, ids):
+        ledger.market.check(decide(ledger.market))
+        traces = _traces_of(ledger, worker)
+        uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
+        receipt = await ledger.execute(Command(ids.command_id(), ACTOR, decide))
+    return Forgotten(
+        worker=worker,
+        seq=receipt.events[-1].seq,
+        payloads=len(traces.bodies),
+        uploads=tuple(map(str, uploads)),
+        left=tuple(map(str, files_with_traces(database, traces))),
+        held_by_reader=_has_wal(database),
+    )
+
+
+def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
+    """By what the worker's values are known, from its events and those of its agents."""
+    market = ledger.market
+    name = ""
+    bodies: list[bytes] = []
+    uploads: set[str] = set()
+    tokens = {stream: agent.token for stream, agent in market.agents.items() if agent.worker == worker}
+    tokens |= {stream: agent.token for stream, agent in market.onboardings.items() if agent.worker == worker}
+    for stream in (streams.worker(worker), *tokens):
+        for _, envelope in ledger.log.history(stream):
+            event = envelope.event
+            found = [body for ref in refs_of(event) if (body := ledger.log.payload(ref)) is not None]
+            bodies += found
+            if isinstance(event, WorkerRegistered) and found:
+                name = found[0].decode(errors="replace")
+            if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
+                uploads |= {file.filename for file in event.files}
+    return Traces(name, frozenset(tokens.values()), frozenset(uploads), tuple(bodies))
+
+
+def _clear_runs(folder: Path, ledger: Ledger, traces: Traces) -> list[Path]:
+    """Delete what is in the runs' folders, once no server uses any of them; gives the uploads that were deleted."""
+    uploads: list[Path] = []
+    with ExitStack() as stack:
+        held = [(run, stack.enter_context(router_folder(run))) for run in _run_folders(folder)]
+        for run, router in held:
+            if router is not None:
+                clear_journals(router, traces, over=_is_over(ledger, run))
+        for run, _ in held:
+            uploads += delete_uploads(run, traces)
+    return uploads
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _is_over(ledger: Ledger, folder: Path) -> bool:
+    """Whether a folder is of a run that nobody can take up again."""
+    run = (
+        ledger.market.task_runs.get(streams.task_run(TaskRunId(int(folder.name)))) if folder.name.isdecimal() else None
+    )
+    return run is not None and run.status is TaskRunStatus.COMPLETED
+
+
+def _has_wal(database: Path) -> bool:
+    wal = database.with_name(f"{database.name}-wal")
+    return wal.exists() and wal.stat().st_size > 0

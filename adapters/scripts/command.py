@@ -1,0 +1,131 @@
+"""The command line of a launch script: `python run_task.py mephisto/architect=local mephisto.task.task_reward=0.3`.
+
+What stands on it are Hydra's overrides. `--help` lists what there is to choose and to set; `--cfg job` prints the whole
+configuration as it would be used, without secrets.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import yaml
+from omegaconf import DictConfig
+
+from ...core.errors import ConfigError, LaunchError, LogError
+from ...core.operations.configuration.task_config import load_task_config
+from ...core.operations.hydra_config import (
+    AbstractionType,
+    TaskConfig,
+    TaskRunArgs,
+    build_default_task_config,
+    register_script_config,
+)
+from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.operator import Operator
+from ...core.operations.registry import get_valid_types
+from ...core.redaction import redacted
+
+_CONFIG_NAME = "taskconfig"
+
+#: A script's `async def main(operator, cfg)`.
+ScriptMain = Callable[[Operator, DictConfig], Awaitable[None]]
+#: What opens the log, makes an operator, and runs a script's main with both until the operator has shut down.
+Runner = Callable[[ScriptMain, DictConfig], None]
+
+#: Errors that the person at the command line must act on: a sentence says it all, a traceback would hide it.
+_FOR_THE_USER = (ConfigError, LaunchError, LogError)
+
+
+def script_decorator(
+    run: Runner,
+    *,
+    config: type[TaskConfig] | None = None,
+    default_config_file: str | None = None,
+    config_path: str = "hydra_configs",
+) -> Callable[[ScriptMain], Callable[[], None]]:
+    """Make a decorator that turns a script's `main` into a command.
+
+    The command takes no arguments. It reads the command line, composes the configuration from the files beside the
+    script, and hands over to `run`. What the user must act on ends in a sentence on standard error and exit code 1; a
+    command line that cannot be read ends in exit code 2.
+
+    Args:
+        run: called once with `main` and the checked configuration.
+        config: the script's config class, from `build_default_task_config` or `TaskConfig`.
+        default_config_file: in place of `config`: the name of the file in `conf/` to start from, without `.yaml`.
+        config_path: the folder of configuration files, from where the script is.
+    """
+    if config is None:
+        config = TaskConfig if default_config_file is None else build_default_task_config(default_config_file)
+    script_config = config
+
+    def decorate(main: ScriptMain) -> Callable[[], None]:
+        script = Path(inspect.getfile(main))
+
+        @functools.wraps(main)
+        def command() -> None:
+            try:
+                set_mephisto_log_format()
+                register_script_config(_CONFIG_NAME, script_config)
+                overrides, only_show = _read_command_line(script, config_path, main.__doc__, sys.argv[1:])
+                cfg = load_task_config(script, config_path, _CONFIG_NAME, overrides)
+                if only_show:
+                    click.echo(yaml.safe_dump(redacted(cfg), sort_keys=False, allow_unicode=True), nl=False)
+                    sys.exit(0)
+                set_mephisto_log_level(level=cfg.mephisto.log_level)
+                run(main, cfg)
+            except _FOR_THE_USER as error:
+                click.echo(f"{script.name}: {error}", err=True)
+                sys.exit(1)
+
+        return command
+
+    return decorate
+
+
+def _read_command_line(
+    script: Path, config_path: str, about: str | None, arguments: Sequence[str]
+) -> tuple[list[str], bool]:
+    """The overrides, and whether the configuration is only to be shown; does not return from `--help`."""
+    command = _ScriptCommand(
+        name=script.name,
+        help=about,
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "obj": script.resolve().parent / config_path / "conf",
+        },
+        params=[
+            click.Option(["-c", "--cfg"], type=click.Choice(["job"]), help="Print the configuration and stop."),
+            click.Argument(["overrides"], nargs=-1, metavar="[GROUP=NAME | SETTING=VALUE]..."),
+        ],
+    )
+    try:
+        parsed = command.make_context(script.name, list(arguments)).params
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    return list(parsed["overrides"]), parsed["cfg"] is not None
+
+
+class _ScriptCommand(click.Command):
+    """Knows what can stand on the command line of a script; its context's `obj` is the folder of `conf/*.yaml`."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups with their options, and the settings that all runs have."""
+        groups = [(kind.group, ", ".join(get_valid_types(kind))) for kind in AbstractionType]
+        groups.append(("conf", ", ".join(sorted(file.stem for file in context.obj.glob("*.yaml")))))
+        with formatter.section("Groups, for instance mephisto/architect=local"):
+            formatter.write_dl(groups)
+        settings = [(f"mephisto.task.{known.name}", known.metadata["help"]) for known in fields(TaskRunArgs)]
+        with formatter.section("Settings of every run, for instance mephisto.task.task_reward=0.30"):
+            formatter.write_dl(settings)
+        formatter.write_paragraph()
+        formatter.write_text("--cfg job shows the settings of what is chosen.")

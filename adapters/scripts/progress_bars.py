@@ -1,0 +1,131 @@
+"""Bars on the terminal while units are put on offer, and while they are taken off it again.
+
+They follow the log's events, so nothing that launches or expires knows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ...core.lifecycles.unit import UnitStatus
+from ...core.operations.operator import Operator
+from ...core.state.decision_state import run_of
+from ...events.envelope import Recorded
+from ...events.ids import TaskRunId
+from ...events.task_run import TaskRunStopping
+from ...events.unit import UnitExpired, UnitLaunched
+
+#: With fewer units it is over before anybody can read it.
+UNITS_WORTH_A_BAR = 500
+LAUNCHING, EXPIRING = "launching", "expiring"
+
+
+@contextmanager
+def progress_bars(operator: Operator, console: Console | None = None) -> Iterator[None]:
+    """Show bars for the runs of an operator while the block runs; nothing where there is no terminal.
+
+    Args:
+        operator: whose runs.
+        console: where; standard error, unless given.
+    """
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    # Drawn whenever something has changed: refreshing by itself would take a thread.
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        auto_refresh=False,
+        transient=True,
+    )
+    unsubscribe = operator.ledger.subscribe(_Followed(operator, bars).on_committed)
+    try:
+        yield
+    finally:
+        unsubscribe()
+        bars.stop()
+
+
+class _Followed:
+    """The bars of an operator's runs."""
+
+    def __init__(self, operator: Operator, bars: Progress) -> None:
+        self._operator = operator
+        self._market = operator.ledger.market
+        self._bars = bars
+        self._shown: dict[tuple[str, TaskRunId], TaskID] = {}
+        #: Runs that had all units out once: later ones come one by one.
+        self._launched: set[TaskRunId] = set()
+        #: How many units a stopping run had to take back.
+        self._to_expire: dict[TaskRunId, int] = {}
+
+    def on_committed(self, events: Sequence[Recorded]) -> None:
+        """Follow durable events. For a subscription."""
+        happened: dict[tuple[type, TaskRunId], None] = {}
+        for recorded in events:
+            kind = type(recorded.envelope.event)
+            if kind in (UnitLaunched, UnitExpired, TaskRunStopping):
+                happened[kind, run_of(recorded.envelope.stream)] = None
+        # A terminal that was closed must not stop a run.
+        with suppress(OSError):
+            for kind, run in happened:
+                self._follow(kind, run)
+
+    def _follow(self, kind: type, run: TaskRunId) -> None:
+        if kind is UnitLaunched:
+            self._show_launched(run)
+        elif kind is TaskRunStopping:
+            self._end(LAUNCHING, run)
+            self._to_expire[run] = self._nobodys_units(run)
+        else:
+            self._show_expired(run)
+
+    def _show_launched(self, run: TaskRunId) -> None:
+        live_run = self._operator.get_running_task_runs().get(str(run))
+        if live_run is None or run in self._launched:
+            return
+        launcher, by_status = live_run.task_launcher, self._market.runs[run].units_by_status
+        created = sum(by_status.values())
+        total = launcher.planned_units
+        if launcher.is_about_to_launch:
+            self._show(LAUNCHING, run, created - by_status.get(UnitStatus.CREATED, 0), created, total)
+        else:
+            self._launched.add(run)
+            self._end(LAUNCHING, run)
+
+    def _show_expired(self, run: TaskRunId) -> None:
+        total, left = self._to_expire.get(run, 0), self._nobodys_units(run)
+        if left:
+            self._show(EXPIRING, run, total - left, total, total)
+        else:
+            self._end(EXPIRING, run)
+
+    def _nobodys_units(self, run: TaskRunId) -> int:
+        by_status = self._market.runs[run].units_by_status
+        return by_status.get(UnitStatus.CREATED, 0) + by_status.get(UnitStatus.LAUNCHED, 0)
+
+    def _show(self, what: str, run: TaskRunId, done: int, known: int, total: int | None) -> None:
+        """Bring a bar to where things stand; a total that nobody knows leaves the bar without an end."""
+        if max(known, total or 0) < UNITS_WORTH_A_BAR:
+            return
+        if not self._shown:
+            self._bars.start()
+        key = (what, run)
+        if key not in self._shown:
+            self._shown[key] = self._bars.add_task(f"{what} units of run {run}", total=total)
+        self._bars.update(self._shown[key], completed=done, refresh=True)
+
+    def _end(self, what: str, run: TaskRunId) -> None:
+        bar = self._shown.pop((what, run), None)
+        if bar is not None:
+            self._bars.remove_task(bar)
+            if not self._shown:
+                self._bars.stop()

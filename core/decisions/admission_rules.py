@@ -1,0 +1,53 @@
+"""The rules that a worker must meet before any unit of a run is considered for it.
+
+The decision stops at the first rule that says no; an explanation shows them all. Both read this one list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ..lifecycles.engagement import EngagementState
+from ..lifecycles.task_run import TaskRunState, TaskRunStatus
+from ..lifecycles.worker import WorkerState, WorkerStatus
+
+
+class Check(NamedTuple):
+    """What one rule looked at, and what it said."""
+
+    rule: str
+    #: Names and values.
+    inputs: Mapping[str, str | int | bool | None]
+    holds: bool
+    #: The name of the `WorkerFailureReasons` member that a refused worker is shown.
+    shown: str
+
+
+def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementState | None) -> Iterator[Check]:
+    """Ask the rules in order; a limit that the run does not have is no rule.
+
+    Args:
+        run: the run as it is now.
+        worker: who asks.
+        engagement: what the worker did in the run so far; None: nothing.
+    """
+    live = run.status is TaskRunStatus.LIVE
+    yield Check("run_is_live", {"run": run.status.value}, live, "NO_AVAILABLE_UNITS")
+    free = worker.status is WorkerStatus.REGISTERED
+    yield Check("not_blocked", {"worker": worker.status.value}, free, "NOT_QUALIFIED")
+    barred = engagement.barred if engagement else None
+    yield Check("not_barred", {"because": barred}, barred is None, "NOT_QUALIFIED")
+    if run.allowed_concurrent:
+        has = len(engagement.live) if engagement else 0
+        yield _limit("allowed_concurrent", run.allowed_concurrent, has, "TOO_MANY_CONCURRENT")
+    if run.maximum_units_per_worker:
+        has = engagement.counted if engagement else 0
+        yield _limit("maximum_units_per_worker", run.maximum_units_per_worker, has, "MAX_FOR_TASK")
+    undecided = engagement.undecided() if engagement else None
+    if undecided is not None:
+        yield Check("evaluation_decided", {"unit": undecided}, False, "TOO_MANY_CONCURRENT")
+
+
+def _limit(rule: str, limit: int, has: int, shown: str) -> Check:
+    return Check(rule, {"limit": limit, "has": has}, has < limit, shown)

@@ -1,0 +1,135 @@
+"""The steps that a worker passes before it gets a unit: qualification, onboarding, screening, gold, unit.
+
+Each can be there or not, whichever others are. A step that says no ends in an event that names the rule and what it
+looked at; one that wants something of the worker first gives it that instead of a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
+
+import trio
+
+from ....events.engagement import WorkerRefused
+from ....events.ids import AgentId, OnboardingAgentId, WorkerId
+from ....events.unit import UnitCreated
+from ...abstractions.agent import Update
+from ...decisions.assign_work import Applicant, Evaluating, decide_start_onboarding, decide_take_unit
+from ...decisions.evaluate_worker import SCREENING
+from ...decisions.launch_work import AssignmentPlan
+from ...decisions.worker_events import decide_refuse
+from ...ledger import Command, Decide, Ledger
+from ...ports import Ids, NewEvent, Receipt
+from ...state.decision_state import Market
+from ..run.live_task_run import LiveTaskRun, WorkerFailureReasons
+from .eligibility import Eligibility
+from .evaluation_step import NextStep, Wanted
+from .gold_step import GoldStep
+from .screening_step import ScreeningStep
+
+#: Seconds that a worker waits for units that are just being launched.
+OFFER_PATIENCE_SECONDS = 2.0
+#: Pages tell an onboarding by the beginning of its agent's id.
+ONBOARDING_PREFIX = "onboarding_"
+
+
+class EvaluationStep(Protocol):
+    """A step that may want a worker to show something before ordinary work."""
+
+    async def next_for(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
+        """What the worker, who has these qualifications, has to do first."""
+
+    def give_back(self, data: Update) -> None:
+        """Take data back that came to no unit."""
+
+
+class Admission:
+    """Admits workers to the units of one run."""
+
+    def __init__(self, ledger: Ledger, ids: Ids, live_run: LiveTaskRun) -> None:
+        self._ledger = ledger
+        self._ids = ids
+        self._live_run = live_run
+        self._run = live_run.task_run
+        self._eligibility = Eligibility(ledger, ids, live_run)
+        self._steps: list[EvaluationStep] = []
+        if live_run.screening is not None:
+            self._steps.append(ScreeningStep(ledger, live_run, live_run.screening))
+        if live_run.golds is not None:
+            self._steps.append(GoldStep(ledger, ids, live_run, live_run.golds))
+
+    async def admit(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
+        """Make a page an agent if it has none and may have one; the reason if it gets none."""
+        refused = self._eligibility.refusal(worker)
+        if refused is not None:
+            return await self._take(worker, partial(decide_refuse, run=self._run, worker=worker, refused=refused))
+        applicant = Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration)
+        if self._eligibility.has_to_be_onboarded(worker):
+            onboarding = OnboardingAgentId(self._ids.next_id("onboarding_agent"))
+            applicant = applicant._replace(token=f"{ONBOARDING_PREFIX}{applicant.token}")
+            decide = partial(decide_start_onboarding, run=self._run, applicant=applicant, agent=onboarding)
+            return await self._take(worker, decide)
+        return await self._take_unit(applicant)
+
+    async def _take_unit(self, applicant: Applicant) -> WorkerFailureReasons | None:
+        """Reserve a unit for the applicant; one who comes while units are being launched is not sent away."""
+        launcher = self._live_run.task_launcher
+        patience = trio.current_time() + OFFER_PATIENCE_SECONDS
+        while launcher.is_about_to_launch and trio.current_time() < patience:
+            # Taken before it is tried: what changes meanwhile is reason enough to try again.
+            change = launcher.next_change()
+            shown = await self._try_to_take_unit(applicant, more_to_come=True)
+            if shown or self._ledger.market.agent_by_registration(self._run, applicant.registration) is not None:
+                return shown
+            # The wait alone is cut short: a launch script that was asked something is heard.
+            with trio.move_on_at(patience):
+                await change.wait()
+        return await self._try_to_take_unit(applicant, more_to_come=False)
+
+    async def _try_to_take_unit(self, applicant: Applicant, *, more_to_come: bool) -> WorkerFailureReasons | None:
+        worker = applicant.worker
+        willing = await self._eligibility.willing_units(worker)
+        decide = partial(
+            decide_take_unit,
+            run=self._run,
+            applicant=applicant,
+            concurrent=self._live_run.task_runner.is_concurrent,
+            willing=willing,
+            more_to_come=more_to_come,
+        )
+        for step in self._steps:
+            wanted = await step.next_for(worker, self._eligibility.granted(worker))
+            if isinstance(wanted, Wanted):
+                return await self._evaluate(worker, step, wanted, decide)
+            if wanted is not None:
+                return await self._take(worker, wanted)
+        return await self._take(worker, decide)
+
+    async def _evaluate(
+        self, worker: WorkerId, step: EvaluationStep, wanted: Wanted, decide: partial[list[NewEvent]]
+    ) -> WorkerFailureReasons | None:
+        """Have a unit made for the worker, which it gets instead of the ordinary one that it could have."""
+        kind, data = wanted.kind, wanted.data
+        if data is None:
+            return await self._take(worker, partial(decide, evaluating=Evaluating(kind)))
+        launcher = self._live_run.task_launcher
+        launch = launcher.launch_screening_unit if kind == SCREENING else launcher.launch_gold_unit
+
+        def take(market: Market, plan: AssignmentPlan) -> list[NewEvent]:
+            return decide(market, evaluating=Evaluating(kind, plan, wanted.most, wanted.required))
+
+        receipt = await launch(data, take, actor=f"worker/{worker}")
+        if not any(isinstance(recorded.envelope.event, UnitCreated) for recorded in receipt.events):
+            step.give_back(data)
+        return _shown(receipt)
+
+    async def _take(self, worker: WorkerId, decide: Decide) -> WorkerFailureReasons | None:
+        """Have it decided what a worker gets; the reason if it gets nothing."""
+        return _shown(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
+
+
+def _shown(receipt: Receipt) -> WorkerFailureReasons | None:
+    last = receipt.events[-1].envelope.event if receipt.events else None
+    return WorkerFailureReasons[last.shown] if isinstance(last, WorkerRefused) else None

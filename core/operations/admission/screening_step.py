@@ -1,0 +1,120 @@
+"""The screening step: who has not passed yet is given a unit that shows whether it can do the task."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
+from functools import partial
+
+import trio
+
+from ....events.engagement import WorkerRefused
+from ....events.ids import WorkerId
+from ...abstractions.agent import Update
+from ...abstractions.screen_task_required import Screening, ScreenTaskSharedState
+from ...decisions.evaluate_worker import SCREENING
+from ...decisions.worker_events import decide_refuse
+from ...errors import ConfigError, UserCodeFailed
+from ...ledger import Ledger
+from ...state.decision_state import SCREENING_UNIT_INDEX
+from ..launching.assignment_data import is_usable
+from ..logger_core import get_logger
+from ..run.live_task_run import LiveTaskRun
+from ..task_code.calls import call
+from ..task_code.timings import UserFunction, stopwatch
+from .evaluation_step import NextStep, Wanted
+
+logger = get_logger(__name__)
+
+
+class ScreeningStep:
+    """Screens the workers of one run."""
+
+    def __init__(self, ledger: Ledger, live_run: LiveTaskRun, screening: Screening) -> None:
+        self._ledger = ledger
+        self._run = live_run.task_run
+        self._screening = screening
+        self._source = self._open(live_run.blueprint.shared_state)
+        self._reading = trio.Lock()
+        #: Data that was taken for a worker who then got nothing.
+        self._unused: deque[Update] = deque()
+        #: Data that an earlier process of the run has used.
+        self._to_skip = ledger.market.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
+        if isinstance(self._source, AsyncGenerator):
+            live_run.nursery.start_soon(self._close_in_the_end, self._source)
+
+    async def _close_in_the_end(self, source: AsyncGenerator[Update]) -> None:
+        """Let a generator end in its own words when the run does, and no later."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                async with self._reading:
+                    try:
+                        await call(_aclose, source)
+                    except UserCodeFailed:
+                        logger.exception("screening_data_factory failed when it was closed")
+
+    @staticmethod
+    def _open(shared_state: object) -> Iterator[Update] | AsyncIterator[Update] | None:
+        if not isinstance(shared_state, ScreenTaskSharedState):
+            raise ConfigError("a screening takes a ScreenTaskSharedState", key="shared_state")
+        data = shared_state.screening_data_factory
+        if data is False:
+            return None
+        return iter(data) if not isinstance(data, AsyncIterable) else aiter(data)
+
+    async def next_for(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
+        """What the worker has to do first."""
+        if self._screening.passed_qualification in granted:
+            return None
+        if self._source is None:
+            return Wanted(SCREENING, None, 0, required=True)
+        data = await self._next_data()
+        if data is None:
+            refused = WorkerRefused(rule="screening_data", inputs={"left": 0}, shown="NO_AVAILABLE_UNITS")
+            return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
+        return Wanted(SCREENING, data, self._screening.max_units, required=True)
+
+    def give_back(self, data: Update) -> None:
+        """Keep data that came to no unit for the next worker."""
+        self._unused.append(data)
+
+    async def _next_data(self) -> Update | None:
+        """The next item of the screening data; None: there is no more."""
+        async with self._reading:
+            if self._unused:
+                return self._unused.popleft()
+            while self._to_skip:
+                self._to_skip -= 1
+                await self._read()
+            return await self._read()
+
+    async def _read(self) -> Update | None:
+        try:
+            with stopwatch().function(UserFunction.SCREENING_DATA):
+                data = await self._take()
+        except UserCodeFailed:
+            logger.exception("screening_data_factory failed: nobody is screened any more")
+            return None
+        if data is not None and not is_usable(data):
+            logger.error("screening_data_factory gave no JSON object", gave=type(data).__name__)
+            return None
+        return data
+
+    async def _take(self) -> Update | None:
+        if isinstance(self._source, Iterator):
+            return await call(_next, self._source)
+        return None if self._source is None else await call(_anext, self._source)
+
+
+def _next(iterator: Iterator[Update]) -> Update | None:
+    return next(iterator, None)
+
+
+async def _aclose(generator: AsyncGenerator[Update]) -> None:
+    await generator.aclose()
+
+
+async def _anext(iterator: AsyncIterator[Update]) -> Update | None:
+    return await anext(iterator, None)

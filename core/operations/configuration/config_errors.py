@@ -1,0 +1,186 @@
+"""What Hydra and OmegaConf complain of, in one sentence: which setting, where it stands, what it should be.
+
+Values of settings with a secret's name are not repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Union, get_args, get_origin, get_type_hints
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from ...errors import ConfigError
+from ...redaction import REDACTED, looks_secret
+from ...suggestions import did_you_mean, nearest
+from ..hydra_config import AbstractionType, TaskConfig
+from ..registry import unknown_type
+
+#: What composing a configuration out of files and overrides can fail with.
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError)
+
+_EVERY_RUN = OmegaConf.structured(TaskConfig)
+_GROUPS = tuple(kind.group for kind in AbstractionType)
+_TYPE_WORDS: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+    NoneType: "null",
+}
+#: What to do about complaints of Hydra that say what is wrong, but not that.
+_HINTS = (
+    (
+        r"Could not override '([^']+)'\. No match",
+        "Add '- /{key}: NAME' to the file's defaults list, or write +{key}=NAME",
+    ),
+    (r"(\S+) appears more than once in the final defaults list", "Write {key}=NAME without a +, or remove a line"),
+    (r"Multiple values for (\S+)\.", "Write {key}=NAME without a +, or remove a line"),
+    (r"Ambiguous value for argument '([^']+)'", "Write a list as {key}=[a,b] and a text as {key}='\"a,b\"'"),
+)
+
+
+def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
+    """The error to show for one of `COMPOSITION_ERRORS`.
+
+    Args:
+        error: what Hydra or OmegaConf raised.
+        config_dir: the folder of configuration files, where there is one, to name the file at fault.
+    """
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    match error:
+        case MissingConfigException():
+            return _no_such_option(error)
+        case OverrideParseException():
+            key = error.override.partition("=")[0]
+            return ConfigError(
+                f"on the command line: {key!r} is not followed by =value, or the value needs quotes",
+                key=key,
+                hint=f"Write {key}=value, or '{key}=\"a value, with signs\"'",
+            )
+        case yaml.MarkedYAMLError() if error.problem_mark:
+            mark = error.problem_mark
+            return ConfigError(f"{mark.name}, line {mark.line + 1} is not YAML: {error.problem}", key=mark.name)
+        case UnicodeDecodeError():
+            return ConfigError(f"a file in {config_dir} is not UTF-8 text", key=str(config_dir))
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        return _wrong_setting(cause, _place(error, config_dir))
+    complaint = _first_line(error)
+    for pattern, hint in _HINTS:
+        if found := re.search(pattern, complaint):
+            return ConfigError(complaint.rstrip("."), key=found[1], hint=hint.format(key=found[1]))
+    return ConfigError(f"the configuration cannot be composed: {complaint}")
+
+
+def unknown_setting(full_key: str, owner: object, place: str = "") -> ConfigError:
+    """The error for a setting that nothing knows.
+
+    Args:
+        full_key: the setting.
+        owner: the class of the args it was looked for in.
+        place: where it was written, ending in a colon and a space.
+    """
+    if "/" in full_key:
+        hint = did_you_mean(full_key, [*_GROUPS, "conf"])
+        return ConfigError(f"{place}there is no group {full_key!r}", key=full_key, hint=hint)
+    if full_key == "conf":
+        return ConfigError(
+            f"{place}the settings are not where they belong",
+            key=full_key,
+            hint="The first line of the file must be: #@package _global_",
+        )
+    parent = full_key.rpartition(".")[0]
+    names = [known.name for known in fields(owner)] if isinstance(owner, type) and is_dataclass(owner) else []
+    siblings = [f"{parent}.{name}" if parent else name for name in names if _is_public(name)]
+    near = _nearest_key(full_key, [*_settings_within(OmegaConf.to_container(_EVERY_RUN), ""), *siblings])
+    return ConfigError(
+        f"{place}there is no setting {full_key!r}",
+        key=full_key,
+        hint=f"Did you mean {near!r}?" if near else did_you_mean(full_key, siblings),
+    )
+
+
+def _settings_within(config: object, prefix: str) -> Iterator[str]:
+    if isinstance(config, dict):
+        for name, value in config.items():
+            if _is_public(name):
+                yield f"{prefix}{name}"
+                yield from _settings_within(value, f"{prefix}{name}.")
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") and name != "defaults"
+
+
+def _nearest_key(full_key: str, known: Iterable[str]) -> str | None:
+    """The setting whose last part is most like that of `full_key`; of equal ones the last."""
+    by_leaf = {key.rpartition(".")[2]: key for key in known}
+    leaf = nearest(full_key.rpartition(".")[2], by_leaf)
+    return None if leaf is None else by_leaf[leaf]
+
+
+def _no_such_option(error: MissingConfigException) -> ConfigError:
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    for kind in AbstractionType:
+        if group == kind.group:
+            return unknown_type(kind, name)
+    hint = did_you_mean(name, error.options) if error.options else did_you_mean(group, _GROUPS)
+    return ConfigError(f"there is no {name!r} in the group {group!r}", key=group, hint=hint)
+
+
+def _wrong_setting(error: OmegaConfBaseException, place: str) -> ConfigError:
+    key = str(error.full_key)
+    owner = error.object_type
+    if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        return unknown_setting(key, owner, place)
+    if isinstance(error, InterpolationResolutionError):
+        missing = re.sub(r"^\w+ (raised )?while resolving interpolation: ", "", _first_line(error))
+        return ConfigError(f"{place}{key} refers to something that is not there: {missing}", key=key)
+    group = key.replace(".", "/")
+    if group in _GROUPS:
+        return ConfigError(
+            f"{place}{key} is a group of settings and takes no value", key=key, hint=f"Choose one with {group}=NAME"
+        )
+    name = key.rpartition(".")[2]
+    hints = get_type_hints(owner) if isinstance(owner, type) and is_dataclass(owner) else {}
+    if isinstance(error, ValidationError) and name in hints:
+        value = "null" if error.value is None else REDACTED if looks_secret(name) else repr(error.value)
+        return ConfigError(f"{place}{key} is {value}, which is not {_described(hints[name])}", key=key)
+    return ConfigError(f"{place}{key}: {_first_line(error)}", key=key)
+
+
+def _described(wanted: object) -> str:
+    """A type, in words."""
+    if get_origin(wanted) in (Union, UnionType):
+        return " or ".join(_described(choice) for choice in get_args(wanted))
+    word = _TYPE_WORDS.get(get_origin(wanted) or wanted)
+    return word or ("a group of settings" if is_dataclass(wanted) else str(wanted))
+
+
+def _place(error: Exception, config_dir: Path) -> str:
+    """Where a setting was written, as far as Hydra says."""
+    text = str(error)
+    in_file = re.match(r"In '([^']+)'", text)
+    if in_file:
+        return f"in {config_dir / in_file[1]}.yaml: "
+    return "on the command line: " if "overrid" in text.partition("\n")[0] else ""
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of a message, without the values of overrides that it quotes."""
+    return re.sub(r"'([^'=\s]+)=[^']*'", r"'\1'", str(error).partition("\n")[0])

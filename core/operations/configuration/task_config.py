@@ -1,0 +1,95 @@
+"""From a script's configuration files and command line to a checked configuration.
+
+Hydra composes and nothing more: it neither changes the working directory, nor configures logging, nor reads
+`sys.argv`, nor makes output folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from ...errors import ConfigError
+from ...suggestions import did_you_mean
+from ..hydra_config import AbstractionType, initialize_named_configs
+from ..logger_core import log_level
+from ..registry import fill_registries, get_valid_types
+from .config_errors import COMPOSITION_ERRORS, explained, unknown_setting
+from .task_settings import TaskSettings, read_task_settings
+
+_HYDRA_VERSION = "1.3"
+
+
+def load_task_config(
+    script_file: str | Path, config_path: str, config_name: str, overrides: Sequence[str]
+) -> DictConfig:
+    """Compose the configuration of a launch script, and check it.
+
+    Args:
+        script_file: the script; relative folders start from where it is, and `${task_dir}` is that folder.
+        config_path: the folder with the configuration files, `conf/*.yaml` among them.
+        config_name: a name given to `register_script_config`, or a file of that folder.
+        overrides: what the user wrote on the command line, in Hydra's grammar.
+
+    Raises:
+        ConfigError: a setting is unknown, wrong or missing; a file is missing or broken.
+    """
+    script_dir = Path(script_file).resolve().parent
+    config_dir = script_dir / config_path
+    if not config_dir.is_dir():
+        raise ConfigError(
+            f"there is no folder {config_dir}", key=str(config_dir), hint="It holds the settings: conf/NAME.yaml"
+        )
+    initialize_named_configs()
+    fill_registries()
+    try:
+        with initialize_config_dir(str(config_dir), version_base=_HYDRA_VERSION):
+            config = compose(config_name, overrides=list(overrides))
+        if OmegaConf.is_missing(config, "task_dir"):
+            config.task_dir = str(script_dir)
+        OmegaConf.to_container(config, resolve=True)
+    except COMPOSITION_ERRORS as error:
+        raise explained(error, config_dir) from error
+    check_run_config(config.mephisto)
+    return config
+
+
+def check_run_config(run_config: DictConfig) -> TaskSettings:
+    """Check what is the same for all runs, and hand back the settings of the task.
+
+    Args:
+        run_config: the `mephisto` part of a configuration.
+
+    Raises:
+        ConfigError: a blueprint, architect or provider is not chosen; a setting is unknown, wrong or missing.
+    """
+    for kind in AbstractionType:
+        chosen = run_config.get(kind.value)
+        if not isinstance(chosen, DictConfig) or chosen.get(kind.type_field) is None:
+            raise ConfigError(
+                f"no {kind.value} is chosen",
+                key=kind.group,
+                hint=f"Add '- /{kind.group}: NAME' to the file's defaults list. "
+                + did_you_mean("", get_valid_types(kind)),
+            )
+    for key, owner in _unknown_settings(run_config, "mephisto."):
+        raise unknown_setting(key, owner)
+    log_level(str(run_config.get("log_level") or "info"))
+    return read_task_settings(run_config.get("task") or OmegaConf.create({}))
+
+
+def _unknown_settings(config: DictConfig, prefix: str) -> Iterator[tuple[str, type]]:
+    """The settings that Hydra's `+` has added where the args class has none of that name."""
+    owner = OmegaConf.get_type(config)
+    known = {field.name for field in fields(owner)} if is_dataclass(owner) else set(config)
+    for name in map(str, config):
+        if name not in known and owner is not None:
+            yield f"{prefix}{name}", owner
+        elif not (OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name)):
+            node = config[name]
+            if isinstance(node, DictConfig):
+                yield from _unknown_settings(node, f"{prefix}{name}.")

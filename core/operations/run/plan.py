@@ -1,0 +1,129 @@
+"""A run before it is launched: the configuration checked, the abstractions chosen, nothing recorded yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from omegaconf import DictConfig, OmegaConf
+
+from ....events.task_run import TaskRunCreated
+from ...abstractions.architect import Architect
+from ...abstractions.blueprint import Blueprint, SharedTaskState
+from ...abstractions.crowd_provider import CrowdProvider
+from ...abstractions.qualifications import QualificationRule, rules_for_provider
+from ...errors import ConfigError
+from ...state.budget import Budget
+from ..configuration.money import amount
+from ..configuration.task_config import check_run_config
+from ..configuration.task_settings import TaskSettings
+from ..hydra_config import MephistoConfig
+from ..registry import (
+    get_architect_from_type,
+    get_blueprint_from_type,
+    get_crowd_provider_from_type,
+    get_valid_provider_types,
+)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that is needed to launch a run."""
+
+    config: DictConfig
+    settings: TaskSettings
+    shared_state: SharedTaskState
+    blueprint_class: type[Blueprint]
+    architect_class: type[Architect]
+    provider_class: type[CrowdProvider]
+    qualifications: tuple[QualificationRule, ...]
+
+    @property
+    def task_name(self) -> str:
+        """The name by which runs are one task."""
+        return task_name(self.config)
+
+    @property
+    def given_by_script(self) -> tuple[str, ...]:
+        """The parts of the shared state that the launch script has set."""
+        unset = type(self.shared_state)()
+        return tuple(
+            field.name
+            for field in fields(self.shared_state)
+            if not _is_same(getattr(self.shared_state, field.name), getattr(unset, field.name))
+        )
+
+
+def task_name(config: DictConfig) -> str:
+    """The name by which runs are one task: the one that is set, or else the blueprint's type."""
+    return str(config.task.task_name or config.blueprint._blueprint_type)
+
+
+def stored_config(created: TaskRunCreated) -> DictConfig:
+    """The configuration a run was launched with, as far as it is not secret.
+
+    Raises:
+        ConfigError: a plugin that it names is not installed any more.
+    """
+    config: DictConfig = OmegaConf.structured(MephistoConfig)
+    stored = OmegaConf.create(created.config)
+    config.blueprint = get_blueprint_from_type(created.blueprint_type).ArgsClass
+    config.architect = get_architect_from_type(created.architect_type).ArgsClass
+    config.provider = get_crowd_provider_from_type(created.provider_type).ArgsClass
+    config.merge_with(stored)
+    return config
+
+
+def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resumes: bool = False) -> RunPlan:
+    """Check a configuration as far as it can be checked before anything exists.
+
+    Args:
+        config: what stands below `mephisto` in a configuration.
+        shared_state: what the script passes; None: nothing.
+        resumes: whether a run is taken up again, whose server may well be there already.
+
+    Raises:
+        ConfigError: naming the setting, and what to do.
+    """
+    settings = check_run_config(config)
+    blueprint_class = get_blueprint_from_type(config.blueprint._blueprint_type)
+    architect_class = get_architect_from_type(config.architect._architect_type)
+    provider_class = get_crowd_provider_from_type(config.provider._provider_type)
+    shared_state = blueprint_class.SharedStateClass() if shared_state is None else shared_state
+    if not isinstance(shared_state, blueprint_class.SharedStateClass):
+        raise ConfigError(
+            f"the blueprint {blueprint_class.BLUEPRINT_TYPE!r} takes a {blueprint_class.SharedStateClass.__name__}, "
+            f"not a {type(shared_state).__name__}",
+            key="shared_state",
+        )
+    if not resumes:
+        _check_budget(settings)
+    blueprint_class.assert_task_args(config, shared_state)
+    provider_class.assert_task_args(config, shared_state)
+    if not resumes:
+        architect_class.assert_task_args(config, shared_state)
+    written = [*shared_state.qualifications, *blueprint_class.get_required_qualifications(config, shared_state)]
+    rules = rules_for_provider(written, provider_class.PROVIDER_TYPE, get_valid_provider_types())
+    return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)
+
+
+def _check_budget(settings: TaskSettings) -> None:
+    """See that a run's budget pays for a unit.
+
+    Raises:
+        ConfigError: it does not; the sentence has the sum.
+    """
+    budget = Budget(settings.budget_cents, settings.provider_fee_percent, settings.bonus_limit_cents)
+    cost = budget.cost_of_unit(settings.task_reward_cents)
+    if budget.limit_cents is not None and not budget.fits(cost):
+        raise ConfigError(
+            f"mephisto.task.budget is {amount(budget.limit_cents)}, and one unit may cost {amount(cost)}: "
+            f"{amount(settings.task_reward_cents)} pay and up to {amount(settings.bonus_limit_cents)} bonus, "
+            f"with {settings.provider_fee_percent} % fee on each",
+            key="mephisto.task.budget",
+            hint="Raise it, or lower task_reward or bonus_limit",
+        )
+
+
+def _is_same(value: object, default: object) -> bool:
+    # What a script passes may be of any type, also of one that cannot be compared with others.
+    return value is default or (type(value) is type(default) and value == default)

@@ -1,0 +1,77 @@
+"""What runs have left outside: found in the log, and released by whoever knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from ....events.envelope import Recorded
+from ....events.ids import TaskRunId
+from ....events.server import ServerEvent
+from ...abstractions.resources import HoldsResources, Resources
+from ...errors import ConfigError
+from ...ledger import Ledger
+from ...lifecycles.resource import ResourceState, ResourceStatus, evolve
+from ...ports import Ids
+from ..registry import resource_holders
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """Something outside that nobody has put down as released."""
+
+    task_run_id: TaskRunId
+    number: int
+    resource_type: str
+    #: `intended`: whether it was acquired at all was not put down any more.
+    status: str
+    details: dict[str, str | int]
+    #: Microseconds since the epoch: when it was last heard of.
+    since: int
+
+
+def held_resources(events: Iterable[Recorded]) -> Iterator[Held]:
+    """What is held after some histories of outside resources, the oldest first.
+
+    Args:
+        events: all events of the streams in question, in the order of the log.
+    """
+    states: dict[str, ResourceState] = {}
+    since: dict[str, int] = {}
+    for recorded in events:
+        stream, event = recorded.envelope.stream, recorded.envelope.event
+        if isinstance(event, ServerEvent):
+            states[stream] = evolve(states.get(stream), event)
+            since[stream] = recorded.envelope.at
+    for stream, state in states.items():
+        if state.status is not ResourceStatus.RELEASED:
+            _, run, number = stream.split("/")
+            yield Held(
+                task_run_id=TaskRunId(int(run)),
+                number=int(number),
+                resource_type=state.resource_type,
+                status=state.status.value,
+                details=state.details,
+                since=since[stream],
+            )
+
+
+async def reap(ledger: Ledger, ids: Ids, held: Held) -> None:
+    """Release something that is held, and put that down.
+
+    Raises:
+        ConfigError: the plugin that knows how is not installed.
+        LaunchError: it could not be released.
+    """
+    await _holder(held.resource_type).reap(held.details)
+    await Resources(ledger, ids, held.task_run_id).released(held.number, "reaped")
+
+
+def _holder(resource_type: str) -> type[HoldsResources]:
+    for holder in resource_holders():
+        if resource_type in holder.RESOURCE_TYPES:
+            return holder
+    raise ConfigError(
+        f"nothing that is installed knows how to release a {resource_type!r}",
+        hint="Install the plugin that the run was launched with",
+    )

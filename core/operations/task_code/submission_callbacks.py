@@ -1,0 +1,121 @@
+"""Tells the launch script of each submission, once, and acts on what it answers.
+
+The answer is recorded together with what follows from it: whether a worker passed a screening, and how many gold units
+it got right. A run that is taken up again tells of what its earlier process could not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import trio
+
+from ....events import streams
+from ....events.engagement import CallbackAnswered
+from ....events.envelope import Recorded
+from ....events.ids import UnitId, WorkerId
+from ....events.unit import UnitCompleted
+from ...decisions.evaluate_worker import GoldMarks, ScreeningMarks, decide_told
+from ...errors import UserCodeFailed
+from ...ledger import Command, Ledger
+from ...lifecycles.engagement import ON_SUBMITTED
+from ...lifecycles.unit import UnitStatus
+from ...ports import Ids
+from ...state.decision_state import run_of
+from ..logger_core import get_logger
+from ..run.live_task_run import LiveTaskRun
+from .calls import call
+from .units import Units
+
+logger = get_logger(__name__)
+
+
+class Submissions:
+    """What was handed in in one run, and what the launch script says to it."""
+
+    def __init__(self, ledger: Ledger, ids: Ids, live_run: LiveTaskRun) -> None:
+        self._ledger = ledger
+        self._ids = ids
+        self._live_run = live_run
+        self._run = live_run.task_run
+        self._callback = live_run.blueprint.shared_state.on_unit_submitted
+        self._units = Units(ledger, live_run.task_run)
+        #: Who handed in the units that the launch script has not answered to.
+        self._untold: dict[UnitId, WorkerId] = {}
+        self._told = trio.Event()
+
+    def take_up(self) -> None:
+        """Tell of the submissions that an earlier process of the run has not told of."""
+        market = self._ledger.market
+        for stream, unit in market.units.items():
+            if unit.status is UnitStatus.COMPLETED and run_of(stream) == self._run and unit.worker is not None:
+                engagement = market.engagements[streams.engagement(self._run, unit.worker)]
+                if (ON_SUBMITTED, unit.unit) not in engagement.answers:
+                    self._tell_soon(unit.unit, unit.worker)
+
+    def on_committed(self, events: Sequence[Recorded]) -> None:
+        """Follow durable events of the run. For the run's subscription."""
+        for recorded in events:
+            event = recorded.envelope.event
+            if isinstance(event, UnitCompleted):
+                unit = self._ledger.market.units[recorded.envelope.stream]
+                if unit.worker is not None:
+                    self._tell_soon(unit.unit, unit.worker)
+            elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
+                self._untold.pop(event.unit, None)
+                self._told.set()
+                self._told = trio.Event()
+
+    @property
+    def are_told(self) -> bool:
+        """Whether the launch script has answered to all that was handed in."""
+        return not self._untold
+
+    async def wait_decided(self, worker: WorkerId, seconds: float) -> None:
+        """Wait while something that a worker handed in is being looked at, if its next step depends on that.
+
+        Args:
+            worker: the worker.
+            seconds: how long to wait at most.
+        """
+        if self._live_run.screening is None and self._live_run.golds is None:
+            return
+        with trio.move_on_after(seconds):
+            while worker in self._untold.values():
+                await self._told.wait()
+
+    def _tell_soon(self, unit: UnitId, worker: WorkerId) -> None:
+        if self._callback is not None:
+            self._untold[unit] = worker
+            self._live_run.nursery.start_soon(self._tell, unit, worker)
+
+    async def _tell(self, unit: UnitId, worker: WorkerId) -> None:
+        if self._callback is None:
+            return
+        verdict: bool | None = None
+        try:
+            answer = await call(self._callback, self._units.submitted_unit(unit))
+            verdict = answer if isinstance(answer, bool) else None
+        except UserCodeFailed:
+            logger.exception("on_unit_submitted failed", unit=unit)
+        told = partial(
+            decide_told,
+            run=self._run,
+            unit=unit,
+            worker=worker,
+            answer=verdict,
+            screening=self._screening_marks(),
+            golds=self._gold_marks(),
+        )
+        await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
+
+    def _screening_marks(self) -> ScreeningMarks | None:
+        screening, names = self._live_run.screening, self._ledger.market.qualifications_by_name
+        if screening is None:
+            return None
+        return ScreeningMarks(names[screening.passed_qualification], names[screening.failed_qualification])
+
+    def _gold_marks(self) -> GoldMarks | None:
+        golds, names = self._live_run.golds, self._ledger.market.qualifications_by_name
+        return None if golds is None else GoldMarks(*(names[name] for name in golds.qualifications))

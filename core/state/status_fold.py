@@ -1,0 +1,67 @@
+"""Where every entity stands: version and status, which is all it takes to judge a log.
+
+The fold of `world` judges by the same tables and also keeps what the events say; an audit needs no more than this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from ...events.base import Event
+from ..errors import Conflict, IllegalStep
+from ..lifecycles.agent import AGENT
+from ..lifecycles.engagement import ENGAGEMENT
+from ..lifecycles.onboarding import ONBOARDING
+from ..lifecycles.payment import PAYMENT
+from ..lifecycles.records import RECORD
+from ..lifecycles.resource import SERVER
+from ..lifecycles.table import ABSENT, Status, kind_of
+from ..lifecycles.task_run import TASK_RUN
+from ..lifecycles.unit import UNIT
+from ..lifecycles.worker import WORKER
+
+#: All there are.
+LIFECYCLES = (RECORD, WORKER, TASK_RUN, SERVER, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
+
+#: For each kind of event: the statuses it may happen in (None: before there is an entity), and where it leads to.
+_TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {
+    event: cast(Mapping[Status | None, Status], targets)
+    for lifecycle in LIFECYCLES
+    for event, targets in lifecycle.targets.items()
+}
+
+#: Version and status of one entity; no status: there is no such entity yet.
+Standing = tuple[int, Status | None]
+_UNBORN: Standing = (0, None)
+
+
+class Standings:
+    """Where every entity of a log stands.
+
+    Attributes:
+        by_stream: the version and status of each stream.
+    """
+
+    def __init__(self) -> None:
+        self.by_stream: dict[str, Standing] = {}
+
+    def step(self, stream: str, version: int, event: type[Event]) -> None:
+        """Judge the next event of a stream, and take the stream where it leads.
+
+        Args:
+            stream: the stream.
+            version: the event's version.
+            event: what kind of event it is; the lifecycles ask no more of it.
+
+        Raises:
+            Conflict: the version does not follow the stream's.
+            IllegalStep: the lifecycle has no such step.
+        """
+        before, status = self.by_stream.get(stream, _UNBORN)
+        if version != before + 1:
+            raise Conflict(stream, version - 1, before)
+        target = _TARGETS[event].get(status)
+        if target is None:
+            raise IllegalStep(stream, ABSENT if status is None else str(status.value), kind_of(event))
+        self.by_stream[stream] = (version, target)

@@ -1,0 +1,127 @@
+"""A page of events on its way into the view."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec.structs import astuple
+
+from ...core.errors import UnknownEntity
+from ...events.base import PayloadRef
+from ...events.envelope import Recorded
+from ...events.ids import RequesterId, TaskId, TaskRunId
+from ...events.streams import DIRECTORY, partition_of
+from ..engine.projection import ReadPayload
+from .dates import date_of
+from .pending_writes import Bonuses, Cell, Cells, Group, Holdings, Reviews, Sheets
+from .rows import AgentPayloadRow, Row
+from .tables import TABLE_OF
+
+_RUN_FACTS = """
+    SELECT task_run_id, task_id, requester_id, provider_type, task_type, sandbox FROM task_runs WHERE task_run_id = ?
+"""
+_COUNT_EVENTS = "UPDATE task_runs SET event_count = event_count + ?, last_event_date = ? WHERE task_run_id = ?"
+
+
+class RunFacts(NamedTuple):
+    """What Mephisto repeats in every row that belongs to a run."""
+
+    task_run_id: TaskRunId
+    task_id: TaskId
+    requester_id: RequesterId
+    provider_type: str
+    task_type: str
+    sandbox: bool
+
+
+class Page:
+    """What some events change in the view, gathered first and then written table by table."""
+
+    def __init__(self, db: sqlite3.Connection, payload: ReadPayload) -> None:
+        """Begin an empty page.
+
+        Args:
+            db: where it will be written; also asked for the runs that earlier pages created.
+            payload: reads what events refer to.
+        """
+        self._db = db
+        self._payload = payload
+        self._runs: dict[str, RunFacts] = {}
+        self.sheets = Sheets()
+        self.holdings = Holdings()
+        self.reviews = Reviews()
+        self.bonuses = Bonuses()
+        self.agent_payloads: list[AgentPayloadRow] = []
+
+    def add(self, recorded: Recorded, row: Row) -> None:
+        """The event's entity is new: this is its row."""
+        self.sheets[type(row)].add(recorded.envelope.stream, row)
+
+    def set(self, recorded: Recorded, columns: Group, *values: Cell) -> None:
+        """The event changes some columns in the row of its entity."""
+        self.sheets[columns.row].set(recorded.envelope.stream, columns, values)
+
+    def date(self, recorded: Recorded) -> str:
+        """When it happened, in the form that Mephisto keeps in its tables: UTC, to the millisecond."""
+        return date_of(recorded.envelope.at)
+
+    def text(self, ref: PayloadRef | None) -> str | None:
+        """The text behind a reference; None if there is none, or none any more.
+
+        Bytes that are no text do not stop the fold: an audit shows them as a difference.
+        """
+        body = None if ref is None else self._payload(ref)
+        return None if body is None else body.decode(errors="replace")
+
+    def begin_run(self, run: RunFacts) -> None:
+        """Remember a run that this page creates."""
+        self._runs[str(run.task_run_id)] = run
+
+    def run_of(self, recorded: Recorded) -> RunFacts:
+        """The run that the event's entity belongs to.
+
+        Raises:
+            UnknownEntity: nothing created it.
+        """
+        run_id = recorded.envelope.stream.split("/", 2)[1]
+        run = self._runs.get(run_id)
+        if run is None:
+            found = self._db.execute(_RUN_FACTS, (run_id,)).fetchone()
+            if found is None:
+                raise UnknownEntity(f"task_run/{run_id}")
+            run = self._runs[run_id] = RunFacts(*found)
+        return run
+
+    def write(self, events: Sequence[Recorded]) -> None:
+        """Carry everything into the tables."""
+        self.sheets.write(self._db)
+        self.holdings.write(self._db)
+        self.reviews.write(self._db)
+        self.bonuses.write(self._db)
+        if self.agent_payloads:
+            self._db.executemany(TABLE_OF[AgentPayloadRow].insert, map(astuple, self.agent_payloads))
+        self._db.executemany(_COUNT_EVENTS, _statistics(events))
+
+
+def _statistics(events: Sequence[Recorded]) -> list[Cells]:
+    """For each run that has events here: their number, the date of the last, the run."""
+    counts: defaultdict[str, int] = defaultdict(int)
+    for stream, count in Counter([envelope.stream for _, envelope in events]).items():
+        if (run := _run_in(stream)) is not None:
+            counts[run] += count
+    last: dict[str, int] = {}
+    # From the end on: mostly one look for each run.
+    for _, envelope in reversed(events):
+        if len(last) == len(counts):
+            break
+        if (run := _run_in(envelope.stream)) is not None:
+            last.setdefault(run, envelope.at)
+    return [(count, date_of(last[run]), run) for run, count in counts.items()]
+
+
+def _run_in(stream: str) -> str | None:
+    partition = partition_of(stream)
+    return None if partition == DIRECTORY else partition.removeprefix("run/")

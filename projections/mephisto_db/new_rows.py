@@ -1,0 +1,156 @@
+"""The row that an entity begins with, made of the event of its birth."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...core.lifecycles.agent import AgentStatus
+from ...core.lifecycles.onboarding import OnboardingStatus
+from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.lifecycles.unit import UnitStatus
+from ...core.lifecycles.worker import WorkerStatus
+from ...events.agent import AgentAccepted
+from ...events.assignment import AssignmentCreated
+from ...events.base import FileRef, PayloadRef
+from ...events.codec import KIND_OF
+from ...events.envelope import Recorded
+from ...events.ids import AgentId
+from ...events.onboarding import OnboardingStarted
+from ...events.task_run import TaskRunCreated
+from ...events.unit import UnitCreated
+from ...events.worker import WorkerRegistered
+from .batch import RunFacts
+from .pending_writes import id_of
+from .rows import AgentPayloadRow, AgentRow, AssignmentRow, OnboardingAgentRow, TaskRunRow, UnitRow, WorkerRow
+
+#: Providers whose workers and money are not real.
+SANDBOX_PROVIDERS = frozenset({"mock", "mturk_sandbox"})
+
+
+def run_facts(event: TaskRunCreated) -> RunFacts:
+    """What a run's creation says about all that will belong to it."""
+    return RunFacts(
+        task_run_id=event.task_run,
+        task_id=event.task,
+        requester_id=event.requester,
+        provider_type=event.provider_type,
+        task_type=event.blueprint_type,
+        sandbox=event.provider_type in SANDBOX_PROVIDERS,
+    )
+
+
+def task_run_row(event: TaskRunCreated, date: str) -> TaskRunRow:
+    """A run without events; they are counted when the page is written."""
+    run = run_facts(event)
+    return TaskRunRow(
+        task_run_id=run.task_run_id,
+        task_id=run.task_id,
+        requester_id=run.requester_id,
+        init_params=event.config,
+        is_completed=False,
+        provider_type=run.provider_type,
+        task_type=run.task_type,
+        sandbox=run.sandbox,
+        creation_date=date,
+        status=TaskRunStatus.CREATED.value,
+        server_url=None,
+        assignment_count=None,
+        event_count=0,
+        last_event_date=date,
+    )
+
+
+def assignment_row(event: AssignmentCreated, run: RunFacts, date: str) -> AssignmentRow:
+    """An assignment."""
+    return AssignmentRow(
+        assignment_id=event.assignment,
+        task_id=run.task_id,
+        task_run_id=run.task_run_id,
+        requester_id=run.requester_id,
+        task_type=run.task_type,
+        provider_type=run.provider_type,
+        sandbox=run.sandbox,
+        creation_date=date,
+        number=event.number,
+        data_sha256=event.data.sha256,
+        data_size=event.data.size,
+    )
+
+
+def unit_row(event: UnitCreated, run: RunFacts, date: str) -> UnitRow:
+    """A unit that nobody has."""
+    return UnitRow(
+        unit_id=event.unit,
+        assignment_id=event.assignment,
+        unit_index=event.index,
+        pay_amount=event.pay_cents / 100,
+        provider_type=run.provider_type,
+        status=UnitStatus.CREATED.value,
+        agent_id=None,
+        worker_id=None,
+        task_type=run.task_type,
+        task_id=run.task_id,
+        task_run_id=run.task_run_id,
+        sandbox=run.sandbox,
+        requester_id=run.requester_id,
+        creation_date=date,
+        pay_cents=event.pay_cents,
+    )
+
+
+def worker_row(event: WorkerRegistered, name: str | None, date: str) -> WorkerRow:
+    """A worker, by its name or, if that was erased, without."""
+    return WorkerRow(
+        worker_id=event.worker,
+        worker_name=name,
+        provider_type=event.provider_type,
+        creation_date=date,
+        status=WorkerStatus.REGISTERED.value,
+    )
+
+
+def agent_row(event: AgentAccepted, run: RunFacts, date: str) -> AgentRow:
+    """An agent that has not begun."""
+    return AgentRow(
+        agent_id=event.agent,
+        worker_id=event.worker,
+        unit_id=event.unit,
+        task_id=run.task_id,
+        task_run_id=run.task_run_id,
+        assignment_id=event.assignment,
+        task_type=run.task_type,
+        provider_type=run.provider_type,
+        status=AgentStatus.ACCEPTED.value,
+        creation_date=date,
+        task_start=None,
+        task_end=None,
+    )
+
+
+def onboarding_agent_row(event: OnboardingStarted, run: RunFacts, date: str) -> OnboardingAgentRow:
+    """An onboarding agent that has not handed in."""
+    return OnboardingAgentRow(
+        onboarding_agent_id=event.agent,
+        worker_id=event.worker,
+        task_id=run.task_id,
+        task_run_id=run.task_run_id,
+        task_type=run.task_type,
+        status=OnboardingStatus.ONBOARDING.value,
+        creation_date=date,
+        submission_sha256=None,
+        submission_size=None,
+    )
+
+
+def agent_payload_row(recorded: Recorded, ref: PayloadRef, files: tuple[FileRef, ...]) -> AgentPayloadRow:
+    """What an agent sent or was sent."""
+    seq, envelope = recorded
+    return AgentPayloadRow(
+        agent_payload_id=seq,
+        agent_id=AgentId(id_of(envelope.stream)),
+        kind=KIND_OF[type(envelope.event)],
+        sha256=ref.sha256,
+        size=ref.size,
+        files=msgspec.json.encode(files).decode() if files else None,
+        at=envelope.at,
+    )

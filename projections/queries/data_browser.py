@@ -1,0 +1,142 @@
+"""Collected work, in the shape that scripts written for Mephisto expect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TypedDict
+
+from ...core.errors import UnknownEntity
+from ...core.lifecycles.table import kind_of
+from ...core.lifecycles.unit import UnitStatus
+from ...events.agent import AgentMetadataReceived
+from ...events.ids import AssignmentId, UnitId, WorkerId
+from ..mephisto_db.criteria import EntityId
+from ..mephisto_db.data_model import Agent, TaskRun, Unit, Worker
+from ..mephisto_db.reader import JsonValue, MephistoDB
+
+#: A worker has handed in the work.
+COMPLETED_UNIT_STATUSES = frozenset(
+    status.value
+    for status in (UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED)
+)
+#: No worker is going to do any more about it.
+FINAL_UNIT_STATUSES = COMPLETED_UNIT_STATUSES | {UnitStatus.EXPIRED.value}
+
+
+class UnitData(TypedDict):
+    """What is known of one unit's work."""
+
+    assignment_id: AssignmentId
+    #: `inputs`: what the page was given; `outputs`: what it handed in, with the names of uploaded `files`.
+    data: dict[str, JsonValue]
+    #: The times again, and lists of what the worker left beside the work, by its kind: `tips`, `feedback` ...
+    metadata: dict[str, JsonValue]
+    #: The agent's status; None: no agent has the unit.
+    status: str | None
+    #: Seconds since the epoch.
+    task_start: float | None
+    task_end: float | None
+    unit_id: UnitId
+    worker_id: WorkerId | None
+    #: None: no worker has the unit, or the one who has was forgotten.
+    worker_name: str | None
+
+
+class DataBrowser:
+    """Gets completed work back from runs."""
+
+    def __init__(self, db: MephistoDB) -> None:
+        """Browse what a database holds."""
+        self.db = db
+
+    def get_task_name_list(self) -> list[str]:
+        """The names of all tasks, the oldest first."""
+        return [task.task_name for task in self.db.find_tasks()]
+
+    def get_units_for_task_name(self, task_name: str) -> list[Unit]:
+        """Units of all runs of a task that a worker has handed in.
+
+        Raises:
+            UnknownEntity: there is no such task.
+        """
+        return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), COMPLETED_UNIT_STATUSES)
+
+    def get_all_units_for_task_name(self, task_name: str) -> list[Unit]:
+        """Units of all runs of a task that are done or expired.
+
+        Raises:
+            UnknownEntity: there is no such task.
+        """
+        return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), FINAL_UNIT_STATUSES)
+
+    def get_units_for_run_id(self, run_id: EntityId) -> list[Unit]:
+        """Units of a run that a worker has handed in.
+
+        Raises:
+            UnknownEntity: there is no such run.
+        """
+        return self.collect_matching_units_from_task_runs([self.db.get_task_run(run_id)], COMPLETED_UNIT_STATUSES)
+
+    def collect_matching_units_from_task_runs(
+        self, task_runs: Iterable[TaskRun], statuses: Collection[str]
+    ) -> list[Unit]:
+        """Units of some runs that have one of some statuses."""
+        return [
+            unit
+            for run in task_runs
+            for unit in self.db.find_units(task_run_id=run.task_run_id)
+            if unit.status in statuses
+        ]
+
+    def get_data_from_unit(self, unit: Unit, raise_exception: bool = True) -> UnitData:
+        """Everything about the work on a unit.
+
+        Args:
+            unit: the unit.
+            raise_exception: whether a unit that nobody has is an error; else its values are None.
+
+        Raises:
+            UnknownEntity: no agent has the unit.
+        """
+        agent = None if unit.agent_id is None else self.db.get_agent(unit.agent_id)
+        if agent is None and raise_exception:
+            raise UnknownEntity(f"agent of unit-{unit.unit_id}: it is {unit.status}")
+        worker = None if agent is None else self.db.get_worker(agent.worker_id)
+        return UnitData(
+            assignment_id=unit.assignment_id,
+            data={} if agent is None else {"inputs": self.db.get_inputs(unit), "outputs": self.db.get_outputs(agent)},
+            metadata={} if agent is None else self._metadata(agent),
+            status=agent.status if agent else None,
+            task_start=agent.task_start if agent else None,
+            task_end=agent.task_end if agent else None,
+            unit_id=unit.unit_id,
+            worker_id=worker.worker_id if worker else None,
+            worker_name=worker.worker_name if worker else None,
+        )
+
+    def get_workers_with_qualification(self, qualification_name: str) -> list[Worker]:
+        """Workers who have a qualification with value 1.
+
+        Raises:
+            UnknownEntity: there is no qualification of that name.
+        """
+        found = self.db.find_qualifications(qualification_name)
+        if not found:
+            raise UnknownEntity(f"qualification {qualification_name!r}")
+        granted = self.db.find_granted_qualifications(qualification_id=found[0].qualification_id, value=1)
+        return [self.db.get_worker(one.worker_id) for one in granted]
+
+    def _runs_of_task(self, task_name: str) -> list[TaskRun]:
+        found = self.db.find_tasks(task_name=task_name)
+        if not found:
+            raise UnknownEntity(f"task {task_name!r}")
+        return self.db.find_task_runs(task_id=found[0].task_id)
+
+    def _metadata(self, agent: Agent) -> dict[str, JsonValue]:
+        left: dict[str, list[JsonValue]] = {}
+        for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentMetadataReceived)):
+            match self.db.read_json(sent.ref):
+                case {"metadata": dict(by_kind)}:
+                    for kind, value in by_kind.items():
+                        left.setdefault(kind, []).append(value)
+        return {"tips": None, "feedback": None, **left, "task_start": agent.task_start, "task_end": agent.task_end}

@@ -1,0 +1,58 @@
+"""What changed in the MephistoDB view from one moment to another."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from enum import Enum
+from itertools import groupby
+
+import msgspec
+
+from ..engine import rebuild as building
+from ..engine.rebuild import Difference, Value
+from ..mephisto_db.tables import TABLES, Table
+
+
+class ChangeKind(Enum):
+    """What became of a row."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One row that is not as it was."""
+
+    table: str
+    #: The value of its key.
+    key: Value
+    kind: ChangeKind
+    #: Of a row that changed: the columns that did, with the values before and after. Else: all columns with a value.
+    columns: dict[str, tuple[Value, Value]]
+
+
+def changes(before: sqlite3.Connection, after: sqlite3.Connection) -> Iterator[Change]:
+    """All rows that differ between two views, table by table, by their keys."""
+    for table in TABLES:
+        differing = building.differences(before, after, table.name)
+        for key, found in groupby(differing, lambda difference: difference.key[0]):
+            yield _change(table, key, list(found), before, after)
+
+
+def _change(
+    table: Table, key: Value, found: list[Difference], before: sqlite3.Connection, after: sqlite3.Connection
+) -> Change:
+    if found[0].column is not None:
+        columns = {each.column: (each.stored, each.rebuilt) for each in found if each.column is not None}
+        return Change(table.name, key, ChangeKind.CHANGED, columns)
+    if found[0].stored is None:
+        return Change(table.name, key, ChangeKind.ADDED, {c: (None, v) for c, v in _row(after, table, key)})
+    return Change(table.name, key, ChangeKind.REMOVED, {c: (v, None) for c, v in _row(before, table, key)})
+
+
+def _row(view: sqlite3.Connection, table: Table, key: Value) -> list[tuple[str, Value]]:
+    """The values of a row that are there."""
+    row = view.execute(f"SELECT * FROM {table.name} WHERE {table.key} = ?", (key,)).fetchone()
+    return [(column, value) for column, value in zip(table.columns, row, strict=True) if value is not None]

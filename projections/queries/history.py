@@ -1,0 +1,54 @@
+"""The events that may concern one entity, found by index: a history is read without reading the log."""
+
+from __future__ import annotations
+
+from ...events import streams
+from ...events.envelope import Recorded
+from ...events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
+from ..engine.as_of import Moment
+from .entity_ref import Subject, stream_of
+
+_AGENTS = "SELECT task_run_id, agent_id FROM agents WHERE"
+_ONBOARDINGS = "SELECT task_run_id, onboarding_agent_id FROM onboarding_agents WHERE"
+
+
+def events_about(moment: Moment, subject: Subject) -> list[Recorded]:
+    """All events of an entity's stream, and of the streams of what belongs to it, in the order of the log.
+
+    Raises:
+        UnknownEntity: there is no such entity; it names the nearest one.
+    """
+    names = dict.fromkeys([stream_of(moment.view, subject), *_related(moment, subject)])
+    events = [recorded for name in names for recorded in moment.stream(name)]
+    if subject.kind == "run":
+        events += moment.under(f"server/{subject.number}/")
+    return sorted(events, key=lambda recorded: recorded.seq)
+
+
+def _related(moment: Moment, subject: Subject) -> list[str]:
+    view, number = moment.view, subject.number
+    match subject.kind:
+        case "assignment":
+            units = view.execute("SELECT task_run_id, unit_id FROM units WHERE assignment_id = ?", (number,)).fetchall()
+            of_units = [streams.unit(TaskRunId(run), UnitId(unit)) for run, unit in units]
+            return [*of_units, *(stream for _, unit in units for stream in _agents(moment, "unit_id", unit))]
+        case "unit":
+            return _agents(moment, "unit_id", number)
+        case "agent":
+            run, unit = view.execute("SELECT task_run_id, unit_id FROM agents WHERE agent_id = ?", (number,)).fetchone()
+            return [streams.unit(run, unit)]
+        case "worker":
+            runs = [run for (run,) in view.execute("SELECT task_run_id FROM task_runs")]
+            onboardings = view.execute(f"{_ONBOARDINGS} worker_id = ?", (number,))
+            return [
+                *(streams.engagement(TaskRunId(run), WorkerId(number)) for run in runs),
+                *(streams.onboarding_agent(TaskRunId(run), OnboardingAgentId(one)) for run, one in onboardings),
+                *_agents(moment, "worker_id", number),
+            ]
+        case _:
+            return []
+
+
+def _agents(moment: Moment, column: str, number: int) -> list[str]:
+    rows = moment.view.execute(f"{_AGENTS} {column} = ?", (number,))
+    return [streams.agent(TaskRunId(run), AgentId(agent)) for run, agent in rows]

@@ -1,0 +1,61 @@
+"""The rows of the MephistoDB view, of all runs or of one: for showing what it said at some moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from ...events.ids import TaskRunId
+from ..engine.rebuild import Value
+from ..mephisto_db.tables import TABLES, Table
+
+#: Which run a row is of, in the tables that say so.
+_RUN_COLUMN = "task_run_id"
+_BY_NAME = {table.name: table for table in TABLES}
+
+Shown = dict[str, Value]
+
+
+def rows_of(view: sqlite3.Connection, table: Table, run: TaskRunId | None = None) -> Iterator[Shown]:
+    """The rows of a table, by its key.
+
+    Args:
+        view: the tables.
+        table: which.
+        run: only rows of this run, and those of other tables that its rows refer to; None: all rows.
+    """
+    condition = "" if run is None else f"WHERE {_of_the_run(table)}"
+    cursor = view.execute(f"SELECT * FROM {table.name} {condition} ORDER BY {table.key}", {"run": run})
+    for row in cursor:
+        yield dict(zip(table.columns, row, strict=True))
+
+
+def counts_of(view: sqlite3.Connection, table: Table, run: TaskRunId | None = None) -> dict[str, int]:
+    """How many rows a table has, by their status where they have one, else under an empty name."""
+    status = "status" if "status" in table.columns else "''"
+    condition = "" if run is None else f"WHERE {_of_the_run(table)}"
+    query = f"SELECT {status}, count(*) FROM {table.name} {condition} GROUP BY 1 ORDER BY min({table.key})"
+    return {str(name): count for name, count in view.execute(query, {"run": run})}
+
+
+def _of_the_run(table: Table) -> str:
+    """The condition by which a row belongs to a run: it says so, it is about something that does, or a row does so
+    that refers to it.
+    """
+    if _RUN_COLUMN in table.columns:
+        return f"{_RUN_COLUMN} = :run"
+    for column, other in table.references.items():
+        if _RUN_COLUMN in _BY_NAME[other].columns:
+            return f"{column} IN (SELECT {_BY_NAME[other].key} FROM {other} WHERE {_RUN_COLUMN} = :run)"
+    referring = [
+        f"SELECT {column} FROM {other.name} WHERE {_RUN_COLUMN} = :run"
+        for other in TABLES
+        if _RUN_COLUMN in other.columns
+        for column, referred in other.references.items()
+        if referred == table.name
+    ]
+    if referring:
+        return f"{table.key} IN ({' UNION '.join(referring)})"
+    for column, other in table.references.items():
+        return f"{column} IN (SELECT {_BY_NAME[other].key} FROM {other} WHERE {_of_the_run(_BY_NAME[other])})"
+    return "0"

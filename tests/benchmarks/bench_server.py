@@ -1,0 +1,128 @@
+"""An operator in a process of its own, with a router in memory, that plays visits or launches when it is told to.
+
+The log is the real one, a file with its views; so are operator, ledger, decisions and the views. What is told arrives
+as lines of JSON on standard input, and is answered by one line each.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import trio
+
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import MemoryRouter
+from mephisto_es.core.operations.operator import Operator
+from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.unit import UnitCompleted
+from mephisto_es.tests.benchmarks.launching import launch, new_house
+from mephisto_es.tests.benchmarks.processes import answer, resident_mib, standard_input
+from mephisto_es.tests.core.operations.operator_harness import HouseTaskState, config, items, page_of
+
+#: What a worker hands in, in bytes.
+SUBMISSION_BYTES = 200
+#: A run whose units are nearly used up is replaced by a new one of the same size.
+UNITS_KEPT = 0.5
+
+
+class Wish(msgspec.Struct, forbid_unknown_fields=True):
+    """What the station is to do: each field that is not zero is done, in order."""
+
+    #: Workers who come one after the other, each new, and work on a unit.
+    visits: int = 0
+    #: Workers who come all at once and stay; they are not measured.
+    stay: int = 0
+    #: Workers who come one after the other and stay.
+    come: int = 0
+
+
+class Told(msgspec.Struct):
+    """What came of it."""
+
+    #: Of the last launch, until all units were on offer.
+    launch_seconds: float = 0
+    #: Of each request for an agent, until it was answered.
+    registration_seconds: list[float] = []
+    #: Of the whole process.
+    cpu_seconds: float = 0
+    wall_seconds: float = 0
+    resident_mib: float = 0
+
+
+class Station:
+    """Plays workers of one run after the other."""
+
+    def __init__(self, operator: Operator, units: int) -> None:
+        self._operator = operator
+        self._units = units
+        self._left = 0
+        self._launch_seconds = 0.0
+        self._workers = 0
+        self._router = MemoryRouter("none yet")
+        self._completed, self._news = trio.open_memory_channel[None](1_000_000)
+        operator.ledger.subscribe(self._on_committed)
+
+    async def do(self, wish: Wish) -> Told:
+        """Do as told."""
+        told = Told()
+        await self._have_units(wish.visits + wish.stay + wish.come)
+        await self._crowd(wish.stay)
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in range(wish.visits):
+            agent = await self._come(told)
+            self._router.submit_task(agent, {"answer": "x" * SUBMISSION_BYTES})
+            await self._news.receive()
+        for _ in range(wish.come):
+            await self._come(told)
+        told.cpu_seconds, told.wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
+        told.launch_seconds, told.resident_mib = self._launch_seconds, resident_mib()
+        return told
+
+    async def _come(self, told: Told) -> str:
+        began = time.perf_counter()
+        details = await self._ask()
+        told.registration_seconds.append(time.perf_counter() - began)
+        return str(details["agent_id"])
+
+    async def _ask(self) -> dict[str, Any]:
+        self._workers += 1
+        self._left -= 1
+        details = await self._router.request_agent(page_of(f"worker-{self._workers}"))
+        if details["agent_id"] is None:
+            raise AssertionError(f"no agent: {details['failure_reason']}")
+        return details
+
+    async def _crowd(self, count: int) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(count):
+                nursery.start_soon(self._ask)
+
+    async def _have_units(self, wanted: int) -> None:
+        if self._left - wanted < self._units * UNITS_KEPT:
+            await self._operator.force_shutdown()
+            began = time.perf_counter()
+            live_run = await launch(self._operator, config(), HouseTaskState(data=items(self._units)), self._units)
+            self._launch_seconds = time.perf_counter() - began
+            self._router = MemoryArchitect.routers[live_run.task_run]
+            self._left = self._units
+
+    def _on_committed(self, events: Sequence[Recorded]) -> None:
+        for recorded in events:
+            if isinstance(recorded.envelope.event, UnitCompleted):
+                self._completed.send_nowait(None)
+
+
+async def serve(units: int) -> None:
+    """Answer wishes until standard input ends."""
+    async with new_house() as house:
+        station = Station(house.operator, units)
+        async for line in standard_input():
+            answer(await station.do(msgspec.json.decode(line, type=Wish)))
+
+
+if __name__ == "__main__":
+    trio.run(serve, int(sys.argv[1]))

@@ -1,0 +1,228 @@
+"""A whole operator in memory: a log, a router and a blueprint that do nothing more than they must."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import trio
+import trio.testing
+from omegaconf import DictConfig, OmegaConf
+
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.memory.router import Gone, MemoryRouter
+from mephisto_es.adapters.composition.clock_and_ids import SystemIds
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.agent import InitializationData, Update
+from mephisto_es.core.abstractions.args import BlueprintArgs, CrowdProviderArgs
+from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
+from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
+from mephisto_es.core.abstractions.mixins import (
+    GoldUnitSharedState,
+    OnboardingRequired,
+    OnboardingRequiredArgs,
+    OnboardingSharedState,
+    ScreenTaskRequired,
+    ScreenTaskRequiredArgs,
+    ScreenTaskSharedState,
+    UseGoldUnit,
+    UseGoldUnitArgs,
+)
+from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.ledger import Ledger, Offload
+from mephisto_es.core.operations.hydra_config import MephistoConfig
+from mephisto_es.core.operations.operator import Operator
+from mephisto_es.core.operations.registry import register_mephisto_abstraction
+from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
+from mephisto_es.core.ports import Outcome
+
+register_mephisto_abstraction()(MemoryArchitect)
+
+
+@dataclass
+class HouseArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
+    """What the blueprint can be told."""
+
+
+@dataclass
+class HouseTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
+    """What a test passes to the blueprint."""
+
+    data: AssignmentData = ()
+    runner: type[TaskRunner] = TaskRunner
+
+
+@register_mephisto_abstraction()
+class HouseBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
+    """Whatever data and code a test wants."""
+
+    BLUEPRINT_TYPE: ClassVar[str] = "house"
+    ArgsClass: ClassVar[type[BlueprintArgs]] = HouseArgs
+    SharedStateClass: ClassVar[type[SharedTaskState]] = HouseTaskState
+    shared_state: HouseTaskState
+
+    def get_initialization_data(self) -> AssignmentData:
+        return self.shared_state.data
+
+    def build_page(self, static_dir: Path) -> None:
+        (static_dir / "index.html").write_text("<p>A page</p>")
+
+    def make_task_runner(self) -> TaskRunner:
+        return self.shared_state.runner(self.args, self.shared_state)
+
+
+@register_mephisto_abstraction()
+class HouseProvider(CrowdProvider):
+    """Workers walk in."""
+
+    PROVIDER_TYPE: ClassVar[str] = "house"
+    ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
+
+    @property
+    def requester_name(self) -> str:
+        return "house_requester"
+
+    def get_wrapper_js_path(self) -> Path:
+        return Path(__file__)
+
+    def worker_url(self, server_url: str) -> str:
+        return server_url
+
+
+class TrioClock:
+    """Wall-clock time that goes as trio's clock goes, which tests jump ahead."""
+
+    def now_us(self) -> int:
+        return 1_700_000_000_000_000 + int(trio.current_time() * 1_000_000)
+
+
+async def on_the_loop(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+    """Commit without a thread: a clock that jumps does not know that a thread is at work."""
+    await trio.lowlevel.checkpoint()
+    return commit()
+
+
+@dataclass
+class House:
+    """An operator with its log."""
+
+    operator: Operator
+    log: MemoryLog
+    #: The qualification of those who were onboarded; None: nobody has to be.
+    onboarding: str | None = None
+    #: What the blueprint is told in all runs.
+    blueprint: Mapping[str, object] = field(default_factory=dict)
+
+    async def launch(self, shared: HouseTaskState, **settings: object) -> LiveTaskRun:
+        cfg = config(**settings)
+        cfg.blueprint.onboarding_qualification = self.onboarding
+        for name, value in self.blueprint.items():
+            cfg.blueprint[name] = value
+        run = await self.operator.launch_task_run_or_die(cfg, shared)
+        return self.operator.get_running_task_runs()[run]
+
+    def router(self, live_run: LiveTaskRun) -> MemoryRouter:
+        return MemoryArchitect.routers[live_run.task_run]
+
+    def statuses(self, category: str) -> dict[str, int]:
+        """How many entities have each status, by the market."""
+        market = self.operator.ledger.market
+        states = {
+            "unit": [unit.status.value for unit in market.units.values()],
+            "agent": [agent.status.value for agent in market.agents.values()],
+            "task_run": [run.status.value for run in market.task_runs.values()],
+        }
+        return dict(Counter(states[category]))
+
+
+@asynccontextmanager
+async def open_house(
+    path: Path,
+    log: MemoryLog | None = None,
+    onboarding: str | None = None,
+    blueprint: Mapping[str, object] | None = None,
+    offload: Offload = on_the_loop,
+) -> AsyncIterator[House]:
+    log = log or MemoryLog()
+    ledger = Ledger(log, TrioClock(), offload)
+    virtual = isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
+    with trio.fail_after(100_000 if virtual else 60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(ledger.run)
+            operator = Operator(
+                ledger, SystemIds(ledger.market.highest_ids(), epoch=log.head().seq), TrioClock(), path, nursery
+            )
+            yield House(operator, log, onboarding, blueprint or {})
+            nursery.cancel_scope.cancel()
+
+
+def config(**settings: object) -> DictConfig:
+    """The `mephisto` part of a configuration, with some settings of the task."""
+    cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=HouseArgs()))
+    cfg.blueprint._blueprint_type = "house"
+    cfg.provider._provider_type = "house"
+    cfg.architect._architect_type = "memory"
+    task: dict[str, object] = {
+        "task_title": "A house",
+        "task_description": "Build it.",
+        "task_reward": "0.10",
+        "task_tags": "house",
+        **settings,
+    }
+    for key, value in task.items():
+        cfg.task[key] = value
+    return cfg
+
+
+def items(count: int, workers: int = 1) -> list[InitializationData]:
+    """Data of some assignments."""
+    return [
+        InitializationData(shared={"number": number}, unit_data=tuple({"seat": seat} for seat in range(workers)))
+        for number in range(count)
+    ]
+
+
+def page_of(worker: str, visit: object = 0) -> Update:
+    """What the provider's page of a worker says."""
+    return {
+        "worker_name": worker,
+        "agent_registration_id": f"{visit}-{worker}",
+        "assignment_id": str(visit),
+        "provider_type": "house",
+    }
+
+
+async def ask(router: MemoryRouter, worker: str, visit: object = 0) -> dict[str, Any]:
+    """Ask for an agent, as the page of a worker does."""
+    return await router.request_agent(page_of(worker, visit))
+
+
+async def work(router: MemoryRouter, worker: str, visits: int, seconds: float = 0.1) -> int:
+    """Do units as long as there are any; how many it were."""
+    for visit in range(visits):
+        try:
+            details = await ask(router, worker, visit)
+        except Gone:
+            return visit
+        if details["agent_id"] is None:
+            return visit
+        await trio.sleep(seconds)
+        router.submit_task(details["agent_id"], {"answer": visit})
+        await trio.sleep(seconds)
+    return visits
+
+
+async def until(house: House, holds: Callable[[], bool]) -> None:
+    """Wait until something holds, looking whenever an event has become durable."""
+    news = trio.Event()
+    stop = house.operator.ledger.subscribe(lambda _: news.set())
+    try:
+        while not holds():
+            news = trio.Event()
+            await news.wait()
+    finally:
+        stop()

@@ -1,0 +1,418 @@
+"""Writes random legal histories of whole runs.
+
+Where the project decides over several entities, the author asks the same decisions; everything else is a walk along
+the lifecycles' tables. The market is the oracle: it takes no illegal step.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from mephisto_es.core.decisions.assign_work import Applicant, decide_take_unit
+from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
+from mephisto_es.core.decisions.launch_work import (
+    AssignmentPlan,
+    UnitPlan,
+    decide_create_assignments,
+    decide_expire_units,
+    decide_launch_units,
+)
+from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_bonus, decide_review
+from mephisto_es.core.errors import CommandRefused
+from mephisto_es.core.lifecycles.agent import AGENT, AgentState
+from mephisto_es.core.lifecycles.onboarding import ONBOARDING
+from mephisto_es.core.lifecycles.payment import PaymentStatus
+from mephisto_es.core.lifecycles.resource import SERVER
+from mephisto_es.core.lifecycles.task_run import TASK_RUN
+from mephisto_es.core.lifecycles.unit import UNIT
+from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
+from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.state.decision_state import Market, run_of
+from mephisto_es.events import agent, ids, streams
+from mephisto_es.events.base import FileRef
+from mephisto_es.events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
+from mephisto_es.events.engagement import (
+    CallbackAnswered,
+    EngagementBarred,
+    EngagementOnboarded,
+    WorkerArrived,
+    WorkerJudged,
+)
+from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingReturned, OnboardingStarted
+from mephisto_es.events.pay import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
+from mephisto_es.events.server import ResourceIntended
+from mephisto_es.events.task_run import (
+    TaskRunCompleted,
+    TaskRunCreated,
+    TaskRunDeployed,
+    TaskRunFailed,
+    TaskRunPrepared,
+    TaskRunStopping,
+    TaskRunWentLive,
+)
+from mephisto_es.events.unit import UnitReopened
+from mephisto_es.events.worker import (
+    QualificationChanged,
+    QualificationGranted,
+    QualificationRevoked,
+    WorkerForgotten,
+    WorkerRegistered,
+)
+
+from .random_values import Invention
+
+#: What happens to a payment once it is owed.
+PAYMENT_PATH = (PaymentIntended, PaymentFailed, PaymentIntended, PaymentSent, PaymentConfirmed)
+#: 2026-01-01 in microseconds.
+BEGINNING = 1_767_225_600_000_000
+#: Few runs and names, so that workers meet in them.
+MOST_RUNS = 3
+MOST_RECORDS = 3
+MOST_WORKERS = 8
+#: Units of a run that nobody has finished.
+MOST_OPEN_UNITS = 8
+
+Events = list[NewEvent]
+
+
+class Author(Invention):
+    """Writes a history, a request at a time.
+
+    Attributes:
+        market: the state after all that is written.
+        requests: what is written.
+    """
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self.market = Market()
+        self.requests: list[Append] = []
+        self._at = BEGINNING
+        self._chats: set[ids.TaskRunId] = set()
+        self._moves = (
+            self._record,
+            self._register_worker,
+            self._change_worker,
+            self._create_run,
+            self._change_run,
+            self._intend_resource,
+            self._change_resource,
+            *[self._create_assignment] * 2,
+            *[self._launch_unit] * 3,
+            *[self._take_unit] * 6,
+            *[self._submit] * 4,
+            self._leave,
+            self._chat,
+            *[self._review] * 2,
+            self._give_bonus,
+            self._expire_unit,
+            self._reopen_unit,
+            self._ask_callback,
+            self._start_onboarding,
+            *[self._change_onboarding] * 2,
+        )
+
+    def write(self, moves: int) -> None:
+        """Make moves at random; one that is not possible when its turn comes writes nothing."""
+        for _ in range(moves):
+            self._request(self._random.choice(self._moves)())
+
+    def begin(self) -> None:
+        """A live run with a unit on offer and two workers, so that short histories are worth something."""
+        self._request(self._record())
+        self._request(self._create_run())
+        run = self._streams["task_run"][0]
+        for kind in (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive):
+            self._request([NewEvent(run, self._fill(kind))])
+        for move in (self._register_worker, self._register_worker, self._create_assignment, self._launch_unit):
+            self._request(move())
+
+    def _request(self, events: Events) -> None:
+        payloads, self._payloads = tuple(self._payloads), []
+        if not events:
+            return
+        self.market.check(events)
+        for stream, event in events:
+            self.market.evolve(stream, event)
+            if self.market.version(stream) == 1:
+                self._streams[streams.category_of(stream)].append(stream)
+        self._at += self._random.choice((0, 1, 999, 1_500_000))
+        self.requests.append(
+            Append(
+                command=f"command-{len(self.requests)}",
+                actor=self._random.choice(("operator", "reviewer", "worker/1")),
+                at=self._at,
+                events=tuple(events),
+                payloads=payloads,
+            )
+        )
+
+    # The directory, workers, runs and what they hold outside
+
+    def _record(self) -> Events:
+        if len(self._streams["task"]) >= MOST_RECORDS:
+            return []
+        task, requester = ids.TaskId(self._next()), ids.RequesterId(self._next())
+        qualification = ids.QualificationId(self._next())
+        return [
+            NewEvent(streams.task(task), TaskRegistered(task=task, name=f"task {task}", task_type="static_task")),
+            NewEvent(
+                streams.requester(requester),
+                RequesterRegistered(requester=requester, name=f"requester {requester}", provider_type="mock"),
+            ),
+            NewEvent(
+                streams.qualification(qualification),
+                QualificationCreated(qualification=qualification, name=f"qualification {qualification}"),
+            ),
+        ]
+
+    def _register_worker(self) -> Events:
+        if len(self._streams["worker"]) >= MOST_WORKERS:
+            return []
+        worker = ids.WorkerId(self._next())
+        registered = WorkerRegistered(
+            worker=worker,
+            provider_type="mock",
+            name=self._text(f"Zoë {worker}", worker),
+            identity=f"identity {worker}",
+        )
+        return [NewEvent(streams.worker(worker), registered)]
+
+    def _change_worker(self) -> Events:
+        stream = self._pick("worker")
+        state = self.market.workers[stream]
+        kind = self._kind(WORKER, state.status)
+        qualification = ids.QualificationId(self._id("qualification"))
+        held = qualification in state.qualifications
+        senseless = {QualificationGranted} if held else {QualificationChanged, QualificationRevoked}
+        if kind is None or kind in senseless or (kind is WorkerForgotten and not self._seldom()):
+            return []
+        return [NewEvent(stream, self._fill(kind, qualification=qualification))]
+
+    def _create_run(self) -> Events:
+        if len(self._streams["task_run"]) >= MOST_RUNS:
+            return []
+        run = ids.TaskRunId(self._next())
+        if self._random.randint(0, 1):
+            self._chats.add(run)
+        created = TaskRunCreated(
+            task_run=run,
+            task=ids.TaskId(self._id("task")),
+            requester=ids.RequesterId(self._id("requester")),
+            blueprint_type="static_task",
+            architect_type="mock",
+            provider_type=self._random.choice(("mock", "inhouse")),
+            config='{"task_title": "Rate"}',
+            allowed_concurrent=self._random.choice((0, 0, 1)),
+            maximum_units_per_worker=self._random.choice((0, 0, 3)),
+        )
+        return [NewEvent(streams.task_run(run), created)]
+
+    def _change_run(self) -> Events:
+        stream = self._pick("task_run")
+        kind = self._kind(TASK_RUN, self.market.task_runs[stream].status)
+        if kind is None:
+            return []
+        if kind is TaskRunCompleted:
+            return [*self._end_all_work(run_of(stream)), NewEvent(stream, self._fill(kind))]
+        if kind in (TaskRunFailed, TaskRunStopping) and not self._seldom():
+            return []
+        return [NewEvent(stream, self._fill(kind))]
+
+    def _end_all_work(self, run: ids.TaskRunId) -> Events:
+        """What makes a run idle."""
+        index = self.market.runs[run]
+        return [
+            *decide_expire_units(self.market, run, sorted(index.open_units), "the run ends"),
+            *(
+                NewEvent(streams.onboarding_agent(run, number), OnboardingReturned(reason="the run ends"))
+                for number in sorted(index.live_onboardings)
+            ),
+        ]
+
+    def _intend_resource(self) -> Events:
+        run = run_of(self._pick("task_run"))
+        intended = ResourceIntended(resource_type="local_router", details={"port": 3000})
+        return [NewEvent(streams.server(run, self._next()), intended)]
+
+    def _change_resource(self) -> Events:
+        if not self._streams["server"]:
+            return []
+        stream = self._pick("server")
+        kind = self._kind(SERVER, self.market.servers[stream].status)
+        return [NewEvent(stream, self._fill(kind))] if kind else []
+
+    # Units and agents
+
+    def _create_assignment(self) -> Events:
+        run = run_of(self._pick("task_run"))
+        if len(self.market.runs[run].open_units) >= MOST_OPEN_UNITS:
+            return []
+        plan = AssignmentPlan(
+            assignment=ids.AssignmentId(self._next()),
+            number=len(self.market.runs[run].units_of),
+            data=self._json({"shared": {"text": "All happy families"}, "unit_data": [{}, {}]}),
+            units=tuple(
+                UnitPlan(ids.UnitId(self._next()), index, self._random.choice((0, 7, 25, 1234)))
+                for index in range(2 if run in self._chats else 1)
+            ),
+        )
+        return decide_create_assignments(run, [plan])
+
+    def _launch_unit(self) -> Events:
+        if not self._streams["unit"]:
+            return []
+        stream = self._pick("unit")
+        run, unit = run_of(stream), self.market.units[stream]
+        return decide_launch_units(self.market, run, self.market.runs[run].units_of[unit.assignment])
+
+    def _take_unit(self) -> Events:
+        run = run_of(self._pick("task_run"))
+        if not self.market.runs[run].offered and not self._seldom():
+            return []
+        number = self._next()
+        applicant = Applicant(
+            worker=ids.WorkerId(self._id("worker")),
+            agent=ids.AgentId(number),
+            token=f"token {number}",
+            registration=f"registration {number}",
+        )
+        return decide_take_unit(self.market, run, applicant, concurrent=run in self._chats, willing=None)
+
+    def _pick_agent(self) -> tuple[str, AgentState] | None:
+        if not self._streams["agent"]:
+            return None
+        stream = self._pick("agent")
+        return stream, self.market.agents[stream]
+
+    def _submit(self) -> Events:
+        found = self._pick_agent()
+        if found is None:
+            return []
+        stream, state = found
+        again = AGENT.allows(state.status, agent.AgentSubmittedAgain) and self._seldom()
+        if not (AGENT.allows(state.status, agent.AgentSubmitted) or again):
+            return []
+        files = (FileRef(filename=f"{self._next()}.png", size=3, sha256="a" * 64),)
+        submission = self._json({"rating": self._random.randint(1, 5)}, state.worker)
+        return decide_submit(self.market, run_of(stream), state.agent, submission, files if self._seldom() else ())
+
+    def _leave(self) -> Events:
+        found = self._pick_agent()
+        if found is None:
+            return []
+        stream, state = found
+        if not AGENT.allows(state.status, agent.AgentReturned):
+            return []
+        kinds = (agent.AgentReturned, agent.AgentDisconnected, agent.AgentTimedOut, agent.AgentExpired)
+        leaving = self._random.choice(kinds)(reason="gone")
+        run = run_of(stream)
+        return decide_leave(self.market, run, state.agent, leaving, concurrent=run in self._chats)
+
+    def _chat(self) -> Events:
+        found = self._pick_agent()
+        if found is None:
+            return []
+        stream, state = found
+        sent = self._json({"text": "hello"}, state.worker)
+        events = (
+            agent.AgentUpdateReceived(number=state.received + 1, update_id=f"u{self._next()}", update=sent),
+            agent.AgentObserved(number=state.observed + 1, update_id=f"u{self._next()}", update=sent),
+            agent.AgentMetadataReceived(metadata=sent),
+        )
+        return [NewEvent(stream, self._random.choice(events))]
+
+    def _review(self) -> Events:
+        found = self._pick_agent()
+        if found is None:
+            return []
+        stream, state = found
+        note = self._text("thank you", state.worker) if self._random.randint(0, 1) else None
+        bonus = self._random.choice((0, 50))
+        verdict = self._random.choice(tuple(Verdict))
+        payments = PaymentIds(*(ids.PaymentId(self._next()) for _ in PaymentIds._fields))
+        try:
+            events = decide_review(
+                self.market,
+                run_of(stream),
+                state.agent,
+                verdict,
+                note,
+                bonus if verdict is Verdict.APPROVED else 0,
+                payments,
+            )
+            self.market.check(events)
+        except CommandRefused:
+            return []
+        return [*events, *self._pay()]
+
+    def _give_bonus(self) -> Events:
+        worker = ids.WorkerId(self._id("worker"))
+        reason = self._text("thank you again", worker)
+        payment = ids.PaymentId(self._next())
+        try:
+            return decide_bonus(self.market, worker, None, 5, reason, payment)
+        except CommandRefused:
+            return []
+
+    def _pay(self) -> Events:
+        """The next step of the first payment that has not arrived."""
+        for stream in self._streams["payment"]:
+            if self.market.payments[stream].status is not PaymentStatus.CONFIRMED:
+                return [NewEvent(stream, self._fill(PAYMENT_PATH[self.market.version(stream) - 1]))]
+        return []
+
+    def _expire_unit(self) -> Events:
+        if not self._streams["unit"]:
+            return []
+        stream = self._pick("unit")
+        run = run_of(stream)
+        if not self._seldom():
+            return []
+        units = sorted(self.market.runs[run].open_units) if self._seldom() else [self.market.units[stream].unit]
+        return decide_expire_units(self.market, run, units, "nobody came")
+
+    def _reopen_unit(self) -> Events:
+        if not self._streams["unit"]:
+            return []
+        stream = self._pick("unit")
+        legal = UNIT.allows(self.market.units[stream].status, UnitReopened)
+        return [NewEvent(stream, UnitReopened(reason="once more"))] if legal else []
+
+    # Onboarding
+
+    def _start_onboarding(self) -> Events:
+        run, worker = run_of(self._pick("task_run")), ids.WorkerId(self._id("worker"))
+        if self.market.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN:
+            return []
+        number = ids.OnboardingAgentId(self._next())
+        engagement = streams.engagement(run, worker)
+        started = OnboardingStarted(
+            agent=number, worker=worker, token=f"onboarding_{number}", registration=f"registration {number}"
+        )
+        events = [NewEvent(streams.onboarding_agent(run, number), started)]
+        if self.market.engagements.get(engagement) is None:
+            events.insert(0, NewEvent(engagement, WorkerArrived(worker=worker)))
+        return events
+
+    def _ask_callback(self) -> Events:
+        if not self._streams["engagement"]:
+            return []
+        kind = self._random.choice((CallbackAnswered, WorkerJudged))
+        return [NewEvent(self._pick("engagement"), self._fill(kind))]
+
+    def _change_onboarding(self) -> Events:
+        if not self._streams["onboarding_agent"]:
+            return []
+        stream = self._pick("onboarding_agent")
+        state = self.market.onboardings[stream]
+        kind = self._kind(ONBOARDING, state.status)
+        if kind is None:
+            return []
+        events = [NewEvent(stream, self._fill(kind, subject=state.worker))]
+        engagement = streams.engagement(run_of(stream), state.worker)
+        if kind is OnboardingPassed:
+            events.append(NewEvent(engagement, EngagementOnboarded(agent=state.agent)))
+        if kind is OnboardingFailed:
+            events.append(NewEvent(engagement, EngagementBarred(reason="onboarding")))
+        return events

@@ -1,0 +1,141 @@
+"""The log of an afternoon: workers rate sentences in a run that is still live at the end, always the same.
+
+For tests that show a log to people. `tests.histories` is for tests that want all that may happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mephisto_es.core.decisions.assign_work import Applicant, decide_take_unit
+from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
+from mephisto_es.core.decisions.launch_work import (
+    AssignmentPlan,
+    UnitPlan,
+    decide_create_assignments,
+    decide_launch_units,
+)
+from mephisto_es.core.payloads import seal
+from mephisto_es.core.ports import Append, NewEvent, Payload
+from mephisto_es.core.state.decision_state import Market
+from mephisto_es.events import ids, streams
+from mephisto_es.events.agent import AgentReturned
+from mephisto_es.events.base import PayloadRef
+from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
+from mephisto_es.events.server import ResourceAcquired, ResourceIntended
+from mephisto_es.events.task_run import TaskRunCreated, TaskRunDeployed, TaskRunPrepared, TaskRunWentLive
+from mephisto_es.events.worker import WorkerRegistered
+
+#: 2026-01-31, 14:00 UTC, in microseconds.
+TWO_O_CLOCK = 1_769_868_000_000_000
+RUN = ids.TaskRunId(1)
+UNITS = 40
+WORKERS = 6
+#: Units that are handed in; one more is at work in the end.
+DONE = 30
+PAY_CENTS = 25
+_MINUTE = 60_000_000
+_SENTENCES = ("The ferry does not run on Sundays.", "Bees return to the same clover.", "Somebody left the light on.")
+
+
+def afternoon() -> tuple[Append, ...]:
+    """The requests that make the log, in order; the last ones are submissions."""
+    day = _Day()
+    day.open()
+    day.put_on_offer()
+    for number in range(DONE + 1):
+        worker = ids.WorkerId(number % WORKERS + 1)
+        agent = day.take(worker)
+        if number == 4:
+            day.give_back(agent)
+            agent = day.take(worker)
+        if number < DONE:
+            day.hand_in(worker, agent, rating=number % 5 + 1)
+    return tuple(day.requests)
+
+
+class _Day:
+    """Writes what happens, minute by minute, through the project's own decisions."""
+
+    def __init__(self) -> None:
+        self.requests: list[Append] = []
+        self._market = Market()
+        self._at = TWO_O_CLOCK
+        self._agents = 0
+        self._payloads: list[Payload] = []
+
+    def open(self) -> None:
+        """A live run, and everybody who will work in it."""
+        task, requester = ids.TaskId(1), ids.RequesterId(1)
+        registered = TaskRegistered(task=task, name="sentence rating", task_type="static_task")
+        asking = RequesterRegistered(requester=requester, name="the lab", provider_type="mock")
+        self._add([NewEvent(streams.task(task), registered), NewEvent(streams.requester(requester), asking)])
+        created = TaskRunCreated(
+            task_run=RUN,
+            task=task,
+            requester=requester,
+            blueprint_type="static_task",
+            architect_type="local",
+            provider_type="mock",
+            config="{}",
+        )
+        url = "http://localhost:3000"
+        for event in (created, TaskRunPrepared(), TaskRunDeployed(url=url), TaskRunWentLive()):
+            self._add([NewEvent(streams.task_run(RUN), event)])
+        server = streams.server(RUN, 1)
+        self._add([NewEvent(server, ResourceIntended(resource_type="local_router", details={"port": 3000}))])
+        self._add([NewEvent(server, ResourceAcquired(details={"port": 3000}))])
+        for number in range(1, WORKERS + 1):
+            worker = ids.WorkerId(number)
+            name = self._sealed(f"Zoë {number}", worker)
+            known = WorkerRegistered(worker=worker, provider_type="mock", name=name, identity=f"identity {number}")
+            self._add([NewEvent(streams.worker(worker), known)], actor=f"worker/{number}")
+
+    def put_on_offer(self) -> None:
+        """All units."""
+        plans = [
+            AssignmentPlan(
+                ids.AssignmentId(number),
+                number - 1,
+                self._sealed({"shared": {"id": number, "sentence": _SENTENCES[number % 3]}, "unit_data": [{}]}),
+                (UnitPlan(ids.UnitId(number), 0, PAY_CENTS),),
+            )
+            for number in range(1, UNITS + 1)
+        ]
+        self._add(decide_create_assignments(RUN, plans))
+        self._add(decide_launch_units(self._market, RUN, [ids.UnitId(number) for number in range(1, UNITS + 1)]))
+
+    def take(self, worker: ids.WorkerId) -> ids.AgentId:
+        """A worker gets a unit."""
+        self._agents += 1
+        agent = ids.AgentId(self._agents)
+        applicant = Applicant(worker, agent, f"token {agent}", f"registration {agent}")
+        taken = decide_take_unit(self._market, RUN, applicant, concurrent=False, willing=None)
+        self._add(taken, actor=f"worker/{worker}")
+        return agent
+
+    def give_back(self, agent: ids.AgentId) -> None:
+        """A worker does not want its unit."""
+        self._add(decide_leave(self._market, RUN, agent, AgentReturned(reason="too hard"), concurrent=False))
+
+    def hand_in(self, worker: ids.WorkerId, agent: ids.AgentId, rating: int) -> None:
+        """A worker is done."""
+        submission = self._sealed({"rating": rating, "comment": "a <b>good</b> one" if rating == 5 else None}, worker)
+        self._add(decide_submit(self._market, RUN, agent, submission, ()), actor=f"worker/{worker}")
+
+    def _add(self, events: Sequence[NewEvent], actor: str = "operator") -> None:
+        self._market.check(events)
+        for stream, event in events:
+            self._market.evolve(stream, event)
+        payloads, self._payloads = tuple(self._payloads), []
+        command = f"command-{len(self.requests)}"
+        self.requests.append(Append(command=command, actor=actor, at=self._at, events=tuple(events), payloads=payloads))
+        self._at += _MINUTE
+
+    def _sealed(self, value: object, worker: ids.WorkerId | None = None) -> PayloadRef:
+        body = value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+        payload = seal(body, len(self.requests).to_bytes(8, "big") + len(self._payloads).to_bytes(8, "big"), worker)
+        self._payloads.append(payload)
+        return payload.ref
