@@ -1,23 +1,23 @@
 """Every error this package raises on purpose, by who must act.
 
     MephistoError
-    ├── CommandRefused           the caller: the wish is not legal now
-    │   ├── IllegalStep          the lifecycle has no such step from the present status
-    │   ├── UnknownEntity        there is no such unit, agent, worker ...
-    │   └── CommandIdReused      a command id was used again for something else
-    ├── ProtocolError            the other side sent what the wire does not allow
-    ├── ConfigError              the operator: a setting, file or plugin is wrong
-    ├── LaunchError              the operator: a launch step failed; names the step
-    ├── LogError                 the log cannot be trusted or written
-    │   ├── UnusableLog          not a log of ours, unreadable, of a newer version, locked
-    │   ├── DamagedLog           a position whose content is not what was written
-    │   ├── UnknownEvent         an event kind this version does not know
-    │   ├── Conflict             an expected version did not hold
-    │   ├── Fenced               another writer has taken over
-    │   └── OutcomeUnknown       COMMIT failed: written or not, nobody can say yet
-    ├── UserCodeFailed           code of a launch script or blueprint raised
-    ├── TaskCodeDiverged         task code took another path after a restart
-    └── AgentLeft                task code: the agent it waits for will not answer
+    ├── CommandRefusedError           the caller: the wish is not legal now
+    │   ├── IllegalStepError          the lifecycle has no such step from the present status
+    │   ├── UnknownEntityError        there is no such unit, agent, worker ...
+    │   └── CommandIdReusedError      a command id was used again for something else
+    ├── ProtocolError                 the other side sent what the wire does not allow
+    ├── ConfigError                   the operator: a setting, file or plugin is wrong
+    ├── LaunchError                   the operator: a launch step failed; names the step
+    ├── LogError                      the log cannot be trusted or written
+    │   ├── UnusableLogError          not a log of ours, unreadable, of a newer version, locked
+    │   ├── DamagedLogError           a position whose content is not what was written
+    │   ├── UnknownEventError         an event kind this version does not know
+    │   ├── VersionConflictError      an expected version did not hold
+    │   ├── WriterFencedError         another writer has taken over
+    │   └── OutcomeUnknownError       COMMIT failed: written or not, nobody can say yet
+    ├── UserCodeError                 code of a launch script or blueprint raised
+    ├── TaskCodeDivergedError         task code took another path after a restart
+    └── AgentLeftError                task code: the agent it waits for will not answer
         ├── AgentDisconnectedError
         ├── AgentReturnedError
         ├── AgentTimeoutError
@@ -38,11 +38,11 @@ class MephistoError(Exception):
     """Root of all errors of this package."""
 
 
-class CommandRefused(MephistoError):
+class CommandRefusedError(MephistoError):
     """A command is not legal in the present state; nothing was changed."""
 
 
-class IllegalStep(CommandRefused):
+class IllegalStepError(CommandRefusedError):
     """The lifecycle's table has no such step from the present status.
 
     Attributes:
@@ -58,7 +58,7 @@ class IllegalStep(CommandRefused):
         super().__init__(f"{entity} is {status!r}: {wish} is not a legal step from there")
 
 
-class UnknownEntity(CommandRefused):
+class UnknownEntityError(CommandRefusedError):
     """There is no entity by that id.
 
     Attributes:
@@ -72,7 +72,7 @@ class UnknownEntity(CommandRefused):
         super().__init__(f"there is no {entity}" + (f"; the nearest is {nearest}" if nearest else ""))
 
 
-class CommandIdReused(CommandRefused):
+class CommandIdReusedError(CommandRefusedError):
     """A command id came again with other content."""
 
     def __init__(self, command: str) -> None:
@@ -114,11 +114,11 @@ class LogError(MephistoError):
     """The log cannot be read, trusted or written."""
 
 
-class UnusableLog(LogError):
+class UnusableLogError(LogError):
     """The file is not a log that this version can open."""
 
 
-class DamagedLog(LogError):
+class DamagedLogError(LogError):
     """What stands at a position is not what was written there.
 
     Attributes:
@@ -132,11 +132,11 @@ class DamagedLog(LogError):
         super().__init__(f"seq {seq}{f' ({stream})' if stream else ''}: {what}")
 
 
-class UnknownEvent(LogError):
+class UnknownEventError(LogError):
     """An event's kind is not in the catalogue of this version; reading stops, nothing is skipped."""
 
 
-class Conflict(LogError):
+class VersionConflictError(LogError):
     """A stream was not at the version that the request expected.
 
     Attributes:
@@ -152,11 +152,11 @@ class Conflict(LogError):
         super().__init__(f"{stream} is at version {actual}, not {expected}")
 
 
-class Fenced(LogError):
+class WriterFencedError(LogError):
     """Another writer has raised the epoch: this one may write no more."""
 
 
-class OutcomeUnknown(LogError):
+class OutcomeUnknownError(LogError):
     """COMMIT failed, so nobody can say whether the events are in the log.
 
     The writer has stopped. Open the log again and repeat the command under the same id:
@@ -164,7 +164,7 @@ class OutcomeUnknown(LogError):
     """
 
 
-class UserCodeFailed(MephistoError):
+class UserCodeError(MephistoError):
     """Code of a launch script or blueprint raised. What it raised is the cause; its text is never shown to a worker.
 
     Attributes:
@@ -176,7 +176,7 @@ class UserCodeFailed(MephistoError):
         super().__init__(f"{function} raised {type(error).__name__}")
 
 
-class TaskCodeDiverged(MephistoError):
+class TaskCodeDivergedError(MephistoError):
     """Task code that was started again does not say what it said before; its unit cannot go on.
 
     Attributes:
@@ -192,7 +192,7 @@ class TaskCodeDiverged(MephistoError):
         super().__init__(f"after a restart the task's code says {now} to agent {agent_id}; it had said {was}")
 
 
-class AgentLeft(MephistoError):
+class AgentLeftError(MephistoError):
     """Raised inside task code: the agent it works with will not answer any more.
 
     Attributes:
@@ -206,25 +206,25 @@ class AgentLeft(MephistoError):
         super().__init__(f"agent {agent_id} {self.why}")
 
 
-class AgentDisconnectedError(AgentLeft):
+class AgentDisconnectedError(AgentLeftError):
     """The agent's page went away."""
 
     why = "has disconnected"
 
 
-class AgentReturnedError(AgentLeft):
+class AgentReturnedError(AgentLeftError):
     """The worker gave the work back."""
 
     why = "has returned the work"
 
 
-class AgentTimeoutError(AgentLeft):
+class AgentTimeoutError(AgentLeftError):
     """The agent did not act in time."""
 
     why = "did not act in time"
 
 
-class AgentShutdownError(AgentLeft):
+class AgentShutdownError(AgentLeftError):
     """The run is being shut down."""
 
     why = "is being shut down"

@@ -12,7 +12,7 @@ PATIENCE_OBJECTS = 10_000
 
 
 @contextmanager
-def collector_patient() -> Iterator[None]:
+def gc_less_often() -> Iterator[None]:
     """Have the collector look at new objects less often, in the whole process."""
     usual = gc.get_threshold()
     gc.set_threshold(PATIENCE_OBJECTS, *usual[1:])
@@ -23,7 +23,7 @@ def collector_patient() -> Iterator[None]:
 
 
 @contextmanager
-def collector_resting() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Keep the collector away while pages of events come and go.
 
     There are no cycles in them, and so many objects that it would go through all of them again and again, which costs

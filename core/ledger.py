@@ -4,8 +4,8 @@ One writer task takes every command that waits, lets each decide on the state th
 the lot in one worker-thread call. So a decision can never be overrun by another one: it is made in the order in
 which it is written. Nobody is told yes before COMMIT returned.
 
-The market runs ahead of the log by the batch that is being committed. That is safe, because it is only read by
-decisions, which are written after that batch or not at all: if a commit fails the writer stops, and the market is
+The state runs ahead of the log by the batch that is being committed. That is safe, because it is only read by
+decisions, which are written after that batch or not at all: if a commit fails the writer stops, and the state is
 rebuilt from the log by whoever opens it again.
 """
 
@@ -17,19 +17,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 import trio
 
-from ..events.envelope import Position, Recorded
-from .errors import LogError, MephistoError, OutcomeUnknown
-from .gc_tuning import collector_patient
-from .ports import Append, EventLog, Expect, NewEvent, Outcome, Payload, Receipt, Refused, WallClock
-from .state.decision_state import Market
+from ..events.envelope import Position, RecordedEvent
+from .errors import LogError, MephistoError, OutcomeUnknownError
+from .gc_tuning import gc_less_often
+from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, NewEvent, Outcome, Payload, WallClock
+from .state.decision_state import DecisionState
 
 #: Requests that go into one commit at most.
 BATCH_LIMIT = 512
 #: Commands that may wait for the writer; a caller beyond that waits before its command is taken.
 QUEUE_LIMIT = 8192
 
-Decide = Callable[[Market], Sequence[NewEvent]]
-Subscriber = Callable[[Sequence[Recorded]], None]
+Decide = Callable[[DecisionState], Sequence[NewEvent]]
+Subscriber = Callable[[Sequence[RecordedEvent]], None]
 #: Makes the blocking call of a commit, so that the loop goes on meanwhile.
 Offload = Callable[[Callable[[], list[Outcome]]], Awaitable[list[Outcome]]]
 
@@ -37,7 +37,7 @@ Offload = Callable[[Callable[[], list[Outcome]]], Awaitable[list[Outcome]]]
 class Command(msgspec.Struct, frozen=True):
     """A wish, and how to decide on it.
 
-    A decision reads the market and returns events; it may be called once, at a moment the writer chooses, and must
+    A decision reads the state and returns events; it may be called once, at a moment the writer chooses, and must
     not wait, nor look at anything that changes by itself.
     """
 
@@ -49,12 +49,12 @@ class Command(msgspec.Struct, frozen=True):
     #: What the events refer to.
     payloads: tuple[Payload, ...] = ()
     #: Whether the id may have been used before, by this process or an earlier one. New ids need no look at the log.
-    repeatable: bool = False
+    idempotent: bool = False
     #: Versions that streams must have, beside those that the decision itself rests on.
     expected: Mapping[str, int | Expect] = {}
 
 
-class Pending:
+class PendingCommand:
     """A command that the writer has, or soon has.
 
     Its waiters stand here and not in a `trio.Event`: one for each command costs a busy ledger a thirtieth of its time.
@@ -66,10 +66,10 @@ class Pending:
         self.command = command
         #: Whether the writer has decided on it, or never will.
         self.is_decided = False
-        self._result: Receipt | MephistoError | None = None
+        self._result: AppendResult | MephistoError | None = None
         self._waiters: list[trio.lowlevel.Task] = []
 
-    def settle(self, result: Receipt | MephistoError) -> None:
+    def settle(self, result: AppendResult | MephistoError) -> None:
         """Say how it went. For the writer."""
         self.is_decided = True
         self._result = result
@@ -77,21 +77,21 @@ class Pending:
             trio.lowlevel.reschedule(task)
         self._waiters.clear()
 
-    async def wait(self) -> Receipt:
+    async def wait(self) -> AppendResult:
         """Wait for the outcome; a cancelled wait does not take the command back.
 
         Raises:
-            CommandRefused: the decision said no.
-            OutcomeUnknown: COMMIT failed, or the writer stopped before it was tried; ask again with the same id.
+            CommandRefusedError: the decision said no.
+            OutcomeUnknownError: COMMIT failed, or the writer stopped before it was tried; ask again with the same id.
             LogError: nothing was written.
         """
         if self._result is None:
             await self._settled()
         else:
             await trio.lowlevel.checkpoint()
-        if isinstance(self._result, Receipt):
+        if isinstance(self._result, AppendResult):
             return self._result
-        raise self._result or OutcomeUnknown("the writer stopped before it took the command")
+        raise self._result or OutcomeUnknownError("the writer stopped before it took the command")
 
     async def _settled(self) -> None:
         task = trio.lowlevel.current_task()
@@ -104,22 +104,22 @@ class Pending:
         await trio.lowlevel.wait_task_rescheduled(give_up)
 
 
-class _Batch:
+class _CommitBatch:
     """What goes into one commit."""
 
     def __init__(self) -> None:
-        self.decided: list[tuple[Pending, Append | Receipt | MephistoError]] = []
-        self.appends: list[Append] = []
+        self.decided: list[tuple[PendingCommand, AppendRequest | AppendResult | MephistoError]] = []
+        self.appends: list[AppendRequest] = []
         #: Called once it is durable.
         self.followers: list[Callable[[], None]] = []
         #: It takes no more: it is full, or being committed.
         self.is_closed = False
         self.settled = trio.Event()
 
-    def add(self, pending: Pending, decision: Append | Receipt | MephistoError) -> None:
+    def add(self, pending: PendingCommand, decision: AppendRequest | AppendResult | MephistoError) -> None:
         """Take a command that was decided."""
         self.decided.append((pending, decision))
-        if isinstance(decision, Append):
+        if isinstance(decision, AppendRequest):
             self.appends.append(decision)
             self.is_closed = len(self.appends) >= BATCH_LIMIT
 
@@ -129,7 +129,7 @@ class Ledger:
 
     Attributes:
         log: the log below.
-        market: the state that decisions see. It may be ahead of the log: see `durable` before telling anybody.
+        state: the state that decisions see. It may be ahead of the log: see `wait_durable` before telling anybody.
     """
 
     def __init__(self, log: EventLog, clock: WallClock, offload: Offload | None = None) -> None:
@@ -144,19 +144,19 @@ class Ledger:
             LogError: the log is damaged or newer than this version.
         """
         self.log = log
-        self.market = Market()
+        self.state = DecisionState()
         self._clock = clock
-        self._waiting: deque[Pending] = deque()
+        self._waiting: deque[PendingCommand] = deque()
         #: What was decided and is not durable.
-        self._batch = _Batch()
-        self._by_id: dict[str, Pending] = {}
+        self._batch = _CommitBatch()
+        self._by_id: dict[str, PendingCommand] = {}
         self._work = trio.Event()
         self._room = trio.Event()
         self._subscribers: list[Subscriber] = []
         self._stopped: LogError | None = None
         self._offload = offload or in_a_thread
         for recorded in log.read():
-            self.market.apply(recorded.envelope)
+            self.state.apply(recorded.envelope)
 
     @property
     def waiting(self) -> int:
@@ -171,7 +171,7 @@ class Ledger:
         self._subscribers.append(subscriber)
         return lambda: self._subscribers.remove(subscriber)
 
-    async def durable(self, stream: str) -> None:
+    async def wait_durable(self, stream: str) -> None:
         """Wait until what the market says of a stream is durable; it may be told when this returns, if it is read then.
 
         Raises:
@@ -183,7 +183,7 @@ class Ledger:
             if self._stopped is not None:
                 raise self._stopped
 
-    def when_durable(self, act: Callable[[], None]) -> None:
+    def call_when_durable(self, act: Callable[[], None]) -> None:
         """Call a function while all that the market says is durable: now, or right after the commit under way.
 
         It must not block, nor raise. It is not called if that commit fails.
@@ -193,29 +193,29 @@ class Ledger:
         else:
             act()
 
-    async def execute(self, command: Command) -> Receipt:
+    async def execute(self, command: Command) -> AppendResult:
         """Carry a command out and wait until its events are durable.
 
         Raises:
-            CommandRefused: the decision said no; nothing was written.
-            LogError: see `Pending.wait`.
+            CommandRefusedError: the decision said no; nothing was written.
+            LogError: see `PendingCommand.wait`.
         """
         while len(self._waiting) >= QUEUE_LIMIT and self._stopped is None:
             if self._room.is_set():
                 self._room = trio.Event()
             await self._room.wait()
-        return await self.post(command).wait()
+        return await self.submit(command).wait()
 
-    async def decide(self, command: Command) -> Pending:
+    async def submit_decided(self, command: Command) -> PendingCommand:
         """Have a command decided, without waiting until its events are durable.
 
-        For a command that another one follows at once: what is posted next sees its events in the market, and is
+        For a command that another one follows at once: what is posted next sees its events in the state, and is
         durable together with them or later. So two steps cost one commit.
 
         Raises:
             LogError: the writer has stopped.
         """
-        pending = self.post(command)
+        pending = self.submit(command)
         while not pending.is_decided:
             if self._batch.is_closed:
                 await self._batch.settled.wait()
@@ -225,7 +225,7 @@ class Ledger:
             raise self._stopped
         return pending
 
-    def post(self, command: Command) -> Pending:
+    def submit(self, command: Command) -> PendingCommand:
         """Hand a command to the writer without waiting: commands are decided in the order in which they are posted.
 
         Raises:
@@ -233,10 +233,10 @@ class Ledger:
         """
         if self._stopped is not None:
             raise self._stopped
-        if command.repeatable and (known := self._by_id.get(command.id)) is not None:
+        if command.idempotent and (known := self._by_id.get(command.id)) is not None:
             return known
-        pending = Pending(command)
-        if command.repeatable:
+        pending = PendingCommand(command)
+        if command.idempotent:
             self._by_id[command.id] = pending
         self._waiting.append(pending)
         self._work.set()
@@ -246,20 +246,20 @@ class Ledger:
         """The writer task. Runs until it is cancelled or the log fails.
 
         A commit that has begun is finished even when the task is cancelled; commands that wait are then settled
-        with `OutcomeUnknown`.
+        with `OutcomeUnknownError`.
 
         Raises:
             LogError: the log can take no more; the run must stop.
         """
         task_status.started()
         try:
-            with collector_patient():
+            with gc_less_often():
                 await self._write()
         except LogError as error:
             self._stopped = error
             raise
         finally:
-            self._stopped = self._stopped or OutcomeUnknown("the ledger is closed")
+            self._stopped = self._stopped or OutcomeUnknownError("the ledger is closed")
             for pending in (*(pending for pending, _ in self._batch.decided), *self._waiting):
                 pending.settle(self._stopped)
             self._waiting.clear()
@@ -279,7 +279,7 @@ class Ledger:
     def _decide_waiting(self) -> None:
         """Decide on what waits, as far as one commit can take it.
 
-        Never while a commit is under way: who is told of durable events finds them, and nothing else, in the market.
+        Never while a commit is under way: who is told of durable events finds them, and nothing else, in the state.
         """
         batch = self._batch
         while self._waiting and not batch.is_closed:
@@ -301,31 +301,31 @@ class Ledger:
             for pending, _ in batch.decided:
                 self._settle(pending, error)
             raise
-        self._batch = _Batch()
+        self._batch = _CommitBatch()
         for pending, decision in batch.decided:
-            self._settle(pending, next(written) if isinstance(decision, Append) else decision)
+            self._settle(pending, next(written) if isinstance(decision, AppendRequest) else decision)
         for follow in batch.followers:
             follow()
         batch.settled.set()
 
-    def _decide(self, command: Command) -> Append | Receipt | MephistoError:
+    def _decide(self, command: Command) -> AppendRequest | AppendResult | MephistoError:
         """The append that carries a command out, or its outcome if there is nothing to append."""
         try:
-            if command.repeatable and (known := self.log.find(command.id)):
-                return Receipt(known, repeated=True)
-            events = tuple(command.decide(self.market))
+            if command.idempotent and (known := self.log.find(command.id)):
+                return AppendResult(known, repeated=True)
+            events = tuple(command.decide(self.state))
             if not events:
-                return Receipt(())
+                return AppendResult(())
             if len(events) > 1:
                 # All of them or none; one that is illegal changes nothing by itself.
-                self.market.check(events)
+                self.state.check(events)
             expected: dict[str, int | Expect] = {}
             for stream, event in events:
-                expected.setdefault(stream, self.market.version(stream))
-                self.market.evolve(stream, event)
+                expected.setdefault(stream, self.state.version(stream))
+                self.state.evolve(stream, event)
         except MephistoError as error:
             return error
-        return Append(
+        return AppendRequest(
             command=command.id,
             actor=command.actor,
             at=self._clock.now_us(),
@@ -335,24 +335,24 @@ class Ledger:
             payloads=command.payloads,
         )
 
-    async def _commit(self, appends: list[Append]) -> list[Receipt]:
+    async def _commit(self, appends: list[AppendRequest]) -> list[AppendResult]:
         """Write a batch and tell the subscribers what is durable."""
         write = self.log.prepare(appends)
         with trio.CancelScope(shield=True):
             outcomes = await self._offload(write)
-        receipts: list[Receipt] = []
+        receipts: list[AppendResult] = []
         for outcome in outcomes:
-            if isinstance(outcome, Refused):
-                # Log and market have parted, so nothing more may be decided.
-                raise LogError(f"the log refused what the market allowed: {outcome.error}") from outcome.error
+            if isinstance(outcome, AppendRejected):
+                # Log and state have parted, so nothing more may be decided.
+                raise LogError(f"the log refused what the state allowed: {outcome.error}") from outcome.error
             receipts.append(outcome)
         durable = [recorded for receipt in receipts if not receipt.repeated for recorded in receipt.events]
         for subscriber in tuple(self._subscribers):
             subscriber(durable)
         return receipts
 
-    def _settle(self, pending: Pending, result: Receipt | MephistoError) -> None:
-        if pending.command.repeatable:
+    def _settle(self, pending: PendingCommand, result: AppendResult | MephistoError) -> None:
+        if pending.command.idempotent:
             self._by_id.pop(pending.command.id, None)
         pending.settle(result)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ..events.base import PayloadRef
 from ..events.catalogue import AnyEvent
-from ..events.envelope import Position, Recorded
+from ..events.envelope import Position, RecordedEvent
 from ..events.ids import WorkerId
 
 
@@ -63,7 +63,7 @@ class Expect(Enum):
     ANY = "any"
 
 
-class Append(msgspec.Struct, frozen=True, kw_only=True):
+class AppendRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a log: all of its events are written, or none.
 
     The partitions it touches are those of its streams (`events.streams.partition_of`).
@@ -81,21 +81,21 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     payloads: tuple[Payload, ...] = ()
 
 
-class Receipt(msgspec.Struct, frozen=True, gc=False):
+class AppendResult(msgspec.Struct, frozen=True, gc=False):
     """The request's events are durable; there are none if there was nothing to do."""
 
-    events: tuple[Recorded, ...]
+    events: tuple[RecordedEvent, ...]
     #: The same command had been carried out before; these are the events of then.
     repeated: bool = False
 
 
-class Refused(NamedTuple):
+class AppendRejected(NamedTuple):
     """Nothing of the request was written, because of a conflict or a reused command id."""
 
     error: Exception
 
 
-Outcome = Receipt | Refused
+Outcome = AppendResult | AppendRejected
 
 
 class Head(NamedTuple):
@@ -114,16 +114,16 @@ class EventLog(Protocol):
     def pseudonym_key(self) -> bytes:
         """A secret of this log, made with it and kept beside its events, that keys all pseudonyms."""
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or refused for itself.
 
         Raises:
-            Fenced: another writer has taken over; nothing was written.
-            OutcomeUnknown: COMMIT failed. The log takes nothing more until it is opened again.
+            WriterFencedError: another writer has taken over; nothing was written.
+            OutcomeUnknownError: COMMIT failed. The log takes nothing more until it is opened again.
             LogError: nothing was written, for instance because the disk is full.
         """
 
-    def prepare(self, batch: Sequence[Append]) -> Callable[[], list[Outcome]]:
+    def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
         """The first half of `commit`, which does not wait for a disk; what it returns is the second.
 
         Nothing else may be committed between the two.
@@ -132,23 +132,23 @@ class EventLog(Protocol):
             LogError: nothing was written. The second half raises what `commit` does.
         """
 
-    def find(self, command: str) -> tuple[Recorded, ...]:
+    def find(self, command: str) -> tuple[RecordedEvent, ...]:
         """The events of a command, empty if the log does not know it."""
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Events with `after < seq <= until`, in order.
 
         Raises:
-            DamagedLog: a row does not decode.
-            UnknownEvent: written by a newer version.
+            DamagedLogError: a row does not decode.
+            UnknownEventError: written by a newer version.
         """
 
-    def history(self, stream: str) -> tuple[Recorded, ...]:
+    def history(self, stream: str) -> tuple[RecordedEvent, ...]:
         """All events of one stream, in order; empty if there is no such stream.
 
         Raises:
-            DamagedLog: a row does not decode.
-            UnknownEvent: written by a newer version.
+            DamagedLogError: a row does not decode.
+            UnknownEventError: written by a newer version.
         """
 
     def payload(self, ref: PayloadRef) -> bytes | None:

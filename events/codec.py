@@ -17,11 +17,11 @@ _decoder = msgspec.json.Decoder(Envelope)
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class Undecodable(ValueError):
+class UndecodableError(ValueError):
     """Bytes that are no envelope of the catalogue."""
 
 
-class UnknownKind(Undecodable):
+class UnknownKind(UndecodableError):
     """A whole envelope around an event of a kind that is not in the catalogue: a newer version wrote it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Codec:
 
         Raises:
             UnknownKind: a newer version wrote it.
-            Undecodable: the bytes are not JSON, lack a field, or have one too many.
+            UndecodableError: the bytes are not JSON, lack a field, or have one too many.
         """
         try:
             return _decoder.decode(data)
@@ -80,18 +80,18 @@ class Codec:
         """Envelopes from their canonical JSON, at less cost than one by one, if all are of this release.
 
         Raises:
-            Undecodable: one of them is not; `decode` reads it, or says why it cannot.
+            UndecodableError: one of them is not; `decode` reads it, or says why it cannot.
         """
         try:
             return list(map(_decoder.decode, data))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Undecodable(str(error)) from error
+            raise UndecodableError(str(error)) from error
 
     def _decode_otherwise(self, data: bytes, error: Exception) -> Envelope:
         """An envelope around a retired event."""
         kind = stored_kind(data)
         if kind is None or kind in KINDS:
-            raise Undecodable(str(error)) from error
+            raise UndecodableError(str(error)) from error
         if kind not in self._upcasters:
             raise UnknownKind(kind) from error
         try:
@@ -100,7 +100,7 @@ class Codec:
             fields["event"] = msgspec.Raw(_encoder.encode(successor))
             return _decoder.decode(_encoder.encode(fields))
         except (msgspec.DecodeError, UnicodeDecodeError) as why:
-            raise Undecodable(str(why)) from why
+            raise UndecodableError(str(why)) from why
 
 
 #: The canonical JSON of an envelope.

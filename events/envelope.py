@@ -37,7 +37,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     event: AnyEvent
 
 
-class Recorded(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event as it stands in a log."""
 
     #: 1, 2, 3 ... within the partition, without gaps.
@@ -45,5 +45,5 @@ class Recorded(NamedTuple):
     envelope: Envelope
 
 
-#: A `Recorded` from a pair. Its own constructor is a Python function, and a replay makes one for each event.
-recorded_of = cast(Callable[[tuple[int, Envelope]], Recorded], partial(tuple.__new__, Recorded))
+#: A `RecordedEvent` from a pair. Its own constructor is a Python function, and a replay makes one for each event.
+recorded_of = cast(Callable[[tuple[int, Envelope]], RecordedEvent], partial(tuple.__new__, RecordedEvent))

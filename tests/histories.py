@@ -11,9 +11,9 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from mephisto_es.core.ports import Append, Payload
+from mephisto_es.core.ports import AppendRequest, Payload
 from mephisto_es.events.base import PayloadRef
-from mephisto_es.events.envelope import Envelope, Recorded
+from mephisto_es.events.envelope import Envelope, RecordedEvent
 from mephisto_es.events.worker import WorkerForgotten
 
 from .history_generator import Author
@@ -23,12 +23,12 @@ MOST_MOVES = 100
 
 
 @st.composite
-def histories(draw: st.DrawFn, most_moves: int = MOST_MOVES) -> tuple[Append, ...]:
+def histories(draw: st.DrawFn, most_moves: int = MOST_MOVES) -> tuple[AppendRequest, ...]:
     """Histories of a few runs, up to as many moves after the first run has begun."""
     return history(draw(st.randoms(use_true_random=False)), draw(st.integers(0, most_moves)))
 
 
-def history(random: Random, moves: int) -> tuple[Append, ...]:
+def history(random: Random, moves: int) -> tuple[AppendRequest, ...]:
     """One history, the same for the same chance."""
     author = Author(random)
     author.begin()
@@ -36,10 +36,10 @@ def history(random: Random, moves: int) -> tuple[Append, ...]:
     return tuple(author.requests)
 
 
-def numbered(history: Iterable[Append]) -> list[Recorded]:
+def numbered(history: Iterable[AppendRequest]) -> list[RecordedEvent]:
     """The events of a history as a log holds them."""
     versions: defaultdict[str, int] = defaultdict(int)
-    recorded: list[Recorded] = []
+    recorded: list[RecordedEvent] = []
     for request in history:
         for ordinal, (stream, event) in enumerate(request.events):
             versions[stream] += 1
@@ -52,7 +52,7 @@ def numbered(history: Iterable[Append]) -> list[Recorded]:
                 actor=request.actor,
                 event=event,
             )
-            recorded.append(Recorded(len(recorded) + 1, envelope))
+            recorded.append(RecordedEvent(len(recorded) + 1, envelope))
     return recorded
 
 
@@ -62,7 +62,7 @@ class Vault:
     def __init__(self) -> None:
         self._kept: dict[str, Payload] = {}
 
-    def take(self, request: Append) -> None:
+    def take(self, request: AppendRequest) -> None:
         """Put in what a request brings, and delete what it makes forgotten."""
         self._kept |= {payload.ref.sha256: payload for payload in request.payloads}
         forgotten = {

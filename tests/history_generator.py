@@ -1,14 +1,14 @@
 """Writes random legal histories of whole runs.
 
 Where the project decides over several entities, the author asks the same decisions; everything else is a walk along
-the lifecycles' tables. The market is the oracle: it takes no illegal step.
+the lifecycles' tables. The decision state is the oracle: it takes no illegal step.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from mephisto_es.core.decisions.assign_work import Applicant, decide_take_unit
+from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
 from mephisto_es.core.decisions.launch_work import (
     AssignmentPlan,
@@ -18,7 +18,7 @@ from mephisto_es.core.decisions.launch_work import (
     decide_launch_units,
 )
 from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_bonus, decide_review
-from mephisto_es.core.errors import CommandRefused
+from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AGENT, AgentState
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.payment import PaymentStatus
@@ -26,8 +26,8 @@ from mephisto_es.core.lifecycles.resource import SERVER
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
-from mephisto_es.core.ports import Append, NewEvent
-from mephisto_es.core.state.decision_state import Market, run_of
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.core.state.decision_state import DecisionState, run_of
 from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
@@ -79,14 +79,14 @@ class Author(Invention):
     """Writes a history, a request at a time.
 
     Attributes:
-        market: the state after all that is written.
+        state: the present state after all that is written.
         requests: what is written.
     """
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)
-        self.market = Market()
-        self.requests: list[Append] = []
+        self.state = DecisionState()
+        self.requests: list[AppendRequest] = []
         self._at = BEGINNING
         self._chats: set[ids.TaskRunId] = set()
         self._moves = (
@@ -131,14 +131,14 @@ class Author(Invention):
         payloads, self._payloads = tuple(self._payloads), []
         if not events:
             return
-        self.market.check(events)
+        self.state.check(events)
         for stream, event in events:
-            self.market.evolve(stream, event)
-            if self.market.version(stream) == 1:
+            self.state.evolve(stream, event)
+            if self.state.version(stream) == 1:
                 self._streams[streams.category_of(stream)].append(stream)
         self._at += self._random.choice((0, 1, 999, 1_500_000))
         self.requests.append(
-            Append(
+            AppendRequest(
                 command=f"command-{len(self.requests)}",
                 actor=self._random.choice(("operator", "reviewer", "worker/1")),
                 at=self._at,
@@ -180,7 +180,7 @@ class Author(Invention):
 
     def _change_worker(self) -> Events:
         stream = self._pick("worker")
-        state = self.market.workers[stream]
+        state = self.state.workers[stream]
         kind = self._kind(WORKER, state.status)
         qualification = ids.QualificationId(self._id("qualification"))
         held = qualification in state.qualifications
@@ -210,7 +210,7 @@ class Author(Invention):
 
     def _change_run(self) -> Events:
         stream = self._pick("task_run")
-        kind = self._kind(TASK_RUN, self.market.task_runs[stream].status)
+        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status)
         if kind is None:
             return []
         if kind is TaskRunCompleted:
@@ -221,9 +221,9 @@ class Author(Invention):
 
     def _end_all_work(self, run: ids.TaskRunId) -> Events:
         """What makes a run idle."""
-        index = self.market.runs[run]
+        index = self.state.runs[run]
         return [
-            *decide_expire_units(self.market, run, sorted(index.open_units), "the run ends"),
+            *decide_expire_units(self.state, run, sorted(index.open_units), "the run ends"),
             *(
                 NewEvent(streams.onboarding_agent(run, number), OnboardingReturned(reason="the run ends"))
                 for number in sorted(index.live_onboardings)
@@ -239,18 +239,18 @@ class Author(Invention):
         if not self._streams["server"]:
             return []
         stream = self._pick("server")
-        kind = self._kind(SERVER, self.market.servers[stream].status)
+        kind = self._kind(SERVER, self.state.servers[stream].status)
         return [NewEvent(stream, self._fill(kind))] if kind else []
 
     # Units and agents
 
     def _create_assignment(self) -> Events:
         run = run_of(self._pick("task_run"))
-        if len(self.market.runs[run].open_units) >= MOST_OPEN_UNITS:
+        if len(self.state.runs[run].open_units) >= MOST_OPEN_UNITS:
             return []
         plan = AssignmentPlan(
             assignment=ids.AssignmentId(self._next()),
-            number=len(self.market.runs[run].units_of),
+            number=len(self.state.runs[run].units_of),
             data=self._json({"shared": {"text": "All happy families"}, "unit_data": [{}, {}]}),
             units=tuple(
                 UnitPlan(ids.UnitId(self._next()), index, self._random.choice((0, 7, 25, 1234)))
@@ -263,12 +263,12 @@ class Author(Invention):
         if not self._streams["unit"]:
             return []
         stream = self._pick("unit")
-        run, unit = run_of(stream), self.market.units[stream]
-        return decide_launch_units(self.market, run, self.market.runs[run].units_of[unit.assignment])
+        run, unit = run_of(stream), self.state.units[stream]
+        return decide_launch_units(self.state, run, self.state.runs[run].units_of[unit.assignment])
 
     def _take_unit(self) -> Events:
         run = run_of(self._pick("task_run"))
-        if not self.market.runs[run].offered and not self._seldom():
+        if not self.state.runs[run].offered and not self._seldom():
             return []
         number = self._next()
         applicant = Applicant(
@@ -277,13 +277,13 @@ class Author(Invention):
             token=f"token {number}",
             registration=f"registration {number}",
         )
-        return decide_take_unit(self.market, run, applicant, concurrent=run in self._chats, willing=None)
+        return decide_assign_unit(self.state, run, applicant, concurrent=run in self._chats, eligible_units=None)
 
     def _pick_agent(self) -> tuple[str, AgentState] | None:
         if not self._streams["agent"]:
             return None
         stream = self._pick("agent")
-        return stream, self.market.agents[stream]
+        return stream, self.state.agents[stream]
 
     def _submit(self) -> Events:
         found = self._pick_agent()
@@ -295,7 +295,7 @@ class Author(Invention):
             return []
         files = (FileRef(filename=f"{self._next()}.png", size=3, sha256="a" * 64),)
         submission = self._json({"rating": self._random.randint(1, 5)}, state.worker)
-        return decide_submit(self.market, run_of(stream), state.agent, submission, files if self._seldom() else ())
+        return decide_submit(self.state, run_of(stream), state.agent, submission, files if self._seldom() else ())
 
     def _leave(self) -> Events:
         found = self._pick_agent()
@@ -307,7 +307,7 @@ class Author(Invention):
         kinds = (agent.AgentReturned, agent.AgentDisconnected, agent.AgentTimedOut, agent.AgentExpired)
         leaving = self._random.choice(kinds)(reason="gone")
         run = run_of(stream)
-        return decide_leave(self.market, run, state.agent, leaving, concurrent=run in self._chats)
+        return decide_leave(self.state, run, state.agent, leaving, concurrent=run in self._chats)
 
     def _chat(self) -> Events:
         found = self._pick_agent()
@@ -333,7 +333,7 @@ class Author(Invention):
         payments = PaymentIds(*(ids.PaymentId(self._next()) for _ in PaymentIds._fields))
         try:
             events = decide_review(
-                self.market,
+                self.state,
                 run_of(stream),
                 state.agent,
                 verdict,
@@ -341,8 +341,8 @@ class Author(Invention):
                 bonus if verdict is Verdict.APPROVED else 0,
                 payments,
             )
-            self.market.check(events)
-        except CommandRefused:
+            self.state.check(events)
+        except CommandRefusedError:
             return []
         return [*events, *self._pay()]
 
@@ -351,15 +351,15 @@ class Author(Invention):
         reason = self._text("thank you again", worker)
         payment = ids.PaymentId(self._next())
         try:
-            return decide_bonus(self.market, worker, None, 5, reason, payment)
-        except CommandRefused:
+            return decide_bonus(self.state, worker, None, 5, reason, payment)
+        except CommandRefusedError:
             return []
 
     def _pay(self) -> Events:
         """The next step of the first payment that has not arrived."""
         for stream in self._streams["payment"]:
-            if self.market.payments[stream].status is not PaymentStatus.CONFIRMED:
-                return [NewEvent(stream, self._fill(PAYMENT_PATH[self.market.version(stream) - 1]))]
+            if self.state.payments[stream].status is not PaymentStatus.CONFIRMED:
+                return [NewEvent(stream, self._fill(PAYMENT_PATH[self.state.version(stream) - 1]))]
         return []
 
     def _expire_unit(self) -> Events:
@@ -369,21 +369,21 @@ class Author(Invention):
         run = run_of(stream)
         if not self._seldom():
             return []
-        units = sorted(self.market.runs[run].open_units) if self._seldom() else [self.market.units[stream].unit]
-        return decide_expire_units(self.market, run, units, "nobody came")
+        units = sorted(self.state.runs[run].open_units) if self._seldom() else [self.state.units[stream].unit]
+        return decide_expire_units(self.state, run, units, "nobody came")
 
     def _reopen_unit(self) -> Events:
         if not self._streams["unit"]:
             return []
         stream = self._pick("unit")
-        legal = UNIT.allows(self.market.units[stream].status, UnitReopened)
+        legal = UNIT.allows(self.state.units[stream].status, UnitReopened)
         return [NewEvent(stream, UnitReopened(reason="once more"))] if legal else []
 
     # Onboarding
 
     def _start_onboarding(self) -> Events:
         run, worker = run_of(self._pick("task_run")), ids.WorkerId(self._id("worker"))
-        if self.market.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN:
+        if self.state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN:
             return []
         number = ids.OnboardingAgentId(self._next())
         engagement = streams.engagement(run, worker)
@@ -391,7 +391,7 @@ class Author(Invention):
             agent=number, worker=worker, token=f"onboarding_{number}", registration=f"registration {number}"
         )
         events = [NewEvent(streams.onboarding_agent(run, number), started)]
-        if self.market.engagements.get(engagement) is None:
+        if self.state.engagements.get(engagement) is None:
             events.insert(0, NewEvent(engagement, WorkerArrived(worker=worker)))
         return events
 
@@ -405,7 +405,7 @@ class Author(Invention):
         if not self._streams["onboarding_agent"]:
             return []
         stream = self._pick("onboarding_agent")
-        state = self.market.onboardings[stream]
+        state = self.state.onboardings[stream]
         kind = self._kind(ONBOARDING, state.status)
         if kind is None:
             return []

@@ -9,8 +9,8 @@ from random import Random
 from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitState
-from mephisto_es.core.ports import Append
-from mephisto_es.core.state.decision_state import Market, run_of
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState, run_of
 
 from .histories import history, numbered
 
@@ -18,39 +18,39 @@ from .histories import history, numbered
 SEEDS = 60
 
 
-def chosen(moves: int, wanted: Callable[[Market], bool]) -> tuple[Append, ...]:
+def chosen(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[AppendRequest, ...]:
     """The first history of so many moves that leaves a market as wanted."""
     for seed in range(SEEDS):
         requests = history(Random(seed), moves)
-        market = Market()
+        state = DecisionState()
         for recorded in numbered(requests):
-            market.apply(recorded.envelope)
-        if wanted(market):
+            state.apply(recorded.envelope)
+        if wanted(state):
             return requests
     raise LookupError(f"no history of {moves} moves is as wanted; ask for more moves, or for less")
 
 
-def holders(market: Market, status: AgentStatus) -> list[tuple[str, AgentState, UnitState]]:
+def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentState, UnitState]]:
     """Agents in a status that still have their unit: stream, agent, unit."""
     found = []
-    for stream, agent in market.agents.items():
-        unit = market.units[f"unit/{run_of(stream)}/{agent.unit}"]
+    for stream, agent in state.agents.items():
+        unit = state.units[f"unit/{run_of(stream)}/{agent.unit}"]
         if agent.status is status and unit.agent == agent.agent:
             found.append((stream, agent, unit))
     return found
 
 
-def most_to_review(market: Market) -> int:
+def most_to_review(state: DecisionState) -> int:
     """How many units of one run wait for a review, in the run that has most of them."""
-    return max(Counter(run_of(stream) for stream, *_ in holders(market, AgentStatus.COMPLETED)).values(), default=0)
+    return max(Counter(run_of(stream) for stream, *_ in holders(state, AgentStatus.COMPLETED)).values(), default=0)
 
 
-def has_work_of_every_kind(market: Market) -> bool:
+def has_work_of_every_kind(state: DecisionState) -> bool:
     """Whether there is work that waits for a review, work that was approved, and work that somebody is at."""
-    return all(holders(market, status) for status in (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.IN_TASK))
+    return all(holders(state, status) for status in (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.IN_TASK))
 
 
-def has_an_offer(market: Market) -> bool:
+def has_an_offer(state: DecisionState) -> bool:
     """Whether a live run has units on offer, and a few workers have come."""
-    live = [run.task_run for run in market.task_runs.values() if run.status is TaskRunStatus.LIVE]
-    return len(market.agents) > 5 and any(market.runs[run].offered for run in live)
+    live = [run.task_run for run in state.task_runs.values() if run.status is TaskRunStatus.LIVE]
+    return len(state.agents) > 5 and any(state.runs[run].offered for run in live)

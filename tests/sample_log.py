@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mephisto_es.core.decisions.assign_work import Applicant, decide_take_unit
+from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
 from mephisto_es.core.decisions.launch_work import (
     AssignmentPlan,
@@ -18,8 +18,8 @@ from mephisto_es.core.decisions.launch_work import (
     decide_launch_units,
 )
 from mephisto_es.core.payloads import seal
-from mephisto_es.core.ports import Append, NewEvent, Payload
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.ports import AppendRequest, NewEvent, Payload
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.base import PayloadRef
@@ -40,7 +40,7 @@ _MINUTE = 60_000_000
 _SENTENCES = ("The ferry does not run on Sundays.", "Bees return to the same clover.", "Somebody left the light on.")
 
 
-def afternoon() -> tuple[Append, ...]:
+def afternoon() -> tuple[AppendRequest, ...]:
     """The requests that make the log, in order; the last ones are submissions."""
     day = _Day()
     day.open()
@@ -60,8 +60,8 @@ class _Day:
     """Writes what happens, minute by minute, through the project's own decisions."""
 
     def __init__(self) -> None:
-        self.requests: list[Append] = []
-        self._market = Market()
+        self.requests: list[AppendRequest] = []
+        self._market = DecisionState()
         self._at = TWO_O_CLOCK
         self._agents = 0
         self._payloads: list[Payload] = []
@@ -112,7 +112,7 @@ class _Day:
         self._agents += 1
         agent = ids.AgentId(self._agents)
         applicant = Applicant(worker, agent, f"token {agent}", f"registration {agent}")
-        taken = decide_take_unit(self._market, RUN, applicant, concurrent=False, willing=None)
+        taken = decide_assign_unit(self._market, RUN, applicant, concurrent=False, eligible_units=None)
         self._add(taken, actor=f"worker/{worker}")
         return agent
 
@@ -131,7 +131,9 @@ class _Day:
             self._market.evolve(stream, event)
         payloads, self._payloads = tuple(self._payloads), []
         command = f"command-{len(self.requests)}"
-        self.requests.append(Append(command=command, actor=actor, at=self._at, events=tuple(events), payloads=payloads))
+        self.requests.append(
+            AppendRequest(command=command, actor=actor, at=self._at, events=tuple(events), payloads=payloads)
+        )
         self._at += _MINUTE
 
     def _sealed(self, value: object, worker: ids.WorkerId | None = None) -> PayloadRef:

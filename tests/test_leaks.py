@@ -12,7 +12,7 @@ import trio
 from mephisto_es.adapters.architects.router.process_end import wait_for_end
 from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.server import ResourceIntended
 from mephisto_es.events.streams import server
@@ -80,7 +80,7 @@ async def test_what_nobody_knows_how_to_release_stays_on_the_list(tmp_path: Path
     os.kill(router, signal.SIGKILL)
     with SqliteLog.create_or_open(data_dir / DATABASE_FILE, PROJECTIONS) as log:
         intended = NewEvent(server(TaskRunId(1), 2), ResourceIntended(resource_type="airship", details={"name": "Z"}))
-        log.commit([Append(command="intend", actor="operator", at=1, events=(intended,))])
+        log.commit([AppendRequest(command="intend", actor="operator", at=1, events=(intended,))])
     complaint = "mephisto-es reap: airship 2 of run-1: nothing that is installed knows how to release a 'airship'"
     assert complaint in said("reap", data_dir, "1", code=1)
     [leak] = leaks(data_dir)

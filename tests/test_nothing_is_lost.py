@@ -12,7 +12,7 @@ import trio
 
 from mephisto_es.adapters.architects.router.process_end import wait_for_end
 from mephisto_es.adapters.crowd.outcome_check import take_stock
-from mephisto_es.adapters.crowd.page import Page, Visit
+from mephisto_es.adapters.crowd.page import Visit, WorkerPage
 from mephisto_es.adapters.crowd.summary import HandedIn
 
 from .processes import launched, resumed, routers_of, some_sentences
@@ -23,11 +23,11 @@ IMPATIENT = 10
 TASK = "sentence-rating"
 
 
-class Desk:
+class LedgerHandle:
     """One worker with a sentence."""
 
     def __init__(self, client: httpx.AsyncClient, number: int) -> None:
-        self._page = Page(client, Visit(f"worker-{number}", "1"), time.time)
+        self._page = WorkerPage(client, Visit(f"worker-{number}", "1"), time.time)
         self.agent = ""
         self.handed_in = HandedIn({"rating": 1 + number % 5, "comment": f"by {number}"})
 
@@ -53,7 +53,7 @@ async def test_fifty_submissions_to_nobody_arrive_once(tmp_path: Path, server_ty
         launched(data_dir, some_sentences(tmp_path, WORKERS), router) as script,
         httpx.AsyncClient(base_url=script.url, timeout=60, trust_env=False) as client,
     ):
-        desks = [Desk(client, number) for number in range(WORKERS)]
+        desks = [LedgerHandle(client, number) for number in range(WORKERS)]
         async with trio.open_nursery() as nursery:
             for desk in desks:
                 nursery.start_soon(desk.begin)

@@ -12,14 +12,14 @@ from random import SystemRandom
 
 import pytest
 import trio
-from mephisto_es.core.operations.task_code.submission_callbacks import Submissions
 
 from mephisto_es.core.decisions import end_work as ending
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
+from mephisto_es.core.operations.task_code.submission_callbacks import Submissions
 from mephisto_es.core.operations.task_launcher import TaskLauncher
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.state.decision_state import DecisionState
 
 from .simulation.simulate import Violation, simulate
 
@@ -96,7 +96,7 @@ async def _leave_the_rest(_io: ClientIOHandler, *, at_once: bool) -> None:
         (TaskLauncher, "next_change", _change_at_once, "a loop does not wait"),
         (Submissions, "are_told", True, "the script was told"),
         (ClientIOHandler, "drain", _leave_the_rest, "lost|left packets"),
-        (Market, "has_update", lambda _market, _stream, _update_id: False, "heard"),
+        (DecisionState, "has_update", lambda _market, _stream, _update_id: False, "heard"),
     ],
     ids=["units expire in a recovery", "busy loop", "script not told", "router not drained", "update heard twice"],
 )

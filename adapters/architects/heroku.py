@@ -24,7 +24,7 @@ from ...core.operations.registry import register_mephisto_abstraction
 from ...events.ids import TaskRunId
 from ..channels.backoff import Backoff
 from ..channels.websocket import WebsocketChannel
-from .heroku_cli import AppInfo, HerokuCli, HerokuFailed
+from .heroku_cli import AppInfo, HerokuCli, HerokuError
 from .router.client import RouterClient
 from .router.limits import RouterArgs, changed_limits, check_router_limits
 from .router.process import PREFIX
@@ -144,7 +144,7 @@ class HerokuArchitect(Architect):
         app = await self._create(self.args.architect.heroku_app_name)
         try:
             await self._fill(app)
-        except HerokuFailed as error:
+        except HerokuError as error:
             await self.shutdown()
             raise LaunchError("deploy", f"heroku did not take the app {app.name}: {error}") from error
         return self._url
@@ -187,7 +187,7 @@ class HerokuArchitect(Architect):
                 logger.warning("there is an app of this name, but perhaps not ours: it is left alone", app=name)
                 return None
             await self._cli.destroy_app(name)
-        except HerokuFailed as error:
+        except HerokuError as error:
             raise LaunchError("reattach", f"the app {name}: {error}") from error
         return None
 
@@ -209,7 +209,7 @@ class HerokuArchitect(Architect):
                     f"If it did, destroy it: heroku apps:destroy --app {name}",
                 )
             await cli.destroy_app(name)
-        except HerokuFailed as error:
+        except HerokuError as error:
             raise LaunchError("reap", f"the app {name}: {error}") from error
 
     async def server_is_running(self) -> bool:
@@ -222,7 +222,7 @@ class HerokuArchitect(Architect):
             return False
         try:
             return await self._cli.find_app(self._app[0]) is not None
-        except HerokuFailed as error:
+        except HerokuError as error:
             raise LaunchError("live", f"the app {self._app[0]}: {error}") from error
 
     async def cleanup(self) -> None:
@@ -240,7 +240,7 @@ class HerokuArchitect(Architect):
         name, resource = self._app
         try:
             await self._destroy(name)
-        except HerokuFailed as error:
+        except HerokuError as error:
             raise LaunchError(
                 "shutdown", f"the app {name} is still there: {error}. Destroy it: heroku apps:destroy --app {name}"
             ) from error
@@ -260,7 +260,7 @@ class HerokuArchitect(Architect):
         resource = await self.resources.intend("heroku_app", {"app": name, "made_up": int(wanted is None)})
         try:
             app = await self._cli.create_app(name, self.args.architect.heroku_team)
-        except HerokuFailed as error:
+        except HerokuError as error:
             await self.resources.failed(resource, str(error))
             remedy = next((f". {remedy}" for word, remedy in REMEDIES if word in str(error)), "")
             raise LaunchError("deploy", f"heroku did not create the app {name}: {error}{remedy}") from error
@@ -278,7 +278,7 @@ class HerokuArchitect(Architect):
         await self._cli.push(self._tree, app.git_url)
         await self._cli.scale(app.name, "web=1:basic" if settings.use_hobby else "web=1")
         if not await self._answers():
-            raise HerokuFailed(f"it does not answer at {self._url}; see: heroku logs --app {app.name}")
+            raise HerokuError(f"it does not answer at {self._url}; see: heroku logs --app {app.name}")
 
     async def _answers(self) -> bool:
         """Whether the router can be reached with the run's secret, now or soon."""
@@ -295,7 +295,7 @@ class HerokuArchitect(Architect):
     async def _destroy(self, name: str) -> None:
         try:
             await self._cli.destroy_app(name)
-        except HerokuFailed:
+        except HerokuError:
             if await self._cli.find_app(name) is not None:
                 raise
 

@@ -33,7 +33,7 @@ Answer = TypeVar("Answer", bound=msgspec.Struct)
 logger = get_logger(__name__)
 
 
-class HerokuFailed(Exception):
+class HerokuError(Exception):
     """Heroku said no, or nothing; the sentence has its own words, without secrets."""
 
 
@@ -97,7 +97,7 @@ class HerokuCli:
         """Create an app.
 
         Raises:
-            HerokuFailed: the name is taken, there are too many apps ...
+            HerokuError: the name is taken, there are too many apps ...
         """
         team_option = [] if team is None else ["--team", team]
         said = await self._run("apps:create", name, *team_option, "--no-remote", "--json")
@@ -107,11 +107,11 @@ class HerokuCli:
         """An app of this account; None if it has none of that name.
 
         Raises:
-            HerokuFailed: Heroku cannot be asked.
+            HerokuError: Heroku cannot be asked.
         """
         try:
             said = await self._run("apps:info", "--app", name, "--json")
-        except HerokuFailed as error:
+        except HerokuError as error:
             if "find that app" in str(error):
                 return None
             raise
@@ -121,7 +121,7 @@ class HerokuCli:
         """Destroy an app.
 
         Raises:
-            HerokuFailed: it is still there.
+            HerokuError: it is still there.
         """
         await self._run("apps:destroy", "--app", name, "--confirm", name)
 
@@ -129,7 +129,7 @@ class HerokuCli:
         """Set how many dynos of which size an app has, for instance `web=1:basic`.
 
         Raises:
-            HerokuFailed: there is no such size, or none left.
+            HerokuError: there is no such size, or none left.
         """
         await self._run("ps:scale", dynos, "--app", name)
 
@@ -137,7 +137,7 @@ class HerokuCli:
         """Set environment variables of an app, by Heroku's API: the CLI would want the values on its command line.
 
         Raises:
-            HerokuFailed: they were not taken.
+            HerokuError: they were not taken.
         """
         token = (await self._run("auth:token")).strip()
         async with httpx.AsyncClient(base_url=_api_url(), timeout=API_SECONDS) as client:
@@ -148,15 +148,15 @@ class HerokuCli:
                     headers={"Accept": "application/vnd.heroku+json; version=3", "Authorization": f"Bearer {token}"},
                 )
             except httpx.HTTPError as error:
-                raise HerokuFailed(f"the API of Heroku cannot be reached ({type(error).__name__})") from error
+                raise HerokuError(f"the API of Heroku cannot be reached ({type(error).__name__})") from error
         if answer.status_code != httpx.codes.OK:
-            raise HerokuFailed(f"status {answer.status_code}: {_without(values.values(), answer.text)}")
+            raise HerokuError(f"status {answer.status_code}: {_without(values.values(), answer.text)}")
 
     async def push(self, folder: Path, git_url: str) -> None:
         """Commit all files of a folder and push them to an app, which builds and starts it.
 
         Raises:
-            HerokuFailed: git failed, or the app was not built.
+            HerokuError: git failed, or the app was not built.
         """
         await _git(folder, "init", "--quiet")
         await _git(folder, "add", "--all", "--force")
@@ -180,10 +180,10 @@ async def _said(command: Sequence[str], limit_seconds: float) -> str:
             command, stdin=subprocess.DEVNULL, capture_stdout=True, capture_stderr=True, check=False
         )
     if patience.cancelled_caught:
-        raise HerokuFailed(f"no answer within {limit_seconds:g} seconds")
+        raise HerokuError(f"no answer within {limit_seconds:g} seconds")
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
-        raise HerokuFailed(redacted_text(words[-QUOTE_LENGTH:]))
+        raise HerokuError(redacted_text(words[-QUOTE_LENGTH:]))
     return done.stdout.decode(errors="replace")
 
 
@@ -191,7 +191,7 @@ def _decoded(said: str, kind: type[Answer]) -> Answer:
     try:
         return msgspec.json.decode(said, type=kind)
     except msgspec.DecodeError as error:
-        raise HerokuFailed(f"its answer is not what this version knows: {error}") from error
+        raise HerokuError(f"its answer is not what this version knows: {error}") from error
 
 
 def _install(folder: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer
 
-from .memory.router import Json, MemoryRouter, PageSocket
+from .memory.router import Json, MemoryPageSocket, MemoryRouter
 
 #: Frames that may wait for the operator.
 WAITING_LIMIT = 10_000
@@ -29,7 +29,7 @@ class MockServer:
         self._secret = secret
         self._router = MemoryRouter(incarnation)
         self._update_numbers = count(1)
-        self._pages: dict[str, PageSocket] = {}
+        self._pages: dict[str, MemoryPageSocket] = {}
         self._lifetime = trio.CancelScope()
         self._stopped = trio.Event()
 

@@ -50,7 +50,7 @@ class PairedChatTaskRunner(LiveTaskRunner):
         """Run a chat to its end.
 
         Raises:
-            AgentLeft: somebody is gone.
+            AgentLeftError: somebody is gone.
         """
         data = assignment.get_assignment_data().shared
         topic = {"topic": data["topic"]} if "topic" in data else {}

@@ -14,11 +14,11 @@ from ...core.abstractions.agent import Agent, PastUpdate, Unit, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.task_runner import TaskRunner
-from ...core.errors import AgentLeft, ConfigError
+from ...core.errors import AgentLeftError, ConfigError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.operations.task_code.calls import call
-from ...core.operations.task_code.timings import UserFunction, stopwatch
+from ...core.operations.task_code.timings import UserFunction, timings
 from .page_files import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 
@@ -72,7 +72,7 @@ class RemoteProcedureTaskRunner(TaskRunner):
         """Answer calls until the work is handed in.
 
         Raises:
-            AgentLeft: the worker is gone.
+            AgentLeftError: the worker is gone.
         """
         said = deque(past.update for past in agent.past_updates() if not past.by_page)
         while not agent.has_submitted:
@@ -114,10 +114,10 @@ class RemoteProcedureTaskRunner(TaskRunner):
             log.warning("the arguments are not JSON, or nested beyond reason")
             return None, UNREADABLE
         try:
-            with stopwatch().function(UserFunction.REMOTE_PROCEDURE):
+            with timings().function(UserFunction.REMOTE_PROCEDURE):
                 answer = await call(function, wanted.request_id, args, agent)
             return msgspec.json.encode(answer).decode(), None
-        except AgentLeft:
+        except AgentLeftError:
             raise
         except Exception:  # whatever a user's function raises concerns this call alone
             log.exception("the procedure failed")

@@ -26,7 +26,7 @@ RECEIVE_BUFFER_BYTES = 2**16
 _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
-class NoConnection(Exception):
+class ConnectionFailedError(Exception):
     """There is no WebSocket at the address, or not now; the sentence says why."""
 
 
@@ -39,7 +39,7 @@ async def dial(url: str, ssl_context: ssl.SSLContext | None = None) -> AsyncIter
         ssl_context: whom to trust with `wss://`; the system's authorities if not given.
 
     Raises:
-        NoConnection: it could not be opened in time.
+        ConnectionFailedError: it could not be opened in time.
     """
     stream = None
     try:
@@ -49,11 +49,11 @@ async def dial(url: str, ssl_context: ssl.SSLContext | None = None) -> AsyncIter
                     stream = await _open_stream(url, ssl_context)
                     socket = await _open_websocket(nursery, stream, url)
             except trio.TooSlowError as error:
-                raise NoConnection(f"no answer within {CONNECT_SECONDS:g} seconds") from error
+                raise ConnectionFailedError(f"no answer within {CONNECT_SECONDS:g} seconds") from error
             except (OSError, trio.BrokenResourceError) as error:
-                raise NoConnection(str(error.__cause__ or error)) from error
+                raise ConnectionFailedError(str(error.__cause__ or error)) from error
             except HandshakeError as error:
-                raise NoConnection(f"the server takes no WebSocket ({type(error).__name__})") from error
+                raise ConnectionFailedError(f"the server takes no WebSocket ({type(error).__name__})") from error
             try:
                 yield socket
             finally:

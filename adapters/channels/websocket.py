@@ -13,7 +13,7 @@ from ...core.errors import ProtocolError
 from ...core.operations.logger_core import get_logger
 from ...core.packets import SYSTEM, Alive, AliveData, Outbound
 from .backoff import Backoff
-from .dial import NoConnection, dial
+from .dial import ConnectionFailedError, dial
 from .link import Link
 
 #: For how long a router may be away before it is given up.
@@ -134,7 +134,7 @@ class WebsocketChannel(Channel):
                 return await self._hold(link, task_status)
         except ConnectionClosed:
             return "the router did not answer the greeting"
-        except NoConnection as error:
+        except ConnectionFailedError as error:
             return str(error)
 
     async def _hold(self, link: Link, task_status: trio.TaskStatus[None]) -> str:

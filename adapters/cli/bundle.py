@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ..diagnostics.bug_report import write_bundle
 from .database import SubjectCommand, run_argument
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 @click.command("bundle", cls=SubjectCommand)
@@ -22,7 +22,7 @@ from .when import When, when_options
 )
 @when_options
 @as_json_option
-def bundle_command(database: Path, run: Subject, output: Path | None, when: When, as_json: bool) -> None:
+def bundle_command(database: Path, run: EntityRef, output: Path | None, when: AsOfOption, as_json: bool) -> None:
     """Pack what a bug report on RUN needs: its log, redacted, its configuration, the versions, and a replay's result.
 
     Submissions, names, notes, reasons written by people, tokens and secrets are left out; order, times, statuses and

@@ -9,7 +9,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from ..diagnostics.checks import Finding, State, check_up
+from ..diagnostics.checks import CheckResult, State, check_up
 from .figures import console
 from .output import ILLEGAL, as_json_option, print_json
 
@@ -20,7 +20,7 @@ class Checked(msgspec.Struct, frozen=True):
     """What was found."""
 
     ok: bool
-    findings: list[Finding]
+    findings: list[CheckResult]
 
 
 @click.command("check")
@@ -43,7 +43,7 @@ def check_command(as_json: bool) -> None:
     sys.exit(0 if is_ok else ILLEGAL)
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(findings: list[CheckResult]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ...projections.queries.entity_ref import Subject, parse_subject
+from ...projections.queries.entity_ref import EntityRef, parse_subject
 from ..composition.data_dir import DATABASE_FILE, data_dir
 
 
@@ -32,9 +32,9 @@ class RunType(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
 
     name = "run"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Subject:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> EntityRef:
         """The run."""
-        if isinstance(value, Subject):
+        if isinstance(value, EntityRef):
             return value
         subject = parse_subject(f"run-{value}") or parse_subject(value)
         if subject is None or subject.kind != "run":
@@ -50,9 +50,9 @@ class SubjectType(click.ParamType):  # type: ignore[type-arg]  # generic in newe
     def __init__(self, *kinds: str) -> None:
         self._kinds = kinds
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Subject:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> EntityRef:
         """The entity."""
-        subject = value if isinstance(value, Subject) else parse_subject(value)
+        subject = value if isinstance(value, EntityRef) else parse_subject(value)
         if subject is None or subject.kind not in self._kinds:
             wanted = ", ".join(f"{kind}-1" for kind in self._kinds)
             self.fail(f"{value!r} is not an id this verb knows; write for instance {wanted}.", param, ctx)

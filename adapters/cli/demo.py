@@ -19,7 +19,7 @@ from rich.table import Table
 
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.run.live_task_run import LiveTaskRun
-from ..crowd.demo_run import Rehearsal, rehearse
+from ..crowd.demo_run import DemoRun, rehearse
 from ..crowd.plan import plan_crowd
 from ..crowd.sentence_rating import configuration, rate, sentences
 from .output import ILLEGAL, as_json_option, print_json
@@ -111,7 +111,7 @@ def _progress(console: Console, units: int) -> Iterator[tuple[Callable[[LiveTask
         yield on_live, lambda: bar.update(rated, advance=1, refresh=True)
 
 
-def _print(done: Rehearsal) -> None:
+def _print(done: DemoRun) -> None:
     """Print how it went, for people."""
     facts = Table(box=None, show_header=False, padding=(0, 2))
     facts.add_column(style="dim")

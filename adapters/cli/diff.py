@@ -10,10 +10,10 @@ import click
 from rich.markup import escape
 
 from ...projections.queries.diff import Change, ChangeKind, changes
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from .figures import console
 from .output import as_json_option, log_argument, print_json
-from .when import PointInTime, When
+from .when import AsOfOption, PointInTime
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -21,13 +21,13 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 
     name = "moment"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> When:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> AsOfOption:
         """The moment."""
-        if isinstance(value, When):
+        if isinstance(value, AsOfOption):
             return value
         if value.isdecimal():
-            return When(seq=int(value))
-        return When(at=PointInTime().convert(value, param, ctx))
+            return AsOfOption(seq=int(value))
+        return AsOfOption(at=PointInTime().convert(value, param, ctx))
 
 
 class DiffCommand(click.Command):
@@ -46,7 +46,7 @@ class DiffCommand(click.Command):
 @click.argument("before", type=MomentType(), metavar="A")
 @click.argument("after", type=MomentType(), metavar="B")
 @as_json_option
-def diff_command(database: Path, before: When, after: When, as_json: bool) -> None:
+def diff_command(database: Path, before: AsOfOption, after: AsOfOption, as_json: bool) -> None:
     """Tell which rows of the log in DATABASE changed from A to B: two times, or two positions in the log.
 
     \b
@@ -64,7 +64,7 @@ def diff_command(database: Path, before: When, after: When, as_json: bool) -> No
                 console().print(text)
 
 
-def _place(moment: LogMoment) -> dict[str, int]:
+def _place(moment: LogAsOf) -> dict[str, int]:
     return {"seq": moment.seq, "at": moment.at}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...projections.registry import PROJECTIONS
-from ..log.salvage import cure
+from ..log.salvage import salvage
 from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
 
 
@@ -30,7 +30,7 @@ def doctor_command(database: Path, output: Path, as_json: bool) -> None:
 
     Exit code 0: nothing was wrong, NEW has everything. 1: NEW has what could be saved. 2: the file is not a usable log.
     """
-    done = cure(database, output, PROJECTIONS)
+    done = salvage(database, output, PROJECTIONS)
     if as_json:
         print_json(done)
     else:

@@ -9,12 +9,12 @@ import click
 from rich.markup import escape
 
 from ...events.ids import AgentId, WorkerId
-from ...projections.queries.entity_ref import Subject
-from ...projections.queries.explain import Explanation, RuleSaid, Step, explain_agent, explain_worker
+from ...projections.queries.entity_ref import EntityRef
+from ...projections.queries.explain import Explanation, ExplanationStep, RuleSaid, explain_agent, explain_worker
 from .database import SubjectCommand, SubjectType
 from .figures import console
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 @click.command("explain", cls=SubjectCommand)
@@ -22,7 +22,7 @@ from .when import When, when_options
 @click.argument("subject", type=SubjectType("agent", "worker"), metavar="ID")
 @when_options
 @as_json_option
-def explain_command(database: Path, subject: Subject, when: When, as_json: bool) -> None:
+def explain_command(database: Path, subject: EntityRef, when: AsOfOption, as_json: bool) -> None:
     """Tell why ID, an agent or a worker, was let in, refused, given a unit, or had it taken away.
 
     Each decision is told with its rules, what they looked at, and what they said.
@@ -51,7 +51,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
             yield _rule(rule)
 
 
-def _headline(step: Step) -> str:
+def _headline(step: ExplanationStep) -> str:
     return f"{step.at}  {step.subject} {escape(step.what)}  [dim]seq {step.seq}, by {escape(step.actor)}[/]"
 
 

@@ -14,12 +14,12 @@ import click
 
 from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_format
 from .database import SubjectCommand, run_argument
 from .output import log_argument
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 @click.command("export", cls=SubjectCommand)
@@ -33,7 +33,9 @@ from .when import When, when_options
 )
 @click.option("--names/--no-names", default=True, show_default=True, help="Tell the workers' names at the provider.")
 @when_options
-def export_command(database: Path, run: Subject, name: str, output: Path | None, names: bool, when: When) -> None:
+def export_command(
+    database: Path, run: EntityRef, name: str, output: Path | None, names: bool, when: AsOfOption
+) -> None:
     """Write the units of RUN as a table: one row each, with inputs, outputs, worker, statuses, times and pay.
 
     The columns are those of `UnitRecord`, in every format. `seqs` are the positions in the log of the events behind a

@@ -9,7 +9,7 @@ import click
 import trio
 
 from ...events.ids import WorkerId
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ..erasure.worker import Forgotten, forget
 from .database import SubjectCommand, SubjectType
 from .output import ILLEGAL, as_json_option, log_argument, print_json
@@ -20,7 +20,7 @@ from .output import ILLEGAL, as_json_option, log_argument, print_json
 @click.argument("worker", type=SubjectType("worker"))
 @click.option("--reason", required=True, help="Why; it is written into the log, so name nobody in it.")
 @as_json_option
-def forget_command(database: Path, worker: Subject, reason: str, as_json: bool) -> None:
+def forget_command(database: Path, worker: EntityRef, reason: str, as_json: bool) -> None:
     """Delete the name of WORKER and all that it sent from the log in DATABASE, its tables and its data folder.
 
     What happened stays, without the words: the chain still verifies, and `replay` says that they were erased. This

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from ...core.lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ...core.operations.services.resource_release import Held, held_resources
-from ...projections.engine.as_of import Moment
+from ...projections.engine.as_of import AsOf
 from ...projections.mephisto_db.dates import date_of
 from ...projections.mephisto_db.reader import MephistoDB
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 
@@ -35,7 +35,7 @@ class Leaks(msgspec.Struct, frozen=True):
     leaks: tuple[Leak, ...]
 
 
-def find_leaks(moment: Moment) -> Leaks:
+def find_leaks(moment: AsOf) -> Leaks:
     """What is held outside, as the log has it."""
     db = MephistoDB(moment.view)
     found: list[Leak] = []
@@ -60,7 +60,7 @@ def leaks_command(database: Path, as_json: bool) -> None:
     Example:
       mephisto-es leaks mephisto_data
     """
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         leaks = find_leaks(moment)
     if as_json:
         print_json(leaks)

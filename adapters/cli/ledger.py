@@ -12,12 +12,12 @@ from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.budget_check import overspent
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.pay_ledger import PayLedger, pay_ledger, untraced
 from .database import SubjectCommand, run_argument
 from .figures import console, spent
 from .output import ILLEGAL, as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 VERIFY = "verify"
 _STATUSES = tuple(status.value for status in PaymentStatus)
@@ -29,7 +29,7 @@ _STATUSES = tuple(status.value for status in PaymentStatus)
 @click.argument("check", type=click.Choice([VERIFY]), required=False)
 @when_options
 @as_json_option
-def ledger_command(database: Path, run: Subject, check: str | None, when: When, as_json: bool) -> None:
+def ledger_command(database: Path, run: EntityRef, check: str | None, when: AsOfOption, as_json: bool) -> None:
     """Tell what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
     Money is owed by a verdict, approved once `mephisto-es pay` is to pay it, sent when the provider took the order, and

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import click
 
-from ...core.errors import ConfigError, MephistoError, UnusableLog, leaves
+from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
 
 #: What was asked for is refused, or what was looked at is not legal.
 EXIT_REFUSED = 1
 #: What was given cannot be used: a setting, a file, a command line.
 EXIT_UNUSABLE = 2
 
-_UNUSABLE = (ConfigError, UnusableLog)
+_UNUSABLE = (ConfigError, UnusableLogError)
 
 
 class Verb(NamedTuple):

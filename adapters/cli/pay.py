@@ -18,10 +18,10 @@ from ...core.state.budget import Budget
 from ...events import streams
 from ...events.ids import PaymentId, TaskRunId
 from ...events.task_run import TaskRunCreated
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.pay_ledger import PayLedger, Payment, pay_ledger
 from ..composition.paymaster import open_paymaster, paying_provider
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import ILLEGAL, as_json_option, log_argument, print_json
@@ -53,7 +53,7 @@ class Due(NamedTuple):
 @click.option("--dry-run", is_flag=True, help="Only say what would be paid.")
 @click.option("--yes", is_flag=True, help="Pay without asking.")
 @as_json_option
-def pay_command(database: Path, run: Subject, dry_run: bool, yes: bool, as_json: bool) -> None:
+def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Pay what RUN owes, through the provider that its workers came from. Says first what, to whom, and asks.
 
     Each payment is recorded before the provider is asked for it, with a token by which the provider knows it again;
@@ -88,9 +88,9 @@ def pay_command(database: Path, run: Subject, dry_run: bool, yes: bool, as_json:
         raise click.exceptions.Exit(ILLEGAL)
 
 
-def _due(database: Path, run: Subject) -> Due:
+def _due(database: Path, run: EntityRef) -> Due:
     number = TaskRunId(run.number)
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         ledger = pay_ledger(moment, number)
         created = moment.stream(streams.task_run(number))[0].envelope.event
     if not isinstance(created, TaskRunCreated):

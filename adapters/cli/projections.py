@@ -11,7 +11,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 from ...projections.audit.views import StoredView
 from ...projections.engine.fingerprint import code_fingerprint
 from ...projections.engine.projection import Projection
@@ -91,7 +91,7 @@ def _view(log: AuditedFile, projection: Projection, stored: StoredView | None, h
 
 def _rebuild(database: Path, projections: Sequence[Projection]) -> list[Rebuilt]:
     if not database.is_file():
-        raise UnusableLog(f"there is no log at {database}; check the path")
+        raise UnusableLogError(f"there is no log at {database}; check the path")
     with SqliteLog.create_or_open(database) as log:
         return [log.rebuild(projection) for projection in projections]
 

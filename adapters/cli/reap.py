@@ -11,9 +11,9 @@ import trio
 
 from ...core.errors import ConfigError, LaunchError
 from ...core.operations.services.resource_release import reap
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from .database import RunType, SubjectCommand
 from .leaks import Leak, find_leaks
 from .output import ILLEGAL, log_argument
@@ -22,7 +22,7 @@ from .output import ILLEGAL, log_argument
 @click.command("reap", cls=SubjectCommand)
 @log_argument
 @click.argument("run", type=RunType(), required=False)
-def reap_command(database: Path, run: Subject | None) -> None:
+def reap_command(database: Path, run: EntityRef | None) -> None:
     """Release what the runs in DATABASE still hold outside, and put that down. Twice is harmless.
 
     Runs that can be resumed keep what they hold, unless RUN names one: then its server is taken down, and a `resume`
@@ -35,7 +35,7 @@ def reap_command(database: Path, run: Subject | None) -> None:
 
     Exit code 0: nothing of that is held any more. 1: something could not be released.
     """
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         leaks = find_leaks(moment).leaks
     if run is not None:
         chosen = [leak for leak in leaks if leak.run == str(run)]

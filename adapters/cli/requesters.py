@@ -13,10 +13,10 @@ from rich.table import Table
 from ...projections.mephisto_db.reader import MephistoDB
 from .figures import console
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
-class Account(msgspec.Struct, frozen=True):
+class RequesterAccount(msgspec.Struct, frozen=True):
     """A requester."""
 
     requester_id: int
@@ -29,14 +29,14 @@ class Account(msgspec.Struct, frozen=True):
 class Accounts(msgspec.Struct, frozen=True):
     """All of them."""
 
-    requesters: list[Account]
+    requesters: list[RequesterAccount]
 
 
 @click.command("requesters")
 @log_argument
 @when_options
 @as_json_option
-def requesters_command(database: Path, when: When, as_json: bool) -> None:
+def requesters_command(database: Path, when: AsOfOption, as_json: bool) -> None:
     """List the accounts that are known in DATABASE: a log file, or the data folder it is in.
 
     A new one is added by `mephisto-es register`, or by the first run that names it.
@@ -49,7 +49,9 @@ def requesters_command(database: Path, when: When, as_json: bool) -> None:
         view = MephistoDB(moment.view)
         runs = Counter(run.requester_id for run in view.find_task_runs())
         found = [
-            Account(row.requester_id, row.requester_name, row.provider_type, row.creation_date, runs[row.requester_id])
+            RequesterAccount(
+                row.requester_id, row.requester_name, row.provider_type, row.creation_date, runs[row.requester_id]
+            )
             for row in view.find_requesters()
         ]
     if as_json:
@@ -60,7 +62,7 @@ def requesters_command(database: Path, when: When, as_json: bool) -> None:
         console().print(_table(found))
 
 
-def _table(found: list[Account]) -> Table:
+def _table(found: list[RequesterAccount]) -> Table:
     table = Table("id", "name", "provider", "since", box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("runs", justify="right")
     for account in found:

@@ -11,7 +11,7 @@ from ...core.errors import ConfigError
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import Subject, stream_of
+from ...projections.queries.entity_ref import EntityRef, stream_of
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import run_operator
 from ..log.reader import LogReader
@@ -21,7 +21,7 @@ from .database import SubjectCommand, log_argument, run_argument
 @click.command("resume", cls=SubjectCommand)
 @log_argument
 @run_argument
-def resume_command(database: Path, run: Subject) -> None:
+def resume_command(database: Path, run: EntityRef) -> None:
     """Go on with RUN, with the configuration it was launched with, and see it to its end.
 
     Its server is taken up where it still runs, and started again at the same address where it does not. Workers keep

@@ -16,10 +16,10 @@ from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
 from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import AgentId, TaskRunId
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..composition.ledger import open_ledger
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from .database import SubjectCommand, SubjectType, run_argument
 from .figures import console, duration
 from .output import as_json_option, log_argument, print_json
@@ -62,10 +62,10 @@ class Decided(NamedTuple):
 @as_json_option
 def review_command(
     database: Path,
-    run: Subject,
-    approve: Sequence[Subject],
-    soft_reject: Sequence[Subject],
-    reject: Sequence[Subject],
+    run: EntityRef,
+    approve: Sequence[EntityRef],
+    soft_reject: Sequence[EntityRef],
+    reject: Sequence[EntityRef],
     approve_all: bool,
     ask: bool,
     note: str | None,
@@ -105,8 +105,8 @@ def review_command(
         _list(waiting)
 
 
-def _waiting(database: Path, run: Subject) -> Waiting:
-    with open_moment(database) as moment:
+def _waiting(database: Path, run: EntityRef) -> Waiting:
+    with open_as_of(database) as moment:
         records = unit_records(moment, TaskRunId(run.number))
         return Waiting(str(run), tuple(one for one in records if one.unit_status == UnitStatus.COMPLETED.value))
 

@@ -12,14 +12,14 @@ from ...projections.queries.progress import RunProgress
 from ...projections.queries.run_status import all_runs
 from .figures import by_status, console, duration
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 @click.command("runs")
 @log_argument
 @when_options
 @as_json_option
-def runs_command(database: Path, when: When, as_json: bool) -> None:
+def runs_command(database: Path, when: AsOfOption, as_json: bool) -> None:
     """List the runs in DATABASE: a log file, or the data folder it is in.
 
     \b

@@ -13,13 +13,13 @@ from rich.table import Table as RichTable
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.dates import date_of
 from ...projections.mephisto_db.tables import TABLES, Table
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.view_rows import Shown, counts_of, rows_of
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from .database import RunType
 from .figures import by_status, console, facts
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 #: Characters of the longest row that is printed whole.
 ROW_WIDTH = 4000
@@ -33,7 +33,7 @@ _BY_NAME = {table.name: table for table in TABLES}
 @click.option("--table", "name", type=click.Choice(list(_BY_NAME)), help="The rows of one table.")
 @when_options
 @as_json_option
-def show_command(database: Path, run: Subject | None, name: str | None, when: When, as_json: bool) -> None:
+def show_command(database: Path, run: EntityRef | None, name: str | None, when: AsOfOption, as_json: bool) -> None:
     """Show the tables of the log in DATABASE as they were at a time or position; without one, as they are.
 
     What was forgotten since is not in them. With --json all rows are printed.
@@ -57,11 +57,11 @@ def show_command(database: Path, run: Subject | None, name: str | None, when: Wh
                 _print_rows(_BY_NAME[name], rows_of(moment.view, _BY_NAME[name], number))
 
 
-def _date(moment: LogMoment) -> str:
+def _date(moment: LogAsOf) -> str:
     return date_of(moment.at) if moment.seq else "before the first event"
 
 
-def _print_counts(moment: LogMoment, run: TaskRunId | None) -> None:
+def _print_counts(moment: LogAsOf, run: TaskRunId | None) -> None:
     grid = facts()
     for table in TABLES:
         counts = counts_of(moment.view, table, run)

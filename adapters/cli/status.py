@@ -11,18 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ...core.errors import UnknownEntity
+from ...core.errors import UnknownEntityError
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
-from ...projections.engine.as_of import Moment
+from ...projections.engine.as_of import AsOf
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.run_status import RunStatus, run_status
-from ...projections.queries.timeline import Line
+from ...projections.queries.timeline import TimelineEntry
 from .database import RunType, SubjectCommand
 from .figures import by_status, console, duration, facts, spent
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 @click.command("status", cls=SubjectCommand)
@@ -30,7 +30,7 @@ from .when import When, when_options
 @click.argument("run", type=RunType(), required=False)
 @when_options
 @as_json_option
-def status_command(database: Path, run: Subject | None, when: When, as_json: bool) -> None:
+def status_command(database: Path, run: EntityRef | None, when: AsOfOption, as_json: bool) -> None:
     """Tell where RUN stands, or else the latest run in DATABASE.
 
     Units and agents by status, the pace of the last quarter of an hour, what the work is worth, the last events.
@@ -49,15 +49,15 @@ def status_command(database: Path, run: Subject | None, when: When, as_json: boo
         console().print(status_panel(status))
 
 
-def latest_run(moment: Moment) -> TaskRunId:
+def latest_run(moment: AsOf) -> TaskRunId:
     """The run that was created last.
 
     Raises:
-        UnknownEntity: there is none.
+        UnknownEntityError: there is none.
     """
     runs = MephistoDB(moment.view).find_task_runs()
     if not runs:
-        raise UnknownEntity("run in this log yet")
+        raise UnknownEntityError("run in this log yet")
     return runs[-1].task_run_id
 
 
@@ -94,5 +94,5 @@ def _figures(status: RunStatus) -> Table:
     return table
 
 
-def _last_events(lines: Sequence[Line]) -> list[Text]:
+def _last_events(lines: Sequence[TimelineEntry]) -> list[Text]:
     return [Text(f"{line.date[11:19]}  {line.stream}  {line.what}", style="dim") for line in lines]

@@ -7,19 +7,19 @@ from pathlib import Path
 import click
 import msgspec
 
-from ...projections.queries.entity_ref import KINDS, Subject
+from ...projections.queries.entity_ref import KINDS, EntityRef
 from ...projections.queries.history import events_about
-from ...projections.queries.timeline import Line, timeline
+from ...projections.queries.timeline import TimelineEntry, timeline
 from .database import SubjectCommand, SubjectType
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 class Timeline(msgspec.Struct, frozen=True):
     """What happened to one entity."""
 
     subject: str
-    lines: tuple[Line, ...]
+    lines: tuple[TimelineEntry, ...]
 
 
 @click.command("timeline", cls=SubjectCommand)
@@ -27,7 +27,7 @@ class Timeline(msgspec.Struct, frozen=True):
 @click.argument("subject", type=SubjectType(*KINDS), metavar="ID")
 @when_options
 @as_json_option
-def timeline_command(database: Path, subject: Subject, when: When, as_json: bool) -> None:
+def timeline_command(database: Path, subject: EntityRef, when: AsOfOption, as_json: bool) -> None:
     """Tell what happened to ID, and to what belongs to it, line by line, with dates in UTC.
 
     ID is a unit, agent, worker, run, assignment or onboarding: unit-12, agent-7, worker-3, run-1. No line holds a

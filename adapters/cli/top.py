@@ -16,10 +16,10 @@ from ...core.ports import WallClock
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.dates import end_of
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.queries.entity_ref import Subject, stream_of
+from ...projections.queries.entity_ref import EntityRef, stream_of
 from ...projections.queries.run_status import RunStatus, run_status
 from ..composition.clock_and_ids import SystemClock
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import as_json_option, log_argument
@@ -42,7 +42,7 @@ _ENDED = frozenset(status.value for status in ENDED_RUN_STATUSES)
     help="Replay what was recorded so far from the run's beginning, so many times as fast as it was.",
 )
 @as_json_option
-def top_command(database: Path, run: Subject, speed: float | None, as_json: bool) -> None:
+def top_command(database: Path, run: EntityRef, speed: float | None, as_json: bool) -> None:
     """Watch RUN until it ends: units by status, workers at work, pace, worth, the last events. Ctrl-C ends it.
 
     With --json a line is printed each second.
@@ -66,10 +66,10 @@ async def live(database: Path, run: TaskRunId, clock: WallClock) -> AsyncGenerat
     """Look at a run now and again until it has ended.
 
     Raises:
-        UnknownEntity, LogError: see `open_moment` and `run_status`.
+        UnknownEntityError, LogError: see `open_as_of` and `run_status`.
     """
     while True:
-        with open_moment(database) as moment:
+        with open_as_of(database) as moment:
             status = run_status(moment, run, now=clock.now_us())
         yield status
         if status.progress.status in _ENDED:
@@ -81,11 +81,11 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
     """Look at what a run was, from its first event to the last that is recorded.
 
     Raises:
-        UnknownEntity, LogError: see `open_moment` and `run_status`.
+        UnknownEntityError, LogError: see `open_as_of` and `run_status`.
     """
     first, last = _extent(database, run)
     began = trio.current_time()
-    with open_moment(database, at=first, movable=True) as moment:
+    with open_as_of(database, at=first, movable=True) as moment:
         now = first
         while True:
             yield run_status(moment, run, now=now)
@@ -98,8 +98,8 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
 
 def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
     """When a run was created, and when the last event that concerns it was, in microseconds."""
-    with open_moment(database) as moment:
-        created = moment.stream(stream_of(moment.view, Subject("run", run)))[0]
+    with open_as_of(database) as moment:
+        created = moment.stream(stream_of(moment.view, EntityRef("run", run)))[0]
         ended = MephistoDB(moment.view).get_task_run(run).last_event_date
         return created.envelope.at, end_of(ended)
 

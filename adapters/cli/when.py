@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..log.as_of import LogMoment, open_moment
+from ..log.as_of import LogAsOf, open_as_of
 
 _MICROSECONDS = 1_000_000
 
@@ -32,15 +32,15 @@ class PointInTime(click.ParamType):  # type: ignore[type-arg]  # generic in newe
         return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * _MICROSECONDS)
 
 
-class When(NamedTuple):
+class AsOfOption(NamedTuple):
     """The moment that was asked for; neither: the head of the log."""
 
     at: int | None = None
     seq: int | None = None
 
-    def open(self, database: Path) -> AbstractContextManager[LogMoment]:
-        """Open a log as of the moment. Raises as `open_moment` does."""
-        return open_moment(database, seq=self.seq, at=self.at)
+    def open(self, database: Path) -> AbstractContextManager[LogAsOf]:
+        """Open a log as of the moment. Raises as `open_as_of` does."""
+        return open_as_of(database, seq=self.seq, at=self.at)
 
 
 def when_options(verb: Callable[..., None]) -> Callable[..., None]:
@@ -52,6 +52,6 @@ def when_options(verb: Callable[..., None]) -> Callable[..., None]:
     def with_when(*, at: int | None, seq: int | None, **given: object) -> None:
         if at is not None and seq is not None:
             raise click.UsageError("--at and --seq say two things; give one of them.")
-        verb(when=When(at, seq), **given)
+        verb(when=AsOfOption(at, seq), **given)
 
     return with_when

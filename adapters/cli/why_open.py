@@ -9,12 +9,12 @@ import click
 from rich.markup import escape
 
 from ...events.ids import TaskRunId
-from ...projections.queries.blockers import Openness, why_open
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.blockers import OpenReport, why_open
+from ...projections.queries.entity_ref import EntityRef
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import as_json_option, log_argument, print_json
-from .when import When, when_options
+from .when import AsOfOption, when_options
 
 
 @click.command("why-open", cls=SubjectCommand)
@@ -22,7 +22,7 @@ from .when import When, when_options
 @run_argument
 @when_options
 @as_json_option
-def why_open_command(database: Path, run: Subject, when: When, as_json: bool) -> None:
+def why_open_command(database: Path, run: EntityRef, when: AsOfOption, as_json: bool) -> None:
     """Tell what keeps RUN from finishing: who is at work, what is on offer, what is held outside.
 
     \b
@@ -37,7 +37,7 @@ def why_open_command(database: Path, run: Subject, when: When, as_json: bool) ->
         console().print("\n".join(_lines(found)))
 
 
-def _lines(openness: Openness) -> Iterator[str]:
+def _lines(openness: OpenReport) -> Iterator[str]:
     if not openness.obstacles:
         yield f"[bold]{openness.run}[/] is {escape(openness.status)}; nothing is open, nothing is held outside"
         return

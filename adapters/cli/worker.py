@@ -10,7 +10,7 @@ import trio
 from ...core.operations.configuration.money import cents
 from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import UnitId, WorkerId
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
 from .database import SubjectCommand, SubjectType
 from .output import log_argument
@@ -31,13 +31,13 @@ GRANTED = 1
 @click.option("--reason", metavar="REASON", help="Why there is a bonus; it needs one.")
 def worker_command(
     database: Path,
-    worker: Subject,
+    worker: EntityRef,
     block: str | None,
     unblock: str | None,
     grant: str | None,
     revoke: str | None,
     bonus: str | None,
-    unit: Subject | None,
+    unit: EntityRef | None,
     reason: str | None,
 ) -> None:
     """Block or unblock WORKER, grant and revoke qualifications, give a bonus. So far: `mephisto-es explain`.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import trio
 
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 from ...core.ledger import Ledger
 from ...core.ports import Ids
 from ...projections.registry import PROJECTIONS
@@ -17,7 +17,7 @@ from ..log.sqlite import SqliteLog
 from .clock_and_ids import SystemClock, SystemIds
 
 
-class Desk(NamedTuple):
+class LedgerHandle(NamedTuple):
     """What a command needs."""
 
     ledger: Ledger
@@ -28,35 +28,35 @@ def make_log(database: Path) -> None:
     """Make an empty log, with its folder, where there is none.
 
     Raises:
-        UnusableLog: it cannot be made.
+        UnusableLogError: it cannot be made.
     """
     if database.exists():
         return
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnusableLog(f"the data folder {database.parent} cannot be made: {error.strerror}") from error
+        raise UnusableLogError(f"the data folder {database.parent} cannot be made: {error.strerror}") from error
     SqliteLog.create_or_open(database, PROJECTIONS).close()
 
 
 @asynccontextmanager
-async def open_ledger(database: Path) -> AsyncIterator[Desk]:
+async def open_ledger(database: Path) -> AsyncIterator[LedgerHandle]:
     """Open a log that exists for writing.
 
     When the block ends, also by an error or cancelled, what was committed is durable and the log is free again.
 
     Raises:
-        UnusableLog: there is no such log, or another process writes it: the operator, while a run goes on.
-        DamagedLog: the log was changed from outside.
+        UnusableLogError: there is no such log, or another process writes it: the operator, while a run goes on.
+        DamagedLogError: the log was changed from outside.
     """
     if not await trio.Path(database).is_file():
-        raise UnusableLog(f"there is no log at {database}; check the path")
+        raise UnusableLogError(f"there is no log at {database}; check the path")
     log = SqliteLog.create_or_open(database, PROJECTIONS)
     try:
         ledger = Ledger(log, SystemClock())
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            yield Desk(ledger, SystemIds(ledger.market.highest_ids(), log.epoch))
+            yield LedgerHandle(ledger, SystemIds(ledger.state.highest_ids(), log.epoch))
             nursery.cancel_scope.cancel()
     finally:
         log.close()

@@ -57,8 +57,8 @@ async def open_operator(
 
     Raises:
         ConfigError: the folder cannot be made, or the port for metrics is taken.
-        UnusableLog: the database is not ours, or another operator has it.
-        DamagedLog: the log was changed from outside.
+        UnusableLogError: the database is not ours, or another operator has it.
+        DamagedLogError: the log was changed from outside.
     """
     fill_registries()
     clock = clock or SystemClock()
@@ -76,7 +76,7 @@ async def open_operator(
         # What nobody can ask for is not measured.
         is_measured = metrics is not None and metrics.port is not None
         ledger = Ledger(log, clock, figures.timed(in_a_thread) if is_measured else in_a_thread)
-        ids = SystemIds(ledger.market.highest_ids(), log.epoch)
+        ids = SystemIds(ledger.state.highest_ids(), log.epoch)
         async with _open_nursery() as nursery:
             await nursery.start(ledger.run)
             nursery.start_soon(_keep_anchored, log)
@@ -138,7 +138,7 @@ def run_operator(
         metrics: as `open_operator`.
 
     Raises:
-        ConfigError, LaunchError, UnusableLog: what the user must act on.
+        ConfigError, LaunchError, UnusableLogError: what the user must act on.
         KeyboardInterrupt: the third Ctrl-C.
     """
 
@@ -157,7 +157,7 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
     """Run a launch script's `async def main(operator, cfg)` to its end.
 
     Raises:
-        ConfigError, LaunchError, UnusableLog: what the user must act on.
+        ConfigError, LaunchError, UnusableLogError: what the user must act on.
         KeyboardInterrupt: the third Ctrl-C.
     """
 
@@ -180,7 +180,7 @@ async def process_config_and_get_operator(cfg: DictConfig) -> AsyncIterator[tupl
 
     Raises:
         ConfigError: a setting is unknown, wrong or missing; or as `open_operator`.
-        UnusableLog, DamagedLog: as `open_operator`.
+        UnusableLogError, DamagedLogError: as `open_operator`.
     """
     fill_registries()
     check_run_config(cfg.mephisto)
@@ -193,7 +193,7 @@ def load_db_and_process_config(cfg: DictConfig) -> tuple[MephistoDB, DictConfig]
     """Open the database of a configuration for reading, also while an operator writes it.
 
     Raises:
-        UnusableLog: there is none: nothing was launched into this folder.
+        UnusableLogError: there is none: nothing was launched into this folder.
     """
     return MephistoDB(data_dir_of(cfg) / DATABASE_FILE), cfg
 

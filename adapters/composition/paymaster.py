@@ -44,8 +44,8 @@ async def open_paymaster(database: Path, created: TaskRunCreated) -> AsyncIterat
 
     Raises:
         ConfigError: the run's provider is not installed, or does not pay.
-        UnusableLog: there is no such log, or another process writes it.
-        DamagedLog: the log was changed from outside.
+        UnusableLogError: there is no such log, or another process writes it.
+        DamagedLogError: the log was changed from outside.
     """
     provider_class = paying_provider(created)
     async with open_ledger(database) as (ledger, ids):

@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from ...core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
-from .page import AgentDetails, Page
+from .page import AssignedAgent, WorkerPage
 from .page_socket import PageSocket
 
 #: Who says what no worker said; a partner is called otherwise.
@@ -40,12 +40,12 @@ class Conversation:
         pause: seconds before the next of them.
     """
 
-    def __init__(self, page: Page, details: AgentDetails, lines: int, pause: Callable[[], float]) -> None:
+    def __init__(self, page: WorkerPage, details: AssignedAgent, lines: int, pause: Callable[[], float]) -> None:
         self._page = page
         self._agent = details.agent_id or ""
         self._lines = lines
         self._pause = pause
-        self._details: AgentDetails | None = details
+        self._details: AssignedAgent | None = details
         self._said: list[str] = []
         self._heard: dict[object, str] = {}
         self._is_over = False
@@ -55,16 +55,16 @@ class Conversation:
         """Chat until it is over, or the partner has left; None: there is nothing to hand in.
 
         Raises:
-            RouterAway: there is no connection to be had.
-            SocketLost: it is lost. Called again, the page is loaded anew and shows what was said; a line that is not
-                there was lost, and is said again.
+            RouterUnreachableError: there is no connection to be had.
+            SocketLostError: it is lost. Called again, the page is loaded anew and shows what was said; a line
+                that is not there was lost, and is said again.
         """
         details, self._details = self._details, None
         self._read(details or await self._page.request_agent())
         async with self._page.connect(self._agent) as socket:
             return await self._talk(socket)
 
-    def _read(self, details: AgentDetails) -> None:
+    def _read(self, details: AssignedAgent) -> None:
         """Take what the page shows when it is loaded."""
         past = _decode_past(details.init_task_data) if details.agent_id == self._agent else _Past()
         self._said = []

@@ -10,7 +10,7 @@ import trio
 
 from .plan import WorkerPlan
 from .summary import CrowdSummary, HandedIn, Tally
-from .worker import RETRY_LIMIT_SECONDS, Answer, Worker
+from .worker import RETRY_LIMIT_SECONDS, Answer, SimulatedWorker
 
 #: Longer than a router takes at most to answer a registration.
 REQUEST_TIMEOUT_SECONDS = 60
@@ -75,5 +75,7 @@ class Crowd:
         async with httpx.AsyncClient(
             base_url=self._url, verify=trusted, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False
         ) as client:
-            worker = Worker(plan, client, self._answer, self._now, self._tally, self._retry_seconds, self._chat_lines)
+            worker = SimulatedWorker(
+                plan, client, self._answer, self._now, self._tally, self._retry_seconds, self._chat_lines
+            )
             await worker.work(self._patience_seconds)

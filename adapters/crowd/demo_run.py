@@ -15,7 +15,7 @@ from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.operator import Operator
 from ...core.operations.run.live_task_run import LiveTaskRun
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
@@ -27,7 +27,7 @@ from .summary import CrowdSummary
 from .worker import Answer
 
 
-class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+class DemoRun(msgspec.Struct, frozen=True, kw_only=True):
     """How a rehearsed run went."""
 
     #: The log and the view, in one file.
@@ -58,7 +58,7 @@ async def rehearse(
     *,
     on_live: Callable[[LiveTaskRun], None],
     on_submitted: Callable[[], None],
-) -> Rehearsal:
+) -> DemoRun:
     """Launch a run, let a crowd do it, and check its log afterwards.
 
     The run ends when all work is done, or when the whole crowd has left.
@@ -87,9 +87,9 @@ async def rehearse(
             await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
             nursery.cancel_scope.cancel()
         seconds = trio.current_time() - began_at
-        counted = operator.ledger.market.runs[live_run.task_run].units_by_status
+        counted = operator.ledger.state.runs[live_run.task_run].units_by_status
     report = replay(database, PROJECTIONS)
-    return Rehearsal(
+    return DemoRun(
         database=str(database),
         url=live_run.url,
         events=report.events,
@@ -104,8 +104,8 @@ async def _work_to_the_end(crowd: Crowd, operator: Operator, run: TaskRunId) -> 
     """Let the crowd work until the run has no more need of it, or everybody has left before the work is done."""
     with trio.CancelScope() as at_work:
 
-        def go_home_when_done(_: Sequence[Recorded]) -> None:
-            if operator.run_status(run) is TaskRunStatus.STOPPING and operator.ledger.market.runs[run].is_idle:
+        def go_home_when_done(_: Sequence[RecordedEvent]) -> None:
+            if operator.run_status(run) is TaskRunStatus.STOPPING and operator.ledger.state.runs[run].is_idle:
                 at_work.cancel()
 
         operator.ledger.subscribe(go_home_when_done)

@@ -12,15 +12,15 @@ import msgspec
 from ...core.lifecycles.agent import AgentState, AgentStatus
 from ...core.operations.services.resource_release import held_resources, reap
 from ...core.operations.services.reviewer import Reviewer
-from ...core.state.decision_state import Market
+from ...core.state.decision_state import DecisionState
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain
 from ...events.ids import TaskRunId
 from ...events.streams import partition_of
 from ...projections.queries.pay_ledger import pay_ledger
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
-from ..composition.ledger import Desk, open_ledger
-from ..log.as_of import LogMoment, open_moment
+from ..composition.ledger import LedgerHandle, open_ledger
+from ..log.as_of import LogAsOf, open_as_of
 from ..log.replay import replay
 from .conversation import Chatted
 from .summary import HandedIn
@@ -94,9 +94,9 @@ async def take_stock(data_dir: Path, handed_in: Mapping[str, HandedIn]) -> Endin
         LaunchError, ConfigError: something outside cannot be released.
     """
     database = data_dir / DATABASE_FILE
-    with open_moment(database) as moment:
-        market = _folded(moment)
-        submissions = list(_submissions(moment, market))
+    with open_as_of(database) as moment:
+        state = _folded(moment)
+        submissions = list(_submissions(moment, state))
         events = moment.seq
     arrived = Counter((one.agent.token, _plain(one.work)) for one in submissions)
     of_units = Counter((one.run, one.agent.unit) for one in submissions if one.is_first)
@@ -105,12 +105,12 @@ async def take_stock(data_dir: Path, handed_in: Mapping[str, HandedIn]) -> Endin
         await _accept_all(desk)
         await _release_all(desk, database)
     report = replay(database, PROJECTIONS)
-    with open_moment(database) as moment:
-        owed = sum(sum(pay_ledger(moment, run).cents.values()) for run in market.runs)
+    with open_as_of(database) as moment:
+        owed = sum(sum(pay_ledger(moment, run).cents.values()) for run in state.runs)
         left_outside = len(list(held_resources(moment.under("server/"))))
     return Ending(
         events=events,
-        units=_units(market),
+        units=_units(state),
         acknowledged=len(acknowledged),
         lost=sum(not arrived[token, _plain(one.work)] for token, one in acknowledged),
         doubled=sum(_surplus(count, handed_in.get(token)) for (token, _), count in arrived.items())
@@ -122,27 +122,27 @@ async def take_stock(data_dir: Path, handed_in: Mapping[str, HandedIn]) -> Endin
     )
 
 
-def _folded(moment: LogMoment) -> Market:
-    market = Market()
+def _folded(moment: LogAsOf) -> DecisionState:
+    state = DecisionState()
     for recorded in moment.events():
-        market.apply(recorded.envelope)
-    return market
+        state.apply(recorded.envelope)
+    return state
 
 
-def _submissions(moment: LogMoment, market: Market) -> Iterator[_Submission]:
+def _submissions(moment: LogAsOf, state: DecisionState) -> Iterator[_Submission]:
     for recorded in moment.under("agent/"):
         event, stream = recorded.envelope.event, recorded.envelope.stream
         if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
             run = TaskRunId(int(partition_of(stream).removeprefix("run/")))
             work = msgspec.json.decode(moment.payload(event.submission) or b"null")
-            yield _Submission(market.agents[stream], run, work, isinstance(event, AgentSubmitted))
+            yield _Submission(state.agents[stream], run, work, isinstance(event, AgentSubmitted))
 
 
-def _units(market: Market) -> dict[str, dict[str, int]]:
-    names = {number: name for name, number in market.tasks_by_name.items()}
+def _units(state: DecisionState) -> dict[str, dict[str, int]]:
+    names = {number: name for name, number in state.tasks_by_name.items()}
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for run in market.task_runs.values():
-        for status, count in market.runs[run.task_run].units_by_status.items():
+    for run in state.task_runs.values():
+        for status, count in state.runs[run.task_run].units_by_status.items():
             if count:
                 counts[names[run.task]][status.value] += count
     return {task: dict(sorted(of_task.items())) for task, of_task in counts.items()}
@@ -163,15 +163,15 @@ def _broken_chats(submissions: list[_Submission]) -> int:
     )
 
 
-async def _accept_all(desk: Desk) -> None:
+async def _accept_all(desk: LedgerHandle) -> None:
     reviewer = Reviewer(desk.ledger, desk.ids)
-    done = [agent for agent in desk.ledger.market.agents.values() if agent.status is AgentStatus.COMPLETED]
+    done = [agent for agent in desk.ledger.state.agents.values() if agent.status is AgentStatus.COMPLETED]
     for agent in done:
         await reviewer.approve_work(agent.agent)
 
 
-async def _release_all(desk: Desk, database: Path) -> None:
-    with open_moment(database) as moment:
+async def _release_all(desk: LedgerHandle, database: Path) -> None:
+    with open_as_of(database) as moment:
         held = list(held_resources(moment.under("server/")))
     for one in held:
         await reap(desk.ledger, desk.ids, one)

@@ -11,8 +11,8 @@ import msgspec
 import trio
 
 from ...core.errors import ProtocolError
-from ..channels.dial import NoConnection, dial
-from .page_socket import PageSocket, RouterAway, SocketLost
+from ..channels.dial import ConnectionFailedError, dial
+from .page_socket import PageSocket, RouterUnreachableError, SocketLostError
 
 #: The version that the client library tells; frozen into its build.
 CLIENT_VERSION = "2.0.3"
@@ -29,7 +29,7 @@ class Visit(NamedTuple):
     assignment_id: str
 
 
-class AgentDetails(msgspec.Struct, frozen=True):
+class AssignedAgent(msgspec.Struct, frozen=True):
     """What a page is told when it asks for an agent; without an agent there is a reason."""
 
     agent_id: str | None
@@ -43,13 +43,13 @@ class AgentDetails(msgspec.Struct, frozen=True):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    data: AgentDetails
+    data: AssignedAgent
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
-class Page:
+class WorkerPage:
     """One load of the task's page by one worker.
 
     Args:
@@ -74,7 +74,7 @@ class Page:
         await self._send("GET", "/wrap_crowd_source.js")
         await self._send("GET", "/task_config.json", params={"mephisto_task_version": CLIENT_VERSION})
 
-    async def request_agent(self) -> AgentDetails:
+    async def request_agent(self) -> AssignedAgent:
         """Ask for a piece of work; asked again, it is the same one.
 
         Raises:
@@ -89,7 +89,7 @@ class Page:
         }
         return _details(await self._post("/request_agent", {"provider_data": registration}))
 
-    async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AgentDetails:
+    async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AssignedAgent:
         """Hand in the trial; the answer is what `request_agent` would say from now on."""
         answer = {"USED_AGENT_ID": agent_id, "onboarding_data": onboarding_data}
         return _details(await self._post("/submit_onboarding", {"provider_data": answer}))
@@ -106,9 +106,9 @@ class Page:
         """Keep a socket open for a while, as live pages do, and close it like a tab; one that is lost is closed.
 
         Raises:
-            RouterAway: there is no socket to be had.
+            RouterUnreachableError: there is no socket to be had.
         """
-        with suppress(SocketLost):
+        with suppress(SocketLostError):
             async with self.connect(agent_id) as socket:
                 closes_at = trio.current_time() + seconds
                 while await socket.hear(closes_at) is not None:
@@ -119,8 +119,8 @@ class Page:
         """A socket for an agent, closed like a tab on leaving.
 
         Raises:
-            RouterAway: there is none to be had.
-            SocketLost: it is lost as soon as it is there.
+            RouterUnreachableError: there is none to be had.
+            SocketLostError: it is lost as soon as it is there.
         """
         try:
             async with dial(str(self._client.base_url.copy_with(scheme=self._socket_scheme))) as connection:
@@ -128,8 +128,8 @@ class Page:
                 await socket.say_alive(f"{self._visit.assignment_id}-alive")
                 yield socket
                 await connection.aclose(GOING_AWAY)
-        except NoConnection as error:
-            raise RouterAway(f"no socket: {error}") from error
+        except ConnectionFailedError as error:
+            raise RouterUnreachableError(f"no socket: {error}") from error
 
     @property
     def _socket_scheme(self) -> str:
@@ -154,15 +154,15 @@ class Page:
         try:
             response = await self._client.request(method, path, params=params, content=content, headers=headers)
         except httpx.TransportError as error:
-            raise RouterAway(f"{method} {path} got no answer ({type(error).__name__})") from error
+            raise RouterUnreachableError(f"{method} {path} got no answer ({type(error).__name__})") from error
         if response.status_code in _BUSY:
-            raise RouterAway(f"{method} {path} was answered {response.status_code}")
+            raise RouterUnreachableError(f"{method} {path} was answered {response.status_code}")
         if not response.is_success:
             raise ProtocolError(f"{method} {path} was answered {response.status_code}")
         return response.content
 
 
-def _details(body: bytes) -> AgentDetails:
+def _details(body: bytes) -> AssignedAgent:
     try:
         return _decode_answer(body).data
     except msgspec.DecodeError as error:

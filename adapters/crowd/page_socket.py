@@ -16,11 +16,11 @@ HEARTBEAT_SECONDS = 6.0
 SILENCE_SECONDS = 20.0
 
 
-class RouterAway(ProtocolError):
+class RouterUnreachableError(ProtocolError):
     """The router could not be reached, or has no room now: the same request may be sent again later."""
 
 
-class SocketLost(ProtocolError):
+class SocketLostError(ProtocolError):
     """The connection is gone, or as good as gone."""
 
 
@@ -54,7 +54,7 @@ class PageSocket:
         """Say whose page this is; nothing is heard before.
 
         Raises:
-            SocketLost: the connection is lost.
+            SocketLostError: the connection is lost.
         """
         await self._send("alive", {"update_id": update_id})
 
@@ -62,7 +62,7 @@ class PageSocket:
         """Send a live update.
 
         Raises:
-            SocketLost: the connection is lost.
+            SocketLostError: the connection is lost.
         """
         await self._send("mephisto_bound_live_update", update)
 
@@ -73,12 +73,12 @@ class PageSocket:
             until: by trio's clock.
 
         Raises:
-            SocketLost: the connection is lost, or silent for too long.
+            SocketLostError: the connection is lost, or silent for too long.
         """
         while True:
             now = trio.current_time()
             if now - self._heard_at >= SILENCE_SECONDS:
-                raise SocketLost("the socket is silent")
+                raise SocketLostError("the socket is silent")
             if now >= self._beats_at:
                 self._beats_at = now + HEARTBEAT_SECONDS
                 await self._send("heartbeat", {})
@@ -94,7 +94,7 @@ class PageSocket:
         try:
             return _decode(await self._socket.get_message())
         except ConnectionClosed as error:
-            raise SocketLost("the socket was lost") from error
+            raise SocketLostError("the socket was lost") from error
         except msgspec.DecodeError as error:
             raise ProtocolError(f"a packet to the page cannot be read: {error}") from error
 
@@ -104,4 +104,4 @@ class PageSocket:
         try:
             await self._socket.send_message(text)
         except ConnectionClosed as error:
-            raise SocketLost("the socket was lost") from error
+            raise SocketLostError("the socket was lost") from error

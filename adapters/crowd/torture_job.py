@@ -25,7 +25,7 @@ from ...core.operations.configuration.task_config import load_task_config
 from ...core.operations.hydra_config import build_default_task_config, register_script_config
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ..blueprints.static_task import SharedStaticTaskState
 from ..composition.operator import open_operator
 
@@ -108,8 +108,8 @@ async def operate(data_dir: Path, job: Job) -> None:
         await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
 
 
-def _dying_at(position: int) -> Callable[[Sequence[Recorded]], None]:
-    def die(events: Sequence[Recorded]) -> None:
+def _dying_at(position: int) -> Callable[[Sequence[RecordedEvent]], None]:
+    def die(events: Sequence[RecordedEvent]) -> None:
         if events and events[-1].seq >= position:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -122,9 +122,9 @@ def _is_completed(operator: Operator, task: str) -> bool:
     Raises:
         LaunchError: it has failed.
     """
-    market = operator.ledger.market
-    number = market.tasks_by_name.get(task)
-    statuses = [run.status for run in market.task_runs.values() if run.task == number]
+    state = operator.ledger.state
+    number = state.tasks_by_name.get(task)
+    statuses = [run.status for run in state.task_runs.values() if run.task == number]
     if statuses and statuses[-1] is TaskRunStatus.FAILED:
         raise LaunchError("resume", f"the last run of {task} has failed")
     return bool(statuses) and statuses[-1] is TaskRunStatus.COMPLETED

@@ -15,8 +15,8 @@ import trio
 
 from ...core.errors import ProtocolError
 from .conversation import Conversation
-from .page import AgentDetails, Page, Visit
-from .page_socket import RouterAway, SocketLost
+from .page import AssignedAgent, Visit, WorkerPage
+from .page_socket import RouterUnreachableError, SocketLostError
 from .plan import WorkerPlan
 from .summary import HandedIn, Tally
 
@@ -40,7 +40,7 @@ class _Outcome(Enum):
     LEFT = auto()
 
 
-class Worker:
+class SimulatedWorker:
     """One worker with a browser of its own.
 
     Args:
@@ -89,7 +89,7 @@ class Worker:
     async def _try_visit(self) -> _Outcome:
         try:
             return await self._visit()
-        except RouterAway:
+        except RouterUnreachableError:
             return _Outcome.NOTHING  # counted when it happened
         except ProtocolError as error:
             self._tally.failures[str(error)] += 1
@@ -98,7 +98,7 @@ class Worker:
     async def _visit(self) -> _Outcome:
         self._tally.visits += 1
         visit = Visit(self._plan.name, f"{self._chance.getrandbits(48):012x}")
-        page = Page(self._client, visit, self._now)
+        page = WorkerPage(self._client, visit, self._now)
         await self._persist(page.load)
         details = await self._get_agent(page)
         if details.agent_id is None:
@@ -106,14 +106,14 @@ class Worker:
             return _Outcome.NOTHING
         return await self._do_unit(page, details, details.agent_id)
 
-    async def _get_agent(self, page: Page) -> AgentDetails:
+    async def _get_agent(self, page: WorkerPage) -> AssignedAgent:
         details = await self._persist(page.request_agent, self._tally.request_agent_seconds)
         onboarding = details.agent_id
         if onboarding is None or not details.is_onboarding:
             return details
         return await self._persist(lambda: page.submit_onboarding(onboarding, {"success": True}))
 
-    async def _do_unit(self, page: Page, details: AgentDetails, agent: str) -> _Outcome:
+    async def _do_unit(self, page: WorkerPage, details: AssignedAgent, agent: str) -> _Outcome:
         self._units += 1
         if self._units == self._plan.disconnects_on_unit:
             await self._persist(partial(page.stay_connected, agent, self._draw_seconds()))
@@ -133,21 +133,21 @@ class Worker:
         self._tally.submitted()
         return _Outcome.WORKED
 
-    async def _think(self, details: AgentDetails) -> object:
+    async def _think(self, details: AssignedAgent) -> object:
         await trio.sleep(self._draw_seconds())
         return self._answer(self._chance, msgspec.json.decode(details.init_task_data))
 
-    async def _chat(self, page: Page, details: AgentDetails) -> object | None:
+    async def _chat(self, page: WorkerPage, details: AssignedAgent) -> object | None:
         """Chat to the end, however often the connection is lost; a router that stays away ends it."""
         chat = Conversation(page, details, self._chat_lines, self._draw_seconds)
         while True:
             try:
                 return await self._persist(chat.hold)
-            except SocketLost as error:
+            except SocketLostError as error:
                 self._tally.failures[str(error)] += 1
                 await trio.sleep(RETRY_SECONDS)
 
-    async def _hand_in(self, page: Page, agent: str, handed_in: HandedIn) -> None:
+    async def _hand_in(self, page: WorkerPage, agent: str, handed_in: HandedIn) -> None:
         handed_in.times_sent += 1
         await page.submit_task(agent, handed_in.work)
 
@@ -162,7 +162,7 @@ class Worker:
             asked_at = trio.current_time()
             try:
                 answer = await request()
-            except RouterAway as error:
+            except RouterUnreachableError as error:
                 self._tally.failures[str(error)] += 1
                 if trio.current_time() >= give_up_at:
                     raise

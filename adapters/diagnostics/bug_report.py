@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from ...core.errors import UnusableLog
-from ...core.ports import Append
+from ...core.errors import UnusableLogError
+from ...core.ports import AppendRequest
 from ...events.ids import TaskRunId
 from ...projections.audit.redacted_slice import Slice
 from ...projections.audit.report import ReplayReport
@@ -27,7 +27,7 @@ from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
 from ..log.anchor import anchor_path
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from ..log.replay import replay
 from ..log.sqlite import SqliteLog
 
@@ -53,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     report: ReplayReport
 
 
-def write_bundle(moment: LogMoment, run: TaskRunId, output: Path) -> Manifest:
+def write_bundle(moment: LogAsOf, run: TaskRunId, output: Path) -> Manifest:
     """Write a bundle.
 
     Args:
@@ -62,7 +62,7 @@ def write_bundle(moment: LogMoment, run: TaskRunId, output: Path) -> Manifest:
         output: the zip file; one that is there is replaced.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     config = MephistoDB(moment.view).get_task_run(run).init_params
     with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +93,7 @@ def unpacked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
     """A bundle's log, in a folder that is removed in the end, and its manifest.
 
     Raises:
-        UnusableLog: the file is not a bundle.
+        UnusableLogError: the file is not a bundle.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -102,7 +102,7 @@ def unpacked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
                 for name in (DATABASE_FILE, anchor_path(Path(DATABASE_FILE)).name):
                     packed.extract(name, folder)
         except (OSError, zipfile.BadZipFile, KeyError, msgspec.DecodeError) as error:
-            raise UnusableLog(f"{bundle} is not a bundle: {error}; make one with `mephisto-es bundle`") from error
+            raise UnusableLogError(f"{bundle} is not a bundle: {error}; make one with `mephisto-es bundle`") from error
         yield Path(folder) / DATABASE_FILE, manifest
 
 
@@ -115,7 +115,7 @@ def disagreements(report: ReplayReport, expected: ReplayReport) -> list[str]:
     ]
 
 
-def _batches(requests: Iterator[Append]) -> Iterator[list[Append]]:
+def _batches(requests: Iterator[AppendRequest]) -> Iterator[list[AppendRequest]]:
     while batch := list(islice(requests, _BATCH)):
         yield batch
 

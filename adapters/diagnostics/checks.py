@@ -39,7 +39,7 @@ class State(Enum):
     WRONG = "wrong"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """One thing that was looked at."""
 
     what: str
@@ -49,9 +49,9 @@ class Finding(msgspec.Struct, frozen=True):
     hint: str | None = None
 
 
-def check_up() -> Iterator[Finding]:
+def check_up() -> Iterator[CheckResult]:
     """Look at everything, the most needed first."""
-    yield Finding("mephisto-es", State.OK, f"{version('mephisto-es')} on Python {platform.python_version()}")
+    yield CheckResult("mephisto-es", State.OK, f"{version('mephisto-es')} on Python {platform.python_version()}")
     yield sqlite(sqlite3.sqlite_version_info)
     yield _settings()
     yield from _data()
@@ -64,31 +64,33 @@ def check_up() -> Iterator[Finding]:
     )
 
 
-def sqlite(found: tuple[int, int, int]) -> Finding:
+def sqlite(found: tuple[int, int, int]) -> CheckResult:
     """What is to be said of a version of SQLite."""
     said = ".".join(map(str, found))
     if found < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
-        return Finding("SQLite", State.WRONG, f"{said} is older than {oldest}", "Use a Python that brings a newer one")
+        return CheckResult(
+            "SQLite", State.WRONG, f"{said} is older than {oldest}", "Use a Python that brings a newer one"
+        )
     first, last = WAL_RESET_BUG
     if first <= found <= last:
         said += (
             "; up to 3.51.2 it can damage a database that several connections write (the WAL-reset bug): "
             "a log has a single writer and is not affected, other programs must only read it"
         )
-    return Finding("SQLite", State.OK, said)
+    return CheckResult("SQLite", State.OK, said)
 
 
-def _settings() -> Finding:
+def _settings() -> CheckResult:
     file = config_file()
     try:
         sections = get_config()
     except ConfigError as error:
-        return Finding("settings", State.WRONG, str(error))
-    return Finding("settings", State.OK, f"{file}" if sections else f"{file}: none yet")
+        return CheckResult("settings", State.WRONG, str(error))
+    return CheckResult("settings", State.OK, f"{file}" if sections else f"{file}: none yet")
 
 
-def _data() -> Iterator[Finding]:
+def _data() -> Iterator[CheckResult]:
     try:
         folder = data_dir()
     except ConfigError:
@@ -96,29 +98,29 @@ def _data() -> Iterator[Finding]:
     standing = next(each for each in (folder, *folder.parents) if each.exists())
     if not (standing.is_dir() and os.access(standing, os.W_OK)):
         hint = "Name another one: mephisto-es config core.main_data_directory FOLDER"
-        yield Finding("data folder", State.WRONG, f"{folder}: {standing} cannot be written to", hint)
+        yield CheckResult("data folder", State.WRONG, f"{folder}: {standing} cannot be written to", hint)
         return
     free = f"{shutil.disk_usage(standing).free / _GIB:,.1f} GiB free"
     made = "" if standing == folder else ", made by the first launch"
-    yield Finding("data folder", State.OK, f"{folder} ({free}{made})")
+    yield CheckResult("data folder", State.OK, f"{folder} ({free}{made})")
     database = folder / DATABASE_FILE
     if database.exists():
         yield _log(database)
 
 
-def _log(database: Path) -> Finding:
+def _log(database: Path) -> CheckResult:
     try:
         with LogReader(database) as log:
-            return Finding("log", State.OK, f"{database}: {log.head().seq:,} events")
+            return CheckResult("log", State.OK, f"{database}: {log.head().seq:,} events")
     except LogError as error:
-        return Finding("log", State.WRONG, str(error), "See what can be saved: mephisto-es doctor")
+        return CheckResult("log", State.WRONG, str(error), "See what can be saved: mephisto-es doctor")
 
 
-def _plugins() -> Iterator[Finding]:
+def _plugins() -> Iterator[CheckResult]:
     fill_registries()
     for failure in load_failures():
         who = failure.package or failure.target
-        yield Finding(
+        yield CheckResult(
             "plugin",
             State.WRONG,
             f"{failure.abstraction_type.value} {failure.name!r} of {who} does not load: {failure.reason}",
@@ -126,7 +128,7 @@ def _plugins() -> Iterator[Finding]:
         )
 
 
-def _node() -> Finding:
+def _node() -> CheckResult:
     needed_for, hint = "router of server_type=node, architect heroku", f"Install Node.js {OLDEST_NODE} or later"
     found = _tool("node", needed_for, hint)
     if found.state is not State.OK:
@@ -136,14 +138,14 @@ def _node() -> Finding:
         number = said.decode().strip().removeprefix("v")
         major = int(number.partition(".")[0])
     except (OSError, ValueError, subprocess.SubprocessError):
-        return Finding("node", State.MISSING, f"{found.said} does not say its version ({needed_for})", hint)
+        return CheckResult("node", State.MISSING, f"{found.said} does not say its version ({needed_for})", hint)
     if major < OLDEST_NODE:
-        return Finding("node", State.MISSING, f"{number} is too old ({needed_for})", hint)
-    return Finding("node", State.OK, f"{number} at {found.said}")
+        return CheckResult("node", State.MISSING, f"{number} is too old ({needed_for})", hint)
+    return CheckResult("node", State.OK, f"{number} at {found.said}")
 
 
-def _tool(name: str, needed_for: str, hint: str) -> Finding:
+def _tool(name: str, needed_for: str, hint: str) -> CheckResult:
     path = shutil.which(name)
     if path is None:
-        return Finding(name, State.MISSING, f"not on the PATH; needed for: {needed_for}", hint)
-    return Finding(name, State.OK, path)
+        return CheckResult(name, State.MISSING, f"not on the PATH; needed for: {needed_for}", hint)
+    return CheckResult(name, State.OK, path)

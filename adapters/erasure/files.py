@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from ...core.errors import CommandRefused
+from ...core.errors import CommandRefusedError
 from ..architects.local import DATA_FOLDER
 from ..architects.router.python.journal_file import create_journal_file
 from ..architects.router.python.journal_lines import (
-    DamagedJournal,
+    DamagedJournalError,
     JournalContents,
     agent_line,
     header_line,
@@ -50,7 +50,7 @@ def router_folder(run_folder: Path) -> Iterator[Path | None]:
     """The folder in which a run's server keeps what workers send, while no server uses it; None: there is none.
 
     Raises:
-        CommandRefused: the server runs.
+        CommandRefusedError: the server runs.
     """
     folder = run_folder / DATA_FOLDER
     if not folder.is_dir():
@@ -61,7 +61,7 @@ def router_folder(run_folder: Path) -> Iterator[Path | None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CommandRefused(
+            raise CommandRefusedError(
                 f"the server of run {run_folder.name} still runs; resume the run and let it end, then try again"
             ) from None
         yield folder
@@ -86,7 +86,7 @@ def clear_journals(folder: Path, traces: Traces, *, over: bool) -> list[Path]:
         over: the run is over for good, so nobody needs the journal.
 
     Raises:
-        CommandRefused: the journal has packets of the worker that no operator has taken, or cannot be read.
+        CommandRefusedError: the journal has packets of the worker that no operator has taken, or cannot be read.
     """
     found = sorted(folder.glob(_JOURNALS))
     for path in found:
@@ -95,7 +95,7 @@ def clear_journals(folder: Path, traces: Traces, *, over: bool) -> list[Path]:
             continue
         contents = _read(path)
         if any(_is_about(packet, traces) for _, packet in contents.unacknowledged):
-            raise CommandRefused(
+            raise CommandRefusedError(
                 f"{path} has packets of this worker that no operator has taken; resume the run and let it end"
             )
         create_journal_file(path, b"".join(_lines(contents)))
@@ -106,8 +106,8 @@ def _read(path: Path) -> JournalContents:
     try:
         with path.open("rb") as lines:
             return read_journal(lines)
-    except DamagedJournal as error:
-        raise CommandRefused(f"{path} cannot be read: {error}; restore it from a copy, or delete it") from error
+    except DamagedJournalError as error:
+        raise CommandRefusedError(f"{path} cannot be read: {error}; restore it from a copy, or delete it") from error
 
 
 def _lines(contents: JournalContents) -> Iterator[bytes]:

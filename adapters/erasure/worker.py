@@ -56,13 +56,13 @@ async def forget(database: Path, worker: WorkerId, reason: str) -> Forgotten:
         reason: goes into the event; say nothing personal in it.
 
     Raises:
-        UnusableLog: there is no such log, or another process writes it.
-        UnknownEntity: there is no such worker.
-        CommandRefused: the worker was forgotten before, is at work, or a run's server has work of it that nobody took.
+        UnusableLogError: there is no such log, or another process writes it.
+        UnknownEntityError: there is no such worker.
+        CommandRefusedError: the worker was forgotten before, is at work, or a server holds work of theirs.
     """
     decide = partial(decide_forget, worker=worker, reason=reason)
     async with open_ledger(database) as (ledger, ids):
-        ledger.market.check(decide(ledger.market))
+        ledger.state.check(decide(ledger.state))
         traces = _traces_of(ledger, worker)
         uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
         receipt = await ledger.execute(Command(ids.command_id(), ACTOR, decide))
@@ -78,12 +78,12 @@ async def forget(database: Path, worker: WorkerId, reason: str) -> Forgotten:
 
 def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
     """By what the worker's values are known, from its events and those of its agents."""
-    market = ledger.market
+    state = ledger.state
     name = ""
     bodies: list[bytes] = []
     uploads: set[str] = set()
-    tokens = {stream: agent.token for stream, agent in market.agents.items() if agent.worker == worker}
-    tokens |= {stream: agent.token for stream, agent in market.onboardings.items() if agent.worker == worker}
+    tokens = {stream: agent.token for stream, agent in state.agents.items() if agent.worker == worker}
+    tokens |= {stream: agent.token for stream, agent in state.onboardings.items() if agent.worker == worker}
     for stream in (streams.worker(worker), *tokens):
         for _, envelope in ledger.log.history(stream):
             event = envelope.event
@@ -115,9 +115,7 @@ def _run_folders(folder: Path) -> list[Path]:
 
 def _is_over(ledger: Ledger, folder: Path) -> bool:
     """Whether a folder is of a run that nobody can take up again."""
-    run = (
-        ledger.market.task_runs.get(streams.task_run(TaskRunId(int(folder.name)))) if folder.name.isdecimal() else None
-    )
+    run = ledger.state.task_runs.get(streams.task_run(TaskRunId(int(folder.name)))) if folder.name.isdecimal() else None
     return run is not None and run.status is TaskRunStatus.COMPLETED
 
 

@@ -8,7 +8,7 @@ import pandas
 
 from ...events.ids import TaskRunId
 from ...projections.queries.unit_records import UnitRecord, unit_records
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from .columns import COLUMNS, Kind
 
 _TYPES = {Kind.INTEGER: "Int64", Kind.NUMBER: "Float64", Kind.TEXT: "string", Kind.TIME: "datetime64[us, UTC]"}
@@ -24,10 +24,10 @@ def to_pandas(database: str | Path, run: int, *, seq: int | None = None, names: 
         names: whether the workers' names at the provider are told.
 
     Raises:
-        UnknownEntity: there is no such run, or no such position.
-        UnusableLog: the file is not a log that this version can open.
+        UnknownEntityError: there is no such run, or no such position.
+        UnusableLogError: the file is not a log that this version can open.
     """
-    with open_moment(Path(database), seq=seq) as moment:
+    with open_as_of(Path(database), seq=seq) as moment:
         records = list(unit_records(moment, TaskRunId(run), names=names))
     return pandas.DataFrame({column.name: _series(records, column.name, column.kind) for column in COLUMNS})
 

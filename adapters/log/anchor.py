@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...core.errors import LogError, UnusableLog
+from ...core.errors import LogError, UnusableLogError
 from ...core.ports import Head
 
 #: Longer than any line: two 64-bit numbers, 64 hex digits, two spaces and a newline.
@@ -71,7 +71,7 @@ class Anchors:
         """Read the lines, one by one.
 
         Raises:
-            UnusableLog: a line is not an anchor.
+            UnusableLogError: a line is not an anchor.
         """
         if not self._size:
             return
@@ -88,7 +88,7 @@ def last_anchor(log: Path) -> Head | None:
     """The head that was anchored last, if any was.
 
     Raises:
-        UnusableLog: the last line is not an anchor.
+        UnusableLogError: the last line is not an anchor.
     """
     path = anchor_path(log)
     if not path.exists():
@@ -105,7 +105,7 @@ def _parse(text: bytes, where: str) -> Head:
         seq, chain, at = text.decode("ascii").split()
         head = Head(int(seq), bytes.fromhex(chain), int(at))
     except ValueError as error:
-        raise UnusableLog(f"{where} is not an anchor; compare the file with a copy of it") from error
+        raise UnusableLogError(f"{where} is not an anchor; compare the file with a copy of it") from error
     if len(head.chain) != 32:
-        raise UnusableLog(f"{where} is not an anchor: the chain has {len(head.chain)} bytes instead of 32")
+        raise UnusableLogError(f"{where} is not an anchor: the chain has {len(head.chain)} bytes instead of 32")
     return head

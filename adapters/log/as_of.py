@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...core.chain import GENESIS
-from ...core.errors import LogError, UnknownEntity, UnusableLog
+from ...core.errors import LogError, UnknownEntityError, UnusableLogError
 from ...core.ports import Head
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...projections.engine import rebuild as building
 from ...projections.engine.fingerprint import code_fingerprint
 from ...projections.mephisto_db import MephistoDbProjection
@@ -23,7 +23,7 @@ _AT = "SELECT at FROM events WHERE seq = ?"
 _LIVE_VIEW = "SELECT code, seq FROM projections WHERE name = ? AND live = 1"
 
 
-class LogMoment:
+class LogAsOf:
     """What a log file says up to a position. Everything is read in one transaction, beside any writer.
 
     At the head the view's own tables are read. For an earlier position, or where the tables were made by another
@@ -44,24 +44,24 @@ class LogMoment:
         self.at: int = db.execute(_AT, (seq,)).fetchone()[0] if seq else 0
         self.view = db if self._has_view() and not movable else self._built_view()
 
-    def stream(self, name: str) -> list[Recorded]:
+    def stream(self, name: str) -> list[RecordedEvent]:
         """The events of a stream, the oldest first."""
         return self._recorded("WHERE stream = ? AND seq <= ? ORDER BY version", name, self.seq)
 
-    def under(self, prefix: str) -> list[Recorded]:
+    def under(self, prefix: str) -> list[RecordedEvent]:
         """The events of all streams whose names begin so, in the order of the log."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         return self._recorded("WHERE stream >= ? AND stream < ? AND seq <= ? ORDER BY seq", prefix, end, self.seq)
 
-    def command(self, name: str) -> list[Recorded]:
+    def command(self, name: str) -> list[RecordedEvent]:
         """The events that a command made."""
         return [one for one in reader.find(self._db, name) if one.seq <= self.seq]
 
-    def latest(self, count: int) -> list[Recorded]:
+    def latest(self, count: int) -> list[RecordedEvent]:
         """The last events, in the order of the log."""
         return self._recorded("WHERE seq > ? AND seq <= ? ORDER BY seq", self.seq - count, self.seq)
 
-    def events(self, after: int = 0) -> Iterator[Recorded]:
+    def events(self, after: int = 0) -> Iterator[RecordedEvent]:
         """All events after a position, in order."""
         for row in self._db.execute(f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, self.seq)):
             yield reader.recorded(*row)
@@ -94,7 +94,7 @@ class LogMoment:
             self.view.close()
         self._db.close()
 
-    def _recorded(self, condition: str, *arguments: str | int) -> list[Recorded]:
+    def _recorded(self, condition: str, *arguments: str | int) -> list[RecordedEvent]:
         return [reader.recorded(*row) for row in self._db.execute(f"{_EVENTS} {condition}", arguments)]
 
     def _has_view(self) -> bool:
@@ -115,9 +115,9 @@ class LogMoment:
 
 
 @contextmanager
-def open_moment(
+def open_as_of(
     path: Path, *, seq: int | None = None, at: int | None = None, movable: bool = False
-) -> Iterator[LogMoment]:
+) -> Iterator[LogAsOf]:
     """Open a log as of a moment; nothing is written.
 
     Args:
@@ -127,19 +127,19 @@ def open_moment(
         movable: whether `forward` will be called.
 
     Raises:
-        UnusableLog: it is not a log that this version can open, or it cannot be read.
-        UnknownEntity: the log does not have that position.
-        DamagedLog, UnknownEvent: an event on the way does not decode.
+        UnusableLogError: it is not a log that this version can open, or it cannot be read.
+        UnknownEntityError: the log does not have that position.
+        DamagedLogError, UnknownEventError: an event on the way does not decode.
     """
     db = schema.connect_read_only(path)
-    moment: LogMoment | None = None
+    moment: LogAsOf | None = None
     try:
         db.execute("BEGIN")
         schema.check_ours(db, path)
-        moment = LogMoment(path, db, _position(db, seq, at), movable=movable)
+        moment = LogAsOf(path, db, _position(db, seq, at), movable=movable)
         yield moment
     except sqlite3.DatabaseError as error:
-        raise UnusableLog(f"{path} cannot be read: {error}; restore it from a backup") from error
+        raise UnusableLogError(f"{path} cannot be read: {error}; restore it from a backup") from error
     finally:
         if moment is not None:
             moment.close()
@@ -151,7 +151,7 @@ def _position(db: sqlite3.Connection, seq: int | None, at: int | None) -> int:
     if at is not None:
         return bisect_right(range(1, head + 1), at, key=lambda position: _time_at(db, position))
     if seq is not None and not 0 <= seq <= head:
-        raise UnknownEntity(f"seq {seq}", f"seq {head}")
+        raise UnknownEntityError(f"seq {seq}", f"seq {head}")
     return head if seq is None else seq
 
 

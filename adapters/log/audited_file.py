@@ -14,7 +14,7 @@ from ...core.chain import Page
 from ...core.errors import LogError
 from ...core.ports import Head
 from ...events.base import PayloadRef
-from ...events.codec import Undecodable, decode
+from ...events.codec import UndecodableError, decode
 from ...events.envelope import Envelope
 from ...projections.audit.views import StoredView
 from . import reader, schema
@@ -38,7 +38,7 @@ class AuditedFile:
             kept: further anchors, kept elsewhere.
 
         Raises:
-            UnusableLog: it is not a log that this version can open.
+            UnusableLogError: it is not a log that this version can open.
         """
         self._anchors = [Anchors(file) for file in (anchor_path(path), kept) if file is not None]
         self._db = schema.connect_read_only(path)
@@ -96,7 +96,7 @@ class AuditedFile:
         row = self._db.execute("SELECT data FROM events WHERE stream = ? AND version = 1", (stream,)).fetchone()
         try:
             return decode(row[0]) if row else None
-        except Undecodable:
+        except UndecodableError:
             return None  # which was found before
 
     def payloads(self) -> Iterator[tuple[str, bytes, bytes]]:

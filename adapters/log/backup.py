@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from ...core.errors import LogError, UnusableLog
+from ...core.errors import LogError, UnusableLogError
 from ...projections.audit.report import ReplayReport
 from ...projections.engine.projection import Projection
 from . import reader, schema
@@ -27,12 +27,12 @@ def back_up(path: Path, copy: Path, projections: Sequence[Projection]) -> Replay
         projections: the views that this version knows.
 
     Raises:
-        UnusableLog: `path` is not a log that this version can open, or there is something at `copy`.
+        UnusableLogError: `path` is not a log that this version can open, or there is something at `copy`.
         LogError: the copy cannot be written; what was written of it is gone again.
     """
     for file in (copy, anchor_path(copy)):
         if file.exists():
-            raise UnusableLog(f"{file} is there already; choose another path for the copy")
+            raise UnusableLogError(f"{file} is there already; choose another path for the copy")
     anchored = last_anchor(path)
     with closing(schema.connect_read_only(path)) as db:
         schema.check_ours(db, path)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...core.chain import Columns, link
-from ...core.errors import CommandIdReused, Conflict
-from ...core.ports import Append, Expect, Head, NewEvent, Outcome, Payload, Receipt, Refused
+from ...core.errors import CommandIdReusedError, VersionConflictError
+from ...core.ports import AppendRejected, AppendRequest, AppendResult, Expect, Head, NewEvent, Outcome, Payload
 from ...events.codec import KIND_OF, encode
-from ...events.envelope import Envelope, Recorded, recorded_of
+from ...events.envelope import Envelope, RecordedEvent, recorded_of
 from ...events.ids import WorkerId
 from ...events.worker import WorkerForgotten
 
 
-class Draft:
+class BatchPlan:
     """The outcome of a batch so far.
 
     Most commands and many streams are new, and to look for what is not there costs as much as to write it. So a draft
@@ -36,9 +36,9 @@ class Draft:
         self,
         head: Head,
         version_of: Callable[[str], int],
-        find: Callable[[str], tuple[Recorded, ...]],
+        find: Callable[[str], tuple[RecordedEvent, ...]],
         *,
-        trusting: Callable[[str], int | None] | None = None,
+        assume_new: Callable[[str], int | None] | None = None,
     ) -> None:
         """Begin with nothing.
 
@@ -50,21 +50,21 @@ class Draft:
         """
         self._seq, self._chain, self._at = head
         self.rows: list[tuple[int, *Columns]] = []
-        self.recorded: list[Recorded] = []
+        self.recorded: list[RecordedEvent] = []
         self.payloads: list[Payload] = []
         self.versions: dict[str, int] = {}
         self.forgotten: list[WorkerId] = []
         self._version_of = version_of
         self._find = find
-        self._trusting = trusting
-        self._commands: dict[str, tuple[Recorded, ...]] = {}
+        self._trusting = assume_new
+        self._commands: dict[str, tuple[RecordedEvent, ...]] = {}
 
     @property
     def head(self) -> Head:
         """The head that the log will have."""
         return Head(self._seq, self._chain, self._at)
 
-    def add(self, request: Append) -> Outcome:
+    def add(self, request: AppendRequest) -> Outcome:
         """Decide about a request; if it is accepted, the draft then holds what it writes."""
         before = self._commands.get(request.command)
         if before is None and self._trusting is None:
@@ -75,15 +75,17 @@ class Draft:
             before = self._find(request.command)
         if before:
             same = tuple(NewEvent(was.envelope.stream, was.envelope.event) for was in before) == request.events
-            return Receipt(before, repeated=True) if same else Refused(CommandIdReused(request.command))
+            return (
+                AppendResult(before, repeated=True) if same else AppendRejected(CommandIdReusedError(request.command))
+            )
         if conflict is not None:
-            return Refused(conflict)
+            return AppendRejected(conflict)
         written = self._write(request)
         self._commands[request.command] = written
         self.payloads += request.payloads
-        return Receipt(written)
+        return AppendResult(written)
 
-    def _first_conflict(self, request: Append) -> Conflict | None:
+    def _first_conflict(self, request: AppendRequest) -> VersionConflictError | None:
         versions = self.versions
         # A set costs as much as the rest of this, and most requests have one event.
         written = (request.events[0].stream,) if len(request.events) == 1 else {stream for stream, _ in request.events}
@@ -98,7 +100,7 @@ class Draft:
             if actual is None:
                 actual = self._version_before(stream, unborn=wanted == 0 and stream in written)
             if actual != wanted:
-                return Conflict(stream, "none" if expected is Expect.NONE else expected, actual)
+                return VersionConflictError(stream, "none" if expected is Expect.NONE else expected, actual)
         return None
 
     def _version_before(self, stream: str, *, unborn: bool) -> int:
@@ -118,14 +120,14 @@ class Draft:
         self.versions[stream] = version
         return version
 
-    def _version_expected(self, request: Append, stream: str) -> int:
+    def _version_expected(self, request: AppendRequest, stream: str) -> int:
         """The version of a stream that a request without conflicts is the first to write to."""
         expected = request.expected.get(stream, Expect.ANY)
         if isinstance(expected, int):
             return expected
         return 0 if expected is Expect.NONE else self._version_before(stream, unborn=False)
 
-    def _write(self, request: Append) -> tuple[Recorded, ...]:
+    def _write(self, request: AppendRequest) -> tuple[RecordedEvent, ...]:
         if not request.events:
             return ()
         seq, chain, at = self._seq, self._chain, max(request.at, self._at)

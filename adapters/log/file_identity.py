@@ -24,7 +24,7 @@ _ANSWER_BYTES = 256
 _identity_in = Struct("=32xQ96xII").unpack_from
 
 
-class FilesInPlace:
+class FileGuard:
     """The files of a log that is open for writing."""
 
     def __init__(self, log: Path) -> None:
@@ -34,7 +34,7 @@ class FilesInPlace:
         #: Each with its name as the system takes it, and what tells it from any other file.
         self._files = [(file, name := os.fsencode(file), self._identity(name)) for file in files]
 
-    def moved(self) -> str | None:
+    def changed_file(self) -> str | None:
         """The first of them that is not there any more, or is another one; None: all are in place."""
         for file, name, identity in self._files:
             if self._identity(name) != identity:

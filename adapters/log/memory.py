@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ...core.chain import GENESIS, Row
-from ...core.ports import Append, Head, Outcome, Payload
+from ...core.ports import AppendRequest, Head, Outcome, Payload
 from ...events.base import PayloadRef
 from ...events.codec import decode
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...projections.engine import rebuild as building
 from ...projections.engine.projection import Projection
-from .batch_plan import Draft
+from .batch_plan import BatchPlan
 
 #: Nothing outside this process ever sees the pseudonyms of such a log.
 _PSEUDONYM_KEY = bytes(32)
@@ -42,9 +42,9 @@ class MemoryLog:
         """A key that is no secret."""
         return _PSEUDONYM_KEY
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order; each is accepted or refused for itself."""
-        draft = Draft(self._head, lambda stream: self._versions.get(stream, 0), self.find)
+        draft = BatchPlan(self._head, lambda stream: self._versions.get(stream, 0), self.find)
         outcomes = [draft.add(request) for request in batch]
         before = self._payloads
         self._payloads = self._payloads_after(draft)
@@ -57,24 +57,24 @@ class MemoryLog:
         self._keep(draft)
         return outcomes
 
-    def prepare(self, batch: Sequence[Append]) -> Callable[[], list[Outcome]]:
+    def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
         """All of `commit`, to be called."""
         return partial(self.commit, batch)
 
-    def find(self, command: str) -> tuple[Recorded, ...]:
+    def find(self, command: str) -> tuple[RecordedEvent, ...]:
         """The events of a command, empty if the log does not know it."""
-        return tuple(Recorded(row.seq, decode(row.data)) for row in self._commands.get(command, ()))
+        return tuple(RecordedEvent(row.seq, decode(row.data)) for row in self._commands.get(command, ()))
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Events with `after < seq <= until`, in order."""
         seq = after
         while seq < len(self._rows) and (until is None or seq < until):
             seq += 1
-            yield Recorded(seq, decode(self._rows[seq - 1].data))
+            yield RecordedEvent(seq, decode(self._rows[seq - 1].data))
 
-    def history(self, stream: str) -> tuple[Recorded, ...]:
+    def history(self, stream: str) -> tuple[RecordedEvent, ...]:
         """All events of one stream, in order."""
-        return tuple(Recorded(row.seq, decode(row.data)) for row in self._rows if row.stream == stream)
+        return tuple(RecordedEvent(row.seq, decode(row.data)) for row in self._rows if row.stream == stream)
 
     def raw(self, after: int = 0) -> Iterator[Row]:
         """Rows as they are stored."""
@@ -100,12 +100,12 @@ class MemoryLog:
     def close(self) -> None:
         """Nothing to release but memory."""
 
-    def _payloads_after(self, draft: Draft) -> dict[str, Payload]:
+    def _payloads_after(self, draft: BatchPlan) -> dict[str, Payload]:
         payloads = self._payloads | {one.ref.sha256: one for one in draft.payloads}
         forgotten = set(draft.forgotten)
         return {sha256: one for sha256, one in payloads.items() if one.subject not in forgotten}
 
-    def _keep(self, draft: Draft) -> None:
+    def _keep(self, draft: BatchPlan) -> None:
         rows = [Row._make(row) for row in draft.rows]
         self._rows += rows
         for row, (_, envelope) in zip(rows, draft.recorded, strict=True):

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from ...core.gc_tuning import collector_resting
-from ...events.envelope import Recorded
+from ...core.gc_tuning import gc_paused
+from ...events.envelope import RecordedEvent
 from ...projections.engine import rebuild as building
 from ...projections.engine.fingerprint import code_fingerprint
 from ...projections.engine.projection import Projection
@@ -44,12 +44,12 @@ class Projector:
     """
 
     def __init__(self, db: sqlite3.Connection, projections: Sequence[Projection]) -> None:
-        """Keep projections in the writer's database; `bring_up` makes them current."""
+        """Keep projections in the writer's database; `catch_up` makes them current."""
         self.projections = tuple(projections)
         self._db = db
         self._payload = partial(reader.payload, db)
 
-    def bring_up(self, log: LogReader) -> None:
+    def catch_up(self, log: LogReader) -> None:
         """Carry every projection to the head of the log; one made by other code, or never, is built anew.
 
         Called before the first commit, by the writer.
@@ -61,7 +61,7 @@ class Projector:
             else:
                 self._catch_up(projection, log, after=row[2])
 
-    def apply(self, events: Sequence[Recorded]) -> None:
+    def apply(self, events: Sequence[RecordedEvent]) -> None:
         """Carry events into all projections, with their position, inside the caller's transaction."""
         for projection in self.projections:
             projection.apply(self._db, events, self._payload)
@@ -87,7 +87,7 @@ class Projector:
         """Build a projection's tables, and keep what they are on the way for who wants to see an earlier moment."""
         snapshots.drop_outdated(self._db, projection)
         building.create(shadow, projection)
-        with collector_resting():
+        with gc_paused():
             for page in building.pages(log.read(until=seq)):
                 building.apply(shadow, (projection,), page, log.payload)
                 if page[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:

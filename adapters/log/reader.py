@@ -11,11 +11,11 @@ from operator import itemgetter
 from pathlib import Path
 
 from ...core.chain import GENESIS, Columns, Page, Row
-from ...core.errors import DamagedLog, LogError, UnknownEvent
+from ...core.errors import DamagedLogError, LogError, UnknownEventError
 from ...core.ports import Head
 from ...events.base import PayloadRef
-from ...events.codec import Undecodable, UnknownKind, decode, decode_page
-from ...events.envelope import Recorded, recorded_of
+from ...events.codec import UndecodableError, UnknownKind, decode, decode_page
+from ...events.envelope import RecordedEvent, recorded_of
 from . import schema
 
 #: Events read by one query. Between two queries a reader holds no transaction, so it never keeps the file from
@@ -55,7 +55,7 @@ class LogReader:
         """Open a log; nothing is written.
 
         Raises:
-            UnusableLog: it is not a log that this version can open.
+            UnusableLogError: it is not a log that this version can open.
         """
         self.path = path
         self._db = schema.connect_read_only(path)
@@ -75,16 +75,16 @@ class LogReader:
         """Another read-only connection to the same file, for reading the projections' tables."""
         return schema.connect_read_only(self.path)
 
-    def find(self, command: str) -> tuple[Recorded, ...]:
+    def find(self, command: str) -> tuple[RecordedEvent, ...]:
         """The events of a command, empty if the log does not know it."""
         return find(self._db, command)
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Events with `after < seq <= until`, in order.
 
         Raises:
-            DamagedLog: a row does not decode.
-            UnknownEvent: a newer version wrote it.
+            DamagedLogError: a row does not decode.
+            UnknownEventError: a newer version wrote it.
         """
         last = _END if until is None else until
         while after < last:
@@ -92,18 +92,18 @@ class LogReader:
             rows = _page(self._db, after, page_end)
             try:
                 yield from map(recorded_of, zip(count(after + 1), decode_page(map(_FIRST, rows))))
-            except Undecodable:
+            except UndecodableError:
                 yield from (recorded(seq, data) for seq, (data,) in enumerate(rows, after + 1))
             if len(rows) < page_end - after:
                 return
             after = page_end
 
-    def history(self, stream: str) -> tuple[Recorded, ...]:
+    def history(self, stream: str) -> tuple[RecordedEvent, ...]:
         """All events of one stream, in order.
 
         Raises:
-            DamagedLog: a row does not decode.
-            UnknownEvent: a newer version wrote it.
+            DamagedLogError: a row does not decode.
+            UnknownEventError: a newer version wrote it.
         """
         return tuple(recorded(seq, data) for seq, data in self._db.execute(_STREAM, (stream,)).fetchall())
 
@@ -111,7 +111,7 @@ class LogReader:
         """Rows as they are stored, undecoded and unchecked, in order.
 
         Raises:
-            DamagedLog: the file cannot be read any further.
+            DamagedLogError: the file cannot be read any further.
         """
         for page in pages(self._db, after):
             yield from page.named()
@@ -144,7 +144,7 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[Page]:
     """Rows as they are stored, some at a time; a gap ends a page.
 
     Raises:
-        DamagedLog: the file cannot be read any further; all that can be was handed out before.
+        DamagedLogError: the file cannot be read any further; all that can be was handed out before.
     """
     while True:
         columns: list[Columns] = []
@@ -161,7 +161,7 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[Page]:
         except sqlite3.DatabaseError as error:
             yield from _runs(rows)
             last = rows[-1].seq if rows else after
-            raise DamagedLog(last + 1, f"the file cannot be read from here on: {error}") from error
+            raise DamagedLogError(last + 1, f"the file cannot be read from here on: {error}") from error
         if not rows:
             return
         yield from _runs(rows)
@@ -185,28 +185,30 @@ def _page(db: sqlite3.Connection, after: int, last: int) -> list[tuple[bytes]]:
             # The end of the log, or a gap.
             found, highest = db.execute(_EXTENT, (after,)).fetchone()
             if found and highest != after + found:
-                raise DamagedLog(after + 1, f"events are missing from about here on: the last one is seq {highest}")
+                raise DamagedLogError(
+                    after + 1, f"events are missing from about here on: the last one is seq {highest}"
+                )
     except sqlite3.DatabaseError as error:
-        raise DamagedLog(after + 1, f"the file cannot be read from about here on: {error}") from error
+        raise DamagedLogError(after + 1, f"the file cannot be read from about here on: {error}") from error
     return rows
 
 
-def recorded(seq: int, data: bytes) -> Recorded:
+def recorded(seq: int, data: bytes) -> RecordedEvent:
     """An event from its row.
 
     Raises:
-        DamagedLog: the row does not decode.
-        UnknownEvent: a newer version wrote it.
+        DamagedLogError: the row does not decode.
+        UnknownEventError: a newer version wrote it.
     """
     try:
-        return Recorded(seq, decode(data))
+        return RecordedEvent(seq, decode(data))
     except UnknownKind as error:
-        raise UnknownEvent(f"seq {seq}: {error}; update mephisto-es to read on") from error
-    except Undecodable as error:
-        raise DamagedLog(seq, f"the event cannot be read: {error}") from error
+        raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es to read on") from error
+    except UndecodableError as error:
+        raise DamagedLogError(seq, f"the event cannot be read: {error}") from error
 
 
-def find(db: sqlite3.Connection, command: str) -> tuple[Recorded, ...]:
+def find(db: sqlite3.Connection, command: str) -> tuple[RecordedEvent, ...]:
     """The events of a command: they stand together."""
     rows = takewhile(lambda row: row[2] in (command, None), db.execute(_COMMAND, (command,)))
     return tuple(recorded(seq, data) for seq, data, _ in rows)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 from ...projections.audit.replay import Audited, audit
 from ...projections.audit.report import ReplayReport
 from ...projections.audit.verify import ChainReport, verify
@@ -29,7 +29,7 @@ def audited(path: str | Path, projections: Sequence[Projection], *, structure: b
         structure: whether SQLite's own check of the whole file is asked for too.
 
     Raises:
-        UnusableLog: it is not a log that this version can open.
+        UnusableLogError: it is not a log that this version can open.
     """
     with closing(AuditedFile(Path(path))) as log:
         return audit(log, projections, time.perf_counter, structure=structure)
@@ -43,9 +43,9 @@ def verified(path: str | Path, kept: Path | None = None) -> ChainReport:
         kept: a file with anchors that were kept elsewhere, which the log must reach too.
 
     Raises:
-        UnusableLog: it is not a log that this version can open, or there is no such file.
+        UnusableLogError: it is not a log that this version can open, or there is no such file.
     """
     if kept is not None and not kept.is_file():
-        raise UnusableLog(f"there is no file of anchors at {kept}; check the path")
+        raise UnusableLogError(f"there is no file of anchors at {kept}; check the path")
     with closing(AuditedFile(Path(path), kept)) as log:
         return verify(log, time.perf_counter)

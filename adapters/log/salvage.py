@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ...core.chain import Row
-from ...core.errors import LogError, UnusableLog
+from ...core.errors import LogError, UnusableLogError
 from ...core.payloads import REFERRING_KINDS, commitment, refs_of
 from ...events.codec import decode
 from ...projections.audit.prefix import longest_valid_prefix
@@ -28,7 +28,7 @@ _BEGAN = "SELECT max(seq) FROM events WHERE seq <= ? AND command IS NOT NULL"
 _PAYLOADS = "SELECT sha256, salt, body, subject FROM payloads WHERE sha256 IN (SELECT value FROM json_each(?))"
 
 
-class Cure(msgspec.Struct, frozen=True, kw_only=True):
+class SalvageReport(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a log."""
 
     #: Whether nothing had to be left behind.
@@ -44,7 +44,7 @@ class Cure(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Finding, ...]
 
 
-def cure(path: Path, new: Path, projections: Sequence[Projection]) -> Cure:
+def salvage(path: Path, new: Path, projections: Sequence[Projection]) -> SalvageReport:
     """Write the longest valid prefix of a log to a new file, and what comes after it to a quarantine file beside that.
 
     The prefix ends between two commands: nothing is half there. The quarantine holds the events alone; what they
@@ -56,13 +56,13 @@ def cure(path: Path, new: Path, projections: Sequence[Projection]) -> Cure:
         projections: the views that it gets, made from its events.
 
     Raises:
-        UnusableLog: `path` is not a log that this version can open, or there is something at `new`.
+        UnusableLogError: `path` is not a log that this version can open, or there is something at `new`.
         LogError: the new file cannot be written; what was written of it is gone again.
     """
     quarantine = new.with_name(f"{new.name}.quarantine")
     for file in (new, quarantine, anchor_path(new)):
         if file.exists():
-            raise UnusableLog(f"{file} is there already; choose another path for the new log")
+            raise UnusableLogError(f"{file} is there already; choose another path for the new log")
     with closing(AuditedFile(path)) as log:
         prefix = longest_valid_prefix(log)
         seq = _end_of_command(log, prefix.seq)
@@ -76,7 +76,7 @@ def cure(path: Path, new: Path, projections: Sequence[Projection]) -> Cure:
             if isinstance(error, sqlite3.Error | OSError):
                 raise LogError(f"{new} cannot be written: {error}") from error
             raise
-    return Cure(
+    return SalvageReport(
         whole=not prefix.faults,
         seq=head.seq,
         chain=head.chain.hex(),

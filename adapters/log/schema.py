@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 
 #: Stands in the header of every file of ours: "mphE".
 APPLICATION_ID = 0x6D706845
@@ -94,10 +94,10 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     A file in a folder that cannot be written to is opened as one that nobody changes, which is so.
 
     Raises:
-        UnusableLog: there is no such file, or it cannot be opened.
+        UnusableLogError: there is no such file, or it cannot be opened.
     """
     if not path.is_file():
-        raise UnusableLog(f"there is no log at {path}; check the path")
+        raise UnusableLogError(f"there is no log at {path}; check the path")
     return _connect(path, still=not os.access(path.parent, os.W_OK) and not _wal(path).exists())
 
 
@@ -119,7 +119,7 @@ def _connect(path: Path, *, still: bool) -> sqlite3.Connection:
         )
         db.execute("PRAGMA trusted_schema=OFF")
     except sqlite3.Error as error:
-        raise UnusableLog(f"{path} cannot be opened: {error}") from error
+        raise UnusableLogError(f"{path} cannot be opened: {error}") from error
     return db
 
 
@@ -127,7 +127,7 @@ def is_fresh(path: Path) -> bool:
     """Whether there is nothing at a path that a new log would destroy.
 
     Raises:
-        UnusableLog: there is something, and it is not a log that this version can open.
+        UnusableLogError: there is something, and it is not a log that this version can open.
     """
     if not path.exists():
         return True
@@ -148,10 +148,10 @@ def check_ours(db: sqlite3.Connection, path: Path) -> None:
     """Make sure that a connection is to a log that this version can read.
 
     Raises:
-        UnusableLog: it is not.
+        UnusableLogError: it is not.
     """
     if not _is_ours(db, path):
-        raise UnusableLog(f"{path} is empty: no log was made in it yet")
+        raise UnusableLogError(f"{path} is empty: no log was made in it yet")
 
 
 def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
@@ -161,15 +161,15 @@ def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
         things: int = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it cannot read
-        raise UnusableLog(f"{path} is not a log of mephisto-es: {error}") from error
+        raise UnusableLogError(f"{path} is not a log of mephisto-es: {error}") from error
     if application == APPLICATION_ID:
         if version > FORMAT:
-            raise UnusableLog(
+            raise UnusableLogError(
                 f"{path} has format {version}, this version reads up to {FORMAT}; update mephisto-es to open it"
             )
         return True
     if things:
-        raise UnusableLog(f"{path} is an SQLite database, but not a log of mephisto-es; choose another path")
+        raise UnusableLogError(f"{path} is an SQLite database, but not a log of mephisto-es; choose another path")
     return False
 
 

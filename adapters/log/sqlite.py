@@ -9,15 +9,15 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from ...core.errors import Fenced, LogError, OutcomeUnknown, UnusableLog
-from ...core.ports import Append, Head, Outcome
+from ...core.errors import LogError, OutcomeUnknownError, UnusableLogError, WriterFencedError
+from ...core.ports import AppendRequest, Head, Outcome
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...projections.engine.projection import Projection
 from . import reader, schema
 from .anchor import append_anchor, last_anchor
-from .batch_plan import Draft
-from .file_identity import FilesInPlace
+from .batch_plan import BatchPlan
+from .file_identity import FileGuard
 from .insertion import forget_workers, insert_events, insert_payloads
 from .open_checks import check_before_writing
 from .projector import Projector, Rebuilt
@@ -55,8 +55,8 @@ class SqliteLog:
         self._anchored = last_anchor(path)
         self._versions = VersionCache(self._stored_version)
         self.projector = Projector(db, projections)
-        self.projector.bring_up(self._reader)
-        self._files = FilesInPlace(path)
+        self.projector.catch_up(self._reader)
+        self._files = FileGuard(path)
 
     @classmethod
     def create_or_open(cls, path: str | Path, projections: Sequence[Projection] = ()) -> SqliteLog:
@@ -69,9 +69,9 @@ class SqliteLog:
             projections: tables that are kept within each commit.
 
         Raises:
-            UnusableLog: the file is something else, of a newer format, locked, or in a folder that cannot be
+            UnusableLogError: the file is something else, of a newer format, locked, or in a folder that cannot be
                 written to. Nothing was changed.
-            DamagedLog: events are missing or changed. Nothing was changed.
+            DamagedLogError: events are missing or changed. Nothing was changed.
         """
         path = Path(path)
         fresh = schema.is_fresh(path)
@@ -88,7 +88,7 @@ class SqliteLog:
                 raise
         except sqlite3.Error as error:
             lock.release()
-            raise UnusableLog(f"{path} cannot be opened for writing: {error}") from error
+            raise UnusableLogError(f"{path} cannot be opened for writing: {error}") from error
         except BaseException:
             lock.release()
             raise
@@ -98,7 +98,7 @@ class SqliteLog:
         """Read a log, here or copied from elsewhere, without a lock and without changing it.
 
         Raises:
-            UnusableLog: it is not a log that this version can open.
+            UnusableLogError: it is not a log that this version can open.
         """
         return LogReader(Path(path))
 
@@ -107,18 +107,18 @@ class SqliteLog:
         """The secret that keys all pseudonyms of this log."""
         return self._reader.pseudonym_key
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or refused for itself.
 
         Raises:
-            Fenced: another writer has taken over; nothing was written.
-            OutcomeUnknown: COMMIT failed, or what was written to is not the log any more. The log takes nothing more
+            WriterFencedError: another writer has taken over; nothing was written.
+            OutcomeUnknownError: COMMIT failed, or what was written to is not the log any more. The log takes no more
                 until it is opened again.
             LogError: nothing was written, for instance because the disk is full.
         """
         return self.prepare(batch)()
 
-    def prepare(self, batch: Sequence[Append]) -> Callable[[], list[Outcome]]:
+    def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
         """Draft a batch: the part of `commit` that costs time and does not wait for a disk.
 
         For the thread that made the batch, whose processor has it at hand: another one would have to fetch all of it.
@@ -132,30 +132,30 @@ class SqliteLog:
         if self._stopped is not None:
             raise LogError(f"the log takes nothing more: {self._stopped}") from self._stopped
         try:
-            drafted = self._draft(batch, trusting=self._versions.peek)
+            drafted = self._draft(batch, assume_new=self._versions.peek)
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
         return partial(self._commit, batch, drafted)
 
-    def find(self, command: str) -> tuple[Recorded, ...]:
+    def find(self, command: str) -> tuple[RecordedEvent, ...]:
         """The events of a command, empty if the log does not know it."""
         return self._reader.find(command)
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[Recorded]:
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Events with `after < seq <= until`, in order.
 
         Raises:
-            DamagedLog: a row does not decode.
-            UnknownEvent: written by a newer version.
+            DamagedLogError: a row does not decode.
+            UnknownEventError: written by a newer version.
         """
         return self._reader.read(after, until)
 
-    def history(self, stream: str) -> tuple[Recorded, ...]:
+    def history(self, stream: str) -> tuple[RecordedEvent, ...]:
         """All events of one stream, in order.
 
         Raises:
-            DamagedLog: a row does not decode.
-            UnknownEvent: written by a newer version.
+            DamagedLogError: a row does not decode.
+            UnknownEventError: written by a newer version.
         """
         return self._reader.history(stream)
 
@@ -216,23 +216,25 @@ class SqliteLog:
     def _check_epoch(self) -> None:
         epoch = self._db.execute("SELECT epoch FROM writer").fetchone()[0]
         if epoch != self.epoch:
-            self._stopped = Fenced(f"{self.path}: another process became the writer (epoch {epoch}, ours {self.epoch})")
+            self._stopped = WriterFencedError(
+                f"{self.path}: another process became the writer (epoch {epoch}, ours {self.epoch})"
+            )
             raise self._stopped
 
     def _draft(
-        self, batch: Sequence[Append], trusting: Callable[[str], int | None] | None
-    ) -> tuple[Draft, list[Outcome]]:
-        draft = Draft(self._head, self._versions.get, partial(reader.find, self._db), trusting=trusting)
+        self, batch: Sequence[AppendRequest], assume_new: Callable[[str], int | None] | None
+    ) -> tuple[BatchPlan, list[Outcome]]:
+        draft = BatchPlan(self._head, self._versions.get, partial(reader.find, self._db), assume_new=assume_new)
         return draft, [draft.add(request) for request in batch]
 
-    def _commit(self, batch: Sequence[Append], drafted: tuple[Draft, list[Outcome]]) -> list[Outcome]:
+    def _commit(self, batch: Sequence[AppendRequest], drafted: tuple[BatchPlan, list[Outcome]]) -> list[Outcome]:
         draft, outcomes = drafted
         try:
             try:
                 self._write(draft)
             except sqlite3.IntegrityError:
                 # Something in the batch is not new, although it should be.
-                draft, outcomes = self._draft(batch, trusting=None)
+                draft, outcomes = self._draft(batch, assume_new=None)
                 self._write(draft)
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
@@ -244,7 +246,7 @@ class SqliteLog:
             self._empty_wal()
         return outcomes
 
-    def _write(self, draft: Draft) -> None:
+    def _write(self, draft: BatchPlan) -> None:
         """Begin a transaction and write a draft in it; when this raises, it is rolled back."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -254,7 +256,7 @@ class SqliteLog:
             self._roll_back()
             raise
 
-    def _insert(self, draft: Draft) -> None:
+    def _insert(self, draft: BatchPlan) -> None:
         db = self._db
         insert_events(db, draft.rows)
         if draft.payloads:
@@ -273,17 +275,17 @@ class SqliteLog:
                 # The last frame, which makes the others count, was not written: nothing is in doubt.
                 self._roll_back()
                 raise LogError(f"nothing was written to {self.path}: {error}; free some space") from error
-            self._stopped = OutcomeUnknown(
+            self._stopped = OutcomeUnknownError(
                 f"COMMIT to {self.path} failed ({error}): whether its events were written shows when it is opened again"
             )
             raise self._stopped from error
 
     def _check_in_place(self) -> None:
         """Promise nothing that stands in a file which nobody will find. After COMMIT: until then it may be moved."""
-        moved = self._files.moved()
-        if moved is not None:
-            self._stopped = OutcomeUnknown(
-                f"{moved} was removed or replaced while it was being written: put it back, and nothing is lost"
+        changed_file = self._files.changed_file()
+        if changed_file is not None:
+            self._stopped = OutcomeUnknownError(
+                f"{changed_file} was removed or replaced while it was being written: put it back, and nothing is lost"
             )
             raise self._stopped
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 
 
 def lock_path(log: Path) -> Path:
@@ -24,13 +24,13 @@ class WriterLock:
         """Take the lock.
 
         Raises:
-            UnusableLog: another process has it, or the folder cannot be written to.
+            UnusableLogError: another process has it, or the folder cannot be written to.
         """
         path = lock_path(log)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise UnusableLog(
+            raise UnusableLogError(
                 f"{path.parent} cannot be written to ({error.strerror}); "
                 "choose a folder you may write to, or open the log read-only"
             ) from error
@@ -39,7 +39,7 @@ class WriterLock:
         except OSError as error:
             holder = os.read(self._fd, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._fd)
-            raise UnusableLog(
+            raise UnusableLogError(
                 f"{log} is being written by process {holder}; end that process, or open the log read-only"
             ) from error
         os.ftruncate(self._fd, 0)

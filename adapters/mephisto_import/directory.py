@@ -20,7 +20,16 @@ from ...events.task_run import (
 )
 from ...events.worker import QualificationGranted, WorkerRegistered
 from .facts import IMPORTED, Fact, Sealer, fact
-from .source import GrantRow, QualificationRow, RequesterRow, RunRow, Source, TaskRow, WorkerRow, microseconds
+from .source import (
+    GrantRow,
+    RunRow,
+    Source,
+    SourceQualification,
+    SourceRequester,
+    SourceTask,
+    SourceWorker,
+    microseconds,
+)
 
 #: Stands for the architect, and for the address of a server that is long gone.
 UNKNOWN = "unknown"
@@ -28,18 +37,18 @@ UNKNOWN = "unknown"
 
 def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
     """What outlives runs."""
-    for task in source.rows(TaskRow):
+    for task in source.rows(SourceTask):
         task_id = TaskId(task.task_id)
         registered = TaskRegistered(task=task_id, name=task.task_name, task_type=task.task_type)
         yield fact(microseconds(task.creation_date), streams.task(task_id), registered)
-    for requester in source.rows(RequesterRow):
+    for requester in source.rows(SourceRequester):
         account = RequesterRegistered(
             requester=RequesterId(requester.requester_id),
             name=requester.requester_name,
             provider_type=requester.provider_type,
         )
         yield fact(microseconds(requester.creation_date), streams.requester(account.requester), account)
-    for qualification in source.rows(QualificationRow):
+    for qualification in source.rows(SourceQualification):
         number = QualificationId(qualification.qualification_id)
         created = QualificationCreated(qualification=number, name=qualification.qualification_name)
         yield fact(microseconds(qualification.creation_date), streams.qualification(number), created)
@@ -47,7 +56,7 @@ def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Ite
 
 
 def _worker_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
-    for worker in source.rows(WorkerRow):
+    for worker in source.rows(SourceWorker):
         person = WorkerId(worker.worker_id)
         name = sealer.text(worker.worker_name, person)
         registered = WorkerRegistered(

@@ -19,14 +19,14 @@ from ...events.engagement import (
 )
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
 from .facts import Fact, fact
-from .source import AgentRow, OnboardingRow, microseconds
+from .source import OnboardingRow, SourceAgent, microseconds
 from .work import HANDED_IN, LEFT
 
 
 class Span(NamedTuple):
     """An agent, and when it ended; None: it is at work."""
 
-    agent: AgentRow
+    agent: SourceAgent
     ended_at: int | None
 
     @property
@@ -60,12 +60,12 @@ def engagement_facts(
             yield fact(at, stream, WorkTaken(agent=number, unit=unit, assignment=assignment))
 
 
-def has_ended(agent: AgentRow) -> bool:
+def has_ended(agent: SourceAgent) -> bool:
     """Whether an agent has no unit to work on any more."""
     return agent.status in HANDED_IN or agent.status in LEFT
 
 
-def _outcome(agent: AgentRow) -> str:
+def _outcome(agent: SourceAgent) -> str:
     return AgentStatus.COMPLETED.value if agent.status in HANDED_IN else agent.status
 
 

@@ -11,24 +11,24 @@ from typing import TypeVar
 import msgspec
 
 from ...core.abstractions.agent import InitializationData
-from ...core.errors import UnusableLog
-from ...core.ports import Append, Ids
+from ...core.errors import UnusableLogError
+from ...core.ports import AppendRequest, Ids
 from ...events.ids import TaskRunId, WorkerId
 from ...projections.queries.pay_ledger import IMPORTER
 from ...projections.registry import PROJECTIONS
-from ..log.as_of import open_moment
+from ..log.as_of import open_as_of
 from ..log.sqlite import SqliteLog
 from .directory import directory_facts, run_facts
 from .engagements import Span, engagement_facts, has_ended
 from .facts import Fact, Sealer
 from .source import (
-    AgentRow,
-    AssignmentRow,
     OnboardingRow,
     ReviewRow,
     RunRow,
     Source,
-    UnitRow,
+    SourceAgent,
+    SourceAssignment,
+    SourceUnit,
     microseconds,
 )
 from .work import agent_facts, assignment_fact, onboarding_fact, unit_facts
@@ -77,15 +77,17 @@ def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
         ids: where salts come from.
 
     Raises:
-        UnusableLog: there is a file already, or it cannot be made.
+        UnusableLogError: there is a file already, or it cannot be made.
         ConfigError: an amount of money in the source is none.
     """
     if output.exists():
-        raise UnusableLog(f"{output} exists; an import begins a new log, so name another file")
+        raise UnusableLogError(f"{output} exists; an import begins a new log, so name another file")
     with SqliteLog.create_or_open(output, PROJECTIONS) as log:
         facts = sorted(_facts(source, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
         requests = (
-            Append(command=f"import/{number}", actor=IMPORTER, at=one.at, events=one.events, payloads=one.payloads)
+            AppendRequest(
+                command=f"import/{number}", actor=IMPORTER, at=one.at, events=one.events, payloads=one.payloads
+            )
             for number, one in enumerate(facts)
         )
         while batch := list(islice(requests, _BATCH)):
@@ -111,9 +113,9 @@ class _Rows:
     """What belongs to each run."""
 
     def __init__(self, source: Source) -> None:
-        self.assignments = _grouped(source.rows(AssignmentRow), "task_run_id")
-        self.units = _grouped(source.rows(UnitRow), "assignment_id")
-        self.agents = _grouped(source.rows(AgentRow), "task_run_id")
+        self.assignments = _grouped(source.rows(SourceAssignment), "task_run_id")
+        self.units = _grouped(source.rows(SourceUnit), "assignment_id")
+        self.agents = _grouped(source.rows(SourceAgent), "task_run_id")
         self.onboardings = _grouped(source.rows(OnboardingRow), "task_run_id")
         #: The last verdict on each unit.
         self.reviews: dict[int | None, ReviewRow] = {review.unit_id: review for review in source.reviews()}
@@ -151,7 +153,7 @@ def _work_of(run: RunRow, rows: _Rows, source: Source, sealer: Sealer) -> Iterat
         yield from engagement_facts(TaskRunId(number), WorkerId(worker), spans[worker], passed[worker])
 
 
-def _done_at(source: Source, agent: AgentRow) -> int:
+def _done_at(source: Source, agent: SourceAgent) -> int:
     """When an agent handed in or left, as far as it is known."""
     created = microseconds(agent.creation_date)
     match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _META_FILE):
@@ -161,7 +163,7 @@ def _done_at(source: Source, agent: AgentRow) -> int:
             return created
 
 
-def _inputs(source: Source, assignment: AssignmentRow, units: int) -> InitializationData:
+def _inputs(source: Source, assignment: SourceAssignment, units: int) -> InitializationData:
     """What the pages were given; where the file is gone, nothing for each unit."""
     found = source.json(assignment.task_run_id, assignment.assignment_id, _ASSIGNMENT_FILE)
     if found is None:
@@ -169,7 +171,7 @@ def _inputs(source: Source, assignment: AssignmentRow, units: int) -> Initializa
     return msgspec.convert(found, InitializationData)
 
 
-def _outputs(source: Source, agent: AgentRow) -> object:
+def _outputs(source: Source, agent: SourceAgent) -> object:
     match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _AGENT_FILE):
         case {"outputs": outputs}:
             return outputs
@@ -179,7 +181,7 @@ def _outputs(source: Source, agent: AgentRow) -> object:
 
 def _compare(source: Source, output: Path) -> Iterator[Comparison]:
     """Every figure of the source beside that of the log's view."""
-    with open_moment(output) as moment:
+    with open_as_of(output) as moment:
         for table in _COUNTED:
             count = f"SELECT count(*) FROM {table}"
             yield Comparison(table, source.ask(count)[0][0], moment.view.execute(count).fetchone()[0])

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 
 
-class TaskRow(msgspec.Struct, frozen=True):
+class SourceTask(msgspec.Struct, frozen=True):
     """A task."""
 
     task_id: int
@@ -22,7 +22,7 @@ class TaskRow(msgspec.Struct, frozen=True):
     creation_date: str
 
 
-class RequesterRow(msgspec.Struct, frozen=True):
+class SourceRequester(msgspec.Struct, frozen=True):
     """An account at a provider."""
 
     requester_id: int
@@ -31,7 +31,7 @@ class RequesterRow(msgspec.Struct, frozen=True):
     creation_date: str
 
 
-class QualificationRow(msgspec.Struct, frozen=True):
+class SourceQualification(msgspec.Struct, frozen=True):
     """A qualification by name."""
 
     qualification_id: int
@@ -39,7 +39,7 @@ class QualificationRow(msgspec.Struct, frozen=True):
     creation_date: str
 
 
-class WorkerRow(msgspec.Struct, frozen=True):
+class SourceWorker(msgspec.Struct, frozen=True):
     """A person."""
 
     worker_id: int
@@ -70,7 +70,7 @@ class RunRow(msgspec.Struct, frozen=True):
     creation_date: str
 
 
-class AssignmentRow(msgspec.Struct, frozen=True):
+class SourceAssignment(msgspec.Struct, frozen=True):
     """One piece of input data."""
 
     assignment_id: int
@@ -78,7 +78,7 @@ class AssignmentRow(msgspec.Struct, frozen=True):
     creation_date: str
 
 
-class UnitRow(msgspec.Struct, frozen=True):
+class SourceUnit(msgspec.Struct, frozen=True):
     """The smallest piece of work."""
 
     unit_id: int
@@ -91,7 +91,7 @@ class UnitRow(msgspec.Struct, frozen=True):
     creation_date: str
 
 
-class AgentRow(msgspec.Struct, frozen=True):
+class SourceAgent(msgspec.Struct, frozen=True):
     """A worker at work on one unit."""
 
     agent_id: int
@@ -126,15 +126,15 @@ class ReviewRow(msgspec.Struct, frozen=True):
 R = TypeVar("R", bound=msgspec.Struct)
 
 _TABLES: dict[type[msgspec.Struct], str] = {
-    TaskRow: "tasks",
-    RequesterRow: "requesters",
-    QualificationRow: "qualifications",
-    WorkerRow: "workers",
+    SourceTask: "tasks",
+    SourceRequester: "requesters",
+    SourceQualification: "qualifications",
+    SourceWorker: "workers",
     GrantRow: "granted_qualifications",
     RunRow: "task_runs",
-    AssignmentRow: "assignments",
-    UnitRow: "units",
-    AgentRow: "agents",
+    SourceAssignment: "assignments",
+    SourceUnit: "units",
+    SourceAgent: "agents",
     OnboardingRow: "onboarding_agents",
 }
 
@@ -150,22 +150,22 @@ class Source:
         """Open it read-only.
 
         Raises:
-            UnusableLog: it is not a Mephisto database.
+            UnusableLogError: it is not a Mephisto database.
         """
         self.path = path
         if not path.is_file():
-            raise UnusableLog(f"there is no database at {path}; check the path")
+            raise UnusableLogError(f"there is no database at {path}; check the path")
         self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
         try:
             names = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise UnusableLog(f"{path} is not a Mephisto database: {error}") from error
+            raise UnusableLogError(f"{path} is not a Mephisto database: {error}") from error
         missing = sorted(set(_TABLES.values()) - names)
         if missing or "events" in names:
             self._db.close()
             why = f"it has no table {missing[0]}" if missing else "it is a log of mephisto-es already"
-            raise UnusableLog(f"{path} is not a Mephisto database: {why}")
+            raise UnusableLogError(f"{path} is not a Mephisto database: {why}")
         self._reviews = "worker_review" if "worker_review" in names else "unit_review"
 
     def rows(self, row: type[R]) -> list[R]:

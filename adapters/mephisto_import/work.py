@@ -51,7 +51,7 @@ from ...events.unit import (
     UnitSoftRejected,
 )
 from .facts import IMPORTED, Fact, Sealer, fact
-from .source import AgentRow, AssignmentRow, OnboardingRow, ReviewRow, UnitRow, microseconds
+from .source import OnboardingRow, ReviewRow, SourceAgent, SourceAssignment, SourceUnit, microseconds
 
 _U, _A, _O = UnitStatus, AgentStatus, OnboardingStatus
 _UNIT_VERDICTS: dict[str, UnitEvent] = {
@@ -72,7 +72,7 @@ HANDED_IN = frozenset(one.value for one in (_A.COMPLETED, _A.APPROVED, _A.SOFT_R
 LEFT = frozenset(_LEFT)
 
 
-def assignment_fact(row: AssignmentRow, number: int, data: Payload) -> Fact:
+def assignment_fact(row: SourceAssignment, number: int, data: Payload) -> Fact:
     """An assignment, with its place in the run's data."""
     assignment = AssignmentId(row.assignment_id)
     created = AssignmentCreated(assignment=assignment, number=number, data=data.ref)
@@ -80,7 +80,7 @@ def assignment_fact(row: AssignmentRow, number: int, data: Payload) -> Fact:
     return fact(microseconds(row.creation_date), stream, created, payloads=(data,))
 
 
-def unit_facts(row: UnitRow, agents: Sequence[AgentRow], done_at: int, reviewed_at: int) -> Iterator[Fact]:
+def unit_facts(row: SourceUnit, agents: Sequence[SourceAgent], done_at: int, reviewed_at: int) -> Iterator[Fact]:
     """A unit, with the agents that had it.
 
     Args:
@@ -120,7 +120,7 @@ def unit_facts(row: UnitRow, agents: Sequence[AgentRow], done_at: int, reviewed_
 
 
 def agent_facts(
-    row: AgentRow, submission: Payload, review: ReviewRow | None, sealer: Sealer, done_at: int
+    row: SourceAgent, submission: Payload, review: ReviewRow | None, sealer: Sealer, done_at: int
 ) -> Iterator[Fact]:
     """An agent.
 

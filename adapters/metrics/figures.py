@@ -20,10 +20,10 @@ from ...core.lifecycles.table import Status
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.run.live_task_run import WorkerFailureReasons
 from ...core.ports import Outcome
-from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
+from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
 from ...events.base import Event
 from ...events.engagement import WorkerRefused, WorkTaken
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.streams import category_of
 from ...events.unit import UnitCreated
@@ -91,7 +91,7 @@ class Figures:
 
     def follow(self, ledger: Ledger) -> None:
         """Begin with what the log holds, and count what is written from now on."""
-        self._take(ledger.market)
+        self._take(ledger.state)
         ledger.subscribe(self.on_committed)
         self._queue.set_function(lambda: ledger.waiting)
 
@@ -118,18 +118,18 @@ class Figures:
 
         return measured
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Count durable events."""
         self._events.inc(len(events))
         for recorded in events:
             self._count(recorded.envelope.stream, recorded.envelope.event)
 
-    def _take(self, market: Market) -> None:
-        for stream, unit in market.units.items():
+    def _take(self, state: DecisionState) -> None:
+        for stream, unit in state.units.items():
             self._units.put(stream, unit.status.value, _UNIT_TYPES.get(unit.index, _ORDINARY))
-        for stream, agent in market.agents.items():
+        for stream, agent in state.agents.items():
             self._agents.put(stream, agent.status.value, _MAIN)
-        for stream, onboarding in market.onboardings.items():
+        for stream, onboarding in state.onboardings.items():
             self._agents.put(stream, onboarding.status.value, _ONBOARDING)
 
     def _count(self, stream: str, event: Event) -> None:

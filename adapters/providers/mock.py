@@ -55,7 +55,7 @@ class MockProvider(CrowdProvider):
         """Write an order into the book, unless its token is there.
 
         Raises:
-            NotPaid: the book cannot be written, or has another payment under that token.
+            PaymentRefusedError: the book cannot be written, or has another payment under that token.
         """
         await trio.lowlevel.checkpoint()
         return self._book.pay(order)

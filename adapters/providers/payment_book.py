@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ...core.operations.services.paymaster import NotPaid, PaymentOrder
+from ...core.operations.services.paymaster import PaymentOrder, PaymentRefusedError
 
 #: In the data folder.
 BOOK_FILE = "mock_payments.db"
@@ -41,7 +41,7 @@ class PaymentBook:
             By what the payment is known from now on; the same for the same token.
 
         Raises:
-            NotPaid: the book cannot be written, or its token stands there with another amount or worker.
+            PaymentRefusedError: the book cannot be written, or its token stands there with another amount or worker.
         """
         # Names are not written down: who is forgotten would stand here still.
         asked = (order.worker, order.amount_cents, order.purpose)
@@ -52,10 +52,10 @@ class PaymentBook:
                     "SELECT number, worker, amount_cents, purpose FROM payments WHERE token = ?", (order.token,)
                 ).fetchone()
         except sqlite3.OperationalError as error:
-            raise NotPaid(f"the book of payments {self._path} cannot be written: {error}") from error
+            raise PaymentRefusedError(f"the book of payments {self._path} cannot be written: {error}") from error
         number, *written = found
         if tuple(written) != asked:
-            raise NotPaid(f"its token is that of {_REFERENCE}{number}, which is another one")
+            raise PaymentRefusedError(f"its token is that of {_REFERENCE}{number}, which is another one")
         return f"{_REFERENCE}{number}"
 
     def has(self, reference: str) -> bool:

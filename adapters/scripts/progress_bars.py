@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.operator import Operator
 from ...core.state.decision_state import run_of
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunStopping
 from ...events.unit import UnitExpired, UnitLaunched
@@ -59,7 +59,7 @@ class _Followed:
 
     def __init__(self, operator: Operator, bars: Progress) -> None:
         self._operator = operator
-        self._market = operator.ledger.market
+        self._market = operator.ledger.state
         self._bars = bars
         self._shown: dict[tuple[str, TaskRunId], TaskID] = {}
         #: Runs that had all units out once: later ones come one by one.
@@ -67,7 +67,7 @@ class _Followed:
         #: How many units a stopping run had to take back.
         self._to_expire: dict[TaskRunId, int] = {}
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Follow durable events. For a subscription."""
         happened: dict[tuple[type, TaskRunId], None] = {}
         for recorded in events:

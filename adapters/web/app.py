@@ -13,13 +13,13 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from ...core.errors import CommandRefused, ConfigError, MephistoError
+from ...core.errors import CommandRefusedError, ConfigError, MephistoError
 from ...core.ports import WallClock
 from .access import Access, Sessions
 from .changes import Changes
 from .downloads import Downloads
 from .guard import STATIC, Cookie, Guard
-from .log_access import LogDesk
+from .log_access import LogAccess
 from .login import LoginPages
 from .people import PeoplePages
 from .rendering import HERE, Pages
@@ -45,7 +45,7 @@ def make_app(
         port: the port that is listened on.
     """
     pages, cookie = Pages(database), Cookie(port)
-    site = Site(LogDesk(database), pages, changes, access, sessions, cookie, clock)
+    site = Site(LogAccess(database), pages, changes, access, sessions, cookie, clock)
     routes = [
         route
         for part in (
@@ -77,7 +77,7 @@ def _answer(error: Exception) -> tuple[int, str]:
             return 404, "There is no such page"
         case HTTPException():
             return error.status_code, error.detail
-        case CommandRefused():
+        case CommandRefusedError():
             return 404, str(error)
         case ConfigError():
             return 501, str(error)

@@ -40,7 +40,7 @@ class Changes:
         """Look for commits for as long as anybody waits for one. Runs until it is cancelled.
 
         Raises:
-            UnusableLog: the file is gone.
+            UnusableLogError: the file is gone.
         """
         with closing(schema.connect_read_only(self._database)) as db:
             seen: int | None = None

@@ -41,7 +41,7 @@ class Tick(NamedTuple):
     label: str
 
 
-class Entry(NamedTuple):
+class LegendEntry(NamedTuple):
     """A line of the legend: what is drawn with a class, and what it was at the moment."""
 
     kind: str
@@ -60,7 +60,7 @@ class Chart(NamedTuple):
     shapes: tuple[Shape, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
-    legend: tuple[Entry, ...]
+    legend: tuple[LegendEntry, ...]
     #: Where the moment is; None: at the end.
     marker: float | None
 
@@ -100,7 +100,12 @@ class _Frame:
         return sum(self.status.progress.agents.get(status, 0) for status in statuses)
 
     def chart(
-        self, title: str, shapes: Sequence[Shape], y_ticks: Sequence[Tick], legend: Sequence[Entry], unit: str = ""
+        self,
+        title: str,
+        shapes: Sequence[Shape],
+        y_ticks: Sequence[Tick],
+        legend: Sequence[LegendEntry],
+        unit: str = "",
     ) -> Chart:
         """A plot in this frame."""
         told = ", ".join(f"{entry.name} {entry.value}" for entry in legend) or "nothing yet"
@@ -162,7 +167,7 @@ def _units(frame: _Frame) -> Chart:
         shapes.append(Shape(_kind(status), _band(frame, scale, below, above)))
         below = above
     now = frame.status.progress.units
-    legend = [Entry(_kind(status), _words(status), f"{now.get(status, 0):,}") for status in present]
+    legend = [LegendEntry(_kind(status), _words(status), f"{now.get(status, 0):,}") for status in present]
     return frame.chart("Units by status", shapes, scale.ticks(), legend)
 
 
@@ -177,7 +182,7 @@ def _throughput(frame: _Frame) -> Chart:
         for start, end, rate in zip(edges, edges[1:], per_hour, strict=False)
         if rate
     )
-    legend = [Entry("bar", "handed in so far", f"{frame.agents(HANDED_IN_STATUSES):,}")]
+    legend = [LegendEntry("bar", "handed in so far", f"{frame.agents(HANDED_IN_STATUSES):,}")]
     return frame.chart("Throughput", [Shape("bar", bars)], scale.ticks(), legend, "units an hour")
 
 
@@ -198,7 +203,7 @@ def _agents(frame: _Frame) -> Chart:
     at_work = [sample.agents_at_work for sample in frame.samples]
     scale = _Scale(max(at_work))
     shapes = [Shape("area", _band(frame, scale, [0] * len(at_work), at_work))]
-    legend = [Entry("area", "at work", f"{frame.agents(HOLDING_STATUSES):,}")]
+    legend = [LegendEntry("area", "at work", f"{frame.agents(HOLDING_STATUSES):,}")]
     return frame.chart("Agents at work", shapes, scale.ticks(), legend)
 
 
@@ -214,13 +219,13 @@ def _money(frame: _Frame) -> Chart:
     ]
     worth = frame.status.worth
     legend = [
-        Entry("area", "committed", amount(worth.committed_cents)),
-        Entry("limit", "with what is on offer", amount(worth.committed_cents + worth.offered_cents)),
+        LegendEntry("area", "committed", amount(worth.committed_cents)),
+        LegendEntry("limit", "with what is on offer", amount(worth.committed_cents + worth.offered_cents)),
     ]
     if spending is not None:
         shapes.append(Shape("budget", f"M{_steps(frame, scale, budget)}"))
         left = f"{amount(spending.left_cents)} of {amount(spending.budget_cents)}"
-        legend.append(Entry("budget", "budget left, with fees", left))
+        legend.append(LegendEntry("budget", "budget left, with fees", left))
     return frame.chart("Money", shapes, scale.ticks(money=True), legend)
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_format
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from .site import Site, run_of, seq_of
 
 #: Bytes of a file that are held in memory; a larger one is put into a temporary file.
@@ -38,7 +38,7 @@ class Downloads:
             raise HTTPException(404, f"There is no export as {name!r}; there is {', '.join(FORMATS)}")
         write, names = load_format(name).write, request.query_params.get("names") == "1"
 
-        def answer(moment: LogMoment) -> IO[bytes]:
+        def answer(moment: LogAsOf) -> IO[bytes]:
             # Closed by who sends it.
             file = cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
             try:

@@ -16,12 +16,12 @@ import trio
 from anyio import to_thread
 
 from ...core.decisions.review import Verdict
-from ...core.errors import CommandRefused
+from ...core.errors import CommandRefusedError
 from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.time_series import LogSeries, RunSeries
 from ..composition.ledger import open_ledger
-from ..log.as_of import LogMoment, open_moment
+from ..log.as_of import LogAsOf, open_as_of
 from ..log.reader import LogReader
 
 #: Questions that are answered at a time; one about a past moment of a long log takes a whole processor.
@@ -39,7 +39,7 @@ class Decided(NamedTuple):
     bonus_cents: int
 
 
-class Recorded(NamedTuple):
+class BatchResult(NamedTuple):
     """What became of some verdicts."""
 
     number: int
@@ -47,7 +47,7 @@ class Recorded(NamedTuple):
     refused: str | None
 
 
-class LogDesk:
+class LogAccess:
     """One log file, asked by the pages."""
 
     def __init__(self, database: Path) -> None:
@@ -58,11 +58,12 @@ class LogDesk:
         self._writer = anyio.CapacityLimiter(1)
         self._series = LogSeries()
 
-    async def ask(self, answer: Callable[[LogMoment], T], seq: int | None = None) -> T:
+    async def ask(self, answer: Callable[[LogAsOf], T], seq: int | None = None) -> T:
         """Have a question answered as of a position; the head, unless given.
 
         Raises:
-            UnusableLog, UnknownEntity, DamagedLog, UnknownEvent: as `open_moment` does, and what the answer raises.
+            UnusableLogError, UnknownEntityError, DamagedLogError, UnknownEventError:
+                as `open_as_of`; and whatever the answer raises.
         """
         return await to_thread.run_sync(self._answer, answer, seq, limiter=self._readers)
 
@@ -74,13 +75,13 @@ class LogDesk:
         """
         return await to_thread.run_sync(self._series_of, run, limiter=self._drawing)
 
-    async def record(self, decided: Sequence[Decided]) -> Recorded:
+    async def record(self, decided: Sequence[Decided]) -> BatchResult:
         """Record verdicts, one after the other, until one is refused.
 
         A call that is cancelled leaves the verdicts to be recorded.
 
         Raises:
-            UnusableLog: another process writes the log: the operator, while a run goes on.
+            UnusableLogError: another process writes the log: the operator, while a run goes on.
             LogError: nobody knows whether the last one was recorded.
         """
         return await to_thread.run_sync(trio.run, partial(_record, self.database, decided), limiter=self._writer)
@@ -94,13 +95,13 @@ class LogDesk:
             Why it was refused; None: it is recorded.
 
         Raises:
-            UnusableLog: another process writes the log: the operator, while a run goes on.
+            UnusableLogError: another process writes the log: the operator, while a run goes on.
             LogError: nobody knows whether it was recorded.
         """
         return await to_thread.run_sync(trio.run, partial(_decide, self.database, carry_out), limiter=self._writer)
 
-    def _answer(self, answer: Callable[[LogMoment], T], seq: int | None) -> T:
-        with open_moment(self.database, seq=seq) as moment:
+    def _answer(self, answer: Callable[[LogAsOf], T], seq: int | None) -> T:
+        with open_as_of(self.database, seq=seq) as moment:
             return answer(moment)
 
     def _series_of(self, run: TaskRunId) -> RunSeries:
@@ -116,17 +117,17 @@ async def _decide(database: Path, carry_out: Callable[[Reviewer], Awaitable[obje
     async with open_ledger(database) as (ledger, ids):
         try:
             await carry_out(Reviewer(ledger, ids))
-        except CommandRefused as error:
+        except CommandRefusedError as error:
             return str(error)
     return None
 
 
-async def _record(database: Path, decided: Sequence[Decided]) -> Recorded:
+async def _record(database: Path, decided: Sequence[Decided]) -> BatchResult:
     async with open_ledger(database) as (ledger, ids):
         reviewer = Reviewer(ledger, ids)
         for number, one in enumerate(decided):
             try:
                 await reviewer.give_verdict(one.agent, one.verdict, one.note, one.bonus_cents)
-            except CommandRefused as error:
-                return Recorded(number, str(error))
-    return Recorded(len(decided), None)
+            except CommandRefusedError as error:
+                return BatchResult(number, str(error))
+    return BatchResult(len(decided), None)

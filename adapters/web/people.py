@@ -9,13 +9,13 @@ from starlette.routing import Route
 
 from ...core.lifecycles.unit import UnitStatus
 from ...events.ids import AgentId, WorkerId
-from ...projections.queries.entity_ref import KINDS, Subject, parse_subject
+from ...projections.queries.entity_ref import KINDS, EntityRef, parse_subject
 from ...projections.queries.explain import Explanation, explain_agent, explain_worker
 from ...projections.queries.history import events_about
 from ...projections.queries.progress import RunProgress, run_progress
-from ...projections.queries.timeline import Line, timeline
+from ...projections.queries.timeline import TimelineEntry, timeline
 from ...projections.queries.unit_list import UnitPage, WorkerPage, unit_page, worker_page
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from .rendering import query
 from .site import Site, after_of, run_of, seq_of
 
@@ -52,7 +52,7 @@ class PeoplePages:
         if status is not None and status not in _STATUSES:
             raise HTTPException(400, f"No unit is ever {status!r}; it is one of {', '.join(_STATUSES)}")
 
-        def answer(moment: LogMoment) -> tuple[RunProgress, UnitPage]:
+        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitPage]:
             page = unit_page(moment, run, size=PAGE_ROWS, status=status, after=after)
             return run_progress(moment.view, run), page
 
@@ -63,7 +63,7 @@ class PeoplePages:
         """A run's workers."""
         run, seq, after = run_of(request), seq_of(request), after_of(request)
 
-        def answer(moment: LogMoment) -> tuple[RunProgress, WorkerPage]:
+        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerPage]:
             return run_progress(moment.view, run), worker_page(moment, run, size=PAGE_ROWS, after=after)
 
         progress, page = await self._site.desk.ask(answer, seq)
@@ -73,7 +73,7 @@ class PeoplePages:
         """What happened to an entity."""
         subject, seq = _subject_of(request), seq_of(request)
 
-        def answer(moment: LogMoment) -> list[Line]:
+        def answer(moment: LogAsOf) -> list[TimelineEntry]:
             return list(timeline(events_about(moment, subject), subject))
 
         lines = await self._site.desk.ask(answer, seq)
@@ -93,7 +93,7 @@ class PeoplePages:
         if subject.kind not in EXPLAINED:
             raise HTTPException(404, f"Only agents and workers are explained, not {subject}")
 
-        def answer(moment: LogMoment) -> Explanation:
+        def answer(moment: LogAsOf) -> Explanation:
             if subject.kind == "agent":
                 return explain_agent(moment, AgentId(subject.number))
             return explain_worker(moment, WorkerId(subject.number))
@@ -109,11 +109,11 @@ class PeoplePages:
         return RedirectResponse(f"/timeline/{subject}{query(seq=seq_of(request))}", 303)
 
 
-def _subject_of(request: Request) -> Subject:
+def _subject_of(request: Request) -> EntityRef:
     return _parsed(request.path_params["subject"])
 
 
-def _parsed(text: str) -> Subject:
+def _parsed(text: str) -> EntityRef:
     subject = parse_subject(text)
     if subject is None:
         wanted = ", ".join(f"{kind}-1" for kind in KINDS)

@@ -16,9 +16,9 @@ from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.queries.blockers import Openness, why_open
+from ...projections.queries.blockers import OpenReport, why_open
 from ...projections.queries.run_status import RunStatus, all_runs, run_status
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from .charts import Chart, run_charts
 from .site import Site, run_of, seq_of
 
@@ -36,7 +36,7 @@ class Look(NamedTuple):
     """What the page of a run shows."""
 
     status: RunStatus
-    openness: Openness
+    openness: OpenReport
     charts: tuple[Chart, ...]
     #: Position of the run's first event.
     first_seq: int
@@ -106,7 +106,7 @@ class RunPages:
     async def _look(self, run: TaskRunId, seq: int | None) -> Look:
         now = self._site.clock.now_us()
 
-        def answer(moment: LogMoment) -> tuple[RunStatus, Openness, int, int]:
+        def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int]:
             goes_on = seq is None and MephistoDB(moment.view).get_task_run(run).status not in _ENDED
             status = run_status(moment, run, now=now if goes_on else moment.at, last=LAST_EVENTS)
             return status, why_open(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at

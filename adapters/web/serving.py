@@ -55,7 +55,7 @@ def serve(settings: Settings, clock: WallClock, on_open: Callable[[str], None]) 
 
     Raises:
         ConfigError: the address cannot be listened on, or must not be without a token.
-        UnusableLog: it is not a log that this version can open.
+        UnusableLogError: it is not a log that this version can open.
     """
     access = read_access(settings.host, settings.token_file)
     LogReader(settings.database).close()

@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from ...core.errors import UnknownEntity
+from ...core.errors import UnknownEntityError
 from ...core.ports import WallClock
 from ...events.ids import TaskRunId, WorkerId
 from .access import Access, Sessions
 from .changes import Changes
 from .guard import Cookie
-from .log_access import LogDesk
+from .log_access import LogAccess
 from .rendering import Pages
 
 #: The largest form that is taken, and its fields.
@@ -35,7 +35,7 @@ _MOST = 2**63 - 1
 class Site(NamedTuple):
     """The parts that pages are made with."""
 
-    desk: LogDesk
+    desk: LogAccess
     pages: Pages
     changes: Changes
     access: Access
@@ -113,5 +113,5 @@ async def fields_of(request: Request) -> dict[str, str]:
 
 def _bounded(name: str, number: int) -> int:
     if number > _MOST:
-        raise UnknownEntity(f"{name} {number}")
+        raise UnknownEntityError(f"{name} {number}")
     return number

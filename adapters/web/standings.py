@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ...core.errors import ConfigError, UnusableLog
+from ...core.errors import ConfigError, UnusableLogError
 from ...core.operations.configuration.money import cents
 from ...core.operations.services.reviewer import Reviewer
-from ...core.ports import Receipt
+from ...core.ports import AppendResult
 from ...events.ids import UnitId, WorkerId
-from ...projections.queries.entity_ref import Subject
+from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.worker_status import standing
 from .rendering import query
 from .site import BUSY, Site, form_of, worker_of
@@ -45,7 +45,7 @@ class Wish(NamedTuple):
 
     #: What the button is called: a key of `SAID`.
     action: str
-    carry_out: Callable[[Reviewer], Awaitable[Receipt]]
+    carry_out: Callable[[Reviewer], Awaitable[AppendResult]]
 
 
 class StandingPages:
@@ -74,7 +74,7 @@ class StandingPages:
             refused = await self._site.desk.decide(wish.carry_out)
         except ConfigError as error:
             return await self._page(request, 400, refused=f"Nothing was recorded: {error}.", fields=fields)
-        except UnusableLog as error:
+        except UnusableLogError as error:
             return await self._page(request, 409, refused=BUSY.format(error=error), fields=fields)
         if refused is not None:
             return await self._page(request, 409, refused=f"Nothing was recorded: {refused}.", fields=fields)
@@ -95,7 +95,7 @@ class StandingPages:
             "standing.html",
             request,
             status_code,
-            subject=Subject("worker", worker),
+            subject=EntityRef("worker", worker),
             standing=found,
             most_reason=MOST_REASON_CHARACTERS,
             most_name=MOST_NAME_CHARACTERS,
@@ -135,7 +135,7 @@ def _wish(worker: WorkerId, fields: Mapping[str, str]) -> Wish:
             raise HTTPException(400, f"{action!r} is nothing that can be decided about a worker")
 
 
-def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> Callable[[Reviewer], Awaitable[Receipt]]:
+def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> Callable[[Reviewer], Awaitable[AppendResult]]:
     """The wish of a form that gives a bonus.
 
     Raises:

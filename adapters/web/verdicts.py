@@ -11,14 +11,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ...core.decisions.review import Verdict
-from ...core.errors import ConfigError, UnusableLog
+from ...core.errors import ConfigError, UnusableLogError
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import cents
 from ...events.ids import AgentId
 from ...projections.queries.progress import RunProgress, run_progress
 from ...projections.queries.unit_list import UnitPage, unit_page
 from ...projections.queries.unit_records import UnitRecord, unit_records
-from ..log.as_of import LogMoment
+from ..log.as_of import LogAsOf
 from .log_access import Decided
 from .rendering import query
 from .site import BUSY, Site, after_of, form_of, run_of
@@ -73,7 +73,7 @@ class VerdictPages:
             done = await self._site.desk.record(decided)
         except ConfigError as error:
             return await self._page(request, 400, refused=f"Nothing was recorded: {error}.", fields=fields)
-        except UnusableLog as error:
+        except UnusableLogError as error:
             return await self._page(request, 409, refused=BUSY.format(error=error), fields=fields)
         if done.refused is not None:
             said = f"{done.number:,} of {len(decided):,} verdicts are recorded; the next was refused: {done.refused}."
@@ -93,7 +93,7 @@ class VerdictPages:
     ) -> Response:
         run, after, status = run_of(request), after_of(request), _status_of(request)
 
-        def answer(moment: LogMoment) -> Waiting:
+        def answer(moment: LogAsOf) -> Waiting:
             page = unit_page(moment, run, size=PAGE_UNITS, status=status, after=after)
             records = tuple(unit_records(moment, run, units=page.units))
             return Waiting(run_progress(moment.view, run), page, records)

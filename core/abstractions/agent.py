@@ -11,12 +11,12 @@ import msgspec
 import trio
 
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
-from ..errors import AgentDisconnectedError, AgentLeft, AgentReturnedError, AgentShutdownError, AgentTimeoutError
+from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from .agent_state import AssignedAgent
 from .initialization_data import InitializationData as InitializationData
 from .initialization_data import Update as Update
 
-_LEFT: dict[str, type[AgentLeft]] = {
+_LEFT: dict[str, type[AgentLeftError]] = {
     "disconnect": AgentDisconnectedError,
     "returned": AgentReturnedError,
     "timeout": AgentTimeoutError,
@@ -96,7 +96,7 @@ class _Participant(ABC):
             live_update: a JSON object. An `update_id` is added if it has none.
 
         Raises:
-            AgentLeft: there is nobody any more.
+            AgentLeftError: there is nobody any more.
         """
         self._check()
         await self._send(live_update)
@@ -111,7 +111,7 @@ class _Participant(ABC):
             The update, or None if none came in time, or none will come because the work was handed in.
 
         Raises:
-            AgentLeft: the worker is gone and all it sent has been taken.
+            AgentLeftError: the worker is gone and all it sent has been taken.
         """
         with trio.move_on_after(float("inf") if timeout is None else timeout):
             while not (self.pending_actions or self.has_submitted):
@@ -129,7 +129,7 @@ class _Participant(ABC):
             Whether it has.
 
         Raises:
-            AgentLeft: the worker is gone without.
+            AgentLeftError: the worker is gone without.
         """
         if self.has_submitted:
             return True

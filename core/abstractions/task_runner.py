@@ -44,7 +44,7 @@ class TaskRunner:
         """Do a unit with its agent; returns when there is nothing more for this code to do.
 
         Raises:
-            AgentLeft: let it through; the unit is seen to.
+            AgentLeftError: let it through; the unit is seen to.
         """
         await agent.await_submit()
 
@@ -52,14 +52,14 @@ class TaskRunner:
         """Do an assignment with all of its agents.
 
         Raises:
-            AgentLeft: let it through; units and partners are seen to.
+            AgentLeftError: let it through; units and partners are seen to.
         """
 
     async def run_onboarding(self, agent: OnboardingAgent) -> None:
         """Do the onboarding of a worker.
 
         Raises:
-            AgentLeft: let it through.
+            AgentLeftError: let it through.
         """
         await agent.await_submit()
 

@@ -19,7 +19,7 @@ from ..lifecycles.agent import AgentState, AgentStatus
 from ..lifecycles.engagement import EngagementState
 from ..lifecycles.onboarding import OnboardingStatus
 from ..ports import NewEvent
-from ..state.decision_state import Market
+from ..state.decision_state import DecisionState
 from .admission_rules import admission
 from .launch_work import AssignmentPlan, decide_create_assignments
 from .worker_events import decide_arrival, decide_grant, decide_refuse
@@ -47,7 +47,7 @@ class Evaluating(NamedTuple):
     required: bool = True
 
 
-class _Choice(NamedTuple):
+class _Selection(NamedTuple):
     """The unit that a worker gets."""
 
     unit: UnitId
@@ -57,20 +57,20 @@ class _Choice(NamedTuple):
     evaluation: str | None = None
 
 
-def decide_take_unit(
-    market: Market,
+def decide_assign_unit(
+    state: DecisionState,
     run: TaskRunId,
     applicant: Applicant,
     *,
     concurrent: bool,
-    willing: Collection[UnitId] | None,
+    eligible_units: Collection[UnitId] | None,
     more_to_come: bool = False,
     evaluating: Evaluating | None = None,
 ) -> list[NewEvent]:
     """Give the applicant a unit, or refuse it with the rule that said no.
 
     Args:
-        market: the present state.
+        state: the present state.
         run: the run.
         applicant: who asks.
         concurrent: whether the units of an assignment are worked on together; agents then wait for each other.
@@ -81,29 +81,29 @@ def decide_take_unit(
     Returns:
         The events, the last of which tells; none if the same page already has an agent, or has to ask again.
     """
-    if _has_agent(market, run, applicant.registration):
+    if _has_agent(state, run, applicant.registration):
         return []
     stream = streams.engagement(run, applicant.worker)
-    engagement = market.engagements.get(stream)
-    arrival = decide_arrival(market, run, applicant.worker)
-    refusal = _refusal(market, run, applicant.worker, engagement)
-    unit = None if refusal else _pick(market, run, engagement, willing)
+    engagement = state.engagements.get(stream)
+    arrival = decide_arrival(state, run, applicant.worker)
+    refusal = _refusal(state, run, applicant.worker, engagement)
+    unit = None if refusal else _select_unit(state, run, engagement, eligible_units)
     if refusal is None and unit is None:
         if more_to_come:
             return []
-        offered = len(market.runs[run].offered)
+        offered = len(state.runs[run].offered)
         refusal = WorkerRefused(rule="available_units", inputs={"offered": offered}, shown="NO_AVAILABLE_UNITS")
     if unit is None:
         return [*arrival, NewEvent(stream, refusal)] if refusal else arrival
-    chosen = _evaluated(market, run, _Choice(unit, market.runs[run].offered[unit]), evaluating)
+    chosen = _evaluated(state, run, _Selection(unit, state.runs[run].offered[unit]), evaluating)
     if isinstance(chosen, WorkerRefused):
         return [*arrival, NewEvent(stream, chosen)]
-    return [*arrival, *_give(market, run, applicant, chosen, concurrent=concurrent)]
+    return [*arrival, *_assign_events(state, run, applicant, chosen, concurrent=concurrent)]
 
 
 def _evaluated(
-    market: Market, run: TaskRunId, ordinary: _Choice, evaluating: Evaluating | None
-) -> _Choice | WorkerRefused:
+    state: DecisionState, run: TaskRunId, ordinary: _Selection, evaluating: Evaluating | None
+) -> _Selection | WorkerRefused:
     """What a worker gets in place of an ordinary unit if something has to be seen of it."""
     if evaluating is None:
         return ordinary
@@ -111,12 +111,12 @@ def _evaluated(
     if plan is None:
         return ordinary._replace(evaluation=evaluating.kind)
     [unit] = plan.units
-    index = market.runs[run]
+    index = state.runs[run]
     cost, has = index.budget.cost_of_unit(unit.pay_cents), index.evaluations(unit.unit_index)
     if has < evaluating.most and index.budget.fits(cost):
         launched = NewEvent(streams.unit(run, unit.unit), UnitLaunched())
         made = [*decide_create_assignments(run, [plan]), launched]
-        return _Choice(unit.unit, plan.assignment, made, evaluating.kind)
+        return _Selection(unit.unit, plan.assignment, made, evaluating.kind)
     if not evaluating.required:
         return ordinary
     inputs: dict[str, str | int | bool | None] = {"limit": evaluating.most, "has": has}
@@ -126,7 +126,9 @@ def _evaluated(
     return WorkerRefused(rule=f"max_{evaluating.kind}_units", inputs=inputs, shown="NO_AVAILABLE_UNITS")
 
 
-def _give(market: Market, run: TaskRunId, applicant: Applicant, chosen: _Choice, *, concurrent: bool) -> list[NewEvent]:
+def _assign_events(
+    state: DecisionState, run: TaskRunId, applicant: Applicant, chosen: _Selection, *, concurrent: bool
+) -> list[NewEvent]:
     agent, worker = applicant.agent, applicant.worker
     agent_stream = streams.agent(run, agent)
     accepted = AgentAccepted(
@@ -147,7 +149,7 @@ def _give(market: Market, run: TaskRunId, applicant: Applicant, chosen: _Choice,
     begun = (
         [NewEvent(agent_stream, AgentStarted())]
         if chosen.made or not concurrent
-        else _begin(market, run, chosen.assignment, chosen.unit, agent_stream)
+        else _begin(state, run, chosen.assignment, chosen.unit, agent_stream)
     )
     return [
         *chosen.made,
@@ -159,79 +161,79 @@ def _give(market: Market, run: TaskRunId, applicant: Applicant, chosen: _Choice,
 
 
 def decide_start_onboarding(
-    market: Market, run: TaskRunId, applicant: Applicant, agent: OnboardingAgentId
+    state: DecisionState, run: TaskRunId, applicant: Applicant, agent: OnboardingAgentId
 ) -> list[NewEvent]:
     """Begin the onboarding of an applicant, or refuse it with the rule that said no.
 
     Returns:
         The events, the last of which tells; none if the same page already has an agent.
     """
-    if market.agent_by_registration(run, applicant.registration) is not None:
+    if state.agent_by_registration(run, applicant.registration) is not None:
         return []
     stream = streams.engagement(run, applicant.worker)
-    engagement = market.engagements.get(stream)
-    refusal = _refusal(market, run, applicant.worker, engagement)
+    engagement = state.engagements.get(stream)
+    refusal = _refusal(state, run, applicant.worker, engagement)
     if refusal is not None:
-        return decide_refuse(market, run, applicant.worker, refusal)
+        return decide_refuse(state, run, applicant.worker, refusal)
     started = OnboardingStarted(
         agent=agent, worker=applicant.worker, token=applicant.token, registration=applicant.registration
     )
-    arrival = decide_arrival(market, run, applicant.worker)
+    arrival = decide_arrival(state, run, applicant.worker)
     return [*arrival, NewEvent(streams.onboarding_agent(run, agent), started)]
 
 
 def decide_onboarding_outcome(
-    market: Market, run: TaskRunId, agent: OnboardingAgentId, qualification: QualificationId, *, passed: bool
+    state: DecisionState, run: TaskRunId, agent: OnboardingAgentId, qualification: QualificationId, *, passed: bool
 ) -> list[NewEvent]:
     """Let a worker pass the onboarding or not; either way it is known in all later runs by the qualification.
 
     Raises:
-        IllegalStep: the onboarding was not handed in, or is decided already.
+        IllegalStepError: the onboarding was not handed in, or is decided already.
     """
     stream = streams.onboarding_agent(run, agent)
-    worker = market.onboardings[stream].worker
+    worker = state.onboardings[stream].worker
     reason = "the onboarding was not passed"
     outcome = OnboardingPassed() if passed else OnboardingFailed(reason=reason)
     engaged = EngagementOnboarded(agent=agent) if passed else EngagementBarred(reason=reason)
     return [
         NewEvent(stream, outcome),
         NewEvent(streams.engagement(run, worker), engaged),
-        *decide_grant(market, worker, qualification, int(passed)),
+        *decide_grant(state, worker, qualification, int(passed)),
     ]
 
 
-def _has_agent(market: Market, run: TaskRunId, registration: str) -> bool:
+def _has_agent(state: DecisionState, run: TaskRunId, registration: str) -> bool:
     """Whether the page has an agent already; one that passed its onboarding is about to get another."""
-    agent = market.agent_by_registration(run, registration)
+    agent = state.agent_by_registration(run, registration)
     return isinstance(agent, AgentState) or (agent is not None and agent.status is not OnboardingStatus.APPROVED)
 
 
 def _refusal(
-    market: Market, run: TaskRunId, worker: WorkerId, engagement: EngagementState | None
+    state: DecisionState, run: TaskRunId, worker: WorkerId, engagement: EngagementState | None
 ) -> WorkerRefused | None:
     """The rule that keeps the worker from getting any unit, if one does."""
-    checks = admission(market.task_runs[streams.task_run(run)], market.workers[streams.worker(worker)], engagement)
+    checks = admission(state.task_runs[streams.task_run(run)], state.workers[streams.worker(worker)], engagement)
     failed = next((check for check in checks if not check.holds), None)
     return failed and WorkerRefused(rule=failed.rule, inputs=dict(failed.inputs), shown=failed.shown)
 
 
-def _pick(
-    market: Market, run: TaskRunId, engagement: EngagementState | None, willing: Collection[UnitId] | None
+def _select_unit(
+    state: DecisionState, run: TaskRunId, engagement: EngagementState | None, eligible_units: Collection[UnitId] | None
 ) -> UnitId | None:
     """The first unit on offer of an assignment that is new to the worker, also as something made once more."""
-    offered, repeats = market.runs[run].offered, market.runs[run].repeats
+    offered, repeats = state.runs[run].offered, state.runs[run].repeats
     seen: Collection[AssignmentId] = engagement.assignments if engagement else ()
-    candidates = offered if willing is None else (unit for unit in willing if unit in offered)
+    candidates = offered if eligible_units is None else (unit for unit in eligible_units if unit in offered)
     if not repeats:
         return next((unit for unit in candidates if offered[unit] not in seen), None)
     data_seen = {repeats.get(assignment, assignment) for assignment in seen}
     return next((unit for unit in candidates if repeats.get(offered[unit], offered[unit]) not in data_seen), None)
 
 
-def _begin(market: Market, run: TaskRunId, assignment: AssignmentId, unit: UnitId, stream: str) -> list[NewEvent]:
+def _begin(state: DecisionState, run: TaskRunId, assignment: AssignmentId, unit: UnitId, stream: str) -> list[NewEvent]:
     """Let the agent wait; the last agent of an assignment starts them all."""
-    waiting = list(market.agents_of_assignment(run, assignment))
-    units = [u for u in market.runs[run].units_of[assignment] if u != unit]
+    waiting = list(state.agents_of_assignment(run, assignment))
+    units = [u for u in state.runs[run].units_of[assignment] if u != unit]
     complete = len(waiting) == len(units) and all(agent.status is AgentStatus.WAITING for agent in waiting)
     begins = [NewEvent(streams.agent(run, agent.agent), AgentStarted()) for agent in waiting] if complete else []
     return [NewEvent(stream, AgentWaiting()), *begins, *([NewEvent(stream, AgentStarted())] if complete else [])]

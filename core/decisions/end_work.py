@@ -19,25 +19,25 @@ from ...events.engagement import LastWorkEnded, WorkEnded
 from ...events.ids import AgentId, TaskRunId
 from ...events.task_run import TaskRunCompleted, TaskRunStopping
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
-from ..errors import CommandRefused
+from ..errors import CommandRefusedError
 from ..lifecycles.agent import AGENT, AgentState, AgentStatus
 from ..lifecycles.task_run import GIVING_RUN_STATUSES, TaskRunStatus
 from ..ports import NewEvent
-from ..state.decision_state import Market
+from ..state.decision_state import DecisionState
 
-Leaving = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
+DepartureEvent = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
 
 
 def decide_submit(
-    market: Market, run: TaskRunId, agent_id: AgentId, submission: PayloadRef, files: tuple[FileRef, ...]
+    state: DecisionState, run: TaskRunId, agent_id: AgentId, submission: PayloadRef, files: tuple[FileRef, ...]
 ) -> list[NewEvent]:
     """Take a submission: the first one completes the unit, a later one is only kept.
 
     Raises:
-        IllegalStep: the agent has not begun.
+        IllegalStepError: the agent has not begun.
     """
     stream = streams.agent(run, agent_id)
-    agent = market.agents[stream]
+    agent = state.agents[stream]
     if AGENT.allows(agent.status, AgentSubmittedAgain):
         return [NewEvent(stream, AgentSubmittedAgain(submission=submission, files=files))]
     submitted = AgentSubmitted(submission=submission, files=files)
@@ -45,12 +45,12 @@ def decide_submit(
     return [
         NewEvent(stream, submitted),
         NewEvent(streams.unit(run, agent.unit), UnitCompleted(agent=agent_id)),
-        _work_ended(market, run, agent, outcome),
+        _work_ended(state, run, agent, outcome),
     ]
 
 
 def decide_leave(
-    market: Market, run: TaskRunId, agent_id: AgentId, leaving: Leaving, *, concurrent: bool
+    state: DecisionState, run: TaskRunId, agent_id: AgentId, leaving: DepartureEvent, *, concurrent: bool
 ) -> list[NewEvent]:
     """Let an agent go without a submission.
 
@@ -58,50 +58,55 @@ def decide_leave(
     to a group that has begun: then it expires, and the partners learn that they are alone.
 
     Raises:
-        IllegalStep: the agent is not at work.
+        IllegalStepError: the agent is not at work.
     """
     stream = streams.agent(run, agent_id)
-    agent = market.agents[stream]
+    agent = state.agents[stream]
     outcome = AGENT.after(agent.status, leaving, stream)
     unit_stream = streams.unit(run, agent.unit)
     begun = concurrent and agent.status is not AgentStatus.WAITING
-    stopping = market.task_runs[streams.task_run(run)].status not in GIVING_RUN_STATUSES
-    fate = (
+    stopping = state.task_runs[streams.task_run(run)].status not in GIVING_RUN_STATUSES
+    unit_event = (
         UnitExpired(reason=leaving.reason)
-        if begun or stopping or market.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)
+        if begun or stopping or state.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)
         else UnitReleased(agent=agent_id, reason=leaving.reason)
     )
     partners = [
         NewEvent(streams.agent(run, partner.agent), AgentPartnerLeft(partner=agent_id))
-        for partner in market.agents_of_assignment(run, agent.assignment)
+        for partner in state.agents_of_assignment(run, agent.assignment)
         if begun and partner.agent != agent_id and AGENT.allows(partner.status, AgentPartnerLeft)
     ]
-    return [NewEvent(stream, leaving), NewEvent(unit_stream, fate), _work_ended(market, run, agent, outcome), *partners]
+    return [
+        NewEvent(stream, leaving),
+        NewEvent(unit_stream, unit_event),
+        _work_ended(state, run, agent, outcome),
+        *partners,
+    ]
 
 
-def _work_ended(market: Market, run: TaskRunId, agent: AgentState, outcome: AgentStatus) -> NewEvent:
+def _work_ended(state: DecisionState, run: TaskRunId, agent: AgentState, outcome: AgentStatus) -> NewEvent:
     stream = streams.engagement(run, agent.worker)
-    last = market.engagements[stream].live == {agent.agent}
+    last = state.engagements[stream].live == {agent.agent}
     ended = LastWorkEnded if last else WorkEnded
     return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value))
 
 
-def decide_stop(market: Market, run: TaskRunId, reason: str) -> list[NewEvent]:
+def decide_stop(state: DecisionState, run: TaskRunId, reason: str) -> list[NewEvent]:
     """Give out no more work; nothing if the run is stopping or has ended already."""
     stream = streams.task_run(run)
-    live = market.task_runs[stream].status is TaskRunStatus.LIVE
+    live = state.task_runs[stream].status is TaskRunStatus.LIVE
     return [NewEvent(stream, TaskRunStopping(reason=reason))] if live else []
 
 
-def decide_complete(market: Market, run: TaskRunId) -> Sequence[NewEvent]:
+def decide_complete(state: DecisionState, run: TaskRunId) -> Sequence[NewEvent]:
     """End a stopping run.
 
     Raises:
-        CommandRefused: something is still open; the sentence says what.
+        CommandRefusedError: something is still open; the sentence says what.
     """
-    index = market.runs[run]
+    index = state.runs[run]
     if not index.is_idle:
-        raise CommandRefused(
+        raise CommandRefusedError(
             f"run {run} is not done: {len(index.open_units)} units are open, "
             f"{len(index.live_agents)} agents and {len(index.live_onboardings)} onboardings are at work"
         )

@@ -15,21 +15,21 @@ from ...events.ids import QualificationId, TaskRunId, UnitId, WorkerId
 from ..lifecycles.engagement import ON_SUBMITTED, Answer, EngagementState
 from ..lifecycles.worker import WorkerStatus
 from ..ports import NewEvent
-from ..state.decision_state import Market
+from ..state.decision_state import DecisionState
 from .worker_events import decide_arrival, decide_grant, decide_record_answers
 
 SCREENING = "screening"
 GOLD = "gold"
 
 
-class ScreeningMarks(NamedTuple):
+class ScreeningQualifications(NamedTuple):
     """The qualifications that say how a screening went."""
 
     passed: QualificationId
     failed: QualificationId
 
 
-class GoldMarks(NamedTuple):
+class GoldQualifications(NamedTuple):
     """The qualifications that count a worker's units, and one that says that there were too many wrong ones."""
 
     completed: QualificationId
@@ -38,19 +38,19 @@ class GoldMarks(NamedTuple):
     disqualified: QualificationId
 
 
-def decide_told(
-    market: Market,
+def decide_record_evaluation(
+    state: DecisionState,
     run: TaskRunId,
     unit: UnitId,
     worker: WorkerId,
     answer: Answer,
-    screening: ScreeningMarks | None,
-    golds: GoldMarks | None,
+    screening: ScreeningQualifications | None,
+    golds: GoldQualifications | None,
 ) -> list[NewEvent]:
     """Put down that the launch script was told of a submission, and what its answer means for the worker.
 
     Args:
-        market: the present state.
+        state: the present state.
         run: the run.
         unit: the unit that was handed in.
         worker: who did it.
@@ -61,23 +61,23 @@ def decide_told(
     Returns:
         The events; none if the script was told before.
     """
-    told = decide_record_answers(market, run, worker, ON_SUBMITTED, {unit: answer})
-    gone = market.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN
+    told = decide_record_answers(state, run, worker, ON_SUBMITTED, {unit: answer})
+    gone = state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN
     if not told or gone:
         return told
-    kind = _kind(market.engagements.get(streams.engagement(run, worker)), unit)
+    kind = _kind(state.engagements.get(streams.engagement(run, worker)), unit)
     if kind == SCREENING and screening is not None:
-        return [*told, *_screened(market, run, worker, answer, screening)]
-    return [*told, *_one_more(market, worker, _counter(kind, answer, golds))]
+        return [*told, *_screened(state, run, worker, answer, screening)]
+    return [*told, *_increment(state, worker, _counter(kind, answer, golds))]
 
 
 def decide_disqualify(
-    market: Market, run: TaskRunId, worker: WorkerId, judged: WorkerJudged, golds: GoldMarks
+    state: DecisionState, run: TaskRunId, worker: WorkerId, judged: WorkerJudged, golds: GoldQualifications
 ) -> list[NewEvent]:
     """Refuse a worker who got too many gold units wrong, in this run and all later ones.
 
     Args:
-        market: the present state.
+        state: the present state.
         run: the run.
         worker: the worker.
         judged: what the launch script's own code said, and on which facts.
@@ -86,15 +86,15 @@ def decide_disqualify(
     inputs: dict[str, str | int | bool | None] = dict(judged.facts)
     refused = WorkerRefused(rule=judged.callback, inputs=inputs, shown="NOT_QUALIFIED")
     return [
-        *decide_arrival(market, run, worker),
-        *decide_grant(market, worker, golds.disqualified, 1),
+        *decide_arrival(state, run, worker),
+        *decide_grant(state, worker, golds.disqualified, 1),
         NewEvent(streams.engagement(run, worker), refused),
     ]
 
 
-def decide_judged(market: Market, run: TaskRunId, worker: WorkerId, judged: WorkerJudged) -> list[NewEvent]:
+def decide_judged(state: DecisionState, run: TaskRunId, worker: WorkerId, judged: WorkerJudged) -> list[NewEvent]:
     """Put down what the launch script's own code said of a worker."""
-    return [*decide_arrival(market, run, worker), NewEvent(streams.engagement(run, worker), judged)]
+    return [*decide_arrival(state, run, worker), NewEvent(streams.engagement(run, worker), judged)]
 
 
 def known_judgement(engagement: EngagementState | None, callback: str, facts: Mapping[str, int]) -> bool | None:
@@ -108,7 +108,7 @@ def _kind(engagement: EngagementState | None, unit: UnitId) -> str | None:
     return next((evaluation.kind for evaluation in evaluations if evaluation.unit == unit), None)
 
 
-def _counter(kind: str | None, answer: Answer, golds: GoldMarks | None) -> QualificationId | None:
+def _counter(kind: str | None, answer: Answer, golds: GoldQualifications | None) -> QualificationId | None:
     """Which of the worker's counts goes up."""
     if golds is None or (kind == GOLD and not isinstance(answer, bool)):
         return None
@@ -118,18 +118,18 @@ def _counter(kind: str | None, answer: Answer, golds: GoldMarks | None) -> Quali
 
 
 def _screened(
-    market: Market, run: TaskRunId, worker: WorkerId, answer: Answer, marks: ScreeningMarks
+    state: DecisionState, run: TaskRunId, worker: WorkerId, answer: Answer, marks: ScreeningQualifications
 ) -> list[NewEvent]:
     if answer is True:
-        return decide_grant(market, worker, marks.passed, 1)
+        return decide_grant(state, worker, marks.passed, 1)
     if answer is False:
         barred = EngagementBarred(reason="the screening was not passed")
-        return [*decide_grant(market, worker, marks.failed, 1), NewEvent(streams.engagement(run, worker), barred)]
+        return [*decide_grant(state, worker, marks.failed, 1), NewEvent(streams.engagement(run, worker), barred)]
     return []
 
 
-def _one_more(market: Market, worker: WorkerId, counted: QualificationId | None) -> list[NewEvent]:
+def _increment(state: DecisionState, worker: WorkerId, counted: QualificationId | None) -> list[NewEvent]:
     if counted is None:
         return []
-    has = market.workers[streams.worker(worker)].qualifications.get(counted, 0)
-    return decide_grant(market, worker, counted, has + 1)
+    has = state.workers[streams.worker(worker)].qualifications.get(counted, 0)
+    return decide_grant(state, worker, counted, has + 1)

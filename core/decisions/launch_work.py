@@ -13,12 +13,12 @@ from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.ids import AssignmentId, TaskRunId, UnitId
 from ...events.unit import UnitCreated, UnitExpired, UnitLaunched
-from ..errors import UnknownEntity
+from ..errors import UnknownEntityError
 from ..lifecycles.agent import AgentStatus
 from ..lifecycles.task_run import GIVING_RUN_STATUSES
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..ports import NewEvent
-from ..state.decision_state import Market
+from ..state.decision_state import DecisionState
 
 #: How an agent ends that went away; one whose unit was taken from it did not.
 _LEFT = (AgentStatus.DISCONNECT, AgentStatus.RETURNED, AgentStatus.TIMEOUT)
@@ -60,22 +60,22 @@ def decide_create_assignments(run: TaskRunId, plans: Iterable[AssignmentPlan]) -
     return events
 
 
-def decide_launch_units(market: Market, run: TaskRunId, units: Iterable[UnitId]) -> list[NewEvent]:
+def decide_launch_units(state: DecisionState, run: TaskRunId, units: Iterable[UnitId]) -> list[NewEvent]:
     """Put created units on offer, in order, as far as the run's budget pays for them.
 
     An assignment is paid for as a whole, or nobody is asked for a part of it. Units that are not created any more are
     left as they are.
     """
-    budget = market.runs[run].budget
+    budget = state.runs[run].budget
     events: list[NewEvent] = []
     paid_for: set[AssignmentId] = set()
     cost = 0
     for stream in (streams.unit(run, unit) for unit in units):
-        unit = market.units[stream]
+        unit = state.units[stream]
         if unit.status is not UnitStatus.CREATED:
             continue
         if unit.assignment not in paid_for:
-            cost += cost_of_offer(market, run, unit.assignment)
+            cost += cost_of_offer(state, run, unit.assignment)
             if not budget.fits(cost):
                 break
             paid_for.add(unit.assignment)
@@ -83,34 +83,34 @@ def decide_launch_units(market: Market, run: TaskRunId, units: Iterable[UnitId])
     return events
 
 
-def cost_of_offer(market: Market, run: TaskRunId, assignment: AssignmentId) -> int:
+def cost_of_offer(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> int:
     """What has to be kept back to put those units of an assignment on offer that are not yet, in cents."""
-    index = market.runs[run]
-    units = (market.units[streams.unit(run, unit)] for unit in index.units_of[assignment])
+    index = state.runs[run]
+    units = (state.units[streams.unit(run, unit)] for unit in index.units_of[assignment])
     return sum(index.budget.cost_of_unit(unit.pay_cents) for unit in units if unit.status is UnitStatus.CREATED)
 
 
-def decide_expire_units(market: Market, run: TaskRunId, units: Iterable[UnitId], reason: str) -> list[NewEvent]:
+def decide_expire_units(state: DecisionState, run: TaskRunId, units: Iterable[UnitId], reason: str) -> list[NewEvent]:
     """Take units off the market that nobody works on; others are left as they are."""
     return [
         NewEvent(stream, UnitExpired(reason=reason))
         for stream in (streams.unit(run, unit) for unit in units)
-        if market.units[stream].agent is None and UNIT.allows(market.units[stream].status, UnitExpired)
+        if state.units[stream].agent is None and UNIT.allows(state.units[stream].status, UnitExpired)
     ]
 
 
-def wants_repeat(market: Market, run: TaskRunId, assignment: AssignmentId, most: int) -> bool:
+def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId, most: int) -> bool:
     """Whether an assignment for several came to nothing because somebody left, and is to be made once more.
 
     Args:
-        market: the present state.
+        state: the present state.
         run: the run.
         assignment: the assignment.
         most: how often one piece of data may be made an assignment again.
     """
-    index = market.runs[run]
-    gives = market.task_runs[streams.task_run(run)].status in GIVING_RUN_STATUSES
-    left = any(agent.status in _LEFT for agent in market.agents_of_assignment(run, assignment))
+    index = state.runs[run]
+    gives = state.task_runs[streams.task_run(run)].status in GIVING_RUN_STATUSES
+    left = any(agent.status in _LEFT for agent in state.agents_of_assignment(run, assignment))
     if not (gives and left) or len(index.units_of[assignment]) < 2:
         return False
     original = index.repeats.get(assignment, assignment)
@@ -119,24 +119,24 @@ def wants_repeat(market: Market, run: TaskRunId, assignment: AssignmentId, most:
 
 
 def decide_repeat_assignment(
-    market: Market, run: TaskRunId, assignment: AssignmentId, plan: AssignmentPlan, most: int
+    state: DecisionState, run: TaskRunId, assignment: AssignmentId, plan: AssignmentPlan, most: int
 ) -> Sequence[NewEvent]:
     """Make an assignment once more, with the same data and fresh units; nothing if that was done or is not wanted.
 
     What is left of it is closed: those who did their part keep it, and it is paid.
     """
-    return decide_create_assignments(run, [plan]) if wants_repeat(market, run, assignment, most) else []
+    return decide_create_assignments(run, [plan]) if wants_repeat(state, run, assignment, most) else []
 
 
-def original_of(market: Market, run: TaskRunId, assignment: AssignmentId) -> AssignmentCreated:
+def original_of(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> AssignmentCreated:
     """How an assignment came to be; of one that was made again, its first time.
 
     Raises:
-        UnknownEntity: there is no such assignment.
+        UnknownEntityError: there is no such assignment.
     """
-    first = market.runs[run].repeats.get(assignment, assignment)
+    first = state.runs[run].repeats.get(assignment, assignment)
     stream = streams.assignment(run, first)
-    fact = market.records[stream].fact
+    fact = state.records[stream].fact
     if not isinstance(fact, AssignmentCreated):
-        raise UnknownEntity(stream)
+        raise UnknownEntityError(stream)
     return fact

@@ -20,13 +20,13 @@ from ...events.worker import (
     WorkerBlocked,
     WorkerUnblocked,
 )
-from ..errors import CommandRefused
+from ..errors import CommandRefusedError
 from ..lifecycles.agent import AgentState, AgentStatus
 from ..lifecycles.payment import BONUS, PAY
 from ..lifecycles.unit import UnitState
 from ..ports import NewEvent
 from ..state.budget import RESERVING_UNIT_STATUSES, Budget
-from ..state.decision_state import Market, run_of
+from ..state.decision_state import DecisionState, run_of
 
 
 class Verdict(Enum):
@@ -56,7 +56,7 @@ class PaymentIds(NamedTuple):
 
 
 def decide_review(
-    market: Market,
+    state: DecisionState,
     run: TaskRunId,
     agent_id: AgentId,
     verdict: Verdict,
@@ -67,7 +67,7 @@ def decide_review(
     """Give a verdict on an agent's work: agent, unit and what is owed change together.
 
     Args:
-        market: the present state.
+        state: the present state.
         run: the run.
         agent_id: whose work it is.
         verdict: what is said of it.
@@ -76,20 +76,22 @@ def decide_review(
         payment_ids: used for what is owed by the verdict.
 
     Raises:
-        UnknownEntity: there is no such agent.
-        CommandRefused: the unit is not the agent's any more, the bonus makes no sense, or the run's budget does not
+        UnknownEntityError: there is no such agent.
+        CommandRefusedError: the unit is not the agent's any more, the bonus makes no sense, or the budget does not
             pay for the verdict. The ledger refuses what the lifecycles have no step for: work that was not handed in,
             or that was approved already.
     """
-    agent = market.agents[streams.agent(run, agent_id)]
+    agent = state.agents[streams.agent(run, agent_id)]
     unit_stream = streams.unit(run, agent.unit)
-    unit = market.units[unit_stream]
+    unit = state.units[unit_stream]
     if unit.agent != agent_id:
-        raise CommandRefused(f"agent-{agent_id} does not have unit-{agent.unit} any more: there is nothing to review")
+        raise CommandRefusedError(
+            f"agent-{agent_id} does not have unit-{agent.unit} any more: there is nothing to review"
+        )
     if bonus_cents < 0 or (bonus_cents and verdict is not Verdict.APPROVED):
-        raise CommandRefused(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
+        raise CommandRefusedError(f"a bonus of {bonus_cents} cents does not go with work that is {verdict.value}")
     pay_cents = _pay_cents(agent, unit, verdict)
-    budget = market.runs[run].budget
+    budget = state.runs[run].budget
     kept_back = budget.cost_of_unit(unit.pay_cents) if unit.status in RESERVING_UNIT_STATUSES else 0
     cost = budget.with_fee(pay_cents) + budget.with_fee(bonus_cents)
     _check_budget(budget, f"the verdict on unit-{unit.unit}", cost, kept_back)
@@ -114,12 +116,17 @@ def _pay_cents(agent: AgentState, unit: UnitState, verdict: Verdict) -> int:
 
 
 def decide_bonus(
-    market: Market, worker: WorkerId, unit: UnitId | None, bonus_cents: int, reason: PayloadRef, payment: PaymentId
+    state: DecisionState,
+    worker: WorkerId,
+    unit: UnitId | None,
+    bonus_cents: int,
+    reason: PayloadRef,
+    payment: PaymentId,
 ) -> list[NewEvent]:
     """Give a worker a bonus for work of its own, whatever became of that: it is owed at once.
 
     Args:
-        market: the present state.
+        state: the present state.
         worker: the worker.
         unit: for which work; None: the worker's latest.
         bonus_cents: how much.
@@ -127,16 +134,16 @@ def decide_bonus(
         payment: the id of what is owed by it.
 
     Raises:
-        UnknownEntity: there is no such worker.
-        CommandRefused: the worker has not had that unit, or none at all; it is no amount; or the run's budget does
+        UnknownEntityError: there is no such worker.
+        CommandRefusedError: the worker has not had that unit, or none at all; it is no amount; or the run's budget does
             not pay for it from what is not spoken for.
     """
-    worker = market.workers[streams.worker(worker)].worker
+    worker = state.workers[streams.worker(worker)].worker
     if bonus_cents <= 0:
-        raise CommandRefused(f"{bonus_cents} cents are no bonus")
-    stream, agent = _work_of(market, worker, unit)
+        raise CommandRefusedError(f"{bonus_cents} cents are no bonus")
+    stream, agent = _work_of(state, worker, unit)
     run = run_of(stream)
-    budget = market.runs[run].budget
+    budget = state.runs[run].budget
     _check_budget(budget, f"the bonus for unit-{agent.unit}", budget.with_fee(bonus_cents), kept_back_cents=0)
     return [
         NewEvent(stream, AgentBonusGranted(bonus_cents=bonus_cents, reason=reason)),
@@ -144,22 +151,22 @@ def decide_bonus(
     ]
 
 
-def _work_of(market: Market, worker: WorkerId, unit: UnitId | None) -> tuple[str, AgentState]:
+def _work_of(state: DecisionState, worker: WorkerId, unit: UnitId | None) -> tuple[str, AgentState]:
     """The latest work of a worker, on a unit or at all, with its stream."""
-    for stream, agent in reversed([*market.agents.items()]):
+    for stream, agent in reversed([*state.agents.items()]):
         if agent.worker == worker and unit in (None, agent.unit):
             return stream, agent
-    raise CommandRefused(f"worker-{worker} has not worked on " + ("anything" if unit is None else f"unit-{unit}"))
+    raise CommandRefusedError(f"worker-{worker} has not worked on " + ("anything" if unit is None else f"unit-{unit}"))
 
 
 def _check_budget(budget: Budget, what: str, cost_cents: int, kept_back_cents: int) -> None:
     """See that something can be paid from what is kept back for it and what is not spoken for.
 
     Raises:
-        CommandRefused: it cannot; the sentence has the sums.
+        CommandRefusedError: it cannot; the sentence has the sums.
     """
     if budget.left_cents is not None and not budget.fits(cost_cents - kept_back_cents):
-        raise CommandRefused(
+        raise CommandRefusedError(
             f"{what} would cost {cost_cents} cents with fees, and the run's budget of {budget.limit_cents} cents has "
             f"{budget.left_cents + kept_back_cents} left for it"
         )
@@ -182,22 +189,24 @@ def _agent_event(verdict: Verdict, note: PayloadRef | None, bonus_cents: int) ->
             return AgentRejected(note=note)
 
 
-def decide_grant(market: Market, worker: WorkerId, name: str, value: int, new_id: QualificationId) -> list[NewEvent]:
+def decide_grant(
+    state: DecisionState, worker: WorkerId, name: str, value: int, new_id: QualificationId
+) -> list[NewEvent]:
     """Give a worker a qualification, or another value of it; a name that is new is registered.
 
     Args:
-        market: the present state.
+        state: the present state.
         worker: the worker.
         name: the qualification's name.
         value: its value.
         new_id: the id of the qualification if the name is new.
 
     Raises:
-        UnknownEntity: there is no such worker.
+        UnknownEntityError: there is no such worker.
     """
     stream = streams.worker(worker)
-    number = market.qualifications_by_name.get(name, new_id)
-    held = market.workers[stream].qualifications.get(number)
+    number = state.qualifications_by_name.get(name, new_id)
+    held = state.workers[stream].qualifications.get(number)
     if held == value:
         return []
     changed = QualificationGranted if held is None else QualificationChanged
@@ -208,35 +217,35 @@ def decide_grant(market: Market, worker: WorkerId, name: str, value: int, new_id
     ]
 
 
-def decide_revoke(market: Market, worker: WorkerId, name: str, reason: str) -> list[NewEvent]:
+def decide_revoke(state: DecisionState, worker: WorkerId, name: str, reason: str) -> list[NewEvent]:
     """Take a qualification from a worker.
 
     Raises:
-        UnknownEntity: there is no such worker.
-        CommandRefused: the worker does not have it.
+        UnknownEntityError: there is no such worker.
+        CommandRefusedError: the worker does not have it.
     """
     stream = streams.worker(worker)
-    number = market.qualifications_by_name.get(name)
-    if number is None or number not in market.workers[stream].qualifications:
-        raise CommandRefused(f"worker-{worker} does not have the qualification {name!r}")
+    number = state.qualifications_by_name.get(name)
+    if number is None or number not in state.workers[stream].qualifications:
+        raise CommandRefusedError(f"worker-{worker} does not have the qualification {name!r}")
     return [NewEvent(stream, QualificationRevoked(qualification=number, reason=reason))]
 
 
-def decide_block(market: Market, worker: WorkerId, reason: str) -> list[NewEvent]:
+def decide_block(state: DecisionState, worker: WorkerId, reason: str) -> list[NewEvent]:
     """Give a worker no more work; what it is at it may finish.
 
     Raises:
-        UnknownEntity: there is no such worker.
+        UnknownEntityError: there is no such worker.
     """
-    stream = streams.worker(market.workers[streams.worker(worker)].worker)
+    stream = streams.worker(state.workers[streams.worker(worker)].worker)
     return [NewEvent(stream, WorkerBlocked(reason=reason))]
 
 
-def decide_unblock(market: Market, worker: WorkerId, reason: str) -> list[NewEvent]:
+def decide_unblock(state: DecisionState, worker: WorkerId, reason: str) -> list[NewEvent]:
     """Let a blocked worker work again.
 
     Raises:
-        UnknownEntity: there is no such worker.
+        UnknownEntityError: there is no such worker.
     """
-    stream = streams.worker(market.workers[streams.worker(worker)].worker)
+    stream = streams.worker(state.workers[streams.worker(worker)].worker)
     return [NewEvent(stream, WorkerUnblocked(reason=reason))]

@@ -104,7 +104,7 @@ def evolve(agent: AgentState | None, event: AgentEvent) -> AgentState:
     """The agent after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = AGENT.after(agent.status if agent else None, event)
     if isinstance(event, AgentAccepted):

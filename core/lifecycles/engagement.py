@@ -107,7 +107,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
     """The engagement after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = ENGAGEMENT.after(engagement.status if engagement else None, event)
     if isinstance(event, WorkerArrived):

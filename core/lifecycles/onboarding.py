@@ -78,7 +78,7 @@ def evolve(agent: OnboardingState | None, event: OnboardingEvent) -> OnboardingS
     """The onboarding agent after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = ONBOARDING.after(agent.status if agent else None, event)
     if isinstance(event, OnboardingStarted):

@@ -63,7 +63,7 @@ def evolve(payment: PaymentState | None, event: PayEvent) -> PaymentState:
     """The payment after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = PAYMENT.after(payment.status if payment else None, event)
     if isinstance(event, PaymentOwed):

@@ -42,6 +42,6 @@ def evolve(record: RecordState | None, event: RecordEvent) -> RecordState:
     """The record, once it is made.
 
     Raises:
-        IllegalStep: it was made before.
+        IllegalStepError: it was made before.
     """
     return RecordState(RECORD.after(record.status if record else None, event), event)

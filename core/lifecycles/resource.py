@@ -45,7 +45,7 @@ def evolve(resource: ResourceState | None, event: ServerEvent) -> ResourceState:
     """The resource after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = SERVER.after(resource.status if resource else None, event)
     if isinstance(event, ResourceIntended):

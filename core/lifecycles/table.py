@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from transitions import Machine
 
 from ...events.base import Event
-from ..errors import IllegalStep
+from ..errors import IllegalStepError
 
 S = TypeVar("S", bound="Status")
 T = TypeVar("T")
@@ -120,12 +120,12 @@ class Lifecycle(Generic[S]):
             entity: what to call the entity in an error.
 
         Raises:
-            IllegalStep: the table has no such step.
+            IllegalStepError: the table has no such step.
         """
         try:
             return self.targets[type(event)][status]
         except KeyError:
-            raise IllegalStep(entity or self.name, _name(status), kind_of(type(event))) from None
+            raise IllegalStepError(entity or self.name, _name(status), kind_of(type(event))) from None
 
     def allows(self, status: S | None, event: type[Event]) -> bool:
         """Whether the table has a step for the event from the status."""

@@ -87,7 +87,7 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
     """The run after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = TASK_RUN.after(run.status if run else None, event)
     if isinstance(event, TaskRunCreated):

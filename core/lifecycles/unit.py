@@ -76,7 +76,7 @@ def evolve(unit: UnitState | None, event: UnitEvent) -> UnitState:
     """The unit after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = UNIT.after(unit.status if unit else None, event)
     if isinstance(event, UnitCreated):

@@ -61,7 +61,7 @@ def evolve(worker: WorkerState | None, event: WorkerEvent) -> WorkerState:
     """The worker after an event.
 
     Raises:
-        IllegalStep: the lifecycle has no such step.
+        IllegalStepError: the lifecycle has no such step.
     """
     status = WORKER.after(worker.status if worker else None, event)
     if isinstance(event, WorkerRegistered):

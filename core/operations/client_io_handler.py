@@ -16,8 +16,8 @@ import trio
 from msgspec.structs import replace
 
 from ..abstractions.channel import Channel
-from ..errors import CommandRefused, ProtocolError
-from ..ledger import Ledger, Pending
+from ..errors import CommandRefusedError, ProtocolError
+from ..ledger import Ledger, PendingCommand
 from ..lifecycles.onboarding import OnboardingState
 from ..packets import (
     SYSTEM,
@@ -49,7 +49,7 @@ from ..ports import Ids
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands
 from .run.live_task_run import LiveTaskRun, WorkerFailureReasons
-from .task_code.timings import stopwatch
+from .task_code.timings import timings
 
 #: Packets of a channel that may wait for their commit; beyond that the channel is not read.
 IN_FLIGHT_LIMIT = 1024
@@ -76,7 +76,7 @@ class _Posted(NamedTuple):
     #: Its place in the outbox that it came in: its router may have another one by now, which counts from the start.
     place: AckData
     #: None: it is of no use.
-    pending: Pending | None
+    pending: PendingCommand | None
     #: To be called when it is done with.
     done: Callable[[], None]
 
@@ -101,7 +101,7 @@ class ClientIOHandler:
         self._durable: dict[str, AckData] = {}
         self._last: dict[str, AckData] = {}
         #: The channels whose routers know how things stand.
-        self._told: set[str] = set()
+        self._synced_channels: set[str] = set()
         #: The last updates that the page of each agent at work was sent.
         self._sent: dict[str, deque[bytes]] = {}
         self._is_draining = False
@@ -223,7 +223,7 @@ class ClientIOHandler:
     def _send_to_page(self, packet: ClientBoundLiveUpdate | UpdateStatus) -> None:
         for channel_id, channel in self._channels.items():
             # Whoever is still to be told how things stand learns of this then, and in its order.
-            if channel_id in self._told:
+            if channel_id in self._synced_channels:
                 channel.enqueue_send(packet)
 
     def _send_to_all(self, packet: Outbound) -> None:
@@ -234,16 +234,16 @@ class ClientIOHandler:
     # In -------------------------------------------------------------------------------------------------------------
 
     def _on_channel_open(self, channel_id: str) -> None:
-        self._told.discard(channel_id)
-        self._ledger.when_durable(partial(self._tell_how_things_stand, channel_id))
+        self._synced_channels.discard(channel_id)
+        self._ledger.call_when_durable(partial(self._send_current_state, channel_id))
 
-    def _tell_how_things_stand(self, channel_id: str) -> None:
+    def _send_current_state(self, channel_id: str) -> None:
         pool, channel = self.get_live_run().worker_pool, self._channels[channel_id]
         channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(pool.statuses_by_token())))
         for token, updates in self._sent.items():
             for update in updates:
                 channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
-        self._told.add(channel_id)
+        self._synced_channels.add(channel_id)
         if self._is_draining:
             channel.enqueue_send(Drain(subject_id=SYSTEM))
 
@@ -252,7 +252,7 @@ class ClientIOHandler:
 
     async def _on_message(self, channel_id: str, packet: Inbound) -> None:
         """Take a packet; returns as soon as its place in the order is certain."""
-        done = stopwatch().packet(packet)
+        done = timings().packet(packet)
         match packet:
             case SubmitUnit() | SubmitOnboarding() | SubmitMetadata() | LiveUpdate() | ReturnUnit():
                 place = AckData(self._incarnations[channel_id], packet.seq)
@@ -298,9 +298,9 @@ class ClientIOHandler:
             await self.get_live_run().worker_pool.register_worker(provider_data, request_id)
             done()
 
-    def _post(self, channel_id: str, packet: OutboxPackets, place: AckData) -> Pending | None:
+    def _post(self, channel_id: str, packet: OutboxPackets, place: AckData) -> PendingCommand | None:
         """Hand an outbox packet to the ledger; None: it is of no use, and is acknowledged so that it goes away."""
-        agent = self._ledger.market.agent_by_token(packet.subject_id or "")
+        agent = self._ledger.state.agent_by_token(packet.subject_id or "")
         if agent is None:
             self._drop("unknown agent", None)
             return None
@@ -312,7 +312,7 @@ class ClientIOHandler:
             self._requests[packet.data.request_id] = channel_id
             self.get_live_run().worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
         command_id = f"router/{place.incarnation}/{place.seq}"
-        return self._ledger.post(replace(command, id=command_id, actor=f"worker/{agent.worker}", repeatable=True))
+        return self._ledger.submit(replace(command, id=command_id, actor=f"worker/{agent.worker}", idempotent=True))
 
     async def _acknowledge(self, channel: Channel, posted: trio.MemoryReceiveChannel[_Posted]) -> None:
         """Acknowledge outbox packets in their order, each once it is durable."""
@@ -321,7 +321,7 @@ class ClientIOHandler:
             if pending is not None:
                 try:
                     await pending.wait()
-                except CommandRefused as error:
+                except CommandRefusedError as error:
                     self._drop("not legal in the agent's status", error)
             done()
             self._durable[channel.channel_id] = place

@@ -13,7 +13,7 @@ from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
-from ..errors import CommandRefused, LaunchError, MephistoError
+from ..errors import CommandRefusedError, LaunchError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
@@ -116,7 +116,7 @@ class Operator:
         """Ask whether an incomplete run is meant; where nobody can be asked it is not, and a warning says how."""
         if self._is_going_on(run):
             return None
-        by_status = self.ledger.market.runs[run].units_by_status
+        by_status = self.ledger.state.runs[run].units_by_status
         done, units = by_status.get(UnitStatus.COMPLETED, 0), sum(by_status.values())
         sentence = f"run {run} of {name!r} did not end: {done} of {units} units are done"
         if self._ask is not None and await self._ask(f"{sentence}. Go on with it?"):
@@ -126,9 +126,9 @@ class Operator:
 
     def find_previous_task_run(self, run_config: DictConfig) -> TaskRunId | None:
         """The last run of the configured task, if it can be taken up again."""
-        market = self.ledger.market
-        task = market.tasks_by_name.get(task_name(run_config))
-        runs = [run for run in market.task_runs.values() if run.task == task]
+        state = self.ledger.state
+        task = state.tasks_by_name.get(task_name(run_config))
+        runs = [run for run in state.task_runs.values() if run.task == task]
         last = runs[-1] if runs else None
         return last.task_run if last and last.status in RESUMABLE_RUN_STATUSES else None
 
@@ -140,18 +140,18 @@ class Operator:
             shared_state: what the script passed then; None: nothing.
 
         Raises:
-            UnknownEntity: there is no such run.
-            CommandRefused: the run has ended, never got as far as a server, or needs what its script passed.
+            UnknownEntityError: there is no such run.
+            CommandRefusedError: the run has ended, never got as far as a server, or needs what its script passed.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
-        state = self.ledger.market.task_runs[streams.task_run(task_run)]
+        state = self.ledger.state.task_runs[streams.task_run(task_run)]
         if state.status not in RESUMABLE_RUN_STATUSES:
-            raise CommandRefused(f"run {task_run} is {state.status.value!r}: it cannot be taken up again")
+            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be taken up again")
         created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
         if not isinstance(created, TaskRunCreated):
-            raise CommandRefused(f"the configuration of run {task_run} was not recorded")
+            raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
         if shared_state is None and created.given_by_script:
-            raise CommandRefused(
+            raise CommandRefusedError(
                 f"run {task_run} needs what its launch script passed ({', '.join(created.given_by_script)}): "
                 "start that script again with mephisto.task.resume_incomplete_run=true"
             )
@@ -159,9 +159,9 @@ class Operator:
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
         if previous is not None and self._is_going_on(previous):
-            raise CommandRefused(f"run {previous} is going on already")
+            raise CommandRefusedError(f"run {previous} is going on already")
         if self._is_stopping:
-            raise CommandRefused("the operator is being stopped: it launches nothing more")
+            raise CommandRefusedError("the operator is being stopped: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         self._launching.add(driver)
         await self._nursery.start(self._drive, driver)
@@ -213,7 +213,7 @@ class Operator:
     def print_run_details(self) -> None:
         """Log where each running run stands."""
         for run in self._drivers:
-            index = self.ledger.market.runs[run]
+            index = self.ledger.state.runs[run]
             counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
             logger.info("run", run=run, agents=len(index.live_agents), **{k: v for k, v in counts.items() if v})
 
@@ -306,6 +306,6 @@ class Operator:
         """The status of a run, running or not.
 
         Raises:
-            UnknownEntity: there is no such run.
+            UnknownEntityError: there is no such run.
         """
-        return self.ledger.market.task_runs[streams.task_run(run)].status
+        return self.ledger.state.task_runs[streams.task_run(run)].status

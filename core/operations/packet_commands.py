@@ -27,7 +27,7 @@ from ..packets import (
 )
 from ..payloads import seal
 from ..ports import Ids, NewEvent, Payload
-from ..state.decision_state import Market
+from ..state.decision_state import DecisionState
 
 OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
 
@@ -72,7 +72,7 @@ class PacketCommands:
                     FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
                     for file in packet.data.files or ()
                 )
-                return _wish(lambda market: decide_submit(market, run, agent_id, payload.ref, files), payload)
+                return _wish(lambda state: decide_submit(state, run, agent_id, payload.ref, files), payload)
             case LiveUpdate():
                 return self._of_update(agent, stream, packet.data)
             case SubmitMetadata():
@@ -80,7 +80,7 @@ class PacketCommands:
                 return _wish(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
             case ReturnUnit():
                 concurrent, leaving = self._concurrent, AgentReturned(reason="the worker gave the work back")
-                return _wish(lambda market: decide_leave(market, run, agent_id, leaving, concurrent=concurrent))
+                return _wish(lambda state: decide_leave(state, run, agent_id, leaving, concurrent=concurrent))
             case SubmitOnboarding():
                 return None
             case _:
@@ -107,10 +107,10 @@ class PacketCommands:
         payload = self._sealed(body, agent)
         is_agent = isinstance(agent, AgentState)
 
-        def decide(market: Market) -> list[NewEvent]:
-            if market.has_update(stream, update_id):
+        def decide(state: DecisionState) -> list[NewEvent]:
+            if state.has_update(stream, update_id):
                 return []
-            receiver = market.agents[stream] if is_agent else market.onboardings[stream]
+            receiver = state.agents[stream] if is_agent else state.onboardings[stream]
             received = AgentUpdateReceived if is_agent else OnboardingUpdateReceived
             return [NewEvent(stream, received(number=receiver.received + 1, update_id=update_id, update=payload.ref))]
 
@@ -135,7 +135,7 @@ def _body_of(packet: OutboxPackets) -> msgspec.Raw:
             assert_never(packet)
 
 
-def _wish(decide: Callable[[Market], list[NewEvent]], *payloads: Payload) -> Command:
+def _wish(decide: Callable[[DecisionState], list[NewEvent]], *payloads: Payload) -> Command:
     return Command("", "", decide, payloads=payloads)
 
 

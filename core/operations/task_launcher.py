@@ -14,7 +14,7 @@ import trio
 from ...events import streams
 from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import AssignmentId, TaskRunId, UnitId
 from ...events.task_run import TaskRunDataExhausted
 from ...events.unit import UnitCreated
@@ -28,13 +28,13 @@ from ..decisions.launch_work import (
     decide_expire_units,
     decide_launch_units,
 )
-from ..errors import ConfigError, LaunchError, UserCodeFailed
+from ..errors import ConfigError, LaunchError, UserCodeError
 from ..ledger import Command, Ledger
 from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
-from ..ports import Ids, NewEvent, Payload, Receipt
-from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market
+from ..ports import AppendResult, Ids, NewEvent, Payload
+from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
 from .launching.assignment_data import encoded, received_already, send_all
 from .launching.reassignments import Repeats
 from .logger_core import get_logger
@@ -50,7 +50,7 @@ logger = get_logger(__name__)
 class Take(Protocol):
     """Decides whether a worker gets the unit that is planned for it."""
 
-    def __call__(self, market: Market, plan: AssignmentPlan) -> Sequence[NewEvent]:
+    def __call__(self, state: DecisionState, plan: AssignmentPlan) -> Sequence[NewEvent]:
         """The events that make it and give it to the worker, or say why not."""
 
 
@@ -101,11 +101,11 @@ class TaskLauncher:
 
     def _take_up(self) -> None:
         """Stand where an earlier process of the run stood, if there was one."""
-        market = self._ledger.market
-        index = market.runs[self._run]
+        state = self._ledger.state
+        index = state.runs[self._run]
         self.created = len(index.assignments)
         units = (unit for units in index.units_of.values() for unit in units)
-        waiting = (market.units[streams.unit(self._run, unit)] for unit in units)
+        waiting = (state.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
 
     async def create_assignments(self) -> None:
@@ -150,7 +150,7 @@ class TaskLauncher:
     @property
     def exhausted(self) -> bool:
         """Whether the data has no more."""
-        return self._ledger.market.task_runs[streams.task_run(self._run)].assignments is not None
+        return self._ledger.state.task_runs[streams.task_run(self._run)].assignments is not None
 
     @cached_property
     def planned_units(self) -> int | None:
@@ -172,7 +172,7 @@ class TaskLauncher:
     @property
     def is_out_of_budget(self) -> bool:
         """Whether nothing is on offer or in work, and the budget does not pay for the next unit that there is."""
-        is_something_out = self._units_out() > 0 or self._ledger.market.runs[self._run].live_agents
+        is_something_out = self._units_out() > 0 or self._ledger.state.runs[self._run].live_agents
         return not (self.is_done or is_something_out or self._can_pay_next())
 
     def next_change(self) -> trio.Event:
@@ -181,19 +181,19 @@ class TaskLauncher:
 
     async def wait_for_offer(self) -> None:
         """Wait until something is on offer, unless nothing is about to be."""
-        index = self._ledger.market.runs[self._run]
+        index = self._ledger.state.runs[self._run]
         while not index.offered and self.is_about_to_launch:
             await self._wait_for_change()
 
-    async def launch_screening_unit(self, data: Update, take: Take, actor: str) -> Receipt:
+    async def launch_screening_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
         """Make a screening unit for a worker; see `launch_evaluation_unit`."""
         return await self.launch_evaluation_unit(data, SCREENING_UNIT_INDEX, take, actor)
 
-    async def launch_gold_unit(self, data: Update, take: Take, actor: str) -> Receipt:
+    async def launch_gold_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
         """Make a gold unit for a worker; see `launch_evaluation_unit`."""
         return await self.launch_evaluation_unit(data, GOLD_UNIT_INDEX, take, actor)
 
-    async def launch_evaluation_unit(self, data: Update, unit_type_index: int, take: Take, actor: str) -> Receipt:
+    async def launch_evaluation_unit(self, data: Update, unit_type_index: int, take: Take, actor: str) -> AppendResult:
         """Make a unit for one worker. Nobody else can get it: it is launched and assigned in one append.
 
         It is paid like any unit. It counts neither against `max_num_concurrent_units` nor against the worker's maximum.
@@ -222,7 +222,7 @@ class TaskLauncher:
         """
         self._stopped = True
         self._change()
-        index = self._ledger.market.runs[self._run]
+        index = self._ledger.state.runs[self._run]
         units = sorted(index.open_units)
         for start in range(0, len(units), CHUNK):
             chunk = units[start : start + CHUNK]
@@ -230,7 +230,7 @@ class TaskLauncher:
             if progress is not None:
                 progress(start + len(chunk), len(units))
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Look for room whenever a unit's status has changed. For the run's subscription."""
         self._repeats.on_committed(events)
         created = (recorded.envelope.event for recorded in events)
@@ -247,7 +247,7 @@ class TaskLauncher:
     async def _launch(self, batch: list[UnitId]) -> None:
         """Put units on offer; those that the budget does not pay for go on waiting."""
         await self._record(partial(decide_launch_units, run=self._run, units=batch))
-        units = self._ledger.market.units
+        units = self._ledger.state.units
         while self._created_units:
             if units[streams.unit(self._run, self._created_units[0])].status is UnitStatus.CREATED:
                 break
@@ -256,16 +256,16 @@ class TaskLauncher:
 
     def _can_pay_next(self) -> bool:
         """Whether the budget pays for the next assignment that is put on offer; of one not yet read, for a unit."""
-        market, created = self._ledger.market, self._created_units
-        budget = market.runs[self._run].budget
+        state, created = self._ledger.state, self._created_units
+        budget = state.runs[self._run].budget
         if not created:
             return budget.fits(budget.cost_of_unit(self._pay_cents))
-        assignment = market.units[streams.unit(self._run, created[0])].assignment
-        return budget.fits(cost_of_offer(market, self._run, assignment))
+        assignment = state.units[streams.unit(self._run, created[0])].assignment
+        return budget.fits(cost_of_offer(state, self._run, assignment))
 
     def _units_out(self) -> int:
         """How many units are on offer or in work."""
-        by_status = self._ledger.market.runs[self._run].units_by_status
+        by_status = self._ledger.state.runs[self._run].units_by_status
         return by_status.get(UnitStatus.LAUNCHED, 0) + by_status.get(UnitStatus.ASSIGNED, 0)
 
     def _free_places(self) -> float:
@@ -278,8 +278,8 @@ class TaskLauncher:
         Raises:
             LaunchError: there is another one in its place, or none.
         """
-        assignment = self._ledger.market.runs[self._run].assignments[number]
-        fact = self._ledger.market.records[streams.assignment(self._run, assignment)].fact
+        assignment = self._ledger.state.runs[self._run].assignments[number]
+        fact = self._ledger.state.records[streams.assignment(self._run, assignment)].fact
         body = self._ledger.log.payload(fact.data) if isinstance(fact, AssignmentCreated) else None
         try:
             again = self._encoded(await receiver.receive(), number)
@@ -298,8 +298,8 @@ class TaskLauncher:
             payloads.append(payload)
             plans.append(self._plan(item, payload.ref))
 
-        def decide(market: Market) -> list[NewEvent]:
-            live = market.task_runs[streams.task_run(self._run)].status is TaskRunStatus.LIVE
+        def decide(state: DecisionState) -> list[NewEvent]:
+            live = state.task_runs[streams.task_run(self._run)].status is TaskRunStatus.LIVE
             return decide_create_assignments(self._run, plans) if live else []
 
         return bool((await self._record(decide, *payloads)).events)
@@ -339,11 +339,11 @@ class TaskLauncher:
             except trio.Cancelled:
                 raise
             except Exception as error:
-                raised = error.__cause__ if isinstance(error, UserCodeFailed) else error
+                raised = error.__cause__ if isinstance(error, UserCodeError) else error
                 reason = f"the data's own code raised {type(raised).__name__} ({self.created} assignments were created)"
                 raise LaunchError("assignment data", reason) from error
 
-    async def _record(self, decide: Callable[[Market], Sequence[NewEvent]], *payloads: Payload) -> Receipt:
+    async def _record(self, decide: Callable[[DecisionState], Sequence[NewEvent]], *payloads: Payload) -> AppendResult:
         return await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))
 
     def _change(self) -> None:

@@ -9,11 +9,11 @@ import trio
 
 from ...events import streams
 from ...events.agent import AgentDisconnected
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
 from ..abstractions.agent import Agent
-from ..errors import UserCodeFailed
+from ..errors import UserCodeError
 from ..ledger import Ledger
 from ..lifecycles.agent import AgentState
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingState, OnboardingStatus
@@ -27,7 +27,7 @@ from .services.directory import Directory
 from .task_code.agents import LiveAgents
 from .task_code.calls import call_nowait
 from .task_code.onboardings import LiveOnboardings
-from .task_code.timings import UserFunction, stopwatch
+from .task_code.timings import UserFunction, timings
 
 #: Seconds that a worker waits for the verdict on what it handed in last.
 VERDICT_PATIENCE_SECONDS = 10.0
@@ -52,11 +52,11 @@ class WorkerPool:
         self._agents: LiveAgents | None = None
         self._onboardings: LiveOnboardings | None = None
         self._admission: Admission | None = None
-        self._doors = trio.Event()
+        self._registration_open = trio.Event()
 
-    def let_workers_in(self) -> None:
+    def open_registration(self) -> None:
         """Answer requests for agents from now on; those that came earlier have waited."""
-        self._doors.set()
+        self._registration_open.set()
 
     def register_run(self, live_run: LiveTaskRun) -> None:
         """Take the run whose workers these are, with the agents it may have already."""
@@ -65,8 +65,8 @@ class WorkerPool:
         self._agents = LiveAgents(*parts)
         self._onboardings = LiveOnboardings(*parts, answer=self.register_agent_from_onboarding)
         self._admission = Admission(self._ledger, self._ids, live_run)
-        self._agents.take_up()
-        self._onboardings.take_up()
+        self._agents.resume()
+        self._onboardings.resume()
 
     def get_live_run(self) -> LiveTaskRun:
         """The run whose workers these are."""
@@ -99,7 +99,7 @@ class WorkerPool:
         """The handle of an agent that has a unit now."""
         return self.agents.get(agent_id)
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Follow durable events of the run. For the run's subscription."""
         self.agents.on_committed(events)
         self.onboardings.on_committed(events)
@@ -108,13 +108,13 @@ class WorkerPool:
 
     async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
         """See to a page that asks for an agent: find or register its worker, then `register_agent`."""
-        await self._wait_at_the_doors()
+        await self._wait_until_open()
         worker = await self._register_worker(crowd_data)
         await self.register_agent(crowd_data, worker, request_id)
 
-    async def _wait_at_the_doors(self) -> None:
-        if not self._doors.is_set():
-            await self._doors.wait()
+    async def _wait_until_open(self) -> None:
+        if not self._registration_open.is_set():
+            await self._registration_open.wait()
 
     async def _register_worker(self, crowd_data: ProviderData) -> WorkerId:
         """The worker behind a name at the provider; a person seen for the first time is registered.
@@ -131,18 +131,18 @@ class WorkerPool:
 
     async def register_agent_from_onboarding(self, state: OnboardingState, request_id: str) -> None:
         """Go on with a page whose onboarding is decided."""
-        await self._wait_at_the_doors()
+        await self._wait_until_open()
         await self._answer(state.worker, state.registration, request_id)
 
     async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:
-        market, run = self._ledger.market, self.get_live_run().task_run
-        state = market.agent_by_registration(run, registration)
+        state, run = self._ledger.state, self.get_live_run().task_run
+        agent = state.agent_by_registration(run, registration)
         shown = None
-        if state is None or (isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES):
+        if agent is None or (isinstance(agent, OnboardingState) and agent.status not in LIVE_ONBOARDING_STATUSES):
             shown = await self._register_agent(worker, registration)
-            state = market.agent_by_registration(run, registration)
-        if shown is None and state is not None:
-            await self.reconnect_agent(state, request_id)
+            agent = state.agent_by_registration(run, registration)
+        if shown is None and agent is not None:
+            await self.reconnect_agent(agent, request_id)
         else:
             self._answer_refusal(worker, shown or WorkerFailureReasons.TASK_MISSING, request_id)
 
@@ -154,22 +154,22 @@ class WorkerPool:
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
         """Answer a page with the agent it has, once that is durable, and the data which that had from the start."""
         run = self.get_live_run().task_run
-        await self._ledger.durable(
+        await self._ledger.wait_durable(
             streams.agent(run, state.agent)
             if isinstance(state, AgentState)
             else streams.onboarding_agent(run, state.agent)
         )
         # More may have happened to it by now, of which the page was told already.
-        state = self._ledger.market.agent_by_token(state.token) or state
+        state = self._ledger.state.agent_by_token(state.token) or state
         if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
             reason = WorkerFailureReasons.NOT_QUALIFIED if failed else WorkerFailureReasons.TASK_MISSING
             self._answer_refusal(state.worker, reason, request_id)
             return
         try:
-            with stopwatch().function(UserFunction.INIT_DATA):
+            with timings().function(UserFunction.INIT_DATA):
                 init_data = call_nowait(self._init_data, state)
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("there is nothing to show to a page that has an agent", worker=state.worker)
             self._answer_refusal(state.worker, WorkerFailureReasons.TASK_MISSING, request_id)
             return
@@ -207,32 +207,32 @@ class WorkerPool:
 
     def statuses_by_token(self) -> dict[str, str]:
         """The status of each agent that a router has to know, by token."""
-        market, run = self._ledger.market, self.get_live_run().task_run
-        states = (market.agent_by_token(token) for token in market.tokens_of(run))
-        return {state.token: state.status.value for state in states if state is not None}
+        state, run = self._ledger.state, self.get_live_run().task_run
+        states = (state.agent_by_token(token) for token in state.tokens_of(run))
+        return {agent.token: agent.status.value for agent in states if agent is not None}
 
     def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
         """Let go the agents whose pages have gone for good, as a router sees it."""
         nursery = self.get_live_run().nursery
         for token, status in status_map.items():
-            state = self._ledger.market.agent_by_token(token) if status == GONE else None
+            state = self._ledger.state.agent_by_token(token) if status == GONE else None
             if isinstance(state, AgentState):
-                nursery.start_soon(self.agents.let_go, state.agent, AgentDisconnected(reason=PAGE_GONE))
+                nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
             elif isinstance(state, OnboardingState):
                 nursery.start_soon(self.onboardings.end, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
-    async def let_go_of_the_idle(self, reason: str) -> None:
+    async def end_idle(self, reason: str) -> None:
         """End all onboardings, and let go who waits for partners; returns when that is durable.
 
         For a run that gives out no more work: neither can come to anything.
         """
         await self.onboardings.end_all(reason)
-        await self.agents.let_waiting_go(reason)
+        await self.agents.end_waiting(reason)
 
     async def disconnect_active_agents(self, reason: str) -> None:
         """Take their units from all agents, and end all onboardings; returns when that is durable."""
         await self.onboardings.end_all(reason)
-        await self.agents.let_all_go(reason)
+        await self.agents.end_all(reason)
 
     async def wait_for_code(self) -> None:
         """Wait until the task's code has come to its end with everybody, its clean-up too."""

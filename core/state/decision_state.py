@@ -34,7 +34,7 @@ from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStat
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
-from .entity_states import World
+from .entity_states import EntityStates
 
 #: Indexes of units that tell something of a worker; such a unit is made for the worker, and never on offer.
 SCREENING_UNIT_INDEX = -1
@@ -84,7 +84,7 @@ class RunIndex(msgspec.Struct):
         return not (self.open_units or self.live_agents or self.live_onboardings)
 
 
-class Market(World):
+class DecisionState(EntityStates):
     """The world, indexed.
 
     Attributes:
@@ -247,5 +247,5 @@ def run_of(stream: str) -> TaskRunId:
     return TaskRunId(int(stream.split("/", 2)[1]))
 
 
-def _is_forgotten(market: Market, worker: WorkerId) -> bool:
-    return market.workers[f"worker/{worker}"].status.value == "forgotten"
+def _is_forgotten(state: DecisionState, worker: WorkerId) -> bool:
+    return state.workers[f"worker/{worker}"].status.value == "forgotten"

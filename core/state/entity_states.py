@@ -19,7 +19,7 @@ from ...events.server import ServerEvent
 from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
 from ...events.worker import WorkerEvent
-from ..errors import Conflict, IllegalStep, UnknownEntity
+from ..errors import IllegalStepError, UnknownEntityError, VersionConflictError
 from ..lifecycles import agent, engagement, onboarding, records, task_run, unit, worker
 from ..lifecycles import payment as pay
 from ..lifecycles import resource as server
@@ -28,7 +28,7 @@ State = TypeVar("State")
 E = TypeVar("E", bound=Event)
 
 
-class Family(dict[str, State], Generic[State, E]):
+class StateMap(dict[str, State], Generic[State, E]):
     """The states of all entities of one kind by the name of their stream, the oldest entity first."""
 
     def __init__(self, evolve: Callable[[State | None, E], State]) -> None:
@@ -40,16 +40,16 @@ class Family(dict[str, State], Generic[State, E]):
         """Nothing is known of the entity.
 
         Raises:
-            UnknownEntity: always.
+            UnknownEntityError: always.
         """
-        raise UnknownEntity(stream)
+        raise UnknownEntityError(stream)
 
 
-#: A family without its types, which is sound because `World` sends each event type to the family of its lifecycle.
+#: A map without its types, which is sound because `EntityStates` sends each event type to the map of its lifecycle.
 _Fold = tuple[Callable[[object, Event], object], dict[str, object]]
 
 
-class World:
+class EntityStates:
     """Everything the log says, as of its last applied event.
 
     Attributes:
@@ -58,15 +58,15 @@ class World:
 
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
-        self.records = Family[records.RecordState, records.RecordEvent](records.evolve)
-        self.workers = Family[worker.WorkerState, WorkerEvent](worker.evolve)
-        self.task_runs = Family[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
-        self.servers = Family[server.ResourceState, ServerEvent](server.evolve)
-        self.units = Family[unit.UnitState, UnitEvent](unit.evolve)
-        self.agents = Family[agent.AgentState, AgentEvent](agent.evolve)
-        self.onboardings = Family[onboarding.OnboardingState, OnboardingEvent](onboarding.evolve)
-        self.engagements = Family[engagement.EngagementState, EngagementEvent](engagement.evolve)
-        self.payments = Family[pay.PaymentState, PayEvent](pay.evolve)
+        self.records = StateMap[records.RecordState, records.RecordEvent](records.evolve)
+        self.workers = StateMap[worker.WorkerState, WorkerEvent](worker.evolve)
+        self.task_runs = StateMap[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
+        self.servers = StateMap[server.ResourceState, ServerEvent](server.evolve)
+        self.units = StateMap[unit.UnitState, UnitEvent](unit.evolve)
+        self.agents = StateMap[agent.AgentState, AgentEvent](agent.evolve)
+        self.onboardings = StateMap[onboarding.OnboardingState, OnboardingEvent](onboarding.evolve)
+        self.engagements = StateMap[engagement.EngagementState, EngagementEvent](engagement.evolve)
+        self.payments = StateMap[pay.PaymentState, PayEvent](pay.evolve)
         self._folds: dict[type[Event], _Fold] = {
             event: family.fold
             for lifecycle, family in (
@@ -91,20 +91,20 @@ class World:
         """Carry a recorded event into the world.
 
         Raises:
-            Conflict: the event's version does not follow the stream's.
-            IllegalStep: the lifecycle has no such step.
+            VersionConflictError: the event's version does not follow the stream's.
+            IllegalStepError: the lifecycle has no such step.
         """
         stream = envelope.stream
         before = self.versions.get(stream, 0)
         if envelope.version != before + 1:
-            raise Conflict(stream, envelope.version - 1, before)
+            raise VersionConflictError(stream, envelope.version - 1, before)
         self.evolve(stream, envelope.event)
 
     def check(self, events: Iterable[tuple[str, Event]]) -> None:
         """See whether events could be appended, and change nothing.
 
         Raises:
-            IllegalStep: a lifecycle has no such step.
+            IllegalStepError: a lifecycle has no such step.
         """
         by_stream: dict[str, list[Event]] = {}
         for stream, event in events:
@@ -115,19 +115,19 @@ class World:
             try:
                 for event in steps:
                     state = evolve(state, event)
-            except IllegalStep as error:
-                raise IllegalStep(stream, error.status, error.wish) from None
+            except IllegalStepError as error:
+                raise IllegalStepError(stream, error.status, error.wish) from None
 
     def evolve(self, stream: str, event: Event) -> None:
         """Carry the next event of a stream into the world.
 
         Raises:
-            IllegalStep: the lifecycle has no such step.
+            IllegalStepError: the lifecycle has no such step.
         """
         # Every event of every replay comes through here.
         evolve, states = self._folds[type(event)]
         try:
             states[stream] = evolve(states.get(stream), event)
-        except IllegalStep as error:
-            raise IllegalStep(stream, error.status, error.wish) from None
+        except IllegalStepError as error:
+            raise IllegalStepError(stream, error.status, error.wish) from None
         self.versions[stream] = self.versions.get(stream, 0) + 1

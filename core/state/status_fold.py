@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ...events.base import Event
-from ..errors import Conflict, IllegalStep
+from ..errors import IllegalStepError, VersionConflictError
 from ..lifecycles.agent import AGENT
 from ..lifecycles.engagement import ENGAGEMENT
 from ..lifecycles.onboarding import ONBOARDING
@@ -32,11 +32,11 @@ _TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {
 }
 
 #: Version and status of one entity; no status: there is no such entity yet.
-Standing = tuple[int, Status | None]
-_UNBORN: Standing = (0, None)
+StreamStatus = tuple[int, Status | None]
+_ABSENT: StreamStatus = (0, None)
 
 
-class Standings:
+class StatusFold:
     """Where every entity of a log stands.
 
     Attributes:
@@ -44,7 +44,7 @@ class Standings:
     """
 
     def __init__(self) -> None:
-        self.by_stream: dict[str, Standing] = {}
+        self.by_stream: dict[str, StreamStatus] = {}
 
     def step(self, stream: str, version: int, event: type[Event]) -> None:
         """Judge the next event of a stream, and take the stream where it leads.
@@ -55,13 +55,13 @@ class Standings:
             event: what kind of event it is; the lifecycles ask no more of it.
 
         Raises:
-            Conflict: the version does not follow the stream's.
-            IllegalStep: the lifecycle has no such step.
+            VersionConflictError: the version does not follow the stream's.
+            IllegalStepError: the lifecycle has no such step.
         """
-        before, status = self.by_stream.get(stream, _UNBORN)
+        before, status = self.by_stream.get(stream, _ABSENT)
         if version != before + 1:
-            raise Conflict(stream, version - 1, before)
+            raise VersionConflictError(stream, version - 1, before)
         target = _TARGETS[event].get(status)
         if target is None:
-            raise IllegalStep(stream, ABSENT if status is None else str(status.value), kind_of(event))
+            raise IllegalStepError(stream, ABSENT if status is None else str(status.value), kind_of(event))
         self.by_stream[stream] = (version, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...core.chain import GENESIS, Page, Row, link
-from ...core.errors import UnusableLog
+from ...core.errors import UnusableLogError
 from ...core.ports import Head
 from .report import FindingKind, Findings
 
@@ -112,5 +112,5 @@ class ChainCheck:
         """The anchors in the order of their positions, as far as they can be read."""
         try:
             yield from anchors
-        except UnusableLog as error:
+        except UnusableLogError as error:
             self._findings.add(FindingKind.ANCHOR, str(error))

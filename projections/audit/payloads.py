@@ -7,10 +7,10 @@ from typing import Protocol
 
 from ...core.lifecycles.worker import WorkerStatus
 from ...core.payloads import commitment, refs_of
-from ...core.state.status_fold import Standings
+from ...core.state.status_fold import StatusFold
 from ...events import streams
 from ...events.agent import AgentAccepted
-from ...events.envelope import Envelope, Recorded
+from ...events.envelope import Envelope, RecordedEvent
 from ...events.ids import WorkerId
 from ...events.onboarding import OnboardingStarted
 from ...events.worker import WorkerRegistered
@@ -38,7 +38,7 @@ class PayloadCheck:
         erased: references whose payload went with its worker.
     """
 
-    def __init__(self, log: AuditedPayloads, standings: Standings, findings: Findings) -> None:
+    def __init__(self, log: AuditedPayloads, standings: StatusFold, findings: Findings) -> None:
         self.present = 0
         self.erased = 0
         self._log = log
@@ -47,7 +47,7 @@ class PayloadCheck:
         #: Position and stream of each event whose payload is not there.
         self._missing: list[tuple[int, str]] = []
 
-    def check(self, events: Iterable[Recorded]) -> None:
+    def check(self, events: Iterable[RecordedEvent]) -> None:
         """Look up what the next events refer to."""
         wanted: dict[str, tuple[int, str]] = {}
         for seq, envelope in events:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ...core.payloads import seal
-from ...core.ports import Append, NewEvent, Payload
+from ...core.ports import AppendRequest, NewEvent, Payload
 from ...events import streams
 from ...events.agent import AgentAccepted
 from ...events.assignment import AssignmentCreated
@@ -22,7 +22,7 @@ from ...events.base import PayloadRef
 from ...events.catalogue import AnyEvent
 from ...events.directory import RequesterRegistered
 from ...events.engagement import EngagementBarred
-from ...events.envelope import Position, Recorded
+from ...events.envelope import Position, RecordedEvent
 from ...events.ids import AssignmentId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingStarted
 from ...events.server import ResourceAcquired, ResourceIntended
@@ -37,7 +37,7 @@ _PLACEHOLDER = b"null"
 #: Placeholders are no secret.
 _NO_SALT = bytes(16)
 
-_ReadEvents = Callable[[], Iterable[Recorded]]
+_ReadEvents = Callable[[], Iterable[RecordedEvent]]
 #: Events whose reason a person wrote.
 _Reasoned = (
     WorkerBlocked | WorkerUnblocked | WorkerForgotten | QualificationRevoked | EngagementBarred | OnboardingFailed
@@ -66,7 +66,7 @@ class Slice:
             elif streams.category_of(envelope.stream) == "qualification":
                 self._streams.add(envelope.stream)
 
-    def requests(self) -> Iterator[Append]:
+    def requests(self) -> Iterator[AppendRequest]:
         """The requests that write the history to an empty log, in order."""
         #: Where each event will stand.
         places: dict[int, int] = {}
@@ -76,11 +76,11 @@ class Slice:
             places |= {recorded.seq: len(places) + number for number, recorded in enumerate(events, start=1)}
             yield self._request(events, places)
 
-    def _request(self, events: list[Recorded], places: dict[int, int]) -> Append:
+    def _request(self, events: list[RecordedEvent], places: dict[int, int]) -> AppendRequest:
         first = events[0].envelope
         cause = places.get(first.cause.seq) if first.cause else None
         payloads: dict[PayloadRef, Payload] = {}
-        return Append(
+        return AppendRequest(
             command=first.command,
             actor=first.actor,
             at=first.at,

@@ -16,12 +16,12 @@ from typing import NamedTuple, Protocol
 
 from ...core.chain import Row
 from ...core.errors import LogError
-from ...core.gc_tuning import collector_resting
+from ...core.gc_tuning import gc_paused
 from ...core.lifecycles.unit import UnitStatus
 from ...core.payloads import REFERRING_KINDS
-from ...core.state.status_fold import Standings
+from ...core.state.status_fold import StatusFold
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.streams import category_of
 from ..engine.projection import Projection
 from .chain import ChainCheck
@@ -56,7 +56,7 @@ class Audited(NamedTuple):
 
     report: ReplayReport
     #: Where the log leaves each entity; one with a finding stands where it stood before it.
-    standings: Standings
+    standings: StatusFold
 
 
 def audit(
@@ -79,14 +79,16 @@ def audit(
     payloads = PayloadCheck(log, steps.standings, findings)
     events = 0
     views = ViewCheck(log.tables, log.views(), projections, log.payload, findings)
-    with closing(views), collector_resting():
+    with closing(views), gc_paused():
         with _unreadable_found(findings):
             for page in log.pages():
                 chain.check(page)
                 envelopes = steps.check(page)
                 events += len(envelopes)
                 if views.any or not REFERRING_KINDS.isdisjoint(map(_KIND, page.rows)):
-                    recorded = [Recorded(seq, each) for seq, each in enumerate(envelopes, page.seq) if each is not None]
+                    recorded = [
+                        RecordedEvent(seq, each) for seq, each in enumerate(envelopes, page.seq) if each is not None
+                    ]
                     payloads.check(recorded)
                     views.check(recorded)
         chain.finish()
@@ -121,10 +123,10 @@ def _unreadable_found(findings: Findings) -> Iterator[None]:
         findings.add(FindingKind.UNREADABLE, str(error))
 
 
-def _streams_by_category(standings: Standings) -> dict[str, int]:
+def _streams_by_category(standings: StatusFold) -> dict[str, int]:
     return dict(sorted(Counter(map(category_of, standings.by_stream)).items()))
 
 
-def _units_by_status(standings: Standings) -> dict[str, int]:
+def _units_by_status(standings: StatusFold) -> dict[str, int]:
     statuses = Counter(status for stream, (_, status) in standings.by_stream.items() if category_of(stream) == "unit")
     return {status.value: statuses[status] for status in UnitStatus if status in statuses}

@@ -6,10 +6,10 @@ from itertools import count
 from operator import itemgetter
 
 from ...core.chain import Page, Row
-from ...core.errors import Conflict, IllegalStep
-from ...core.state.status_fold import Standings
+from ...core.errors import IllegalStepError, VersionConflictError
+from ...core.state.status_fold import StatusFold
 from ...events.categories import CATEGORY_OF
-from ...events.codec import KIND_OF, Undecodable, UnknownKind, decode, decode_page, stored_kind
+from ...events.codec import KIND_OF, UndecodableError, UnknownKind, decode, decode_page, stored_kind
 from ...events.envelope import Envelope
 from ...events.streams import category_of
 from .report import FindingKind, Findings
@@ -27,7 +27,7 @@ class StepCheck:
     """
 
     def __init__(self, findings: Findings) -> None:
-        self.standings = Standings()
+        self.standings = StatusFold()
         self._findings = findings
         self._at = 0
         self._broken: set[str] = set()
@@ -61,7 +61,7 @@ class StepCheck:
                 continue
             try:
                 step(stream, version, event)
-            except (Conflict, IllegalStep) as error:
+            except (VersionConflictError, IllegalStepError) as error:
                 self._illegal(seq, envelope, error)
         self._at = latest
         return envelopes
@@ -69,7 +69,7 @@ class StepCheck:
     def _decoded(self, page: Page) -> list[Envelope | None]:
         try:
             return [*decode_page(map(_DATA, page.rows))]
-        except Undecodable:
+        except UndecodableError:
             return [self._decoded_row(row) for row in page.named()]
 
     def _decoded_row(self, row: Row) -> Envelope | None:
@@ -80,7 +80,7 @@ class StepCheck:
             return envelope
         except UnknownKind as error:
             self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=row.seq, stream=row.stream)
-        except Undecodable as error:
+        except UndecodableError as error:
             sentence = f"the event cannot be read: {error}"
             self._findings.add(FindingKind.UNDECODABLE, sentence, seq=row.seq, stream=row.stream)
         self._broken.add(row.stream)
@@ -129,9 +129,9 @@ class StepCheck:
             found=category_of(envelope.stream),
         )
 
-    def _illegal(self, seq: int, envelope: Envelope, error: Conflict | IllegalStep) -> None:
+    def _illegal(self, seq: int, envelope: Envelope, error: VersionConflictError | IllegalStepError) -> None:
         self._broken.add(envelope.stream)
-        if isinstance(error, Conflict):
+        if isinstance(error, VersionConflictError):
             self._findings.add(
                 FindingKind.VERSION,
                 f"it is version {envelope.version} of its stream, after version {error.actual}",

@@ -28,7 +28,7 @@ class ChainedLog(Protocol):
         """Heads that were written down outside the file, oldest first.
 
         Raises:
-            UnusableLog: a line cannot be read.
+            UnusableLogError: a line cannot be read.
         """
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ..engine import rebuild as building
 from ..engine.fingerprint import code_fingerprint
 from ..engine.projection import Projection, ReadPayload
@@ -48,7 +48,7 @@ class ViewCheck:
         self._rebuilt = building.scratch()
         self._views: list[tuple[StoredView, Projection]] = []
         #: Events that are carried into the views together, which costs less.
-        self._waiting: list[Recorded] = []
+        self._waiting: list[RecordedEvent] = []
         self._seq = 0
         self.any = False
         by_name = {projection.name: projection for projection in known}
@@ -60,7 +60,7 @@ class ViewCheck:
             else:
                 findings.notes.append(f"the view {view.name!r} is not known to this version and was not compared")
 
-    def check(self, events: Sequence[Recorded]) -> None:
+    def check(self, events: Sequence[RecordedEvent]) -> None:
         """Carry the next events into the views."""
         self._waiting += events
         if len(self._waiting) >= building.PAGE_EVENTS:

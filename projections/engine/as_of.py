@@ -6,10 +6,10 @@ import sqlite3
 from typing import Protocol
 
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 
 
-class Moment(Protocol):
+class AsOf(Protocol):
     """The events up to a position, and the MephistoDB view as it was there. All answers agree with each other."""
 
     @property
@@ -24,16 +24,16 @@ class Moment(Protocol):
     def view(self) -> sqlite3.Connection:
         """The tables of the MephistoDB view, to be read only."""
 
-    def stream(self, name: str) -> list[Recorded]:
+    def stream(self, name: str) -> list[RecordedEvent]:
         """The events of a stream, the oldest first."""
 
-    def under(self, prefix: str) -> list[Recorded]:
+    def under(self, prefix: str) -> list[RecordedEvent]:
         """The events of all streams whose names begin so, in the order of the log."""
 
-    def command(self, name: str) -> list[Recorded]:
+    def command(self, name: str) -> list[RecordedEvent]:
         """The events that a command made."""
 
-    def latest(self, count: int) -> list[Recorded]:
+    def latest(self, count: int) -> list[RecordedEvent]:
         """The last events, in the order of the log."""
 
     def payload(self, ref: PayloadRef) -> bytes | None:

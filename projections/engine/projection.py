@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -37,7 +37,7 @@ class Projection(Protocol):
     def index(self, db: sqlite_utils.Database) -> None:
         """Make the indexes that readers need: once the rows are in, because then they cost least."""
 
-    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+    def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
         """Carry events into the tables, inside the caller's transaction.
 
         Args:

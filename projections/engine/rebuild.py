@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...core.gc_tuning import collector_resting
-from ...events.envelope import Recorded
+from ...core.gc_tuning import gc_paused
+from ...events.envelope import RecordedEvent
 from .lazy_import import deferred
 from .projection import Projection, ReadPayload
 
@@ -70,7 +70,7 @@ def index(db: sqlite3.Connection, projection: Projection) -> None:
 
 
 def build(
-    db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[Recorded], payload: ReadPayload
+    db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[RecordedEvent], payload: ReadPayload
 ) -> None:
     """Make projections' tables, carry events into them page by page, and index them.
 
@@ -88,16 +88,16 @@ def build(
 
 
 def carry(
-    db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[Recorded], payload: ReadPayload
+    db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[RecordedEvent], payload: ReadPayload
 ) -> None:
     """Carry the next events into projections' tables, page by page."""
-    with collector_resting():
+    with gc_paused():
         for page in pages(events):
             apply(db, projections, page, payload)
 
 
 def apply(
-    db: sqlite3.Connection, projections: Sequence[Projection], page: Sequence[Recorded], payload: ReadPayload
+    db: sqlite3.Connection, projections: Sequence[Projection], page: Sequence[RecordedEvent], payload: ReadPayload
 ) -> None:
     """Carry a page of events into all projections, in a transaction of its own."""
     db.execute("BEGIN")
@@ -110,7 +110,7 @@ def apply(
             db.execute("ROLLBACK")
 
 
-def pages(events: Iterable[Recorded]) -> Iterator[list[Recorded]]:
+def pages(events: Iterable[RecordedEvent]) -> Iterator[list[RecordedEvent]]:
     """Events in lists of at most `PAGE_EVENTS`."""
     remaining = iter(events)
     while page := list(islice(remaining, PAGE_EVENTS)):

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from msgspec.structs import astuple
 
-from ...core.errors import UnknownEntity
+from ...core.errors import UnknownEntityError
 from ...events.base import PayloadRef
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.streams import DIRECTORY, partition_of
 from ..engine.projection import ReadPayload
 from .dates import date_of
-from .pending_writes import Bonuses, Cell, Cells, Group, Holdings, Reviews, Sheets
+from .pending_writes import Bonuses, Cell, Cells, ColumnGroup, PendingWrites, QualificationWrites, Reviews
 from .rows import AgentPayloadRow, Row
 from .tables import TABLE_OF
 
@@ -37,7 +37,7 @@ class RunFacts(NamedTuple):
     sandbox: bool
 
 
-class Page:
+class EventBatch:
     """What some events change in the view, gathered first and then written table by table."""
 
     def __init__(self, db: sqlite3.Connection, payload: ReadPayload) -> None:
@@ -50,21 +50,21 @@ class Page:
         self._db = db
         self._payload = payload
         self._runs: dict[str, RunFacts] = {}
-        self.sheets = Sheets()
-        self.holdings = Holdings()
+        self.sheets = PendingWrites()
+        self.holdings = QualificationWrites()
         self.reviews = Reviews()
         self.bonuses = Bonuses()
         self.agent_payloads: list[AgentPayloadRow] = []
 
-    def add(self, recorded: Recorded, row: Row) -> None:
+    def add(self, recorded: RecordedEvent, row: Row) -> None:
         """The event's entity is new: this is its row."""
         self.sheets[type(row)].add(recorded.envelope.stream, row)
 
-    def set(self, recorded: Recorded, columns: Group, *values: Cell) -> None:
+    def set(self, recorded: RecordedEvent, columns: ColumnGroup, *values: Cell) -> None:
         """The event changes some columns in the row of its entity."""
         self.sheets[columns.row].set(recorded.envelope.stream, columns, values)
 
-    def date(self, recorded: Recorded) -> str:
+    def date(self, recorded: RecordedEvent) -> str:
         """When it happened, in the form that Mephisto keeps in its tables: UTC, to the millisecond."""
         return date_of(recorded.envelope.at)
 
@@ -80,22 +80,22 @@ class Page:
         """Remember a run that this page creates."""
         self._runs[str(run.task_run_id)] = run
 
-    def run_of(self, recorded: Recorded) -> RunFacts:
+    def run_of(self, recorded: RecordedEvent) -> RunFacts:
         """The run that the event's entity belongs to.
 
         Raises:
-            UnknownEntity: nothing created it.
+            UnknownEntityError: nothing created it.
         """
         run_id = recorded.envelope.stream.split("/", 2)[1]
         run = self._runs.get(run_id)
         if run is None:
             found = self._db.execute(_RUN_FACTS, (run_id,)).fetchone()
             if found is None:
-                raise UnknownEntity(f"task_run/{run_id}")
+                raise UnknownEntityError(f"task_run/{run_id}")
             run = self._runs[run_id] = RunFacts(*found)
         return run
 
-    def write(self, events: Sequence[Recorded]) -> None:
+    def write(self, events: Sequence[RecordedEvent]) -> None:
         """Carry everything into the tables."""
         self.sheets.write(self._db)
         self.holdings.write(self._db)
@@ -106,7 +106,7 @@ class Page:
         self._db.executemany(_COUNT_EVENTS, _statistics(events))
 
 
-def _statistics(events: Sequence[Recorded]) -> list[Cells]:
+def _statistics(events: Sequence[RecordedEvent]) -> list[Cells]:
     """For each run that has events here: their number, the date of the last, the run."""
     counts: defaultdict[str, int] = defaultdict(int)
     for stream, count in Counter([envelope.stream for _, envelope in events]).items():

@@ -56,7 +56,7 @@ class Entity(rows.Row, frozen=True):
         """The one with an id.
 
         Raises:
-            UnknownEntity: there is none; the nearest id is given.
+            UnknownEntityError: there is none; the nearest id is given.
         """
         return db.get(cls, db_id)
 
@@ -65,50 +65,50 @@ class Entity(rows.Row, frozen=True):
         self.__dict__["_db"] = db
 
 
-class Task(Entity, rows.TaskRow, frozen=True, gc=True, dict=True):
+class TaskView(Entity, rows.TaskRow, frozen=True, gc=True, dict=True):
     """A kind of work by name."""
 
-    def get_runs(self) -> list[TaskRun]:
+    def get_runs(self) -> list[TaskRunView]:
         """Its runs, the oldest first."""
         return self.db.find_task_runs(task_id=self.task_id)
 
-    def get_assignments(self) -> list[Assignment]:
+    def get_assignments(self) -> list[AssignmentView]:
         """The assignments of all its runs."""
         return self.db.find_assignments(task_id=self.task_id)
 
     def get_total_spend(self) -> float:
-        """What its units cost, in whole currency; as `TaskRun.get_total_spend`."""
+        """What its units cost, in whole currency; as `TaskRunView.get_total_spend`."""
         return _cost(self.db.find_units(task_id=self.task_id), PAYABLE_UNIT_STATUSES)
 
 
-class Requester(Entity, rows.RequesterRow, frozen=True, gc=True, dict=True):
+class RequesterView(Entity, rows.RequesterRow, frozen=True, gc=True, dict=True):
     """An account at a provider."""
 
-    def get_task_runs(self) -> list[TaskRun]:
+    def get_task_runs(self) -> list[TaskRunView]:
         """The runs under its name."""
         return self.db.find_task_runs(requester_id=self.requester_id)
 
     def get_total_spend(self) -> float:
-        """What the units of its runs cost, in whole currency; as `TaskRun.get_total_spend`."""
+        """What the units of its runs cost, in whole currency; as `TaskRunView.get_total_spend`."""
         return _cost(self.db.find_units(requester_id=self.requester_id), PAYABLE_UNIT_STATUSES)
 
 
-class TaskRun(Entity, rows.TaskRunRow, frozen=True, gc=True, dict=True):
+class TaskRunView(Entity, rows.TaskRunRow, frozen=True, gc=True, dict=True):
     """One launch of a task with one configuration."""
 
-    def get_task(self) -> Task:
+    def get_task(self) -> TaskView:
         """The task it is a run of."""
         return self.db.get_task(self.task_id)
 
-    def get_requester(self) -> Requester:
+    def get_requester(self) -> RequesterView:
         """The account that offers the work."""
         return self.db.get_requester(self.requester_id)
 
-    def get_units(self) -> list[Unit]:
+    def get_units(self) -> list[UnitView]:
         """All its units, those for screening and gold too."""
         return self.db.find_units(task_run_id=self.task_run_id)
 
-    def get_assignments(self, status: str | None = None) -> list[Assignment]:
+    def get_assignments(self, status: str | None = None) -> list[AssignmentView]:
         """Its assignments, all or those of a status."""
         found = self.db.find_assignments(task_run_id=self.task_run_id)
         if status is None:
@@ -139,18 +139,18 @@ class TaskRun(Entity, rows.TaskRunRow, frozen=True, gc=True, dict=True):
         return {assignment: assignment_status(statuses) for assignment, statuses in by_assignment.items()}
 
 
-class Assignment(Entity, rows.AssignmentRow, frozen=True, gc=True, dict=True):
+class AssignmentView(Entity, rows.AssignmentRow, frozen=True, gc=True, dict=True):
     """One piece of input data, for one worker or several."""
 
-    def get_task_run(self) -> TaskRun:
+    def get_task_run(self) -> TaskRunView:
         """The run it belongs to."""
         return self.db.get_task_run(self.task_run_id)
 
-    def get_task(self) -> Task:
+    def get_task(self) -> TaskView:
         """The task it belongs to."""
         return self.db.get_task(self.task_id)
 
-    def get_requester(self) -> Requester:
+    def get_requester(self) -> RequesterView:
         """The account that offers it."""
         return self.db.get_requester(self.requester_id)
 
@@ -158,15 +158,15 @@ class Assignment(Entity, rows.AssignmentRow, frozen=True, gc=True, dict=True):
         """Its input data; None: it was erased."""
         return self.db.get_assignment_data(self.assignment_id)
 
-    def get_units(self, status: str | None = None) -> list[Unit]:
+    def get_units(self, status: str | None = None) -> list[UnitView]:
         """Its units, all or those of a status."""
         return self.db.find_units(assignment_id=self.assignment_id, status=status)
 
-    def get_agents(self) -> list[Agent | None]:
+    def get_agents(self) -> list[AgentView | None]:
         """The agent of each unit; None: nobody has it."""
         return [unit.get_assigned_agent() for unit in self.get_units()]
 
-    def get_workers(self) -> list[Worker]:
+    def get_workers(self) -> list[WorkerView]:
         """Who has worked on it, or does."""
         return [agent.get_worker() for agent in self.get_agents() if agent is not None]
 
@@ -179,7 +179,7 @@ class Assignment(Entity, rows.AssignmentRow, frozen=True, gc=True, dict=True):
         return _cost(self.get_units(), statuses)
 
 
-class Unit(Entity, rows.UnitRow, frozen=True, gc=True, dict=True):
+class UnitView(Entity, rows.UnitRow, frozen=True, gc=True, dict=True):
     """The smallest piece of work."""
 
     @property
@@ -191,12 +191,12 @@ class Unit(Entity, rows.UnitRow, frozen=True, gc=True, dict=True):
         """Its status now."""
         return self.db.get_unit(self.unit_id).status
 
-    def get_assigned_agent(self) -> Agent | None:
+    def get_assigned_agent(self) -> AgentView | None:
         """The agent that has it now; None: none has."""
         agent = self.db.get_unit(self.unit_id).agent_id
         return None if agent is None else self.db.get_agent(agent)
 
-    def get_assignment(self) -> Assignment:
+    def get_assignment(self) -> AssignmentView:
         """The assignment it is part of."""
         return self.db.get_assignment(self.assignment_id)
 
@@ -204,15 +204,15 @@ class Unit(Entity, rows.UnitRow, frozen=True, gc=True, dict=True):
         """The input data of its assignment; None: it was erased."""
         return self.db.get_assignment_data(self.assignment_id)
 
-    def get_task_run(self) -> TaskRun:
+    def get_task_run(self) -> TaskRunView:
         """The run it belongs to."""
         return self.db.get_task_run(self.task_run_id)
 
-    def get_task(self) -> Task:
+    def get_task(self) -> TaskView:
         """The task it belongs to."""
         return self.db.get_task(self.task_id)
 
-    def get_requester(self) -> Requester:
+    def get_requester(self) -> RequesterView:
         """The account that offers it."""
         return self.db.get_requester(self.requester_id)
 
@@ -221,10 +221,10 @@ class Unit(Entity, rows.UnitRow, frozen=True, gc=True, dict=True):
         return self.pay_amount
 
 
-class Worker(Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
+class WorkerView(Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
     """A person."""
 
-    def get_agents(self, status: str | None = None) -> list[Agent]:
+    def get_agents(self, status: str | None = None) -> list[AgentView]:
         """What it worked on, all or with a status."""
         return self.db.find_agents(worker_id=self.worker_id, status=status)
 
@@ -259,7 +259,7 @@ class Worker(Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
         return self.db.get_worker(self.worker_id).status == WorkerStatus.BLOCKED.value
 
 
-class Agent(Entity, rows.AgentRow, frozen=True, gc=True, dict=True):
+class AgentView(Entity, rows.AgentRow, frozen=True, gc=True, dict=True):
     """A worker at work on one unit, or who was."""
 
     @property
@@ -276,28 +276,28 @@ class Agent(Entity, rows.AgentRow, frozen=True, gc=True, dict=True):
         """Its status now."""
         return self.db.get_agent(self.agent_id).status
 
-    def get_worker(self) -> Worker:
+    def get_worker(self) -> WorkerView:
         """Who it is."""
         return self.db.get_worker(self.worker_id)
 
-    def get_unit(self) -> Unit:
+    def get_unit(self) -> UnitView:
         """What it works on."""
         return self.db.get_unit(self.unit_id)
 
-    def get_assignment(self) -> Assignment:
+    def get_assignment(self) -> AssignmentView:
         """The assignment that its unit is part of."""
         return self.db.get_assignment(self.assignment_id)
 
-    def get_task_run(self) -> TaskRun:
+    def get_task_run(self) -> TaskRunView:
         """The run it belongs to."""
         return self.db.get_task_run(self.task_run_id)
 
-    def get_task(self) -> Task:
+    def get_task(self) -> TaskView:
         """The task it belongs to."""
         return self.db.get_task(self.task_id)
 
 
-class OnboardingAgent(Entity, rows.OnboardingAgentRow, frozen=True, gc=True, dict=True):
+class OnboardingAgentView(Entity, rows.OnboardingAgentRow, frozen=True, gc=True, dict=True):
     """A worker in the onboarding of a run, or who was."""
 
     @property
@@ -309,15 +309,15 @@ class OnboardingAgent(Entity, rows.OnboardingAgentRow, frozen=True, gc=True, dic
         """Its status now."""
         return self.db.get_onboarding_agent(self.onboarding_agent_id).status
 
-    def get_worker(self) -> Worker:
+    def get_worker(self) -> WorkerView:
         """Who it is."""
         return self.db.get_worker(self.worker_id)
 
-    def get_task_run(self) -> TaskRun:
+    def get_task_run(self) -> TaskRunView:
         """The run it belongs to."""
         return self.db.get_task_run(self.task_run_id)
 
-    def get_task(self) -> Task:
+    def get_task(self) -> TaskView:
         """The task it belongs to."""
         return self.db.get_task(self.task_id)
 
@@ -337,5 +337,5 @@ def assignment_status(unit_statuses: Iterable[str]) -> str:
     return next((status.value for status in _WHERE_IT_STANDS if status.value in present), MIXED)
 
 
-def _cost(units: Iterable[Unit], statuses: Collection[str]) -> float:
+def _cost(units: Iterable[UnitView], statuses: Collection[str]) -> float:
     return sum(unit.pay_cents for unit in units if unit.status in statuses) / 100

@@ -13,7 +13,7 @@ from ...events.agent import AgentAccepted
 from ...events.assignment import AssignmentCreated
 from ...events.base import FileRef, PayloadRef
 from ...events.codec import KIND_OF
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId
 from ...events.onboarding import OnboardingStarted
 from ...events.task_run import TaskRunCreated
@@ -142,7 +142,7 @@ def onboarding_agent_row(event: OnboardingStarted, run: RunFacts, date: str) -> 
     )
 
 
-def agent_payload_row(recorded: Recorded, ref: PayloadRef, files: tuple[FileRef, ...]) -> AgentPayloadRow:
+def agent_payload_row(recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...]) -> AgentPayloadRow:
     """What an agent sent or was sent."""
     seq, envelope = recorded
     return AgentPayloadRow(

@@ -12,7 +12,7 @@ from collections import defaultdict
 from msgspec.structs import astuple
 
 from ...core.lifecycles.agent import AgentStatus
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, QualificationId
 from .rows import AgentBonusRow, Row
 from .tables import TABLE_OF, TABLES, Table
@@ -21,7 +21,7 @@ Cell = str | int | float | None
 Cells = tuple[Cell, ...]
 
 
-class Group:
+class ColumnGroup:
     """Neighbouring columns of a table that change together.
 
     Attributes:
@@ -50,19 +50,19 @@ def id_of(stream: str) -> int:
     return int(stream.rpartition("/")[2])
 
 
-class Sheet:
+class TableWrites:
     """New rows of a table and new values in old rows, by the stream of the entity that a row is about."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._new: dict[str, list[Cell]] = {}
-        self._changed: defaultdict[Group, dict[str, Cells]] = defaultdict(dict)
+        self._changed: defaultdict[ColumnGroup, dict[str, Cells]] = defaultdict(dict)
 
     def add(self, stream: str, row: Row) -> None:
         """A new row."""
         self._new[stream] = [*astuple(row)]
 
-    def set(self, stream: str, columns: Group, values: Cells) -> None:
+    def set(self, stream: str, columns: ColumnGroup, values: Cells) -> None:
         """New values for some columns of the row of a stream."""
         row = self._new.get(stream)
         if row is None:
@@ -78,11 +78,11 @@ class Sheet:
             db.executemany(columns.update, [(*cells, id_of(stream)) for stream, cells in values.items()])
 
 
-class Sheets(dict[type[Row], Sheet]):
+class PendingWrites(dict[type[Row], TableWrites]):
     """The sheets of a page, by the rows of their tables; each is made when it is first asked for."""
 
-    def __missing__(self, row: type[Row]) -> Sheet:
-        sheet = self[row] = Sheet(TABLE_OF[row])
+    def __missing__(self, row: type[Row]) -> TableWrites:
+        sheet = self[row] = TableWrites(TABLE_OF[row])
         return sheet
 
     def write(self, db: sqlite3.Connection) -> None:
@@ -92,7 +92,7 @@ class Sheets(dict[type[Row], Sheet]):
                 sheet.write(db)
 
 
-class Holdings:
+class QualificationWrites:
     """Which qualifications workers have: the table `granted_qualifications`."""
 
     _DROP = "DELETE FROM granted_qualifications WHERE worker_id = ? AND qualification_id = ?"
@@ -106,14 +106,14 @@ class Holdings:
         self._held: dict[tuple[int, QualificationId], Cells] = {}
         self._dropped: set[tuple[int, QualificationId]] = set()
 
-    def hold(self, recorded: Recorded, qualification: QualificationId, value: int, date: str) -> None:
+    def hold(self, recorded: RecordedEvent, qualification: QualificationId, value: int, date: str) -> None:
         """The event's worker has a qualification with a value, since now or since before."""
         seq, worker = recorded.seq, id_of(recorded.envelope.stream)
         before = self._held.get((worker, qualification))
         first_seq, first_date = (before[0], before[5]) if before else (seq, date)
         self._held[worker, qualification] = (first_seq, worker, qualification, value, date, first_date)
 
-    def drop(self, recorded: Recorded, qualification: QualificationId) -> None:
+    def drop(self, recorded: RecordedEvent, qualification: QualificationId) -> None:
         """The event's worker has a qualification no more."""
         worker = id_of(recorded.envelope.stream)
         self._held.pop((worker, qualification), None)
@@ -140,12 +140,12 @@ class Bonuses:
         self._added: list[AgentBonusRow] = []
         self._forgotten: list[tuple[int, int]] = []
 
-    def add(self, recorded: Recorded, bonus_cents: int, reason: str | None, date: str) -> None:
+    def add(self, recorded: RecordedEvent, bonus_cents: int, reason: str | None, date: str) -> None:
         """A bonus for the work of the event's agent."""
         agent = AgentId(id_of(recorded.envelope.stream))
         self._added.append(AgentBonusRow(recorded.seq, agent, bonus_cents, reason, date))
 
-    def forget(self, recorded: Recorded) -> None:
+    def forget(self, recorded: RecordedEvent) -> None:
         """Reasons for bonuses of the event's worker that were written so far are gone."""
         self._forgotten.append((id_of(recorded.envelope.stream), recorded.seq))
 
@@ -174,12 +174,12 @@ class Reviews:
         self._forgotten: list[tuple[int, int]] = []
 
     def add(
-        self, recorded: Recorded, verdict: AgentStatus, note: str | None, bonus_cents: int | None, date: str
+        self, recorded: RecordedEvent, verdict: AgentStatus, note: str | None, bonus_cents: int | None, date: str
     ) -> None:
         """A verdict on the work of the event's agent."""
         self._added.append((recorded.seq, verdict.value, note, bonus_cents, date, id_of(recorded.envelope.stream)))
 
-    def forget(self, recorded: Recorded) -> None:
+    def forget(self, recorded: RecordedEvent) -> None:
         """Notes on the work of the event's worker that were written so far are gone."""
         self._forgotten.append((id_of(recorded.envelope.stream), recorded.seq))
 

@@ -13,13 +13,13 @@ from ...core.lifecycles.task_run import TASK_RUN
 from ...core.lifecycles.unit import UNIT
 from ...core.lifecycles.worker import WORKER
 from ...events.base import Event
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ..engine.projection import ReadPayload
 from ..engine.statuses import statuses_after
 from . import tables
-from .batch import Page
-from .handlers import MEANING, Meaning
-from .pending_writes import Group
+from .batch import EventBatch
+from .handlers import HANDLERS, Handler
+from .pending_writes import ColumnGroup
 from .rows import AgentRow, OnboardingAgentRow, Row, TaskRunRow, UnitRow, WorkerRow
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 class _NewStatus(NamedTuple):
     """The status that an event leads to, and where it is kept."""
 
-    column: Group
+    column: ColumnGroup
     value: tuple[str]
 
 
 def _kept_in(row: type[Row], lifecycle: Lifecycle[S]) -> dict[type[Event], _NewStatus]:
-    column = Group(row, "status")
+    column = ColumnGroup(row, "status")
     return {event: _NewStatus(column, (status,)) for event, status in statuses_after(lifecycle).items()}
 
 
@@ -47,8 +47,8 @@ _STATUSES = {
 }
 
 #: What to do about each kind of event. Kinds that are not here are only counted: engagements, servers.
-_EFFECTS: dict[type[Event], tuple[Meaning | None, _NewStatus | None]] = {
-    kind: (MEANING.get(kind), _STATUSES.get(kind)) for kind in {*MEANING, *_STATUSES}
+_EFFECTS: dict[type[Event], tuple[Handler | None, _NewStatus | None]] = {
+    kind: (HANDLERS.get(kind), _STATUSES.get(kind)) for kind in {*HANDLERS, *_STATUSES}
 }
 _NO_EFFECT = (None, None)
 
@@ -70,13 +70,13 @@ class MephistoDbProjection:
         """Make the indexes that readers need."""
         tables.index(db)
 
-    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+    def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
         """Carry events into the tables, inside the caller's transaction.
 
         Raises:
-            UnknownEntity: an event belongs to a run that was never created.
+            UnknownEntityError: an event belongs to a run that was never created.
         """
-        page = Page(db, payload)
+        page = EventBatch(db, payload)
         # Only the last status counts, and most events change nothing else: so they are set once, at the end.
         statuses: dict[str, _NewStatus] = {}
         for recorded in events:

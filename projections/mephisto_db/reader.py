@@ -11,14 +11,24 @@ from urllib.parse import quote
 import msgspec
 
 from ...core.abstractions.initialization_data import InitializationData, Update
-from ...core.errors import UnknownEntity, UnusableLog
+from ...core.errors import UnknownEntityError, UnusableLogError
 from ...core.lifecycles.table import kind_of
 from ...events.agent import AgentSubmitted
 from ...events.base import FileRef, PayloadRef
 from ..engine.projection import ReadPayload
 from . import criteria, rows
 from .criteria import EntityId
-from .data_model import Agent, Assignment, Entity, OnboardingAgent, Requester, Task, TaskRun, Unit, Worker
+from .data_model import (
+    AgentView,
+    AssignmentView,
+    Entity,
+    OnboardingAgentView,
+    RequesterView,
+    TaskRunView,
+    TaskView,
+    UnitView,
+    WorkerView,
+)
 from .tables import TABLE_OF, TABLES, Table
 
 R = TypeVar("R", bound=rows.Row)
@@ -45,7 +55,7 @@ class MephistoDB:
             read_payload: reads what rows refer to; by default it is read from the same database.
 
         Raises:
-            UnusableLog: there is no such file, or the view is not in it.
+            UnusableLogError: there is no such file, or the view is not in it.
         """
         self._own = not isinstance(database, sqlite3.Connection)
         self._db = database if isinstance(database, sqlite3.Connection) else _open(Path(database))
@@ -67,43 +77,43 @@ class MephistoDB:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    # One by its id. All of these raise UnknownEntity where there is none.
+    # One by its id. All of these raise UnknownEntityError where there is none.
 
     def get_project(self, project_id: EntityId) -> rows.ProjectRow:
         """The project with an id."""
         return self.get(rows.ProjectRow, project_id)
 
-    def get_task(self, task_id: EntityId) -> Task:
+    def get_task(self, task_id: EntityId) -> TaskView:
         """The task with an id."""
-        return self.get(Task, task_id)
+        return self.get(TaskView, task_id)
 
-    def get_requester(self, requester_id: EntityId) -> Requester:
+    def get_requester(self, requester_id: EntityId) -> RequesterView:
         """The requester with an id."""
-        return self.get(Requester, requester_id)
+        return self.get(RequesterView, requester_id)
 
-    def get_task_run(self, task_run_id: EntityId) -> TaskRun:
+    def get_task_run(self, task_run_id: EntityId) -> TaskRunView:
         """The run with an id."""
-        return self.get(TaskRun, task_run_id)
+        return self.get(TaskRunView, task_run_id)
 
-    def get_assignment(self, assignment_id: EntityId) -> Assignment:
+    def get_assignment(self, assignment_id: EntityId) -> AssignmentView:
         """The assignment with an id."""
-        return self.get(Assignment, assignment_id)
+        return self.get(AssignmentView, assignment_id)
 
-    def get_unit(self, unit_id: EntityId) -> Unit:
+    def get_unit(self, unit_id: EntityId) -> UnitView:
         """The unit with an id."""
-        return self.get(Unit, unit_id)
+        return self.get(UnitView, unit_id)
 
-    def get_worker(self, worker_id: EntityId) -> Worker:
+    def get_worker(self, worker_id: EntityId) -> WorkerView:
         """The worker with an id."""
-        return self.get(Worker, worker_id)
+        return self.get(WorkerView, worker_id)
 
-    def get_agent(self, agent_id: EntityId) -> Agent:
+    def get_agent(self, agent_id: EntityId) -> AgentView:
         """The agent with an id."""
-        return self.get(Agent, agent_id)
+        return self.get(AgentView, agent_id)
 
-    def get_onboarding_agent(self, onboarding_agent_id: EntityId) -> OnboardingAgent:
+    def get_onboarding_agent(self, onboarding_agent_id: EntityId) -> OnboardingAgentView:
         """The onboarding agent with an id."""
-        return self.get(OnboardingAgent, onboarding_agent_id)
+        return self.get(OnboardingAgentView, onboarding_agent_id)
 
     def get_qualification(self, qualification_id: EntityId) -> rows.QualificationRow:
         """The qualification with an id."""
@@ -115,7 +125,7 @@ class MephistoDB:
         """The qualification as a worker has it."""
         found = self.find_granted_qualifications(qualification_id=qualification_id, worker_id=worker_id)
         if not found:
-            raise UnknownEntity(f"qualification-{qualification_id} of worker-{worker_id}")
+            raise UnknownEntityError(f"qualification-{qualification_id} of worker-{worker_id}")
         return found[0]
 
     # All that fit
@@ -124,37 +134,37 @@ class MephistoDB:
         """Projects, all or by name."""
         return self._find(rows.ProjectRow, {"project_name": project_name})
 
-    def find_tasks(self, **by: Unpack[criteria.TaskCriteria]) -> list[Task]:
+    def find_tasks(self, **by: Unpack[criteria.TaskCriteria]) -> list[TaskView]:
         """Tasks that fit."""
-        return self._find(Task, by)
+        return self._find(TaskView, by)
 
-    def find_requesters(self, **by: Unpack[criteria.RequesterCriteria]) -> list[Requester]:
+    def find_requesters(self, **by: Unpack[criteria.RequesterCriteria]) -> list[RequesterView]:
         """Requesters that fit."""
-        return self._find(Requester, by)
+        return self._find(RequesterView, by)
 
-    def find_task_runs(self, **by: Unpack[criteria.TaskRunCriteria]) -> list[TaskRun]:
+    def find_task_runs(self, **by: Unpack[criteria.TaskRunCriteria]) -> list[TaskRunView]:
         """Runs that fit."""
-        return self._find(TaskRun, by)
+        return self._find(TaskRunView, by)
 
-    def find_assignments(self, **by: Unpack[criteria.AssignmentCriteria]) -> list[Assignment]:
+    def find_assignments(self, **by: Unpack[criteria.AssignmentCriteria]) -> list[AssignmentView]:
         """Assignments that fit."""
-        return self._find(Assignment, by)
+        return self._find(AssignmentView, by)
 
-    def find_units(self, **by: Unpack[criteria.UnitCriteria]) -> list[Unit]:
+    def find_units(self, **by: Unpack[criteria.UnitCriteria]) -> list[UnitView]:
         """Units that fit."""
-        return self._find(Unit, by)
+        return self._find(UnitView, by)
 
-    def find_workers(self, **by: Unpack[criteria.WorkerCriteria]) -> list[Worker]:
+    def find_workers(self, **by: Unpack[criteria.WorkerCriteria]) -> list[WorkerView]:
         """Workers that fit; one who was forgotten has no name to be found by."""
-        return self._find(Worker, by)
+        return self._find(WorkerView, by)
 
-    def find_agents(self, **by: Unpack[criteria.AgentCriteria]) -> list[Agent]:
+    def find_agents(self, **by: Unpack[criteria.AgentCriteria]) -> list[AgentView]:
         """Agents that fit."""
-        return self._find(Agent, by)
+        return self._find(AgentView, by)
 
-    def find_onboarding_agents(self, **by: Unpack[criteria.OnboardingAgentCriteria]) -> list[OnboardingAgent]:
+    def find_onboarding_agents(self, **by: Unpack[criteria.OnboardingAgentCriteria]) -> list[OnboardingAgentView]:
         """Onboarding agents that fit."""
-        return self._find(OnboardingAgent, by)
+        return self._find(OnboardingAgentView, by)
 
     def find_qualifications(self, qualification_name: str | None = None) -> list[rows.QualificationRow]:
         """Qualifications, all or by name."""
@@ -187,7 +197,7 @@ class MephistoDB:
         """The input data of an assignment; None if it was erased.
 
         Raises:
-            UnknownEntity: there is no such assignment.
+            UnknownEntityError: there is no such assignment.
         """
         body = self._read_payload(self.get_assignment(assignment_id).data)
         return None if body is None else msgspec.json.decode(body, type=InitializationData)
@@ -220,12 +230,12 @@ class MephistoDB:
         """The row with an id, of any table.
 
         Raises:
-            UnknownEntity: there is none; the nearest id is given.
+            UnknownEntityError: there is none; the nearest id is given.
         """
         table = _table_of(row)
         found = self._select(row, f"WHERE {table.key} = ?", db_id)
         if not found:
-            raise UnknownEntity(f"{table.entity}-{db_id}", self._nearest(table, db_id))
+            raise UnknownEntityError(f"{table.entity}-{db_id}", self._nearest(table, db_id))
         return found[0]
 
     def _find(self, row: type[R], by: Mapping[str, object]) -> list[R]:
@@ -267,10 +277,10 @@ class MephistoDB:
         try:
             present = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except sqlite3.DatabaseError as error:
-            raise UnusableLog(f"{what} cannot be read: {error}") from error
+            raise UnusableLogError(f"{what} cannot be read: {error}") from error
         missing = [table.name for table in TABLES if table.name not in present]
         if missing:
-            raise UnusableLog(f"{what} has no MephistoDB view: the table {missing[0]} is missing")
+            raise UnusableLogError(f"{what} has no MephistoDB view: the table {missing[0]} is missing")
 
 
 def _table_of(row: type[rows.Row]) -> Table:
@@ -280,10 +290,10 @@ def _table_of(row: type[rows.Row]) -> Table:
 
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        raise UnusableLog(f"there is no database at {path}; check the path")
+        raise UnusableLogError(f"there is no database at {path}; check the path")
     try:
         db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
         db.execute("PRAGMA trusted_schema=OFF")
     except sqlite3.Error as error:
-        raise UnusableLog(f"{path} cannot be opened for reading: {error}") from error
+        raise UnusableLogError(f"{path} cannot be opened for reading: {error}") from error
     return db

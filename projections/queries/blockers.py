@@ -15,11 +15,11 @@ from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId
 from ...events.server import ResourceIntended
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..engine.statuses import STATUS_AFTER
 from ..mephisto_db.dates import date_of
 from ..mephisto_db.reader import MephistoDB
-from .entity_ref import Subject
+from .entity_ref import EntityRef
 
 #: Entities that are named for one kind of reason; the others are counted.
 NAMED = 20
@@ -30,7 +30,7 @@ _AGENTS = "SELECT agent_id FROM agents WHERE task_run_id = ? AND status = ?"
 _ONBOARDINGS = "SELECT onboarding_agent_id FROM onboarding_agents WHERE task_run_id = ? AND status = ?"
 
 
-class Obstacle(msgspec.Struct, frozen=True):
+class Blocker(msgspec.Struct, frozen=True):
     """Something that has to happen before the run can end."""
 
     #: For instance `units on offer that no worker has taken: 3`.
@@ -42,12 +42,12 @@ class Obstacle(msgspec.Struct, frozen=True):
     since: str | None = None
 
 
-class Openness(msgspec.Struct, frozen=True):
+class OpenReport(msgspec.Struct, frozen=True):
     """Whether a run has ended, and if not, why."""
 
     run: str
     status: str
-    obstacles: tuple[Obstacle, ...]
+    obstacles: tuple[Blocker, ...]
 
     @property
     def is_open(self) -> bool:
@@ -88,35 +88,35 @@ _RUN_SAYS = {
 }
 
 
-def why_open(moment: Moment, run: TaskRunId) -> Openness:
+def why_open(moment: AsOf, run: TaskRunId) -> OpenReport:
     """What keeps a run from finishing; nothing if it has ended and holds nothing outside.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     row = MephistoDB(moment.view).get_task_run(run)
     status = TaskRunStatus(row.status)
-    obstacles: list[Obstacle] = []
+    obstacles: list[Blocker] = []
     if status not in ENDED_RUN_STATUSES:
         obstacles += _open_entities(moment, run)
         if row.assignment_count is None:
-            obstacles.append(Obstacle("the run's data has not been read to its end: more units may come", 1))
-        obstacles.append(Obstacle(_RUN_SAYS[status], 1, since=_since(moment, streams.task_run(run))))
+            obstacles.append(Blocker("the run's data has not been read to its end: more units may come", 1))
+        obstacles.append(Blocker(_RUN_SAYS[status], 1, since=_since(moment, streams.task_run(run))))
     obstacles += _held_outside(moment, run)
-    return Openness(str(Subject("run", run)), row.status, tuple(obstacles))
+    return OpenReport(str(EntityRef("run", run)), row.status, tuple(obstacles))
 
 
-def _open_entities(moment: Moment, run: TaskRunId) -> Iterator[Obstacle]:
+def _open_entities(moment: AsOf, run: TaskRunId) -> Iterator[Blocker]:
     for kind, query, status, because in _QUESTIONS:
         numbers = [number for (number,) in moment.view.execute(query, (run, status))]
         if numbers:
             named = numbers[:NAMED]
-            subjects = tuple(str(Subject(kind, number)) for number in named)
+            subjects = tuple(str(EntityRef(kind, number)) for number in named)
             since = min(_since(moment, _stream(kind, run, number)) for number in named)
-            yield Obstacle(f"{because}: {len(numbers):,}", len(numbers), subjects, since)
+            yield Blocker(f"{because}: {len(numbers):,}", len(numbers), subjects, since)
 
 
-def _held_outside(moment: Moment, run: TaskRunId) -> Iterator[Obstacle]:
+def _held_outside(moment: AsOf, run: TaskRunId) -> Iterator[Blocker]:
     """What the run acquired and nobody released, by its type."""
     types: dict[str, str] = {}
     held: dict[str, int] = {}
@@ -131,10 +131,10 @@ def _held_outside(moment: Moment, run: TaskRunId) -> Iterator[Obstacle]:
         of_type = [stream for stream in held if types[stream] == resource_type]
         because = f"{resource_type} held outside, not released: {len(of_type):,}"
         since = date_of(min(held[stream] for stream in of_type))
-        yield Obstacle(because, len(of_type), tuple(of_type[:NAMED]), since)
+        yield Blocker(because, len(of_type), tuple(of_type[:NAMED]), since)
 
 
-def _since(moment: Moment, stream: str) -> str:
+def _since(moment: AsOf, stream: str) -> str:
     """When the last event of a stream was that led to another status."""
     changes = [one.envelope.at for one in moment.stream(stream) if type(one.envelope.event) in STATUS_AFTER]
     return date_of(changes[-1])

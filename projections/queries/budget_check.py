@@ -12,13 +12,13 @@ from ...events.ids import TaskRunId
 from ...events.pay import PaymentOwed
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..engine.statuses import STATUS_AFTER
 
 _RESERVING = frozenset(status.value for status in RESERVING_UNIT_STATUSES)
 
 
-def overspent(moment: Moment, run: TaskRunId) -> Iterator[str]:
+def overspent(moment: AsOf, run: TaskRunId) -> Iterator[str]:
     """Each event after which what is owed and kept back began to exceed a run's budget; in sentences.
 
     A run without a budget has none.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TypedDict
 
-from ...core.errors import UnknownEntity
+from ...core.errors import UnknownEntityError
 from ...core.lifecycles.table import kind_of
 from ...core.lifecycles.unit import UnitStatus
 from ...events.agent import AgentMetadataReceived
 from ...events.ids import AssignmentId, UnitId, WorkerId
 from ..mephisto_db.criteria import EntityId
-from ..mephisto_db.data_model import Agent, TaskRun, Unit, Worker
+from ..mephisto_db.data_model import AgentView, TaskRunView, UnitView, WorkerView
 from ..mephisto_db.reader import JsonValue, MephistoDB
 
 #: A worker has handed in the work.
@@ -53,33 +53,33 @@ class DataBrowser:
         """The names of all tasks, the oldest first."""
         return [task.task_name for task in self.db.find_tasks()]
 
-    def get_units_for_task_name(self, task_name: str) -> list[Unit]:
+    def get_units_for_task_name(self, task_name: str) -> list[UnitView]:
         """Units of all runs of a task that a worker has handed in.
 
         Raises:
-            UnknownEntity: there is no such task.
+            UnknownEntityError: there is no such task.
         """
         return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), COMPLETED_UNIT_STATUSES)
 
-    def get_all_units_for_task_name(self, task_name: str) -> list[Unit]:
+    def get_all_units_for_task_name(self, task_name: str) -> list[UnitView]:
         """Units of all runs of a task that are done or expired.
 
         Raises:
-            UnknownEntity: there is no such task.
+            UnknownEntityError: there is no such task.
         """
         return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), FINAL_UNIT_STATUSES)
 
-    def get_units_for_run_id(self, run_id: EntityId) -> list[Unit]:
+    def get_units_for_run_id(self, run_id: EntityId) -> list[UnitView]:
         """Units of a run that a worker has handed in.
 
         Raises:
-            UnknownEntity: there is no such run.
+            UnknownEntityError: there is no such run.
         """
         return self.collect_matching_units_from_task_runs([self.db.get_task_run(run_id)], COMPLETED_UNIT_STATUSES)
 
     def collect_matching_units_from_task_runs(
-        self, task_runs: Iterable[TaskRun], statuses: Collection[str]
-    ) -> list[Unit]:
+        self, task_runs: Iterable[TaskRunView], statuses: Collection[str]
+    ) -> list[UnitView]:
         """Units of some runs that have one of some statuses."""
         return [
             unit
@@ -88,7 +88,7 @@ class DataBrowser:
             if unit.status in statuses
         ]
 
-    def get_data_from_unit(self, unit: Unit, raise_exception: bool = True) -> UnitData:
+    def get_data_from_unit(self, unit: UnitView, raise_exception: bool = True) -> UnitData:
         """Everything about the work on a unit.
 
         Args:
@@ -96,11 +96,11 @@ class DataBrowser:
             raise_exception: whether a unit that nobody has is an error; else its values are None.
 
         Raises:
-            UnknownEntity: no agent has the unit.
+            UnknownEntityError: no agent has the unit.
         """
         agent = None if unit.agent_id is None else self.db.get_agent(unit.agent_id)
         if agent is None and raise_exception:
-            raise UnknownEntity(f"agent of unit-{unit.unit_id}: it is {unit.status}")
+            raise UnknownEntityError(f"agent of unit-{unit.unit_id}: it is {unit.status}")
         worker = None if agent is None else self.db.get_worker(agent.worker_id)
         return UnitData(
             assignment_id=unit.assignment_id,
@@ -114,25 +114,25 @@ class DataBrowser:
             worker_name=worker.worker_name if worker else None,
         )
 
-    def get_workers_with_qualification(self, qualification_name: str) -> list[Worker]:
+    def get_workers_with_qualification(self, qualification_name: str) -> list[WorkerView]:
         """Workers who have a qualification with value 1.
 
         Raises:
-            UnknownEntity: there is no qualification of that name.
+            UnknownEntityError: there is no qualification of that name.
         """
         found = self.db.find_qualifications(qualification_name)
         if not found:
-            raise UnknownEntity(f"qualification {qualification_name!r}")
+            raise UnknownEntityError(f"qualification {qualification_name!r}")
         granted = self.db.find_granted_qualifications(qualification_id=found[0].qualification_id, value=1)
         return [self.db.get_worker(one.worker_id) for one in granted]
 
-    def _runs_of_task(self, task_name: str) -> list[TaskRun]:
+    def _runs_of_task(self, task_name: str) -> list[TaskRunView]:
         found = self.db.find_tasks(task_name=task_name)
         if not found:
-            raise UnknownEntity(f"task {task_name!r}")
+            raise UnknownEntityError(f"task {task_name!r}")
         return self.db.find_task_runs(task_id=found[0].task_id)
 
-    def _metadata(self, agent: Agent) -> dict[str, JsonValue]:
+    def _metadata(self, agent: AgentView) -> dict[str, JsonValue]:
         left: dict[str, list[JsonValue]] = {}
         for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentMetadataReceived)):
             match self.db.read_json(sent.ref):

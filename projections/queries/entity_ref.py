@@ -6,7 +6,7 @@ import re
 import sqlite3
 from typing import NamedTuple
 
-from ...core.errors import UnknownEntity
+from ...core.errors import UnknownEntityError
 from ...events import streams
 from ..mephisto_db.reader import MephistoDB
 
@@ -14,7 +14,7 @@ KINDS = ("run", "assignment", "unit", "agent", "onboarding", "worker")
 _SUBJECT = re.compile(rf"({'|'.join(KINDS)})-(\d{{1,18}})")
 
 
-class Subject(NamedTuple):
+class EntityRef(NamedTuple):
     """One entity, by kind and id."""
 
     #: One of `KINDS`.
@@ -25,17 +25,17 @@ class Subject(NamedTuple):
         return f"{self.kind}-{self.number}"
 
 
-def parse_subject(text: str) -> Subject | None:
+def parse_subject(text: str) -> EntityRef | None:
     """Read an id as people write it; None: it is not one."""
     found = _SUBJECT.fullmatch(text)
-    return Subject(found[1], int(found[2])) if found else None
+    return EntityRef(found[1], int(found[2])) if found else None
 
 
-def stream_of(view: sqlite3.Connection, subject: Subject) -> str:
+def stream_of(view: sqlite3.Connection, subject: EntityRef) -> str:
     """The stream of an entity.
 
     Raises:
-        UnknownEntity: there is no such entity; it names the nearest one of its kind.
+        UnknownEntityError: there is no such entity; it names the nearest one of its kind.
     """
     db, number = MephistoDB(view), subject.number
     match subject.kind:
@@ -56,4 +56,4 @@ def stream_of(view: sqlite3.Connection, subject: Subject) -> str:
         case "worker":
             return streams.worker(db.get_worker(number).worker_id)
         case kind:
-            raise UnknownEntity(kind)
+            raise UnknownEntityError(kind)

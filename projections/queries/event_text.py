@@ -48,7 +48,7 @@ _WORDS: dict[type[Event], str] = {
     unit.UnitAccepted: "accepted: it is to be paid",
     unit.UnitSoftRejected: "soft-rejected: not wanted, but paid",
     unit.UnitRejected: "rejected: not paid",
-    unit.UnitExpired: "taken off the market: {reason}",
+    unit.UnitExpired: "taken off offer: {reason}",
     unit.UnitReopened: "to be done again: {reason}",
     agent.AgentAccepted: "worker-{worker} took unit-{unit}",
     agent.AgentWaiting: "waits for its partners",

@@ -28,13 +28,13 @@ from ...events.engagement import (
     WorkerRefused,
     WorkTaken,
 )
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, TaskRunId, UnitId, WorkerId
 from ...events.unit import UnitExpired, UnitLaunched, UnitReleased
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..mephisto_db.dates import date_of
 from ..mephisto_db.reader import MephistoDB
-from .entity_ref import Subject, stream_of
+from .entity_ref import EntityRef, stream_of
 from .event_text import words
 
 S = TypeVar("S")
@@ -52,7 +52,7 @@ class RuleSaid(msgspec.Struct, frozen=True):
     holds: bool
 
 
-class Step(msgspec.Struct, frozen=True):
+class ExplanationStep(msgspec.Struct, frozen=True):
     """One thing that was decided or that happened, with the rules behind it."""
 
     seq: int
@@ -73,16 +73,16 @@ class Explanation(msgspec.Struct, frozen=True):
     #: What it comes to, in one sentence.
     summary: str
     #: In the order in which it happened.
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
 
 
-def explain_worker(moment: Moment, worker: WorkerId) -> Explanation:
+def explain_worker(moment: AsOf, worker: WorkerId) -> Explanation:
     """Everything that was decided about a worker, over all runs.
 
     Raises:
-        UnknownEntity: there is no such worker.
+        UnknownEntityError: there is no such worker.
     """
-    subject = Subject("worker", worker)
+    subject = EntityRef("worker", worker)
     history = moment.stream(stream_of(moment.view, subject))
     steps = [_step(subject, recorded) for recorded in history]
     for (run,) in moment.view.execute("SELECT task_run_id FROM task_runs ORDER BY task_run_id").fetchall():
@@ -95,13 +95,13 @@ def explain_worker(moment: Moment, worker: WorkerId) -> Explanation:
     return Explanation(str(subject), summary, tuple(steps))
 
 
-def explain_agent(moment: Moment, agent: AgentId) -> Explanation:
+def explain_agent(moment: AsOf, agent: AgentId) -> Explanation:
     """Why an agent got its unit, and what became of it.
 
     Raises:
-        UnknownEntity: there is no such agent.
+        UnknownEntityError: there is no such agent.
     """
-    subject = Subject("agent", agent)
+    subject = EntityRef("agent", agent)
     row = MephistoDB(moment.view).get_agent(agent)
     run, worker, unit = row.task_run_id, row.worker_id, row.unit_id
     history = moment.stream(streams.agent(run, agent))
@@ -116,16 +116,16 @@ def explain_agent(moment: Moment, agent: AgentId) -> Explanation:
 class _Engagement:
     """The decisions about a worker in one run."""
 
-    def __init__(self, moment: Moment, run: TaskRunId, worker: WorkerId, person: Sequence[Recorded]) -> None:
+    def __init__(self, moment: AsOf, run: TaskRunId, worker: WorkerId, person: Sequence[RecordedEvent]) -> None:
         self._moment = moment
         self._run = run
-        self._who = f"{Subject('worker', worker)} in {Subject('run', run)}"
+        self._who = f"{EntityRef('worker', worker)} in {EntityRef('run', run)}"
         self._person = person
         self._history = moment.stream(streams.engagement(run, worker))
         # Read only if there is something to explain.
         self._run_history = moment.stream(streams.task_run(run)) if self._history else []
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[ExplanationStep]:
         """All of them."""
         state: engagements.EngagementState | None = None
         for recorded in self._history:
@@ -133,7 +133,7 @@ class _Engagement:
             yield _step(self._who, recorded, self._told(recorded), tuple(self._rules(recorded, state)))
             state = engagements.evolve(state, event)  # type: ignore[arg-type]  # the stream holds no other events
 
-    def steps_of(self, agent: AgentId, unit: UnitId) -> list[Step]:
+    def steps_of(self, agent: AgentId, unit: UnitId) -> list[ExplanationStep]:
         """Those that led to an agent and to its end."""
         return [
             step
@@ -141,7 +141,7 @@ class _Engagement:
             if _is_about(recorded.envelope.event, agent, unit)
         ]
 
-    def _rules(self, recorded: Recorded, before: engagements.EngagementState | None) -> Iterator[RuleSaid]:
+    def _rules(self, recorded: RecordedEvent, before: engagements.EngagementState | None) -> Iterator[RuleSaid]:
         match recorded.envelope.event:
             case WorkTaken(unit=unit, evaluation=evaluation, counts=is_ordinary):
                 yield from map(_said, self._admission(recorded.seq, before))
@@ -173,7 +173,7 @@ class _Engagement:
         ]
         return {"unit": unit, "on offer since": date_of(launched[-1].envelope.at) if launched else None}
 
-    def _told(self, recorded: Recorded) -> str:
+    def _told(self, recorded: RecordedEvent) -> str:
         """The words; the rules stand beside them. Of work that was not handed in, also what became of the unit."""
         told = words(recorded.envelope.event)
         if isinstance(recorded.envelope.event, WorkerRefused):
@@ -184,7 +184,7 @@ class _Engagement:
         reasons = [one.event.reason for one in together if isinstance(one.event, _LEAVING)]
         fates = [
             f"unit-{one.stream.rpartition('/')[2]} "
-            + ("was offered again" if isinstance(one.event, UnitReleased) else "was taken off the market")
+            + ("was offered again" if isinstance(one.event, UnitReleased) else "was taken off offer")
             for one in together
             if isinstance(one.event, UnitReleased | UnitExpired)
         ]
@@ -201,7 +201,7 @@ def _is_about(event: Event, agent: AgentId, unit: UnitId) -> bool:
             return False
 
 
-def _status_steps(subject: Subject, history: Sequence[Recorded]) -> Iterator[Step]:
+def _status_steps(subject: EntityRef, history: Sequence[RecordedEvent]) -> Iterator[ExplanationStep]:
     """The events of an agent that changed its status."""
     status: agents.AgentStatus | None = None
     for recorded in history:
@@ -212,21 +212,23 @@ def _status_steps(subject: Subject, history: Sequence[Recorded]) -> Iterator[Ste
 
 
 def _step(
-    subject: Subject | str, recorded: Recorded, told: str | None = None, rules: tuple[RuleSaid, ...] = ()
-) -> Step:
+    subject: EntityRef | str, recorded: RecordedEvent, told: str | None = None, rules: tuple[RuleSaid, ...] = ()
+) -> ExplanationStep:
     envelope = recorded.envelope
-    return Step(recorded.seq, date_of(envelope.at), str(subject), told or words(envelope.event), envelope.actor, rules)
+    return ExplanationStep(
+        recorded.seq, date_of(envelope.at), str(subject), told or words(envelope.event), envelope.actor, rules
+    )
 
 
 def _said(check: Check) -> RuleSaid:
     return RuleSaid(check.rule, check.inputs, check.holds)
 
 
-def _before(history: Sequence[Recorded], seq: int) -> list[Recorded]:
+def _before(history: Sequence[RecordedEvent], seq: int) -> list[RecordedEvent]:
     return [recorded for recorded in history if recorded.seq < seq]
 
 
-def _fold(evolve: Callable[[S | None, E], S], history: Sequence[Recorded]) -> S | None:
+def _fold(evolve: Callable[[S | None, E], S], history: Sequence[RecordedEvent]) -> S | None:
     state: S | None = None
     for recorded in history:
         state = evolve(state, recorded.envelope.event)  # type: ignore[arg-type]  # a stream holds its lifecycle's events

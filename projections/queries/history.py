@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from ...events import streams
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
-from ..engine.as_of import Moment
-from .entity_ref import Subject, stream_of
+from ..engine.as_of import AsOf
+from .entity_ref import EntityRef, stream_of
 
 _AGENTS = "SELECT task_run_id, agent_id FROM agents WHERE"
 _ONBOARDINGS = "SELECT task_run_id, onboarding_agent_id FROM onboarding_agents WHERE"
 
 
-def events_about(moment: Moment, subject: Subject) -> list[Recorded]:
+def events_about(moment: AsOf, subject: EntityRef) -> list[RecordedEvent]:
     """All events of an entity's stream, and of the streams of what belongs to it, in the order of the log.
 
     Raises:
-        UnknownEntity: there is no such entity; it names the nearest one.
+        UnknownEntityError: there is no such entity; it names the nearest one.
     """
     names = dict.fromkeys([stream_of(moment.view, subject), *_related(moment, subject)])
     events = [recorded for name in names for recorded in moment.stream(name)]
@@ -25,7 +25,7 @@ def events_about(moment: Moment, subject: Subject) -> list[Recorded]:
     return sorted(events, key=lambda recorded: recorded.seq)
 
 
-def _related(moment: Moment, subject: Subject) -> list[str]:
+def _related(moment: AsOf, subject: EntityRef) -> list[str]:
     view, number = moment.view, subject.number
     match subject.kind:
         case "assignment":
@@ -49,6 +49,6 @@ def _related(moment: Moment, subject: Subject) -> list[str]:
             return []
 
 
-def _agents(moment: Moment, column: str, number: int) -> list[str]:
+def _agents(moment: AsOf, column: str, number: int) -> list[str]:
     rows = moment.view.execute(f"{_AGENTS} {column} = ?", (number,))
     return [streams.agent(TaskRunId(run), AgentId(agent)) for run, agent in rows]

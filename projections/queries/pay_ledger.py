@@ -10,11 +10,11 @@ import msgspec
 from ...core.lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus, evolve
 from ...events import streams
 from ...events.agent import AgentApproved, AgentBonusGranted, AgentSoftRejected
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...events.pay import PaymentFailed, PaymentIntended, PaymentOwed
 from ...events.unit import UnitCreated
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..mephisto_db.dates import date_of
 from ..mephisto_db.reader import MephistoDB
 from .spending import Spending, spending
@@ -51,7 +51,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     failure: str | None = None
 
 
-class Account(msgspec.Struct, frozen=True):
+class WorkerAccount(msgspec.Struct, frozen=True):
     """A worker's part: cents by the status of the payment."""
 
     worker: int
@@ -66,32 +66,32 @@ class PayLedger(msgspec.Struct, frozen=True):
     spending: Spending | None
     #: Cents by status, over all workers.
     cents: dict[str, int]
-    accounts: tuple[Account, ...]
+    accounts: tuple[WorkerAccount, ...]
     payments: tuple[Payment, ...]
 
 
-def pay_ledger(moment: Moment, run: TaskRunId) -> PayLedger:
+def pay_ledger(moment: AsOf, run: TaskRunId) -> PayLedger:
     """What is owed and paid in a run.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     MephistoDB(moment.view).get_task_run(run)
     payments = tuple(_payment(history) for history in _histories(moment, run).values())
     by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
     for payment in payments:
         by_worker[payment.worker].append(payment)
-    accounts = tuple(Account(worker, _cents(of_worker)) for worker, of_worker in sorted(by_worker.items()))
+    accounts = tuple(WorkerAccount(worker, _cents(of_worker)) for worker, of_worker in sorted(by_worker.items()))
     return PayLedger(f"run-{run}", spending(moment, run), _cents(payments), accounts, payments)
 
 
-def untraced(moment: Moment, run: TaskRunId) -> list[str]:
+def untraced(moment: AsOf, run: TaskRunId) -> list[str]:
     """What in a run's payments does not go back to a decision, what is owed twice, and what is not owed; in sentences.
 
     Work that was imported was paid where it came from.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     MephistoDB(moment.view).get_task_run(run)
     found: list[str] = []
@@ -114,7 +114,7 @@ def _claim(agent: int, purpose: str, command: str = "") -> _Claim:
     return agent, purpose, command if purpose == BONUS else ""
 
 
-def _not_owed(moment: Moment, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
+def _not_owed(moment: AsOf, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
     """Work that is to be paid, and bonuses that were decided, and are in no payment."""
     for unit, agent, cents in moment.view.execute(_PAID_WORK, (run,)).fetchall():
         verdict = moment.stream(streams.unit(run, unit))[-1].envelope
@@ -126,7 +126,7 @@ def _not_owed(moment: Moment, run: TaskRunId, owed: Collection[_Claim]) -> Itera
             yield f"agent-{agent}: a bonus of {cents} cents was decided, and no payment owes it"
 
 
-def _faults_of(moment: Moment, run: TaskRunId, history: Sequence[Recorded]) -> Iterator[str]:
+def _faults_of(moment: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) -> Iterator[str]:
     """Whether a payment was decided, for this agent and in this amount."""
     first, owed = history[0].envelope, _birth(history)
     made = {one.envelope.stream: one.envelope.event for one in moment.command(first.command)}
@@ -146,21 +146,21 @@ def _unequal(stream: str, owed: PaymentOwed, decided: int) -> Iterator[str]:
         yield f"{stream}: {owed.amount_cents} cents are owed as {owed.purpose}, {decided} were decided"
 
 
-def _histories(moment: Moment, run: TaskRunId) -> dict[str, list[Recorded]]:
-    histories: defaultdict[str, list[Recorded]] = defaultdict(list)
+def _histories(moment: AsOf, run: TaskRunId) -> dict[str, list[RecordedEvent]]:
+    histories: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
     for recorded in moment.under(f"payment/{run}/"):
         histories[recorded.envelope.stream].append(recorded)
     return histories
 
 
-def _birth(history: Sequence[Recorded]) -> PaymentOwed:
+def _birth(history: Sequence[RecordedEvent]) -> PaymentOwed:
     event = history[0].envelope.event
     if not isinstance(event, PaymentOwed):
         raise LookupError("only being owed can happen first to a payment: a table has a wrong row")
     return event
 
 
-def _payment(history: Sequence[Recorded]) -> Payment:
+def _payment(history: Sequence[RecordedEvent]) -> Payment:
     state: PaymentState | None = None
     for recorded in history:
         state = evolve(state, recorded.envelope.event)  # type: ignore[arg-type]  # the stream holds no other events

@@ -67,7 +67,7 @@ def run_progress(view: sqlite3.Connection, task_run_id: EntityId) -> RunProgress
         task_run_id: the run.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     db = MephistoDB(view)
     run = db.get_task_run(task_run_id)

@@ -8,12 +8,12 @@ from ...core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.ids import TaskRunId
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..mephisto_db.dates import date_of
 from ..mephisto_db.reader import MephistoDB
 from .progress import RunProgress, run_progress
 from .spending import Spending, spending
-from .timeline import Line, line_of
+from .timeline import TimelineEntry, line_of
 
 #: Seconds over which the pace is taken.
 PACE_SECONDS = 15 * 60
@@ -73,7 +73,7 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     #: None: the run has no budget.
     spending: Spending | None
     #: What happened last, the oldest first.
-    last_events: tuple[Line, ...]
+    last_events: tuple[TimelineEntry, ...]
 
 
 class Runs(msgspec.Struct, frozen=True):
@@ -84,13 +84,13 @@ class Runs(msgspec.Struct, frozen=True):
     runs: tuple[RunProgress, ...]
 
 
-def all_runs(moment: Moment) -> Runs:
+def all_runs(moment: AsOf) -> Runs:
     """The figures of all runs, the oldest first."""
     found = MephistoDB(moment.view).find_task_runs()
     return Runs(moment.seq, date_of(moment.at), tuple(run_progress(moment.view, run.task_run_id) for run in found))
 
 
-def run_status(moment: Moment, run: TaskRunId, *, now: int, last: int = 10) -> RunStatus:
+def run_status(moment: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunStatus:
     """Where a run stands.
 
     Args:
@@ -100,7 +100,7 @@ def run_status(moment: Moment, run: TaskRunId, *, now: int, last: int = 10) -> R
         last: how many of its last events to tell, at most.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     progress = run_progress(moment.view, run)
     at_work: int = moment.view.execute(_AT_WORK, (run, *HOLDING_STATUSES)).fetchone()[0]
@@ -116,7 +116,7 @@ def run_status(moment: Moment, run: TaskRunId, *, now: int, last: int = 10) -> R
     )
 
 
-def _pace(moment: Moment, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
+def _pace(moment: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
     end = now / 1_000_000
     created = moment.stream(streams.task_run(run))[0].envelope.at / 1_000_000
     over = max(min(PACE_SECONDS, end - created), 0.0)
@@ -130,7 +130,7 @@ def _pace(moment: Moment, run: TaskRunId, progress: RunProgress, now: int) -> Pa
     )
 
 
-def _worth(moment: Moment, run: TaskRunId) -> Worth:
+def _worth(moment: AsOf, run: TaskRunId) -> Worth:
     by_status: dict[str, int] = dict(moment.view.execute(_WORTH, (run,)).fetchall())
     bonus: int = moment.view.execute(_BONUSES, (run,)).fetchone()[0]
     committed = sum(cents for status, cents in by_status.items() if status in COMMITTED_UNIT_STATUSES)
@@ -138,7 +138,7 @@ def _worth(moment: Moment, run: TaskRunId) -> Worth:
     return Worth(committed_cents=committed + bonus, offered_cents=offered, bonus_cents=bonus)
 
 
-def _last_events(moment: Moment, run: TaskRunId, count: int) -> tuple[Line, ...]:
+def _last_events(moment: AsOf, run: TaskRunId, count: int) -> tuple[TimelineEntry, ...]:
     partition = streams.partition_of(streams.task_run(run))
     ours = [one for one in moment.latest(LOOK_BACK) if streams.partition_of(one.envelope.stream) == partition]
     return tuple(map(line_of, ours[-count:]))

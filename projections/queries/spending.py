@@ -9,7 +9,7 @@ from ...core.state.budget import RESERVING_UNIT_STATUSES, Budget
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 
 _OUT = tuple(status.value for status in RESERVING_UNIT_STATUSES)
 #: Statuses of agents whose unit's pay is owed.
@@ -40,7 +40,7 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     left_cents: int
 
 
-def spending(moment: Moment, run: TaskRunId) -> Spending | None:
+def spending(moment: AsOf, run: TaskRunId) -> Spending | None:
     """What of a run's budget is spoken for; None if it has no budget."""
     created = moment.stream(streams.task_run(run))[0].envelope.event
     if not isinstance(created, TaskRunCreated) or created.budget_cents is None:

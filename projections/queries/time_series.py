@@ -14,7 +14,7 @@ from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.agent import AgentApproved, AgentBonusGranted, AgentSubmitted
 from ...events.base import Event
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...events.unit import UnitCreated
 from ..engine.statuses import STATUS_AFTER
@@ -64,7 +64,7 @@ class LogSeries:
         self.seq = 0
         self._runs: dict[str, _RunFold] = {}
 
-    def carry(self, events: Iterable[Recorded]) -> None:
+    def carry(self, events: Iterable[RecordedEvent]) -> None:
         """Go on with the events after `seq`, in the order of the log."""
         for recorded in events:
             envelope = recorded.envelope

@@ -9,16 +9,16 @@ import msgspec
 from ...events.agent import AgentAccepted
 from ...events.base import Event
 from ...events.codec import KIND_OF
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingStarted
 from ...events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitReleased
 from ..engine.statuses import STATUS_AFTER
 from ..mephisto_db.dates import date_of
-from .entity_ref import Subject
+from .entity_ref import EntityRef
 from .event_text import words
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened."""
 
     seq: int
@@ -81,7 +81,7 @@ _BELONGS: dict[str, _Belongs] = {
 }
 
 
-def timeline(events: Iterable[Recorded], subject: Subject) -> Iterator[Line]:
+def timeline(events: Iterable[RecordedEvent], subject: EntityRef) -> Iterator[TimelineEntry]:
     """The history of one entity and of what belongs to it: of a unit its agents, of a worker all it did anywhere.
 
     Args:
@@ -103,11 +103,11 @@ def _unit_tells_of(event: Event, agent: int) -> bool:
     return isinstance(event, UnitAssigned | UnitReleased | UnitCompleted) and event.agent == agent
 
 
-def line_of(recorded: Recorded) -> Line:
+def line_of(recorded: RecordedEvent) -> TimelineEntry:
     """An event as a line."""
     envelope = recorded.envelope
     kind = type(envelope.event)
-    return Line(
+    return TimelineEntry(
         seq=recorded.seq,
         date=date_of(envelope.at),
         stream=envelope.stream,

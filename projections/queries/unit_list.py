@@ -6,7 +6,7 @@ import msgspec
 
 from ...core.lifecycles.agent import AgentStatus
 from ...events.ids import TaskRunId, UnitId, WorkerId
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.rows import UnitRow
 
@@ -66,7 +66,7 @@ class WorkerPage(msgspec.Struct, frozen=True, kw_only=True):
     next_after: WorkerId | None
 
 
-def unit_page(moment: Moment, run: TaskRunId, *, size: int, status: str | None = None, after: int = 0) -> UnitPage:
+def unit_page(moment: AsOf, run: TaskRunId, *, size: int, status: str | None = None, after: int = 0) -> UnitPage:
     """Units of a run.
 
     Args:
@@ -77,7 +77,7 @@ def unit_page(moment: Moment, run: TaskRunId, *, size: int, status: str | None =
         after: the unit after which the page begins.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     db = MephistoDB(moment.view)
     db.get_task_run(run)
@@ -87,7 +87,7 @@ def unit_page(moment: Moment, run: TaskRunId, *, size: int, status: str | None =
     return UnitPage(units=units, total=total, next_after=units[-1].unit_id if len(numbers) > size else None)
 
 
-def worker_page(moment: Moment, run: TaskRunId, *, size: int, after: int = 0) -> WorkerPage:
+def worker_page(moment: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> WorkerPage:
     """Workers who had a unit or an onboarding in a run.
 
     Args:
@@ -97,7 +97,7 @@ def worker_page(moment: Moment, run: TaskRunId, *, size: int, after: int = 0) ->
         after: the worker after whom the page begins.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     MephistoDB(moment.view).get_task_run(run)
     rows = moment.view.execute(_WORKERS, (run, after, size + 1)).fetchall()

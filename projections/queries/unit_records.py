@@ -11,10 +11,10 @@ from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentStarted, AgentSubmitted
 from ...events.base import Event
-from ...events.envelope import Recorded
+from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...events.unit import UnitAccepted, UnitCreated, UnitLaunched, UnitRejected, UnitReleased, UnitSoftRejected
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..mephisto_db.reader import JsonValue, MephistoDB
 from ..mephisto_db.rows import AgentRow, UnitRow
 
@@ -73,7 +73,7 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unit_records(
-    moment: Moment, run: TaskRunId, *, names: bool = True, units: Iterable[UnitRow] | None = None
+    moment: AsOf, run: TaskRunId, *, names: bool = True, units: Iterable[UnitRow] | None = None
 ) -> Iterator[UnitRecord]:
     """The units of a run, the oldest first, one after the other.
 
@@ -84,7 +84,7 @@ def unit_records(
         units: some of them; all, unless given.
 
     Raises:
-        UnknownEntity: there is no such run.
+        UnknownEntityError: there is no such run.
     """
     db = MephistoDB(moment.view, moment.payload)
     task_name = db.get_task(db.get_task_run(run).task_id).task_name
@@ -92,7 +92,7 @@ def unit_records(
         yield _record(moment, db, task_name, unit, names=names)
 
 
-def _record(moment: Moment, db: MephistoDB, task_name: str, unit: UnitRow, *, names: bool) -> UnitRecord:
+def _record(moment: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names: bool) -> UnitRecord:
     run = unit.task_run_id
     agent = None if unit.agent_id is None else db.get_agent(unit.agent_id)
     worker = None if agent is None else db.get_worker(agent.worker_id)
@@ -133,7 +133,7 @@ def _record(moment: Moment, db: MephistoDB, task_name: str, unit: UnitRow, *, na
     )
 
 
-def _events(moment: Moment, unit: UnitRow, agent: AgentRow | None) -> list[Recorded]:
+def _events(moment: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[RecordedEvent]:
     """The events behind a row: of the assignment, of the unit, and of the agent that has it."""
     run = unit.task_run_id
     return [
@@ -143,7 +143,7 @@ def _events(moment: Moment, unit: UnitRow, agent: AgentRow | None) -> list[Recor
     ]
 
 
-def _last(events: Sequence[Recorded], *kinds: type[Event]) -> datetime | None:
+def _last(events: Sequence[RecordedEvent], *kinds: type[Event]) -> datetime | None:
     """When the last event of some kinds happened."""
     at = max((one.envelope.at for one in events if isinstance(one.envelope.event, kinds)), default=None)
     return None if at is None else _time(at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...events.ids import WorkerId
-from ..engine.as_of import Moment
+from ..engine.as_of import AsOf
 from ..mephisto_db.reader import MephistoDB
 
 _HELD = """
@@ -24,7 +24,7 @@ class HeldQualification(msgspec.Struct, frozen=True):
     since: str
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerStatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker stands. The name at the provider is not told."""
 
     worker_id: WorkerId
@@ -35,16 +35,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[str, ...]
 
 
-def standing(moment: Moment, worker: WorkerId) -> Standing:
+def standing(moment: AsOf, worker: WorkerId) -> WorkerStatusReport:
     """How a worker stands.
 
     Raises:
-        UnknownEntity: there is no such worker.
+        UnknownEntityError: there is no such worker.
     """
     db = MephistoDB(moment.view)
     row = db.get_worker(worker)
     held = moment.view.execute(_HELD, (row.worker_id,)).fetchall()
-    return Standing(
+    return WorkerStatusReport(
         worker_id=row.worker_id,
         status=row.status,
         qualifications=tuple(HeldQualification(*one) for one in held),

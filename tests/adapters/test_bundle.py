@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.diagnostics.bug_report import MANIFEST_FILE, disagreements, unpacked, write_bundle
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import UnknownEntity, UnusableLog
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.errors import UnknownEntityError, UnusableLogError
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitAccepted
@@ -37,20 +37,20 @@ def database(tmp_path: Path) -> Path:
 
 
 def runs_of(database: Path) -> list[TaskRunId]:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         return [TaskRunId(run) for (run,) in moment.view.execute("SELECT task_run_id FROM task_runs")]
 
 
 def bundled(database: Path, run: TaskRunId) -> Path:
     output = database.with_name(f"run-{run}.zip")
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         write_bundle(moment, run, output)
     return output
 
 
 def statuses(database: Path, run: TaskRunId) -> dict[str, list[tuple[object, ...]]]:
     """What a run came to, without what people wrote."""
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         return {
             table: moment.view.execute(f"SELECT {columns} FROM {table} WHERE task_run_id = ?", (run,)).fetchall()
             for table, columns in (
@@ -92,13 +92,13 @@ def test_the_same_run_gives_the_same_log(database: Path) -> None:
 
 def test_a_fault_can_be_seen_elsewhere(database: Path) -> None:
     """An illegal step in the source is one in the bundle, so that whoever gets it can look at it."""
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         query = "SELECT task_run_id, unit_id FROM units WHERE status = 'launched'"
         run, unit = moment.view.execute(query).fetchone()
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         stream = streams.unit(TaskRunId(run), UnitId(unit))
         wrong = NewEvent(stream, UnitAccepted())
-        log.commit([Append(command="wrong", actor="reviewer", at=HISTORY[-1].at, events=(wrong,))])
+        log.commit([AppendRequest(command="wrong", actor="reviewer", at=HISTORY[-1].at, events=(wrong,))])
     bundle = bundled(database, TaskRunId(run))
     with unpacked(bundle) as (_, manifest):
         assert not manifest.report.legal
@@ -140,13 +140,13 @@ def test_the_verb(database: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_bundle(database: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnusableLog, match="is not a bundle"):
+    with pytest.raises(UnusableLogError, match="is not a bundle"):
         unpacked(database).__enter__()
-    with pytest.raises(UnusableLog, match="is not a bundle"):
+    with pytest.raises(UnusableLogError, match="is not a bundle"):
         unpacked(tmp_path / "nothing.zip").__enter__()
 
 
 def test_an_unknown_run(database: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnknownEntity), open_moment(database) as moment:
+    with pytest.raises(UnknownEntityError), open_as_of(database) as moment:
         write_bundle(moment, TaskRunId(9999), tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()

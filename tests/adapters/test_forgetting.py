@@ -27,8 +27,8 @@ from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.decisions.erase_worker import decide_forget
-from mephisto_es.core.errors import CommandRefused
-from mephisto_es.core.ports import Append
+from mephisto_es.core.errors import CommandRefusedError
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.agent import AgentAccepted, AgentSubmitted
 from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.ids import WorkerId
@@ -109,11 +109,11 @@ class House:
     def _at_work_and_not(self, author: Author) -> tuple[list[int], list[int]]:
         """Workers who are at work, and workers who are not and have sent files."""
         busy, free = list[int](), list[int]()
-        for stream, _ in author.market.workers.items():
+        for stream, _ in author.state.workers.items():
             worker = WorkerId(int(stream.rpartition("/")[2]))
             try:
-                author.market.check(decide_forget(author.market, worker, "why"))
-            except CommandRefused:
+                author.state.check(decide_forget(author.state, worker, "why"))
+            except CommandRefusedError:
                 busy.append(worker)
             else:
                 free += [worker] if self.uploads_of(worker) else []
@@ -303,7 +303,7 @@ def test_help_has_an_example() -> None:
 
 
 def test_requests_are_what_the_log_took(house: House) -> None:
-    assert all(isinstance(request, Append) for request in house.requests)
+    assert all(isinstance(request, AppendRequest) for request in house.requests)
     assert house.worker != house.busy
     assert len(house.words_of(house.worker)) > 2
     assert house.uploads_of(house.worker)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.composition.operator import load_db_and_process_config, process_config_and_get_operator
-from mephisto_es.core.errors import ConfigError, UnusableLog
+from mephisto_es.core.errors import ConfigError, UnusableLogError
 from mephisto_es.core.operations.hydra_config import TaskConfig
 
 from ..core.operations.operator_harness import HouseTaskState, config, items, work
@@ -57,5 +57,5 @@ async def test_a_wrong_configuration_opens_nothing(tmp_path: Path) -> None:
 
 
 def test_where_nothing_was_launched_there_is_no_database(tmp_path: Path) -> None:
-    with pytest.raises(UnusableLog, match=r"there is no database at .*mephisto\.db"):
+    with pytest.raises(UnusableLogError, match=r"there is no database at .*mephisto\.db"):
         load_db_and_process_config(composed(tmp_path))

@@ -32,7 +32,7 @@ async def _shown(path: Path, data: AssignmentData, units: int, *, is_terminal: b
     async with open_house(path) as house:
         with progress_bars(house.operator, Console(file=screen, force_terminal=is_terminal, width=80)):
             live_run = await house.launch(HouseTaskState(data=data), **settings)
-            index = house.operator.ledger.market.runs[live_run.task_run]
+            index = house.operator.ledger.state.runs[live_run.task_run]
             await until(house, lambda: index.units_by_status.get(UnitStatus.LAUNCHED, 0) == units)
             await house.operator.shutdown()
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())

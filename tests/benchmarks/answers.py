@@ -14,7 +14,7 @@ from statistics import median
 
 import msgspec
 
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 from mephisto_es.tests.benchmarks import long_job
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 
@@ -66,7 +66,7 @@ def measure(report: Report, sizes: Sizes, folder: Path) -> None:
         _judge(report, (verb, str(folder), *rest), "the demo's log", sizes.rounds, _DEMO_SECONDS)
     large = folder / "large.db"
     long_job.make(str(large), sizes.large_events)
-    with open_moment(large) as moment:
+    with open_as_of(large) as moment:
         unit, agent = moment.view.execute("SELECT unit_id, agent_id FROM agents ORDER BY agent_id").fetchone()
         head = moment.seq
     # Keeps snapshots, without which a past moment takes as long as reading all events before it.

@@ -17,7 +17,7 @@ import trio
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.core.operations.operator import Operator
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.unit import UnitCompleted
 from mephisto_es.tests.benchmarks.launching import launch, new_house
 from mephisto_es.tests.benchmarks.processes import answer, resident_mib, standard_input
@@ -110,7 +110,7 @@ class Station:
             self._router = MemoryArchitect.routers[live_run.task_run]
             self._left = self._units
 
-    def _on_committed(self, events: Sequence[Recorded]) -> None:
+    def _on_committed(self, events: Sequence[RecordedEvent]) -> None:
         for recorded in events:
             if isinstance(recorded.envelope.event, UnitCompleted):
                 self._completed.send_nowait(None)

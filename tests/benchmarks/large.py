@@ -16,7 +16,7 @@ import msgspec
 from mephisto_es.adapters.log.reader import LogReader
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated
@@ -41,12 +41,12 @@ def make(path: str, count: int) -> dict[str, float]:
             events.append(NewEvent(f"unit/1/{int(fact.stream[5:]) + 1}", our_event(fact, first_unit=1)))
             at = fact.at
             if len(events) == _COMMIT_EVENTS or number == count - 3:
-                log.commit([Append(command=f"{number:016x}", actor="operator", at=at, events=tuple(events))])
+                log.commit([AppendRequest(command=f"{number:016x}", actor="operator", at=at, events=tuple(events))])
                 events.clear()
         return {"events": log.head().seq}
 
 
-def _run() -> Append:
+def _run() -> AppendRequest:
     run = TaskRunCreated(
         task_run=TaskRunId(1),
         task=TaskId(1),
@@ -56,7 +56,7 @@ def _run() -> Append:
         provider_type="mock",
         config="{}",
     )
-    return Append(
+    return AppendRequest(
         command="run",
         actor="operator",
         at=1,

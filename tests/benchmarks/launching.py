@@ -17,7 +17,7 @@ from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 
 
 class House(NamedTuple):
@@ -41,10 +41,10 @@ async def launch(operator: Operator, cfg: DictConfig, shared_state: SharedTaskSt
     """Launch a run and wait until so many units are on offer."""
     run = await operator.launch_task_run_or_die(cfg, shared_state)
     live_run = operator.get_running_task_runs()[run]
-    index = operator.ledger.market.runs[live_run.task_run]
+    index = operator.ledger.state.runs[live_run.task_run]
     everything_is_out = trio.Event()
 
-    def look(_: Sequence[Recorded] = ()) -> None:
+    def look(_: Sequence[RecordedEvent] = ()) -> None:
         if index.units_by_status.get(UnitStatus.LAUNCHED, 0) == units:
             everything_is_out.set()
 

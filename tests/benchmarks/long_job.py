@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from random import Random
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.decisions.assign_work import Applicant, decide_take_unit
+from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
 from mephisto_es.core.decisions.launch_work import (
     AssignmentPlan,
@@ -21,8 +21,8 @@ from mephisto_es.core.decisions.launch_work import (
 )
 from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_review
 from mephisto_es.core.payloads import seal
-from mephisto_es.core.ports import Append, NewEvent, Payload
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.ports import AppendRequest, NewEvent, Payload
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.base import PayloadRef
@@ -57,11 +57,11 @@ class _Job:
 
     def __init__(self, log: SqliteLog) -> None:
         self._log = log
-        self._market = Market()
+        self._market = DecisionState()
         self._chance = Random(7)
         self._at = _BEGINNING
         self._numbers = 0
-        self._requests: list[Append] = []
+        self._requests: list[AppendRequest] = []
         self._payloads: list[Payload] = []
 
     def open(self) -> None:
@@ -104,7 +104,7 @@ class _Job:
         agent = ids.AgentId(number)
         applicant = Applicant(worker, agent, f"token {number}", f"registration {number}")
         visitor = f"worker/{worker}"
-        self._add(decide_take_unit(self._market, RUN, applicant, concurrent=False, willing=None), visitor)
+        self._add(decide_assign_unit(self._market, RUN, applicant, concurrent=False, eligible_units=None), visitor)
         if self._market.agents.get(streams.agent(RUN, agent)) is None:
             return
         if self._chance.random() < _SHARE_GIVEN_BACK:
@@ -133,7 +133,7 @@ class _Job:
         payloads, self._payloads = tuple(self._payloads), []
         command = f"{len(self._requests):04x}-{self._log.head().seq:x}"
         self._requests.append(
-            Append(command=command, actor=actor, at=self._at, events=tuple(events), payloads=payloads)
+            AppendRequest(command=command, actor=actor, at=self._at, events=tuple(events), payloads=payloads)
         )
         self._at += self._chance.randrange(1, 1_000_000)
 

@@ -14,9 +14,9 @@ from eventsourcing.domain import Aggregate, event
 
 from mephisto_es.adapters.log.replay import audited
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.ports import Append, Expect, NewEvent
-from mephisto_es.core.state.entity_states import World
-from mephisto_es.core.state.status_fold import Standings
+from mephisto_es.core.ports import AppendRequest, Expect, NewEvent
+from mephisto_es.core.state.entity_states import EntityStates
+from mephisto_es.core.state.status_fold import StatusFold
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from mephisto_es.events.unit import (
@@ -281,9 +281,9 @@ class Ours:
     def __init__(self, path: str, scratch: str) -> None:
         self.path = Path(path)
         self._log = SqliteLog.create_or_open(path)
-        self._world = World()
+        self._world = EntityStates()
         self._commands = 0
-        self._standings = Standings()
+        self._standings = StatusFold()
 
     def append_one(self, fact: Fact) -> None:
         self._log.commit((self._request((fact,)),))
@@ -308,7 +308,7 @@ class Ours:
     def close(self) -> None:
         self._log.close()
 
-    def _request(self, batch: Sequence[Fact]) -> Append:
+    def _request(self, batch: Sequence[Fact]) -> AppendRequest:
         world = self._world
         events = []
         expected: dict[str, int | Expect] = {}
@@ -319,7 +319,7 @@ class Ours:
             world.evolve(stream, event)
             events.append(NewEvent(stream, event))
         self._commands += 1
-        return Append(
+        return AppendRequest(
             command=f"{self._commands:016x}",
             actor=batch[0].actor,
             at=batch[0].at,
@@ -332,7 +332,7 @@ class OursUnchained(Ours):
     """The same log; its replay judges versions and lifecycles, and leaves the chain and the columns alone."""
 
     def replay(self) -> None:
-        standings = self._standings = Standings()
+        standings = self._standings = StatusFold()
         for _, envelope in self._log.read():
             standings.step(envelope.stream, envelope.version, type(envelope.event))
 
@@ -341,7 +341,7 @@ class OursFolded(Ours):
     """The same log; its replay is the fold an operator starts with, which keeps all that the events say."""
 
     def replay(self) -> None:
-        world = World()
+        world = EntityStates()
         for recorded in self._log.read():
             world.apply(recorded.envelope)
         units = world.units.items()

@@ -6,7 +6,7 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from mephisto_es.adapters.channels.dial import NoConnection, dial
+from mephisto_es.adapters.channels.dial import ConnectionFailedError, dial
 
 from .scripts import Data, Script, Send, Visit
 
@@ -49,7 +49,7 @@ class ScriptedOperator:
             try:
                 async with dial(address) as socket:
                     await self._attend(socket)
-            except (ConnectionClosed, NoConnection):
+            except (ConnectionClosed, ConnectionFailedError):
                 await trio.sleep(RECONNECT_PAUSE_SECONDS)
 
     async def packets(self, packet_type: str, count: int = 1) -> list[Packet]:

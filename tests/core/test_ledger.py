@@ -11,12 +11,12 @@ import trio
 import trio.testing
 
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.errors import CommandRefused, IllegalStep, LogError, OutcomeUnknown
+from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, LogError, OutcomeUnknownError
 from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, Command, Ledger
-from mephisto_es.core.ports import Append, NewEvent, Outcome, Receipt
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.ports import AppendRequest, AppendResult, NewEvent, Outcome
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.events.unit import UnitAssigned, UnitCreated, UnitLaunched
 
@@ -39,7 +39,7 @@ class GatedLog(MemoryLog):
         self.failure: LogError | None = None
         self.batches: list[int] = []
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         self.gate.wait(10)
         if self.failure is not None:
             raise self.failure
@@ -61,9 +61,9 @@ def unit(number: int) -> str:
     return streams.unit(RUN, UnitId(number))
 
 
-def create(number: int, repeatable: bool = False) -> Command:
+def create(number: int, idempotent: bool = False) -> Command:
     event = UnitCreated(unit=UnitId(number), assignment=AssignmentId(number), index=0, pay_cents=5)
-    return Command(f"create-{number}", "tester", lambda _: [NewEvent(unit(number), event)], repeatable=repeatable)
+    return Command(f"create-{number}", "tester", lambda _: [NewEvent(unit(number), event)], idempotent=idempotent)
 
 
 def launch(number: int, command: str = "launch") -> Command:
@@ -86,7 +86,7 @@ async def test_nobody_is_told_before_commit_has_returned() -> None:
         try:
             await ledger.execute(command)
             told.append(command.id)
-        except CommandRefused:
+        except CommandRefusedError:
             told.append(f"no to {command.id}")
 
     async with running(log) as ledger, trio.open_nursery() as callers:
@@ -94,16 +94,16 @@ async def test_nobody_is_told_before_commit_has_returned() -> None:
         await trio.testing.wait_all_tasks_blocked(0.01)
         # Decided while the first is being committed: a yes, a no that rests on it, and one with nothing to do.
         ledger.subscribe(lambda events: told.append(f"durable {events[0].envelope.command}"))
-        second = ledger.post(launch(1))
-        refused = ledger.post(launch(1, "again"))
-        nothing = ledger.post(Command("nothing", "tester", lambda _: []))
+        second = ledger.submit(launch(1))
+        refused = ledger.submit(launch(1, "again"))
+        nothing = ledger.submit(Command("nothing", "tester", lambda _: []))
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert told == []
         log.gate.set()
         await second.wait()
-        with pytest.raises(IllegalStep):
+        with pytest.raises(IllegalStepError):
             await refused.wait()
-        assert await nothing.wait() == Receipt(())
+        assert await nothing.wait() == AppendResult(())
     assert told[:1] == ["durable create-1"]
     assert "create-1" in told
 
@@ -111,9 +111,9 @@ async def test_nobody_is_told_before_commit_has_returned() -> None:
 async def test_what_waits_while_a_commit_is_under_way_is_the_next_commit() -> None:
     log = GatedLog()
     async with running(log) as ledger:
-        pending = [ledger.post(create(1))]
+        pending = [ledger.submit(create(1))]
         await trio.testing.wait_all_tasks_blocked(0.01)
-        pending += [ledger.post(create(number)) for number in range(2, BATCH_LIMIT + 12)]
+        pending += [ledger.submit(create(number)) for number in range(2, BATCH_LIMIT + 12)]
         log.gate.set()
         for one in pending:
             await one.wait()
@@ -124,13 +124,13 @@ async def test_a_decision_sees_what_the_commands_before_it_decided() -> None:
     log = MemoryLog()
     seen: list[int] = []
 
-    def count(market: Market) -> list[NewEvent]:
-        seen.append(len(market.units))
+    def count(state: DecisionState) -> list[NewEvent]:
+        seen.append(len(state.units))
         return []
 
     async with running(log) as ledger:
-        ledger.post(create(1))
-        ledger.post(create(2))
+        ledger.submit(create(1))
+        ledger.submit(create(2))
         await ledger.execute(Command("count", "tester", count))
     assert seen == [2]
 
@@ -146,7 +146,7 @@ async def test_two_who_want_the_same_unit_cannot_both_have_it() -> None:
         try:
             await ledger.execute(take(agent))
             outcomes.append(True)
-        except IllegalStep:
+        except IllegalStepError:
             outcomes.append(False)
 
     async with running(MemoryLog()) as ledger:
@@ -162,8 +162,8 @@ async def test_a_command_that_follows_a_decided_one_is_in_the_same_commit() -> N
     log = GatedLog()
     log.gate.set()
     async with running(log) as ledger:
-        first = await ledger.decide(create(1))
-        assert unit(1) in ledger.market.versions
+        first = await ledger.submit_decided(create(1))
+        assert unit(1) in ledger.state.versions
         await ledger.execute(launch(1))
         assert [recorded.envelope.command for recorded in (await first.wait()).events] == ["create-1"]
     assert log.batches == [2]
@@ -174,14 +174,14 @@ async def test_nothing_is_decided_while_a_commit_is_under_way() -> None:
     log = GatedLog()
     versions: list[int] = []
     async with running(log) as ledger:
-        ledger.subscribe(lambda _: versions.append(len(ledger.market.versions)))
-        ledger.post(create(1))
+        ledger.subscribe(lambda _: versions.append(len(ledger.state.versions)))
+        ledger.submit(create(1))
         await trio.testing.wait_all_tasks_blocked(0.01)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.decide, create(2))
-            nursery.start_soon(ledger.decide, create(3))
+            nursery.start_soon(ledger.submit_decided, create(2))
+            nursery.start_soon(ledger.submit_decided, create(3))
             await trio.testing.wait_all_tasks_blocked(0.01)
-            assert unit(2) not in ledger.market.versions
+            assert unit(2) not in ledger.state.versions
             log.gate.set()
         await ledger.execute(create(4))
     assert versions[0] == 1
@@ -192,18 +192,18 @@ async def test_what_the_market_says_of_a_stream_may_be_told_once_it_is_durable()
     told: list[str] = []
 
     async def tell(ledger: Ledger, number: int) -> None:
-        await ledger.durable(unit(number))
+        await ledger.wait_durable(unit(number))
         told.append(f"unit {number}, at seq {ledger.log.head().seq}")
 
     async with running(log) as ledger:
-        ledger.when_durable(lambda: told.append("nothing is under way"))
-        ledger.post(create(1))
+        ledger.call_when_durable(lambda: told.append("nothing is under way"))
+        ledger.submit(create(1))
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert unit(1) in ledger.market.versions
+        assert unit(1) in ledger.state.versions
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tell, ledger, 1)
             nursery.start_soon(tell, ledger, 2)
-            ledger.when_durable(lambda: told.append(f"everything, at seq {ledger.log.head().seq}"))
+            ledger.call_when_durable(lambda: told.append(f"everything, at seq {ledger.log.head().seq}"))
             await trio.testing.wait_all_tasks_blocked(0.01)
             assert told == ["nothing is under way", "unit 2, at seq 0"]
             log.gate.set()
@@ -215,14 +215,14 @@ async def test_what_is_durable_is_so_when_the_wait_returns_whatever_was_decided_
     seen: list[tuple[str, int]] = []
 
     async def look(ledger: Ledger) -> None:
-        await ledger.durable(unit(1))
-        seen.append((ledger.market.units[unit(1)].status.value, log.head().seq))
+        await ledger.wait_durable(unit(1))
+        seen.append((ledger.state.units[unit(1)].status.value, log.head().seq))
 
     async with running(log) as ledger, trio.open_nursery() as nursery:
-        ledger.post(create(1))
+        ledger.submit(create(1))
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(look, ledger)
-        ledger.post(launch(1))
+        ledger.submit(launch(1))
         await trio.testing.wait_all_tasks_blocked()
         log.gate.set()
     assert seen == [("launched", 2)]
@@ -245,17 +245,17 @@ async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -
             ledger = Ledger(log, StoppedClock())
             async with trio.open_nursery() as writer:
                 await writer.start(ledger.run)
-                ledger.post(create(1))
+                ledger.submit(create(1))
                 await trio.testing.wait_all_tasks_blocked(0.01)
                 callers.start_soon(asking, ledger)
-                ledger.when_durable(lambda: pytest.fail("it is not durable"))
+                ledger.call_when_durable(lambda: pytest.fail("it is not durable"))
                 await trio.testing.wait_all_tasks_blocked(0.01)
                 log.gate.set()
     return heard == [log.failure]
 
 
 async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
-    assert await hears_of_a_failed_commit(lambda ledger: ledger.durable(unit(1)))
+    assert await hears_of_a_failed_commit(lambda ledger: ledger.wait_durable(unit(1)))
 
 
 async def test_a_decision_waits_for_room_in_the_next_commit() -> None:
@@ -263,33 +263,33 @@ async def test_a_decision_waits_for_room_in_the_next_commit() -> None:
     log.gate.set()
     async with running(log) as ledger:
         for number in range(1, BATCH_LIMIT + 1):
-            ledger.post(create(number))
-        await ledger.decide(create(BATCH_LIMIT + 1))
+            ledger.submit(create(number))
+        await ledger.submit_decided(create(BATCH_LIMIT + 1))
         await ledger.execute(launch(BATCH_LIMIT + 1))
     assert log.batches == [BATCH_LIMIT, 1, 1]
 
 
 async def test_who_waits_for_a_decision_hears_that_the_writer_has_stopped() -> None:
-    assert await hears_of_a_failed_commit(lambda ledger: ledger.decide(create(2)))
+    assert await hears_of_a_failed_commit(lambda ledger: ledger.submit_decided(create(2)))
 
 
 async def test_a_repeated_command_gets_its_first_answer() -> None:
     log = MemoryLog()
     async with running(log) as ledger:
-        first = await ledger.execute(create(1, repeatable=True))
-        again = await ledger.execute(create(1, repeatable=True))
-    assert again == Receipt(first.events, repeated=True)
+        first = await ledger.execute(create(1, idempotent=True))
+        again = await ledger.execute(create(1, idempotent=True))
+    assert again == AppendResult(first.events, repeated=True)
     async with running(log) as ledger:
-        assert await ledger.execute(create(1, repeatable=True)) == Receipt(first.events, repeated=True)
+        assert await ledger.execute(create(1, idempotent=True)) == AppendResult(first.events, repeated=True)
     assert log.head().seq == 1
 
 
 async def test_a_command_that_comes_again_while_it_is_under_way_is_carried_out_once() -> None:
     log = GatedLog()
     async with running(log) as ledger:
-        ledger.post(create(9))
+        ledger.submit(create(9))
         await trio.testing.wait_all_tasks_blocked(0.01)
-        both = [ledger.post(create(1, repeatable=True)) for _ in range(2)]
+        both = [ledger.submit(create(1, idempotent=True)) for _ in range(2)]
         log.gate.set()
         receipts = [await one.wait() for one in both]
     assert receipts[0] is receipts[1]
@@ -302,9 +302,9 @@ async def test_an_illegal_second_event_leaves_nothing_of_the_command() -> None:
     async with running(log) as ledger:
         await ledger.execute(create(1))
         both = [NewEvent(unit(1), UnitLaunched()), NewEvent(unit(2), UnitLaunched())]
-        with pytest.raises(IllegalStep, match="unit/1/2"):
+        with pytest.raises(IllegalStepError, match="unit/1/2"):
             await ledger.execute(Command("half", "tester", lambda _: both))
-        assert ledger.market.units[unit(1)].status.value == "created"
+        assert ledger.state.units[unit(1)].status.value == "created"
         await ledger.execute(launch(1))
     assert log.head().seq == 2
 
@@ -320,7 +320,7 @@ async def test_a_cancelled_caller_does_not_take_its_command_back() -> None:
     assert [recorded.envelope.command for recorded in log.read()] == ["create-1", "launch-1"]
 
 
-@pytest.mark.parametrize("failure", [OutcomeUnknown("the disk is gone"), LogError("the disk is full")])
+@pytest.mark.parametrize("failure", [OutcomeUnknownError("the disk is gone"), LogError("the disk is full")])
 async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failure: LogError) -> None:
     log = GatedLog()
     log.failure = failure
@@ -344,21 +344,21 @@ async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failur
                 log.gate.set()
     assert heard == [failure, failure]
     with pytest.raises(LogError):
-        ledger.post(create(3))
+        ledger.submit(create(3))
 
 
 async def test_a_decision_that_is_broken_stops_the_writer_whoever_came_upon_it() -> None:
-    def broken(_: Market) -> list[NewEvent]:
+    def broken(_: DecisionState) -> list[NewEvent]:
         raise ZeroDivisionError
 
     ledger = Ledger(MemoryLog(), StoppedClock())
     with trio.fail_after(10), pytest.RaisesGroup(ZeroDivisionError):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            pending = ledger.post(Command("broken", "tester", broken))
+            pending = ledger.submit(Command("broken", "tester", broken))
             with pytest.raises(ZeroDivisionError):
-                await ledger.decide(create(1))
-            with trio.CancelScope(shield=True), pytest.raises(OutcomeUnknown):
+                await ledger.submit_decided(create(1))
+            with trio.CancelScope(shield=True), pytest.raises(OutcomeUnknownError):
                 await pending.wait()
             await trio.sleep_forever()
 
@@ -372,10 +372,10 @@ async def test_a_caller_beyond_the_queue_waits_for_room_and_is_served() -> None:
         served.append(number)
 
     async with running(log) as ledger:
-        ledger.post(create(1))
+        ledger.submit(create(1))
         await trio.testing.wait_all_tasks_blocked(0.01)
         for number in range(2, QUEUE_LIMIT + 2):
-            ledger.post(create(number))
+            ledger.submit(create(number))
         async with trio.open_nursery() as late:
             late.start_soon(ask, ledger, QUEUE_LIMIT + 2)
             late.start_soon(ask, ledger, QUEUE_LIMIT + 3)
@@ -386,14 +386,14 @@ async def test_a_caller_beyond_the_queue_waits_for_room_and_is_served() -> None:
 
 
 async def test_subscribers_hear_every_event_once_and_in_order() -> None:
-    heard: list[Recorded] = []
+    heard: list[RecordedEvent] = []
     log = MemoryLog()
     async with running(log) as ledger:
         unsubscribe = ledger.subscribe(heard.extend)
         for number in range(5):
-            ledger.post(create(number))
-        await ledger.execute(create(5, repeatable=True))
-        await ledger.execute(create(5, repeatable=True))
+            ledger.submit(create(number))
+        await ledger.execute(create(5, idempotent=True))
+        await ledger.execute(create(5, idempotent=True))
         unsubscribe()
         await ledger.execute(create(6))
     assert [recorded.seq for recorded in heard] == [1, 2, 3, 4, 5, 6]

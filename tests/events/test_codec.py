@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.categories import CATEGORY_OF
-from mephisto_es.events.codec import KIND_OF, KINDS, Undecodable, UnknownKind, decode, decode_page, encode, stored_kind
+from mephisto_es.events.codec import (
+    KIND_OF,
+    KINDS,
+    UndecodableError,
+    UnknownKind,
+    decode,
+    decode_page,
+    encode,
+    stored_kind,
+)
 from mephisto_es.events.envelope import Envelope
 from mephisto_es.events.streams import partition_of
 
@@ -48,7 +57,7 @@ def test_an_unknown_kind_is_named_and_not_skipped(event: AnyEvent, kind: str) ->
     with pytest.raises(UnknownKind, match=f"'{kind}'") as unknown:
         decode(written)
     assert unknown.value.kind == stored_kind(written) == kind
-    with pytest.raises(Undecodable):
+    with pytest.raises(UndecodableError):
         decode_page([encode(around(event)), written])
 
 
@@ -56,7 +65,7 @@ def test_an_unknown_kind_is_named_and_not_skipped(event: AnyEvent, kind: str) ->
 def test_a_field_that_no_event_has_is_refused(event: AnyEvent, name: str) -> None:
     if name in {"kind", *(field.name for field in msgspec.structs.fields(event))}:
         return
-    with pytest.raises(Undecodable) as refused:
+    with pytest.raises(UndecodableError) as refused:
         decode(changed(around(event), **{name: 1}))
     assert not isinstance(refused.value, UnknownKind)
 
@@ -64,14 +73,14 @@ def test_a_field_that_no_event_has_is_refused(event: AnyEvent, name: str) -> Non
 @given(event=every_event, cut=st.data())
 def test_half_an_event_is_refused(event: AnyEvent, cut: st.DataObject) -> None:
     written = encode(around(event))
-    with pytest.raises(Undecodable) as refused:
+    with pytest.raises(UndecodableError) as refused:
         decode(written[: cut.draw(st.integers(0, len(written) - 1))])
     assert not isinstance(refused.value, UnknownKind)
 
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    with pytest.raises(Undecodable):
+    with pytest.raises(UndecodableError):
         decode(data)
     assert stored_kind(data) is None
 

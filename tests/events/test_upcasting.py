@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mephisto_es.events.base import Event
-from mephisto_es.events.codec import KINDS, Codec, Undecodable, UnknownKind, encode
+from mephisto_es.events.codec import KINDS, Codec, UndecodableError, UnknownKind, encode
 from mephisto_es.events.envelope import Envelope, Position
 from mephisto_es.events.unit import UnitExpired, UnitLaunched
 from mephisto_es.events.upcasting import UPCASTERS, Upcasters
@@ -63,13 +63,13 @@ def test_events_of_this_release_are_read_beside_them() -> None:
     now = encode(read(b'{"kind":"unit_launched"}'))
     assert codec.decode(now).event == UnitLaunched()
     assert codec.decode_page([now, now]) == [codec.decode(now)] * 2
-    with pytest.raises(Undecodable):
+    with pytest.raises(UndecodableError):
         codec.decode_page([now, written(b'{"kind":"unit_gone"}')])
 
 
 def test_a_retired_event_is_held_to_its_own_shape() -> None:
     for event in (b'{"kind":"unit_lapsed"}', b'{"kind":"unit_gone","why":"x"}', b'{"kind":"unit_lapsed","why":1}'):
-        with pytest.raises(Undecodable) as refused:
+        with pytest.raises(UndecodableError) as refused:
             read(event)
         assert not isinstance(refused.value, UnknownKind)
     with pytest.raises(UnknownKind, match="'unit_adored'"):
@@ -78,7 +78,7 @@ def test_a_retired_event_is_held_to_its_own_shape() -> None:
 
 def test_an_envelope_around_a_retired_event_is_held_to_its_shape_too() -> None:
     data = written(b'{"kind":"unit_gone"}').replace(b'"ordinal":1,', b"")
-    with pytest.raises(Undecodable, match="ordinal"):
+    with pytest.raises(UndecodableError, match="ordinal"):
         Codec(invented()).decode(data)
 
 
@@ -95,7 +95,7 @@ def test_successors_that_go_in_a_circle_end_in_an_error() -> None:
     upcasters = Upcasters()
     upcasters.add(UnitGone, lambda _: UnitLapsed(why=""))
     upcasters.add(UnitLapsed, lambda _: UnitGone())
-    with pytest.raises(Undecodable, match="unit_gone"):
+    with pytest.raises(UndecodableError, match="unit_gone"):
         Codec(upcasters).decode(written(b'{"kind":"unit_gone"}'))
 
 

@@ -17,7 +17,7 @@ from random import Random
 
 from mephisto_es.adapters.log.anchor import anchor_path
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import ids, streams
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.task_run import (
@@ -64,7 +64,7 @@ class Chronicler(Author):
             self._request([NewEvent(stream, self._fill(kind))])
 
 
-def requests_of_every_kind() -> tuple[Append, ...]:
+def requests_of_every_kind() -> tuple[AppendRequest, ...]:
     """The first history in which everything there is happens."""
     for seed in range(MOST_SEEDS):
         author = Chronicler(Random(seed))

@@ -13,7 +13,7 @@ import pytest
 from mephisto_es.adapters.log.anchor import anchor_path, last_anchor
 from mephisto_es.adapters.log.replay import replay, verified
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.state.entity_states import World
+from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.codec import KINDS
 from mephisto_es.events.upcasting import UPCASTERS
 from mephisto_es.projections.mephisto_db.tables import TABLES
@@ -70,7 +70,7 @@ def test_it_is_legal_and_its_head_is_what_it_was(release: str, path: Path) -> No
 
 @every_release
 def test_an_operator_can_start_from_it(release: str, path: Path) -> None:
-    world = World()
+    world = EntityStates()
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         for recorded in log.read():
             world.apply(recorded.envelope)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mephisto_es.core.ports import Append
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.base import PayloadRef
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 
 from ..histories import numbered
 from .views import lived
@@ -15,22 +15,22 @@ from .views import lived
 class Remembered:
     """The moment at the end of a history."""
 
-    def __init__(self, history: Sequence[Append]) -> None:
+    def __init__(self, history: Sequence[AppendRequest]) -> None:
         self.events = numbered(history)
         self.view, self._vault = lived(history)
         self.seq = len(self.events)
         self.at = history[-1].at if history else 0
 
-    def stream(self, name: str) -> list[Recorded]:
+    def stream(self, name: str) -> list[RecordedEvent]:
         return [one for one in self.events if one.envelope.stream == name]
 
-    def under(self, prefix: str) -> list[Recorded]:
+    def under(self, prefix: str) -> list[RecordedEvent]:
         return [one for one in self.events if one.envelope.stream.startswith(prefix)]
 
-    def command(self, name: str) -> list[Recorded]:
+    def command(self, name: str) -> list[RecordedEvent]:
         return [one for one in self.events if one.envelope.command == name]
 
-    def latest(self, count: int) -> list[Recorded]:
+    def latest(self, count: int) -> list[RecordedEvent]:
         return self.events[-count:]
 
     def payload(self, ref: PayloadRef) -> bytes | None:

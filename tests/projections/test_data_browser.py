@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.payloads import seal
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentMetadataReceived
 from mephisto_es.events.ids import WorkerId
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def append(path: Path, *requests: Append) -> None:
+def append(path: Path, *requests: AppendRequest) -> None:
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
         log.commit(requests)
 
@@ -52,9 +52,9 @@ def test_units_by_task_and_by_run(path: Path) -> None:
     }
     by_run = [unit for run in data.db.find_task_runs() for unit in data.get_units_for_run_id(str(run.task_run_id))]
     assert {unit.unit_id for unit in by_run} == {unit.unit_id for unit in by_task}
-    with pytest.raises(UnknownEntity, match="there is no task 'untold'"):
+    with pytest.raises(UnknownEntityError, match="there is no task 'untold'"):
         data.get_units_for_task_name("untold")
-    with pytest.raises(UnknownEntity, match="there is no run-999; the nearest is run-"):
+    with pytest.raises(UnknownEntityError, match="there is no run-999; the nearest is run-"):
         data.get_units_for_run_id(999)
 
 
@@ -90,7 +90,7 @@ def test_what_the_worker_left_beside_the_work(path: Path) -> None:
     stream = streams.agent(unit.task_run_id, unit.agent_id)
     left = seal(b'{"metadata": {"tips": {"type": "tips", "text": "be kind"}}}', bytes(16), unit.worker_id)
     event = NewEvent(stream, AgentMetadataReceived(metadata=left.ref))
-    append(path, Append(command="tips", actor="worker/1", at=0, events=(event,), payloads=(left,)))
+    append(path, AppendRequest(command="tips", actor="worker/1", at=0, events=(event,), payloads=(left,)))
     metadata = browser(path).get_data_from_unit(unit)["metadata"]
     assert metadata["tips"] == [{"type": "tips", "text": "be kind"}]
     assert metadata["feedback"] is None
@@ -100,7 +100,7 @@ def test_what_the_worker_left_beside_the_work(path: Path) -> None:
 def test_a_unit_that_nobody_has(path: Path) -> None:
     data = browser(path)
     unit = next(unit for unit in data.db.find_units() if unit.agent_id is None)
-    with pytest.raises(UnknownEntity, match=f"there is no agent of unit-{unit.unit_id}: it is {unit.status}"):
+    with pytest.raises(UnknownEntityError, match=f"there is no agent of unit-{unit.unit_id}: it is {unit.status}"):
         data.get_data_from_unit(unit)
     found = data.get_data_from_unit(unit, raise_exception=False)
     assert (found["data"], found["metadata"], found["status"], found["worker_id"]) == ({}, {}, None, None)
@@ -110,7 +110,7 @@ def test_a_forgotten_worker_leaves_the_unit_without_its_work(path: Path) -> None
     unit = browser(path).db.find_units(status="accepted")[0]
     assert unit.worker_id is not None
     event = NewEvent(streams.worker(WorkerId(unit.worker_id)), WorkerForgotten(reason="asked for it"))
-    append(path, Append(command="forget", actor="operator", at=0, events=(event,)))
+    append(path, AppendRequest(command="forget", actor="operator", at=0, events=(event,)))
     found = browser(path).get_data_from_unit(unit)
     assert found["worker_name"] is None
     assert found["data"] == {"inputs": {"text": "All happy families"}, "outputs": None}
@@ -122,5 +122,5 @@ def test_workers_with_a_qualification(path: Path) -> None:
         granted = data.db.find_granted_qualifications(qualification_id=qualification.qualification_id)
         found = data.get_workers_with_qualification(qualification.qualification_name)
         assert [worker.worker_id for worker in found] == [one.worker_id for one in granted if one.value == 1]
-    with pytest.raises(UnknownEntity, match="there is no qualification 'reads Latin'"):
+    with pytest.raises(UnknownEntityError, match="there is no qualification 'reads Latin'"):
         data.get_workers_with_qualification("reads Latin")

@@ -16,21 +16,21 @@ from mephisto_es.core.abstractions.qualifications import (
     qualification_rule,
     worker_is_qualified,
 )
-from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.errors import UnknownEntityError
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.unit import UnitExpired
 from mephisto_es.events.worker import QualificationChanged, WorkerBlocked, WorkerUnblocked
 from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.mephisto_db.data_model import (
     ASSIGNMENT_STATUSES,
-    Agent,
-    Assignment,
-    Requester,
-    Task,
-    TaskRun,
-    Unit,
-    Worker,
+    AgentView,
+    AssignmentView,
+    RequesterView,
+    TaskRunView,
+    TaskView,
+    UnitView,
+    WorkerView,
     assignment_status,
 )
 from mephisto_es.projections.queries.data_browser import DataBrowser
@@ -65,7 +65,7 @@ def db(path: Path) -> Iterator[MephistoDB]:
 
 def append(path: Path, event: NewEvent, command: str = "later") -> None:
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        (outcome,) = log.commit([Append(command=command, actor="tester", at=LATER, events=(event,))])
+        (outcome,) = log.commit([AppendRequest(command=command, actor="tester", at=LATER, events=(event,))])
         assert not isinstance(outcome, Exception)
 
 
@@ -90,16 +90,16 @@ def test_from_a_unit_one_gets_everywhere_and_back(db: MephistoDB) -> None:
 
 def test_by_its_id_each_kind_is_got_from_its_class(db: MephistoDB) -> None:
     unit = db.find_units(status="accepted")[0]
-    assert Unit.get(db, str(unit.unit_id)) == unit
-    assert Assignment.get(db, unit.assignment_id) == unit.get_assignment()
-    assert TaskRun.get(db, unit.task_run_id) == unit.get_task_run()
-    assert Task.get(db, unit.task_id) == unit.get_task()
-    assert Requester.get(db, unit.requester_id) == unit.get_requester()
+    assert UnitView.get(db, str(unit.unit_id)) == unit
+    assert AssignmentView.get(db, unit.assignment_id) == unit.get_assignment()
+    assert TaskRunView.get(db, unit.task_run_id) == unit.get_task_run()
+    assert TaskView.get(db, unit.task_id) == unit.get_task()
+    assert RequesterView.get(db, unit.requester_id) == unit.get_requester()
     assert unit.agent_id is not None
-    agent = Agent.get(db, unit.agent_id)
-    assert Worker.get(db, agent.worker_id) == agent.get_worker()
-    with pytest.raises(UnknownEntity, match=r"there is no worker-9999; the nearest is worker-\d+"):
-        Worker.get(db, 9999)
+    agent = AgentView.get(db, unit.agent_id)
+    assert WorkerView.get(db, agent.worker_id) == agent.get_worker()
+    with pytest.raises(UnknownEntityError, match=r"there is no worker-9999; the nearest is worker-\d+"):
+        WorkerView.get(db, 9999)
 
 
 def test_an_agents_state_is_what_the_browser_shows(db: MephistoDB) -> None:

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mephisto_es.core.decisions.admission_rules import admission
-from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.lifecycles.agent import AgentStatus
-from mephisto_es.core.ports import Append
-from mephisto_es.core.state.decision_state import Market, run_of
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState, run_of
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import WorkerRefused, WorkTaken
 from mephisto_es.events.ids import AgentId, WorkerId
-from mephisto_es.projections.queries.explain import Explanation, Step, explain_agent, explain_worker
+from mephisto_es.projections.queries.explain import Explanation, ExplanationStep, explain_agent, explain_worker
 
 from ..histories import histories
 from ..history_search import chosen
@@ -23,11 +23,11 @@ from .moments import Remembered
 LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
 
 
-def _has_limits(market: Market) -> bool:
+def _has_limits(state: DecisionState) -> bool:
     """Whether workers were let into runs with each of the limits, and one gave its unit back."""
-    runs = [market.task_runs[streams.task_run(run_of(stream))] for stream, _ in market.agents.items()]
+    runs = [state.task_runs[streams.task_run(run_of(stream))] for stream, _ in state.agents.items()]
     limited = any(run.allowed_concurrent for run in runs) and any(run.maximum_units_per_worker for run in runs)
-    return limited and any(agent.status is AgentStatus.RETURNED for agent in market.agents.values())
+    return limited and any(agent.status is AgentStatus.RETURNED for agent in state.agents.values())
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ def explanations(moment: Remembered) -> list[Explanation]:
     ]
 
 
-def step_at(explained: list[Explanation], seq: int) -> Step:
+def step_at(explained: list[Explanation], seq: int) -> ExplanationStep:
     (step,) = [step for one in explained for step in one.steps if step.seq == seq]
     return step
 
 
 @given(histories())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_the_rules_asked_again_say_what_was_decided(requests: tuple[Append, ...]) -> None:
+def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendRequest, ...]) -> None:
     """Who was given work met every rule as the log had it then; who was refused is told the rule that was recorded."""
     moment = Remembered(requests)
     explained = explanations(moment)
@@ -65,19 +65,19 @@ def test_the_rules_asked_again_say_what_was_decided(requests: tuple[Append, ...]
 
 @given(histories())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_the_rules_see_what_the_decision_saw(requests: tuple[Append, ...]) -> None:
+def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]) -> None:
     """The rules that an explanation shows are those of the market at that position, inputs and all."""
     moment = Remembered(requests)
     explained = explanations(moment)
-    market = Market()
+    state = DecisionState()
     for seq, envelope in moment.events:
         if isinstance(envelope.event, WorkTaken):
-            run = market.task_runs[streams.task_run(run_of(envelope.stream))]
-            engagement = market.engagements[envelope.stream]
-            checks = admission(run, market.workers[streams.worker(engagement.worker)], engagement)
+            run = state.task_runs[streams.task_run(run_of(envelope.stream))]
+            engagement = state.engagements[envelope.stream]
+            checks = admission(run, state.workers[streams.worker(engagement.worker)], engagement)
             shown = [(said.rule, said.inputs) for said in step_at(explained, seq).rules]
             assert shown[:-1] == [(check.rule, check.inputs) for check in checks]
-        market.apply(envelope)
+        state.apply(envelope)
 
 
 def test_a_limit_is_shown_where_there_is_one(moment: Remembered) -> None:
@@ -112,7 +112,7 @@ def test_a_worker_s_story_leaves_nothing_out(moment: Remembered) -> None:
 
 
 def test_who_is_not_there_is_told_who_is(moment: Remembered) -> None:
-    with pytest.raises(UnknownEntity, match=r"there is no worker-99999; the nearest is worker-\d+"):
+    with pytest.raises(UnknownEntityError, match=r"there is no worker-99999; the nearest is worker-\d+"):
         explain_worker(moment, WorkerId(99999))
-    with pytest.raises(UnknownEntity, match=r"there is no agent-99999; the nearest is agent-\d+"):
+    with pytest.raises(UnknownEntityError, match=r"there is no agent-99999; the nearest is agent-\d+"):
         explain_agent(moment, AgentId(99999))

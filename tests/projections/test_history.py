@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
-from mephisto_es.core.ports import Append
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.projections.mephisto_db.tables import TABLES
-from mephisto_es.projections.queries.entity_ref import KINDS, Subject
+from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
 from mephisto_es.projections.queries.history import events_about
 from mephisto_es.projections.queries.timeline import timeline
 
@@ -16,12 +16,12 @@ from .moments import Remembered
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_a_timeline_of_them_is_a_timeline_of_the_whole_log(requests: tuple[Append, ...]) -> None:
+def test_a_timeline_of_them_is_a_timeline_of_the_whole_log(requests: tuple[AppendRequest, ...]) -> None:
     moment = Remembered(requests)
     for table in TABLES:
         if table.entity in KINDS:
             for (number,) in moment.view.execute(f"SELECT {table.key} FROM {table.name}"):
-                subject = Subject(table.entity, number)
+                subject = EntityRef(table.entity, number)
                 about = events_about(moment, subject)
                 assert list(timeline(about, subject)) == list(timeline(moment.events, subject))
                 assert len(about) <= len(moment.events)

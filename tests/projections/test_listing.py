@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.mephisto_db.rows import UnitRow
@@ -63,7 +63,7 @@ def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
 
 
 def test_a_run_that_is_not_there() -> None:
-    with pytest.raises(UnknownEntity):
+    with pytest.raises(UnknownEntityError):
         unit_page(MOMENT, TaskRunId(999), size=1)
-    with pytest.raises(UnknownEntity):
+    with pytest.raises(UnknownEntityError):
         worker_page(MOMENT, TaskRunId(999), size=1)

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.payloads import seal
-from mephisto_es.core.ports import Append, NewEvent
-from mephisto_es.core.state.entity_states import World
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentAccepted, AgentApproved, AgentBonusGranted
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.directory import QualificationCreated
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import (
     AgentId,
     AssignmentId,
@@ -56,13 +56,13 @@ def rows(db: sqlite3.Connection, query: str) -> list[tuple[object, ...]]:
 
 @given(histories(), CUTS)
 @slowly
-def test_rebuilt_is_live_whatever_the_pages(requests: tuple[Append, ...], cuts: list[int]) -> None:
+def test_rebuilt_is_live_whatever_the_pages(requests: tuple[AppendRequest, ...], cuts: list[int]) -> None:
     assert_rebuilt_is_live(requests, cuts)
 
 
 @given(histories(), st.integers(0, 10_000), CUTS)
 @slowly
-def test_the_view_says_what_the_world_says(requests: tuple[Append, ...], until: int, cuts: list[int]) -> None:
+def test_the_view_says_what_the_world_says(requests: tuple[AppendRequest, ...], until: int, cuts: list[int]) -> None:
     events = numbered(requests)
     assert_view_is_world(events[: until % len(events) + 1], cuts)
 
@@ -76,14 +76,14 @@ def test_both_hold_in_long_histories(seed: int) -> None:
     assert_view_is_world(numbered(requests), cuts)
 
 
-def assert_rebuilt_is_live(requests: tuple[Append, ...], cuts: Iterable[int]) -> None:
+def assert_rebuilt_is_live(requests: tuple[AppendRequest, ...], cuts: Iterable[int]) -> None:
     live, vault = lived(requests)
     assert unequal(live, rebuilt(numbered(requests), vault.read, cuts)) == []
     assert unequal(live, rebuilt(numbered(requests), vault.read)) == []
 
 
-def assert_view_is_world(events: list[Recorded], cuts: Iterable[int]) -> None:
-    world = World()
+def assert_view_is_world(events: list[RecordedEvent], cuts: Iterable[int]) -> None:
+    world = EntityStates()
     for _, envelope in events:
         world.apply(envelope)
     db = rebuilt(events, lambda _: None, cuts)
@@ -124,7 +124,7 @@ def test_histories_hold_every_kind_of_event() -> None:
 
 def test_an_event_of_a_run_that_nobody_created_is_refused() -> None:
     events = [one for one in numbered(history(Random(1), 0)) if one.envelope.stream.startswith("assignment/")]
-    with pytest.raises(UnknownEntity, match="there is no task_run/"):
+    with pytest.raises(UnknownEntityError, match="there is no task_run/"):
         PROJECTION.apply(empty(), events, lambda _: None)
 
 
@@ -132,8 +132,10 @@ WORKER, RUN, AGENT = WorkerId(7), TaskRunId(1), AgentId(3)
 NAME = seal(b"Ana", bytes(16), WORKER)
 
 
-def request(*events: NewEvent) -> Append:
-    return Append(command=str(events), actor="operator", at=1_767_225_600_123_456, events=events, payloads=(NAME,))
+def request(*events: NewEvent) -> AppendRequest:
+    return AppendRequest(
+        command=str(events), actor="operator", at=1_767_225_600_123_456, events=events, payloads=(NAME,)
+    )
 
 
 def registered() -> NewEvent:

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
-from mephisto_es.core.ports import Append
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.blockers import NAMED, why_open
 
@@ -22,13 +22,13 @@ from .moments import Remembered
 
 @given(histories())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[Append, ...]) -> None:
+def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendRequest, ...]) -> None:
     moment = Remembered(requests)
-    market = Market()
+    state = DecisionState()
     for recorded in moment.events:
-        market.apply(recorded.envelope)
-    for run in market.task_runs.values():
-        index = market.runs[run.task_run]
+        state.apply(recorded.envelope)
+    for run in state.task_runs.values():
+        index = state.runs[run.task_run]
         openness = why_open(moment, run.task_run)
         counted = {"unit": 0, "agent": 0, "onboarding": 0, "server/": 0}
         for obstacle in openness.obstacles:
@@ -38,7 +38,7 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[Append, ...]
             assert len(obstacle.subjects) <= NAMED
         held = [
             stream
-            for stream, server in market.servers.items()
+            for stream, server in state.servers.items()
             if stream.startswith(f"server/{run.task_run}/") and server.status is not ResourceStatus.RELEASED
         ]
         assert counted["server/"] == len(held)
@@ -71,5 +71,5 @@ def test_since_when() -> None:
 
 
 def test_a_run_that_is_not_there() -> None:
-    with pytest.raises(UnknownEntity, match="there is no run-99999; the nearest is run-"):
+    with pytest.raises(UnknownEntityError, match="there is no run-99999; the nearest is run-"):
         why_open(Remembered(history(Random(5), 10)), TaskRunId(99999))

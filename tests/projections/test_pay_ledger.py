@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.ports import Append, NewEvent
-from mephisto_es.core.state.decision_state import Market, run_of
+from mephisto_es.core.errors import UnknownEntityError
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.core.state.decision_state import DecisionState, run_of
 from mephisto_es.events.agent import AgentBonusGranted
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
@@ -31,14 +31,14 @@ def runs_of(moment: Remembered) -> list[TaskRunId]:
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_every_cent_is_traced_and_counted_once(requests: tuple[Append, ...]) -> None:
+def test_every_cent_is_traced_and_counted_once(requests: tuple[AppendRequest, ...]) -> None:
     moment = Remembered(requests)
-    market = Market()
+    state = DecisionState()
     for recorded in moment.events:
-        market.apply(recorded.envelope)
+        state.apply(recorded.envelope)
     for run in runs_of(moment):
         ledger = pay_ledger(moment, run)
-        of_run = [one for stream, one in market.payments.items() if stream.startswith(f"payment/{run}/")]
+        of_run = [one for stream, one in state.payments.items() if stream.startswith(f"payment/{run}/")]
         assert untraced(moment, run) == []
         assert sum(ledger.cents.values()) == sum(one.amount_cents for one in of_run)
         assert sum(cents for one in ledger.accounts for cents in one.cents.values()) == sum(ledger.cents.values())
@@ -49,7 +49,7 @@ def test_every_cent_is_traced_and_counted_once(requests: tuple[Append, ...]) -> 
         assert pay >= (moment.view.execute(due, (run,)).fetchone()[0] or 0)
 
 
-def tampered(change: dict[str, object]) -> tuple[Append, ...]:
+def tampered(change: dict[str, object]) -> tuple[AppendRequest, ...]:
     """The history with the first payment of pay changed, as nobody could by a decision."""
     done = False
 
@@ -90,7 +90,7 @@ def test_work_that_nobody_owes_anything_for_is_named() -> None:
 
 
 def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
-    def doubled(request: Append) -> Append:
+    def doubled(request: AppendRequest) -> AppendRequest:
         if not any(isinstance(new.event, AgentBonusGranted) for new in request.events):
             return request
         owed = [new for new in request.events if isinstance(new.event, PaymentOwed)]
@@ -104,7 +104,7 @@ def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
 
 
 def test_a_run_that_is_not_there() -> None:
-    with pytest.raises(UnknownEntity, match="there is no run-99999"):
+    with pytest.raises(UnknownEntityError, match="there is no run-99999"):
         pay_ledger(Remembered(history(Random(5), 10)), TaskRunId(99999))
 
 
@@ -121,14 +121,14 @@ def with_budget(cents: int | None) -> Remembered:
 
 def test_each_time_a_budget_was_exceeded_is_named() -> None:
     moment = with_budget(100)
-    market, crossed = Market(), defaultdict[TaskRunId, list[int]](list)
+    state, crossed = DecisionState(), defaultdict[TaskRunId, list[int]](list)
     is_over: dict[TaskRunId, bool] = {}
     for recorded in moment.events:
-        market.apply(recorded.envelope)
+        state.apply(recorded.envelope)
         stream = recorded.envelope.stream
         if stream.startswith(("unit/", "payment/")):
             run = run_of(stream)
-            over = not market.runs[run].budget.fits(0)
+            over = not state.runs[run].budget.fits(0)
             if over and not is_over.get(run):
                 crossed[run].append(recorded.seq)
             is_over[run] = over

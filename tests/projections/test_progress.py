@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mephisto_es.core.errors import UnknownEntity
-from mephisto_es.core.ports import Append
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.errors import UnknownEntityError
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.projections.queries.progress import run_progress
 
@@ -19,14 +19,14 @@ from .views import empty, lived
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_figures_agree_with_the_market(requests: tuple[Append, ...]) -> None:
-    market = Market()
+def test_figures_agree_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
+    state = DecisionState()
     events = numbered(requests)
     for _, envelope in events:
-        market.apply(envelope)
+        state.apply(envelope)
     view, _ = lived(requests)
-    for run in market.task_runs.values():
-        index = market.runs[run.task_run]
+    for run in state.task_runs.values():
+        index = state.runs[run.task_run]
         progress = run_progress(view, run.task_run)
         counted = {status.value: count for status, count in index.units_by_status.items() if count}
         assert progress.units == counted
@@ -54,5 +54,5 @@ def test_who_took_part_and_how_it_went() -> None:
 
 
 def test_a_run_that_is_not_there() -> None:
-    with pytest.raises(UnknownEntity, match=r"there is no run-1$"):
+    with pytest.raises(UnknownEntityError, match=r"there is no run-1$"):
         run_progress(empty(), 1)

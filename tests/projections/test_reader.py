@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import UnknownEntity, UnusableLog
+from mephisto_es.core.errors import UnknownEntityError, UnusableLogError
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.projections.mephisto_db import MephistoDB
-from mephisto_es.projections.mephisto_db.data_model import Agent, Unit
+from mephisto_es.projections.mephisto_db.data_model import AgentView, UnitView
 from mephisto_es.projections.mephisto_db.rows import Row
 from mephisto_es.projections.mephisto_db.tables import TABLES
 
@@ -41,12 +41,12 @@ def db(path: Path) -> Iterator[MephistoDB]:
 
 def test_rows_are_typed(db: MephistoDB) -> None:
     unit = db.find_units(status="completed")[0]
-    assert isinstance(unit, Unit)
+    assert isinstance(unit, UnitView)
     assert unit.sandbox in (True, False)
     assert isinstance(unit.sandbox, bool)
     assert unit.agent_id is not None
     agent = db.get_agent(unit.agent_id)
-    assert isinstance(agent, Agent)
+    assert isinstance(agent, AgentView)
     assert (agent.unit_id, agent.assignment_id, agent.status) == (unit.unit_id, unit.assignment_id, "completed")
     assert agent.task_start is not None
     assert agent.task_end is not None
@@ -104,13 +104,13 @@ def test_a_column_that_is_none_is_refused(db: MephistoDB) -> None:
 
 def test_an_unknown_id_is_told_with_the_nearest_one(db: MephistoDB) -> None:
     last = db.find_units()[-1].unit_id
-    with pytest.raises(UnknownEntity, match=f"there is no unit-{last + 50}; the nearest is unit-{last}$"):
+    with pytest.raises(UnknownEntityError, match=f"there is no unit-{last + 50}; the nearest is unit-{last}$"):
         db.get_unit(last + 50)
-    with pytest.raises(UnknownEntity, match=r"there is no agent-soon$"):
+    with pytest.raises(UnknownEntityError, match=r"there is no agent-soon$"):
         db.get_agent("soon")
-    with pytest.raises(UnknownEntity, match="there is no qualification-1 of worker-1"):
+    with pytest.raises(UnknownEntityError, match="there is no qualification-1 of worker-1"):
         db.get_granted_qualification(1, 1)
-    with pytest.raises(UnknownEntity, match=r"there is no unit-1$"):
+    with pytest.raises(UnknownEntityError, match=r"there is no unit-1$"):
         MephistoDB(empty()).get_unit(1)
 
 
@@ -127,7 +127,7 @@ def test_what_rows_refer_to_is_read_from_the_same_file(db: MephistoDB) -> None:
 
 def test_rows_are_json_for_programs(db: MephistoDB) -> None:
     unit = db.find_units()[0]
-    assert msgspec.json.decode(msgspec.json.encode(unit), type=Unit) == unit
+    assert msgspec.json.decode(msgspec.json.encode(unit), type=UnitView) == unit
 
 
 def test_it_reads_while_the_log_is_written_and_changes_nothing(tmp_path: Path) -> None:
@@ -150,17 +150,17 @@ def test_a_connection_stays_the_callers() -> None:
 
 
 def test_files_without_a_view_are_refused_with_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UnusableLog, match=r"there is no database at .*nothing\.db; check the path"):
+    with pytest.raises(UnusableLogError, match=r"there is no database at .*nothing\.db; check the path"):
         MephistoDB(tmp_path / "nothing.db")
     text = tmp_path / "notes.txt"
     text.write_text("not a database at all, but long enough to have a header of its own, one would think\n" * 20)
-    with pytest.raises(UnusableLog, match=r"notes\.txt cannot be .*not a database"):
+    with pytest.raises(UnusableLogError, match=r"notes\.txt cannot be .*not a database"):
         MephistoDB(text)
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE things(a)")
     connection.close()
-    with pytest.raises(UnusableLog, match=r"other\.db has no MephistoDB view: the table projects is missing"):
+    with pytest.raises(UnusableLogError, match=r"other\.db has no MephistoDB view: the table projects is missing"):
         MephistoDB(other)
 
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
-from mephisto_es.core.ports import Append
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.ids import TaskRunId
@@ -25,19 +25,19 @@ from .moments import Remembered
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_figures_agree_with_the_market(requests: tuple[Append, ...]) -> None:
+def test_figures_agree_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
     moment = Remembered(requests)
-    market = Market()
+    state = DecisionState()
     for recorded in moment.events:
-        market.apply(recorded.envelope)
+        state.apply(recorded.envelope)
     runs = all_runs(moment).runs
-    assert [run.task_run_id for run in runs] == [run.task_run for run in market.task_runs.values()]
+    assert [run.task_run_id for run in runs] == [run.task_run for run in state.task_runs.values()]
     for run in runs:
         prefix = f"/{run.task_run_id}/"
         status = run_status(moment, run.task_run_id, now=moment.at)
-        units = [unit for stream, unit in market.units.items() if prefix in stream]
+        units = [unit for stream, unit in state.units.items() if prefix in stream]
         held = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
-        at_work = {agent.worker for stream, agent in market.agents.items() if prefix in stream and agent.status in held}
+        at_work = {agent.worker for stream, agent in state.agents.items() if prefix in stream and agent.status in held}
         assert status.workers_at_work == len(at_work)
         committed = (UnitStatus.ASSIGNED, UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED)
         worth = sum(unit.pay_cents for unit in units if unit.status in committed)
@@ -55,18 +55,18 @@ def with_budget(event: AnyEvent) -> AnyEvent:
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_spending_agrees_with_the_market(requests: tuple[Append, ...]) -> None:
+def test_spending_agrees_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
     moment = Remembered(
         tuple(
             replace(request, events=tuple(new._replace(event=with_budget(new.event)) for new in request.events))
             for request in requests
         )
     )
-    market = Market()
+    state = DecisionState()
     for recorded in moment.events:
-        market.apply(recorded.envelope)
-    for run in market.task_runs.values():
-        money = market.runs[run.task_run].budget
+        state.apply(recorded.envelope)
+    for run in state.task_runs.values():
+        money = state.runs[run.task_run].budget
         assert run_status(moment, run.task_run, now=moment.at).spending == Spending(
             budget_cents=100_000,
             committed_cents=money.committed_cents,

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mephisto_es.core.ports import Append
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.run_status import all_runs, run_status
@@ -20,7 +20,9 @@ from .moments import Remembered
 
 @given(histories(), st.data())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_it_ends_where_the_run_stands_however_it_was_read(requests: tuple[Append, ...], data: st.DataObject) -> None:
+def test_it_ends_where_the_run_stands_however_it_was_read(
+    requests: tuple[AppendRequest, ...], data: st.DataObject
+) -> None:
     moment = Remembered(requests)
     at_once, in_two = LogSeries(), LogSeries()
     at_once.carry(moment.events)

@@ -8,34 +8,34 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mephisto_es.core.ports import Append
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.codec import KIND_OF
-from mephisto_es.events.envelope import Recorded
-from mephisto_es.projections.queries.entity_ref import KINDS, Subject
-from mephisto_es.projections.queries.timeline import Line, line_of, timeline
+from mephisto_es.events.envelope import RecordedEvent
+from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
+from mephisto_es.projections.queries.timeline import TimelineEntry, line_of, timeline
 
 from ..histories import histories, history, numbered
 from .views import lived
 
 
 @pytest.fixture(scope="module")
-def log() -> list[Recorded]:
+def log() -> list[RecordedEvent]:
     return numbered(history(Random(5), 600))
 
 
-def streams(lines: list[Line]) -> set[str]:
+def streams(lines: list[TimelineEntry]) -> set[str]:
     return {line.stream for line in lines}
 
 
-def a_unit_with_two_agents(log: list[Recorded]) -> int:
+def a_unit_with_two_agents(log: list[RecordedEvent]) -> int:
     view, _ = lived(history(Random(5), 600))
     found = view.execute("SELECT unit_id FROM agents GROUP BY unit_id HAVING count(*) > 1").fetchone()
     return int(found[0])
 
 
-def test_a_unit_with_its_agents(log: list[Recorded]) -> None:
+def test_a_unit_with_its_agents(log: list[RecordedEvent]) -> None:
     number = a_unit_with_two_agents(log)
-    lines = list(timeline(log, Subject("unit", number)))
+    lines = list(timeline(log, EntityRef("unit", number)))
     own = [line for line in lines if line.stream.endswith(f"/{number}") and line.stream.startswith("unit/")]
     assert own[0].kind == "unit_created"
     assert own[0].status == "created"
@@ -45,21 +45,21 @@ def test_a_unit_with_its_agents(log: list[Recorded]) -> None:
     assert all(before.seq < after.seq for before, after in pairwise(lines))
 
 
-def test_an_agent_and_what_the_unit_says_of_it(log: list[Recorded]) -> None:
+def test_an_agent_and_what_the_unit_says_of_it(log: list[RecordedEvent]) -> None:
     submitted = next(one for one in log if KIND_OF[type(one.envelope.event)] == "agent_submitted")
     number = int(submitted.envelope.stream.rpartition("/")[2])
-    kinds = [line.kind for line in timeline(log, Subject("agent", number))]
+    kinds = [line.kind for line in timeline(log, EntityRef("agent", number))]
     assert kinds[:2] == ["unit_assigned", "agent_accepted"]
     assert kinds.index("agent_submitted") < kinds.index("unit_completed")
     assert "unit_created" not in kinds
 
 
-def test_a_worker_over_all_runs(log: list[Recorded]) -> None:
+def test_a_worker_over_all_runs(log: list[RecordedEvent]) -> None:
     view, _ = lived(history(Random(5), 600))
     (number,) = view.execute(
         "SELECT worker_id FROM agents GROUP BY 1 ORDER BY count(DISTINCT task_run_id) DESC"
     ).fetchone()
-    lines = list(timeline(log, Subject("worker", number)))
+    lines = list(timeline(log, EntityRef("worker", number)))
     agents = view.execute(
         "SELECT 'agent/' || task_run_id || '/' || agent_id FROM agents WHERE worker_id = ?", (number,)
     )
@@ -68,16 +68,16 @@ def test_a_worker_over_all_runs(log: list[Recorded]) -> None:
     assert {name.rpartition("/")[2] for name in streams(lines) if name.startswith("engagement/")} == {str(number)}
 
 
-def test_a_run_without_what_its_units_did(log: list[Recorded]) -> None:
+def test_a_run_without_what_its_units_did(log: list[RecordedEvent]) -> None:
     run = int(next(one for one in log if one.envelope.stream.startswith("server/")).envelope.stream.split("/")[1])
-    lines = list(timeline(log, Subject("run", run)))
+    lines = list(timeline(log, EntityRef("run", run)))
     assert lines[0].kind == "task_run_created"
     assert {name.split("/")[0] for name in streams(lines)} == {"task_run", "server"}
 
 
 @given(histories(40))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_every_event_about_somebody_is_in_a_timeline(requests: tuple[Append, ...]) -> None:
+def test_every_event_about_somebody_is_in_a_timeline(requests: tuple[AppendRequest, ...]) -> None:
     events = numbered(requests)
     categories = dict(
         zip(("task_run", "assignment", "unit", "agent", "onboarding_agent", "worker"), KINDS, strict=True)
@@ -85,17 +85,17 @@ def test_every_event_about_somebody_is_in_a_timeline(requests: tuple[Append, ...
     for recorded in events:
         category, _, rest = recorded.envelope.stream.partition("/")
         if category in categories:
-            subject = Subject(categories[category], int(rest.rpartition("/")[2]))
+            subject = EntityRef(categories[category], int(rest.rpartition("/")[2]))
             assert line_of(recorded) in list(timeline(events, subject))
 
 
-def test_no_secret_and_no_personal_value_in_a_line(log: list[Recorded]) -> None:
+def test_no_secret_and_no_personal_value_in_a_line(log: list[RecordedEvent]) -> None:
     said = "\n".join(str(line_of(recorded)) for recorded in log)
     for private in ("token", "registration ", "identity", "Zoë", "thank you", "happy families"):
         assert private not in said
 
 
-def test_a_line_reads_as_one(log: list[Recorded]) -> None:
+def test_a_line_reads_as_one(log: list[RecordedEvent]) -> None:
     worker = next(one for one in log if one.envelope.stream.startswith("worker/"))
     line = line_of(worker)
     assert str(line) == f"{line.date}  {line.stream}  {line.what} -> registered"

@@ -8,8 +8,8 @@ from functools import cache
 
 import sqlite_utils
 
-from mephisto_es.core.ports import Append
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.engine.projection import ReadPayload
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
 
@@ -33,7 +33,7 @@ def _template() -> sqlite3.Connection:
     return db
 
 
-def rebuilt(events: Sequence[Recorded], payload: ReadPayload, cuts: Iterable[int] = ()) -> sqlite3.Connection:
+def rebuilt(events: Sequence[RecordedEvent], payload: ReadPayload, cuts: Iterable[int] = ()) -> sqlite3.Connection:
     """The view of events, applied in pages that end where the cuts say."""
     db = empty()
     ends = sorted({cut % len(events) for cut in cuts} | {len(events)})
@@ -42,7 +42,7 @@ def rebuilt(events: Sequence[Recorded], payload: ReadPayload, cuts: Iterable[int
     return db
 
 
-def lived(history: Sequence[Append]) -> tuple[sqlite3.Connection, Vault]:
+def lived(history: Sequence[AppendRequest]) -> tuple[sqlite3.Connection, Vault]:
     """The view as a log keeps it, request by request, each with the payloads that there were at its time."""
     db, vault, written = empty(), Vault(), 0
     events = numbered(history)

@@ -9,7 +9,7 @@ from random import Random
 
 import trio
 
-from mephisto_es.adapters.architects.memory.router import Gone, Json, PageSocket, Unknown
+from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, PageGoneError, UnknownPageError
 from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 
 from .job import LINES, JobPlan
@@ -62,7 +62,7 @@ class Person:
     async def work(self) -> None:
         """Come again and again until the run is over."""
         visit, refusals, persons = 0, 0, 1
-        with suppress(Gone):
+        with suppress(PageGoneError):
             while True:
                 visit += 1
                 name = f"{self.name}-{persons}"
@@ -77,7 +77,7 @@ class Person:
         """Make a request until it is answered.
 
         Raises:
-            Gone: the run is over.
+            PageGoneError: the run is over.
             Unanswered: nobody answers.
         """
         self.witness.requests += 1
@@ -149,7 +149,7 @@ class Visit:
     async def _be_onboarded(self, token: str) -> Json:
         screen = Screen(self, token)
         await screen.wait_for("ready?")
-        with suppress(Unknown):
+        with suppress(UnknownPageError):
             await self.person.tell(lambda router: router.send_live_update(token, {"text": "yes", "update_id": "yes"}))
             await screen.wait_for("you said yes")
             await trio.sleep(self.chance.uniform(*THINK_SECONDS))
@@ -164,7 +164,7 @@ class Visit:
 
     async def _be_agent(self, token: str) -> str | None:
         screen = Screen(self, token)
-        with suppress(Unknown):
+        with suppress(UnknownPageError):
             match self.chance.randrange(12):
                 case 0:
                     await trio.sleep(self.chance.uniform(*THINK_SECONDS))
@@ -223,7 +223,7 @@ class Screen:
         self.heard: list[str] = []
         self.is_done = False
         self._person = visit.person
-        self._socket: PageSocket | None = None
+        self._socket: MemoryPageSocket | None = None
         self._seen: set[str] = set()
 
     async def look(self) -> None:

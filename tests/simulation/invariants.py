@@ -17,7 +17,7 @@ from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
 from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain
 from mephisto_es.events.ids import TaskRunId, UnitId
@@ -43,7 +43,7 @@ INVARIANTS = (
 
 def check_log(log: MemoryLog) -> None:
     """The log is legal, prefix by prefix, and no unit ever has two agents at work."""
-    market, chain, at = Market(), GENESIS, 0
+    state, chain, at = DecisionState(), GENESIS, 0
     at_work: dict[str, set[str]] = {}
     for row, recorded in zip(log.raw(), log.read(), strict=True):
         envelope = recorded.envelope
@@ -51,9 +51,9 @@ def check_log(log: MemoryLog) -> None:
         assert row.chain == chain, f"seq {row.seq}: the chain is broken"
         assert envelope.at >= at, f"seq {row.seq}: time fell"
         at = envelope.at
-        market.apply(envelope)
+        state.apply(envelope)
         if envelope.stream.startswith("agent/"):
-            agent = market.agents[envelope.stream]
+            agent = state.agents[envelope.stream]
             unit = streams.unit(TaskRunId(int(envelope.stream.split("/")[1])), agent.unit)
             holders = at_work.setdefault(unit, set())
             (holders.add if agent.status in LIVE_AGENT_STATUSES else holders.discard)(envelope.stream)
@@ -73,40 +73,40 @@ def check_view(log: MemoryLog) -> None:
 
 def check_ledger(ledger: Ledger) -> None:
     """What the operator knows at its end is what the log says."""
-    market = Market()
+    state = DecisionState()
     for recorded in ledger.log.read():
-        market.apply(recorded.envelope)
-    for name, family in vars(market).items():
+        state.apply(recorded.envelope)
+    for name, family in vars(state).items():
         if name != "_folds":
-            live = getattr(ledger.market, name)
+            live = getattr(ledger.state, name)
             live, folded = (dict(one.items()) if hasattr(one, "fold") else one for one in (live, family))
             assert live == folded, f"the operator's {name} are not those of the log"
 
 
 def check_pages(log: MemoryLog, witness: Witness, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
     """What pages were promised is what the log has, and what was begun is ended."""
-    market = Market()
+    state = DecisionState()
     submitted: Counter[tuple[str, str]] = Counter()
     completed: list[UnitId] = []
     for recorded in log.read():
-        market.apply(recorded.envelope)
+        state.apply(recorded.envelope)
         event = recorded.envelope.event
         if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
             body = log.payload(event.submission)
             assert body is not None
-            submitted[market.agents[recorded.envelope.stream].token, _plain(msgspec.json.decode(body))] += 1
+            submitted[state.agents[recorded.envelope.stream].token, _plain(msgspec.json.decode(body))] += 1
         elif isinstance(event, UnitCompleted):
-            completed.append(market.units[recorded.envelope.stream].unit)
+            completed.append(state.units[recorded.envelope.stream].unit)
     accepted = Counter(
         (token, _plain(work)) for router in surroundings.routers.values() for token, work in router.accepted
     )
     assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
-    _check_agents(market, witness)
-    _check_ends(market, surroundings, runs)
-    _check_told(market, completed, surroundings)
+    _check_agents(state, witness)
+    _check_ends(state, surroundings, runs)
+    _check_told(state, completed, surroundings)
 
 
-def _check_agents(market: Market, witness: Witness) -> None:
+def _check_agents(state: DecisionState, witness: Witness) -> None:
     for registration, tokens in witness.agents.items():
         work = [token for token in tokens if not token.startswith("onboarding")]
         assert len(work) <= 1, f"{registration} got several agents"
@@ -116,27 +116,27 @@ def _check_agents(market: Market, witness: Witness) -> None:
         assert heard == expected, f"{token} heard {heard}"
 
 
-def _check_ends(market: Market, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
+def _check_ends(state: DecisionState, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
     for job, number in runs.items():
         run = TaskRunId(number)
-        index = market.runs[run]
-        status = market.task_runs[streams.task_run(run)].status
+        index = state.runs[run]
+        status = state.task_runs[streams.task_run(run)].status
         assert status is TaskRunStatus.COMPLETED, f"{job.name} ended {status.value}"
         assert index.is_idle, f"{job.name} is not idle"
         assert len(index.assignments) == job.assignments, f"{job.name} has {len(index.assignments)} assignments"
         assert surroundings.routers[number].unacknowledged == 0, f"{job.name} left packets in its router"
-        units = [market.units[streams.unit(run, unit)] for units in index.units_of.values() for unit in units]
+        units = [state.units[streams.unit(run, unit)] for units in index.units_of.values() for unit in units]
         assert len(units) == job.assignments * job.seats
         assert not [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
-        resources = [state for stream, state in market.servers.items() if stream.startswith(f"server/{run}/")]
+        resources = [server for stream, server in state.servers.items() if stream.startswith(f"server/{run}/")]
         assert resources
-        assert all(state.status is ResourceStatus.RELEASED for state in resources), f"{job.name} has left a server"
+        assert all(server.status is ResourceStatus.RELEASED for server in resources), f"{job.name} has left a server"
 
 
-def _check_told(market: Market, completed: list[UnitId], surroundings: Surroundings) -> None:
+def _check_told(state: DecisionState, completed: list[UnitId], surroundings: Surroundings) -> None:
     recorded = Counter(
         unit
-        for engagement in market.engagements.values()
+        for engagement in state.engagements.values()
         for (callback, unit) in engagement.answers
         if callback == ON_SUBMITTED
     )

@@ -12,11 +12,11 @@ from random import Random
 import sqlite_utils
 import trio
 
-from mephisto_es.adapters.architects.memory.router import Gone, Json, MemoryRouter, PageSocket
+from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, MemoryRouter, PageGoneError
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.errors import LogError, OutcomeUnknown, ProtocolError
-from mephisto_es.core.ports import Append, Outcome
+from mephisto_es.core.errors import LogError, OutcomeUnknownError, ProtocolError
+from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
 
 EPOCH_US = 1_700_000_000_000_000
@@ -97,7 +97,7 @@ class Disk(MemoryLog):
         await trio.sleep(self._chance.uniform(*(SLOW_SYNC_SECONDS if slow else SYNC_SECONDS)))
         return commit()
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         fault, self.fault = self.fault, None
         if isinstance(self._refuses, PowerCut):
             fault = self._chance.choice([DiskFault.CRASH_BEFORE, DiskFault.CRASH_AFTER])
@@ -112,7 +112,7 @@ class Disk(MemoryLog):
             case DiskFault.FULL:
                 raise LogError("nothing was written: the disk is full")
             case DiskFault.LOST | DiskFault.WRITTEN:
-                self._refuses = OutcomeUnknown("COMMIT failed")
+                self._refuses = OutcomeUnknownError("COMMIT failed")
                 raise self._refuses
             case DiskFault.SLOW | None:
                 return outcomes
@@ -188,7 +188,7 @@ class Router(MemoryRouter):
             self._has_met_operator = True
         super().take(packet)
 
-    def connect(self, token: str) -> PageSocket:
+    def connect(self, token: str) -> MemoryPageSocket:
         self._kept.pop(token, None)
         socket = super().connect(token)
         for packet in self._sent.get(token, ()):
@@ -213,14 +213,14 @@ class Router(MemoryRouter):
 
         Raises:
             Away: the router is down, or dies before it has answered.
-            Gone: it was shut down.
+            PageGoneError: it was shut down.
         """
         self._check_up()
         try:
             with trio.move_on_after(REQUEST_SECONDS):
                 return await request(self)
             return {"agent_id": None, "failure_reason": BUSY}
-        except Gone:
+        except PageGoneError:
             if self._closed:
                 raise
             raise Away("the router died") from None
@@ -232,7 +232,7 @@ class Router(MemoryRouter):
     def _check(self, token: str) -> None:
         self._check_up()
         if self._closed:
-            raise Gone("the router was shut down")
+            raise PageGoneError("the router was shut down")
         if token not in self.statuses and not self._has_met_operator:
             raise Away("the router does not know yet who is an agent")
         super()._check(token)

@@ -165,7 +165,7 @@ class Simulation:
             async with trio.open_nursery() as process:
                 self._process = process.cancel_scope
                 ledger = Ledger(self.disk, self.clock, self.disk.offload)
-                ids = SeededIds(ledger.market.highest_ids(), self._lives, self._ids_chance)
+                ids = SeededIds(ledger.state.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
                 operator = Operator(ledger, ids, self.clock, self._folder, process)
                 async with trio.open_nursery() as launches:
@@ -182,7 +182,7 @@ class Simulation:
 
     def _has_ended(self, ledger: Ledger, job: JobPlan) -> bool:
         run = self._run_of.get(job)
-        state = None if run is None else ledger.market.task_runs.get(streams.task_run(TaskRunId(run)))
+        state = None if run is None else ledger.state.task_runs.get(streams.task_run(TaskRunId(run)))
         return state is not None and state.status in ENDED_RUN_STATUSES
 
     async def _launch(self, operator: Operator, job: JobPlan) -> None:

@@ -22,15 +22,15 @@ KEPT_LIMIT = 1000
 Json = dict[str, Any]
 
 
-class Gone(ProtocolError):
+class PageGoneError(ProtocolError):
     """The router was shut down, or is about to be: what a page sees as a refused connection or request."""
 
 
-class Unknown(ProtocolError):
+class UnknownPageError(ProtocolError):
     """The router does not know the agent: what a real one answers with 403."""
 
 
-class PageSocket:
+class MemoryPageSocket:
     """A page's end of its socket: what came for it, in order."""
 
     def __init__(self, kept: Iterable[Json]) -> None:
@@ -83,7 +83,7 @@ class MemoryRouter:
         self._requests = 0
         self._outbox: deque[Json] = deque()
         self._open: dict[str, _Open] = {}
-        self._sockets: dict[str, PageSocket] = {}
+        self._sockets: dict[str, MemoryPageSocket] = {}
         self._kept: dict[str, deque[Json]] = {}
         self._channel: OperatorEnd | None = None
         self._closed = False
@@ -100,7 +100,7 @@ class MemoryRouter:
         """Ask for an agent; returns the data of the answer, however long it takes. Cancelling drops the request.
 
         Raises:
-            Gone: the router was shut down.
+            PageGoneError: the router was shut down.
         """
         return await self._ask("register_agent", None, {"provider_data": provider_data})
 
@@ -108,7 +108,7 @@ class MemoryRouter:
         """Hand in an onboarding; returns the data of the answer, which is an agent or a refusal.
 
         Raises:
-            Unknown: there is no such agent.
+            UnknownPageError: there is no such agent.
         """
         self._check(token)
         return await self._ask("submit_onboarding", token, {"onboarding_data": onboarding_data})
@@ -117,7 +117,7 @@ class MemoryRouter:
         """Hand in work. When this returns the router has it.
 
         Raises:
-            Unknown: there is no such agent.
+            UnknownPageError: there is no such agent.
         """
         self._check(token)
         self._keep({"packet_type": "submit_unit", "subject_id": token, "data": {"final_data": final_data}})
@@ -126,7 +126,7 @@ class MemoryRouter:
         """Give work back.
 
         Raises:
-            Unknown: there is no such agent.
+            UnknownPageError: there is no such agent.
         """
         self._check(token)
         self._keep({"packet_type": "return_unit", "subject_id": token, "data": {}})
@@ -135,20 +135,20 @@ class MemoryRouter:
         """Say something to the task's code.
 
         Raises:
-            Unknown: there is no such agent.
+            UnknownPageError: there is no such agent.
         """
         self._check(token)
         self._keep({"packet_type": "mephisto_bound_live_update", "subject_id": token, "data": update})
 
-    def connect(self, token: str) -> PageSocket:
+    def connect(self, token: str) -> MemoryPageSocket:
         """Open a page's socket; it begins with the present status and what was kept.
 
         Raises:
-            Unknown: there is no such agent.
+            UnknownPageError: there is no such agent.
         """
         self._check(token)
         now = {"packet_type": "update_status", "subject_id": token, "data": {"status": self.statuses[token]}}
-        socket = self._sockets[token] = PageSocket([now, *self._kept.pop(token, ())])
+        socket = self._sockets[token] = MemoryPageSocket([now, *self._kept.pop(token, ())])
         return socket
 
     def disconnect(self, token: str) -> None:
@@ -158,11 +158,11 @@ class MemoryRouter:
 
     def _check(self, token: str) -> None:
         if token not in self.statuses:
-            raise Unknown(f"there is no agent {token!r}")
+            raise UnknownPageError(f"there is no agent {token!r}")
 
     async def _ask(self, packet_type: str, token: str | None, data: Json) -> Json:
         if self._closed:
-            raise Gone("the router was shut down")
+            raise PageGoneError("the router was shut down")
         self._requests += 1
         request_id = f"{self.incarnation}-{self._requests}"
         packet: Json = {
@@ -180,7 +180,7 @@ class MemoryRouter:
         finally:
             del self._open[request_id]
         if not waiting.answer:
-            raise Gone("the router was shut down")
+            raise PageGoneError("the router was shut down")
         return waiting.answer[0]
 
     def close(self) -> None:
@@ -266,7 +266,7 @@ class MemoryRouter:
 
     def _keep(self, packet: Json) -> None:
         if not self._takes_more:
-            raise Gone("the router takes nothing more")
+            raise PageGoneError("the router takes nothing more")
         self._seq += 1
         kept = {**packet, "seq": self._seq}
         self._outbox.append(kept)

@@ -13,13 +13,13 @@ from ...abstractions.agent import Unit
 from ...abstractions.qualifications import unmet_rules
 from ...abstractions.task_runner import TaskRunner
 from ...decisions.worker_events import decide_record_answers
-from ...errors import UserCodeFailed
+from ...errors import UserCodeError
 from ...ledger import Command, Ledger
 from ...ports import Ids
 from ..logger_core import get_logger
 from ..run.live_task_run import LiveTaskRun, WorkerFailureReasons
 from ..task_code.calls import call
-from ..task_code.timings import UserFunction, stopwatch
+from ..task_code.timings import UserFunction, timings
 from ..task_code.units import Units
 
 #: Units that the task's own code is asked about for one worker at most.
@@ -40,9 +40,9 @@ class Eligibility:
 
     def granted(self, worker: WorkerId) -> dict[str, int]:
         """The worker's qualifications by name."""
-        market = self._ledger.market
-        names = {number: name for name, number in market.qualifications_by_name.items()}
-        held = market.workers[streams.worker(worker)].qualifications
+        state = self._ledger.state
+        names = {number: name for name, number in state.qualifications_by_name.items()}
+        held = state.workers[streams.worker(worker)].qualifications
         return {names[number]: value for number, value in held.items()}
 
     def has_to_be_onboarded(self, worker: WorkerId) -> bool:
@@ -75,13 +75,13 @@ class Eligibility:
         filters = type(runner).filter_units_for_worker is not TaskRunner.filter_units_for_worker
         if ask is None and not filters:
             return None
-        offered = self._ledger.market.runs[self._live_run.task_run].offered
+        offered = self._ledger.state.runs[self._live_run.task_run].offered
         units = [self._units.unit(unit) for unit in islice(offered, UNITS_ASKED_ABOUT_LIMIT)]
         if filters:
             units = await self._filtered(units, worker)
         if ask is None:
             return [unit.unit_id for unit in units]
-        engagement = self._ledger.market.engagements.get(streams.engagement(self._live_run.task_run, worker))
+        engagement = self._ledger.state.engagements.get(streams.engagement(self._live_run.task_run, worker))
         answers = {} if engagement is None else {u: a for (c, u), a in engagement.answers.items() if c == CAN_DO_UNIT}
         unasked = [unit for unit in units if unit.unit_id not in answers]
         new = {unit.unit_id: await self._may_do(worker, unit) for unit in unasked}
@@ -94,9 +94,9 @@ class Eligibility:
 
     async def _filtered(self, units: list[Unit], worker: WorkerId) -> list[Unit]:
         try:
-            with stopwatch().function(UserFunction.FILTER_UNITS):
+            with timings().function(UserFunction.FILTER_UNITS):
                 wanted: object = await call(self._live_run.task_runner.filter_units_for_worker, units, worker)
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("filter_units_for_worker failed: the worker gets no unit", worker=worker)
             return []
         if not isinstance(wanted, Sequence) or not all(isinstance(unit, Unit) for unit in wanted):
@@ -109,8 +109,8 @@ class Eligibility:
         if ask is None:
             return True
         try:
-            with stopwatch().function(UserFunction.CAN_DO_UNIT):
+            with timings().function(UserFunction.CAN_DO_UNIT):
                 return bool(await call(ask, worker, unit))
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("worker_can_do_unit failed: the worker does not get the unit", worker=worker)
             return False

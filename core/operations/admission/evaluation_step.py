@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from ...abstractions.agent import Update
 from ...ports import NewEvent
-from ...state.decision_state import Market
+from ...state.decision_state import DecisionState
 
 #: Carries out that a worker gets nothing, and why.
-Refuse = Callable[[Market], list[NewEvent]]
+Refuse = Callable[[DecisionState], list[NewEvent]]
 
 
-class Wanted(NamedTuple):
+class RequiredUnit(NamedTuple):
     """What a worker has to do before it gets ordinary work."""
 
     #: `screening` or `gold`.
@@ -27,4 +27,4 @@ class Wanted(NamedTuple):
 
 
 #: None: nothing, the worker may go on.
-NextStep = Wanted | Refuse | None
+NextStep = RequiredUnit | Refuse | None

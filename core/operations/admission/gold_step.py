@@ -10,19 +10,19 @@ from ....events.engagement import WorkerJudged, WorkerRefused
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
-from ...decisions.evaluate_worker import GOLD, GoldMarks, decide_disqualify, decide_judged, known_judgement
+from ...decisions.evaluate_worker import GOLD, GoldQualifications, decide_disqualify, decide_judged, known_judgement
 from ...decisions.worker_events import decide_refuse
-from ...errors import ConfigError, UserCodeFailed
+from ...errors import ConfigError, UserCodeError
 from ...ledger import Command, Ledger
 from ...lifecycles.engagement import EngagementState
 from ...ports import Ids, NewEvent
-from ...state.decision_state import GOLD_UNIT_INDEX, Market
+from ...state.decision_state import GOLD_UNIT_INDEX, DecisionState
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
 from ..run.live_task_run import LiveTaskRun
 from ..task_code.calls import call
-from ..task_code.timings import UserFunction, stopwatch
-from .evaluation_step import NextStep, Wanted
+from ..task_code.timings import UserFunction, timings
+from .evaluation_step import NextStep, RequiredUnit
 
 logger = get_logger(__name__)
 
@@ -40,7 +40,7 @@ class GoldStep:
         self._golds = golds
         self._shared_state = shared_state
 
-    async def next_for(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
+    async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
         """What the worker has to do first."""
         golds, shared = self._golds, self._shared_state
         completed = granted.get(golds.completed_qualification, 0)
@@ -54,7 +54,7 @@ class GoldStep:
         if not qualifies.answer:
             return partial(decide_disqualify, run=self._run, worker=worker, judged=qualifies, golds=self._marks())
         required = correct < golds.min_golds
-        left = golds.max_units - self._ledger.market.runs[self._run].evaluations(GOLD_UNIT_INDEX)
+        left = golds.max_units - self._ledger.state.runs[self._run].evaluations(GOLD_UNIT_INDEX)
         if left <= 0 and not required:
             return None
         needs = await self._judge(
@@ -64,22 +64,22 @@ class GoldStep:
             return None
         data = await self._gold_for(worker)
         if data is not None and needs is not None:
-            return Wanted(GOLD, data, golds.max_units, required)
+            return RequiredUnit(GOLD, data, golds.max_units, required)
         return self._refuse(worker, "gold_data", facts) if required else None
 
-    def give_back(self, data: Update) -> None:
+    def return_data(self, data: Update) -> None:
         """Nothing: a gold unit is chosen for its worker, and will be again."""
 
     async def _gold_for(self, worker: WorkerId) -> Update | None:
-        market = self._ledger.market
-        engagement = market.engagements.get(streams.engagement(self._run, worker))
+        state = self._ledger.state
+        engagement = state.engagements.get(streams.engagement(self._run, worker))
         given = engagement.given(GOLD) if engagement else 0
-        seed = f"{market.task_runs[streams.task_run(self._run)].seed}/{worker}"
+        seed = f"{state.task_runs[streams.task_run(self._run)].seed}/{worker}"
         choose: Callable[[GoldWorker], object] = self._shared_state.get_gold_for_worker
         try:
-            with stopwatch().function(UserFunction.GOLD_DATA):
+            with timings().function(UserFunction.GOLD_DATA):
                 gold = await call(choose, GoldWorker(worker, given, seed))
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("get_gold_for_worker failed", worker=worker)
             return None
         if gold is not None and not is_usable(gold):
@@ -95,26 +95,26 @@ class GoldStep:
         if known is not None:
             return WorkerJudged(callback=callback, facts=facts, answer=known)
         try:
-            with stopwatch().function(UserFunction.QUALIFIES):
+            with timings().function(UserFunction.QUALIFIES):
                 answer = await call(ask, *facts.values())
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception(f"{callback} failed", worker=worker)
             return None
         judged = WorkerJudged(callback=callback, facts=facts, answer=bool(answer))
 
-        def decide(market: Market) -> list[NewEvent]:
-            return decide_judged(market, self._run, worker, judged)
+        def decide(state: DecisionState) -> list[NewEvent]:
+            return decide_judged(state, self._run, worker, judged)
 
         await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
         return judged
 
     def _engagement(self, worker: WorkerId) -> EngagementState | None:
-        return self._ledger.market.engagements.get(streams.engagement(self._run, worker))
+        return self._ledger.state.engagements.get(streams.engagement(self._run, worker))
 
     def _refuse(self, worker: WorkerId, rule: str, facts: Mapping[str, int]) -> NextStep:
         refused = WorkerRefused(rule=rule, inputs=dict(facts), shown="NO_AVAILABLE_UNITS")
         return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
 
-    def _marks(self) -> GoldMarks:
-        names = self._ledger.market.qualifications_by_name
-        return GoldMarks(*(names[name] for name in self._golds.qualifications))
+    def _marks(self) -> GoldQualifications:
+        names = self._ledger.state.qualifications_by_name
+        return GoldQualifications(*(names[name] for name in self._golds.qualifications))

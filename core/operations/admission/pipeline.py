@@ -16,16 +16,16 @@ from ....events.engagement import WorkerRefused
 from ....events.ids import AgentId, OnboardingAgentId, WorkerId
 from ....events.unit import UnitCreated
 from ...abstractions.agent import Update
-from ...decisions.assign_work import Applicant, Evaluating, decide_start_onboarding, decide_take_unit
+from ...decisions.assign_work import Applicant, Evaluating, decide_assign_unit, decide_start_onboarding
 from ...decisions.evaluate_worker import SCREENING
 from ...decisions.launch_work import AssignmentPlan
 from ...decisions.worker_events import decide_refuse
 from ...ledger import Command, Decide, Ledger
-from ...ports import Ids, NewEvent, Receipt
-from ...state.decision_state import Market
+from ...ports import AppendResult, Ids, NewEvent
+from ...state.decision_state import DecisionState
 from ..run.live_task_run import LiveTaskRun, WorkerFailureReasons
 from .eligibility import Eligibility
-from .evaluation_step import NextStep, Wanted
+from .evaluation_step import NextStep, RequiredUnit
 from .gold_step import GoldStep
 from .screening_step import ScreeningStep
 
@@ -38,10 +38,10 @@ ONBOARDING_PREFIX = "onboarding_"
 class EvaluationStep(Protocol):
     """A step that may want a worker to show something before ordinary work."""
 
-    async def next_for(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
+    async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
         """What the worker, who has these qualifications, has to do first."""
 
-    def give_back(self, data: Update) -> None:
+    def return_data(self, data: Update) -> None:
         """Take data back that came to no unit."""
 
 
@@ -81,7 +81,7 @@ class Admission:
             # Taken before it is tried: what changes meanwhile is reason enough to try again.
             change = launcher.next_change()
             shown = await self._try_to_take_unit(applicant, more_to_come=True)
-            if shown or self._ledger.market.agent_by_registration(self._run, applicant.registration) is not None:
+            if shown or self._ledger.state.agent_by_registration(self._run, applicant.registration) is not None:
                 return shown
             # The wait alone is cut short: a launch script that was asked something is heard.
             with trio.move_on_at(patience):
@@ -90,25 +90,25 @@ class Admission:
 
     async def _try_to_take_unit(self, applicant: Applicant, *, more_to_come: bool) -> WorkerFailureReasons | None:
         worker = applicant.worker
-        willing = await self._eligibility.willing_units(worker)
+        eligible_units = await self._eligibility.willing_units(worker)
         decide = partial(
-            decide_take_unit,
+            decide_assign_unit,
             run=self._run,
             applicant=applicant,
             concurrent=self._live_run.task_runner.is_concurrent,
-            willing=willing,
+            eligible_units=eligible_units,
             more_to_come=more_to_come,
         )
         for step in self._steps:
-            wanted = await step.next_for(worker, self._eligibility.granted(worker))
-            if isinstance(wanted, Wanted):
+            wanted = await step.next_requirement(worker, self._eligibility.granted(worker))
+            if isinstance(wanted, RequiredUnit):
                 return await self._evaluate(worker, step, wanted, decide)
             if wanted is not None:
                 return await self._take(worker, wanted)
         return await self._take(worker, decide)
 
     async def _evaluate(
-        self, worker: WorkerId, step: EvaluationStep, wanted: Wanted, decide: partial[list[NewEvent]]
+        self, worker: WorkerId, step: EvaluationStep, wanted: RequiredUnit, decide: partial[list[NewEvent]]
     ) -> WorkerFailureReasons | None:
         """Have a unit made for the worker, which it gets instead of the ordinary one that it could have."""
         kind, data = wanted.kind, wanted.data
@@ -117,12 +117,12 @@ class Admission:
         launcher = self._live_run.task_launcher
         launch = launcher.launch_screening_unit if kind == SCREENING else launcher.launch_gold_unit
 
-        def take(market: Market, plan: AssignmentPlan) -> list[NewEvent]:
-            return decide(market, evaluating=Evaluating(kind, plan, wanted.most, wanted.required))
+        def take(state: DecisionState, plan: AssignmentPlan) -> list[NewEvent]:
+            return decide(state, evaluating=Evaluating(kind, plan, wanted.most, wanted.required))
 
         receipt = await launch(data, take, actor=f"worker/{worker}")
         if not any(isinstance(recorded.envelope.event, UnitCreated) for recorded in receipt.events):
-            step.give_back(data)
+            step.return_data(data)
         return _shown(receipt)
 
     async def _take(self, worker: WorkerId, decide: Decide) -> WorkerFailureReasons | None:
@@ -130,6 +130,6 @@ class Admission:
         return _shown(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
 
 
-def _shown(receipt: Receipt) -> WorkerFailureReasons | None:
+def _shown(receipt: AppendResult) -> WorkerFailureReasons | None:
     last = receipt.events[-1].envelope.event if receipt.events else None
     return WorkerFailureReasons[last.shown] if isinstance(last, WorkerRefused) else None

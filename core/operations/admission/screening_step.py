@@ -14,15 +14,15 @@ from ...abstractions.agent import Update
 from ...abstractions.screen_task_required import Screening, ScreenTaskSharedState
 from ...decisions.evaluate_worker import SCREENING
 from ...decisions.worker_events import decide_refuse
-from ...errors import ConfigError, UserCodeFailed
+from ...errors import ConfigError, UserCodeError
 from ...ledger import Ledger
 from ...state.decision_state import SCREENING_UNIT_INDEX
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
 from ..run.live_task_run import LiveTaskRun
 from ..task_code.calls import call
-from ..task_code.timings import UserFunction, stopwatch
-from .evaluation_step import NextStep, Wanted
+from ..task_code.timings import UserFunction, timings
+from .evaluation_step import NextStep, RequiredUnit
 
 logger = get_logger(__name__)
 
@@ -39,7 +39,7 @@ class ScreeningStep:
         #: Data that was taken for a worker who then got nothing.
         self._unused: deque[Update] = deque()
         #: Data that an earlier process of the run has used.
-        self._to_skip = ledger.market.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
+        self._to_skip = ledger.state.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
         if isinstance(self._source, AsyncGenerator):
             live_run.nursery.start_soon(self._close_in_the_end, self._source)
 
@@ -52,7 +52,7 @@ class ScreeningStep:
                 async with self._reading:
                     try:
                         await call(_aclose, source)
-                    except UserCodeFailed:
+                    except UserCodeError:
                         logger.exception("screening_data_factory failed when it was closed")
 
     @staticmethod
@@ -64,19 +64,19 @@ class ScreeningStep:
             return None
         return iter(data) if not isinstance(data, AsyncIterable) else aiter(data)
 
-    async def next_for(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
+    async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
         """What the worker has to do first."""
         if self._screening.passed_qualification in granted:
             return None
         if self._source is None:
-            return Wanted(SCREENING, None, 0, required=True)
+            return RequiredUnit(SCREENING, None, 0, required=True)
         data = await self._next_data()
         if data is None:
             refused = WorkerRefused(rule="screening_data", inputs={"left": 0}, shown="NO_AVAILABLE_UNITS")
             return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
-        return Wanted(SCREENING, data, self._screening.max_units, required=True)
+        return RequiredUnit(SCREENING, data, self._screening.max_units, required=True)
 
-    def give_back(self, data: Update) -> None:
+    def return_data(self, data: Update) -> None:
         """Keep data that came to no unit for the next worker."""
         self._unused.append(data)
 
@@ -92,9 +92,9 @@ class ScreeningStep:
 
     async def _read(self) -> Update | None:
         try:
-            with stopwatch().function(UserFunction.SCREENING_DATA):
+            with timings().function(UserFunction.SCREENING_DATA):
                 data = await self._take()
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("screening_data_factory failed: nobody is screened any more")
             return None
         if data is not None and not is_usable(data):

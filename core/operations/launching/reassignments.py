@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from ....events import streams
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import AssignmentId, TaskRunId, UnitId
 from ....events.unit import UnitExpired
 from ...decisions.launch_work import AssignmentPlan, UnitPlan, decide_repeat_assignment, original_of, wants_repeat
@@ -34,36 +34,36 @@ class Repeats:
         self._most = most
         self._wanted: deque[AssignmentId] = deque()
         if most:
-            for assignment in ledger.market.runs[run].units_of:
+            for assignment in ledger.state.runs[run].units_of:
                 self._look_at(assignment)
 
     def __bool__(self) -> bool:
         return bool(self._wanted)
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Look at assignments that have lost a unit. For the run's subscription."""
         if self._most:
             for recorded in events:
                 if isinstance(recorded.envelope.event, UnitExpired):
-                    self._look_at(self._ledger.market.units[recorded.envelope.stream].assignment)
+                    self._look_at(self._ledger.state.units[recorded.envelope.stream].assignment)
 
     async def make_next(self) -> None:
         """Make the next one, unless it is not wanted any more; its units are created and not yet on offer."""
-        market, assignment, run, most = self._ledger.market, self._wanted[0], self._run, self._most
-        created = original_of(market, run, assignment)
-        units = [market.units[streams.unit(run, unit)] for unit in market.runs[run].units_of[assignment]]
+        state, assignment, run, most = self._ledger.state, self._wanted[0], self._run, self._most
+        created = original_of(state, run, assignment)
+        units = [state.units[streams.unit(run, unit)] for unit in state.runs[run].units_of[assignment]]
         fresh = tuple(UnitPlan(UnitId(self._ids.next_id("unit")), unit.index, unit.pay_cents) for unit in units)
         plan = AssignmentPlan(AssignmentId(self._ids.next_id("assignment")), created.number, created.data, fresh)
         await self._ledger.execute(
             Command(
                 self._ids.command_id(),
                 "operator",
-                lambda market: decide_repeat_assignment(market, run, assignment, plan, most),
+                lambda state: decide_repeat_assignment(state, run, assignment, plan, most),
             )
         )
         # Only now: as long as it is wanted the run does not end.
         self._wanted.popleft()
 
     def _look_at(self, assignment: AssignmentId) -> None:
-        if wants_repeat(self._ledger.market, self._run, assignment, self._most) and assignment not in self._wanted:
+        if wants_repeat(self._ledger.state, self._run, assignment, self._most) and assignment not in self._wanted:
             self._wanted.append(assignment)

@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from ....events import streams
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared, TaskRunRecovering, TaskRunWentLive
 from ...abstractions.resources import Resources
@@ -27,7 +27,7 @@ from ..worker_pool import WorkerPool
 from .live_task_run import LiveTaskRun
 from .plan import RunPlan
 from .record import RunRecord
-from .server import deploy, doing, prepare, reattach
+from .server import deploy, launch_step, prepare, reattach
 from .submission_timeout import SubmissionPatience
 
 #: Seconds in which a run that fails or is cancelled must have released what it holds outside.
@@ -122,19 +122,21 @@ class LiveRunDriver:
                     raise
                 if self._resumed is not None and not self.is_live:
                     raise failure from group
-                await self._let_everybody_go(run, str(failure))
+                await self._end_everyone(run, str(failure))
             await self._release()
             if failure is not None:
-                await self._record.happened(run, TaskRunFailed(step=failure.step, reason=redacted_text(str(failure))))
+                await self._record.record_event(
+                    run, TaskRunFailed(step=failure.step, reason=redacted_text(str(failure)))
+                )
                 raise failure
-            await self._record.decided(partial(decide_complete, run=run))
+            await self._record.run_decision(partial(decide_complete, run=run))
             logger.info("the run is completed")
 
     async def _begin(self) -> TaskRunId:
         """Record a new run, or that this process goes on with one."""
         if self._resumed is None:
             return await self._record.create(self._plan)
-        await self._record.happened(self._resumed, TaskRunRecovering(reason="taken up by another operator process"))
+        await self._record.record_event(self._resumed, TaskRunRecovering(reason="taken up by another operator process"))
         return self._resumed
 
     async def _launch_and_watch(self, run: TaskRunId, on_live: Callable[[LiveTaskRun], None]) -> None:
@@ -159,18 +161,18 @@ class LiveRunDriver:
         await Directory(self._ledger, self._ids).find_or_create_qualifications(live_run.qualification_names)
         live_run.worker_pool.register_run(live_run)
         self._unsubscribe = self._ledger.subscribe(partial(self._on_committed, run))
-        with doing("channels"):
+        with launch_step("channels"):
             await live_run.client_io.launch_channels(self._on_channel_lost)
-        await self._record.happened(run, TaskRunWentLive())
+        await self._record.record_event(run, TaskRunWentLive())
         nursery.start_soon(live_run.task_launcher.create_assignments)
         nursery.start_soon(live_run.task_launcher.launch_units, live_run.url)
         with trio.move_on_after(FIRST_UNITS_SECONDS):
             await live_run.task_launcher.wait_for_offer()
         self._releases.append(live_run.provider.cleanup_resources_from_task_run)
-        with doing("provider"):
+        with launch_step("provider"):
             await live_run.provider.setup_resources_for_task_run(live_run.url)
         nursery.start_soon(live_run.architect.watch_over)
-        live_run.worker_pool.let_workers_in()
+        live_run.worker_pool.open_registration()
         nursery.start_soon(self._patience.run)
         return live_run
 
@@ -206,27 +208,27 @@ class LiveRunDriver:
 
     async def _bring_up_server(self, live_run: LiveTaskRun) -> None:
         """Deploy the server, unless an earlier process of the run has left a living one."""
-        url = None if self._resumed is None else await reattach(live_run, self._ledger.market)
+        url = None if self._resumed is None else await reattach(live_run, self._ledger.state)
         if url is not None:
             live_run.url = url
             return
         await prepare(live_run)
         if self._resumed is None:
-            await self._record.happened(live_run.task_run, TaskRunPrepared())
+            await self._record.record_event(live_run.task_run, TaskRunPrepared())
         live_run.url = await deploy(live_run)
-        await self._record.happened(live_run.task_run, TaskRunDeployed(url=live_run.url))
+        await self._record.record_event(live_run.task_run, TaskRunDeployed(url=live_run.url))
 
     # Watching -------------------------------------------------------------------------------------------------------
 
     async def _watch(self, live_run: LiveTaskRun) -> None:
         """Wait until the work is done, or the run is stopped and those at work are done; leaves it `stopping`."""
         run, launcher = live_run.task_run, live_run.task_launcher
-        index = self._ledger.market.runs[run]
+        index = self._ledger.state.runs[run]
         while (reason := self._reason_to_stop(live_run)) is None:
             await self._changed.wait()
-        await self._record.decided(partial(decide_stop, run=run, reason=reason))
+        await self._record.run_decision(partial(decide_stop, run=run, reason=reason))
         await launcher.expire_units(reason=reason)
-        await live_run.worker_pool.let_go_of_the_idle(reason)
+        await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.agents.submissions
         while not (self._at_once or (index.is_idle and submissions.are_told)):
             await self._changed.wait()
@@ -251,13 +253,13 @@ class LiveRunDriver:
         # A verdict that the script gives on a submission may leave money for more.
         if launcher.is_out_of_budget and live_run.worker_pool.agents.submissions.are_told:
             return OUT_OF_BUDGET
-        open_work = self._ledger.market.runs[live_run.task_run].has_open_work
+        open_work = self._ledger.state.runs[live_run.task_run].has_open_work
         return None if open_work or not launcher.is_done else "all work is done"
 
-    async def _let_everybody_go(self, run: TaskRunId, reason: str) -> None:
+    async def _end_everyone(self, run: TaskRunId, reason: str) -> None:
         """Leave nothing open in a run that failed."""
-        if self._ledger.market.task_runs[streams.task_run(run)].status in OPEN_RUN_STATUSES:
-            await self._record.decided(partial(decide_stop, run=run, reason=reason))
+        if self._ledger.state.task_runs[streams.task_run(run)].status in OPEN_RUN_STATUSES:
+            await self._record.run_decision(partial(decide_stop, run=run, reason=reason))
             await self.live_run.task_launcher.expire_units()
             await self.live_run.worker_pool.disconnect_active_agents(reason)
 
@@ -275,7 +277,7 @@ class LiveRunDriver:
             except (MephistoError, OSError) as error:
                 logger.error("something outside could not be released", reason=str(error))
 
-    def _on_committed(self, run: TaskRunId, events: Sequence[Recorded]) -> None:
+    def _on_committed(self, run: TaskRunId, events: Sequence[RecordedEvent]) -> None:
         ours = [recorded for recorded in events if _is_of(run, recorded.envelope.stream)]
         if ours:
             self.live_run.worker_pool.on_committed(ours)

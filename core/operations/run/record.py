@@ -13,7 +13,7 @@ from ....events.task_run import TaskRunCreated, TaskRunEvent
 from ...ledger import Command, Ledger
 from ...ports import Ids, NewEvent
 from ...redaction import redacted
-from ...state.decision_state import Market
+from ...state.decision_state import DecisionState
 from .plan import RunPlan
 
 
@@ -31,9 +31,9 @@ class RunRecord:
         provider_type = plan.provider_class.PROVIDER_TYPE
         name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
 
-        def decide(market: Market) -> list[NewEvent]:
-            known_task = market.tasks_by_name.get(plan.task_name)
-            known_requester = market.requesters_by_name.get((provider_type, name))
+        def decide(state: DecisionState) -> list[NewEvent]:
+            known_task = state.tasks_by_name.get(plan.task_name)
+            known_requester = state.requesters_by_name.get((provider_type, name))
             created = TaskRunCreated(
                 task_run=run,
                 task=known_task or task,
@@ -57,17 +57,17 @@ class RunRecord:
                 NewEvent(streams.task_run(run), created),
             ]
 
-        await self.decided(decide)
+        await self.run_decision(decide)
         return run
 
-    async def happened(self, run: TaskRunId, event: TaskRunEvent) -> None:
+    async def record_event(self, run: TaskRunId, event: TaskRunEvent) -> None:
         """Record something that happened to a run."""
-        await self.decided(lambda _: [NewEvent(streams.task_run(run), event)])
+        await self.run_decision(lambda _: [NewEvent(streams.task_run(run), event)])
 
-    async def decided(self, decide: Callable[[Market], Sequence[NewEvent]]) -> None:
+    async def run_decision(self, decide: Callable[[DecisionState], Sequence[NewEvent]]) -> None:
         """Carry a decision about a run out.
 
         Raises:
-            CommandRefused: it said no.
+            CommandRefusedError: it said no.
         """
         await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))

@@ -10,7 +10,7 @@ import msgspec
 from ....events import streams
 from ...errors import LaunchError, LogError, MephistoError
 from ...lifecycles.resource import ResourceStatus
-from ...state.decision_state import Market
+from ...state.decision_state import DecisionState
 from .live_task_run import LiveTaskRun
 
 #: The page's configuration, in the folder of static files.
@@ -20,7 +20,7 @@ WRAPPER_FILE = "wrap_crowd_source.js"
 
 
 @contextmanager
-def doing(step: str) -> Iterator[None]:
+def launch_step(step: str) -> Iterator[None]:
     """Let a failure say at which step of a launch it happened.
 
     Raises:
@@ -42,7 +42,7 @@ async def prepare(live_run: LiveTaskRun) -> None:
     Raises:
         LaunchError: a file of the page is missing, or cannot be written.
     """
-    with doing("prepare"):
+    with launch_step("prepare"):
         live_run.architect.build_dir.mkdir(parents=True, exist_ok=True)
         static_dir = await live_run.architect.prepare()
         live_run.blueprint.build_page(static_dir)
@@ -58,13 +58,13 @@ async def deploy(live_run: LiveTaskRun) -> str:
     Raises:
         LaunchError: it could not be started.
     """
-    with doing("deploy"):
+    with launch_step("deploy"):
         url = await live_run.architect.deploy()
         await live_run.architect.cleanup()
     return url
 
 
-async def reattach(live_run: LiveTaskRun, market: Market) -> str | None:
+async def reattach(live_run: LiveTaskRun, state: DecisionState) -> str | None:
     """Find the server that an earlier process of the run has left; what is not there any more is put down as released.
 
     Returns:
@@ -76,10 +76,10 @@ async def reattach(live_run: LiveTaskRun, market: Market) -> str | None:
     prefix = streams.server(live_run.task_run, 0).removesuffix("0")
     servers = [
         (int(stream.removeprefix(prefix)), resource)
-        for stream, resource in market.servers.items()
+        for stream, resource in state.servers.items()
         if stream.startswith(prefix)
     ]
-    with doing("reattach"):
+    with launch_step("reattach"):
         if servers:
             # Also if it is released: an earlier attempt may have died before it put another in its place.
             live_run.architect.return_to(servers[-1][1].details)

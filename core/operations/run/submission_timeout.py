@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ....events.agent import AgentSubmitted
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ...ports import WallClock
 from ..task_code.deadlines import Deadlines
 
@@ -27,7 +27,7 @@ class SubmissionPatience:
         self._deadlines = Deadlines(clock)
         self._last = 0
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """See whether something was handed in. For the run's subscription."""
         for recorded in events:
             if isinstance(recorded.envelope.event, AgentSubmitted):

@@ -8,11 +8,11 @@ from ....events import streams
 from ....events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from ....events.ids import QualificationId, RequesterId, TaskId, WorkerId
 from ....events.worker import WorkerRegistered
-from ...errors import CommandRefused
+from ...errors import CommandRefusedError
 from ...ledger import Command, Decide, Ledger
 from ...payloads import pseudonym, seal
 from ...ports import Ids, NewEvent, Payload
-from ...state.decision_state import Market
+from ...state.decision_state import DecisionState
 from ..registry import get_blueprint_from_type, get_crowd_provider_from_type
 
 
@@ -47,13 +47,13 @@ class Directory:
 
         Raises:
             ConfigError: there is no such blueprint.
-            CommandRefused: there is a task of that name.
+            CommandRefusedError: there is a task of that name.
         """
         get_blueprint_from_type(task_type)
         new = TaskId(self._ids.next_id("task"))
 
-        def decide(market: Market) -> list[NewEvent]:
-            _refuse_if_known(f"the task {task_name!r}", market.tasks_by_name.get(task_name))
+        def decide(state: DecisionState) -> list[NewEvent]:
+            _refuse_if_known(f"the task {task_name!r}", state.tasks_by_name.get(task_name))
             return [NewEvent(streams.task(new), TaskRegistered(task=new, name=task_name, task_type=task_type))]
 
         await self._execute(decide)
@@ -64,25 +64,25 @@ class Directory:
 
         Raises:
             ConfigError: there is no such provider.
-            CommandRefused: there is an account of that name.
+            CommandRefusedError: there is an account of that name.
         """
         get_crowd_provider_from_type(provider_type)
         registered = self._requester(requester_name, provider_type)
 
-        def decide(market: Market) -> list[NewEvent]:
-            known = market.requesters_by_name.get((provider_type, requester_name))
+        def decide(state: DecisionState) -> list[NewEvent]:
+            known = state.requesters_by_name.get((provider_type, requester_name))
             _refuse_if_known(f"the requester {requester_name!r} of {provider_type}", known)
             return [registered]
 
         await self._execute(decide)
-        return self._ledger.market.requesters_by_name[provider_type, requester_name]
+        return self._ledger.state.requesters_by_name[provider_type, requester_name]
 
     async def find_or_create_requester(self, requester_name: str, provider_type: str) -> bool:
         """See to it that an account at a provider is known by its name; whether it is new."""
         registered = self._requester(requester_name, provider_type)
 
-        def decide(market: Market) -> list[NewEvent]:
-            return [] if (provider_type, requester_name) in market.requesters_by_name else [registered]
+        def decide(state: DecisionState) -> list[NewEvent]:
+            return [] if (provider_type, requester_name) in state.requesters_by_name else [registered]
 
         return await self._execute(decide)
 
@@ -95,49 +95,49 @@ class Directory:
 
         Raises:
             ConfigError: there is no such provider.
-            CommandRefused: there is a worker of that name.
+            CommandRefusedError: there is a worker of that name.
         """
         get_crowd_provider_from_type(provider_type)
         identity = self._identity(worker_name, provider_type)
         registered, name = self._worker(worker_name, provider_type, identity)
 
-        def decide(market: Market) -> list[NewEvent]:
+        def decide(state: DecisionState) -> list[NewEvent]:
             # The name itself is personal, and stands in no error.
-            _refuse_if_known(f"the worker of that name at {provider_type}", market.workers_by_identity.get(identity))
+            _refuse_if_known(f"the worker of that name at {provider_type}", state.workers_by_identity.get(identity))
             return [registered]
 
         await self._execute(decide, [name])
-        return self._ledger.market.workers_by_identity[identity]
+        return self._ledger.state.workers_by_identity[identity]
 
     async def find_or_create_worker(self, worker_name: str, provider_type: str) -> WorkerId:
         """The worker behind a name at a provider; a person who is seen for the first time is registered.
 
         Returns when that is decided; it is durable at the latest with what is decided next.
         """
-        market, identity = self._ledger.market, self._identity(worker_name, provider_type)
-        if identity not in market.workers_by_identity:
+        state, identity = self._ledger.state, self._identity(worker_name, provider_type)
+        if identity not in state.workers_by_identity:
             registered, name = self._worker(worker_name, provider_type, identity)
 
-            def decide(market: Market) -> list[NewEvent]:
-                return [] if identity in market.workers_by_identity else [registered]
+            def decide(state: DecisionState) -> list[NewEvent]:
+                return [] if identity in state.workers_by_identity else [registered]
 
-            await self._ledger.decide(self._command(decide, [name]))
-        return market.workers_by_identity[identity]
+            await self._ledger.submit_decided(self._command(decide, [name]))
+        return state.workers_by_identity[identity]
 
     async def find_or_create_qualification(self, qualification_name: str) -> QualificationId:
         """The qualification of a name; made if there is none."""
         await self.find_or_create_qualifications([qualification_name])
-        return self._ledger.market.qualifications_by_name[qualification_name]
+        return self._ledger.state.qualifications_by_name[qualification_name]
 
     async def find_or_create_qualifications(self, names: Iterable[str]) -> None:
-        """See to it that qualifications of these names exist; `Market.qualifications_by_name` has them afterwards."""
+        """Register these qualifications where missing; `DecisionState.qualifications_by_name` has them afterwards."""
         wanted = {name: QualificationId(self._ids.next_id("qualification")) for name in sorted(names)}
 
-        def decide(market: Market) -> list[NewEvent]:
+        def decide(state: DecisionState) -> list[NewEvent]:
             return [
                 NewEvent(streams.qualification(number), QualificationCreated(qualification=number, name=name))
                 for name, number in wanted.items()
-                if name not in market.qualifications_by_name
+                if name not in state.qualifications_by_name
             ]
 
         await self._execute(decide)
@@ -166,4 +166,4 @@ class Directory:
 
 def _refuse_if_known(what: str, known: int | None) -> None:
     if known is not None:
-        raise CommandRefused(f"{what} is registered already, with the id {known}")
+        raise CommandRefusedError(f"{what} is registered already, with the id {known}")

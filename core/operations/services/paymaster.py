@@ -24,7 +24,7 @@ from ...ports import Ids, NewEvent
 ACTOR = "paymaster"
 
 
-class NotPaid(MephistoError):
+class PaymentRefusedError(MephistoError):
     """The provider says no: it has not paid, and will not by itself."""
 
 
@@ -51,14 +51,14 @@ class PaymentProvider(Protocol):
             By what the provider knows the payment.
 
         Raises:
-            NotPaid: the provider says no. Any other error leaves open whether it has paid.
+            PaymentRefusedError: the provider says no. Any other error leaves open whether it has paid.
         """
 
     async def has_arrived(self, reference: str) -> bool:
         """Whether the worker has the money.
 
         Raises:
-            NotPaid: the provider gave it back.
+            PaymentRefusedError: the provider gave it back.
         """
 
 
@@ -117,7 +117,7 @@ class Paymaster:
             order = PaymentOrder(token, payment.worker, name, payment.amount_cents, payment.purpose)
             try:
                 reference = await self._provider.pay(order)
-            except NotPaid as error:
+            except PaymentRefusedError as error:
                 await self._record(run, payment, PaymentFailed(reason=str(error)))
             else:
                 await self._record(run, payment, PaymentSent(reference=reference))
@@ -139,7 +139,7 @@ class Paymaster:
                 if payment.reference is not None and await self._provider.has_arrived(payment.reference):
                     await self._record(run, payment, PaymentConfirmed())
                     arrived += 1
-            except NotPaid as error:
+            except PaymentRefusedError as error:
                 await self._record(run, payment, PaymentFailed(reason=str(error)))
         return arrived
 
@@ -147,7 +147,7 @@ class Paymaster:
         partition = streams.partition_of(streams.task_run(run))
         return [
             payment
-            for stream, payment in self._ledger.market.payments.items()
+            for stream, payment in self._ledger.state.payments.items()
             if payment.status in statuses and streams.partition_of(stream) == partition
         ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.server import ServerEvent
 from ...abstractions.resources import HoldsResources, Resources
@@ -30,7 +30,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     since: int
 
 
-def held_resources(events: Iterable[Recorded]) -> Iterator[Held]:
+def held_resources(events: Iterable[RecordedEvent]) -> Iterator[Held]:
     """What is held after some histories of outside resources, the oldest first.
 
     Args:

@@ -17,10 +17,10 @@ from ...decisions.review import (
     decide_revoke,
     decide_unblock,
 )
-from ...errors import UnknownEntity
+from ...errors import UnknownEntityError
 from ...ledger import Command, Decide, Ledger
 from ...payloads import seal
-from ...ports import Ids, Payload, Receipt
+from ...ports import AppendResult, Ids, Payload
 
 REVIEWER = "reviewer"
 
@@ -31,8 +31,8 @@ class Reviewer:
     Every method returns when the wish is durable. A cancelled call does not take the wish back.
 
     Raises (all methods):
-        UnknownEntity: there is no such agent or worker.
-        CommandRefused: the wish is not legal now; the sentence says why.
+        UnknownEntityError: there is no such agent or worker.
+        CommandRefusedError: the wish is not legal now; the sentence says why.
         LogError: nothing was written, or nobody knows whether it was.
     """
 
@@ -48,24 +48,24 @@ class Reviewer:
         self._ids = ids
         self._actor = actor
 
-    async def approve_work(self, agent: AgentId, review_note: str | None = None, bonus_cents: int = 0) -> Receipt:
+    async def approve_work(self, agent: AgentId, review_note: str | None = None, bonus_cents: int = 0) -> AppendResult:
         """Accept an agent's work: it is to be paid, with a bonus if one is given."""
         return await self.give_verdict(agent, Verdict.APPROVED, review_note, bonus_cents)
 
-    async def soft_reject_work(self, agent: AgentId, review_note: str | None = None) -> Receipt:
+    async def soft_reject_work(self, agent: AgentId, review_note: str | None = None) -> AppendResult:
         """Leave an agent's work out of the data, and pay it all the same."""
         return await self.give_verdict(agent, Verdict.SOFT_REJECTED, review_note)
 
-    async def reject_work(self, agent: AgentId, review_note: str | None = None) -> Receipt:
+    async def reject_work(self, agent: AgentId, review_note: str | None = None) -> AppendResult:
         """Reject an agent's work: it is not paid."""
         return await self.give_verdict(agent, Verdict.REJECTED, review_note)
 
     async def give_verdict(
         self, agent: AgentId, verdict: Verdict, review_note: str | None = None, bonus_cents: int = 0
-    ) -> Receipt:
+    ) -> AppendResult:
         """Say of an agent's work what a verdict says."""
         run = self.run_of(agent)
-        worker = self._ledger.market.agents[streams.agent(run, agent)].worker
+        worker = self._ledger.state.agents[streams.agent(run, agent)].worker
         notes = [seal(review_note.encode(), self._ids.salt(), worker)] if review_note else []
         note = notes[0].ref if notes else None
         decide = partial(
@@ -87,7 +87,7 @@ class Reviewer:
         unit: UnitId | None = None,
         *,
         command_id: str | None = None,
-    ) -> Receipt:
+    ) -> AppendResult:
         """Give a worker a bonus for a unit it has had, before, after or without a verdict; it is paid with all else.
 
         Args:
@@ -109,7 +109,7 @@ class Reviewer:
         )
         return await self._execute(decide, [sealed], command_id)
 
-    async def grant_qualification(self, worker: WorkerId, qualification_name: str, value: int = 1) -> Receipt:
+    async def grant_qualification(self, worker: WorkerId, qualification_name: str, value: int = 1) -> AppendResult:
         """Give a worker a qualification, or another value of one it has."""
         new = QualificationId(self._ids.next_id("qualification"))
         return await self._execute(
@@ -118,37 +118,37 @@ class Reviewer:
 
     async def revoke_qualification(
         self, worker: WorkerId, qualification_name: str, reason: str = "revoked by a reviewer"
-    ) -> Receipt:
+    ) -> AppendResult:
         """Take a qualification from a worker."""
         return await self._execute(partial(decide_revoke, worker=worker, name=qualification_name, reason=reason))
 
-    async def block_worker(self, worker: WorkerId, reason: str) -> Receipt:
+    async def block_worker(self, worker: WorkerId, reason: str) -> AppendResult:
         """Give a worker no more work in any run."""
         return await self._execute(partial(decide_block, worker=worker, reason=reason))
 
-    async def unblock_worker(self, worker: WorkerId, reason: str) -> Receipt:
+    async def unblock_worker(self, worker: WorkerId, reason: str) -> AppendResult:
         """Let a blocked worker work again."""
         return await self._execute(partial(decide_unblock, worker=worker, reason=reason))
 
     def run_of(self, agent: AgentId) -> TaskRunId:
         """The run that an agent belongs to."""
-        market = self._ledger.market
-        for run in market.runs:
-            if market.agents.get(streams.agent(run, agent)) is not None:
+        state = self._ledger.state
+        for run in state.runs:
+            if state.agents.get(streams.agent(run, agent)) is not None:
                 return run
-        raise UnknownEntity(f"agent-{agent}")
+        raise UnknownEntityError(f"agent-{agent}")
 
     def _next_payment(self) -> PaymentId:
         return PaymentId(self._ids.next_id("payment"))
 
     async def _execute(
         self, decide: Decide, payloads: Sequence[Payload] = (), command_id: str | None = None
-    ) -> Receipt:
+    ) -> AppendResult:
         command = Command(
             command_id or self._ids.command_id(),
             self._actor,
             decide,
             payloads=tuple(payloads),
-            repeatable=command_id is not None,
+            idempotent=command_id is not None,
         )
         return await self._ledger.execute(command)

@@ -1,6 +1,6 @@
 """The agents at work in a run: their handles, their deadlines, and the tasks that run the task's code for them.
 
-Everything here follows durable events. After a batch the handles are brought to what the market says, whatever the
+Everything here follows durable events. After a batch the handles are brought to what the state says, whatever the
 events in between were; so taking up a run from the log is the same as following it from the start.
 """
 
@@ -15,21 +15,21 @@ import trio
 from ....events import streams
 from ....events.agent import AgentAccepted, AgentExpired, AgentObserved, AgentTimedOut, AgentUpdateReceived
 from ....events.base import PayloadRef
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, AssignmentId
 from ...abstractions.agent import Agent, PastUpdate, Update
-from ...decisions.end_work import Leaving, decide_leave
-from ...errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
+from ...decisions.end_work import DepartureEvent, decide_leave
+from ...errors import AgentLeftError, CommandRefusedError, TaskCodeDivergedError, UserCodeError
 from ...ledger import Command, Ledger
 from ...lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
 from ...ports import Ids, NewEvent, WallClock
-from ...state.decision_state import Market
+from ...state.decision_state import DecisionState
 from ..logger_core import get_logger
 from ..run.live_task_run import LiveTaskRun
 from .calls import call, clean_up
 from .deadlines import Deadlines
 from .observations import Observations
-from .replayer import Rehearsal, recorded_lines
+from .replayer import TaskCodeReplayer, recorded_lines
 from .submission_callbacks import Submissions
 from .tasks import TaskCode
 from .units import Units
@@ -65,7 +65,7 @@ class LiveAgents:
         self._run = live_run.task_run
         self._handles: dict[AgentId, Agent] = {}
         self._running_assignments: set[AssignmentId] = set()
-        self._rehearsals: dict[AgentId, Rehearsal] = {}
+        self._replayers: dict[AgentId, TaskCodeReplayer] = {}
         self._observations = Observations(ledger, ids)
         self._units = Units(ledger, live_run.task_run)
         self.submissions = Submissions(ledger, ids, live_run)
@@ -84,16 +84,16 @@ class LiveAgents:
         """The handle of an agent that has a unit now."""
         return self._handles.get(agent_id)
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Follow the agents that the market has at work already; for a run that is taken up again."""
-        market = self._ledger.market
-        at_work = [streams.agent(self._run, agent) for agent in sorted(market.runs[self._run].live_agents)]
+        state = self._ledger.state
+        at_work = [streams.agent(self._run, agent) for agent in sorted(state.runs[self._run].live_agents)]
         for stream in at_work:
             history = self._ledger.log.history(stream)
-            self._adopt(market.agents[stream], history[0].envelope.at, self._observations.sent_in(history))
+            self._adopt(state.agents[stream], history[0].envelope.at, self._observations.sent_in(history))
         for stream in at_work:
-            self._status_changed(market.agents[stream], again=True)
-        self.submissions.take_up()
+            self._status_changed(state.agents[stream], again=True)
+        self.submissions.resume()
 
     # Handles --------------------------------------------------------------------------------------------------------
 
@@ -118,11 +118,11 @@ class LiveAgents:
 
     async def _observe(self, agent_id: AgentId, update: Update) -> None:
         """Record what task code sends to a page; it goes out once it is durable."""
-        rehearsal = self._rehearsals.get(agent_id)
-        if rehearsal is not None and await rehearsal.say(agent_id, update):
+        replayer = self._replayers.get(agent_id)
+        if replayer is not None and await replayer.on_observe(agent_id, update):
             return
         stream = streams.agent(self._run, agent_id)
-        state = self._ledger.market.agents[stream]
+        state = self._ledger.state.agents[stream]
         await self._observations.record(stream, state.observed, state.worker, update, AgentObserved)
 
     def _recall(self, agent_id: AgentId) -> list[PastUpdate]:
@@ -139,33 +139,33 @@ class LiveAgents:
 
     # Following ------------------------------------------------------------------------------------------------------
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Bring handles, pages and task code to what has become durable. For the run's subscription."""
-        market = self._ledger.market
+        state = self._ledger.state
         touched: dict[str, None] = {}
         for recorded in events:
             event, stream = recorded.envelope.event, recorded.envelope.stream
             if type(event) in AGENT.events:
                 touched[stream] = None
             if isinstance(event, AgentAccepted):
-                self._adopt(market.agents[stream], recorded.envelope.at)
+                self._adopt(state.agents[stream], recorded.envelope.at)
             elif isinstance(event, AgentUpdateReceived):
-                self._deliver(market.agents[stream], event.update)
+                self._deliver(state.agents[stream], event.update)
             elif isinstance(event, AgentObserved):
-                self._send(market.agents[stream], event.update)
+                self._send(state.agents[stream], event.update)
         for stream in touched:
-            self._status_changed(market.agents[stream])
+            self._status_changed(state.agents[stream])
         self.submissions.on_committed(events)
 
     def _deliver(self, state: AgentState, update: PayloadRef) -> None:
         handle, body = self._handles.get(state.agent), self._ledger.log.payload(update)
         if handle is None or body is None:
             return
-        rehearsal = self._rehearsals.get(state.agent)
-        if rehearsal is None or rehearsal.is_over:
+        replayer = self._replayers.get(state.agent)
+        if replayer is None or replayer.caught_up:
             handle.deliver(_update.decode(body))
         else:
-            rehearsal.hold(state.agent, _update.decode(body))
+            replayer.buffer(state.agent, _update.decode(body))
 
     def _send(self, state: AgentState, update: PayloadRef) -> None:
         body = self._ledger.log.payload(update)
@@ -200,7 +200,7 @@ class LiveAgents:
             self._start_code(code, cleanup, [agent], again=again)
             return
         assignment = agent.unit.assignment
-        states = list(self._ledger.market.agents_of_assignment(self._run, assignment.assignment_id))
+        states = list(self._ledger.state.agents_of_assignment(self._run, assignment.assignment_id))
         begun = all(state.status in _BEGUN for state in states)
         if begun and assignment.assignment_id not in self._running_assignments:
             self._running_assignments.add(assignment.assignment_id)
@@ -219,12 +219,12 @@ class LiveAgents:
             for agent in submitted:
                 # That it handed in is for the code to learn when it is where it was.
                 agent.notice(AgentStatus.IN_TASK.value)
-            rehearsal = Rehearsal(
+            replayer = TaskCodeReplayer(
                 lines,
                 deliver=lambda agent_id, update: by_id[agent_id].deliver(update),
                 on_over=lambda: _tell_all(submitted, AgentStatus.COMPLETED),
             )
-            self._rehearsals.update((agent.agent_id, rehearsal) for agent in agents)
+            self._replayers.update((agent.agent_id, replayer) for agent in agents)
         self.code.start_soon(self._run_code, code, cleanup, agents)
 
     async def _run_code(self, code: Code, cleanup: Code, agents: Sequence[Agent]) -> None:
@@ -234,57 +234,57 @@ class LiveAgents:
             await call(code)
             for agent in agents:
                 if not await agent.await_submit(patience):
-                    await self.let_go(agent.agent_id, AgentTimedOut(reason=f"nothing handed in within {patience} s"))
-        except AgentLeft as left:
+                    await self.end_agent(agent.agent_id, AgentTimedOut(reason=f"nothing handed in within {patience} s"))
+        except AgentLeftError as left:
             logger.info("an agent left", reason=str(left))
             await clean_up(cleanup)
-        except (UserCodeFailed, TaskCodeDiverged):
+        except (UserCodeError, TaskCodeDivergedError):
             logger.exception("the task's code failed", agents=[agent.agent_id for agent in agents])
             for agent in agents:
-                await self.let_go(agent.agent_id, AgentExpired(reason="the task's code failed"))
+                await self.end_agent(agent.agent_id, AgentExpired(reason="the task's code failed"))
             await clean_up(cleanup)
         finally:
             for agent in agents:
                 self._running_assignments.discard(agent.unit.assignment.assignment_id)
-                self._rehearsals.pop(agent.agent_id, None)
+                self._replayers.pop(agent.agent_id, None)
 
     # Leaving --------------------------------------------------------------------------------------------------------
 
-    async def let_go(self, agent_id: AgentId, leaving: Leaving) -> None:
+    async def end_agent(self, agent_id: AgentId, leaving: DepartureEvent) -> None:
         """Let an agent go without a submission; does nothing if it is done already."""
         concurrent = self._live_run.task_runner.is_concurrent
 
-        def decide(market: Market) -> list[NewEvent]:
-            state = market.agents[streams.agent(self._run, agent_id)]
-            if state.status not in _AT_WORK:
+        def decide(state: DecisionState) -> list[NewEvent]:
+            agent = state.agents[streams.agent(self._run, agent_id)]
+            if agent.status not in _AT_WORK:
                 return []
-            return decide_leave(market, self._run, agent_id, leaving, concurrent=concurrent)
+            return decide_leave(state, self._run, agent_id, leaving, concurrent=concurrent)
 
         try:
             await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
-        except CommandRefused as error:
+        except CommandRefusedError as error:
             logger.warning("an agent could not be let go", agent=agent_id, error=str(error))
 
-    def _let_go_soon(self, agent_id: AgentId, leaving: Leaving) -> None:
+    def _let_go_soon(self, agent_id: AgentId, leaving: DepartureEvent) -> None:
         if agent_id in self._handles:
-            self._nursery.start_soon(self.let_go, agent_id, leaving)
+            self._nursery.start_soon(self.end_agent, agent_id, leaving)
 
-    async def let_waiting_go(self, reason: str) -> None:
+    async def end_waiting(self, reason: str) -> None:
         """Let go who waits for partners, as nobody is given work any more; returns when that is durable."""
         await self._let_go_from(reason, AgentStatus.WAITING)
 
-    async def let_all_go(self, reason: str) -> None:
+    async def end_all(self, reason: str) -> None:
         """Take their units from all agents; returns when that is durable."""
         await self._let_go_from(reason, *_AT_WORK)
 
     async def _let_go_from(self, reason: str, *statuses: AgentStatus) -> None:
-        market = self._ledger.market
-        # The market also has those of whom nobody here was told any more.
-        agents = sorted(market.runs[self._run].live_agents)
+        state = self._ledger.state
+        # The state also has those of whom nobody here was told any more.
+        agents = sorted(state.runs[self._run].live_agents)
         async with trio.open_nursery() as nursery:
             for agent_id in agents:
-                if market.agents[streams.agent(self._run, agent_id)].status in statuses:
-                    nursery.start_soon(self.let_go, agent_id, AgentExpired(reason=reason))
+                if state.agents[streams.agent(self._run, agent_id)].status in statuses:
+                    nursery.start_soon(self.end_agent, agent_id, AgentExpired(reason=reason))
 
 
 def _tell_all(agents: Sequence[Agent], status: AgentStatus) -> None:

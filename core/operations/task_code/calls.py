@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar, cast, overload
 
 import trio
 
-from ...errors import AgentLeft, LogError, MephistoError, TaskCodeDiverged, UserCodeFailed
+from ...errors import AgentLeftError, LogError, MephistoError, TaskCodeDivergedError, UserCodeError
 from ..logger_core import get_logger
 
 P = ParamSpec("P")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 CALLBACK_THREADS = 16
 
 #: Errors of ours that a user's function lets through and is not at fault for.
-PASSED_ON = (AgentLeft, TaskCodeDiverged, LogError)
+PASSED_ON = (AgentLeftError, TaskCodeDivergedError, LogError)
 
 logger = get_logger(__name__)
 
@@ -41,8 +41,8 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
     else goes wrong in a function that is cancelled.
 
     Raises:
-        AgentLeft, TaskCodeDiverged, LogError: the function let it through, also out of a nursery of its own.
-        UserCodeFailed: it raised anything else.
+        AgentLeftError, TaskCodeDivergedError, LogError: the function let it through, also out of a nursery of its own.
+        UserCodeError: it raised anything else.
     """
     try:
         return await _call(function, *args, **kwargs)
@@ -52,27 +52,27 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
             raise ended from None
         passed_on, rest = group.split(PASSED_ON)
         if rest is not None or passed_on is None:
-            raise UserCodeFailed(_name(function), group) from group
+            raise UserCodeError(_name(function), group) from group
         raise _first(passed_on) from None
     except PASSED_ON:
         raise
     except Exception as error:
-        raise UserCodeFailed(_name(function), error) from error
+        raise UserCodeError(_name(function), error) from error
 
 
 def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a user's function that takes no time, on the loop.
 
     Raises:
-        AgentLeft, TaskCodeDiverged, LogError: the function let it through.
-        UserCodeFailed: it raised anything else.
+        AgentLeftError, TaskCodeDivergedError, LogError: the function let it through.
+        UserCodeError: it raised anything else.
     """
     try:
         return function(*args, **kwargs)
     except PASSED_ON:
         raise
     except Exception as error:
-        raise UserCodeFailed(_name(function), error) from error
+        raise UserCodeError(_name(function), error) from error
 
 
 async def clean_up(function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:

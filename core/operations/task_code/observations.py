@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from ....events.agent import AgentObserved
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import WorkerId
 from ....events.onboarding import OnboardingObserved
 from ...abstractions.agent import Update
@@ -54,7 +54,7 @@ class Observations:
         )
         await self._ledger.execute(command)
 
-    def sent_in(self, history: Sequence[Recorded]) -> Iterator[bytes]:
+    def sent_in(self, history: Sequence[RecordedEvent]) -> Iterator[bytes]:
         """What a page was sent, in order, by the history of its agent; what was erased since is left out."""
         for recorded in history:
             event = recorded.envelope.event

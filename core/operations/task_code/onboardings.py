@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from ....events import streams
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import OnboardingAgentId, QualificationId
 from ....events.onboarding import (
     OnboardingDisconnected,
@@ -23,19 +23,19 @@ from ....events.onboarding import (
 from ...abstractions.agent import OnboardingAgent, Update
 from ...abstractions.mixins import OnboardingSharedState
 from ...decisions.assign_work import decide_onboarding_outcome
-from ...errors import AgentLeft, CommandRefused, TaskCodeDiverged, UserCodeFailed
+from ...errors import AgentLeftError, CommandRefusedError, TaskCodeDivergedError, UserCodeError
 from ...ledger import Command, Ledger
 from ...lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
 from ...ports import Ids, NewEvent, WallClock
-from ...state.decision_state import Market
+from ...state.decision_state import DecisionState
 from ..logger_core import get_logger
 from ..run.live_task_run import LiveTaskRun
 from .calls import call, clean_up
 from .deadlines import Deadlines
 from .observations import Observations
-from .replayer import Rehearsal, recorded_lines
+from .replayer import TaskCodeReplayer, recorded_lines
 from .tasks import TaskCode
-from .timings import UserFunction, stopwatch
+from .timings import UserFunction, timings
 
 logger = get_logger(__name__)
 
@@ -70,7 +70,7 @@ class LiveOnboardings:
         self._run = live_run.task_run
         self._answer = answer
         self._handles: dict[OnboardingAgentId, OnboardingAgent] = {}
-        self._rehearsals: dict[OnboardingAgentId, Rehearsal] = {}
+        self._replayers: dict[OnboardingAgentId, TaskCodeReplayer] = {}
         self._requests: dict[OnboardingAgentId, list[str]] = {}
         self._observations = Observations(ledger, ids)
         self._clock = clock
@@ -79,28 +79,28 @@ class LiveOnboardings:
         self._nursery.start_soon(self._deadlines.run)
         self.code = TaskCode(self._nursery)
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Follow the onboardings that an earlier process of the run has left."""
-        market = self._ledger.market
-        for agent_id in sorted(market.runs[self._run].live_onboardings):
+        state = self._ledger.state
+        for agent_id in sorted(state.runs[self._run].live_onboardings):
             stream = streams.onboarding_agent(self._run, agent_id)
-            state, history = market.onboardings[stream], self._ledger.log.history(stream)
-            handle = self._adopt(state, history[0].envelope.at, self._observations.sent_in(history))
-            if state.status is OnboardingStatus.WAITING:
+            agent, history = state.onboardings[stream], self._ledger.log.history(stream)
+            handle = self._adopt(agent, history[0].envelope.at, self._observations.sent_in(history))
+            if agent.status is OnboardingStatus.WAITING:
                 # Its code has done its part.
-                handle.notice(state.status.value)
-                self._requests[agent_id] = [state.request] if state.request else []
-                self._nursery.start_soon(self._decide, state)
+                handle.notice(agent.status.value)
+                self._requests[agent_id] = [agent.request] if agent.request else []
+                self._nursery.start_soon(self._decide, agent)
             else:
                 lines = recorded_lines([(agent_id, history)], self._ledger.log.payload)
-                self._rehearsals[agent_id] = Rehearsal(lines, partial(_deliver, handle))
+                self._replayers[agent_id] = TaskCodeReplayer(lines, partial(_deliver, handle))
                 self.code.start_soon(self._run_code, handle)
-        for state in self._just_decided():
-            self._nursery.start_soon(self._answer, state, state.request)
+        for agent in self._just_decided():
+            self._nursery.start_soon(self._answer, agent, agent.request)
 
     def _just_decided(self) -> Iterator[OnboardingState]:
         """Onboardings that an earlier process had decided, and perhaps told no page of."""
-        is_new = not self._ledger.market.runs[self._run].by_registration
+        is_new = not self._ledger.state.runs[self._run].by_registration
         if is_new or self._live_run.onboarding_qualification is None:
             return
         since = self._clock.now_us() - ANSWER_SECONDS * 1_000_000
@@ -108,7 +108,7 @@ class LiveOnboardings:
         for _, envelope in log.read(after=max(0, log.head().seq - LOOK_BACK_EVENTS)):
             is_outcome = isinstance(envelope.event, OnboardingPassed | OnboardingFailed) and envelope.at >= since
             if is_outcome and streams.partition_of(envelope.stream) == partition:
-                state = self._ledger.market.onboardings[envelope.stream]
+                state = self._ledger.state.onboardings[envelope.stream]
                 if state.request:
                     yield state
 
@@ -127,26 +127,26 @@ class LiveOnboardings:
 
     # Following ------------------------------------------------------------------------------------------------------
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Bring handles, pages and code to what has become durable. For the run's subscription."""
-        market = self._ledger.market
+        state = self._ledger.state
         touched: dict[str, None] = {}
         for recorded in events:
             event, stream = recorded.envelope.event, recorded.envelope.stream
             if type(event) not in ONBOARDING.events:
                 continue
             touched[stream] = None
-            state = market.onboardings[stream]
+            agent = state.onboardings[stream]
             if isinstance(event, OnboardingStarted):
-                self.code.start_soon(self._run_code, self._adopt(state, recorded.envelope.at))
+                self.code.start_soon(self._run_code, self._adopt(agent, recorded.envelope.at))
             elif isinstance(event, OnboardingUpdateReceived):
-                self._deliver(state, event)
+                self._deliver(agent, event)
             elif isinstance(event, OnboardingObserved):
                 body = self._ledger.log.payload(event.update)
                 if body is not None:
-                    self._live_run.client_io.send_live_update(state.token, body)
+                    self._live_run.client_io.send_live_update(agent.token, body)
         for stream in touched:
-            self._status_changed(market.onboardings[stream])
+            self._status_changed(state.onboardings[stream])
 
     def _adopt(self, state: OnboardingState, started_at: int, sent: Iterable[bytes] = ()) -> OnboardingAgent:
         handle = self._handles[state.agent] = self.handle_of(state)
@@ -160,11 +160,11 @@ class LiveOnboardings:
         handle, body = self._handles.get(state.agent), self._ledger.log.payload(event.update)
         if handle is None or body is None:
             return
-        rehearsal = self._rehearsals.get(state.agent)
-        if rehearsal is None or rehearsal.is_over:
+        replayer = self._replayers.get(state.agent)
+        if replayer is None or replayer.caught_up:
             handle.deliver(_update.decode(body))
         else:
-            rehearsal.hold(state.agent, _update.decode(body))
+            replayer.buffer(state.agent, _update.decode(body))
 
     def _status_changed(self, state: OnboardingState) -> None:
         handle = self._handles.get(state.agent)
@@ -177,15 +177,15 @@ class LiveOnboardings:
         elif state.status not in LIVE_ONBOARDING_STATUSES:
             del self._handles[state.agent]
             self._live_run.client_io.drop_page(state.token)
-            self._rehearsals.pop(state.agent, None)
+            self._replayers.pop(state.agent, None)
             for request_id in self._requests.pop(state.agent, ()):
                 self._nursery.start_soon(self._answer, state, request_id)
 
     async def _observe(self, state: OnboardingState, update: Update) -> None:
-        rehearsal = self._rehearsals.get(state.agent)
-        if rehearsal is None or not await rehearsal.say(state.agent, update):
+        replayer = self._replayers.get(state.agent)
+        if replayer is None or not await replayer.on_observe(state.agent, update):
             stream = streams.onboarding_agent(self._run, state.agent)
-            recorded = self._ledger.market.onboardings[stream].observed
+            recorded = self._ledger.state.onboardings[stream].observed
             await self._observations.record(stream, recorded, state.worker, update, OnboardingObserved)
 
     # Code -----------------------------------------------------------------------------------------------------------
@@ -194,10 +194,10 @@ class LiveOnboardings:
         runner = self._live_run.task_runner
         try:
             await call(runner.run_onboarding, agent)
-        except AgentLeft as left:
+        except AgentLeftError as left:
             logger.info("a worker left the onboarding", reason=str(left))
             await clean_up(runner.cleanup_onboarding, agent)
-        except (UserCodeFailed, TaskCodeDiverged):
+        except (UserCodeError, TaskCodeDivergedError):
             logger.exception("the onboarding's code failed", onboarding_agent=agent.agent_id)
             await self.end(agent.agent_id, OnboardingReturned(reason="the onboarding's code failed"))
             await clean_up(runner.cleanup_onboarding, agent)
@@ -210,11 +210,11 @@ class LiveOnboardings:
         try:
             data = _update.decode(body or b"{}")
             if isinstance(shared, OnboardingSharedState):
-                with stopwatch().function(UserFunction.VALIDATE_ONBOARDING):
+                with timings().function(UserFunction.VALIDATE_ONBOARDING):
                     passed = bool(await call(shared.validate_onboarding, data))
         except msgspec.DecodeError:
             logger.info("an onboarding's data is not an object", onboarding_agent=state.agent)
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("validate_onboarding failed: the worker does not pass", onboarding_agent=state.agent)
         decide = partial(
             decide_onboarding_outcome,
@@ -225,13 +225,13 @@ class LiveOnboardings:
         )
         try:
             await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
-        except CommandRefused as error:
+        except CommandRefusedError as error:
             logger.info("the onboarding ended before it was decided", reason=str(error))
 
     @property
     def _qualification(self) -> QualificationId:
         """What is granted to who was onboarded; made when the run was launched."""
-        return self._ledger.market.qualifications_by_name[self._live_run.onboarding_qualification or ""]
+        return self._ledger.state.qualifications_by_name[self._live_run.onboarding_qualification or ""]
 
     # Ending ---------------------------------------------------------------------------------------------------------
 
@@ -239,8 +239,8 @@ class LiveOnboardings:
         """End an onboarding that is not decided; does nothing if it is."""
         stream = streams.onboarding_agent(self._run, agent_id)
 
-        def decide(market: Market) -> list[NewEvent]:
-            live = market.onboardings[stream].status in LIVE_ONBOARDING_STATUSES
+        def decide(state: DecisionState) -> list[NewEvent]:
+            live = state.onboardings[stream].status in LIVE_ONBOARDING_STATUSES
             return [NewEvent(stream, ending)] if live else []
 
         await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
@@ -251,7 +251,7 @@ class LiveOnboardings:
 
     async def end_all(self, reason: str) -> None:
         """End all onboardings; returns when that is durable."""
-        for agent_id in sorted(self._ledger.market.runs[self._run].live_onboardings):
+        for agent_id in sorted(self._ledger.state.runs[self._run].live_onboardings):
             await self.end(agent_id, OnboardingReturned(reason=reason))
 
 

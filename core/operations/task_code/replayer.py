@@ -18,10 +18,10 @@ import trio
 
 from ....events.agent import AgentObserved, AgentUpdateReceived
 from ....events.base import PayloadRef
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingObserved, OnboardingUpdateReceived
 from ...abstractions.agent import Update
-from ...errors import TaskCodeDiverged
+from ...errors import TaskCodeDivergedError
 
 #: How long something that does not come next in the record waits for what does.
 TURN_SECONDS = 10.0
@@ -32,7 +32,7 @@ _SAID = AgentObserved | OnboardingObserved
 _decode = msgspec.json.Decoder(dict[str, object])
 
 
-class Line(NamedTuple):
+class Exchange(NamedTuple):
     """Something that was said between task code and a page."""
 
     agent: int
@@ -42,12 +42,12 @@ class Line(NamedTuple):
     update: Update | None
 
 
-class Rehearsal:
+class TaskCodeReplayer:
     """The recorded talk of the agents of one unit or assignment."""
 
     def __init__(
         self,
-        lines: Iterable[Line],
+        lines: Iterable[Exchange],
         deliver: Callable[[int, Update], None],
         on_over: Callable[[], None] = lambda: None,
     ) -> None:
@@ -67,23 +67,23 @@ class Rehearsal:
         self._go_on()
 
     @property
-    def is_over(self) -> bool:
+    def caught_up(self) -> bool:
         """Whether the code is where it was."""
         return self._next == len(self._lines)
 
-    def hold(self, agent: int, update: Update) -> None:
+    def buffer(self, agent: int, update: Update) -> None:
         """A page said something new while the record is still being gone through: it comes after it."""
-        self._lines.append(Line(agent, by_code=False, update=update))
+        self._lines.append(Exchange(agent, by_code=False, update=update))
         self._go_on()
 
-    async def say(self, agent: int, update: Update) -> bool:
+    async def on_observe(self, agent: int, update: Update) -> bool:
         """The code says something to a page. Cancelled, it has said nothing.
 
         Returns:
             Whether that was said before the restart, so that it is not to be sent.
 
         Raises:
-            TaskCodeDiverged: it said something else before.
+            TaskCodeDivergedError: it said something else before.
         """
         was: Update | None = None
         with trio.move_on_after(TURN_SECONDS):
@@ -95,7 +95,7 @@ class Rehearsal:
                     return True
                 await self._progress.wait()
             return False
-        raise TaskCodeDiverged(agent, was=repr(_plain(was or {})), now=repr(_plain(update)))
+        raise TaskCodeDivergedError(agent, was=repr(_plain(was or {})), now=repr(_plain(update)))
 
     def _first_unsaid(self, agent: int) -> int | None:
         """The first line that the code has said to an agent before, and not again."""
@@ -119,22 +119,22 @@ class Rehearsal:
 
 
 def recorded_lines(
-    histories: Iterable[tuple[int, Iterable[Recorded]]], payload: Callable[[PayloadRef], bytes | None]
-) -> list[Line]:
+    histories: Iterable[tuple[int, Iterable[RecordedEvent]]], payload: Callable[[PayloadRef], bytes | None]
+) -> list[Exchange]:
     """The talk of some agents, in the order of the log.
 
     Args:
         histories: the recorded events of each agent.
         payload: reads what they refer to.
     """
-    said: list[tuple[int, Line]] = []
+    said: list[tuple[int, Exchange]] = []
     for agent, history in histories:
         for seq, envelope in history:
             event = envelope.event
             if isinstance(event, _HEARD | _SAID):
                 body = payload(event.update)
                 update = None if body is None else _decode.decode(body)
-                said.append((seq, Line(agent, isinstance(event, _SAID), update)))
+                said.append((seq, Exchange(agent, isinstance(event, _SAID), update)))
     return [line for _, line in sorted(said, key=lambda one: one[0])]
 
 

@@ -13,11 +13,11 @@ import trio
 
 from ....events import streams
 from ....events.engagement import CallbackAnswered
-from ....events.envelope import Recorded
+from ....events.envelope import RecordedEvent
 from ....events.ids import UnitId, WorkerId
 from ....events.unit import UnitCompleted
-from ...decisions.evaluate_worker import GoldMarks, ScreeningMarks, decide_told
-from ...errors import UserCodeFailed
+from ...decisions.evaluate_worker import GoldQualifications, ScreeningQualifications, decide_record_evaluation
+from ...errors import UserCodeError
 from ...ledger import Command, Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.unit import UnitStatus
@@ -45,21 +45,21 @@ class Submissions:
         self._untold: dict[UnitId, WorkerId] = {}
         self._told = trio.Event()
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Tell of the submissions that an earlier process of the run has not told of."""
-        market = self._ledger.market
-        for stream, unit in market.units.items():
+        state = self._ledger.state
+        for stream, unit in state.units.items():
             if unit.status is UnitStatus.COMPLETED and run_of(stream) == self._run and unit.worker is not None:
-                engagement = market.engagements[streams.engagement(self._run, unit.worker)]
+                engagement = state.engagements[streams.engagement(self._run, unit.worker)]
                 if (ON_SUBMITTED, unit.unit) not in engagement.answers:
                     self._tell_soon(unit.unit, unit.worker)
 
-    def on_committed(self, events: Sequence[Recorded]) -> None:
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Follow durable events of the run. For the run's subscription."""
         for recorded in events:
             event = recorded.envelope.event
             if isinstance(event, UnitCompleted):
-                unit = self._ledger.market.units[recorded.envelope.stream]
+                unit = self._ledger.state.units[recorded.envelope.stream]
                 if unit.worker is not None:
                     self._tell_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
@@ -97,10 +97,10 @@ class Submissions:
         try:
             answer = await call(self._callback, self._units.submitted_unit(unit))
             verdict = answer if isinstance(answer, bool) else None
-        except UserCodeFailed:
+        except UserCodeError:
             logger.exception("on_unit_submitted failed", unit=unit)
         told = partial(
-            decide_told,
+            decide_record_evaluation,
             run=self._run,
             unit=unit,
             worker=worker,
@@ -110,12 +110,12 @@ class Submissions:
         )
         await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
 
-    def _screening_marks(self) -> ScreeningMarks | None:
-        screening, names = self._live_run.screening, self._ledger.market.qualifications_by_name
+    def _screening_marks(self) -> ScreeningQualifications | None:
+        screening, names = self._live_run.screening, self._ledger.state.qualifications_by_name
         if screening is None:
             return None
-        return ScreeningMarks(names[screening.passed_qualification], names[screening.failed_qualification])
+        return ScreeningQualifications(names[screening.passed_qualification], names[screening.failed_qualification])
 
-    def _gold_marks(self) -> GoldMarks | None:
-        golds, names = self._live_run.golds, self._ledger.market.qualifications_by_name
-        return None if golds is None else GoldMarks(*(names[name] for name in golds.qualifications))
+    def _gold_marks(self) -> GoldQualifications | None:
+        golds, names = self._live_run.golds, self._ledger.state.qualifications_by_name
+        return None if golds is None else GoldQualifications(*(names[name] for name in golds.qualifications))

@@ -25,7 +25,7 @@ class UserFunction(Enum):
     REMOTE_PROCEDURE = "remote_procedure"
 
 
-class Stopwatch(Protocol):
+class Timings(Protocol):
     """Measures."""
 
     def packet(self, packet: Inbound) -> Callable[[], None]:
@@ -35,7 +35,7 @@ class Stopwatch(Protocol):
         """Code of the user's runs for as long as the block does."""
 
 
-class _Nobody:
+class _NullTimings:
     def packet(self, packet: Inbound) -> Callable[[], None]:  # noqa: ARG002 - the protocol's
         return _nothing
 
@@ -43,15 +43,15 @@ class _Nobody:
         return nullcontext()
 
 
-_stopwatch: trio.lowlevel.RunVar[Stopwatch] = trio.lowlevel.RunVar("stopwatch", default=_Nobody())
+_stopwatch: trio.lowlevel.RunVar[Timings] = trio.lowlevel.RunVar("stopwatch", default=_NullTimings())
 
 
-def measure_with(stopwatch: Stopwatch) -> None:
+def measure_with(timings: Timings) -> None:
     """Have a stopwatch told of everything until `trio.run` ends."""
-    _stopwatch.set(stopwatch)
+    _stopwatch.set(timings)
 
 
-def stopwatch() -> Stopwatch:
+def timings() -> Timings:
     """Who measures."""
     return _stopwatch.get()
 

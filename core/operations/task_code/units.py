@@ -24,17 +24,17 @@ class Units:
 
     def unit(self, unit_id: UnitId) -> Unit:
         """A unit with its data."""
-        state = self._ledger.market.units[streams.unit(self._run, unit_id)]
+        state = self._ledger.state.units[streams.unit(self._run, unit_id)]
         return Unit(unit_id, state.index, self._assignment(state.assignment))
 
     def submitted_unit(self, unit_id: UnitId) -> Unit:
         """A unit with what was handed in for it."""
-        state = self._ledger.market.units[streams.unit(self._run, unit_id)]
+        state = self._ledger.state.units[streams.unit(self._run, unit_id)]
         unit = self.unit(unit_id)
         if state.agent is None:
             return unit
-        agent = self._ledger.market.agents[streams.agent(self._run, state.agent)]
-        evaluations = self._ledger.market.engagements[streams.engagement(self._run, agent.worker)].evaluations
+        agent = self._ledger.state.agents[streams.agent(self._run, state.agent)]
+        evaluations = self._ledger.state.engagements[streams.engagement(self._run, agent.worker)].evaluations
         return msgspec.structs.replace(
             unit, assigned_agent=self._assigned_agent(agent, unit), is_evaluation=agent.agent in evaluations
         )
@@ -45,7 +45,7 @@ class Units:
         return AssignedAgent(agent.agent, agent.worker, AgentState(unit.data, outputs))
 
     def _assignment(self, assignment_id: AssignmentId) -> Assignment:
-        fact = self._ledger.market.records[streams.assignment(self._run, assignment_id)].fact
+        fact = self._ledger.state.records[streams.assignment(self._run, assignment_id)].fact
         if not isinstance(fact, AssignmentCreated):
             raise TypeError(f"assignment {assignment_id} is recorded as {type(fact).__name__}")
         body = self._ledger.log.payload(fact.data)

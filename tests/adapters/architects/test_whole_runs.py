@@ -14,7 +14,7 @@ from mephisto_es.adapters.cli.leaks import find_leaks
 from mephisto_es.adapters.crowd.demo_run import rehearse
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 
 from .stand_in import StandIn, needs_npm_and_git
 
@@ -46,7 +46,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
     assert (done.crowd.submissions, done.crowd.disconnected, done.crowd.failures) == (UNITS, 1, {})
     assert len(apps) == (architect == "heroku")
     assert stand_in.apps() == []
-    with open_moment(Path(done.database)) as moment:
+    with open_as_of(Path(done.database)) as moment:
         assert find_leaks(moment).leaks == ()
 
 

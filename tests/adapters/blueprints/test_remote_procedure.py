@@ -52,7 +52,7 @@ FUNCTIONS: dict[str, RemoteProcedure] = {
 }
 
 
-class Desk:
+class LedgerHandle:
     """An agent whose page is the test."""
 
     def __init__(self) -> None:
@@ -76,9 +76,9 @@ class Desk:
         self.agent.deliver(update)
 
 
-async def during(work: Callable[[Desk], Awaitable[None]]) -> Desk:
+async def during(work: Callable[[LedgerHandle], Awaitable[None]]) -> LedgerHandle:
     """Do something while the unit is run, then hand in."""
-    desk = Desk()
+    desk = LedgerHandle()
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(desk.runner.run_unit, desk.unit, desk.agent)
@@ -88,7 +88,7 @@ async def during(work: Callable[[Desk], Awaitable[None]]) -> Desk:
 
 
 async def test_the_answer_is_a_json_text() -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: LedgerHandle) -> None:
         desk.call("r1", "add", '{"a": 2, "b": 40}')
         desk.call("r2", "whoami")
         first, second = await desk.answers.receive(), await desk.answers.receive()
@@ -111,7 +111,7 @@ async def test_the_answer_is_a_json_text() -> None:
     ],
 )
 async def test_a_call_that_comes_to_nothing_is_answered_and_the_next_one_works(target: str, args: str | None) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: LedgerHandle) -> None:
         desk.call("r1", target, args)
         answer = await desk.answers.receive()
         assert set(answer) == {"handles", "response", "error"}
@@ -126,7 +126,7 @@ async def test_a_call_that_comes_to_nothing_is_answered_and_the_next_one_works(t
 
 
 async def test_what_is_no_call_is_passed_over() -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: LedgerHandle) -> None:
         desk.agent.deliver({"text": "hello", "update_id": "u1"})
         desk.agent.deliver({"request_id": 17, "target": "add", "update_id": "u2"})
         desk.agent.deliver({"request_id": "r", "target": ["add"], "update_id": "u3"})
@@ -137,7 +137,7 @@ async def test_what_is_no_call_is_passed_over() -> None:
 
 
 async def test_a_page_that_is_loaded_again_gets_what_was_said() -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: LedgerHandle) -> None:
         assert desk.runner.get_init_data_for_agent(desk.agent) == {"task_data": {"text": "x"}, "previous_requests": []}
         desk.call("r1", "add", '{"a": 2, "b": 40}')
         await desk.answers.receive()
@@ -153,7 +153,7 @@ async def test_a_page_that_is_loaded_again_gets_what_was_said() -> None:
 
 
 async def test_a_worker_who_leaves_ends_the_unit() -> None:
-    desk = Desk()
+    desk = LedgerHandle()
     desk.call("r1", "asks_the_worker")
     with trio.fail_after(5), pytest.raises(AgentDisconnectedError):
         await desk.runner.run_unit(desk.unit, desk.agent)
@@ -179,4 +179,4 @@ def test_what_is_missing_is_named(
 
 
 def test_its_code_is_its_own() -> None:
-    assert isinstance(Desk().runner, RemoteProcedureTaskRunner)
+    assert isinstance(LedgerHandle().runner, RemoteProcedureTaskRunner)

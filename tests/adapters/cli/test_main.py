@@ -9,7 +9,7 @@ import trio
 from click.testing import CliRunner
 
 from mephisto_es.adapters.cli.main import VERBS, LazyGroup, main
-from mephisto_es.core.errors import ConfigError, MephistoError, UnknownEntity
+from mephisto_es.core.errors import ConfigError, MephistoError, UnknownEntityError
 
 
 def run_failing(*errors: MephistoError) -> tuple[int, str]:
@@ -32,7 +32,7 @@ def run_failing(*errors: MephistoError) -> tuple[int, str]:
 
 
 def test_a_refusal_ends_in_a_sentence() -> None:
-    assert run_failing(UnknownEntity("unit/1/9")) == (1, "mephisto-es try: there is no unit/1/9\n")
+    assert run_failing(UnknownEntityError("unit/1/9")) == (1, "mephisto-es try: there is no unit/1/9\n")
 
 
 def test_unusable_input_is_told_from_a_refusal() -> None:
@@ -41,7 +41,7 @@ def test_unusable_input_is_told_from_a_refusal() -> None:
 
 
 def test_each_of_several_errors_is_told() -> None:
-    code, said = run_failing(UnknownEntity("unit/1/9"), ConfigError("data.csv is missing"))
+    code, said = run_failing(UnknownEntityError("unit/1/9"), ConfigError("data.csv is missing"))
     assert code == 2
     assert sorted(said.splitlines()) == [
         "mephisto-es try: data.csv is missing",

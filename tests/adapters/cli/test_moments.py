@@ -19,7 +19,7 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.engine.projection import ReadPayload
 from mephisto_es.projections.mephisto_db.tables import TABLES
@@ -232,7 +232,7 @@ class Curious(Roster):
         super().create(db)
         self._look()
 
-    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+    def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
         super().apply(db, events, payload)
         self._look()
 

@@ -16,7 +16,7 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.ports import Append, NewEvent
+from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunFailed
@@ -49,7 +49,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = TaskRunId(one(folder, with_an_offer))
         failed = TaskRunFailed(step="live", reason="the power went")
         at = HISTORY[-1].at + 1_000_000
-        log.commit([Append(command="end", actor="operator", at=at, events=(NewEvent(streams.task_run(run), failed),))])
+        log.commit(
+            [AppendRequest(command="end", actor="operator", at=at, events=(NewEvent(streams.task_run(run), failed),))]
+        )
     return folder
 
 

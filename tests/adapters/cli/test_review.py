@@ -18,7 +18,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ...history_search import chosen, most_to_review
 
-HISTORY = chosen(1500, lambda market: most_to_review(market) >= 4)
+HISTORY = chosen(1500, lambda state: most_to_review(state) >= 4)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.outcome_check import Ending, take_stock
 from mephisto_es.adapters.crowd.summary import HandedIn
 from mephisto_es.adapters.crowd.torture_job import CHAT, RATING
-from mephisto_es.adapters.log.as_of import open_moment
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.adapters.log.as_of import open_as_of
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentSubmitted
 
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
@@ -68,15 +68,15 @@ async def test_what_is_lost_or_doubled_is_seen(passes: list[dict[str, object]]) 
 
 def handed_in_at(data_dir: Path) -> dict[str, HandedIn]:
     """What workers have handed in, as the log has it."""
-    market = Market()
+    state = DecisionState()
     found: dict[str, HandedIn] = {}
-    with open_moment(data_dir / DATABASE_FILE) as moment:
+    with open_as_of(data_dir / DATABASE_FILE) as moment:
         for recorded in moment.events():
-            market.apply(recorded.envelope)
+            state.apply(recorded.envelope)
             event = recorded.envelope.event
             if isinstance(event, AgentSubmitted):
                 work = msgspec.json.decode(moment.payload(event.submission) or b"")
-                found[market.agents[recorded.envelope.stream].token] = HandedIn(work, 1, is_acknowledged=True)
+                found[state.agents[recorded.envelope.stream].token] = HandedIn(work, 1, is_acknowledged=True)
     return found
 
 

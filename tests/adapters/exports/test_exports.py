@@ -21,11 +21,11 @@ from mephisto_es.adapters.exports import jsonl
 from mephisto_es.adapters.exports import parquet as parquet_format
 from mephisto_es.adapters.exports.columns import COLUMNS
 from mephisto_es.adapters.exports.frame import to_pandas
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import UnknownEntity
+from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.lifecycles.unit import UnitStatus
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.pay_ledger import pay_ledger
 from mephisto_es.projections.queries.unit_records import UnitRecord, unit_records
@@ -36,10 +36,10 @@ from ...history_search import chosen
 VERDICTS = {UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED, UnitStatus.REJECTED}
 
 
-def _has_all_verdicts(market: Market) -> bool:
+def _has_all_verdicts(state: DecisionState) -> bool:
     """Whether the run with most units has them in every status of a verdict, and some expired, and a bonus."""
-    counts = max((index.units_by_status for index in market.runs.values()), key=lambda one: sum(one.values()))
-    bonus = any(payment.purpose == "bonus" for payment in market.payments.values())
+    counts = max((index.units_by_status for index in state.runs.values()), key=lambda one: sum(one.values()))
+    bonus = any(payment.purpose == "bonus" for payment in state.payments.values())
     return bonus and all(counts.get(status) for status in (*VERDICTS, UnitStatus.EXPIRED))
 
 
@@ -56,14 +56,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(database: Path) -> TaskRunId:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         busiest = "SELECT task_run_id FROM units GROUP BY 1 ORDER BY count(*) DESC"
         return TaskRunId(moment.view.execute(busiest).fetchone()[0])
 
 
 @pytest.fixture(scope="module")
 def records(database: Path, run: TaskRunId) -> list[UnitRecord]:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         return list(unit_records(moment, run))
 
 
@@ -78,13 +78,13 @@ def plain(value: object) -> Any:
 
 
 def test_a_row_for_each_unit_of_the_run(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         query = "SELECT unit_id, status FROM units WHERE task_run_id = ? ORDER BY unit_id"
         assert [(row.unit_id, row.unit_status) for row in records] == moment.view.execute(query, (run,)).fetchall()
 
 
 def test_the_seqs_are_the_events_that_made_the_row(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         events = {one.seq: one.envelope for one in moment.events()}
     for row in records:
         made_by = [events[seq] for seq in row.seqs]
@@ -108,7 +108,7 @@ def test_money_follows_the_verdict_and_bonuses(records: list[UnitRecord]) -> Non
 
 def test_what_is_owed_is_what_payments_owe(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
     """But for what those are owed who do not have the unit any more."""
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         payments = pay_ledger(moment, run).payments
     assert {payment.purpose for payment in payments} == {"pay", "bonus"}
     for row in records:
@@ -166,7 +166,7 @@ def test_pandas(database: Path, run: TaskRunId, records: list[UnitRecord]) -> No
 
 def test_an_earlier_state(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
     seq = records[0].seqs[-1]
-    with open_moment(database, seq=seq) as moment:
+    with open_as_of(database, seq=seq) as moment:
         then = list(unit_records(moment, run))
     assert [json.loads(line) for line in exported(database, run, "--seq", str(seq)).splitlines()] == plain(then)
     assert len(then) < len(records)
@@ -205,5 +205,5 @@ def test_a_folder_that_is_not_there(database: Path, run: TaskRunId, tmp_path: Pa
 
 
 def test_an_unknown_run(database: Path) -> None:
-    with pytest.raises(UnknownEntity):
+    with pytest.raises(UnknownEntityError):
         to_pandas(database, 9999)

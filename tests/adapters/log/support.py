@@ -9,11 +9,11 @@ from typing import TypeGuard
 import sqlite_utils
 
 from mephisto_es.core.payloads import commitment, seal
-from mephisto_es.core.ports import Append, Expect, NewEvent, Outcome, Receipt
+from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome
 from mephisto_es.events import streams
 from mephisto_es.events.base import Event
 from mephisto_es.events.catalogue import AnyEvent
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.events.unit import (
     UnitAccepted,
@@ -71,9 +71,9 @@ def request(
     *events: tuple[str, AnyEvent],
     at: int = 1_000,
     expected: dict[str, int | Expect] | None = None,
-) -> Append:
+) -> AppendRequest:
     """A request by the operator."""
-    return Append(
+    return AppendRequest(
         command=command,
         actor="operator",
         at=at,
@@ -82,33 +82,33 @@ def request(
     )
 
 
-def is_written(outcome: Outcome) -> TypeGuard[Receipt]:
+def is_written(outcome: Outcome) -> TypeGuard[AppendResult]:
     """Whether a request was carried out now."""
-    return isinstance(outcome, Receipt) and not outcome.repeated
+    return isinstance(outcome, AppendResult) and not outcome.repeated
 
 
-def is_repeat(outcome: Outcome) -> TypeGuard[Receipt]:
+def is_repeat(outcome: Outcome) -> TypeGuard[AppendResult]:
     """Whether a request had been carried out before."""
-    return isinstance(outcome, Receipt) and outcome.repeated
+    return isinstance(outcome, AppendResult) and outcome.repeated
 
 
-def unit_request(number: int, step: int, at: int = 1_000) -> Append:
+def unit_request(number: int, step: int, at: int = 1_000) -> AppendRequest:
     """The request that takes a unit to a step of its life."""
     return request(f"unit-{number}-{step}", (unit_stream(number), unit_event(number, step)), at=at)
 
 
-def lives(units: int) -> list[Append]:
+def lives(units: int) -> list[AppendRequest]:
     """Requests that take units through their whole lives, side by side."""
     return [unit_request(number, step) for step in range(len(LIFE)) for number in range(1, units + 1)]
 
 
-def register(worker: int, name: str) -> Append:
+def register(worker: int, name: str) -> AppendRequest:
     """The request that makes a worker known; its name is a payload."""
     body = name.encode()
     event = WorkerRegistered(
         worker=WorkerId(worker), provider_type="mock", name=commitment(body, SALT), identity=f"pseudonym-{worker}"
     )
-    return Append(
+    return AppendRequest(
         command=f"register-{worker}",
         actor="operator",
         at=1_000,
@@ -117,7 +117,7 @@ def register(worker: int, name: str) -> Append:
     )
 
 
-def forget(worker: int) -> Append:
+def forget(worker: int) -> AppendRequest:
     """The request that forgets a worker."""
     return request(f"forget-{worker}", (streams.worker(WorkerId(worker)), WorkerForgotten(reason="asked to")))
 
@@ -135,7 +135,7 @@ class Roster:
     def index(self, db: sqlite_utils.Database) -> None:
         """It has no indexes."""
 
-    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+    def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
         for _, envelope in events:
             row = (envelope.stream, envelope.version, type(envelope.event).__name__)
             db.execute("INSERT OR REPLACE INTO roster VALUES (?, ?, ?)", row)
@@ -161,7 +161,7 @@ class Stubborn:
     def index(self, db: sqlite_utils.Database) -> None:
         """It has no indexes."""
 
-    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+    def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
         for seq, envelope in events:
             if isinstance(envelope.event, UnitExpired):
                 raise ArithmeticError("this projection has a bug")

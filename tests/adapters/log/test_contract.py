@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.chain import GENESIS, link
-from mephisto_es.core.errors import CommandIdReused, Conflict
+from mephisto_es.core.errors import CommandIdReusedError, VersionConflictError
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.ports import Expect, Receipt, Refused
+from mephisto_es.core.ports import AppendRejected, AppendResult, Expect
 from mephisto_es.events import streams
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.projections.engine.projection import Projection
@@ -82,7 +82,7 @@ class LogContract:
         (first,) = log.commit([unit_request(1, 0, at=5)])
         assert is_written(first)
         log.commit([unit_request(1, 1, at=6)])
-        assert log.commit([unit_request(1, 0, at=7)]) == [Receipt(first.events, repeated=True)]
+        assert log.commit([unit_request(1, 0, at=7)]) == [AppendResult(first.events, repeated=True)]
         assert log.head().seq == 2
 
     def test_a_repeat_is_answered_even_where_its_expectation_no_longer_holds(self, log: Log) -> None:
@@ -95,14 +95,14 @@ class LogContract:
     def test_a_repeat_within_a_batch_is_written_once(self, log: Log) -> None:
         first, second = log.commit([unit_request(1, 0), unit_request(1, 0)])
         assert is_written(first)
-        assert second == Receipt(first.events, repeated=True)
+        assert second == AppendResult(first.events, repeated=True)
         assert log.head().seq == 1
 
     def test_a_command_id_is_not_used_for_something_else(self, log: Log) -> None:
         log.commit([request("a", (unit_stream(1), unit_event(1, 0)))])
         other, after = log.commit([request("a", (unit_stream(2), unit_event(2, 0))), unit_request(3, 0)])
-        assert isinstance(other, Refused)
-        assert isinstance(other.error, CommandIdReused)
+        assert isinstance(other, AppendRejected)
+        assert isinstance(other.error, CommandIdReusedError)
         assert is_written(after)
         assert [each.envelope.stream for each in log.read()] == [unit_stream(1), unit_stream(3)]
 
@@ -117,8 +117,8 @@ class LogContract:
         if accepted:
             assert is_written(outcome)
         else:
-            assert isinstance(outcome, Refused)
-            assert isinstance(outcome.error, Conflict)
+            assert isinstance(outcome, AppendRejected)
+            assert isinstance(outcome.error, VersionConflictError)
             assert (outcome.error.stream, outcome.error.actual) == (stream, 2)
             assert log.head().seq == 2
 
@@ -137,7 +137,7 @@ class LogContract:
                 request("b", event, expected={unit_stream(1): 1, unit_stream(9): Expect.NONE}),
             ]
         )
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, AppendRejected)
         assert is_written(written)
 
     def test_a_loser_is_refused_alone_and_sees_what_the_batch_wrote_before_it(self, log: Log) -> None:
@@ -150,7 +150,7 @@ class LogContract:
             ]
         )
         assert is_written(won)
-        assert isinstance(lost, Refused)
+        assert isinstance(lost, AppendRejected)
         assert is_written(other)
         assert log.find("b") == ()
         assert [each.seq for each in log.read()] == [1, 2]
@@ -172,7 +172,7 @@ class LogContract:
         assert log.find("never") == ()
 
     def test_a_request_without_events_writes_nothing(self, log: Log) -> None:
-        assert log.commit([request("a")]) == [Receipt(())]
+        assert log.commit([request("a")]) == [AppendResult(())]
         assert log.head().seq == 0
 
     def test_payloads_are_there_with_their_events_and_for_the_projections(self, log: Log) -> None:
@@ -184,7 +184,7 @@ class LogContract:
         stream = streams.worker(WorkerId(3))
         asked = register(3, "Ada")
         (outcome,) = log.commit([replace(asked, expected={stream: 5})])
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, AppendRejected)
         assert log.payload(commitment(b"Ada", SALT)) is None
 
     def test_forgetting_a_worker_deletes_its_payloads_and_nobody_elses(self, log: Log) -> None:

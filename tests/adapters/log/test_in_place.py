@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import DamagedLog, LogError, OutcomeUnknown
+from mephisto_es.core.errors import DamagedLogError, LogError, OutcomeUnknownError
 
 from .support import unit_request
 
@@ -39,7 +39,9 @@ def test_nothing_is_promised_in_a_file_that_is_gone(tmp_path: Path, harm: Callab
     with SqliteLog.create_or_open(path) as log:
         log.commit([unit_request(1, 0)])
         harm(path)
-        with pytest.raises(OutcomeUnknown, match=r"was removed or replaced while it was being written: put it back"):
+        with pytest.raises(
+            OutcomeUnknownError, match=r"was removed or replaced while it was being written: put it back"
+        ):
             log.commit([unit_request(2, 0)])
         with pytest.raises(LogError, match="takes nothing more"):
             log.commit([unit_request(3, 0)])
@@ -54,9 +56,9 @@ def test_a_log_that_is_put_back_has_all_that_was_promised(tmp_path: Path) -> Non
         log.write_anchor()
         for name in names:
             (tmp_path / name).rename(elsewhere / name)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             log.commit([unit_request(2, 0)])
-    with pytest.raises(DamagedLog, match="is empty or gone"):
+    with pytest.raises(DamagedLogError, match="is empty or gone"):
         SqliteLog.create_or_open(path)
     for name in names:
         if (elsewhere / name).exists():

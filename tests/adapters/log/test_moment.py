@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log import schema
-from mephisto_es.adapters.log.as_of import LogMoment, open_moment
+from mephisto_es.adapters.log.as_of import LogAsOf, open_as_of
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import LogError, UnknownEntity, UnusableLog
-from mephisto_es.core.ports import Append
+from mephisto_es.core.errors import LogError, UnknownEntityError, UnusableLogError
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -20,12 +20,12 @@ from ...histories import numbered
 from ...history_search import chosen
 from ...projections.views import rebuilt
 
-HISTORY = chosen(600, lambda market: sum(market.versions.values()) > 300)
+HISTORY = chosen(600, lambda state: sum(state.versions.values()) > 300)
 EVENTS = numbered(HISTORY)
 Tables = dict[str, list[tuple[object, ...]]]
 
 
-def write(path: Path, requests: tuple[Append, ...] = HISTORY) -> Path:
+def write(path: Path, requests: tuple[AppendRequest, ...] = HISTORY) -> Path:
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         for request in requests:
             log.commit([request])
@@ -41,13 +41,13 @@ def contents(view: sqlite3.Connection) -> Tables:
     return {table.name: view.execute(f"SELECT * FROM {table.name} ORDER BY 1").fetchall() for table in TABLES}
 
 
-def the_view_at(moment: LogMoment, seq: int) -> Tables:
+def the_view_at(moment: LogAsOf, seq: int) -> Tables:
     """What the events up to a position give, with the payloads that are left at the end."""
     return contents(rebuilt(EVENTS[:seq], moment.payload))
 
 
 def test_the_head_is_the_file_s_own_view(database: Path) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         assert moment.seq == len(EVENTS)
         assert moment.at == EVENTS[-1].envelope.at
         assert contents(moment.view) == the_view_at(moment, len(EVENTS))
@@ -57,7 +57,7 @@ def test_the_head_is_the_file_s_own_view(database: Path) -> None:
 
 @pytest.mark.parametrize("seq", [1, 17, 100, len(EVENTS) - 1])
 def test_an_earlier_position(database: Path, seq: int) -> None:
-    with open_moment(database, seq=seq) as moment:
+    with open_as_of(database, seq=seq) as moment:
         assert (moment.seq, moment.at) == (seq, EVENTS[seq - 1].envelope.at)
         assert contents(moment.view) == the_view_at(moment, seq)
         stream = EVENTS[seq - 1].envelope.stream
@@ -72,25 +72,25 @@ def test_an_earlier_position(database: Path, seq: int) -> None:
 @pytest.mark.parametrize("number", [0, 40, 250, len(EVENTS) - 1])
 def test_a_time_is_all_that_had_happened_by_then(database: Path, number: int) -> None:
     at = EVENTS[number].envelope.at
-    with open_moment(database, at=at) as moment:
+    with open_as_of(database, at=at) as moment:
         assert moment.seq == sum(one.envelope.at <= at for one in EVENTS)
-    with open_moment(database, at=at - 1) as moment:
+    with open_as_of(database, at=at - 1) as moment:
         assert moment.seq == sum(one.envelope.at < at for one in EVENTS)
 
 
 def test_before_anything_happened(database: Path) -> None:
-    with open_moment(database, at=0) as moment:
+    with open_as_of(database, at=0) as moment:
         assert (moment.seq, moment.at) == (0, 0)
         assert not any(contents(moment.view).values())
 
 
 def test_a_position_that_is_not_there(database: Path) -> None:
-    with pytest.raises(UnknownEntity, match=rf"there is no seq 99999; the nearest is seq {len(EVENTS)}"):
-        open_moment(database, seq=99999).__enter__()
+    with pytest.raises(UnknownEntityError, match=rf"there is no seq 99999; the nearest is seq {len(EVENTS)}"):
+        open_as_of(database, seq=99999).__enter__()
 
 
 def test_moving_forward_is_being_there(database: Path) -> None:
-    with open_moment(database, at=0, movable=True) as moment:
+    with open_as_of(database, at=0, movable=True) as moment:
         for number in (0, 3, 3, 120, len(EVENTS) - 1):
             moment.forward(EVENTS[number].envelope.at)
             seq = sum(one.envelope.at <= EVENTS[number].envelope.at for one in EVENTS)
@@ -103,7 +103,7 @@ def test_a_copy_elsewhere_is_read_and_left_alone(database: Path, tmp_path: Path)
     shutil.copy(database, copy)
     copy.chmod(0o400)
     before = copy.read_bytes()
-    with open_moment(copy) as moment, open_moment(database) as original:
+    with open_as_of(copy) as moment, open_as_of(database) as original:
         assert contents(moment.view) == contents(original.view)
     assert copy.read_bytes() == before
 
@@ -115,7 +115,7 @@ def test_a_view_of_other_code_is_not_believed(tmp_path: Path) -> None:
     db.execute("UPDATE units SET status = 'nonsense'")
     db.commit()
     db.close()
-    with open_moment(path) as moment:
+    with open_as_of(path) as moment:
         assert contents(moment.view) == the_view_at(moment, len(EVENTS))
 
 
@@ -125,21 +125,21 @@ def test_a_moment_stands_still_while_the_log_grows(tmp_path: Path, monkeypatch: 
     path = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit(HISTORY[:50])
-        with open_moment(path) as moment:
+        with open_as_of(path) as moment:
             before = contents(moment.view)
             log.commit(HISTORY[50:])
             assert contents(moment.view) == before
             assert moment.latest(1)[0].seq == moment.seq
-        with open_moment(path) as moment:
+        with open_as_of(path) as moment:
             assert moment.seq == len(EVENTS)
 
 
 def test_what_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, whatever its name may be " * 30)
-    with pytest.raises(UnusableLog, match=r"notes\.txt is not a log of mephisto-es"):
-        open_moment(tmp_path / "notes.txt").__enter__()
-    with pytest.raises(UnusableLog, match="there is no log at"):
-        open_moment(tmp_path / "nothing.db").__enter__()
+    with pytest.raises(UnusableLogError, match=r"notes\.txt is not a log of mephisto-es"):
+        open_as_of(tmp_path / "notes.txt").__enter__()
+    with pytest.raises(UnusableLogError, match="there is no log at"):
+        open_as_of(tmp_path / "nothing.db").__enter__()
 
 
 def test_a_file_that_breaks_off(database: Path, tmp_path: Path) -> None:
@@ -147,5 +147,5 @@ def test_a_file_that_breaks_off(database: Path, tmp_path: Path) -> None:
     content = bytearray(database.read_bytes())
     content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
     torn.write_bytes(content)
-    with pytest.raises(LogError, match="malformed"), open_moment(torn) as moment:
+    with pytest.raises(LogError, match="malformed"), open_as_of(torn) as moment:
         moment.latest(10)

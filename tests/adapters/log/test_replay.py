@@ -14,7 +14,7 @@ from mephisto_es.adapters.log.anchor import anchor_path, append_anchor
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.chain import GENESIS, link
-from mephisto_es.core.errors import UnusableLog
+from mephisto_es.core.errors import UnusableLogError
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import Head
 from mephisto_es.events import codec
@@ -368,7 +368,7 @@ def test_a_garbage_page(path: Path) -> None:
             file.write(b"\xa5" * 4096)
         try:
             report = replay(copy, (Roster(),))
-        except UnusableLog:
+        except UnusableLogError:
             seen += 1
             continue
         assert not report.legal, f"page {page} of garbage was not noticed"

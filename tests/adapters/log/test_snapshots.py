@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from mephisto_es.adapters.log import snapshots
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.projections.engine import rebuild as building
@@ -59,7 +59,7 @@ def stored(path: Path) -> list[int]:
 
 
 def shown(path: Path, seq: int) -> Tables:
-    with open_moment(path, seq=seq) as moment:
+    with open_as_of(path, seq=seq) as moment:
         return {t.name: moment.view.execute(f"SELECT * FROM {t.name} ORDER BY 1").fetchall() for t in TABLES}
 
 

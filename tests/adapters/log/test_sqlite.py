@@ -16,9 +16,17 @@ from mephisto_es.adapters.log.anchor import Anchors, anchor_path, append_anchor,
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.log.versions import VersionCache
-from mephisto_es.core.errors import CommandIdReused, Conflict, DamagedLog, Fenced, LogError, UnknownEvent, UnusableLog
+from mephisto_es.core.errors import (
+    CommandIdReusedError,
+    DamagedLogError,
+    LogError,
+    UnknownEventError,
+    UnusableLogError,
+    VersionConflictError,
+    WriterFencedError,
+)
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.ports import Expect, Head, Refused
+from mephisto_es.core.ports import AppendRejected, Expect, Head
 from mephisto_es.projections.engine import fingerprint
 
 from .support import (
@@ -88,13 +96,13 @@ def test_what_is_taken_for_new_and_is_not_is_found_out(path: Path) -> None:
         outcomes = log.commit([fresh, again, taken, reused, condition])
         assert is_written(outcomes[0])
         assert is_repeat(outcomes[1])
-        assert isinstance(outcomes[2], Refused)
-        assert isinstance(outcomes[2].error, Conflict)
+        assert isinstance(outcomes[2], AppendRejected)
+        assert isinstance(outcomes[2].error, VersionConflictError)
         assert (outcomes[2].error.expected, outcomes[2].error.actual) == ("none", len(LIFE))
-        assert isinstance(outcomes[3], Refused)
-        assert isinstance(outcomes[3].error, CommandIdReused)
-        assert isinstance(outcomes[4], Refused)
-        assert isinstance(outcomes[4].error, Conflict)
+        assert isinstance(outcomes[3], AppendRejected)
+        assert isinstance(outcomes[3].error, CommandIdReusedError)
+        assert isinstance(outcomes[4], AppendRejected)
+        assert isinstance(outcomes[4].error, VersionConflictError)
         assert log.head().seq == before + 1
         later = request("later", (new_stream, unit_event(9, 0)), expected={new_stream: 0})
         assert is_written(log.commit([later])[0])
@@ -143,7 +151,7 @@ def test_a_text_file_is_not_a_log(path: Path) -> None:
     path.write_text("these are notes, and they are long enough to be taken for the header of a database" * 20)
     before = snapshot(path.parent)
     for open_it in (SqliteLog.create_or_open, SqliteLog.open_read_only):
-        with pytest.raises(UnusableLog, match=r"log\.db is not a log of mephisto-es"):
+        with pytest.raises(UnusableLogError, match=r"log\.db is not a log of mephisto-es"):
             open_it(path)
     assert snapshot(path.parent) == before
 
@@ -154,7 +162,7 @@ def test_a_database_of_somebody_else_is_left_alone(path: Path) -> None:
     db.close()
     before = snapshot(path.parent)
     for open_it in (SqliteLog.create_or_open, SqliteLog.open_read_only):
-        with pytest.raises(UnusableLog, match="but not a log of mephisto-es; choose another path"):
+        with pytest.raises(UnusableLogError, match="but not a log of mephisto-es; choose another path"):
             open_it(path)
     assert snapshot(path.parent) == before
 
@@ -165,10 +173,10 @@ def test_a_newer_format_is_left_alone(path: Path) -> None:
         db.execute(f"PRAGMA user_version={schema.FORMAT + 1}")
     db.close()
     before = snapshot(path.parent)
-    with pytest.raises(UnusableLog, match="update mephisto-es"):
+    with pytest.raises(UnusableLogError, match="update mephisto-es"):
         SqliteLog.create_or_open(path)
     assert snapshot(path.parent) == before
-    with pytest.raises(UnusableLog, match="update mephisto-es"):
+    with pytest.raises(UnusableLogError, match="update mephisto-es"):
         SqliteLog.open_read_only(path)
 
 
@@ -177,30 +185,30 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     folder.mkdir(mode=0o500)
     if os.geteuid() == 0:  # whom no mode keeps out
         folder = Path("/proc")
-    with pytest.raises(UnusableLog, match="cannot be written to"):
+    with pytest.raises(UnusableLogError, match="cannot be written to"):
         SqliteLog.create_or_open(folder / "log.db")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnusableLog, match=r"nowhere.*cannot be written to"):
+    with pytest.raises(UnusableLogError, match=r"nowhere.*cannot be written to"):
         SqliteLog.create_or_open(tmp_path / "nowhere" / "log.db")
 
 
 def test_reading_what_is_not_there(path: Path) -> None:
-    with pytest.raises(UnusableLog, match="there is no log at"):
+    with pytest.raises(UnusableLogError, match="there is no log at"):
         SqliteLog.open_read_only(path)
     assert not path.exists()
 
 
 def test_an_empty_file_becomes_a_log(path: Path) -> None:
     path.touch()
-    with pytest.raises(UnusableLog, match="is empty"):
+    with pytest.raises(UnusableLogError, match="is empty"):
         SqliteLog.open_read_only(path)
     filled(path)
 
 
 def test_a_second_writer_is_told_who_the_first_is(path: Path) -> None:
-    with SqliteLog.create_or_open(path), pytest.raises(UnusableLog, match=f"written by process {os.getpid()}"):
+    with SqliteLog.create_or_open(path), pytest.raises(UnusableLogError, match=f"written by process {os.getpid()}"):
         SqliteLog.create_or_open(path)
     SqliteLog.create_or_open(path).close()
 
@@ -209,7 +217,7 @@ def test_a_file_that_failed_to_open_is_not_kept_locked(path: Path) -> None:
     filled(path)
     anchor_path(path).write_text("nonsense\n")
     for _ in range(2):
-        with pytest.raises(UnusableLog, match="is not an anchor"):
+        with pytest.raises(UnusableLogError, match="is not an anchor"):
             SqliteLog.create_or_open(path)
 
 
@@ -246,7 +254,7 @@ def test_a_writer_that_was_taken_over_writes_no_more(path: Path) -> None:
     with sqlite3.connect(path, isolation_level=None) as usurper:
         usurper.execute("UPDATE writer SET epoch = epoch + 1")
     usurper.close()
-    with pytest.raises(Fenced, match="epoch 2, ours 1"):
+    with pytest.raises(WriterFencedError, match="epoch 2, ours 1"):
         log.commit([unit_request(2, 0)])
     with pytest.raises(LogError, match="takes nothing more"):
         log.commit([unit_request(3, 0)])
@@ -272,7 +280,7 @@ def test_a_full_disk_leaves_nothing_and_the_log_goes_on(path: Path) -> None:
 _COMMIT_FAILS = """
 import resource, sys
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import LogError, OutcomeUnknown
+from mephisto_es.core.errors import LogError, OutcomeUnknownError
 from mephisto_es.tests.adapters.log.support import lives, unit_request
 
 log = SqliteLog.create_or_open(sys.argv[1])
@@ -280,7 +288,7 @@ log.commit([unit_request(1, 0)])
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
 try:
     log.commit(lives(200))
-except OutcomeUnknown as error:
+except OutcomeUnknownError as error:
     print(error)
 try:
     log.commit([unit_request(2, 0)])
@@ -324,7 +332,10 @@ def test_an_event_of_a_newer_version_stops_reading(path: Path) -> None:
         )
         db.execute("INSERT INTO events VALUES (11, 'unit/1/1', 10, 'unit_adored', 1000, 'x', ?, ?)", (data, bytes(32)))
     db.close()
-    with SqliteLog.open_read_only(path) as log, pytest.raises(UnknownEvent, match=r"seq 11: .*'unit_adored'.*update"):
+    with (
+        SqliteLog.open_read_only(path) as log,
+        pytest.raises(UnknownEventError, match=r"seq 11: .*'unit_adored'.*update"),
+    ):
         list(log.read())
 
 
@@ -374,14 +385,14 @@ def test_a_torn_anchor_is_left_out_and_written_over(path: Path) -> None:
 def test_a_log_shorter_than_its_anchor_is_not_written_to(path: Path) -> None:
     head = filled(path)
     append_anchor(path, Head(head.seq + 5, bytes(32), head.at))
-    with pytest.raises(DamagedLog, match=f"seq {head.seq + 5}: .*ends at {head.seq} now"):
+    with pytest.raises(DamagedLogError, match=f"seq {head.seq + 5}: .*ends at {head.seq} now"):
         SqliteLog.create_or_open(path)
 
 
 def test_a_log_that_is_gone_is_not_begun_anew(path: Path) -> None:
     filled(path)
     path.unlink()
-    with pytest.raises(DamagedLog, match="its anchor says that it had 28 events"):
+    with pytest.raises(DamagedLogError, match="its anchor says that it had 28 events"):
         SqliteLog.create_or_open(path)
     assert not path.exists()
 
@@ -389,7 +400,7 @@ def test_a_log_that_is_gone_is_not_begun_anew(path: Path) -> None:
 def test_a_log_that_differs_from_its_anchor_is_not_written_to(path: Path) -> None:
     head = filled(path)
     anchor_path(path).write_text(f"{head.seq} {'ab' * 32} {head.at}\n")
-    with pytest.raises(DamagedLog, match="not the one that was anchored"):
+    with pytest.raises(DamagedLogError, match="not the one that was anchored"):
         SqliteLog.create_or_open(path)
 
 
@@ -403,7 +414,7 @@ def test_the_tail_after_the_last_anchor_is_verified(path: Path) -> None:
         db.execute("DROP TRIGGER events_stay")
         db.execute("UPDATE events SET data = CAST(replace(CAST(data AS TEXT), '1000', '1001') AS BLOB) WHERE seq = 9")
     db.close()
-    with pytest.raises(DamagedLog, match=r"seq 9 .*chain is broken"):
+    with pytest.raises(DamagedLogError, match=r"seq 9 .*chain is broken"):
         SqliteLog.create_or_open(path)
 
 
@@ -487,5 +498,5 @@ def test_a_log_larger_than_its_map_still_knows_every_version(path: Path, monkeyp
                     request(f"yes-{number}", (stream, unit_event(number, 3)), expected={stream: 3}),
                 ]
             )
-            assert isinstance(refused, Refused)
+            assert isinstance(refused, AppendRejected)
             assert is_written(written)

@@ -23,9 +23,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.log.replay import replay
 from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.core.errors import CommandIdReused, Conflict
-from mephisto_es.core.ports import Append, Expect, NewEvent, Outcome, Receipt, Refused
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.core.errors import CommandIdReusedError, VersionConflictError
+from mephisto_es.core.ports import AppendRejected, AppendRequest, AppendResult, Expect, NewEvent, Outcome
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.engine.projection import ReadPayload
 
 from .support import LIFE, Roster, request, unit_event, unit_stream
@@ -45,7 +45,7 @@ class Model:
     def version(self, stream: str) -> int:
         return sum(event.stream == stream for event in self.events)
 
-    def commit(self, asked: Append) -> str:
+    def commit(self, asked: AppendRequest) -> str:
         """The word for what becomes of a request."""
         if asked.command in self.commands:
             return "was there" if self.commands[asked.command] == asked.events else "reused"
@@ -66,11 +66,11 @@ class Model:
 
 def word(outcome: Outcome) -> str:
     match outcome:
-        case Receipt(repeated=repeated):
+        case AppendResult(repeated=repeated):
             return "was there" if repeated else "written"
-        case Refused(CommandIdReused()):
+        case AppendRejected(CommandIdReusedError()):
             return "reused"
-        case Refused(Conflict()):
+        case AppendRejected(VersionConflictError()):
             return "conflict"
     raise AssertionError(outcome)
 
@@ -91,7 +91,7 @@ class Power:
     def index(self, db: sqlite_utils.Database) -> None:
         """It has no indexes."""
 
-    def apply(self, db: sqlite3.Connection, events: Sequence[Recorded], payload: ReadPayload) -> None:
+    def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
         if self.cut_to is not None:
             shutil.copytree(self.folder, self.cut_to)
             self.cut_to = None
@@ -103,20 +103,20 @@ class MemoryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.sent: list[Append] = []
+        self.sent: list[AppendRequest] = []
         self.log: MemoryLog | SqliteLog
 
     @initialize()
     def begin(self) -> None:
         self.log = MemoryLog((Roster(),))
 
-    def next_request(self, units: list[int], expected: dict[str, int | Expect]) -> Append:
+    def next_request(self, units: list[int], expected: dict[str, int | Expect]) -> AppendRequest:
         """A legal request that takes each of the units one step on, unless its life is over."""
         steps = [(unit, self.model.version(unit_stream(unit))) for unit in units]
         pairs = [(unit_stream(unit), unit_event(unit, step)) for unit, step in steps if step < len(LIFE)]
         return request(f"c{len(self.sent)}", *pairs, expected=expected)
 
-    def send(self, batch: list[Append]) -> None:
+    def send(self, batch: list[AppendRequest]) -> None:
         self.sent += batch
         assert [word(outcome) for outcome in self.log.commit(batch)] == [self.model.commit(each) for each in batch]
 

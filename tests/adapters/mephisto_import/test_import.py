@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 from mephisto_es.adapters.log.replay import replay
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.unit_records import unit_records
 from mephisto_es.projections.registry import PROJECTIONS
@@ -39,7 +39,7 @@ def run(source: Path, output: Path, *options: str) -> Result:
 
 
 def test_every_status_is_the_source_s(imported: Path) -> None:
-    with open_moment(imported) as moment:
+    with open_as_of(imported) as moment:
         units = dict(moment.view.execute("SELECT unit_id, status FROM units").fetchall())
         agents = dict(moment.view.execute("SELECT agent_id, status FROM agents").fetchall())
         holders = dict(moment.view.execute("SELECT unit_id, agent_id FROM units").fetchall())
@@ -59,20 +59,20 @@ def test_the_log_is_legal_and_the_source_untouched(source: Path, tmp_path: Path)
 
 
 def test_whatever_is_told_afterwards_says_so(imported: Path) -> None:
-    market = Market()
-    with open_moment(imported) as moment:
+    state = DecisionState()
+    with open_as_of(imported) as moment:
         for recorded in moment.events():
             assert recorded.envelope.actor == "import"
-            market.apply(recorded.envelope)
-    assert market.qualifications_by_name == {"can-rate": 1}
-    assert market.workers["worker/1"].qualifications == {1: 3}
-    assert {engagement.worker for engagement in market.engagements.values()} == {1, 2, 3}
-    assert market.engagements["engagement/1/3"].live == {7}
-    assert market.engagements["engagement/1/2"].live == {11, 13}
+            state.apply(recorded.envelope)
+    assert state.qualifications_by_name == {"can-rate": 1}
+    assert state.workers["worker/1"].qualifications == {1: 3}
+    assert {engagement.worker for engagement in state.engagements.values()} == {1, 2, 3}
+    assert state.engagements["engagement/1/3"].live == {7}
+    assert state.engagements["engagement/1/2"].live == {11, 13}
 
 
 def test_times_and_data_are_those_that_are_known(imported: Path) -> None:
-    with open_moment(imported) as moment:
+    with open_as_of(imported) as moment:
         rows = {row.unit_id: row for row in unit_records(moment, TaskRunId(1))}
     first, reviewed = rows[1], rows[2]
     assert (first.inputs, first.outputs) == ({"text": "Hello"}, {"rating": 4})
@@ -90,7 +90,7 @@ def test_times_and_data_are_those_that_are_known(imported: Path) -> None:
 
 
 def test_runs_end_as_they_did(imported: Path) -> None:
-    with open_moment(imported) as moment:
+    with open_as_of(imported) as moment:
         runs = moment.view.execute("SELECT task_run_id, status, is_completed FROM task_runs").fetchall()
     assert runs == [(1, "failed", 0), (2, "completed", 1)]
 
@@ -127,7 +127,7 @@ def test_a_migrated_database(source: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(source)) as db:
         db.executescript(MIGRATION)
     assert run(source, tmp_path / "imported").exit_code == 0
-    with open_moment(tmp_path / "imported" / "mephisto.db") as moment:
+    with open_as_of(tmp_path / "imported" / "mephisto.db") as moment:
         assert moment.view.execute("SELECT review_note, bonus FROM unit_review WHERE unit_id = 2").fetchall() == [
             ("well done", 200)
         ]

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from mephisto_es.adapters.metrics.latencies import STAGES, WHOLE_WAY, Latencies
 from mephisto_es.core.abstractions.agent import Unit
-from mephisto_es.core.operations.task_code.timings import UserFunction, measure_with, stopwatch
+from mephisto_es.core.operations.task_code.timings import UserFunction, measure_with, timings
 from mephisto_es.core.packets import LogErrorPacket, ReturnStatuses
 
 from ...core.operations.operator_harness import HouseTaskState, TrioClock, items, open_house, until, work
@@ -88,8 +88,8 @@ async def test_times_that_are_missing_or_of_a_clock_that_is_ahead_count_as_none(
 
 async def test_nothing_is_measured_unless_somebody_wants_to_know() -> None:
     watch = Watch()
-    with stopwatch().function(UserFunction.FILTER_UNITS):
-        stopwatch().packet(ReturnStatuses(data={}))()
+    with timings().function(UserFunction.FILTER_UNITS):
+        timings().packet(ReturnStatuses(data={}))()
     assert watch.told("external_function_latency_count", function="filter_units_for_worker") == 0
     assert watch.told("client_io_handler_latency_seconds_count", packet_type="return_statuses") == 0
 

@@ -20,7 +20,7 @@ from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.shown import show_figures
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.ledger import Command, Ledger, in_a_thread
-from mephisto_es.core.ports import Append
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.engagement import WorkerRefused, WorkTaken
 from mephisto_es.events.onboarding import OnboardingStarted
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
@@ -49,7 +49,7 @@ MOST_SERIES = 150
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def command_of(request: Append) -> Command:
+def command_of(request: AppendRequest) -> Command:
     return Command(request.command, request.actor, lambda _: request.events, payloads=request.payloads)
 
 
@@ -92,7 +92,7 @@ async def test_a_run_as_it_goes_on(tmp_path: Path) -> None:
         assert value(nothing, "active_unit_statuses", status="launched", unit_type="standard") == 0
         assert value(nothing, "agent_details_responses_total", response="no_available_units") == 0
         for request in requests:
-            operator.ledger.post(command_of(request))
+            operator.ledger.submit(command_of(request))
         assert operator.ledger.waiting == len(requests)
         assert value(await operator.told(), "mephisto_es_queue_commands") in range(len(requests) + 1)
         await operator.ledger.execute(Command("last", "test", lambda _: ()))

@@ -11,7 +11,7 @@ from mephisto_es.adapters.providers.payment_book import BOOK_FILE, PaymentBook
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.operations.hydra_config import MephistoConfig
-from mephisto_es.core.operations.services.paymaster import NotPaid, PaymentOrder, PaymentProvider
+from mephisto_es.core.operations.services.paymaster import PaymentOrder, PaymentProvider, PaymentRefusedError
 from mephisto_es.events.ids import WorkerId
 
 
@@ -60,11 +60,11 @@ async def test_a_payment_is_made_once_whichever_process_asks(tmp_path: Path) -> 
 async def test_a_token_stands_for_one_payment(change: dict[str, object], tmp_path: Path) -> None:
     paying = provider(data_dir=tmp_path)
     await paying.pay(ORDER)
-    with pytest.raises(NotPaid, match="its token is that of payment 1, which is another one"):
+    with pytest.raises(PaymentRefusedError, match="its token is that of payment 1, which is another one"):
         await paying.pay(ORDER._replace(**change))  # type: ignore[arg-type]  # the names are fields
     assert PaymentBook(tmp_path / BOOK_FILE).total_cents() == 25
 
 
 async def test_a_book_that_cannot_be_written_pays_nobody(tmp_path: Path) -> None:
-    with pytest.raises(NotPaid, match="cannot be written"):
+    with pytest.raises(PaymentRefusedError, match="cannot be written"):
         await provider(data_dir=tmp_path / "nowhere").pay(ORDER)

@@ -12,11 +12,11 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from pyarrow import parquet
 
-from mephisto_es.adapters.log.as_of import open_moment
+from mephisto_es.adapters.log.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.events.ids import UnitId
-from mephisto_es.projections.queries.entity_ref import Subject
+from mephisto_es.projections.queries.entity_ref import EntityRef
 from mephisto_es.projections.queries.explain import explain_worker
 from mephisto_es.projections.queries.history import events_about
 from mephisto_es.projections.queries.run_status import all_runs, run_status
@@ -60,7 +60,7 @@ async def test_every_link_of_every_page_leads_somewhere(visitor: Visitor, databa
 
 async def test_the_runs(visitor: Visitor, database: Path) -> None:
     said = await visitor.read("/")
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         runs = all_runs(moment).runs
     for run in runs:
         assert f"run-{run.task_run_id} {run.task_name} {run.status}" in said
@@ -68,10 +68,10 @@ async def test_the_runs(visitor: Visitor, database: Path) -> None:
 
 
 async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, database: Path) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         head = moment.seq
     for seq in (None, 60, 200, head):
-        with open_moment(database, seq=seq) as moment:
+        with open_as_of(database, seq=seq) as moment:
             status = run_status(moment, RUN, now=moment.at)
         said = await visitor.read(f"/runs/{RUN}" + (f"?seq={seq}" if seq else ""))
         progress = status.progress
@@ -97,7 +97,7 @@ async def test_plots_can_be_heard(visitor: Visitor, database: Path) -> None:
 
 
 async def test_units_by_status_and_by_the_page(visitor: Visitor, database: Path) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         units = moment.view.execute("SELECT unit_id, status FROM units WHERE task_run_id = ?", (RUN,)).fetchall()
     said = await visitor.read(f"/runs/{RUN}/units?status=completed")
     for unit, status in units:
@@ -107,9 +107,9 @@ async def test_units_by_status_and_by_the_page(visitor: Visitor, database: Path)
 
 
 async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database: Path) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         unit = UnitId(moment.view.execute("SELECT unit_id FROM agents").fetchone()[0])
-        subject = Subject("unit", unit)
+        subject = EntityRef("unit", unit)
         lines = list(timeline(events_about(moment, subject), subject))
     said = await visitor.read(f"/timeline/unit-{unit}")
     for line in lines:
@@ -122,7 +122,7 @@ async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database:
 
 
 async def test_decisions_say_what_the_command_says(visitor: Visitor, database: Path) -> None:
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         worker = moment.view.execute("SELECT worker_id FROM agents").fetchone()[0]
         explanation = explain_worker(moment, worker)
     said = await visitor.read(f"/explain/worker-{worker}")
@@ -136,7 +136,7 @@ async def test_decisions_say_what_the_command_says(visitor: Visitor, database: P
 async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None:
     page = await visitor.get(f"/runs/{RUN}/export.jsonl")
     rows = [json.loads(line) for line in page.text.splitlines()]
-    with open_moment(database) as moment:
+    with open_as_of(database) as moment:
         units = moment.view.execute("SELECT count(*) FROM units WHERE task_run_id = ?", (RUN,)).fetchone()[0]
     assert len(rows) == units
     assert page.headers["content-disposition"] == f'attachment; filename="run-{RUN}.jsonl"'

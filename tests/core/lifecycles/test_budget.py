@@ -16,10 +16,10 @@ from mephisto_es.core.decisions.launch_work import (
     decide_launch_units,
 )
 from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_review
-from mephisto_es.core.errors import CommandRefused
+from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.core.state.budget import Budget
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentAccepted, AgentStarted, AgentSubmitted
 from mephisto_es.events.base import PayloadRef
@@ -38,9 +38,9 @@ def test_what_is_kept_back_covers_pay_and_bonus_each_rounded_up(pay: int, bonus:
     assert budget.cost_of_unit(pay) >= budget.with_fee(pay) + budget.with_fee(bonus)
 
 
-def market_with(budget_cents: int | None, pays: list[list[int]], *, bonus_limit_cents: int = 0) -> Market:
+def market_with(budget_cents: int | None, pays: list[list[int]], *, bonus_limit_cents: int = 0) -> DecisionState:
     """A run with assignments of created units, by what they pay; the units are numbered from 1 on."""
-    market = Market()
+    state = DecisionState()
     created = TaskRunCreated(
         task_run=RUN,
         task=ids.TaskId(1),
@@ -59,23 +59,23 @@ def market_with(budget_cents: int | None, pays: list[list[int]], *, bonus_limit_
         units = tuple(UnitPlan(ids.UnitId(last + place + 1), place, pay) for place, pay in enumerate(of_assignment))
         last += len(units)
         plans.append(AssignmentPlan(ids.AssignmentId(number + 1), number, DATA, units))
-    take(market, [NewEvent(streams.task_run(RUN), created), *decide_create_assignments(RUN, plans)])
-    return market
+    take(state, [NewEvent(streams.task_run(RUN), created), *decide_create_assignments(RUN, plans)])
+    return state
 
 
-def take(market: Market, events: list[NewEvent]) -> None:
+def take(state: DecisionState, events: list[NewEvent]) -> None:
     for stream, event in events:
-        market.evolve(stream, event)
+        state.evolve(stream, event)
 
 
-def launch(market: Market, count: int) -> int:
+def launch(state: DecisionState, count: int) -> int:
     """Offer the first units; how many were launched."""
-    launched = decide_launch_units(market, RUN, [ids.UnitId(number + 1) for number in range(count)])
-    take(market, launched)
+    launched = decide_launch_units(state, RUN, [ids.UnitId(number + 1) for number in range(count)])
+    take(state, launched)
     return len(launched)
 
 
-def hand_in(market: Market) -> ids.AgentId:
+def hand_in(state: DecisionState) -> ids.AgentId:
     """The work of an agent that has the first unit."""
     agent, worker, unit = ids.AgentId(1), ids.WorkerId(1), ids.UnitId(1)
     stream = streams.agent(RUN, agent)
@@ -89,13 +89,13 @@ def hand_in(market: Market) -> ids.AgentId:
         NewEvent(stream, AgentSubmitted(submission=DATA)),
         NewEvent(streams.unit(RUN, unit), UnitCompleted(agent=agent)),
     ]
-    take(market, events)
+    take(state, events)
     return agent
 
 
-def review(market: Market, verdict: Verdict, bonus_cents: int = 0, payment: int = 1) -> None:
+def review(state: DecisionState, verdict: Verdict, bonus_cents: int = 0, payment: int = 1) -> None:
     payments = PaymentIds(ids.PaymentId(payment), ids.PaymentId(payment + 1))
-    take(market, decide_review(market, RUN, ids.AgentId(1), verdict, None, bonus_cents, payments))
+    take(state, decide_review(state, RUN, ids.AgentId(1), verdict, None, bonus_cents, payments))
 
 
 @pytest.mark.parametrize(
@@ -111,46 +111,48 @@ def review(market: Market, verdict: Verdict, bonus_cents: int = 0, payment: int 
     ],
 )
 def test_only_what_the_budget_pays_for_is_launched(budget: int | None, pays: list[list[int]], launched: int) -> None:
-    market = market_with(budget, pays)
+    state = market_with(budget, pays)
     count = sum(map(len, pays))
-    assert launch(market, count) == launched
-    assert launch(market, count) == 0
+    assert launch(state, count) == launched
+    assert launch(state, count) == 0
 
 
 def test_a_verdict_turns_what_was_kept_back_into_what_is_owed() -> None:
-    market = market_with(100, [[10], [10]], bonus_limit_cents=5)
-    money = market.runs[RUN].budget
-    assert (launch(market, 1), money.reserved_cents, money.left_cents) == (1, 18, 82)
-    hand_in(market)
+    state = market_with(100, [[10], [10]], bonus_limit_cents=5)
+    money = state.runs[RUN].budget
+    assert (launch(state, 1), money.reserved_cents, money.left_cents) == (1, 18, 82)
+    hand_in(state)
     assert money.reserved_cents == 18
-    review(market, Verdict.APPROVED, bonus_cents=3)
+    review(state, Verdict.APPROVED, bonus_cents=3)
     assert (money.reserved_cents, money.committed_cents, money.left_cents) == (0, 16, 84)
 
 
 def test_a_bonus_beyond_the_limit_is_paid_from_what_is_left_and_no_further() -> None:
-    market = market_with(40, [[10], [10]], bonus_limit_cents=5)
-    launch(market, 2)
-    hand_in(market)
-    with pytest.raises(CommandRefused, match="would cost 24 cents with fees, and the run's budget of 40 cents has 22"):
-        review(market, Verdict.APPROVED, bonus_cents=10)
-    review(market, Verdict.APPROVED, bonus_cents=8)
-    assert market.runs[RUN].budget.left_cents == 0
+    state = market_with(40, [[10], [10]], bonus_limit_cents=5)
+    launch(state, 2)
+    hand_in(state)
+    with pytest.raises(
+        CommandRefusedError, match="would cost 24 cents with fees, and the run's budget of 40 cents has 22"
+    ):
+        review(state, Verdict.APPROVED, bonus_cents=10)
+    review(state, Verdict.APPROVED, bonus_cents=8)
+    assert state.runs[RUN].budget.left_cents == 0
 
 
 def test_a_rejection_is_corrected_only_while_there_is_money_for_it() -> None:
-    market = market_with(12, [[10], [10]])
-    launch(market, 1)
-    hand_in(market)
-    review(market, Verdict.REJECTED)
-    assert launch(market, 2) == 1
-    with pytest.raises(CommandRefused, match=r"the verdict on unit-1 would cost 12 cents .* has 0 left for it"):
-        review(market, Verdict.APPROVED)
+    state = market_with(12, [[10], [10]])
+    launch(state, 1)
+    hand_in(state)
+    review(state, Verdict.REJECTED)
+    assert launch(state, 2) == 1
+    with pytest.raises(CommandRefusedError, match=r"the verdict on unit-1 would cost 12 cents .* has 0 left for it"):
+        review(state, Verdict.APPROVED)
 
 
 def test_soft_rejected_work_that_is_approved_is_not_paid_twice() -> None:
-    market = market_with(12, [[10]])
-    launch(market, 1)
-    hand_in(market)
-    review(market, Verdict.SOFT_REJECTED)
-    review(market, Verdict.APPROVED, payment=3)
-    assert market.runs[RUN].budget.committed_cents == 12
+    state = market_with(12, [[10]])
+    launch(state, 1)
+    hand_in(state)
+    review(state, Verdict.SOFT_REJECTED)
+    review(state, Verdict.APPROVED, payment=3)
+    assert state.runs[RUN].budget.committed_cents == 12

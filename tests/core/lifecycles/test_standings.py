@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mephisto_es.core.errors import Conflict, IllegalStep
+from mephisto_es.core.errors import IllegalStepError, VersionConflictError
 from mephisto_es.core.lifecycles.table import Lifecycle, Status
-from mephisto_es.core.state.entity_states import World
-from mephisto_es.core.state.status_fold import LIFECYCLES, Standings
+from mephisto_es.core.state.entity_states import EntityStates
+from mephisto_es.core.state.status_fold import LIFECYCLES, StatusFold
 from mephisto_es.events.base import Event
 from mephisto_es.events.categories import CATEGORY_OF
 
@@ -33,22 +33,22 @@ def ways(lifecycle: Lifecycle[Any]) -> dict[Status | None, list[type[Event]]]:
 
 
 def standing_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
-    standings = Standings()
+    standings = StatusFold()
     try:
         for version, event in enumerate(events, 1):
             standings.step(stream, version, event)
-    except IllegalStep as error:
+    except IllegalStepError as error:
         return str(error)
     return standings.by_stream[stream]
 
 
 def world_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
-    world = World()
+    world = EntityStates()
     families: list[Any] = [family for name, family in vars(world).items() if name not in ("versions", "_folds")]
     try:
         for event in events:
             world.evolve(stream, example_of(event))
-    except IllegalStep as error:
+    except IllegalStepError as error:
         return str(error)
     (state,) = [state for family in families if (state := family.get(stream)) is not None]
     return world.version(stream), state.status
@@ -70,13 +70,13 @@ def test_what_happens_to_others_is_no_step_of_this_one(lifecycle: Lifecycle[Any]
         for event in EVENTS:
             if status is not None and event not in lifecycle.events:
                 said = standing_after("it/1", [*way, event])
-                assert said == str(IllegalStep("it/1", status.value, str(event.__struct_config__.tag)))
+                assert said == str(IllegalStepError("it/1", status.value, str(event.__struct_config__.tag)))
 
 
 def test_a_version_that_does_not_follow_is_refused() -> None:
     birth = next(row.event for row in LIFECYCLES[0].steps)
-    with pytest.raises(Conflict, match="it/1 is at version 0, not 1"):
-        Standings().step("it/1", 2, birth)
+    with pytest.raises(VersionConflictError, match="it/1 is at version 0, not 1"):
+        StatusFold().step("it/1", 2, birth)
 
 
 def test_every_event_has_one_lifecycle() -> None:

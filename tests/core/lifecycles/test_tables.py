@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from transitions import MachineError
 
-from mephisto_es.core.errors import IllegalStep
+from mephisto_es.core.errors import IllegalStepError
 from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, task_run, unit, worker
 from mephisto_es.core.lifecycles import payment as pay
 from mephisto_es.core.lifecycles import resource as server
@@ -85,7 +85,7 @@ def test_machine_and_lookup_agree_for_every_status_and_step(kind: Kind) -> None:
             wanted = by_machine(lifecycle, status, event)
             assert lifecycle.allows(status, event) == (wanted is not None)
             if wanted is None:
-                with pytest.raises(IllegalStep) as refused:
+                with pytest.raises(IllegalStepError) as refused:
                     lifecycle.after(status, example_of(event), "it/1")
                 assert refused.value.entity == "it/1"
                 assert refused.value.wish == kind_of(event)
@@ -114,7 +114,7 @@ def test_nothing_can_happen_to_what_does_not_exist_but_its_birth(kind: Kind) -> 
         if kind.lifecycle.allows(None, event):
             assert kind.evolve(None, example_of(event)).status in kind.statuses
         else:
-            with pytest.raises(IllegalStep):
+            with pytest.raises(IllegalStepError):
                 kind.evolve(None, example_of(event))
 
 
@@ -158,7 +158,7 @@ def walk_of(kind: Kind) -> type[RuleBasedStateMachine]:
             status = before.status if before is not None else None
             legal = by_machine(kind.lifecycle, status, event)
             if legal is None:
-                with pytest.raises(IllegalStep):
+                with pytest.raises(IllegalStepError):
                     kind.evolve(before, example_of(event))
                 return
             kind.lifecycle.machine.events[kind_of(event)].trigger(self.entity)

@@ -14,7 +14,7 @@ import trio.testing
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
-from mephisto_es.adapters.architects.memory.router import Gone, MemoryRouter
+from mephisto_es.adapters.architects.memory.router import MemoryRouter, PageGoneError
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import InitializationData, Update
@@ -130,11 +130,11 @@ class House:
 
     def statuses(self, category: str) -> dict[str, int]:
         """How many entities have each status, by the market."""
-        market = self.operator.ledger.market
+        state = self.operator.ledger.state
         states = {
-            "unit": [unit.status.value for unit in market.units.values()],
-            "agent": [agent.status.value for agent in market.agents.values()],
-            "task_run": [run.status.value for run in market.task_runs.values()],
+            "unit": [unit.status.value for unit in state.units.values()],
+            "agent": [agent.status.value for agent in state.agents.values()],
+            "task_run": [run.status.value for run in state.task_runs.values()],
         }
         return dict(Counter(states[category]))
 
@@ -154,7 +154,7 @@ async def open_house(
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             operator = Operator(
-                ledger, SystemIds(ledger.market.highest_ids(), epoch=log.head().seq), TrioClock(), path, nursery
+                ledger, SystemIds(ledger.state.highest_ids(), epoch=log.head().seq), TrioClock(), path, nursery
             )
             yield House(operator, log, onboarding, blueprint or {})
             nursery.cancel_scope.cancel()
@@ -206,7 +206,7 @@ async def work(router: MemoryRouter, worker: str, visits: int, seconds: float = 
     for visit in range(visits):
         try:
             details = await ask(router, worker, visit)
-        except Gone:
+        except PageGoneError:
             return visit
         if details["agent_id"] is None:
             return visit

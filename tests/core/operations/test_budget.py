@@ -15,18 +15,18 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mephisto_es.adapters.architects.memory.router import Gone, MemoryRouter, Unknown
+from mephisto_es.adapters.architects.memory.router import MemoryRouter, PageGoneError, UnknownPageError
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import InitializationData
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.decisions.review import Verdict
-from mephisto_es.core.errors import CommandRefused, ConfigError
+from mephisto_es.core.errors import CommandRefusedError, ConfigError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.configuration.money import amount
 from mephisto_es.core.operations.services.reviewer import Reviewer
-from mephisto_es.core.state.entity_states import World
+from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.engagement import WorkerRefused
 from mephisto_es.events.task_run import TaskRunStopping
 from mephisto_es.events.unit import UnitExpired
@@ -55,14 +55,14 @@ class Terms:
     def with_fee(self, cents: int) -> int:
         return cents + ceil(cents * self.fee / 100)
 
-    def spoken_for(self, world: World) -> int:
+    def spoken_for(self, world: EntityStates) -> int:
         out = (UnitStatus.LAUNCHED, UnitStatus.ASSIGNED, UnitStatus.COMPLETED)
         units = sum(unit.status in out for unit in world.units.values())
         reserved = units * (self.with_fee(self.reward) + self.with_fee(self.bonus_limit))
         return reserved + sum(self.with_fee(payment.amount_cents) for payment in world.payments.values())
 
     def check_every_event(self, log: MemoryLog) -> None:
-        world = World()
+        world = EntityStates()
         for recorded in log.read():
             world.apply(recorded.envelope)
             assert self.spoken_for(world) <= self.budget, recorded
@@ -84,7 +84,7 @@ async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
                 router.submit_task(details["agent_id"], {"answer": visit})
             else:
                 router.return_task(details["agent_id"])
-        except (Gone, Unknown):
+        except (PageGoneError, UnknownPageError):
             return
         await trio.sleep(random.random() * 5)
 
@@ -95,11 +95,11 @@ async def review_at_random(
     """Give verdicts and bonuses, also of more than there is money for; the sentences of those refused."""
     refused: list[str] = []
     for _ in range(passes):
-        for agent in list(house.operator.ledger.market.agents.values()):
+        for agent in list(house.operator.ledger.state.agents.values()):
             if most_bonus and not random.randrange(5):
                 try:
                     await reviewer.bonus_worker(agent.worker, random.randint(1, most_bonus), "why not", agent.unit)
-                except CommandRefused as error:
+                except CommandRefusedError as error:
                     refused.append(str(error))
             if agent.status not in (AgentStatus.COMPLETED, AgentStatus.REJECTED, AgentStatus.SOFT_REJECTED):
                 continue
@@ -108,7 +108,7 @@ async def review_at_random(
             bonus = random.choice((0, random.randint(0, most_bonus))) if verdict is Verdict.APPROVED else 0
             try:
                 await reviewer.give_verdict(agent.agent, verdict, bonus_cents=bonus)
-            except CommandRefused as error:
+            except CommandRefusedError as error:
                 refused.append(str(error))
         await trio.sleep(random.random())
     return refused
@@ -216,7 +216,7 @@ async def test_money_that_a_rejection_leaves_is_worked_for(
         assert (await ask(router, "cem"))["agent_id"] is None
         router.submit_task(done["agent_id"], {})
         await until(house, lambda: house.statuses("unit").get("completed") == 1)
-        await reviewer_of(house).reject_work(next(iter(house.operator.ledger.market.agents.values())).agent)
+        await reviewer_of(house).reject_work(next(iter(house.operator.ledger.state.agents.values())).agent)
         await until(house, lambda: house.statuses("unit").get("launched") == 1)
         assert (await ask(router, "cem", "again"))["agent_id"] is not None
         assert waiting["agent_id"] is not None

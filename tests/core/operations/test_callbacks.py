@@ -12,18 +12,23 @@ import trio.testing
 from mephisto_es.core.abstractions.agent import Unit
 from mephisto_es.core.errors import (
     AgentDisconnectedError,
-    CommandRefused,
+    CommandRefusedError,
     ConfigError,
     LogError,
-    TaskCodeDiverged,
-    UserCodeFailed,
+    TaskCodeDivergedError,
+    UserCodeError,
 )
 from mephisto_es.core.operations.task_code.calls import call
 
 from .operator_harness import HouseTaskState, items, open_house, work
 
-PASSED_ON = [AgentDisconnectedError(1), TaskCodeDiverged(1, "a", "b"), LogError("the disk is full")]
-FAILURES = [ConfigError("no"), CommandRefused("no"), ValueError("no"), ExceptionGroup("no", [PASSED_ON[0], KeyError()])]
+PASSED_ON = [AgentDisconnectedError(1), TaskCodeDivergedError(1, "a", "b"), LogError("the disk is full")]
+FAILURES = [
+    ConfigError("no"),
+    CommandRefusedError("no"),
+    ValueError("no"),
+    ExceptionGroup("no", [PASSED_ON[0], KeyError()]),
+]
 
 
 def plain(error: Exception) -> Callable[[], None]:
@@ -56,7 +61,7 @@ async def test_what_is_not_the_functions_fault_passes_through_it(
 async def test_anything_else_is_a_failure_of_the_function(
     kind: Callable[[Exception], Callable[[], object]], error: Exception
 ) -> None:
-    with pytest.raises(UserCodeFailed, match="function raised"):
+    with pytest.raises(UserCodeError, match="function raised"):
         await call(kind(error))
 
 
@@ -79,7 +84,7 @@ async def test_a_callback_that_is_refused_something_does_not_end_the_run(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async def on_unit_submitted(_unit: Unit) -> None:
-        raise CommandRefused("the budget does not pay for that")
+        raise CommandRefusedError("the budget does not pay for that")
 
     async with open_house(tmp_path) as house:
         live_run = await house.launch(HouseTaskState(data=items(2), on_unit_submitted=on_unit_submitted))

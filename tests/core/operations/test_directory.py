@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from mephisto_es.core.abstractions.qualifications import QUAL_EXISTS, make_qualification_dict
-from mephisto_es.core.errors import CommandRefused, ConfigError
+from mephisto_es.core.errors import CommandRefusedError, ConfigError
 from mephisto_es.events import streams
 
 from .operator_harness import HouseTaskState, ask, items, open_house
@@ -28,7 +28,7 @@ async def test_a_worker_registered_by_name_is_the_one_who_comes(
         router = house.router(live_run)
         assert (await ask(router, "ann"))["worker_id"] == str(ann)
         assert "not currently qualified" in (await ask(router, "bob"))["failure_reason"]
-        assert len(house.operator.ledger.market.workers) == 2
+        assert len(house.operator.ledger.state.workers) == 2
         assert bob != ann
 
 
@@ -36,15 +36,17 @@ async def test_a_name_is_registered_once(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         directory = house.operator.directory()
         ann = await directory.new_worker("ann", "house")
-        with pytest.raises(CommandRefused, match=f"at house is registered already, with the id {ann}$"):
+        with pytest.raises(CommandRefusedError, match=f"at house is registered already, with the id {ann}$"):
             await directory.new_worker("ann", "house")
         assert await directory.find_or_create_worker("ann", "house") == ann
         requester = await directory.new_requester("lab", "house")
-        with pytest.raises(CommandRefused, match=f"'lab' of house is registered already, with the id {requester}$"):
+        with pytest.raises(
+            CommandRefusedError, match=f"'lab' of house is registered already, with the id {requester}$"
+        ):
             await directory.new_requester("lab", "house")
         assert not await directory.find_or_create_requester("lab", "house")
         task = await directory.new_task("A house", "house")
-        with pytest.raises(CommandRefused, match=f"the task 'A house' is registered already, with the id {task}$"):
+        with pytest.raises(CommandRefusedError, match=f"the task 'A house' is registered already, with the id {task}$"):
             await directory.new_task("A house", "house")
 
 
@@ -55,14 +57,14 @@ async def test_of_two_who_register_a_name_at_once_one_does(tmp_path: Path) -> No
         async def register() -> None:
             try:
                 await house.operator.directory().new_worker("ann", "house")
-            except CommandRefused as error:
+            except CommandRefusedError as error:
                 refused.append(str(error))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(register)
             nursery.start_soon(register)
         assert len(refused) == 1
-        assert len(house.operator.ledger.market.workers) == 1
+        assert len(house.operator.ledger.state.workers) == 1
 
 
 async def test_a_run_takes_the_task_and_the_requester_there_are(tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ async def test_a_run_takes_the_task_and_the_requester_there_are(tmp_path: Path) 
         task = await directory.new_task("building", "house")
         requester = await directory.new_requester("house_requester", "house")
         live_run = await house.launch(HouseTaskState(data=items(1)), task_name="building")
-        run = house.operator.ledger.market.task_runs[streams.task_run(live_run.task_run)]
+        run = house.operator.ledger.state.task_runs[streams.task_run(live_run.task_run)]
         assert (run.task, run.requester) == (task, requester)
 
 

@@ -75,9 +75,9 @@ async def do(router: MemoryRouter, worker: str, visit: object, *, right: bool = 
 
 
 def qualifications(house: House, worker: int = 1) -> dict[str, int]:
-    market = house.operator.ledger.market
-    names = {number: name for name, number in market.qualifications_by_name.items()}
-    held = market.workers[streams.worker(worker)].qualifications  # type: ignore[arg-type]  # a number is as good
+    state = house.operator.ledger.state
+    names = {number: name for name, number in state.qualifications_by_name.items()}
+    held = state.workers[streams.worker(worker)].qualifications  # type: ignore[arg-type]  # a number is as good
     return {names[number]: value for number, value in held.items()}
 
 
@@ -99,7 +99,7 @@ async def test_who_passes_the_screening_goes_on(tmp_path: Path, factory: Callabl
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert house.statuses("unit") == {"completed": 4}
         assert qualifications(house) == {"can-do-it": 1}
-        units = list(house.operator.ledger.market.units.values())
+        units = list(house.operator.ledger.state.units.values())
         assert Counter(unit.index for unit in units) == {0: 2, -1: 2}
         assert {unit.pay_cents for unit in units} == {10}
 
@@ -229,7 +229,7 @@ async def test_golds_come_first_and_then_now_and_then(tmp_path: Path) -> None:
         assert golds == [0, 1, 11], "two at first, and one after nine units"
         assert len({data["gold"] for data in got if "gold" in data}) == 3
         assert qualifications(house) == {"house-completed-count": 12, "house-correct-golds": 3}
-        engagement = next(iter(house.operator.ledger.market.engagements.values()))
+        engagement = next(iter(house.operator.ledger.state.engagements.values()))
         assert engagement.counted == 12
 
 
@@ -332,10 +332,10 @@ async def test_every_unit_was_given_while_all_rules_held(tmp_path: Path) -> None
         router = house.router(await house.launch(shared(5), maximum_units_per_worker=2))
 
         def check(events: object) -> None:
-            market = house.operator.ledger.market
-            for engagement in market.engagements.values():
-                run = next(iter(market.task_runs.values()))
-                rules = list(admission(run, market.workers[streams.worker(engagement.worker)], engagement))
+            state = house.operator.ledger.state
+            for engagement in state.engagements.values():
+                run = next(iter(state.task_runs.values()))
+                rules = list(admission(run, state.workers[streams.worker(engagement.worker)], engagement))
                 assert engagement.counted <= 2
                 assert {check.rule for check in rules} >= {"run_is_live", "maximum_units_per_worker"}
 
@@ -373,7 +373,7 @@ async def test_a_run_that_is_taken_up_again_tells_of_what_it_could_not_and_gives
     async with open_house(tmp_path, log, blueprint={**SCREENED, **GOLDEN}) as house:
         router = house.router(await house.launch(state(is_right), resume_incomplete_run=True))
         first = await ask(router, "ann", 2)
-        seed = next(iter(house.operator.ledger.market.task_runs.values())).seed
+        seed = next(iter(house.operator.ledger.state.task_runs.values())).seed
         assert first["init_task_data"] == get_gold_factory(GOLDS)(GoldWorker(1, 0, f"{seed}/1"))
         assert (await ask(router, "bob", 1))["init_task_data"] == {"question": 1}
         await house.operator.force_shutdown()

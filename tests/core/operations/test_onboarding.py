@@ -30,7 +30,7 @@ def shared(count: int = 3, runner: type[TaskRunner] = TaskRunner) -> HouseTaskSt
 
 
 def statuses(house: House) -> list[str]:
-    return [agent.status.value for agent in house.operator.ledger.market.onboardings.values()]
+    return [agent.status.value for agent in house.operator.ledger.state.onboardings.values()]
 
 
 async def test_who_passes_goes_on_to_a_unit_and_is_never_asked_again(tmp_path: Path) -> None:

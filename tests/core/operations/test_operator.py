@@ -20,7 +20,7 @@ from mephisto_es.core.decisions.worker_events import decide_grant
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.ledger import Command
 from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
-from mephisto_es.core.state.entity_states import World
+from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.engagement import WorkerRefused
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.task_run import TaskRunStopping
@@ -40,7 +40,7 @@ async def test_a_run_ends_when_all_its_work_is_done(tmp_path: Path, autojump_clo
         assert house.statuses("agent") == {"completed": 5}
         assert house.statuses("task_run") == {"completed": 1}
         assert router.unacknowledged == 0
-    world = World()
+    world = EntityStates()
     for recorded in house.log.read():
         world.apply(recorded.envelope)
     assert len(world.units) == 5
@@ -76,7 +76,7 @@ async def test_a_hundred_pages_at_once_never_get_the_same_unit(tmp_path: Path) -
         refused = [answer["failure_reason"] for answer in answers if not answer["agent_id"]]
         assert len(got) == len(set(got)) == 40
         assert set(refused) == {WorkerFailureReasons.NO_AVAILABLE_UNITS.value}
-        taken = [unit.agent for unit in house.operator.ledger.market.units.values()]
+        taken = [unit.agent for unit in house.operator.ledger.state.units.values()]
         assert len(set(taken)) == 40
         await house.operator.force_shutdown()
 
@@ -169,7 +169,7 @@ async def test_a_second_submission_is_kept_and_changes_nothing(tmp_path: Path) -
         await ask(router, "ann", "another")
         kinds = [type(recorded.envelope.event).__name__ for recorded in house.log.read()]
         assert kinds.count("AgentSubmitted") == kinds.count("AgentSubmittedAgain") == 1
-        state = next(iter(house.operator.ledger.market.agents.values()))
+        state = next(iter(house.operator.ledger.state.agents.values()))
         assert state.submission is not None
         assert house.log.payload(state.submission) == b'{"answer":1}'
         await house.operator.force_shutdown()
@@ -369,8 +369,8 @@ async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> N
     async with open_house(tmp_path, blueprint={"block_qualification": "blocked"}) as house:
         router = house.router(await house.launch(HouseTaskState(data=items(2))))
         assert (await ask(router, "ann"))["agent_id"]
-        market = house.operator.ledger.market
-        blocked = market.qualifications_by_name["blocked"]
+        state = house.operator.ledger.state
+        blocked = state.qualifications_by_name["blocked"]
         granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
         await house.operator.ledger.execute(Command("test", "test", granted))
         refused = await ask(router, "ann", "again")
@@ -486,7 +486,7 @@ async def test_who_may_not_do_more_keeps_what_it_has_when_the_page_is_loaded_aga
     async with open_house(tmp_path, blueprint={"block_qualification": "blocked"}) as house:
         router = house.router(await house.launch(HouseTaskState(data=items(2)), maximum_units_per_worker=1))
         first = await ask(router, "ann")
-        blocked = house.operator.ledger.market.qualifications_by_name["blocked"]
+        blocked = house.operator.ledger.state.qualifications_by_name["blocked"]
         granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
         await house.operator.ledger.execute(Command("test", "test", granted))
         assert (await ask(router, "ann"))["agent_id"] == first["agent_id"]

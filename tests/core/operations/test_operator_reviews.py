@@ -42,7 +42,7 @@ async def test_work_is_reviewed_and_paid_while_the_run_goes_on(
         live_run = await house.launch(HouseTaskState(data=items(3)))
         assert await work(house.router(live_run), "Zoë", visits=1) == 1
         await until(house, lambda: "completed" in house.statuses("agent"))
-        (done,) = (one for one in operator.ledger.market.agents.values() if one.status.value == "completed")
+        (done,) = (one for one in operator.ledger.state.agents.values() if one.status.value == "completed")
         await operator.reviewer().approve_work(done.agent, "well done", bonus_cents=50)
         live_run.provider = Generous(live_run.config, live_run.blueprint.shared_state, live_run.provider.resources)
         live_run.provider.paid = {}
@@ -53,7 +53,7 @@ async def test_work_is_reviewed_and_paid_while_the_run_goes_on(
             ("Zoë", 10, "pay"),
             ("Zoë", 50, "bonus"),
         }
-        assert {one.status for one in operator.ledger.market.payments.values()} == {PaymentStatus.CONFIRMED}
+        assert {one.status for one in operator.ledger.state.payments.values()} == {PaymentStatus.CONFIRMED}
         assert house.statuses("task_run") == {"live": 1}
 
 

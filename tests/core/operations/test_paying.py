@@ -17,7 +17,7 @@ from mephisto_es.core.decisions.review import Verdict
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentStatus
-from mephisto_es.core.operations.services.paymaster import NotPaid, Paymaster, PaymentOrder
+from mephisto_es.core.operations.services.paymaster import Paymaster, PaymentOrder, PaymentRefusedError
 from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.events.ids import TaskRunId
 
@@ -26,10 +26,10 @@ from ...history_search import chosen, holders
 UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.SENT)
 HISTORY = chosen(
     1500,
-    lambda market: (
-        any(unit.pay_cents for *_, unit in holders(market, AgentStatus.COMPLETED))
-        and sum(payment.status in UNPAID_STATUSES for payment in market.payments.values()) > 5
-        and not any(payment.status in UNDER_WAY for payment in market.payments.values())
+    lambda state: (
+        any(unit.pay_cents for *_, unit in holders(state, AgentStatus.COMPLETED))
+        and sum(payment.status in UNPAID_STATUSES for payment in state.payments.values()) > 5
+        and not any(payment.status in UNDER_WAY for payment in state.payments.values())
     ),
 )
 
@@ -65,7 +65,7 @@ class Bank:
         if trouble == "before":
             raise PowerCut
         if trouble == "no":
-            raise NotPaid("no money left")
+            raise PaymentRefusedError("no money left")
         assert order.worker_name
         assert self.paid.setdefault(order.token, order.amount_cents) == order.amount_cents
         if trouble == "after":
@@ -76,7 +76,7 @@ class Bank:
         await trio.lowlevel.checkpoint()
         trouble = self._troubles.pop() if self._troubles else "none"
         if trouble == "no":
-            raise NotPaid("the account is closed")
+            raise PaymentRefusedError("the account is closed")
         return trouble == "none" and reference.removeprefix("order ") in self.paid
 
 
@@ -85,12 +85,12 @@ async def open_ledger(log: MemoryLog, epoch: int) -> AsyncIterator[tuple[Ledger,
     ledger = Ledger(log, StoppedClock())
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
-        yield ledger, SystemIds(ledger.market.highest_ids(), epoch)
+        yield ledger, SystemIds(ledger.state.highest_ids(), epoch)
         nursery.cancel_scope.cancel()
 
 
 def busiest_run(ledger: Ledger) -> TaskRunId:
-    runs = Counter(stream.split("/")[1] for stream in dict(ledger.market.payments.items()))
+    runs = Counter(stream.split("/")[1] for stream in dict(ledger.state.payments.items()))
     return TaskRunId(int(runs.most_common(1)[0][0]))
 
 
@@ -102,7 +102,7 @@ async def pay_until_done(log: MemoryLog, bank: Bank, run: TaskRunId) -> None:
                 await Paymaster(ledger, ids, bank).pay_owed(run)
             except PowerCut:
                 continue
-            of_run = [one for stream, one in ledger.market.payments.items() if stream.startswith(f"payment/{run}/")]
+            of_run = [one for stream, one in ledger.state.payments.items() if stream.startswith(f"payment/{run}/")]
             if not any(one.status in UNPAID_STATUSES for one in of_run):
                 return
     raise AssertionError("it never came to an end")
@@ -120,7 +120,7 @@ def test_everybody_is_paid_once_whatever_happens(troubles: list[str]) -> None:
                 run = busiest_run(ledger)
                 due = [
                     one.amount_cents
-                    for stream, one in ledger.market.payments.items()
+                    for stream, one in ledger.state.payments.items()
                     if stream.startswith(f"payment/{run}/") and one.status in UNPAID_STATUSES
                 ]
             await pay_until_done(log, bank, run)
@@ -137,7 +137,7 @@ async def test_the_wish_is_durable_before_the_provider_is_asked() -> None:
         with pytest.raises(PowerCut):
             await Paymaster(ledger, ids, bank).pay_owed(run)
         (token,) = bank.asked
-        assert [one.token for one in ledger.market.payments.values()].count(token) == 1
+        assert [one.token for one in ledger.state.payments.values()].count(token) == 1
         last = list(log.read())[-1].envelope
         assert type(last.event).__name__ == "PaymentIntended"
         assert last.actor == "paymaster"
@@ -154,7 +154,7 @@ async def test_what_arrives_is_confirmed_and_what_comes_back_is_tried_again() ->
         taken = await paymaster.pay_owed(run)
         assert taken > 1
         troubles.append("no")
-        sent = [one for one in ledger.market.payments.values() if one.status is PaymentStatus.SENT]
+        sent = [one for one in ledger.state.payments.values() if one.status is PaymentStatus.SENT]
         assert await paymaster.confirm_sent(run) == len(sent) - 1
         assert await paymaster.pay_owed(run) == 1
         assert await paymaster.confirm_sent(run) == 1
@@ -175,10 +175,10 @@ async def test_a_verdict_owes_what_it_says_once(verdicts: list[tuple[Verdict, in
     log = MemoryLog()
     log.commit(HISTORY)
     async with open_ledger(log, 1) as (ledger, ids):
-        agent = next(one for _, one, unit in holders(ledger.market, AgentStatus.COMPLETED) if unit.pay_cents)
+        agent = next(one for _, one, unit in holders(ledger.state, AgentStatus.COMPLETED) if unit.pay_cents)
         reviewer = Reviewer(ledger, ids)
         for verdict, bonus in verdicts:
             await reviewer.give_verdict(agent.agent, verdict, bonus_cents=bonus)
-        owed = [one for one in ledger.market.payments.values() if one.agent == agent.agent]
+        owed = [one for one in ledger.state.payments.values() if one.agent == agent.agent]
         assert [one.purpose for one in owed] == purposes
         assert sum(one.amount_cents for one in owed if one.purpose == "bonus") == sum(bonus for _, bonus in verdicts)

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
-from mephisto_es.adapters.architects.memory.router import Gone, MemoryRouter, PageSocket
+from mephisto_es.adapters.architects.memory.router import MemoryPageSocket, MemoryRouter, PageGoneError
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, Unit, Update
 from mephisto_es.core.abstractions.mixins import get_gold_factory
@@ -27,9 +27,9 @@ from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
-from mephisto_es.core.state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, Market, run_of
+from mephisto_es.core.state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState, run_of
 from mephisto_es.events.agent import AgentSubmitted
-from mephisto_es.events.envelope import Recorded
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.projections.engine import rebuild as building
 from mephisto_es.projections.registry import PROJECTIONS
@@ -157,7 +157,7 @@ async def come(router: MemoryRouter, worker: str, arrives: int, planned: Sequenc
             if token is not None:
                 await act(router, worker, number, token, visit)
             await trio.sleep(1 + visit.seconds)
-        except Gone:
+        except PageGoneError:
             return
 
 
@@ -181,12 +181,12 @@ async def act(router: MemoryRouter, worker: str, number: int, token: str, visit:
         router.disconnect(token)
 
 
-async def until_at_rest(page: PageSocket) -> None:
+async def until_at_rest(page: MemoryPageSocket) -> None:
     while (packet := await page.receive())["packet_type"] != "update_status" or packet["data"]["status"] not in AT_REST:
         pass
 
 
-async def play(plan: Plan, folder: Path, log: MemoryLog) -> Market:
+async def play(plan: Plan, folder: Path, log: MemoryLog) -> DecisionState:
     """The whole run; the operator's state at its end."""
     MemoryArchitect.routers.clear()
     shared = HouseTaskState(
@@ -215,7 +215,7 @@ async def play(plan: Plan, folder: Path, log: MemoryLog) -> Market:
             await house.operator.wait_for_runs_then_shutdown(log_rate=None)
             crowd.cancel_scope.cancel()
         assert house.operator.failures == []
-        return house.operator.ledger.market
+        return house.operator.ledger.state
 
 
 @given(plans)
@@ -226,81 +226,81 @@ def test_any_run_is_legal_at_every_event_and_ends(plan: Plan) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = trio.testing.MockClock(autojump_threshold=0)
         live = trio.run(play, plan, Path(folder), log, clock=clock)
-    market = follow(plan, log)
-    check_end(plan, log, market)
-    assert known(market) == known(live)
+    state = follow(plan, log)
+    check_end(plan, log, state)
+    assert known(state) == known(live)
     check_view(log)
 
 
-def follow(plan: Plan, log: MemoryLog) -> Market:
+def follow(plan: Plan, log: MemoryLog) -> DecisionState:
     """Fold the log: each event is legal after those before it, and after each append all limits hold."""
-    market = Market()
+    state = DecisionState()
     for _, append in groupby(log.read(), lambda recorded: recorded.envelope.command):
-        touched: list[Recorded] = list(append)
+        touched: list[RecordedEvent] = list(append)
         for recorded in touched:
-            market.apply(recorded.envelope)
-        check_limits(plan, market)
-    return market
+            state.apply(recorded.envelope)
+        check_limits(plan, state)
+    return state
 
 
-def check_limits(plan: Plan, market: Market) -> None:
-    live = [agent for agent in market.agents.values() if agent.status in LIVE_AGENT_STATUSES]
+def check_limits(plan: Plan, state: DecisionState) -> None:
+    live = [agent for agent in state.agents.values() if agent.status in LIVE_AGENT_STATUSES]
     assert max(Counter(agent.unit for agent in live).values(), default=0) <= 1, "a unit has two agents"
-    for engagement in market.engagements.values():
+    for engagement in state.engagements.values():
         assert plan.allowed_concurrent == 0 or len(engagement.live) <= plan.allowed_concurrent
         assert plan.maximum_units_per_worker == 0 or engagement.counted <= plan.maximum_units_per_worker
-    index = market.runs[RUN]
+    index = state.runs[RUN]
     out = [
         unit
-        for unit in market.units.values()
+        for unit in state.units.values()
         if unit.index >= 0 and unit.status in (UnitStatus.LAUNCHED, UnitStatus.ASSIGNED)
     ]
     assert plan.max_num_concurrent_units == 0 or len(out) <= plan.max_num_concurrent_units
     assert index.evaluations(SCREENING_UNIT_INDEX) <= (plan.screening_units or 0)
     assert index.evaluations(GOLD_UNIT_INDEX) <= (plan.gold_units or 0)
-    assert all(unit.index < 0 or unit.unit not in index.offered for unit in market.units.values() if unit.agent)
-    check_data_seen(market)
+    assert all(unit.index < 0 or unit.unit not in index.offered for unit in state.units.values() if unit.agent)
+    check_data_seen(state)
 
 
-def check_data_seen(market: Market) -> None:
+def check_data_seen(state: DecisionState) -> None:
     """Nobody is ever given the same data twice."""
-    repeats = market.runs[RUN].repeats
+    repeats = state.runs[RUN].repeats
     seen: Counter[tuple[WorkerId, AssignmentId]] = Counter(
-        (agent.worker, repeats.get(agent.assignment, agent.assignment)) for agent in market.agents.values()
+        (agent.worker, repeats.get(agent.assignment, agent.assignment)) for agent in state.agents.values()
     )
     assert max(seen.values(), default=0) <= 1
 
 
-def check_end(plan: Plan, log: MemoryLog, market: Market) -> None:
-    [run] = market.task_runs.values()
+def check_end(plan: Plan, log: MemoryLog, state: DecisionState) -> None:
+    [run] = state.task_runs.values()
     assert run.status is TaskRunStatus.COMPLETED
-    assert market.runs[RUN].is_idle
-    assert not [unit for unit in market.units.values() if unit.status in OPEN_UNIT_STATUSES]
+    assert state.runs[RUN].is_idle
+    assert not [unit for unit in state.units.values() if unit.status in OPEN_UNIT_STATUSES]
     submitted = [run_of(one.envelope.stream) for one in log.read() if isinstance(one.envelope.event, AgentSubmitted)]
-    owed = sum(unit.pay_cents for unit in market.units.values() if unit.status is UnitStatus.COMPLETED)
+    owed = sum(unit.pay_cents for unit in state.units.values() if unit.status is UnitStatus.COMPLETED)
     assert owed == REWARD_CENTS * len(submitted)
-    done = {agent.unit for agent in market.agents.values() if agent.status is AgentStatus.COMPLETED}
-    completed: set[UnitId] = {unit.unit for unit in market.units.values() if unit.status is UnitStatus.COMPLETED}
+    done = {agent.unit for agent in state.agents.values() if agent.status is AgentStatus.COMPLETED}
+    completed: set[UnitId] = {unit.unit for unit in state.units.values() if unit.status is UnitStatus.COMPLETED}
     assert done == completed
-    for engagement in market.engagements.values():
+    for engagement in state.engagements.values():
         assert engagement.undecided() is None
         if plan.screening_units is not None:
-            check_screened(market, engagement.worker)
+            check_screened(state, engagement.worker)
 
 
-def check_screened(market: Market, worker: WorkerId) -> None:
+def check_screened(state: DecisionState, worker: WorkerId) -> None:
     """Whoever did ordinary work had passed the screening, of which that may be the first piece."""
-    names = {number: name for name, number in market.qualifications_by_name.items()}
-    held = {names[number] for number in market.workers[f"worker/{worker}"].qualifications}
-    mine = [agent for agent in market.agents.values() if agent.worker == worker]
+    names = {number: name for name, number in state.qualifications_by_name.items()}
+    held = {names[number] for number in state.workers[f"worker/{worker}"].qualifications}
+    mine = [agent for agent in state.agents.values() if agent.worker == worker]
     done = [agent for agent in mine if agent.status is AgentStatus.COMPLETED]
     assert len(done) <= 1 or "passed" in held
     assert not {"passed", "blocked"} <= held
 
 
-def known(market: Market) -> dict[str, Any]:
+def known(state: DecisionState) -> dict[str, Any]:
     """All that a market knows, to be compared."""
-    families = {name: value for name, value in vars(market).items() if name != "_folds"}
+    families = {name: value for name, value in vars(state).items() if name != "_folds"}
     return {name: dict(value.items()) if hasattr(value, "fold") else value for name, value in families.items()}
 
 

@@ -17,9 +17,9 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit, Update
 from mephisto_es.core.abstractions.resources import Details
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.errors import CommandRefused, LaunchError, OutcomeUnknown
-from mephisto_es.core.ports import Append, Outcome
-from mephisto_es.core.state.entity_states import World
+from mephisto_es.core.errors import CommandRefusedError, LaunchError, OutcomeUnknownError
+from mephisto_es.core.ports import AppendRequest, Outcome
+from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.server import ResourceReleased
 from mephisto_es.events.task_run import TaskRunWentLive
@@ -42,7 +42,7 @@ class MortalLog(MemoryLog):
         self.dies_at: int | None = None
         self.dies_before = False
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         last = self.head().seq + sum(len(request.events) for request in batch)
         dies = self.dies_at is not None and last >= self.dies_at
         if dies:
@@ -129,7 +129,7 @@ async def job(
                     await run_through(house, shared(), come)
                 break
             except BaseExceptionGroup as group:
-                _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknown | trio.Cancelled))
+                _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknownError | trio.Cancelled))
                 if rest is not None:
                     raise
         crowd.cancel_scope.deadline = trio.current_time() + 1
@@ -149,7 +149,7 @@ async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
 
 def end_of(log: MemoryLog) -> tuple[Counter[str], Counter[str], int]:
     """What a log comes to: units and agents by status, submissions."""
-    world = World()
+    world = EntityStates()
     kinds: Counter[str] = Counter()
     for recorded in log.read():
         world.apply(recorded.envelope)
@@ -337,7 +337,7 @@ async def test_a_run_that_its_script_gave_something_needs_that_script(
             await trio.sleep_forever()
     async with open_house(tmp_path, log) as house:
         with pytest.raises(
-            CommandRefused, match=r"needs what its launch script passed \(data\): start that script again"
+            CommandRefusedError, match=r"needs what its launch script passed \(data\): start that script again"
         ):
             await house.operator.launch_from_incomplete_run(TaskRunId(1))
         await house.operator.launch_from_incomplete_run(TaskRunId(1), shared)

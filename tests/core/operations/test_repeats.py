@@ -14,9 +14,9 @@ from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.errors import OutcomeUnknown
+from mephisto_es.core.errors import OutcomeUnknownError
 from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
-from mephisto_es.core.ports import Append, Outcome
+from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.unit import UnitExpired
 
@@ -122,7 +122,7 @@ class DiesAfterExpiry(MemoryLog):
 
     is_over = False
 
-    def commit(self, batch: Sequence[Append]) -> list[Outcome]:
+    def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         outcomes = super().commit(batch)
         expires = any(isinstance(new.event, UnitExpired) for request in batch for new in request.events)
         if expires and not self.is_over:
@@ -135,7 +135,7 @@ async def test_what_was_left_just_before_a_crash_is_made_once_more_after_it(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     log, shared = DiesAfterExpiry(), HouseTaskState(data=items(1, workers=2), runner=Pairs)
-    with pytest.RaisesGroup(Crash, OutcomeUnknown, flatten_subgroups=True):
+    with pytest.RaisesGroup(Crash, OutcomeUnknownError, flatten_subgroups=True):
         async with open_house(tmp_path, log) as house:
             router = house.router(await house.launch(shared))
             ann, bob = await pair(router, "ann", "bob")

@@ -11,14 +11,14 @@ import trio
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.decisions.review import Verdict
-from mephisto_es.core.errors import CommandRefused, IllegalStep, UnknownEntity
+from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.core.ledger import Command, Ledger
 from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.core.ports import NewEvent
-from mephisto_es.core.state.decision_state import Market
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentApproved, AgentBonusGranted, AgentRejected
 from mephisto_es.events.ids import AgentId, QualificationId, UnitId, WorkerId
 from mephisto_es.events.pay import PaymentOwed
@@ -29,10 +29,10 @@ from ...history_search import chosen, holders
 LEFT = (AgentStatus.RETURNED, AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.EXPIRED)
 HISTORY = chosen(
     1000,
-    lambda market: (
-        bool(holders(market, AgentStatus.COMPLETED))
-        and any(agent.status in LEFT for agent in market.agents.values())
-        and any(worker.status is WorkerStatus.REGISTERED for worker in market.workers.values())
+    lambda state: (
+        bool(holders(state, AgentStatus.COMPLETED))
+        and any(agent.status in LEFT for agent in state.agents.values())
+        and any(worker.status is WorkerStatus.REGISTERED for worker in state.workers.values())
     ),
 )
 
@@ -52,18 +52,18 @@ async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            yield Reviewer(ledger, SystemIds(ledger.market.highest_ids(), epoch=1)), ledger
+            yield Reviewer(ledger, SystemIds(ledger.state.highest_ids(), epoch=1)), ledger
             nursery.cancel_scope.cancel()
 
 
-def agents(market: Market, status: AgentStatus) -> list[tuple[str, AgentState]]:
+def agents(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentState]]:
     """Agents that still have their unit."""
-    return [(stream, agent) for stream, agent, _ in holders(market, status)]
+    return [(stream, agent) for stream, agent, _ in holders(state, status)]
 
 
-def unit_of(market: Market, stream: str) -> UnitState:
-    agent = market.agents[stream]
-    return market.units[f"unit/{stream.split('/')[1]}/{agent.unit}"]
+def unit_of(state: DecisionState, stream: str) -> UnitState:
+    agent = state.agents[stream]
+    return state.units[f"unit/{stream.split('/')[1]}/{agent.unit}"]
 
 
 @pytest.mark.parametrize(
@@ -76,19 +76,19 @@ def unit_of(market: Market, stream: str) -> UnitState:
 )
 async def test_agent_and_unit_change_together(verdict: Verdict, unit_status: UnitStatus) -> None:
     async with reviewing() as (reviewer, ledger):
-        stream, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        stream, agent = agents(ledger.state, AgentStatus.COMPLETED)[0]
         receipt = await reviewer.give_verdict(agent.agent, verdict, "a note")
         changed = [recorded.envelope.stream for recorded in receipt.events]
         assert changed[:2] == [stream, f"unit/{stream.split('/')[1]}/{agent.unit}"]
         assert {recorded.envelope.actor for recorded in receipt.events} == {"reviewer"}
         assert len({recorded.envelope.command for recorded in receipt.events}) == 1
-        assert ledger.market.agents[stream].status.value == verdict.value
-        assert unit_of(ledger.market, stream).status is unit_status
+        assert ledger.state.agents[stream].status.value == verdict.value
+        assert unit_of(ledger.state, stream).status is unit_status
 
 
 async def test_a_bonus_and_a_note_go_with_approved_work() -> None:
     async with reviewing() as (reviewer, ledger):
-        _, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        _, agent = agents(ledger.state, AgentStatus.COMPLETED)[0]
         receipt = await reviewer.approve_work(agent.agent, "well done", bonus_cents=150)
         approved = receipt.events[0].envelope.event
         assert isinstance(approved, AgentApproved)
@@ -99,7 +99,7 @@ async def test_a_bonus_and_a_note_go_with_approved_work() -> None:
 
 async def test_a_note_is_forgotten_with_its_worker() -> None:
     async with reviewing() as (reviewer, ledger):
-        _, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        _, agent = agents(ledger.state, AgentStatus.COMPLETED)[0]
         receipt = await reviewer.reject_work(agent.agent, "copied from a neighbour")
         rejected = receipt.events[0].envelope.event
         assert isinstance(rejected, AgentRejected)
@@ -112,50 +112,50 @@ async def test_a_note_is_forgotten_with_its_worker() -> None:
 
 async def test_a_rejection_may_be_corrected_and_an_approval_may_not() -> None:
     async with reviewing() as (reviewer, ledger):
-        _, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        _, agent = agents(ledger.state, AgentStatus.COMPLETED)[0]
         await reviewer.reject_work(agent.agent)
         await reviewer.approve_work(agent.agent, "on second thoughts")
         before = ledger.log.head()
-        with pytest.raises(IllegalStep, match="is 'approved'"):
+        with pytest.raises(IllegalStepError, match="is 'approved'"):
             await reviewer.soft_reject_work(agent.agent)
         assert ledger.log.head() == before
 
 
 async def test_of_two_reviewers_one_is_first() -> None:
     async with reviewing() as (reviewer, ledger):
-        stream, agent = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        stream, agent = agents(ledger.state, AgentStatus.COMPLETED)[0]
         refused: list[str] = []
 
         async def say(verdict: Verdict) -> None:
             try:
                 await reviewer.give_verdict(agent.agent, verdict)
-            except CommandRefused as error:
+            except CommandRefusedError as error:
                 refused.append(str(error))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(say, Verdict.APPROVED)
             nursery.start_soon(say, Verdict.APPROVED)
         assert len(refused) == 1
-        assert ledger.market.agents[stream].status is AgentStatus.APPROVED
+        assert ledger.state.agents[stream].status is AgentStatus.APPROVED
 
 
 async def test_what_makes_no_sense_is_refused() -> None:
     async with reviewing() as (reviewer, ledger):
-        _, done = agents(ledger.market, AgentStatus.COMPLETED)[0]
+        _, done = agents(ledger.state, AgentStatus.COMPLETED)[0]
         for verdict, bonus in ((Verdict.REJECTED, 5), (Verdict.APPROVED, -1)):
-            with pytest.raises(CommandRefused, match="does not go with work that is"):
+            with pytest.raises(CommandRefusedError, match="does not go with work that is"):
                 await reviewer.give_verdict(done.agent, verdict, bonus_cents=bonus)
-        with pytest.raises(UnknownEntity, match="there is no agent-99999"):
+        with pytest.raises(UnknownEntityError, match="there is no agent-99999"):
             await reviewer.approve_work(AgentId(99999))
-        gone = next(one for one in ledger.market.agents.values() if one.status in LEFT)
-        with pytest.raises(CommandRefused, match=r"any more: there is nothing to review|is not a legal step"):
+        gone = next(one for one in ledger.state.agents.values() if one.status in LEFT)
+        with pytest.raises(CommandRefusedError, match=r"any more: there is nothing to review|is not a legal step"):
             await reviewer.approve_work(gone.agent)
 
 
 async def test_a_bonus_is_owed_before_and_after_a_verdict_and_for_work_that_was_lost() -> None:
     async with reviewing() as (reviewer, ledger):
-        stream, done = agents(ledger.market, AgentStatus.COMPLETED)[0]
-        lost_stream, lost = next((key, one) for key, one in ledger.market.agents.items() if one.status in LEFT)
+        stream, done = agents(ledger.state, AgentStatus.COMPLETED)[0]
+        lost_stream, lost = next((key, one) for key, one in ledger.state.agents.items() if one.status in LEFT)
         before = await reviewer.bonus_worker(done.worker, 20, "was quick", done.unit)
         await reviewer.reject_work(done.agent)
         after = await reviewer.bonus_worker(done.worker, 30, "tried hard", done.unit)
@@ -172,33 +172,33 @@ async def test_a_bonus_is_owed_before_and_after_a_verdict_and_for_work_that_was_
             assert isinstance(owed.event, PaymentOwed)
             assert (owed.event.agent, owed.event.unit, owed.event.worker) == (agent.agent, agent.unit, agent.worker)
             assert (owed.event.amount_cents, owed.event.purpose) == (cents, "bonus")
-        assert ledger.market.agents[stream].status is AgentStatus.REJECTED
-        assert ledger.market.agents[lost_stream].status is lost.status
+        assert ledger.state.agents[stream].status is AgentStatus.REJECTED
+        assert ledger.state.agents[lost_stream].status is lost.status
 
 
 async def test_without_a_unit_a_bonus_is_for_the_latest_work() -> None:
     async with reviewing() as (reviewer, ledger):
-        worker = agents(ledger.market, AgentStatus.COMPLETED)[0][1].worker
-        latest = [stream for stream, one in ledger.market.agents.items() if one.worker == worker][-1]
+        worker = agents(ledger.state, AgentStatus.COMPLETED)[0][1].worker
+        latest = [stream for stream, one in ledger.state.agents.items() if one.worker == worker][-1]
         receipt = await reviewer.bonus_worker(worker, 5, "was kind")
         assert receipt.events[0].envelope.stream == latest
 
 
 async def test_a_bonus_that_has_a_name_is_owed_once() -> None:
     async with reviewing() as (reviewer, ledger):
-        worker = agents(ledger.market, AgentStatus.COMPLETED)[0][1].worker
-        payments = len(ledger.market.payments)
+        worker = agents(ledger.state, AgentStatus.COMPLETED)[0][1].worker
+        payments = len(ledger.state.payments)
         for _ in range(2):
             await reviewer.bonus_worker(worker, 5, "was kind", command_id="for being kind")
-        assert len(ledger.market.payments) == payments + 1
+        assert len(ledger.state.payments) == payments + 1
         for _ in range(2):
             await reviewer.bonus_worker(worker, 5, "was kind")
-        assert len(ledger.market.payments) == payments + 3
+        assert len(ledger.state.payments) == payments + 3
 
 
 async def test_the_reason_of_a_bonus_is_forgotten_with_its_worker() -> None:
     async with reviewing() as (reviewer, ledger):
-        worker = agents(ledger.market, AgentStatus.COMPLETED)[0][1].worker
+        worker = agents(ledger.state, AgentStatus.COMPLETED)[0][1].worker
         granted = (await reviewer.bonus_worker(worker, 5, "her birthday")).events[0].envelope.event
         assert isinstance(granted, AgentBonusGranted)
         assert ledger.log.payload(granted.reason) == b"her birthday"
@@ -209,51 +209,51 @@ async def test_the_reason_of_a_bonus_is_forgotten_with_its_worker() -> None:
 
 async def test_a_bonus_for_nothing_is_refused() -> None:
     async with reviewing() as (reviewer, ledger):
-        _, done = agents(ledger.market, AgentStatus.COMPLETED)[0]
-        other = next(one for one in ledger.market.workers.values() if one.worker != done.worker)
+        _, done = agents(ledger.state, AgentStatus.COMPLETED)[0]
+        other = next(one for one in ledger.state.workers.values() if one.worker != done.worker)
         head = ledger.log.head()
         for cents in (0, -5):
-            with pytest.raises(CommandRefused, match=f"{cents} cents are no bonus"):
+            with pytest.raises(CommandRefusedError, match=f"{cents} cents are no bonus"):
                 await reviewer.bonus_worker(done.worker, cents, "nothing")
-        with pytest.raises(CommandRefused, match=f"worker-{done.worker} has not worked on unit-99999"):
+        with pytest.raises(CommandRefusedError, match=f"worker-{done.worker} has not worked on unit-99999"):
             await reviewer.bonus_worker(done.worker, 5, "what for", UnitId(99999))
-        with pytest.raises(CommandRefused, match=f"worker-{other.worker} has not worked on unit-{done.unit}"):
+        with pytest.raises(CommandRefusedError, match=f"worker-{other.worker} has not worked on unit-{done.unit}"):
             await reviewer.bonus_worker(other.worker, 5, "somebody else's", done.unit)
-        with pytest.raises(UnknownEntity, match="there is no worker/99999"):
+        with pytest.raises(UnknownEntityError, match="there is no worker/99999"):
             await reviewer.bonus_worker(WorkerId(99999), 5, "who")
         assert ledger.log.head() == head
 
 
 async def test_qualifications_are_granted_changed_and_revoked() -> None:
     async with reviewing() as (reviewer, ledger):
-        market = ledger.market
-        worker = next(one.worker for one in market.workers.values() if one.status is WorkerStatus.REGISTERED)
+        state = ledger.state
+        worker = next(one.worker for one in state.workers.values() if one.status is WorkerStatus.REGISTERED)
 
         def held() -> dict[QualificationId, int]:
-            return market.workers[f"worker/{worker}"].qualifications
+            return state.workers[f"worker/{worker}"].qualifications
 
         await reviewer.grant_qualification(worker, "careful")
-        number = market.qualifications_by_name["careful"]
+        number = state.qualifications_by_name["careful"]
         assert held()[number] == 1
         assert (await reviewer.grant_qualification(worker, "careful")).events == ()
         await reviewer.grant_qualification(worker, "careful", 5)
         assert held()[number] == 5
         await reviewer.revoke_qualification(worker, "careful")
         assert number not in held()
-        with pytest.raises(CommandRefused, match="does not have the qualification 'careful'"):
+        with pytest.raises(CommandRefusedError, match="does not have the qualification 'careful'"):
             await reviewer.revoke_qualification(worker, "careful")
-        with pytest.raises(CommandRefused, match="does not have the qualification 'unheard of'"):
+        with pytest.raises(CommandRefusedError, match="does not have the qualification 'unheard of'"):
             await reviewer.revoke_qualification(worker, "unheard of")
 
 
 async def test_a_worker_is_blocked_and_unblocked() -> None:
     async with reviewing() as (reviewer, ledger):
-        worker = next(one.worker for one in ledger.market.workers.values() if one.status is WorkerStatus.REGISTERED)
+        worker = next(one.worker for one in ledger.state.workers.values() if one.status is WorkerStatus.REGISTERED)
         await reviewer.block_worker(worker, "answers at random")
-        assert ledger.market.workers[f"worker/{worker}"].status is WorkerStatus.BLOCKED
-        with pytest.raises(IllegalStep, match="is 'blocked'"):
+        assert ledger.state.workers[f"worker/{worker}"].status is WorkerStatus.BLOCKED
+        with pytest.raises(IllegalStepError, match="is 'blocked'"):
             await reviewer.block_worker(worker, "once more")
         await reviewer.unblock_worker(worker, "it was somebody else")
-        assert ledger.market.workers[f"worker/{worker}"].status is WorkerStatus.REGISTERED
-        with pytest.raises(UnknownEntity):
+        assert ledger.state.workers[f"worker/{worker}"].status is WorkerStatus.REGISTERED
+        with pytest.raises(UnknownEntityError):
             await reviewer.block_worker(WorkerId(99999), "nobody")

@@ -10,12 +10,12 @@ import trio
 import trio.testing
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
-from mephisto_es.adapters.architects.memory.router import PageSocket
+from mephisto_es.adapters.architects.memory.router import MemoryPageSocket
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, OnboardingAgent
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.errors import CommandRefused, LaunchError
+from mephisto_es.core.errors import CommandRefusedError, LaunchError
 from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.core.operations.task_code.replayer import TURN_SECONDS
 from mephisto_es.events.ids import AgentId, TaskRunId
@@ -79,15 +79,15 @@ async def test_a_run_is_taken_up_once_however_often_that_is_asked_at_a_time(
 
     async with open_house(tmp_path, log) as house:
 
-        async def take_up() -> None:
+        async def resume() -> None:
             try:
                 outcomes.append(await house.operator.launch_from_incomplete_run(TaskRunId(1), shared))
-            except CommandRefused as error:
+            except CommandRefusedError as error:
                 outcomes.append(str(error))
 
         async with trio.open_nursery() as nursery:
             for _ in range(2):
-                nursery.start_soon(take_up)
+                nursery.start_soon(resume)
         assert sorted(outcomes) == ["1", "run 1 is going on already"]
         await house.operator.force_shutdown()
 
@@ -111,7 +111,7 @@ async def test_onboarding_code_that_takes_another_path_ends_that_onboarding_alon
     async with open_house(tmp_path, log, QUALIFICATION) as house:
         live_run = await house.launch(shared, resume_incomplete_run=True)
         await trio.sleep(TURN_SECONDS + 1)
-        assert [agent.status.value for agent in house.operator.ledger.market.onboardings.values()] == ["returned"]
+        assert [agent.status.value for agent in house.operator.ledger.state.onboardings.values()] == ["returned"]
         assert house.operator.get_running_task_runs() == {"1": live_run}
         await house.operator.force_shutdown()
     assert "this is start 2" in capsys.readouterr().err
@@ -211,7 +211,7 @@ async def test_work_that_was_approved_already_does_not_keep_its_partner_from_goi
             ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
             router.submit_task(ann, {})
             await trio.sleep(1)
-            reviewer = Reviewer(house.operator.ledger, SystemIds(house.operator.ledger.market.highest_ids(), epoch=99))
+            reviewer = Reviewer(house.operator.ledger, SystemIds(house.operator.ledger.state.highest_ids(), epoch=99))
             await reviewer.approve_work(AgentId(1))
             await trio.sleep_forever()
     async with open_house(tmp_path, log) as house:
@@ -224,7 +224,7 @@ async def test_work_that_was_approved_already_does_not_keep_its_partner_from_goi
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
-async def said_to(page: PageSocket, count: int) -> AsyncIterator[str]:
+async def said_to(page: MemoryPageSocket, count: int) -> AsyncIterator[str]:
     """What task code says to a page, without repetitions."""
     seen: set[str] = set()
     while len(seen) < count:

@@ -27,7 +27,7 @@ async def log_of_a_day_ahead() -> MemoryLog:
     ledger = Ledger(log, DayAhead(), on_the_loop)
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
-        await Directory(ledger, SystemIds(ledger.market.highest_ids(), epoch=0)).find_or_create_requester(
+        await Directory(ledger, SystemIds(ledger.state.highest_ids(), epoch=0)).find_or_create_requester(
             "somebody", "house"
         )
         nursery.cancel_scope.cancel()
@@ -48,7 +48,7 @@ async def test_an_onboarding_that_is_late_ends(tmp_path: Path, autojump_clock: t
         live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=60)
         await ask(house.router(live_run), "ann")
         await trio.sleep(61)
-        assert [one.status.value for one in house.operator.ledger.market.onboardings.values()] == ["timeout"]
+        assert [one.status.value for one in house.operator.ledger.state.onboardings.values()] == ["timeout"]
         await house.operator.force_shutdown()
 
 

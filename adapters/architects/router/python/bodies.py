@@ -16,7 +16,7 @@ class BodyLimits(NamedTuple):
     patience_seconds: float
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The request is answered with a status that is not 200 and a sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -29,11 +29,11 @@ async def pour_body(request: Request, limits: BodyLimits, take: Callable[[bytes]
     """Give a request's body to `take`, piece by piece as it arrives.
 
     Raises:
-        Refusal: it is too large, or the client stopped sending it.
+        RefusalError: it is too large, or the client stopped sending it.
     """
     announced = request.headers.get("content-length", "")
     max_bytes, patience_seconds = limits
-    too_large = Refusal(413, f"The body may have {max_bytes} bytes at most.")
+    too_large = RefusalError(413, f"The body may have {max_bytes} bytes at most.")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise too_large
     size = 0
@@ -48,16 +48,16 @@ async def pour_body(request: Request, limits: BodyLimits, take: Callable[[bytes]
                 await take(chunk)
                 patience.deadline = anyio.current_time() + patience_seconds
     except TimeoutError:
-        raise Refusal(408, "The body did not arrive.") from None
+        raise RefusalError(408, "The body did not arrive.") from None
     except ClientDisconnect:
-        raise Refusal(400, "The body ended too early.") from None
+        raise RefusalError(400, "The body ended too early.") from None
 
 
 async def read_body(request: Request, limits: BodyLimits) -> bytes:
     """Read a request's whole body.
 
     Raises:
-        Refusal: as `pour_body`.
+        RefusalError: as `pour_body`.
     """
     chunks: list[bytes] = []
 

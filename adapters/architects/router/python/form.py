@@ -6,7 +6,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from .bodies import Refusal
+from .bodies import RefusalError
 
 #: A form may have so many fields and files.
 MAX_PARTS = 1000
@@ -29,7 +29,7 @@ class Part:
         """Read the headers, which are complete now."""
         _, options = parse_options_header(self.headers.get(b"content-disposition"))
         if b"name" not in options:
-            raise Refusal(400, "The form has a part without a name.")
+            raise RefusalError(400, "The form has a part without a name.")
         self.field = options[b"name"].decode("utf-8", "replace")
         self.is_file = b"filename" in options
         self.original_name = re.split(r"[\\/]", options.get(b"filename", b"").decode("utf-8", "replace"))[-1]
@@ -44,7 +44,7 @@ class FormReader:
         max_field_bytes: All fields that are no files may have so many bytes together.
 
     Raises:
-        Refusal: from each method, when this is no form or not one that is taken.
+        RefusalError: from each method, when this is no form or not one that is taken.
     """
 
     def __init__(self, content_type: str, max_field_bytes: int) -> None:
@@ -56,7 +56,7 @@ class FormReader:
         self._is_whole = False
         _, options = parse_options_header(content_type)
         if not options.get(b"boundary"):
-            raise Refusal(400, "The form's Content-Type names no boundary.")
+            raise RefusalError(400, "The form's Content-Type names no boundary.")
         try:
             self._parser = MultipartParser(
                 options[b"boundary"],
@@ -71,19 +71,19 @@ class FormReader:
                 },
             )
         except FormParserError as error:
-            raise Refusal(400, "The form's boundary is too long.") from error
+            raise RefusalError(400, "The form's boundary is too long.") from error
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes."""
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise Refusal(400, "The form is malformed.") from error
+            raise RefusalError(400, "The form is malformed.") from error
 
     def finish(self) -> None:
         """Note that there are no more bytes."""
         if not self._is_whole:
-            raise Refusal(400, "The form ends too early.")
+            raise RefusalError(400, "The form ends too early.")
 
     def text(self, field: str) -> bytes | None:
         """Return what was entered in a field, in UTF-8; None: there is no such field."""
@@ -94,7 +94,7 @@ class FormReader:
 
     def _on_part_begin(self) -> None:
         if len(self.parts) == MAX_PARTS:
-            raise Refusal(413, f"A form may have {MAX_PARTS} parts at most.")
+            raise RefusalError(413, f"A form may have {MAX_PARTS} parts at most.")
         self.parts.append(Part())
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -119,7 +119,7 @@ class FormReader:
             return
         self._field_bytes_left -= end - start
         if self._field_bytes_left < 0:
-            raise Refusal(413, "The form's fields are too large.")
+            raise RefusalError(413, "The form's fields are too large.")
 
     def _on_end(self) -> None:
         self._is_whole = True

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from .journal_file import JournalFile, create_journal_file, lock_directory
 from .journal_lines import (
-    DamagedJournal,
+    DamagedJournalError,
     Entry,
     JournalContents,
     ack_line,
@@ -43,15 +43,15 @@ class JournalError(Exception):
     """The journal cannot be opened; says which file and why."""
 
 
-class OutboxFull(Exception):
+class OutboxFullError(Exception):
     """The packet was not taken: the operator has been away for too long."""
 
 
-class JournalUnwritable(Exception):
+class JournalUnwritableError(Exception):
     """The packet was not taken: writing failed."""
 
 
-class _Batch:
+class _JournalBatch:
     """Packets that become durable together, and the event that says so."""
 
     __slots__ = ("durable", "packets", "settled")
@@ -79,8 +79,8 @@ class Journal:
         self._file = file
         self._limit_bytes = limit_bytes
         self._rewrite_above = REWRITE_BYTES
-        self._batch = _Batch()
-        self._in_flight: _Batch | None = None
+        self._batch = _JournalBatch()
+        self._in_flight: _JournalBatch | None = None
         self._changed_agents: dict[str, str | None] = {}
         self._new_pages: set[str] = set()
         self._acknowledged = self._acknowledged_on_disk = 0
@@ -99,16 +99,16 @@ class Journal:
         batch = self.record_nowait(packet)
         await batch.settled.wait()
         if not batch.durable:
-            raise JournalUnwritable
+            raise JournalUnwritableError
 
-    def record_nowait(self, packet: bytes) -> _Batch:
+    def record_nowait(self, packet: bytes) -> _JournalBatch:
         """Take an encoded packet into the outbox without waiting for the disk.
 
         Raises:
-            OutboxFull: it was not taken.
+            OutboxFullError: it was not taken.
         """
         if self._is_closed or self.outbox_bytes + len(packet) > self._limit_bytes:
-            raise OutboxFull
+            raise OutboxFullError
         self.outbox_bytes += len(packet)
         self._batch.packets.append(packet)
         self._work.set()
@@ -184,7 +184,7 @@ class Journal:
         await anyio.to_thread.run_sync(self._file.close)
 
     async def _write_batch(self, hand_on: HandOn, failed: Failed) -> None:
-        batch, self._batch = self._batch, _Batch()
+        batch, self._batch = self._batch, _JournalBatch()
         self._in_flight = batch
         changed, self._changed_agents = self._changed_agents, {}
         pages, self._new_pages = self._new_pages, set()
@@ -258,7 +258,7 @@ def open_journal(directory: Path, limit_bytes: int, new_incarnation: Callable[[]
         with found[0].open("rb") as lines:
             contents = read_journal(lines)
         return Journal(JournalFile(found[0], contents.good_bytes), contents, limit_bytes)
-    except DamagedJournal as error:
+    except DamagedJournalError as error:
         raise JournalError(f"The journal {found[0]} cannot be used: {error}.") from error
     except OSError as error:
         raise JournalError(f"The router's data directory {directory} cannot be used: {error.strerror}.") from error

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 _CRC_DIGITS = 8
 
 
-class DamagedJournal(Exception):
+class DamagedJournalError(Exception):
     """A line before the last one is not what was written; says which."""
 
 
@@ -87,23 +87,23 @@ def read_journal(lines: Iterable[bytes]) -> JournalContents:
     """Fold a journal's lines (each with its line end) into what they say.
 
     Raises:
-        DamagedJournal: a line that is not the last one is broken, or the header is missing.
+        DamagedJournalError: a line that is not the last one is broken, or the header is missing.
     """
     contents = JournalContents()
     broken: int | None = None
     for number, text in enumerate(lines, start=1):
         if broken is not None:
-            raise DamagedJournal(f"line {broken} is damaged and others follow it")
+            raise DamagedJournalError(f"line {broken} is damaged and others follow it")
         line = _decode(text)
         if line is None:
             broken = number
             continue
         if (number == 1) != isinstance(line.incarnation, str):
-            raise DamagedJournal(f"line {number} is out of place: the header is the first line and no other")
+            raise DamagedJournalError(f"line {number} is out of place: the header is the first line and no other")
         _apply(contents, line)
         contents.good_bytes += len(text)
     if not contents.incarnation:
-        raise DamagedJournal("line 1, the header, is missing or torn")
+        raise DamagedJournalError("line 1, the header, is missing or torn")
     return contents
 
 

@@ -23,7 +23,7 @@ class _Question:
         self.answer: Packet | None = None
 
 
-class OperatorDesk:
+class OperatorLink:
     """Knows whether an operator is attached, and puts questions to it."""
 
     def __init__(self, max_waiting: int, deadline_seconds: float, monotonic: Callable[[], float]) -> None:

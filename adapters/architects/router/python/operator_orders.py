@@ -7,10 +7,10 @@ from msgspec import Raw
 
 from .agents import Agents
 from .journal import Journal
-from .operator_link import OperatorDesk
-from .packets import PacketPress
-from .page_sessions import PageDesk
-from .wire import Acknowledgement, AgentDetails, AgentStatuses, MalformedJson, Packet, StatusUpdate, raw, reader
+from .operator_link import OperatorLink
+from .packets import PacketFactory
+from .page_sessions import PageSessions
+from .wire import Acknowledgement, AgentDetails, AgentStatuses, MalformedJsonError, Packet, StatusUpdate, raw, reader
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ class Orders:
     def __init__(
         self,
         agents: Agents,
-        pages: PageDesk,
-        operator: OperatorDesk,
+        pages: PageSessions,
+        operator: OperatorLink,
         journal: Journal,
-        press: PacketPress,
+        press: PacketFactory,
         counts: Counter[str],
     ) -> None:
         self._agents = agents
@@ -55,13 +55,13 @@ class Orders:
         """Do what a frame of the operator says: one packet, or several in order."""
         try:
             packets = read_packets(frame)
-        except MalformedJson as error:
+        except MalformedJsonError as error:
             self._complain(str(error))
             return
         for packet in packets if isinstance(packets, list) else [packets]:
             try:
                 self._obey(packet)
-            except MalformedJson as error:
+            except MalformedJsonError as error:
                 self._complain(f"{packet.packet_type}: {error}")
 
     def _obey(self, packet: Packet) -> None:
@@ -83,7 +83,7 @@ class Orders:
             case "request_statuses":
                 self._pages.report_statuses({agent.token: agent.reported_status for agent in self._agents})
             case unknown:
-                raise MalformedJson(f"{unknown!r} is not a packet type of the operator")
+                raise MalformedJsonError(f"{unknown!r} is not a packet type of the operator")
 
     def _deliver(self, token: str, packet: Packet) -> None:
         agent = self._agents.get(token)
@@ -113,7 +113,7 @@ class Orders:
 
     def _acknowledge(self, ack: Acknowledgement) -> None:
         if ack.incarnation != self._journal.incarnation or ack.seq >= self._journal.next_seq:
-            raise MalformedJson(f"{ack.seq} of {ack.incarnation} was never sent here")
+            raise MalformedJsonError(f"{ack.seq} of {ack.incarnation} was never sent here")
         self._journal.acknowledge(ack.seq)
 
     def _say_closed(self) -> None:

@@ -7,7 +7,7 @@ from msgspec import UNSET, Raw
 from .wire import MEPHISTO, Packet, StatusUpdate, Timestamp, encode, raw
 
 
-class PacketPress:
+class PacketFactory:
     """Makes encoded packets.
 
     Args:

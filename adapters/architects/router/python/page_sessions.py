@@ -7,13 +7,13 @@ import anyio
 
 from .agents import Agent, Agents
 from .connection import Connection
-from .journal import Journal, OutboxFull
-from .operator_link import OperatorDesk
-from .packets import PacketPress
+from .journal import Journal, OutboxFullError
+from .operator_link import OperatorLink
+from .packets import PacketFactory
 from .wire import Packet, Pulse, is_object, raw
 
 
-class PageDesk:
+class PageSessions:
     """Answers pages and reports to the operator which of them are there.
 
     Args:
@@ -29,9 +29,9 @@ class PageDesk:
     def __init__(
         self,
         agents: Agents,
-        operator: OperatorDesk,
+        operator: OperatorLink,
         journal: Journal,
-        press: PacketPress,
+        press: PacketFactory,
         counts: Counter[str],
         grace_seconds: float,
         monotonic: Callable[[], float],
@@ -123,5 +123,5 @@ class PageDesk:
         update = self._press.from_worker(packet.packet_type, agent.token, packet.data, packet.client_timestamp)
         try:
             self._journal.record_nowait(update)
-        except OutboxFull:
+        except OutboxFullError:
             self._counts["outbox_full"] += 1

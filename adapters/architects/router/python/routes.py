@@ -11,17 +11,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from .bodies import BodyLimits, Refusal, read_body
-from .journal import JournalUnwritable, OutboxFull
+from .bodies import BodyLimits, RefusalError, read_body
+from .journal import JournalUnwritableError, OutboxFullError
 from .pages import SUPPORTED_VERSIONS, PageFiles, TaskConfig
 from .settings import Secret, Settings
-from .sockets import SocketDoor
-from .switchboard import Switchboard, UnknownAgent
+from .sockets import SocketEndpoint
+from .switchboard import Switchboard, UnknownAgentError
 from .uploads import Uploads
 from .wire import (
     NULL,
     LogErrorBody,
-    MalformedJson,
+    MalformedJsonError,
     RequestAgentBody,
     ReturnTaskBody,
     SubmitMetadataBody,
@@ -73,7 +73,7 @@ class Routes:
         self._uploads = uploads
         self._clock = clock
         self._body_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds)
-        self._door = SocketDoor(board, settings.max_sockets, settings.idle_seconds)
+        self._door = SocketEndpoint(board, settings.max_sockets, settings.idle_seconds)
         self._files = PageFiles(settings.static)
         self._config = TaskConfig(settings.static)
 
@@ -95,7 +95,9 @@ class Routes:
                 Route("/download_file/{name}", self.download_file, methods=["GET"]),
                 Mount("/", self._files),
             ],
-            exception_handlers=dict.fromkeys((Refusal, HTTPException, MalformedJson, Exception, *REFUSALS), _refused),
+            exception_handlers=dict.fromkeys(
+                (RefusalError, HTTPException, MalformedJsonError, Exception, *REFUSALS), _refused
+            ),
         )
 
     async def task_config(self, request: Request) -> Response:
@@ -106,9 +108,9 @@ class Routes:
         try:
             return self._config.response(version, self._files, request.headers)
         except FileNotFoundError:
-            raise Refusal(404, "There is no task_config.json.") from None
+            raise RefusalError(404, "There is no task_config.json.") from None
         except msgspec.DecodeError as error:
-            raise Refusal(500, "The task's configuration cannot be read.") from error
+            raise RefusalError(500, "The task's configuration cannot be read.") from error
 
     async def request_agent(self, request: Request) -> Response:
         """POST /request_agent: waits for the operator, up to the deadline."""
@@ -183,13 +185,13 @@ class Routes:
         self._check_secret(request)
         path = self._uploads.path(request.path_params["name"])
         if path is None:
-            raise Refusal(404, "There is no such file.")
+            raise RefusalError(404, "There is no such file.")
         return FileResponse(path, media_type="application/octet-stream")
 
     def _check_secret(self, request: Request) -> None:
         scheme, _, offered = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not self._secret.matches(offered):
-            raise Refusal(401, "This is for the operator only.")
+            raise RefusalError(401, "This is for the operator only.")
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         body = await read_body(request, self._body_limits)
@@ -197,21 +199,25 @@ class Routes:
 
 
 #: What a client is told when the router cannot do what it asks.
-REFUSALS: dict[type[Exception], Refusal] = {
-    UnknownAgent: Refusal(403, "This agent is not known here."),
-    OutboxFull: Refusal(507, "The server cannot take more submissions at the moment, please try again later."),
-    JournalUnwritable: Refusal(503, "The server cannot store submissions at the moment, please try again later."),
+REFUSALS: dict[type[Exception], RefusalError] = {
+    UnknownAgentError: RefusalError(403, "This agent is not known here."),
+    OutboxFullError: RefusalError(
+        507, "The server cannot take more submissions at the moment, please try again later."
+    ),
+    JournalUnwritableError: RefusalError(
+        503, "The server cannot store submissions at the moment, please try again later."
+    ),
 }
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
     match error:
-        case Refusal():
+        case RefusalError():
             refusal = error
         case HTTPException():
-            refusal = Refusal(error.status_code, f"{error.detail}.")
-        case MalformedJson():
-            refusal = Refusal(400, f"What was sent is not what is expected here: {error}.")
+            refusal = RefusalError(error.status_code, f"{error.detail}.")
+        case MalformedJsonError():
+            refusal = RefusalError(400, f"What was sent is not what is expected here: {error}.")
         case _:
-            refusal = REFUSALS.get(type(error)) or Refusal(500, "The server made a mistake.")
+            refusal = REFUSALS.get(type(error)) or RefusalError(500, "The server made a mistake.")
     return Response(msgspec.json.encode({"error": refusal.sentence}), refusal.status, media_type=JSON)

@@ -18,7 +18,7 @@ FRAME_BYTES = 2**20
 GOODBYES = (1000, 1001)
 
 
-class SocketDoor:
+class SocketEndpoint:
     """Lets sockets in, up to a limit.
 
     Args:

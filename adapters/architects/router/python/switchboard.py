@@ -13,14 +13,14 @@ from .agents import Agents
 from .connection import POLICY_VIOLATION, TOO_BIG, Connection
 from .journal import Journal
 from .journal_lines import Entry
-from .operator_link import OperatorDesk
+from .operator_link import OperatorLink
 from .operator_orders import Orders
-from .packets import PacketPress
-from .page_sessions import PageDesk
+from .packets import PacketFactory
+from .page_sessions import PageSessions
 from .settings import Secret, Settings
 from .wire import (
     MEPHISTO,
-    MalformedJson,
+    MalformedJsonError,
     OperatorGreeting,
     Packet,
     Timestamp,
@@ -39,7 +39,7 @@ read_greeting = reader(OperatorGreeting)
 MAX_REPORTED_VERSIONS = 20
 
 
-class UnknownAgent(Exception):
+class UnknownAgentError(Exception):
     """Nobody of that token is known."""
 
 
@@ -68,14 +68,14 @@ class Switchboard:
         self.sockets: set[Connection] = set()
         #: What was dropped, by reason.
         self.dropped: Counter[str] = Counter()
-        self.operator = OperatorDesk(settings.max_sockets, settings.request_deadline_seconds, monotonic)
+        self.operator = OperatorLink(settings.max_sockets, settings.request_deadline_seconds, monotonic)
         self._refused_operators = 0
         self._reported_versions: set[str | None] = set()
         self._settings = settings
         self._secret = secret
         self._journal = journal
         self._new_id = new_id
-        self._press = PacketPress(clock)
+        self._press = PacketFactory(clock)
         self._agents = Agents(
             journal.agents,
             journal.pages,
@@ -83,7 +83,7 @@ class Switchboard:
             settings.heartbeat_limit_seconds,
             monotonic(),
         )
-        self.pages = PageDesk(
+        self.pages = PageSessions(
             self._agents,
             self.operator,
             journal,
@@ -133,7 +133,7 @@ class Switchboard:
         """Tell the operator of an error in a page, if one is attached. A page may not have an agent yet.
 
         Raises:
-            UnknownAgent: it says that it has one, whom nobody knows.
+            UnknownAgentError: it says that it has one, whom nobody knows.
         """
         if agent is not None:
             self.check_known(agent)
@@ -151,11 +151,11 @@ class Switchboard:
         """Refuse a token of nobody.
 
         Raises:
-            UnknownAgent: nobody of that token is known.
+            UnknownAgentError: nobody of that token is known.
         """
         if self._agents.get(agent) is None:
             self.dropped["unknown_agent"] += 1
-            raise UnknownAgent
+            raise UnknownAgentError
 
     def counters(self) -> dict[str, object]:
         """Figures for whoever looks after the router."""
@@ -199,7 +199,7 @@ class Switchboard:
     def _heard_stranger(self, connection: Connection, frame: bytes) -> None:
         try:
             packet = read_packet(strict_json(frame))
-        except MalformedJson:
+        except MalformedJsonError:
             self.dropped["malformed_packet"] += 1
             return
         if packet.subject_id == MEPHISTO:
@@ -210,7 +210,7 @@ class Switchboard:
     def _check_operator(self, connection: Connection, packet: Packet) -> None:
         try:
             greeting = read_greeting(packet.data if isinstance(packet.data, Raw) else b"{}")
-        except MalformedJson:
+        except MalformedJsonError:
             greeting = OperatorGreeting()
         if packet.packet_type == "alive" and self._secret.matches(greeting.token):
             self._attach(connection, greeting)

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
-from .bodies import BodyLimits, Refusal, pour_body
+from .bodies import BodyLimits, RefusalError, pour_body
 from .form import FormReader, Part
 from .journal_file import sync_directory
 from .wire import UploadedFile
@@ -87,7 +87,7 @@ class Form:
         """Make the files durable; return what the operator is to know of them.
 
         Raises:
-            Refusal: the disk does not take them.
+            RefusalError: the disk does not take them.
         """
         return await _in_thread(self._keep)
 
@@ -100,7 +100,7 @@ class Form:
         """Take the form in.
 
         Raises:
-            Refusal: it is no form, it is too large, or the disk does not take it.
+            RefusalError: it is no form, it is too large, or the disk does not take it.
         """
         await pour_body(request, limits, self._take)
         self._reader.finish()
@@ -166,10 +166,10 @@ class Uploads:
         """Take a form in; on an error or when cancelled, nothing of it stays on the disk.
 
         Raises:
-            Refusal: as `Form.receive`, or too many forms are under way.
+            RefusalError: as `Form.receive`, or too many forms are under way.
         """
         if self._under_way >= MAX_CONCURRENT_FORMS:
-            raise Refusal(503, "Too many files are being uploaded at the moment, please try again later.")
+            raise RefusalError(503, "Too many files are being uploaded at the moment, please try again later.")
         reader = FormReader(request.headers["content-type"], self._max_field_bytes)
         form = Form(reader, self._directory, self._new_name)
         self._under_way += 1
@@ -194,4 +194,4 @@ async def _in_thread(work: Callable[[], T]) -> T:
     try:
         return await anyio.to_thread.run_sync(work)
     except OSError as error:
-        raise Refusal(503, "The server cannot store files at the moment, please try again later.") from error
+        raise RefusalError(503, "The server cannot store files at the moment, please try again later.") from error

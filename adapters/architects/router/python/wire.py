@@ -35,7 +35,7 @@ _ESCAPE = re.compile(
 )
 
 
-class MalformedJson(Exception):
+class MalformedJsonError(Exception):
     """The text is not JSON, or not JSON of the expected shape; the sentence says where."""
 
 
@@ -173,7 +173,7 @@ def strict_json(text: bytes) -> bytes:
     character, becomes U+FFFD: nothing behind the router could read it.
 
     Raises:
-        MalformedJson: it is not JSON, not UTF-8, or nested so deeply that whoever reads it later might not be able to.
+        MalformedJsonError: it is not JSON, not UTF-8, or nested too deeply for a later reader.
     """
     try:
         try:
@@ -185,9 +185,9 @@ def strict_json(text: bytes) -> bytes:
         if b"\n" in text or b"\r" in text:
             text = msgspec.json.format(text, indent=-1)
     except UnicodeDecodeError as error:
-        raise MalformedJson("the text is not UTF-8") from error
+        raise MalformedJsonError("the text is not UTF-8") from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedJson(str(error)) from error
+        raise MalformedJsonError(str(error)) from error
     return text
 
 
@@ -197,16 +197,16 @@ def is_object(data: Raw | UnsetType) -> TypeGuard[Raw]:
 
 
 def reader(shape: type[T]) -> Callable[[bytes], T]:
-    """Make a function that reads strict JSON of one shape and raises `MalformedJson` otherwise."""
+    """Make a function that reads strict JSON of one shape and raises `MalformedJsonError` otherwise."""
     decode = msgspec.json.Decoder(shape).decode
 
     def read(text: bytes) -> T:
         try:
             return decode(text)
         except UnicodeDecodeError as error:
-            raise MalformedJson("the text is not UTF-8") from error
+            raise MalformedJsonError("the text is not UTF-8") from error
         except (msgspec.DecodeError, RecursionError) as error:
-            raise MalformedJson(str(error)) from error
+            raise MalformedJsonError(str(error)) from error
 
     return read
 

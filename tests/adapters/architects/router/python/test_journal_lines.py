@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mephisto_es.adapters.architects.router.python.journal_lines import (
-    DamagedJournal,
+    DamagedJournalError,
     Entry,
     JournalContents,
     ack_line,
@@ -117,18 +117,18 @@ def test_damage_before_the_last_line_is_found(written: Written, data: st.DataObj
     line[position] ^= data.draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64]), label="flipped")
     damaged = [*written.lines[:number], bytes(line), *written.lines[number + 1 :]]
 
-    with pytest.raises(DamagedJournal, match=f"line {number + 1} "):
+    with pytest.raises(DamagedJournalError, match=f"line {number + 1} "):
         read_journal(damaged)
 
 
 @pytest.mark.parametrize("lines", [[], [b""], [b"deadbeef {}\n"], [ack_line(1)], [b"\0" * 100]])
 def test_a_journal_without_a_header_is_damaged(lines: list[bytes]) -> None:
-    with pytest.raises(DamagedJournal, match="line 1"):
+    with pytest.raises(DamagedJournalError, match="line 1"):
         read_journal(lines)
 
 
 def test_a_second_header_is_damage() -> None:
-    with pytest.raises(DamagedJournal, match="line 2"):
+    with pytest.raises(DamagedJournalError, match="line 2"):
         read_journal([header_line("one", 1), header_line("two", 1), ack_line(1)])
 
 

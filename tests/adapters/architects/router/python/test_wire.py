@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mephisto_es.adapters.architects.router.python.wire import MalformedJson, numbered, strict_json
+from mephisto_es.adapters.architects.router.python.wire import MalformedJsonError, numbered, strict_json
 
 #: Strings as JavaScript has them: halves of surrogate pairs included.
 JS_TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF, categories=None))
@@ -50,7 +50,7 @@ def test_what_javascript_says_is_strict_json_on_one_line(value: Any, indent: int
 def test_anything_else_is_json_or_refused(text: bytes) -> None:
     try:
         strict = strict_json(text)
-    except MalformedJson:
+    except MalformedJsonError:
         strict = b"null"
 
     msgspec.json.decode(strict)
@@ -58,7 +58,7 @@ def test_anything_else_is_json_or_refused(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", [b"[" * 10**6, b'{"a":' * 10**5, b'"\xff"', b"1e999", b"9" * 5000, b"", b" "])
 def test_what_could_stop_a_decoder_is_refused(text: bytes) -> None:
-    with pytest.raises(MalformedJson):
+    with pytest.raises(MalformedJsonError):
         strict_json(text)
 
 
