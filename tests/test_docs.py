@@ -1,5 +1,6 @@
 """What README.md and docs/ show is so: commands parse, those marked `run` are run, generated parts are whole."""
 
+import os
 import re
 import shlex
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from html import unescape
 from itertools import takewhile
 from pathlib import Path
 from pkgutil import resolve_name
@@ -49,6 +51,9 @@ SCRIPT_CALL = re.compile(r"python run_\w+\.py")
 
 _BLOCK = re.compile(r"^( *)```(?:console|\{ \.console([^}\n]*)\})\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SCRIPT = re.compile(r"^```\{ \.python \.run \}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: A block of a page that shows a file, with the file's name.
+_TITLED = re.compile(r'^```\w+ title="([^"]+)"$', re.MULTILINE)
+_INCLUDE_MARKER = re.compile(r"-+8 *<")
 _EXPECTED_EXIT = re.compile(r"  # exits (\d+)$")
 
 
@@ -171,6 +176,42 @@ def test_a_scripts_settings_are_as_shown(folder: Path, shown: Shown, tmp_path: P
     assert done.returncode == shown.exit_code, done.stderr
     if shown.exit_code:
         assert shown.output.strip() in done.stderr
+
+
+# The site ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built pages."""
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+        timeout=GIVE_UP_SECONDS,
+    )
+    return folder
+
+
+def built(site: Path, page: str) -> str:
+    """Return the text of a built page, without its tags."""
+    name = Path(page).relative_to("docs").with_suffix("")
+    html = (site / ("." if name.name == "index" else name) / "index.html").read_text(encoding="utf-8")
+    return unescape(re.sub(r"<[^>]*>", "", html))
+
+
+def test_no_page_shows_an_include_marker(site: Path) -> None:
+    assert [page for page in TEXTS if _INCLUDE_MARKER.search(built(site, page))] == []
+
+
+@pytest.mark.parametrize(("page", "folder"), SCRIPTS_OF.items())
+def test_a_tutorial_page_shows_its_files_whole(page: str, folder: Path, site: Path) -> None:
+    names = [name for name in _TITLED.findall(TEXTS[page]) if (folder / name).exists()]
+    assert names
+    for name in names:
+        assert (folder / name).read_text(encoding="utf-8").strip() in built(site, page), name
 
 
 # Generated parts --------------------------------------------------------------------------------------------------
