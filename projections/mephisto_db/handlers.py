@@ -33,7 +33,7 @@ from ...events.worker import (
     WorkerForgotten,
     WorkerRegistered,
 )
-from . import new_rows as births
+from . import new_rows
 from .batch import EventBatch
 from .pending_writes import ColumnGroup
 from .rows import AgentRow, OnboardingAgentRow, QualificationRow, RequesterRow, TaskRow, TaskRunRow, UnitRow, WorkerRow
@@ -80,7 +80,7 @@ def _qualification_created(page: EventBatch, recorded: RecordedEvent, event: Qua
 
 @_of(WorkerRegistered)
 def _worker_registered(page: EventBatch, recorded: RecordedEvent, event: WorkerRegistered) -> None:
-    page.add(recorded, births.worker_row(event, page.text(event.name), page.date(recorded)))
+    page.add(recorded, new_rows.worker_row(event, page.text(event.name), page.date(recorded)))
 
 
 @_of(WorkerForgotten)
@@ -104,8 +104,8 @@ def _qualification_revoked(page: EventBatch, recorded: RecordedEvent, event: Qua
 
 @_of(TaskRunCreated)
 def _task_run_created(page: EventBatch, recorded: RecordedEvent, event: TaskRunCreated) -> None:
-    page.begin_run(births.run_facts(event))
-    page.add(recorded, births.task_run_row(event, page.date(recorded)))
+    page.begin_run(new_rows.run_facts(event))
+    page.add(recorded, new_rows.task_run_row(event, page.date(recorded)))
 
 
 @_of(TaskRunDeployed)
@@ -125,12 +125,12 @@ def _task_run_completed(page: EventBatch, recorded: RecordedEvent, _: TaskRunCom
 
 @_of(AssignmentCreated)
 def _assignment_created(page: EventBatch, recorded: RecordedEvent, event: AssignmentCreated) -> None:
-    page.add(recorded, births.assignment_row(event, page.run_of(recorded), page.date(recorded)))
+    page.add(recorded, new_rows.assignment_row(event, page.run_of(recorded), page.date(recorded)))
 
 
 @_of(UnitCreated)
 def _unit_created(page: EventBatch, recorded: RecordedEvent, event: UnitCreated) -> None:
-    page.add(recorded, births.unit_row(event, page.run_of(recorded), page.date(recorded)))
+    page.add(recorded, new_rows.unit_row(event, page.run_of(recorded), page.date(recorded)))
 
 
 @_of(UnitAssigned)
@@ -145,7 +145,7 @@ def _unit_without_holder(page: EventBatch, recorded: RecordedEvent, _: UnitRelea
 
 @_of(AgentAccepted)
 def _agent_accepted(page: EventBatch, recorded: RecordedEvent, event: AgentAccepted) -> None:
-    page.add(recorded, births.agent_row(event, page.run_of(recorded), page.date(recorded)))
+    page.add(recorded, new_rows.agent_row(event, page.run_of(recorded), page.date(recorded)))
 
 
 @_of(AgentStarted)
@@ -175,7 +175,7 @@ def _agent_metadata_received(page: EventBatch, recorded: RecordedEvent, event: A
 
 
 def _keep(page: EventBatch, recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...] = ()) -> None:
-    page.agent_payloads.append(births.agent_payload_row(recorded, ref, files))
+    page.agent_payloads.append(new_rows.agent_payload_row(recorded, ref, files))
 
 
 @_of(AgentApproved)
@@ -203,7 +203,7 @@ def _agent_rejected(page: EventBatch, recorded: RecordedEvent, event: AgentRejec
 
 @_of(OnboardingStarted)
 def _onboarding_started(page: EventBatch, recorded: RecordedEvent, event: OnboardingStarted) -> None:
-    page.add(recorded, births.onboarding_agent_row(event, page.run_of(recorded), page.date(recorded)))
+    page.add(recorded, new_rows.onboarding_agent_row(event, page.run_of(recorded), page.date(recorded)))
 
 
 @_of(OnboardingSubmitted)

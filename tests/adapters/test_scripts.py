@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import trio
 from mephisto_es.adapters.scripts.command import script_decorator
 from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
-from mephisto_es.core.errors import ConfigError, Fenced
+from mephisto_es.core.errors import ConfigError, WriterFencedError
 from mephisto_es.core.operations.logger_core import get_logger
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
@@ -49,7 +49,7 @@ async def main(operator, cfg):
     if cfg.mephisto.blueprint.text == "broken":
         raise ConfigError("the file is broken", hint="Mend it")
     if cfg.mephisto.blueprint.text == "fenced":
-        raise Fenced("another operator has taken over")
+        raise WriterFencedError("another operator has taken over")
     print(operator, "on", cfg.mephisto.architect._architect_type, "pays", cfg.mephisto.task.task_reward)
 
 if __name__ == "__main__":
