@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .adapters.composition.operator import open_operator, task_script
     from .core.abstractions.agent import Agent, Assignment, InitializationData, OnboardingAgent, Unit
-    from .core.abstractions.architect import Architect
+    from .core.abstractions.architect import Architect, ArchitectContext
     from .core.abstractions.blueprint import Blueprint, SharedTaskState
     from .core.abstractions.crowd_provider import CrowdProvider
     from .core.abstractions.qualifications import make_qualification_dict
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Agent": "core.abstractions.agent",
     "Architect": "core.abstractions.architect",
+    "ArchitectContext": "core.abstractions.architect",
     "Assignment": "core.abstractions.agent",
     "Blueprint": "core.abstractions.blueprint",
     "CrowdProvider": "core.abstractions.crowd_provider",
@@ -50,6 +51,7 @@ _HOMES = {
 __all__ = [
     "Agent",
     "Architect",
+    "ArchitectContext",
     "Assignment",
     "Blueprint",
     "CrowdProvider",

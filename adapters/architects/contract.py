@@ -2,7 +2,7 @@
 
     class TestMyArchitect(PageServerContract):
         def make(self, folder: Path, resources: Resources) -> Architect:
-            return MyArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+            return MyArchitect(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))
 
 They need pytest and pytest-trio.
 """
@@ -48,10 +48,16 @@ AGENT = "an-agent-of-the-contract"
 
 
 class ResourceBook(Resources):
-    """Keeps what happens to outside resources in memory, by the rules of their lifecycle."""
+    """Keeps the history of outside resources in memory, checked against their lifecycle.
+
+    Attributes:
+        states: the present state of each resource, by its number.
+        changed: set, and replaced by a new one, with the next recorded event.
+    """
 
     def __init__(self) -> None:
         self.states: dict[int, ResourceState] = {}
+        self.changed = trio.Event()
         self._ids = SystemIds({}, 1)
         self._run = TaskRunId(1)
 
@@ -59,8 +65,10 @@ class ResourceBook(Resources):
         """How many resources are in a status."""
         return sum(state.status is status for state in self.states.values())
 
-    async def _record(self, number: int, event: ServerEvent) -> None:
+    async def _append(self, number: int, event: ServerEvent) -> None:
         self.states[number] = evolve(self.states.get(number), event)
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
         await trio.lowlevel.checkpoint()
 
 

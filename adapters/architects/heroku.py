@@ -6,30 +6,28 @@ import hashlib
 import random
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import trio
 from omegaconf import DictConfig
 
-from ...core.abstractions.architect import Architect
+from ...core.abstractions.architect import ArchitectContext
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.blueprint import SharedTaskState
-from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from ...core.abstractions.resources import Details, Resources
+from ...core.abstractions.resources import Details
 from ...core.errors import ConfigError, LaunchError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
-from ...events.ids import TaskRunId
 from ..channels.backoff import Backoff
-from ..channels.websocket import WebsocketChannel
 from .heroku_cli import AppInfo, HerokuCli, HerokuError
 from .router.client import RouterClient
 from .router.limits import RouterArgs, changed_limits, check_router_limits
 from .router.process import PREFIX
 from .router.program import check_node_project, copy_sources, node_folder
 from .router.secret_file import SECRET_FILE, read_secret, write_secret
+from .single_server import SingleServerArchitect
 
 #: An app that was pushed is waited for this long.
 START_SECONDS = 180.0
@@ -67,7 +65,7 @@ class HerokuArchitectArgs(RouterArgs):
 
 
 @register_mephisto_abstraction()
-class HerokuArchitect(Architect):
+class HerokuArchitect(SingleServerArchitect):
     """Pushes the node router and the page to an app of its own, and destroys that in the end.
 
     The disk of a dyno does not outlive the dyno, which Heroku restarts once a day and after a crash: what a worker
@@ -78,21 +76,12 @@ class HerokuArchitect(Architect):
     ArgsClass: ClassVar[type[ArchitectArgs]] = HerokuArchitectArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("heroku_app",)
 
-    def __init__(
-        self,
-        args: DictConfig,
-        shared_state: SharedTaskState,
-        task_run: TaskRunId,
-        build_dir: Path,
-        resources: Resources,
-    ) -> None:
-        super().__init__(args, shared_state, task_run, build_dir.absolute(), resources)
+    def __init__(self, context: ArchitectContext) -> None:
+        super().__init__(replace(context, build_dir=context.build_dir.absolute()))
         self._cli = HerokuCli.find()
         self._tree = self.build_dir / TREE_FOLDER
-        self._secret = ""
-        self._url = ""
-        #: The app that was created for this run, and the number it is recorded under.
-        self._app: tuple[str, int] | None = None
+        #: The app that was created for this run.
+        self._app: str | None = None
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
@@ -149,25 +138,6 @@ class HerokuArchitect(Architect):
             raise LaunchError("deploy", f"heroku did not take the app {app.name}: {error}") from error
         return self._url
 
-    def get_channels(
-        self,
-        on_channel_open: OnChannelOpen,
-        on_catastrophic_disconnect: OnCatastrophicDisconnect,
-        on_message: OnMessage,
-    ) -> list[Channel]:
-        """One channel, to the one dyno."""
-        return [
-            WebsocketChannel(
-                f"heroku_{self.task_run}",
-                f"ws{self._url.removeprefix('http')}/",
-                self._secret,
-                on_channel_open,
-                on_catastrophic_disconnect,
-                on_message,
-                jitter=random.random,
-            )
-        ]
-
     async def reattach(self, resource: int, details: Details) -> str | None:
         """Take up the app that an earlier process has left, if it answers; one that does not is destroyed.
 
@@ -181,7 +151,7 @@ class HerokuArchitect(Architect):
             if isinstance(url, str) and secret is not None:
                 self._url, self._secret = url, secret
                 if await self._answers():
-                    self._app = (name, resource)
+                    self._app, self._resource = name, resource
                     return url
             elif not details.get("made_up"):
                 logger.warning("there is an app of this name, but perhaps not ours: it is left alone", app=name)
@@ -221,39 +191,30 @@ class HerokuArchitect(Architect):
         if self._app is None:
             return False
         try:
-            return await self._cli.find_app(self._app[0]) is not None
+            return await self._cli.find_app(self._app) is not None
         except HerokuError as error:
-            raise LaunchError("live", f"the app {self._app[0]}: {error}") from error
+            raise LaunchError("live", f"the app {self._app}: {error}") from error
 
     async def cleanup(self) -> None:
         """Remove what was pushed."""
         shutil.rmtree(self._tree, ignore_errors=True)
 
-    async def shutdown(self) -> None:
-        """Destroy the app that was created for this run, and no other. Twice is harmless.
+    async def _stop_server(self) -> None:
+        """Destroy the app that was created for this run, and no other.
 
         Raises:
-            LaunchError: it is still there; shutting down again tries again.
+            LaunchError: it still exists; another call tries again.
         """
         if self._app is None:
             return
-        name, resource = self._app
         try:
-            await self._destroy(name)
+            await self._destroy(self._app)
         except HerokuError as error:
             raise LaunchError(
-                "shutdown", f"the app {name} is still there: {error}. Destroy it: heroku apps:destroy --app {name}"
+                "shutdown",
+                f"the app {self._app} still exists: {error}. Destroy it: heroku apps:destroy --app {self._app}",
             ) from error
         self._app = None
-        await self.resources.released(resource, "the run is over")
-
-    async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Fetch an uploaded file.
-
-        Raises:
-            ProtocolError: the router does not have it.
-        """
-        return await self._client().download_file(filename, save_dir)
 
     async def _create(self, wanted: str | None) -> AppInfo:
         name = wanted or _made_up_name(self.resources.new_secret())
@@ -264,7 +225,7 @@ class HerokuArchitect(Architect):
             await self.resources.failed(resource, str(error))
             remedy = next((f". {remedy}" for word, remedy in REMEDIES if word in str(error)), "")
             raise LaunchError("deploy", f"heroku did not create the app {name}: {error}{remedy}") from error
-        self._app = (app.name, resource)
+        self._app, self._resource = app.name, resource
         self._url = app.web_url.rstrip("/")
         await self.resources.acquired(resource, {"app": app.name, "url": self._url})
         return app

@@ -1,26 +1,23 @@
-"""The server of a run on this machine, in a process of its own."""
+"""Runs a task run's server on this machine, as a background process."""
 
 from __future__ import annotations
 
-import random
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import trio
 from omegaconf import DictConfig
 
-from ...core.abstractions.architect import Architect
+from ...core.abstractions.architect import ArchitectContext
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.blueprint import SharedTaskState
-from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from ...core.abstractions.resources import Details, Resources
+from ...core.abstractions.resources import Details
 from ...core.errors import LaunchError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
-from ...events.ids import TaskRunId
-from ..channels.websocket import WebsocketChannel
+from ...core.redaction import redacted_text
 from .public_url import check_public_url
 from .router.client import RouterClient
 from .router.limits import RouterArgs, changed_limits, check_router_limits
@@ -28,10 +25,11 @@ from .router.listening import in_url, listen
 from .router.process import RouterProcess
 from .router.program import check_router_args, put_in_place
 from .router.secret_file import SECRET_FILE, read_secret, write_secret
+from .single_server import SingleServerArchitect
 
-#: A router that was left by another process is asked for this long.
+#: Time for a router that another process left behind to answer.
 REATTACH_SECONDS = 10.0
-#: How often a router that ends by itself is started again.
+#: How often a router that ends unexpectedly is restarted.
 RESTART_LIMIT = 20
 STATIC_FOLDER = "static"
 DATA_FOLDER = "router_data"
@@ -42,51 +40,41 @@ logger = get_logger(__name__)
 
 @dataclass
 class LocalArchitectArgs(RouterArgs):
-    """What the local architect can be told."""
+    """Settings of the local architect."""
 
-    hostname: str = field(default="localhost", metadata={"help": "The name or address that the server listens at."})
-    port: int = field(default=3000, metadata={"help": "The port that the server listens at; 0: any free one."})
+    hostname: str = field(default="localhost", metadata={"help": "Host name or address that the server listens on."})
+    port: int = field(default=3000, metadata={"help": "Port that the server listens on; 0 picks a free one."})
     public_url: str | None = field(
         default=None,
-        metadata={"help": "Where workers reach the server, if that is through a web server in front of it."},
+        metadata={"help": "URL at which workers reach the server, if there is a web server in front of it."},
     )
 
 
 @register_mephisto_abstraction()
-class LocalArchitect(Architect):
-    """Runs a router as a background process, which goes on for a while if the operator crashes.
+class LocalArchitect(SingleServerArchitect):
+    """Runs a router as a background process, which survives a crash of the operator for a while.
 
-    The socket is opened here and handed over, so a port in use is noticed before anything is started, and a worker who
-    comes before the router is ready only waits.
+    The operator opens the socket and passes it to the router. So a port in use is noticed before anything is started,
+    and a worker who connects before the router is ready simply waits.
     """
 
     ARCHITECT_TYPE: ClassVar[str] = "local"
     ArgsClass: ClassVar[type[ArchitectArgs]] = LocalArchitectArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("local_router",)
 
-    def __init__(
-        self,
-        args: DictConfig,
-        shared_state: SharedTaskState,
-        task_run: TaskRunId,
-        build_dir: Path,
-        resources: Resources,
-    ) -> None:
-        super().__init__(args, shared_state, task_run, build_dir.absolute(), resources)
-        self._port: int = args.architect.port
+    def __init__(self, context: ArchitectContext) -> None:
+        super().__init__(replace(context, build_dir=context.build_dir.absolute()))
+        self._port: int = self.args.architect.port
         self._listener: socket.socket | None = None
         self._command: list[str] = []
-        self._secret = ""
-        self._url = ""
         self._process: RouterProcess | None = None
-        self._resource: int | None = None
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """See whether the router can be started as it is to be, and its port is free.
+        """Check that the configured router can be started and that its port is free.
 
         Raises:
-            ConfigError: it is not; or a tool or folder is missing, or a limit or the public URL is none.
+            ConfigError: it cannot, a tool or folder is missing, or a limit or the public URL is invalid.
         """
         check_router_args(args.architect)
         check_router_limits(args.architect)
@@ -94,7 +82,7 @@ class LocalArchitect(Architect):
         listen(args.architect.hostname, args.architect.port).close()
 
     async def prepare(self) -> Path:
-        """Open the socket, and put page folder, program and secret in place."""
+        """Open the socket, and put the page folder, the router's program and the secret in place."""
         self._listener = listen(self.args.architect.hostname, self._port)
         static_dir = self.build_dir / STATIC_FOLDER
         static_dir.mkdir(parents=True, exist_ok=True)
@@ -104,56 +92,74 @@ class LocalArchitect(Architect):
         return static_dir
 
     async def deploy(self) -> str:
-        """Start the router, and wait until it answers, here: what is in front of it is not asked.
+        """Start the router and wait until it answers on this machine. A server in front of it is not asked.
 
         Raises:
-            LaunchError: it does not.
+            LaunchError: the router does not answer.
         """
         if self._listener is None:
             raise LaunchError("deploy", "nothing was prepared")
-        await self._bring_up(self._listener)
+        await self._start(self._listener)
         return self._workers_url
 
     async def watch_over(self) -> None:
-        """Start the router again whenever it ends by itself; what it kept in its folder it reads again.
+        """Restart the router each time it ends unexpectedly. It reads its data folder again.
+
+        If this is cancelled during a restart, `shutdown` ends the new router as well.
 
         Raises:
-            LaunchError: it cannot be started again, or ends again and again.
+            LaunchError: the router cannot be restarted, or keeps ending.
         """
         for _ in range(RESTART_LIMIT):
             if self._process is not None:
                 await self._process.wait_for_end()
-            logger.warning("the router has ended by itself and is started again", url=self._url)
-            await self._release("it ended by itself")
+            logger.warning("the router ended unexpectedly, restarting it", url=self._url)
+            await self._stop_server()
+            await self._record_release("it ended unexpectedly")
             self._command = self._command or await put_in_place(self.args.architect, self.build_dir / PROGRAM_FOLDER)
             self._listener = listen(self.args.architect.hostname, self._port)
             try:
-                await self._bring_up(self._listener)
+                await self._start(self._listener)
             except LaunchError as error:
-                logger.warning("the router could not be started again", reason=str(error))
-        raise LaunchError("live", f"the router at {self._url} ended by itself {RESTART_LIMIT} times")
+                logger.warning("the router could not be restarted", reason=str(error))
+        raise LaunchError("live", f"the router at {self._url} ended unexpectedly {RESTART_LIMIT} times")
 
-    async def _bring_up(self, listener: socket.socket) -> None:
+    async def _start(self, listener: socket.socket) -> None:
+        """Start a router on a socket and wait until it answers.
+
+        Raises:
+            LaunchError: it does not; what was started is stopped and recorded as released.
+        """
         self._port = port = listener.getsockname()[1]
         self._url = f"http://{in_url(self.args.architect.hostname)}:{port}"
+        settings = {
+            **changed_limits(self.args.architect),
+            "SECRET_FILE": str(self.build_dir / SECRET_FILE),
+            "STATIC": str(self.build_dir / STATIC_FOLDER),
+            "DATA": str(self.build_dir / DATA_FOLDER),
+        }
+        # A cancellation between any two of these steps leaves what `shutdown` needs in the attributes.
         self._resource = await self.resources.intend(
             "local_router", {"url": self._url, "port": port, "build_dir": str(self.build_dir)}
         )
         try:
-            self._process = await self._start(listener)
+            self._process = await RouterProcess.start(self._command, settings, listener, self.build_dir)
+            self._close_listener()
             await self.resources.acquired(self._resource, {"url": self._url, "port": port, "pid": self._process.pid})
-            await self._process.wait_until_ready(RouterClient(self._url, self._secret))
+            await self._process.wait_until_ready(self._client())
         except LaunchError as error:
-            await self._release(str(error))
+            was_started = self._process is not None
+            await self._stop_server()
+            await self._record_release(redacted_text(str(error)), was_acquired=was_started)
             raise
 
     def return_to(self, details: Details) -> None:
-        """Let `prepare` listen at the same port again."""
+        """Have `prepare` listen at the same port again."""
         port = details.get("port")
         self._port = port if isinstance(port, int) else self._port
 
     async def reattach(self, resource: int, details: Details) -> str | None:
-        """Take up the router of an earlier process, if what answers at its URL knows the run's secret."""
+        """Resume with the router of an earlier process, if the server at its URL knows the run's secret."""
         url, port = details.get("url"), details.get("port")
         process = RouterProcess.left_by_another(self.build_dir)
         secret = read_secret(self.build_dir)
@@ -170,7 +176,7 @@ class LocalArchitect(Architect):
 
     @classmethod
     async def reap(cls, details: Details) -> None:
-        """End the router that an earlier process has left; what it has in its data folder stays there."""
+        """End the router that an earlier process left behind. Its data folder stays."""
         build_dir, url = Path(str(details["build_dir"])), str(details["url"])
         process, secret = RouterProcess.left_by_another(build_dir), read_secret(build_dir)
         if process is None:
@@ -181,63 +187,17 @@ class LocalArchitect(Architect):
         if is_ours:
             await process.stop()
 
-    def get_channels(
-        self,
-        on_channel_open: OnChannelOpen,
-        on_catastrophic_disconnect: OnCatastrophicDisconnect,
-        on_message: OnMessage,
-    ) -> list[Channel]:
-        """One channel, to the one router."""
-        return [
-            WebsocketChannel(
-                f"local_{self.task_run}",
-                f"ws{self._url.removeprefix('http')}/",
-                self._secret,
-                on_channel_open,
-                on_catastrophic_disconnect,
-                on_message,
-                jitter=random.random,
-            )
-        ]
-
-    async def shutdown(self) -> None:
-        """End the process and free the port. Twice is harmless."""
-        await self._release("the run is over")
-
-    async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Fetch an uploaded file.
-
-        Raises:
-            ProtocolError: the router does not have it.
-        """
-        return await RouterClient(self._url, self._secret).download_file(filename, save_dir)
-
     @property
     def _workers_url(self) -> str:
         public_url: str | None = self.args.architect.public_url
         return self._url if public_url is None else public_url.rstrip("/")
 
-    async def _start(self, listener: socket.socket) -> RouterProcess:
-        settings = {
-            **changed_limits(self.args.architect),
-            "SECRET_FILE": str(self.build_dir / SECRET_FILE),
-            "STATIC": str(self.build_dir / STATIC_FOLDER),
-            "DATA": str(self.build_dir / DATA_FOLDER),
-        }
-        process = await RouterProcess.start(self._command, settings, listener, self.build_dir)
+    async def _stop_server(self) -> None:
+        """Close the socket and end the process; if cancelled, end it at once."""
         self._close_listener()
-        return process
-
-    async def _release(self, reason: str) -> None:
-        self._close_listener()
-        process, self._process = self._process, None
-        resource, self._resource = self._resource, None
-        if process is not None:
-            await process.stop()
-        if resource is not None and process is not None:
-            await self.resources.released(resource, reason)
-        elif resource is not None:
-            await self.resources.failed(resource, reason)
+        if self._process is not None:
+            await self._process.stop()
+            self._process = None
 
     def _close_listener(self) -> None:
         if self._listener is not None:

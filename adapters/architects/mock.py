@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import random
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import trio
-from omegaconf import DictConfig
 
-from ...core.abstractions.architect import Architect
+from ...core.abstractions.architect import ArchitectContext
 from ...core.abstractions.args import ArchitectArgs
-from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-from ...core.abstractions.resources import Details, Resources
+from ...core.abstractions.resources import Details
 from ...core.errors import LaunchError, ProtocolError
 from ...core.operations.registry import register_mephisto_abstraction
-from ...events.ids import TaskRunId
-from ..channels.websocket import WebsocketChannel
 from .mock_server import MockServer
 from .router.listening import listen
+from .single_server import SingleServerArchitect
 
 HOST = "localhost"
 STATIC_FOLDER = "static"
@@ -38,7 +34,7 @@ class MockArchitectArgs(ArchitectArgs):
 
 
 @register_mephisto_abstraction()
-class MockArchitect(Architect):
+class MockArchitect(SingleServerArchitect):
     """Notes which steps of its life were called.
 
     Attributes:
@@ -52,24 +48,15 @@ class MockArchitect(Architect):
 
     server: MockServer
 
-    def __init__(
-        self,
-        args: DictConfig,
-        shared_state: SharedTaskState,
-        task_run: TaskRunId,
-        build_dir: Path,
-        resources: Resources,
-    ) -> None:
-        super().__init__(args, shared_state, task_run, build_dir, resources)
+    def __init__(self, context: ArchitectContext) -> None:
+        super().__init__(context)
         self.prepared = False
         self.deployed = False
         self.cleaned = False
         self.did_shutdown = False
-        self._runs_server: bool = args.architect.should_run_server
-        self._secret = ""
+        self._runs_server: bool = self.args.architect.should_run_server
         self._listener: socket.socket | None = None
-        self._url = f"http://{HOST}:{args.architect.port}"
-        self._resource: int | None = None
+        self._url = f"http://{HOST}:{self.args.architect.port}"
 
     async def prepare(self) -> Path:
         """Make the folder of static files; open the socket if there is to be a server."""
@@ -107,35 +94,26 @@ class MockArchitect(Architect):
         on_catastrophic_disconnect: OnCatastrophicDisconnect,
         on_message: OnMessage,
     ) -> list[Channel]:
-        """One channel to the server, none if there is no server."""
+        """Return the channel to the server; an empty list if there is no server."""
         if not self._runs_server:
             return []
-        return [
-            WebsocketChannel(
-                f"mock_{self.task_run}",
-                f"ws{self._url.removeprefix('http')}/",
-                self._secret,
-                on_channel_open,
-                on_catastrophic_disconnect,
-                on_message,
-                jitter=random.random,
-            )
-        ]
+        return super().get_channels(on_channel_open, on_catastrophic_disconnect, on_message)
 
     async def cleanup(self) -> None:
         """Nothing is left to remove."""
         self.cleaned = True
 
     async def shutdown(self) -> None:
-        """Stop the server. Twice is harmless."""
+        """Stop the server. Calling it twice is harmless."""
         self.did_shutdown = True
+        await super().shutdown()
+
+    async def _stop_server(self) -> None:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
         if self._resource is not None:
-            resource, self._resource = self._resource, None
             await self.server.stop()
-            await self.resources.released(resource, "the run is over")
 
     @classmethod
     async def reap(cls, details: Details) -> None:

@@ -1,8 +1,9 @@
-"""Where the server that workers reach is run."""
+"""The interface of architects, which run the server that workers' browsers connect to."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,49 +16,49 @@ from .resources import Details, HoldsResources, Resources
 from .shared_task_state import SharedTaskState
 
 
+@dataclass(frozen=True)
+class ArchitectContext:
+    """Everything an architect is constructed with."""
+
+    #: The run's whole configuration, checked by `Architect.assert_task_args`; `args.architect` is the architect's part.
+    args: DictConfig
+    #: The state that the launch script passed.
+    shared_state: SharedTaskState
+    task_run: TaskRunId
+    #: A folder that belongs to the run, for `Architect.prepare` and for the server's own files. It may not exist yet.
+    build_dir: Path
+    #: Records every outside resource before it is acquired.
+    resources: Resources
+
+
 class Architect(HoldsResources, ABC):
     """Runs the server of one task run.
 
-    The operator calls, in this order: `assert_task_args`, the constructor, `prepare`, `deploy`, `cleanup`,
-    `get_channels`, and at the end `shutdown`; after an error from `prepare` on, `shutdown` at once.
+    The operator calls `assert_task_args`, the constructor, `prepare`, `deploy`, `cleanup` and `get_channels`, in this
+    order, and `shutdown` at the end. If anything from `prepare` on fails, it calls `shutdown` at once.
 
     Attributes:
-        ARCHITECT_TYPE: the name it is chosen by.
-        ArgsClass: its settings.
+        ARCHITECT_TYPE: the name that selects this architect in a configuration.
+        ArgsClass: the dataclass of its settings.
     """
 
     ARCHITECT_TYPE: ClassVar[str]
     ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
 
-    def __init__(
-        self,
-        args: DictConfig,
-        shared_state: SharedTaskState,
-        task_run: TaskRunId,
-        build_dir: Path,
-        resources: Resources,
-    ) -> None:
-        """Keep what it needs; nothing outside is touched yet.
-
-        Args:
-            args: the run's whole configuration, checked by `assert_task_args`; `args.architect` is its own part.
-            shared_state: what the launch script passed.
-            task_run: the run.
-            build_dir: an empty folder of the run, for `prepare` and for the server's own files.
-            resources: where everything that is acquired outside is recorded first.
-        """
-        self.args = args
-        self.shared_state = shared_state
-        self.task_run = task_run
-        self.build_dir = build_dir
-        self.resources = resources
+    def __init__(self, context: ArchitectContext) -> None:
+        """Store the context. Nothing outside is touched yet."""
+        self.args = context.args
+        self.shared_state = context.shared_state
+        self.task_run = context.task_run
+        self.build_dir = context.build_dir
+        self.resources = context.resources
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether a run with this configuration can be served, before anything exists.
+        """Check that a run with this configuration can be served, before anything is created.
 
         Raises:
-            ConfigError: a setting is wrong, a tool is missing, somebody is not logged in ...
+            ConfigError: a setting is wrong, a tool is missing, nobody is logged in ...
         """
 
     @abstractmethod
@@ -65,8 +66,8 @@ class Architect(HoldsResources, ABC):
         """Put the server's files in place.
 
         Returns:
-            The folder of static files that the server will serve from `/`. Blueprint and provider may add files
-            to it, and to nothing else, until `deploy` is called.
+            The folder of static files that the server will serve from `/`. Until `deploy` is called, blueprint and
+            provider may add files to this folder, and only to this one.
         """
 
     @abstractmethod
@@ -74,32 +75,32 @@ class Architect(HoldsResources, ABC):
         """Start the server with the prepared files.
 
         Returns:
-            The URL that workers' pages are opened at, without a slash at the end. The server answers there.
+            The URL at which workers open the page, without a trailing slash. The server already answers there.
 
         Raises:
-            LaunchError: it could not be started; the sentence says why.
+            LaunchError: the server could not be started; the message says why.
         """
 
     def return_to(self, details: Details) -> None:  # noqa: ARG002
-        """Hear, before `reattach`, of the last server that the run had, which may be gone for long.
+        """Take note of the run's last server, which may be long gone. Called before `reattach`.
 
-        Workers have its address: `deploy` brings the server back there if it can.
+        Workers have its address, so `deploy` should bring the new server up there if it can.
 
         Args:
-            details: what was recorded of it.
+            details: what was recorded about that server.
         """
         return
 
     async def reattach(self, resource: int, details: Details) -> str | None:  # noqa: ARG002
-        """Take up the server that an earlier process of the run has left, instead of `prepare` and `deploy`.
+        """Resume with a server that an earlier process of the run left behind, instead of `prepare` and `deploy`.
 
         Args:
             resource: the number under which the server is recorded.
-            details: what was recorded of it when it was acquired.
+            details: what was recorded about it when it was acquired.
 
         Returns:
-            Its URL, or None if it is not there any more: then `prepare` and `deploy` follow, which should bring it
-            back with the same data folder if they can.
+            Its URL, or None if it is gone. In that case `prepare` and `deploy` follow, and should use the same data
+            folder again if they can.
         """
         return None
 
@@ -110,34 +111,34 @@ class Architect(HoldsResources, ABC):
         on_catastrophic_disconnect: OnCatastrophicDisconnect,
         on_message: OnMessage,
     ) -> list[Channel]:
-        """Channels to all servers of the deployment, not opened yet."""
+        """Return a channel to each server of the deployment, none of them open yet."""
 
     async def cleanup(self) -> None:
-        """Remove what only `deploy` needed. Called once the server is up; what a later process needs stays."""
+        """Remove files that only `deploy` needed. Called once the server is up; files for a later process stay."""
 
     async def watch_over(self) -> None:
-        """Bring the server back, under the same URL and with what it kept, whenever it ends by itself.
+        """Restart the server, at the same URL and with the same data, each time it ends unexpectedly.
 
-        Runs while workers are let in, and is cancelled before `shutdown`. Returns if there is nothing to watch.
+        Runs while the run is open to workers, and is cancelled before `shutdown`. Returns if there is nothing to watch.
 
         Raises:
-            LaunchError: it cannot be brought back; the run ends.
+            LaunchError: the server cannot be restarted; the run ends.
         """
 
     @abstractmethod
     async def shutdown(self) -> None:
-        """Take the server offline and release all that was acquired. Twice is harmless."""
+        """Take the server offline and release everything that was acquired. Calling it twice is harmless."""
 
     @abstractmethod
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Fetch an uploaded file from the server.
 
         Args:
-            filename: the router's name for it.
+            filename: the router's name for the file.
             save_dir: an existing folder.
 
         Returns:
-            The file.
+            The path of the saved file.
 
         Raises:
             ProtocolError: the server does not have it.

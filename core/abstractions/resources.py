@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import trio
+
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
@@ -41,7 +43,11 @@ class HoldsResources:
 
 
 class Resources:
-    """Writes the history of a run's outside resources."""
+    """Records the history of a run's outside resources.
+
+    A cancelled caller learns of it after the event is recorded, at its next checkpoint: otherwise it would not know
+    the number of something that the log calls held.
+    """
 
     def __init__(self, ledger: Ledger, ids: Ids, task_run: TaskRunId) -> None:
         self._ledger = ledger
@@ -79,5 +85,9 @@ class Resources:
         await self._record(number, ResourceReleased(reason=reason))
 
     async def _record(self, number: int, event: ServerEvent) -> None:
+        with trio.CancelScope(shield=True):  # as long as one commit
+            await self._append(number, event)
+
+    async def _append(self, number: int, event: ServerEvent) -> None:
         new = NewEvent(streams.server(self._run, number), event)
         await self._ledger.execute(Command(self._ids.command_id(), "operator", lambda _: [new]))

@@ -233,12 +233,10 @@ class SimulatedArchitect(MemoryArchitect):
         outside.channels.append(channel)
         return [channel]
 
-    async def shutdown(self) -> None:
+    async def _stop_server(self) -> None:
         router = self._surroundings.routers.get(self.task_run)
         if router is not None and self._resource is not None:
             router.close()
-            resource, self._resource = self._resource, None
-            await self.resources.released(resource, "the run is over")
 
 
 def shared_state(plan: JobPlan, surroundings: Surroundings) -> SimulatedState:

@@ -9,12 +9,13 @@ from typing import ClassVar
 import msgspec
 import trio
 
-from ....core.abstractions.architect import Architect
+from ....core.abstractions.architect import ArchitectContext
 from ....core.abstractions.args import ArchitectArgs
 from ....core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ....core.abstractions.resources import Details
 from ....core.errors import ProtocolError
 from ....core.packets import Outbound, decode_packet, encode_frame
+from ..single_server import SingleServerArchitect
 from .router import MemoryRouter
 
 
@@ -84,7 +85,7 @@ class MemoryChannel(Channel):
         return self._attached
 
 
-class MemoryArchitect(Architect):
+class MemoryArchitect(SingleServerArchitect):
     """Runs a `MemoryRouter` in this very process.
 
     Attributes:
@@ -95,7 +96,10 @@ class MemoryArchitect(Architect):
     ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("memory_router",)
     routers: ClassVar[dict[int, MemoryRouter]] = {}
-    _resource: int | None = None
+
+    def __init__(self, context: ArchitectContext) -> None:
+        super().__init__(context)
+        self._url = f"memory://{self.task_run}"
 
     async def prepare(self) -> Path:
         """Make the folder of static files."""
@@ -117,10 +121,6 @@ class MemoryArchitect(Architect):
         self._resource = resource
         return self._url
 
-    @property
-    def _url(self) -> str:
-        return f"memory://{self.task_run}"
-
     def get_channels(
         self,
         on_channel_open: OnChannelOpen,
@@ -132,12 +132,10 @@ class MemoryArchitect(Architect):
         callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
         return [MemoryChannel(f"memory-{self.task_run}", router, *callbacks)]
 
-    async def shutdown(self) -> None:
-        """Shut the router down."""
+    async def _stop_server(self) -> None:
         router = self.routers.pop(self.task_run, None)
-        if router is not None and self._resource is not None:
+        if router is not None:
             router.close()
-            await self.resources.released(self._resource, "the run is over")
 
     @classmethod
     async def reap(cls, details: Details) -> None:

@@ -26,8 +26,9 @@ STOP_SECONDS = 10.0
 QUOTE_LENGTH = 500
 LOG_FILE = "router.log"
 PID_FILE = "router.pid"
-#: Puts its number into a file and becomes the program. Who starts it may be killed before it knows the number.
-_NUMBERED = ("/bin/sh", "-c", 'echo "$$" >"$0.new" && mv "$0.new" "$0" && exec "$@"')
+#: Writes its process id to a file, then becomes the program: the operator may be killed before it learns the id.
+#: It starts no process of its own, which would keep the socket open after a signal to this one.
+_NUMBERED = ("/bin/sh", "-c", 'echo "$$" >"$0" && exec "$@"')
 
 
 class RouterProcess:

@@ -12,6 +12,7 @@ from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared, TaskRunRecovering, TaskRunWentLive
+from ...abstractions.architect import ArchitectContext
 from ...abstractions.resources import Resources
 from ...decisions.end_work import decide_complete, decide_stop
 from ...errors import LaunchError, LogError, MephistoError
@@ -185,7 +186,7 @@ class LiveRunDriver:
             config=plan.config,
             settings=plan.settings,
             blueprint=blueprint,
-            architect=plan.architect_class(plan.config, plan.shared_state, run, build_dir, resources),
+            architect=plan.architect_class(ArchitectContext(plan.config, plan.shared_state, run, build_dir, resources)),
             provider=plan.provider_class(plan.config, plan.shared_state, resources),
             qualifications=plan.qualifications,
             task_runner=blueprint.make_task_runner(),

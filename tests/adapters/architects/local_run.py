@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.local import LocalArchitect
+from mephisto_es.core.abstractions.architect import ArchitectContext
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.operations.hydra_config import MephistoConfig
@@ -22,4 +23,4 @@ def run_config(**settings: object) -> DictConfig:
 def local(folder: Path, resources: Resources, **settings: object) -> LocalArchitect:
     config = run_config(**settings)
     LocalArchitect.assert_task_args(config, SharedTaskState())
-    return LocalArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+    return LocalArchitect(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.contract import PageServerContract, ResourceBook, answers
 from mephisto_es.adapters.architects.heroku import HerokuArchitect
-from mephisto_es.core.abstractions.architect import Architect
+from mephisto_es.core.abstractions.architect import Architect, ArchitectContext
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
@@ -29,7 +29,7 @@ def heroku(folder: Path, resources: Resources, **settings: object) -> HerokuArch
     for name, value in settings.items():
         config.architect[name] = value
     HerokuArchitect.assert_task_args(config, SharedTaskState())
-    return HerokuArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+    return HerokuArchitect(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))
 
 
 class TestOnStandIn(PageServerContract):
@@ -117,7 +117,7 @@ async def test_an_app_that_cannot_be_destroyed_is_named_and_can_be_tried_again(
     with trio.fail_after(120):
         url = await deployed(architect)
         stand_in.fails({"apps:destroy": "Service unavailable"})
-        with pytest.raises(LaunchError, match=r"my-app is still there.*Service unavailable.*heroku apps:destroy"):
+        with pytest.raises(LaunchError, match=r"my-app still exists.*Service unavailable.*heroku apps:destroy"):
             await architect.shutdown()
         assert resources.count(ResourceStatus.ACQUIRED) == 1
         stand_in.fails({})

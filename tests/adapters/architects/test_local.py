@@ -22,6 +22,7 @@ from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.resources import Details, Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
+from mephisto_es.events.server import ResourceAcquired, ResourceIntended, ResourceReleased, ServerEvent
 
 from .local_run import local, run_config
 
@@ -148,6 +149,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from mephisto_es.adapters.architects.contract import ResourceBook
 from mephisto_es.adapters.architects.local import LocalArchitect
+from mephisto_es.core.abstractions.architect import ArchitectContext
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 
 open_process = trio.lowlevel.open_process
@@ -160,7 +162,7 @@ async def main():
     if sys.argv[2] == "at once":
         trio.lowlevel.open_process = die_with_the_number
     args = OmegaConf.create({"architect": OmegaConf.structured(LocalArchitect.ArgsClass(port=0))})
-    architect = LocalArchitect(args, SharedTaskState(), 1, Path(sys.argv[1]), ResourceBook())
+    architect = LocalArchitect(ArchitectContext(args, SharedTaskState(), 1, Path(sys.argv[1]), ResourceBook()))
     (await architect.prepare() / "index.html").write_text("still here")
     await architect.deploy()
     os.killpg(0, signal.SIGKILL)
@@ -295,18 +297,56 @@ async def test_a_router_that_is_killed_comes_back_at_its_url_with_what_it_kept(t
         kept = (tmp_path / "router_data").stat().st_ino
         async with trio.open_nursery() as nursery:
             nursery.start_soon(architect.watch_over)
-            killed: set[int] = set()
-            while len(killed) < 2:
-                held = [state for state in resources.states.values() if state.status is ResourceStatus.ACQUIRED]
-                running = {int(state.details["pid"]) for state in held} - killed
-                if running and await answers(url):
-                    os.kill(running.pop(), signal.SIGKILL)
-                    killed |= {int(state.details["pid"]) for state in held}
-                await trio.sleep(0.05)
-            while not await answers(url):  # noqa: ASYNC110 - another process is watched
-                await trio.sleep(0.05)
+            for number in (1, 2):
+                os.kill(await running_router(resources, number), signal.SIGKILL)
+            await running_router(resources, 3)
+            async with httpx.AsyncClient(trust_env=False) as page:
+                assert (await page.get(url)).text == "still here"
             nursery.cancel_scope.cancel()
         assert (tmp_path / "router_data").stat().st_ino == kept
         await architect.shutdown()
         assert not await answers(url)
-    assert resources.count(ResourceStatus.RELEASED) == len(resources.states) >= 3
+    assert resources.count(ResourceStatus.RELEASED) == len(resources.states) == 3
+
+
+async def running_router(resources: ResourceBook, number: int) -> int:
+    """Wait until the router of this number is recorded as acquired; returns its process id."""
+    while True:
+        state = resources.states.get(number)
+        if state is not None and state.status is ResourceStatus.ACQUIRED:
+            return int(state.details["pid"])
+        await resources.changed.wait()
+
+
+class CancellingBook(ResourceBook):
+    """Cancels a scope while the first event of one kind, after it was armed, is being recorded."""
+
+    def __init__(self, kind: type[ServerEvent]) -> None:
+        super().__init__()
+        self.scope: trio.CancelScope | None = None
+        self._kind = kind
+
+    async def _append(self, number: int, event: ServerEvent) -> None:
+        if self.scope is not None and isinstance(event, self._kind):
+            self.scope.cancel()
+        await super()._append(number, event)
+
+
+@pytest.mark.parametrize("kind", [ResourceIntended, ResourceAcquired, ResourceReleased])
+async def test_a_restart_that_is_cancelled_leaves_no_router_and_no_open_record(
+    tmp_path: Path, kind: type[ServerEvent]
+) -> None:
+    resources = CancellingBook(kind)
+    architect = local(tmp_path, resources)
+    with trio.fail_after(60):
+        await architect.prepare()
+        url = await architect.deploy()
+        with trio.CancelScope() as resources.scope:
+            os.kill(await running_router(resources, 1), signal.SIGKILL)
+            await architect.watch_over()
+        assert resources.scope.cancelled_caught
+        last = int((tmp_path / PID_FILE).read_text())
+        await architect.shutdown()
+        await wait_for_end(last)
+        assert not await answers(url)
+    assert resources.count(ResourceStatus.RELEASED) == len(resources.states)

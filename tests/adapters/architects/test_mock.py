@@ -12,7 +12,7 @@ from mephisto_es.adapters.architects.contract import ArchitectContract, Deployme
 from mephisto_es.adapters.architects.mock import MockArchitect
 from mephisto_es.adapters.architects.mock_server import MockServer
 from mephisto_es.adapters.channels.websocket import WebsocketChannel
-from mephisto_es.core.abstractions.architect import Architect
+from mephisto_es.core.abstractions.architect import Architect, ArchitectContext
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.errors import ProtocolError
@@ -40,7 +40,7 @@ def mock(folder: Path, resources: Resources, *, should_run_server: bool) -> Mock
     config.architect = OmegaConf.structured(MockArchitect.ArgsClass(_architect_type="mock"))
     config.architect.should_run_server = should_run_server
     MockArchitect.assert_task_args(config, SharedTaskState())
-    return MockArchitect(config, SharedTaskState(), TaskRunId(1), folder, resources)
+    return MockArchitect(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))
 
 
 def answer(request_id: str, agent_id: str) -> AgentDetails:
