@@ -55,7 +55,7 @@ def diff_command(database: Path, before: AsOfOption, after: AsOfOption, as_json:
       mephisto-es diff mephisto_data "2026-01-31 14:00" "2026-01-31 14:05"
     """
     with before.open(database) as old, after.open(database) as new:
-        found = changes(old.view, new.view)
+        found = changes(old.db, new.db)
         if as_json:
             print_json({"before": _place(old), "after": _place(new), "changes": list(found)})
         else:

@@ -11,9 +11,8 @@ from rich.table import Table
 
 from ...core.lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ...core.operations.services.resource_release import Held, held_resources
-from ...projections.engine.as_of import AsOf
 from ...projections.mephisto_db.dates import date_of
-from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.queries.as_of import AsOf
 from ..log.as_of import open_as_of
 from .figures import console
 from .output import as_json_option, log_argument, print_json
@@ -37,7 +36,7 @@ class Leaks(msgspec.Struct, frozen=True):
 
 def find_leaks(moment: AsOf) -> Leaks:
     """What is held outside, as the log has it."""
-    db = MephistoDB(moment.view)
+    db = moment.db
     found: list[Leak] = []
     for held in held_resources(moment.under("server/")):
         status = TaskRunStatus(db.get_task_run(held.task_run_id).status)

@@ -10,7 +10,6 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from ...projections.mephisto_db.reader import MephistoDB
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 from .when import AsOfOption, when_options
@@ -46,7 +45,7 @@ def requesters_command(database: Path, when: AsOfOption, as_json: bool) -> None:
       mephisto-es requesters mephisto_data
     """
     with when.open(database) as moment:
-        view = MephistoDB(moment.view)
+        view = moment.db
         runs = Counter(run.requester_id for run in view.find_task_runs())
         found = [
             RequesterAccount(

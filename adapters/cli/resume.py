@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
@@ -11,10 +10,10 @@ from ...core.errors import ConfigError
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
+from ...projections.mephisto_db import MephistoDB
 from ...projections.queries.entity_ref import EntityRef, stream_of
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import run_operator
-from ..log.reader import LogReader
 from .database import SubjectCommand, log_argument, run_argument
 
 
@@ -38,8 +37,8 @@ def resume_command(database: Path, run: EntityRef) -> None:
         raise ConfigError(
             f"{database} is no data folder's database", hint=f"Name the run's data folder, which has a {DATABASE_FILE}"
         )
-    with LogReader(database) as log, closing(log.connect()) as view:
-        stream_of(view, run)  # opening it for writing leaves a trace, which is not for a mistyped number
+    with MephistoDB(database) as db:
+        stream_of(db, run)  # opening it for writing leaves a trace, which is not for a mistyped number
     set_mephisto_log_format()
     set_mephisto_log_level(level="info")
 

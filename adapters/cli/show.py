@@ -47,14 +47,14 @@ def show_command(database: Path, run: EntityRef | None, name: str | None, when: 
     tables = TABLES if name is None else (_BY_NAME[name],)
     with when.open(database) as moment:
         if as_json:
-            rows = {table.name: list(rows_of(moment.view, table, number)) for table in tables}
+            rows = {table.name: list(rows_of(moment.db, table, number)) for table in tables}
             print_json({"seq": moment.seq, "at": moment.at, "tables": rows})
         else:
             console().print(f"[bold]seq {moment.seq:,}[/]  {_date(moment)}")
             if name is None:
                 _print_counts(moment, number)
             else:
-                _print_rows(_BY_NAME[name], rows_of(moment.view, _BY_NAME[name], number))
+                _print_rows(_BY_NAME[name], rows_of(moment.db, _BY_NAME[name], number))
 
 
 def _date(moment: LogAsOf) -> str:
@@ -64,7 +64,7 @@ def _date(moment: LogAsOf) -> str:
 def _print_counts(moment: LogAsOf, run: TaskRunId | None) -> None:
     grid = facts()
     for table in TABLES:
-        counts = counts_of(moment.view, table, run)
+        counts = counts_of(moment.db, table, run)
         statuses = {status: count for status, count in counts.items() if status}
         grid.add_row(table.name, f"{sum(counts.values()):,}", by_status(statuses) if statuses else "")
     console().print(grid)

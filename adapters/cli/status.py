@@ -14,8 +14,7 @@ from rich.text import Text
 from ...core.errors import UnknownEntityError
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
-from ...projections.engine.as_of import AsOf
-from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.queries.as_of import AsOf
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.run_status import RunStatus, run_status
 from ...projections.queries.timeline import TimelineEntry
@@ -55,7 +54,7 @@ def latest_run(moment: AsOf) -> TaskRunId:
     Raises:
         UnknownEntityError: there is none.
     """
-    runs = MephistoDB(moment.view).find_task_runs()
+    runs = moment.db.find_task_runs()
     if not runs:
         raise UnknownEntityError("run in this log yet")
     return runs[-1].task_run_id

@@ -15,7 +15,6 @@ from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...core.ports import WallClock
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.dates import end_of
-from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.entity_ref import EntityRef, stream_of
 from ...projections.queries.run_status import RunStatus, run_status
 from ..composition.clock_and_ids import SystemClock
@@ -99,8 +98,8 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
 def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
     """When a run was created, and when the last event that concerns it was, in microseconds."""
     with open_as_of(database) as moment:
-        created = moment.stream(stream_of(moment.view, EntityRef("run", run)))[0]
-        ended = MephistoDB(moment.view).get_task_run(run).last_event_date
+        created = moment.stream(stream_of(moment.db, EntityRef("run", run)))[0]
+        ended = moment.db.get_task_run(run).last_event_date
         return created.envelope.at, end_of(ended)
 
 

@@ -23,7 +23,6 @@ from ...core.ports import AppendRequest
 from ...events.ids import TaskRunId
 from ...projections.audit.redacted_slice import Slice
 from ...projections.audit.report import ReplayReport
-from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
 from ..log.anchor import anchor_path
@@ -64,7 +63,7 @@ def write_bundle(moment: LogAsOf, run: TaskRunId, output: Path) -> Manifest:
     Raises:
         UnknownEntityError: there is no such run.
     """
-    config = MephistoDB(moment.view).get_task_run(run).init_params
+    config = moment.db.get_task_run(run).init_params
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / DATABASE_FILE
         with SqliteLog.create_or_open(database, PROJECTIONS) as log:

@@ -15,7 +15,7 @@ from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ...projections.engine import rebuild as building
 from ...projections.engine.fingerprint import code_fingerprint
-from ...projections.mephisto_db import MephistoDbProjection
+from ...projections.mephisto_db import MephistoDB, MephistoDbProjection
 from . import reader, schema, snapshots
 
 _EVENTS = "SELECT seq, data FROM events"
@@ -33,7 +33,7 @@ class LogAsOf:
         path: the file.
         seq: the position.
         at: the time of the event there, in microseconds.
-        view: the tables of the MephistoDB view.
+        db: the MephistoDB view.
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection, seq: int, *, movable: bool = False) -> None:
@@ -42,7 +42,8 @@ class LogAsOf:
         self.seq = seq
         self._db = db
         self.at: int = db.execute(_AT, (seq,)).fetchone()[0] if seq else 0
-        self.view = db if self._has_view() and not movable else self._built_view()
+        self._tables = db if self._has_view() and not movable else self._built_view()
+        self.db = MephistoDB(self._tables, self.payload)
 
     def stream(self, name: str) -> list[RecordedEvent]:
         """The events of a stream, the oldest first."""
@@ -77,11 +78,11 @@ class LogAsOf:
         Raises:
             ValueError: the view is the file's.
         """
-        if self.view is self._db:
+        if self._tables is self._db:
             raise ValueError("the file's own view stays at the head")
         behind, self.seq = self.seq, max(self.seq, _position(self._db, None, at))
         for page in building.pages(self.events(behind)):
-            building.apply(self.view, [MephistoDbProjection()], page, self.payload)
+            building.apply(self._tables, [MephistoDbProjection()], page, self.payload)
             self.at = page[-1].envelope.at
 
     def payload(self, ref: PayloadRef) -> bytes | None:
@@ -90,8 +91,8 @@ class LogAsOf:
 
     def close(self) -> None:
         """Release the file."""
-        if self.view is not self._db:
-            self.view.close()
+        if self._tables is not self._db:
+            self._tables.close()
         self._db.close()
 
     def _recorded(self, condition: str, *arguments: str | int) -> list[RecordedEvent]:
@@ -132,17 +133,17 @@ def open_as_of(
         DamagedLogError, UnknownEventError: an event on the way does not decode.
     """
     db = schema.connect_read_only(path)
-    moment: LogAsOf | None = None
+    as_of: LogAsOf | None = None
     try:
         db.execute("BEGIN")
         schema.check_ours(db, path)
-        moment = LogAsOf(path, db, _position(db, seq, at), movable=movable)
-        yield moment
+        as_of = LogAsOf(path, db, _position(db, seq, at), movable=movable)
+        yield as_of
     except sqlite3.DatabaseError as error:
         raise UnusableLogError(f"{path} cannot be read: {error}; restore it from a backup") from error
     finally:
-        if moment is not None:
-            moment.close()
+        if as_of is not None:
+            as_of.close()
         db.close()
 
 

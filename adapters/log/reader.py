@@ -38,6 +38,7 @@ _COMMAND = f"""
     WHERE seq >= (SELECT seq FROM events WHERE command = ?) ORDER BY seq
 """
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
+_POSITIONS = "SELECT name, seq FROM projections WHERE live = 1"
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 _FIRST = itemgetter(0)
 #: The largest position SQLite can hold.
@@ -124,6 +125,10 @@ class LogReader:
     def payload(self, ref: PayloadRef) -> bytes | None:
         """The bytes behind a reference; None if they were erased."""
         return payload(self._db, ref)
+
+    def projection_positions(self) -> dict[str, int]:
+        """Return the position of each projection kept in the file, by name."""
+        return dict(self._db.execute(_POSITIONS).fetchall())
 
     def head(self) -> Head:
         """The last event's position, chain and time."""

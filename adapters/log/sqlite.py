@@ -167,6 +167,10 @@ class SqliteLog:
         """A read-only connection to the same file, for reading the projections' tables."""
         return self._reader.connect()
 
+    def projection_positions(self) -> dict[str, int]:
+        """Return the position of each projection, by name."""
+        return self._reader.projection_positions()
+
     def head(self) -> Head:
         """The last event's position, chain and time."""
         return self._head

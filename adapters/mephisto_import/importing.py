@@ -184,14 +184,14 @@ def _compare(source: Source, output: Path) -> Iterator[Comparison]:
     with open_as_of(output) as moment:
         for table in _COUNTED:
             count = f"SELECT count(*) FROM {table}"
-            yield Comparison(table, source.ask(count)[0][0], moment.view.execute(count).fetchone()[0])
+            yield Comparison(table, source.ask(count)[0][0], moment.db.execute(count).fetchone()[0])
         completed = "SELECT count(*) FROM task_runs WHERE is_completed = ?"
         for is_completed in (True, False):
             name = "task_runs, completed" if is_completed else "task_runs, not completed"
-            log = moment.view.execute(completed, (is_completed,)).fetchone()[0]
+            log = moment.db.execute(completed, (is_completed,)).fetchone()[0]
             yield Comparison(name, source.ask(completed, is_completed)[0][0], log)
         for table in _BY_STATUS:
             by_status = f"SELECT status, count(*) FROM {table} GROUP BY status"
-            there, here = dict(source.ask(by_status)), dict(moment.view.execute(by_status).fetchall())
+            there, here = dict(source.ask(by_status)), dict(moment.db.execute(by_status).fetchall())
             for status in sorted(there.keys() | here.keys()):
                 yield Comparison(f"{table}, {status}", there.get(status, 0), here.get(status, 0))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from functools import partial
 
 import trio
@@ -12,8 +10,6 @@ from ...core.ledger import Ledger
 from ..log.sqlite import SqliteLog
 from .exposition import serve_figures
 from .figures import Figures
-
-_POSITIONS = "SELECT name, seq FROM projections WHERE live = 1"
 
 
 async def show_figures(
@@ -38,14 +34,13 @@ async def show_figures(
     Raises:
         ConfigError: the address cannot be listened on.
     """
-    with closing(log.connect()) as view:
-        figures.follow(ledger)
-        figures.watch_projections(partial(_lags, log, view))
-        await serve_figures(figures.registry, host, port, task_status=task_status)
+    figures.follow(ledger)
+    figures.watch_projections(partial(_lags, log))
+    await serve_figures(figures.registry, host, port, task_status=task_status)
 
 
-def _lags(log: SqliteLog, view: sqlite3.Connection) -> dict[str, int]:
-    # Positions first: a commit between the two looks must not make a projection seem ahead.
-    positions: dict[str, int] = dict(view.execute(_POSITIONS).fetchall())
+def _lags(log: SqliteLog) -> dict[str, int]:
+    # Positions first, so that a commit in between cannot make a projection look ahead of the log.
+    positions = log.projection_positions()
     head = log.head().seq
     return {name: head - seq for name, seq in positions.items()}

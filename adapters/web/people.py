@@ -54,7 +54,7 @@ class PeoplePages:
 
         def answer(moment: LogAsOf) -> tuple[RunProgress, UnitPage]:
             page = unit_page(moment, run, size=PAGE_ROWS, status=status, after=after)
-            return run_progress(moment.view, run), page
+            return run_progress(moment.db, run), page
 
         progress, page = await self._site.desk.ask(answer, seq)
         return self._site.pages.page("units.html", request, run=progress, page=page, status=status, seq=seq)
@@ -64,7 +64,7 @@ class PeoplePages:
         run, seq, after = run_of(request), seq_of(request), after_of(request)
 
         def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerPage]:
-            return run_progress(moment.view, run), worker_page(moment, run, size=PAGE_ROWS, after=after)
+            return run_progress(moment.db, run), worker_page(moment, run, size=PAGE_ROWS, after=after)
 
         progress, page = await self._site.desk.ask(answer, seq)
         return self._site.pages.page("workers.html", request, run=progress, page=page, seq=seq)

@@ -15,7 +15,6 @@ from starlette.routing import Route
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...events import streams
 from ...events.ids import TaskRunId
-from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.blockers import OpenReport, why_open
 from ...projections.queries.run_status import RunStatus, all_runs, run_status
 from ..log.as_of import LogAsOf
@@ -107,7 +106,7 @@ class RunPages:
         now = self._site.clock.now_us()
 
         def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int]:
-            goes_on = seq is None and MephistoDB(moment.view).get_task_run(run).status not in _ENDED
+            goes_on = seq is None and moment.db.get_task_run(run).status not in _ENDED
             status = run_status(moment, run, now=now if goes_on else moment.at, last=LAST_EVENTS)
             return status, why_open(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at
 

@@ -96,7 +96,7 @@ class VerdictPages:
         def answer(moment: LogAsOf) -> Waiting:
             page = unit_page(moment, run, size=PAGE_UNITS, status=status, after=after)
             records = tuple(unit_records(moment, run, units=page.units))
-            return Waiting(run_progress(moment.view, run), page, records)
+            return Waiting(run_progress(moment.db, run), page, records)
 
         waiting = await self._site.desk.ask(answer)
         return self._site.pages.page(

@@ -15,6 +15,8 @@ from .projection import Projection
 _IMPORT = re.compile(
     r"^from (?P<dots>\.+)(?P<module>[\w.]*) import (?:\((?P<several>[^)]*)\)|(?P<one>.*))$", re.MULTILINE
 )
+#: A name after `import`, without the one it is given by `as`.
+_NAME = re.compile(r"(\w+)(?: as \w+)?")
 
 
 def code_fingerprint(projection: Projection) -> str:
@@ -54,6 +56,6 @@ def _imported(source: Path) -> Iterator[Path]:
         if (file := module.with_suffix(".py")).is_file():
             yield file
         else:
-            names = re.findall(r"\w+", match["several"] or match["one"])
+            names = _NAME.findall(match["several"] or match["one"])
             files = [file for name in names if (file := module / f"{name}.py").is_file()]
             yield from files if len(files) == len(names) else [*files, module / "__init__.py"]

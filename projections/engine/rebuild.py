@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...core.gc_tuning import gc_paused
 from ...events.envelope import RecordedEvent
@@ -25,6 +25,13 @@ PAGE_EVENTS = 5000
 #: A value as SQLite hands it out.
 Value = int | float | str | bytes | None
 _Row = tuple[Value, ...]
+
+
+class Queryable(Protocol):
+    """Tables that can be queried: a connection, or a reader of a view."""
+
+    def execute(self, sql: str, /) -> sqlite3.Cursor:
+        """Run a query and return a cursor over its rows."""
 
 
 class Difference(NamedTuple):
@@ -129,7 +136,7 @@ def copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, tables: 
         )
 
 
-def differences(stored: sqlite3.Connection, rebuilt: sqlite3.Connection, table: str) -> Iterator[Difference]:
+def differences(stored: Queryable, rebuilt: Queryable, table: str) -> Iterator[Difference]:
     """Where a stored table is not what was rebuilt, in the order of its primary key.
 
     Both sides are read row by row, so tables larger than memory can be compared.
@@ -190,11 +197,11 @@ def _rank(value: Value) -> tuple[int, float | str | bytes]:
             return (3, value)
 
 
-def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+def _columns(db: Queryable, table: str) -> list[str]:
     return [row[1] for row in db.execute(f"PRAGMA table_info({_quoted(table)})")]
 
 
-def _key(db: sqlite3.Connection, table: str) -> list[str]:
+def _key(db: Queryable, table: str) -> list[str]:
     rows = [(row[5], row[1]) for row in db.execute(f"PRAGMA table_info({_quoted(table)})") if row[5]]
     return [name for _, name in sorted(rows)]
 

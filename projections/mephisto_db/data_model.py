@@ -1,27 +1,26 @@
-"""Mephisto's data model: rows that know the database they were read from, and so lead to what belongs to them.
+"""Mephisto's data model: rows that can look up the rows they belong to.
 
-A row's values are those of the moment in which it was read; whatever has a method is looked up when it is called.
-Nothing here writes. What changes something is a command: `Reviewer` for verdicts and workers, `Directory` for names.
+The values of a row are those at the time it was read. Methods query the database each time they are called. Nothing
+here writes; use `Reviewer` for verdicts and workers, and `Directory` for names.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol, Self
 
 from ...core.abstractions.agent_state import AgentState
+from ...core.abstractions.initialization_data import InitializationData
 from ...core.lifecycles.unit import UnitStatus
 from ...core.lifecycles.worker import WorkerStatus
+from ...events.ids import TaskId, TaskRunId, WorkerId
 from . import rows
+from .criteria import EntityId
+from .queries import JsonValue, MephistoQueries
 
-if TYPE_CHECKING:
-    from ...core.abstractions.initialization_data import InitializationData
-    from .criteria import EntityId
-    from .reader import JsonValue, MephistoDB
-
-#: What an assignment is whose units have different statuses: the first of these that one of them has, else mixed.
-_WHERE_IT_STANDS = (UnitStatus.CREATED, UnitStatus.LAUNCHED, UnitStatus.ASSIGNED, UnitStatus.COMPLETED)
+#: Statuses that an assignment takes from any one of its units, the first match first.
+_UNFINISHED = (UnitStatus.CREATED, UnitStatus.LAUNCHED, UnitStatus.ASSIGNED, UnitStatus.COMPLETED)
 MIXED = "mixed"
 #: The statuses of an assignment.
 ASSIGNMENT_STATUSES = (*(status.value for status in UnitStatus), MIXED)
@@ -39,302 +38,314 @@ PAYABLE_UNIT_STATUSES = frozenset(
 
 
 class Entity(rows.Row, frozen=True):
-    """A row that was read from a database.
+    """A row together with the database it was read from.
 
-    The database is no column: it stands in the `__dict__` that the entities have for it, so that they compare and are
-    written as JSON by their columns alone.
+    The database is not a column. It is kept in the `__dict__` that entities have for this purpose, so they compare and
+    serialize by their columns alone.
     """
 
+    @classmethod
+    def from_columns(cls, db: MephistoQueries, columns: Mapping[str, object]) -> Self:
+        """Construct an entity from the columns of its row.
+
+        Args:
+            db: the database that the row was read from.
+            columns: the values by column name, as SQLite returns them.
+
+        Raises:
+            msgspec.ValidationError: a value does not have the type of its column.
+        """
+        entity = rows.from_columns(cls, columns)
+        entity.__dict__["_db"] = db
+        return entity
+
     @property
-    def db(self) -> MephistoDB:
-        """The database that it was read from."""
-        db: MephistoDB = self.__dict__["_db"]
+    def db(self) -> MephistoQueries:
+        """The database that the row was read from."""
+        db: MephistoQueries = self.__dict__["_db"]
         return db
 
     @classmethod
-    def get(cls, db: MephistoDB, db_id: EntityId) -> Self:
-        """The one with an id.
+    def get(cls, db: MephistoQueries, db_id: EntityId) -> Self:
+        """Return the entity with an id.
 
         Raises:
-            UnknownEntityError: there is none; the nearest id is given.
+            UnknownEntityError: there is none; the message names the nearest id.
         """
         return db.get(cls, db_id)
 
-    def read_from(self, db: MephistoDB) -> None:
-        """Keep the database it was read from. For the reader."""
-        self.__dict__["_db"] = db
+
+class _InRun(Protocol):
+    """The columns that lead to a run and its task."""
+
+    @property
+    def db(self) -> MephistoQueries: ...
+
+    @property
+    def task_run_id(self) -> TaskRunId: ...
+
+    @property
+    def task_id(self) -> TaskId: ...
+
+
+class _AgentColumns(_InRun, Protocol):
+    """The columns that agents and onboarding agents share."""
+
+    @property
+    def worker_id(self) -> WorkerId: ...
+
+    @property
+    def status(self) -> str: ...
+
+
+class RunMember(Entity, frozen=True):
+    """An entity that belongs to a run."""
+
+    def get_task_run(self: _InRun) -> TaskRunView:
+        """Return its run."""
+        return self.db.get(TaskRunView, self.task_run_id)
+
+    def get_task(self: _InRun) -> TaskView:
+        """Return its task."""
+        return self.db.get(TaskView, self.task_id)
+
+
+class WorkerInRun(RunMember, frozen=True):
+    """A worker in a run, as an agent or an onboarding agent."""
+
+    @property
+    def db_status(self: _AgentColumns) -> str:
+        """The status at the time the row was read."""
+        return self.status
+
+    def get_worker(self: _AgentColumns) -> WorkerView:
+        """Return the worker."""
+        return self.db.get(WorkerView, self.worker_id)
 
 
 class TaskView(Entity, rows.TaskRow, frozen=True, gc=True, dict=True):
-    """A kind of work by name."""
+    """A kind of work, identified by its name."""
 
     def get_runs(self) -> list[TaskRunView]:
-        """Its runs, the oldest first."""
-        return self.db.find_task_runs(task_id=self.task_id)
+        """Return its runs, oldest first."""
+        return self.db.find(TaskRunView, task_id=self.task_id)
 
     def get_assignments(self) -> list[AssignmentView]:
-        """The assignments of all its runs."""
-        return self.db.find_assignments(task_id=self.task_id)
+        """Return the assignments of all its runs."""
+        return self.db.find(AssignmentView, task_id=self.task_id)
 
     def get_total_spend(self) -> float:
-        """What its units cost, in whole currency; as `TaskRunView.get_total_spend`."""
-        return _cost(self.db.find_units(task_id=self.task_id), PAYABLE_UNIT_STATUSES)
+        """Return the cost of its units in whole currency; see `TaskRunView.get_total_spend`."""
+        return _cost(self.db.find(UnitView, task_id=self.task_id), PAYABLE_UNIT_STATUSES)
 
 
 class RequesterView(Entity, rows.RequesterRow, frozen=True, gc=True, dict=True):
-    """An account at a provider."""
+    """An account at a crowd provider."""
 
     def get_task_runs(self) -> list[TaskRunView]:
-        """The runs under its name."""
-        return self.db.find_task_runs(requester_id=self.requester_id)
+        """Return the runs launched under this account."""
+        return self.db.find(TaskRunView, requester_id=self.requester_id)
 
     def get_total_spend(self) -> float:
-        """What the units of its runs cost, in whole currency; as `TaskRunView.get_total_spend`."""
-        return _cost(self.db.find_units(requester_id=self.requester_id), PAYABLE_UNIT_STATUSES)
+        """Return the cost of the units of its runs in whole currency; see `TaskRunView.get_total_spend`."""
+        return _cost(self.db.find(UnitView, requester_id=self.requester_id), PAYABLE_UNIT_STATUSES)
 
 
 class TaskRunView(Entity, rows.TaskRunRow, frozen=True, gc=True, dict=True):
     """One launch of a task with one configuration."""
 
     def get_task(self) -> TaskView:
-        """The task it is a run of."""
-        return self.db.get_task(self.task_id)
+        """Return its task."""
+        return self.db.get(TaskView, self.task_id)
 
     def get_requester(self) -> RequesterView:
-        """The account that offers the work."""
-        return self.db.get_requester(self.requester_id)
+        """Return the account that offers the work."""
+        return self.db.get(RequesterView, self.requester_id)
 
     def get_units(self) -> list[UnitView]:
-        """All its units, those for screening and gold too."""
-        return self.db.find_units(task_run_id=self.task_run_id)
+        """Return all its units, including screening and gold units."""
+        return self.db.find(UnitView, task_run_id=self.task_run_id)
 
     def get_assignments(self, status: str | None = None) -> list[AssignmentView]:
-        """Its assignments, all or those of a status."""
-        found = self.db.find_assignments(task_run_id=self.task_run_id)
+        """Return its assignments: all, or those with a status."""
+        assignments = self.db.find(AssignmentView, task_run_id=self.task_run_id)
         if status is None:
-            return found
-        statuses = self._status_of_assignments()
-        return [assignment for assignment in found if statuses[assignment.assignment_id] == status]
+            return assignments
+        statuses = self._assignment_statuses()
+        return [assignment for assignment in assignments if statuses[assignment.assignment_id] == status]
 
     def get_assignment_statuses(self) -> dict[str, int]:
-        """How many of its assignments have each status."""
-        counts = Counter(self._status_of_assignments().values())
+        """Count its assignments by status."""
+        counts = Counter(self._assignment_statuses().values())
         return {status: counts[status] for status in ASSIGNMENT_STATUSES}
 
     def get_is_completed(self) -> bool:
-        """Whether it has come to its end; one that failed has not."""
-        return self.db.get_task_run(self.task_run_id).is_completed
+        """Return whether the run has completed; a failed run has not."""
+        return self.db.get(TaskRunView, self.task_run_id).is_completed
 
     def get_total_spend(self) -> float:
-        """What its units cost that were paid for or may have to be, in whole currency, without bonuses and fees.
+        """Return the cost, in whole currency, of the units that were paid for or may have to be.
 
-        To the cent, and with what is paid already: `mephisto-es ledger`.
+        Bonuses and fees are not included. `mephisto-es ledger` shows exact cents and which payments were made.
         """
         return _cost(self.get_units(), PAYABLE_UNIT_STATUSES)
 
-    def _status_of_assignments(self) -> dict[int, str]:
+    def _assignment_statuses(self) -> dict[int, str]:
         by_assignment: dict[int, list[str]] = {}
         for unit in self.get_units():
             by_assignment.setdefault(unit.assignment_id, []).append(unit.status)
         return {assignment: assignment_status(statuses) for assignment, statuses in by_assignment.items()}
 
 
-class AssignmentView(Entity, rows.AssignmentRow, frozen=True, gc=True, dict=True):
-    """One piece of input data, for one worker or several."""
-
-    def get_task_run(self) -> TaskRunView:
-        """The run it belongs to."""
-        return self.db.get_task_run(self.task_run_id)
-
-    def get_task(self) -> TaskView:
-        """The task it belongs to."""
-        return self.db.get_task(self.task_id)
+class AssignmentView(RunMember, rows.AssignmentRow, frozen=True, gc=True, dict=True):
+    """One piece of input data, for one or more workers."""
 
     def get_requester(self) -> RequesterView:
-        """The account that offers it."""
-        return self.db.get_requester(self.requester_id)
+        """Return the account that offers it."""
+        return self.db.get(RequesterView, self.requester_id)
 
     def get_assignment_data(self) -> InitializationData | None:
-        """Its input data; None: it was erased."""
+        """Return its input data, or None if it was erased."""
         return self.db.get_assignment_data(self.assignment_id)
 
     def get_units(self, status: str | None = None) -> list[UnitView]:
-        """Its units, all or those of a status."""
-        return self.db.find_units(assignment_id=self.assignment_id, status=status)
+        """Return its units: all, or those with a status."""
+        return self.db.find(UnitView, assignment_id=self.assignment_id, status=status)
 
     def get_agents(self) -> list[AgentView | None]:
-        """The agent of each unit; None: nobody has it."""
+        """Return the agent of each unit, None for units that are not assigned."""
         return [unit.get_assigned_agent() for unit in self.get_units()]
 
     def get_workers(self) -> list[WorkerView]:
-        """Who has worked on it, or does."""
+        """Return the workers its units are assigned to."""
         return [agent.get_worker() for agent in self.get_agents() if agent is not None]
 
     def get_status(self) -> str:
-        """Where it stands, by its units."""
+        """Return its current status, which follows from those of its units."""
         return assignment_status(unit.status for unit in self.get_units())
 
     def get_cost_of_statuses(self, statuses: Collection[str]) -> float:
-        """What its units of some statuses cost, in whole currency."""
+        """Return the cost, in whole currency, of its units with some statuses."""
         return _cost(self.get_units(), statuses)
 
 
-class UnitView(Entity, rows.UnitRow, frozen=True, gc=True, dict=True):
+class UnitView(RunMember, rows.UnitRow, frozen=True, gc=True, dict=True):
     """The smallest piece of work."""
 
     @property
     def db_status(self) -> str:
-        """The status it had when it was read."""
+        """The status at the time the row was read."""
         return self.status
 
     def get_status(self) -> str:
-        """Its status now."""
-        return self.db.get_unit(self.unit_id).status
+        """Return its current status."""
+        return self.db.get(UnitView, self.unit_id).status
 
     def get_assigned_agent(self) -> AgentView | None:
-        """The agent that has it now; None: none has."""
-        agent = self.db.get_unit(self.unit_id).agent_id
-        return None if agent is None else self.db.get_agent(agent)
+        """Return the agent it is assigned to now, or None."""
+        agent = self.db.get(UnitView, self.unit_id).agent_id
+        return None if agent is None else self.db.get(AgentView, agent)
 
     def get_assignment(self) -> AssignmentView:
-        """The assignment it is part of."""
-        return self.db.get_assignment(self.assignment_id)
+        """Return its assignment."""
+        return self.db.get(AssignmentView, self.assignment_id)
 
     def get_assignment_data(self) -> InitializationData | None:
-        """The input data of its assignment; None: it was erased."""
+        """Return the input data of its assignment, or None if it was erased."""
         return self.db.get_assignment_data(self.assignment_id)
 
-    def get_task_run(self) -> TaskRunView:
-        """The run it belongs to."""
-        return self.db.get_task_run(self.task_run_id)
-
-    def get_task(self) -> TaskView:
-        """The task it belongs to."""
-        return self.db.get_task(self.task_id)
-
     def get_requester(self) -> RequesterView:
-        """The account that offers it."""
-        return self.db.get_requester(self.requester_id)
+        """Return the account that offers it."""
+        return self.db.get(RequesterView, self.requester_id)
 
     def get_pay_amount(self) -> float:
-        """What it is worth, in whole currency; `pay_cents` is exact."""
+        """Return its pay in whole currency; `pay_cents` is exact."""
         return self.pay_amount
 
 
 class WorkerView(Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
-    """A person."""
+    """A person who works."""
 
     def get_agents(self, status: str | None = None) -> list[AgentView]:
-        """What it worked on, all or with a status."""
-        return self.db.find_agents(worker_id=self.worker_id, status=status)
+        """Return the worker's agents: all, or those with a status."""
+        return self.db.find(AgentView, worker_id=self.worker_id, status=status)
 
     def get_qualifications(self) -> dict[str, int]:
-        """The qualifications it has, by name."""
+        """Return the values of the worker's qualifications by name."""
         return {
-            self.db.get_qualification(held.qualification_id).qualification_name: held.value
-            for held in self.db.find_granted_qualifications(worker_id=self.worker_id)
+            self.db.get(rows.QualificationRow, held.qualification_id).qualification_name: held.value
+            for held in self.db.find(rows.GrantedQualificationRow, worker_id=self.worker_id)
         }
 
     def get_granted_qualification(self, qualification_name: str) -> rows.GrantedQualificationRow | None:
-        """A qualification as it has it; None: it does not."""
-        for qualification in self.db.find_qualifications(qualification_name):
-            for held in self.db.find_granted_qualifications(
-                worker_id=self.worker_id, qualification_id=qualification.qualification_id
+        """Return one of the worker's qualifications, or None if it was not granted."""
+        for qualification in self.db.find(rows.QualificationRow, qualification_name=qualification_name):
+            for held in self.db.find(
+                rows.GrantedQualificationRow,
+                worker_id=self.worker_id,
+                qualification_id=qualification.qualification_id,
             ):
                 return held
         return None
 
     def is_qualified(self, qualification_name: str) -> bool:
-        """Whether it has a qualification, with another value than 0."""
+        """Return whether the worker has a qualification with a value other than 0."""
         held = self.get_granted_qualification(qualification_name)
         return held is not None and held.value != 0
 
     def is_disqualified(self, qualification_name: str) -> bool:
-        """Whether it has a qualification with the value 0: it was looked at, and failed."""
+        """Return whether the worker was evaluated and failed: the qualification has the value 0."""
         held = self.get_granted_qualification(qualification_name)
         return held is not None and held.value == 0
 
     def is_blocked(self) -> bool:
-        """Whether it gets no more work, in any run."""
-        return self.db.get_worker(self.worker_id).status == WorkerStatus.BLOCKED.value
+        """Return whether the worker is blocked in all runs."""
+        return self.db.get(WorkerView, self.worker_id).status == WorkerStatus.BLOCKED.value
 
 
-class AgentView(Entity, rows.AgentRow, frozen=True, gc=True, dict=True):
-    """A worker at work on one unit, or who was."""
-
-    @property
-    def db_status(self) -> str:
-        """The status it had when it was read."""
-        return self.status
+class AgentView(WorkerInRun, rows.AgentRow, frozen=True, gc=True, dict=True):
+    """A worker's work on one unit."""
 
     @property
     def state(self) -> AgentState:
-        """What it was given and handed in; what was erased is empty."""
+        """The inputs and the submission; empty where they were erased."""
         return AgentState(self.db.get_inputs(self.get_unit()) or {}, self.db.get_outputs(self))
 
     def get_status(self) -> str:
-        """Its status now."""
-        return self.db.get_agent(self.agent_id).status
-
-    def get_worker(self) -> WorkerView:
-        """Who it is."""
-        return self.db.get_worker(self.worker_id)
+        """Return its current status."""
+        return self.db.get(AgentView, self.agent_id).status
 
     def get_unit(self) -> UnitView:
-        """What it works on."""
-        return self.db.get_unit(self.unit_id)
+        """Return its unit."""
+        return self.db.get(UnitView, self.unit_id)
 
     def get_assignment(self) -> AssignmentView:
-        """The assignment that its unit is part of."""
-        return self.db.get_assignment(self.assignment_id)
-
-    def get_task_run(self) -> TaskRunView:
-        """The run it belongs to."""
-        return self.db.get_task_run(self.task_run_id)
-
-    def get_task(self) -> TaskView:
-        """The task it belongs to."""
-        return self.db.get_task(self.task_id)
+        """Return the assignment of its unit."""
+        return self.db.get(AssignmentView, self.assignment_id)
 
 
-class OnboardingAgentView(Entity, rows.OnboardingAgentRow, frozen=True, gc=True, dict=True):
-    """A worker in the onboarding of a run, or who was."""
-
-    @property
-    def db_status(self) -> str:
-        """The status it had when it was read."""
-        return self.status
+class OnboardingAgentView(WorkerInRun, rows.OnboardingAgentRow, frozen=True, gc=True, dict=True):
+    """A worker in the onboarding step of a run."""
 
     def get_status(self) -> str:
-        """Its status now."""
-        return self.db.get_onboarding_agent(self.onboarding_agent_id).status
-
-    def get_worker(self) -> WorkerView:
-        """Who it is."""
-        return self.db.get_worker(self.worker_id)
-
-    def get_task_run(self) -> TaskRunView:
-        """The run it belongs to."""
-        return self.db.get_task_run(self.task_run_id)
-
-    def get_task(self) -> TaskView:
-        """The task it belongs to."""
-        return self.db.get_task(self.task_id)
+        """Return its current status."""
+        return self.db.get(OnboardingAgentView, self.onboarding_agent_id).status
 
     def get_outputs(self) -> JsonValue:
-        """What it handed in; None: nothing, or it was erased."""
+        """Return its submission, or None if there is none or it was erased."""
         return None if self.submission is None else self.db.read_json(self.submission)
 
 
 def assignment_status(unit_statuses: Iterable[str]) -> str:
-    """The status of an assignment whose units have these.
+    """Derive the status of an assignment from those of its units.
 
-    All the same: that. Otherwise the one that most is left to do for, and `mixed` once everything is decided.
+    Returns:
+        The status that all units share; otherwise the one with the most work left; `mixed` if all units are decided.
     """
     present = set(unit_statuses)
     if len(present) == 1:
         return present.pop()
-    return next((status.value for status in _WHERE_IT_STANDS if status.value in present), MIXED)
+    return next((status.value for status in _UNFINISHED if status.value in present), MIXED)
 
 
 def _cost(units: Iterable[UnitView], statuses: Collection[str]) -> float:

@@ -1,11 +1,11 @@
-"""Reading the MephistoDB view under Mephisto's names."""
+"""Reads the MephistoDB view under Mephisto's names."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar, Unpack
+from typing import Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -29,33 +29,36 @@ from .data_model import (
     UnitView,
     WorkerView,
 )
+from .queries import JsonValue
+from .rows import R
 from .tables import TABLE_OF, TABLES, Table
 
-R = TypeVar("R", bound=rows.Row)
-#: Whatever a page may send.
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+#: A value that SQLite stores.
+SqlValue = int | float | str | bytes | None
 
 _files = msgspec.json.Decoder(tuple[FileRef, ...])
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 
 
 class MephistoDB:
-    """The state of all runs, read from a log's file while an operator writes it or when nobody does.
+    """The state of all runs, read from a log file, whether or not an operator is writing to it.
 
-    `get_...` gives the entity with an id, `find_...` all that fit, the oldest first. Ids are those of the rows; texts
-    of digits do as well. What they give leads on: `unit.get_assigned_agent()`, `run.get_assignments()`. Nothing is ever
-    written: what changes something is a command to an operator.
+    `get_...` returns the entity with an id, `find_...` all matching entities, oldest first. Ids may be numbers or
+    strings of digits. The results lead on: `unit.get_assigned_agent()`, `run.get_assignments()`. Nothing is ever
+    written; to change something, send a command to an operator.
+
+    All reads of the view go through this class.
     """
 
     def __init__(self, database: str | Path | sqlite3.Connection, read_payload: ReadPayload | None = None) -> None:
-        """Open a log's file for reading, or read through a connection, which stays open and the caller's.
+        """Open a log file for reading, or read through a connection, which the caller closes.
 
         Args:
             database: the file or the connection.
-            read_payload: reads what rows refer to; by default it is read from the same database.
+            read_payload: reads the payloads that rows refer to; by default they are read from the same database.
 
         Raises:
-            UnusableLogError: there is no such file, or the view is not in it.
+            UnusableLogError: there is no such file, or it does not contain the view.
         """
         self._own = not isinstance(database, sqlite3.Connection)
         self._db = database if isinstance(database, sqlite3.Connection) else _open(Path(database))
@@ -67,7 +70,7 @@ class MephistoDB:
             raise
 
     def close(self) -> None:
-        """Release the file. Twice is harmless."""
+        """Close the file. May be called twice."""
         if self._own:
             self._db.close()
 
@@ -77,124 +80,139 @@ class MephistoDB:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    # One by its id. All of these raise UnknownEntityError where there is none.
+    def execute(self, sql: str, parameters: Sequence[SqlValue] | Mapping[str, SqlValue] = (), /) -> sqlite3.Cursor:
+        """Run a query on the tables of the view.
+
+        Args:
+            sql: a SELECT statement.
+            parameters: the values of its placeholders.
+
+        Returns:
+            A cursor whose rows are tuples.
+        """
+        # A new cursor, because the caller's connection may have a row factory.
+        cursor = self._db.cursor()
+        cursor.row_factory = None
+        return cursor.execute(sql, parameters)
+
+    # One entity by its id. Each of these raises UnknownEntityError if there is none.
 
     def get_project(self, project_id: EntityId) -> rows.ProjectRow:
-        """The project with an id."""
+        """Return the project with an id."""
         return self.get(rows.ProjectRow, project_id)
 
     def get_task(self, task_id: EntityId) -> TaskView:
-        """The task with an id."""
+        """Return the task with an id."""
         return self.get(TaskView, task_id)
 
     def get_requester(self, requester_id: EntityId) -> RequesterView:
-        """The requester with an id."""
+        """Return the requester with an id."""
         return self.get(RequesterView, requester_id)
 
     def get_task_run(self, task_run_id: EntityId) -> TaskRunView:
-        """The run with an id."""
+        """Return the run with an id."""
         return self.get(TaskRunView, task_run_id)
 
     def get_assignment(self, assignment_id: EntityId) -> AssignmentView:
-        """The assignment with an id."""
+        """Return the assignment with an id."""
         return self.get(AssignmentView, assignment_id)
 
     def get_unit(self, unit_id: EntityId) -> UnitView:
-        """The unit with an id."""
+        """Return the unit with an id."""
         return self.get(UnitView, unit_id)
 
     def get_worker(self, worker_id: EntityId) -> WorkerView:
-        """The worker with an id."""
+        """Return the worker with an id."""
         return self.get(WorkerView, worker_id)
 
     def get_agent(self, agent_id: EntityId) -> AgentView:
-        """The agent with an id."""
+        """Return the agent with an id."""
         return self.get(AgentView, agent_id)
 
     def get_onboarding_agent(self, onboarding_agent_id: EntityId) -> OnboardingAgentView:
-        """The onboarding agent with an id."""
+        """Return the onboarding agent with an id."""
         return self.get(OnboardingAgentView, onboarding_agent_id)
 
     def get_qualification(self, qualification_id: EntityId) -> rows.QualificationRow:
-        """The qualification with an id."""
+        """Return the qualification with an id."""
         return self.get(rows.QualificationRow, qualification_id)
 
     def get_granted_qualification(
         self, qualification_id: EntityId, worker_id: EntityId
     ) -> rows.GrantedQualificationRow:
-        """The qualification as a worker has it."""
+        """Return a qualification as it was granted to a worker."""
         found = self.find_granted_qualifications(qualification_id=qualification_id, worker_id=worker_id)
         if not found:
             raise UnknownEntityError(f"qualification-{qualification_id} of worker-{worker_id}")
         return found[0]
 
-    # All that fit
+    # All matching entities
 
     def find_projects(self, project_name: str | None = None) -> list[rows.ProjectRow]:
-        """Projects, all or by name."""
-        return self._find(rows.ProjectRow, {"project_name": project_name})
+        """Return the projects: all, or those with a name."""
+        return self.find(rows.ProjectRow, project_name=project_name)
 
     def find_tasks(self, **by: Unpack[criteria.TaskCriteria]) -> list[TaskView]:
-        """Tasks that fit."""
-        return self._find(TaskView, by)
+        """Return the matching tasks."""
+        return self.find(TaskView, **by)
 
     def find_requesters(self, **by: Unpack[criteria.RequesterCriteria]) -> list[RequesterView]:
-        """Requesters that fit."""
-        return self._find(RequesterView, by)
+        """Return the matching requesters."""
+        return self.find(RequesterView, **by)
 
     def find_task_runs(self, **by: Unpack[criteria.TaskRunCriteria]) -> list[TaskRunView]:
-        """Runs that fit."""
-        return self._find(TaskRunView, by)
+        """Return the matching runs."""
+        return self.find(TaskRunView, **by)
 
     def find_assignments(self, **by: Unpack[criteria.AssignmentCriteria]) -> list[AssignmentView]:
-        """Assignments that fit."""
-        return self._find(AssignmentView, by)
+        """Return the matching assignments."""
+        return self.find(AssignmentView, **by)
 
     def find_units(self, **by: Unpack[criteria.UnitCriteria]) -> list[UnitView]:
-        """Units that fit."""
-        return self._find(UnitView, by)
+        """Return the matching units."""
+        return self.find(UnitView, **by)
 
     def find_workers(self, **by: Unpack[criteria.WorkerCriteria]) -> list[WorkerView]:
-        """Workers that fit; one who was forgotten has no name to be found by."""
-        return self._find(WorkerView, by)
+        """Return the matching workers; an erased worker no longer has a name to match."""
+        return self.find(WorkerView, **by)
 
     def find_agents(self, **by: Unpack[criteria.AgentCriteria]) -> list[AgentView]:
-        """Agents that fit."""
-        return self._find(AgentView, by)
+        """Return the matching agents."""
+        return self.find(AgentView, **by)
 
     def find_onboarding_agents(self, **by: Unpack[criteria.OnboardingAgentCriteria]) -> list[OnboardingAgentView]:
-        """Onboarding agents that fit."""
-        return self._find(OnboardingAgentView, by)
+        """Return the matching onboarding agents."""
+        return self.find(OnboardingAgentView, **by)
 
     def find_qualifications(self, qualification_name: str | None = None) -> list[rows.QualificationRow]:
-        """Qualifications, all or by name."""
-        return self._find(rows.QualificationRow, {"qualification_name": qualification_name})
+        """Return the qualifications: all, or those with a name."""
+        return self.find(rows.QualificationRow, qualification_name=qualification_name)
 
     def find_granted_qualifications(
         self, **by: Unpack[criteria.GrantedQualificationCriteria]
     ) -> list[rows.GrantedQualificationRow]:
-        """Qualifications that workers have."""
-        return self._find(rows.GrantedQualificationRow, by)
+        """Return the matching qualifications of workers."""
+        return self.find(rows.GrantedQualificationRow, **by)
 
-    #: Mephisto's older name of it.
+    #: Mephisto's older name for it.
     check_granted_qualifications = find_granted_qualifications
 
     def find_unit_reviews(self, **by: Unpack[criteria.UnitReviewCriteria]) -> list[rows.UnitReviewRow]:
-        """Verdicts on units that fit."""
-        return self._find(rows.UnitReviewRow, by)
+        """Return the matching verdicts on units."""
+        return self.find(rows.UnitReviewRow, **by)
 
     def find_agent_bonuses(self, **by: Unpack[criteria.AgentBonusCriteria]) -> list[rows.AgentBonusRow]:
-        """Bonuses that fit, whether by a verdict or apart from it."""
-        return self._find(rows.AgentBonusRow, by)
+        """Return the matching bonuses, whether part of a verdict or granted separately."""
+        return self.find(rows.AgentBonusRow, **by)
 
     def find_agent_payloads(self, **by: Unpack[criteria.AgentPayloadCriteria]) -> list[rows.AgentPayloadRow]:
-        """What agents sent and were sent, in its order."""
-        return self._find(rows.AgentPayloadRow, by)
+        """Return the matching payloads that agents sent or received, in log order."""
+        return self.find(rows.AgentPayloadRow, **by)
 
-    # What rows refer to
+    # Payloads that rows refer to
 
     def get_assignment_data(self, assignment_id: EntityId) -> InitializationData | None:
-        """The input data of an assignment; None if it was erased.
+        """Return the input data of an assignment, or None if it was erased.
 
         Raises:
             UnknownEntityError: there is no such assignment.
@@ -203,12 +221,16 @@ class MephistoDB:
         return None if body is None else msgspec.json.decode(body, type=InitializationData)
 
     def get_inputs(self, unit: rows.UnitRow) -> Update | None:
-        """What a unit's page is given; None if it was erased."""
+        """Return the input data of a unit, or None if it was erased."""
         data = self.get_assignment_data(unit.assignment_id)
         return None if data is None else data.of_unit(unit.unit_index)
 
     def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
-        """What an agent handed in, with the names of uploaded `files`; None: nothing, or it was erased."""
+        """Return an agent's submission, with the names of uploaded `files`.
+
+        Returns:
+            The submission, or None if there is none or it was erased.
+        """
         for sent in self.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentSubmitted)):
             outputs = self.read_json(sent.ref)
             if sent.files is not None and isinstance(outputs, dict):
@@ -217,55 +239,57 @@ class MephistoDB:
         return None
 
     def read_json(self, ref: PayloadRef) -> JsonValue:
-        """The JSON value behind a reference; None if it was erased, which JSON's null is not told from."""
+        """Return the JSON value behind a reference; None if it was erased, or if it is JSON's null."""
         body = self._read_payload(ref)
         value: JsonValue = None if body is None else msgspec.json.decode(body)
         return value
 
     def _stored_payload(self, ref: PayloadRef) -> bytes | None:
-        found = self._db.execute(_PAYLOAD, (ref.sha256,)).fetchone()
+        found = self.execute(_PAYLOAD, (ref.sha256,)).fetchone()
         return found[0] if found else None
 
+    # Rows of any table
+
     def get(self, row: type[R], db_id: EntityId) -> R:
-        """The row with an id, of any table.
+        """Return the row with an id, of any table.
 
         Raises:
-            UnknownEntityError: there is none; the nearest id is given.
+            UnknownEntityError: there is none; the message names the nearest id.
         """
         table = _table_of(row)
-        found = self._select(row, f"WHERE {table.key} = ?", db_id)
+        found = self._select(row, f"WHERE {table.key} = ?", [db_id])
         if not found:
             raise UnknownEntityError(f"{table.entity}-{db_id}", self._nearest(table, db_id))
         return found[0]
 
-    def _find(self, row: type[R], by: Mapping[str, object]) -> list[R]:
+    def find(self, row: type[R], **by: EntityId | None) -> list[R]:
+        """Return the matching rows of any table, oldest first. A value of None matches every row.
+
+        Raises:
+            TypeError: the table has no such column.
+        """
         table = _table_of(row)
         if unknown := by.keys() - set(table.columns):
             raise TypeError(f"{table.name} cannot be found by {', '.join(sorted(unknown))}")
         wanted = {column: value for column, value in by.items() if value is not None}
         where = f"WHERE {' AND '.join(f'{column} = ?' for column in wanted)} " if wanted else ""
-        return self._select(row, f"{where}ORDER BY {table.key}", *wanted.values())
+        return self._select(row, f"{where}ORDER BY {table.key}", list(wanted.values()))
 
-    def _select(self, row: type[R], rest: str, *values: object) -> list[R]:
-        table = _table_of(row)
-        # A cursor of our own: the caller's connection may make rows in its own way.
-        cursor = self._db.cursor()
-        cursor.row_factory = None
-        found = cursor.execute(f"SELECT {', '.join(table.columns)} FROM {table.name} {rest}", values)
-        # Not strict: SQLite has no truth values.
-        read = [msgspec.convert(dict(zip(table.columns, cells, strict=True)), row, strict=False) for cells in found]
-        for one in read:
-            if isinstance(one, Entity):
-                one.read_from(self)
-        return read
+    def _select(self, row: type[R], rest: str, values: Sequence[SqlValue]) -> list[R]:
+        columns = _table_of(row).columns
+        found = self.execute(f"SELECT {', '.join(columns)} FROM {_table_of(row).name} {rest}", values)
+        return [self._row(row, dict(zip(columns, cells, strict=True))) for cells in found]
+
+    def _row(self, row: type[R], columns: Mapping[str, object]) -> R:
+        return row.from_columns(self, columns) if issubclass(row, Entity) else rows.from_columns(row, columns)
 
     def _nearest(self, table: Table, db_id: EntityId) -> str | None:
-        """The entity whose id comes nearest, found by two looks into the key's index."""
+        """Find the entity with the nearest id, by two lookups in the index of the key."""
         try:
             number = int(db_id)
         except ValueError:
             return None
-        below, above = self._db.execute(
+        below, above = self.execute(
             f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < ?1),"
             f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > ?1)",
             (number,),
@@ -273,18 +297,18 @@ class MephistoDB:
         known = [one for one in (below, above) if one is not None]
         return f"{table.entity}-{min(known, key=lambda one: abs(one - number))}" if known else None
 
-    def _check(self, what: str) -> None:
+    def _check(self, database: str) -> None:
         try:
-            present = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            present = {name for (name,) in self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except sqlite3.DatabaseError as error:
-            raise UnusableLogError(f"{what} cannot be read: {error}") from error
+            raise UnusableLogError(f"{database} cannot be read: {error}") from error
         missing = [table.name for table in TABLES if table.name not in present]
         if missing:
-            raise UnusableLogError(f"{what} has no MephistoDB view: the table {missing[0]} is missing")
+            raise UnusableLogError(f"{database} has no MephistoDB view: the table {missing[0]} is missing")
 
 
 def _table_of(row: type[rows.Row]) -> Table:
-    """The table that holds rows of a kind; the data model's kinds extend those of the tables."""
+    """Return the table that holds a type of row; the types of the data model extend those of the tables."""
     return next(TABLE_OF[kind] for kind in row.__mro__ if kind in TABLE_OF)
 
 

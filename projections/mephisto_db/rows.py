@@ -7,6 +7,9 @@ reviewer's note: both are None once they are erased.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import msgspec
 
 from ...events.base import PayloadRef
@@ -31,6 +34,19 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         """The value of the first column, which is the table's key."""
         key: int = getattr(self, self.__struct_fields__[0])
         return key
+
+
+R = TypeVar("R", bound=Row)
+
+
+def from_columns(row: type[R], columns: Mapping[str, object]) -> R:
+    """Construct a row from values as SQLite returns them.
+
+    Raises:
+        msgspec.ValidationError: a value does not have the type of its column.
+    """
+    # Not strict: SQLite stores booleans as integers.
+    return msgspec.convert(columns, row, strict=False)
 
 
 class ProjectRow(Row, frozen=True, gc=False):

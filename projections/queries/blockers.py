@@ -15,10 +15,9 @@ from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId
 from ...events.server import ResourceIntended
-from ..engine.as_of import AsOf
 from ..engine.statuses import STATUS_AFTER
 from ..mephisto_db.dates import date_of
-from ..mephisto_db.reader import MephistoDB
+from .as_of import AsOf
 from .entity_ref import EntityRef
 
 #: Entities that are named for one kind of reason; the others are counted.
@@ -88,39 +87,39 @@ _RUN_SAYS = {
 }
 
 
-def why_open(moment: AsOf, run: TaskRunId) -> OpenReport:
+def why_open(as_of: AsOf, run: TaskRunId) -> OpenReport:
     """What keeps a run from finishing; nothing if it has ended and holds nothing outside.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
-    row = MephistoDB(moment.view).get_task_run(run)
+    row = as_of.db.get_task_run(run)
     status = TaskRunStatus(row.status)
     obstacles: list[Blocker] = []
     if status not in ENDED_RUN_STATUSES:
-        obstacles += _open_entities(moment, run)
+        obstacles += _open_entities(as_of, run)
         if row.assignment_count is None:
             obstacles.append(Blocker("the run's data has not been read to its end: more units may come", 1))
-        obstacles.append(Blocker(_RUN_SAYS[status], 1, since=_since(moment, streams.task_run(run))))
-    obstacles += _held_outside(moment, run)
+        obstacles.append(Blocker(_RUN_SAYS[status], 1, since=_since(as_of, streams.task_run(run))))
+    obstacles += _held_outside(as_of, run)
     return OpenReport(str(EntityRef("run", run)), row.status, tuple(obstacles))
 
 
-def _open_entities(moment: AsOf, run: TaskRunId) -> Iterator[Blocker]:
+def _open_entities(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
     for kind, query, status, because in _QUESTIONS:
-        numbers = [number for (number,) in moment.view.execute(query, (run, status))]
+        numbers = [number for (number,) in as_of.db.execute(query, (run, status))]
         if numbers:
             named = numbers[:NAMED]
             subjects = tuple(str(EntityRef(kind, number)) for number in named)
-            since = min(_since(moment, _stream(kind, run, number)) for number in named)
+            since = min(_since(as_of, _stream(kind, run, number)) for number in named)
             yield Blocker(f"{because}: {len(numbers):,}", len(numbers), subjects, since)
 
 
-def _held_outside(moment: AsOf, run: TaskRunId) -> Iterator[Blocker]:
+def _held_outside(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
     """What the run acquired and nobody released, by its type."""
     types: dict[str, str] = {}
     held: dict[str, int] = {}
-    for recorded in moment.under(f"server/{run}/"):
+    for recorded in as_of.under(f"server/{run}/"):
         stream, event = recorded.envelope.stream, recorded.envelope.event
         if isinstance(event, ResourceIntended):
             types[stream] = event.resource_type
@@ -134,9 +133,9 @@ def _held_outside(moment: AsOf, run: TaskRunId) -> Iterator[Blocker]:
         yield Blocker(because, len(of_type), tuple(of_type[:NAMED]), since)
 
 
-def _since(moment: AsOf, stream: str) -> str:
+def _since(as_of: AsOf, stream: str) -> str:
     """When the last event of a stream was that led to another status."""
-    changes = [one.envelope.at for one in moment.stream(stream) if type(one.envelope.event) in STATUS_AFTER]
+    changes = [one.envelope.at for one in as_of.stream(stream) if type(one.envelope.event) in STATUS_AFTER]
     return date_of(changes[-1])
 
 

@@ -12,25 +12,25 @@ from ...events.ids import TaskRunId
 from ...events.pay import PaymentOwed
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
-from ..engine.as_of import AsOf
 from ..engine.statuses import STATUS_AFTER
+from .as_of import AsOf
 
 _RESERVING = frozenset(status.value for status in RESERVING_UNIT_STATUSES)
 
 
-def overspent(moment: AsOf, run: TaskRunId) -> Iterator[str]:
+def overspent(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
     """Each event after which what is owed and kept back began to exceed a run's budget; in sentences.
 
     A run without a budget has none.
     """
-    created = moment.stream(streams.task_run(run))[0].envelope.event
+    created = as_of.stream(streams.task_run(run))[0].envelope.event
     if not isinstance(created, TaskRunCreated) or created.budget_cents is None:
         return
     budget = Budget(created.budget_cents, created.fee_percent, created.bonus_limit_cents)
     cost: dict[str, int] = {}
     kept_back: set[str] = set()
     fitted = True
-    units, payments = moment.under(f"unit/{run}/"), moment.under(f"payment/{run}/")
+    units, payments = as_of.under(f"unit/{run}/"), as_of.under(f"payment/{run}/")
     for recorded in merge(units, payments, key=lambda one: one.seq):
         stream, event = recorded.envelope.stream, recorded.envelope.event
         if isinstance(event, PaymentOwed):

@@ -12,7 +12,8 @@ from ...events.agent import AgentMetadataReceived
 from ...events.ids import AssignmentId, UnitId, WorkerId
 from ..mephisto_db.criteria import EntityId
 from ..mephisto_db.data_model import AgentView, TaskRunView, UnitView, WorkerView
-from ..mephisto_db.reader import JsonValue, MephistoDB
+from ..mephisto_db.queries import JsonValue
+from ..mephisto_db.reader import MephistoDB
 
 #: A worker has handed in the work.
 COMPLETED_UNIT_STATUSES = frozenset(

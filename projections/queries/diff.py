@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from enum import Enum
 from itertools import groupby
@@ -11,6 +10,7 @@ import msgspec
 
 from ..engine import rebuild as building
 from ..engine.rebuild import Difference, Value
+from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.tables import TABLES, Table
 
 
@@ -33,7 +33,7 @@ class Change(msgspec.Struct, frozen=True):
     columns: dict[str, tuple[Value, Value]]
 
 
-def changes(before: sqlite3.Connection, after: sqlite3.Connection) -> Iterator[Change]:
+def changes(before: MephistoDB, after: MephistoDB) -> Iterator[Change]:
     """All rows that differ between two views, table by table, by their keys."""
     for table in TABLES:
         differing = building.differences(before, after, table.name)
@@ -41,9 +41,7 @@ def changes(before: sqlite3.Connection, after: sqlite3.Connection) -> Iterator[C
             yield _change(table, key, list(found), before, after)
 
 
-def _change(
-    table: Table, key: Value, found: list[Difference], before: sqlite3.Connection, after: sqlite3.Connection
-) -> Change:
+def _change(table: Table, key: Value, found: list[Difference], before: MephistoDB, after: MephistoDB) -> Change:
     if found[0].column is not None:
         columns = {each.column: (each.stored, each.rebuilt) for each in found if each.column is not None}
         return Change(table.name, key, ChangeKind.CHANGED, columns)
@@ -52,7 +50,7 @@ def _change(
     return Change(table.name, key, ChangeKind.REMOVED, {c: (v, None) for c, v in _row(before, table, key)})
 
 
-def _row(view: sqlite3.Connection, table: Table, key: Value) -> list[tuple[str, Value]]:
+def _row(db: MephistoDB, table: Table, key: Value) -> list[tuple[str, Value]]:
     """The values of a row that are there."""
-    row = view.execute(f"SELECT * FROM {table.name} WHERE {table.key} = ?", (key,)).fetchone()
+    row = db.execute(f"SELECT * FROM {table.name} WHERE {table.key} = ?", (key,)).fetchone()
     return [(column, value) for column, value in zip(table.columns, row, strict=True) if value is not None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from typing import NamedTuple
 
 from ...core.errors import UnknownEntityError
@@ -31,13 +30,13 @@ def parse_subject(text: str) -> EntityRef | None:
     return EntityRef(found[1], int(found[2])) if found else None
 
 
-def stream_of(view: sqlite3.Connection, subject: EntityRef) -> str:
+def stream_of(db: MephistoDB, subject: EntityRef) -> str:
     """The stream of an entity.
 
     Raises:
         UnknownEntityError: there is no such entity; it names the nearest one of its kind.
     """
-    db, number = MephistoDB(view), subject.number
+    number = subject.number
     match subject.kind:
         case "run":
             return streams.task_run(db.get_task_run(number).task_run_id)

@@ -31,9 +31,8 @@ from ...events.engagement import (
 from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, TaskRunId, UnitId, WorkerId
 from ...events.unit import UnitExpired, UnitLaunched, UnitReleased
-from ..engine.as_of import AsOf
 from ..mephisto_db.dates import date_of
-from ..mephisto_db.reader import MephistoDB
+from .as_of import AsOf
 from .entity_ref import EntityRef, stream_of
 from .event_text import words
 
@@ -76,17 +75,17 @@ class Explanation(msgspec.Struct, frozen=True):
     steps: tuple[ExplanationStep, ...]
 
 
-def explain_worker(moment: AsOf, worker: WorkerId) -> Explanation:
+def explain_worker(as_of: AsOf, worker: WorkerId) -> Explanation:
     """Everything that was decided about a worker, over all runs.
 
     Raises:
         UnknownEntityError: there is no such worker.
     """
     subject = EntityRef("worker", worker)
-    history = moment.stream(stream_of(moment.view, subject))
+    history = as_of.stream(stream_of(as_of.db, subject))
     steps = [_step(subject, recorded) for recorded in history]
-    for (run,) in moment.view.execute("SELECT task_run_id FROM task_runs ORDER BY task_run_id").fetchall():
-        steps += _Engagement(moment, TaskRunId(run), worker, history).steps()
+    for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs ORDER BY task_run_id").fetchall():
+        steps += _Engagement(as_of, TaskRunId(run), worker, history).steps()
     steps.sort(key=lambda step: step.seq)
     state = _fold(workers.evolve, history)
     given = sum(step.what.startswith("was given") for step in steps)
@@ -95,17 +94,17 @@ def explain_worker(moment: AsOf, worker: WorkerId) -> Explanation:
     return Explanation(str(subject), summary, tuple(steps))
 
 
-def explain_agent(moment: AsOf, agent: AgentId) -> Explanation:
+def explain_agent(as_of: AsOf, agent: AgentId) -> Explanation:
     """Why an agent got its unit, and what became of it.
 
     Raises:
         UnknownEntityError: there is no such agent.
     """
     subject = EntityRef("agent", agent)
-    row = MephistoDB(moment.view).get_agent(agent)
+    row = as_of.db.get_agent(agent)
     run, worker, unit = row.task_run_id, row.worker_id, row.unit_id
-    history = moment.stream(streams.agent(run, agent))
-    engagement = _Engagement(moment, run, worker, moment.stream(streams.worker(worker)))
+    history = as_of.stream(streams.agent(run, agent))
+    engagement = _Engagement(as_of, run, worker, as_of.stream(streams.worker(worker)))
     steps = [*engagement.steps_of(agent, unit), *_status_steps(subject, history)]
     steps.sort(key=lambda step: step.seq)
     state = _fold(agents.evolve, history)
@@ -116,14 +115,14 @@ def explain_agent(moment: AsOf, agent: AgentId) -> Explanation:
 class _Engagement:
     """The decisions about a worker in one run."""
 
-    def __init__(self, moment: AsOf, run: TaskRunId, worker: WorkerId, person: Sequence[RecordedEvent]) -> None:
-        self._moment = moment
+    def __init__(self, as_of: AsOf, run: TaskRunId, worker: WorkerId, person: Sequence[RecordedEvent]) -> None:
+        self._as_of = as_of
         self._run = run
         self._who = f"{EntityRef('worker', worker)} in {EntityRef('run', run)}"
         self._person = person
-        self._history = moment.stream(streams.engagement(run, worker))
+        self._history = as_of.stream(streams.engagement(run, worker))
         # Read only if there is something to explain.
-        self._run_history = moment.stream(streams.task_run(run)) if self._history else []
+        self._run_history = as_of.stream(streams.task_run(run)) if self._history else []
 
     def steps(self) -> Iterator[ExplanationStep]:
         """All of them."""
@@ -167,7 +166,7 @@ class _Engagement:
 
     def _offer(self, unit: UnitId, seq: int) -> dict[str, str | int | bool | None]:
         """What made the unit the one to be given: it was on offer for longer than any other new to the worker."""
-        history = _before(self._moment.stream(streams.unit(self._run, unit)), seq)
+        history = _before(self._as_of.stream(streams.unit(self._run, unit)), seq)
         launched = [
             recorded for recorded in history if isinstance(recorded.envelope.event, UnitLaunched | UnitReleased)
         ]
@@ -180,7 +179,7 @@ class _Engagement:
             return f"was refused, and shown {recorded.envelope.event.shown}"
         if not isinstance(recorded.envelope.event, WorkEnded | LastWorkEnded):
             return told
-        together = [other.envelope for other in self._moment.command(recorded.envelope.command)]
+        together = [other.envelope for other in self._as_of.command(recorded.envelope.command)]
         reasons = [one.event.reason for one in together if isinstance(one.event, _LEAVING)]
         fates = [
             f"unit-{one.stream.rpartition('/')[2]} "

@@ -14,9 +14,8 @@ from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...events.pay import PaymentFailed, PaymentIntended, PaymentOwed
 from ...events.unit import UnitCreated
-from ..engine.as_of import AsOf
 from ..mephisto_db.dates import date_of
-from ..mephisto_db.reader import MephistoDB
+from .as_of import AsOf
 from .spending import Spending, spending
 
 #: Who tells what happened before there was this log.
@@ -70,22 +69,22 @@ class PayLedger(msgspec.Struct, frozen=True):
     payments: tuple[Payment, ...]
 
 
-def pay_ledger(moment: AsOf, run: TaskRunId) -> PayLedger:
+def pay_ledger(as_of: AsOf, run: TaskRunId) -> PayLedger:
     """What is owed and paid in a run.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
-    MephistoDB(moment.view).get_task_run(run)
-    payments = tuple(_payment(history) for history in _histories(moment, run).values())
+    as_of.db.get_task_run(run)
+    payments = tuple(_payment(history) for history in _histories(as_of, run).values())
     by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
     for payment in payments:
         by_worker[payment.worker].append(payment)
     accounts = tuple(WorkerAccount(worker, _cents(of_worker)) for worker, of_worker in sorted(by_worker.items()))
-    return PayLedger(f"run-{run}", spending(moment, run), _cents(payments), accounts, payments)
+    return PayLedger(f"run-{run}", spending(as_of, run), _cents(payments), accounts, payments)
 
 
-def untraced(moment: AsOf, run: TaskRunId) -> list[str]:
+def untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
     """What in a run's payments does not go back to a decision, what is owed twice, and what is not owed; in sentences.
 
     Work that was imported was paid where it came from.
@@ -93,12 +92,12 @@ def untraced(moment: AsOf, run: TaskRunId) -> list[str]:
     Raises:
         UnknownEntityError: there is no such run.
     """
-    MephistoDB(moment.view).get_task_run(run)
+    as_of.db.get_task_run(run)
     found: list[str] = []
     seen: dict[_Claim, str] = {}
     tokens: dict[str, str] = {}
-    for stream, history in _histories(moment, run).items():
-        found += _faults_of(moment, run, history)
+    for stream, history in _histories(as_of, run).items():
+        found += _faults_of(as_of, run, history)
         owed = _birth(history)
         other = seen.setdefault(_claim(owed.agent, owed.purpose, history[0].envelope.command), stream)
         if other != stream:
@@ -106,7 +105,7 @@ def untraced(moment: AsOf, run: TaskRunId) -> list[str]:
         for intended in (one.envelope.event for one in history):
             if isinstance(intended, PaymentIntended) and tokens.setdefault(intended.token, stream) != stream:
                 found.append(f"{stream}: its token is that of {tokens[intended.token]}")
-    return [*found, *_not_owed(moment, run, seen.keys())]
+    return [*found, *_not_owed(as_of, run, seen.keys())]
 
 
 def _claim(agent: int, purpose: str, command: str = "") -> _Claim:
@@ -114,27 +113,27 @@ def _claim(agent: int, purpose: str, command: str = "") -> _Claim:
     return agent, purpose, command if purpose == BONUS else ""
 
 
-def _not_owed(moment: AsOf, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
+def _not_owed(as_of: AsOf, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
     """Work that is to be paid, and bonuses that were decided, and are in no payment."""
-    for unit, agent, cents in moment.view.execute(_PAID_WORK, (run,)).fetchall():
-        verdict = moment.stream(streams.unit(run, unit))[-1].envelope
+    for unit, agent, cents in as_of.db.execute(_PAID_WORK, (run,)).fetchall():
+        verdict = as_of.stream(streams.unit(run, unit))[-1].envelope
         if _claim(agent, PAY) not in owed and verdict.actor != IMPORTER:
             yield f"unit-{unit}: {cents} cents are due to agent-{agent}, and no payment owes them"
-    for seq, agent, cents in moment.view.execute(_BONUSES, (run,)).fetchall():
-        granted = next(one for one in moment.stream(streams.agent(run, agent)) if one.seq == seq).envelope
+    for seq, agent, cents in as_of.db.execute(_BONUSES, (run,)).fetchall():
+        granted = next(one for one in as_of.stream(streams.agent(run, agent)) if one.seq == seq).envelope
         if _claim(agent, BONUS, granted.command) not in owed and granted.actor != IMPORTER:
             yield f"agent-{agent}: a bonus of {cents} cents was decided, and no payment owes it"
 
 
-def _faults_of(moment: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) -> Iterator[str]:
+def _faults_of(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) -> Iterator[str]:
     """Whether a payment was decided, for this agent and in this amount."""
     first, owed = history[0].envelope, _birth(history)
-    made = {one.envelope.stream: one.envelope.event for one in moment.command(first.command)}
+    made = {one.envelope.stream: one.envelope.event for one in as_of.command(first.command)}
     match made.get(streams.agent(run, owed.agent)):
         case AgentApproved(bonus_cents=decided) | AgentBonusGranted(bonus_cents=decided) if owed.purpose == BONUS:
             yield from _unequal(first.stream, owed, decided)
         case AgentApproved() | AgentSoftRejected() if owed.purpose == PAY:
-            created = moment.stream(streams.unit(run, owed.unit))[0].envelope.event
+            created = as_of.stream(streams.unit(run, owed.unit))[0].envelope.event
             worth = created.pay_cents if isinstance(created, UnitCreated) else 0
             yield from _unequal(first.stream, owed, worth)
         case _:
@@ -146,9 +145,9 @@ def _unequal(stream: str, owed: PaymentOwed, decided: int) -> Iterator[str]:
         yield f"{stream}: {owed.amount_cents} cents are owed as {owed.purpose}, {decided} were decided"
 
 
-def _histories(moment: AsOf, run: TaskRunId) -> dict[str, list[RecordedEvent]]:
+def _histories(as_of: AsOf, run: TaskRunId) -> dict[str, list[RecordedEvent]]:
     histories: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
-    for recorded in moment.under(f"payment/{run}/"):
+    for recorded in as_of.under(f"payment/{run}/"):
         histories[recorded.envelope.stream].append(recorded)
     return histories
 

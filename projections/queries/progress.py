@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
@@ -57,31 +56,30 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
         return sum(count for status, count in self.units.items() if status not in _OPEN)
 
 
-def run_progress(view: sqlite3.Connection, task_run_id: EntityId) -> RunProgress:
+def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
     """The figures of a run as they stand.
 
     The statuses are counted in an index of the run's units and agents, so it may be asked for once a second.
 
     Args:
-        view: a connection to a database that holds the MephistoDB view.
+        db: the view.
         task_run_id: the run.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
-    db = MephistoDB(view)
     run = db.get_task_run(task_run_id)
     number = run.task_run_id
-    assignments = view.execute("SELECT count(*) FROM assignments WHERE task_run_id = ?", (number,)).fetchone()[0]
+    assignments = db.execute("SELECT count(*) FROM assignments WHERE task_run_id = ?", (number,)).fetchone()[0]
     return RunProgress(
         task_run_id=number,
         task_name=db.get_task(run.task_id).task_name,
         status=run.status,
         server_url=run.server_url,
-        units=_by_status(view, "units", number, UnitStatus),
-        agents=_by_status(view, "agents", number, AgentStatus),
-        onboarding_agents=_by_status(view, "onboarding_agents", number, OnboardingStatus),
-        workers=view.execute(_WORKERS, (number,)).fetchone()[0],
+        units=_by_status(db, "units", number, UnitStatus),
+        agents=_by_status(db, "agents", number, AgentStatus),
+        onboarding_agents=_by_status(db, "onboarding_agents", number, OnboardingStatus),
+        workers=db.execute(_WORKERS, (number,)).fetchone()[0],
         assignments=assignments,
         is_data_exhausted=run.assignment_count is not None,
         seconds=_seconds_between(run.creation_date, run.last_event_date),
@@ -89,9 +87,9 @@ def run_progress(view: sqlite3.Connection, task_run_id: EntityId) -> RunProgress
     )
 
 
-def _by_status(view: sqlite3.Connection, table: str, run: TaskRunId, statuses: Iterable[Enum]) -> dict[str, int]:
+def _by_status(db: MephistoDB, table: str, run: TaskRunId, statuses: Iterable[Enum]) -> dict[str, int]:
     counted: dict[str, int] = dict(
-        view.execute(f"SELECT status, count(*) FROM {table} WHERE task_run_id = ? GROUP BY status", (run,)).fetchall()
+        db.execute(f"SELECT status, count(*) FROM {table} WHERE task_run_id = ? GROUP BY status", (run,)).fetchall()
     )
     return {status.value: counted[status.value] for status in statuses if status.value in counted}
 

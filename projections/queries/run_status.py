@@ -8,9 +8,8 @@ from ...core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.ids import TaskRunId
-from ..engine.as_of import AsOf
 from ..mephisto_db.dates import date_of
-from ..mephisto_db.reader import MephistoDB
+from .as_of import AsOf
 from .progress import RunProgress, run_progress
 from .spending import Spending, spending
 from .timeline import TimelineEntry, line_of
@@ -84,13 +83,13 @@ class Runs(msgspec.Struct, frozen=True):
     runs: tuple[RunProgress, ...]
 
 
-def all_runs(moment: AsOf) -> Runs:
+def all_runs(as_of: AsOf) -> Runs:
     """The figures of all runs, the oldest first."""
-    found = MephistoDB(moment.view).find_task_runs()
-    return Runs(moment.seq, date_of(moment.at), tuple(run_progress(moment.view, run.task_run_id) for run in found))
+    found = as_of.db.find_task_runs()
+    return Runs(as_of.seq, date_of(as_of.at), tuple(run_progress(as_of.db, run.task_run_id) for run in found))
 
 
-def run_status(moment: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunStatus:
+def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunStatus:
     """Where a run stands.
 
     Args:
@@ -102,25 +101,25 @@ def run_status(moment: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> Run
     Raises:
         UnknownEntityError: there is no such run.
     """
-    progress = run_progress(moment.view, run)
-    at_work: int = moment.view.execute(_AT_WORK, (run, *HOLDING_STATUSES)).fetchone()[0]
+    progress = run_progress(as_of.db, run)
+    at_work: int = as_of.db.execute(_AT_WORK, (run, *HOLDING_STATUSES)).fetchone()[0]
     return RunStatus(
-        seq=moment.seq,
-        at=date_of(moment.at),
+        seq=as_of.seq,
+        at=date_of(as_of.at),
         progress=progress,
         workers_at_work=at_work,
-        pace=_pace(moment, run, progress, now),
-        worth=_worth(moment, run),
-        spending=spending(moment, run),
-        last_events=_last_events(moment, run, last),
+        pace=_pace(as_of, run, progress, now),
+        worth=_worth(as_of, run),
+        spending=spending(as_of, run),
+        last_events=_last_events(as_of, run, last),
     )
 
 
-def _pace(moment: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
+def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
     end = now / 1_000_000
-    created = moment.stream(streams.task_run(run))[0].envelope.at / 1_000_000
+    created = as_of.stream(streams.task_run(run))[0].envelope.at / 1_000_000
     over = max(min(PACE_SECONDS, end - created), 0.0)
-    count: int = moment.view.execute(_HANDED_IN, (run, end - over, end)).fetchone()[0]
+    count: int = as_of.db.execute(_HANDED_IN, (run, end - over, end)).fetchone()[0]
     per_second = count / over if over else 0.0
     left = progress.units_total - progress.units_finished
     return Pace(
@@ -130,15 +129,15 @@ def _pace(moment: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace
     )
 
 
-def _worth(moment: AsOf, run: TaskRunId) -> Worth:
-    by_status: dict[str, int] = dict(moment.view.execute(_WORTH, (run,)).fetchall())
-    bonus: int = moment.view.execute(_BONUSES, (run,)).fetchone()[0]
+def _worth(as_of: AsOf, run: TaskRunId) -> Worth:
+    by_status: dict[str, int] = dict(as_of.db.execute(_WORTH, (run,)).fetchall())
+    bonus: int = as_of.db.execute(_BONUSES, (run,)).fetchone()[0]
     committed = sum(cents for status, cents in by_status.items() if status in COMMITTED_UNIT_STATUSES)
     offered = sum(cents for status, cents in by_status.items() if status in OFFERED_UNIT_STATUSES)
     return Worth(committed_cents=committed + bonus, offered_cents=offered, bonus_cents=bonus)
 
 
-def _last_events(moment: AsOf, run: TaskRunId, count: int) -> tuple[TimelineEntry, ...]:
+def _last_events(as_of: AsOf, run: TaskRunId, count: int) -> tuple[TimelineEntry, ...]:
     partition = streams.partition_of(streams.task_run(run))
-    ours = [one for one in moment.latest(LOOK_BACK) if streams.partition_of(one.envelope.stream) == partition]
+    ours = [one for one in as_of.latest(LOOK_BACK) if streams.partition_of(one.envelope.stream) == partition]
     return tuple(map(line_of, ours[-count:]))

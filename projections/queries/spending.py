@@ -9,7 +9,7 @@ from ...core.state.budget import RESERVING_UNIT_STATUSES, Budget
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
-from ..engine.as_of import AsOf
+from .as_of import AsOf
 
 _OUT = tuple(status.value for status in RESERVING_UNIT_STATUSES)
 #: Statuses of agents whose unit's pay is owed.
@@ -40,14 +40,14 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     left_cents: int
 
 
-def spending(moment: AsOf, run: TaskRunId) -> Spending | None:
+def spending(as_of: AsOf, run: TaskRunId) -> Spending | None:
     """What of a run's budget is spoken for; None if it has no budget."""
-    created = moment.stream(streams.task_run(run))[0].envelope.event
+    created = as_of.stream(streams.task_run(run))[0].envelope.event
     if not isinstance(created, TaskRunCreated) or created.budget_cents is None:
         return None
     budget = Budget(created.budget_cents, created.fee_percent, created.bonus_limit_cents)
-    owed = [*moment.view.execute(_OWED, (run, *_PAID)), *moment.view.execute(_BONUSES, (run,))]
-    kept_back_for = moment.view.execute(_KEPT_BACK_FOR, (run, *_OUT))
+    owed = [*as_of.db.execute(_OWED, (run, *_PAID)), *as_of.db.execute(_BONUSES, (run,))]
+    kept_back_for = as_of.db.execute(_KEPT_BACK_FOR, (run, *_OUT))
     committed = sum(count * budget.with_fee(cents) for cents, count in owed)
     reserved = sum(count * budget.cost_of_unit(cents) for cents, count in kept_back_for)
     return Spending(

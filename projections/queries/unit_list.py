@@ -6,9 +6,8 @@ import msgspec
 
 from ...core.lifecycles.agent import AgentStatus
 from ...events.ids import TaskRunId, UnitId, WorkerId
-from ..engine.as_of import AsOf
-from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.rows import UnitRow
+from .as_of import AsOf
 
 _UNITS = """
     SELECT unit_id FROM units WHERE task_run_id = ?1 AND (?2 IS NULL OR status = ?2) AND unit_id > ?3
@@ -66,7 +65,7 @@ class WorkerPage(msgspec.Struct, frozen=True, kw_only=True):
     next_after: WorkerId | None
 
 
-def unit_page(moment: AsOf, run: TaskRunId, *, size: int, status: str | None = None, after: int = 0) -> UnitPage:
+def unit_page(as_of: AsOf, run: TaskRunId, *, size: int, status: str | None = None, after: int = 0) -> UnitPage:
     """Units of a run.
 
     Args:
@@ -79,15 +78,15 @@ def unit_page(moment: AsOf, run: TaskRunId, *, size: int, status: str | None = N
     Raises:
         UnknownEntityError: there is no such run.
     """
-    db = MephistoDB(moment.view)
+    db = as_of.db
     db.get_task_run(run)
-    numbers = [number for (number,) in moment.view.execute(_UNITS, (run, status, after, size + 1))]
-    total: int = moment.view.execute(_COUNT, (run, status)).fetchone()[0]
+    numbers = [number for (number,) in as_of.db.execute(_UNITS, (run, status, after, size + 1))]
+    total: int = as_of.db.execute(_COUNT, (run, status)).fetchone()[0]
     units = tuple(map(db.get_unit, numbers[:size]))
     return UnitPage(units=units, total=total, next_after=units[-1].unit_id if len(numbers) > size else None)
 
 
-def worker_page(moment: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> WorkerPage:
+def worker_page(as_of: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> WorkerPage:
     """Workers who had a unit or an onboarding in a run.
 
     Args:
@@ -99,8 +98,8 @@ def worker_page(moment: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> W
     Raises:
         UnknownEntityError: there is no such run.
     """
-    MephistoDB(moment.view).get_task_run(run)
-    rows = moment.view.execute(_WORKERS, (run, after, size + 1)).fetchall()
+    as_of.db.get_task_run(run)
+    rows = as_of.db.execute(_WORKERS, (run, after, size + 1)).fetchall()
     workers = tuple(
         WorkerLine(worker_id=worker, status=status, given=given, handed_in=handed_in, latest_agent=latest)
         for worker, status, given, handed_in, latest in rows[:size]

@@ -14,9 +14,10 @@ from ...events.base import Event
 from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...events.unit import UnitAccepted, UnitCreated, UnitLaunched, UnitRejected, UnitReleased, UnitSoftRejected
-from ..engine.as_of import AsOf
-from ..mephisto_db.reader import JsonValue, MephistoDB
+from ..mephisto_db.queries import JsonValue
+from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.rows import AgentRow, UnitRow
+from .as_of import AsOf
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 #: Statuses of units that are paid.
@@ -73,7 +74,7 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unit_records(
-    moment: AsOf, run: TaskRunId, *, names: bool = True, units: Iterable[UnitRow] | None = None
+    as_of: AsOf, run: TaskRunId, *, names: bool = True, units: Iterable[UnitRow] | None = None
 ) -> Iterator[UnitRecord]:
     """The units of a run, the oldest first, one after the other.
 
@@ -86,20 +87,20 @@ def unit_records(
     Raises:
         UnknownEntityError: there is no such run.
     """
-    db = MephistoDB(moment.view, moment.payload)
+    db = as_of.db
     task_name = db.get_task(db.get_task_run(run).task_id).task_name
     for unit in db.find_units(task_run_id=run) if units is None else units:
-        yield _record(moment, db, task_name, unit, names=names)
+        yield _record(as_of, db, task_name, unit, names=names)
 
 
-def _record(moment: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names: bool) -> UnitRecord:
+def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names: bool) -> UnitRecord:
     run = unit.task_run_id
     agent = None if unit.agent_id is None else db.get_agent(unit.agent_id)
     worker = None if agent is None else db.get_worker(agent.worker_id)
     # A unit that is done again has no verdict, whatever was said of the work before.
     reviewed = unit.status in _REVIEWED
     review = next(reversed(db.find_unit_reviews(unit_id=unit.unit_id)), None) if reviewed else None
-    events = _events(moment, unit, agent)
+    events = _events(as_of, unit, agent)
     started, submitted = _last(events, AgentStarted), _last(events, AgentSubmitted)
     bonuses = db.find_agent_bonuses(agent_id=agent.agent_id) if agent else []
     bonus = sum(one.bonus_cents for one in bonuses)
@@ -133,13 +134,13 @@ def _record(moment: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, name
     )
 
 
-def _events(moment: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[RecordedEvent]:
+def _events(as_of: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[RecordedEvent]:
     """The events behind a row: of the assignment, of the unit, and of the agent that has it."""
     run = unit.task_run_id
     return [
-        *moment.stream(streams.assignment(run, unit.assignment_id)),
-        *moment.stream(streams.unit(run, unit.unit_id)),
-        *(moment.stream(streams.agent(run, agent.agent_id)) if agent else ()),
+        *as_of.stream(streams.assignment(run, unit.assignment_id)),
+        *as_of.stream(streams.unit(run, unit.unit_id)),
+        *(as_of.stream(streams.agent(run, agent.agent_id)) if agent else ()),
     ]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 from ...events.ids import TaskRunId
 from ..engine.rebuild import Value
+from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.tables import TABLES, Table
 
 #: Which run a row is of, in the tables that say so.
@@ -16,26 +16,26 @@ _BY_NAME = {table.name: table for table in TABLES}
 Shown = dict[str, Value]
 
 
-def rows_of(view: sqlite3.Connection, table: Table, run: TaskRunId | None = None) -> Iterator[Shown]:
+def rows_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> Iterator[Shown]:
     """The rows of a table, by its key.
 
     Args:
-        view: the tables.
+        db: the view.
         table: which.
         run: only rows of this run, and those of other tables that its rows refer to; None: all rows.
     """
     condition = "" if run is None else f"WHERE {_of_the_run(table)}"
-    cursor = view.execute(f"SELECT * FROM {table.name} {condition} ORDER BY {table.key}", {"run": run})
+    cursor = db.execute(f"SELECT * FROM {table.name} {condition} ORDER BY {table.key}", {"run": run})
     for row in cursor:
         yield dict(zip(table.columns, row, strict=True))
 
 
-def counts_of(view: sqlite3.Connection, table: Table, run: TaskRunId | None = None) -> dict[str, int]:
+def counts_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> dict[str, int]:
     """How many rows a table has, by their status where they have one, else under an empty name."""
     status = "status" if "status" in table.columns else "''"
     condition = "" if run is None else f"WHERE {_of_the_run(table)}"
     query = f"SELECT {status}, count(*) FROM {table.name} {condition} GROUP BY 1 ORDER BY min({table.key})"
-    return {str(name): count for name, count in view.execute(query, {"run": run})}
+    return {str(name): count for name, count in db.execute(query, {"run": run})}
 
 
 def _of_the_run(table: Table) -> str:

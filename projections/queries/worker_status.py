@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...events.ids import WorkerId
-from ..engine.as_of import AsOf
-from ..mephisto_db.reader import MephistoDB
+from .as_of import AsOf
 
 _HELD = """
     SELECT qualification_name, value, granted_qualifications.update_date
@@ -35,15 +34,15 @@ class WorkerStatusReport(msgspec.Struct, frozen=True, kw_only=True):
     known: tuple[str, ...]
 
 
-def standing(moment: AsOf, worker: WorkerId) -> WorkerStatusReport:
+def standing(as_of: AsOf, worker: WorkerId) -> WorkerStatusReport:
     """How a worker stands.
 
     Raises:
         UnknownEntityError: there is no such worker.
     """
-    db = MephistoDB(moment.view)
+    db = as_of.db
     row = db.get_worker(worker)
-    held = moment.view.execute(_HELD, (row.worker_id,)).fetchall()
+    held = as_of.db.execute(_HELD, (row.worker_id,)).fetchall()
     return WorkerStatusReport(
         worker_id=row.worker_id,
         status=row.status,

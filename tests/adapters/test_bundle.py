@@ -38,7 +38,7 @@ def database(tmp_path: Path) -> Path:
 
 def runs_of(database: Path) -> list[TaskRunId]:
     with open_as_of(database) as moment:
-        return [TaskRunId(run) for (run,) in moment.view.execute("SELECT task_run_id FROM task_runs")]
+        return [TaskRunId(run) for (run,) in moment.db.execute("SELECT task_run_id FROM task_runs")]
 
 
 def bundled(database: Path, run: TaskRunId) -> Path:
@@ -52,7 +52,7 @@ def statuses(database: Path, run: TaskRunId) -> dict[str, list[tuple[object, ...
     """What a run came to, without what people wrote."""
     with open_as_of(database) as moment:
         return {
-            table: moment.view.execute(f"SELECT {columns} FROM {table} WHERE task_run_id = ?", (run,)).fetchall()
+            table: moment.db.execute(f"SELECT {columns} FROM {table} WHERE task_run_id = ?", (run,)).fetchall()
             for table, columns in (
                 ("task_runs", "status, server_url, assignment_count, event_count, last_event_date"),
                 ("units", "unit_id, unit_index, status, agent_id, worker_id, pay_cents, creation_date"),
@@ -94,7 +94,7 @@ def test_a_fault_can_be_seen_elsewhere(database: Path) -> None:
     """An illegal step in the source is one in the bundle, so that whoever gets it can look at it."""
     with open_as_of(database) as moment:
         query = "SELECT task_run_id, unit_id FROM units WHERE status = 'launched'"
-        run, unit = moment.view.execute(query).fetchone()
+        run, unit = moment.db.execute(query).fetchone()
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         stream = streams.unit(TaskRunId(run), UnitId(unit))
         wrong = NewEvent(stream, UnitAccepted())

@@ -67,7 +67,7 @@ def measure(report: Report, sizes: Sizes, folder: Path) -> None:
     large = folder / "large.db"
     long_job.make(str(large), sizes.large_events)
     with open_as_of(large) as moment:
-        unit, agent = moment.view.execute("SELECT unit_id, agent_id FROM agents ORDER BY agent_id").fetchone()
+        unit, agent = moment.db.execute("SELECT unit_id, agent_id FROM agents ORDER BY agent_id").fetchone()
         head = moment.seq
     # Keeps snapshots, without which a past moment takes as long as reading all events before it.
     _run("projections", str(large), "rebuild")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mephisto_es.core.ports import AppendRequest
-from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.envelope import RecordedEvent
+from mephisto_es.projections.mephisto_db import MephistoDB
 
 from ..histories import numbered
 from .views import lived
@@ -17,7 +17,8 @@ class Remembered:
 
     def __init__(self, history: Sequence[AppendRequest]) -> None:
         self.events = numbered(history)
-        self.view, self._vault = lived(history)
+        view, vault = lived(history)
+        self.db = MephistoDB(view, vault.read)
         self.seq = len(self.events)
         self.at = history[-1].at if history else 0
 
@@ -32,6 +33,3 @@ class Remembered:
 
     def latest(self, count: int) -> list[RecordedEvent]:
         return self.events[-count:]
-
-    def payload(self, ref: PayloadRef) -> bytes | None:
-        return self._vault.read(ref)

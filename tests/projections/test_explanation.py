@@ -31,14 +31,12 @@ def _has_limits(state: DecisionState) -> bool:
 
 
 @pytest.fixture(scope="module")
-def moment() -> Remembered:
+def as_of() -> Remembered:
     return Remembered(chosen(1500, _has_limits))
 
 
-def explanations(moment: Remembered) -> list[Explanation]:
-    return [
-        explain_worker(moment, WorkerId(worker)) for (worker,) in moment.view.execute("SELECT worker_id FROM workers")
-    ]
+def explanations(as_of: Remembered) -> list[Explanation]:
+    return [explain_worker(as_of, WorkerId(worker)) for (worker,) in as_of.db.execute("SELECT worker_id FROM workers")]
 
 
 def step_at(explained: list[Explanation], seq: int) -> ExplanationStep:
@@ -50,9 +48,9 @@ def step_at(explained: list[Explanation], seq: int) -> ExplanationStep:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendRequest, ...]) -> None:
     """Who was given work met every rule as the log had it then; who was refused is told the rule that was recorded."""
-    moment = Remembered(requests)
-    explained = explanations(moment)
-    for seq, envelope in moment.events:
+    as_of = Remembered(requests)
+    explained = explanations(as_of)
+    for seq, envelope in as_of.events:
         match envelope.event:
             case WorkTaken():
                 rules = step_at(explained, seq).rules
@@ -67,10 +65,10 @@ def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendReques
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]) -> None:
     """The rules that an explanation shows are those of the market at that position, inputs and all."""
-    moment = Remembered(requests)
-    explained = explanations(moment)
+    as_of = Remembered(requests)
+    explained = explanations(as_of)
     state = DecisionState()
-    for seq, envelope in moment.events:
+    for seq, envelope in as_of.events:
         if isinstance(envelope.event, WorkTaken):
             run = state.task_runs[streams.task_run(run_of(envelope.stream))]
             engagement = state.engagements[envelope.stream]
@@ -80,15 +78,15 @@ def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]
         state.apply(envelope)
 
 
-def test_a_limit_is_shown_where_there_is_one(moment: Remembered) -> None:
-    shown = {said.rule for one in explanations(moment) for step in one.steps for said in step.rules}
+def test_a_limit_is_shown_where_there_is_one(as_of: Remembered) -> None:
+    shown = {said.rule for one in explanations(as_of) for step in one.steps for said in step.rules}
     assert shown >= LIMITS
 
 
-def test_an_agent_that_lost_its_unit(moment: Remembered) -> None:
-    returned = next(one for one in moment.events if isinstance(one.envelope.event, AgentReturned))
+def test_an_agent_that_lost_its_unit(as_of: Remembered) -> None:
+    returned = next(one for one in as_of.events if isinstance(one.envelope.event, AgentReturned))
     agent = AgentId(int(returned.envelope.stream.rpartition("/")[2]))
-    explained = explain_agent(moment, agent)
+    explained = explain_agent(as_of, agent)
     assert explained.subject == f"agent-{agent}"
     assert explained.summary.startswith("returned; worker-")
     taken, *_, gone = [step for step in explained.steps if " in run-" in step.subject]
@@ -99,20 +97,20 @@ def test_an_agent_that_lost_its_unit(moment: Remembered) -> None:
     assert [step.seq for step in explained.steps] == sorted(step.seq for step in explained.steps)
 
 
-def test_a_worker_s_story_leaves_nothing_out(moment: Remembered) -> None:
-    worker = WorkerId(moment.view.execute("SELECT worker_id FROM agents LIMIT 1").fetchone()[0])
-    told = {step.seq for step in explain_worker(moment, worker).steps}
+def test_a_worker_s_story_leaves_nothing_out(as_of: Remembered) -> None:
+    worker = WorkerId(as_of.db.execute("SELECT worker_id FROM agents LIMIT 1").fetchone()[0])
+    told = {step.seq for step in explain_worker(as_of, worker).steps}
     of_worker = {
         seq
-        for seq, envelope in moment.events
+        for seq, envelope in as_of.events
         if envelope.stream == f"worker/{worker}"
         or (envelope.stream.startswith("engagement/") and envelope.stream.endswith(f"/{worker}"))
     }
     assert told == of_worker
 
 
-def test_who_is_not_there_is_told_who_is(moment: Remembered) -> None:
+def test_who_is_not_there_is_told_who_is(as_of: Remembered) -> None:
     with pytest.raises(UnknownEntityError, match=r"there is no worker-99999; the nearest is worker-\d+"):
-        explain_worker(moment, WorkerId(99999))
+        explain_worker(as_of, WorkerId(99999))
     with pytest.raises(UnknownEntityError, match=r"there is no agent-99999; the nearest is agent-\d+"):
-        explain_agent(moment, AgentId(99999))
+        explain_agent(as_of, AgentId(99999))

@@ -17,11 +17,11 @@ from .moments import Remembered
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_a_timeline_of_them_is_a_timeline_of_the_whole_log(requests: tuple[AppendRequest, ...]) -> None:
-    moment = Remembered(requests)
+    as_of = Remembered(requests)
     for table in TABLES:
         if table.entity in KINDS:
-            for (number,) in moment.view.execute(f"SELECT {table.key} FROM {table.name}"):
+            for (number,) in as_of.db.execute(f"SELECT {table.key} FROM {table.name}"):
                 subject = EntityRef(table.entity, number)
-                about = events_about(moment, subject)
-                assert list(timeline(about, subject)) == list(timeline(moment.events, subject))
-                assert len(about) <= len(moment.events)
+                about = events_about(as_of, subject)
+                assert list(timeline(about, subject)) == list(timeline(as_of.events, subject))
+                assert len(about) <= len(as_of.events)

@@ -8,7 +8,6 @@ import pytest
 
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.mephisto_db.rows import UnitRow
 from mephisto_es.projections.queries.run_status import all_runs
 from mephisto_es.projections.queries.unit_list import WorkerLine, unit_page, worker_page
@@ -24,7 +23,7 @@ RUNS = [run.task_run_id for run in all_runs(MOMENT).runs]
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("status", [None, "completed", "launched"])
 def test_all_pages_are_all_units(run: TaskRunId, status: str | None) -> None:
-    units = MephistoDB(MOMENT.view).find_units(task_run_id=run)
+    units = MOMENT.db.find_units(task_run_id=run)
     wanted = [unit for unit in units if status in (None, unit.status)]
     found: list[UnitRow] = []
     after = 0
@@ -49,7 +48,7 @@ def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
         page = worker_page(MOMENT, run, size=2, after=after)
         found += page.workers
         after = page.next_after
-    db = MephistoDB(MOMENT.view)
+    db = MOMENT.db
     agents = db.find_agents(task_run_id=run)
     onboarded = {one.worker_id for one in db.find_onboarding_agents(task_run_id=run)}
     assert [line.worker_id for line in found] == sorted({agent.worker_id for agent in agents} | onboarded)

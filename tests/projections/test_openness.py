@@ -23,13 +23,13 @@ from .moments import Remembered
 @given(histories())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendRequest, ...]) -> None:
-    moment = Remembered(requests)
+    as_of = Remembered(requests)
     state = DecisionState()
-    for recorded in moment.events:
+    for recorded in as_of.events:
         state.apply(recorded.envelope)
     for run in state.task_runs.values():
         index = state.runs[run.task_run]
-        openness = why_open(moment, run.task_run)
+        openness = why_open(as_of, run.task_run)
         counted = {"unit": 0, "agent": 0, "onboarding": 0, "server/": 0}
         for obstacle in openness.obstacles:
             for kind in counted:
@@ -53,17 +53,17 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendReques
 
 
 def test_since_when() -> None:
-    moment = Remembered(chosen(300, has_an_offer))
+    as_of = Remembered(chosen(300, has_an_offer))
     with_an_offer = (
         "SELECT task_run_id FROM task_runs JOIN units USING (task_run_id)"
         " WHERE task_runs.status = 'live' AND units.status = 'launched'"
     )
-    (run,) = moment.view.execute(with_an_offer).fetchone()
-    offered = next(one for one in why_open(moment, TaskRunId(run)).obstacles if "on offer" in one.because)
+    (run,) = as_of.db.execute(with_an_offer).fetchone()
+    offered = next(one for one in why_open(as_of, TaskRunId(run)).obstacles if "on offer" in one.because)
     since = [
         envelope.at
         for subject in offered.subjects
-        for _, envelope in moment.stream(f"unit/{run}/{subject.removeprefix('unit-')}")[-1:]
+        for _, envelope in as_of.stream(f"unit/{run}/{subject.removeprefix('unit-')}")[-1:]
     ]
     assert offered.since is not None
     assert offered.since.startswith("2026-01-01 ")

@@ -25,28 +25,28 @@ from .moments import Remembered
 HISTORY = history(Random(10), 1500)
 
 
-def runs_of(moment: Remembered) -> list[TaskRunId]:
-    return [TaskRunId(run) for (run,) in moment.view.execute("SELECT task_run_id FROM task_runs")]
+def runs_of(as_of: Remembered) -> list[TaskRunId]:
+    return [TaskRunId(run) for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs")]
 
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_every_cent_is_traced_and_counted_once(requests: tuple[AppendRequest, ...]) -> None:
-    moment = Remembered(requests)
+    as_of = Remembered(requests)
     state = DecisionState()
-    for recorded in moment.events:
+    for recorded in as_of.events:
         state.apply(recorded.envelope)
-    for run in runs_of(moment):
-        ledger = pay_ledger(moment, run)
+    for run in runs_of(as_of):
+        ledger = pay_ledger(as_of, run)
         of_run = [one for stream, one in state.payments.items() if stream.startswith(f"payment/{run}/")]
-        assert untraced(moment, run) == []
+        assert untraced(as_of, run) == []
         assert sum(ledger.cents.values()) == sum(one.amount_cents for one in of_run)
         assert sum(cents for one in ledger.accounts for cents in one.cents.values()) == sum(ledger.cents.values())
         assert {one.payment: one.status for one in ledger.payments} == {one.payment: one.status.value for one in of_run}
         due = "SELECT sum(pay_cents) FROM units WHERE task_run_id = ? AND status IN ('accepted', 'soft_rejected')"
         pay = sum(one.amount_cents for one in of_run if one.purpose == "pay")
         # Work that was left out of the data, and is done again by somebody else, is paid as well.
-        assert pay >= (moment.view.execute(due, (run,)).fetchone()[0] or 0)
+        assert pay >= (as_of.db.execute(due, (run,)).fetchone()[0] or 0)
 
 
 def tampered(change: dict[str, object]) -> tuple[AppendRequest, ...]:
@@ -72,8 +72,8 @@ def tampered(change: dict[str, object]) -> tuple[AppendRequest, ...]:
     ],
 )
 def test_what_was_not_decided_is_named(change: dict[str, object], said: str) -> None:
-    moment = Remembered(tampered(change))
-    faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
+    as_of = Remembered(tampered(change))
+    faults = [fault for run in runs_of(as_of) for fault in untraced(as_of, run)]
     assert any(said in fault for fault in faults)
 
 
@@ -82,8 +82,8 @@ def test_work_that_nobody_owes_anything_for_is_named() -> None:
         replace(request, events=tuple(new for new in request.events if not new.stream.startswith("payment/")))
         for request in HISTORY
     )
-    moment = Remembered([request for request in without if request.events])
-    faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
+    as_of = Remembered([request for request in without if request.events])
+    faults = [fault for run in runs_of(as_of) for fault in untraced(as_of, run)]
     assert any("and no payment owes them" in fault for fault in faults)
     assert any("a bonus of 5 cents was decided, and no payment owes it" in fault for fault in faults)
     assert all("and no payment owes" in fault for fault in faults)
@@ -97,8 +97,8 @@ def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
         again = [NewEvent(f"{new.stream}000", new.event) for new in owed]
         return replace(request, events=(*request.events, *again))
 
-    moment = Remembered([doubled(request) for request in HISTORY])
-    faults = [fault for run in runs_of(moment) for fault in untraced(moment, run)]
+    as_of = Remembered([doubled(request) for request in HISTORY])
+    faults = [fault for run in runs_of(as_of) for fault in untraced(as_of, run)]
     assert faults
     assert all(": bonus of agent-" in fault and "is owed by payment/" in fault for fault in faults)
 
@@ -120,10 +120,10 @@ def with_budget(cents: int | None) -> Remembered:
 
 
 def test_each_time_a_budget_was_exceeded_is_named() -> None:
-    moment = with_budget(100)
+    as_of = with_budget(100)
     state, crossed = DecisionState(), defaultdict[TaskRunId, list[int]](list)
     is_over: dict[TaskRunId, bool] = {}
-    for recorded in moment.events:
+    for recorded in as_of.events:
         state.apply(recorded.envelope)
         stream = recorded.envelope.stream
         if stream.startswith(("unit/", "payment/")):
@@ -133,8 +133,8 @@ def test_each_time_a_budget_was_exceeded_is_named() -> None:
                 crossed[run].append(recorded.seq)
             is_over[run] = over
     assert crossed
-    for run in runs_of(moment):
-        named = list(overspent(moment, run))
+    for run in runs_of(as_of):
+        named = list(overspent(as_of, run))
         assert [sentence.partition(" ")[2].partition(" ")[0] for sentence in named] == [
             f"{seq:,}" for seq in crossed[run]
         ]
@@ -143,5 +143,5 @@ def test_each_time_a_budget_was_exceeded_is_named() -> None:
 
 @pytest.mark.parametrize("cents", [None, 10_000_000])
 def test_a_budget_that_was_kept_is_not_named(cents: int | None) -> None:
-    moment = with_budget(cents)
-    assert [sentence for run in runs_of(moment) for sentence in overspent(moment, run)] == []
+    as_of = with_budget(cents)
+    assert [sentence for run in runs_of(as_of) for sentence in overspent(as_of, run)] == []

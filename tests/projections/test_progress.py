@@ -11,6 +11,7 @@ from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
+from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.queries.progress import run_progress
 
 from ..histories import histories, history, numbered
@@ -27,7 +28,7 @@ def test_figures_agree_with_the_market(requests: tuple[AppendRequest, ...]) -> N
     view, _ = lived(requests)
     for run in state.task_runs.values():
         index = state.runs[run.task_run]
-        progress = run_progress(view, run.task_run)
+        progress = run_progress(MephistoDB(view), run.task_run)
         counted = {status.value: count for status, count in index.units_by_status.items() if count}
         assert progress.units == counted
         assert progress.units_total - progress.units_finished == len(index.open_units)
@@ -44,7 +45,7 @@ def test_figures_agree_with_the_market(requests: tuple[AppendRequest, ...]) -> N
 def test_who_took_part_and_how_it_went() -> None:
     view, _ = lived(history(Random(5), 600))
     (run,) = view.execute("SELECT task_run_id FROM agents LIMIT 1").fetchone()
-    progress = run_progress(view, str(run))
+    progress = run_progress(MephistoDB(view), str(run))
     met = view.execute("SELECT worker_id FROM agents WHERE task_run_id = ?1", (run,)).fetchall()
     met += view.execute("SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1", (run,)).fetchall()
     assert progress.workers == len(set(met))
@@ -55,4 +56,4 @@ def test_who_took_part_and_how_it_went() -> None:
 
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntityError, match=r"there is no run-1$"):
-        run_progress(empty(), 1)
+        run_progress(MephistoDB(empty()), 1)

@@ -14,6 +14,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError, UnusableLogError
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.codec import KIND_OF
+from mephisto_es.projections import queries
 from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.mephisto_db.data_model import AgentView, UnitView
 from mephisto_es.projections.mephisto_db.rows import Row
@@ -185,3 +186,8 @@ def test_tables_and_columns_are_mephistos() -> None:
 def test_a_unit_on_offer_is_found_in_an_index() -> None:
     plan = empty().execute("EXPLAIN QUERY PLAN SELECT * FROM units WHERE task_run_id = 1 AND status = 'launched'")
     assert "USING INDEX idx_units_task_run_id_status" in plan.fetchone()[3]
+
+
+def test_queries_read_the_view_through_the_reader_alone() -> None:
+    for module in Path(str(queries.__file__)).parent.rglob("*.py"):
+        assert "sqlite3" not in module.read_text("utf-8"), module

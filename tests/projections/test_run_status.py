@@ -26,15 +26,15 @@ from .moments import Remembered
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_figures_agree_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
-    moment = Remembered(requests)
+    as_of = Remembered(requests)
     state = DecisionState()
-    for recorded in moment.events:
+    for recorded in as_of.events:
         state.apply(recorded.envelope)
-    runs = all_runs(moment).runs
+    runs = all_runs(as_of).runs
     assert [run.task_run_id for run in runs] == [run.task_run for run in state.task_runs.values()]
     for run in runs:
         prefix = f"/{run.task_run_id}/"
-        status = run_status(moment, run.task_run_id, now=moment.at)
+        status = run_status(as_of, run.task_run_id, now=as_of.at)
         units = [unit for stream, unit in state.units.items() if prefix in stream]
         held = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
         at_work = {agent.worker for stream, agent in state.agents.items() if prefix in stream and agent.status in held}
@@ -56,18 +56,18 @@ def with_budget(event: AnyEvent) -> AnyEvent:
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_spending_agrees_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
-    moment = Remembered(
+    as_of = Remembered(
         tuple(
             replace(request, events=tuple(new._replace(event=with_budget(new.event)) for new in request.events))
             for request in requests
         )
     )
     state = DecisionState()
-    for recorded in moment.events:
+    for recorded in as_of.events:
         state.apply(recorded.envelope)
     for run in state.task_runs.values():
         money = state.runs[run.task_run].budget
-        assert run_status(moment, run.task_run, now=moment.at).spending == Spending(
+        assert run_status(as_of, run.task_run, now=as_of.at).spending == Spending(
             budget_cents=100_000,
             committed_cents=money.committed_cents,
             reserved_cents=money.reserved_cents,
@@ -76,23 +76,23 @@ def test_spending_agrees_with_the_market(requests: tuple[AppendRequest, ...]) ->
 
 
 def test_the_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
-    moment = Remembered(history(Random(5), 1500))
-    (run,) = moment.view.execute("SELECT task_run_id FROM agents GROUP BY 1 ORDER BY count(*) DESC LIMIT 1").fetchone()
+    as_of = Remembered(history(Random(5), 1500))
+    (run,) = as_of.db.execute("SELECT task_run_id FROM agents GROUP BY 1 ORDER BY count(*) DESC LIMIT 1").fetchone()
     handed_in = sum(
         isinstance(one.envelope.event, AgentSubmitted) and f"agent/{run}/" in one.envelope.stream
-        for one in moment.events
+        for one in as_of.events
     )
-    status = run_status(moment, TaskRunId(run), now=moment.at)
+    status = run_status(as_of, TaskRunId(run), now=as_of.at)
     assert status.pace.over_seconds < PACE_SECONDS
     assert status.pace.units_per_hour == pytest.approx(handed_in / status.pace.over_seconds * 3600)
     assert status.pace.seconds_to_finish is not None
-    an_hour_later = run_status(moment, TaskRunId(run), now=moment.at + 3_600_000_000)
+    an_hour_later = run_status(as_of, TaskRunId(run), now=as_of.at + 3_600_000_000)
     assert (an_hour_later.pace.units_per_hour, an_hour_later.pace.seconds_to_finish) == (0, None)
 
 
 def test_the_last_events_are_the_run_s_own() -> None:
-    moment = Remembered(history(Random(5), 1500))
-    for run in all_runs(moment).runs:
-        status = run_status(moment, run.task_run_id, now=moment.at, last=3)
+    as_of = Remembered(history(Random(5), 1500))
+    for run in all_runs(as_of).runs:
+        status = run_status(as_of, run.task_run_id, now=as_of.at, last=3)
         assert len(status.last_events) == 3
         assert all(f"/{run.task_run_id}" in line.stream for line in status.last_events)

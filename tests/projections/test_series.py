@@ -23,17 +23,17 @@ from .moments import Remembered
 def test_it_ends_where_the_run_stands_however_it_was_read(
     requests: tuple[AppendRequest, ...], data: st.DataObject
 ) -> None:
-    moment = Remembered(requests)
+    as_of = Remembered(requests)
     at_once, in_two = LogSeries(), LogSeries()
-    at_once.carry(moment.events)
-    cut = data.draw(st.integers(0, len(moment.events)))
-    in_two.carry(moment.events[:cut])
-    in_two.carry(moment.events[cut:])
-    assert at_once.seq == moment.seq
-    for run in all_runs(moment).runs:
+    at_once.carry(as_of.events)
+    cut = data.draw(st.integers(0, len(as_of.events)))
+    in_two.carry(as_of.events[:cut])
+    in_two.carry(as_of.events[cut:])
+    assert at_once.seq == as_of.seq
+    for run in all_runs(as_of).runs:
         series = at_once.run(run.task_run_id)
         assert in_two.run(run.task_run_id) == series
-        status = run_status(moment, run.task_run_id, now=moment.at)
+        status = run_status(as_of, run.task_run_id, now=as_of.at)
         last = series.samples[-1]
         assert last.units == run.units
         assert last.committed_cents == status.worth.committed_cents
@@ -42,15 +42,15 @@ def test_it_ends_where_the_run_stands_however_it_was_read(
 
 
 def test_a_long_run_has_as_many_samples_as_can_be_drawn() -> None:
-    moment = Remembered(history(Random(5), 3000))
+    as_of = Remembered(history(Random(5), 3000))
     series = LogSeries()
-    series.carry(moment.events)
-    for run in all_runs(moment).runs:
+    series.carry(as_of.events)
+    for run in all_runs(as_of).runs:
         samples = series.run(run.task_run_id).samples
-        own = [one for one in moment.events if one.envelope.stream.startswith(f"agent/{run.task_run_id}/")]
+        own = [one for one in as_of.events if one.envelope.stream.startswith(f"agent/{run.task_run_id}/")]
         assert len(samples) <= MOST_SAMPLES + 1
         assert all(before.at < after.at for before, after in pairwise(samples))
-        created = moment.stream(f"task_run/{run.task_run_id}")[0]
+        created = as_of.stream(f"task_run/{run.task_run_id}")[0]
         assert samples[0].at == created.envelope.at
         assert samples[0].units == {}
         assert samples[-1].handed_in == sum(isinstance(one.envelope.event, AgentSubmitted) for one in own)

@@ -22,6 +22,7 @@ from mephisto_es.adapters.log.sqlite import SqliteLog
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.engine.projection import ReadPayload
+from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.queries.diff import ChangeKind, changes
 from mephisto_es.projections.queries.view_rows import counts_of, rows_of
@@ -72,7 +73,8 @@ def structured(*words: str | Path | int) -> Any:
 def tables_at(seq: int, data: Path) -> Rows:
     """What the first events give, with the payloads that are left at the end."""
     with SqliteLog.open_read_only(data / "mephisto.db") as log, closing(rebuilt(EVENTS[:seq], log.payload)) as view:
-        return {table.name: {row[table.key]: row for row in rows_of(view, table)} for table in TABLES}
+        db = MephistoDB(view)
+        return {table.name: {row[table.key]: row for row in rows_of(db, table)} for table in TABLES}
 
 
 def keyed(shown: Any) -> Rows:
@@ -122,9 +124,9 @@ def test_a_run_shows_its_rows_and_those_they_refer_to(original: Path) -> None:
         assert {row["worker_id"] for row in shown["granted_qualifications"].values()} <= workers
         assert len(shown["tasks"]) == len(shown["requesters"]) == 1
         assert shown["projects"] == {}
-        with closing(sqlite3.connect(original / "mephisto.db")) as view:
+        with MephistoDB(original / "mephisto.db") as db:
             for table in TABLES:
-                assert sum(counts_of(view, table, TaskRunId(run)).values()) == len(shown[table.name])
+                assert sum(counts_of(db, table, TaskRunId(run)).values()) == len(shown[table.name])
 
 
 def test_what_is_asked_twice_or_not_there_is_refused(original: Path) -> None:
@@ -161,7 +163,7 @@ def test_the_changes_lead_from_one_moment_to_the_other(original: Path, before: i
 def test_people_read_what_changed(original: Path) -> None:
     with SqliteLog.open_read_only(original / "mephisto.db") as log:
         views = [rebuilt(EVENTS[:seq], log.payload) for seq in (120, 240)]
-    found = list(changes(*views))
+    found = list(changes(*map(MephistoDB, views)))
     for view in views:
         view.close()
     lines = answer("diff", original, 120, 240).splitlines()

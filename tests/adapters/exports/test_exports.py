@@ -58,7 +58,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(database: Path) -> TaskRunId:
     with open_as_of(database) as moment:
         busiest = "SELECT task_run_id FROM units GROUP BY 1 ORDER BY count(*) DESC"
-        return TaskRunId(moment.view.execute(busiest).fetchone()[0])
+        return TaskRunId(moment.db.execute(busiest).fetchone()[0])
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def plain(value: object) -> Any:
 def test_a_row_for_each_unit_of_the_run(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
     with open_as_of(database) as moment:
         query = "SELECT unit_id, status FROM units WHERE task_run_id = ? ORDER BY unit_id"
-        assert [(row.unit_id, row.unit_status) for row in records] == moment.view.execute(query, (run,)).fetchall()
+        assert [(row.unit_id, row.unit_status) for row in records] == moment.db.execute(query, (run,)).fetchall()
 
 
 def test_the_seqs_are_the_events_that_made_the_row(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:

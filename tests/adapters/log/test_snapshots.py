@@ -59,8 +59,8 @@ def stored(path: Path) -> list[int]:
 
 
 def shown(path: Path, seq: int) -> Tables:
-    with open_as_of(path, seq=seq) as moment:
-        return {t.name: moment.view.execute(f"SELECT * FROM {t.name} ORDER BY 1").fetchall() for t in TABLES}
+    with open_as_of(path, seq=seq) as as_of:
+        return {t.name: as_of.db.execute(f"SELECT * FROM {t.name} ORDER BY 1").fetchall() for t in TABLES}
 
 
 def test_a_moment_is_the_same_with_them_and_without(path: Path) -> None:

@@ -40,10 +40,10 @@ def run(source: Path, output: Path, *options: str) -> Result:
 
 def test_every_status_is_the_source_s(imported: Path) -> None:
     with open_as_of(imported) as moment:
-        units = dict(moment.view.execute("SELECT unit_id, status FROM units").fetchall())
-        agents = dict(moment.view.execute("SELECT agent_id, status FROM agents").fetchall())
-        holders = dict(moment.view.execute("SELECT unit_id, agent_id FROM units").fetchall())
-        onboardings = moment.view.execute("SELECT status FROM onboarding_agents ORDER BY 1").fetchall()
+        units = dict(moment.db.execute("SELECT unit_id, status FROM units").fetchall())
+        agents = dict(moment.db.execute("SELECT agent_id, status FROM agents").fetchall())
+        holders = dict(moment.db.execute("SELECT unit_id, agent_id FROM units").fetchall())
+        onboardings = moment.db.execute("SELECT status FROM onboarding_agents ORDER BY 1").fetchall()
     assert units == {unit: status for unit, status, *_ in UNITS} | {15: "accepted"}
     assert holders == {unit: holder for unit, _, holder, _ in UNITS} | {15: 14}
     assert agents == {agent: status for *_, had in UNITS for agent, _, status in had} | {14: "approved"}
@@ -91,7 +91,7 @@ def test_times_and_data_are_those_that_are_known(imported: Path) -> None:
 
 def test_runs_end_as_they_did(imported: Path) -> None:
     with open_as_of(imported) as moment:
-        runs = moment.view.execute("SELECT task_run_id, status, is_completed FROM task_runs").fetchall()
+        runs = moment.db.execute("SELECT task_run_id, status, is_completed FROM task_runs").fetchall()
     assert runs == [(1, "failed", 0), (2, "completed", 1)]
 
 
@@ -128,7 +128,7 @@ def test_a_migrated_database(source: Path, tmp_path: Path) -> None:
         db.executescript(MIGRATION)
     assert run(source, tmp_path / "imported").exit_code == 0
     with open_as_of(tmp_path / "imported" / "mephisto.db") as moment:
-        assert moment.view.execute("SELECT review_note, bonus FROM unit_review WHERE unit_id = 2").fetchall() == [
+        assert moment.db.execute("SELECT review_note, bonus FROM unit_review WHERE unit_id = 2").fetchall() == [
             ("well done", 200)
         ]
 

@@ -98,7 +98,7 @@ async def test_plots_can_be_heard(visitor: Visitor, database: Path) -> None:
 
 async def test_units_by_status_and_by_the_page(visitor: Visitor, database: Path) -> None:
     with open_as_of(database) as moment:
-        units = moment.view.execute("SELECT unit_id, status FROM units WHERE task_run_id = ?", (RUN,)).fetchall()
+        units = moment.db.execute("SELECT unit_id, status FROM units WHERE task_run_id = ?", (RUN,)).fetchall()
     said = await visitor.read(f"/runs/{RUN}/units?status=completed")
     for unit, status in units:
         assert (f"unit-{unit} " in said) is (status == "completed")
@@ -108,7 +108,7 @@ async def test_units_by_status_and_by_the_page(visitor: Visitor, database: Path)
 
 async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database: Path) -> None:
     with open_as_of(database) as moment:
-        unit = UnitId(moment.view.execute("SELECT unit_id FROM agents").fetchone()[0])
+        unit = UnitId(moment.db.execute("SELECT unit_id FROM agents").fetchone()[0])
         subject = EntityRef("unit", unit)
         lines = list(timeline(events_about(moment, subject), subject))
     said = await visitor.read(f"/timeline/unit-{unit}")
@@ -123,7 +123,7 @@ async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database:
 
 async def test_decisions_say_what_the_command_says(visitor: Visitor, database: Path) -> None:
     with open_as_of(database) as moment:
-        worker = moment.view.execute("SELECT worker_id FROM agents").fetchone()[0]
+        worker = moment.db.execute("SELECT worker_id FROM agents").fetchone()[0]
         explanation = explain_worker(moment, worker)
     said = await visitor.read(f"/explain/worker-{worker}")
     assert explanation.summary in said
@@ -137,7 +137,7 @@ async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None
     page = await visitor.get(f"/runs/{RUN}/export.jsonl")
     rows = [json.loads(line) for line in page.text.splitlines()]
     with open_as_of(database) as moment:
-        units = moment.view.execute("SELECT count(*) FROM units WHERE task_run_id = ?", (RUN,)).fetchone()[0]
+        units = moment.db.execute("SELECT count(*) FROM units WHERE task_run_id = ?", (RUN,)).fetchone()[0]
     assert len(rows) == units
     assert page.headers["content-disposition"] == f'attachment; filename="run-{RUN}.jsonl"'
     assert {row["worker_name"] for row in rows} == {None}

@@ -1,0 +1,44 @@
+"""The reads that a row makes to reach the rows it belongs to, whoever carries them out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...core.abstractions.initialization_data import InitializationData, Update
+from ...events.base import PayloadRef
+from . import rows
+from .criteria import EntityId
+from .rows import R
+
+#: Any JSON value, as a worker's page may send it.
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class MephistoQueries(Protocol):
+    """A source of rows, and of the payloads they refer to. Implemented by `MephistoDB`."""
+
+    def get(self, row: type[R], db_id: EntityId) -> R:
+        """Return the row with an id.
+
+        Raises:
+            UnknownEntityError: there is none; the message names the nearest id.
+        """
+
+    def find(self, row: type[R], **by: EntityId | None) -> list[R]:
+        """Return the rows whose columns have the given values, oldest first. A value of None matches every row.
+
+        Raises:
+            TypeError: the table has no such column.
+        """
+
+    def get_assignment_data(self, assignment_id: EntityId) -> InitializationData | None:
+        """Return the input data of an assignment, or None if it was erased."""
+
+    def get_inputs(self, unit: rows.UnitRow) -> Update | None:
+        """Return the input data of a unit, or None if it was erased."""
+
+    def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
+        """Return an agent's submission, or None if there is none or it was erased."""
+
+    def read_json(self, ref: PayloadRef) -> JsonValue:
+        """Return the JSON value behind a reference, or None if it was erased."""
