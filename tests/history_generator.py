@@ -27,7 +27,7 @@ from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
 from mephisto_es.core.ports import AppendRequest, NewEvent
-from mephisto_es.core.state.decision_state import DecisionState, run_of
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
@@ -214,7 +214,7 @@ class Author(Invention):
         if kind is None:
             return []
         if kind is TaskRunCompleted:
-            return [*self._end_all_work(run_of(stream)), NewEvent(stream, self._fill(kind))]
+            return [*self._end_all_work(streams.run_of(stream)), NewEvent(stream, self._fill(kind))]
         if kind in (TaskRunFailed, TaskRunStopping) and not self._seldom():
             return []
         return [NewEvent(stream, self._fill(kind))]
@@ -231,7 +231,7 @@ class Author(Invention):
         ]
 
     def _intend_resource(self) -> Events:
-        run = run_of(self._pick("task_run"))
+        run = streams.run_of(self._pick("task_run"))
         intended = ResourceIntended(resource_type="local_router", details={"port": 3000})
         return [NewEvent(streams.server(run, self._next()), intended)]
 
@@ -245,7 +245,7 @@ class Author(Invention):
     # Units and agents
 
     def _create_assignment(self) -> Events:
-        run = run_of(self._pick("task_run"))
+        run = streams.run_of(self._pick("task_run"))
         if len(self.state.runs[run].open_units) >= MOST_OPEN_UNITS:
             return []
         plan = AssignmentPlan(
@@ -263,11 +263,11 @@ class Author(Invention):
         if not self._streams["unit"]:
             return []
         stream = self._pick("unit")
-        run, unit = run_of(stream), self.state.units[stream]
+        run, unit = streams.run_of(stream), self.state.units[stream]
         return decide_launch_units(self.state, run, self.state.runs[run].units_of[unit.assignment])
 
     def _take_unit(self) -> Events:
-        run = run_of(self._pick("task_run"))
+        run = streams.run_of(self._pick("task_run"))
         if not self.state.runs[run].offered and not self._seldom():
             return []
         number = self._next()
@@ -295,7 +295,9 @@ class Author(Invention):
             return []
         files = (FileRef(filename=f"{self._next()}.png", size=3, sha256="a" * 64),)
         submission = self._json({"rating": self._random.randint(1, 5)}, state.worker)
-        return decide_submit(self.state, run_of(stream), state.agent, submission, files if self._seldom() else ())
+        return decide_submit(
+            self.state, streams.run_of(stream), state.agent, submission, files if self._seldom() else ()
+        )
 
     def _leave(self) -> Events:
         found = self._pick_agent()
@@ -306,7 +308,7 @@ class Author(Invention):
             return []
         kinds = (agent.AgentReturned, agent.AgentDisconnected, agent.AgentTimedOut, agent.AgentExpired)
         leaving = self._random.choice(kinds)(reason="gone")
-        run = run_of(stream)
+        run = streams.run_of(stream)
         return decide_leave(self.state, run, state.agent, leaving, concurrent=run in self._chats)
 
     def _chat(self) -> Events:
@@ -334,7 +336,7 @@ class Author(Invention):
         try:
             events = decide_review(
                 self.state,
-                run_of(stream),
+                streams.run_of(stream),
                 state.agent,
                 verdict,
                 note,
@@ -366,7 +368,7 @@ class Author(Invention):
         if not self._streams["unit"]:
             return []
         stream = self._pick("unit")
-        run = run_of(stream)
+        run = streams.run_of(stream)
         if not self._seldom():
             return []
         units = sorted(self.state.runs[run].open_units) if self._seldom() else [self.state.units[stream].unit]
@@ -382,7 +384,7 @@ class Author(Invention):
     # Onboarding
 
     def _start_onboarding(self) -> Events:
-        run, worker = run_of(self._pick("task_run")), ids.WorkerId(self._id("worker"))
+        run, worker = streams.run_of(self._pick("task_run")), ids.WorkerId(self._id("worker"))
         if self.state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN:
             return []
         number = ids.OnboardingAgentId(self._next())
@@ -410,7 +412,7 @@ class Author(Invention):
         if kind is None:
             return []
         events = [NewEvent(stream, self._fill(kind, subject=state.worker))]
-        engagement = streams.engagement(run_of(stream), state.worker)
+        engagement = streams.engagement(streams.run_of(stream), state.worker)
         if kind is OnboardingPassed:
             events.append(NewEvent(engagement, EngagementOnboarded(agent=state.agent)))
         if kind is OnboardingFailed:

@@ -10,7 +10,8 @@ from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitState
 from mephisto_es.core.ports import AppendRequest
-from mephisto_es.core.state.decision_state import DecisionState, run_of
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.events.streams import run_of
 
 from .histories import history, numbered
 

@@ -15,7 +15,7 @@ from ...core.operations.services.reviewer import Reviewer
 from ...core.state.decision_state import DecisionState
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain
 from ...events.ids import TaskRunId
-from ...events.streams import partition_of
+from ...events.streams import run_of
 from ...projections.queries.pay_ledger import pay_ledger
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
@@ -133,9 +133,8 @@ def _submissions(moment: LogAsOf, state: DecisionState) -> Iterator[_Submission]
     for recorded in moment.under("agent/"):
         event, stream = recorded.envelope.event, recorded.envelope.stream
         if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
-            run = TaskRunId(int(partition_of(stream).removeprefix("run/")))
             work = msgspec.json.decode(moment.payload(event.submission) or b"null")
-            yield _Submission(state.agents[stream], run, work, isinstance(event, AgentSubmitted))
+            yield _Submission(state.agents[stream], run_of(stream), work, isinstance(event, AgentSubmitted))
 
 
 def _units(state: DecisionState) -> dict[str, dict[str, int]]:

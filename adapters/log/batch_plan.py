@@ -14,6 +14,7 @@ from ...core.ports import AppendRejected, AppendRequest, AppendResult, Expect, H
 from ...events.codec import KIND_OF, encode
 from ...events.envelope import Envelope, RecordedEvent, recorded_of
 from ...events.ids import WorkerId
+from ...events.streams import number_of
 from ...events.worker import WorkerForgotten
 
 
@@ -160,4 +161,4 @@ class BatchPlan:
         return tuple(recorded[first:])
 
     def _forget(self, stream: str) -> None:
-        self.forgotten.append(WorkerId(int(stream.partition("/")[2])))
+        self.forgotten.append(WorkerId(number_of(stream)))

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.operator import Operator
-from ...core.state.decision_state import run_of
 from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
+from ...events.streams import run_of
 from ...events.task_run import TaskRunStopping
 from ...events.unit import UnitExpired, UnitLaunched
 

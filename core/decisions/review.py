@@ -26,7 +26,7 @@ from ..lifecycles.payment import BONUS, PAY
 from ..lifecycles.unit import UnitState
 from ..ports import NewEvent
 from ..state.budget import RESERVING_UNIT_STATUSES, Budget
-from ..state.decision_state import DecisionState, run_of
+from ..state.decision_state import DecisionState
 
 
 class Verdict(Enum):
@@ -142,7 +142,7 @@ def decide_bonus(
     if bonus_cents <= 0:
         raise CommandRefusedError(f"{bonus_cents} cents are no bonus")
     stream, agent = _work_of(state, worker, unit)
-    run = run_of(stream)
+    run = streams.run_of(stream)
     budget = state.runs[run].budget
     _check_budget(budget, f"the bonus for unit-{agent.unit}", budget.with_fee(bonus_cents), kept_back_cents=0)
     return [

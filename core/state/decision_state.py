@@ -28,6 +28,7 @@ from ...events.ids import (
 )
 from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from ...events.pay import PaymentOwed
+from ...events.streams import parse, run_of
 from ...events.task_run import TaskRunCreated
 from ...events.worker import WorkerForgotten, WorkerRegistered
 from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
@@ -123,8 +124,8 @@ class DecisionState(EntityStates):
         """The largest id seen in each category of streams. Every stream is looked at."""
         highest: defaultdict[str, int] = defaultdict(int)
         for stream in self.versions:
-            category, _, rest = stream.partition("/")
-            highest[category] = max(highest[category], int(rest.rpartition("/")[2]))
+            category, _, number = parse(stream)
+            highest[category] = max(highest[category], number)
         return highest
 
     def _index_unit(self, index: RunIndex, before: UnitState | None, unit: UnitState) -> None:
@@ -240,11 +241,6 @@ class DecisionState(EntityStates):
         """The agent or onboarding agent that a page's registration stands for."""
         stream = self.runs[run].by_registration.get(registration)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
-
-
-def run_of(stream: str) -> TaskRunId:
-    """The run that a stream of a run belongs to."""
-    return TaskRunId(int(stream.split("/", 2)[1]))
 
 
 def _is_forgotten(state: DecisionState, worker: WorkerId) -> bool:

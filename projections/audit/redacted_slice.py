@@ -55,7 +55,7 @@ class Slice:
             run: the run.
         """
         self._events = events
-        self._run = streams.partition_of(streams.task_run(run))
+        self._run = streams.partition_of_run(run)
         self._units: Counter[AssignmentId] = Counter()
         self._streams: set[str] = set()
         for _, envelope in events():

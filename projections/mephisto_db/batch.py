@@ -13,7 +13,7 @@ from ...core.errors import UnknownEntityError
 from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ...events.ids import RequesterId, TaskId, TaskRunId
-from ...events.streams import DIRECTORY, partition_of
+from ...events.streams import partition_of, run_of, run_of_partition
 from ..engine.projection import ReadPayload
 from .dates import date_of
 from .pending_writes import Bonuses, Cell, Cells, ColumnGroup, PendingWrites, QualificationWrites, Reviews
@@ -49,7 +49,7 @@ class EventBatch:
         """
         self._db = db
         self._payload = payload
-        self._runs: dict[str, RunFacts] = {}
+        self._runs: dict[TaskRunId, RunFacts] = {}
         self.sheets = PendingWrites()
         self.holdings = QualificationWrites()
         self.reviews = Reviews()
@@ -78,7 +78,7 @@ class EventBatch:
 
     def begin_run(self, run: RunFacts) -> None:
         """Remember a run that this page creates."""
-        self._runs[str(run.task_run_id)] = run
+        self._runs[run.task_run_id] = run
 
     def run_of(self, recorded: RecordedEvent) -> RunFacts:
         """The run that the event's entity belongs to.
@@ -86,7 +86,7 @@ class EventBatch:
         Raises:
             UnknownEntityError: nothing created it.
         """
-        run_id = recorded.envelope.stream.split("/", 2)[1]
+        run_id = run_of(recorded.envelope.stream)
         run = self._runs.get(run_id)
         if run is None:
             found = self._db.execute(_RUN_FACTS, (run_id,)).fetchone()
@@ -108,20 +108,15 @@ class EventBatch:
 
 def _statistics(events: Sequence[RecordedEvent]) -> list[Cells]:
     """For each run that has events here: their number, the date of the last, the run."""
-    counts: defaultdict[str, int] = defaultdict(int)
+    counts: defaultdict[TaskRunId, int] = defaultdict(int)
     for stream, count in Counter([envelope.stream for _, envelope in events]).items():
-        if (run := _run_in(stream)) is not None:
+        if (run := run_of_partition(partition_of(stream))) is not None:
             counts[run] += count
-    last: dict[str, int] = {}
+    last: dict[TaskRunId, int] = {}
     # From the end on: mostly one look for each run.
     for _, envelope in reversed(events):
         if len(last) == len(counts):
             break
-        if (run := _run_in(envelope.stream)) is not None:
+        if (run := run_of_partition(partition_of(envelope.stream))) is not None:
             last.setdefault(run, envelope.at)
     return [(count, date_of(last[run]), run) for run, count in counts.items()]
-
-
-def _run_in(stream: str) -> str | None:
-    partition = partition_of(stream)
-    return None if partition == DIRECTORY else partition.removeprefix("run/")

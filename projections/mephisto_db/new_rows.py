@@ -16,11 +16,11 @@ from ...events.codec import KIND_OF
 from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId
 from ...events.onboarding import OnboardingStarted
+from ...events.streams import number_of
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
 from ...events.worker import WorkerRegistered
 from .batch import RunFacts
-from .pending_writes import id_of
 from .rows import AgentPayloadRow, AgentRow, AssignmentRow, OnboardingAgentRow, TaskRunRow, UnitRow, WorkerRow
 
 #: Providers whose workers and money are not real.
@@ -147,7 +147,7 @@ def agent_payload_row(recorded: RecordedEvent, ref: PayloadRef, files: tuple[Fil
     seq, envelope = recorded
     return AgentPayloadRow(
         agent_payload_id=seq,
-        agent_id=AgentId(id_of(envelope.stream)),
+        agent_id=AgentId(number_of(envelope.stream)),
         kind=KIND_OF[type(envelope.event)],
         sha256=ref.sha256,
         size=ref.size,

@@ -14,6 +14,7 @@ from msgspec.structs import astuple
 from ...core.lifecycles.agent import AgentStatus
 from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, QualificationId
+from ...events.streams import number_of
 from .rows import AgentBonusRow, Row
 from .tables import TABLE_OF, TABLES, Table
 
@@ -45,11 +46,6 @@ class ColumnGroup:
             raise ValueError(f"{', '.join(columns)} do not stand side by side in {table.name}")
 
 
-def id_of(stream: str) -> int:
-    """The id of the entity that a stream is about: the last part of its name."""
-    return int(stream.rpartition("/")[2])
-
-
 class TableWrites:
     """New rows of a table and new values in old rows, by the stream of the entity that a row is about."""
 
@@ -75,7 +71,7 @@ class TableWrites:
         if self._new:
             db.executemany(self._table.insert, self._new.values())
         for columns, values in self._changed.items():
-            db.executemany(columns.update, [(*cells, id_of(stream)) for stream, cells in values.items()])
+            db.executemany(columns.update, [(*cells, number_of(stream)) for stream, cells in values.items()])
 
 
 class PendingWrites(dict[type[Row], TableWrites]):
@@ -108,14 +104,14 @@ class QualificationWrites:
 
     def hold(self, recorded: RecordedEvent, qualification: QualificationId, value: int, date: str) -> None:
         """The event's worker has a qualification with a value, since now or since before."""
-        seq, worker = recorded.seq, id_of(recorded.envelope.stream)
+        seq, worker = recorded.seq, number_of(recorded.envelope.stream)
         before = self._held.get((worker, qualification))
         first_seq, first_date = (before[0], before[5]) if before else (seq, date)
         self._held[worker, qualification] = (first_seq, worker, qualification, value, date, first_date)
 
     def drop(self, recorded: RecordedEvent, qualification: QualificationId) -> None:
         """The event's worker has a qualification no more."""
-        worker = id_of(recorded.envelope.stream)
+        worker = number_of(recorded.envelope.stream)
         self._held.pop((worker, qualification), None)
         self._dropped.add((worker, qualification))
 
@@ -142,12 +138,12 @@ class Bonuses:
 
     def add(self, recorded: RecordedEvent, bonus_cents: int, reason: str | None, date: str) -> None:
         """A bonus for the work of the event's agent."""
-        agent = AgentId(id_of(recorded.envelope.stream))
+        agent = AgentId(number_of(recorded.envelope.stream))
         self._added.append(AgentBonusRow(recorded.seq, agent, bonus_cents, reason, date))
 
     def forget(self, recorded: RecordedEvent) -> None:
         """Reasons for bonuses of the event's worker that were written so far are gone."""
-        self._forgotten.append((id_of(recorded.envelope.stream), recorded.seq))
+        self._forgotten.append((number_of(recorded.envelope.stream), recorded.seq))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Carry everything into the table; the agents must be in theirs."""
@@ -177,11 +173,11 @@ class Reviews:
         self, recorded: RecordedEvent, verdict: AgentStatus, note: str | None, bonus_cents: int | None, date: str
     ) -> None:
         """A verdict on the work of the event's agent."""
-        self._added.append((recorded.seq, verdict.value, note, bonus_cents, date, id_of(recorded.envelope.stream)))
+        self._added.append((recorded.seq, verdict.value, note, bonus_cents, date, number_of(recorded.envelope.stream)))
 
     def forget(self, recorded: RecordedEvent) -> None:
         """Notes on the work of the event's worker that were written so far are gone."""
-        self._forgotten.append((id_of(recorded.envelope.stream), recorded.seq))
+        self._forgotten.append((number_of(recorded.envelope.stream), recorded.seq))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Carry everything into the table; the agents must be in theirs."""

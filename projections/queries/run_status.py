@@ -138,6 +138,6 @@ def _worth(as_of: AsOf, run: TaskRunId) -> Worth:
 
 
 def _last_events(as_of: AsOf, run: TaskRunId, count: int) -> tuple[TimelineEntry, ...]:
-    partition = streams.partition_of(streams.task_run(run))
+    partition = streams.partition_of_run(run)
     ours = [one for one in as_of.latest(LOOK_BACK) if streams.partition_of(one.envelope.stream) == partition]
     return tuple(map(line_of, ours[-count:]))

@@ -78,7 +78,7 @@ class LogSeries:
 
     def run(self, run: TaskRunId) -> RunSeries:
         """The series of a run; without samples if the log does not have that run yet."""
-        fold = self._runs.get(streams.partition_of(streams.task_run(run)))
+        fold = self._runs.get(streams.partition_of_run(run))
         return RunSeries(run, tuple(fold.samples()) if fold else ())
 
 

@@ -9,7 +9,7 @@ from mephisto_es.core.decisions.admission_rules import admission
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.ports import AppendRequest
-from mephisto_es.core.state.decision_state import DecisionState, run_of
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.engagement import WorkerRefused, WorkTaken
@@ -25,7 +25,7 @@ LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
 
 def _has_limits(state: DecisionState) -> bool:
     """Whether workers were let into runs with each of the limits, and one gave its unit back."""
-    runs = [state.task_runs[streams.task_run(run_of(stream))] for stream, _ in state.agents.items()]
+    runs = [state.task_runs[streams.task_run(streams.run_of(stream))] for stream, _ in state.agents.items()]
     limited = any(run.allowed_concurrent for run in runs) and any(run.maximum_units_per_worker for run in runs)
     return limited and any(agent.status is AgentStatus.RETURNED for agent in state.agents.values())
 
@@ -70,7 +70,7 @@ def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]
     state = DecisionState()
     for seq, envelope in as_of.events:
         if isinstance(envelope.event, WorkTaken):
-            run = state.task_runs[streams.task_run(run_of(envelope.stream))]
+            run = state.task_runs[streams.task_run(streams.run_of(envelope.stream))]
             engagement = state.engagements[envelope.stream]
             checks = admission(run, state.workers[streams.worker(engagement.worker)], engagement)
             shown = [(said.rule, said.inputs) for said in step_at(explained, seq).rules]

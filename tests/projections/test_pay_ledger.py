@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.ports import AppendRequest, NewEvent
-from mephisto_es.core.state.decision_state import DecisionState, run_of
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentBonusGranted
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
+from mephisto_es.events.streams import run_of
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.queries.budget_check import overspent
 from mephisto_es.projections.queries.pay_ledger import pay_ledger, untraced

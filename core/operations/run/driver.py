@@ -297,7 +297,7 @@ class LiveRunDriver:
 
 
 def _is_of(run: TaskRunId, stream: str) -> bool:
-    return streams.partition_of(stream) == f"run/{run}"
+    return streams.partition_of(stream) == streams.partition_of_run(run)
 
 
 def _failure_of(group: BaseExceptionGroup[BaseException]) -> LaunchError | None:

@@ -73,11 +73,10 @@ async def reattach(live_run: LiveTaskRun, state: DecisionState) -> str | None:
     Raises:
         LaunchError: nobody can tell.
     """
-    prefix = streams.server(live_run.task_run, 0).removesuffix("0")
     servers = [
-        (int(stream.removeprefix(prefix)), resource)
+        (streams.number_of(stream), resource)
         for stream, resource in state.servers.items()
-        if stream.startswith(prefix)
+        if streams.run_of(stream) == live_run.task_run
     ]
     with launch_step("reattach"):
         if servers:

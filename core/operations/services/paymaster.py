@@ -144,11 +144,10 @@ class Paymaster:
         return arrived
 
     def _of(self, run: TaskRunId, *statuses: PaymentStatus) -> Sequence[PaymentState]:
-        partition = streams.partition_of(streams.task_run(run))
         return [
             payment
             for stream, payment in self._ledger.state.payments.items()
-            if payment.status in statuses and streams.partition_of(stream) == partition
+            if payment.status in statuses and streams.run_of(stream) == run
         ]
 
     def _token(self, run: TaskRunId, payment: PaymentId) -> str:

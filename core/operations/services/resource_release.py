@@ -9,6 +9,7 @@ import msgspec
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.server import ServerEvent
+from ....events.streams import number_of, run_of
 from ...abstractions.resources import HoldsResources, Resources
 from ...errors import ConfigError
 from ...ledger import Ledger
@@ -45,10 +46,9 @@ def held_resources(events: Iterable[RecordedEvent]) -> Iterator[Held]:
             since[stream] = recorded.envelope.at
     for stream, state in states.items():
         if state.status is not ResourceStatus.RELEASED:
-            _, run, number = stream.split("/")
             yield Held(
-                task_run_id=TaskRunId(int(run)),
-                number=int(number),
+                task_run_id=run_of(stream),
+                number=number_of(stream),
                 resource_type=state.resource_type,
                 status=state.status.value,
                 details=state.details,

@@ -104,7 +104,7 @@ class LiveOnboardings:
         if is_new or self._live_run.onboarding_qualification is None:
             return
         since = self._clock.now_us() - ANSWER_SECONDS * 1_000_000
-        log, partition = self._ledger.log, streams.partition_of(streams.task_run(self._run))
+        log, partition = self._ledger.log, streams.partition_of_run(self._run)
         for _, envelope in log.read(after=max(0, log.head().seq - LOOK_BACK_EVENTS)):
             is_outcome = isinstance(envelope.event, OnboardingPassed | OnboardingFailed) and envelope.at >= since
             if is_outcome and streams.partition_of(envelope.stream) == partition:

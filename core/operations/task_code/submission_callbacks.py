@@ -22,7 +22,6 @@ from ...ledger import Command, Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
-from ...state.decision_state import run_of
 from ..logger_core import get_logger
 from ..run.live_task_run import LiveTaskRun
 from .calls import call
@@ -49,7 +48,7 @@ class Submissions:
         """Tell of the submissions that an earlier process of the run has not told of."""
         state = self._ledger.state
         for stream, unit in state.units.items():
-            if unit.status is UnitStatus.COMPLETED and run_of(stream) == self._run and unit.worker is not None:
+            if unit.status is UnitStatus.COMPLETED and streams.run_of(stream) == self._run and unit.worker is not None:
                 engagement = state.engagements[streams.engagement(self._run, unit.worker)]
                 if (ON_SUBMITTED, unit.unit) not in engagement.answers:
                     self._tell_soon(unit.unit, unit.worker)
