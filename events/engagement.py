@@ -59,7 +59,7 @@ class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
     rule: str
     #: What the rule looked at: names and values.
     inputs: dict[str, str | int | bool | None]
-    #: The name of the `WorkerFailureReasons` member that the worker was shown.
+    #: The name of the `RefusalReason` member that the worker was shown.
     shown: str
 
 

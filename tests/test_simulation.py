@@ -17,7 +17,7 @@ from mephisto_es.core.decisions import end_work as ending
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.operations.client_io_handler import ClientIOHandler
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
-from mephisto_es.core.operations.task_code.submission_callbacks import Submissions
+from mephisto_es.core.operations.task_code.submission_callbacks import SubmissionCallbacks
 from mephisto_es.core.operations.task_launcher import TaskLauncher
 from mephisto_es.core.state.decision_state import DecisionState
 
@@ -94,7 +94,7 @@ async def _leave_the_rest(_io: ClientIOHandler, *, at_once: bool) -> None:
     [
         (ending, "GIVING_RUN_STATUSES", frozenset({TaskRunStatus.LIVE}), "did not end"),
         (TaskLauncher, "next_change", _change_at_once, "a loop does not wait"),
-        (Submissions, "are_told", True, "the script was told"),
+        (SubmissionCallbacks, "all_answered", True, "the script was told"),
         (ClientIOHandler, "drain", _leave_the_rest, "lost|left packets"),
         (DecisionState, "has_update", lambda _market, _stream, _update_id: False, "heard"),
     ],

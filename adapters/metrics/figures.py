@@ -13,12 +13,12 @@ from functools import partial
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from ...core.decisions.refusals import RefusalReason
 from ...core.ledger import Ledger, Offload
 from ...core.lifecycles.agent import AgentStatus
 from ...core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingStatus
 from ...core.lifecycles.table import Status
 from ...core.lifecycles.unit import UnitStatus
-from ...core.operations.run.live_task_run import WorkerFailureReasons
 from ...core.ports import Outcome
 from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
 from ...events.base import Event
@@ -66,7 +66,7 @@ class Figures:
         self._answers = Counter(
             "agent_details_responses", "What workers who asked for work got", ["response"], registry=self.registry
         )
-        for response in ("assigned", "assigned_onboarding", *(one.name.lower() for one in WorkerFailureReasons)):
+        for response in ("assigned", "assigned_onboarding", *(one.name.lower() for one in RefusalReason)):
             self._answers.labels(response)
         self._outcomes = Counter(
             "worker_pool_onboarding_outcomes", "Onboardings by what became of them", ["outcome"], registry=self.registry

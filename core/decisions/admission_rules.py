@@ -20,7 +20,7 @@ class Check(NamedTuple):
     #: Names and values.
     inputs: Mapping[str, str | int | bool | None]
     holds: bool
-    #: The name of the `WorkerFailureReasons` member that a refused worker is shown.
+    #: The name of the `RefusalReason` member that a refused worker is shown.
     shown: str
 
 

@@ -18,6 +18,7 @@ from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, WallClock
+from ..signal import Signal
 from .logger_core import get_logger
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
@@ -70,10 +71,10 @@ class Operator:
         self._runs_dir = runs_dir
         self._nursery = nursery
         self._ask = ask
-        #: Runs that are live, and such as are being launched.
-        self._drivers: dict[TaskRunId, LiveRunDriver] = {}
-        self._launching: set[LiveRunDriver] = set()
-        self._ended = trio.Event()
+        self._live_runs: dict[TaskRunId, LiveTaskRun] = {}
+        #: Drivers of all runs that are live or being launched.
+        self._drivers: list[LiveRunDriver] = []
+        self._ended = Signal()
         self._watches_signals = False
         self._is_stopping = False
         self.failures: list[LaunchError] = []
@@ -163,15 +164,14 @@ class Operator:
         if self._is_stopping:
             raise CommandRefusedError("the operator is being stopped: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
-        self._launching.add(driver)
-        await self._nursery.start(self._drive, driver)
-        return str(driver.live_run.task_run)
+        self._drivers.append(driver)
+        live_run: LiveTaskRun = await self._nursery.start(self._drive, driver)
+        return str(live_run.task_run)
 
-    async def _drive(self, driver: LiveRunDriver, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _drive(self, driver: LiveRunDriver, *, task_status: trio.TaskStatus[LiveTaskRun]) -> None:
         def live(live_run: LiveTaskRun) -> None:
-            self._launching.discard(driver)
-            self._drivers[live_run.task_run] = driver
-            task_status.started()
+            self._live_runs[live_run.task_run] = live_run
+            task_status.started(live_run)
 
         try:
             await driver.drive(on_live=live)
@@ -180,19 +180,18 @@ class Operator:
                 raise
             self.failures.append(error)
         finally:
-            self._launching.discard(driver)
-            if driver.is_live:
-                del self._drivers[driver.live_run.task_run]
-            self._ended.set()
-            self._ended = trio.Event()
+            self._drivers.remove(driver)
+            if driver.is_live and driver.task_run is not None:
+                del self._live_runs[driver.task_run]
+            self._ended.notify()
 
     def _is_going_on(self, run: TaskRunId) -> bool:
         """Whether a run is live here, or about to be."""
-        return run in self._drivers or any(run == driver.task_run for driver in self._launching)
+        return any(run == driver.task_run for driver in self._drivers)
 
     def get_running_task_runs(self) -> dict[str, LiveTaskRun]:
         """The runs that are going on, by id."""
-        return {str(run): driver.live_run for run, driver in self._drivers.items()}
+        return {str(run): live_run for run, live_run in self._live_runs.items()}
 
     def reviewer(self) -> Reviewer:
         """Who gives verdicts and decides about workers, also while runs go on."""
@@ -212,7 +211,7 @@ class Operator:
 
     def print_run_details(self) -> None:
         """Log where each running run stands."""
-        for run in self._drivers:
+        for run in self._live_runs:
             index = self.ledger.state.runs[run]
             counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
             logger.info("run", run=run, agents=len(index.live_agents), **{k: v for k, v in counts.items() if v})
@@ -247,7 +246,7 @@ class Operator:
             raise failures[0]
 
     async def _wait_until_all_ended(self) -> None:
-        while self._drivers or self._launching:
+        while self._drivers:
             await self._ended.wait()
 
     async def _report(self, seconds: float) -> None:
@@ -280,11 +279,11 @@ class Operator:
             self._watches_signals = False
 
     def _stop_all(self) -> None:
-        for driver in (*self._drivers.values(), *self._launching):
+        for driver in self._drivers:
             driver.stop("asked to by the operator")
 
     def _cancel_all(self) -> None:
-        for driver in (*self._drivers.values(), *self._launching):
+        for driver in self._drivers:
             driver.stop("asked to by the operator, at once", at_once=True)
 
     async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked

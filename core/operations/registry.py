@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 import msgspec
 
+from ..abstractions.architect import Architect
+from ..abstractions.blueprint import Blueprint
+from ..abstractions.crowd_provider import CrowdProvider
 from ..abstractions.resources import HoldsResources
 from ..errors import ConfigError
 from ..suggestions import did_you_mean
 from .hydra_config import AbstractionType, register_abstraction_config
 from .logger_core import get_logger
-
-if TYPE_CHECKING:
-    from ..abstractions.architect import Architect
-    from ..abstractions.blueprint import Blueprint
-    from ..abstractions.crowd_provider import CrowdProvider
 
 ENTRY_POINT_GROUPS = {
     AbstractionType.BLUEPRINT: "mephisto_es.blueprints",

@@ -34,9 +34,10 @@ from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import AppendResult, Ids, NewEvent, Payload
+from ..signal import Signal
 from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
 from .launching.assignment_data import encoded, received_already, send_all
-from .launching.reassignments import Repeats
+from .launching.reassignments import Reassignments
 from .logger_core import get_logger
 
 #: Assignments, or units, that go into one command at most.
@@ -92,21 +93,21 @@ class TaskLauncher:
         self._pay_cents = pay_cents
         self._room = max_num_concurrent_units or math.inf
         self._concurrent = concurrent
-        self._repeats = Repeats(ledger, ids, task_run, max_repeats)
+        self._reassignments = Reassignments(ledger, ids, task_run, max_repeats)
         self._created_units: deque[UnitId] = deque()
-        self._changed = trio.Event()
+        self._changed = Signal()
         self._stopped = False
         self.created = 0
-        self._take_up()
 
-    def _take_up(self) -> None:
-        """Stand where an earlier process of the run stood, if there was one."""
+    def resume(self) -> None:
+        """Continue where an earlier process of the run stood."""
         state = self._ledger.state
         index = state.runs[self._run]
         self.created = len(index.assignments)
         units = (unit for units in index.units_of.values() for unit in units)
         waiting = (state.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
+        self._reassignments.resume()
 
     async def create_assignments(self) -> None:
         """Create assignments and units from the data, as far ahead of the launched ones as is useful.
@@ -129,9 +130,9 @@ class TaskLauncher:
                     nursery.cancel_scope.cancel()
                     return
                 while len(self._created_units) >= LOOK_AHEAD:
-                    await self._wait_for_change()
+                    await self._changed.wait()
         await self._record(lambda _: [NewEvent(streams.task_run(self._run), self._exhausted_event())])
-        self._change()
+        self._changed.notify()
 
     async def launch_units(self, url: str) -> None:
         """Put created units on offer at a URL whenever there is room for them, until no more may be.
@@ -140,12 +141,12 @@ class TaskLauncher:
         """
         logger.info("launching units", run=self._run, url=url)
         while not self._stopped:
-            if self._repeats:
-                await self._repeats.make_next()
+            if self._reassignments:
+                await self._reassignments.make_next()
             elif batch := self._next_batch():
                 await self._launch(batch)
             else:
-                await self._wait_for_change()
+                await self._changed.wait()
 
     @property
     def exhausted(self) -> bool:
@@ -162,7 +163,7 @@ class TaskLauncher:
     @property
     def is_done(self) -> bool:
         """Whether everything the data held was put on offer, or no more will be."""
-        return self._stopped or (self.exhausted and not self._created_units and not self._repeats)
+        return self._stopped or (self.exhausted and not self._created_units and not self._reassignments)
 
     @property
     def is_about_to_launch(self) -> bool:
@@ -177,13 +178,13 @@ class TaskLauncher:
 
     def next_change(self) -> trio.Event:
         """Set the next time that anything changes in what is on offer, or about to be."""
-        return self._changed
+        return self._changed.next_event()
 
     async def wait_for_offer(self) -> None:
         """Wait until something is on offer, unless nothing is about to be."""
         index = self._ledger.state.runs[self._run]
         while not index.offered and self.is_about_to_launch:
-            await self._wait_for_change()
+            await self._changed.wait()
 
     async def launch_screening_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
         """Make a screening unit for a worker; see `launch_evaluation_unit`."""
@@ -221,7 +222,7 @@ class TaskLauncher:
             reason: why, for the log.
         """
         self._stopped = True
-        self._change()
+        self._changed.notify()
         index = self._ledger.state.runs[self._run]
         units = sorted(index.open_units)
         for start in range(0, len(units), CHUNK):
@@ -232,11 +233,11 @@ class TaskLauncher:
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Look for room whenever a unit's status has changed. For the run's subscription."""
-        self._repeats.on_committed(events)
+        self._reassignments.on_committed(events)
         created = (recorded.envelope.event for recorded in events)
         self._created_units.extend(unit.unit for unit in created if isinstance(unit, UnitCreated) and unit.index >= 0)
         if any(type(recorded.envelope.event) in UNIT.events for recorded in events):
-            self._change()
+            self._changed.notify()
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class TaskLauncher:
             if units[streams.unit(self._run, self._created_units[0])].status is UnitStatus.CREATED:
                 break
             self._created_units.popleft()
-        self._change()
+        self._changed.notify()
 
     def _can_pay_next(self) -> bool:
         """Whether the budget pays for the next assignment that is put on offer; of one not yet read, for a unit."""
@@ -345,10 +346,3 @@ class TaskLauncher:
 
     async def _record(self, decide: Callable[[DecisionState], Sequence[NewEvent]], *payloads: Payload) -> AppendResult:
         return await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))
-
-    def _change(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
-
-    async def _wait_for_change(self) -> None:
-        await self._changed.wait()

@@ -13,6 +13,7 @@ from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
 from ..abstractions.agent import Agent
+from ..decisions.refusals import RefusalReason
 from ..errors import UserCodeError
 from ..ledger import Ledger
 from ..lifecycles.agent import AgentState
@@ -21,13 +22,15 @@ from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
 from .admission.pipeline import Admission
+from .agent_pages import AgentPages
 from .logger_core import get_logger
-from .run.live_task_run import LiveTaskRun, WorkerFailureReasons
+from .run_context import RunContext
 from .services.directory import Directory
 from .task_code.agents import LiveAgents
 from .task_code.calls import call_nowait
 from .task_code.onboardings import LiveOnboardings
 from .task_code.timings import UserFunction, timings
+from .task_launcher import TaskLauncher
 
 #: Seconds that a worker waits for the verdict on what it handed in last.
 VERDICT_PATIENCE_SECONDS = 10.0
@@ -37,63 +40,52 @@ PAGE_GONE = "the worker's page has gone"
 
 logger = get_logger(__name__)
 
-_ANONYMOUS = (WorkerFailureReasons.NOT_QUALIFIED, WorkerFailureReasons.TASK_MISSING)
+_ANONYMOUS = (RefusalReason.NOT_QUALIFIED, RefusalReason.TASK_MISSING)
 
 
 class WorkerPool:
-    """The workers of one run, from their first request on."""
+    """The workers of one run, from their first request on.
 
-    def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock) -> None:
+    Attributes:
+        admission: the steps that workers pass before they get a unit.
+        agents: the agents that have a unit now.
+        onboardings: the onboardings that are not decided.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        ledger: Ledger,
+        ids: Ids,
+        clock: WallClock,
+        launcher: TaskLauncher,
+        pages: AgentPages,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            context: the run.
+            ledger: takes the commands.
+            ids: source of ids and salts.
+            clock: the wall clock, for deadlines.
+            launcher: makes the units that workers get.
+            pages: sends to the workers' pages.
+        """
+        self._context = context
+        self._run = context.task_run
         self._ledger = ledger
-        self._ids = ids
-        self._clock = clock
+        self._pages = pages
         self._directory = Directory(ledger, ids)
-        self._live_run: LiveTaskRun | None = None
-        self._agents: LiveAgents | None = None
-        self._onboardings: LiveOnboardings | None = None
-        self._admission: Admission | None = None
+        self.admission = Admission(context, ledger, ids, launcher)
+        self.agents = LiveAgents(context, ledger, ids, clock, pages)
+        self.onboardings = LiveOnboardings(
+            context, ledger, ids, clock, pages, answer=self.register_agent_from_onboarding
+        )
         self._registration_open = trio.Event()
 
     def open_registration(self) -> None:
         """Answer requests for agents from now on; those that came earlier have waited."""
         self._registration_open.set()
-
-    def register_run(self, live_run: LiveTaskRun) -> None:
-        """Take the run whose workers these are, with the agents it may have already."""
-        self._live_run = live_run
-        parts = (self._ledger, self._ids, self._clock, live_run)
-        self._agents = LiveAgents(*parts)
-        self._onboardings = LiveOnboardings(*parts, answer=self.register_agent_from_onboarding)
-        self._admission = Admission(self._ledger, self._ids, live_run)
-        self._agents.resume()
-        self._onboardings.resume()
-
-    def get_live_run(self) -> LiveTaskRun:
-        """The run whose workers these are."""
-        if self._live_run is None:
-            raise LookupError("no run is registered with this WorkerPool")
-        return self._live_run
-
-    @property
-    def agents(self) -> LiveAgents:
-        """The agents that have a unit now."""
-        if self._agents is None:
-            raise LookupError("no run is registered with this WorkerPool")
-        return self._agents
-
-    @property
-    def onboardings(self) -> LiveOnboardings:
-        """The onboardings that are not decided."""
-        if self._onboardings is None:
-            raise LookupError("no run is registered with this WorkerPool")
-        return self._onboardings
-
-    @property
-    def admission(self) -> Admission:
-        """The steps that workers pass before they get a unit."""
-        if self._admission is None:
-            raise LookupError("no run is registered with this WorkerPool")
-        return self._admission
 
     def get_agent_for_id(self, agent_id: AgentId) -> Agent | None:
         """The handle of an agent that has a unit now."""
@@ -121,7 +113,7 @@ class WorkerPool:
 
         Durable at the latest with what is decided about the worker, which is all that anybody is told.
         """
-        provider_type = self.get_live_run().provider.PROVIDER_TYPE
+        provider_type = self._context.provider.PROVIDER_TYPE
         return await self._directory.find_or_create_worker(crowd_data.worker_name, provider_type)
 
     async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:
@@ -135,7 +127,7 @@ class WorkerPool:
         await self._answer(state.worker, state.registration, request_id)
 
     async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:
-        state, run = self._ledger.state, self.get_live_run().task_run
+        state, run = self._ledger.state, self._run
         agent = state.agent_by_registration(run, registration)
         shown = None
         if agent is None or (isinstance(agent, OnboardingState) and agent.status not in LIVE_ONBOARDING_STATUSES):
@@ -144,16 +136,16 @@ class WorkerPool:
         if shown is None and agent is not None:
             await self.reconnect_agent(agent, request_id)
         else:
-            self._answer_refusal(worker, shown or WorkerFailureReasons.TASK_MISSING, request_id)
+            self._answer_refusal(worker, shown or RefusalReason.TASK_MISSING, request_id)
 
-    async def _register_agent(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
+    async def _register_agent(self, worker: WorkerId, registration: str) -> RefusalReason | None:
         """Make the page an agent if it has none and may have one; the reason if it gets none."""
         await self.agents.submissions.wait_decided(worker, VERDICT_PATIENCE_SECONDS)
         return await self.admission.admit(worker, registration)
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
         """Answer a page with the agent it has, once that is durable, and the data which that had from the start."""
-        run = self.get_live_run().task_run
+        run = self._run
         await self._ledger.wait_durable(
             streams.agent(run, state.agent)
             if isinstance(state, AgentState)
@@ -163,7 +155,7 @@ class WorkerPool:
         state = self._ledger.state.agent_by_token(state.token) or state
         if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
-            reason = WorkerFailureReasons.NOT_QUALIFIED if failed else WorkerFailureReasons.TASK_MISSING
+            reason = RefusalReason.NOT_QUALIFIED if failed else RefusalReason.TASK_MISSING
             self._answer_refusal(state.worker, reason, request_id)
             return
         try:
@@ -171,7 +163,7 @@ class WorkerPool:
                 init_data = call_nowait(self._init_data, state)
         except UserCodeError:
             logger.exception("there is nothing to show to a page that has an agent", worker=state.worker)
-            self._answer_refusal(state.worker, WorkerFailureReasons.TASK_MISSING, request_id)
+            self._answer_refusal(state.worker, RefusalReason.TASK_MISSING, request_id)
             return
         details = AgentDetailsData(
             request_id=request_id,
@@ -180,11 +172,11 @@ class WorkerPool:
             init_task_data=init_data,
             status=state.status.value,
         )
-        self.get_live_run().client_io.enqueue_agent_details(request_id, details)
+        self._pages.answer(request_id, details)
 
     def _init_data(self, state: AgentState | OnboardingState) -> msgspec.Raw:
         """What the task's code has a page begin with."""
-        runner = self.get_live_run().task_runner
+        runner = self._context.task_runner
         if isinstance(state, AgentState):
             data = runner.get_init_data_for_agent(self.agents.handle_of(state))
         else:
@@ -195,25 +187,19 @@ class WorkerPool:
         """Answer a page that handed in its onboarding once that is decided."""
         self.onboardings.expect_answer(state, request_id)
 
-    def _answer_refusal(self, worker: WorkerId, shown: WorkerFailureReasons, request_id: str) -> None:
+    def _answer_refusal(self, worker: WorkerId, shown: RefusalReason, request_id: str) -> None:
         details = AgentDetailsData(
             request_id=request_id,
             worker_id=None if shown in _ANONYMOUS else str(worker),
             failure_reason=shown.value,
         )
-        self.get_live_run().client_io.enqueue_agent_details(request_id, details)
+        self._pages.answer(request_id, details)
 
     # What routers see -----------------------------------------------------------------------------------------------
 
-    def statuses_by_token(self) -> dict[str, str]:
-        """The status of each agent that a router has to know, by token."""
-        state, run = self._ledger.state, self.get_live_run().task_run
-        states = (state.agent_by_token(token) for token in state.tokens_of(run))
-        return {agent.token: agent.status.value for agent in states if agent is not None}
-
     def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
         """Let go the agents whose pages have gone for good, as a router sees it."""
-        nursery = self.get_live_run().nursery
+        nursery = self._context.nursery
         for token, status in status_map.items():
             state = self._ledger.state.agent_by_token(token) if status == GONE else None
             if isinstance(state, AgentState):

@@ -10,7 +10,7 @@ from random import Random
 import trio
 
 from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, PageGoneError, UnknownPageError
-from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
+from mephisto_es.core.decisions.refusals import RefusalReason
 
 from .job import LINES, JobPlan
 from .outside import BUSY, Away, Router
@@ -31,7 +31,7 @@ NO_WORK_SECONDS = (20.0, 90.0)
 PATIENCE = 3
 
 _ENDED = frozenset({"completed", "disconnect", "timeout", "returned", "expired", "approved", "rejected"})
-_FOR_GOOD = (WorkerFailureReasons.NOT_QUALIFIED.value, WorkerFailureReasons.MAX_FOR_TASK.value)
+_FOR_GOOD = (RefusalReason.NOT_QUALIFIED.value, RefusalReason.MAX_FOR_TASK.value)
 
 
 class Unanswered(AssertionError):

@@ -12,12 +12,13 @@ from ....events.ids import UnitId, WorkerId
 from ...abstractions.agent import Unit
 from ...abstractions.qualifications import unmet_rules
 from ...abstractions.task_runner import TaskRunner
+from ...decisions.refusals import RefusalReason
 from ...decisions.worker_events import decide_record_answers
 from ...errors import UserCodeError
 from ...ledger import Command, Ledger
 from ...ports import Ids
 from ..logger_core import get_logger
-from ..run.live_task_run import LiveTaskRun, WorkerFailureReasons
+from ..run_context import RunContext
 from ..task_code.calls import call
 from ..task_code.timings import UserFunction, timings
 from ..task_code.units import Units
@@ -32,11 +33,11 @@ logger = get_logger(__name__)
 class Eligibility:
     """The rules of one run."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, live_run: LiveTaskRun) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
         self._ids = ids
-        self._live_run = live_run
-        self._units = Units(ledger, live_run.task_run)
+        self._context = context
+        self._units = Units(ledger, context.task_run)
 
     def granted(self, worker: WorkerId) -> dict[str, int]:
         """The worker's qualifications by name."""
@@ -47,18 +48,18 @@ class Eligibility:
 
     def has_to_be_onboarded(self, worker: WorkerId) -> bool:
         """Whether the run onboards workers, and this one neither passed nor failed."""
-        name = self._live_run.onboarding_qualification
+        name = self._context.onboarding_qualification
         return name is not None and name not in self.granted(worker)
 
     def refusal(self, worker: WorkerId) -> WorkerRefused | None:
         """The first rule of the run that the worker does not satisfy, if there is one."""
-        rules, onboarding = self._live_run.qualifications, self._live_run.onboarding_qualification
+        rules, onboarding = self._context.qualifications, self._context.onboarding_qualification
         if not (rules or onboarding):
             return None
         granted = self.granted(worker)
         if onboarding and granted.get(onboarding) == 0:
             failed: dict[str, str | int | bool | None] = {"qualification": onboarding, "has": 0}
-            return WorkerRefused(rule="onboarding", inputs=failed, shown=WorkerFailureReasons.NOT_QUALIFIED.name)
+            return WorkerRefused(rule="onboarding", inputs=failed, shown=RefusalReason.NOT_QUALIFIED.name)
         for rule in unmet_rules(granted, rules):
             inputs = {
                 "qualification": rule.qualification_name,
@@ -66,28 +67,28 @@ class Eligibility:
                 "wanted": str(list(rule.value)) if isinstance(rule.value, tuple) else rule.value,
                 "has": granted.get(rule.qualification_name),
             }
-            return WorkerRefused(rule="qualification", inputs=inputs, shown=WorkerFailureReasons.NOT_QUALIFIED.name)
+            return WorkerRefused(rule="qualification", inputs=inputs, shown=RefusalReason.NOT_QUALIFIED.name)
         return None
 
     async def willing_units(self, worker: WorkerId) -> list[UnitId] | None:
         """The units that the task's own code has nothing against, its answers recorded; None: it has no say."""
-        runner, ask = self._live_run.task_runner, self._live_run.blueprint.shared_state.worker_can_do_unit
+        runner, ask = self._context.task_runner, self._context.blueprint.shared_state.worker_can_do_unit
         filters = type(runner).filter_units_for_worker is not TaskRunner.filter_units_for_worker
         if ask is None and not filters:
             return None
-        offered = self._ledger.state.runs[self._live_run.task_run].offered
+        offered = self._ledger.state.runs[self._context.task_run].offered
         units = [self._units.unit(unit) for unit in islice(offered, UNITS_ASKED_ABOUT_LIMIT)]
         if filters:
             units = await self._filtered(units, worker)
         if ask is None:
             return [unit.unit_id for unit in units]
-        engagement = self._ledger.state.engagements.get(streams.engagement(self._live_run.task_run, worker))
+        engagement = self._ledger.state.engagements.get(streams.engagement(self._context.task_run, worker))
         answers = {} if engagement is None else {u: a for (c, u), a in engagement.answers.items() if c == CAN_DO_UNIT}
         unasked = [unit for unit in units if unit.unit_id not in answers]
         new = {unit.unit_id: await self._may_do(worker, unit) for unit in unasked}
         if new:
             decide = partial(
-                decide_record_answers, run=self._live_run.task_run, worker=worker, callback=CAN_DO_UNIT, answers=new
+                decide_record_answers, run=self._context.task_run, worker=worker, callback=CAN_DO_UNIT, answers=new
             )
             await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
         return [unit.unit_id for unit in units if {**answers, **new}[unit.unit_id]]
@@ -95,7 +96,7 @@ class Eligibility:
     async def _filtered(self, units: list[Unit], worker: WorkerId) -> list[Unit]:
         try:
             with timings().function(UserFunction.FILTER_UNITS):
-                wanted: object = await call(self._live_run.task_runner.filter_units_for_worker, units, worker)
+                wanted: object = await call(self._context.task_runner.filter_units_for_worker, units, worker)
         except UserCodeError:
             logger.exception("filter_units_for_worker failed: the worker gets no unit", worker=worker)
             return []
@@ -105,7 +106,7 @@ class Eligibility:
         return list(wanted)
 
     async def _may_do(self, worker: WorkerId, unit: Unit) -> bool:
-        ask = self._live_run.blueprint.shared_state.worker_can_do_unit
+        ask = self._context.blueprint.shared_state.worker_can_do_unit
         if ask is None:
             return True
         try:

@@ -19,7 +19,7 @@ from ...ports import Ids, NewEvent
 from ...state.decision_state import GOLD_UNIT_INDEX, DecisionState
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
-from ..run.live_task_run import LiveTaskRun
+from ..run_context import RunContext
 from ..task_code.calls import call
 from ..task_code.timings import UserFunction, timings
 from .evaluation_step import NextStep, RequiredUnit
@@ -30,15 +30,18 @@ logger = get_logger(__name__)
 class GoldStep:
     """Mixes gold units into the work of one run."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, live_run: LiveTaskRun, golds: Golds) -> None:
-        shared_state = live_run.blueprint.shared_state
+    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, golds: Golds) -> None:
+        shared_state = context.blueprint.shared_state
         if not isinstance(shared_state, GoldUnitSharedState):
             raise ConfigError("gold units take a GoldUnitSharedState", key="shared_state")
         self._ledger = ledger
         self._ids = ids
-        self._run = live_run.task_run
+        self._run = context.task_run
         self._golds = golds
         self._shared_state = shared_state
+
+    def resume(self) -> None:
+        """Do nothing: the log holds all that the step needs."""
 
     async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
         """What the worker has to do first."""

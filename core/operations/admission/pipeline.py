@@ -19,11 +19,13 @@ from ...abstractions.agent import Update
 from ...decisions.assign_work import Applicant, Evaluating, decide_assign_unit, decide_start_onboarding
 from ...decisions.evaluate_worker import SCREENING
 from ...decisions.launch_work import AssignmentPlan
+from ...decisions.refusals import RefusalReason
 from ...decisions.worker_events import decide_refuse
 from ...ledger import Command, Decide, Ledger
 from ...ports import AppendResult, Ids, NewEvent
 from ...state.decision_state import DecisionState
-from ..run.live_task_run import LiveTaskRun, WorkerFailureReasons
+from ..run_context import RunContext
+from ..task_launcher import TaskLauncher
 from .eligibility import Eligibility
 from .evaluation_step import NextStep, RequiredUnit
 from .gold_step import GoldStep
@@ -38,6 +40,9 @@ ONBOARDING_PREFIX = "onboarding_"
 class EvaluationStep(Protocol):
     """A step that may want a worker to show something before ordinary work."""
 
+    def resume(self) -> None:
+        """Continue where an earlier process of the run stood."""
+
     async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
         """What the worker, who has these qualifications, has to do first."""
 
@@ -48,19 +53,25 @@ class EvaluationStep(Protocol):
 class Admission:
     """Admits workers to the units of one run."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, live_run: LiveTaskRun) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, launcher: TaskLauncher) -> None:
         self._ledger = ledger
         self._ids = ids
-        self._live_run = live_run
-        self._run = live_run.task_run
-        self._eligibility = Eligibility(ledger, ids, live_run)
+        self._context = context
+        self._run = context.task_run
+        self._launcher = launcher
+        self._eligibility = Eligibility(context, ledger, ids)
         self._steps: list[EvaluationStep] = []
-        if live_run.screening is not None:
-            self._steps.append(ScreeningStep(ledger, live_run, live_run.screening))
-        if live_run.golds is not None:
-            self._steps.append(GoldStep(ledger, ids, live_run, live_run.golds))
+        if context.screening is not None:
+            self._steps.append(ScreeningStep(context, ledger, context.screening))
+        if context.golds is not None:
+            self._steps.append(GoldStep(context, ledger, ids, context.golds))
 
-    async def admit(self, worker: WorkerId, registration: str) -> WorkerFailureReasons | None:
+    def resume(self) -> None:
+        """Let the steps continue where an earlier process of the run stood."""
+        for step in self._steps:
+            step.resume()
+
+    async def admit(self, worker: WorkerId, registration: str) -> RefusalReason | None:
         """Make a page an agent if it has none and may have one; the reason if it gets none."""
         refused = self._eligibility.refusal(worker)
         if refused is not None:
@@ -73,9 +84,9 @@ class Admission:
             return await self._take(worker, decide)
         return await self._take_unit(applicant)
 
-    async def _take_unit(self, applicant: Applicant) -> WorkerFailureReasons | None:
+    async def _take_unit(self, applicant: Applicant) -> RefusalReason | None:
         """Reserve a unit for the applicant; one who comes while units are being launched is not sent away."""
-        launcher = self._live_run.task_launcher
+        launcher = self._launcher
         patience = trio.current_time() + OFFER_PATIENCE_SECONDS
         while launcher.is_about_to_launch and trio.current_time() < patience:
             # Taken before it is tried: what changes meanwhile is reason enough to try again.
@@ -88,14 +99,14 @@ class Admission:
                 await change.wait()
         return await self._try_to_take_unit(applicant, more_to_come=False)
 
-    async def _try_to_take_unit(self, applicant: Applicant, *, more_to_come: bool) -> WorkerFailureReasons | None:
+    async def _try_to_take_unit(self, applicant: Applicant, *, more_to_come: bool) -> RefusalReason | None:
         worker = applicant.worker
         eligible_units = await self._eligibility.willing_units(worker)
         decide = partial(
             decide_assign_unit,
             run=self._run,
             applicant=applicant,
-            concurrent=self._live_run.task_runner.is_concurrent,
+            concurrent=self._context.task_runner.is_concurrent,
             eligible_units=eligible_units,
             more_to_come=more_to_come,
         )
@@ -109,12 +120,12 @@ class Admission:
 
     async def _evaluate(
         self, worker: WorkerId, step: EvaluationStep, wanted: RequiredUnit, decide: partial[list[NewEvent]]
-    ) -> WorkerFailureReasons | None:
+    ) -> RefusalReason | None:
         """Have a unit made for the worker, which it gets instead of the ordinary one that it could have."""
         kind, data = wanted.kind, wanted.data
         if data is None:
             return await self._take(worker, partial(decide, evaluating=Evaluating(kind)))
-        launcher = self._live_run.task_launcher
+        launcher = self._launcher
         launch = launcher.launch_screening_unit if kind == SCREENING else launcher.launch_gold_unit
 
         def take(state: DecisionState, plan: AssignmentPlan) -> list[NewEvent]:
@@ -125,11 +136,11 @@ class Admission:
             step.return_data(data)
         return _shown(receipt)
 
-    async def _take(self, worker: WorkerId, decide: Decide) -> WorkerFailureReasons | None:
+    async def _take(self, worker: WorkerId, decide: Decide) -> RefusalReason | None:
         """Have it decided what a worker gets; the reason if it gets nothing."""
         return _shown(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
 
 
-def _shown(receipt: AppendResult) -> WorkerFailureReasons | None:
+def _shown(receipt: AppendResult) -> RefusalReason | None:
     last = receipt.events[-1].envelope.event if receipt.events else None
-    return WorkerFailureReasons[last.shown] if isinstance(last, WorkerRefused) else None
+    return RefusalReason[last.shown] if isinstance(last, WorkerRefused) else None

@@ -19,7 +19,7 @@ from ...ledger import Ledger
 from ...state.decision_state import SCREENING_UNIT_INDEX
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
-from ..run.live_task_run import LiveTaskRun
+from ..run_context import RunContext
 from ..task_code.calls import call
 from ..task_code.timings import UserFunction, timings
 from .evaluation_step import NextStep, RequiredUnit
@@ -30,18 +30,22 @@ logger = get_logger(__name__)
 class ScreeningStep:
     """Screens the workers of one run."""
 
-    def __init__(self, ledger: Ledger, live_run: LiveTaskRun, screening: Screening) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, screening: Screening) -> None:
         self._ledger = ledger
-        self._run = live_run.task_run
+        self._run = context.task_run
         self._screening = screening
-        self._source = self._open(live_run.blueprint.shared_state)
+        self._source = self._open(context.blueprint.shared_state)
         self._reading = trio.Lock()
         #: Data that was taken for a worker who then got nothing.
         self._unused: deque[Update] = deque()
-        #: Data that an earlier process of the run has used.
-        self._to_skip = ledger.state.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
+        #: Number of items that an earlier process of the run has used.
+        self._to_skip = 0
         if isinstance(self._source, AsyncGenerator):
-            live_run.nursery.start_soon(self._close_in_the_end, self._source)
+            context.nursery.start_soon(self._close_in_the_end, self._source)
+
+    def resume(self) -> None:
+        """Skip the data that an earlier process of the run has used."""
+        self._to_skip = self._ledger.state.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
 
     async def _close_in_the_end(self, source: AsyncGenerator[Update]) -> None:
         """Let a generator end in its own words when the run does, and no later."""

@@ -1,5 +1,6 @@
-"""Makes assignments for several workers once more when somebody has left one of them: with fresh units, and the same
-data. What the partners handed in stays as it is.
+"""Makes an assignment for several workers again after somebody left it, with new units and the same data.
+
+What the partners submitted stays as it is.
 """
 
 from __future__ import annotations
@@ -16,40 +17,43 @@ from ...ledger import Command, Ledger
 from ...ports import Ids
 
 
-class Repeats:
-    """The assignments of one run that are to be made once more."""
+class Reassignments:
+    """The assignments of one run that have to be made again."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, run: TaskRunId, most: int) -> None:
-        """Find those that an earlier process of the run has left.
+    def __init__(self, ledger: Ledger, ids: Ids, run: TaskRunId, maximum: int) -> None:
+        """Keep the parts.
 
         Args:
-            ledger: the door.
-            ids: where ids come from.
+            ledger: takes the commands.
+            ids: source of ids.
             run: the run.
-            most: how often the same data is made an assignment again.
+            maximum: number of times that the same data may be made into an assignment again.
         """
         self._ledger = ledger
         self._ids = ids
         self._run = run
-        self._most = most
-        self._wanted: deque[AssignmentId] = deque()
-        if most:
-            for assignment in ledger.state.runs[run].units_of:
-                self._look_at(assignment)
+        self._maximum = maximum
+        self._waiting: deque[AssignmentId] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._wanted)
+        return bool(self._waiting)
+
+    def resume(self) -> None:
+        """Find the assignments that an earlier process of the run did not make again."""
+        if self._maximum:
+            for assignment in self._ledger.state.runs[self._run].units_of:
+                self._check(assignment)
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Look at assignments that have lost a unit. For the run's subscription."""
-        if self._most:
+        """Check assignments that lost a unit, among durable events of the run."""
+        if self._maximum:
             for recorded in events:
                 if isinstance(recorded.envelope.event, UnitExpired):
-                    self._look_at(self._ledger.state.units[recorded.envelope.stream].assignment)
+                    self._check(self._ledger.state.units[recorded.envelope.stream].assignment)
 
     async def make_next(self) -> None:
-        """Make the next one, unless it is not wanted any more; its units are created and not yet on offer."""
-        state, assignment, run, most = self._ledger.state, self._wanted[0], self._run, self._most
+        """Make the next one, unless it is no longer wanted; its units are created and not yet launched."""
+        state, assignment, run, maximum = self._ledger.state, self._waiting[0], self._run, self._maximum
         created = original_of(state, run, assignment)
         units = [state.units[streams.unit(run, unit)] for unit in state.runs[run].units_of[assignment]]
         fresh = tuple(UnitPlan(UnitId(self._ids.next_id("unit")), unit.index, unit.pay_cents) for unit in units)
@@ -58,12 +62,12 @@ class Repeats:
             Command(
                 self._ids.command_id(),
                 "operator",
-                lambda state: decide_repeat_assignment(state, run, assignment, plan, most),
+                lambda state: decide_repeat_assignment(state, run, assignment, plan, maximum),
             )
         )
-        # Only now: as long as it is wanted the run does not end.
-        self._wanted.popleft()
+        # Not earlier: the run does not end while this is not empty.
+        self._waiting.popleft()
 
-    def _look_at(self, assignment: AssignmentId) -> None:
-        if wants_repeat(self._ledger.state, self._run, assignment, self._most) and assignment not in self._wanted:
-            self._wanted.append(assignment)
+    def _check(self, assignment: AssignmentId) -> None:
+        if wants_repeat(self._ledger.state, self._run, assignment, self._maximum) and assignment not in self._waiting:
+            self._waiting.append(assignment)

@@ -1,4 +1,4 @@
-"""Stops a run in which nothing was handed in for too long: its workers cannot do it, or there are none."""
+"""Stops a run in which nothing was submitted for too long: its workers cannot do it, or there are none."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ...ports import WallClock
 from ..task_code.deadlines import Deadlines
 
 
-class SubmissionPatience:
-    """Watches when something was last handed in in one run."""
+class SubmissionTimeout:
+    """Watches the time since the last submission in one run."""
 
     def __init__(self, clock: WallClock, seconds: int, stop: Callable[[str], None]) -> None:
-        """Take the parts; the time counts from when the task that watches begins.
+        """Keep the parts; the time counts from the start of `run`.
 
         Args:
             clock: the wall clock.
-            seconds: how long nothing may come.
-            stop: told why the run is to stop.
+            seconds: seconds without a submission after which the run stops.
+            stop: called with the reason.
         """
         self._clock = clock
         self._seconds = seconds
@@ -28,20 +28,20 @@ class SubmissionPatience:
         self._last = 0
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """See whether something was handed in. For the run's subscription."""
+        """Note the time of submissions among durable events of the run."""
         for recorded in events:
             if isinstance(recorded.envelope.event, AgentSubmitted):
                 self._last = self._clock.now_us()
 
     async def run(self) -> None:
-        """The task that watches. Runs until it is cancelled."""
+        """Watch until cancelled."""
         self._last = self._clock.now_us()
-        self._look()
+        self._check()
         await self._deadlines.run()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         due = self._last + self._seconds * 1_000_000
         if self._clock.now_us() < due:
-            self._deadlines.set(due, self._look)
+            self._deadlines.set(due, self._check)
         else:
-            self._stop(f"nothing was handed in for {self._seconds} s (mephisto.task.no_submission_patience)")
+            self._stop(f"nothing was submitted for {self._seconds} s (mephisto.task.no_submission_patience)")

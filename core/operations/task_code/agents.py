@@ -24,13 +24,14 @@ from ...ledger import Command, Ledger
 from ...lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
 from ...ports import Ids, NewEvent, WallClock
 from ...state.decision_state import DecisionState
+from ..agent_pages import AgentPages
 from ..logger_core import get_logger
-from ..run.live_task_run import LiveTaskRun
+from ..run_context import RunContext
 from .calls import call, clean_up
 from .deadlines import Deadlines
 from .observations import Observations
 from .replayer import TaskCodeReplayer, recorded_lines
-from .submission_callbacks import Submissions
+from .submission_callbacks import SubmissionCallbacks
 from .tasks import TaskCode
 from .units import Units
 
@@ -58,19 +59,20 @@ class LiveAgents:
         code: the task's code that runs with them.
     """
 
-    def __init__(self, ledger: Ledger, ids: Ids, clock: WallClock, live_run: LiveTaskRun) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, clock: WallClock, pages: AgentPages) -> None:
         self._ledger = ledger
         self._ids = ids
-        self._live_run = live_run
-        self._run = live_run.task_run
+        self._context = context
+        self._pages = pages
+        self._run = context.task_run
         self._handles: dict[AgentId, Agent] = {}
         self._running_assignments: set[AssignmentId] = set()
         self._replayers: dict[AgentId, TaskCodeReplayer] = {}
         self._observations = Observations(ledger, ids)
-        self._units = Units(ledger, live_run.task_run)
-        self.submissions = Submissions(ledger, ids, live_run)
+        self._units = Units(ledger, context.task_run)
+        self.submissions = SubmissionCallbacks(context, ledger, ids)
         self._deadlines = Deadlines(clock)
-        self._nursery = live_run.nursery
+        self._nursery = context.nursery
         self._nursery.start_soon(self._deadlines.run)
         self.code = TaskCode(self._nursery)
 
@@ -93,7 +95,6 @@ class LiveAgents:
             self._adopt(state.agents[stream], history[0].envelope.at, self._observations.sent_in(history))
         for stream in at_work:
             self._status_changed(state.agents[stream], again=True)
-        self.submissions.resume()
 
     # Handles --------------------------------------------------------------------------------------------------------
 
@@ -111,8 +112,8 @@ class LiveAgents:
 
     def _adopt(self, state: AgentState, started_at: int, sent: Iterable[bytes] = ()) -> None:
         self._handles[state.agent] = self.handle_of(state)
-        self._live_run.client_io.add_page(state.token, sent)
-        seconds = self._live_run.settings.assignment_duration_in_seconds
+        self._pages.add(state.token, sent)
+        seconds = self._context.settings.assignment_duration_in_seconds
         late = AgentTimedOut(reason=f"not done within {seconds} s")
         self._deadlines.set_from(started_at, seconds, partial(self._let_go_soon, state.agent, late))
 
@@ -170,19 +171,19 @@ class LiveAgents:
     def _send(self, state: AgentState, update: PayloadRef) -> None:
         body = self._ledger.log.payload(update)
         if body is not None:
-            self._live_run.client_io.send_live_update(state.token, body)
+            self._pages.send_update(state.token, body)
 
     def _status_changed(self, state: AgentState, *, again: bool = False) -> None:
         handle = self._handles.get(state.agent)
         if handle is None or handle.is_told(state.status.value):
             return
-        self._live_run.client_io.send_status_update(state.token, state.status.value)
+        self._pages.send_status(state.token, state.status.value)
         handle.notice(state.status.value)
         if state.status is AgentStatus.IN_TASK:
             self._start(handle, again=again)
         elif state.status not in _AT_WORK:
             del self._handles[state.agent]
-            self._live_run.client_io.drop_page(state.token)
+            self._pages.drop(state.token)
 
     # Task code ------------------------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class LiveAgents:
             agent: the agent that has just begun.
             again: an earlier process had started it already.
         """
-        runner = self._live_run.task_runner
+        runner = self._context.task_runner
         if not runner.is_concurrent or agent.unit.unit_index < 0:
             # What evaluates a worker is done alone.
             code, cleanup = partial(runner.run_unit, agent.unit, agent), partial(runner.cleanup_unit, agent.unit)
@@ -229,7 +230,7 @@ class LiveAgents:
 
     async def _run_code(self, code: Code, cleanup: Code, agents: Sequence[Agent]) -> None:
         """Run a piece of task code to its end, and then give its agents the time to press the submit button."""
-        patience = self._live_run.settings.submission_timeout
+        patience = self._context.settings.submission_timeout
         try:
             await call(code)
             for agent in agents:
@@ -252,7 +253,7 @@ class LiveAgents:
 
     async def end_agent(self, agent_id: AgentId, leaving: DepartureEvent) -> None:
         """Let an agent go without a submission; does nothing if it is done already."""
-        concurrent = self._live_run.task_runner.is_concurrent
+        concurrent = self._context.task_runner.is_concurrent
 
         def decide(state: DecisionState) -> list[NewEvent]:
             agent = state.agents[streams.agent(self._run, agent_id)]

@@ -28,8 +28,9 @@ from ...ledger import Command, Ledger
 from ...lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
 from ...ports import Ids, NewEvent, WallClock
 from ...state.decision_state import DecisionState
+from ..agent_pages import AgentPages
 from ..logger_core import get_logger
-from ..run.live_task_run import LiveTaskRun
+from ..run_context import RunContext
 from .calls import call, clean_up
 from .deadlines import Deadlines
 from .observations import Observations
@@ -57,17 +58,19 @@ class LiveOnboardings:
 
     def __init__(
         self,
+        context: RunContext,
         ledger: Ledger,
         ids: Ids,
         clock: WallClock,
-        live_run: LiveTaskRun,
+        pages: AgentPages,
         *,
         answer: Answer,
     ) -> None:
         self._ledger = ledger
         self._ids = ids
-        self._live_run = live_run
-        self._run = live_run.task_run
+        self._context = context
+        self._pages = pages
+        self._run = context.task_run
         self._answer = answer
         self._handles: dict[OnboardingAgentId, OnboardingAgent] = {}
         self._replayers: dict[OnboardingAgentId, TaskCodeReplayer] = {}
@@ -75,7 +78,7 @@ class LiveOnboardings:
         self._observations = Observations(ledger, ids)
         self._clock = clock
         self._deadlines = Deadlines(clock)
-        self._nursery = live_run.nursery
+        self._nursery = context.nursery
         self._nursery.start_soon(self._deadlines.run)
         self.code = TaskCode(self._nursery)
 
@@ -101,7 +104,7 @@ class LiveOnboardings:
     def _just_decided(self) -> Iterator[OnboardingState]:
         """Onboardings that an earlier process had decided, and perhaps told no page of."""
         is_new = not self._ledger.state.runs[self._run].by_registration
-        if is_new or self._live_run.onboarding_qualification is None:
+        if is_new or self._context.onboarding_qualification is None:
             return
         since = self._clock.now_us() - ANSWER_SECONDS * 1_000_000
         log, partition = self._ledger.log, streams.partition_of_run(self._run)
@@ -144,14 +147,14 @@ class LiveOnboardings:
             elif isinstance(event, OnboardingObserved):
                 body = self._ledger.log.payload(event.update)
                 if body is not None:
-                    self._live_run.client_io.send_live_update(agent.token, body)
+                    self._pages.send_update(agent.token, body)
         for stream in touched:
             self._status_changed(state.onboardings[stream])
 
     def _adopt(self, state: OnboardingState, started_at: int, sent: Iterable[bytes] = ()) -> OnboardingAgent:
         handle = self._handles[state.agent] = self.handle_of(state)
-        self._live_run.client_io.add_page(state.token, sent)
-        seconds = self._live_run.settings.assignment_duration_in_seconds
+        self._pages.add(state.token, sent)
+        seconds = self._context.settings.assignment_duration_in_seconds
         late = OnboardingTimedOut(reason=f"not done within {seconds} s")
         self._deadlines.set_from(started_at, seconds, partial(self._end_soon, state.agent, late))
         return handle
@@ -170,13 +173,13 @@ class LiveOnboardings:
         handle = self._handles.get(state.agent)
         if handle is None or handle.is_told(state.status.value):
             return
-        self._live_run.client_io.send_status_update(state.token, state.status.value)
+        self._pages.send_status(state.token, state.status.value)
         handle.notice(state.status.value)
         if state.status is OnboardingStatus.WAITING:
             self._nursery.start_soon(self._decide, state)
         elif state.status not in LIVE_ONBOARDING_STATUSES:
             del self._handles[state.agent]
-            self._live_run.client_io.drop_page(state.token)
+            self._pages.drop(state.token)
             self._replayers.pop(state.agent, None)
             for request_id in self._requests.pop(state.agent, ()):
                 self._nursery.start_soon(self._answer, state, request_id)
@@ -191,7 +194,7 @@ class LiveOnboardings:
     # Code -----------------------------------------------------------------------------------------------------------
 
     async def _run_code(self, agent: OnboardingAgent) -> None:
-        runner = self._live_run.task_runner
+        runner = self._context.task_runner
         try:
             await call(runner.run_onboarding, agent)
         except AgentLeftError as left:
@@ -204,7 +207,7 @@ class LiveOnboardings:
 
     async def _decide(self, state: OnboardingState) -> None:
         """Ask the script whether the worker passes, and put its answer down."""
-        shared = self._live_run.blueprint.shared_state
+        shared = self._context.blueprint.shared_state
         body = self._ledger.log.payload(state.submission) if state.submission else None
         passed = False
         try:
@@ -231,7 +234,7 @@ class LiveOnboardings:
     @property
     def _qualification(self) -> QualificationId:
         """What is granted to who was onboarded; made when the run was launched."""
-        return self._ledger.state.qualifications_by_name[self._live_run.onboarding_qualification or ""]
+        return self._ledger.state.qualifications_by_name[self._context.onboarding_qualification or ""]
 
     # Ending ---------------------------------------------------------------------------------------------------------
 

@@ -23,23 +23,23 @@ from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
 from ..logger_core import get_logger
-from ..run.live_task_run import LiveTaskRun
+from ..run_context import RunContext
 from .calls import call
 from .units import Units
 
 logger = get_logger(__name__)
 
 
-class Submissions:
+class SubmissionCallbacks:
     """What was handed in in one run, and what the launch script says to it."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, live_run: LiveTaskRun) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
         self._ids = ids
-        self._live_run = live_run
-        self._run = live_run.task_run
-        self._callback = live_run.blueprint.shared_state.on_unit_submitted
-        self._units = Units(ledger, live_run.task_run)
+        self._context = context
+        self._run = context.task_run
+        self._callback = context.blueprint.shared_state.on_unit_submitted
+        self._units = Units(ledger, context.task_run)
         #: Who handed in the units that the launch script has not answered to.
         self._untold: dict[UnitId, WorkerId] = {}
         self._told = trio.Event()
@@ -67,7 +67,7 @@ class Submissions:
                 self._told = trio.Event()
 
     @property
-    def are_told(self) -> bool:
+    def all_answered(self) -> bool:
         """Whether the launch script has answered to all that was handed in."""
         return not self._untold
 
@@ -78,7 +78,7 @@ class Submissions:
             worker: the worker.
             seconds: how long to wait at most.
         """
-        if self._live_run.screening is None and self._live_run.golds is None:
+        if self._context.screening is None and self._context.golds is None:
             return
         with trio.move_on_after(seconds):
             while worker in self._untold.values():
@@ -87,7 +87,7 @@ class Submissions:
     def _tell_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:
             self._untold[unit] = worker
-            self._live_run.nursery.start_soon(self._tell, unit, worker)
+            self._context.nursery.start_soon(self._tell, unit, worker)
 
     async def _tell(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is None:
@@ -110,11 +110,11 @@ class Submissions:
         await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
 
     def _screening_marks(self) -> ScreeningQualifications | None:
-        screening, names = self._live_run.screening, self._ledger.state.qualifications_by_name
+        screening, names = self._context.screening, self._ledger.state.qualifications_by_name
         if screening is None:
             return None
         return ScreeningQualifications(names[screening.passed_qualification], names[screening.failed_qualification])
 
     def _gold_marks(self) -> GoldQualifications | None:
-        golds, names = self._live_run.golds, self._ledger.state.qualifications_by_name
+        golds, names = self._context.golds, self._ledger.state.qualifications_by_name
         return None if golds is None else GoldQualifications(*(names[name] for name in golds.qualifications))

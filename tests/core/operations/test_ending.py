@@ -119,7 +119,7 @@ async def test_an_operator_outlives_a_run_that_fails_while_work_is_being_committ
             await trio.sleep(1)
             router.submit_task(ann, {})
             await trio.sleep(1)
-            live_run.nursery.start_soon(fail)
+            live_run.context.nursery.start_soon(fail)
             await until(house, lambda: house.statuses("task_run").get("failed") == 1)
         disk_is_slow = False
         assert sorted(house.statuses("agent")) == ["completed", "expired"]

@@ -16,10 +16,10 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.decisions.refusals import RefusalReason
 from mephisto_es.core.decisions.worker_events import decide_grant
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.ledger import Command
-from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.engagement import WorkerRefused
 from mephisto_es.events.ids import WorkerId
@@ -75,7 +75,7 @@ async def test_a_hundred_pages_at_once_never_get_the_same_unit(tmp_path: Path) -
         got = [answer["agent_id"] for answer in answers if answer["agent_id"]]
         refused = [answer["failure_reason"] for answer in answers if not answer["agent_id"]]
         assert len(got) == len(set(got)) == 40
-        assert set(refused) == {WorkerFailureReasons.NO_AVAILABLE_UNITS.value}
+        assert set(refused) == {RefusalReason.NO_AVAILABLE_UNITS.value}
         taken = [unit.agent for unit in house.operator.ledger.state.units.values()]
         assert len(set(taken)) == 40
         await house.operator.force_shutdown()
@@ -84,13 +84,11 @@ async def test_a_hundred_pages_at_once_never_get_the_same_unit(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ("maximum_units_per_worker", WorkerFailureReasons.MAX_FOR_TASK),
-        ("allowed_concurrent", WorkerFailureReasons.TOO_MANY_CONCURRENT),
+        ("maximum_units_per_worker", RefusalReason.MAX_FOR_TASK),
+        ("allowed_concurrent", RefusalReason.TOO_MANY_CONCURRENT),
     ],
 )
-async def test_a_limit_holds_against_requests_that_race(
-    tmp_path: Path, setting: str, reason: WorkerFailureReasons
-) -> None:
+async def test_a_limit_holds_against_requests_that_race(tmp_path: Path, setting: str, reason: RefusalReason) -> None:
     async with open_house(tmp_path) as house:
         live_run = await house.launch(HouseTaskState(data=items(20)), **{setting: 3})
         await until(house, lambda: house.statuses("unit") == {"launched": 20})
@@ -361,7 +359,7 @@ async def test_a_run_in_which_nothing_is_handed_in_stops_and_says_why(
         assert house.statuses("unit") == {"completed": 2, "expired": 3}
         stopping = [r.envelope.event for r in house.log.read() if isinstance(r.envelope.event, TaskRunStopping)]
         assert [event.reason for event in stopping] == [
-            "nothing was handed in for 3600 s (mephisto.task.no_submission_patience)"
+            "nothing was submitted for 3600 s (mephisto.task.no_submission_patience)"
         ]
 
 
@@ -374,7 +372,7 @@ async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> N
         granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
         await house.operator.ledger.execute(Command("test", "test", granted))
         refused = await ask(router, "ann", "again")
-        assert refused["failure_reason"] == WorkerFailureReasons.NOT_QUALIFIED.value
+        assert refused["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
         last = [r.envelope.event for r in house.log.read()][-1]
         assert isinstance(last, WorkerRefused)
         assert last.inputs == {"qualification": "blocked", "comparator": "DoesNotExist", "wanted": None, "has": 1}
@@ -476,7 +474,7 @@ async def test_task_code_none_of_which_works_does_not_end_the_run(tmp_path: Path
         router = house.router(await house.launch(HouseTaskState(data=items(2), runner=Hopeless)))
         for visit in range(2):
             answer = await ask(router, "ann", visit)
-            assert answer["failure_reason"] == WorkerFailureReasons.TASK_MISSING.value
+            assert answer["failure_reason"] == RefusalReason.TASK_MISSING.value
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert house.statuses("unit") == {"expired": 2}
         assert house.statuses("task_run") == {"completed": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,13 @@ async def test_work_is_reviewed_and_paid_while_the_run_goes_on(
         await until(house, lambda: "completed" in house.statuses("agent"))
         (done,) = (one for one in operator.ledger.state.agents.values() if one.status.value == "completed")
         await operator.reviewer().approve_work(done.agent, "well done", bonus_cents=50)
-        live_run.provider = Generous(live_run.config, live_run.blueprint.shared_state, live_run.provider.resources)
-        live_run.provider.paid = {}
-        paymaster = operator.paymaster(live_run)
+        provider = Generous(live_run.config, live_run.blueprint.shared_state, live_run.provider.resources)
+        provider.paid = {}
+        paying_run = replace(live_run, context=replace(live_run.context, provider=provider))
+        paymaster = operator.paymaster(paying_run)
         assert await paymaster.pay_owed(live_run.task_run) == 2
         assert await paymaster.confirm_sent(live_run.task_run) == 2
-        assert {(one.worker_name, one.amount_cents, one.purpose) for one in live_run.provider.paid.values()} == {
+        assert {(one.worker_name, one.amount_cents, one.purpose) for one in provider.paid.values()} == {
             ("Zoë", 10, "pay"),
             ("Zoë", 50, "bonus"),
         }

@@ -14,8 +14,8 @@ from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.decisions.refusals import RefusalReason
 from mephisto_es.core.errors import OutcomeUnknownError
-from mephisto_es.core.operations.run.live_task_run import WorkerFailureReasons
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.unit import UnitExpired
@@ -62,7 +62,7 @@ async def test_what_was_left_is_made_once_more_and_not_for_the_same_people(tmp_p
         router.submit_task(bob, {"alone": True})
         for worker in ("ann", "bob"):
             refused = await ask(router, worker, "again")
-            assert refused["failure_reason"] == WorkerFailureReasons.NO_AVAILABLE_UNITS.value
+            assert refused["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
         for token in await pair(router, "cyd", "dan"):
             router.submit_task(token, {})
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)

@@ -1,0 +1,137 @@
+"""Sends answers, live updates and status changes to workers' pages, through the routers of one run.
+
+A router that connects, or reconnects, is first brought up to date: it gets the status of every agent, and the recent
+updates of every page, because nobody knows which packets were lost with the previous connection. Pages ignore updates
+that they already have. From then on it gets each change as it becomes durable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+
+import msgspec
+
+from ...events.ids import TaskRunId
+from ..abstractions.channel import Channel
+from ..ledger import Ledger
+from ..packets import (
+    SYSTEM,
+    AgentDetails,
+    AgentDetailsData,
+    Agents,
+    AgentsData,
+    ClientBoundLiveUpdate,
+    Drain,
+    Outbound,
+    UpdateStatus,
+    UpdateStatusData,
+)
+
+#: Updates per page that are sent again when a channel opens.
+RESEND_LIMIT = 50
+
+
+class AgentPages:
+    """Outgoing side of a run's connection to workers' pages."""
+
+    def __init__(self, task_run: TaskRunId, ledger: Ledger) -> None:
+        self._run = task_run
+        self._ledger = ledger
+        self._channels: dict[str, Channel] = {}
+        #: Channels whose routers have been brought up to date.
+        self._synced_channels: set[str] = set()
+        #: The last updates sent to each page, by the token of its agent.
+        self._sent: dict[str, deque[bytes]] = {}
+        #: The channel that each open request for an agent came from.
+        self._requests: dict[str, str] = {}
+        self._is_draining = False
+
+    def add_channel(self, channel: Channel) -> None:
+        """Send through one more channel, from its first opening on."""
+        self._channels[channel.channel_id] = channel
+
+    def sync(self, channel_id: str) -> None:
+        """Bring the router behind a channel that has just opened up to date, once the current state is durable."""
+        self._synced_channels.discard(channel_id)
+        self._ledger.call_when_durable(partial(self._send_current_state, channel_id))
+
+    def drain(self) -> None:
+        """Tell all routers, also those that connect later, to accept nothing more from workers."""
+        self._is_draining = True
+        self._send_to_all(Drain(subject_id=SYSTEM))
+
+    # Requests for agents --------------------------------------------------------------------------------------------
+
+    def is_open(self, request_id: str) -> bool:
+        """Whether a request for an agent still waits for its answer."""
+        return request_id in self._requests
+
+    def open_request(self, request_id: str, channel_id: str) -> None:
+        """Note which channel a request came from, for its answer."""
+        self._requests[request_id] = channel_id
+
+    def answer(self, request_id: str, details: AgentDetailsData) -> None:
+        """Answer a page's request for an agent, through the channel that the request came from."""
+        packet = AgentDetails(subject_id=request_id, data=details)
+        channel = self._channels.get(self._requests.pop(request_id, ""))
+        if channel is None:
+            # An earlier process took the request; the router that holds it recognizes its id.
+            self._send_to_all(packet)
+        else:
+            channel.enqueue_send(packet)
+
+    # Pages ----------------------------------------------------------------------------------------------------------
+
+    def add(self, token: str, sent: Iterable[bytes] = ()) -> None:
+        """Keep the recent updates of an agent's page, to send them again when a channel opens.
+
+        Args:
+            token: the agent's token.
+            sent: updates that an earlier process sent.
+        """
+        self._sent[token] = deque(sent, maxlen=RESEND_LIMIT)
+
+    def drop(self, token: str) -> None:
+        """Stop keeping the updates of an agent's page."""
+        self._sent.pop(token, None)
+
+    def send_update(self, token: str, update: bytes) -> None:
+        """Send a live update to an agent's page."""
+        if token in self._sent:
+            self._sent[token].append(update)
+        self._send_to_synced(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+
+    def send_status(self, token: str, status: str) -> None:
+        """Send an agent's new status to its page."""
+        self._send_to_synced(UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _send_to_synced(self, packet: ClientBoundLiveUpdate | UpdateStatus) -> None:
+        for channel_id, channel in self._channels.items():
+            # A router that is not up to date yet gets this with the current state, in the right order.
+            if channel_id in self._synced_channels:
+                channel.enqueue_send(packet)
+
+    def _send_to_all(self, packet: Outbound) -> None:
+        # Only the router that holds the page's socket passes the packet on.
+        for channel in self._channels.values():
+            channel.enqueue_send(packet)
+
+    def _send_current_state(self, channel_id: str) -> None:
+        channel = self._channels[channel_id]
+        channel.enqueue_send(Agents(subject_id=SYSTEM, data=AgentsData(self._statuses_by_token())))
+        for token, updates in self._sent.items():
+            for update in updates:
+                channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
+        self._synced_channels.add(channel_id)
+        if self._is_draining:
+            channel.enqueue_send(Drain(subject_id=SYSTEM))
+
+    def _statuses_by_token(self) -> dict[str, str]:
+        """Return the status of each agent that a router has to know."""
+        state = self._ledger.state
+        agents = (state.agent_by_token(token) for token in state.tokens_of(self._run))
+        return {agent.token: agent.status.value for agent in agents if agent is not None}
