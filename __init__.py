@@ -1,7 +1,8 @@
 """Crowdsourced data collection on an event log.
 
-The names that launch scripts and plugins use are handed on from here; each is imported when it is first asked for, so
-that whoever needs only the events loads nothing else.
+The public names: launch scripts, plugins and notebooks import them from here, and from nowhere deeper. (Contract
+suites for plugins, which need pytest, are in `mephisto_es.contracts`.) Each name is imported when it is first used,
+so a program that needs one of them loads no more than that one needs.
 """
 
 from __future__ import annotations
@@ -10,70 +11,456 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .adapters.composition.operator import open_operator, task_script
-    from .core.abstractions.agent import Agent, Assignment, InitializationData, OnboardingAgent, Unit
+    from .adapters.architects.heroku import HerokuArchitect
+    from .adapters.architects.local import LocalArchitect
+    from .adapters.architects.mock import MockArchitect
+    from .adapters.architects.mock_server import MockServer
+    from .adapters.blueprints.build_bundle import build_custom_bundle
+    from .adapters.blueprints.mock import MockBlueprint
+    from .adapters.blueprints.paired_chat import PairedChatBlueprint, PairedChatTaskRunner
+    from .adapters.blueprints.remote_procedure import (
+        RemoteProcedureBlueprint,
+        RemoteProcedureTaskRunner,
+        SharedRemoteProcedureTaskState,
+    )
+    from .adapters.blueprints.static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
+    from .adapters.channels.websocket import WebsocketChannel
+    from .adapters.composition.ledger import open_ledger
+    from .adapters.composition.operator import (
+        load_db_and_process_config,
+        open_operator,
+        process_config_and_get_operator,
+        task_script,
+    )
+    from .adapters.exports.frame import to_pandas
+    from .adapters.providers.mock import MockProvider
+    from .core.abstractions.agent import Agent, Assignment, OnboardingAgent, Unit
+    from .core.abstractions.agent_state import AgentState, AssignedAgent
     from .core.abstractions.architect import Architect, ArchitectContext
-    from .core.abstractions.blueprint import Blueprint, SharedTaskState
+    from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
+    from .core.abstractions.blueprint import Blueprint
+    from .core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
     from .core.abstractions.crowd_provider import CrowdProvider
-    from .core.abstractions.qualifications import make_qualification_dict
+    from .core.abstractions.initialization_data import InitializationData
+    from .core.abstractions.live_task_runner import LiveTaskRunner
+    from .core.abstractions.onboarding_required import OnboardingRequired, OnboardingRequiredArgs
+    from .core.abstractions.qualifications import (
+        QUAL_EQUAL,
+        QUAL_EXISTS,
+        QUAL_GREATER,
+        QUAL_GREATER_EQUAL,
+        QUAL_IN_LIST,
+        QUAL_LESS,
+        QUAL_LESS_EQUAL,
+        QUAL_NOT_EQUAL,
+        QUAL_NOT_EXIST,
+        QUAL_NOT_IN_LIST,
+        QualificationDict,
+        QualificationRule,
+        make_qualification_dict,
+        qualification_rule,
+        worker_is_qualified,
+    )
+    from .core.abstractions.resources import Resources
+    from .core.abstractions.screen_task_required import (
+        ScreenTaskRequired,
+        ScreenTaskRequiredArgs,
+        ScreenTaskSharedState,
+    )
+    from .core.abstractions.shared_task_state import OnboardingSharedState, SharedTaskState
     from .core.abstractions.task_runner import TaskRunner
-    from .core.errors import MephistoError
-    from .core.operations.hydra_config import TaskConfig, build_default_task_config
+    from .core.abstractions.use_gold_unit import (
+        GoldUnitSharedState,
+        GoldWorker,
+        UseGoldUnit,
+        UseGoldUnitArgs,
+        get_gold_factory,
+    )
+    from .core.errors import (
+        AgentDisconnectedError,
+        AgentLeftError,
+        AgentReturnedError,
+        AgentShutdownError,
+        AgentTimeoutError,
+        CommandIdReusedError,
+        CommandRefusedError,
+        ConfigError,
+        DamagedLogError,
+        IllegalStepError,
+        LaunchError,
+        LogError,
+        MephistoError,
+        OutcomeUnknownError,
+        ProtocolError,
+        TaskCodeDivergedError,
+        UnknownEntityError,
+        UnknownEventError,
+        UnusableLogError,
+        UserCodeError,
+        VersionConflictError,
+        WriterFencedError,
+    )
+    from .core.lifecycles.agent import AgentStatus
+    from .core.lifecycles.onboarding import OnboardingStatus
+    from .core.lifecycles.task_run import TaskRunStatus
+    from .core.lifecycles.unit import UnitStatus
+    from .core.operations.client_io_handler import ClientIOHandler
+    from .core.operations.config_handler import add_config_arg, get_config, get_config_arg, init_config, write_config
+    from .core.operations.hydra_config import (
+        MephistoConfig,
+        TaskConfig,
+        TaskRunArgs,
+        build_default_task_config,
+        register_script_config,
+    )
+    from .core.operations.logger_core import (
+        LogFormat,
+        get_logger,
+        set_mephisto_log_format,
+        set_mephisto_log_level,
+        warn_once,
+    )
     from .core.operations.operator import Operator
-    from .core.operations.registry import register_mephisto_abstraction
+    from .core.operations.registry import (
+        fill_registries,
+        get_architect_from_type,
+        get_blueprint_from_type,
+        get_crowd_provider_from_type,
+        get_valid_architect_types,
+        get_valid_blueprint_types,
+        get_valid_provider_types,
+        register_mephisto_abstraction,
+    )
+    from .core.operations.run.live_task_run import LiveTaskRun
+    from .core.operations.services.directory import Directory
+    from .core.operations.services.paymaster import Paymaster, PaymentOrder, PaymentProvider, PaymentRefusedError
+    from .core.operations.services.reviewer import Reviewer
+    from .core.operations.task_launcher import TaskLauncher
+    from .core.operations.worker_pool import WorkerPool
+    from .core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX
+    from .events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
     from .projections.mephisto_db import MephistoDB
-    from .projections.queries.data_browser import DataBrowser
+    from .projections.mephisto_db.data_model import (
+        AgentView,
+        AssignmentView,
+        OnboardingAgentView,
+        RequesterView,
+        TaskRunView,
+        TaskView,
+        UnitView,
+        WorkerView,
+    )
+    from .projections.queries.data_browser import DataBrowser, UnitData
+    from .projections.queries.unit_records import UnitRecord
 
-_HOMES = {
-    "Agent": "core.abstractions.agent",
-    "Architect": "core.abstractions.architect",
-    "ArchitectContext": "core.abstractions.architect",
-    "Assignment": "core.abstractions.agent",
-    "Blueprint": "core.abstractions.blueprint",
-    "CrowdProvider": "core.abstractions.crowd_provider",
-    "DataBrowser": "projections.queries.data_browser",
-    "InitializationData": "core.abstractions.agent",
-    "MephistoDB": "projections.mephisto_db",
-    "MephistoError": "core.errors",
-    "OnboardingAgent": "core.abstractions.agent",
-    "Operator": "core.operations.operator",
-    "SharedTaskState": "core.abstractions.blueprint",
-    "TaskConfig": "core.operations.hydra_config",
-    "TaskRunner": "core.abstractions.task_runner",
-    "Unit": "core.abstractions.agent",
-    "build_default_task_config": "core.operations.hydra_config",
-    "make_qualification_dict": "core.abstractions.qualifications",
-    "open_operator": "adapters.composition.operator",
-    "register_mephisto_abstraction": "core.operations.registry",
-    "task_script": "adapters.composition.operator",
+#: The modules that define the public names.
+_NAMES_BY_MODULE = {
+    "adapters.architects.heroku": ("HerokuArchitect",),
+    "adapters.architects.local": ("LocalArchitect",),
+    "adapters.architects.mock": ("MockArchitect",),
+    "adapters.architects.mock_server": ("MockServer",),
+    "adapters.blueprints.build_bundle": ("build_custom_bundle",),
+    "adapters.blueprints.mock": ("MockBlueprint",),
+    "adapters.blueprints.paired_chat": ("PairedChatBlueprint", "PairedChatTaskRunner"),
+    "adapters.blueprints.remote_procedure": (
+        "RemoteProcedureBlueprint",
+        "RemoteProcedureTaskRunner",
+        "SharedRemoteProcedureTaskState",
+    ),
+    "adapters.blueprints.static_task": ("SharedStaticTaskState", "StaticTaskBlueprint", "StaticTaskBlueprintArgs"),
+    "adapters.channels.websocket": ("WebsocketChannel",),
+    "adapters.composition.ledger": ("open_ledger",),
+    "adapters.composition.operator": (
+        "load_db_and_process_config",
+        "open_operator",
+        "process_config_and_get_operator",
+        "task_script",
+    ),
+    "adapters.exports.frame": ("to_pandas",),
+    "adapters.providers.mock": ("MockProvider",),
+    "core.abstractions.agent": ("Agent", "Assignment", "OnboardingAgent", "Unit"),
+    "core.abstractions.agent_state": ("AgentState", "AssignedAgent"),
+    "core.abstractions.architect": ("Architect", "ArchitectContext"),
+    "core.abstractions.args": ("ArchitectArgs", "BlueprintArgs", "CrowdProviderArgs", "RequesterArgs"),
+    "core.abstractions.blueprint": ("Blueprint",),
+    "core.abstractions.channel": ("Channel", "OnCatastrophicDisconnect", "OnChannelOpen", "OnMessage"),
+    "core.abstractions.crowd_provider": ("CrowdProvider",),
+    "core.abstractions.initialization_data": ("InitializationData",),
+    "core.abstractions.live_task_runner": ("LiveTaskRunner",),
+    "core.abstractions.onboarding_required": ("OnboardingRequired", "OnboardingRequiredArgs"),
+    "core.abstractions.qualifications": (
+        "QUAL_EQUAL",
+        "QUAL_EXISTS",
+        "QUAL_GREATER",
+        "QUAL_GREATER_EQUAL",
+        "QUAL_IN_LIST",
+        "QUAL_LESS",
+        "QUAL_LESS_EQUAL",
+        "QUAL_NOT_EQUAL",
+        "QUAL_NOT_EXIST",
+        "QUAL_NOT_IN_LIST",
+        "QualificationDict",
+        "QualificationRule",
+        "make_qualification_dict",
+        "qualification_rule",
+        "worker_is_qualified",
+    ),
+    "core.abstractions.resources": ("Resources",),
+    "core.abstractions.screen_task_required": ("ScreenTaskRequired", "ScreenTaskRequiredArgs", "ScreenTaskSharedState"),
+    "core.abstractions.shared_task_state": ("OnboardingSharedState", "SharedTaskState"),
+    "core.abstractions.task_runner": ("TaskRunner",),
+    "core.abstractions.use_gold_unit": (
+        "GoldUnitSharedState",
+        "GoldWorker",
+        "UseGoldUnit",
+        "UseGoldUnitArgs",
+        "get_gold_factory",
+    ),
+    "core.errors": (
+        "AgentDisconnectedError",
+        "AgentLeftError",
+        "AgentReturnedError",
+        "AgentShutdownError",
+        "AgentTimeoutError",
+        "CommandIdReusedError",
+        "CommandRefusedError",
+        "ConfigError",
+        "DamagedLogError",
+        "IllegalStepError",
+        "LaunchError",
+        "LogError",
+        "MephistoError",
+        "OutcomeUnknownError",
+        "ProtocolError",
+        "TaskCodeDivergedError",
+        "UnknownEntityError",
+        "UnknownEventError",
+        "UnusableLogError",
+        "UserCodeError",
+        "VersionConflictError",
+        "WriterFencedError",
+    ),
+    "core.lifecycles.agent": ("AgentStatus",),
+    "core.lifecycles.onboarding": ("OnboardingStatus",),
+    "core.lifecycles.task_run": ("TaskRunStatus",),
+    "core.lifecycles.unit": ("UnitStatus",),
+    "core.operations.client_io_handler": ("ClientIOHandler",),
+    "core.operations.config_handler": ("add_config_arg", "get_config", "get_config_arg", "init_config", "write_config"),
+    "core.operations.hydra_config": (
+        "MephistoConfig",
+        "TaskConfig",
+        "TaskRunArgs",
+        "build_default_task_config",
+        "register_script_config",
+    ),
+    "core.operations.logger_core": (
+        "LogFormat",
+        "get_logger",
+        "set_mephisto_log_format",
+        "set_mephisto_log_level",
+        "warn_once",
+    ),
+    "core.operations.operator": ("Operator",),
+    "core.operations.registry": (
+        "fill_registries",
+        "get_architect_from_type",
+        "get_blueprint_from_type",
+        "get_crowd_provider_from_type",
+        "get_valid_architect_types",
+        "get_valid_blueprint_types",
+        "get_valid_provider_types",
+        "register_mephisto_abstraction",
+    ),
+    "core.operations.run.live_task_run": ("LiveTaskRun",),
+    "core.operations.services.directory": ("Directory",),
+    "core.operations.services.paymaster": ("Paymaster", "PaymentOrder", "PaymentProvider", "PaymentRefusedError"),
+    "core.operations.services.reviewer": ("Reviewer",),
+    "core.operations.task_launcher": ("TaskLauncher",),
+    "core.operations.worker_pool": ("WorkerPool",),
+    "core.state.decision_state": ("COMPENSATION_UNIT_INDEX", "GOLD_UNIT_INDEX", "SCREENING_UNIT_INDEX"),
+    "events.ids": ("AgentId", "AssignmentId", "OnboardingAgentId", "TaskRunId", "UnitId", "WorkerId"),
+    "projections.mephisto_db": ("MephistoDB",),
+    "projections.mephisto_db.data_model": (
+        "AgentView",
+        "AssignmentView",
+        "OnboardingAgentView",
+        "RequesterView",
+        "TaskRunView",
+        "TaskView",
+        "UnitView",
+        "WorkerView",
+    ),
+    "projections.queries.data_browser": ("DataBrowser", "UnitData"),
+    "projections.queries.unit_records": ("UnitRecord",),
 }
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
+    "COMPENSATION_UNIT_INDEX",
+    "GOLD_UNIT_INDEX",
+    "QUAL_EQUAL",
+    "QUAL_EXISTS",
+    "QUAL_GREATER",
+    "QUAL_GREATER_EQUAL",
+    "QUAL_IN_LIST",
+    "QUAL_LESS",
+    "QUAL_LESS_EQUAL",
+    "QUAL_NOT_EQUAL",
+    "QUAL_NOT_EXIST",
+    "QUAL_NOT_IN_LIST",
+    "SCREENING_UNIT_INDEX",
     "Agent",
+    "AgentDisconnectedError",
+    "AgentId",
+    "AgentLeftError",
+    "AgentReturnedError",
+    "AgentShutdownError",
+    "AgentState",
+    "AgentStatus",
+    "AgentTimeoutError",
+    "AgentView",
     "Architect",
+    "ArchitectArgs",
     "ArchitectContext",
+    "AssignedAgent",
     "Assignment",
+    "AssignmentId",
+    "AssignmentView",
     "Blueprint",
+    "BlueprintArgs",
+    "Channel",
+    "ClientIOHandler",
+    "CommandIdReusedError",
+    "CommandRefusedError",
+    "ConfigError",
     "CrowdProvider",
+    "CrowdProviderArgs",
+    "DamagedLogError",
     "DataBrowser",
+    "Directory",
+    "GoldUnitSharedState",
+    "GoldWorker",
+    "HerokuArchitect",
+    "IllegalStepError",
     "InitializationData",
+    "LaunchError",
+    "LiveTaskRun",
+    "LiveTaskRunner",
+    "LocalArchitect",
+    "LogError",
+    "LogFormat",
+    "MephistoConfig",
     "MephistoDB",
     "MephistoError",
+    "MockArchitect",
+    "MockBlueprint",
+    "MockProvider",
+    "MockServer",
+    "OnCatastrophicDisconnect",
+    "OnChannelOpen",
+    "OnMessage",
     "OnboardingAgent",
+    "OnboardingAgentId",
+    "OnboardingAgentView",
+    "OnboardingRequired",
+    "OnboardingRequiredArgs",
+    "OnboardingSharedState",
+    "OnboardingStatus",
     "Operator",
+    "OutcomeUnknownError",
+    "PairedChatBlueprint",
+    "PairedChatTaskRunner",
+    "Paymaster",
+    "PaymentOrder",
+    "PaymentProvider",
+    "PaymentRefusedError",
+    "ProtocolError",
+    "QualificationDict",
+    "QualificationRule",
+    "RemoteProcedureBlueprint",
+    "RemoteProcedureTaskRunner",
+    "RequesterArgs",
+    "RequesterView",
+    "Resources",
+    "Reviewer",
+    "ScreenTaskRequired",
+    "ScreenTaskRequiredArgs",
+    "ScreenTaskSharedState",
+    "SharedRemoteProcedureTaskState",
+    "SharedStaticTaskState",
     "SharedTaskState",
+    "StaticTaskBlueprint",
+    "StaticTaskBlueprintArgs",
+    "TaskCodeDivergedError",
     "TaskConfig",
+    "TaskLauncher",
+    "TaskRunArgs",
+    "TaskRunId",
+    "TaskRunStatus",
+    "TaskRunView",
     "TaskRunner",
+    "TaskView",
     "Unit",
+    "UnitData",
+    "UnitId",
+    "UnitRecord",
+    "UnitStatus",
+    "UnitView",
+    "UnknownEntityError",
+    "UnknownEventError",
+    "UnusableLogError",
+    "UseGoldUnit",
+    "UseGoldUnitArgs",
+    "UserCodeError",
+    "VersionConflictError",
+    "WebsocketChannel",
+    "WorkerId",
+    "WorkerPool",
+    "WorkerView",
+    "WriterFencedError",
+    "add_config_arg",
+    "build_custom_bundle",
     "build_default_task_config",
+    "fill_registries",
+    "get_architect_from_type",
+    "get_blueprint_from_type",
+    "get_config",
+    "get_config_arg",
+    "get_crowd_provider_from_type",
+    "get_gold_factory",
+    "get_logger",
+    "get_valid_architect_types",
+    "get_valid_blueprint_types",
+    "get_valid_provider_types",
+    "init_config",
+    "load_db_and_process_config",
     "make_qualification_dict",
+    "open_ledger",
     "open_operator",
+    "process_config_and_get_operator",
+    "qualification_rule",
     "register_mephisto_abstraction",
+    "register_script_config",
+    "set_mephisto_log_format",
+    "set_mephisto_log_level",
     "task_script",
+    "to_pandas",
+    "warn_once",
+    "worker_is_qualified",
+    "write_config",
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"mephisto_es has no {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+if not TYPE_CHECKING:  # a type checker would take any name to be there
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """List the public names, imported or not."""
+        return sorted({*globals(), *__all__})

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mephisto_es.docs.generated.commands import all_commands
 from mephisto_es.docs.generated.events import event_catalogue
 from mephisto_es.docs.generated.lifecycles import all_lifecycles
-from mephisto_es.docs.generated.modules import module_references
+from mephisto_es.docs.generated.reference import all_errors, public_reference
 from mephisto_es.docs.generated.tables import (
     error_tree,
     export_columns,
@@ -26,12 +26,13 @@ from mephisto_es.docs.generated.tables import (
 GENERATORS: dict[str, Callable[..., str]] = {
     "commands": all_commands,
     "errors": error_tree,
+    "error-reference": all_errors,
     "events": event_catalogue,
     "export-columns": export_columns,
     "finding-kinds": finding_kinds,
     "lifecycles": all_lifecycles,
     "metrics": metrics,
-    "modules": module_references,
+    "public": public_reference,
     "refusal-texts": refusal_texts,
     "router-packets": router_packets,
     "router-settings": router_settings,

@@ -1,5 +1,6 @@
 """What README.md and docs/ show is so: commands parse, those marked `run` are run, generated parts are whole."""
 
+import ast
 import os
 import re
 import shlex
@@ -9,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from html import unescape
+from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
-from pkgutil import resolve_name
 from random import Random
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import click
 import pytest
 import trio
 
+import mephisto_es
 from mephisto_es.adapters.cli.main import VERBS, main
 from mephisto_es.adapters.crowd.demo_run import rehearse
 from mephisto_es.adapters.crowd.plan import plan_crowd
@@ -84,6 +86,14 @@ SCRIPT_COMMANDS = sorted(
     {(SCRIPTS_OF.get(page, EXAMPLE), shown) for page, shown in COMMANDS if SCRIPT_CALL.match(shown.command)}, key=str
 )
 PYTHON_SCRIPTS = [(page, body) for page, text in ALL.items() for body in _SCRIPT.findall(text)]
+#: What users import from.
+PUBLIC_MODULES = {"mephisto_es", "mephisto_es.contracts"}
+#: Python code that users read and copy.
+USERS_CODE = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for folder in (DOCS / "tutorial", ROOT / "examples")
+    for path in sorted(folder.rglob("*.py"))
+} | {f"{page}, script {number}": body for number, (page, body) in enumerate(PYTHON_SCRIPTS)}
 RUNNABLE_PAGES = sorted({page for page, shown in COMMANDS if ".run" in shown.marks})
 
 
@@ -156,10 +166,27 @@ def test_scripts_marked_so_are_run(page: str, script: str, finished_run: Path, t
 
 
 @pytest.mark.parametrize("page", ALL)
-def test_a_module_or_a_name_in_a_sentence_is_there(page: str) -> None:
-    named = set(re.findall(r"`(mephisto_es(?:\.\w+)+)`", ALL[page]))
-    for name in named.difference(ENTRY_POINT_GROUPS.values()):
-        resolve_name(name)
+def test_a_page_names_nothing_deeper_than_the_public_names(page: str) -> None:
+    named = set(re.findall(r"\bmephisto_es(?:\.\w+)+", ALL[page]))
+    for name in named - PUBLIC_MODULES - set(ENTRY_POINT_GROUPS.values()):
+        module, _, attribute = name.rpartition(".")
+        assert module in PUBLIC_MODULES, f"{name} is private"
+        assert attribute in import_module(module).__all__, f"{name} is private"
+
+
+@pytest.mark.parametrize("script", USERS_CODE)
+def test_a_script_for_users_imports_public_names(script: str) -> None:
+    for node in ast.walk(ast.parse(USERS_CODE[script])):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "mephisto_es":
+            assert node.module in PUBLIC_MODULES
+            assert {alias.name for alias in node.names} <= set(import_module(node.module).__all__)
+
+
+def test_every_public_name_is_in_the_reference_once() -> None:
+    marks = re.findall(r"^<!-- generated: public ([^\n]+?) -->$", "\n".join(TEXTS.values()), re.MULTILINE)
+    errors = [name for name in mephisto_es.__all__ if name.endswith("Error")]
+    assert "<!-- generated: error-reference -->" in TEXTS["docs/errors.md"]
+    assert sorted([name for mark in marks for name in mark.split()] + errors) == sorted(mephisto_es.__all__)
 
 
 def test_the_quickstart_shows_the_demo_as_the_readme_does() -> None:

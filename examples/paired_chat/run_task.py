@@ -6,8 +6,7 @@ python run_task.py mephisto.blueprint.messages_per_worker=10 mephisto.blueprint.
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.composition.operator import task_script
-from mephisto_es.core.operations.operator import Operator
+from mephisto_es import Operator, task_script
 
 
 @task_script(default_config_file="paired_chat")

@@ -6,10 +6,7 @@ python run_task.py mephisto.blueprint.data_csv=my_passages.csv
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.blueprints.remote_procedure import SharedRemoteProcedureTaskState
-from mephisto_es.adapters.composition.operator import task_script
-from mephisto_es.core.abstractions.agent import Agent
-from mephisto_es.core.operations.operator import Operator
+from mephisto_es import Agent, Operator, SharedRemoteProcedureTaskState, task_script
 
 
 def check(_request_id: str, args: dict[str, str], agent: Agent) -> dict[str, object]:

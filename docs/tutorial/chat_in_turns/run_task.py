@@ -6,13 +6,16 @@ from typing import ClassVar
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.blueprints.static_task import StaticTaskBlueprint
-from mephisto_es.adapters.composition.operator import task_script
-from mephisto_es.core.abstractions.agent import Agent, Assignment
-from mephisto_es.core.abstractions.live_task_runner import LiveTaskRunner
-from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.operations.operator import Operator
-from mephisto_es.core.operations.registry import register_mephisto_abstraction
+from mephisto_es import (
+    Agent,
+    Assignment,
+    LiveTaskRunner,
+    Operator,
+    StaticTaskBlueprint,
+    TaskRunner,
+    register_mephisto_abstraction,
+    task_script,
+)
 
 #: Messages in a conversation.
 MESSAGES = 4

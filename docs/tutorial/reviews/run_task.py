@@ -2,8 +2,7 @@
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.composition.operator import task_script
-from mephisto_es.core.operations.operator import Operator
+from mephisto_es import Operator, task_script
 
 
 @task_script(default_config_file="reviews")

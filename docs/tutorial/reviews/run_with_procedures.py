@@ -2,10 +2,7 @@
 
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.blueprints.remote_procedure import SharedRemoteProcedureTaskState
-from mephisto_es.adapters.composition.operator import task_script
-from mephisto_es.core.abstractions.agent import Agent
-from mephisto_es.core.operations.operator import Operator
+from mephisto_es import Agent, Operator, SharedRemoteProcedureTaskState, task_script
 
 KIND = {"fast", "again", "keeps"}
 HARSH = {"quiet", "nobody", "broke"}
