@@ -17,8 +17,8 @@ import trio
 from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import plan_crowd
-from mephisto_es.adapters.log.reader import LogReader
-from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.events.server import ResourceAcquired
 from mephisto_es.projections.audit.report import ReplayReport
 from mephisto_es.projections.registry import PROJECTIONS

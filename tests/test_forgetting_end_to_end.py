@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from mephisto_es.adapters.cli.main import main
 from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.page import Visit, WorkerPage
-from mephisto_es.adapters.log import snapshots
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite import snapshots
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.engine import rebuild as building
 from mephisto_es.projections.registry import PROJECTIONS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...projections.registry import PROJECTIONS
-from ..log.backup import back_up
+from ..log.audit.backup import back_up
 from .output import ILLEGAL, as_json_option, log_argument, print_json
 from .replay import print_report
 

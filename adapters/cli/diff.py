@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 
 from ...projections.queries.diff import Change, ChangeKind, changes
-from ..log.as_of import LogAsOf
+from ..log.sqlite.as_of import LogAsOf
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 from .when import AsOfOption, PointInTime

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...projections.registry import PROJECTIONS
-from ..log.salvage import salvage
+from ..log.audit.salvage import salvage
 from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ...events.ids import AgentId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.explain import Explanation, ExplanationStep, RuleSaid, explain_agent, explain_worker
+from ...projections.queries.history.explain import Explanation, ExplanationStep, RuleSaid, explain_agent, explain_worker
 from .database import SubjectCommand, SubjectType
 from .figures import console
 from .output import as_json_option, log_argument, print_json

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...core.operations.configuration.money import amount
-from ...projections.queries.spending import Spending
+from ...projections.queries.money.spending import Spending
 
 #: Columns of a table that is not printed to a terminal.
 PIPED_WIDTH = 160

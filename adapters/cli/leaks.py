@@ -11,9 +11,9 @@ from rich.table import Table
 
 from ...core.lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ...core.operations.services.resource_release import Held, held_resources
-from ...projections.mephisto_db.dates import date_of
+from ...projections.mephisto_db.rows import date_of
 from ...projections.queries.as_of import AsOf
-from ..log.as_of import open_as_of
+from ..log.sqlite.as_of import open_as_of
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 

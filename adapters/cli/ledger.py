@@ -11,9 +11,9 @@ from rich.table import Table
 from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
-from ...projections.queries.budget_check import overspent
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.pay_ledger import PayLedger, pay_ledger, untraced
+from ...projections.queries.money.budget_check import overspent
+from ...projections.queries.money.pay_ledger import PayLedger, pay_ledger, untraced
 from .database import SubjectCommand, run_argument
 from .figures import console, spent
 from .output import ILLEGAL, as_json_option, log_argument, print_json

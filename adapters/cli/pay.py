@@ -19,9 +19,9 @@ from ...events import streams
 from ...events.ids import PaymentId, TaskRunId
 from ...events.task_run import TaskRunCreated
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.pay_ledger import PayLedger, Payment, pay_ledger
+from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
 from ..composition.paymaster import open_paymaster, paying_provider
-from ..log.as_of import open_as_of
+from ..log.sqlite.as_of import open_as_of
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import ILLEGAL, as_json_option, log_argument, print_json

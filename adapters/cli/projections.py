@@ -16,9 +16,9 @@ from ...projections.audit.views import StoredView
 from ...projections.engine.fingerprint import code_fingerprint
 from ...projections.engine.projection import Projection
 from ...projections.registry import PROJECTIONS
-from ..log.audited_file import AuditedFile
-from ..log.projector import Rebuilt
-from ..log.sqlite import SqliteLog
+from ..log.audit.audited_file import AuditedFile
+from ..log.sqlite.log import SqliteLog
+from ..log.sqlite.projector import Rebuilt
 from .figures import console
 from .output import as_json_option, log_argument, print_json
 

@@ -13,7 +13,7 @@ from ...core.errors import ConfigError, LaunchError
 from ...core.operations.services.resource_release import reap
 from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
-from ..log.as_of import open_as_of
+from ..log.sqlite.as_of import open_as_of
 from .database import RunType, SubjectCommand
 from .leaks import Leak, find_leaks
 from .output import ILLEGAL, log_argument

@@ -13,7 +13,7 @@ from rich.table import Table
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..diagnostics.bug_report import disagreements, unpacked
-from ..log.replay import replay
+from ..log.audit.replay import replay
 from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
 
 

@@ -19,7 +19,7 @@ from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..composition.ledger import open_ledger
-from ..log.as_of import open_as_of
+from ..log.sqlite.as_of import open_as_of
 from .database import SubjectCommand, SubjectType, run_argument
 from .figures import console, duration
 from .output import as_json_option, log_argument, print_json

@@ -8,8 +8,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from ...projections.queries.progress import RunProgress
-from ...projections.queries.run_status import all_runs
+from ...projections.queries.runs.progress import RunProgress
+from ...projections.queries.runs.run_status import all_runs
 from .figures import by_status, console, duration
 from .output import as_json_option, log_argument, print_json
 from .when import AsOfOption, when_options

@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from ...events.ids import TaskRunId
-from ...projections.mephisto_db.dates import date_of
+from ...projections.mephisto_db.rows import date_of
 from ...projections.mephisto_db.tables import TABLES, Table
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.view_rows import Shown, counts_of, rows_of
-from ..log.as_of import LogAsOf
+from ..log.sqlite.as_of import LogAsOf
 from .database import RunType
 from .figures import by_status, console, facts
 from .output import as_json_option, log_argument, print_json

@@ -16,8 +16,8 @@ from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.as_of import AsOf
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.run_status import RunStatus, run_status
-from ...projections.queries.timeline import TimelineEntry
+from ...projections.queries.history.timeline import TimelineEntry
+from ...projections.queries.runs.run_status import RunStatus, run_status
 from .database import RunType, SubjectCommand
 from .figures import by_status, console, duration, facts, spent
 from .output import as_json_option, log_argument, print_json

@@ -8,8 +8,8 @@ import click
 import msgspec
 
 from ...projections.queries.entity_ref import KINDS, EntityRef
-from ...projections.queries.history import events_about
-from ...projections.queries.timeline import TimelineEntry, timeline
+from ...projections.queries.history.entity_events import events_about
+from ...projections.queries.history.timeline import TimelineEntry, timeline
 from .database import SubjectCommand, SubjectType
 from .output import as_json_option, log_argument, print_json
 from .when import AsOfOption, when_options

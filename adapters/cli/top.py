@@ -14,11 +14,11 @@ from rich.live import Live
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...core.ports import WallClock
 from ...events.ids import TaskRunId
-from ...projections.mephisto_db.dates import end_of
+from ...projections.mephisto_db.rows import end_of
 from ...projections.queries.entity_ref import EntityRef, stream_of
-from ...projections.queries.run_status import RunStatus, run_status
+from ...projections.queries.runs.run_status import RunStatus, run_status
 from ..composition.clock_and_ids import SystemClock
-from ..log.as_of import open_as_of
+from ..log.sqlite.as_of import open_as_of
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import as_json_option, log_argument

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ...projections.audit.verify import ChainReport
 from ..log.anchor import line
-from ..log.replay import verified
+from ..log.audit.replay import verified
 from .figures import console
 from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
 

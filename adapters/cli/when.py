@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..log.as_of import LogAsOf, open_as_of
+from ..log.sqlite.as_of import LogAsOf, open_as_of
 
 _MICROSECONDS = 1_000_000
 

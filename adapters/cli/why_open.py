@@ -9,8 +9,8 @@ import click
 from rich.markup import escape
 
 from ...events.ids import TaskRunId
-from ...projections.queries.blockers import OpenReport, why_open
 from ...projections.queries.entity_ref import EntityRef
+from ...projections.queries.runs.blockers import OpenReport, why_open
 from .database import SubjectCommand, run_argument
 from .figures import console
 from .output import as_json_option, log_argument, print_json

@@ -13,7 +13,7 @@ from ...core.errors import UnusableLogError
 from ...core.ledger import Ledger
 from ...core.ports import Ids
 from ...projections.registry import PROJECTIONS
-from ..log.sqlite import SqliteLog
+from ..log.sqlite.log import SqliteLog
 from .clock_and_ids import SystemClock, SystemIds
 
 

@@ -21,7 +21,7 @@ from ...core.operations.task_code.timings import measure_with
 from ...core.ports import WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
-from ..log.sqlite import SqliteLog
+from ..log.sqlite.log import SqliteLog
 from ..metrics.figures import Figures
 from ..metrics.latencies import Latencies
 from ..metrics.shown import show_figures

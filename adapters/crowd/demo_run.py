@@ -20,7 +20,7 @@ from ...events.ids import TaskRunId
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..composition.operator import DATABASE_FILE, open_operator
-from ..log.replay import replay
+from ..log.audit.replay import replay
 from .crowd import Crowd
 from .plan import WorkerPlan
 from .summary import CrowdSummary

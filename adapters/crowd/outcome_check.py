@@ -16,12 +16,12 @@ from ...core.state.decision_state import DecisionState
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain
 from ...events.ids import TaskRunId
 from ...events.streams import run_of
-from ...projections.queries.pay_ledger import pay_ledger
+from ...projections.queries.money.pay_ledger import pay_ledger
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.ledger import LedgerHandle, open_ledger
-from ..log.as_of import LogAsOf, open_as_of
-from ..log.replay import replay
+from ..log.audit.replay import replay
+from ..log.sqlite.as_of import LogAsOf, open_as_of
 from .conversation import Chatted
 from .summary import HandedIn
 

@@ -26,9 +26,9 @@ from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
 from ..log.anchor import anchor_path
-from ..log.as_of import LogAsOf
-from ..log.replay import replay
-from ..log.sqlite import SqliteLog
+from ..log.audit.replay import replay
+from ..log.sqlite.as_of import LogAsOf
+from ..log.sqlite.log import SqliteLog
 
 MANIFEST_FILE = "bundle.json"
 CONFIG_FILE = "config.json"

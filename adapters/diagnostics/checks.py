@@ -18,7 +18,7 @@ from ...core.errors import ConfigError, LogError
 from ...core.operations.config_handler import config_file, get_config
 from ...core.operations.registry import fill_registries, load_failures
 from ..composition.data_dir import DATABASE_FILE, data_dir
-from ..log.reader import LogReader
+from ..log.sqlite.reader import LogReader
 
 #: STRICT tables came with it.
 OLDEST_SQLITE = (3, 37, 0)

@@ -25,7 +25,7 @@ from ..architects.router.python.journal_lines import (
     read_journal,
 )
 from ..log.anchor import anchor_path
-from ..log.writer_lock import lock_path
+from ..log.sqlite.writer_lock import lock_path
 
 _JOURNALS = "journal-*.jsonl*"
 #: Shorter names and words stand in many files by chance.

@@ -8,7 +8,7 @@ import pandas
 
 from ...events.ids import TaskRunId
 from ...projections.queries.unit_records import UnitRecord, unit_records
-from ..log.as_of import open_as_of
+from ..log.sqlite.as_of import open_as_of
 from .columns import COLUMNS, Kind
 
 _TYPES = {Kind.INTEGER: "Int64", Kind.NUMBER: "Float64", Kind.TEXT: "string", Kind.TIME: "datetime64[us, UTC]"}

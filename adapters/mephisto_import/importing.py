@@ -14,10 +14,10 @@ from ...core.abstractions.agent import InitializationData
 from ...core.errors import UnusableLogError
 from ...core.ports import AppendRequest, Ids
 from ...events.ids import TaskRunId, WorkerId
-from ...projections.queries.pay_ledger import IMPORTER
+from ...projections.queries.money.pay_ledger import IMPORTER
 from ...projections.registry import PROJECTIONS
-from ..log.as_of import open_as_of
-from ..log.sqlite import SqliteLog
+from ..log.sqlite.as_of import open_as_of
+from ..log.sqlite.log import SqliteLog
 from .directory import directory_facts, run_facts
 from .engagements import Span, engagement_facts, has_ended
 from .facts import Fact, Sealer

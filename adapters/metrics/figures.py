@@ -21,13 +21,13 @@ from ...core.lifecycles.table import Status
 from ...core.lifecycles.unit import UnitStatus
 from ...core.ports import Outcome
 from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
+from ...core.state.status_fold import STATUS_AFTER
 from ...events.base import Event
 from ...events.engagement import WorkerRefused, WorkTaken
 from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.streams import category_of
 from ...events.unit import UnitCreated
-from ...projections.engine.statuses import STATUS_AFTER
 
 #: Seconds, from a sync of a fast disk to one that keeps everybody waiting.
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

@@ -7,7 +7,7 @@ from functools import partial
 import trio
 
 from ...core.ledger import Ledger
-from ..log.sqlite import SqliteLog
+from ..log.sqlite.log import SqliteLog
 from .exposition import serve_figures
 from .figures import Figures
 

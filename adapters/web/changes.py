@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from ..log import schema
+from ..log.sqlite import schema
 
 #: Seconds between two looks; so an open page is drawn anew once in that time at most.
 LOOK_SECONDS = 1.0

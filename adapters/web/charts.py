@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount
-from ...projections.queries.run_status import HOLDING_STATUSES, RunStatus
-from ...projections.queries.time_series import RunSeries, Sample
+from ...projections.queries.runs.run_status import HOLDING_STATUSES, RunStatus
+from ...projections.queries.runs.time_series import RunSeries, Sample
 from ...projections.queries.unit_list import HANDED_IN_STATUSES
 
 WIDTH, HEIGHT = 420, 190

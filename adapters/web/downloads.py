@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_format
-from ..log.as_of import LogAsOf
+from ..log.sqlite.as_of import LogAsOf
 from .site import Site, run_of, seq_of
 
 #: Bytes of a file that are held in memory; a larger one is put into a temporary file.

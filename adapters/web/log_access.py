@@ -19,10 +19,10 @@ from ...core.decisions.review import Verdict
 from ...core.errors import CommandRefusedError
 from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import AgentId, TaskRunId
-from ...projections.queries.time_series import LogSeries, RunSeries
+from ...projections.queries.runs.time_series import LogSeries, RunSeries
 from ..composition.ledger import open_ledger
-from ..log.as_of import LogAsOf, open_as_of
-from ..log.reader import LogReader
+from ..log.sqlite.as_of import LogAsOf, open_as_of
+from ..log.sqlite.reader import LogReader
 
 #: Questions that are answered at a time; one about a past moment of a long log takes a whole processor.
 READERS = 4

@@ -10,12 +10,12 @@ from starlette.routing import Route
 from ...core.lifecycles.unit import UnitStatus
 from ...events.ids import AgentId, WorkerId
 from ...projections.queries.entity_ref import KINDS, EntityRef, parse_subject
-from ...projections.queries.explain import Explanation, explain_agent, explain_worker
-from ...projections.queries.history import events_about
-from ...projections.queries.progress import RunProgress, run_progress
-from ...projections.queries.timeline import TimelineEntry, timeline
+from ...projections.queries.history.entity_events import events_about
+from ...projections.queries.history.explain import Explanation, explain_agent, explain_worker
+from ...projections.queries.history.timeline import TimelineEntry, timeline
+from ...projections.queries.runs.progress import RunProgress, run_progress
 from ...projections.queries.unit_list import UnitPage, WorkerPage, unit_page, worker_page
-from ..log.as_of import LogAsOf
+from ..log.sqlite.as_of import LogAsOf
 from .rendering import query
 from .site import Site, after_of, run_of, seq_of
 

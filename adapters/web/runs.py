@@ -15,9 +15,9 @@ from starlette.routing import Route
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...events import streams
 from ...events.ids import TaskRunId
-from ...projections.queries.blockers import OpenReport, why_open
-from ...projections.queries.run_status import RunStatus, all_runs, run_status
-from ..log.as_of import LogAsOf
+from ...projections.queries.runs.blockers import OpenReport, why_open
+from ...projections.queries.runs.run_status import RunStatus, all_runs, run_status
+from ..log.sqlite.as_of import LogAsOf
 from .charts import Chart, run_charts
 from .site import Site, run_of, seq_of
 

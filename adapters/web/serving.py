@@ -16,7 +16,7 @@ import uvicorn
 
 from ...core.errors import ConfigError
 from ...core.ports import WallClock
-from ..log.reader import LogReader
+from ..log.sqlite.reader import LogReader
 from .access import KEY_BYTES, Access, Sessions, read_access
 from .app import make_app
 from .changes import Changes

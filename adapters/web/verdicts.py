@@ -15,10 +15,10 @@ from ...core.errors import ConfigError, UnusableLogError
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import cents
 from ...events.ids import AgentId
-from ...projections.queries.progress import RunProgress, run_progress
+from ...projections.queries.runs.progress import RunProgress, run_progress
 from ...projections.queries.unit_list import UnitPage, unit_page
 from ...projections.queries.unit_records import UnitRecord, unit_records
-from ..log.as_of import LogAsOf
+from ..log.sqlite.as_of import LogAsOf
 from .log_access import Decided
 from .rendering import query
 from .site import BUSY, Site, after_of, form_of, run_of

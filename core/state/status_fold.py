@@ -16,7 +16,7 @@ from ..lifecycles.onboarding import ONBOARDING
 from ..lifecycles.payment import PAYMENT
 from ..lifecycles.records import RECORD
 from ..lifecycles.resource import SERVER
-from ..lifecycles.table import ABSENT, Status, kind_of
+from ..lifecycles.table import ABSENT, Lifecycle, S, Status, kind_of
 from ..lifecycles.task_run import TASK_RUN
 from ..lifecycles.unit import UNIT
 from ..lifecycles.worker import WORKER
@@ -65,3 +65,21 @@ class StatusFold:
         if target is None:
             raise IllegalStepError(stream, ABSENT if status is None else str(status.value), kind_of(event))
         self.by_stream[stream] = (version, target)
+
+
+def statuses_after(lifecycle: Lifecycle[S]) -> dict[type[Event], str]:
+    """Return the status that each event of a lifecycle leads to, without the events that change no status."""
+    return {step.event: str(step.target.value) for step in lifecycle.steps if step.sources != (step.target,)}
+
+
+#: The status that each event leads to, in all lifecycles. Records are left out: their one status says nothing.
+STATUS_AFTER: dict[type[Event], str] = {
+    **statuses_after(WORKER),
+    **statuses_after(TASK_RUN),
+    **statuses_after(SERVER),
+    **statuses_after(UNIT),
+    **statuses_after(AGENT),
+    **statuses_after(ONBOARDING),
+    **statuses_after(ENGAGEMENT),
+    **statuses_after(PAYMENT),
+}

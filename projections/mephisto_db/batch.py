@@ -15,9 +15,8 @@ from ...events.envelope import RecordedEvent
 from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.streams import partition_of, run_of, run_of_partition
 from ..engine.projection import ReadPayload
-from .dates import date_of
 from .pending_writes import Bonuses, Cell, Cells, ColumnGroup, PendingWrites, QualificationWrites, Reviews
-from .rows import AgentPayloadRow, Row
+from .rows import AgentPayloadRow, Row, date_of
 from .tables import TABLE_OF
 
 _RUN_FACTS = """

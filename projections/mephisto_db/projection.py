@@ -12,10 +12,10 @@ from ...core.lifecycles.table import Lifecycle, S
 from ...core.lifecycles.task_run import TASK_RUN
 from ...core.lifecycles.unit import UNIT
 from ...core.lifecycles.worker import WORKER
+from ...core.state.status_fold import statuses_after
 from ...events.base import Event
 from ...events.envelope import RecordedEvent
 from ..engine.projection import ReadPayload
-from ..engine.statuses import statuses_after
 from . import tables
 from .batch import EventBatch
 from .handlers import HANDLERS, Handler

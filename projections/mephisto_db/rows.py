@@ -8,6 +8,9 @@ reviewer's note: both are None once they are erased.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from time import gmtime, strftime
 from typing import TypeVar
 
 import msgspec
@@ -265,3 +268,20 @@ class AgentPayloadRow(Row, frozen=True, gc=False):
     def ref(self) -> PayloadRef:
         """What stands for the bytes."""
         return PayloadRef(self.sha256, self.size)
+
+
+@lru_cache(maxsize=1024)
+def date_of(at: int) -> str:
+    """Format a time in microseconds since the epoch as the tables do: UTC, to the millisecond."""
+    return f"{_second(at // 1_000_000)}.{at // 1000 % 1000:03d}"
+
+
+def end_of(date: str) -> int:
+    """Return the last microsecond, since the epoch, of the millisecond that a date names."""
+    since = datetime.fromisoformat(date).replace(tzinfo=UTC) - datetime.fromtimestamp(0, UTC)
+    return since // timedelta(microseconds=1) + 999
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return strftime("%Y-%m-%d %H:%M:%S", gmtime(second))

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.diagnostics.bug_report import MANIFEST_FILE, disagreements, unpacked, write_bundle
-from mephisto_es.adapters.log.as_of import open_as_of
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError, UnusableLogError
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams

@@ -23,9 +23,9 @@ from mephisto_es.adapters.architects.router.python.journal_lines import (
     read_journal,
 )
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.log import schema
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite import schema
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.decisions.erase_worker import decide_forget
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.ports import AppendRequest

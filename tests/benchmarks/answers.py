@@ -14,7 +14,7 @@ from statistics import median
 
 import msgspec
 
-from mephisto_es.adapters.log.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.tests.benchmarks import long_job
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 

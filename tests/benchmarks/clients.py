@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ledger import Command, Ledger
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.events.ids import AssignmentId, UnitId

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from mephisto_es.adapters.log.reader import LogReader
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from random import Random
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
 from mephisto_es.core.decisions.launch_work import (

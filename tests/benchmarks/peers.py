@@ -12,8 +12,8 @@ import msgspec
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from mephisto_es.adapters.log.replay import audited
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import audited
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, Expect, NewEvent
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.core.state.status_fold import StatusFold

@@ -21,7 +21,7 @@ import trio
 from mephisto_es.adapters.composition.operator import DATABASE_FILE, open_operator
 from mephisto_es.adapters.crowd.page import Visit, WorkerPage
 from mephisto_es.adapters.crowd.sentence_rating import configuration
-from mephisto_es.adapters.log.reader import LogReader
+from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.tests.benchmarks.launching import launch
 from mephisto_es.tests.benchmarks.processes import cpu_seconds

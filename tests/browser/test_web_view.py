@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served

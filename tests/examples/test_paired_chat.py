@@ -15,8 +15,8 @@ from trio_websocket import WebSocketConnection
 from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.page import Visit, WorkerPage
-from mephisto_es.adapters.log.reader import LogReader
-from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.projections.registry import PROJECTIONS
 

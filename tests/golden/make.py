@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from mephisto_es.adapters.log.anchor import anchor_path
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import ids, streams
 from mephisto_es.events.codec import KIND_OF

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log.anchor import anchor_path, last_anchor
-from mephisto_es.adapters.log.replay import replay, verified
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay, verified
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.codec import KINDS
 from mephisto_es.events.upcasting import UPCASTERS

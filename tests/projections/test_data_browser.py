@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import AppendRequest, NewEvent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.abstractions.qualifications import (
     QUAL_GREATER,
     make_qualification_dict,

@@ -17,11 +17,11 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.streams import run_of
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections.queries.budget_check import overspent
-from mephisto_es.projections.queries.pay_ledger import pay_ledger, untraced
+from mephisto_es.projections.queries.money.budget_check import overspent
+from mephisto_es.projections.queries.money.pay_ledger import pay_ledger, untraced
 
 from ..histories import histories, history
-from .moments import Remembered
+from .memory_as_of import Remembered
 
 HISTORY = history(Random(10), 1500)
 

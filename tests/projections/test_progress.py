@@ -12,7 +12,7 @@ from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.projections.mephisto_db import MephistoDB
-from mephisto_es.projections.queries.progress import run_progress
+from mephisto_es.projections.queries.runs.progress import run_progress
 
 from ..histories import histories, history, numbered
 from .views import empty, lived

@@ -10,7 +10,7 @@ from random import Random
 import msgspec
 import pytest
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError, UnusableLogError
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.codec import KIND_OF

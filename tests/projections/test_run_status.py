@@ -16,11 +16,11 @@ from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections.queries.run_status import PACE_SECONDS, all_runs, run_status
-from mephisto_es.projections.queries.spending import Spending
+from mephisto_es.projections.queries.money.spending import Spending
+from mephisto_es.projections.queries.runs.run_status import PACE_SECONDS, all_runs, run_status
 
 from ..histories import histories, history
-from .moments import Remembered
+from .memory_as_of import Remembered
 
 
 @given(histories())

@@ -12,7 +12,7 @@ from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
-from mephisto_es.projections.queries.timeline import TimelineEntry, line_of, timeline
+from mephisto_es.projections.queries.history.timeline import TimelineEntry, line_of, timeline
 
 from ..histories import histories, history, numbered
 from .views import lived

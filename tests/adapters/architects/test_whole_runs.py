@@ -14,7 +14,7 @@ from mephisto_es.adapters.cli.leaks import find_leaks
 from mephisto_es.adapters.crowd.demo_run import rehearse
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
-from mephisto_es.adapters.log.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 
 from .stand_in import StandIn, needs_npm_and_git
 

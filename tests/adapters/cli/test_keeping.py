@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log.anchor import anchor_path, last_anchor, line
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...histories import history, numbered

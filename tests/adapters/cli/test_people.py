@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
-from mephisto_es.adapters.log import schema
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite import schema
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId

@@ -14,7 +14,7 @@ from mephisto_es.adapters.composition.operator import DATABASE_FILE
 from mephisto_es.adapters.crowd.outcome_check import Ending, take_stock
 from mephisto_es.adapters.crowd.summary import HandedIn
 from mephisto_es.adapters.crowd.torture_job import CHAT, RATING
-from mephisto_es.adapters.log.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentSubmitted
 

@@ -21,13 +21,13 @@ from mephisto_es.adapters.exports import jsonl
 from mephisto_es.adapters.exports import parquet as parquet_format
 from mephisto_es.adapters.exports.columns import COLUMNS
 from mephisto_es.adapters.exports.frame import to_pandas
-from mephisto_es.adapters.log.as_of import open_as_of
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.queries.pay_ledger import pay_ledger
+from mephisto_es.projections.queries.money.pay_ledger import pay_ledger
 from mephisto_es.projections.queries.unit_records import UnitRecord, unit_records
 from mephisto_es.projections.registry import PROJECTIONS
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.tests.adapters.log.support import Roster, register, request, unit_event, unit_stream
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.chain import GENESIS, link
 from mephisto_es.core.errors import CommandIdReusedError, VersionConflictError
 from mephisto_es.core.payloads import commitment

@@ -13,8 +13,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 
 from .support import Roster
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log.anchor import anchor_path, append_anchor
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.chain import GENESIS, link
 from mephisto_es.core.errors import UnusableLogError
 from mephisto_es.core.payloads import commitment

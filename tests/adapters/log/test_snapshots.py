@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from mephisto_es.adapters.log import snapshots
-from mephisto_es.adapters.log.as_of import open_as_of
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite import snapshots
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.engine import rebuild as building
 from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS

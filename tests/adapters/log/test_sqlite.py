@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log import schema
 from mephisto_es.adapters.log.anchor import Anchors, anchor_path, append_anchor, last_anchor
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
-from mephisto_es.adapters.log.versions import VersionCache
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite import schema
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.adapters.log.sqlite.version_cache import VersionCache
 from mephisto_es.core.errors import (
     CommandIdReusedError,
     DamagedLogError,
@@ -279,7 +279,7 @@ def test_a_full_disk_leaves_nothing_and_the_log_goes_on(path: Path) -> None:
 
 _COMMIT_FAILS = """
 import resource, sys
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import LogError, OutcomeUnknownError
 from mephisto_es.tests.adapters.log.support import lives, unit_request
 

@@ -20,9 +20,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import CommandIdReusedError, VersionConflictError
 from mephisto_es.core.ports import AppendRejected, AppendRequest, AppendResult, Expect, NewEvent, Outcome
 from mephisto_es.events.envelope import RecordedEvent

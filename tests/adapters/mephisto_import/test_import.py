@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.log.as_of import open_as_of
-from mephisto_es.adapters.log.replay import replay
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.unit_records import unit_records

@@ -15,7 +15,7 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from mephisto_es.adapters.composition.clock_and_ids import SystemClock
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.shown import show_figures
 from mephisto_es.core.errors import ConfigError

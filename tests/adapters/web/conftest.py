@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.projections.registry import PROJECTIONS
 

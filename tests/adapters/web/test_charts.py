@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.events.task_run import TaskRunCreated

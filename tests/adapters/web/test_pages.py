@@ -12,15 +12,15 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from pyarrow import parquet
 
-from mephisto_es.adapters.log.as_of import open_as_of
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.as_of import open_as_of
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.events.ids import UnitId
 from mephisto_es.projections.queries.entity_ref import EntityRef
-from mephisto_es.projections.queries.explain import explain_worker
-from mephisto_es.projections.queries.history import events_about
-from mephisto_es.projections.queries.run_status import all_runs, run_status
-from mephisto_es.projections.queries.timeline import timeline
+from mephisto_es.projections.queries.history.entity_events import events_about
+from mephisto_es.projections.queries.history.explain import explain_worker
+from mephisto_es.projections.queries.history.timeline import timeline
+from mephisto_es.projections.queries.runs.run_status import all_runs, run_status
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import RUN

@@ -14,7 +14,7 @@ import trio
 from click.testing import CliRunner
 
 from mephisto_es.adapters.cli.main import main
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.site import FORM_BYTES
 from mephisto_es.projections.registry import PROJECTIONS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log.replay import replay
-from mephisto_es.adapters.log.sqlite import SqliteLog
+from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.verdicts import PAGE_UNITS
 from mephisto_es.projections.registry import PROJECTIONS
 

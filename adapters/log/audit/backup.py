@@ -1,0 +1,54 @@
+"""A copy of a log that can be relied on, taken while its writer works."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from ....core.errors import LogError, UnusableLogError
+from ....projections.audit.report import ReplayReport
+from ....projections.engine.projection import Projection
+from ..anchor import anchor_path, append_anchor, last_anchor
+from ..sqlite import reader, schema
+from .replay import replay
+
+
+def back_up(path: Path, copy: Path, projections: Sequence[Projection]) -> ReplayReport:
+    """Copy a log with all that is committed, anchor the copy, and audit it.
+
+    The copy is one moment of the log; its writer is not held up. The last anchor of the log is among those of the
+    copy, so that a log that had lost its end does not pass for a whole one.
+
+    Args:
+        path: the log.
+        copy: where the copy goes.
+        projections: the views that this version knows.
+
+    Raises:
+        UnusableLogError: `path` is not a log that this version can open, or there is something at `copy`.
+        LogError: the copy cannot be written; what was written of it is gone again.
+    """
+    for file in (copy, anchor_path(copy)):
+        if file.exists():
+            raise UnusableLogError(f"{file} is there already; choose another path for the copy")
+    anchored = last_anchor(path)
+    with closing(schema.connect_read_only(path)) as db:
+        schema.check_ours(db, path)
+        try:
+            with closing(sqlite3.connect(copy)) as target:
+                db.backup(target)
+                # One file, which can be read where nothing can be written. A writer of the copy goes back to WAL.
+                target.execute("PRAGMA journal_mode=DELETE")
+                head = reader.head(target)
+            for anchor in (anchored, head):
+                if anchor is not None and anchor.seq:
+                    append_anchor(copy, anchor)
+        except BaseException as error:
+            copy.unlink(missing_ok=True)
+            anchor_path(copy).unlink(missing_ok=True)
+            if isinstance(error, sqlite3.Error | OSError):
+                raise LogError(f"{path} cannot be copied to {copy}: {error}") from error
+            raise
+    return replay(copy, projections)

@@ -1,0 +1,138 @@
+"""Keeps the projections of a log file: each at the head of the log, made by the code that is running."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from ....core.gc_tuning import gc_paused
+from ....events.envelope import RecordedEvent
+from ....projections.engine import rebuild as building
+from ....projections.engine.fingerprint import code_fingerprint
+from ....projections.engine.projection import Projection
+from ....projections.engine.rebuild import Difference
+from . import reader, snapshots
+from .reader import LogReader
+
+_LIVE = "SELECT generation, code, seq FROM projections WHERE name = ? AND live = 1"
+
+
+#: Values that are told of what a rebuilt projection has otherwise; further ones are left out.
+DIFFERENCES_LIMIT = 1000
+
+
+class Rebuilt(NamedTuple):
+    """A projection that was built anew."""
+
+    name: str
+    generation: int
+    #: The last event in it.
+    seq: int
+    #: Where the old tables were not what the log gives. None: they were not compared, as they were of another version
+    #: or another position.
+    differences: tuple[Difference, ...] | None
+
+
+class Projector:
+    """The writer's hold on the projections' tables.
+
+    Attributes:
+        projections: those that are kept.
+    """
+
+    def __init__(self, db: sqlite3.Connection, projections: Sequence[Projection]) -> None:
+        """Keep projections in the writer's database; `catch_up` makes them current."""
+        self.projections = tuple(projections)
+        self._db = db
+        self._payload = partial(reader.payload, db)
+
+    def catch_up(self, log: LogReader) -> None:
+        """Carry every projection to the head of the log; one made by other code, or never, is built anew.
+
+        Called before the first commit, by the writer.
+        """
+        for projection in self.projections:
+            row = self._db.execute(_LIVE, (projection.name,)).fetchone()
+            if row is None or row[1] != code_fingerprint(projection):
+                self.rebuild(projection, log)
+            else:
+                self._catch_up(projection, log, after=row[2])
+
+    def apply(self, events: Sequence[RecordedEvent]) -> None:
+        """Carry events into all projections, with their position, inside the caller's transaction."""
+        for projection in self.projections:
+            projection.apply(self._db, events, self._payload)
+            self._db.execute(
+                "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (events[-1].seq, projection.name)
+            )
+
+    def rebuild(self, projection: Projection, log: LogReader) -> Rebuilt:
+        """Build the next generation beside the living one, compare the two, and swap them in one transaction.
+
+        Readers see the old generation until then. A crash before the swap leaves the old one as it was.
+        """
+        seq = log.head().seq
+        shadow = building.scratch()
+        try:
+            self._build(projection, shadow, log, seq)
+            differences = self._differences(projection, shadow, seq)
+            return Rebuilt(projection.name, self._swap(projection, shadow, seq), seq, differences)
+        finally:
+            shadow.close()
+
+    def _build(self, projection: Projection, shadow: sqlite3.Connection, log: LogReader, seq: int) -> None:
+        """Build a projection's tables, and keep what they are on the way for who wants to see an earlier moment."""
+        snapshots.drop_outdated(self._db, projection)
+        building.create(shadow, projection)
+        with gc_paused():
+            for page in building.pages(log.read(until=seq)):
+                building.apply(shadow, (projection,), page, log.payload)
+                if page[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:
+                    snapshots.keep(self._db, projection, page[-1].seq, shadow)
+
+    def _differences(
+        self, projection: Projection, shadow: sqlite3.Connection, seq: int
+    ) -> tuple[Difference, ...] | None:
+        """Where the living tables are not what was built, if they should be."""
+        row = self._db.execute(_LIVE, (projection.name,)).fetchone()
+        if row is None or row[1:] != (code_fingerprint(projection), seq):
+            return None
+        found = (each for table in projection.tables for each in building.differences(self._db, shadow, table))
+        return tuple(islice(found, DIFFERENCES_LIMIT))
+
+    def _swap(self, projection: Projection, shadow: sqlite3.Connection, seq: int) -> int:
+        """Put what was built in the place of the living tables; gives the number of the new generation."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            row = db.execute("SELECT max(generation) FROM projections WHERE name = ?", (projection.name,)).fetchone()
+            generation = int(row[0] or 0) + 1
+            building.create(db, projection)
+            building.copy_tables(shadow, db, projection.tables)
+            building.index(db, projection)
+            db.execute("DELETE FROM projections WHERE name = ?", (projection.name,))
+            db.execute(
+                "INSERT INTO projections VALUES (?, ?, ?, ?, 1)",
+                (projection.name, generation, code_fingerprint(projection), seq),
+            )
+            db.execute("COMMIT")
+            return generation
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+    def _catch_up(self, projection: Projection, log: LogReader, after: int) -> None:
+        for page in building.pages(log.read(after)):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                projection.apply(self._db, page, self._payload)
+                self._db.execute(
+                    "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (page[-1].seq, projection.name)
+                )
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")

@@ -1,0 +1,54 @@
+"""The events that may concern one entity, found by index: a history is read without reading the log."""
+
+from __future__ import annotations
+
+from ....events import streams
+from ....events.envelope import RecordedEvent
+from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
+from ..as_of import AsOf
+from ..entity_ref import EntityRef, stream_of
+
+_AGENTS = "SELECT task_run_id, agent_id FROM agents WHERE"
+_ONBOARDINGS = "SELECT task_run_id, onboarding_agent_id FROM onboarding_agents WHERE"
+
+
+def events_about(as_of: AsOf, subject: EntityRef) -> list[RecordedEvent]:
+    """All events of an entity's stream, and of the streams of what belongs to it, in the order of the log.
+
+    Raises:
+        UnknownEntityError: there is no such entity; it names the nearest one.
+    """
+    names = dict.fromkeys([stream_of(as_of.db, subject), *_related(as_of, subject)])
+    events = [recorded for name in names for recorded in as_of.stream(name)]
+    if subject.kind == "run":
+        events += as_of.under(f"server/{subject.number}/")
+    return sorted(events, key=lambda recorded: recorded.seq)
+
+
+def _related(as_of: AsOf, subject: EntityRef) -> list[str]:
+    db, number = as_of.db, subject.number
+    match subject.kind:
+        case "assignment":
+            units = db.execute("SELECT task_run_id, unit_id FROM units WHERE assignment_id = ?", (number,)).fetchall()
+            of_units = [streams.unit(TaskRunId(run), UnitId(unit)) for run, unit in units]
+            return [*of_units, *(stream for _, unit in units for stream in _agents(as_of, "unit_id", unit))]
+        case "unit":
+            return _agents(as_of, "unit_id", number)
+        case "agent":
+            run, unit = db.execute("SELECT task_run_id, unit_id FROM agents WHERE agent_id = ?", (number,)).fetchone()
+            return [streams.unit(run, unit)]
+        case "worker":
+            runs = [run for (run,) in db.execute("SELECT task_run_id FROM task_runs")]
+            onboardings = db.execute(f"{_ONBOARDINGS} worker_id = ?", (number,))
+            return [
+                *(streams.engagement(TaskRunId(run), WorkerId(number)) for run in runs),
+                *(streams.onboarding_agent(TaskRunId(run), OnboardingAgentId(one)) for run, one in onboardings),
+                *_agents(as_of, "worker_id", number),
+            ]
+        case _:
+            return []
+
+
+def _agents(as_of: AsOf, column: str, number: int) -> list[str]:
+    rows = as_of.db.execute(f"{_AGENTS} {column} = ?", (number,))
+    return [streams.agent(TaskRunId(run), AgentId(agent)) for run, agent in rows]

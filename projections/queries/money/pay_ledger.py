@@ -1,0 +1,186 @@
+"""What is owed and paid in a run: every cent, and the decision it goes back to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+
+import msgspec
+
+from ....core.lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus, evolve
+from ....events import streams
+from ....events.agent import AgentApproved, AgentBonusGranted, AgentSoftRejected
+from ....events.envelope import RecordedEvent
+from ....events.ids import TaskRunId
+from ....events.pay import PaymentFailed, PaymentIntended, PaymentOwed
+from ....events.unit import UnitCreated
+from ...mephisto_db.rows import date_of
+from ..as_of import AsOf
+from .spending import Spending, spending
+
+#: Who tells what happened before there was this log.
+IMPORTER = "import"
+#: Whose, what for, and of a bonus the command that grants it.
+_Claim = tuple[int, str, str]
+_BONUSES = """
+    SELECT agent_bonus_id, agent_id, bonus_cents FROM agent_bonuses JOIN agents USING (agent_id) WHERE task_run_id = ?
+"""
+_PAID_WORK = """
+    SELECT unit_id, agent_id, pay_cents FROM units
+    WHERE task_run_id = ? AND status IN ('accepted', 'soft_rejected') AND pay_cents > 0
+"""
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """One amount owed to one worker."""
+
+    payment: int
+    worker: int
+    agent: int
+    unit: int
+    purpose: str
+    amount_cents: int
+    status: str
+    #: UTC; when it came to be owed, and when its status changed last.
+    owed_at: str
+    since: str
+    #: Position in the log of the event by which it is owed.
+    seq: int
+    #: Why the provider did not pay, if that is what it said last.
+    failure: str | None = None
+
+
+class WorkerAccount(msgspec.Struct, frozen=True):
+    """A worker's part: cents by the status of the payment."""
+
+    worker: int
+    cents: dict[str, int]
+
+
+class PayLedger(msgspec.Struct, frozen=True):
+    """All payments of a run."""
+
+    run: str
+    #: None: the run has no budget.
+    spending: Spending | None
+    #: Cents by status, over all workers.
+    cents: dict[str, int]
+    accounts: tuple[WorkerAccount, ...]
+    payments: tuple[Payment, ...]
+
+
+def pay_ledger(as_of: AsOf, run: TaskRunId) -> PayLedger:
+    """What is owed and paid in a run.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    as_of.db.get_task_run(run)
+    payments = tuple(_payment(history) for history in _histories(as_of, run).values())
+    by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
+    for payment in payments:
+        by_worker[payment.worker].append(payment)
+    accounts = tuple(WorkerAccount(worker, _cents(of_worker)) for worker, of_worker in sorted(by_worker.items()))
+    return PayLedger(f"run-{run}", spending(as_of, run), _cents(payments), accounts, payments)
+
+
+def untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
+    """What in a run's payments does not go back to a decision, what is owed twice, and what is not owed; in sentences.
+
+    Work that was imported was paid where it came from.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    as_of.db.get_task_run(run)
+    found: list[str] = []
+    seen: dict[_Claim, str] = {}
+    tokens: dict[str, str] = {}
+    for stream, history in _histories(as_of, run).items():
+        found += _faults_of(as_of, run, history)
+        owed = _birth(history)
+        other = seen.setdefault(_claim(owed.agent, owed.purpose, history[0].envelope.command), stream)
+        if other != stream:
+            found.append(f"{stream}: {owed.purpose} of agent-{owed.agent} is owed by {other} already")
+        for intended in (one.envelope.event for one in history):
+            if isinstance(intended, PaymentIntended) and tokens.setdefault(intended.token, stream) != stream:
+                found.append(f"{stream}: its token is that of {tokens[intended.token]}")
+    return [*found, *_not_owed(as_of, run, seen.keys())]
+
+
+def _claim(agent: int, purpose: str, command: str = "") -> _Claim:
+    """What may be owed but once: the pay of an agent's work, and a bonus by each command that grants one."""
+    return agent, purpose, command if purpose == BONUS else ""
+
+
+def _not_owed(as_of: AsOf, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
+    """Work that is to be paid, and bonuses that were decided, and are in no payment."""
+    for unit, agent, cents in as_of.db.execute(_PAID_WORK, (run,)).fetchall():
+        verdict = as_of.stream(streams.unit(run, unit))[-1].envelope
+        if _claim(agent, PAY) not in owed and verdict.actor != IMPORTER:
+            yield f"unit-{unit}: {cents} cents are due to agent-{agent}, and no payment owes them"
+    for seq, agent, cents in as_of.db.execute(_BONUSES, (run,)).fetchall():
+        granted = next(one for one in as_of.stream(streams.agent(run, agent)) if one.seq == seq).envelope
+        if _claim(agent, BONUS, granted.command) not in owed and granted.actor != IMPORTER:
+            yield f"agent-{agent}: a bonus of {cents} cents was decided, and no payment owes it"
+
+
+def _faults_of(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) -> Iterator[str]:
+    """Whether a payment was decided, for this agent and in this amount."""
+    first, owed = history[0].envelope, _birth(history)
+    made = {one.envelope.stream: one.envelope.event for one in as_of.command(first.command)}
+    match made.get(streams.agent(run, owed.agent)):
+        case AgentApproved(bonus_cents=decided) | AgentBonusGranted(bonus_cents=decided) if owed.purpose == BONUS:
+            yield from _unequal(first.stream, owed, decided)
+        case AgentApproved() | AgentSoftRejected() if owed.purpose == PAY:
+            created = as_of.stream(streams.unit(run, owed.unit))[0].envelope.event
+            worth = created.pay_cents if isinstance(created, UnitCreated) else 0
+            yield from _unequal(first.stream, owed, worth)
+        case _:
+            yield f"{first.stream}: no verdict on agent-{owed.agent} owes this {owed.purpose}"
+
+
+def _unequal(stream: str, owed: PaymentOwed, decided: int) -> Iterator[str]:
+    if owed.amount_cents != decided:
+        yield f"{stream}: {owed.amount_cents} cents are owed as {owed.purpose}, {decided} were decided"
+
+
+def _histories(as_of: AsOf, run: TaskRunId) -> dict[str, list[RecordedEvent]]:
+    histories: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
+    for recorded in as_of.under(f"payment/{run}/"):
+        histories[recorded.envelope.stream].append(recorded)
+    return histories
+
+
+def _birth(history: Sequence[RecordedEvent]) -> PaymentOwed:
+    event = history[0].envelope.event
+    if not isinstance(event, PaymentOwed):
+        raise LookupError("only being owed can happen first to a payment: a table has a wrong row")
+    return event
+
+
+def _payment(history: Sequence[RecordedEvent]) -> Payment:
+    state: PaymentState | None = None
+    for recorded in history:
+        state = evolve(state, recorded.envelope.event)  # type: ignore[arg-type]  # the stream holds no other events
+    owed, last = _birth(history), history[-1].envelope
+    return Payment(
+        payment=owed.payment,
+        worker=owed.worker,
+        agent=owed.agent,
+        unit=owed.unit,
+        purpose=owed.purpose,
+        amount_cents=owed.amount_cents,
+        status=state.status.value if state else PaymentStatus.OWED.value,
+        owed_at=date_of(history[0].envelope.at),
+        since=date_of(last.at),
+        seq=history[0].seq,
+        failure=last.event.reason if isinstance(last.event, PaymentFailed) else None,
+    )
+
+
+def _cents(payments: Sequence[Payment]) -> dict[str, int]:
+    sums = {status.value: 0 for status in PaymentStatus}
+    for payment in payments:
+        sums[payment.status] += payment.amount_cents
+    return {status: cents for status, cents in sums.items() if cents}

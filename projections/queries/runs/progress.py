@@ -1,0 +1,98 @@
+"""How far a run is, read from the view: for tables and progress bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from ....core.lifecycles.agent import AgentStatus
+from ....core.lifecycles.onboarding import OnboardingStatus
+from ....core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
+from ....events.ids import TaskRunId
+from ...mephisto_db.criteria import EntityId
+from ...mephisto_db.reader import MephistoDB
+
+_OPEN = frozenset(status.value for status in OPEN_UNIT_STATUSES)
+_WORKERS = """
+    SELECT count(*) FROM (
+        SELECT worker_id FROM agents WHERE task_run_id = ?1
+        UNION SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1
+    )
+"""
+
+
+class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a run. Statuses that nothing has are left out; the others stand in their natural order."""
+
+    task_run_id: TaskRunId
+    task_name: str
+    status: str
+    server_url: str | None
+    #: Number of units by status.
+    units: dict[str, int]
+    agents: dict[str, int]
+    onboarding_agents: dict[str, int]
+    #: Workers who had a unit or an onboarding.
+    workers: int
+    assignments: int
+    #: Whether the run's data has been read to its end: if not, more units will come.
+    is_data_exhausted: bool
+    #: From the run's creation to its last event.
+    seconds: float
+    #: Events of the run and of all that belongs to it.
+    events: int
+
+    @property
+    def units_total(self) -> int:
+        """All units there are so far."""
+        return sum(self.units.values())
+
+    @property
+    def units_finished(self) -> int:
+        """Units for which nobody has to do anything any more."""
+        return sum(count for status, count in self.units.items() if status not in _OPEN)
+
+
+def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
+    """The figures of a run as they stand.
+
+    The statuses are counted in an index of the run's units and agents, so it may be asked for once a second.
+
+    Args:
+        db: the view.
+        task_run_id: the run.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    run = db.get_task_run(task_run_id)
+    number = run.task_run_id
+    assignments = db.execute("SELECT count(*) FROM assignments WHERE task_run_id = ?", (number,)).fetchone()[0]
+    return RunProgress(
+        task_run_id=number,
+        task_name=db.get_task(run.task_id).task_name,
+        status=run.status,
+        server_url=run.server_url,
+        units=_by_status(db, "units", number, UnitStatus),
+        agents=_by_status(db, "agents", number, AgentStatus),
+        onboarding_agents=_by_status(db, "onboarding_agents", number, OnboardingStatus),
+        workers=db.execute(_WORKERS, (number,)).fetchone()[0],
+        assignments=assignments,
+        is_data_exhausted=run.assignment_count is not None,
+        seconds=_seconds_between(run.creation_date, run.last_event_date),
+        events=run.event_count,
+    )
+
+
+def _by_status(db: MephistoDB, table: str, run: TaskRunId, statuses: Iterable[Enum]) -> dict[str, int]:
+    counted: dict[str, int] = dict(
+        db.execute(f"SELECT status, count(*) FROM {table} WHERE task_run_id = ? GROUP BY status", (run,)).fetchall()
+    )
+    return {status.value: counted[status.value] for status in statuses if status.value in counted}
+
+
+def _seconds_between(first: str, last: str) -> float:
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()

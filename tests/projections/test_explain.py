@@ -1,0 +1,121 @@
+"""Why a worker was let in, refused, given a unit, or had it taken away."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mephisto_es.core.decisions.admission_rules import admission
+from mephisto_es.core.errors import UnknownEntityError
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.events import streams
+from mephisto_es.events.agent import AgentReturned
+from mephisto_es.events.engagement import WorkerRefused, WorkTaken
+from mephisto_es.events.ids import AgentId, WorkerId
+from mephisto_es.projections.queries.history.explain import (
+    Explanation,
+    ExplanationStep,
+    explain_agent,
+    explain_worker,
+)
+
+from ..histories import histories
+from ..history_search import chosen
+from .memory_as_of import Remembered
+
+LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
+
+
+def _has_limits(state: DecisionState) -> bool:
+    """Whether workers were let into runs with each of the limits, and one gave its unit back."""
+    runs = [state.task_runs[streams.task_run(streams.run_of(stream))] for stream, _ in state.agents.items()]
+    limited = any(run.allowed_concurrent for run in runs) and any(run.maximum_units_per_worker for run in runs)
+    return limited and any(agent.status is AgentStatus.RETURNED for agent in state.agents.values())
+
+
+@pytest.fixture(scope="module")
+def as_of() -> Remembered:
+    return Remembered(chosen(1500, _has_limits))
+
+
+def explanations(as_of: Remembered) -> list[Explanation]:
+    return [explain_worker(as_of, WorkerId(worker)) for (worker,) in as_of.db.execute("SELECT worker_id FROM workers")]
+
+
+def step_at(explained: list[Explanation], seq: int) -> ExplanationStep:
+    (step,) = [step for one in explained for step in one.steps if step.seq == seq]
+    return step
+
+
+@given(histories())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendRequest, ...]) -> None:
+    """Who was given work met every rule as the log had it then; who was refused is told the rule that was recorded."""
+    as_of = Remembered(requests)
+    explained = explanations(as_of)
+    for seq, envelope in as_of.events:
+        match envelope.event:
+            case WorkTaken():
+                rules = step_at(explained, seq).rules
+                assert all(said.holds for said in rules)
+                assert {said.rule for said in rules} >= {"run_is_live", "not_blocked", "not_barred", "first_offered"}
+            case WorkerRefused(rule=rule, inputs=inputs):
+                (said,) = step_at(explained, seq).rules
+                assert (said.rule, said.inputs, said.holds) == (rule, inputs, False)
+
+
+@given(histories())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]) -> None:
+    """The rules that an explanation shows are those of the market at that position, inputs and all."""
+    as_of = Remembered(requests)
+    explained = explanations(as_of)
+    state = DecisionState()
+    for seq, envelope in as_of.events:
+        if isinstance(envelope.event, WorkTaken):
+            run = state.task_runs[streams.task_run(streams.run_of(envelope.stream))]
+            engagement = state.engagements[envelope.stream]
+            checks = admission(run, state.workers[streams.worker(engagement.worker)], engagement)
+            shown = [(said.rule, said.inputs) for said in step_at(explained, seq).rules]
+            assert shown[:-1] == [(check.rule, check.inputs) for check in checks]
+        state.apply(envelope)
+
+
+def test_a_limit_is_shown_where_there_is_one(as_of: Remembered) -> None:
+    shown = {said.rule for one in explanations(as_of) for step in one.steps for said in step.rules}
+    assert shown >= LIMITS
+
+
+def test_an_agent_that_lost_its_unit(as_of: Remembered) -> None:
+    returned = next(one for one in as_of.events if isinstance(one.envelope.event, AgentReturned))
+    agent = AgentId(int(returned.envelope.stream.rpartition("/")[2]))
+    explained = explain_agent(as_of, agent)
+    assert explained.subject == f"agent-{agent}"
+    assert explained.summary.startswith("returned; worker-")
+    taken, *_, gone = [step for step in explained.steps if " in run-" in step.subject]
+    assert taken.rules
+    assert gone.seq > returned.seq
+    assert "(returned)" in gone.what
+    assert "unit-" in gone.what.rpartition("; ")[2]
+    assert [step.seq for step in explained.steps] == sorted(step.seq for step in explained.steps)
+
+
+def test_a_worker_s_story_leaves_nothing_out(as_of: Remembered) -> None:
+    worker = WorkerId(as_of.db.execute("SELECT worker_id FROM agents LIMIT 1").fetchone()[0])
+    told = {step.seq for step in explain_worker(as_of, worker).steps}
+    of_worker = {
+        seq
+        for seq, envelope in as_of.events
+        if envelope.stream == f"worker/{worker}"
+        or (envelope.stream.startswith("engagement/") and envelope.stream.endswith(f"/{worker}"))
+    }
+    assert told == of_worker
+
+
+def test_who_is_not_there_is_told_who_is(as_of: Remembered) -> None:
+    with pytest.raises(UnknownEntityError, match=r"there is no worker-99999; the nearest is worker-\d+"):
+        explain_worker(as_of, WorkerId(99999))
+    with pytest.raises(UnknownEntityError, match=r"there is no agent-99999; the nearest is agent-\d+"):
+        explain_agent(as_of, AgentId(99999))
