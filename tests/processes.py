@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from mephisto_es.adapters.composition.operator import DATABASE_FILE
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.log.audit.replay import replay

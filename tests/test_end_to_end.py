@@ -14,7 +14,8 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from mephisto_es.adapters.channels.dial import dial
-from mephisto_es.adapters.composition.operator import DATABASE_FILE, open_operator
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.composition.operator import open_operator
 
 from .processes import COMMAND, GIVE_UP_SECONDS, SCRIPT, is_running, launched, report_of, routers_of, some_sentences
 

@@ -17,7 +17,8 @@ from trio_websocket import WebSocketConnection
 
 from mephisto_es.adapters.channels import link, websocket
 from mephisto_es.adapters.channels.dial import dial
-from mephisto_es.adapters.composition.operator import DATABASE_FILE, open_operator
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.outcome_check import take_stock
 from mephisto_es.adapters.crowd.plan import plan_crowd

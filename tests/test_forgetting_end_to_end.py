@@ -12,7 +12,7 @@ import trio
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli.main import main
-from mephisto_es.adapters.composition.operator import DATABASE_FILE
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.crowd.page import Visit, WorkerPage
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import snapshots

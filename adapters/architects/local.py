@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import trio
 from omegaconf import DictConfig
@@ -14,11 +15,10 @@ from ...core.abstractions.architect import ArchitectContext
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.resources import Details
-from ...core.errors import LaunchError
+from ...core.errors import ConfigError, LaunchError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.redaction import redacted_text
-from .public_url import check_public_url
 from .router.client import RouterClient
 from .router.limits import RouterArgs, changed_limits, check_router_limits
 from .router.listening import in_url, listen
@@ -31,6 +31,7 @@ from .single_server import SingleServerArchitect
 REATTACH_SECONDS = 10.0
 #: How often a router that ends unexpectedly is restarted.
 RESTART_LIMIT = 20
+PUBLIC_URL_KEY = "mephisto.architect.public_url"
 STATIC_FOLDER = "static"
 DATA_FOLDER = "router_data"
 PROGRAM_FOLDER = "router"
@@ -78,7 +79,7 @@ class LocalArchitect(SingleServerArchitect):
         """
         check_router_args(args.architect)
         check_router_limits(args.architect)
-        check_public_url(args.architect.public_url)
+        _check_public_url(args.architect.public_url)
         listen(args.architect.hostname, args.architect.port).close()
 
     async def prepare(self) -> Path:
@@ -203,3 +204,27 @@ class LocalArchitect(SingleServerArchitect):
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+
+def _check_public_url(url: str | None) -> None:
+    """Check that pages can be opened at an address: they request everything from its root.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if url is not None and not _is_root(url):
+        raise ConfigError(
+            f"{PUBLIC_URL_KEY} is {url!r}",
+            key=PUBLIC_URL_KEY,
+            hint="Write it like https://tasks.example.org, without a path",
+        )
+
+
+def _is_root(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_host = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an invalid port, or brackets around something that is no address
+        return False
+    has_more = parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment
+    return has_host and not has_more

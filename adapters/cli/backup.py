@@ -9,7 +9,8 @@ import click
 
 from ...projections.registry import PROJECTIONS
 from ..log.audit.backup import back_up
-from .output import ILLEGAL, as_json_option, log_argument, print_json
+from .common.arguments import log_argument
+from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
 
 

@@ -9,20 +9,19 @@ import click
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ..diagnostics.bug_report import write_bundle
-from .database import SubjectCommand, run_argument
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
+from .common.output import as_json_option, print_json
 
 
-@click.command("bundle", cls=SubjectCommand)
+@click.command("bundle", cls=LogCommand)
 @log_argument
 @run_argument
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The zip file.  [default: run-RUN.zip]"
 )
-@when_options
+@as_of_options
 @as_json_option
-def bundle_command(database: Path, run: EntityRef, output: Path | None, when: AsOfOption, as_json: bool) -> None:
+def bundle_command(database: Path, run: EntityRef, output: Path | None, as_of: AsOfOption, as_json: bool) -> None:
     """Pack what a bug report on RUN needs: its log, redacted, its configuration, the versions, and a replay's result.
 
     Submissions, names, notes, reasons written by people, tokens and secrets are left out; order, times, statuses and
@@ -33,7 +32,7 @@ def bundle_command(database: Path, run: EntityRef, output: Path | None, when: As
       mephisto-es bundle mephisto_data 1 -o report.zip
     """
     output = output or Path(f"{run}.zip")
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         manifest = write_bundle(moment, TaskRunId(run.number), output)
     if as_json:
         print_json(manifest)

@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..diagnostics.checks import CheckResult, State, check_up
-from .figures import console
-from .output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _STYLES = {State.OK: "green", State.MISSING: "yellow", State.WRONG: "red"}
 

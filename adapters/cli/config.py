@@ -9,8 +9,8 @@ from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file, get_config
 from ...core.redaction import redacted
 from ...core.suggestions import did_you_mean
-from .given_values import read_value
-from .output import as_json_option, print_json
+from .common.arguments import read_value
+from .common.output import as_json_option, print_json
 
 
 @click.command("config")

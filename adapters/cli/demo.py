@@ -22,7 +22,7 @@ from ...core.operations.run.live_task_run import LiveTaskRun
 from ..crowd.demo_run import DemoRun, rehearse
 from ..crowd.plan import plan_crowd
 from ..crowd.sentence_rating import configuration, rate, sentences
-from .output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
 
 

@@ -11,9 +11,8 @@ from rich.markup import escape
 
 from ...projections.queries.diff import Change, ChangeKind, changes
 from ..log.sqlite.as_of import LogAsOf
-from .figures import console
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, PointInTime
+from .common.arguments import AsOfOption, TimestampType, log_argument
+from .common.output import as_json_option, console, print_json
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -27,7 +26,7 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
             return value
         if value.isdecimal():
             return AsOfOption(seq=int(value))
-        return AsOfOption(at=PointInTime().convert(value, param, ctx))
+        return AsOfOption(at=TimestampType().convert(value, param, ctx))
 
 
 class DiffCommand(click.Command):

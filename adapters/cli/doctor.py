@@ -9,7 +9,8 @@ import click
 
 from ...projections.registry import PROJECTIONS
 from ..log.audit.salvage import salvage
-from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
+from .common.arguments import log_argument
+from .common.output import ILLEGAL, as_json_option, print_findings, print_json
 
 
 @click.command("doctor")

@@ -11,18 +11,16 @@ from rich.markup import escape
 from ...events.ids import AgentId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.history.explain import Explanation, ExplanationStep, RuleSaid, explain_agent, explain_worker
-from .database import SubjectCommand, SubjectType
-from .figures import console
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument
+from .common.output import as_json_option, console, print_json
 
 
-@click.command("explain", cls=SubjectCommand)
+@click.command("explain", cls=LogCommand)
 @log_argument
-@click.argument("subject", type=SubjectType("agent", "worker"), metavar="ID")
-@when_options
+@click.argument("subject", type=EntityType("agent", "worker"), metavar="ID")
+@as_of_options
 @as_json_option
-def explain_command(database: Path, subject: EntityRef, when: AsOfOption, as_json: bool) -> None:
+def explain_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
     """Tell why ID, an agent or a worker, was let in, refused, given a unit, or had it taken away.
 
     Each decision is told with its rules, what they looked at, and what they said.
@@ -32,7 +30,7 @@ def explain_command(database: Path, subject: EntityRef, when: AsOfOption, as_jso
       mephisto-es explain mephisto_data agent-7
       mephisto-es explain mephisto_data worker-3
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         if subject.kind == "agent":
             found = explain_agent(moment, AgentId(subject.number))
         else:

@@ -16,13 +16,11 @@ from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import unit_records
-from ..exports.formats import FORMATS, load_format
-from .database import SubjectCommand, run_argument
-from .output import log_argument
-from .when import AsOfOption, when_options
+from ..exports.formats import FORMATS, load_writer
+from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 
 
-@click.command("export", cls=SubjectCommand)
+@click.command("export", cls=LogCommand)
 @log_argument
 @run_argument
 @click.option(
@@ -32,9 +30,9 @@ from .when import AsOfOption, when_options
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, instead of standard output."
 )
 @click.option("--names/--no-names", default=True, show_default=True, help="Tell the workers' names at the provider.")
-@when_options
+@as_of_options
 def export_command(
-    database: Path, run: EntityRef, name: str, output: Path | None, names: bool, when: AsOfOption
+    database: Path, run: EntityRef, name: str, output: Path | None, names: bool, as_of: AsOfOption
 ) -> None:
     """Write the units of RUN as a table: one row each, with inputs, outputs, worker, statuses, times and pay.
 
@@ -46,8 +44,8 @@ def export_command(
       mephisto-es export mephisto_data 1 --format csv -o run-1.csv
       mephisto-es export mephisto_data 1 --no-names | jq .outputs
     """
-    write = load_format(name).write
-    with when.open(database) as moment, _opened(output) as file:
+    write = load_writer(name)
+    with as_of.open(database) as moment, _opened(output) as file:
         count = write(unit_records(moment, TaskRunId(run.number), names=names), file)
     if output is not None:
         click.echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)

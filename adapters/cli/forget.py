@@ -11,13 +11,13 @@ import trio
 from ...events.ids import WorkerId
 from ...projections.queries.entity_ref import EntityRef
 from ..erasure.worker import Forgotten, forget
-from .database import SubjectCommand, SubjectType
-from .output import ILLEGAL, as_json_option, log_argument, print_json
+from .common.arguments import EntityType, LogCommand, log_argument
+from .common.output import ILLEGAL, as_json_option, print_json
 
 
-@click.command("forget", cls=SubjectCommand)
+@click.command("forget", cls=LogCommand)
 @log_argument
-@click.argument("worker", type=SubjectType("worker"))
+@click.argument("worker", type=EntityType("worker"))
 @click.option("--reason", required=True, help="Why; it is written into the log, so name nobody in it.")
 @as_json_option
 def forget_command(database: Path, worker: EntityRef, reason: str, as_json: bool) -> None:

@@ -13,8 +13,7 @@ from ..composition.clock_and_ids import SystemIds
 from ..composition.data_dir import DATABASE_FILE
 from ..mephisto_import.importing import ImportReport, import_database
 from ..mephisto_import.source import Source
-from .figures import console
-from .output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json
 
 
 @click.command("import-mephisto")

@@ -14,8 +14,8 @@ from ...core.operations.services.resource_release import Held, held_resources
 from ...projections.mephisto_db.rows import date_of
 from ...projections.queries.as_of import AsOf
 from ..log.sqlite.as_of import open_as_of
-from .figures import console
-from .output import as_json_option, log_argument, print_json
+from .common.arguments import log_argument
+from .common.output import as_json_option, console, print_json
 
 
 class Leak(msgspec.Struct, frozen=True, kw_only=True):

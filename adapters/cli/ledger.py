@@ -14,22 +14,21 @@ from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.budget_check import overspent
 from ...projections.queries.money.pay_ledger import PayLedger, pay_ledger, untraced
-from .database import SubjectCommand, run_argument
-from .figures import console, spent
-from .output import ILLEGAL, as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from ..text import format_spending
+from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
+from .common.output import ILLEGAL, as_json_option, console, print_json
 
 VERIFY = "verify"
 _STATUSES = tuple(status.value for status in PaymentStatus)
 
 
-@click.command("ledger", cls=SubjectCommand)
+@click.command("ledger", cls=LogCommand)
 @log_argument
 @run_argument
 @click.argument("check", type=click.Choice([VERIFY]), required=False)
-@when_options
+@as_of_options
 @as_json_option
-def ledger_command(database: Path, run: EntityRef, check: str | None, when: AsOfOption, as_json: bool) -> None:
+def ledger_command(database: Path, run: EntityRef, check: str | None, as_of: AsOfOption, as_json: bool) -> None:
     """Tell what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
     Money is owed by a verdict, approved once `mephisto-es pay` is to pay it, sent when the provider took the order, and
@@ -43,7 +42,7 @@ def ledger_command(database: Path, run: EntityRef, check: str | None, when: AsOf
 
     Exit code of verify: 0: everything is traced, and the budget was kept. 1: something is not, and is named.
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         number = TaskRunId(run.number)
         found = pay_ledger(moment, number)
         faults = [*untraced(moment, number), *overspent(moment, number)] if check else []
@@ -68,7 +67,7 @@ def _print(ledger: PayLedger) -> None:
     else:
         _print_accounts(ledger)
     if ledger.spending is not None:
-        click.echo(f"budget: {spent(ledger.spending)}")
+        click.echo(f"budget: {format_spending(ledger.spending)}")
 
 
 def _print_accounts(ledger: PayLedger) -> None:

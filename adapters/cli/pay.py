@@ -22,9 +22,8 @@ from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
 from ..composition.paymaster import open_paymaster, paying_provider
 from ..log.sqlite.as_of import open_as_of
-from .database import SubjectCommand, run_argument
-from .figures import console
-from .output import ILLEGAL, as_json_option, log_argument, print_json
+from .common.arguments import LogCommand, log_argument, run_argument
+from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
 
@@ -47,7 +46,7 @@ class Due(NamedTuple):
         return sum(budget.with_fee(one.amount_cents) - one.amount_cents for one in self.payments)
 
 
-@click.command("pay", cls=SubjectCommand)
+@click.command("pay", cls=LogCommand)
 @log_argument
 @run_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be paid.")

@@ -20,8 +20,7 @@ from ...core.operations.registry import (
     get_valid_types,
     load_failures,
 )
-from .figures import console
-from .output import ILLEGAL, as_json_option, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _GETTERS = {
     AbstractionType.BLUEPRINT: get_blueprint_from_type,

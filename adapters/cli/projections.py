@@ -19,8 +19,8 @@ from ...projections.registry import PROJECTIONS
 from ..log.audit.audited_file import AuditedFile
 from ..log.sqlite.log import SqliteLog
 from ..log.sqlite.projector import Rebuilt
-from .figures import console
-from .output import as_json_option, log_argument, print_json
+from .common.arguments import log_argument
+from .common.output import as_json_option, console, print_json
 
 LIST, REBUILD = "list", "rebuild"
 #: Differences that are printed for people; `--json` has them all.

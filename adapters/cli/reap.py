@@ -14,12 +14,12 @@ from ...core.operations.services.resource_release import reap
 from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
 from ..log.sqlite.as_of import open_as_of
-from .database import RunType, SubjectCommand
+from .common.arguments import LogCommand, RunType, log_argument
+from .common.output import ILLEGAL
 from .leaks import Leak, find_leaks
-from .output import ILLEGAL, log_argument
 
 
-@click.command("reap", cls=SubjectCommand)
+@click.command("reap", cls=LogCommand)
 @log_argument
 @click.argument("run", type=RunType(), required=False)
 def reap_command(database: Path, run: EntityRef | None) -> None:

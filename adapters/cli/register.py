@@ -18,8 +18,8 @@ from ...core.operations.services.directory import Directory
 from ...core.suggestions import did_you_mean
 from ..composition.data_dir import DATABASE_FILE, data_dir
 from ..composition.ledger import make_log, open_ledger
-from .figures import console, facts
-from .given_values import read_value
+from .common.arguments import read_value
+from .common.output import console, facts
 
 
 @click.command("register")

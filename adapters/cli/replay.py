@@ -14,7 +14,8 @@ from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..diagnostics.bug_report import disagreements, unpacked
 from ..log.audit.replay import replay
-from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
+from .common.arguments import log_argument
+from .common.output import ILLEGAL, as_json_option, print_findings, print_json
 
 
 @click.command("replay")

@@ -10,9 +10,8 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from .figures import console
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from .common.arguments import AsOfOption, as_of_options, log_argument
+from .common.output import as_json_option, console, print_json
 
 
 class RequesterAccount(msgspec.Struct, frozen=True):
@@ -33,9 +32,9 @@ class Accounts(msgspec.Struct, frozen=True):
 
 @click.command("requesters")
 @log_argument
-@when_options
+@as_of_options
 @as_json_option
-def requesters_command(database: Path, when: AsOfOption, as_json: bool) -> None:
+def requesters_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
     """List the accounts that are known in DATABASE: a log file, or the data folder it is in.
 
     A new one is added by `mephisto-es register`, or by the first run that names it.
@@ -44,7 +43,7 @@ def requesters_command(database: Path, when: AsOfOption, as_json: bool) -> None:
     Example:
       mephisto-es requesters mephisto_data
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         view = moment.db
         runs = Counter(run.requester_id for run in view.find_task_runs())
         found = [

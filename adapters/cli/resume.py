@@ -14,10 +14,10 @@ from ...projections.mephisto_db import MephistoDB
 from ...projections.queries.entity_ref import EntityRef, stream_of
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import run_operator
-from .database import SubjectCommand, log_argument, run_argument
+from .common.arguments import LogCommand, log_argument, run_argument
 
 
-@click.command("resume", cls=SubjectCommand)
+@click.command("resume", cls=LogCommand)
 @log_argument
 @run_argument
 def resume_command(database: Path, run: EntityRef) -> None:

@@ -20,14 +20,14 @@ from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..composition.ledger import open_ledger
 from ..log.sqlite.as_of import open_as_of
-from .database import SubjectCommand, SubjectType, run_argument
-from .figures import console, duration
-from .output import as_json_option, log_argument, print_json
+from ..text import format_duration
+from .common.arguments import EntityType, LogCommand, log_argument, run_argument
+from .common.output import as_json_option, console, print_json
 
 #: Characters of inputs and of outputs that are shown for one unit.
 SHOWN_CHARACTERS = 400
 
-_AGENT = SubjectType("agent")
+_AGENT = EntityType("agent")
 _KEYS = {"a": Verdict.APPROVED, "s": Verdict.SOFT_REJECTED, "r": Verdict.REJECTED}
 
 
@@ -47,7 +47,7 @@ class Decided(NamedTuple):
     bonus_cents: int = 0
 
 
-@click.command("review", cls=SubjectCommand)
+@click.command("review", cls=LogCommand)
 @log_argument
 @run_argument
 @click.option("--approve", multiple=True, type=_AGENT, metavar="AGENT", help="Accept this agent's work: it is paid.")
@@ -130,7 +130,7 @@ def _list(waiting: Waiting) -> None:
 
 
 def _shown(unit: UnitRecord) -> Iterator[str]:
-    took = "" if unit.work_seconds is None else f"  took {duration(unit.work_seconds)}"
+    took = "" if unit.work_seconds is None else f"  took {format_duration(unit.work_seconds)}"
     head = f"[bold]agent-{unit.agent_id}[/]  unit-{unit.unit_id}  worker-{unit.worker_id}"
     yield f"{head}  worth {amount(unit.pay_cents)}{took}"
     yield f"    [dim]in [/] {_json(unit.inputs)}"

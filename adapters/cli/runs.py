@@ -10,23 +10,23 @@ from rich.table import Table
 
 from ...projections.queries.runs.progress import RunProgress
 from ...projections.queries.runs.run_status import all_runs
-from .figures import by_status, console, duration
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from ..text import format_counts, format_duration
+from .common.arguments import AsOfOption, as_of_options, log_argument
+from .common.output import as_json_option, console, print_json
 
 
 @click.command("runs")
 @log_argument
-@when_options
+@as_of_options
 @as_json_option
-def runs_command(database: Path, when: AsOfOption, as_json: bool) -> None:
+def runs_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
     """List the runs in DATABASE: a log file, or the data folder it is in.
 
     \b
     Example:
       mephisto-es runs mephisto_data
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         found = all_runs(moment)
     if as_json:
         print_json(found)
@@ -50,8 +50,8 @@ def _table(runs: tuple[RunProgress, ...]) -> Table:
             escape(run.task_name),
             escape(run.status),
             f"{run.units_finished:,}/{run.units_total:,}",
-            escape(by_status(run.units)),
+            escape(format_counts(run.units)),
             f"{run.workers:,}",
-            duration(run.seconds),
+            format_duration(run.seconds),
         )
     return table

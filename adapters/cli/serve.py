@@ -8,7 +8,7 @@ import click
 
 from ..composition.clock_and_ids import SystemClock
 from ..web.serving import Settings, serve
-from .output import log_argument
+from .common.arguments import log_argument
 
 HIGHEST_PORT = 65535
 

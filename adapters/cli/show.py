@@ -16,10 +16,9 @@ from ...projections.mephisto_db.tables import TABLES, Table
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.view_rows import Shown, counts_of, rows_of
 from ..log.sqlite.as_of import LogAsOf
-from .database import RunType
-from .figures import by_status, console, facts
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from ..text import format_counts
+from .common.arguments import AsOfOption, RunType, as_of_options, log_argument
+from .common.output import as_json_option, console, facts, print_json
 
 #: Characters of the longest row that is printed whole.
 ROW_WIDTH = 4000
@@ -31,9 +30,9 @@ _BY_NAME = {table.name: table for table in TABLES}
 @log_argument
 @click.option("--run", type=RunType(), help="Only what belongs to a run.")
 @click.option("--table", "name", type=click.Choice(list(_BY_NAME)), help="The rows of one table.")
-@when_options
+@as_of_options
 @as_json_option
-def show_command(database: Path, run: EntityRef | None, name: str | None, when: AsOfOption, as_json: bool) -> None:
+def show_command(database: Path, run: EntityRef | None, name: str | None, as_of: AsOfOption, as_json: bool) -> None:
     """Show the tables of the log in DATABASE as they were at a time or position; without one, as they are.
 
     What was forgotten since is not in them. With --json all rows are printed.
@@ -45,7 +44,7 @@ def show_command(database: Path, run: EntityRef | None, name: str | None, when: 
     """
     number = None if run is None else TaskRunId(run.number)
     tables = TABLES if name is None else (_BY_NAME[name],)
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         if as_json:
             rows = {table.name: list(rows_of(moment.db, table, number)) for table in tables}
             print_json({"seq": moment.seq, "at": moment.at, "tables": rows})
@@ -66,7 +65,7 @@ def _print_counts(moment: LogAsOf, run: TaskRunId | None) -> None:
     for table in TABLES:
         counts = counts_of(moment.db, table, run)
         statuses = {status: count for status, count in counts.items() if status}
-        grid.add_row(table.name, f"{sum(counts.values()):,}", by_status(statuses) if statuses else "")
+        grid.add_row(table.name, f"{sum(counts.values()):,}", format_counts(statuses) if statuses else "")
     console().print(grid)
 
 

@@ -18,18 +18,17 @@ from ...projections.queries.as_of import AsOf
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.history.timeline import TimelineEntry
 from ...projections.queries.runs.run_status import RunStatus, run_status
-from .database import RunType, SubjectCommand
-from .figures import by_status, console, duration, facts, spent
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from ..text import format_counts, format_duration, format_spending
+from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
+from .common.output import as_json_option, console, facts, print_json
 
 
-@click.command("status", cls=SubjectCommand)
+@click.command("status", cls=LogCommand)
 @log_argument
 @click.argument("run", type=RunType(), required=False)
-@when_options
+@as_of_options
 @as_json_option
-def status_command(database: Path, run: EntityRef | None, when: AsOfOption, as_json: bool) -> None:
+def status_command(database: Path, run: EntityRef | None, as_of: AsOfOption, as_json: bool) -> None:
     """Tell where RUN stands, or else the latest run in DATABASE.
 
     Units and agents by status, the pace of the last quarter of an hour, what the work is worth, the last events.
@@ -39,7 +38,7 @@ def status_command(database: Path, run: EntityRef | None, when: AsOfOption, as_j
       mephisto-es status mephisto_data
       mephisto-es status mephisto_data 2 --at "2026-01-31 14:05"
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         chosen = latest_run(moment) if run is None else TaskRunId(run.number)
         status = run_status(moment, chosen, now=moment.at)
     if as_json:
@@ -76,18 +75,18 @@ def _figures(status: RunStatus) -> Table:
     more = "" if progress.is_data_exhausted else ", more may come"
     table = facts()
     table.add_row("units", f"{progress.units_finished:,} of {progress.units_total:,} done{more}")
-    table.add_row("", by_status(progress.units))
-    table.add_row("agents", by_status(progress.agents))
+    table.add_row("", format_counts(progress.units))
+    table.add_row("agents", format_counts(progress.agents))
     if progress.onboarding_agents:
-        table.add_row("onboardings", by_status(progress.onboarding_agents))
+        table.add_row("onboardings", format_counts(progress.onboarding_agents))
     table.add_row("workers", f"{progress.workers:,}, {status.workers_at_work:,} at work")
-    left = "" if pace.seconds_to_finish is None else f", done in {duration(pace.seconds_to_finish)}"
-    table.add_row("pace", f"{pace.units_per_hour:,.0f} units an hour over {duration(pace.over_seconds)}{left}")
+    left = "" if pace.seconds_to_finish is None else f", done in {format_duration(pace.seconds_to_finish)}"
+    table.add_row("pace", f"{pace.units_per_hour:,.0f} units an hour over {format_duration(pace.over_seconds)}{left}")
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
     table.add_row("worth", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
     if status.spending is not None:
-        table.add_row("budget", spent(status.spending))
-    table.add_row("since", f"{duration(progress.seconds)}, {progress.events:,} events")
+        table.add_row("budget", format_spending(status.spending))
+    table.add_row("since", f"{format_duration(progress.seconds)}, {progress.events:,} events")
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))
     return table

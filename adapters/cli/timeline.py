@@ -10,9 +10,8 @@ import msgspec
 from ...projections.queries.entity_ref import KINDS, EntityRef
 from ...projections.queries.history.entity_events import events_about
 from ...projections.queries.history.timeline import TimelineEntry, timeline
-from .database import SubjectCommand, SubjectType
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument
+from .common.output import as_json_option, print_json
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -22,12 +21,12 @@ class Timeline(msgspec.Struct, frozen=True):
     lines: tuple[TimelineEntry, ...]
 
 
-@click.command("timeline", cls=SubjectCommand)
+@click.command("timeline", cls=LogCommand)
 @log_argument
-@click.argument("subject", type=SubjectType(*KINDS), metavar="ID")
-@when_options
+@click.argument("subject", type=EntityType(*KINDS), metavar="ID")
+@as_of_options
 @as_json_option
-def timeline_command(database: Path, subject: EntityRef, when: AsOfOption, as_json: bool) -> None:
+def timeline_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
     """Tell what happened to ID, and to what belongs to it, line by line, with dates in UTC.
 
     ID is a unit, agent, worker, run, assignment or onboarding: unit-12, agent-7, worker-3, run-1. No line holds a
@@ -38,7 +37,7 @@ def timeline_command(database: Path, subject: EntityRef, when: AsOfOption, as_js
       mephisto-es timeline mephisto_data unit-12
       mephisto-es timeline mephisto_data worker-3 --json
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         found = Timeline(str(subject), tuple(timeline(events_about(moment, subject), subject)))
     if as_json:
         print_json(found)

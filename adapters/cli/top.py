@@ -19,9 +19,8 @@ from ...projections.queries.entity_ref import EntityRef, stream_of
 from ...projections.queries.runs.run_status import RunStatus, run_status
 from ..composition.clock_and_ids import SystemClock
 from ..log.sqlite.as_of import open_as_of
-from .database import SubjectCommand, run_argument
-from .figures import console
-from .output import as_json_option, log_argument
+from .common.arguments import LogCommand, log_argument, run_argument
+from .common.output import as_json_option, console
 from .status import status_panel
 
 #: Seconds between two looks.
@@ -32,7 +31,7 @@ MOST_SPEED = 100_000.0
 _ENDED = frozenset(status.value for status in ENDED_RUN_STATUSES)
 
 
-@click.command("top", cls=SubjectCommand)
+@click.command("top", cls=LogCommand)
 @log_argument
 @run_argument
 @click.option(

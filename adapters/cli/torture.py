@@ -22,8 +22,8 @@ from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto
 from ..crowd.outcome_check import Ending
 from ..crowd.torture import Pass, Plan, torture
 from ..crowd.torture_job import Job
-from .figures import by_status, console
-from .output import ILLEGAL, as_json_option, print_json
+from ..text import format_counts
+from .common.output import ILLEGAL, as_json_option, console, print_json
 
 #: Two for a chat, one for whatever else there is.
 LEAST_WORKERS = 4
@@ -148,4 +148,4 @@ def _figures(ending: Ending | None) -> tuple[str, ...]:
     for of_task in ending.units.values():
         counted.update(of_task)
     figures = (ending.events, ending.acknowledged, ending.lost, ending.doubled)
-    return (*(f"{figure:,}" for figure in figures), amount(ending.owed_cents), by_status(counted))
+    return (*(f"{figure:,}" for figure in figures), amount(ending.owed_cents), format_counts(counted))

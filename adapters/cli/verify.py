@@ -11,8 +11,8 @@ from rich.markup import escape
 from ...projections.audit.verify import ChainReport
 from ..log.anchor import line
 from ..log.audit.replay import verified
-from .figures import console
-from .output import ILLEGAL, as_json_option, log_argument, print_findings, print_json
+from .common.arguments import log_argument
+from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
 
 
 @click.command("verify")

@@ -11,25 +11,23 @@ from rich.markup import escape
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.runs.blockers import OpenReport, why_open
-from .database import SubjectCommand, run_argument
-from .figures import console
-from .output import as_json_option, log_argument, print_json
-from .when import AsOfOption, when_options
+from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
+from .common.output import as_json_option, console, print_json
 
 
-@click.command("why-open", cls=SubjectCommand)
+@click.command("why-open", cls=LogCommand)
 @log_argument
 @run_argument
-@when_options
+@as_of_options
 @as_json_option
-def why_open_command(database: Path, run: EntityRef, when: AsOfOption, as_json: bool) -> None:
+def why_open_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
     """Tell what keeps RUN from finishing: who is at work, what is on offer, what is held outside.
 
     \b
     Example:
       mephisto-es why-open mephisto_data 1
     """
-    with when.open(database) as moment:
+    with as_of.open(database) as moment:
         found = why_open(moment, TaskRunId(run.number))
     if as_json:
         print_json(found)

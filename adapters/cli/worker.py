@@ -12,22 +12,21 @@ from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import UnitId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
-from .database import SubjectCommand, SubjectType
-from .output import log_argument
+from .common.arguments import EntityType, LogCommand, log_argument
 
 #: The value of a qualification that is granted without one.
 GRANTED = 1
 
 
-@click.command("worker", cls=SubjectCommand)
+@click.command("worker", cls=LogCommand)
 @log_argument
-@click.argument("worker", type=SubjectType("worker"))
+@click.argument("worker", type=EntityType("worker"))
 @click.option("--block", metavar="REASON", help="Give the worker no more work.")
 @click.option("--unblock", metavar="REASON", help="Let a blocked worker work again.")
 @click.option("--grant", metavar="NAME[=VALUE]", help="Give the worker a qualification, or another value of it.")
 @click.option("--revoke", metavar="NAME", help="Take a qualification from the worker.")
 @click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for its latest work: 0.50.")
-@click.option("--unit", type=SubjectType("unit"), metavar="UNIT", help="What the bonus is for, if not the latest work.")
+@click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="What the bonus is for, if not the latest work.")
 @click.option("--reason", metavar="REASON", help="Why there is a bonus; it needs one.")
 def worker_command(
     database: Path,

@@ -19,8 +19,7 @@ from ...core.operations.registry import (
     get_valid_types,
 )
 from ...core.suggestions import did_you_mean
-from .figures import console, facts
-from .output import as_json_option, print_json
+from .common.output import as_json_option, console, facts, print_json
 
 _TASK, _REQUESTER = "task", "requester"
 _CLASSES: dict[str, Callable[[str], Any]] = {

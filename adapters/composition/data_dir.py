@@ -1,22 +1,41 @@
-"""Where a job's data is kept, unless somebody says otherwise."""
+"""Locates the data folder and names the files in it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ...core.errors import ConfigError
 from ...core.operations.config_handler import CORE_SECTION, DATA_STORAGE_KEY, get_config_arg
 
 #: The log, in the data folder.
 DATABASE_FILE = "mephisto.db"
-#: The data folder where none is named: in the folder in which a command is run.
+#: One folder for each run, in the data folder: the page, the server's files, uploads.
+RUNS_FOLDER = "runs"
+#: The default data folder, in the current folder.
 LOCAL_DATA_DIR = "mephisto_data"
 
 
 def data_dir(chosen: object = None) -> Path:
-    """The data folder: the chosen one, or that of config.yml, or `mephisto_data` here.
+    """Return the data folder: the chosen one, else the one in config.yml, else `mephisto_data` in the current folder.
 
     Raises:
         ConfigError: config.yml cannot be read.
     """
     folder = chosen or get_config_arg(CORE_SECTION, DATA_STORAGE_KEY) or LOCAL_DATA_DIR
     return Path(str(folder)).expanduser().absolute()
+
+
+def make_data_dir(folder: Path) -> None:
+    """Create a data folder unless it exists.
+
+    Raises:
+        ConfigError: it cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {folder} cannot be created: {error.strerror}",
+            key="mephisto.database.data_dir",
+            hint="Name a folder that you may write to",
+        ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 from omegaconf import DictConfig
 
-from ...core.errors import ConfigError, LogError, leaves
+from ...core.errors import LogError, leaves
 from ...core.ledger import Ledger, in_a_thread
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.hydra_config import MetricsArgs, TaskConfig
@@ -25,15 +25,11 @@ from ..log.sqlite.log import SqliteLog
 from ..metrics.figures import Figures
 from ..metrics.latencies import Latencies
 from ..metrics.shown import show_figures
-from ..scripts.command import ScriptMain, script_decorator
+from ..scripts.command import ScriptMain, ask_on_terminal, script_decorator
 from ..scripts.progress_bars import progress_bars
-from ..scripts.prompt import ask_on_terminal
 from .clock_and_ids import SystemClock, SystemIds
-from .data_dir import DATABASE_FILE as DATABASE_FILE
-from .data_dir import data_dir
+from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
 
-#: One folder for each run, in the data folder: page, server's files, uploads.
-RUNS_FOLDER = "runs"
 #: Seconds between two looks at whether the anchor file is behind the log.
 ANCHOR_SECONDS = 1.0
 #: Seconds in which runs must be taken down when a script fails.
@@ -62,14 +58,7 @@ async def open_operator(
     """
     fill_registries()
     clock = clock or SystemClock()
-    try:
-        await trio.Path(data_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the data folder {data_dir} cannot be made: {error.strerror}",
-            key="mephisto.database.data_dir",
-            hint="Name a folder that you may write to.",
-        ) from error
+    make_data_dir(data_dir)
     log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
     try:
         figures = Figures()

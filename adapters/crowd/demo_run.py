@@ -19,7 +19,8 @@ from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
-from ..composition.operator import DATABASE_FILE, open_operator
+from ..composition.data_dir import DATABASE_FILE
+from ..composition.operator import open_operator
 from ..log.audit.replay import replay
 from .crowd import Crowd
 from .plan import WorkerPlan

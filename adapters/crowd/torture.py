@@ -18,7 +18,7 @@ import trio
 from msgspec.structs import replace
 
 from ..architects.router.process import RouterProcess
-from ..composition.operator import RUNS_FOLDER
+from ..composition.data_dir import RUNS_FOLDER
 from .crowd import Crowd
 from .outcome_check import Ending, take_stock
 from .plan import WorkerPlan, plan_crowd

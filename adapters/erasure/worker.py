@@ -16,8 +16,8 @@ from ...events import streams
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain
 from ...events.ids import TaskRunId, WorkerId
 from ...events.worker import WorkerRegistered
+from ..composition.data_dir import RUNS_FOLDER
 from ..composition.ledger import open_ledger
-from ..composition.operator import RUNS_FOLDER
 from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
 
 #: Who the log says it was.

@@ -1,39 +1,47 @@
-"""The formats a run can be exported in, each a module that is imported when it is asked for."""
+"""Lists the formats a run can be exported in. The code of a format is imported when it is first used."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
-from typing import BinaryIO, Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, NamedTuple, cast
 
 from ...core.errors import ConfigError
 from ...projections.queries.unit_records import UnitRecord
 
-#: By name, with the media type of what is written.
+#: Writes rows to a file and returns how many there were.
+Writer = Callable[[Iterable[UnitRecord], BinaryIO], int]
+
+
+class Format(NamedTuple):
+    """A format, without its code."""
+
+    media_type: str
+    #: `module:function`, the module being one of this package.
+    writer: str
+
+
 FORMATS = {
-    "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
+    "jsonl": Format("application/x-ndjson", "text_formats:write_jsonl"),
+    "csv": Format("text/csv; charset=utf-8", "text_formats:write_csv"),
+    "parquet": Format("application/vnd.apache.parquet", "parquet:write"),
 }
-#: What formats need that does not come with the package.
+#: The extra that brings a package which does not come with the base install.
 _EXTRAS = {"pyarrow": "parquet"}
 
 
-class Format(Protocol):
-    """A module that writes a format."""
+def load_writer(name: str) -> Writer:
+    """Return the function that writes a format.
 
-    def write(self, records: Iterable[UnitRecord], file: BinaryIO) -> int:
-        """Write rows; tells how many there were."""
-
-
-def load_format(name: str) -> Format:
-    """The module that writes a format.
+    Args:
+        name: a key of `FORMATS`.
 
     Raises:
-        ConfigError: what it needs is not installed.
+        ConfigError: a package it needs is not installed.
     """
+    module, _, function = FORMATS[name].writer.partition(":")
     try:
-        return cast(Format, importlib.import_module(f".{name}", __package__))
+        return cast(Writer, getattr(importlib.import_module(f".{module}", __package__), function))
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise

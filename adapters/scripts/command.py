@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import click
+import trio
 import yaml
 from omegaconf import DictConfig
 
@@ -40,6 +41,20 @@ Runner = Callable[[ScriptMain, DictConfig], None]
 
 #: Errors that the person at the command line must act on: a sentence says it all, a traceback would hide it.
 _FOR_THE_USER = (ConfigError, LaunchError, LogError)
+
+_YES = frozenset({"", "y", "yes"})
+
+
+async def ask_on_terminal(question: str) -> bool:
+    """Ask a question on the terminal. An empty line means yes, the end of input means no.
+
+    If cancelled, the question stays on the terminal without an answer.
+    """
+    click.echo(f"{question} [Y/n] ", nl=False, err=True)
+    # A terminal becomes readable once a line is complete, so reading it does not block the loop.
+    await trio.lowlevel.wait_readable(sys.stdin)
+    line = sys.stdin.readline()
+    return line.endswith("\n") and line.strip().lower() in _YES
 
 
 def script_decorator(

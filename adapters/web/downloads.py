@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ...projections.queries.unit_records import unit_records
-from ..exports.formats import FORMATS, load_format
+from ..exports.formats import FORMATS, load_writer
 from ..log.sqlite.as_of import LogAsOf
 from .site import Site, run_of, seq_of
 
@@ -36,7 +36,7 @@ class Downloads:
         run, seq, name = run_of(request), seq_of(request), request.path_params["format"]
         if name not in FORMATS:
             raise HTTPException(404, f"There is no export as {name!r}; there is {', '.join(FORMATS)}")
-        write, names = load_format(name).write, request.query_params.get("names") == "1"
+        write, names = load_writer(name), request.query_params.get("names") == "1"
 
         def answer(moment: LogAsOf) -> IO[bytes]:
             # Closed by who sends it.
@@ -54,7 +54,7 @@ class Downloads:
             "content-disposition": f'attachment; filename="run-{run}{at}.{name}"',
             "content-length": str(file.tell()),
         }
-        return StreamingResponse(_chunks(file), media_type=FORMATS[name], headers=headers)
+        return StreamingResponse(_chunks(file), media_type=FORMATS[name].media_type, headers=headers)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from ...core.operations.configuration.money import amount
 from ...projections.queries.entity_ref import KINDS
-from ..cli.figures import duration
+from ..text import format_duration
 from . import charts
 from .guard import Visitor
 
@@ -43,7 +43,7 @@ class Pages:
         self._environment.filters |= {
             "amount": amount,
             "count": lambda number: f"{number:,}",
-            "duration": duration,
+            "duration": format_duration,
             "json": _json,
             "linked": linked,
             "subject": subject_of,

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import trio
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.composition.operator import RUNS_FOLDER, open_operator
+from mephisto_es.adapters.composition.data_dir import RUNS_FOLDER
+from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level

@@ -18,7 +18,8 @@ import httpx
 import msgspec
 import trio
 
-from mephisto_es.adapters.composition.operator import DATABASE_FILE, open_operator
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.crowd.page import Visit, WorkerPage
 from mephisto_es.adapters.crowd.sentence_rating import configuration
 from mephisto_es.adapters.log.sqlite.reader import LogReader

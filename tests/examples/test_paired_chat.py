@@ -13,7 +13,7 @@ import trio
 from trio_websocket import WebSocketConnection
 
 from mephisto_es.adapters.channels.dial import dial
-from mephisto_es.adapters.composition.operator import DATABASE_FILE
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.crowd.page import Visit, WorkerPage
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader

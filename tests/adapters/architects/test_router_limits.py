@@ -129,5 +129,5 @@ class TestBehindAWebServer:
         ],
     )
     def test_an_address_that_pages_cannot_be_opened_at_is_named(self, tmp_path: Path, public_url: str) -> None:
-        with pytest.raises(ConfigError, match=r"public_url is .*It is like https://tasks\.example\.org"):
+        with pytest.raises(ConfigError, match=r"public_url is .*Write it like https://tasks\.example\.org"):
             local(tmp_path, ResourceBook(), public_url=public_url)

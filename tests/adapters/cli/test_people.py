@@ -158,10 +158,10 @@ def test_an_unknown_worker(verb: str, data: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["explain", "unit-1"], "'unit-1' is not an id this verb knows; write for instance agent-1, worker-1."),
+        (["explain", "unit-1"], "'unit-1' is not an id that fits here; write for instance agent-1, worker-1."),
         (["status", ".", "first"], "'first' is not the id of a run; write 1 or run-1."),
         (["status", ".", "1", "--at", "noon"], "'noon' is not a time; write for instance '2026-01-31 14:05:00'."),
-        (["status", ".", "1", "--at", "2026-01-01", "--seq", "3"], "--at and --seq say two things"),
+        (["status", ".", "1", "--at", "2026-01-01", "--seq", "3"], "--at and --seq exclude each other"),
         (["timeline", "."], "Missing argument 'ID'"),
     ],
 )

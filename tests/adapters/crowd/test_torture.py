@@ -10,7 +10,7 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from mephisto_es.adapters.composition.operator import DATABASE_FILE
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.crowd.outcome_check import Ending, take_stock
 from mephisto_es.adapters.crowd.summary import HandedIn
 from mephisto_es.adapters.crowd.torture_job import CHAT, RATING

@@ -16,11 +16,10 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.exports import csv as csv_format
-from mephisto_es.adapters.exports import jsonl
-from mephisto_es.adapters.exports import parquet as parquet_format
 from mephisto_es.adapters.exports.columns import COLUMNS
+from mephisto_es.adapters.exports.formats import FORMATS, load_writer
 from mephisto_es.adapters.exports.frame import to_pandas
+from mephisto_es.adapters.exports.parquet import SCHEMA
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError
@@ -147,7 +146,7 @@ def test_parquet(database: Path, run: TaskRunId, records: list[UnitRecord], tmp_
     path = tmp_path / "run.parquet"
     exported(database, run, "--format", "parquet", "-o", str(path))
     table = parquet.read_table(path)
-    assert table.schema.equals(parquet_format.SCHEMA)
+    assert table.schema.equals(SCHEMA)
     assert table.column("created_at").to_pylist() == [record.created_at for record in records]
     assert table.column("owed_cents").to_pylist() == [record.owed_cents for record in records]
     assert [json.loads(text or "null") for text in table.column("outputs").to_pylist()] == plain(
@@ -180,10 +179,10 @@ def test_names_can_be_left_out(database: Path, run: TaskRunId, records: list[Uni
     assert {row["worker_id"] for row in rows} == {record.worker_id for record in records}
 
 
-@pytest.mark.parametrize("module", [jsonl, csv_format, parquet_format])
-def test_a_run_without_units(module: Any) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_run_without_units(name: str) -> None:
     file = io.BytesIO()
-    assert module.write(iter(()), file) == 0
+    assert load_writer(name)(iter(()), file) == 0
     assert not file.closed
 
 

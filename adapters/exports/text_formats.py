@@ -1,4 +1,8 @@
-"""Comma-separated values, UTF-8, with a line of names first; JSON values and lists are JSON text, times ISO 8601."""
+"""Writes the units of a run as JSON Lines or as comma-separated values.
+
+JSON Lines has one object per line, with nested values as they are. CSV is UTF-8 and starts with a line of column
+names; JSON values and lists become JSON text, times become ISO 8601.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,16 @@ from ...projections.queries.unit_records import UnitRecord
 from .columns import COLUMNS, Cell, cells
 
 
-def write(records: Iterable[UnitRecord], file: BinaryIO) -> int:
-    """Write rows as they come; tells how many there were."""
+def write_jsonl(records: Iterable[UnitRecord], file: BinaryIO) -> int:
+    """Write rows one by one; return how many there were."""
+    count = 0
+    for count, record in enumerate(records, start=1):  # noqa: B007 - the last number is the answer
+        file.write(msgspec.json.encode(record) + b"\n")
+    return count
+
+
+def write_csv(records: Iterable[UnitRecord], file: BinaryIO) -> int:
+    """Write rows one by one; return how many there were."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     count = 0
     try:
@@ -24,7 +36,7 @@ def write(records: Iterable[UnitRecord], file: BinaryIO) -> int:
         for count, record in enumerate(records, start=1):  # noqa: B007 - the last number is the answer
             writer.writerow(map(_text, cells(record)))
     finally:
-        # The file is the caller's to close.
+        # The caller closes the file.
         text.detach()
     return count
 

@@ -21,7 +21,7 @@ from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitAccepted
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ..history_search import chosen, has_an_offer
+from ...history_search import chosen, has_an_offer
 
 HISTORY = chosen(800, has_an_offer)
 #: What the histories' authors put where personal values and secrets go.

@@ -13,7 +13,7 @@ from mephisto_es.adapters.composition.operator import load_db_and_process_config
 from mephisto_es.core.errors import ConfigError, UnusableLogError
 from mephisto_es.core.operations.hydra_config import TaskConfig
 
-from ..core.operations.operator_harness import HouseTaskState, config, items, work
+from ...core.operations.operator_harness import HouseTaskState, config, items, work
 
 
 def composed(folder: Path) -> DictConfig:

@@ -16,7 +16,7 @@ from mephisto_es.core.abstractions.agent import InitializationData
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.lifecycles.unit import UnitStatus
 
-from ..core.operations.operator_harness import HouseTaskState, items, open_house, until
+from ...core.operations.operator_harness import HouseTaskState, items, open_house, until
 
 MANY = 3 * UNITS_WORTH_A_BAR
 

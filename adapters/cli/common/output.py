@@ -1,0 +1,59 @@
+"""Output shared by the verbs: the console, tables, JSON, findings, and the exit code for a failed check."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ....projections.audit.report import Finding
+
+#: Exit code when the log could be read but a check failed. A file that is not a log ends in exit code 2.
+ILLEGAL = 1
+#: Findings that are printed; `--json` prints all of them.
+SHOWN_FINDINGS = 20
+#: Columns of a table that is not printed to a terminal.
+PIPED_WIDTH = 160
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+
+
+def console() -> Console:
+    """Return a console that never breaks lines, so that its output can be pasted and searched."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+def facts() -> Table:
+    """Return an empty table of names and values, without lines."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def print_json(value: msgspec.Struct | dict[str, object]) -> None:
+    """Print one object, indented so that people can read it too."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_findings(findings: Sequence[Finding], left_out: int = 0, notes: Sequence[str] = ()) -> None:
+    """Print findings and notes for people.
+
+    Args:
+        findings: the findings that were listed.
+        left_out: the number of further findings.
+        notes: remarks that are not faults.
+    """
+    out = console()
+    for finding in findings[:SHOWN_FINDINGS]:
+        out.print(f"[red]✗[/] {escape(finding.sentence)}")
+    hidden = len(findings[SHOWN_FINDINGS:]) + left_out
+    if hidden:
+        out.print(f"  and {hidden} more; --json lists the first {len(findings)}")
+    for note in notes:
+        out.print(f"[yellow]note[/] {escape(note)}")

@@ -1,0 +1,35 @@
+"""Formats counts, money and durations for people. Shared by the command line and the web pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.operations.configuration.money import amount
+from ..projections.queries.money.spending import Spending
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def format_counts(counts: Mapping[str, int]) -> str:
+    """Return counts by name: `completed 3, launched 1`; `none` if there are no counts."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+def format_spending(spending: Spending) -> str:
+    """Return the state of a budget: `7.00 of 10.00 left, 2.00 owed, 1.00 reserved`."""
+    committed, reserved = amount(spending.committed_cents), amount(spending.reserved_cents)
+    return (
+        f"{amount(spending.left_cents)} of {amount(spending.budget_cents)} left, {committed} owed, {reserved} reserved"
+    )
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time span in its two largest units: `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
