@@ -1,45 +1,54 @@
-# `make demo` and `make test` do everything: what they need is installed into a virtual environment of its own.
+# Every target installs what it needs into a virtual environment of its own first.
 
 VENV ?= .venv
-# The first of these that is a Python 3.11 or newer.
+# The first of these that is Python 3.11 or newer.
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: demo test lint docs bench simulate torture
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint coverage matrix docs bench simulate torture
 
-# A run of the example with a simulated crowd, and the proof that it was legal.
-demo: $(VENV)/installed
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## Run the example with a simulated crowd and prove that the run was legal.
 	$(VENV)/bin/mephisto-es demo
 
-# Tests that need a browser or npm are skipped where there is none; with CI=true they fail instead.
-test: $(VENV)/installed-for-tests
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
+test: $(VENV)/installed-for-tests ## Run the tests. Without a browser or npm, theirs are skipped; with CI=true they fail.
+	$(PYTEST)
 
-# The whole operator with faults, from N fresh seeds; a seed that shows a violation is printed.
-N ?= 100
-simulate: $(VENV)/installed-for-tests
-	$(VENV)/bin/python -m tests.simulation $(N)
-
-# An operator that is killed again and again while twenty people work: nothing may be lost. Some ten minutes.
-torture: $(VENV)/installed
-	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
-	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
-	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
-
-lint: $(VENV)/installed-for-tests
+lint: $(VENV)/installed-for-tests ## Check style and types.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict
 
-# The documentation as a site, in site/; a link or a reference that leads nowhere fails.
-docs: $(VENV)/installed-for-docs
+# Only what runs in the processes of the tests is measured, not the operators and commands that they start.
+coverage: $(VENV)/installed-for-tests ## Run the tests, print the coverage by folder, and hold it to its floors.
+	$(PYTEST) --cov --cov-report=
+	$(VENV)/bin/python .ci/coverage_floors.py
+
+matrix: ## Run the tests on every Python >= 3.11 that this machine has.
+	@./.ci/pythons | while read -r version python; do \
+		echo "== Python $$version, $$python"; \
+		$(MAKE) --no-print-directory test PYTHON="$$python" VENV="$(VENV)-$$version" </dev/null || exit 1; \
+	done
+
+docs: $(VENV)/installed-for-docs ## Build the documentation in site/; a broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
-# Every figure that has a bar: the log, an operator, whole visits through a router, quiet sockets, what verbs
-# take to answer. Some fifteen minutes.
-bench: $(VENV)/installed-for-tests
+bench: $(VENV)/installed-for-tests ## Measure every figure that has a bar, for about fifteen minutes.
 	$(VENV)/bin/python tests/benchmarks/everything.py
+
+N ?= 100
+simulate: $(VENV)/installed-for-tests ## Run the operator with faults from N=100 fresh seeds; a seed that fails is printed.
+	$(VENV)/bin/python -m tests.simulation $(N)
+
+torture: $(VENV)/installed ## Kill the operator again and again while a crowd works, for about ten minutes.
+	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
+	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
+	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP_INSTALL) '.[test,bench]'
@@ -51,7 +60,7 @@ $(VENV)/installed-for-docs: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (on Debian: apt-get install python3)." >&2; exit 1; }
-# Debian keeps a part of Python that virtual environments need in a package of its own.
+# Debian packages a part of Python that virtual environments need separately.
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } \
 		|| { echo "$(PYTHON) cannot make virtual environments (on Debian: apt-get install python3-venv)." >&2; exit 1; }

@@ -53,6 +53,14 @@ def test_the_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"there is no make {target}"
 
 
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[1] for line in listed.splitlines()] == phony.split()
+    assert all(len(line.split()) > 2 for line in listed.splitlines())
+
+
 def test_the_verbs_and_their_options_exist() -> None:
     context = click.Context(main)
     for verb, rest in re.findall(r"[`$] ?mephisto-es ([a-z][\w-]*)([^`\n]*)", README):
