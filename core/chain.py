@@ -1,7 +1,7 @@
-"""The hash chain over a log: damage to any event shows, and is named to the event.
+"""The hash chain over a log: any change to an event shows, and is traced to that event.
 
-Each link covers the link before it, the position and the canonical bytes of the event. The columns beside the bytes
-only repeat what the bytes say, so they are compared with them instead of being covered.
+Each link covers the previous link, the position, and the canonical bytes of the event. The columns stored beside the
+bytes only repeat what the bytes say, so audits compare them instead of covering them.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
-#: The fields of a `Row` after its position, as SQLite hands them out: naming them would cost as much as reading them.
+#: The fields of a `ChainRow` after its position, as SQLite returns them. Naming them would double the cost of reading.
 Columns = tuple[bytes, bytes, str, int, str, int, str | None]
 
 
-class Page(NamedTuple):
-    """Rows without a gap between them."""
+class ChainPage(NamedTuple):
+    """Consecutive rows of a log."""
 
-    #: Position of the first one.
+    #: Position of the first row.
     seq: int
     rows: Sequence[Columns]
 
-    def row(self, seq: int) -> Row:
-        """The row at a position."""
-        return Row(seq, *self.rows[seq - self.seq])
+    def row(self, seq: int) -> ChainRow:
+        """Return the row at a position."""
+        return ChainRow(seq, *self.rows[seq - self.seq])
 
-    def named(self) -> Iterator[Row]:
-        """All rows, with their positions and the names of their fields."""
-        return (Row(seq, *columns) for seq, columns in enumerate(self.rows, self.seq))
+    def named(self) -> Iterator[ChainRow]:
+        """Yield all rows with their positions and named fields."""
+        return (ChainRow(seq, *columns) for seq, columns in enumerate(self.rows, self.seq))
 
     @property
     def last(self) -> int:
@@ -36,30 +36,30 @@ class Page(NamedTuple):
         return self.seq + len(self.rows) - 1
 
 
-#: What stands before the first link.
+#: The value of the chain before the first event.
 GENESIS = bytes(32)
-#: What a link covers before the event: the link before it, and the position.
+#: The part of a link before the event: the previous link, and the position.
 _before = Struct(">32sQ").pack
 
 
-class Row(NamedTuple):
+class ChainRow(NamedTuple):
     """An event as a log stores it."""
 
     seq: int
     #: The canonical bytes.
     data: bytes
     chain: bytes
-    # What repeats the bytes, for the indexes and for SQL:
+    # Columns that repeat what the bytes say, for the indexes and for SQL:
     stream: str
     version: int
     kind: str
     at: int
-    #: None: the event belongs to the same command as the one before.
+    #: None if the event belongs to the same command as the event before it.
     command: str | None
 
 
 def link(previous: bytes, seq: int, data: bytes) -> bytes:
-    """The chain's value at a position.
+    """Return the value of the chain at a position.
 
     Args:
         previous: the value at the position before; `GENESIS` for the first.

@@ -1,1 +1,1 @@
-"""Folds of the log into tables and answers. Everything here can be thrown away and built again."""
+"""Projections: tables and answers folded from the log. Everything here can be deleted and rebuilt."""

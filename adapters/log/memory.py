@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from ...core.chain import GENESIS, Row
+from ...core.chain import GENESIS, ChainRow
 from ...core.ports import AppendRequest, Head, Outcome, Payload
 from ...events.base import PayloadRef
 from ...events.codec import decode
@@ -28,8 +28,8 @@ class MemoryLog:
         Args:
             projections: tables that are kept within each commit, in a database in memory.
         """
-        self._rows: list[Row] = []
-        self._commands: dict[str, list[Row]] = {}
+        self._rows: list[ChainRow] = []
+        self._commands: dict[str, list[ChainRow]] = {}
         self._versions: dict[str, int] = {}
         self._payloads: dict[str, Payload] = {}
         self._head = Head(0, GENESIS, 0)
@@ -76,7 +76,7 @@ class MemoryLog:
         """All events of one stream, in order."""
         return tuple(RecordedEvent(row.seq, decode(row.data)) for row in self._rows if row.stream == stream)
 
-    def raw(self, after: int = 0) -> Iterator[Row]:
+    def raw(self, after: int = 0) -> Iterator[ChainRow]:
         """Rows as they are stored."""
         return iter(self._rows[after:])
 
@@ -106,7 +106,7 @@ class MemoryLog:
         return {sha256: one for sha256, one in payloads.items() if one.subject not in forgotten}
 
     def _keep(self, draft: BatchPlan) -> None:
-        rows = [Row._make(row) for row in draft.rows]
+        rows = [ChainRow._make(row) for row in draft.rows]
         self._rows += rows
         for row, (_, envelope) in zip(rows, draft.recorded, strict=True):
             self._commands.setdefault(envelope.command, []).append(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...core.chain import GENESIS, Page, Row, link
+from ...core.chain import GENESIS, ChainPage, ChainRow, link
 from ...core.errors import UnusableLogError
 from ...core.ports import Head
 from .report import FindingKind, Findings
@@ -31,7 +31,7 @@ class ChainCheck:
         self._anchors = self._readable(anchors)
         self._anchor = next(self._anchors, None)
 
-    def check(self, page: Page) -> None:
+    def check(self, page: ChainPage) -> None:
         """Follow the chain over the next rows."""
         previous = self.chain
         # Nothing is known of the link over a gap, so it is not judged.
@@ -75,7 +75,7 @@ class ChainCheck:
             found=str(last + 1),
         )
 
-    def _broken(self, row: Row, previous: bytes) -> None:
+    def _broken(self, row: ChainRow, previous: bytes) -> None:
         """A link that does not follow, unless that is the fault of the row before, which was reported."""
         doubtful_seq, should_have_been = self._doubt
         if doubtful_seq == row.seq - 1 and link(should_have_been, row.seq, row.data) == row.chain:
@@ -91,7 +91,7 @@ class ChainCheck:
             found=row.chain.hex(),
         )
 
-    def _compare(self, anchor: Head, page: Page) -> None:
+    def _compare(self, anchor: Head, page: ChainPage) -> None:
         """An anchor with the row that it is about, which is in this page or missing."""
         self.anchored_seq = anchor.seq
         if anchor.seq < page.seq:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from ...core.chain import Row
+from ...core.chain import ChainRow
 from ...core.errors import LogError
 from ...core.gc_tuning import gc_paused
 from ...core.lifecycles.unit import UnitStatus
@@ -31,7 +31,7 @@ from .steps import StepCheck
 from .verify import ChainedLog
 from .views import StoredView, ViewCheck
 
-_KIND = itemgetter(Row._fields[1:].index("kind"))
+_KIND = itemgetter(ChainRow._fields[1:].index("kind"))
 
 
 class AuditedLog(AuditedPayloads, ChainedLog, Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from operator import itemgetter
 
-from ...core.chain import Page, Row
+from ...core.chain import ChainPage, ChainRow
 from ...core.errors import IllegalStepError, VersionConflictError
 from ...core.state.status_fold import StatusFold
 from ...events.categories import CATEGORY_OF
@@ -32,7 +32,7 @@ class StepCheck:
         self._at = 0
         self._broken: set[str] = set()
 
-    def check(self, page: Page) -> list[Envelope | None]:
+    def check(self, page: ChainPage) -> list[Envelope | None]:
         """Judge the next rows; returns their envelopes, None in place of one that does not decode."""
         step, broken, latest = self.standings.step, self._broken, self._at
         envelopes = self._decoded(page)
@@ -66,13 +66,13 @@ class StepCheck:
         self._at = latest
         return envelopes
 
-    def _decoded(self, page: Page) -> list[Envelope | None]:
+    def _decoded(self, page: ChainPage) -> list[Envelope | None]:
         try:
             return [*decode_page(map(_DATA, page.rows))]
         except UndecodableError:
             return [self._decoded_row(row) for row in page.named()]
 
-    def _decoded_row(self, row: Row) -> Envelope | None:
+    def _decoded_row(self, row: ChainRow) -> Envelope | None:
         try:
             envelope = decode(row.data)
             if stored_kind(row.data) != row.kind == KIND_OF[type(envelope.event)]:
@@ -86,7 +86,7 @@ class StepCheck:
         self._broken.add(row.stream)
         return None
 
-    def _wrong_columns(self, row: Row, envelope: Envelope) -> None:
+    def _wrong_columns(self, row: ChainRow, envelope: Envelope) -> None:
         said = {
             "stream": envelope.stream,
             "version": envelope.version,

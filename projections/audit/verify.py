@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from ...core.chain import Page
+from ...core.chain import ChainPage
 from ...core.errors import LogError
 from ...core.ports import Head
 from .chain import ChainCheck
@@ -17,7 +17,7 @@ from .report import Finding, FindingKind, Findings
 class ChainedLog(Protocol):
     """What is read of a log."""
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator[ChainPage]:
         """All rows, in order; what can still be read of a damaged file comes first.
 
         Raises:

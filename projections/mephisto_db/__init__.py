@@ -1,4 +1,4 @@
-"""The MephistoDB view: tables under Mephisto's names, the fold that keeps them, and the reader."""
+"""The MephistoDB view: tables under Mephisto's names, the projection that maintains them, and the reader."""
 
 from .projection import MephistoDbProjection
 from .reader import MephistoDB

@@ -1,4 +1,4 @@
-"""A page of events on its way into the view."""
+"""Accumulates the row changes of one batch of events, then writes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COUNT_EVENTS = "UPDATE task_runs SET event_count = event_count + ?, last_event_
 
 
 class RunFacts(NamedTuple):
-    """What Mephisto repeats in every row that belongs to a run."""
+    """The columns that Mephisto repeats in every row that belongs to a run."""
 
     task_run_id: TaskRunId
     task_id: TaskId
@@ -37,53 +37,61 @@ class RunFacts(NamedTuple):
 
 
 class EventBatch:
-    """What some events change in the view, gathered first and then written table by table."""
+    """The changes that a batch of events makes to the view, collected first and then written table by table.
+
+    Attributes:
+        writes: new and changed rows of the tables with one row per entity.
+        qualifications: changes to the qualifications of workers.
+        reviews: verdicts on units.
+        bonuses: bonuses for agents.
+        agent_payloads: new rows for payloads that agents sent or received.
+    """
 
     def __init__(self, db: sqlite3.Connection, payload: ReadPayload) -> None:
-        """Begin an empty page.
+        """Begin an empty batch.
 
         Args:
-            db: where it will be written; also asked for the runs that earlier pages created.
-            payload: reads what events refer to.
+            db: the database to write to; also queried for runs that earlier batches created.
+            payload: reads the payloads that events refer to.
         """
         self._db = db
         self._payload = payload
         self._runs: dict[TaskRunId, RunFacts] = {}
-        self.sheets = PendingWrites()
-        self.holdings = QualificationWrites()
+        self.writes = PendingWrites()
+        self.qualifications = QualificationWrites()
         self.reviews = Reviews()
         self.bonuses = Bonuses()
         self.agent_payloads: list[AgentPayloadRow] = []
 
     def add(self, recorded: RecordedEvent, row: Row) -> None:
-        """The event's entity is new: this is its row."""
-        self.sheets[type(row)].add(recorded.envelope.stream, row)
+        """Add the row of the entity that the event created."""
+        self.writes[type(row)].add(recorded.envelope.stream, row)
 
     def set(self, recorded: RecordedEvent, columns: ColumnGroup, *values: Cell) -> None:
-        """The event changes some columns in the row of its entity."""
-        self.sheets[columns.row].set(recorded.envelope.stream, columns, values)
+        """Change some columns in the row of the event's entity."""
+        self.writes[columns.row].set(recorded.envelope.stream, columns, values)
 
     def date(self, recorded: RecordedEvent) -> str:
-        """When it happened, in the form that Mephisto keeps in its tables: UTC, to the millisecond."""
+        """Return the event's time in the format of Mephisto's tables: UTC, to the millisecond."""
         return date_of(recorded.envelope.at)
 
     def text(self, ref: PayloadRef | None) -> str | None:
-        """The text behind a reference; None if there is none, or none any more.
+        """Return the text behind a reference, or None if there is none or it was erased.
 
-        Bytes that are no text do not stop the fold: an audit shows them as a difference.
+        Bytes that are not valid text do not stop the projection; an audit reports them as a difference.
         """
         body = None if ref is None else self._payload(ref)
         return None if body is None else body.decode(errors="replace")
 
     def begin_run(self, run: RunFacts) -> None:
-        """Remember a run that this page creates."""
+        """Remember a run that this batch creates."""
         self._runs[run.task_run_id] = run
 
     def run_of(self, recorded: RecordedEvent) -> RunFacts:
-        """The run that the event's entity belongs to.
+        """Return the run that the event's entity belongs to.
 
         Raises:
-            UnknownEntityError: nothing created it.
+            UnknownEntityError: no event created it.
         """
         run_id = run_of(recorded.envelope.stream)
         run = self._runs.get(run_id)
@@ -95,9 +103,9 @@ class EventBatch:
         return run
 
     def write(self, events: Sequence[RecordedEvent]) -> None:
-        """Carry everything into the tables."""
-        self.sheets.write(self._db)
-        self.holdings.write(self._db)
+        """Write all changes to the tables."""
+        self.writes.write(self._db)
+        self.qualifications.write(self._db)
         self.reviews.write(self._db)
         self.bonuses.write(self._db)
         if self.agent_payloads:
@@ -106,13 +114,13 @@ class EventBatch:
 
 
 def _statistics(events: Sequence[RecordedEvent]) -> list[Cells]:
-    """For each run that has events here: their number, the date of the last, the run."""
+    """Return, for each run with events in the batch, their number, the date of the last one, and the run."""
     counts: defaultdict[TaskRunId, int] = defaultdict(int)
     for stream, count in Counter([envelope.stream for _, envelope in events]).items():
         if (run := run_of_partition(partition_of(stream))) is not None:
             counts[run] += count
     last: dict[TaskRunId, int] = {}
-    # From the end on: mostly one look for each run.
+    # Backwards, because then a single event per run is usually enough.
     for _, envelope in reversed(events):
         if len(last) == len(counts):
             break

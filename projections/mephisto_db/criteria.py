@@ -1,29 +1,29 @@
-"""What the rows of each table can be found by: Mephisto's keywords. One that is None, or left out, excludes nothing."""
+"""Keyword arguments of the reader's `find_...` methods, named as in Mephisto. None matches all, like an omitted one."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-#: The id of an entity. A text of digits does as well: Mephisto's scripts hold ids as texts.
+#: The id of an entity; a string of digits is accepted too, because Mephisto's scripts keep ids as strings.
 EntityId = int | str
 
 
 class TaskCriteria(TypedDict, total=False):
-    """What tasks can be found by."""
+    """Criteria for finding tasks."""
 
     task_name: str | None
     project_id: EntityId | None
 
 
 class RequesterCriteria(TypedDict, total=False):
-    """What requesters can be found by."""
+    """Criteria for finding requesters."""
 
     requester_name: str | None
     provider_type: str | None
 
 
 class TaskRunCriteria(TypedDict, total=False):
-    """What runs can be found by."""
+    """Criteria for finding runs."""
 
     task_id: EntityId | None
     requester_id: EntityId | None
@@ -32,7 +32,7 @@ class TaskRunCriteria(TypedDict, total=False):
 
 
 class AssignmentCriteria(TypedDict, total=False):
-    """What assignments can be found by."""
+    """Criteria for finding assignments."""
 
     task_run_id: EntityId | None
     task_id: EntityId | None
@@ -43,7 +43,7 @@ class AssignmentCriteria(TypedDict, total=False):
 
 
 class UnitCriteria(TypedDict, total=False):
-    """What units can be found by."""
+    """Criteria for finding units."""
 
     task_id: EntityId | None
     task_run_id: EntityId | None
@@ -59,14 +59,14 @@ class UnitCriteria(TypedDict, total=False):
 
 
 class WorkerCriteria(TypedDict, total=False):
-    """What workers can be found by."""
+    """Criteria for finding workers."""
 
     worker_name: str | None
     provider_type: str | None
 
 
 class AgentCriteria(TypedDict, total=False):
-    """What agents can be found by."""
+    """Criteria for finding agents."""
 
     status: str | None
     unit_id: EntityId | None
@@ -79,7 +79,7 @@ class AgentCriteria(TypedDict, total=False):
 
 
 class OnboardingAgentCriteria(TypedDict, total=False):
-    """What onboarding agents can be found by."""
+    """Criteria for finding onboarding agents."""
 
     status: str | None
     worker_id: EntityId | None
@@ -89,7 +89,7 @@ class OnboardingAgentCriteria(TypedDict, total=False):
 
 
 class GrantedQualificationCriteria(TypedDict, total=False):
-    """What granted qualifications can be found by."""
+    """Criteria for finding granted qualifications."""
 
     worker_id: EntityId | None
     qualification_id: EntityId | None
@@ -97,7 +97,7 @@ class GrantedQualificationCriteria(TypedDict, total=False):
 
 
 class UnitReviewCriteria(TypedDict, total=False):
-    """What verdicts can be found by."""
+    """Criteria for finding verdicts."""
 
     unit_id: EntityId | None
     worker_id: EntityId | None
@@ -106,13 +106,13 @@ class UnitReviewCriteria(TypedDict, total=False):
 
 
 class AgentBonusCriteria(TypedDict, total=False):
-    """What bonuses can be found by."""
+    """Criteria for finding bonuses."""
 
     agent_id: EntityId | None
 
 
 class AgentPayloadCriteria(TypedDict, total=False):
-    """What an agent's payloads can be found by."""
+    """Criteria for finding an agent's payloads."""
 
     agent_id: EntityId | None
     kind: str | None

@@ -1,4 +1,4 @@
-"""What each event means for the view beside the status it leads to: new rows, and what changes in old ones."""
+"""Handlers that apply each event to the view: new rows, and changes to existing ones. Statuses are set elsewhere."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from .pending_writes import ColumnGroup
 from .rows import AgentRow, OnboardingAgentRow, QualificationRow, RequesterRow, TaskRow, TaskRunRow, UnitRow, WorkerRow
 
 Handler = Callable[[EventBatch, RecordedEvent, Event], None]
-M = TypeVar("M", bound=Callable[..., None])
+H = TypeVar("H", bound=Callable[..., None])
 
 _IS_COMPLETED = ColumnGroup(TaskRunRow, "is_completed")
 _SERVER_URL = ColumnGroup(TaskRunRow, "server_url")
@@ -50,162 +50,164 @@ _TASK_END = ColumnGroup(AgentRow, "task_end")
 _SUBMISSION = ColumnGroup(OnboardingAgentRow, "submission_sha256", "submission_size")
 _WORKER_NAME = ColumnGroup(WorkerRow, "worker_name")
 
-#: The functions below, by the kind of event that each is for.
+#: The functions below, by the type of event that each handles.
 HANDLERS: dict[type[Event], Handler] = {}
 
 
-def _of(*kinds: type[Event]) -> Callable[[M], M]:
-    def register(means: M) -> M:
-        # Sound because the kinds are those of the function's last parameter.
-        HANDLERS.update(dict.fromkeys(kinds, cast(Handler, means)))
-        return means
+def _handles(*events: type[Event]) -> Callable[[H], H]:
+    """Register a function as the handler of some types of event."""
+
+    def register(handler: H) -> H:
+        # Sound because these are the types of the function's last parameter.
+        HANDLERS.update(dict.fromkeys(events, cast(Handler, handler)))
+        return handler
 
     return register
 
 
-@_of(TaskRegistered)
-def _task_registered(page: EventBatch, recorded: RecordedEvent, event: TaskRegistered) -> None:
-    page.add(recorded, TaskRow(event.task, event.name, event.task_type, None, None, page.date(recorded)))
+@_handles(TaskRegistered)
+def _task_registered(batch: EventBatch, recorded: RecordedEvent, event: TaskRegistered) -> None:
+    batch.add(recorded, TaskRow(event.task, event.name, event.task_type, None, None, batch.date(recorded)))
 
 
-@_of(RequesterRegistered)
-def _requester_registered(page: EventBatch, recorded: RecordedEvent, event: RequesterRegistered) -> None:
-    page.add(recorded, RequesterRow(event.requester, event.name, event.provider_type, page.date(recorded)))
+@_handles(RequesterRegistered)
+def _requester_registered(batch: EventBatch, recorded: RecordedEvent, event: RequesterRegistered) -> None:
+    batch.add(recorded, RequesterRow(event.requester, event.name, event.provider_type, batch.date(recorded)))
 
 
-@_of(QualificationCreated)
-def _qualification_created(page: EventBatch, recorded: RecordedEvent, event: QualificationCreated) -> None:
-    page.add(recorded, QualificationRow(event.qualification, event.name, page.date(recorded), None))
+@_handles(QualificationCreated)
+def _qualification_created(batch: EventBatch, recorded: RecordedEvent, event: QualificationCreated) -> None:
+    batch.add(recorded, QualificationRow(event.qualification, event.name, batch.date(recorded), None))
 
 
-@_of(WorkerRegistered)
-def _worker_registered(page: EventBatch, recorded: RecordedEvent, event: WorkerRegistered) -> None:
-    page.add(recorded, new_rows.worker_row(event, page.text(event.name), page.date(recorded)))
+@_handles(WorkerRegistered)
+def _worker_registered(batch: EventBatch, recorded: RecordedEvent, event: WorkerRegistered) -> None:
+    batch.add(recorded, new_rows.worker_row(event, batch.text(event.name), batch.date(recorded)))
 
 
-@_of(WorkerForgotten)
-def _worker_forgotten(page: EventBatch, recorded: RecordedEvent, _: WorkerForgotten) -> None:
-    page.set(recorded, _WORKER_NAME, None)
-    page.reviews.forget(recorded)
-    page.bonuses.forget(recorded)
+@_handles(WorkerForgotten)
+def _worker_forgotten(batch: EventBatch, recorded: RecordedEvent, _: WorkerForgotten) -> None:
+    batch.set(recorded, _WORKER_NAME, None)
+    batch.reviews.forget(recorded)
+    batch.bonuses.forget(recorded)
 
 
-@_of(QualificationGranted, QualificationChanged)
+@_handles(QualificationGranted, QualificationChanged)
 def _qualification_held(
-    page: EventBatch, recorded: RecordedEvent, event: QualificationGranted | QualificationChanged
+    batch: EventBatch, recorded: RecordedEvent, event: QualificationGranted | QualificationChanged
 ) -> None:
-    page.holdings.hold(recorded, event.qualification, event.value, page.date(recorded))
+    batch.qualifications.grant(recorded, event.qualification, event.value, batch.date(recorded))
 
 
-@_of(QualificationRevoked)
-def _qualification_revoked(page: EventBatch, recorded: RecordedEvent, event: QualificationRevoked) -> None:
-    page.holdings.drop(recorded, event.qualification)
+@_handles(QualificationRevoked)
+def _qualification_revoked(batch: EventBatch, recorded: RecordedEvent, event: QualificationRevoked) -> None:
+    batch.qualifications.revoke(recorded, event.qualification)
 
 
-@_of(TaskRunCreated)
-def _task_run_created(page: EventBatch, recorded: RecordedEvent, event: TaskRunCreated) -> None:
-    page.begin_run(new_rows.run_facts(event))
-    page.add(recorded, new_rows.task_run_row(event, page.date(recorded)))
+@_handles(TaskRunCreated)
+def _task_run_created(batch: EventBatch, recorded: RecordedEvent, event: TaskRunCreated) -> None:
+    batch.begin_run(new_rows.run_facts(event))
+    batch.add(recorded, new_rows.task_run_row(event, batch.date(recorded)))
 
 
-@_of(TaskRunDeployed)
-def _task_run_deployed(page: EventBatch, recorded: RecordedEvent, event: TaskRunDeployed) -> None:
-    page.set(recorded, _SERVER_URL, event.url)
+@_handles(TaskRunDeployed)
+def _task_run_deployed(batch: EventBatch, recorded: RecordedEvent, event: TaskRunDeployed) -> None:
+    batch.set(recorded, _SERVER_URL, event.url)
 
 
-@_of(TaskRunDataExhausted)
-def _task_run_data_exhausted(page: EventBatch, recorded: RecordedEvent, event: TaskRunDataExhausted) -> None:
-    page.set(recorded, _ASSIGNMENT_COUNT, event.assignments)
+@_handles(TaskRunDataExhausted)
+def _task_run_data_exhausted(batch: EventBatch, recorded: RecordedEvent, event: TaskRunDataExhausted) -> None:
+    batch.set(recorded, _ASSIGNMENT_COUNT, event.assignments)
 
 
-@_of(TaskRunCompleted)
-def _task_run_completed(page: EventBatch, recorded: RecordedEvent, _: TaskRunCompleted) -> None:
-    page.set(recorded, _IS_COMPLETED, True)
+@_handles(TaskRunCompleted)
+def _task_run_completed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunCompleted) -> None:
+    batch.set(recorded, _IS_COMPLETED, True)
 
 
-@_of(AssignmentCreated)
-def _assignment_created(page: EventBatch, recorded: RecordedEvent, event: AssignmentCreated) -> None:
-    page.add(recorded, new_rows.assignment_row(event, page.run_of(recorded), page.date(recorded)))
+@_handles(AssignmentCreated)
+def _assignment_created(batch: EventBatch, recorded: RecordedEvent, event: AssignmentCreated) -> None:
+    batch.add(recorded, new_rows.assignment_row(event, batch.run_of(recorded), batch.date(recorded)))
 
 
-@_of(UnitCreated)
-def _unit_created(page: EventBatch, recorded: RecordedEvent, event: UnitCreated) -> None:
-    page.add(recorded, new_rows.unit_row(event, page.run_of(recorded), page.date(recorded)))
+@_handles(UnitCreated)
+def _unit_created(batch: EventBatch, recorded: RecordedEvent, event: UnitCreated) -> None:
+    batch.add(recorded, new_rows.unit_row(event, batch.run_of(recorded), batch.date(recorded)))
 
 
-@_of(UnitAssigned)
-def _unit_assigned(page: EventBatch, recorded: RecordedEvent, event: UnitAssigned) -> None:
-    page.set(recorded, _HOLDER, event.agent, event.worker)
+@_handles(UnitAssigned)
+def _unit_assigned(batch: EventBatch, recorded: RecordedEvent, event: UnitAssigned) -> None:
+    batch.set(recorded, _HOLDER, event.agent, event.worker)
 
 
-@_of(UnitReleased, UnitReopened)
-def _unit_without_holder(page: EventBatch, recorded: RecordedEvent, _: UnitReleased | UnitReopened) -> None:
-    page.set(recorded, _HOLDER, None, None)
+@_handles(UnitReleased, UnitReopened)
+def _unit_without_holder(batch: EventBatch, recorded: RecordedEvent, _: UnitReleased | UnitReopened) -> None:
+    batch.set(recorded, _HOLDER, None, None)
 
 
-@_of(AgentAccepted)
-def _agent_accepted(page: EventBatch, recorded: RecordedEvent, event: AgentAccepted) -> None:
-    page.add(recorded, new_rows.agent_row(event, page.run_of(recorded), page.date(recorded)))
+@_handles(AgentAccepted)
+def _agent_accepted(batch: EventBatch, recorded: RecordedEvent, event: AgentAccepted) -> None:
+    batch.add(recorded, new_rows.agent_row(event, batch.run_of(recorded), batch.date(recorded)))
 
 
-@_of(AgentStarted)
-def _agent_started(page: EventBatch, recorded: RecordedEvent, _: AgentStarted) -> None:
-    page.set(recorded, _TASK_START, recorded.envelope.at / 1_000_000)
+@_handles(AgentStarted)
+def _agent_started(batch: EventBatch, recorded: RecordedEvent, _: AgentStarted) -> None:
+    batch.set(recorded, _TASK_START, recorded.envelope.at / 1_000_000)
 
 
-@_of(AgentSubmitted)
-def _agent_submitted(page: EventBatch, recorded: RecordedEvent, event: AgentSubmitted) -> None:
-    page.set(recorded, _TASK_END, recorded.envelope.at / 1_000_000)
-    _keep(page, recorded, event.submission, event.files)
+@_handles(AgentSubmitted)
+def _agent_submitted(batch: EventBatch, recorded: RecordedEvent, event: AgentSubmitted) -> None:
+    batch.set(recorded, _TASK_END, recorded.envelope.at / 1_000_000)
+    _add_payload(batch, recorded, event.submission, event.files)
 
 
-@_of(AgentSubmittedAgain)
-def _agent_submitted_again(page: EventBatch, recorded: RecordedEvent, event: AgentSubmittedAgain) -> None:
-    _keep(page, recorded, event.submission, event.files)
+@_handles(AgentSubmittedAgain)
+def _agent_submitted_again(batch: EventBatch, recorded: RecordedEvent, event: AgentSubmittedAgain) -> None:
+    _add_payload(batch, recorded, event.submission, event.files)
 
 
-@_of(AgentUpdateReceived, AgentObserved)
-def _agent_update(page: EventBatch, recorded: RecordedEvent, event: AgentUpdateReceived | AgentObserved) -> None:
-    _keep(page, recorded, event.update)
+@_handles(AgentUpdateReceived, AgentObserved)
+def _agent_update(batch: EventBatch, recorded: RecordedEvent, event: AgentUpdateReceived | AgentObserved) -> None:
+    _add_payload(batch, recorded, event.update)
 
 
-@_of(AgentMetadataReceived)
-def _agent_metadata_received(page: EventBatch, recorded: RecordedEvent, event: AgentMetadataReceived) -> None:
-    _keep(page, recorded, event.metadata)
+@_handles(AgentMetadataReceived)
+def _agent_metadata_received(batch: EventBatch, recorded: RecordedEvent, event: AgentMetadataReceived) -> None:
+    _add_payload(batch, recorded, event.metadata)
 
 
-def _keep(page: EventBatch, recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...] = ()) -> None:
-    page.agent_payloads.append(new_rows.agent_payload_row(recorded, ref, files))
+def _add_payload(batch: EventBatch, recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...] = ()) -> None:
+    batch.agent_payloads.append(new_rows.agent_payload_row(recorded, ref, files))
 
 
-@_of(AgentApproved)
-def _agent_approved(page: EventBatch, recorded: RecordedEvent, event: AgentApproved) -> None:
-    note, date = page.text(event.note), page.date(recorded)
-    page.reviews.add(recorded, AgentStatus.APPROVED, note, event.bonus_cents or None, date)
+@_handles(AgentApproved)
+def _agent_approved(batch: EventBatch, recorded: RecordedEvent, event: AgentApproved) -> None:
+    note, date = batch.text(event.note), batch.date(recorded)
+    batch.reviews.add(recorded, AgentStatus.APPROVED, note, event.bonus_cents or None, date)
     if event.bonus_cents:
-        page.bonuses.add(recorded, event.bonus_cents, note, date)
+        batch.bonuses.add(recorded, event.bonus_cents, note, date)
 
 
-@_of(AgentBonusGranted)
-def _agent_bonus_granted(page: EventBatch, recorded: RecordedEvent, event: AgentBonusGranted) -> None:
-    page.bonuses.add(recorded, event.bonus_cents, page.text(event.reason), page.date(recorded))
+@_handles(AgentBonusGranted)
+def _agent_bonus_granted(batch: EventBatch, recorded: RecordedEvent, event: AgentBonusGranted) -> None:
+    batch.bonuses.add(recorded, event.bonus_cents, batch.text(event.reason), batch.date(recorded))
 
 
-@_of(AgentSoftRejected)
-def _agent_soft_rejected(page: EventBatch, recorded: RecordedEvent, event: AgentSoftRejected) -> None:
-    page.reviews.add(recorded, AgentStatus.SOFT_REJECTED, page.text(event.note), None, page.date(recorded))
+@_handles(AgentSoftRejected)
+def _agent_soft_rejected(batch: EventBatch, recorded: RecordedEvent, event: AgentSoftRejected) -> None:
+    batch.reviews.add(recorded, AgentStatus.SOFT_REJECTED, batch.text(event.note), None, batch.date(recorded))
 
 
-@_of(AgentRejected)
-def _agent_rejected(page: EventBatch, recorded: RecordedEvent, event: AgentRejected) -> None:
-    page.reviews.add(recorded, AgentStatus.REJECTED, page.text(event.note), None, page.date(recorded))
+@_handles(AgentRejected)
+def _agent_rejected(batch: EventBatch, recorded: RecordedEvent, event: AgentRejected) -> None:
+    batch.reviews.add(recorded, AgentStatus.REJECTED, batch.text(event.note), None, batch.date(recorded))
 
 
-@_of(OnboardingStarted)
-def _onboarding_started(page: EventBatch, recorded: RecordedEvent, event: OnboardingStarted) -> None:
-    page.add(recorded, new_rows.onboarding_agent_row(event, page.run_of(recorded), page.date(recorded)))
+@_handles(OnboardingStarted)
+def _onboarding_started(batch: EventBatch, recorded: RecordedEvent, event: OnboardingStarted) -> None:
+    batch.add(recorded, new_rows.onboarding_agent_row(event, batch.run_of(recorded), batch.date(recorded)))
 
 
-@_of(OnboardingSubmitted)
-def _onboarding_submitted(page: EventBatch, recorded: RecordedEvent, event: OnboardingSubmitted) -> None:
-    page.set(recorded, _SUBMISSION, event.submission.sha256, event.submission.size)
+@_handles(OnboardingSubmitted)
+def _onboarding_submitted(batch: EventBatch, recorded: RecordedEvent, event: OnboardingSubmitted) -> None:
+    batch.set(recorded, _SUBMISSION, event.submission.sha256, event.submission.size)

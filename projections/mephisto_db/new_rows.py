@@ -1,4 +1,4 @@
-"""The row that an entity begins with, made of the event of its birth."""
+"""Builds the first row of an entity from the event that created it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ...events.worker import WorkerRegistered
 from .batch import RunFacts
 from .rows import AgentPayloadRow, AgentRow, AssignmentRow, OnboardingAgentRow, TaskRunRow, UnitRow, WorkerRow
 
-#: Providers whose workers and money are not real.
+#: Providers without real workers or real money.
 SANDBOX_PROVIDERS = frozenset({"mock", "mturk_sandbox"})
 
 
 def run_facts(event: TaskRunCreated) -> RunFacts:
-    """What a run's creation says about all that will belong to it."""
+    """Extract the facts that every row of a run repeats."""
     return RunFacts(
         task_run_id=event.task_run,
         task_id=event.task,
@@ -40,7 +40,7 @@ def run_facts(event: TaskRunCreated) -> RunFacts:
 
 
 def task_run_row(event: TaskRunCreated, date: str) -> TaskRunRow:
-    """A run without events; they are counted when the page is written."""
+    """Build the row of a run. Its events are counted when the batch is written."""
     run = run_facts(event)
     return TaskRunRow(
         task_run_id=run.task_run_id,
@@ -61,7 +61,7 @@ def task_run_row(event: TaskRunCreated, date: str) -> TaskRunRow:
 
 
 def assignment_row(event: AssignmentCreated, run: RunFacts, date: str) -> AssignmentRow:
-    """An assignment."""
+    """Build the row of an assignment."""
     return AssignmentRow(
         assignment_id=event.assignment,
         task_id=run.task_id,
@@ -78,7 +78,7 @@ def assignment_row(event: AssignmentCreated, run: RunFacts, date: str) -> Assign
 
 
 def unit_row(event: UnitCreated, run: RunFacts, date: str) -> UnitRow:
-    """A unit that nobody has."""
+    """Build the row of a unit that is not assigned yet."""
     return UnitRow(
         unit_id=event.unit,
         assignment_id=event.assignment,
@@ -99,7 +99,7 @@ def unit_row(event: UnitCreated, run: RunFacts, date: str) -> UnitRow:
 
 
 def worker_row(event: WorkerRegistered, name: str | None, date: str) -> WorkerRow:
-    """A worker, by its name or, if that was erased, without."""
+    """Build the row of a worker. The name is None if it was erased."""
     return WorkerRow(
         worker_id=event.worker,
         worker_name=name,
@@ -110,7 +110,7 @@ def worker_row(event: WorkerRegistered, name: str | None, date: str) -> WorkerRo
 
 
 def agent_row(event: AgentAccepted, run: RunFacts, date: str) -> AgentRow:
-    """An agent that has not begun."""
+    """Build the row of an agent that has not started."""
     return AgentRow(
         agent_id=event.agent,
         worker_id=event.worker,
@@ -128,7 +128,7 @@ def agent_row(event: AgentAccepted, run: RunFacts, date: str) -> AgentRow:
 
 
 def onboarding_agent_row(event: OnboardingStarted, run: RunFacts, date: str) -> OnboardingAgentRow:
-    """An onboarding agent that has not handed in."""
+    """Build the row of an onboarding agent that has not submitted."""
     return OnboardingAgentRow(
         onboarding_agent_id=event.agent,
         worker_id=event.worker,
@@ -143,7 +143,7 @@ def onboarding_agent_row(event: OnboardingStarted, run: RunFacts, date: str) -> 
 
 
 def agent_payload_row(recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...]) -> AgentPayloadRow:
-    """What an agent sent or was sent."""
+    """Build the row of a payload that an agent sent or received."""
     seq, envelope = recorded
     return AgentPayloadRow(
         agent_payload_id=seq,

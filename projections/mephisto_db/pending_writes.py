@@ -1,7 +1,7 @@
-"""What a page of events does to single tables, gathered in memory and written at the page's end.
+"""Collects the changes that a batch of events makes to each table, and writes them at the end of the batch.
 
-A page may be one event or five thousand. Each value that changes is kept as its last value in the page, and only
-last values count; so the tables do not depend on how the log was cut into pages.
+A batch may hold one event or five thousand. Only the last value of each changed cell is kept and written, so the tables
+do not depend on how the log is divided into batches.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Cells = tuple[Cell, ...]
 
 
 class ColumnGroup:
-    """Neighbouring columns of a table that change together.
+    """Adjacent columns of a table that change together.
 
     Attributes:
-        row: the table's rows.
-        place: where the columns stand in a row.
-        update: the statement that changes them, then takes the key.
+        row: the type of the table's rows.
+        place: the position of the columns in a row.
+        update: the statement that changes them; its last parameter is the key.
     """
 
     def __init__(self, row: type[Row], *columns: str) -> None:
         """Group columns by name.
 
         Raises:
-            ValueError: they are not neighbours, in this order.
+            ValueError: they are not adjacent, in this order.
         """
         table = TABLE_OF[row]
         start = table.columns.index(columns[0])
@@ -43,11 +43,11 @@ class ColumnGroup:
         self.place = slice(start, start + len(columns))
         self.update = f"UPDATE {table.name} SET {', '.join(f'{c} = ?' for c in columns)} WHERE {table.key} = ?"
         if table.columns[self.place] != columns:
-            raise ValueError(f"{', '.join(columns)} do not stand side by side in {table.name}")
+            raise ValueError(f"{', '.join(columns)} are not adjacent in {table.name}")
 
 
 class TableWrites:
-    """New rows of a table and new values in old rows, by the stream of the entity that a row is about."""
+    """New rows of a table, and changes to existing rows, by the stream of the entity that a row describes."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -55,11 +55,11 @@ class TableWrites:
         self._changed: defaultdict[ColumnGroup, dict[str, Cells]] = defaultdict(dict)
 
     def add(self, stream: str, row: Row) -> None:
-        """A new row."""
+        """Add a row."""
         self._new[stream] = [*astuple(row)]
 
     def set(self, stream: str, columns: ColumnGroup, values: Cells) -> None:
-        """New values for some columns of the row of a stream."""
+        """Change some columns in the row of a stream."""
         row = self._new.get(stream)
         if row is None:
             self._changed[columns][stream] = values
@@ -67,7 +67,7 @@ class TableWrites:
             row[columns.place] = values
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Carry everything into the table."""
+        """Write all changes to the table."""
         if self._new:
             db.executemany(self._table.insert, self._new.values())
         for columns, values in self._changed.items():
@@ -75,58 +75,58 @@ class TableWrites:
 
 
 class PendingWrites(dict[type[Row], TableWrites]):
-    """The sheets of a page, by the rows of their tables; each is made when it is first asked for."""
+    """The writes of a batch by the row type of their table, created on first access."""
 
     def __missing__(self, row: type[Row]) -> TableWrites:
-        sheet = self[row] = TableWrites(TABLE_OF[row])
-        return sheet
+        writes = self[row] = TableWrites(TABLE_OF[row])
+        return writes
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Carry everything into the tables, each after those that it refers to."""
+        """Write all changes, to each table after those that it refers to."""
         for table in TABLES:
-            if (sheet := self.get(table.row)) is not None:
-                sheet.write(db)
+            if (writes := self.get(table.row)) is not None:
+                writes.write(db)
 
 
 class QualificationWrites:
-    """Which qualifications workers have: the table `granted_qualifications`."""
+    """Changes to the qualifications of workers: the table `granted_qualifications`."""
 
-    _DROP = "DELETE FROM granted_qualifications WHERE worker_id = ? AND qualification_id = ?"
-    _HOLD = """
+    _REVOKE = "DELETE FROM granted_qualifications WHERE worker_id = ? AND qualification_id = ?"
+    _GRANT = """
         INSERT INTO granted_qualifications VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT(worker_id, qualification_id)
         DO UPDATE SET value = excluded.value, update_date = excluded.update_date
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[int, QualificationId], Cells] = {}
-        self._dropped: set[tuple[int, QualificationId]] = set()
+        self._granted: dict[tuple[int, QualificationId], Cells] = {}
+        self._revoked: set[tuple[int, QualificationId]] = set()
 
-    def hold(self, recorded: RecordedEvent, qualification: QualificationId, value: int, date: str) -> None:
-        """The event's worker has a qualification with a value, since now or since before."""
+    def grant(self, recorded: RecordedEvent, qualification: QualificationId, value: int, date: str) -> None:
+        """Grant the event's worker a qualification, or change its value."""
         seq, worker = recorded.seq, number_of(recorded.envelope.stream)
-        before = self._held.get((worker, qualification))
+        before = self._granted.get((worker, qualification))
         first_seq, first_date = (before[0], before[5]) if before else (seq, date)
-        self._held[worker, qualification] = (first_seq, worker, qualification, value, date, first_date)
+        self._granted[worker, qualification] = (first_seq, worker, qualification, value, date, first_date)
 
-    def drop(self, recorded: RecordedEvent, qualification: QualificationId) -> None:
-        """The event's worker has a qualification no more."""
+    def revoke(self, recorded: RecordedEvent, qualification: QualificationId) -> None:
+        """Revoke a qualification of the event's worker."""
         worker = number_of(recorded.envelope.stream)
-        self._held.pop((worker, qualification), None)
-        self._dropped.add((worker, qualification))
+        self._granted.pop((worker, qualification), None)
+        self._revoked.add((worker, qualification))
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Carry everything into the table."""
-        if self._dropped:
-            db.executemany(self._DROP, self._dropped)
-        if self._held:
-            db.executemany(self._HOLD, self._held.values())
+        """Write all changes to the table."""
+        if self._revoked:
+            db.executemany(self._REVOKE, self._revoked)
+        if self._granted:
+            db.executemany(self._GRANT, self._granted.values())
 
 
 class Bonuses:
     """Bonuses for work: the table `agent_bonuses`."""
 
-    #: As with verdicts, reasons that were written later stay.
+    #: Reasons written after the erasure are kept, as with verdicts.
     _FORGET = """
         UPDATE agent_bonuses SET reason = NULL
         WHERE agent_id IN (SELECT agent_id FROM agents WHERE worker_id = ?) AND agent_bonus_id < ?
@@ -137,16 +137,16 @@ class Bonuses:
         self._forgotten: list[tuple[int, int]] = []
 
     def add(self, recorded: RecordedEvent, bonus_cents: int, reason: str | None, date: str) -> None:
-        """A bonus for the work of the event's agent."""
+        """Add a bonus for the work of the event's agent."""
         agent = AgentId(number_of(recorded.envelope.stream))
         self._added.append(AgentBonusRow(recorded.seq, agent, bonus_cents, reason, date))
 
     def forget(self, recorded: RecordedEvent) -> None:
-        """Reasons for bonuses of the event's worker that were written so far are gone."""
+        """Erase the reasons written so far for bonuses of the event's worker."""
         self._forgotten.append((number_of(recorded.envelope.stream), recorded.seq))
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Carry everything into the table; the agents must be in theirs."""
+        """Write all changes to the table, after the agents have been written to theirs."""
         if self._added:
             db.executemany(TABLE_OF[AgentBonusRow].insert, map(astuple, self._added))
         if self._forgotten:
@@ -162,7 +162,7 @@ class Reviews:
         )
         SELECT ?, ?, ?, ?, ?, 0, unit_id, worker_id, task_id FROM agents WHERE agent_id = ?
     """
-    #: Notes that were written later stay: a reviewer may look at the work of a worker who is gone.
+    #: Notes written after the erasure are kept: a reviewer may still review the work of an erased worker.
     _FORGET = "UPDATE unit_review SET review_note = NULL WHERE worker_id = ? AND id < ?"
 
     def __init__(self) -> None:
@@ -172,15 +172,15 @@ class Reviews:
     def add(
         self, recorded: RecordedEvent, verdict: AgentStatus, note: str | None, bonus_cents: int | None, date: str
     ) -> None:
-        """A verdict on the work of the event's agent."""
+        """Add a verdict on the work of the event's agent."""
         self._added.append((recorded.seq, verdict.value, note, bonus_cents, date, number_of(recorded.envelope.stream)))
 
     def forget(self, recorded: RecordedEvent) -> None:
-        """Notes on the work of the event's worker that were written so far are gone."""
+        """Erase the notes written so far on the work of the event's worker."""
         self._forgotten.append((number_of(recorded.envelope.stream), recorded.seq))
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Carry everything into the table; the agents must be in theirs."""
+        """Write all changes to the table, after the agents have been written to theirs."""
         if self._added:
             db.executemany(self._ADD, self._added)
         if self._forgotten:

@@ -1,4 +1,4 @@
-"""The projection that keeps the MephistoDB view."""
+"""The projection that maintains the MephistoDB view."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
 
 class _NewStatus(NamedTuple):
-    """The status that an event leads to, and where it is kept."""
+    """The status that an event leads to, and the column it is stored in."""
 
     column: ColumnGroup
     value: tuple[str]
 
 
-def _kept_in(row: type[Row], lifecycle: Lifecycle[S]) -> dict[type[Event], _NewStatus]:
+def _statuses(row: type[Row], lifecycle: Lifecycle[S]) -> dict[type[Event], _NewStatus]:
     column = ColumnGroup(row, "status")
     return {event: _NewStatus(column, (status,)) for event, status in statuses_after(lifecycle).items()}
 
 
 _STATUSES = {
-    **_kept_in(TaskRunRow, TASK_RUN),
-    **_kept_in(UnitRow, UNIT),
-    **_kept_in(AgentRow, AGENT),
-    **_kept_in(OnboardingAgentRow, ONBOARDING),
-    **_kept_in(WorkerRow, WORKER),
+    **_statuses(TaskRunRow, TASK_RUN),
+    **_statuses(UnitRow, UNIT),
+    **_statuses(AgentRow, AGENT),
+    **_statuses(OnboardingAgentRow, ONBOARDING),
+    **_statuses(WorkerRow, WORKER),
 }
 
-#: What to do about each kind of event. Kinds that are not here are only counted: engagements, servers.
+#: The handler and the new status of each type of event. Other events, such as those of servers, are only counted.
 _EFFECTS: dict[type[Event], tuple[Handler | None, _NewStatus | None]] = {
     kind: (HANDLERS.get(kind), _STATUSES.get(kind)) for kind in {*HANDLERS, *_STATUSES}
 }
@@ -54,39 +54,39 @@ _NO_EFFECT = (None, None)
 
 
 class MephistoDbProjection:
-    """Keeps the tables of the MephistoDB view.
+    """Maintains the tables of the MephistoDB view.
 
-    It has no state of its own: what a page of events needs to know of earlier ones it reads in the tables, once a page.
+    It is stateless: what a batch needs to know about earlier events is read from the tables, once per batch.
     """
 
     name = "mephisto_db"
     tables = tuple(table.name for table in tables.TABLES)
 
     def create(self, db: sqlite_utils.Database) -> None:
-        """Make the tables, empty."""
+        """Create the tables, empty."""
         tables.create(db)
 
     def index(self, db: sqlite_utils.Database) -> None:
-        """Make the indexes that readers need."""
+        """Create the indexes that readers need."""
         tables.index(db)
 
     def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
-        """Carry events into the tables, inside the caller's transaction.
+        """Apply events to the tables, inside the caller's transaction.
 
         Raises:
             UnknownEntityError: an event belongs to a run that was never created.
         """
-        page = EventBatch(db, payload)
-        # Only the last status counts, and most events change nothing else: so they are set once, at the end.
+        batch = EventBatch(db, payload)
+        # Only the last status counts, and most events change nothing else, so statuses are set once, at the end.
         statuses: dict[str, _NewStatus] = {}
         for recorded in events:
             _, envelope = recorded
             event = envelope.event
-            meaning, status = _EFFECTS.get(type(event), _NO_EFFECT)
-            if meaning is not None:
-                meaning(page, recorded, event)
+            handler, status = _EFFECTS.get(type(event), _NO_EFFECT)
+            if handler is not None:
+                handler(batch, recorded, event)
             if status is not None:
                 statuses[envelope.stream] = status
         for stream, (column, value) in statuses.items():
-            page.sheets[column.row].set(stream, column, value)
-        page.write(events)
+            batch.writes[column.row].set(stream, column, value)
+        batch.write(events)

@@ -1,8 +1,8 @@
-"""The rows of the view. Each struct is a table: its fields are the columns, in order. The schema is made of them.
+"""The rows of the view, one struct per table. Its fields are the columns, in order; the schema is derived from them.
 
-Names and meanings are Mephisto's, so that its notebooks and SQL read them. What is ours stands at the end of each
-row. Dates are UTC, `2024-10-18 09:30:00.000`. Personal values are not in the rows, except a worker's name and a
-reviewer's note: both are None once they are erased.
+Names and meanings are Mephisto's, so its notebooks and SQL work unchanged. Columns that Mephisto does not have
+come last. Dates are UTC, such as `2024-10-18 09:30:00.000`. The only personal values are a worker's name and a
+reviewer's note; both are None once they are erased.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def db_id(self) -> int:
-        """The value of the first column, which is the table's key."""
+        """The primary key, which is the first column."""
         key: int = getattr(self, self.__struct_fields__[0])
         return key
 
@@ -53,7 +53,7 @@ def from_columns(row: type[R], columns: Mapping[str, object]) -> R:
 
 
 class ProjectRow(Row, frozen=True, gc=False):
-    """A group of tasks. Nothing makes one yet; the table is there for queries that join it."""
+    """A group of tasks. Nothing creates one yet; the table exists for queries that join it."""
 
     project_id: int
     project_name: str
@@ -61,7 +61,7 @@ class ProjectRow(Row, frozen=True, gc=False):
 
 
 class TaskRow(Row, frozen=True, gc=False):
-    """A kind of work by name."""
+    """A kind of work, identified by its name."""
 
     task_id: TaskId
     task_name: str
@@ -72,7 +72,7 @@ class TaskRow(Row, frozen=True, gc=False):
 
 
 class RequesterRow(Row, frozen=True, gc=False):
-    """An account at a provider."""
+    """An account at a crowd provider."""
 
     requester_id: RequesterId
     requester_name: str
@@ -86,7 +86,7 @@ class TaskRunRow(Row, frozen=True, gc=False):
     task_run_id: TaskRunId
     task_id: TaskId
     requester_id: RequesterId
-    #: The configuration as JSON, secrets redacted.
+    #: The configuration as JSON, with secrets redacted.
     init_params: str
     is_completed: bool
     provider_type: str
@@ -94,11 +94,11 @@ class TaskRunRow(Row, frozen=True, gc=False):
     sandbox: bool
     creation_date: str
     status: str
-    #: Where workers reach the run; None until it is deployed.
+    #: The URL at which workers reach the run; None until it is deployed.
     server_url: str | None
-    #: How many assignments the data held; None until it has been read to its end.
+    #: The number of assignments in the data; None until the data is exhausted.
     assignment_count: int | None
-    #: Events of the run and of all that belongs to it.
+    #: Number of events of the run and of everything that belongs to it.
     event_count: int
     last_event_date: str
 
@@ -114,14 +114,14 @@ class AssignmentRow(Row, frozen=True, gc=False):
     provider_type: str
     sandbox: bool
     creation_date: str
-    #: Place in the run's data, from 0 on.
+    #: Index in the run's data, from 0.
     number: int
     data_sha256: str
     data_size: int
 
     @property
     def data(self) -> PayloadRef:
-        """What stands for the input data."""
+        """The reference to the input data."""
         return PayloadRef(self.data_sha256, self.data_size)
 
 
@@ -131,7 +131,7 @@ class UnitRow(Row, frozen=True, gc=False):
     unit_id: UnitId
     assignment_id: AssignmentId
     unit_index: int
-    #: In whole currency, for Mephisto's queries; `pay_cents` is the exact one.
+    #: In whole currency, for Mephisto's queries; `pay_cents` is exact.
     pay_amount: float
     provider_type: str
     status: str
@@ -147,10 +147,10 @@ class UnitRow(Row, frozen=True, gc=False):
 
 
 class WorkerRow(Row, frozen=True, gc=False):
-    """A person."""
+    """A person who works."""
 
     worker_id: WorkerId
-    #: The name at the provider; None: forgotten.
+    #: The name at the provider; None once it is erased.
     worker_name: str | None
     provider_type: str
     creation_date: str
@@ -158,7 +158,7 @@ class WorkerRow(Row, frozen=True, gc=False):
 
 
 class AgentRow(Row, frozen=True, gc=False):
-    """A worker at work on one unit."""
+    """A worker's work on one unit."""
 
     agent_id: AgentId
     worker_id: WorkerId
@@ -170,14 +170,14 @@ class AgentRow(Row, frozen=True, gc=False):
     provider_type: str
     status: str
     creation_date: str
-    #: Seconds since the epoch at which the work began; None: it did not.
+    #: Start of the work in seconds since the epoch; None if it has not started.
     task_start: float | None
-    #: Seconds since the epoch at which the work was handed in; None: it was not.
+    #: Submission of the work in seconds since the epoch; None if it was not submitted.
     task_end: float | None
 
 
 class OnboardingAgentRow(Row, frozen=True, gc=False):
-    """A worker in the onboarding of a run."""
+    """A worker in the onboarding step of a run."""
 
     onboarding_agent_id: OnboardingAgentId
     worker_id: WorkerId
@@ -191,14 +191,14 @@ class OnboardingAgentRow(Row, frozen=True, gc=False):
 
     @property
     def submission(self) -> PayloadRef | None:
-        """What stands for the onboarding's answers; None: there are none."""
+        """The reference to the onboarding submission; None if there is none."""
         if self.submission_sha256 is None or self.submission_size is None:
             return None
         return PayloadRef(self.submission_sha256, self.submission_size)
 
 
 class QualificationRow(Row, frozen=True, gc=False):
-    """A qualification by name."""
+    """A qualification, identified by its name."""
 
     qualification_id: QualificationId
     qualification_name: str
@@ -207,7 +207,7 @@ class QualificationRow(Row, frozen=True, gc=False):
 
 
 class GrantedQualificationRow(Row, frozen=True, gc=False):
-    """A qualification that a worker has."""
+    """A qualification of a worker."""
 
     #: Position of the event that granted it.
     granted_qualification_id: int
@@ -228,7 +228,7 @@ class UnitReviewRow(Row, frozen=True, gc=False):
     task_id: TaskId
     status: str
     review_note: str | None
-    #: In cents; None: no bonus.
+    #: In cents; None if there is no bonus.
     bonus: int | None
     blocked_worker: bool
     updated_qualification_id: QualificationId | None
@@ -238,35 +238,35 @@ class UnitReviewRow(Row, frozen=True, gc=False):
 
 
 class AgentBonusRow(Row, frozen=True, gc=False):
-    """A bonus, by a verdict or apart from it. A table of ours: Mephisto's `unit_review` has those of verdicts alone."""
+    """A bonus, part of a verdict or granted separately. Mephisto has only those of verdicts, in `unit_review`."""
 
     #: Position of the event that grants it.
     agent_bonus_id: int
     agent_id: AgentId
     bonus_cents: int
-    #: Why; for a verdict its note. None: there is no note, or it was erased.
+    #: The reason, or the note of the verdict; None if there is none or it was erased.
     reason: str | None
     creation_date: str
 
 
 class AgentPayloadRow(Row, frozen=True, gc=False):
-    """Something an agent sent or was sent, by reference. A table of ours."""
+    """A reference to something an agent sent or received. Not in Mephisto."""
 
     #: Position of the event that refers to it.
     agent_payload_id: int
     agent_id: AgentId
-    #: Kind of that event, for instance `agent_submitted`.
+    #: Kind of that event, such as `agent_submitted`.
     kind: str
     sha256: str
     size: int
-    #: Uploaded files as a JSON list of objects with `filename`, `size` and `sha256`; None: none.
+    #: Uploaded files as a JSON list of objects with `filename`, `size` and `sha256`; None if there are none.
     files: str | None
     #: Microseconds since the epoch.
     at: int
 
     @property
     def ref(self) -> PayloadRef:
-        """What stands for the bytes."""
+        """The reference to the bytes."""
         return PayloadRef(self.sha256, self.size)
 
 

@@ -1,4 +1,4 @@
-"""The schema of the view, made from its rows."""
+"""The schema of the view, derived from its rows."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
 
 
 class Table(NamedTuple):
-    """One table."""
+    """One table of the view."""
 
     name: str
     row: type[rows.Row]
-    #: Columns that hold the key of another table. Declared for readers and tools; the log's writer does not check them.
+    #: Columns that hold the key of another table. Declared for readers and tools; the writer does not enforce them.
     references: Mapping[str, str] = {}
     #: Columns of each index.
     indexes: tuple[tuple[str, ...], ...] = ()
-    #: Columns of which no two rows may have the same values.
+    #: Columns whose combined values are unique.
     unique: tuple[str, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, in order."""
+        """Names of the columns, in order."""
         return self.row.__struct_fields__
 
     @property
     def key(self) -> str:
-        """The primary key: the first column."""
+        """The primary key, which is the first column."""
         return self.columns[0]
 
     @property
     def entity(self) -> str:
-        """What one of its rows is about, in a word: `task_runs` hold a run, `onboarding_agents` an onboarding."""
+        """The word for the entity that a row describes: `run` for `task_runs`, `onboarding` for `onboarding_agents`."""
         return self.key.removesuffix("_id").removeprefix("task_").removesuffix("_agent")
 
     @property
     def insert(self) -> str:
-        """The statement that adds a row."""
+        """The statement that inserts a row."""
         return f"INSERT INTO {self.name} VALUES ({', '.join('?' * len(self.columns))})"
 
 
 _TASK = {"task_id": "tasks"}
 _RUN = {**_TASK, "task_run_id": "task_runs"}
 
-#: In an order in which each table comes after those it refers to, as far as there is one.
+#: Each table comes after the tables it refers to, as far as possible.
 TABLES = (
     Table("projects", rows.ProjectRow),
     Table("tasks", rows.TaskRow, {"project_id": "projects", "parent_task_id": "tasks"}, (("task_name",),)),
@@ -98,7 +98,7 @@ _KEYS = {table.name: table.key for table in TABLES}
 
 
 def create(db: sqlite_utils.Database) -> None:
-    """Make all tables, empty, with the uniqueness that the fold rests on."""
+    """Create all tables, empty, with the unique indexes that the projection relies on."""
     for table in TABLES:
         made = db.table(table.name).create(
             {column: _affinity(table, column) for column in table.columns},
@@ -112,7 +112,7 @@ def create(db: sqlite_utils.Database) -> None:
 
 
 def index(db: sqlite_utils.Database) -> None:
-    """Make the other indexes."""
+    """Create the remaining indexes."""
     for table in TABLES:
         for columns in table.indexes:
             db.table(table.name).create_index(columns)
@@ -128,7 +128,7 @@ def _nullable(table: Table, column: str) -> bool:
 
 
 def _affinity(table: Table, column: str) -> type:
-    """The Python type that sqlite-utils makes the column's declared type of."""
+    """Return the Python type from which sqlite-utils derives the declared type of the column."""
     info = _info(table, column)
     if isinstance(info, msgspec.inspect.UnionType):
         info = next(member for member in info.types if not isinstance(member, msgspec.inspect.NoneType))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from ....core.chain import Page
+from ....core.chain import ChainPage
 from ....core.errors import LogError
 from ....core.ports import Head
 from ....events.base import PayloadRef
@@ -71,7 +71,7 @@ class AuditedFile:
             return [str(error)]
         return [] if said == ["ok"] else said
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator[ChainPage]:
         """All rows, in order; what can still be read of a damaged file comes first."""
         return reader.pages(self._db)
 

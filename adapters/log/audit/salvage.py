@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ....core.chain import Row
+from ....core.chain import ChainRow
 from ....core.errors import LogError, UnusableLogError
 from ....core.payloads import REFERRING_KINDS, commitment, refs_of
 from ....events.codec import decode
@@ -113,7 +113,7 @@ def _write_log(log: AuditedFile, end: int, new: Path) -> int:
     return payloads
 
 
-def _rows_until(log: AuditedFile, end: int) -> Iterator[list[Row]]:
+def _rows_until(log: AuditedFile, end: int) -> Iterator[list[ChainRow]]:
     """The rows up to a position, some at a time; what comes after it is not touched, as it may be unreadable."""
     seq = 0
     pages = log.pages()
@@ -123,7 +123,7 @@ def _rows_until(log: AuditedFile, end: int) -> Iterator[list[Row]]:
         yield [row for row in page.named() if row.seq <= end]
 
 
-def _payloads_of(log: AuditedFile, rows: Sequence[Row]) -> list[tuple[str, bytes, bytes, int | None]]:
+def _payloads_of(log: AuditedFile, rows: Sequence[ChainRow]) -> list[tuple[str, bytes, bytes, int | None]]:
     """What events refer to, as far as it is there and is what they committed to."""
     refs = [ref.sha256 for row in rows if row.kind in REFERRING_KINDS for ref in refs_of(decode(row.data).event)]
     found = log.tables.execute(_PAYLOADS, (msgspec.json.encode(refs),)).fetchall() if refs else []
@@ -140,7 +140,7 @@ def _write_quarantine(log: AuditedFile, after: int, path: Path) -> int:
     return count
 
 
-def _rows_after(log: AuditedFile, after: int) -> Iterator[Row]:
+def _rows_after(log: AuditedFile, after: int) -> Iterator[ChainRow]:
     try:
         for page in reader.pages(log.tables, after):
             yield from page.named()
@@ -148,7 +148,7 @@ def _rows_after(log: AuditedFile, after: int) -> Iterator[Row]:
         return  # it is among the faults
 
 
-def _described(row: Row) -> dict[str, object]:
+def _described(row: ChainRow) -> dict[str, object]:
     """A row as JSON says it: the event as text, or in base64 if it is none."""
     said: dict[str, object] = {**row._asdict(), "chain": row.chain.hex()}
     try:

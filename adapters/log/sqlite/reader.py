@@ -10,7 +10,7 @@ from itertools import count, takewhile
 from operator import itemgetter
 from pathlib import Path
 
-from ....core.chain import GENESIS, Columns, Page, Row
+from ....core.chain import GENESIS, ChainPage, ChainRow, Columns
 from ....core.errors import DamagedLogError, LogError, UnknownEventError
 from ....core.ports import Head
 from ....events.base import PayloadRef
@@ -26,7 +26,7 @@ PAGE_EVENTS = 250
 #: A damaged row may hold anything where bytes belong, also nothing. No bytes are no event, and no link of a chain.
 _AS_BYTES = "CAST(ifnull({0}, '') AS BLOB)"
 _DATA = _AS_BYTES.format("data")
-_COLUMNS = f"{_DATA}, {_AS_BYTES.format('chain')}, {', '.join(Row._fields[3:])}"
+_COLUMNS = f"{_DATA}, {_AS_BYTES.format('chain')}, {', '.join(ChainRow._fields[3:])}"
 _PAGE = f"SELECT {_DATA} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
 _EXTENT = "SELECT count(*), max(seq) FROM events WHERE seq > ?"
 _RAW_PAGE = f"SELECT seq, {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -108,7 +108,7 @@ class LogReader:
         """
         return tuple(recorded(seq, data) for seq, data in self._db.execute(_STREAM, (stream,)).fetchall())
 
-    def raw(self, after: int = 0) -> Iterator[Row]:
+    def raw(self, after: int = 0) -> Iterator[ChainRow]:
         """Rows as they are stored, undecoded and unchecked, in order.
 
         Raises:
@@ -145,7 +145,7 @@ class LogReader:
         self.close()
 
 
-def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[Page]:
+def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[ChainPage]:
     """Rows as they are stored, some at a time; a gap ends a page.
 
     Raises:
@@ -157,12 +157,12 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[Page]:
             columns = db.execute(_COLUMNS_PAGE, (after, after + PAGE_EVENTS)).fetchall()
         if len(columns) == PAGE_EVENTS:
             # As many as there are positions, so there is no gap among them.
-            yield Page(after + 1, columns)
+            yield ChainPage(after + 1, columns)
             after += PAGE_EVENTS
             continue
-        rows: list[Row] = []
+        rows: list[ChainRow] = []
         try:
-            rows.extend(map(Row._make, db.execute(_RAW_PAGE, (after, PAGE_EVENTS))))
+            rows.extend(map(ChainRow._make, db.execute(_RAW_PAGE, (after, PAGE_EVENTS))))
         except sqlite3.DatabaseError as error:
             yield from _runs(rows)
             last = rows[-1].seq if rows else after
@@ -173,12 +173,12 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[Page]:
         after = rows[-1].seq
 
 
-def _runs(rows: list[Row]) -> Iterator[Page]:
+def _runs(rows: list[ChainRow]) -> Iterator[ChainPage]:
     """Rows cut into pages at their gaps."""
     start = 0
     for place, row in enumerate(rows):
         if place + 1 == len(rows) or rows[place + 1].seq != row.seq + 1:
-            yield Page(rows[start].seq, [each[1:] for each in rows[start : place + 1]])
+            yield ChainPage(rows[start].seq, [each[1:] for each in rows[start : place + 1]])
             start = place + 1
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ....core.chain import Columns, Row
+from ....core.chain import ChainRow, Columns
 from ....core.errors import UnusableLogError
 from ....events.ids import WorkerId
 
@@ -79,7 +79,7 @@ WRITER_PRAGMAS = (
     "trusted_schema=OFF",
     "secure_delete=ON",
 )
-_EVENT = f"INSERT INTO events({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
+_EVENT = f"INSERT INTO events({', '.join(ChainRow._fields)}) VALUES ({', '.join('?' * len(ChainRow._fields))})"
 _PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?, ?, ?, ?)"
 #: How long SQLite waits for another connection's lock before it gives up.
 BUSY_TIMEOUT_SECONDS = 5.0
