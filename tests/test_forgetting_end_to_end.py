@@ -17,7 +17,7 @@ from mephisto_es.adapters.crowd.page import Visit, WorkerPage
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import snapshots
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.projections.engine import rebuild as building
+from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS
 
 from .processes import launched, some_sentences
@@ -66,7 +66,7 @@ async def a_run_with_an_upload(folder: Path) -> Path:
 def snapshot_of(database: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Have the view kept as it is at a position after both workers; gives its compressed bytes."""
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
-        monkeypatch.setattr(building, "PAGE_EVENTS", log.head().seq)
+        monkeypatch.setattr(rebuild, "BATCH_EVENTS", log.head().seq)
         monkeypatch.setattr(snapshots, "SNAPSHOT_EVENTS", log.head().seq)
         log.rebuild(*PROJECTIONS)
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:

@@ -11,7 +11,7 @@ from ...core.ports import AppendRequest, Head, Outcome, Payload
 from ...events.base import PayloadRef
 from ...events.codec import decode
 from ...events.envelope import RecordedEvent
-from ...projections.engine import rebuild as building
+from ...projections.engine import rebuild
 from ...projections.engine.projection import Projection
 from .batch_plan import BatchPlan
 
@@ -35,7 +35,7 @@ class MemoryLog:
         self._head = Head(0, GENESIS, 0)
         self._projections = tuple(projections)
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        building.build(self._db, self._projections, (), self.payload)
+        rebuild.build(self._db, self._projections, (), self.payload)
 
     @property
     def pseudonym_key(self) -> bytes:
@@ -50,7 +50,7 @@ class MemoryLog:
         self._payloads = self._payloads_after(draft)
         if draft.recorded:
             try:
-                building.apply(self._db, self._projections, draft.recorded, self.payload)
+                rebuild.apply_batch(self._db, self._projections, draft.recorded, self.payload)
             except BaseException:
                 self._payloads = before
                 raise

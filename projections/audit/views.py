@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ...events.envelope import RecordedEvent
-from ..engine import rebuild as building
+from ..engine import rebuild
 from ..engine.fingerprint import code_fingerprint
 from ..engine.projection import Projection, ReadPayload
 from .report import FindingKind, Findings
@@ -45,7 +45,7 @@ class ViewCheck:
         self._stored = stored
         self._payload = payload
         self._findings = findings
-        self._rebuilt = building.scratch()
+        self._rebuilt = rebuild.temporary_database()
         self._views: list[tuple[StoredView, Projection]] = []
         #: Events that are carried into the views together, which costs less.
         self._waiting: list[RecordedEvent] = []
@@ -56,14 +56,14 @@ class ViewCheck:
             if view.name in by_name:
                 self.any = True
                 self._views.append((view, by_name[view.name]))
-                building.create(self._rebuilt, by_name[view.name])
+                rebuild.create_tables(self._rebuilt, by_name[view.name])
             else:
                 findings.notes.append(f"the view {view.name!r} is not known to this version and was not compared")
 
     def check(self, events: Sequence[RecordedEvent]) -> None:
         """Carry the next events into the views."""
         self._waiting += events
-        if len(self._waiting) >= building.PAGE_EVENTS:
+        if len(self._waiting) >= rebuild.BATCH_EVENTS:
             self._carry()
 
     def _carry(self) -> None:
@@ -75,7 +75,7 @@ class ViewCheck:
         for view, projection in self._views:
             page = events if self._seq <= view.seq else [event for event in events if event.seq <= view.seq]
             if page:
-                building.apply(self._rebuilt, (projection,), page, self._payload)
+                rebuild.apply_batch(self._rebuilt, (projection,), page, self._payload)
 
     def finish(self) -> None:
         """After the last event: compare row by row."""
@@ -114,7 +114,7 @@ class ViewCheck:
 
     def _compare(self, view: str, table: str) -> int:
         try:
-            for difference in building.differences(self._stored, self._rebuilt, table):
+            for difference in rebuild.differences(self._stored, self._rebuilt, table):
                 self._findings.add(
                     FindingKind.VIEW,
                     str(difference),

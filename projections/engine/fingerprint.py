@@ -1,4 +1,4 @@
-"""A name for the code that makes a projection: another fingerprint means tables that have to be built anew."""
+"""Fingerprints the code of a projection: tables with another fingerprint have to be rebuilt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .projection import Projection
 
-#: What a module imports of this package, as all of it is written: relative, at the top.
+#: An import from this package; all of them are relative and at the top of the module.
 _IMPORT = re.compile(
     r"^from (?P<dots>\.+)(?P<module>[\w.]*) import (?:\((?P<several>[^)]*)\)|(?P<one>.*))$", re.MULTILINE
 )
@@ -20,10 +20,10 @@ _NAME = re.compile(r"(\w+)(?: as \w+)?")
 
 
 def code_fingerprint(projection: Projection) -> str:
-    """Hex digest over all that a projection's tables depend on beside the log.
+    """Return a hex digest of everything that a projection's tables depend on besides the log.
 
-    That is the source of its module, of what this imports of the package, and so on: for the view of MephistoDB its
-    fold and its rows, the lifecycles and the events; not what only reads the tables.
+    That is the source of its module and of all modules of the package it imports, directly or indirectly. For the
+    MephistoDB view these are its handlers, its rows, the lifecycles and the events, but not its readers.
     """
     return _fingerprint(Path(str(sys.modules[type(projection).__module__].__file__)))
 
@@ -38,7 +38,7 @@ def _fingerprint(source: Path) -> str:
 
 
 def sources(source: Path) -> set[Path]:
-    """A module and all modules of the package that it rests on."""
+    """Return a module and all modules of the package that it imports, directly or indirectly."""
     found: set[Path] = set()
     waiting = [source]
     while waiting:

@@ -1,7 +1,6 @@
-"""Loading a library when something of it is first used, and not all that it would like to have beside it.
+"""Imports a library on first use, without the optional libraries it would import itself.
 
-For one that brings much with it and that most programs over a log never need: a question in a terminal is answered in
-the time that imports take.
+For a heavy library that most commands never need: the time a command takes is mostly the time of its imports.
 """
 
 from __future__ import annotations
@@ -15,13 +14,12 @@ from importlib.util import LazyLoader, find_spec, module_from_spec
 from types import ModuleType
 
 
-def deferred(name: str, without: Sequence[str] = ()) -> ModuleType:
-    """A module whose code runs when one of its names is first asked for; that of an import, where there was one.
+def lazy_import(name: str, without: Sequence[str] = ()) -> ModuleType:
+    """Return a module whose code runs when one of its attributes is first accessed, or the module already imported.
 
     Args:
         name: the module.
-        without: libraries that it does without where they are not installed. Unless they are loaded already, it finds
-            them missing.
+        without: optional dependencies of the module. Unless they are imported already, it does not find them.
 
     Raises:
         ModuleNotFoundError: it is not installed.
@@ -38,7 +36,7 @@ def deferred(name: str, without: Sequence[str] = ()) -> ModuleType:
 
 
 class _LoaderWithout(Loader):
-    """Loads as another does, while some libraries cannot be found."""
+    """Wraps a loader and hides some libraries while it loads."""
 
     def __init__(self, loader: Loader, without: Sequence[str]) -> None:
         self._loader = loader
@@ -54,10 +52,10 @@ class _LoaderWithout(Loader):
 
 @contextmanager
 def _hidden(names: Sequence[str]) -> Iterator[None]:
-    """Let libraries that are not loaded look as if they were not installed."""
+    """Make libraries that are not imported yet look as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
-    # None is Python's own word for "there is no such module".
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # typeshed does not know of it
+    # None is Python's marker for a module that does not exist.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # typeshed does not know this
     try:
         yield
     finally:

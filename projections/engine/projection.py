@@ -1,4 +1,4 @@
-"""What a projection is to the log that feeds it."""
+"""The interface between a projection and the log that feeds it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ...events.envelope import RecordedEvent
 if TYPE_CHECKING:
     import sqlite_utils
 
-#: Gives the bytes behind a reference, or None where they were erased.
+#: Returns the bytes behind a reference, or None if they were erased.
 ReadPayload = Callable[[PayloadRef], bytes | None]
 
 
 class Projection(Protocol):
-    """Tables that are a fold of the log.
+    """Tables that are folded from the log.
 
-    A projection sees events and payloads and nothing else: no clock, no chance, no other table. So a rebuilt one
-    equals the living one, row by row.
+    A projection depends only on events and payloads, not on a clock, randomness or other tables. A rebuilt one
+    therefore equals the live one, row by row.
     """
 
     @property
@@ -29,19 +29,19 @@ class Projection(Protocol):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables it writes; nobody else does."""
+        """The tables it writes; nothing else writes them."""
 
     def create(self, db: sqlite_utils.Database) -> None:
-        """Make the tables, empty, with no indexes but those that `apply` needs."""
+        """Create the tables, empty, with only the indexes that `apply` needs."""
 
     def index(self, db: sqlite_utils.Database) -> None:
-        """Make the indexes that readers need: once the rows are in, because then they cost least."""
+        """Create the indexes that readers need. Called once the rows are in, which is cheapest."""
 
     def apply(self, db: sqlite3.Connection, events: Sequence[RecordedEvent], payload: ReadPayload) -> None:
-        """Carry events into the tables, inside the caller's transaction.
+        """Apply events to the tables, inside the caller's transaction.
 
         Args:
             db: a connection in a transaction.
-            events: the next events, in the order of the log.
-            payload: reads what events refer to, also what is written in the same transaction.
+            events: the next events, in log order.
+            payload: reads the payloads that events refer to, including those written in the same transaction.
         """

@@ -1,4 +1,4 @@
-"""Building a projection's tables anew, beside the living ones, and telling where two builds differ."""
+"""Builds the tables of projections in a separate database, and finds where two builds differ."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...core.gc_tuning import gc_paused
 from ...events.envelope import RecordedEvent
-from .lazy_import import deferred
+from .lazy_import import lazy_import
 from .projection import Projection, ReadPayload
 
 if TYPE_CHECKING:
     import sqlite_utils
 else:
-    # Needed to make tables only. It looks for pandas, which takes longer to load than all else, to know a type that no
-    # table here has.
-    sqlite_utils = deferred("sqlite_utils", without=("pandas",))
+    # Needed only to create tables. It tries to import pandas, which takes longer than everything else, for a type that
+    # no table here has.
+    sqlite_utils = lazy_import("sqlite_utils", without=("pandas",))
 
-#: Events that a build applies at a time: large enough for a projection to write a row once for many changes.
-PAGE_EVENTS = 5000
+#: Events that a build applies at a time: enough for a projection to write a row once for many changes.
+BATCH_EVENTS = 5000
 
-#: A value as SQLite hands it out.
+#: A value as SQLite returns it.
 Value = int | float | str | bytes | None
 _Row = tuple[Value, ...]
 
@@ -38,9 +38,9 @@ class Difference(NamedTuple):
     """One value in which two builds of the same tables differ."""
 
     table: str
-    #: Values of the row's primary key.
+    #: The values of the row's primary key.
     key: _Row
-    #: None: the whole row is there in one build only.
+    #: None if the whole row exists in only one of the builds.
     column: str | None
     stored: Value
     rebuilt: Value
@@ -48,30 +48,30 @@ class Difference(NamedTuple):
     def __str__(self) -> str:
         key = ", ".join(map(repr, self.key))
         if self.column is None:
-            where = "is stored, but the log does not give it" if self.rebuilt is None else "is missing"
-            return f"{self.table}[{key}] {where}"
-        return f"{self.table}[{key}].{self.column} is {self.stored!r}, the log gives {self.rebuilt!r}"
+            problem = "is stored, but does not follow from the log" if self.rebuilt is None else "is missing"
+            return f"{self.table}[{key}] {problem}"
+        return f"{self.table}[{key}].{self.column} is {self.stored!r}, but the log gives {self.rebuilt!r}"
 
 
-def scratch() -> sqlite3.Connection:
-    """An empty database of our own, which SQLite spills to a temporary file when it outgrows its cache."""
+def temporary_database() -> sqlite3.Connection:
+    """Open an empty private database, which SQLite spills to a temporary file when it outgrows its cache."""
     db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA synchronous=OFF")
     db.execute("PRAGMA journal_mode=OFF")
     return db
 
 
-def create(db: sqlite3.Connection, projection: Projection) -> None:
-    """Make a projection's tables, empty, in place of any that are there; see `index`."""
+def create_tables(db: sqlite3.Connection, projection: Projection) -> None:
+    """Create a projection's tables, empty and without indexes, replacing any that exist."""
     for table in projection.tables:
         db.execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
     projection.create(sqlite_utils.Database(db, execute_plugins=False))
 
 
-def index(db: sqlite3.Connection, projection: Projection) -> None:
-    """Make the indexes of a projection's tables for those who will read them.
+def create_indexes(db: sqlite3.Connection, projection: Projection) -> None:
+    """Create the indexes that readers of a projection's tables need.
 
-    A build goes without them: to keep them row by row would cost it an eighth more.
+    Call it last: maintaining the indexes row by row would make a build an eighth slower.
     """
     projection.index(sqlite_utils.Database(db, execute_plugins=False))
 
@@ -79,53 +79,53 @@ def index(db: sqlite3.Connection, projection: Projection) -> None:
 def build(
     db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[RecordedEvent], payload: ReadPayload
 ) -> None:
-    """Make projections' tables, carry events into them page by page, and index them.
+    """Create the tables of projections, apply events to them, and index them.
 
     Args:
         db: an empty database.
-        projections: whose tables.
-        events: from the first one on.
-        payload: reads what events refer to.
+        projections: the projections to build.
+        events: the events, from the first one on.
+        payload: reads the payloads that events refer to.
     """
     for projection in projections:
-        create(db, projection)
-    carry(db, projections, events, payload)
+        create_tables(db, projection)
+    apply_events(db, projections, events, payload)
     for projection in projections:
-        index(db, projection)
+        create_indexes(db, projection)
 
 
-def carry(
+def apply_events(
     db: sqlite3.Connection, projections: Sequence[Projection], events: Iterable[RecordedEvent], payload: ReadPayload
 ) -> None:
-    """Carry the next events into projections' tables, page by page."""
+    """Apply the next events to projections, batch by batch."""
     with gc_paused():
-        for page in pages(events):
-            apply(db, projections, page, payload)
+        for batch in batches(events):
+            apply_batch(db, projections, batch, payload)
 
 
-def apply(
-    db: sqlite3.Connection, projections: Sequence[Projection], page: Sequence[RecordedEvent], payload: ReadPayload
+def apply_batch(
+    db: sqlite3.Connection, projections: Sequence[Projection], events: Sequence[RecordedEvent], payload: ReadPayload
 ) -> None:
-    """Carry a page of events into all projections, in a transaction of its own."""
+    """Apply a batch of events to projections in one transaction."""
     db.execute("BEGIN")
     try:
         for projection in projections:
-            projection.apply(db, page, payload)
+            projection.apply(db, events, payload)
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
 
 
-def pages(events: Iterable[RecordedEvent]) -> Iterator[list[RecordedEvent]]:
-    """Events in lists of at most `PAGE_EVENTS`."""
+def batches(events: Iterable[RecordedEvent]) -> Iterator[list[RecordedEvent]]:
+    """Divide events into lists of at most `BATCH_EVENTS`."""
     remaining = iter(events)
-    while page := list(islice(remaining, PAGE_EVENTS)):
-        yield page
+    while batch := list(islice(remaining, BATCH_EVENTS)):
+        yield batch
 
 
 def copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, tables: Iterable[str]) -> None:
-    """Copy all rows of tables that exist in both databases and are empty in the target."""
+    """Copy all rows of some tables, which exist in both databases and are empty in the target."""
     for table in tables:
         columns = _columns(source, table)
         names = ", ".join(map(_quoted, columns))
@@ -137,7 +137,7 @@ def copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, tables: 
 
 
 def differences(stored: Queryable, rebuilt: Queryable, table: str) -> Iterator[Difference]:
-    """Where a stored table is not what was rebuilt, in the order of its primary key.
+    """Yield the differences between a stored table and a rebuilt one, in the order of its primary key.
 
     Both sides are read row by row, so tables larger than memory can be compared.
     """
@@ -149,39 +149,39 @@ def differences(stored: Queryable, rebuilt: Queryable, table: str) -> Iterator[D
     key = _key(rebuilt, table) or columns
     selected = ", ".join(map(_quoted, (*key, *columns)))
     query = f"SELECT {selected} FROM {_quoted(table)} ORDER BY {', '.join(map(_quoted, key))}"
-    for mine, theirs in _paired(stored.execute(query), rebuilt.execute(query), len(key)):
-        if theirs is None:
-            yield Difference(table, mine[: len(key)] if mine else (), None, "a row", None)
-        elif mine is None:
-            yield Difference(table, theirs[: len(key)], None, None, "a row")
+    for left_row, right_row in _paired(stored.execute(query), rebuilt.execute(query), len(key)):
+        if right_row is None:
+            yield Difference(table, left_row[: len(key)] if left_row else (), None, "a row", None)
+        elif left_row is None:
+            yield Difference(table, right_row[: len(key)], None, None, "a row")
         else:
-            for column, old, new in zip(columns, mine[len(key) :], theirs[len(key) :], strict=True):
+            for column, old, new in zip(columns, left_row[len(key) :], right_row[len(key) :], strict=True):
                 if old != new:
-                    yield Difference(table, mine[: len(key)], column, old, new)
+                    yield Difference(table, left_row[: len(key)], column, old, new)
 
 
 def _paired(left: Iterator[_Row], right: Iterator[_Row], key: int) -> Iterator[tuple[_Row | None, _Row | None]]:
-    """Unequal rows of two ordered queries, side by side where their keys are equal, else with None."""
-    mine, theirs = next(left, None), next(right, None)
-    while mine is not None or theirs is not None:
-        if mine == theirs:
-            mine, theirs = next(left, None), next(right, None)
-        elif mine is None:
-            yield None, theirs
-            theirs = next(right, None)
-        elif theirs is None or _order(mine[:key]) < _order(theirs[:key]):
-            yield mine, None
-            mine = next(left, None)
-        elif _order(theirs[:key]) < _order(mine[:key]):
-            yield None, theirs
-            theirs = next(right, None)
+    """Pair the unequal rows of two ordered queries by key; a row without a counterpart is paired with None."""
+    left_row, right_row = next(left, None), next(right, None)
+    while left_row is not None or right_row is not None:
+        if left_row == right_row:
+            left_row, right_row = next(left, None), next(right, None)
+        elif left_row is None:
+            yield None, right_row
+            right_row = next(right, None)
+        elif right_row is None or _order(left_row[:key]) < _order(right_row[:key]):
+            yield left_row, None
+            left_row = next(left, None)
+        elif _order(right_row[:key]) < _order(left_row[:key]):
+            yield None, right_row
+            right_row = next(right, None)
         else:
-            yield mine, theirs
-            mine, theirs = next(left, None), next(right, None)
+            yield left_row, right_row
+            left_row, right_row = next(left, None), next(right, None)
 
 
 def _order(key: _Row) -> tuple[tuple[int, float | str | bytes], ...]:
-    """What SQLite's ORDER BY goes by: NULL before numbers before text before bytes."""
+    """Return a sort key for the order of SQLite's ORDER BY: NULL, numbers, text, bytes."""
     return tuple(map(_rank, key))
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import msgspec
 
-from ..engine import rebuild as building
+from ..engine import rebuild
 from ..engine.rebuild import Difference, Value
 from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.tables import TABLES, Table
@@ -36,7 +36,7 @@ class Change(msgspec.Struct, frozen=True):
 def changes(before: MephistoDB, after: MephistoDB) -> Iterator[Change]:
     """All rows that differ between two views, table by table, by their keys."""
     for table in TABLES:
-        differing = building.differences(before, after, table.name)
+        differing = rebuild.differences(before, after, table.name)
         for key, found in groupby(differing, lambda difference: difference.key[0]):
             yield _change(table, key, list(found), before, after)
 

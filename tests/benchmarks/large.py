@@ -20,7 +20,7 @@ from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections.engine import rebuild as building
+from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS
 from mephisto_es.tests.benchmarks.peers import our_event
 from mephisto_es.tests.benchmarks.workload import facts
@@ -76,12 +76,12 @@ def audit(path: str) -> dict[str, float]:
     return {"events": report.events, "compared_rows": sum(report.views.values())}
 
 
-def rebuild(path: str) -> dict[str, float]:
+def rebuild_views(path: str) -> dict[str, float]:
     """Every view built anew from the log."""
-    shadow = building.scratch()
+    shadow = rebuild.temporary_database()
     with LogReader(Path(path)) as log:
         events = log.head().seq
-        building.build(shadow, PROJECTIONS, log.read(), log.payload)
+        rebuild.build(shadow, PROJECTIONS, log.read(), log.payload)
     shadow.close()
     return {"events": events}
 
@@ -98,7 +98,7 @@ def _peak_bytes() -> int:
 def main(job: str, path: str, count: int) -> None:
     """Do one job and say what it took."""
     wall, cpu = time.perf_counter(), time.process_time()
-    done = make(path, count) if job == "make" else audit(path) if job == "audit" else rebuild(path)
+    done = make(path, count) if job == "make" else audit(path) if job == "audit" else rebuild_views(path)
     done["wall_seconds"] = round(time.perf_counter() - wall, 3)
     done["cpu_seconds"] = round(time.process_time() - cpu, 3)
     done["peak_mib"] = round(_peak_bytes() / 2**20, 1)

@@ -22,7 +22,7 @@ from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain
 from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitCompleted
-from mephisto_es.projections.engine import rebuild as building
+from mephisto_es.projections.engine import rebuild
 
 from .crowd import Witness
 from .job import JobPlan, Surroundings
@@ -64,9 +64,9 @@ def check_view(log: MemoryLog) -> None:
     """The tables are what they would be if they were built from the log alone."""
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     projection = QuickProjection()
-    building.build(fresh, [projection], log.read(), log.payload)
+    rebuild.build(fresh, [projection], log.read(), log.payload)
     for table in sqlite_utils.Database(fresh).table_names():
-        found = [str(difference) for difference in building.differences(log.connect(), fresh, table)]
+        found = [str(difference) for difference in rebuild.differences(log.connect(), fresh, table)]
         assert not found, f"the view differs in {table}: {found[:3]}"
     fresh.close()
 

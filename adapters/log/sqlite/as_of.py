@@ -13,7 +13,7 @@ from ....core.errors import LogError, UnknownEntityError, UnusableLogError
 from ....core.ports import Head
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
-from ....projections.engine import rebuild as building
+from ....projections.engine import rebuild
 from ....projections.engine.fingerprint import code_fingerprint
 from ....projections.mephisto_db import MephistoDB, MephistoDbProjection
 from . import reader, schema, snapshots
@@ -81,8 +81,8 @@ class LogAsOf:
         if self._tables is self._db:
             raise ValueError("the file's own view stays at the head")
         behind, self.seq = self.seq, max(self.seq, _position(self._db, None, at))
-        for page in building.pages(self.events(behind)):
-            building.apply(self._tables, [MephistoDbProjection()], page, self.payload)
+        for page in rebuild.batches(self.events(behind)):
+            rebuild.apply_batch(self._tables, [MephistoDbProjection()], page, self.payload)
             self.at = page[-1].envelope.at
 
     def payload(self, ref: PayloadRef) -> bytes | None:
@@ -107,11 +107,11 @@ class LogAsOf:
         projection = MephistoDbProjection()
         kept = snapshots.nearest(self._db, projection, self.seq)
         if kept is None:
-            view = building.scratch()
-            building.build(view, [projection], self.events(), self.payload)
+            view = rebuild.temporary_database()
+            rebuild.build(view, [projection], self.events(), self.payload)
             return view
-        building.carry(kept.view, [projection], self.events(after=kept.seq), self.payload)
-        building.index(kept.view, projection)
+        rebuild.apply_events(kept.view, [projection], self.events(after=kept.seq), self.payload)
+        rebuild.create_indexes(kept.view, projection)
         return kept.view
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ....core.gc_tuning import gc_paused
 from ....events.envelope import RecordedEvent
-from ....projections.engine import rebuild as building
+from ....projections.engine import rebuild
 from ....projections.engine.fingerprint import code_fingerprint
 from ....projections.engine.projection import Projection
 from ....projections.engine.rebuild import Difference
@@ -75,7 +75,7 @@ class Projector:
         Readers see the old generation until then. A crash before the swap leaves the old one as it was.
         """
         seq = log.head().seq
-        shadow = building.scratch()
+        shadow = rebuild.temporary_database()
         try:
             self._build(projection, shadow, log, seq)
             differences = self._differences(projection, shadow, seq)
@@ -86,10 +86,10 @@ class Projector:
     def _build(self, projection: Projection, shadow: sqlite3.Connection, log: LogReader, seq: int) -> None:
         """Build a projection's tables, and keep what they are on the way for who wants to see an earlier moment."""
         snapshots.drop_outdated(self._db, projection)
-        building.create(shadow, projection)
+        rebuild.create_tables(shadow, projection)
         with gc_paused():
-            for page in building.pages(log.read(until=seq)):
-                building.apply(shadow, (projection,), page, log.payload)
+            for page in rebuild.batches(log.read(until=seq)):
+                rebuild.apply_batch(shadow, (projection,), page, log.payload)
                 if page[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:
                     snapshots.keep(self._db, projection, page[-1].seq, shadow)
 
@@ -100,7 +100,7 @@ class Projector:
         row = self._db.execute(_LIVE, (projection.name,)).fetchone()
         if row is None or row[1:] != (code_fingerprint(projection), seq):
             return None
-        found = (each for table in projection.tables for each in building.differences(self._db, shadow, table))
+        found = (each for table in projection.tables for each in rebuild.differences(self._db, shadow, table))
         return tuple(islice(found, DIFFERENCES_LIMIT))
 
     def _swap(self, projection: Projection, shadow: sqlite3.Connection, seq: int) -> int:
@@ -110,9 +110,9 @@ class Projector:
         try:
             row = db.execute("SELECT max(generation) FROM projections WHERE name = ?", (projection.name,)).fetchone()
             generation = int(row[0] or 0) + 1
-            building.create(db, projection)
-            building.copy_tables(shadow, db, projection.tables)
-            building.index(db, projection)
+            rebuild.create_tables(db, projection)
+            rebuild.copy_tables(shadow, db, projection.tables)
+            rebuild.create_indexes(db, projection)
             db.execute("DELETE FROM projections WHERE name = ?", (projection.name,))
             db.execute(
                 "INSERT INTO projections VALUES (?, ?, ?, ?, 1)",
@@ -125,7 +125,7 @@ class Projector:
                 db.execute("ROLLBACK")
 
     def _catch_up(self, projection: Projection, log: LogReader, after: int) -> None:
-        for page in building.pages(log.read(after)):
+        for page in rebuild.batches(log.read(after)):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 projection.apply(self._db, page, self._payload)

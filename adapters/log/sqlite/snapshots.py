@@ -11,11 +11,11 @@ import sqlite3
 import zlib
 from typing import NamedTuple
 
-from ....projections.engine import rebuild as building
+from ....projections.engine import rebuild
 from ....projections.engine.fingerprint import code_fingerprint
 from ....projections.engine.projection import Projection
 
-#: Events between two snapshots: what a moment has to fold at most. A multiple of `building.PAGE_EVENTS`.
+#: Events between two snapshots: what a moment has to fold at most. A multiple of `rebuild.BATCH_EVENTS`.
 SNAPSHOT_EVENTS = 100_000
 #: A larger view is not kept: it would have to fit into memory when it is read.
 LIMIT_BYTES = 256 * 2**20
@@ -72,7 +72,7 @@ def nearest(db: sqlite3.Connection, projection: Projection, seq: int) -> Snapsho
     at, state, digest, chain = found
     if digest != _digest(chain, projection, state):
         return None
-    view = building.scratch()
+    view = rebuild.temporary_database()
     view.deserialize(zlib.decompress(state))
     return Snapshot(at, view)
 

@@ -312,7 +312,7 @@ def test_a_changed_status_in_the_view(path: Path) -> None:
         db.execute("UPDATE roster SET kind = 'UnitRejected' WHERE stream = ?", (unit_stream(7),))
     finding = only(audited(path))
     assert finding.kind is FindingKind.VIEW
-    assert finding.sentence == f"roster['{unit_stream(7)}'].kind is 'UnitRejected', the log gives 'UnitAccepted'"
+    assert finding.sentence == f"roster['{unit_stream(7)}'].kind is 'UnitRejected', but the log gives 'UnitAccepted'"
 
 
 def test_a_row_too_many_and_one_too_few_in_the_view(path: Path) -> None:
@@ -322,7 +322,7 @@ def test_a_row_too_many_and_one_too_few_in_the_view(path: Path) -> None:
     sentences = {finding.sentence for finding in audited(path).findings}
     assert sentences == {
         f"roster['{unit_stream(7)}'] is missing",
-        "roster['unit/1/70000'] is stored, but the log does not give it",
+        "roster['unit/1/70000'] is stored, but does not follow from the log",
     }
 
 

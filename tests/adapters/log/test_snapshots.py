@@ -13,7 +13,7 @@ from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import snapshots
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.projections.engine import rebuild as building
+from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -30,7 +30,7 @@ PLACES = (1, 49, 50, 51, 120, 150, 199)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Snapshots of logs that a test can afford."""
     monkeypatch.setattr(snapshots, "SNAPSHOT_EVENTS", 50)
-    monkeypatch.setattr(building, "PAGE_EVENTS", 25)
+    monkeypatch.setattr(rebuild, "BATCH_EVENTS", 25)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def rebuild(path: Path) -> None:
+def rebuild_views(path: Path) -> None:
     with SqliteLog.create_or_open(path) as log:
         for projection in PROJECTIONS:
             log.rebuild(projection)
@@ -66,22 +66,22 @@ def shown(path: Path, seq: int) -> Tables:
 def test_a_moment_is_the_same_with_them_and_without(path: Path) -> None:
     assert stored(path) == []
     folded = {seq: shown(path, seq) for seq in PLACES}
-    rebuild(path)
+    rebuild_views(path)
     assert stored(path) == list(range(50, replay(path, ()).seq + 1, 50))
     assert {seq: shown(path, seq) for seq in PLACES} == folded
     assert replay(path, PROJECTIONS).legal
 
 
 def test_the_events_before_one_are_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rebuild(path)
+    rebuild_views(path)
     folded: list[int] = []
-    apply = building.apply
+    apply = rebuild.apply_batch
 
     def counting(db: sqlite3.Connection, projections: object, page: list[object], payload: object) -> None:
         folded.append(len(page))
         apply(db, projections, page, payload)  # type: ignore[arg-type]  # whatever it was called with
 
-    monkeypatch.setattr(building, "apply", counting)
+    monkeypatch.setattr(rebuild, "apply_batch", counting)
     shown(path, 120)
     assert sum(folded) == 20
 
@@ -97,29 +97,29 @@ def test_the_events_before_one_are_not_read(path: Path, monkeypatch: pytest.Monk
 )
 def test_one_that_is_not_what_was_stored_is_not_believed(path: Path, damage: str) -> None:
     folded = {seq: shown(path, seq) for seq in PLACES}
-    rebuild(path)
+    rebuild_views(path)
     changed(path, *damage.split("; "))
     assert {seq: shown(path, seq) for seq in PLACES} == folded
 
 
 def test_those_of_other_code_go_with_the_next_rebuild(path: Path) -> None:
-    rebuild(path)
+    rebuild_views(path)
     before = stored(path)
     changed(path, "UPDATE snapshots SET code = 'mephisto_db older', seq = seq + 1")
-    rebuild(path)
+    rebuild_views(path)
     assert stored(path) == before
 
 
 def test_a_view_that_is_too_large_is_not_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "LIMIT_BYTES", 1000)
-    rebuild(path)
+    rebuild_views(path)
     assert stored(path) == []
 
 
 def test_what_is_forgotten_is_in_none_of_them(path: Path) -> None:
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit([register(900, "Ada Lovelace of Ockham")])
-    rebuild(path)
+    rebuild_views(path)
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit([forget(900)])
     assert stored(path) == []

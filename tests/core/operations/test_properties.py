@@ -32,7 +32,7 @@ from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.events.streams import run_of
-from mephisto_es.projections.engine import rebuild as building
+from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS
 
 from .operator_harness import HouseTaskState, ask, items, open_house
@@ -308,7 +308,7 @@ def known(state: DecisionState) -> dict[str, Any]:
 def check_view(log: MemoryLog) -> None:
     """The tables that were kept are those that the log gives."""
     fresh = sqlite3.connect(":memory:", isolation_level=None)
-    building.build(fresh, PROJECTIONS, log.read(), log.payload)
+    rebuild.build(fresh, PROJECTIONS, log.read(), log.payload)
     for table in sqlite_utils.Database(fresh).table_names():
-        assert not list(building.differences(log.connect(), fresh, table))
+        assert not list(rebuild.differences(log.connect(), fresh, table))
     fresh.close()
