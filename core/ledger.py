@@ -21,6 +21,7 @@ from ..events.envelope import Position, RecordedEvent
 from .errors import LogError, MephistoError, OutcomeUnknownError
 from .gc_tuning import gc_less_often
 from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, NewEvent, Outcome, Payload, WallClock
+from .signal import Signal
 from .state.decision_state import DecisionState
 
 #: Requests that go into one commit at most.
@@ -150,8 +151,8 @@ class Ledger:
         #: What was decided and is not durable.
         self._batch = _CommitBatch()
         self._by_id: dict[str, PendingCommand] = {}
-        self._work = trio.Event()
-        self._room = trio.Event()
+        self._work = Signal()
+        self._room = Signal()
         self._subscribers: list[Subscriber] = []
         self._stopped: LogError | None = None
         self._offload = offload or in_a_thread
@@ -201,8 +202,6 @@ class Ledger:
             LogError: see `PendingCommand.wait`.
         """
         while len(self._waiting) >= QUEUE_LIMIT and self._stopped is None:
-            if self._room.is_set():
-                self._room = trio.Event()
             await self._room.wait()
         return await self.submit(command).wait()
 
@@ -239,7 +238,7 @@ class Ledger:
         if command.idempotent:
             self._by_id[command.id] = pending
         self._waiting.append(pending)
-        self._work.set()
+        self._work.notify()
         return pending
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -263,14 +262,13 @@ class Ledger:
             for pending in (*(pending for pending, _ in self._batch.decided), *self._waiting):
                 pending.settle(self._stopped)
             self._waiting.clear()
-            self._room.set()
+            self._room.notify()
             self._batch.settled.set()
 
     async def _write(self) -> None:
         """Commit what is posted, for ever."""
         while True:
             while not (self._waiting or self._batch.decided):
-                self._work = trio.Event()
                 await self._work.wait()
             self._decide_waiting()
             await self._write_batch()
@@ -289,7 +287,7 @@ class Ledger:
             self._waiting.popleft()
             pending.is_decided = True
             batch.add(pending, decision)
-        self._room.set()
+        self._room.notify()
 
     async def _write_batch(self) -> None:
         """Commit what was decided, and only then answer: also a no may rest on events of this batch."""

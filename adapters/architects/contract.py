@@ -35,6 +35,7 @@ from ...core.packets import (
     RouterState,
     SubmitUnit,
 )
+from ...core.signal import Signal
 from ...events.ids import TaskRunId
 from ...events.server import ServerEvent
 from ..composition.clock_and_ids import SystemIds
@@ -52,12 +53,12 @@ class ResourceBook(Resources):
 
     Attributes:
         states: the present state of each resource, by its number.
-        changed: set, and replaced by a new one, with the next recorded event.
+        changed: notified of each recorded event.
     """
 
     def __init__(self) -> None:
         self.states: dict[int, ResourceState] = {}
-        self.changed = trio.Event()
+        self.changed = Signal()
         self._ids = SystemIds({}, 1)
         self._run = TaskRunId(1)
 
@@ -67,8 +68,7 @@ class ResourceBook(Resources):
 
     async def _append(self, number: int, event: ServerEvent) -> None:
         self.states[number] = evolve(self.states.get(number), event)
-        changed, self.changed = self.changed, trio.Event()
-        changed.set()
+        self.changed.notify()
         await trio.lowlevel.checkpoint()
 
 

@@ -10,6 +10,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ...core.errors import ProtocolError
 from ...core.packets import Alive, Inbound, Outbound, RouterState, decode_packet, encode_frame, split_frame
+from ...core.signal import Signal
 
 #: Within this time a router answers an operator's greeting.
 GREETING_SECONDS = 20.0
@@ -49,7 +50,7 @@ class Link:
         self._is_handling = False
         self._outgoing: deque[str] = deque()
         self._outgoing_length = 0
-        self._news = trio.Event()
+        self._news = Signal()
         self._is_finishing = False
         #: While packets are moved.
         self._connection: trio.CancelScope | None = None
@@ -111,13 +112,13 @@ class Link:
             return False
         self._outgoing.append(text)
         self._outgoing_length += len(text)
-        self._news.set()
+        self._news.notify()
         return True
 
     def finish(self) -> None:
         """Let `run` return once the queue is sent; nothing more is taken."""
         self._is_finishing = True
-        self._news.set()
+        self._news.notify()
 
     def _give_up(self, problem: str) -> None:
         self._problem = problem
@@ -156,7 +157,6 @@ class Link:
     async def _write(self, connection: trio.CancelScope) -> None:
         while not (self._is_finishing and not self._outgoing):
             if not self._outgoing:
-                self._news = trio.Event()
                 await self._news.wait()
                 continue
             try:

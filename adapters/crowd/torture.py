@@ -17,6 +17,7 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
+from ...core.signal import Signal
 from ..architects.router.process import RouterProcess
 from ..composition.data_dir import RUNS_FOLDER
 from .crowd import Crowd
@@ -145,7 +146,7 @@ class _Ordeal:
         self._data_dir = data_dir
         self._crowds: dict[str, Crowd] = {}
         self._submitted = 0
-        self._progress = trio.Event()
+        self._progress = Signal()
         self._operator: trio.Process | None = None
         self._is_operated = trio.Event()
         self.operators_killed = 0
@@ -224,8 +225,7 @@ class _Ordeal:
 
     def _count(self) -> None:
         self._submitted += 1
-        self._progress.set()
-        self._progress = trio.Event()
+        self._progress.notify()
 
     async def _kill_at_random(self) -> None:
         """Kill whatever operator there is then, as often as is planned."""

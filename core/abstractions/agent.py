@@ -12,6 +12,7 @@ import trio
 
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
+from ..signal import Signal
 from .agent_state import AssignedAgent
 from .initialization_data import InitializationData as InitializationData
 from .initialization_data import Update as Update
@@ -83,7 +84,7 @@ class _Participant(ABC):
         self._status = status
         self._told = ""
         self._send = send
-        self._news = trio.Event()
+        self._news = Signal()
 
     def get_status(self) -> str:
         """The status, in Mephisto's words, as of the last durable event."""
@@ -147,7 +148,7 @@ class _Participant(ABC):
     def deliver(self, update: Update) -> None:
         """Hand over a durable update from the page. For the worker pool."""
         self.pending_actions.append(update)
-        self._wake()
+        self._news.notify()
 
     def is_told(self, status: str) -> bool:
         """Whether task code knows of a status already. For the worker pool."""
@@ -156,15 +157,11 @@ class _Participant(ABC):
     def notice(self, status: str) -> None:
         """Hand over a durable change of status. For the worker pool."""
         self._status = self._told = status
-        self._wake()
+        self._news.notify()
 
     def _check(self) -> None:
         if self._status in _LEFT:
             raise _LEFT[self._status](self._handle)
-
-    def _wake(self) -> None:
-        self._news.set()
-        self._news = trio.Event()
 
 
 Send = Callable[[Update], Awaitable[None]]

@@ -15,6 +15,7 @@ from ....core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnC
 from ....core.abstractions.resources import Details
 from ....core.errors import ProtocolError
 from ....core.packets import Outbound, decode_packet, encode_frame
+from ....core.signal import Signal
 from ..single_server import SingleServerArchitect
 from .router import MemoryRouter
 
@@ -33,7 +34,7 @@ class MemoryChannel(Channel):
         super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
         self._router = router
         self._frames: deque[str] = deque()
-        self._news = trio.Event()
+        self._news = Signal()
         self._attached = False
         self._closed = False
 
@@ -49,7 +50,6 @@ class MemoryChannel(Channel):
                 while self._frames:
                     await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
                 if not self._closed:
-                    self._news = trio.Event()
                     await self._news.wait()
         finally:
             self._attached = False
@@ -58,7 +58,7 @@ class MemoryChannel(Channel):
     def put(self, frame: str) -> None:
         """Take a frame from the router."""
         self._frames.append(frame)
-        self._news.set()
+        self._news.notify()
 
     def lose(self) -> None:
         """Another operator has taken the router."""
@@ -68,7 +68,7 @@ class MemoryChannel(Channel):
     def close(self) -> None:
         """Close for good. Twice is harmless."""
         self._closed = True
-        self._news.set()
+        self._news.notify()
 
     def is_alive(self) -> bool:
         """Whether packets can be moved right now."""

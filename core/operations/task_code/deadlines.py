@@ -9,6 +9,7 @@ from itertools import count
 import trio
 
 from ...ports import WallClock
+from ...signal import Signal
 
 #: The longest sleep without a look at the wall clock, so that a clock that was set forward is noticed.
 LONGEST_SLEEP_SECONDS = 3600.0
@@ -23,7 +24,7 @@ class Deadlines:
         self._clock = clock
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
-        self._earlier = trio.Event()
+        self._changed = Signal()
 
     def set_from(self, since_us: int, seconds: int, action: Callable[[], None]) -> None:
         """Have a function called some seconds after a recorded time.
@@ -36,15 +37,15 @@ class Deadlines:
         """Have a function called at a time, given in microseconds since the epoch; at once if that has passed."""
         heapq.heappush(self._heap, (at_us, next(self._order), action))
         if self._heap[0][0] == at_us:
-            self._earlier.set()
+            self._changed.notify()
 
     async def run(self) -> None:
         """The task that watches. Runs until it is cancelled."""
         while True:
-            self._earlier = trio.Event()
+            changed = self._changed.next_event()
             seconds = self._call_due()
             with trio.move_on_after(seconds):
-                await self._earlier.wait()
+                await changed.wait()
 
     def _call_due(self) -> float:
         """Call what is due; the seconds until the next is."""

@@ -22,6 +22,7 @@ from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingObserved, OnboardingUpdateReceived
 from ...abstractions.agent import Update
 from ...errors import TaskCodeDivergedError
+from ...signal import Signal
 
 #: How long something that does not come next in the record waits for what does.
 TURN_SECONDS = 10.0
@@ -63,7 +64,7 @@ class TaskCodeReplayer:
         self._on_over = on_over
         self._said_again: set[int] = set()
         self._next = 0
-        self._progress = trio.Event()
+        self._progress = Signal()
         self._go_on()
 
     @property
@@ -106,8 +107,7 @@ class TaskCodeReplayer:
         return None
 
     def _go_on(self) -> None:
-        self._progress.set()
-        self._progress = trio.Event()
+        self._progress.notify()
         while self._next < len(self._lines):
             line = self._lines[self._next]
             if line.by_code and self._next not in self._said_again:

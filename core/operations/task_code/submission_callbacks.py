@@ -22,6 +22,7 @@ from ...ledger import Command, Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
+from ...signal import Signal
 from ..logger_core import get_logger
 from ..run_context import RunContext
 from .calls import call
@@ -42,7 +43,7 @@ class SubmissionCallbacks:
         self._units = Units(ledger, context.task_run)
         #: Who handed in the units that the launch script has not answered to.
         self._untold: dict[UnitId, WorkerId] = {}
-        self._told = trio.Event()
+        self._told = Signal()
 
     def resume(self) -> None:
         """Tell of the submissions that an earlier process of the run has not told of."""
@@ -63,8 +64,7 @@ class SubmissionCallbacks:
                     self._tell_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
                 self._untold.pop(event.unit, None)
-                self._told.set()
-                self._told = trio.Event()
+                self._told.notify()
 
     @property
     def all_answered(self) -> bool:

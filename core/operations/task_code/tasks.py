@@ -7,6 +7,8 @@ from functools import partial
 
 import trio
 
+from ...signal import Signal
+
 
 class TaskCode:
     """Runs pieces of task code side by side, and can be waited for."""
@@ -15,7 +17,7 @@ class TaskCode:
         """Take the nursery of the run, whose end is the end of all of them."""
         self._nursery = nursery
         self._running = 0
-        self._ended = trio.Event()
+        self._ended = Signal()
 
     def start_soon(self, run: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run a piece of code, from its first line to its clean-up."""
@@ -27,8 +29,7 @@ class TaskCode:
             await run(*args)
         finally:
             self._running -= 1
-            self._ended.set()
-            self._ended = trio.Event()
+            self._ended.notify()
 
     async def wait_until_done(self) -> None:
         """Wait until none is running."""
