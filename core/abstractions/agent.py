@@ -71,18 +71,18 @@ class PastUpdate(NamedTuple):
     at: float
 
 
-class _Participant(ABC):
+class Participant(ABC):
     """A worker's page, as task code sees it: what it sends comes in order, and its leaving is an exception."""
 
-    def __init__(self, handle: int, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+    def __init__(self, agent_id: int, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
         self.worker_id = worker_id
         #: The id by which pages and routers know it.
         self.token = token
         #: Updates from the page that were not taken yet, the oldest first.
         self.pending_actions: deque[Update] = deque()
-        self._handle = handle
+        self.agent_id = agent_id
         self._status = status
-        self._told = ""
+        self._noticed = ""
         self._send = send
         self._news = Signal()
 
@@ -150,25 +150,25 @@ class _Participant(ABC):
         self.pending_actions.append(update)
         self._news.notify()
 
-    def is_told(self, status: str) -> bool:
-        """Whether task code knows of a status already. For the worker pool."""
-        return self._told == status
+    def has_noticed(self, status: str) -> bool:
+        """Return whether task code knows of a status already. For the worker pool."""
+        return self._noticed == status
 
     def notice(self, status: str) -> None:
         """Hand over a durable change of status. For the worker pool."""
-        self._status = self._told = status
+        self._status = self._noticed = status
         self._news.notify()
 
     def _check(self) -> None:
         if self._status in _LEFT:
-            raise _LEFT[self._status](self._handle)
+            raise _LEFT[self._status](self.agent_id)
 
 
 Send = Callable[[Update], Awaitable[None]]
 Recall = Callable[[], list[PastUpdate]]
 
 
-class Agent(_Participant):
+class Agent(Participant):
     """A worker at work on one unit."""
 
     def __init__(
@@ -200,7 +200,7 @@ class Agent(_Participant):
         return self._status in {"completed", "approved", "soft_rejected", "rejected"}
 
 
-class OnboardingAgent(_Participant):
+class OnboardingAgent(Participant):
     """A worker in the step before the first unit of a run."""
 
     def __init__(self, agent_id: OnboardingAgentId, worker_id: WorkerId, token: str, status: str, send: Send) -> None:

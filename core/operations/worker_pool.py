@@ -29,6 +29,7 @@ from .services.directory import Directory
 from .task_code.agents import LiveAgents
 from .task_code.calls import call_nowait
 from .task_code.onboardings import LiveOnboardings
+from .task_code.submission_callbacks import SubmissionCallbacks
 from .task_code.timings import UserFunction, timings
 from .task_launcher import TaskLauncher
 
@@ -49,6 +50,7 @@ class WorkerPool:
     Attributes:
         admission: the steps that workers pass before they get a unit.
         agents: the agents that have a unit now.
+        submissions: what was submitted, for the launch script.
         onboardings: the onboardings that are not decided.
     """
 
@@ -78,6 +80,7 @@ class WorkerPool:
         self._directory = Directory(ledger, ids)
         self.admission = Admission(context, ledger, ids, launcher)
         self.agents = LiveAgents(context, ledger, ids, clock, pages)
+        self.submissions = SubmissionCallbacks(context, ledger, ids)
         self.onboardings = LiveOnboardings(
             context, ledger, ids, clock, pages, answer=self.register_agent_from_onboarding
         )
@@ -94,6 +97,7 @@ class WorkerPool:
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Follow durable events of the run. For the run's subscription."""
         self.agents.on_committed(events)
+        self.submissions.on_committed(events)
         self.onboardings.on_committed(events)
 
     # Registration ---------------------------------------------------------------------------------------------------
@@ -140,7 +144,7 @@ class WorkerPool:
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> RefusalReason | None:
         """Make the page an agent if it has none and may have one; the reason if it gets none."""
-        await self.agents.submissions.wait_decided(worker, VERDICT_PATIENCE_SECONDS)
+        await self.submissions.wait_decided(worker, VERDICT_PATIENCE_SECONDS)
         return await self.admission.admit(worker, registration)
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
@@ -205,7 +209,7 @@ class WorkerPool:
             if isinstance(state, AgentState):
                 nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
             elif isinstance(state, OnboardingState):
-                nursery.start_soon(self.onboardings.end, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
+                nursery.start_soon(self.onboardings.end_agent, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
     async def end_idle(self, reason: str) -> None:
         """End all onboardings, and let go who waits for partners; returns when that is durable.
@@ -222,5 +226,5 @@ class WorkerPool:
 
     async def wait_for_code(self) -> None:
         """Wait until the task's code has come to its end with everybody, its clean-up too."""
-        await self.agents.code.wait_until_done()
-        await self.onboardings.code.wait_until_done()
+        await self.agents.wait_for_code()
+        await self.onboardings.wait_for_code()

@@ -261,7 +261,7 @@ class LiveRunDriver:
         await self._record.run_decision(partial(decide_stop, run=run, reason=reason))
         await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
-        submissions = live_run.worker_pool.agents.submissions
+        submissions = live_run.worker_pool.submissions
         while not (self._at_once or (index.is_idle and submissions.all_answered)):
             await self._changed.wait()
         if self._lost is not None:
@@ -283,7 +283,7 @@ class LiveRunDriver:
         if self._stopping is not None:
             return self._stopping
         # The script's verdict on a submission may free money for more units.
-        if launcher.is_out_of_budget and live_run.worker_pool.agents.submissions.all_answered:
+        if launcher.is_out_of_budget and live_run.worker_pool.submissions.all_answered:
             return OUT_OF_BUDGET
         open_work = self._ledger.state.runs[live_run.task_run].has_open_work
         return None if open_work or not launcher.is_done else "all work is done"

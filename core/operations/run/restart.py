@@ -34,7 +34,7 @@ def parts_to_resume(live_run: LiveTaskRun) -> tuple[Resumable, ...]:
         # Agents at work, their deadlines, the last updates of their pages, and their task code.
         pool.agents,
         # Submissions that the launch script has not answered.
-        pool.agents.submissions,
+        pool.submissions,
         # Onboardings that are not decided, and pages that wait for the outcome.
         pool.onboardings,
     )

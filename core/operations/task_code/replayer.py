@@ -1,11 +1,11 @@
-"""Task code that is started again is led through what it said and heard before, until it is where it was.
+"""Replays recorded messages to task code after a restart, until it has caught up.
 
-What was recorded comes to it in the order of the log: an update from a page is handed over once everything that the
-code had said before that update has been said again. What it says again is compared with the record and not sent
-twice. After the last line it is live.
+Recorded messages come to the code in the order of the log: an update from a page is delivered once the code has sent
+everything again that it had sent before that update. What the code sends again is compared with the record, and not
+sent to the page twice. After the last recorded message the code is live.
 
-Code that does several things at once may say them in another order than before, as nothing takes its time any more:
-what is not its turn yet waits for the rest. If that does not come, the code has taken another path.
+Code that does several things at once may send messages in another order than before, because nothing takes its time
+any more: a message whose turn has not come waits for the others. If they do not come, the code has taken another path.
 """
 
 from __future__ import annotations
@@ -24,122 +24,123 @@ from ...abstractions.agent import Update
 from ...errors import TaskCodeDivergedError
 from ...signal import Signal
 
-#: How long something that does not come next in the record waits for what does.
+#: Seconds for which a message waits for its turn.
 TURN_SECONDS = 10.0
 
-_HEARD = AgentUpdateReceived | OnboardingUpdateReceived
-_SAID = AgentObserved | OnboardingObserved
+_FROM_PAGE = AgentUpdateReceived | OnboardingUpdateReceived
+_FROM_CODE = AgentObserved | OnboardingObserved
 
-_decode = msgspec.json.Decoder(dict[str, object])
+_decode = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Exchange(NamedTuple):
-    """Something that was said between task code and a page."""
+    """A recorded message between task code and a page."""
 
     agent: int
-    #: Whether the task's code said it; otherwise the page did.
+    #: True if task code sent it, False if the page did.
     by_code: bool
-    #: None: it was erased, so that nothing can be compared with it.
+    #: The message; None if it was erased, and nothing can be compared with it.
     update: Update | None
 
 
 class TaskCodeReplayer:
-    """The recorded talk of the agents of one unit or assignment."""
+    """The recorded messages of the agents of one unit or assignment."""
 
     def __init__(
         self,
-        lines: Iterable[Exchange],
+        exchanges: Iterable[Exchange],
         deliver: Callable[[int, Update], None],
-        on_over: Callable[[], None] = lambda: None,
+        on_caught_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """Hand over what pages said first of all.
+        """Deliver what pages sent before the code sent anything.
 
         Args:
-            lines: what was recorded, in the order of the log.
-            deliver: hands an update from a page to the code.
-            on_over: called once the code is where it was.
+            exchanges: the recorded messages, in the order of the log.
+            deliver: delivers an update from a page to the code.
+            on_caught_up: called once the code is where it was.
         """
-        self._lines = list(lines)
+        self._exchanges = list(exchanges)
         self._deliver = deliver
-        self._on_over = on_over
-        self._said_again: set[int] = set()
+        self._on_caught_up = on_caught_up
+        #: Positions that the code has sent again.
+        self._sent_again: set[int] = set()
         self._next = 0
         self._progress = Signal()
-        self._go_on()
+        self._advance()
 
     @property
     def caught_up(self) -> bool:
-        """Whether the code is where it was."""
-        return self._next == len(self._lines)
+        """True once the code is where it was."""
+        return self._next == len(self._exchanges)
 
     def buffer(self, agent: int, update: Update) -> None:
-        """A page said something new while the record is still being gone through: it comes after it."""
-        self._lines.append(Exchange(agent, by_code=False, update=update))
-        self._go_on()
+        """Append a new update from a page, which arrived during the replay."""
+        self._exchanges.append(Exchange(agent, by_code=False, update=update))
+        self._advance()
 
     async def on_observe(self, agent: int, update: Update) -> bool:
-        """The code says something to a page. Cancelled, it has said nothing.
+        """Compare a message that the code sends with the record; on cancellation it counts as not sent.
 
         Returns:
-            Whether that was said before the restart, so that it is not to be sent.
+            True if it was sent before the restart, and must not be sent again.
 
         Raises:
-            TaskCodeDivergedError: it said something else before.
+            TaskCodeDivergedError: the code sent another message before the restart.
         """
-        was: Update | None = None
+        recorded: Update | None = None
         with trio.move_on_after(TURN_SECONDS):
-            while (number := self._first_unsaid(agent)) is not None:
-                was = self._lines[number].update
-                if was is None or _plain(was) == _plain(update):
-                    self._said_again.add(number)
-                    self._go_on()
+            while (position := self._next_from_code(agent)) is not None:
+                recorded = self._exchanges[position].update
+                if recorded is None or _comparable(recorded) == _comparable(update):
+                    self._sent_again.add(position)
+                    self._advance()
                     return True
                 await self._progress.wait()
             return False
-        raise TaskCodeDivergedError(agent, was=repr(_plain(was or {})), now=repr(_plain(update)))
+        raise TaskCodeDivergedError(agent, was=repr(_comparable(recorded or {})), now=repr(_comparable(update)))
 
-    def _first_unsaid(self, agent: int) -> int | None:
-        """The first line that the code has said to an agent before, and not again."""
-        for number in range(self._next, len(self._lines)):
-            line = self._lines[number]
-            if line.by_code and line.agent == agent and number not in self._said_again:
-                return number
+    def _next_from_code(self, agent: int) -> int | None:
+        """Return the position of the first message to an agent that the code has not sent again."""
+        for position in range(self._next, len(self._exchanges)):
+            exchange = self._exchanges[position]
+            if exchange.by_code and exchange.agent == agent and position not in self._sent_again:
+                return position
         return None
 
-    def _go_on(self) -> None:
+    def _advance(self) -> None:
         self._progress.notify()
-        while self._next < len(self._lines):
-            line = self._lines[self._next]
-            if line.by_code and self._next not in self._said_again:
+        while self._next < len(self._exchanges):
+            exchange = self._exchanges[self._next]
+            if exchange.by_code and self._next not in self._sent_again:
                 return
             self._next += 1
-            if not line.by_code and line.update is not None:
-                self._deliver(line.agent, line.update)
-        self._on_over()
+            if not exchange.by_code and exchange.update is not None:
+                self._deliver(exchange.agent, exchange.update)
+        self._on_caught_up()
 
 
-def recorded_lines(
+def recorded_exchanges(
     histories: Iterable[tuple[int, Iterable[RecordedEvent]]], payload: Callable[[PayloadRef], bytes | None]
 ) -> list[Exchange]:
-    """The talk of some agents, in the order of the log.
+    """Return the recorded messages of some agents, in the order of the log.
 
     Args:
         histories: the recorded events of each agent.
-        payload: reads what they refer to.
+        payload: reads the payloads that the events refer to.
     """
-    said: list[tuple[int, Exchange]] = []
+    exchanges: list[tuple[int, Exchange]] = []
     for agent, history in histories:
         for seq, envelope in history:
             event = envelope.event
-            if isinstance(event, _HEARD | _SAID):
+            if isinstance(event, _FROM_PAGE | _FROM_CODE):
                 body = payload(event.update)
-                update = None if body is None else _decode.decode(body)
-                said.append((seq, Exchange(agent, isinstance(event, _SAID), update)))
-    return [line for _, line in sorted(said, key=lambda one: one[0])]
+                update = None if body is None else _decode(body)
+                exchanges.append((seq, Exchange(agent, isinstance(event, _FROM_CODE), update)))
+    return [exchange for _, exchange in sorted(exchanges, key=lambda pair: pair[0])]
 
 
-def _plain(update: Update) -> Update:
-    """An update as it is after a way through JSON, without the id that is made for it."""
+def _comparable(update: Update) -> Update:
+    """Return an update as it is after a way through JSON, without the generated id."""
     plain: Update = msgspec.json.decode(msgspec.json.encode(update))
     plain.pop("update_id", None)
     return plain

@@ -1,0 +1,261 @@
+"""Base of the services that follow a run's agents and onboarding agents.
+
+Everything here follows durable events. After each batch the handles are brought to what the state says, whatever the
+events in between were, so resuming a run from the log is the same as following it from the start.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+from ....events.agent import AgentAccepted, AgentObserved, AgentUpdateReceived
+from ....events.base import Event, PayloadRef
+from ....events.envelope import RecordedEvent
+from ....events.onboarding import OnboardingObserved, OnboardingStarted, OnboardingUpdateReceived
+from ...abstractions.agent import Participant, Update
+from ...errors import AgentLeftError, TaskCodeDivergedError, UserCodeError
+from ...ledger import Ledger
+from ...lifecycles.agent import AgentState
+from ...lifecycles.onboarding import OnboardingState
+from ...ports import Ids, WallClock
+from ...signal import Signal
+from ..agent_pages import AgentPages
+from ..logger_core import get_logger
+from ..run_context import RunContext
+from .calls import call, clean_up
+from .deadlines import Deadlines
+from .observations import Observations
+from .replayer import TaskCodeReplayer, recorded_exchanges
+
+logger = get_logger(__name__)
+
+RecordT = TypeVar("RecordT", bound=AgentState | OnboardingState)
+HandleT = TypeVar("HandleT", bound=Participant)
+#: The events by which a participant leaves.
+DepartureT = TypeVar("DepartureT", bound=Event)
+
+#: A call of task code with its arguments.
+Code = Callable[[], Awaitable[object]]
+
+decode_update = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
+    """Handles, deadlines, pages and task code of the participants of one kind in a run."""
+
+    #: Event types of the participants' lifecycle.
+    EVENTS: ClassVar[frozenset[type[Event]]]
+    OBSERVED: ClassVar[type[AgentObserved | OnboardingObserved]]
+
+    def __init__(
+        self,
+        context: RunContext,
+        ledger: Ledger,
+        ids: Ids,
+        clock: WallClock,
+        pages: AgentPages,
+    ) -> None:
+        self._context = context
+        self._run = context.task_run
+        self._nursery = context.nursery
+        self._ledger = ledger
+        self._ids = ids
+        self._pages = pages
+        self._handles: dict[int, HandleT] = {}
+        #: Replayers of the task code that was started again, by the agents it runs for.
+        self._replayers: dict[int, TaskCodeReplayer] = {}
+        self._observations = Observations(ledger, ids)
+        self._deadlines = Deadlines(clock)
+        self._running_codes = 0
+        self._code_ended = Signal()
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def __iter__(self) -> Iterator[HandleT]:
+        return iter(tuple(self._handles.values()))
+
+    # What a kind of participants defines ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def _stream_of(self, agent_id: int) -> str:
+        """Return the stream of a participant."""
+
+    @abstractmethod
+    def _record_of(self, stream: str) -> RecordT:
+        """Return what the state knows of a participant."""
+
+    @abstractmethod
+    def _live_ids(self) -> Iterable[int]:
+        """Return the ids of the participants that the state has as live."""
+
+    @abstractmethod
+    def _make_handle(self, record: RecordT) -> HandleT:
+        """Return a new handle."""
+
+    @abstractmethod
+    def _is_live(self, record: RecordT) -> bool:
+        """Return whether a participant still has a handle."""
+
+    @abstractmethod
+    def _advance(self, handle: HandleT, record: RecordT, *, again: bool) -> None:
+        """React to a new status of a live participant.
+
+        Args:
+            handle: its handle, which has the new status.
+            record: what the state knows of it.
+            again: whether an earlier process of the run has reacted to the status already.
+        """
+
+    @abstractmethod
+    def _on_ended(self, record: RecordT) -> None:
+        """React to the end of a participant, which has just lost its handle."""
+
+    @abstractmethod
+    def _code_failed(self) -> DepartureT:
+        """Return the event by which a participant leaves when its task code fails."""
+
+    @abstractmethod
+    def _timed_out(self, reason: str) -> DepartureT:
+        """Return the event by which a participant leaves when its time is over."""
+
+    @abstractmethod
+    async def end_agent(self, agent_id: int, departure: DepartureT) -> None:
+        """End a participant without a submission; does nothing if it has ended."""
+
+    # Handles --------------------------------------------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Follow the participants that an earlier process of the run left; deadlines are watched from now on."""
+        self._nursery.start_soon(self._deadlines.run)
+        live = [self._stream_of(agent_id) for agent_id in sorted(self._live_ids())]
+        for stream in live:
+            history = self._ledger.log.history(stream)
+            self._adopt(self._record_of(stream), history[0].envelope.at, self._observations.sent_in(history))
+        for stream in live:
+            self._status_changed(self._record_of(stream), again=True)
+
+    def handle_of(self, record: RecordT) -> HandleT:
+        """Return the handle of a participant; one that has ended gets a new handle for the occasion."""
+        return self._handles.get(record.agent) or self._make_handle(record)
+
+    def _adopt(self, record: RecordT, started_at: int, sent: Iterable[bytes] = ()) -> None:
+        self._handles[record.agent] = self.handle_of(record)
+        self._pages.add(record.token, sent)
+        seconds = self._context.settings.assignment_duration_in_seconds
+        departure = self._timed_out(f"not done within {seconds} s")
+        self._deadlines.set_from(started_at, seconds, partial(self._end_soon, record.agent, departure))
+
+    def _end_soon(self, agent_id: int, departure: DepartureT) -> None:
+        if agent_id in self._handles:
+            self._nursery.start_soon(self.end_agent, agent_id, departure)
+
+    # Following ------------------------------------------------------------------------------------------------------
+
+    def on_committed(self, events: Sequence[RecordedEvent]) -> None:
+        """Bring handles, pages and task code up to date with durable events of the run."""
+        touched: dict[str, None] = {}
+        for recorded in events:
+            event, stream = recorded.envelope.event, recorded.envelope.stream
+            if type(event) not in self.EVENTS:
+                continue
+            touched[stream] = None
+            if isinstance(event, AgentAccepted | OnboardingStarted):
+                self._adopt(self._record_of(stream), recorded.envelope.at)
+            elif isinstance(event, AgentUpdateReceived | OnboardingUpdateReceived):
+                self._deliver(self._record_of(stream), event.update)
+            elif isinstance(event, AgentObserved | OnboardingObserved):
+                self._send(self._record_of(stream), event.update)
+        for stream in touched:
+            self._status_changed(self._record_of(stream))
+
+    def _deliver(self, record: RecordT, update: PayloadRef) -> None:
+        handle, body = self._handles.get(record.agent), self._ledger.log.payload(update)
+        if handle is None or body is None:
+            return
+        replayer = self._replayers.get(record.agent)
+        if replayer is None or replayer.caught_up:
+            handle.deliver(decode_update(body))
+        else:
+            replayer.buffer(record.agent, decode_update(body))
+
+    def _send(self, record: RecordT, update: PayloadRef) -> None:
+        body = self._ledger.log.payload(update)
+        if body is not None:
+            self._pages.send_update(record.token, body)
+
+    def _status_changed(self, record: RecordT, *, again: bool = False) -> None:
+        status = record.status.value
+        handle = self._handles.get(record.agent)
+        if handle is None or handle.has_noticed(status):
+            return
+        self._pages.send_status(record.token, status)
+        handle.notice(status)
+        if self._is_live(record):
+            self._advance(handle, record, again=again)
+        else:
+            del self._handles[record.agent]
+            self._pages.drop(record.token)
+            self._on_ended(record)
+
+    async def _observe(self, agent_id: int, update: Update) -> None:
+        """Record an update from task code to a page; it is sent once it is durable."""
+        replayer = self._replayers.get(agent_id)
+        if replayer is not None and await replayer.on_observe(agent_id, update):
+            return
+        stream = self._stream_of(agent_id)
+        record = self._record_of(stream)
+        await self._observations.record(stream, record.observed, record.worker, update, self.OBSERVED)
+
+    # Task code ------------------------------------------------------------------------------------------------------
+
+    def _replay(self, agents: Sequence[HandleT], on_caught_up: Callable[[], None]) -> None:
+        """Make the task code of some agents, which is about to start again, go through what was recorded."""
+        histories = [(agent.agent_id, self._ledger.log.history(self._stream_of(agent.agent_id))) for agent in agents]
+        by_id = {agent.agent_id: agent for agent in agents}
+        replayer = TaskCodeReplayer(
+            recorded_exchanges(histories, self._ledger.log.payload),
+            deliver=lambda agent_id, update: by_id[agent_id].deliver(update),
+            on_caught_up=on_caught_up,
+        )
+        self._replayers.update((agent.agent_id, replayer) for agent in agents)
+
+    def _start_code(self, code: Code, cleanup: Callable[[], Awaitable[None]], agents: Sequence[HandleT]) -> None:
+        self._running_codes += 1
+        self._nursery.start_soon(self._run_code, code, cleanup, agents)
+
+    async def _run_code(self, code: Code, cleanup: Callable[[], Awaitable[None]], agents: Sequence[HandleT]) -> None:
+        """Run task code to its end, and clean up after code that did not get there."""
+        try:
+            await call(code)
+            await self._after_code(agents)
+        except AgentLeftError as left:
+            logger.info("an agent left", reason=str(left))
+            await clean_up(cleanup)
+        except (UserCodeError, TaskCodeDivergedError):
+            logger.exception("the task's code failed", agents=[agent.agent_id for agent in agents])
+            for agent in agents:
+                await self.end_agent(agent.agent_id, self._code_failed())
+            await clean_up(cleanup)
+        finally:
+            for agent in agents:
+                self._replayers.pop(agent.agent_id, None)
+            self._running_codes -= 1
+            self._code_ended.notify()
+
+    async def _after_code(self, agents: Sequence[HandleT]) -> None:
+        """Continue with agents whose task code has returned.
+
+        Raises:
+            AgentLeftError: one of them left.
+        """
+
+    async def wait_for_code(self) -> None:
+        """Wait until no task code is running any more, its cleanup included."""
+        while self._running_codes:
+            await self._code_ended.wait()
