@@ -104,7 +104,7 @@ def test_no_byte_of_a_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
         ((worker,),) = db.execute("SELECT worker_id FROM workers WHERE worker_name = ?", (NAME,)).fetchall()
-    asked = ask("forget", data, f"worker-{worker}", "--reason", "asked us to", "--json")
+    asked = ask("erase", data, f"worker-{worker}", "--reason", "asked us to", "--json")
 
     # What somebody put there is named, and for them to delete.
     assert asked.stderr == ""

@@ -162,7 +162,7 @@ class HerokuArchitect(SingleServerArchitect):
         return None
 
     @classmethod
-    async def reap(cls, details: Details) -> None:
+    async def release(cls, details: Details) -> None:
         """Destroy the app that an earlier process has left. One that may not be ours is left alone.
 
         Raises:
@@ -174,13 +174,13 @@ class HerokuArchitect(SingleServerArchitect):
                 return
             if not (details.get("made_up") or details.get("url")):
                 raise LaunchError(
-                    "reap",
+                    "release",
                     f"there is an app {name}, and whether this run made it was not recorded any more. "
                     f"If it did, destroy it: heroku apps:destroy --app {name}",
                 )
             await cli.destroy_app(name)
         except HerokuError as error:
-            raise LaunchError("reap", f"the app {name}: {error}") from error
+            raise LaunchError("release", f"the app {name}: {error}") from error
 
     async def server_is_running(self) -> bool:
         """Whether the app is there.

@@ -176,7 +176,7 @@ class LocalArchitect(SingleServerArchitect):
         return self._workers_url
 
     @classmethod
-    async def reap(cls, details: Details) -> None:
+    async def release(cls, details: Details) -> None:
         """End the router that an earlier process left behind. Its data folder stays."""
         build_dir, url = Path(str(details["build_dir"])), str(details["url"])
         process, secret = RouterProcess.left_by_another(build_dir), read_secret(build_dir)

@@ -116,7 +116,7 @@ class MockArchitect(SingleServerArchitect):
             await self.server.stop()
 
     @classmethod
-    async def reap(cls, details: Details) -> None:
+    async def release(cls, details: Details) -> None:
         """Nothing is to be done: the server has ended with the process it was in."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:

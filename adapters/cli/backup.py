@@ -23,7 +23,7 @@ from .replay import print_report
 def backup_command(database: Path, output: Path, as_json: bool) -> None:
     """Copy the log in DATABASE to FILE, also while an operator writes it, anchor the copy, and replay it.
 
-    What a worker left is in the copy as well, and `mephisto-es forget` does not reach it: keep copies no longer than
+    What a worker left is in the copy as well, and `mephisto-es erase` does not reach it: keep copies no longer than
     you may.
 
     \b

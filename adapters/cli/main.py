@@ -1,4 +1,4 @@
-"""The `mephisto-es` command: verbs that are imported when they are used, and what becomes of an error."""
+"""The `mephisto-es` command: imports a verb when it is used, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
 
-#: What was asked for is refused, or what was looked at is not legal.
+#: The request was refused, or a check failed.
 EXIT_REFUSED = 1
-#: What was given cannot be used: a setting, a file, a command line.
+#: A setting, a file or the command line cannot be used.
 EXIT_UNUSABLE = 2
 
 _UNUSABLE = (ConfigError, UnusableLogError)
@@ -27,57 +27,64 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "backup": Verb("backup:backup_command", "Copy a log, also one that is being written, and prove the copy."),
+    "backup": Verb("backup:backup_command", "Copy a log, even while it is written, and check the copy."),
+    "blockers": Verb("blockers:blockers_command", "Show what keeps a run from completing."),
     "bundle": Verb("bundle:bundle_command", "Pack a run's redacted log for a bug report."),
-    "check": Verb("check:check_command", "See whether everything is there that runs need."),
+    "check": Verb("check:check_command", "Check that this machine has everything that runs need."),
     "config": Verb("config:config_command", "Show or change your own settings."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
-    "diff": Verb("diff:diff_command", "What changed between two moments."),
-    "doctor": Verb("doctor:doctor_command", "Save what can be saved of a damaged log."),
-    "explain": Verb("explain:explain_command", "Why a worker was let in, refused, or given a unit."),
-    "export": Verb("export:export_command", "A run as a table: JSON Lines, CSV or Parquet."),
-    "forget": Verb("forget:forget_command", "Delete the name of a worker and all that it sent."),
-    "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Make a log of a Mephisto database."),
-    "leaks": Verb("leaks:leaks_command", "What runs still hold outside: servers, apps, objects at providers."),
-    "ledger": Verb("ledger:ledger_command", "What is owed and paid to whom in a run."),
+    "diff": Verb("diff:diff_command", "Show what changed between two points in time."),
+    "doctor": Verb("doctor:doctor_command", "Salvage a damaged log."),
+    "erase": Verb("erase:erase_command", "Delete a worker's name and everything they sent."),
+    "explain": Verb("explain:explain_command", "Show why a worker was admitted, refused, or given a unit."),
+    "export": Verb("export:export_command", "Export a run as JSON Lines, CSV or Parquet."),
+    "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Create a log from a Mephisto database."),
+    "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),
-    "plugins": Verb("plugins:plugins_command", "What is installed, and why something does not load."),
-    "projections": Verb("projections:projections_command", "List the views of a log, or make them anew."),
-    "reap": Verb("reap:reap_command", "Release what runs that are over still hold outside."),
-    "register": Verb("register:register_command", "Make an account at a crowd provider known."),
-    "replay": Verb("replay:replay_command", "Prove from its log alone that what happened was legal."),
-    "requesters": Verb("requesters:requesters_command", "The accounts that work is offered under."),
-    "resume": Verb("resume:resume_command", "Go on with a run whose operator has died."),
-    "review": Verb("review:review_command", "Accept or reject work that was handed in."),
-    "runs": Verb("runs:runs_command", "What runs there are, and how far each is."),
+    "plugins": Verb("plugins:plugins_command", "List what is installed, and why something does not load."),
+    "projections": Verb("projections:projections_command", "List the views of a log, or rebuild them."),
+    "register": Verb("register:register_command", "Register an account at a crowd provider."),
+    "replay": Verb("replay:replay_command", "Prove from the log alone that what happened was legal."),
+    "requesters": Verb("requesters:requesters_command", "List the accounts that offer work."),
+    "resources": Verb("resources:resources_group", "List or release what runs hold outside."),
+    "resume": Verb("resume:resume_command", "Continue a run whose operator died."),
+    "review": Verb("review:review_command", "Accept or reject submitted work."),
+    "runs": Verb("runs:runs_command", "List the runs and their progress."),
     "serve": Verb("serve:serve_command", "Show a log in a browser."),
-    "show": Verb("show:show_command", "The tables as they were at a time or position."),
-    "status": Verb("status:status_command", "Where a run stands."),
-    "timeline": Verb("timeline:timeline_command", "What happened to a unit, agent, worker or run."),
-    "top": Verb("top:top_command", "Watch a run, or replay one that is over."),
-    "torture": Verb("torture:torture_command", "Kill an operator again and again, and see that nothing is lost."),
-    "verify": Verb("verify:verify_command", "See whether every event is what was written, and none is missing."),
-    "why-open": Verb("why_open:why_open_command", "What keeps a run from finishing."),
-    "worker": Verb("worker:worker_command", "Block a worker, grant or revoke qualifications."),
-    "wut": Verb("wut:wut_command", "What can be set, for every run or for one blueprint."),
+    "show": Verb("show:show_command", "Show the tables as of a time or position."),
+    "status": Verb("status:status_command", "Show the status of a run."),
+    "timeline": Verb("timeline:timeline_command", "Show what happened to a unit, agent, worker or run."),
+    "top": Verb("top:top_command", "Watch a run live, or replay a past one."),
+    "torture": Verb("torture:torture_command", "Kill an operator repeatedly and check that nothing is lost."),
+    "verify": Verb("verify:verify_command", "Check that no event was changed and none is missing."),
+    "worker": Verb("worker:worker_command", "Block a worker, grant qualifications, or give a bonus."),
+    "wut": Verb("wut:wut_command", "Show the settings of every run or of one blueprint."),
+}
+#: Former names of verbs. They work, but no list shows them.
+ALIASES = {
+    "forget": "erase:erase_command",
+    "leaks": "resources:list_command",
+    "reap": "resources:release_command",
+    "why-open": "blockers:blockers_command",
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named in `VERBS`."""
+    """A group whose commands are those in `VERBS`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The verbs, in order."""
+        """Return the verbs in alphabetical order."""
         return sorted(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A verb's command, imported now."""
-        if cmd_name not in VERBS:
+        """Import a verb and return its command."""
+        target = VERBS[cmd_name].target if cmd_name in VERBS else ALIASES.get(cmd_name)
+        if target is None:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = VERBS[cmd_name].target.partition(":")
+        module, _, attribute = target.partition(":")
         command = getattr(importlib.import_module(f".{module}", __package__), attribute)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{VERBS[cmd_name].target} is not a click command")
+            raise TypeError(f"{target} is not a click command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -86,7 +93,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(verb, VERBS[verb].about) for verb in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb; an error that somebody can act on ends in one sentence on standard error."""
+        """Run a verb. An error that the user can act on becomes one sentence on standard error."""
         # The return type is click's: whatever a command returns.
         exit_code = 0
         try:

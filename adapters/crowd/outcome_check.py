@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.lifecycles.agent import AgentState, AgentStatus
-from ...core.operations.services.resource_release import held_resources, reap
+from ...core.operations.services.resource_release import held_resources, release_resource
 from ...core.operations.services.reviewer import Reviewer
 from ...core.state.decision_state import DecisionState
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain
@@ -173,7 +173,7 @@ async def _release_all(desk: LedgerHandle, database: Path) -> None:
     with open_as_of(database) as moment:
         held = list(held_resources(moment.under("server/")))
     for one in held:
-        await reap(desk.ledger, desk.ids, one)
+        await release_resource(desk.ledger, desk.ids, one)
 
 
 def _plain(work: object) -> str:

@@ -28,7 +28,7 @@ class HoldsResources:
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    async def reap(cls, details: Details) -> None:
+    async def release(cls, details: Details) -> None:
         """Release something that an earlier process has left; returns when nothing is held any more.
 
         It may never have been acquired, or be gone already: twice is harmless.
@@ -39,7 +39,7 @@ class HoldsResources:
         Raises:
             LaunchError: it is still there, or nobody can tell; the sentence says what to do.
         """
-        raise LaunchError("reap", f"{cls.__name__} does not say how to release what it has left: {dict(details)}")
+        raise LaunchError("release", f"{cls.__name__} does not say how to release what it has left: {dict(details)}")
 
 
 class Resources:

@@ -20,5 +20,12 @@ def _section(verb: str) -> str:
     command = main.get_command(click.Context(main), verb)
     if command is None:
         raise LookupError(f"there is no verb {verb}")
-    context = click.Context(command, info_name=f"{PROGRAM} {verb}", terminal_width=WIDTH, max_content_width=WIDTH)
-    return f"## {verb}\n\n{VERBS[verb].about}\n\n```text\n{command.get_help(context)}\n```"
+    helps = [_help(command, f"{PROGRAM} {verb}")]
+    if isinstance(command, click.Group):
+        helps += [_help(each, f"{PROGRAM} {verb} {name}") for name, each in sorted(command.commands.items())]
+    return "\n\n".join([f"## {verb}", VERBS[verb].about, *helps])
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+    return f"```text\n{command.get_help(context)}\n```"

@@ -152,7 +152,7 @@ def ask(*words: str | Path) -> Result:
 
 
 def forgotten(code: int, house: House, *words: str) -> Any:
-    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to", "--json", *words)
+    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to", "--json", *words)
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
@@ -209,7 +209,7 @@ def test_files_that_somebody_put_there_are_named(house: House) -> None:
     (house.folder / "other.csv").write_text(f"1,{name}2,5\n")
     (house.folder / "empty.csv").touch()
     assert ask("backup", house.folder, "-o", house.folder / "old.db").exit_code == 0
-    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     left = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("✗")]
     assert left == [str(house.folder / name) for name in ("export.csv", "export.jsonl", "old.db")]
@@ -217,7 +217,7 @@ def test_files_that_somebody_put_there_are_named(house: House) -> None:
 
 def test_a_worker_at_work_is_not_forgotten(house: House) -> None:
     before = house.path.read_bytes(), house.holding(house.words_of(house.busy))
-    result = ask("forget", house.folder, f"worker-{house.busy}", "--reason", "asked us to")
+    result = ask("erase", house.folder, f"worker-{house.busy}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "try again" in result.stderr
     assert house.holding(house.words_of(house.busy)) == before[1]
@@ -226,13 +226,13 @@ def test_a_worker_at_work_is_not_forgotten(house: House) -> None:
 
 def test_twice_is_refused(house: House) -> None:
     forgotten(0, house)
-    again = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "again")
+    again = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "again")
     assert again.exit_code == 1
     assert "is 'forgotten'" in again.stderr
 
 
 def test_nobody_is_refused(house: House) -> None:
-    result = ask("forget", house.folder, "worker-999999", "--reason", "asked us to")
+    result = ask("erase", house.folder, "worker-999999", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "there is no worker/999999" in result.stderr
 
@@ -246,7 +246,7 @@ def test_a_server_that_runs_is_left_alone(house: House) -> None:
     before = house.journal(an_open_run(house)).read_bytes()
     with (data / "lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+        result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "still runs" in result.stderr
     assert house.journal(an_open_run(house)).read_bytes() == before
@@ -259,7 +259,7 @@ def test_packets_of_the_worker_that_nobody_took_are_in_the_way(house: House) -> 
         seq = read_journal(lines).next_seq
     with house.journal(an_open_run(house)).open("ab") as file:
         file.write(packet_line(seq, msgspec.json.encode(packet)))
-    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "no operator has taken" in result.stderr
 
@@ -267,7 +267,7 @@ def test_packets_of_the_worker_that_nobody_took_are_in_the_way(house: House) -> 
 def test_a_damaged_journal_is_said(house: House) -> None:
     journal = house.journal(an_open_run(house))
     journal.write_bytes(journal.read_bytes().replace(b'"alive"', b'"alove"').replace(b"ack", b"kca"))
-    result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "cannot be read" in result.stderr
 
@@ -293,13 +293,13 @@ def test_a_reader_who_holds_the_log_is_told_of(
 
 def test_an_operator_at_work_is_not_disturbed(house: House) -> None:
     with SqliteLog.create_or_open(house.path, PROJECTIONS):
-        result = ask("forget", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+        result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
     assert result.exit_code == 2
     assert "is being written by process" in result.stderr
 
 
 def test_help_has_an_example() -> None:
-    assert "mephisto-es forget mephisto_data worker-3" in ask("forget", "--help").stdout
+    assert "mephisto-es erase mephisto_data worker-3" in ask("erase", "--help").stdout
 
 
 def test_requests_are_what_the_log_took(house: House) -> None:

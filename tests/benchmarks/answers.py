@@ -31,7 +31,7 @@ _ON_THE_DEMO = (
     ("timeline", "unit-1"),
     ("explain", "agent-1"),
     ("explain", "worker-1"),
-    ("why-open", "1"),
+    ("blockers", "1"),
     ("ledger", "1"),
     ("ledger", "1", "verify"),
     ("review", "1"),
@@ -41,7 +41,7 @@ _ON_THE_DEMO = (
     ("diff", "100", "120"),
     ("replay",),
     ("verify",),
-    ("leaks",),
+    ("resources", "list"),
     ("requesters",),
     ("projections", "list"),
 )

@@ -62,7 +62,9 @@ async def measure(report: Report, sizes: Sizes) -> None:
             restarts = await _restarts(data_dir, sizes)
         finally:
             with trio.CancelScope(shield=True):
-                await trio.run_process([COMMAND, "reap", str(data_dir), "1"], check=False, capture_stdout=True)
+                await trio.run_process(
+                    [COMMAND, "resources", "release", str(data_dir), "1"], check=False, capture_stdout=True
+                )
         with LogReader(data_dir / DATABASE_FILE) as log:
             events = log.head().seq
     seconds = [restart.seconds for restart in restarts]

@@ -138,7 +138,7 @@ class MemoryArchitect(SingleServerArchitect):
             router.close()
 
     @classmethod
-    async def reap(cls, details: Details) -> None:
+    async def release(cls, details: Details) -> None:
         """Nothing is to be done: the router has ended with the process it was in."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:

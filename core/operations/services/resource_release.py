@@ -18,7 +18,7 @@ from ...ports import Ids
 from ..registry import resource_holders
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class HeldResource(msgspec.Struct, frozen=True, kw_only=True):
     """Something outside that nobody has put down as released."""
 
     task_run_id: TaskRunId
@@ -31,7 +31,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     since: int
 
 
-def held_resources(events: Iterable[RecordedEvent]) -> Iterator[Held]:
+def held_resources(events: Iterable[RecordedEvent]) -> Iterator[HeldResource]:
     """What is held after some histories of outside resources, the oldest first.
 
     Args:
@@ -46,7 +46,7 @@ def held_resources(events: Iterable[RecordedEvent]) -> Iterator[Held]:
             since[stream] = recorded.envelope.at
     for stream, state in states.items():
         if state.status is not ResourceStatus.RELEASED:
-            yield Held(
+            yield HeldResource(
                 task_run_id=run_of(stream),
                 number=number_of(stream),
                 resource_type=state.resource_type,
@@ -56,15 +56,15 @@ def held_resources(events: Iterable[RecordedEvent]) -> Iterator[Held]:
             )
 
 
-async def reap(ledger: Ledger, ids: Ids, held: Held) -> None:
+async def release_resource(ledger: Ledger, ids: Ids, held: HeldResource) -> None:
     """Release something that is held, and put that down.
 
     Raises:
         ConfigError: the plugin that knows how is not installed.
         LaunchError: it could not be released.
     """
-    await _holder(held.resource_type).reap(held.details)
-    await Resources(ledger, ids, held.task_run_id).released(held.number, "reaped")
+    await _holder(held.resource_type).release(held.details)
+    await Resources(ledger, ids, held.task_run_id).released(held.number, "released on request")
 
 
 def _holder(resource_type: str) -> type[HoldsResources]:

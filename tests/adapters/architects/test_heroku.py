@@ -160,15 +160,15 @@ async def test_an_app_that_was_created_but_never_filled_is_destroyed_if_it_is_ou
     assert stand_in.apps() == ["somebody-elses"]
 
 
-async def test_an_app_that_was_left_is_reaped_by_whoever_comes(tmp_path: Path, stand_in: StandIn) -> None:
+async def test_an_app_that_was_left_is_released_by_whoever_comes(tmp_path: Path, stand_in: StandIn) -> None:
     with trio.fail_after(60):
         for app in ("made-up-by-us", "named-and-acquired", "somebody-elses"):
             await trio.run_process([STAND_IN / "heroku", "apps:create", app], capture_stdout=True)
         for _ in range(2):
-            await HerokuArchitect.reap({"app": "made-up-by-us", "made_up": 1})
-            await HerokuArchitect.reap({"app": "named-and-acquired", "made_up": 0, "url": "https://named.test"})
+            await HerokuArchitect.release({"app": "made-up-by-us", "made_up": 1})
+            await HerokuArchitect.release({"app": "named-and-acquired", "made_up": 0, "url": "https://named.test"})
         with pytest.raises(LaunchError, match="heroku apps:destroy --app somebody-elses"):
-            await HerokuArchitect.reap({"app": "somebody-elses", "made_up": 0})
+            await HerokuArchitect.release({"app": "somebody-elses", "made_up": 0})
     assert stand_in.apps() == ["somebody-elses"]
 
 

@@ -264,7 +264,7 @@ async def test_another_server_at_that_url_is_not_taken_for_ours(
     assert resources.count(ResourceStatus.RELEASED) == 1
 
 
-async def test_a_router_that_was_left_is_reaped_by_whoever_comes(
+async def test_a_router_that_was_left_is_released_by_whoever_comes(
     tmp_path: Path, left_behind: tuple[ResourceBook, int, Details]
 ) -> None:
     _, _, details = left_behind
@@ -272,19 +272,19 @@ async def test_a_router_that_was_left_is_reaped_by_whoever_comes(
         # Whether it was started at all is not always recorded: what was intended must do.
         intended = {"url": details["url"], "port": details["port"], "build_dir": str(tmp_path)}
         for _ in range(2):
-            await LocalArchitect.reap(intended)
+            await LocalArchitect.release(intended)
             await wait_for_end(int(details["pid"]))
         assert not await answers(str(details["url"]))
-        await LocalArchitect.reap({**intended, "build_dir": str(tmp_path / "never started")})
+        await LocalArchitect.release({**intended, "build_dir": str(tmp_path / "never started")})
 
 
-async def test_a_process_that_has_the_number_now_is_not_reaped(tmp_path: Path) -> None:
+async def test_a_process_that_has_the_number_now_is_not_released(tmp_path: Path) -> None:
     (tmp_path / PID_FILE).write_text(str(os.getpid()))
     (tmp_path / SECRET_FILE).write_text("a secret")
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     with trio.fail_after(60):
-        await LocalArchitect.reap({"url": url, "port": 1, "build_dir": str(tmp_path)})
+        await LocalArchitect.release({"url": url, "port": 1, "build_dir": str(tmp_path)})
 
 
 async def test_a_router_that_is_killed_comes_back_at_its_url_with_what_it_kept(tmp_path: Path) -> None:

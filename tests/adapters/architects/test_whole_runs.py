@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from mephisto_es.adapters.architects.contract import answers
-from mephisto_es.adapters.cli.leaks import find_leaks
+from mephisto_es.adapters.cli.resources import find_resources
 from mephisto_es.adapters.crowd.demo_run import rehearse
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
@@ -47,7 +47,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
     assert len(apps) == (architect == "heroku")
     assert stand_in.apps() == []
     with open_as_of(Path(done.database)) as moment:
-        assert find_leaks(moment).leaks == ()
+        assert find_resources(moment).resources == ()
 
 
 def test_the_demo_runs_as_an_app(tmp_path: Path, stand_in: StandIn) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from mephisto_es.adapters.cli.main import VERBS, LazyGroup, main
+from mephisto_es.adapters.cli.main import ALIASES, VERBS, LazyGroup, main
 from mephisto_es.core.errors import ConfigError, MephistoError, UnknownEntityError
 
 
@@ -62,6 +62,23 @@ def test_every_verb_is_there_and_explains_itself(verb: str) -> None:
     assert "Usage: " in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("forget", ["erase"]),
+        ("leaks", ["resources", "list"]),
+        ("reap", ["resources", "release"]),
+        ("why-open", ["blockers"]),
+    ],
+)
+def test_a_former_name_still_works_and_is_not_listed(former: str, now: list[str]) -> None:
+    assert former in ALIASES
+    helps = [CliRunner().invoke(main, [*words, "--help"]) for words in ([former], now)]
+    assert [result.exit_code for result in helps] == [0, 0]
+    assert helps[0].stdout.partition("]")[2] == helps[1].stdout.partition("]")[2]
+    assert f"  {former} " not in CliRunner().invoke(main, ["--help"]).stdout
+
+
 def test_an_unknown_verb_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["lanch"])
     assert result.exit_code == 2
@@ -69,7 +86,7 @@ def test_an_unknown_verb_is_a_usage_error() -> None:
 
 
 #: Verbs that answer from a log as it stands, and what takes them longer to load than to answer.
-_QUICK = ("runs", "status", "timeline", "explain", "why-open", "ledger", "show", "verify")
+_QUICK = ("runs", "status", "timeline", "explain", "blockers", "ledger", "show", "verify")
 _SLOW_TO_LOAD = ("trio", "hydra", "httpx", "pandas", "pyarrow", "starlette")
 
 

@@ -1,4 +1,4 @@
-"""The verbs that tell people about runs: runs, status, timeline, explain, why-open, top."""
+"""The verbs that tell people about runs: runs, status, timeline, explain, blockers, top."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HISTORY = chosen(400, has_an_offer)
 SUBJECTS = {
     "runs": [],
     "status": ["RUN"],
-    "why-open": ["RUN"],
+    "blockers": ["RUN"],
     "top": ["RUN"],
     "timeline": ["AGENT"],
     "explain": ["AGENT"],
@@ -139,7 +139,7 @@ def test_help_shows_an_example(verb: str) -> None:
     assert f"mephisto-es {verb} {LOCAL_DATA_DIR}" in said
 
 
-@pytest.mark.parametrize("verb", ["status", "why-open", "top"])
+@pytest.mark.parametrize("verb", ["status", "blockers", "top"])
 def test_an_unknown_run(verb: str, data: Path) -> None:
     result = ask(verb, data, "9999")
     assert result.exit_code == 1
@@ -219,9 +219,9 @@ def test_an_explanation_marks_what_held(data: Path) -> None:
 def test_why_a_run_is_open(data: Path) -> None:
     before_the_failure = one(data, "SELECT max(seq) - 1 FROM events")
     run = an_ended_run(data)
-    said = answer("why-open", data, run, "--seq", before_the_failure)
+    said = answer("blockers", data, run, "--seq", before_the_failure)
     assert "units on offer that no worker has taken: " in said
-    assert structured("why-open", data, run)["run"] == f"run-{run}"
+    assert structured("blockers", data, run)["run"] == f"run-{run}"
 
 
 def test_top_replays_a_run(data: Path) -> None:

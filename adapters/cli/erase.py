@@ -1,4 +1,4 @@
-"""`mephisto-es forget`: delete what is known of a worker."""
+"""Implements `mephisto-es erase`: delete what is known about a worker."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .common.arguments import EntityType, LogCommand, log_argument
 from .common.output import ILLEGAL, as_json_option, print_json
 
 
-@click.command("forget", cls=LogCommand)
+@click.command("erase", cls=LogCommand)
 @log_argument
 @click.argument("worker", type=EntityType("worker"))
 @click.option("--reason", required=True, help="Why; it is written into the log, so name nobody in it.")
 @as_json_option
-def forget_command(database: Path, worker: EntityRef, reason: str, as_json: bool) -> None:
+def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool) -> None:
     """Delete the name of WORKER and all that it sent from the log in DATABASE, its tables and its data folder.
 
     What happened stays, without the words: the chain still verifies, and `replay` says that they were erased. This
@@ -28,7 +28,7 @@ def forget_command(database: Path, worker: EntityRef, reason: str, as_json: bool
 
     \b
     Example:
-      mephisto-es forget mephisto_data worker-3 --reason "asked us to on 2026-02-01"
+      mephisto-es erase mephisto_data worker-3 --reason "asked us to on 2026-02-01"
 
     Exit code 0: nothing of the worker is left in the data folder. 1: refused, or files that somebody put there still
     hold its name or words, and are named. 2: the file is not a usable log, or an operator has it.

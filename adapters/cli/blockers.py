@@ -1,4 +1,4 @@
-"""`mephisto-es why-open`: what keeps a run from finishing."""
+"""Implements `mephisto-es blockers`: show what keeps a run from completing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argumen
 from .common.output import as_json_option, console, print_json
 
 
-@click.command("why-open", cls=LogCommand)
+@click.command("blockers", cls=LogCommand)
 @log_argument
 @run_argument
 @as_of_options
 @as_json_option
-def why_open_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
-    """Tell what keeps RUN from finishing: who is at work, what is on offer, what is held outside.
+def blockers_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
+    """Show what keeps RUN from completing: agents at work, units on offer, resources held outside.
 
     \b
     Example:
-      mephisto-es why-open mephisto_data 1
+      mephisto-es blockers mephisto_data 1
     """
     with as_of.open(database) as moment:
         found = why_open(moment, TaskRunId(run.number))
