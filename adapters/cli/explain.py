@@ -10,7 +10,13 @@ from rich.markup import escape
 
 from ...events.ids import AgentId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.history.explain import Explanation, ExplanationStep, RuleSaid, explain_agent, explain_worker
+from ...projections.queries.history.explain import (
+    Explanation,
+    ExplanationStep,
+    RuleResult,
+    explain_agent,
+    explain_worker,
+)
 from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument
 from .common.output import as_json_option, console, print_json
 
@@ -23,7 +29,7 @@ from .common.output import as_json_option, console, print_json
 def explain_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
     """Tell why ID, an agent or a worker, was let in, refused, given a unit, or had it taken away.
 
-    Each decision is told with its rules, what they looked at, and what they said.
+    Each decision is told with its rules, what they looked at, and what they result.
 
     \b
     Examples:
@@ -42,7 +48,7 @@ def explain_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_js
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
-    yield f"[bold]{explanation.subject}[/] {escape(explanation.summary)}"
+    yield f"[bold]{explanation.entity}[/] {escape(explanation.summary)}"
     for step in explanation.steps:
         yield _headline(step)
         for rule in step.rules:
@@ -50,10 +56,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 
 
 def _headline(step: ExplanationStep) -> str:
-    return f"{step.at}  {step.subject} {escape(step.what)}  [dim]seq {step.seq}, by {escape(step.actor)}[/]"
+    return f"{step.at}  {step.entity} {escape(step.text)}  [dim]seq {step.seq}, by {escape(step.actor)}[/]"
 
 
-def _rule(said: RuleSaid) -> str:
-    inputs = ", ".join(f"{name} {'none' if value is None else value}" for name, value in said.inputs.items())
-    mark = "[green]✓[/]" if said.holds else "[red]✗[/]"
-    return f"    {mark} {escape(said.rule)}: {escape(inputs)}"
+def _rule(result: RuleResult) -> str:
+    inputs = ", ".join(f"{name} {'none' if value is None else value}" for name, value in result.inputs.items())
+    mark = "[green]✓[/]" if result.holds else "[red]✗[/]"
+    return f"    {mark} {escape(result.rule)}: {escape(inputs)}"

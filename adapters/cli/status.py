@@ -93,4 +93,4 @@ def _figures(status: RunStatus) -> Table:
 
 
 def _last_events(lines: Sequence[TimelineEntry]) -> list[Text]:
-    return [Text(f"{line.date[11:19]}  {line.stream}  {line.what}", style="dim") for line in lines]
+    return [Text(f"{line.date[11:19]}  {line.stream}  {line.text}", style="dim") for line in lines]

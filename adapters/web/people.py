@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ...core.lifecycles.unit import UnitStatus
 from ...events.ids import AgentId, WorkerId
-from ...projections.queries.entity_ref import KINDS, EntityRef, parse_subject
+from ...projections.queries.entity_ref import KINDS, EntityRef, parse_entity_ref
 from ...projections.queries.history.entity_events import events_about
 from ...projections.queries.history.explain import Explanation, explain_agent, explain_worker
 from ...projections.queries.history.timeline import TimelineEntry, timeline
@@ -114,7 +114,7 @@ def _subject_of(request: Request) -> EntityRef:
 
 
 def _parsed(text: str) -> EntityRef:
-    subject = parse_subject(text)
+    subject = parse_entity_ref(text)
     if subject is None:
         wanted = ", ".join(f"{kind}-1" for kind in KINDS)
         raise HTTPException(404, f"{text!r} is not an id; write for instance {wanted}")

@@ -37,7 +37,7 @@ def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementStat
     free = worker.status is WorkerStatus.REGISTERED
     yield Check("not_blocked", {"worker": worker.status.value}, free, "NOT_QUALIFIED")
     barred = engagement.barred if engagement else None
-    yield Check("not_barred", {"because": barred}, barred is None, "NOT_QUALIFIED")
+    yield Check("not_barred", {"reason": barred}, barred is None, "NOT_QUALIFIED")
     if run.allowed_concurrent:
         has = len(engagement.live) if engagement else 0
         yield _limit("allowed_concurrent", run.allowed_concurrent, has, "TOO_MANY_CONCURRENT")

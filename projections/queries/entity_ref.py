@@ -1,4 +1,4 @@
-"""What a question is about: `unit-12`, `agent-7`, `worker-3`, `run-1`."""
+"""References to entities as people write them: `unit-12`, `agent-7`, `worker-3`, `run-1`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ...events import streams
 from ..mephisto_db.reader import MephistoDB
 
 KINDS = ("run", "assignment", "unit", "agent", "onboarding", "worker")
-_SUBJECT = re.compile(rf"({'|'.join(KINDS)})-(\d{{1,18}})")
+_REF = re.compile(rf"({'|'.join(KINDS)})-(\d{{1,18}})")
 
 
 class EntityRef(NamedTuple):
-    """One entity, by kind and id."""
+    """A reference to one entity, by kind and id."""
 
     #: One of `KINDS`.
     kind: str
@@ -24,20 +24,20 @@ class EntityRef(NamedTuple):
         return f"{self.kind}-{self.number}"
 
 
-def parse_subject(text: str) -> EntityRef | None:
-    """Read an id as people write it; None: it is not one."""
-    found = _SUBJECT.fullmatch(text)
+def parse_entity_ref(text: str) -> EntityRef | None:
+    """Parse a reference, or return None if the text is not one."""
+    found = _REF.fullmatch(text)
     return EntityRef(found[1], int(found[2])) if found else None
 
 
-def stream_of(db: MephistoDB, subject: EntityRef) -> str:
-    """The stream of an entity.
+def stream_of(db: MephistoDB, entity: EntityRef) -> str:
+    """Return the name of an entity's stream.
 
     Raises:
-        UnknownEntityError: there is no such entity; it names the nearest one of its kind.
+        UnknownEntityError: there is no such entity; the message names the nearest one of its kind.
     """
-    number = subject.number
-    match subject.kind:
+    number = entity.number
+    match entity.kind:
         case "run":
             return streams.task_run(db.get_task_run(number).task_run_id)
         case "assignment":

@@ -92,13 +92,13 @@ def test_an_agent_that_lost_its_unit(as_of: Remembered) -> None:
     returned = next(one for one in as_of.events if isinstance(one.envelope.event, AgentReturned))
     agent = AgentId(int(returned.envelope.stream.rpartition("/")[2]))
     explained = explain_agent(as_of, agent)
-    assert explained.subject == f"agent-{agent}"
+    assert explained.entity == f"agent-{agent}"
     assert explained.summary.startswith("returned; worker-")
-    taken, *_, gone = [step for step in explained.steps if " in run-" in step.subject]
+    taken, *_, gone = [step for step in explained.steps if " in run-" in step.entity]
     assert taken.rules
     assert gone.seq > returned.seq
-    assert "(returned)" in gone.what
-    assert "unit-" in gone.what.rpartition("; ")[2]
+    assert "(returned)" in gone.text
+    assert "unit-" in gone.text.rpartition("; ")[2]
     assert [step.seq for step in explained.steps] == sorted(step.seq for step in explained.steps)
 
 

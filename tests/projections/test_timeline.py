@@ -12,7 +12,7 @@ from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
-from mephisto_es.projections.queries.history.timeline import TimelineEntry, line_of, timeline
+from mephisto_es.projections.queries.history.timeline import TimelineEntry, entry_of, timeline
 
 from ..histories import histories, history, numbered
 from .views import lived
@@ -86,17 +86,17 @@ def test_every_event_about_somebody_is_in_a_timeline(requests: tuple[AppendReque
         category, _, rest = recorded.envelope.stream.partition("/")
         if category in categories:
             subject = EntityRef(categories[category], int(rest.rpartition("/")[2]))
-            assert line_of(recorded) in list(timeline(events, subject))
+            assert entry_of(recorded) in list(timeline(events, subject))
 
 
 def test_no_secret_and_no_personal_value_in_a_line(log: list[RecordedEvent]) -> None:
-    said = "\n".join(str(line_of(recorded)) for recorded in log)
+    said = "\n".join(str(entry_of(recorded)) for recorded in log)
     for private in ("token", "registration ", "identity", "Zoë", "thank you", "happy families"):
         assert private not in said
 
 
 def test_a_line_reads_as_one(log: list[RecordedEvent]) -> None:
     worker = next(one for one in log if one.envelope.stream.startswith("worker/"))
-    line = line_of(worker)
-    assert str(line) == f"{line.date}  {line.stream}  {line.what} -> registered"
+    line = entry_of(worker)
+    assert str(line) == f"{line.date}  {line.stream}  {line.text} -> registered"
     assert line.date.startswith("2026-01-01 00:00:0")

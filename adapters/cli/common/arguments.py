@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ....projections.queries.entity_ref import EntityRef, parse_subject
+from ....projections.queries.entity_ref import EntityRef, parse_entity_ref
 from ...composition.data_dir import DATABASE_FILE, data_dir
 from ...log.sqlite.as_of import LogAsOf, open_as_of
 
@@ -47,7 +47,7 @@ class RunType(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
         """Return the run."""
         if isinstance(value, EntityRef):
             return value
-        run = parse_subject(f"run-{value}") or parse_subject(value)
+        run = parse_entity_ref(f"run-{value}") or parse_entity_ref(value)
         if run is None or run.kind != "run":
             self.fail(f"{value!r} is not the id of a run; write 1 or run-1.", param, ctx)
         return run
@@ -63,7 +63,7 @@ class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> EntityRef:
         """Return the entity."""
-        entity = value if isinstance(value, EntityRef) else parse_subject(value)
+        entity = value if isinstance(value, EntityRef) else parse_entity_ref(value)
         if entity is None or entity.kind not in self._kinds:
             examples = ", ".join(f"{kind}-1" for kind in self._kinds)
             self.fail(f"{value!r} is not an id that fits here; write for instance {examples}.", param, ctx)
@@ -84,7 +84,7 @@ class LogCommand(click.Command):
 
 def is_id(text: str) -> bool:
     """Return whether an argument is an id rather than a database."""
-    return text.isdecimal() or parse_subject(text) is not None
+    return text.isdecimal() or parse_entity_ref(text) is not None
 
 
 log_argument = click.argument("database", type=DatabaseType(), default="")

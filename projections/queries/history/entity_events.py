@@ -1,4 +1,4 @@
-"""The events that may concern one entity, found by index: a history is read without reading the log."""
+"""Finds the events that may concern one entity by index, without reading the whole log."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _AGENTS = "SELECT task_run_id, agent_id FROM agents WHERE"
 _ONBOARDINGS = "SELECT task_run_id, onboarding_agent_id FROM onboarding_agents WHERE"
 
 
-def events_about(as_of: AsOf, subject: EntityRef) -> list[RecordedEvent]:
-    """All events of an entity's stream, and of the streams of what belongs to it, in the order of the log.
+def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
+    """Return the events of an entity's stream and of the streams of what belongs to it, in log order.
 
     Raises:
-        UnknownEntityError: there is no such entity; it names the nearest one.
+        UnknownEntityError: there is no such entity; the message names the nearest one.
     """
-    names = dict.fromkeys([stream_of(as_of.db, subject), *_related(as_of, subject)])
+    names = dict.fromkeys([stream_of(as_of.db, entity), *_related(as_of, entity)])
     events = [recorded for name in names for recorded in as_of.stream(name)]
-    if subject.kind == "run":
-        events += as_of.under(f"server/{subject.number}/")
+    if entity.kind == "run":
+        events += as_of.under(f"server/{entity.number}/")
     return sorted(events, key=lambda recorded: recorded.seq)
 
 
-def _related(as_of: AsOf, subject: EntityRef) -> list[str]:
-    db, number = as_of.db, subject.number
-    match subject.kind:
+def _related(as_of: AsOf, entity: EntityRef) -> list[str]:
+    db, number = as_of.db, entity.number
+    match entity.kind:
         case "assignment":
             units = db.execute("SELECT task_run_id, unit_id FROM units WHERE assignment_id = ?", (number,)).fetchall()
             of_units = [streams.unit(TaskRunId(run), UnitId(unit)) for run, unit in units]

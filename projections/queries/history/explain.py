@@ -1,7 +1,7 @@
-"""Why a worker was let in, refused, given a unit, or had it taken away: from the recorded decisions.
+"""Explains from the recorded decisions why a worker was admitted or refused, and was assigned or lost a unit.
 
-A refusal is an event that names its rule. An admission is not, as every rule held; so the rules are asked once more,
-with what the log held at that position. They are the same rules, and they see nothing but recorded facts.
+A refusal is an event that names its rule. An admission does not name rules, because all of them held; so the same rules
+are evaluated again on the state that the log gives at that position. They depend on recorded facts only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ....core.lifecycles import agent as agents
 from ....core.lifecycles import engagement as engagements
 from ....core.lifecycles import task_run as task_runs
 from ....core.lifecycles import worker as workers
+from ....core.lifecycles.table import kind_of
 from ....events import streams
 from ....events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from ....events.base import Event
@@ -34,17 +35,17 @@ from ....events.unit import UnitExpired, UnitLaunched, UnitReleased
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from ..entity_ref import EntityRef, stream_of
-from .event_text import words
+from .event_text import describe
 
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
 
-_LEAVING = (AgentDisconnected, AgentTimedOut, AgentReturned, AgentExpired)
-_PICKED = "first_offered"
+_DEPARTURES = (AgentDisconnected, AgentTimedOut, AgentReturned, AgentExpired)
+_FIRST_OFFERED = "first_offered"
 
 
-class RuleSaid(msgspec.Struct, frozen=True):
-    """What one rule looked at, and whether it held."""
+class RuleResult(msgspec.Struct, frozen=True):
+    """The inputs of one rule, and whether it held."""
 
     rule: str
     inputs: Mapping[str, str | int | bool | None]
@@ -52,142 +53,145 @@ class RuleSaid(msgspec.Struct, frozen=True):
 
 
 class ExplanationStep(msgspec.Struct, frozen=True):
-    """One thing that was decided or that happened, with the rules behind it."""
+    """One decision or event, with the rules behind it."""
 
     seq: int
     #: UTC.
     at: str
-    #: Whom it happened to.
-    subject: str
-    what: str
-    #: Who asked for it.
+    #: The entity it is about.
+    entity: str
+    #: The kind of the event, such as `work_taken`.
+    kind: str
+    #: The event in words.
+    text: str
+    #: The actor whose command caused it.
     actor: str
-    rules: tuple[RuleSaid, ...] = ()
+    rules: tuple[RuleResult, ...] = ()
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """How an agent or a worker came to be where it is."""
+    """The decisions that led an agent or a worker to its current status."""
 
-    subject: str
-    #: What it comes to, in one sentence.
+    entity: str
+    #: The outcome, in one sentence.
     summary: str
-    #: In the order in which it happened.
+    #: In log order.
     steps: tuple[ExplanationStep, ...]
 
 
 def explain_worker(as_of: AsOf, worker: WorkerId) -> Explanation:
-    """Everything that was decided about a worker, over all runs.
+    """Explain everything that was decided about a worker, in all runs.
 
     Raises:
         UnknownEntityError: there is no such worker.
     """
-    subject = EntityRef("worker", worker)
-    history = as_of.stream(stream_of(as_of.db, subject))
-    steps = [_step(subject, recorded) for recorded in history]
+    entity = EntityRef("worker", worker)
+    history = as_of.stream(stream_of(as_of.db, entity))
+    steps = [_step(entity, recorded) for recorded in history]
     for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs ORDER BY task_run_id").fetchall():
         steps += _Engagement(as_of, TaskRunId(run), worker, history).steps()
     steps.sort(key=lambda step: step.seq)
     state = _fold(workers.evolve, history)
-    given = sum(step.what.startswith("was given") for step in steps)
-    refused = sum(any(not said.holds for said in step.rules) for step in steps)
-    summary = f"{state.status.value if state else 'unknown'}; was given {given} units and refused {refused} times"
-    return Explanation(str(subject), summary, tuple(steps))
+    assigned = sum(step.kind == kind_of(WorkTaken) for step in steps)
+    refused = sum(any(not rule.holds for rule in step.rules) for step in steps)
+    summary = f"{state.status.value if state else 'unknown'}; was assigned {assigned} units and refused {refused} times"
+    return Explanation(str(entity), summary, tuple(steps))
 
 
 def explain_agent(as_of: AsOf, agent: AgentId) -> Explanation:
-    """Why an agent got its unit, and what became of it.
+    """Explain why an agent was assigned its unit, and what happened to it since.
 
     Raises:
         UnknownEntityError: there is no such agent.
     """
-    subject = EntityRef("agent", agent)
+    entity = EntityRef("agent", agent)
     row = as_of.db.get_agent(agent)
     run, worker, unit = row.task_run_id, row.worker_id, row.unit_id
     history = as_of.stream(streams.agent(run, agent))
     engagement = _Engagement(as_of, run, worker, as_of.stream(streams.worker(worker)))
-    steps = [*engagement.steps_of(agent, unit), *_status_steps(subject, history)]
+    steps = [*engagement.steps_of(agent, unit), *_status_steps(entity, history)]
     steps.sort(key=lambda step: step.seq)
     state = _fold(agents.evolve, history)
     summary = f"{state.status.value if state else 'unknown'}; worker-{worker} on unit-{unit} of run-{run}"
-    return Explanation(str(subject), summary, tuple(steps))
+    return Explanation(str(entity), summary, tuple(steps))
 
 
 class _Engagement:
-    """The decisions about a worker in one run."""
+    """The decisions about one worker in one run."""
 
-    def __init__(self, as_of: AsOf, run: TaskRunId, worker: WorkerId, person: Sequence[RecordedEvent]) -> None:
+    def __init__(self, as_of: AsOf, run: TaskRunId, worker: WorkerId, worker_history: Sequence[RecordedEvent]) -> None:
         self._as_of = as_of
         self._run = run
-        self._who = f"{EntityRef('worker', worker)} in {EntityRef('run', run)}"
-        self._person = person
+        self._entity = f"{EntityRef('worker', worker)} in {EntityRef('run', run)}"
+        self._worker_history = worker_history
         self._history = as_of.stream(streams.engagement(run, worker))
         # Read only if there is something to explain.
         self._run_history = as_of.stream(streams.task_run(run)) if self._history else []
 
     def steps(self) -> Iterator[ExplanationStep]:
-        """All of them."""
+        """Yield all decisions."""
         state: engagements.EngagementState | None = None
         for recorded in self._history:
             event = recorded.envelope.event
-            yield _step(self._who, recorded, self._told(recorded), tuple(self._rules(recorded, state)))
+            yield _step(self._entity, recorded, self._text(recorded), tuple(self._rules(recorded, state)))
             state = engagements.evolve(state, event)  # type: ignore[arg-type]  # the stream holds no other events
 
     def steps_of(self, agent: AgentId, unit: UnitId) -> list[ExplanationStep]:
-        """Those that led to an agent and to its end."""
+        """Return the decisions that an agent began and ended with."""
         return [
             step
             for recorded, step in zip(self._history, self.steps(), strict=True)
             if _is_about(recorded.envelope.event, agent, unit)
         ]
 
-    def _rules(self, recorded: RecordedEvent, before: engagements.EngagementState | None) -> Iterator[RuleSaid]:
+    def _rules(self, recorded: RecordedEvent, before: engagements.EngagementState | None) -> Iterator[RuleResult]:
         match recorded.envelope.event:
             case WorkTaken(unit=unit, evaluation=evaluation, counts=is_ordinary):
-                yield from map(_said, self._admission(recorded.seq, before))
+                yield from map(_result, self._admission(recorded.seq, before))
                 if evaluation is not None:
-                    yield RuleSaid(evaluation, {"unit": unit}, True)
+                    yield RuleResult(evaluation, {"unit": unit}, True)
                 if is_ordinary:
-                    yield RuleSaid(_PICKED, self._offer(unit, recorded.seq), True)
+                    yield RuleResult(_FIRST_OFFERED, self._offer(unit, recorded.seq), True)
             case WorkerJudged(callback=callback, facts=facts, answer=answer):
-                yield RuleSaid(callback, facts, answer)
+                yield RuleResult(callback, facts, answer)
             case WorkerRefused(rule=rule, inputs=inputs):
-                yield RuleSaid(rule, inputs, False)
+                yield RuleResult(rule, inputs, False)
             case CallbackAnswered(callback=callback, unit=unit, answer=bool() as answer):
-                yield RuleSaid(callback, {"unit": unit}, answer)
+                yield RuleResult(callback, {"unit": unit}, answer)
             case EngagementBarred(reason=reason):
-                yield RuleSaid("not_barred", {"because": reason}, False)
+                yield RuleResult("not_barred", {"reason": reason}, False)
             case _:
                 return
 
     def _admission(self, seq: int, before: engagements.EngagementState | None) -> Iterator[Check]:
         run = _fold(task_runs.evolve, _before(self._run_history, seq))
-        worker = _fold(workers.evolve, _before(self._person, seq))
+        worker = _fold(workers.evolve, _before(self._worker_history, seq))
         return iter(()) if run is None or worker is None else admission(run, worker, before)
 
     def _offer(self, unit: UnitId, seq: int) -> dict[str, str | int | bool | None]:
-        """What made the unit the one to be given: it was on offer for longer than any other new to the worker."""
+        """Return why this unit was selected: it had been offered longer than any other unit new to the worker."""
         history = _before(self._as_of.stream(streams.unit(self._run, unit)), seq)
         launched = [
             recorded for recorded in history if isinstance(recorded.envelope.event, UnitLaunched | UnitReleased)
         ]
-        return {"unit": unit, "on offer since": date_of(launched[-1].envelope.at) if launched else None}
+        return {"unit": unit, "offered since": date_of(launched[-1].envelope.at) if launched else None}
 
-    def _told(self, recorded: RecordedEvent) -> str:
-        """The words; the rules stand beside them. Of work that was not handed in, also what became of the unit."""
-        told = words(recorded.envelope.event)
+    def _text(self, recorded: RecordedEvent) -> str:
+        """Describe an event without its rules. For work that was not submitted, say what happened to the unit."""
+        text = describe(recorded.envelope.event)
         if isinstance(recorded.envelope.event, WorkerRefused):
-            return f"was refused, and shown {recorded.envelope.event.shown}"
+            return f"was refused and shown {recorded.envelope.event.shown}"
         if not isinstance(recorded.envelope.event, WorkEnded | LastWorkEnded):
-            return told
+            return text
         together = [other.envelope for other in self._as_of.command(recorded.envelope.command)]
-        reasons = [one.event.reason for one in together if isinstance(one.event, _LEAVING)]
-        fates = [
-            f"unit-{one.stream.rpartition('/')[2]} "
-            + ("was offered again" if isinstance(one.event, UnitReleased) else "was taken off offer")
+        reasons = [one.event.reason for one in together if isinstance(one.event, _DEPARTURES)]
+        outcomes = [
+            f"unit-{streams.number_of(one.stream)} "
+            + ("was offered again" if isinstance(one.event, UnitReleased) else "is no longer offered")
             for one in together
             if isinstance(one.event, UnitReleased | UnitExpired)
         ]
-        return "; ".join([told, *reasons, *fates])
+        return "; ".join([text, *reasons, *outcomes])
 
 
 def _is_about(event: Event, agent: AgentId, unit: UnitId) -> bool:
@@ -200,27 +204,33 @@ def _is_about(event: Event, agent: AgentId, unit: UnitId) -> bool:
             return False
 
 
-def _status_steps(subject: EntityRef, history: Sequence[RecordedEvent]) -> Iterator[ExplanationStep]:
-    """The events of an agent that changed its status."""
+def _status_steps(entity: EntityRef, history: Sequence[RecordedEvent]) -> Iterator[ExplanationStep]:
+    """Yield the events of an agent that changed its status."""
     status: agents.AgentStatus | None = None
     for recorded in history:
         after = agents.AGENT.after(status, recorded.envelope.event)
         if after is not status:
-            yield _step(subject, recorded)
+            yield _step(entity, recorded)
         status = after
 
 
 def _step(
-    subject: EntityRef | str, recorded: RecordedEvent, told: str | None = None, rules: tuple[RuleSaid, ...] = ()
+    entity: EntityRef | str, recorded: RecordedEvent, text: str | None = None, rules: tuple[RuleResult, ...] = ()
 ) -> ExplanationStep:
     envelope = recorded.envelope
     return ExplanationStep(
-        recorded.seq, date_of(envelope.at), str(subject), told or words(envelope.event), envelope.actor, rules
+        seq=recorded.seq,
+        at=date_of(envelope.at),
+        entity=str(entity),
+        kind=kind_of(type(envelope.event)),
+        text=text or describe(envelope.event),
+        actor=envelope.actor,
+        rules=rules,
     )
 
 
-def _said(check: Check) -> RuleSaid:
-    return RuleSaid(check.rule, check.inputs, check.holds)
+def _result(check: Check) -> RuleResult:
+    return RuleResult(check.rule, check.inputs, check.holds)
 
 
 def _before(history: Sequence[RecordedEvent], seq: int) -> list[RecordedEvent]:

@@ -1,4 +1,4 @@
-"""What happened to one unit, agent, worker or run, and to what belongs to it, in the order of the log."""
+"""Lists the history of one unit, agent, worker or run, and of everything that belongs to it, in log order."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ....events.onboarding import OnboardingStarted
 from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitReleased
 from ...mephisto_db.rows import date_of
 from ..entity_ref import EntityRef
-from .event_text import words
+from .event_text import describe
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened."""
+    """One event, for people to read."""
 
     seq: int
     #: UTC, to the millisecond.
     date: str
     stream: str
-    #: The event's tag, for instance `unit_assigned`.
+    #: The kind of the event, such as `unit_assigned`.
     kind: str
     actor: str
-    #: The event in words. No personal value is among them.
-    what: str
-    #: The status it led to; None: it changed none.
+    #: The event in words, without personal values.
+    text: str
+    #: The status it led to; None if it changed no status.
     status: str | None
 
     def __str__(self) -> str:
-        return f"{self.date}  {self.stream}  {self.what}" + (f" -> {self.status}" if self.status else "")
+        return f"{self.date}  {self.stream}  {self.text}" + (f" -> {self.status}" if self.status else "")
 
 
-#: Whether a stream is part of an entity's history, seen by one of its events; the number is the entity's id.
+#: Returns whether an event makes its stream part of an entity's history. Arguments: stream, event, id of the entity.
 _Belongs = Callable[[str, Event, int], bool]
 
 
@@ -46,8 +46,8 @@ def _of_run(stream: str, _: Event, number: int) -> bool:
 
 
 def _of_assignment(stream: str, event: Event, number: int) -> bool:
-    made_for = isinstance(event, UnitCreated | AgentAccepted) and event.assignment == number
-    return made_for or _is(stream, "assignment", number)
+    is_part = isinstance(event, UnitCreated | AgentAccepted) and event.assignment == number
+    return is_part or _is(stream, "assignment", number)
 
 
 def _of_unit(stream: str, event: Event, number: int) -> bool:
@@ -63,8 +63,8 @@ def _of_onboarding(stream: str, _: Event, number: int) -> bool:
 
 
 def _of_worker(stream: str, event: Event, number: int) -> bool:
-    at_work = isinstance(event, AgentAccepted | OnboardingStarted) and event.worker == number
-    return at_work or _is(stream, "worker", number) or _is(stream, "engagement", number)
+    is_theirs = isinstance(event, AgentAccepted | OnboardingStarted) and event.worker == number
+    return is_theirs or _is(stream, "worker", number) or _is(stream, "engagement", number)
 
 
 def _is(stream: str, category: str, number: int) -> bool:
@@ -81,30 +81,30 @@ _BELONGS: dict[str, _Belongs] = {
 }
 
 
-def timeline(events: Iterable[RecordedEvent], subject: EntityRef) -> Iterator[TimelineEntry]:
-    """The history of one entity and of what belongs to it: of a unit its agents, of a worker all it did anywhere.
+def timeline(events: Iterable[RecordedEvent], entity: EntityRef) -> Iterator[TimelineEntry]:
+    """Yield the history of an entity and of what belongs to it: the agents of a unit, everything a worker did.
 
     Args:
-        events: a log, or so much of it as may concern the entity (`history.events_about`), in order.
-        subject: the entity.
+        events: a log, or the part of it that may concern the entity (`entity_events.events_about`), in order.
+        entity: the entity.
     """
-    belongs = _BELONGS[subject.kind]
+    belongs = _BELONGS[entity.kind]
     streams: set[str] = set()
     for recorded in events:
         stream, event = recorded.envelope.stream, recorded.envelope.event
-        if stream not in streams and belongs(stream, event, subject.number):
+        if stream not in streams and belongs(stream, event, entity.number):
             streams.add(stream)
-        if stream in streams or (subject.kind == "agent" and _unit_tells_of(event, subject.number)):
-            yield line_of(recorded)
+        if stream in streams or (entity.kind == "agent" and _unit_mentions(event, entity.number)):
+            yield entry_of(recorded)
 
 
-def _unit_tells_of(event: Event, agent: int) -> bool:
-    """Whether a unit's event says that this agent got, lost or finished it."""
+def _unit_mentions(event: Event, agent: int) -> bool:
+    """Return whether an event says that an agent was assigned, lost or completed a unit."""
     return isinstance(event, UnitAssigned | UnitReleased | UnitCompleted) and event.agent == agent
 
 
-def line_of(recorded: RecordedEvent) -> TimelineEntry:
-    """An event as a line."""
+def entry_of(recorded: RecordedEvent) -> TimelineEntry:
+    """Convert an event to a timeline entry."""
     envelope = recorded.envelope
     kind = type(envelope.event)
     return TimelineEntry(
@@ -113,6 +113,6 @@ def line_of(recorded: RecordedEvent) -> TimelineEntry:
         stream=envelope.stream,
         kind=KIND_OF[kind],
         actor=envelope.actor,
-        what=words(envelope.event),
+        text=describe(envelope.event),
         status=STATUS_AFTER.get(kind),
     )

@@ -10,7 +10,7 @@ from ....events import streams
 from ....events.ids import TaskRunId
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
-from ..history.timeline import TimelineEntry, line_of
+from ..history.timeline import TimelineEntry, entry_of
 from ..money.spending import Spending, spending
 from .progress import RunProgress, run_progress
 
@@ -140,4 +140,4 @@ def _worth(as_of: AsOf, run: TaskRunId) -> Worth:
 def _last_events(as_of: AsOf, run: TaskRunId, count: int) -> tuple[TimelineEntry, ...]:
     partition = streams.partition_of_run(run)
     ours = [one for one in as_of.latest(LOOK_BACK) if streams.partition_of(one.envelope.stream) == partition]
-    return tuple(map(line_of, ours[-count:]))
+    return tuple(map(entry_of, ours[-count:]))

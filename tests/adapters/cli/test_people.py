@@ -213,7 +213,7 @@ def test_an_explanation_marks_what_held(data: Path) -> None:
     said = answer("explain", data, f"agent-{agent}")
     assert "✓ run_is_live: run live" in said
     worker = one(data, "SELECT worker_id FROM agents")
-    assert structured("explain", data, f"worker-{worker}")["subject"] == f"worker-{worker}"
+    assert structured("explain", data, f"worker-{worker}")["entity"] == f"worker-{worker}"
 
 
 def test_why_a_run_is_open(data: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_bonus_of_a_worker_is_owed_and_told(database: Path) -> None:
     assert give("0.25").exit_code == 0
     assert json.loads(ask("ledger", database, run, "--json").stdout)["ledger"]["cents"]["owed"] >= before + 50
     assert ask("ledger", database, run, "verify").exit_code == 0
-    assert "was given a bonus of 0.50" in ask("timeline", database, f"agent-{agent}").stdout
+    assert "granted a bonus of 0.50" in ask("timeline", database, f"agent-{agent}").stdout
     reasons = all_of(database, "SELECT bonus_cents, reason FROM agent_bonuses ORDER BY 1 DESC")
     assert (50, "found a mistake") in reasons
 

@@ -81,7 +81,7 @@ async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, databa
         for name, count in progress.units.items():
             assert f"{name.replace('_', ' ')} {count:,}" in said
         for line in status.last_events:
-            assert line.what in said
+            assert line.text in said
 
 
 async def test_plots_can_be_heard(visitor: Visitor, database: Path) -> None:
@@ -114,7 +114,7 @@ async def test_a_timeline_says_what_the_command_says(visitor: Visitor, database:
     said = await visitor.read(f"/timeline/unit-{unit}")
     for line in lines:
         assert f"{line.date} " in said
-        assert line.what in said
+        assert line.text in said
         assert f"seq {line.seq}, by {line.actor}" in said
     earlier = await visitor.read(f"/timeline/unit-{unit}?seq={lines[-1].seq - 1}")
     assert f"seq {lines[-1].seq}," not in earlier
@@ -128,7 +128,7 @@ async def test_decisions_say_what_the_command_says(visitor: Visitor, database: P
     said = await visitor.read(f"/explain/worker-{worker}")
     assert explanation.summary in said
     for step in explanation.steps:
-        assert step.what in said
+        assert step.text in said
         for rule in step.rules:
             assert f"{'✓ held:' if rule.holds else '✗ did not hold:'} {rule.rule}" in said
 
