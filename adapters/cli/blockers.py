@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.runs.blockers import OpenReport, why_open
+from ...projections.queries.runs.blockers import OpenReport, find_blockers
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import as_json_option, console, print_json
 
@@ -28,7 +28,7 @@ def blockers_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json:
       mephisto-es blockers mephisto_data 1
     """
     with as_of.open(database) as moment:
-        found = why_open(moment, TaskRunId(run.number))
+        found = find_blockers(moment, TaskRunId(run.number))
     if as_json:
         print_json(found)
     else:
@@ -36,12 +36,12 @@ def blockers_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json:
 
 
 def _lines(openness: OpenReport) -> Iterator[str]:
-    if not openness.obstacles:
+    if not openness.blockers:
         yield f"[bold]{openness.run}[/] is {escape(openness.status)}; nothing is open, nothing is held outside"
         return
     yield f"[bold]{openness.run}[/] is {escape(openness.status)}:"
-    for obstacle in openness.obstacles:
-        since = f"  [dim]since {obstacle.since}[/]" if obstacle.since else ""
-        more = ", ..." if obstacle.count > len(obstacle.subjects) else ""
-        named = f"  {', '.join(obstacle.subjects)}{more}" if obstacle.subjects else ""
-        yield f"  - {escape(obstacle.because)}{since}{escape(named)}"
+    for blocker in openness.blockers:
+        since = f"  [dim]since {blocker.since}[/]" if blocker.since else ""
+        more = ", ..." if blocker.count > len(blocker.entities) else ""
+        named = f"  {', '.join(blocker.entities)}{more}" if blocker.entities else ""
+        yield f"  - {escape(blocker.reason)}{since}{escape(named)}"

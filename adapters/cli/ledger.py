@@ -12,8 +12,8 @@ from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.money.budget_check import overspent
-from ...projections.queries.money.pay_ledger import PayLedger, pay_ledger, untraced
+from ...projections.queries.money.budget_check import find_overspending
+from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
 from ..text import format_spending
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
@@ -45,7 +45,7 @@ def ledger_command(database: Path, run: EntityRef, check: str | None, as_of: AsO
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
         found = pay_ledger(moment, number)
-        faults = [*untraced(moment, number), *overspent(moment, number)] if check else []
+        faults = [*find_untraced(moment, number), *find_overspending(moment, number)] if check else []
     if as_json:
         print_json({"ledger": found, "faults": faults})
     else:

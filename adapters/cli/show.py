@@ -14,7 +14,7 @@ from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import date_of
 from ...projections.mephisto_db.tables import TABLES, Table
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.view_rows import Shown, counts_of, rows_of
+from ...projections.queries.view_rows import ShownRow, counts_of, rows_of
 from ..log.sqlite.as_of import LogAsOf
 from ..text import format_counts
 from .common.arguments import AsOfOption, RunType, as_of_options, log_argument
@@ -69,7 +69,7 @@ def _print_counts(moment: LogAsOf, run: TaskRunId | None) -> None:
     console().print(grid)
 
 
-def _print_rows(table: Table, rows: Iterable[Shown]) -> None:
+def _print_rows(table: Table, rows: Iterable[ShownRow]) -> None:
     grid = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in table.columns:
         grid.add_column(column, no_wrap=True)

@@ -11,7 +11,7 @@ from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount
 from ...projections.queries.runs.run_status import HOLDING_STATUSES, RunStatus
 from ...projections.queries.runs.time_series import RunSeries, Sample
-from ...projections.queries.unit_list import HANDED_IN_STATUSES
+from ...projections.queries.unit_list import SUBMITTED_STATUSES
 
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 26
@@ -182,7 +182,7 @@ def _throughput(frame: _Frame) -> Chart:
         for start, end, rate in zip(edges, edges[1:], per_hour, strict=False)
         if rate
     )
-    legend = [LegendEntry("bar", "handed in so far", f"{frame.agents(HANDED_IN_STATUSES):,}")]
+    legend = [LegendEntry("bar", "handed in so far", f"{frame.agents(SUBMITTED_STATUSES):,}")]
     return frame.chart("Throughput", [Shape("bar", bars)], scale.ticks(), legend, "units an hour")
 
 
@@ -193,7 +193,7 @@ def _counted(samples: Sequence[Sample], edges: Sequence[int]) -> Iterator[int]:
     before = reached = 0
     for edge in edges[1:]:
         while sample is not None and (sample.at < edge or edge == edges[-1]):
-            reached = sample.handed_in
+            reached = sample.submitted
             sample = next(places, None)
         yield reached - before
         before = reached

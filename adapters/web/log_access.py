@@ -109,7 +109,7 @@ class LogAccess:
             if log.head().seq < self._series.seq:
                 # Another file was put in its place.
                 self._series = LogSeries()
-            self._series.carry(log.read(self._series.seq))
+            self._series.apply_events(log.read(self._series.seq))
         return self._series.run(run)
 
 

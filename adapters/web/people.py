@@ -14,7 +14,7 @@ from ...projections.queries.history.entity_events import events_about
 from ...projections.queries.history.explain import Explanation, explain_agent, explain_worker
 from ...projections.queries.history.timeline import TimelineEntry, timeline
 from ...projections.queries.runs.progress import RunProgress, run_progress
-from ...projections.queries.unit_list import UnitPage, WorkerPage, unit_page, worker_page
+from ...projections.queries.unit_list import UnitListPage, WorkerListPage, unit_page, worker_page
 from ..log.sqlite.as_of import LogAsOf
 from .rendering import query
 from .site import Site, after_of, run_of, seq_of
@@ -52,7 +52,7 @@ class PeoplePages:
         if status is not None and status not in _STATUSES:
             raise HTTPException(400, f"No unit is ever {status!r}; it is one of {', '.join(_STATUSES)}")
 
-        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitPage]:
+        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitListPage]:
             page = unit_page(moment, run, size=PAGE_ROWS, status=status, after=after)
             return run_progress(moment.db, run), page
 
@@ -63,7 +63,7 @@ class PeoplePages:
         """A run's workers."""
         run, seq, after = run_of(request), seq_of(request), after_of(request)
 
-        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerPage]:
+        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerListPage]:
             return run_progress(moment.db, run), worker_page(moment, run, size=PAGE_ROWS, after=after)
 
         progress, page = await self._site.desk.ask(answer, seq)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
 from ...events import streams
 from ...events.ids import TaskRunId
-from ...projections.queries.runs.blockers import OpenReport, why_open
+from ...projections.queries.runs.blockers import OpenReport, find_blockers
 from ...projections.queries.runs.run_status import RunStatus, all_runs, run_status
 from ..log.sqlite.as_of import LogAsOf
 from .charts import Chart, run_charts
@@ -108,7 +108,7 @@ class RunPages:
         def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int]:
             goes_on = seq is None and moment.db.get_task_run(run).status not in _ENDED
             status = run_status(moment, run, now=now if goes_on else moment.at, last=LAST_EVENTS)
-            return status, why_open(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at
+            return status, find_blockers(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at
 
         status, openness, first_seq, at = await self._site.desk.ask(answer, seq)
         series = await self._site.desk.series(run)

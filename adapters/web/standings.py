@@ -18,7 +18,7 @@ from ...core.operations.services.reviewer import Reviewer
 from ...core.ports import AppendResult
 from ...events.ids import UnitId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
-from ...projections.queries.worker_status import standing
+from ...projections.queries.worker_status import worker_status
 from .rendering import query
 from .site import BUSY, Site, form_of, worker_of
 
@@ -90,7 +90,7 @@ class StandingPages:
         fields: Mapping[str, str] | None = None,
     ) -> Response:
         worker = worker_of(request)
-        found = await self._site.desk.ask(lambda moment: standing(moment, worker))
+        found = await self._site.desk.ask(lambda moment: worker_status(moment, worker))
         return self._site.pages.page(
             "standing.html",
             request,

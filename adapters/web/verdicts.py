@@ -16,7 +16,7 @@ from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import cents
 from ...events.ids import AgentId
 from ...projections.queries.runs.progress import RunProgress, run_progress
-from ...projections.queries.unit_list import UnitPage, unit_page
+from ...projections.queries.unit_list import UnitListPage, unit_page
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..log.sqlite.as_of import LogAsOf
 from .log_access import Decided
@@ -39,7 +39,7 @@ class Waiting(NamedTuple):
     """A page of work."""
 
     run: RunProgress
-    page: UnitPage
+    page: UnitListPage
     records: tuple[UnitRecord, ...]
 
 

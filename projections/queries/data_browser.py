@@ -1,4 +1,4 @@
-"""Collected work, in the shape that scripts written for Mephisto expect."""
+"""Returns collected work in the form that scripts written for Mephisto expect."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from ..mephisto_db.data_model import AgentView, TaskRunView, UnitView, WorkerVie
 from ..mephisto_db.queries import JsonValue
 from ..mephisto_db.reader import MephistoDB
 
-#: A worker has handed in the work.
+#: Statuses of units whose work was submitted.
 COMPLETED_UNIT_STATUSES = frozenset(
     status.value
     for status in (UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.REJECTED, UnitStatus.SOFT_REJECTED)
 )
-#: No worker is going to do any more about it.
+#: Statuses of units that no worker will work on any more.
 FINAL_UNIT_STATUSES = COMPLETED_UNIT_STATUSES | {UnitStatus.EXPIRED.value}
 
 
 class UnitData(TypedDict):
-    """What is known of one unit's work."""
+    """The data collected for one unit."""
 
     assignment_id: AssignmentId
-    #: `inputs`: what the page was given; `outputs`: what it handed in, with the names of uploaded `files`.
+    #: `inputs`: the input data; `outputs`: the submission, with the names of uploaded `files`.
     data: dict[str, JsonValue]
-    #: The times again, and lists of what the worker left beside the work, by its kind: `tips`, `feedback` ...
+    #: The times again, and lists of what else the worker left, by kind: `tips`, `feedback` ...
     metadata: dict[str, JsonValue]
-    #: The agent's status; None: no agent has the unit.
+    #: The agent's status; None if the unit is not assigned.
     status: str | None
     #: Seconds since the epoch.
     task_start: float | None
     task_end: float | None
     unit_id: UnitId
     worker_id: WorkerId | None
-    #: None: no worker has the unit, or the one who has was forgotten.
+    #: None if the unit is not assigned, or the worker was erased.
     worker_name: str | None
 
 
 class DataBrowser:
-    """Gets completed work back from runs."""
+    """Retrieves completed work from runs."""
 
     def __init__(self, db: MephistoDB) -> None:
-        """Browse what a database holds."""
+        """Browse a database."""
         self.db = db
 
     def get_task_name_list(self) -> list[str]:
-        """The names of all tasks, the oldest first."""
+        """Return the names of all tasks, oldest first."""
         return [task.task_name for task in self.db.find_tasks()]
 
     def get_units_for_task_name(self, task_name: str) -> list[UnitView]:
-        """Units of all runs of a task that a worker has handed in.
+        """Return the submitted units of all runs of a task.
 
         Raises:
             UnknownEntityError: there is no such task.
@@ -63,7 +63,7 @@ class DataBrowser:
         return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), COMPLETED_UNIT_STATUSES)
 
     def get_all_units_for_task_name(self, task_name: str) -> list[UnitView]:
-        """Units of all runs of a task that are done or expired.
+        """Return the submitted or expired units of all runs of a task.
 
         Raises:
             UnknownEntityError: there is no such task.
@@ -71,7 +71,7 @@ class DataBrowser:
         return self.collect_matching_units_from_task_runs(self._runs_of_task(task_name), FINAL_UNIT_STATUSES)
 
     def get_units_for_run_id(self, run_id: EntityId) -> list[UnitView]:
-        """Units of a run that a worker has handed in.
+        """Return the submitted units of a run.
 
         Raises:
             UnknownEntityError: there is no such run.
@@ -81,7 +81,7 @@ class DataBrowser:
     def collect_matching_units_from_task_runs(
         self, task_runs: Iterable[TaskRunView], statuses: Collection[str]
     ) -> list[UnitView]:
-        """Units of some runs that have one of some statuses."""
+        """Return the units of some runs that have one of some statuses."""
         return [
             unit
             for run in task_runs
@@ -90,14 +90,14 @@ class DataBrowser:
         ]
 
     def get_data_from_unit(self, unit: UnitView, raise_exception: bool = True) -> UnitData:
-        """Everything about the work on a unit.
+        """Return everything about the work on a unit.
 
         Args:
             unit: the unit.
-            raise_exception: whether a unit that nobody has is an error; else its values are None.
+            raise_exception: whether an unassigned unit is an error; otherwise its values are None.
 
         Raises:
-            UnknownEntityError: no agent has the unit.
+            UnknownEntityError: the unit is not assigned.
         """
         agent = None if unit.agent_id is None else self.db.get_agent(unit.agent_id)
         if agent is None and raise_exception:
@@ -116,7 +116,7 @@ class DataBrowser:
         )
 
     def get_workers_with_qualification(self, qualification_name: str) -> list[WorkerView]:
-        """Workers who have a qualification with value 1.
+        """Return the workers who have a qualification with value 1.
 
         Raises:
             UnknownEntityError: there is no qualification of that name.
@@ -134,10 +134,10 @@ class DataBrowser:
         return self.db.find_task_runs(task_id=found[0].task_id)
 
     def _metadata(self, agent: AgentView) -> dict[str, JsonValue]:
-        left: dict[str, list[JsonValue]] = {}
+        lists: dict[str, list[JsonValue]] = {}
         for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentMetadataReceived)):
             match self.db.read_json(sent.ref):
                 case {"metadata": dict(by_kind)}:
                     for kind, value in by_kind.items():
-                        left.setdefault(kind, []).append(value)
-        return {"tips": None, "feedback": None, **left, "task_start": agent.task_start, "task_end": agent.task_end}
+                        lists.setdefault(kind, []).append(value)
+        return {"tips": None, "feedback": None, **lists, "task_start": agent.task_start, "task_end": agent.task_end}

@@ -1,4 +1,4 @@
-"""What changed in the MephistoDB view from one moment to another."""
+"""Lists the changes in the MephistoDB view between two positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..mephisto_db.tables import TABLES, Table
 
 
 class ChangeKind(Enum):
-    """What became of a row."""
+    """The way in which a row changed."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -23,18 +23,18 @@ class ChangeKind(Enum):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One row that is not as it was."""
+    """One row that changed."""
 
     table: str
     #: The value of its key.
     key: Value
     kind: ChangeKind
-    #: Of a row that changed: the columns that did, with the values before and after. Else: all columns with a value.
+    #: Values before and after: of the changed columns, or of all columns with a value if the row was added or removed.
     columns: dict[str, tuple[Value, Value]]
 
 
 def changes(before: MephistoDB, after: MephistoDB) -> Iterator[Change]:
-    """All rows that differ between two views, table by table, by their keys."""
+    """Yield all rows that differ between two views, ordered by table and key."""
     for table in TABLES:
         differing = rebuild.differences(before, after, table.name)
         for key, found in groupby(differing, lambda difference: difference.key[0]):
@@ -51,6 +51,6 @@ def _change(table: Table, key: Value, found: list[Difference], before: MephistoD
 
 
 def _row(db: MephistoDB, table: Table, key: Value) -> list[tuple[str, Value]]:
-    """The values of a row that are there."""
+    """Return the columns of a row that have a value."""
     row = db.execute(f"SELECT * FROM {table.name} WHERE {table.key} = ?", (key,)).fetchone()
     return [(column, value) for column, value in zip(table.columns, row, strict=True) if value is not None]

@@ -1,4 +1,4 @@
-"""Units and workers of a run, a page at a time, for people who look through them."""
+"""Lists the units and workers of a run, one page at a time."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ _UNITS = """
     ORDER BY unit_id LIMIT ?4
 """
 _COUNT = "SELECT count(*) FROM units WHERE task_run_id = ?1 AND (?2 IS NULL OR status = ?2)"
-#: Statuses of agents that have handed in.
-HANDED_IN_STATUSES = tuple(
+#: Statuses of agents that have submitted.
+SUBMITTED_STATUSES = tuple(
     status.value
     for status in (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED)
 )
 _WORKERS = f"""
-    SELECT worker_id, status, coalesce(given, 0), coalesce(handed_in, 0), latest FROM (
+    SELECT worker_id, status, coalesce(assigned, 0), coalesce(submitted, 0), latest FROM (
         SELECT worker_id FROM agents WHERE task_run_id = ?1
         UNION SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1
     )
     JOIN workers USING (worker_id)
     LEFT JOIN (
-        SELECT worker_id, count(*) AS given, max(agent_id) AS latest,
-            sum(status IN ({", ".join(f"'{status}'" for status in HANDED_IN_STATUSES)})) AS handed_in
+        SELECT worker_id, count(*) AS assigned, max(agent_id) AS latest,
+            sum(status IN ({", ".join(f"'{status}'" for status in SUBMITTED_STATUSES)})) AS submitted
         FROM agents WHERE task_run_id = ?1 GROUP BY worker_id
     ) USING (worker_id)
     WHERE worker_id > ?2 ORDER BY worker_id LIMIT ?3
 """
 
 
-class UnitPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some units of a run, the oldest first."""
+class UnitListPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the units of a run, oldest first."""
 
     units: tuple[UnitRow, ...]
-    #: How many there are on all pages.
+    #: Number of units on all pages.
     total: int
-    #: The unit after which the next page begins; None: this is the last one.
+    #: The unit after which the next page begins; None on the last page.
     next_after: UnitId | None
 
 
 class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker did in a run. The name at the provider is not told."""
+    """A worker's part in a run, without the name at the provider."""
 
     worker_id: WorkerId
-    #: Over all runs: registered, blocked, forgotten.
+    #: In all runs: registered, blocked or forgotten.
     status: str
-    #: Units that the worker was given.
-    given: int
-    handed_in: int
-    #: The worker's last agent; None: it never had a unit.
+    #: Number of units assigned to the worker.
+    assigned: int
+    submitted: int
+    #: The worker's last agent; None if the worker never had a unit.
     latest_agent: int | None
 
 
-class WorkerPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some workers of a run, the first to be registered first."""
+class WorkerListPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the workers of a run, in order of registration."""
 
     workers: tuple[WorkerLine, ...]
-    #: The worker after whom the next page begins; None: this is the last one.
+    #: The worker after whom the next page begins; None on the last page.
     next_after: WorkerId | None
 
 
-def unit_page(as_of: AsOf, run: TaskRunId, *, size: int, status: str | None = None, after: int = 0) -> UnitPage:
-    """Units of a run.
+def unit_page(as_of: AsOf, run: TaskRunId, *, size: int, status: str | None = None, after: int = 0) -> UnitListPage:
+    """Return a page of the units of a run.
 
     Args:
-        moment: when.
+        as_of: the log as of the position.
         run: the run.
-        size: how many at most.
-        status: of this status only; None: of any.
+        size: the maximum number of units.
+        status: only units with this status, if given.
         after: the unit after which the page begins.
 
     Raises:
@@ -83,16 +83,16 @@ def unit_page(as_of: AsOf, run: TaskRunId, *, size: int, status: str | None = No
     numbers = [number for (number,) in as_of.db.execute(_UNITS, (run, status, after, size + 1))]
     total: int = as_of.db.execute(_COUNT, (run, status)).fetchone()[0]
     units = tuple(map(db.get_unit, numbers[:size]))
-    return UnitPage(units=units, total=total, next_after=units[-1].unit_id if len(numbers) > size else None)
+    return UnitListPage(units=units, total=total, next_after=units[-1].unit_id if len(numbers) > size else None)
 
 
-def worker_page(as_of: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> WorkerPage:
-    """Workers who had a unit or an onboarding in a run.
+def worker_page(as_of: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> WorkerListPage:
+    """Return a page of the workers who had a unit or an onboarding in a run.
 
     Args:
-        moment: when.
+        as_of: the log as of the position.
         run: the run.
-        size: how many at most.
+        size: the maximum number of workers.
         after: the worker after whom the page begins.
 
     Raises:
@@ -101,7 +101,7 @@ def worker_page(as_of: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> Wo
     as_of.db.get_task_run(run)
     rows = as_of.db.execute(_WORKERS, (run, after, size + 1)).fetchall()
     workers = tuple(
-        WorkerLine(worker_id=worker, status=status, given=given, handed_in=handed_in, latest_agent=latest)
-        for worker, status, given, handed_in, latest in rows[:size]
+        WorkerLine(worker_id=worker, status=status, assigned=assigned, submitted=submitted, latest_agent=latest)
+        for worker, status, assigned, submitted, latest in rows[:size]
     )
-    return WorkerPage(workers=workers, next_after=workers[-1].worker_id if len(rows) > size else None)
+    return WorkerListPage(workers=workers, next_after=workers[-1].worker_id if len(rows) > size else None)

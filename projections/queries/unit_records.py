@@ -1,4 +1,4 @@
-"""A run as a table: one row for each unit."""
+"""Exports a run as a table with one row per unit."""
 
 from __future__ import annotations
 
@@ -28,61 +28,61 @@ _REVIEWED = _PAID | {UnitStatus.REJECTED.value}
 class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One unit of a run. The fields are the columns of every format, in this order; new ones are added at the end.
 
-    Times are UTC. Where nobody has the unit, what is about an agent is None.
+    Times are UTC. Fields about an agent are None if the unit is not assigned.
     """
 
     task_run_id: int
     task_name: str
     assignment_id: int
-    #: Place of the assignment in the run's data, from 0 on.
+    #: Index of the assignment in the run's data, from 0.
     assignment_number: int
     unit_id: int
-    #: Place in the assignment from 0 on; -1 screening, -2 gold, -3 compensation.
+    #: Index in the assignment from 0; -1 for screening, -2 for gold, -3 for compensation.
     unit_index: int
     unit_status: str
     agent_id: int | None
     agent_status: str | None
     worker_id: int | None
-    #: The name at the provider; None also if it was forgotten, or left out.
+    #: The name at the provider; None also if it was erased or omitted.
     worker_name: str | None
     provider_type: str
-    #: What the page was given; None: it was erased. JSON text in CSV and Parquet.
+    #: The input data; None if it was erased. JSON text in CSV and Parquet.
     inputs: JsonValue
-    #: What was handed in, with the names of uploaded `files`; None: nothing, or it was erased.
+    #: The submission, with the names of uploaded `files`; None if there is none or it was erased.
     outputs: JsonValue
     created_at: datetime
-    #: When the unit was put on offer last.
+    #: Time at which the unit was last offered.
     launched_at: datetime | None
-    #: When the worker took it.
+    #: Time at which the worker accepted it.
     taken_at: datetime | None
-    #: When the task's code began for the worker.
+    #: Time at which the task code started for the worker.
     started_at: datetime | None
     submitted_at: datetime | None
     #: From `started_at` to `submitted_at`.
     work_seconds: float | None
-    #: When the last verdict was given; `unit_status` says which.
+    #: Time of the last verdict, which is in `unit_status`.
     reviewed_at: datetime | None
     review_note: str | None
-    #: What the unit is worth.
+    #: The pay for the unit.
     pay_cents: int
-    #: What was given beside the pay, by the verdict and apart from it.
+    #: Bonuses on top of the pay, part of the verdict or granted separately.
     bonus_cents: int
-    #: What the worker is to be paid by what was decided so far: the pay, if a verdict grants it, and the bonus.
+    #: The amount owed by the decisions so far: the pay, if the verdict grants it, and the bonuses.
     owed_cents: int
-    #: Positions in the log of the events that made the row.
+    #: Positions of the events behind the row.
     seqs: tuple[int, ...]
 
 
 def unit_records(
     as_of: AsOf, run: TaskRunId, *, names: bool = True, units: Iterable[UnitRow] | None = None
 ) -> Iterator[UnitRecord]:
-    """The units of a run, the oldest first, one after the other.
+    """Yield the units of a run, oldest first.
 
     Args:
-        moment: when.
+        as_of: the log as of the position.
         run: the run.
-        names: whether the workers' names at the provider are told.
-        units: some of them; all, unless given.
+        names: whether to include the workers' names at the provider.
+        units: the units to include; all by default.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -97,7 +97,7 @@ def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names
     run = unit.task_run_id
     agent = None if unit.agent_id is None else db.get_agent(unit.agent_id)
     worker = None if agent is None else db.get_worker(agent.worker_id)
-    # A unit that is done again has no verdict, whatever was said of the work before.
+    # A reopened unit has no verdict, whatever the verdict on the earlier work was.
     reviewed = unit.status in _REVIEWED
     review = next(reversed(db.find_unit_reviews(unit_id=unit.unit_id)), None) if reviewed else None
     events = _events(as_of, unit, agent)
@@ -135,7 +135,7 @@ def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names
 
 
 def _events(as_of: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[RecordedEvent]:
-    """The events behind a row: of the assignment, of the unit, and of the agent that has it."""
+    """Return the events behind a row: those of the assignment, the unit, and its agent."""
     run = unit.task_run_id
     return [
         *as_of.stream(streams.assignment(run, unit.assignment_id)),
@@ -145,7 +145,7 @@ def _events(as_of: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[Recorded
 
 
 def _last(events: Sequence[RecordedEvent], *kinds: type[Event]) -> datetime | None:
-    """When the last event of some kinds happened."""
+    """Return the time of the last event of some types."""
     at = max((one.envelope.at for one in events if isinstance(one.envelope.event, kinds)), default=None)
     return None if at is None else _time(at)
 

@@ -1,4 +1,4 @@
-"""The rows of the MephistoDB view, of all runs or of one: for showing what it said at some moment."""
+"""Reads the rows of the MephistoDB view, of all runs or of one, for display."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ..engine.rebuild import Value
 from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.tables import TABLES, Table
 
-#: Which run a row is of, in the tables that say so.
+#: The run a row belongs to, in the tables that have this column.
 _RUN_COLUMN = "task_run_id"
 _BY_NAME = {table.name: table for table in TABLES}
 
-Shown = dict[str, Value]
+ShownRow = dict[str, Value]
 
 
-def rows_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> Iterator[Shown]:
-    """The rows of a table, by its key.
+def rows_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> Iterator[ShownRow]:
+    """Yield the rows of a table, ordered by its key.
 
     Args:
         db: the view.
-        table: which.
-        run: only rows of this run, and those of other tables that its rows refer to; None: all rows.
+        table: the table.
+        run: only rows of this run and rows that belong to it indirectly; all rows by default.
     """
     condition = "" if run is None else f"WHERE {_of_the_run(table)}"
     cursor = db.execute(f"SELECT * FROM {table.name} {condition} ORDER BY {table.key}", {"run": run})
@@ -31,7 +31,7 @@ def rows_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> Itera
 
 
 def counts_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> dict[str, int]:
-    """How many rows a table has, by their status where they have one, else under an empty name."""
+    """Count the rows of a table by status, or under an empty name if the table has no status."""
     status = "status" if "status" in table.columns else "''"
     condition = "" if run is None else f"WHERE {_of_the_run(table)}"
     query = f"SELECT {status}, count(*) FROM {table.name} {condition} GROUP BY 1 ORDER BY min({table.key})"
@@ -39,8 +39,9 @@ def counts_of(db: MephistoDB, table: Table, run: TaskRunId | None = None) -> dic
 
 
 def _of_the_run(table: Table) -> str:
-    """The condition by which a row belongs to a run: it says so, it is about something that does, or a row does so
-    that refers to it.
+    """Return the SQL condition for the rows of a run.
+
+    A row belongs to a run if it names the run, refers to a row that does, or is referred to by one.
     """
     if _RUN_COLUMN in table.columns:
         return f"{_RUN_COLUMN} = :run"

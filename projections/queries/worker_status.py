@@ -1,4 +1,4 @@
-"""What was decided about a worker over all runs: may it work, and what does it qualify for."""
+"""Reports the status and the qualifications of a worker, over all runs."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _HELD = """
 
 
 class HeldQualification(msgspec.Struct, frozen=True):
-    """A qualification that a worker has."""
+    """A qualification of a worker."""
 
     name: str
     value: int
-    #: UTC; when it got this value.
+    #: UTC time at which it got this value.
     since: str
 
 
 class WorkerStatusReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How a worker stands. The name at the provider is not told."""
+    """The status of a worker, without the name at the provider."""
 
     worker_id: WorkerId
     #: registered, blocked or forgotten.
     status: str
     qualifications: tuple[HeldQualification, ...]
-    #: The names of all qualifications that there are.
+    #: Names of all qualifications in the log.
     known: tuple[str, ...]
 
 
-def standing(as_of: AsOf, worker: WorkerId) -> WorkerStatusReport:
-    """How a worker stands.
+def worker_status(as_of: AsOf, worker: WorkerId) -> WorkerStatusReport:
+    """Report the status of a worker.
 
     Raises:
         UnknownEntityError: there is no such worker.

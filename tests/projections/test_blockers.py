@@ -13,7 +13,7 @@ from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.projections.queries.runs.blockers import NAMED, why_open
+from mephisto_es.projections.queries.runs.blockers import MAX_LISTED, find_blockers
 
 from ..histories import histories, history
 from ..history_search import chosen, has_an_offer
@@ -29,13 +29,13 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendReques
         state.apply(recorded.envelope)
     for run in state.task_runs.values():
         index = state.runs[run.task_run]
-        openness = why_open(as_of, run.task_run)
+        openness = find_blockers(as_of, run.task_run)
         counted = {"unit": 0, "agent": 0, "onboarding": 0, "server/": 0}
-        for obstacle in openness.obstacles:
+        for blocker in openness.blockers:
             for kind in counted:
-                if obstacle.subjects and obstacle.subjects[0].startswith(kind):
-                    counted[kind] += obstacle.count
-            assert len(obstacle.subjects) <= NAMED
+                if blocker.entities and blocker.entities[0].startswith(kind):
+                    counted[kind] += blocker.count
+            assert len(blocker.entities) <= MAX_LISTED
         held = [
             stream
             for stream, server in state.servers.items()
@@ -59,10 +59,10 @@ def test_since_when() -> None:
         " WHERE task_runs.status = 'live' AND units.status = 'launched'"
     )
     (run,) = as_of.db.execute(with_an_offer).fetchone()
-    offered = next(one for one in why_open(as_of, TaskRunId(run)).obstacles if "on offer" in one.because)
+    offered = next(one for one in find_blockers(as_of, TaskRunId(run)).blockers if "units offered" in one.reason)
     since = [
         envelope.at
-        for subject in offered.subjects
+        for subject in offered.entities
         for _, envelope in as_of.stream(f"unit/{run}/{subject.removeprefix('unit-')}")[-1:]
     ]
     assert offered.since is not None
@@ -72,4 +72,4 @@ def test_since_when() -> None:
 
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntityError, match="there is no run-99999; the nearest is run-"):
-        why_open(Remembered(history(Random(5), 10)), TaskRunId(99999))
+        find_blockers(Remembered(history(Random(5), 10)), TaskRunId(99999))

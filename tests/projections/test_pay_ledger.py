@@ -17,8 +17,8 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.streams import run_of
 from mephisto_es.events.task_run import TaskRunCreated
-from mephisto_es.projections.queries.money.budget_check import overspent
-from mephisto_es.projections.queries.money.pay_ledger import pay_ledger, untraced
+from mephisto_es.projections.queries.money.budget_check import find_overspending
+from mephisto_es.projections.queries.money.pay_ledger import find_untraced, pay_ledger
 
 from ..histories import histories, history
 from .memory_as_of import Remembered
@@ -40,7 +40,7 @@ def test_every_cent_is_traced_and_counted_once(requests: tuple[AppendRequest, ..
     for run in runs_of(as_of):
         ledger = pay_ledger(as_of, run)
         of_run = [one for stream, one in state.payments.items() if stream.startswith(f"payment/{run}/")]
-        assert untraced(as_of, run) == []
+        assert find_untraced(as_of, run) == []
         assert sum(ledger.cents.values()) == sum(one.amount_cents for one in of_run)
         assert sum(cents for one in ledger.accounts for cents in one.cents.values()) == sum(ledger.cents.values())
         assert {one.payment: one.status for one in ledger.payments} == {one.payment: one.status.value for one in of_run}
@@ -68,13 +68,13 @@ def tampered(change: dict[str, object]) -> tuple[AppendRequest, ...]:
     ("change", "said"),
     [
         ({"amount_cents": 999}, "999 cents are owed as pay, "),
-        ({"agent": 77777}, "no verdict on agent-77777 owes this pay"),
-        ({"purpose": "present"}, "owes this present"),
+        ({"agent": 77777}, "no verdict on agent-77777 grants this pay"),
+        ({"purpose": "present"}, "grants this present"),
     ],
 )
 def test_what_was_not_decided_is_named(change: dict[str, object], said: str) -> None:
     as_of = Remembered(tampered(change))
-    faults = [fault for run in runs_of(as_of) for fault in untraced(as_of, run)]
+    faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert any(said in fault for fault in faults)
 
 
@@ -84,10 +84,10 @@ def test_work_that_nobody_owes_anything_for_is_named() -> None:
         for request in HISTORY
     )
     as_of = Remembered([request for request in without if request.events])
-    faults = [fault for run in runs_of(as_of) for fault in untraced(as_of, run)]
-    assert any("and no payment owes them" in fault for fault in faults)
-    assert any("a bonus of 5 cents was decided, and no payment owes it" in fault for fault in faults)
-    assert all("and no payment owes" in fault for fault in faults)
+    faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
+    assert any("but no payment owes them" in fault for fault in faults)
+    assert any("a bonus of 5 cents was granted, but no payment owes it" in fault for fault in faults)
+    assert all("but no payment owes" in fault for fault in faults)
 
 
 def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
@@ -99,9 +99,9 @@ def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
         return replace(request, events=(*request.events, *again))
 
     as_of = Remembered([doubled(request) for request in HISTORY])
-    faults = [fault for run in runs_of(as_of) for fault in untraced(as_of, run)]
+    faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert faults
-    assert all(": bonus of agent-" in fault and "is owed by payment/" in fault for fault in faults)
+    assert all(": bonus of agent-" in fault and "is already owed by payment/" in fault for fault in faults)
 
 
 def test_a_run_that_is_not_there() -> None:
@@ -135,14 +135,14 @@ def test_each_time_a_budget_was_exceeded_is_named() -> None:
             is_over[run] = over
     assert crossed
     for run in runs_of(as_of):
-        named = list(overspent(as_of, run))
+        named = list(find_overspending(as_of, run))
         assert [sentence.partition(" ")[2].partition(" ")[0] for sentence in named] == [
             f"{seq:,}" for seq in crossed[run]
         ]
-        assert all("and the budget is 1.00" in sentence for sentence in named)
+        assert all("but the budget is 1.00" in sentence for sentence in named)
 
 
 @pytest.mark.parametrize("cents", [None, 10_000_000])
 def test_a_budget_that_was_kept_is_not_named(cents: int | None) -> None:
     as_of = with_budget(cents)
-    assert [sentence for run in runs_of(as_of) for sentence in overspent(as_of, run)] == []
+    assert [sentence for run in runs_of(as_of) for sentence in find_overspending(as_of, run)] == []

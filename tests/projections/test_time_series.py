@@ -12,7 +12,7 @@ from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.runs.run_status import all_runs, run_status
-from mephisto_es.projections.queries.runs.time_series import MOST_SAMPLES, LogSeries
+from mephisto_es.projections.queries.runs.time_series import MAX_SAMPLES, LogSeries
 
 from ..histories import histories, history
 from .memory_as_of import Remembered
@@ -25,10 +25,10 @@ def test_it_ends_where_the_run_stands_however_it_was_read(
 ) -> None:
     as_of = Remembered(requests)
     at_once, in_two = LogSeries(), LogSeries()
-    at_once.carry(as_of.events)
+    at_once.apply_events(as_of.events)
     cut = data.draw(st.integers(0, len(as_of.events)))
-    in_two.carry(as_of.events[:cut])
-    in_two.carry(as_of.events[cut:])
+    in_two.apply_events(as_of.events[:cut])
+    in_two.apply_events(as_of.events[cut:])
     assert at_once.seq == as_of.seq
     for run in all_runs(as_of).runs:
         series = at_once.run(run.task_run_id)
@@ -44,25 +44,25 @@ def test_it_ends_where_the_run_stands_however_it_was_read(
 def test_a_long_run_has_as_many_samples_as_can_be_drawn() -> None:
     as_of = Remembered(history(Random(5), 3000))
     series = LogSeries()
-    series.carry(as_of.events)
+    series.apply_events(as_of.events)
     for run in all_runs(as_of).runs:
         samples = series.run(run.task_run_id).samples
         own = [one for one in as_of.events if one.envelope.stream.startswith(f"agent/{run.task_run_id}/")]
-        assert len(samples) <= MOST_SAMPLES + 1
+        assert len(samples) <= MAX_SAMPLES + 1
         assert all(before.at < after.at for before, after in pairwise(samples))
         created = as_of.stream(f"task_run/{run.task_run_id}")[0]
         assert samples[0].at == created.envelope.at
         assert samples[0].units == {}
-        assert samples[-1].handed_in == sum(isinstance(one.envelope.event, AgentSubmitted) for one in own)
-        assert all(before.handed_in <= after.handed_in for before, after in pairwise(samples))
+        assert samples[-1].submitted == sum(isinstance(one.envelope.event, AgentSubmitted) for one in own)
+        assert all(before.submitted <= after.submitted for before, after in pairwise(samples))
 
 
 def test_each_sample_is_what_the_run_was() -> None:
     requests = history(Random(5), 300)
     series = LogSeries()
-    series.carry(Remembered(requests).events)
+    series.apply_events(Remembered(requests).events)
     for run in all_runs(Remembered(requests)).runs:
-        for sample in series.run(run.task_run_id).samples[:: MOST_SAMPLES // 20]:
+        for sample in series.run(run.task_run_id).samples[:: MAX_SAMPLES // 20]:
             then = Remembered([request for request in requests if request.at <= sample.at])
             status = run_status(then, run.task_run_id, now=sample.at)
             assert sample.units == status.progress.units

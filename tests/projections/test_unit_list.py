@@ -54,9 +54,9 @@ def test_all_workers_and_what_they_did(run: TaskRunId) -> None:
     assert [line.worker_id for line in found] == sorted({agent.worker_id for agent in agents} | onboarded)
     for line in found:
         own = [agent for agent in agents if agent.worker_id == line.worker_id]
-        assert line.given == len(own)
+        assert line.assigned == len(own)
         done = {"completed", "approved", "soft_rejected", "rejected"}
-        assert line.handed_in == sum(agent.status in done for agent in own)
+        assert line.submitted == sum(agent.status in done for agent in own)
         assert line.latest_agent == max((agent.agent_id for agent in own), default=None)
         assert line.status == db.get_worker(line.worker_id).status
 

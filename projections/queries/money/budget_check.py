@@ -1,4 +1,4 @@
-"""Whether a run ever spoke for more money than it had, worked out anew from its units and payments."""
+"""Checks whether a run ever committed more money than its budget, recomputed from its units and payments."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..as_of import AsOf
 _RESERVING = frozenset(status.value for status in RESERVING_UNIT_STATUSES)
 
 
-def overspent(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
-    """Each event after which what is owed and kept back began to exceed a run's budget; in sentences.
+def find_overspending(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
+    """Yield a sentence for each event after which owed and reserved money exceeded the budget of a run.
 
     A run without a budget has none.
     """
@@ -28,8 +28,8 @@ def overspent(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
         return
     budget = Budget(created.budget_cents, created.fee_percent, created.bonus_limit_cents)
     cost: dict[str, int] = {}
-    kept_back: set[str] = set()
-    fitted = True
+    reserved: set[str] = set()
+    was_within = True
     units, payments = as_of.under(f"unit/{run}/"), as_of.under(f"payment/{run}/")
     for recorded in merge(units, payments, key=lambda one: one.seq):
         stream, event = recorded.envelope.stream, recorded.envelope.event
@@ -37,14 +37,14 @@ def overspent(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
             budget.committed_cents += budget.with_fee(event.amount_cents)
         elif isinstance(event, UnitCreated):
             cost[stream] = budget.cost_of_unit(event.pay_cents)
-        elif (STATUS_AFTER.get(type(event)) in _RESERVING) != (stream in kept_back):
-            kept_back ^= {stream}
-            budget.reserved_cents += cost[stream] if stream in kept_back else -cost[stream]
-        fits = budget.fits(0)
-        if fitted and not fits:
-            spoken_for = budget.committed_cents + budget.reserved_cents
+        elif (STATUS_AFTER.get(type(event)) in _RESERVING) != (stream in reserved):
+            reserved ^= {stream}
+            budget.reserved_cents += cost[stream] if stream in reserved else -cost[stream]
+        is_within = budget.fits(0)
+        if was_within and not is_within:
+            total = budget.committed_cents + budget.reserved_cents
             yield (
-                f"seq {recorded.seq:,} ({stream}): {amount(spoken_for)} are owed or kept back, "
-                f"and the budget is {amount(created.budget_cents)}"
+                f"seq {recorded.seq:,} ({stream}): {amount(total)} are owed or reserved, "
+                f"but the budget is {amount(created.budget_cents)}"
             )
-        fitted = fits
+        was_within = is_within

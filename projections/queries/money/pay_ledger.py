@@ -1,4 +1,4 @@
-"""What is owed and paid in a run: every cent, and the decision it goes back to."""
+"""Lists what is owed and paid in a run, and traces every cent to the decision behind it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from .spending import Spending, spending
 
-#: Who tells what happened before there was this log.
+#: Actor of events that were imported from a Mephisto database.
 IMPORTER = "import"
-#: Whose, what for, and of a bonus the command that grants it.
+#: Agent, purpose, and for a bonus the command that granted it.
 _Claim = tuple[int, str, str]
 _BONUSES = """
     SELECT agent_bonus_id, agent_id, bonus_cents FROM agent_bonuses JOIN agents USING (agent_id) WHERE task_run_id = ?
@@ -41,17 +41,17 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     amount_cents: int
     status: str
-    #: UTC; when it came to be owed, and when its status changed last.
+    #: UTC times at which it became owed, and at which its status last changed.
     owed_at: str
     since: str
-    #: Position in the log of the event by which it is owed.
+    #: Position of the event that made it owed.
     seq: int
-    #: Why the provider did not pay, if that is what it said last.
+    #: The reason the provider gave for not paying, if that was its last answer.
     failure: str | None = None
 
 
 class WorkerAccount(msgspec.Struct, frozen=True):
-    """A worker's part: cents by the status of the payment."""
+    """A worker's share: cents by payment status."""
 
     worker: int
     cents: dict[str, int]
@@ -61,7 +61,7 @@ class PayLedger(msgspec.Struct, frozen=True):
     """All payments of a run."""
 
     run: str
-    #: None: the run has no budget.
+    #: None if the run has no budget.
     spending: Spending | None
     #: Cents by status, over all workers.
     cents: dict[str, int]
@@ -70,7 +70,7 @@ class PayLedger(msgspec.Struct, frozen=True):
 
 
 def pay_ledger(as_of: AsOf, run: TaskRunId) -> PayLedger:
-    """What is owed and paid in a run.
+    """Return what is owed and paid in a run.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -84,10 +84,10 @@ def pay_ledger(as_of: AsOf, run: TaskRunId) -> PayLedger:
     return PayLedger(f"run-{run}", spending(as_of, run), _cents(payments), accounts, payments)
 
 
-def untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
-    """What in a run's payments does not go back to a decision, what is owed twice, and what is not owed; in sentences.
+def find_untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
+    """Return a sentence for each payment without a decision, each duplicate debt, and each decision without a debt.
 
-    Work that was imported was paid where it came from.
+    Imported work is not checked, because it was paid where it came from.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -98,38 +98,38 @@ def untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
     tokens: dict[str, str] = {}
     for stream, history in _histories(as_of, run).items():
         found += _faults_of(as_of, run, history)
-        owed = _birth(history)
+        owed = _first(history)
         other = seen.setdefault(_claim(owed.agent, owed.purpose, history[0].envelope.command), stream)
         if other != stream:
-            found.append(f"{stream}: {owed.purpose} of agent-{owed.agent} is owed by {other} already")
+            found.append(f"{stream}: {owed.purpose} of agent-{owed.agent} is already owed by {other}")
         for intended in (one.envelope.event for one in history):
             if isinstance(intended, PaymentIntended) and tokens.setdefault(intended.token, stream) != stream:
-                found.append(f"{stream}: its token is that of {tokens[intended.token]}")
+                found.append(f"{stream}: its token is also used by {tokens[intended.token]}")
     return [*found, *_not_owed(as_of, run, seen.keys())]
 
 
 def _claim(agent: int, purpose: str, command: str = "") -> _Claim:
-    """What may be owed but once: the pay of an agent's work, and a bonus by each command that grants one."""
+    """Return the key of a debt that may exist only once: an agent's pay, or the bonus that one command granted."""
     return agent, purpose, command if purpose == BONUS else ""
 
 
 def _not_owed(as_of: AsOf, run: TaskRunId, owed: Collection[_Claim]) -> Iterator[str]:
-    """Work that is to be paid, and bonuses that were decided, and are in no payment."""
+    """Yield sentences about approved work and granted bonuses without a payment."""
     for unit, agent, cents in as_of.db.execute(_PAID_WORK, (run,)).fetchall():
         verdict = as_of.stream(streams.unit(run, unit))[-1].envelope
         if _claim(agent, PAY) not in owed and verdict.actor != IMPORTER:
-            yield f"unit-{unit}: {cents} cents are due to agent-{agent}, and no payment owes them"
+            yield f"unit-{unit}: {cents} cents are due to agent-{agent}, but no payment owes them"
     for seq, agent, cents in as_of.db.execute(_BONUSES, (run,)).fetchall():
         granted = next(one for one in as_of.stream(streams.agent(run, agent)) if one.seq == seq).envelope
         if _claim(agent, BONUS, granted.command) not in owed and granted.actor != IMPORTER:
-            yield f"agent-{agent}: a bonus of {cents} cents was decided, and no payment owes it"
+            yield f"agent-{agent}: a bonus of {cents} cents was granted, but no payment owes it"
 
 
 def _faults_of(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) -> Iterator[str]:
-    """Whether a payment was decided, for this agent and in this amount."""
-    first, owed = history[0].envelope, _birth(history)
-    made = {one.envelope.stream: one.envelope.event for one in as_of.command(first.command)}
-    match made.get(streams.agent(run, owed.agent)):
+    """Yield sentences about a payment that was not decided for this agent, or not in this amount."""
+    first, owed = history[0].envelope, _first(history)
+    events = {one.envelope.stream: one.envelope.event for one in as_of.command(first.command)}
+    match events.get(streams.agent(run, owed.agent)):
         case AgentApproved(bonus_cents=decided) | AgentBonusGranted(bonus_cents=decided) if owed.purpose == BONUS:
             yield from _unequal(first.stream, owed, decided)
         case AgentApproved() | AgentSoftRejected() if owed.purpose == PAY:
@@ -137,12 +137,12 @@ def _faults_of(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) ->
             worth = created.pay_cents if isinstance(created, UnitCreated) else 0
             yield from _unequal(first.stream, owed, worth)
         case _:
-            yield f"{first.stream}: no verdict on agent-{owed.agent} owes this {owed.purpose}"
+            yield f"{first.stream}: no verdict on agent-{owed.agent} grants this {owed.purpose}"
 
 
 def _unequal(stream: str, owed: PaymentOwed, decided: int) -> Iterator[str]:
     if owed.amount_cents != decided:
-        yield f"{stream}: {owed.amount_cents} cents are owed as {owed.purpose}, {decided} were decided"
+        yield f"{stream}: {owed.amount_cents} cents are owed as {owed.purpose}, but {decided} were decided"
 
 
 def _histories(as_of: AsOf, run: TaskRunId) -> dict[str, list[RecordedEvent]]:
@@ -152,10 +152,10 @@ def _histories(as_of: AsOf, run: TaskRunId) -> dict[str, list[RecordedEvent]]:
     return histories
 
 
-def _birth(history: Sequence[RecordedEvent]) -> PaymentOwed:
+def _first(history: Sequence[RecordedEvent]) -> PaymentOwed:
     event = history[0].envelope.event
     if not isinstance(event, PaymentOwed):
-        raise LookupError("only being owed can happen first to a payment: a table has a wrong row")
+        raise LookupError("a payment must begin with payment_owed; the lifecycle table is wrong")
     return event
 
 
@@ -163,7 +163,7 @@ def _payment(history: Sequence[RecordedEvent]) -> Payment:
     state: PaymentState | None = None
     for recorded in history:
         state = evolve(state, recorded.envelope.event)  # type: ignore[arg-type]  # the stream holds no other events
-    owed, last = _birth(history), history[-1].envelope
+    owed, last = _first(history), history[-1].envelope
     return Payment(
         payment=owed.payment,
         worker=owed.worker,

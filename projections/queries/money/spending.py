@@ -1,4 +1,4 @@
-"""A run's budget, and what of it is spoken for at a moment."""
+"""Computes the committed, reserved and remaining part of a run's budget."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ....events.ids import TaskRunId
 from ....events.task_run import TaskRunCreated
 from ..as_of import AsOf
 
-_OUT = tuple(status.value for status in RESERVING_UNIT_STATUSES)
-#: Statuses of agents whose unit's pay is owed.
+_RESERVING = tuple(status.value for status in RESERVING_UNIT_STATUSES)
+#: Statuses of agents who are owed the pay of their unit.
 _PAID = (AgentStatus.APPROVED.value, AgentStatus.SOFT_REJECTED.value)
 
-_KEPT_BACK_FOR = f"""
+_RESERVED = f"""
     SELECT pay_cents, count(*) FROM units
-    WHERE task_run_id = ? AND status IN ({", ".join("?" * len(_OUT))}) GROUP BY pay_cents
+    WHERE task_run_id = ? AND status IN ({", ".join("?" * len(_RESERVING))}) GROUP BY pay_cents
 """
 _OWED = f"""
     SELECT pay_cents, count(*) FROM agents JOIN units USING (unit_id)
@@ -30,26 +30,26 @@ _BONUSES = """
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run may cost, in cents; fees are in all figures."""
+    """The budget of a run in cents. All figures include fees."""
 
     budget_cents: int
-    #: Owed by verdicts, whether it is paid yet or not.
+    #: Owed because of verdicts, whether already paid or not.
     committed_cents: int
-    #: Kept back for units that are on offer, in work, or wait for review.
+    #: Reserved for units that are offered, in work, or waiting for review.
     reserved_cents: int
     left_cents: int
 
 
 def spending(as_of: AsOf, run: TaskRunId) -> Spending | None:
-    """What of a run's budget is spoken for; None if it has no budget."""
+    """Return the state of a run's budget, or None if it has none."""
     created = as_of.stream(streams.task_run(run))[0].envelope.event
     if not isinstance(created, TaskRunCreated) or created.budget_cents is None:
         return None
     budget = Budget(created.budget_cents, created.fee_percent, created.bonus_limit_cents)
     owed = [*as_of.db.execute(_OWED, (run, *_PAID)), *as_of.db.execute(_BONUSES, (run,))]
-    kept_back_for = as_of.db.execute(_KEPT_BACK_FOR, (run, *_OUT))
+    reserved_for = as_of.db.execute(_RESERVED, (run, *_RESERVING))
     committed = sum(count * budget.with_fee(cents) for cents, count in owed)
-    reserved = sum(count * budget.cost_of_unit(cents) for cents, count in kept_back_for)
+    reserved = sum(count * budget.cost_of_unit(cents) for cents, count in reserved_for)
     return Spending(
         budget_cents=created.budget_cents,
         committed_cents=committed,

@@ -1,4 +1,4 @@
-"""What keeps a run from finishing."""
+"""Finds what blocks a run from completing."""
 
 from __future__ import annotations
 
@@ -20,103 +20,103 @@ from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from ..entity_ref import EntityRef
 
-#: Entities that are named for one kind of reason; the others are counted.
-NAMED = 20
+#: Entities that are listed for one blocker; the rest are only counted.
+MAX_LISTED = 20
 
-_HOLDING = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
+_AT_WORK = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 _UNITS = "SELECT unit_id FROM units WHERE task_run_id = ? AND status = ?"
 _AGENTS = "SELECT agent_id FROM agents WHERE task_run_id = ? AND status = ?"
 _ONBOARDINGS = "SELECT onboarding_agent_id FROM onboarding_agents WHERE task_run_id = ? AND status = ?"
 
 
 class Blocker(msgspec.Struct, frozen=True):
-    """Something that has to happen before the run can end."""
+    """Something that has to change before the run can complete."""
 
-    #: For instance `units on offer that no worker has taken: 3`.
-    because: str
+    #: Such as `units offered that no worker has taken: 3`.
+    reason: str
     count: int
-    #: The entities, at most `NAMED`; for instance `unit-12`.
-    subjects: tuple[str, ...] = ()
-    #: UTC; since when the first of them has been so.
+    #: The entities, such as `unit-12`; at most `MAX_LISTED`.
+    entities: tuple[str, ...] = ()
+    #: UTC time since which the first of them has been in this state.
     since: str | None = None
 
 
 class OpenReport(msgspec.Struct, frozen=True):
-    """Whether a run has ended, and if not, why."""
+    """The status of a run, and what keeps it open."""
 
     run: str
     status: str
-    obstacles: tuple[Blocker, ...]
+    blockers: tuple[Blocker, ...]
 
     @property
     def is_open(self) -> bool:
-        """Whether anything is left to happen."""
-        return bool(self.obstacles)
+        """True if anything keeps the run open."""
+        return bool(self.blockers)
 
 
-class _Question(NamedTuple):
-    """Entities of a run in one status, and what that means."""
+class _StatusQuery(NamedTuple):
+    """A query for the entities of a run in one status, and what that status means."""
 
     kind: str
     query: str
     status: str
-    #: Their number is told behind it.
-    because: str
+    #: The number of entities is appended.
+    reason: str
 
 
-_QUESTIONS = (
+_STATUS_QUERIES = (
     *(
-        _Question("agent", _AGENTS, status.value, f"agents that are {status.value!r} and have not handed in")
-        for status in _HOLDING
+        _StatusQuery("agent", _AGENTS, status.value, f"agents with status {status.value!r} that have not submitted")
+        for status in _AT_WORK
     ),
     *(
-        _Question("onboarding", _ONBOARDINGS, status.value, f"onboardings that are {status.value!r} and not decided")
+        _StatusQuery("onboarding", _ONBOARDINGS, status.value, f"undecided onboardings with status {status.value!r}")
         for status in LIVE_ONBOARDING_STATUSES
     ),
-    _Question("unit", _UNITS, UnitStatus.LAUNCHED.value, "units on offer that no worker has taken"),
-    _Question("unit", _UNITS, UnitStatus.CREATED.value, "units created that wait to be put on offer"),
+    _StatusQuery("unit", _UNITS, UnitStatus.LAUNCHED.value, "units offered that no worker has taken"),
+    _StatusQuery("unit", _UNITS, UnitStatus.CREATED.value, "units created but not offered yet"),
 )
 
-_RUN_SAYS = {
-    TaskRunStatus.CREATED: "the run was created, and its server's files are not in place",
-    TaskRunStatus.PREPARED: "the server is not up",
-    TaskRunStatus.DEPLOYED: "workers are not let in",
-    TaskRunStatus.LIVE: "the run is live: it ends by itself when its data is exhausted and nothing is open",
-    TaskRunStatus.STOPPING: "the run is stopping, and its operator has not recorded that it is complete",
-    TaskRunStatus.RECOVERING: "a process took the run up again and has not let workers in",
+_STATUS_REASONS = {
+    TaskRunStatus.CREATED: "the run was created, but its server files are not prepared",
+    TaskRunStatus.PREPARED: "the server is not deployed",
+    TaskRunStatus.DEPLOYED: "the run is not open to workers yet",
+    TaskRunStatus.LIVE: "the run is live; it completes by itself once its data is exhausted and nothing is open",
+    TaskRunStatus.STOPPING: "the run is stopping, but its operator has not recorded its completion",
+    TaskRunStatus.RECOVERING: "a process resumed the run but has not opened it to workers",
 }
 
 
-def why_open(as_of: AsOf, run: TaskRunId) -> OpenReport:
-    """What keeps a run from finishing; nothing if it has ended and holds nothing outside.
+def find_blockers(as_of: AsOf, run: TaskRunId) -> OpenReport:
+    """Find what keeps a run open: nothing, if it has ended and holds no outside resources.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
     row = as_of.db.get_task_run(run)
     status = TaskRunStatus(row.status)
-    obstacles: list[Blocker] = []
+    blockers: list[Blocker] = []
     if status not in ENDED_RUN_STATUSES:
-        obstacles += _open_entities(as_of, run)
+        blockers += _open_entities(as_of, run)
         if row.assignment_count is None:
-            obstacles.append(Blocker("the run's data has not been read to its end: more units may come", 1))
-        obstacles.append(Blocker(_RUN_SAYS[status], 1, since=_since(as_of, streams.task_run(run))))
-    obstacles += _held_outside(as_of, run)
-    return OpenReport(str(EntityRef("run", run)), row.status, tuple(obstacles))
+            blockers.append(Blocker("the run's data is not exhausted, so more units may follow", 1))
+        blockers.append(Blocker(_STATUS_REASONS[status], 1, since=_since(as_of, streams.task_run(run))))
+    blockers += _held_resources(as_of, run)
+    return OpenReport(str(EntityRef("run", run)), row.status, tuple(blockers))
 
 
 def _open_entities(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
-    for kind, query, status, because in _QUESTIONS:
+    for kind, query, status, reason in _STATUS_QUERIES:
         numbers = [number for (number,) in as_of.db.execute(query, (run, status))]
         if numbers:
-            named = numbers[:NAMED]
-            subjects = tuple(str(EntityRef(kind, number)) for number in named)
-            since = min(_since(as_of, _stream(kind, run, number)) for number in named)
-            yield Blocker(f"{because}: {len(numbers):,}", len(numbers), subjects, since)
+            listed = numbers[:MAX_LISTED]
+            entities = tuple(str(EntityRef(kind, number)) for number in listed)
+            since = min(_since(as_of, _stream(kind, run, number)) for number in listed)
+            yield Blocker(f"{reason}: {len(numbers):,}", len(numbers), entities, since)
 
 
-def _held_outside(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
-    """What the run acquired and nobody released, by its type."""
+def _held_resources(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
+    """Yield the resources that the run acquired and nobody released, by type."""
     types: dict[str, str] = {}
     held: dict[str, int] = {}
     for recorded in as_of.under(f"server/{run}/"):
@@ -128,13 +128,13 @@ def _held_outside(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
             del held[stream]
     for resource_type in dict.fromkeys(types[stream] for stream in held):
         of_type = [stream for stream in held if types[stream] == resource_type]
-        because = f"{resource_type} held outside, not released: {len(of_type):,}"
+        reason = f"{resource_type} acquired and not released: {len(of_type):,}"
         since = date_of(min(held[stream] for stream in of_type))
-        yield Blocker(because, len(of_type), tuple(of_type[:NAMED]), since)
+        yield Blocker(reason, len(of_type), tuple(of_type[:MAX_LISTED]), since)
 
 
 def _since(as_of: AsOf, stream: str) -> str:
-    """When the last event of a stream was that led to another status."""
+    """Return the time of the last event of a stream that changed its status."""
     changes = [one.envelope.at for one in as_of.stream(stream) if type(one.envelope.event) in STATUS_AFTER]
     return date_of(changes[-1])
 

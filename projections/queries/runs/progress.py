@@ -1,4 +1,4 @@
-"""How far a run is, read from the view: for tables and progress bars."""
+"""Counts the progress of a run from the view, for tables and progress bars."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORKERS = """
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a run. Statuses that nothing has are left out; the others stand in their natural order."""
+    """The figures of a run. Statuses without entities are omitted; the others are in lifecycle order."""
 
     task_run_id: TaskRunId
     task_name: str
@@ -38,28 +38,28 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     #: Workers who had a unit or an onboarding.
     workers: int
     assignments: int
-    #: Whether the run's data has been read to its end: if not, more units will come.
+    #: True once the run's data has been read to its end; until then more units will follow.
     is_data_exhausted: bool
     #: From the run's creation to its last event.
     seconds: float
-    #: Events of the run and of all that belongs to it.
+    #: Number of events of the run and of everything that belongs to it.
     events: int
 
     @property
     def units_total(self) -> int:
-        """All units there are so far."""
+        """Number of units so far."""
         return sum(self.units.values())
 
     @property
     def units_finished(self) -> int:
-        """Units for which nobody has to do anything any more."""
+        """Number of units with no work left to do."""
         return sum(count for status, count in self.units.items() if status not in _OPEN)
 
 
 def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
-    """The figures of a run as they stand.
+    """Return the current figures of a run.
 
-    The statuses are counted in an index of the run's units and agents, so it may be asked for once a second.
+    Statuses are counted in an index of the run's units and agents, so this is cheap enough to call every second.
 
     Args:
         db: the view.

@@ -1,4 +1,4 @@
-"""Where a run stands at a moment: its figures, its pace, its money, and what happened last."""
+"""Reports the status of a run as of a position: figures, pace, money and last events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..history.timeline import TimelineEntry, entry_of
 from ..money.spending import Spending, spending
 from .progress import RunProgress, run_progress
 
-#: Seconds over which the pace is taken.
+#: Seconds over which the pace is measured.
 PACE_SECONDS = 15 * 60
-#: Events that are looked at for the last ones of a run; others' events may be between them.
-LOOK_BACK = 500
+#: Events searched for the last ones of a run; events of other runs may be among them.
+MAX_SEARCHED_EVENTS = 500
 
-#: Statuses of agents that have a unit.
+#: Statuses of agents that hold a unit.
 HOLDING_STATUSES = tuple(status.value for status in (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT))
-#: Statuses of units that are being worked on, wait for review, or are to be paid.
+#: Statuses of units that are in work, wait for review, or are to be paid.
 COMMITTED_UNIT_STATUSES = frozenset(
     status.value
     for status in (UnitStatus.ASSIGNED, UnitStatus.COMPLETED, UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED)
@@ -32,7 +32,7 @@ _AT_WORK = f"""
     SELECT count(DISTINCT worker_id) FROM agents
     WHERE task_run_id = ? AND status IN ({", ".join("?" * len(HOLDING_STATUSES))})
 """
-_HANDED_IN = "SELECT count(*) FROM agents WHERE task_run_id = ? AND task_end > ? AND task_end <= ?"
+_SUBMITTED = "SELECT count(*) FROM agents WHERE task_run_id = ? AND task_end > ? AND task_end <= ?"
 _WORTH = "SELECT status, sum(pay_cents) FROM units WHERE task_run_id = ? GROUP BY status"
 _BONUSES = """
     SELECT coalesce(sum(bonus_cents), 0) FROM agent_bonuses JOIN agents USING (agent_id) WHERE task_run_id = ?
@@ -40,43 +40,43 @@ _BONUSES = """
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast work is handed in."""
+    """The speed at which work is submitted."""
 
-    #: Seconds over which it was taken: the last quarter of an hour, or as long as the run has existed.
+    #: Seconds over which it was measured: the last 15 minutes, or less if the run is younger.
     over_seconds: float
     units_per_hour: float
-    #: At this pace, for the units there are; None: nothing is handed in, or nothing is left.
+    #: At this pace, for the existing units; None if nothing is being submitted or nothing is left.
     seconds_to_finish: float | None
 
 
 class Worth(msgspec.Struct, frozen=True, kw_only=True):
-    """What units are worth, in cents."""
+    """The value of units in cents."""
 
-    #: At work, waiting for review, or to be paid; with bonuses.
+    #: In work, waiting for review, or to be paid; includes bonuses.
     committed_cents: int
-    #: Not yet given to anybody.
+    #: Not assigned to anybody yet.
     offered_cents: int
     bonus_cents: int
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run stands."""
+    """The status of a run as of a position."""
 
-    #: The moment: the position in the log, and its time in UTC.
+    #: The position in the log, and its time in UTC.
     seq: int
     at: str
     progress: RunProgress
     workers_at_work: int
     pace: Pace
     worth: Worth
-    #: None: the run has no budget.
+    #: None if the run has no budget.
     spending: Spending | None
-    #: What happened last, the oldest first.
+    #: The last events, oldest first.
     last_events: tuple[TimelineEntry, ...]
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """The runs in a log."""
+    """All runs in a log."""
 
     seq: int
     at: str
@@ -84,19 +84,19 @@ class Runs(msgspec.Struct, frozen=True):
 
 
 def all_runs(as_of: AsOf) -> Runs:
-    """The figures of all runs, the oldest first."""
+    """Return the figures of all runs, oldest first."""
     found = as_of.db.find_task_runs()
     return Runs(as_of.seq, date_of(as_of.at), tuple(run_progress(as_of.db, run.task_run_id) for run in found))
 
 
 def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunStatus:
-    """Where a run stands.
+    """Report the status of a run.
 
     Args:
-        moment: when.
+        as_of: the log as of the position.
         run: the run.
-        now: what the pace is measured up to, in microseconds; for a moment that is past, its own time.
-        last: how many of its last events to tell, at most.
+        now: the end of the time over which the pace is measured, in microseconds; for a past position, its own time.
+        last: the maximum number of last events to include.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -119,7 +119,7 @@ def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
     end = now / 1_000_000
     created = as_of.stream(streams.task_run(run))[0].envelope.at / 1_000_000
     over = max(min(PACE_SECONDS, end - created), 0.0)
-    count: int = as_of.db.execute(_HANDED_IN, (run, end - over, end)).fetchone()[0]
+    count: int = as_of.db.execute(_SUBMITTED, (run, end - over, end)).fetchone()[0]
     per_second = count / over if over else 0.0
     left = progress.units_total - progress.units_finished
     return Pace(
@@ -139,5 +139,5 @@ def _worth(as_of: AsOf, run: TaskRunId) -> Worth:
 
 def _last_events(as_of: AsOf, run: TaskRunId, count: int) -> tuple[TimelineEntry, ...]:
     partition = streams.partition_of_run(run)
-    ours = [one for one in as_of.latest(LOOK_BACK) if streams.partition_of(one.envelope.stream) == partition]
+    ours = [one for one in as_of.latest(MAX_SEARCHED_EVENTS) if streams.partition_of(one.envelope.stream) == partition]
     return tuple(map(entry_of, ours[-count:]))

@@ -1,6 +1,6 @@
-"""How a run went over time, for plots: a fold of the log into so many samples, however long the run.
+"""Samples the course of a run over time, for plots. The number of samples is bounded, however long the run.
 
-A fold goes on with the events that came since, so that a living run can be drawn again each second.
+The samples are updated with new events only, so the plot of a live run can be redrawn every second.
 """
 
 from __future__ import annotations
@@ -20,52 +20,52 @@ from ....events.ids import TaskRunId
 from ....events.unit import UnitCreated
 from .run_status import COMMITTED_UNIT_STATUSES, HOLDING_STATUSES, OFFERED_UNIT_STATUSES
 
-#: Samples of one run at most; when there are more, each two that are next to each other become one.
-MOST_SAMPLES = 400
-#: How far apart the samples of a run are at first, in microseconds.
-FIRST_STEP_US = 1000
+#: Maximum number of samples per run; beyond that, adjacent samples are merged in pairs.
+MAX_SAMPLES = 400
+#: Initial interval between samples, in microseconds.
+INITIAL_STEP_US = 1000
 
 _ORDER = tuple(status.value for status in UnitStatus)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run was like from a time on, until the next sample."""
+    """The state of a run from a time until the next sample."""
 
     #: Microseconds since the epoch.
     at: int
-    #: Number of units by status, in the statuses' natural order; a status that nothing has is left out.
+    #: Number of units by status, in lifecycle order; statuses without units are omitted.
     units: dict[str, int]
-    #: Agents that have a unit.
+    #: Number of agents that hold a unit.
     agents_at_work: int
-    #: Submissions since the run began.
-    handed_in: int
-    #: What units at work, waiting for review, or to be paid are worth; with bonuses.
+    #: Number of submissions since the run began.
+    submitted: int
+    #: Value of the units in work, waiting for review, or to be paid; includes bonuses.
     committed_cents: int
-    #: What units are worth that nobody has yet.
+    #: Value of the units not assigned to anybody yet.
     offered_cents: int
 
 
 class RunSeries(msgspec.Struct, frozen=True):
-    """How a run went."""
+    """The course of a run."""
 
     task_run_id: TaskRunId
-    #: The first is the run's beginning, the last is where it stands.
+    #: The first is the beginning of the run, the last its current state.
     samples: tuple[Sample, ...]
 
 
 class LogSeries:
-    """The series of all runs in a log, as far as it was carried in.
+    """The series of all runs in a log.
 
     Attributes:
-        seq: the position up to which events were carried in.
+        seq: the position up to which events were applied.
     """
 
     def __init__(self) -> None:
         self.seq = 0
         self._runs: dict[str, _RunFold] = {}
 
-    def carry(self, events: Iterable[RecordedEvent]) -> None:
-        """Go on with the events after `seq`, in the order of the log."""
+    def apply_events(self, events: Iterable[RecordedEvent]) -> None:
+        """Apply the events after `seq`, in log order."""
         for recorded in events:
             envelope = recorded.envelope
             partition = streams.partition_of(envelope.stream)
@@ -73,17 +73,17 @@ class LogSeries:
                 fold = self._runs.get(partition)
                 if fold is None:
                     fold = self._runs[partition] = _RunFold()
-                fold.carry(envelope.at, envelope.stream, envelope.event)
+                fold.apply(envelope.at, envelope.stream, envelope.event)
             self.seq = recorded.seq
 
     def run(self, run: TaskRunId) -> RunSeries:
-        """The series of a run; without samples if the log does not have that run yet."""
+        """Return the series of a run, without samples if the run does not exist yet."""
         fold = self._runs.get(streams.partition_of_run(run))
         return RunSeries(run, tuple(fold.samples()) if fold else ())
 
 
 class _RunFold:
-    """One run."""
+    """Accumulates the samples of one run."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, str] = {}
@@ -91,15 +91,15 @@ class _RunFold:
         self._units = Counter[str]()
         self._cents = Counter[str]()
         self._at_work: set[str] = set()
-        self._handed_in = 0
+        self._submitted = 0
         self._bonus_cents = 0
         self._past: list[Sample] = []
         self._began: int | None = None
-        self._step = FIRST_STEP_US
+        self._step = INITIAL_STEP_US
         self._at = 0
 
-    def carry(self, at: int, stream: str, event: Event) -> None:
-        """Go on with an event of the run."""
+    def apply(self, at: int, stream: str, event: Event) -> None:
+        """Apply an event of the run."""
         if self._began is None:
             self._began = self._at = at
         elif self._slot(at) != self._slot(self._at) or (not self._past and at != self._began):
@@ -107,15 +107,15 @@ class _RunFold:
         self._at = at
         category = streams.category_of(stream)
         if category == "unit":
-            self._carry_unit(stream, event)
+            self._apply_unit(stream, event)
         elif category == "agent":
-            self._carry_agent(stream, event)
+            self._apply_agent(stream, event)
 
     def samples(self) -> list[Sample]:
-        """All that were kept, and the present one."""
-        return [*self._past, self._present()]
+        """Return the samples kept so far, and the current one."""
+        return [*self._past, self._current()]
 
-    def _carry_unit(self, stream: str, event: Event) -> None:
+    def _apply_unit(self, stream: str, event: Event) -> None:
         after = STATUS_AFTER.get(type(event))
         if after is None:
             return
@@ -129,23 +129,23 @@ class _RunFold:
         self._units[after] += 1
         self._cents[after] += worth
 
-    def _carry_agent(self, stream: str, event: Event) -> None:
+    def _apply_agent(self, stream: str, event: Event) -> None:
         after = STATUS_AFTER.get(type(event))
         if after in HOLDING_STATUSES:
             self._at_work.add(stream)
         elif after is not None:
             self._at_work.discard(stream)
         if isinstance(event, AgentSubmitted):
-            self._handed_in += 1
+            self._submitted += 1
         elif isinstance(event, AgentApproved | AgentBonusGranted):
             self._bonus_cents += event.bonus_cents
 
-    def _present(self) -> Sample:
+    def _current(self) -> Sample:
         return Sample(
             at=self._at,
             units={status: self._units[status] for status in _ORDER if self._units[status]},
             agents_at_work=len(self._at_work),
-            handed_in=self._handed_in,
+            submitted=self._submitted,
             committed_cents=self._sum(COMMITTED_UNIT_STATUSES) + self._bonus_cents,
             offered_cents=self._sum(OFFERED_UNIT_STATUSES),
         )
@@ -157,9 +157,9 @@ class _RunFold:
         return (at - (self._began or 0)) // self._step
 
     def _keep(self) -> None:
-        """Keep the present sample; of the samples in one slot the last stays, and the very first."""
-        self._past.append(self._present())
-        while len(self._past) > MOST_SAMPLES:
+        """Keep the current sample. Each slot keeps its last sample; the first sample of all is always kept."""
+        self._past.append(self._current())
+        while len(self._past) > MAX_SAMPLES:
             self._step *= 2
             first, *others = self._past
             self._past = [first, *{self._slot(sample.at): sample for sample in others}.values()]

@@ -220,7 +220,7 @@ def test_why_a_run_is_open(data: Path) -> None:
     before_the_failure = one(data, "SELECT max(seq) - 1 FROM events")
     run = an_ended_run(data)
     said = answer("blockers", data, run, "--seq", before_the_failure)
-    assert "units on offer that no worker has taken: " in said
+    assert "units offered that no worker has taken: " in said
     assert structured("blockers", data, run)["run"] == f"run-{run}"
 
 
