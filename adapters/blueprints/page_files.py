@@ -1,58 +1,39 @@
-"""A task's page: where its files come from, and how they get to where the server takes them from."""
+"""Copies the files of a task's page to the folder that the server serves."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from ...core.errors import ConfigError
+from .page_checks import check_page
 
 HERE = Path(__file__).parent
-#: The scripts of a page that is built without npm; they are there for every page.
+#: Scripts for pages that are built without npm; they are served beside every page.
 CLIENT = HERE / "page"
 #: The shell around a bundle of scripts.
 BUNDLE_PAGE = HERE / "bundle_page"
-START_FILE = "index.html"
 BUNDLE_FILE = "bundle.js"
-#: What lies in a page's folder but is not part of the page.
+#: Patterns of names in a page's folder that are not part of the page.
 NOT_SERVED = ("node_modules", ".*")
 
-KEY = "mephisto.blueprint.task_source"
-
-
-def check_page(task_source: str) -> None:
-    """See whether there is a page.
-
-    Args:
-        task_source: a folder with an `index.html`, or a bundle of scripts.
-
-    Raises:
-        ConfigError: there is neither.
-    """
-    source = Path(task_source).expanduser()
-    if source.is_dir() and not (source / START_FILE).is_file():
-        raise ConfigError(
-            f"the page's folder {source} has no {START_FILE}", key=KEY, hint=f"Set {KEY} to the folder of a built page"
-        )
-    if not source.exists():
-        raise ConfigError(
-            f"there is no page at {source}",
-            key=KEY,
-            hint=f"Build it first, or set {KEY} to a folder with an {START_FILE} or to a bundle of scripts",
-        )
+#: Where the server has the files of the media folder.
+MEDIA_FOLDER = "media"
+MEDIA_KEY = "mephisto.blueprint.media_dir"
 
 
 def put_page(task_source: str, static_dir: Path) -> None:
-    """Copy a page, and the client's scripts, to where the server takes them from.
+    """Copy a page, and the client's scripts, to the folder that is served from `/`.
 
     Args:
         task_source: as for `check_page`.
-        static_dir: the folder that is served from `/`.
+        static_dir: the folder.
 
     Raises:
-        ConfigError: the page is not there (any more).
+        ConfigError: the page is missing or unusable.
     """
-    check_page(task_source)
+    check_page(task_source, CLIENT)
     source = Path(task_source).expanduser()
     put_folder(CLIENT, static_dir)
     if source.is_dir():
@@ -63,5 +44,39 @@ def put_page(task_source: str, static_dir: Path) -> None:
 
 
 def put_folder(source: Path, static_dir: Path) -> None:
-    """Copy a folder's files to where the server takes them from."""
+    """Copy a folder's files to the folder that is served from `/`."""
     shutil.copytree(source, static_dir, ignore=shutil.ignore_patterns(*NOT_SERVED), dirs_exist_ok=True)
+
+
+def check_media_dir(media_dir: str | None) -> Path | None:
+    """Return the folder of a task's media; None: it has none.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    if media_dir is None:
+        return None
+    folder = Path(media_dir).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"there is no folder {folder}", key=MEDIA_KEY, hint=f"Set {MEDIA_KEY} to the folder of the media"
+        )
+    return folder
+
+
+def put_media(media_dir: Path, static_dir: Path) -> None:
+    """Link, or else copy, a folder of media to where the page looks for them.
+
+    Links take no space on the disk, which matters for videos; between two disks there are none.
+    """
+    ignored = shutil.ignore_patterns(*NOT_SERVED)
+    shutil.copytree(
+        media_dir, static_dir / MEDIA_FOLDER, ignore=ignored, copy_function=_link_or_copy, dirs_exist_ok=True
+    )
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

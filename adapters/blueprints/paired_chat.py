@@ -16,7 +16,7 @@ from ...core.abstractions.live_task_runner import LiveTaskRunner
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import ConfigError
 from ...core.operations.registry import register_mephisto_abstraction
-from .page_files import KEY as PAGE_KEY
+from .page_checks import KEY as PAGE_KEY
 from .static_task import StaticTaskBlueprint, StaticTaskBlueprintArgs
 
 #: What a partner gets of a message; its id, so that it is shown once however often it comes.

@@ -13,13 +13,14 @@ from omegaconf import DictConfig
 from ...core.abstractions.agent import Agent, PastUpdate, Unit, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
+from ...core.abstractions.callbacks import called_with
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import AgentLeftError, ConfigError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.operations.task_code.calls import call
 from ...core.operations.task_code.timings import UserFunction, timings
-from .page_files import KEY as PAGE_KEY
+from .page_checks import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 
 #: `function(request_id, args, agent)`; `args` is what the page passed, the answer is anything that JSON can hold.
@@ -43,7 +44,9 @@ class SharedRemoteProcedureTaskState(SharedStaticTaskState):
     """What a script passes to a task with remote procedures."""
 
     #: The functions that the page may call, by name. Plain ones run in worker threads.
-    function_registry: Mapping[str, RemoteProcedure] = field(default_factory=dict)
+    function_registry: Mapping[str, RemoteProcedure] = field(
+        default_factory=dict, metadata=called_with("request_id", "args", "agent")
+    )
 
 
 class _Call(msgspec.Struct, frozen=True):

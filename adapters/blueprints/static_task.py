@@ -1,8 +1,9 @@
-"""Tasks whose page needs nothing from the server but its data: one object in, one submission out."""
+"""Runs tasks whose page needs nothing from the server but its data: one object in, one submission out."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -25,19 +26,23 @@ from ...core.abstractions.mixins import (
 )
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import ConfigError
+from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
-from .data_files import READERS, check_file
-from .form_spec import check_form
-from .page_files import CLIENT, check_page, put_folder, put_page
+from .data_files import READERS, read_file
+from .file_remarks import FileRemarks
+from .item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
+from .page_checks import check_page
+from .page_files import CLIENT, check_media_dir, put_folder, put_media, put_page
+from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, check_columns, check_settings, media_columns
 
-STOCK_PAGE = Path(__file__).parent / "static_task_page"
-#: Settings that the stock page gets below `frontend` of its task config.
-FRONTEND_SETTINGS = ("form", "show", "onboarding", "submit_label", "submitted")
+SCRIPT_DATA = "static_task_data"
+
+logger = get_logger(__name__)
 
 
 @dataclass
 class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
-    """What a static task can be told."""
+    """Settings of a static task."""
 
     data_csv: str | None = field(
         default=None, metadata={"help": "A CSV file with a header; each row is an assignment's data."}
@@ -63,6 +68,9 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
     show: list[Any] | None = field(
         default=None, metadata={"help": "Which fields of the data the stock page shows; all if not set."}
     )
+    media_dir: str | None = field(
+        default=None, metadata={"help": "A folder of media; what the page shows as one is a file in it, or an address."}
+    )
     onboarding: dict[str, Any] | None = field(
         default=None, metadata={"help": "What the stock page does before the first task: instructions, show, form."}
     )
@@ -72,7 +80,7 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
 
 @dataclass
 class SharedStaticTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
-    """What a script can pass to a static task."""
+    """Data and callbacks of a static task."""
 
     #: The data in place of a file: a list, a generator or an async generator of objects.
     static_task_data: Iterable[Update] | AsyncIterable[Update] | None = None
@@ -80,7 +88,7 @@ class SharedStaticTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUn
 
 @register_mephisto_abstraction()
 class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
-    """Shows a page some data and takes what the worker makes of it."""
+    """Shows an object of the data on a page and takes what the worker submits."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "static_task"
     ArgsClass: ClassVar[type[BlueprintArgs]] = StaticTaskBlueprintArgs
@@ -91,38 +99,38 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether there are data and a page.
+        """Check whether the data, the page and the settings fit together.
 
         Raises:
-            ConfigError: a file is missing or malformed, or a setting is wrong.
+            ConfigError: a file is missing or malformed, a setting is wrong, or they contradict each other.
         """
         if not isinstance(shared_state, SharedStaticTaskState):
             raise ConfigError("a static task takes a SharedStaticTaskState", key="shared_state")
         super().assert_task_args(args, shared_state)
         check_units_per_assignment(args.blueprint.units_per_assignment)
-        _check_data(args.blueprint, shared_state)
         settings = plain_settings(args.blueprint)
-        if args.blueprint.task_source is not None:
-            check_page(args.blueprint.task_source)
-        if settings["form"] is not None:
-            check_form(settings["form"], "mephisto.blueprint.form")
-        onboarding_form = (settings["onboarding"] or {}).get("form")
-        if onboarding_form is not None:
-            check_form(onboarding_form, "mephisto.blueprint.onboarding.form")
+        check_media_dir(settings["media_dir"])
+        check_settings(settings)
+        has_own_page = settings["task_source"] is not None
+        if has_own_page:
+            check_page(settings["task_source"], CLIENT)
+        seen = _check_data(args, shared_state)
+        if not has_own_page:
+            _check_page_against_data(settings, seen, shared_state)
 
     def get_initialization_data(self) -> AssignmentData:
-        """One assignment for each row or object, read as it is needed."""
+        """Return one assignment for each row or object, read as it is needed."""
         units = self.args.blueprint.units_per_assignment
         given = self.shared_state.static_task_data
         if isinstance(given, AsyncIterable):
-            return _assignments_from_async(given, units)
+            return _assignments_from_async(given, units, _rules(self.args, SCRIPT_DATA))
         if given is not None:
-            return _assignments(given, units)
+            return _assignments(checked(given, _rules(self.args, SCRIPT_DATA)), units)
         [setting] = _named_files(self.args.blueprint)
-        return _assignments(READERS[setting](_path(self.args.blueprint[setting])), units)
+        return _assignments(read_file(setting, _path(self.args.blueprint[setting])), units)
 
     def build_page(self, static_dir: Path) -> None:
-        """Put the stock page, or the task's own, in place.
+        """Put the stock page, or the task's own, in place, and the media beside it.
 
         Raises:
             ConfigError: the page is missing.
@@ -132,9 +140,12 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
             put_folder(STOCK_PAGE, static_dir)
         else:
             put_page(self.args.blueprint.task_source, static_dir)
+        media_dir = check_media_dir(self.args.blueprint.media_dir)
+        if media_dir is not None:
+            put_media(media_dir, static_dir)
 
     def get_frontend_args(self) -> Update:
-        """What every page gets, and what the stock page shows."""
+        """Return what every page gets, and the settings of the stock page."""
         settings = plain_settings(self.args.blueprint)
         frontend = {name: settings[name] for name in FRONTEND_SETTINGS if settings[name] is not None}
         instructions = {} if settings["instructions"] is None else {"instructions": settings["instructions"]}
@@ -142,12 +153,12 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 
 
 def plain_settings(blueprint: DictConfig) -> dict[str, Any]:
-    """A blueprint's settings as the JSON that a page gets."""
+    """Return a blueprint's settings as the JSON that a page gets."""
     return cast("dict[str, Any]", OmegaConf.to_container(blueprint, resolve=True))  # a DictConfig becomes a dict
 
 
 def check_units_per_assignment(units: int) -> None:
-    """See whether there is at least one.
+    """Check that there is at least one.
 
     Raises:
         ConfigError: there is none.
@@ -157,22 +168,54 @@ def check_units_per_assignment(units: int) -> None:
         raise ConfigError(f"{key} is {units}", key=key, hint="It must be 1 or more")
 
 
-def _check_data(blueprint: DictConfig, shared_state: SharedStaticTaskState) -> None:
-    files = _named_files(blueprint)
+def _check_data(args: DictConfig, shared_state: SharedStaticTaskState) -> ItemsSeen | None:
+    """Read all data that is there before the launch; None: a generator will make it."""
+    files = _named_files(args.blueprint)
     given = shared_state.static_task_data
     if len(files) + (given is not None) != 1:
-        named = ", ".join([*files, *(["static_task_data"] if given is not None else [])])
+        named = ", ".join([*files, *([SCRIPT_DATA] if given is not None else [])])
         raise ConfigError(
             f"the data comes from {named or 'nowhere'}",
             key="mephisto.blueprint.data_csv",
-            hint=f"Set exactly one of {', '.join(READERS)}, or pass static_task_data in the SharedStaticTaskState",
+            hint=f"Set exactly one of {', '.join(READERS)}, or pass {SCRIPT_DATA} in the SharedStaticTaskState",
         )
-    for setting in files:
-        check_file(setting, _path(blueprint[setting]))
-    if isinstance(given, Collection) and len(given) == 0:
-        raise ConfigError(
-            "static_task_data is empty", key="static_task_data", hint="Pass an object for each assignment"
-        )
+    if files:
+        return _check_file(files[0], args)
+    if isinstance(given, Mapping) or not isinstance(given, Iterable | AsyncIterable):
+        hint = "Call it" if callable(given) else "Pass a list, a generator or an async generator of dicts"
+        raise ConfigError(f"{SCRIPT_DATA} is a {type(given).__name__}", key=SCRIPT_DATA, hint=hint)
+    if not isinstance(given, Collection):
+        return None
+    if len(given) == 0:
+        raise ConfigError(f"{SCRIPT_DATA} is empty", key=SCRIPT_DATA, hint="Pass an object for each assignment")
+    return check_items(given, _rules(args, SCRIPT_DATA))
+
+
+def _check_file(setting: str, args: DictConfig) -> ItemsSeen:
+    file, remarks = _path(args.blueprint[setting]), FileRemarks()
+    seen = check_items(read_file(setting, file, remarks), _rules(args, str(file)))
+    for remark in remarks.sentences():
+        logger.warning(f"{file}: {remark}")
+    return seen
+
+
+def _check_page_against_data(
+    settings: dict[str, Any], seen: ItemsSeen | None, shared_state: SharedStaticTaskState
+) -> None:
+    """Check that the columns that the stock page refers to exist; columns that it does not show are only mentioned."""
+    onboarding = settings["onboarding"] or {}
+    if settings["onboarding_qualification"] is not None:
+        check_columns(onboarding.get("show"), shared_state.onboarding_data, "mephisto.blueprint.onboarding.show")
+    if seen is not None:
+        unused = check_columns(settings["show"], seen.columns, "mephisto.blueprint.show")
+        if unused:
+            logger.warning(f"the page does not show these columns: {', '.join(unused[:LISTED_COLUMNS])}")
+
+
+def _rules(args: DictConfig, source: str) -> ItemRules:
+    settings = plain_settings(args.blueprint)
+    shown = () if settings["task_source"] is not None else media_columns(settings)
+    return ItemRules(source, args.task.max_item_bytes, shown, check_media_dir(settings["media_dir"]))
 
 
 def _named_files(blueprint: DictConfig) -> list[str]:
@@ -187,14 +230,15 @@ def _assignments(items: Iterable[Update], units: int) -> Iterator[Initialization
     return (_assignment(item, units) for item in items)
 
 
-async def _assignments_from_async(items: AsyncIterable[Update], units: int) -> AsyncIterator[InitializationData]:
-    async for item in items:
-        yield _assignment(item, units)
+async def _assignments_from_async(
+    items: AsyncIterable[object], units: int, rules: ItemRules
+) -> AsyncIterator[InitializationData]:
+    number = 0
+    async with aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext():
+        async for item in items:
+            number += 1
+            yield _assignment(check_item(item, number, rules), units)
 
 
 def _assignment(item: Update, units: int) -> InitializationData:
-    if not isinstance(item, dict):
-        raise ConfigError(
-            f"static_task_data gave a {type(item).__name__}", key="static_task_data", hint="Each item must be a dict"
-        )
     return InitializationData(shared=item, unit_data=({},) * units)

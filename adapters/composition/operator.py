@@ -152,6 +152,7 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
 
     async def job(operator: Operator) -> None:
         await main(operator, cfg)
+        operator.calls.check()
 
     ask = ask_on_terminal if sys.stdin.isatty() else None
     run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics)

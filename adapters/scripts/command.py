@@ -81,11 +81,12 @@ def script_decorator(
     script_config = config
 
     def decorate(main: ScriptMain) -> Callable[[], None]:
-        script = Path(inspect.getfile(main))
+        script = Path(inspect.getfile(inspect.unwrap(main)))
 
         @functools.wraps(main)
         def command() -> None:
             try:
+                _check_is_async(main)
                 set_mephisto_log_format()
                 register_script_config(_CONFIG_NAME, script_config)
                 overrides, only_show = _read_command_line(script, config_path, main.__doc__, sys.argv[1:])
@@ -102,6 +103,21 @@ def script_decorator(
         return command
 
     return decorate
+
+
+def _check_is_async(main: ScriptMain) -> None:
+    """Check that a script's main can wait for its runs.
+
+    Raises:
+        ConfigError: it is a plain function.
+    """
+    if not inspect.iscoroutinefunction(inspect.unwrap(main)):
+        raise ConfigError(
+            f"{main.__name__} is a plain function",
+            key=main.__name__,
+            hint=f"Write 'async def {main.__name__}(operator, cfg)', and 'await' before operator.launch_task_run(...) "
+            "and operator.wait_for_runs_then_shutdown()",
+        )
 
 
 def _read_command_line(

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from ..errors import ConfigError
 from .agent import Unit
 from .blueprint import Blueprint
+from .callbacks import check_callback
 from .shared_task_state import SharedTaskState
 
 #: Looks at a unit that was handed in. True: done well; False: not; None: it cannot be said.
@@ -28,6 +29,7 @@ class Evaluating(Blueprint):
             args: the run's configuration; here for Mephisto's scripts.
             screen_unit: looks at what was handed in (`unit.get_assigned_agent().state.get_data()`).
         """
+        check_callback("screen_unit", screen_unit, ("unit",))
         return _validation(screen_unit)
 
     @classmethod

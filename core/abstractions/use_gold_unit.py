@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from ..errors import ConfigError
 from .agent import Update
+from .callbacks import called_with
 from .evaluation import Evaluating, require, require_validation
 from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState
@@ -91,10 +92,16 @@ class UseGoldUnitArgs:
 class GoldUnitSharedState(SharedTaskState):
     """What a script passes for gold units."""
 
-    get_gold_for_worker: GoldFactory = _empty_gold
+    get_gold_for_worker: GoldFactory = field(default=_empty_gold, metadata=called_with("worker"))
     #: Asked before each unit; see the function of the same name for the arguments.
-    worker_needs_gold: Callable[[int, int, int, int], bool | Awaitable[bool]] = worker_needs_gold
-    worker_qualifies: Callable[[int, int, int, int], bool | Awaitable[bool]] = worker_qualifies
+    worker_needs_gold: Callable[[int, int, int, int], bool | Awaitable[bool]] = field(
+        default=worker_needs_gold,
+        metadata=called_with("units_completed", "num_correct", "num_incorrect", "min_golds"),
+    )
+    worker_qualifies: Callable[[int, int, int, int], bool | Awaitable[bool]] = field(
+        default=worker_qualifies,
+        metadata=called_with("units_completed", "num_correct", "num_incorrect", "max_incorrect_golds"),
+    )
 
 
 class Golds(NamedTuple):

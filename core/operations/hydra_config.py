@@ -91,6 +91,9 @@ class TaskRunArgs:
     max_num_concurrent_units: int = field(
         default=0, metadata={"help": "Units on offer or in work at a time; 0: no limit."}
     )
+    max_item_bytes: int = field(
+        default=8 * 1024 * 1024, metadata={"help": "Bytes that one piece of data may have as JSON; at most 15 MiB."}
+    )
     submission_timeout: int = field(
         default=600, metadata={"help": "Seconds a finished worker has to press the submit button."}
     )

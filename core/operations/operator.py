@@ -20,6 +20,7 @@ from ..lifecycles.unit import UnitStatus
 from ..ports import Ids, WallClock
 from ..signal import Signal
 from .logger_core import get_logger
+from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
 from .run.plan import RunPlan, plan_run, stored_config, task_name
@@ -43,6 +44,7 @@ class Operator:
 
     Attributes:
         ledger: the door to the log.
+        calls: the calls of the methods that a launch script must await.
         failures: what ended runs that had been live before their work was done, since this was last waited for.
     """
 
@@ -78,7 +80,9 @@ class Operator:
         self._watches_signals = False
         self._is_stopping = False
         self.failures: list[LaunchError] = []
+        self.calls = AwaitedCalls()
 
+    @must_be_awaited
     async def launch_task_run(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str | None:
         """Launch a run; if that fails, log why.
 
@@ -95,6 +99,7 @@ class Operator:
             logger.error(str(error))
             return None
 
+    @must_be_awaited
     async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
         """Launch a run; returns when workers can come.
 
@@ -133,6 +138,7 @@ class Operator:
         last = runs[-1] if runs else None
         return last.task_run if last and last.status in RESUMABLE_RUN_STATUSES else None
 
+    @must_be_awaited
     async def launch_from_incomplete_run(self, task_run: TaskRunId, shared_state: SharedTaskState | None = None) -> str:
         """Take up a run of an earlier process, with the configuration it was launched with.
 
@@ -216,6 +222,7 @@ class Operator:
             counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
             logger.info("run", run=run, agents=len(index.live_agents), **{k: v for k, v in counts.items() if v})
 
+    @must_be_awaited
     async def wait_for_runs_then_shutdown(
         self,
         skip_input: bool = False,  # noqa: ARG002 - nothing is ever asked
@@ -286,11 +293,13 @@ class Operator:
         for driver in self._drivers:
             driver.stop("asked to by the operator, at once", at_once=True)
 
+    @must_be_awaited
     async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked
         """Stop all runs, wait for those at work, and return when everything is released."""
         self._stop_all()
         await self._wait_until_all_ended()
 
+    @must_be_awaited
     async def force_shutdown(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - Mephisto's name
         """Stop all runs and take the work from those at it.
 

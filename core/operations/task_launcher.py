@@ -72,6 +72,7 @@ class TaskLauncher:
         pay_cents: int,
         max_num_concurrent_units: int = 0,
         max_repeats: int = 0,
+        max_item_bytes: int,
         concurrent: bool = False,
     ) -> None:
         """Nothing is taken from the data yet.
@@ -84,6 +85,7 @@ class TaskLauncher:
             pay_cents: what a unit is worth.
             max_num_concurrent_units: units on offer or in work at a time; 0: no limit.
             max_repeats: how often an assignment for several is made once more because somebody left.
+            max_item_bytes: what an item may have as JSON.
             concurrent: whether the units of an assignment are worked on together.
         """
         self._ledger = ledger
@@ -92,6 +94,7 @@ class TaskLauncher:
         self._data = assignment_data
         self._pay_cents = pay_cents
         self._room = max_num_concurrent_units or math.inf
+        self._max_item_bytes = max_item_bytes
         self._concurrent = concurrent
         self._reassignments = Reassignments(ledger, ids, task_run, max_repeats)
         self._created_units: deque[UnitId] = deque()
@@ -205,7 +208,7 @@ class TaskLauncher:
             take: decides whether the worker gets it; the events make, launch and assign it, or are others.
             actor: who asks for it.
         """
-        payload = seal(encoded(InitializationData(shared=data)), self._ids.salt())
+        payload = seal(encoded(InitializationData(shared=data), self._max_item_bytes), self._ids.salt())
         unit = UnitPlan(UnitId(self._ids.next_id("unit")), unit_type_index, self._pay_cents)
         assignment = AssignmentId(self._ids.next_id("assignment"))
         plan = AssignmentPlan(assignment, unit_type_index, payload.ref, (unit,))
@@ -287,7 +290,9 @@ class TaskLauncher:
         except trio.EndOfChannel:
             again = b"no item at all"
         if body is not None and again != body:
-            reason = f"item {number} is not what it was when the run began; the run can only go on with the same data"
+            reason = (
+                f"item {number + 1} is not what it was when the run began; the run can only go on with the same data"
+            )
             raise LaunchError("assignment data", reason)
 
     async def _create(self, data: list[InitializationData]) -> bool:
@@ -305,12 +310,11 @@ class TaskLauncher:
 
         return bool((await self._record(decide, *payloads)).events)
 
-    @staticmethod
-    def _encoded(item: InitializationData, number: int) -> bytes:
+    def _encoded(self, item: InitializationData, number: int) -> bytes:
         try:
-            return encoded(item)
+            return encoded(item, self._max_item_bytes)
         except ConfigError as error:
-            raise LaunchError("assignment data", f"item {number} {error}") from error
+            raise LaunchError("assignment data", f"item {number + 1} {error}") from error
 
     def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
         """What is to be made of an item.
@@ -320,7 +324,7 @@ class TaskLauncher:
         """
         if self._concurrent and len(item.unit_data) > self._room:
             reason = (
-                f"item {self.created} is for {len(item.unit_data)} workers together, and "
+                f"item {self.created + 1} is for {len(item.unit_data)} workers together, and "
                 f"mephisto.task.max_num_concurrent_units is {self._room}; raise that"
             )
             raise LaunchError("assignment data", reason)
@@ -341,8 +345,12 @@ class TaskLauncher:
                 raise
             except Exception as error:
                 raised = error.__cause__ if isinstance(error, UserCodeError) else error
-                reason = f"the data's own code raised {type(raised).__name__} ({self.created} assignments were created)"
-                raise LaunchError("assignment data", reason) from error
+                if isinstance(raised, ConfigError):
+                    reason = str(raised)
+                else:
+                    reason = f"the data's own code raised {type(raised).__name__}"
+                created = f"{self.created} assignments were created"
+                raise LaunchError("assignment data", f"{reason} ({created})") from error
 
     async def _record(self, decide: Callable[[DecisionState], Sequence[NewEvent]], *payloads: Payload) -> AppendResult:
         return await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))

@@ -37,6 +37,7 @@ class GoldStep:
         self._ledger = ledger
         self._ids = ids
         self._run = context.task_run
+        self._max_item_bytes = context.settings.max_item_bytes
         self._golds = golds
         self._shared_state = shared_state
 
@@ -85,7 +86,7 @@ class GoldStep:
         except UserCodeError:
             logger.exception("get_gold_for_worker failed", worker=worker)
             return None
-        if gold is not None and not is_usable(gold):
+        if gold is not None and not is_usable(gold, self._max_item_bytes):
             logger.error("get_gold_for_worker gave no JSON object", worker=worker, gave=type(gold).__name__)
             return None
         return gold

@@ -33,6 +33,7 @@ class ScreeningStep:
     def __init__(self, context: RunContext, ledger: Ledger, screening: Screening) -> None:
         self._ledger = ledger
         self._run = context.task_run
+        self._max_item_bytes = context.settings.max_item_bytes
         self._screening = screening
         self._source = self._open(context.blueprint.shared_state)
         self._reading = trio.Lock()
@@ -101,7 +102,7 @@ class ScreeningStep:
         except UserCodeError:
             logger.exception("screening_data_factory failed: nobody is screened any more")
             return None
-        if data is not None and not is_usable(data):
+        if data is not None and not is_usable(data, self._max_item_bytes):
             logger.error("screening_data_factory gave no JSON object", gave=type(data).__name__)
             return None
         return data

@@ -16,6 +16,8 @@ from .money import cents
 _Limit = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[int, msgspec.Meta(gt=0)]
 _PREFIX = "mephisto.task"
+#: The most that `max_item_bytes` may be: an item travels to its page in one message, which routers take up to 16 MiB.
+MAX_ITEM_BYTES = 15 * 1024 * 1024
 #: Settings that are money; read, they are in cents and called so.
 _AMOUNTS = ("task_reward", "budget", "bonus_limit")
 
@@ -39,6 +41,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     allowed_concurrent: _Limit
     maximum_units_per_worker: _Limit
     max_num_concurrent_units: _Limit
+    max_item_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_ITEM_BYTES)]
     submission_timeout: _Seconds
     post_install_script: str
     force_rebuild: bool

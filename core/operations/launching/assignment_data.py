@@ -1,4 +1,4 @@
-"""Reading the data of a run, whatever kind of iterable a launch script has given."""
+"""Reads the data of a run, whatever kind of iterable a launch script has given."""
 
 from __future__ import annotations
 
@@ -17,26 +17,48 @@ from ..task_code.calls import call
 _data = msgspec.json.Decoder(InitializationData)
 
 
-def encoded(data: object) -> bytes:
-    """The data of an assignment as it is kept, and can be read again.
+def encoded(data: object, max_item_bytes: int) -> bytes:
+    """Return the data of an assignment as it is stored, so that it can be read again.
+
+    Args:
+        data: an `InitializationData`.
+        max_item_bytes: its size at most, so that it can be sent to a page.
 
     Raises:
-        ConfigError: it is something else, or JSON has no word for what is in it.
+        ConfigError: it is something else or too large, or JSON has no form for a value in it.
     """
     if not isinstance(data, InitializationData):
         raise ConfigError(f"is of the type {type(data).__name__} instead of InitializationData")
     try:
-        body = msgspec.json.encode(data)
+        body = msgspec.json.encode(data, enc_hook=to_plain)
         _data.decode(body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"cannot be kept as JSON: {error}") from error
+    if len(body) > max_item_bytes:
+        raise ConfigError(
+            f"has {len(body):,} bytes as JSON, and mephisto.task.max_item_bytes is {max_item_bytes:,}",
+            key="mephisto.task.max_item_bytes",
+            hint="Keep large content in files of its own and put their addresses into the data, or raise the limit",
+        )
     return body
 
 
-def is_usable(data: object) -> TypeGuard[Update]:
-    """Whether what a launch script gives for one worker can be the data of an assignment."""
+def to_plain(value: object) -> object:
+    """Return what JSON can hold of a value of numpy's or pandas' types, which count as what they stand for.
+
+    Raises:
+        TypeError: the value is of another type.
+    """
+    tolist = getattr(value, "tolist", None)
+    if callable(tolist) and not isinstance(value, type):
+        return tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def is_usable(data: object, max_item_bytes: int) -> TypeGuard[Update]:
+    """Return True if what a launch script gives for one worker can be the data of an assignment."""
     try:
-        encoded(InitializationData(shared=cast("Update", data)))
+        encoded(InitializationData(shared=cast("Update", data)), max_item_bytes)
     except ConfigError:
         return False
     return True

@@ -215,6 +215,7 @@ class LiveRunDriver:
             pay_cents=context.settings.task_reward_cents,
             max_num_concurrent_units=context.settings.max_num_concurrent_units,
             max_repeats=context.task_runner.max_repeats,
+            max_item_bytes=context.settings.max_item_bytes,
             concurrent=context.task_runner.is_concurrent,
         )
         pages = AgentPages(context.task_run, ledger)

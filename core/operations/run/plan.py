@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from ....events.task_run import TaskRunCreated
 from ...abstractions.architect import Architect
 from ...abstractions.blueprint import Blueprint, SharedTaskState
+from ...abstractions.callbacks import check_callbacks
 from ...abstractions.crowd_provider import CrowdProvider
 from ...abstractions.qualifications import QualificationRule, rules_for_provider
 from ...errors import ConfigError
@@ -95,6 +96,7 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
             f"not a {type(shared_state).__name__}",
             key="shared_state",
         )
+    check_callbacks(shared_state)
     if not resumes:
         _check_budget(settings)
     blueprint_class.assert_task_args(config, shared_state)

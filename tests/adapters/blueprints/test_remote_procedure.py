@@ -171,7 +171,7 @@ def test_what_is_missing_is_named(
     complaint: str,
 ) -> None:
     (tmp_path / "page").mkdir()
-    (tmp_path / "page" / "index.html").write_text("")
+    (tmp_path / "page" / "index.html").write_text('<script src="/wrap_crowd_source.js"></script>')
     monkeypatch.chdir(tmp_path)
     shared = SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry=functions)
     with pytest.raises(ConfigError, match=complaint):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from mephisto_es.core.errors import ConfigError
 from .settings import run_config
 
 ITEMS = [{"text": "one"}, {"text": "two"}]
+OWN_PAGE = '<script src="/wrap_crowd_source.js"></script><script>mine()</script>'
+BUNDLE = "render(document)"
 STOCK_FILES = {"index.html", "static_task_page.js", "static_task_page.css", "form_fields.js", "mephisto_client.js"}
 
 
@@ -63,11 +65,34 @@ async def test_an_async_generator_does_too() -> None:
 
 
 def test_an_item_that_is_no_object_is_refused_when_it_comes() -> None:
-    wrong: Any = ["just a text"]
+    wrong: Any = iter([{"text": "one"}, "just a text"])
     data = blueprint(SharedStaticTaskState(static_task_data=wrong)).get_initialization_data()
     assert isinstance(data, Iterator)
-    with pytest.raises(ConfigError, match="static_task_data gave a str"):
+    next(data)
+    with pytest.raises(ConfigError, match=r"static_task_data: item 2 is a str\. Each item must be a dict"):
         next(data)
+
+
+async def test_an_item_of_an_async_generator_is_checked_too_and_the_generator_closed() -> None:
+    closed: list[bool] = []
+
+    async def items() -> AsyncGenerator[dict[str, Any]]:
+        try:
+            yield {"text": "one"}
+            yield {"text": "x" * 100}
+        finally:
+            closed.append(True)
+
+    config = run_config(StaticTaskBlueprint)
+    config.task.max_item_bytes = 80
+    data = StaticTaskBlueprint(config, SharedStaticTaskState(static_task_data=items())).get_initialization_data()
+    assert isinstance(data, AsyncIterator)
+    await anext(data)
+    with pytest.raises(
+        ConfigError, match=r"static_task_data: item 2 has \d+ bytes as JSON, and .*max_item_bytes is 80"
+    ):
+        await anext(data)
+    assert closed
 
 
 @pytest.mark.parametrize(
@@ -118,13 +143,13 @@ def test_a_page_of_ones_own_is_served_as_it_is(tmp_path: Path) -> None:
     page, static_dir = tmp_path / "page", tmp_path / "static"
     (page / "img").mkdir(parents=True)
     (page / "node_modules" / "huge").mkdir(parents=True)
-    (page / "index.html").write_text("mine")
+    (page / "index.html").write_text(OWN_PAGE)
     (page / "img" / "a.svg").write_text("<svg/>")
     (page / "node_modules" / "huge" / "x.js").write_text("")
     (page / ".env").write_text("a secret")
     static_dir.mkdir()
     blueprint(task_source=str(page)).build_page(static_dir)
-    assert (static_dir / "index.html").read_text() == "mine"
+    assert (static_dir / "index.html").read_text() == OWN_PAGE
     assert {"img/a.svg", "mephisto_client.js"} < served(static_dir)
     assert not {name for name in served(static_dir) if name.startswith((".", "node_modules"))}
     assert "static_task_page.js" not in served(static_dir)
@@ -132,10 +157,10 @@ def test_a_page_of_ones_own_is_served_as_it_is(tmp_path: Path) -> None:
 
 def test_a_bundle_gets_a_page_around_it(tmp_path: Path) -> None:
     bundle, static_dir = tmp_path / "built.js", tmp_path / "static"
-    bundle.write_text("render()")
+    bundle.write_text(BUNDLE)
     static_dir.mkdir()
     blueprint(task_source=str(bundle)).build_page(static_dir)
-    assert (static_dir / "bundle.js").read_text() == "render()"
+    assert (static_dir / "bundle.js").read_text() == BUNDLE
     page = (static_dir / "index.html").read_text()
     assert page.index("/wrap_crowd_source.js") < page.index('<div id="app">') < page.index("/bundle.js")
 

@@ -229,7 +229,7 @@ async def test_an_assignment_for_two_begins_when_both_are_there(tmp_path: Path) 
 
 async def test_an_assignment_for_more_than_may_be_out_at_a_time_is_refused(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
-        with pytest.raises(LaunchError, match=r"item 0 is for 2 workers together, and .*max_num_concurrent_units is 1"):
+        with pytest.raises(LaunchError, match=r"item 1 is for 2 workers together, and .*max_num_concurrent_units is 1"):
             await house.launch(HouseTaskState(data=items(1, workers=2), runner=Group), max_num_concurrent_units=1)
         assert house.statuses("task_run") == {"failed": 1}
 

@@ -39,7 +39,7 @@ async def test_an_item_that_makes_no_sense_ends_its_run_and_no_other(
 ) -> None:
     async with open_house(tmp_path) as house:
         other = await house.launch(HouseTaskState(data=items(1)))
-        with pytest.raises(LaunchError, match="at assignment data: item 0 "):
+        with pytest.raises(LaunchError, match="at assignment data: item 1 "):
             await house.launch(HouseTaskState(data=[item]))
         await work(house.router(other), "ann", 1)
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)
