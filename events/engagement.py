@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
+import msgspec
+
 from .base import Event
 from .ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 
@@ -52,6 +56,16 @@ class EngagementBarred(Event, frozen=True, kw_only=True, tag="engagement_barred"
     reason: str
 
 
+class RefusalReason(Enum):
+    """Reason for which a worker who asks for work gets none, as its page is told."""
+
+    NOT_QUALIFIED = "NOT_QUALIFIED"
+    NO_AVAILABLE_UNITS = "NO_AVAILABLE_UNITS"
+    TOO_MANY_CONCURRENT = "TOO_MANY_CONCURRENT"
+    MAX_FOR_TASK = "MAX_FOR_TASK"
+    TASK_MISSING = "TASK_MISSING"
+
+
 class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
     """The worker asked for work and got none."""
 
@@ -59,8 +73,8 @@ class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
     rule: str
     #: What the rule looked at: names and values.
     inputs: dict[str, str | int | bool | None]
-    #: The name of the `RefusalReason` member that the worker was shown.
-    shown: str
+    #: Decides the text that the worker's page showed.
+    reason: RefusalReason = msgspec.field(name="shown")
 
 
 class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"):

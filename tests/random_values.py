@@ -49,7 +49,7 @@ class Invention:
     def _fill(self, kind: type[Event], subject: ids.WorkerId | None = None, **known: int) -> AnyEvent:
         """An event of a kind, with made-up values for the fields that are not known."""
         values = {
-            field.name: known[field.name] if field.name in known else self._made_up(field.type, subject)
+            field.encode_name: known[field.name] if field.name in known else self._made_up(field.type, subject)
             for field in msgspec.structs.fields(kind)
         }
         event: AnyEvent = msgspec.convert(values | {"kind": KIND_OF[kind]}, AnyEvent)
@@ -59,6 +59,8 @@ class Invention:
         if wanted is PayloadRef:
             return self._json({"answer": 42}, subject)
         match msgspec.inspect.type_info(wanted):
+            case msgspec.inspect.EnumType(cls=cls):
+                return self._random.choice([member.value for member in cls])
             case msgspec.inspect.IntType():
                 return self._random.randint(0, 9)
             case msgspec.inspect.StrType():

@@ -43,6 +43,8 @@ def _of(shape: inspect.Type) -> st.SearchStrategy[Any]:
             return st.booleans()
         case inspect.IntType():
             return _INTEGERS
+        case inspect.EnumType(cls=cls):
+            return st.sampled_from(cls)
         case inspect.StrType():
             return st.text()
         case inspect.UnionType(types=types):

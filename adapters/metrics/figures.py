@@ -13,7 +13,6 @@ from functools import partial
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from ...core.decisions.refusals import RefusalReason
 from ...core.ledger import Ledger, Offload
 from ...core.lifecycles.agent import AgentStatus
 from ...core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingStatus
@@ -23,7 +22,7 @@ from ...core.ports import Outcome
 from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
 from ...core.state.status_fold import STATUS_AFTER
 from ...events.base import Event
-from ...events.engagement import WorkerRefused, WorkTaken
+from ...events.engagement import RefusalReason, WorkerRefused, WorkTaken
 from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.streams import category_of
@@ -147,7 +146,7 @@ class Figures:
             case WorkTaken():
                 self._answers.labels("assigned").inc()
             case WorkerRefused():
-                self._answers.labels(event.shown.lower()).inc()
+                self._answers.labels(event.reason.name.lower()).inc()
             case OnboardingStarted():
                 self._answers.labels("assigned_onboarding").inc()
                 self._outcomes.labels("launched").inc()

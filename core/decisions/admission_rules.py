@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from ...events.engagement import RefusalReason
 from ..lifecycles.engagement import EngagementState
 from ..lifecycles.task_run import TaskRunState, TaskRunStatus
 from ..lifecycles.worker import WorkerState, WorkerStatus
@@ -20,8 +21,8 @@ class Check(NamedTuple):
     #: Names and values.
     inputs: Mapping[str, str | int | bool | None]
     holds: bool
-    #: The name of the `RefusalReason` member that a refused worker is shown.
-    shown: str
+    #: Given to the worker if the rule does not hold.
+    reason: RefusalReason
 
 
 def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementState | None) -> Iterator[Check]:
@@ -33,21 +34,21 @@ def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementStat
         engagement: what the worker did in the run so far; None: nothing.
     """
     live = run.status is TaskRunStatus.LIVE
-    yield Check("run_is_live", {"run": run.status.value}, live, "NO_AVAILABLE_UNITS")
+    yield Check("run_is_live", {"run": run.status.value}, live, RefusalReason.NO_AVAILABLE_UNITS)
     free = worker.status is WorkerStatus.REGISTERED
-    yield Check("not_blocked", {"worker": worker.status.value}, free, "NOT_QUALIFIED")
+    yield Check("not_blocked", {"worker": worker.status.value}, free, RefusalReason.NOT_QUALIFIED)
     barred = engagement.barred if engagement else None
-    yield Check("not_barred", {"reason": barred}, barred is None, "NOT_QUALIFIED")
+    yield Check("not_barred", {"reason": barred}, barred is None, RefusalReason.NOT_QUALIFIED)
     if run.allowed_concurrent:
         has = len(engagement.live) if engagement else 0
-        yield _limit("allowed_concurrent", run.allowed_concurrent, has, "TOO_MANY_CONCURRENT")
+        yield _limit("allowed_concurrent", run.allowed_concurrent, has, RefusalReason.TOO_MANY_CONCURRENT)
     if run.maximum_units_per_worker:
         has = engagement.counted if engagement else 0
-        yield _limit("maximum_units_per_worker", run.maximum_units_per_worker, has, "MAX_FOR_TASK")
+        yield _limit("maximum_units_per_worker", run.maximum_units_per_worker, has, RefusalReason.MAX_FOR_TASK)
     undecided = engagement.undecided() if engagement else None
     if undecided is not None:
-        yield Check("evaluation_decided", {"unit": undecided}, False, "TOO_MANY_CONCURRENT")
+        yield Check("evaluation_decided", {"unit": undecided}, False, RefusalReason.TOO_MANY_CONCURRENT)
 
 
-def _limit(rule: str, limit: int, has: int, shown: str) -> Check:
-    return Check(rule, {"limit": limit, "has": has}, has < limit, shown)
+def _limit(rule: str, limit: int, has: int, reason: RefusalReason) -> Check:
+    return Check(rule, {"limit": limit, "has": has}, has < limit, reason)

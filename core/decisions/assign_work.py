@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentStarted, AgentWaiting
-from ...events.engagement import EngagementBarred, EngagementOnboarded, WorkerRefused, WorkTaken
+from ...events.engagement import EngagementBarred, EngagementOnboarded, RefusalReason, WorkerRefused, WorkTaken
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, QualificationId, TaskRunId, UnitId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.unit import UnitAssigned, UnitLaunched
@@ -92,7 +92,9 @@ def decide_assign_unit(
         if more_to_come:
             return []
         offered = len(state.runs[run].offered)
-        refusal = WorkerRefused(rule="available_units", inputs={"offered": offered}, shown="NO_AVAILABLE_UNITS")
+        refusal = WorkerRefused(
+            rule="available_units", inputs={"offered": offered}, reason=RefusalReason.NO_AVAILABLE_UNITS
+        )
     if unit is None:
         return [*arrival, NewEvent(stream, refusal)] if refusal else arrival
     chosen = _evaluated(state, run, _Selection(unit, state.runs[run].offered[unit]), evaluating)
@@ -122,8 +124,8 @@ def _evaluated(
     inputs: dict[str, str | int | bool | None] = {"limit": evaluating.most, "has": has}
     if has < evaluating.most:
         inputs = {"cost_cents": cost, "left_cents": index.budget.left_cents}
-        return WorkerRefused(rule="budget", inputs=inputs, shown="NO_AVAILABLE_UNITS")
-    return WorkerRefused(rule=f"max_{evaluating.kind}_units", inputs=inputs, shown="NO_AVAILABLE_UNITS")
+        return WorkerRefused(rule="budget", inputs=inputs, reason=RefusalReason.NO_AVAILABLE_UNITS)
+    return WorkerRefused(rule=f"max_{evaluating.kind}_units", inputs=inputs, reason=RefusalReason.NO_AVAILABLE_UNITS)
 
 
 def _assign_events(
@@ -214,7 +216,7 @@ def _refusal(
     """The rule that keeps the worker from getting any unit, if one does."""
     checks = admission(state.task_runs[streams.task_run(run)], state.workers[streams.worker(worker)], engagement)
     failed = next((check for check in checks if not check.holds), None)
-    return failed and WorkerRefused(rule=failed.rule, inputs=dict(failed.inputs), shown=failed.shown)
+    return failed and WorkerRefused(rule=failed.rule, inputs=dict(failed.inputs), reason=failed.reason)
 
 
 def _select_unit(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...events import streams
-from ...events.engagement import EngagementBarred, WorkerJudged, WorkerRefused
+from ...events.engagement import EngagementBarred, RefusalReason, WorkerJudged, WorkerRefused
 from ...events.ids import QualificationId, TaskRunId, UnitId, WorkerId
 from ..lifecycles.engagement import ON_SUBMITTED, Answer, EngagementState
 from ..lifecycles.worker import WorkerStatus
@@ -84,7 +84,7 @@ def decide_disqualify(
         golds: what says it from now on.
     """
     inputs: dict[str, str | int | bool | None] = dict(judged.facts)
-    refused = WorkerRefused(rule=judged.callback, inputs=inputs, shown="NOT_QUALIFIED")
+    refused = WorkerRefused(rule=judged.callback, inputs=inputs, reason=RefusalReason.NOT_QUALIFIED)
     return [
         *decide_arrival(state, run, worker),
         *decide_grant(state, worker, golds.disqualified, 1),

@@ -1,19 +1,37 @@
-"""Reasons for which a worker gets no work, with the text that its page shows."""
+"""Texts that a worker's page shows when the worker gets no work.
+
+The decisions give a reason, the log records its name, and only the packet to the page has the text.
+"""
 
 from __future__ import annotations
 
-from enum import Enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ...events.engagement import RefusalReason
+
+_TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
+    {
+        RefusalReason.NOT_QUALIFIED: (
+            "You are not currently qualified to work on this task. If you think this is a mistake, please contact us."
+        ),
+        RefusalReason.NO_AVAILABLE_UNITS: "There is currently no available work, please try again later.",
+        RefusalReason.TOO_MANY_CONCURRENT: (
+            "You are already working on as many of these tasks as you may have at a time."
+        ),
+        RefusalReason.MAX_FOR_TASK: "You have already worked on as many of these tasks as one person may.",
+        RefusalReason.TASK_MISSING: (
+            "You appear to have already completed this task, or have disconnected long enough for your session to "
+            "clear."
+        ),
+    }
+)
 
 
-class RefusalReason(Enum):
-    """Reason for which a worker gets no work. The log holds the name; the page shows the value."""
+def refusal_text(reason: RefusalReason) -> str:
+    """Return the text that a worker's page shows.
 
-    NOT_QUALIFIED = (
-        "You are not currently qualified to work on this task. If you think this is a mistake, please contact us."
-    )
-    NO_AVAILABLE_UNITS = "There is currently no available work, please try again later."
-    TOO_MANY_CONCURRENT = "You are already working on as many of these tasks as you may have at a time."
-    MAX_FOR_TASK = "You have already worked on as many of these tasks as one person may."
-    TASK_MISSING = (
-        "You appear to have already completed this task, or have disconnected long enough for your session to clear."
-    )
+    Args:
+        reason: why the worker gets no work.
+    """
+    return _TEXTS[reason]

@@ -12,8 +12,9 @@ from typing import NamedTuple, assert_never
 import trio
 from msgspec.structs import replace
 
+from ...events.engagement import RefusalReason
 from ..abstractions.channel import Channel
-from ..decisions.refusals import RefusalReason
+from ..decisions.refusals import refusal_text
 from ..errors import CommandRefusedError, ProtocolError
 from ..ledger import Ledger, PendingCommand
 from ..lifecycles.onboarding import OnboardingState
@@ -214,7 +215,7 @@ class ClientIOHandler:
                 provider_data = provider_data_of(packet)
             except ProtocolError as error:
                 self._drop("request without the data of a provider", error)
-                reason = RefusalReason.TASK_MISSING.value
+                reason = refusal_text(RefusalReason.TASK_MISSING)
                 self._pages.answer(request_id, AgentDetailsData(request_id=request_id, failure_reason=reason))
                 return
             await self._worker_pool.register_worker(provider_data, request_id)

@@ -9,11 +9,12 @@ import trio
 
 from ...events import streams
 from ...events.agent import AgentDisconnected
+from ...events.engagement import RefusalReason
 from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
 from ..abstractions.agent import Agent
-from ..decisions.refusals import RefusalReason
+from ..decisions.refusals import refusal_text
 from ..errors import UserCodeError
 from ..ledger import Ledger
 from ..lifecycles.agent import AgentState
@@ -133,14 +134,14 @@ class WorkerPool:
     async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:
         state, run = self._ledger.state, self._run
         agent = state.agent_by_registration(run, registration)
-        shown = None
+        reason = None
         if agent is None or (isinstance(agent, OnboardingState) and agent.status not in LIVE_ONBOARDING_STATUSES):
-            shown = await self._register_agent(worker, registration)
+            reason = await self._register_agent(worker, registration)
             agent = state.agent_by_registration(run, registration)
-        if shown is None and agent is not None:
+        if reason is None and agent is not None:
             await self.reconnect_agent(agent, request_id)
         else:
-            self._answer_refusal(worker, shown or RefusalReason.TASK_MISSING, request_id)
+            self._answer_refusal(worker, reason or RefusalReason.TASK_MISSING, request_id)
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> RefusalReason | None:
         """Make the page an agent if it has none and may have one; the reason if it gets none."""
@@ -191,11 +192,11 @@ class WorkerPool:
         """Answer a page that handed in its onboarding once that is decided."""
         self.onboardings.expect_answer(state, request_id)
 
-    def _answer_refusal(self, worker: WorkerId, shown: RefusalReason, request_id: str) -> None:
+    def _answer_refusal(self, worker: WorkerId, reason: RefusalReason, request_id: str) -> None:
         details = AgentDetailsData(
             request_id=request_id,
-            worker_id=None if shown in _ANONYMOUS else str(worker),
-            failure_reason=shown.value,
+            worker_id=None if reason in _ANONYMOUS else str(worker),
+            failure_reason=refusal_text(reason),
         )
         self._pages.answer(request_id, details)
 

@@ -17,7 +17,7 @@ from mephisto_es.core import errors, packets
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import Blueprint
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.operations.hydra_config import AbstractionType, MephistoConfig
 from mephisto_es.core.operations.registry import (
     fill_registries,
@@ -26,6 +26,7 @@ from mephisto_es.core.operations.registry import (
     get_crowd_provider_from_type,
     get_valid_types,
 )
+from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.projections.audit.report import FindingKind
 from mephisto_es.projections.queries.unit_records import UnitRecord
 
@@ -109,7 +110,9 @@ def finding_kinds() -> str:
 
 def refusal_texts() -> str:
     """What workers who get no work are shown."""
-    return table(("name in the log", "text on the page"), ((code(one.name), one.value) for one in RefusalReason))
+    return table(
+        ("name in the log", "text on the page"), ((code(one.name), refusal_text(one)) for one in RefusalReason)
+    )
 
 
 def metrics() -> str:

@@ -10,7 +10,8 @@ from random import Random
 import trio
 
 from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, PageGoneError, UnknownPageError
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
+from mephisto_es.events.engagement import RefusalReason
 
 from .job import LINES, JobPlan
 from .outside import BUSY, Away, Router
@@ -31,7 +32,7 @@ NO_WORK_SECONDS = (20.0, 90.0)
 PATIENCE = 3
 
 _ENDED = frozenset({"completed", "disconnect", "timeout", "returned", "expired", "approved", "rejected"})
-_FOR_GOOD = (RefusalReason.NOT_QUALIFIED.value, RefusalReason.MAX_FOR_TASK.value)
+_FOR_GOOD = (refusal_text(RefusalReason.NOT_QUALIFIED), refusal_text(RefusalReason.MAX_FOR_TASK))
 
 
 class Unanswered(AssertionError):

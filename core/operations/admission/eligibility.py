@@ -7,12 +7,11 @@ from functools import partial
 from itertools import islice
 
 from ....events import streams
-from ....events.engagement import WorkerRefused
+from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import UnitId, WorkerId
 from ...abstractions.agent import Unit
 from ...abstractions.qualifications import unmet_rules
 from ...abstractions.task_runner import TaskRunner
-from ...decisions.refusals import RefusalReason
 from ...decisions.worker_events import decide_record_answers
 from ...errors import UserCodeError
 from ...ledger import Command, Ledger
@@ -59,7 +58,7 @@ class Eligibility:
         granted = self.granted(worker)
         if onboarding and granted.get(onboarding) == 0:
             failed: dict[str, str | int | bool | None] = {"qualification": onboarding, "has": 0}
-            return WorkerRefused(rule="onboarding", inputs=failed, shown=RefusalReason.NOT_QUALIFIED.name)
+            return WorkerRefused(rule="onboarding", inputs=failed, reason=RefusalReason.NOT_QUALIFIED)
         for rule in unmet_rules(granted, rules):
             inputs = {
                 "qualification": rule.qualification_name,
@@ -67,7 +66,7 @@ class Eligibility:
                 "wanted": str(list(rule.value)) if isinstance(rule.value, tuple) else rule.value,
                 "has": granted.get(rule.qualification_name),
             }
-            return WorkerRefused(rule="qualification", inputs=inputs, shown=RefusalReason.NOT_QUALIFIED.name)
+            return WorkerRefused(rule="qualification", inputs=inputs, reason=RefusalReason.NOT_QUALIFIED)
         return None
 
     async def willing_units(self, worker: WorkerId) -> list[UnitId] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ....events import streams
-from ....events.engagement import WorkerJudged, WorkerRefused
+from ....events.engagement import RefusalReason, WorkerJudged, WorkerRefused
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
@@ -116,7 +116,7 @@ class GoldStep:
         return self._ledger.state.engagements.get(streams.engagement(self._run, worker))
 
     def _refuse(self, worker: WorkerId, rule: str, facts: Mapping[str, int]) -> NextStep:
-        refused = WorkerRefused(rule=rule, inputs=dict(facts), shown="NO_AVAILABLE_UNITS")
+        refused = WorkerRefused(rule=rule, inputs=dict(facts), reason=RefusalReason.NO_AVAILABLE_UNITS)
         return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
 
     def _marks(self) -> GoldQualifications:

@@ -12,14 +12,13 @@ from typing import Protocol
 
 import trio
 
-from ....events.engagement import WorkerRefused
+from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import AgentId, OnboardingAgentId, WorkerId
 from ....events.unit import UnitCreated
 from ...abstractions.agent import Update
 from ...decisions.assign_work import Applicant, Evaluating, decide_assign_unit, decide_start_onboarding
 from ...decisions.evaluate_worker import SCREENING
 from ...decisions.launch_work import AssignmentPlan
-from ...decisions.refusals import RefusalReason
 from ...decisions.worker_events import decide_refuse
 from ...ledger import Command, Decide, Ledger
 from ...ports import AppendResult, Ids, NewEvent
@@ -91,9 +90,9 @@ class Admission:
         while launcher.is_about_to_launch and trio.current_time() < patience:
             # Taken before it is tried: what changes meanwhile is reason enough to try again.
             change = launcher.next_change()
-            shown = await self._try_to_take_unit(applicant, more_to_come=True)
-            if shown or self._ledger.state.agent_by_registration(self._run, applicant.registration) is not None:
-                return shown
+            reason = await self._try_to_take_unit(applicant, more_to_come=True)
+            if reason or self._ledger.state.agent_by_registration(self._run, applicant.registration) is not None:
+                return reason
             # The wait alone is cut short: a launch script that was asked something is heard.
             with trio.move_on_at(patience):
                 await change.wait()
@@ -134,13 +133,13 @@ class Admission:
         receipt = await launch(data, take, actor=f"worker/{worker}")
         if not any(isinstance(recorded.envelope.event, UnitCreated) for recorded in receipt.events):
             step.return_data(data)
-        return _shown(receipt)
+        return _refusal_reason(receipt)
 
     async def _take(self, worker: WorkerId, decide: Decide) -> RefusalReason | None:
         """Have it decided what a worker gets; the reason if it gets nothing."""
-        return _shown(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
+        return _refusal_reason(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
 
 
-def _shown(receipt: AppendResult) -> RefusalReason | None:
+def _refusal_reason(receipt: AppendResult) -> RefusalReason | None:
     last = receipt.events[-1].envelope.event if receipt.events else None
-    return RefusalReason[last.shown] if isinstance(last, WorkerRefused) else None
+    return last.reason if isinstance(last, WorkerRefused) else None

@@ -8,7 +8,7 @@ from functools import partial
 
 import trio
 
-from ....events.engagement import WorkerRefused
+from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.screen_task_required import Screening, ScreenTaskSharedState
@@ -77,7 +77,7 @@ class ScreeningStep:
             return RequiredUnit(SCREENING, None, 0, required=True)
         data = await self._next_data()
         if data is None:
-            refused = WorkerRefused(rule="screening_data", inputs={"left": 0}, shown="NO_AVAILABLE_UNITS")
+            refused = WorkerRefused(rule="screening_data", inputs={"left": 0}, reason=RefusalReason.NO_AVAILABLE_UNITS)
             return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
         return RequiredUnit(SCREENING, data, self._screening.max_units, required=True)
 

@@ -6,6 +6,7 @@ A description says what happened to the entity whose stream the event is in; the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 from ....core.operations.configuration.money import amount
 from ....events import agent, assignment, directory, engagement, onboarding, pay, server, task_run, unit, worker
@@ -85,7 +86,7 @@ _TEMPLATES: dict[type[Event], str] = {
     engagement.LastWorkEnded: "finished as agent-{agent} ({outcome})",
     engagement.EngagementOnboarded: "passed the onboarding and may take units",
     engagement.EngagementBarred: "barred from this run: {reason}",
-    engagement.WorkerRefused: "refused by the rule {rule} ({inputs}) and shown {shown}",
+    engagement.WorkerRefused: "refused by the rule {rule} ({inputs}) and shown {reason}",
     engagement.WorkerJudged: "{callback} was asked about the worker ({facts}): {answer}",
     engagement.CallbackAnswered: "{callback} was asked about unit-{unit}: {answer}",
 }
@@ -110,6 +111,8 @@ def _text(name: str, value: object) -> str:
             return "yes" if value else "no"
         case PayloadRef():
             return f"{value.size:,} bytes"
+        case Enum():
+            return str(value.value)
         case Mapping():
             return ", ".join(f"{key} {_text(str(key), inner)}" for key, inner in value.items()) or "nothing"
         case _:

@@ -180,7 +180,7 @@ class _Engagement:
         """Describe an event without its rules. For work that was not submitted, say what happened to the unit."""
         text = describe(recorded.envelope.event)
         if isinstance(recorded.envelope.event, WorkerRefused):
-            return f"was refused and shown {recorded.envelope.event.shown}"
+            return f"was refused and shown {recorded.envelope.event.reason.name}"
         if not isinstance(recorded.envelope.event, WorkEnded | LastWorkEnded):
             return text
         together = [other.envelope for other in self._as_of.command(recorded.envelope.command)]

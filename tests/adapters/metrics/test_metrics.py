@@ -134,7 +134,7 @@ async def test_what_was_before_is_counted_and_figures_agree_with_the_view(tmp_pa
         for response, kind in (("assigned", WorkTaken), ("assigned_onboarding", OnboardingStarted)):
             counted = sum(isinstance(event, kind) for event in since)
             assert value(told, "agent_details_responses_total", response=response) == counted
-        refusals = Counter(event.shown.lower() for event in since if isinstance(event, WorkerRefused))
+        refusals = Counter(event.reason.name.lower() for event in since if isinstance(event, WorkerRefused))
         for response, count in refusals.items():
             assert value(told, "agent_details_responses_total", response=response) == count
 

@@ -50,6 +50,7 @@ def example_of(event: type[Event]) -> Event:
         msgspec.inspect.IntType: 1,
         msgspec.inspect.BoolType: True,
         msgspec.inspect.StrType: "x",
+        msgspec.inspect.EnumType: "NOT_QUALIFIED",
         msgspec.inspect.DictType: {},
         msgspec.inspect.UnionType: None,
         msgspec.inspect.StructType: {"sha256": "00", "size": 0},
@@ -57,7 +58,7 @@ def example_of(event: type[Event]) -> Event:
     }
     shape = msgspec.inspect.type_info(event)
     assert isinstance(shape, msgspec.inspect.StructType)
-    values = {field.name: by_type[type(field.type)] for field in shape.fields if field.required}
+    values = {field.encode_name: by_type[type(field.type)] for field in shape.fields if field.required}
     return msgspec.convert(values | {"kind": kind_of(event)}, event)
 
 

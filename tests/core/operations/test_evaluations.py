@@ -18,10 +18,10 @@ from mephisto_es.core.abstractions.agent import Unit, Update
 from mephisto_es.core.abstractions.mixins import get_gold_factory, worker_needs_gold
 from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
 from mephisto_es.core.decisions.admission_rules import admission
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.events import streams
-from mephisto_es.events.engagement import WorkerJudged, WorkerRefused, WorkTaken
+from mephisto_es.events.engagement import RefusalReason, WorkerJudged, WorkerRefused, WorkTaken
 
 from .operator_harness import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until
 
@@ -111,7 +111,7 @@ async def test_who_fails_the_screening_gets_the_block_qualification_and_nothing_
             if run == 0:
                 await do(router, "ann", 1, right=False)
             refused = await ask(router, "ann", 2)
-            assert refused["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
+            assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
             assert qualifications(house) == {"cannot-do-it": 1}
             await house.operator.force_shutdown()
         assert refusals(house) == ["qualification"] * 2
@@ -127,7 +127,7 @@ async def test_the_next_page_waits_for_the_verdict(tmp_path: Path, autojump_cloc
         router = house.router(await house.launch(state))
         first = await ask(router, "ann", 1)
         while_at_it = await ask(router, "ann", 2)
-        assert while_at_it["failure_reason"] == RefusalReason.TOO_MANY_CONCURRENT.value
+        assert while_at_it["failure_reason"] == refusal_text(RefusalReason.TOO_MANY_CONCURRENT)
         router.submit_task(first["agent_id"], {"right": True})
         assert (await ask(router, "ann", 3))["init_task_data"]["number"] == 0
         assert refusals(house) == ["evaluation_decided"]
@@ -175,7 +175,7 @@ async def test_no_more_are_screened_than_may_be_paid_for(tmp_path: Path) -> None
                 nursery.start_soon(one, worker)
         assert Counter(answer["failure_reason"] for answer in answers) == {
             None: 2,
-            RefusalReason.NO_AVAILABLE_UNITS.value: 3,
+            refusal_text(RefusalReason.NO_AVAILABLE_UNITS): 3,
         }
         assert set(refusals(house)) == {"max_screening_units"}
         leaver = next(answer["agent_id"] for answer in answers if answer["agent_id"])
@@ -195,7 +195,7 @@ async def test_screening_data_that_ends_or_breaks_refuses_and_the_run_goes_on(tm
         assert (await ask(router, "ann"))["agent_id"]
         for worker in ("bob", "cyd"):
             answer = await ask(router, worker)
-            assert answer["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
+            assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         assert (await ask(router, "ann"))["agent_id"], "who is at it keeps it"
         assert refusals(house) == ["screening_data"] * 2
         await house.operator.force_shutdown()
@@ -241,7 +241,7 @@ async def test_too_many_wrong_golds_end_it_for_all_runs(tmp_path: Path) -> None:
                 for visit in range(2):
                     assert "gold" in (await do(router, "ann", visit, right=False))["init_task_data"]
             refused = await ask(router, "ann", "more")
-            assert refused["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
+            assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
             await house.operator.force_shutdown()
         assert refusals(house) == ["worker_qualifies", "qualification"]
         assert qualifications(house) == {"house-wrong-golds": 2, "house-disqualified": 1}
@@ -254,7 +254,7 @@ async def test_a_run_without_golds_left_goes_on_with_those_who_have_shown_enough
         assert "gold" in (await do(router, "ann", 1))["init_task_data"]
         assert "number" in (await do(router, "ann", 2))["init_task_data"]
         refused = await ask(router, "bob")
-        assert refused["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
+        assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         assert refusals(house) == ["max_gold_units"]
         await house.operator.force_shutdown()
 
@@ -286,7 +286,7 @@ async def test_golds_code_that_raises_refuses_and_the_run_goes_on(tmp_path: Path
     async with open_house(tmp_path, blueprint=GOLDEN) as house:
         router = house.router(await house.launch(shared(5, is_right, **{callback: broken})))
         answer = await ask(router, "ann")
-        assert answer["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
+        assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         assert qualifications(house) == {}, "it may be right the next time"
         await house.operator.force_shutdown()
 
@@ -342,7 +342,7 @@ async def test_every_unit_was_given_while_all_rules_held(tmp_path: Path) -> None
         house.operator.ledger.subscribe(check)
         for visit in range(6):
             last = await do(router, "ann", visit)
-        assert last["failure_reason"] == RefusalReason.MAX_FOR_TASK.value
+        assert last["failure_reason"] == refusal_text(RefusalReason.MAX_FOR_TASK)
         taken = [r.envelope.event for r in house.log.read() if isinstance(r.envelope.event, WorkTaken)]
         assert [(event.evaluation, event.counts) for event in taken] == [
             ("screening", False),

@@ -11,7 +11,8 @@ import trio.testing
 
 from mephisto_es.core.abstractions.agent import OnboardingAgent, Update
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
+from mephisto_es.events.engagement import RefusalReason
 
 from .operator_harness import House, HouseTaskState, ask, items, open_house
 
@@ -59,9 +60,9 @@ async def test_who_fails_is_told_so_now_and_in_every_later_run(tmp_path: Path) -
                 first = await ask(router, "ann")
                 refused = await router.submit_onboarding(first["agent_id"], {"answer": 41})
                 assert refused["agent_id"] is None
-                assert refused["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
+                assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
             again = await ask(router, "ann", "another visit")
-            assert again["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
+            assert again["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
             assert again["worker_id"] is None
             await house.operator.force_shutdown()
         assert statuses(house) == ["rejected"]
@@ -106,7 +107,7 @@ async def test_a_validation_that_raises_lets_nobody_pass_and_says_nothing_to_the
         first = await ask(router, "ann")
         answer = await router.submit_onboarding(first["agent_id"], {"answer": 42})
         assert "secret" not in str(answer)
-        assert answer["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
+        assert answer["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
         await house.operator.force_shutdown()
 
 
@@ -148,7 +149,7 @@ async def test_who_leaves_an_onboarding_keeps_nothing_open(
         leave(router, (await ask(router, "ann"))["agent_id"])
         await trio.sleep(61)
         assert statuses(house) == [status]
-        assert (await ask(router, "ann"))["failure_reason"] == RefusalReason.TASK_MISSING.value
+        assert (await ask(router, "ann"))["failure_reason"] == refusal_text(RefusalReason.TASK_MISSING)
         await house.operator.shutdown()
 
 

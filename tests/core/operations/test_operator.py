@@ -16,12 +16,12 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.decisions.worker_events import decide_grant
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.ledger import Command
 from mephisto_es.core.state.entity_states import EntityStates
-from mephisto_es.events.engagement import WorkerRefused
+from mephisto_es.events.engagement import RefusalReason, WorkerRefused
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.task_run import TaskRunStopping
 
@@ -75,7 +75,7 @@ async def test_a_hundred_pages_at_once_never_get_the_same_unit(tmp_path: Path) -
         got = [answer["agent_id"] for answer in answers if answer["agent_id"]]
         refused = [answer["failure_reason"] for answer in answers if not answer["agent_id"]]
         assert len(got) == len(set(got)) == 40
-        assert set(refused) == {RefusalReason.NO_AVAILABLE_UNITS.value}
+        assert set(refused) == {refusal_text(RefusalReason.NO_AVAILABLE_UNITS)}
         taken = [unit.agent for unit in house.operator.ledger.state.units.values()]
         assert len(set(taken)) == 40
         await house.operator.force_shutdown()
@@ -372,7 +372,7 @@ async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> N
         granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
         await house.operator.ledger.execute(Command("test", "test", granted))
         refused = await ask(router, "ann", "again")
-        assert refused["failure_reason"] == RefusalReason.NOT_QUALIFIED.value
+        assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
         last = [r.envelope.event for r in house.log.read()][-1]
         assert isinstance(last, WorkerRefused)
         assert last.inputs == {"qualification": "blocked", "comparator": "DoesNotExist", "wanted": None, "has": 1}
@@ -474,7 +474,7 @@ async def test_task_code_none_of_which_works_does_not_end_the_run(tmp_path: Path
         router = house.router(await house.launch(HouseTaskState(data=items(2), runner=Hopeless)))
         for visit in range(2):
             answer = await ask(router, "ann", visit)
-            assert answer["failure_reason"] == RefusalReason.TASK_MISSING.value
+            assert answer["failure_reason"] == refusal_text(RefusalReason.TASK_MISSING)
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert house.statuses("unit") == {"expired": 2}
         assert house.statuses("task_run") == {"completed": 1}

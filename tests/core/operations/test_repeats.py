@@ -14,10 +14,11 @@ from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import OutcomeUnknownError
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.events.assignment import AssignmentCreated
+from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.unit import UnitExpired
 
 from .operator_harness import House, HouseTaskState, ask, items, open_house, until
@@ -62,7 +63,7 @@ async def test_what_was_left_is_made_once_more_and_not_for_the_same_people(tmp_p
         router.submit_task(bob, {"alone": True})
         for worker in ("ann", "bob"):
             refused = await ask(router, worker, "again")
-            assert refused["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
+            assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         for token in await pair(router, "cyd", "dan"):
             router.submit_task(token, {})
         await house.operator.wait_for_runs_then_shutdown(log_rate=None)

@@ -12,8 +12,9 @@ import trio.testing
 
 from mephisto_es.core.abstractions.agent import InitializationData, Unit
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.decisions.refusals import RefusalReason
+from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import LaunchError
+from mephisto_es.events.engagement import RefusalReason
 
 from .operator_harness import HouseTaskState, ask, items, open_house, work
 
@@ -57,7 +58,7 @@ async def test_screening_data_that_make_no_sense_screen_nobody(tmp_path: Path, d
         )
         live_run = await house.launch(shared)
         answer = await ask(house.router(live_run), "ann")
-        assert answer["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
+        assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         await house.operator.shutdown()
         assert house.statuses("task_run") == {"completed": 1}
 
@@ -80,7 +81,7 @@ async def test_a_filter_that_gives_no_units_gives_none(tmp_path: Path, answer: o
     async with open_house(tmp_path) as house:
         live_run = await house.launch(HouseTaskState(data=items(1), runner=Filter))
         refused = await ask(house.router(live_run), "ann")
-        assert refused["failure_reason"] == RefusalReason.NO_AVAILABLE_UNITS.value
+        assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         await house.operator.shutdown()
         assert house.statuses("task_run") == {"completed": 1}
 
