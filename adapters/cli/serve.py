@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..composition.clock_and_ids import SystemClock
-from ..web.serving import Settings, serve
+from ..web.serving import ServerOptions, serve
 from .common.arguments import log_argument
 
 HIGHEST_PORT = 65535
@@ -37,7 +37,7 @@ def serve_command(database: Path, host: str, port: int, token_file: Path | None)
       mephisto-es serve mephisto_data --host 0.0.0.0 --token-file token.txt
     """
     serve(
-        Settings(database, host, port, token_file),
+        ServerOptions(database, host, port, token_file),
         SystemClock(),
         on_open=lambda url: click.echo(f"Open {url}"),
     )

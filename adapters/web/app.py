@@ -1,4 +1,4 @@
-"""The application: all pages behind the guard, and what is answered when something cannot be."""
+"""The ASGI application: all pages behind the guard, and the error pages."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ...core.errors import CommandRefusedError, ConfigError, MephistoError
 from ...core.ports import WallClock
 from .access import Access, Sessions
 from .changes import Changes
-from .downloads import Downloads
 from .guard import STATIC, Cookie, Guard
 from .log_access import LogAccess
-from .login import LoginPages
-from .people import PeoplePages
-from .rendering import HERE, Pages
-from .runs import RunPages
+from .pages.downloads import Downloads
+from .pages.entities import EntityPages
+from .pages.login import LoginPages
+from .pages.review import ReviewPages
+from .pages.runs import RunPages
+from .pages.worker import WorkerPages
+from .rendering import HERE, Templates
 from .site import Site
-from .standings import StandingPages
-from .verdicts import VerdictPages
 
 logger = logging.getLogger(__name__)
 
@@ -34,47 +34,47 @@ logger = logging.getLogger(__name__)
 def make_app(
     database: Path, access: Access, sessions: Sessions, changes: Changes, clock: WallClock, port: int
 ) -> ASGIApp:
-    """The application that shows one log.
+    """Return the application that shows one log.
 
     Args:
         database: the log's file.
-        access: what is asked of visitors.
-        sessions: makes their sessions.
-        changes: tells of commits; whoever serves the application runs its `watch`.
+        access: the requirement for visitors.
+        sessions: opens and verifies their sessions.
+        changes: reports commits; the caller runs its `watch`.
         clock: the wall clock.
-        port: the port that is listened on.
+        port: the port of the server.
     """
-    pages, cookie = Pages(database), Cookie(port)
-    site = Site(LogAccess(database), pages, changes, access, sessions, cookie, clock)
+    templates, cookie = Templates(database), Cookie(port)
+    site = Site(LogAccess(database), templates, changes, access, sessions, cookie, clock)
     routes = [
         route
         for part in (
             RunPages(site),
-            PeoplePages(site),
-            VerdictPages(site),
-            StandingPages(site),
+            EntityPages(site),
+            ReviewPages(site),
+            WorkerPages(site),
             Downloads(site),
             LoginPages(site),
         )
         for route in part.routes()
     ]
 
-    def refused(request: Request, error: Exception) -> Response:
-        """One sentence about what was wrong."""
-        return pages.refusal(*_answer(error), visitor=getattr(request.state, "visitor", None))
+    def error_page(request: Request, error: Exception) -> Response:
+        """Return a page with one sentence about an error."""
+        return templates.error(*_describe(error), visitor=getattr(request.state, "visitor", None))
 
     app = Starlette(
         routes=[*routes, Mount(STATIC, StaticFiles(directory=HERE / "static"))],
-        exception_handlers={HTTPException: refused, MephistoError: refused, Exception: refused},
+        exception_handlers={HTTPException: error_page, MephistoError: error_page, Exception: error_page},
     )
-    return Guard(app, access, sessions, cookie, pages.refusal)
+    return Guard(app, access, sessions, cookie, templates.error)
 
 
-def _answer(error: Exception) -> tuple[int, str]:
-    """The status and the sentence."""
+def _describe(error: Exception) -> tuple[int, str]:
+    """Return the status and the sentence for an error."""
     match error:
         case HTTPException(status_code=404, detail="Not Found"):
-            return 404, "There is no such page"
+            return 404, "Page not found"
         case HTTPException():
             return error.status_code, error.detail
         case CommandRefusedError():
@@ -85,4 +85,4 @@ def _answer(error: Exception) -> tuple[int, str]:
             logger.error(str(error))
             return 503, str(error)
         case _:
-            return 500, "The server made a mistake"
+            return 500, "Internal server error"

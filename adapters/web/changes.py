@@ -1,9 +1,9 @@
-"""Telling open pages that the log has grown, although another process writes it.
+"""Notifies open pages that the log has grown, although another process writes it.
 
-SQLite has no way to call a reader of another process. It counts, though: `PRAGMA data_version` says in microseconds,
-from memory that all connections share, whether anybody has committed since it was asked last. So one task asks it now
-and again for all pages together, and nobody does while no page is open. Watching the file instead would be told of
-more than commits, and differently on each system.
+SQLite cannot notify a reader in another process. But `PRAGMA data_version` tells within microseconds, from memory that
+all connections share, whether anything was committed since it was last asked. So one task asks it at intervals on
+behalf of all pages, and only while a page is open. Watching the file instead would report more than commits, and
+differently on each system.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import anyio
 
 from ..log.sqlite import schema
 
-#: Seconds between two looks; so an open page is drawn anew once in that time at most.
-LOOK_SECONDS = 1.0
+#: The interval between two checks. An open page is redrawn at most once in this time.
+CHECK_SECONDS = 1.0
 
 
 class Changes:
-    """The commits to one log file, as far as somebody waits for them.
+    """Commits to one log file, observed while anybody waits for them.
 
     Attributes:
-        number: goes up with each look that found commits.
-        closed: the server ends; nobody is to wait any more.
+        number: increases with each check that found commits.
+        closed: True once the server shuts down; nobody waits any more.
     """
 
     def __init__(self, database: Path) -> None:
@@ -33,11 +33,11 @@ class Changes:
         self.closed = False
         self._database = database
         self._waiting = 0
-        self._wanted = anyio.Event()
+        self._has_waiters = anyio.Event()
         self._changed = anyio.Event()
 
     async def watch(self) -> None:
-        """Look for commits for as long as anybody waits for one. Runs until it is cancelled.
+        """Check for commits while anybody waits for one. Runs until cancelled.
 
         Raises:
             UnusableLogError: the file is gone.
@@ -46,18 +46,18 @@ class Changes:
             seen: int | None = None
             while True:
                 if not self._waiting:
-                    self._wanted = anyio.Event()
-                    await self._wanted.wait()
-                await anyio.sleep(LOOK_SECONDS)
+                    self._has_waiters = anyio.Event()
+                    await self._has_waiters.wait()
+                await anyio.sleep(CHECK_SECONDS)
                 version: int = db.execute("PRAGMA data_version").fetchone()[0]
                 if version != seen:
                     seen = version
-                    self._tell()
+                    self._notify()
 
     async def wait_beyond(self, number: int) -> None:
-        """Wait until `number` is another one, or the server ends."""
+        """Wait until `number` has changed, or the server shuts down."""
         self._waiting += 1
-        self._wanted.set()
+        self._has_waiters.set()
         try:
             while self.number == number and not self.closed:
                 await self._changed.wait()
@@ -65,11 +65,11 @@ class Changes:
             self._waiting -= 1
 
     def close(self) -> None:
-        """Send everybody home."""
+        """Wake everybody who waits; the server shuts down."""
         self.closed = True
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self.number += 1
         self._changed.set()
         self._changed = anyio.Event()

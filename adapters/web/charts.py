@@ -1,4 +1,4 @@
-"""The geometry of a run's plots: a series in, shapes to be drawn out. What they look like is the style sheet's."""
+"""Computes the shapes of a run's charts from its time series. The style sheet determines their appearance."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ...projections.queries.unit_list import SUBMITTED_STATUSES
 
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 26
-#: Ticks of an axis at most.
-MOST_TICKS = 4
-#: Bars of the plot of throughput.
+#: The maximum number of ticks on an axis.
+MAX_TICKS = 4
+#: Bars of the throughput chart.
 BARS = 24
 
 _SECOND, _HOUR = 1_000_000, 3600
 _THOUSAND = 1000
-#: Seconds between two ticks of the axis of time that people can read.
+#: Readable intervals between two ticks of the time axis, in seconds.
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)
 _DAY = 86_400
 
 
 class Shape(NamedTuple):
-    """A path, and the class it is drawn with."""
+    """A path and its CSS class."""
 
     kind: str
     path: str
@@ -42,7 +42,7 @@ class Tick(NamedTuple):
 
 
 class LegendEntry(NamedTuple):
-    """A line of the legend: what is drawn with a class, and what it was at the moment."""
+    """A line of the legend: a CSS class, the name of what it shows, and the value at the position being viewed."""
 
     kind: str
     name: str
@@ -50,28 +50,28 @@ class LegendEntry(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A plot."""
+    """A chart."""
 
     title: str
-    #: What is counted, where the title does not say so.
+    #: The unit of the values, unless the title says it.
     unit: str
-    #: What it shows, for those who do not see it.
+    #: A description for readers who cannot see the chart.
     summary: str
     shapes: tuple[Shape, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     legend: tuple[LegendEntry, ...]
-    #: Where the moment is; None: at the end.
+    #: The x coordinate of the position being viewed; None at the end.
     marker: float | None
 
 
 def run_charts(series: RunSeries, status: RunStatus, at: int | None = None) -> tuple[Chart, ...]:
-    """The plots of a run: units by status, throughput, agents at work, money.
+    """Return the charts of a run: units by status, throughput, working agents, money.
 
     Args:
-        series: how it went; nothing is drawn without samples.
-        status: where it stands at the moment that is looked at.
-        at: that moment, in microseconds; None: the end.
+        series: the history of its figures; without samples there are no charts.
+        status: its status at the position being viewed.
+        at: the time of that position, in microseconds; None at the end.
     """
     if not series.samples:
         return ()
@@ -80,7 +80,7 @@ def run_charts(series: RunSeries, status: RunStatus, at: int | None = None) -> t
 
 
 class _Frame:
-    """The plane that the plots of one run share: its time, and the moment in it."""
+    """The part that the charts of one run share: the time axis, and the position being viewed."""
 
     def __init__(self, samples: Sequence[Sample], status: RunStatus, at: int | None) -> None:
         self.samples = samples
@@ -91,12 +91,12 @@ class _Frame:
         self.x_ticks = tuple(self._time_ticks())
 
     def x(self, at: int) -> float:
-        """Where a time is."""
+        """Return the x coordinate of a time."""
         part = (max(at, self.first) - self.first) / (self.last - self.first)
         return LEFT + part * (WIDTH - LEFT - RIGHT)
 
     def agents(self, statuses: Sequence[str]) -> int:
-        """How many agents have one of some statuses at the moment."""
+        """Return how many agents have one of the statuses at the position being viewed."""
         return sum(self.status.progress.agents.get(status, 0) for status in statuses)
 
     def chart(
@@ -107,39 +107,39 @@ class _Frame:
         legend: Sequence[LegendEntry],
         unit: str = "",
     ) -> Chart:
-        """A plot in this frame."""
-        told = ", ".join(f"{entry.name} {entry.value}" for entry in legend) or "nothing yet"
-        summary = f"{title}{', ' if unit else ''}{unit}: {told}"
+        """Return a chart with this time axis."""
+        values = ", ".join(f"{entry.name} {entry.value}" for entry in legend) or "nothing yet"
+        summary = f"{title}{', ' if unit else ''}{unit}: {values}"
         return Chart(title, unit, summary, tuple(shapes), self.x_ticks, tuple(y_ticks), tuple(legend), self.marker)
 
     def _time_ticks(self) -> Iterator[Tick]:
         seconds = (self.last - self.first) / _SECOND
-        fitting = (step for step in _TIME_STEPS if seconds / step <= MOST_TICKS)
-        step = next(fitting, _DAY * ceil(seconds / _DAY / MOST_TICKS))
+        fitting = (step for step in _TIME_STEPS if seconds / step <= MAX_TICKS)
+        step = next(fitting, _DAY * ceil(seconds / _DAY / MAX_TICKS))
         form = "%H:%M:%S" if step < 60 else "%H:%M" if step < _DAY else "%b %d"
         for second in range(ceil(self.first / _SECOND / step) * step, self.last // _SECOND + 1, step):
             yield Tick(self.x(second * _SECOND), datetime.fromtimestamp(second, UTC).strftime(form))
 
 
 class _Scale:
-    """The axis of values: from zero to a round number."""
+    """The value axis, from zero to a round number."""
 
-    def __init__(self, most: float) -> None:
-        step = _round_step(most / MOST_TICKS)
-        self.top = max(step * ceil(most / step), step)
+    def __init__(self, maximum: float) -> None:
+        step = _round_step(maximum / MAX_TICKS)
+        self.top = max(step * ceil(maximum / step), step)
         self.values = [step * number for number in range(round(self.top / step) + 1)]
 
     def y(self, value: float) -> float:
-        """Where a value is."""
+        """Return the y coordinate of a value."""
         return HEIGHT - BOTTOM - value / self.top * (HEIGHT - TOP - BOTTOM)
 
     def ticks(self, *, money: bool = False) -> list[Tick]:
-        """The marks."""
+        """Return the ticks."""
         return [Tick(self.y(value), _short(value, money=money)) for value in self.values]
 
 
 def _short(value: int, *, money: bool) -> str:
-    """A value as it fits beside an axis: `150k`."""
+    """Return a value in a short form that fits beside an axis: `150k`."""
     value, rest = (value // 100, value % 100) if money else (value, 0)
     if value >= _THOUSAND**2:
         return f"{value / _THOUSAND**2:g}M"
@@ -148,12 +148,12 @@ def _short(value: int, *, money: bool) -> str:
     return f"{value:,}.{rest:02d}" if money and value < _THOUSAND else f"{value:,}"
 
 
-def _round_step(least: float) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50 ... that is not less."""
-    if least <= 1:
+def _round_step(minimum: float) -> int:
+    """Return the smallest of 1, 2, 5, 10, 20, 50 ... that is not below a minimum."""
+    if minimum <= 1:
         return 1
-    power = 10 ** int(log10(least))
-    return next(int(power * digit) for digit in (1, 2, 5, 10) if power * digit >= least)
+    power = 10 ** int(log10(minimum))
+    return next(int(power * digit) for digit in (1, 2, 5, 10) if power * digit >= minimum)
 
 
 def _units(frame: _Frame) -> Chart:
@@ -161,7 +161,7 @@ def _units(frame: _Frame) -> Chart:
     present = [status.value for status in UnitStatus if any(status.value in sample.units for sample in frame.samples)]
     below = [0] * len(frame.samples)
     shapes: list[Shape] = []
-    # What is done lies at the bottom, what is to be done above it.
+    # Finished units are at the bottom, units yet to be done above them.
     for status in reversed(present):
         above = [under + sample.units.get(status, 0) for under, sample in zip(below, frame.samples, strict=True)]
         shapes.append(Shape(_kind(status), _band(frame, scale, below, above)))
@@ -182,12 +182,12 @@ def _throughput(frame: _Frame) -> Chart:
         for start, end, rate in zip(edges, edges[1:], per_hour, strict=False)
         if rate
     )
-    legend = [LegendEntry("bar", "handed in so far", f"{frame.agents(SUBMITTED_STATUSES):,}")]
-    return frame.chart("Throughput", [Shape("bar", bars)], scale.ticks(), legend, "units an hour")
+    legend = [LegendEntry("bar", "submitted so far", f"{frame.agents(SUBMITTED_STATUSES):,}")]
+    return frame.chart("Throughput", [Shape("bar", bars)], scale.ticks(), legend, "units per hour")
 
 
 def _counted(samples: Sequence[Sample], edges: Sequence[int]) -> Iterator[int]:
-    """Submissions between each two edges; the last edge belongs to the last span."""
+    """Yield the submissions between each two edges; the last edge belongs to the last interval."""
     places = iter(samples)
     sample = next(places, None)
     before = reached = 0
@@ -200,11 +200,11 @@ def _counted(samples: Sequence[Sample], edges: Sequence[int]) -> Iterator[int]:
 
 
 def _agents(frame: _Frame) -> Chart:
-    at_work = [sample.agents_at_work for sample in frame.samples]
-    scale = _Scale(max(at_work))
-    shapes = [Shape("area", _band(frame, scale, [0] * len(at_work), at_work))]
-    legend = [LegendEntry("area", "at work", f"{frame.agents(HOLDING_STATUSES):,}")]
-    return frame.chart("Agents at work", shapes, scale.ticks(), legend)
+    working = [sample.agents_at_work for sample in frame.samples]
+    scale = _Scale(max(working))
+    shapes = [Shape("area", _band(frame, scale, [0] * len(working), working))]
+    legend = [LegendEntry("area", "working", f"{frame.agents(HOLDING_STATUSES):,}")]
+    return frame.chart("Working agents", shapes, scale.ticks(), legend)
 
 
 def _money(frame: _Frame) -> Chart:
@@ -220,22 +220,22 @@ def _money(frame: _Frame) -> Chart:
     worth = frame.status.worth
     legend = [
         LegendEntry("area", "committed", amount(worth.committed_cents)),
-        LegendEntry("limit", "with what is on offer", amount(worth.committed_cents + worth.offered_cents)),
+        LegendEntry("limit", "including units on offer", amount(worth.committed_cents + worth.offered_cents)),
     ]
     if spending is not None:
         shapes.append(Shape("budget", f"M{_steps(frame, scale, budget)}"))
         left = f"{amount(spending.left_cents)} of {amount(spending.budget_cents)}"
-        legend.append(LegendEntry("budget", "budget left, with fees", left))
+        legend.append(LegendEntry("budget", "budget left, after fees", left))
     return frame.chart("Money", shapes, scale.ticks(money=True), legend)
 
 
 def _band(frame: _Frame, scale: _Scale, below: Sequence[int], above: Sequence[int]) -> str:
-    """The outline of what lies between two lines of steps."""
+    """Return the outline of the area between two stepped lines."""
     return f"M{_steps(frame, scale, above)}L{_steps(frame, scale, below, backward=True)}Z"
 
 
 def _steps(frame: _Frame, scale: _Scale, values: Sequence[int], *, backward: bool = False) -> str:
-    """A line that stays at each value until the next, as the rest of a path."""
+    """Return a line that stays at each value until the next one, as the rest of a path."""
     corners: list[tuple[float, float]] = []
     for sample, value in zip(frame.samples, values, strict=True):
         x, y = frame.x(sample.at), scale.y(value)

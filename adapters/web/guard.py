@@ -1,4 +1,4 @@
-"""What every request passes: is the visitor one who may look, and what browsers are told about the answer."""
+"""Checks each request for a valid session, and adds the security headers to each response."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .access import SESSION_SECONDS, Access, Sessions, is_local
 
 LOGIN = "/login"
 STATIC = "/static"
-#: What a visitor without a session may see.
+#: Paths that need no session.
 _OPEN = (LOGIN, f"{STATIC}/")
 
-#: Nothing from elsewhere, no script or style in the page itself, nobody's frame.
+#: Nothing from other origins, no inline script or style, no framing.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -27,43 +27,43 @@ _HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # Not `no-referrer`, with which browsers do not say where a form comes from.
+    # Not `no-referrer`: browsers would not send the origin of a form.
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-#: Pages hold personal values and the present state.
+#: Pages contain personal values, and change.
 _CACHE = "no-store"
 
-#: Makes the page that says why a request is refused.
-Refuse = Callable[[int, str], Response]
+#: Returns the page for a status code and a sentence.
+ErrorPage = Callable[[int, str], Response]
 
 
 class Visitor(NamedTuple):
-    """Who made a request."""
+    """The sender of a request."""
 
     session: str
-    #: What the forms it is shown carry.
+    #: The token that the forms shown to the visitor carry.
     form_token: str
-    #: Whether there is something to leave.
+    #: Whether the visitor can log out.
     logged_in: bool
 
 
 class Cookie:
-    """What a browser keeps a session in. Browsers do not tell ports apart, so the name must."""
+    """The cookie that holds a session. Its name contains the port, because browsers share cookies between ports."""
 
     def __init__(self, port: int) -> None:
-        """For a server on this port."""
+        """Name the cookie of a server on a port."""
         self._name = f"mephisto_es_{port}"
 
-    def given(self, session: str, scope: Scope) -> str:
-        """The header that gives a browser its session; an empty one takes it away."""
+    def header(self, session: str, scope: Scope) -> str:
+        """Return the header that sets a session; an empty session deletes the cookie."""
         secure = "; Secure" if scope["scheme"] == "https" else ""
         age = SESSION_SECONDS if session else 0
         return f"{self._name}={session}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"
 
     def read(self, header: str) -> str | None:
-        """What a browser sends as its session; None: nothing."""
+        """Return the session that a browser sent, or None."""
         try:
             morsel = SimpleCookie(header).get(self._name)
         except CookieError:
@@ -72,17 +72,17 @@ class Cookie:
 
 
 class Guard:
-    """Lets visitors through to the pages, with a `Visitor` in the request's state."""
+    """Passes requests of valid visitors to the pages, with a `Visitor` in the request's state."""
 
-    def __init__(self, app: ASGIApp, access: Access, sessions: Sessions, cookie: Cookie, refuse: Refuse) -> None:
+    def __init__(self, app: ASGIApp, access: Access, sessions: Sessions, cookie: Cookie, error_page: ErrorPage) -> None:
         self._app = app
         self._access = access
         self._sessions = sessions
         self._cookie = cookie
-        self._refuse = refuse
+        self._error_page = error_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on."""
+        """Answer a request, or pass it on."""
         if scope["type"] != "http":
             return
         session = self._cookie.read(Headers(scope=scope).get("cookie", ""))
@@ -99,7 +99,7 @@ class Guard:
                 headers.update(_HEADERS)
                 headers.setdefault("cache-control", _CACHE)
                 if opened and session is not None:
-                    headers.append("set-cookie", self._cookie.given(session, scope))
+                    headers.append("set-cookie", self._cookie.header(session, scope))
             await send(message)
 
         if answer is None:
@@ -108,16 +108,18 @@ class Guard:
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, session: str | None) -> Response | None:
-        """Why a request gets no page; None: it gets one."""
+        """Return the response that refuses a request; None if it is accepted."""
         if self._access.token is None:
-            # A name of somebody else's that leads to this machine would let that somebody's page read ours.
+            # Another name that resolves to this machine would let the owner of that name read our pages: DNS rebinding.
             if not is_local(_host(Headers(scope=scope).get("host", ""))):
-                return self._refuse(421, "Without a token this is for its own machine only, as http://localhost")
+                return self._error_page(
+                    421, "Without a token, this server is for its own machine only: use http://localhost"
+                )
             return None
         if session is not None or scope["path"].startswith(_OPEN):
             return None
         if scope["method"] != "GET":
-            return self._refuse(403, "Your session has ended; log in again")
+            return self._error_page(403, "Your session has ended; log in again")
         return RedirectResponse(f"{LOGIN}?next={quote(_path(scope))}", 303)
 
 
@@ -127,7 +129,7 @@ def _path(scope: Scope) -> str:
 
 
 def _host(header: str) -> str:
-    """The name in a header, without the port; empty: it names nothing."""
+    """Return the host name in a header, without the port; an empty text if there is none."""
     try:
         return urlsplit(f"//{header}").hostname or ""
     except ValueError:

@@ -1,104 +1,82 @@
-"""Asking the log, and writing to it, while the server goes on: all calls here that block are made in worker threads.
+"""Reads and writes the log without blocking the server: every blocking call here is made in a worker thread.
 
-The server's loop is uvicorn's. A verdict goes through the ledger, whose loop is trio; so it gets a loop of its own,
+The server's loop is uvicorn's. A verdict goes through the ledger, whose loop is trio's, so it gets a loop of its own
 for as long as the log is open for writing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import anyio
 import trio
 from anyio import to_thread
 
-from ...core.decisions.review import Verdict
 from ...core.errors import CommandRefusedError
-from ...core.operations.services.reviewer import Reviewer
-from ...events.ids import AgentId, TaskRunId
+from ...events.ids import TaskRunId
 from ...projections.queries.runs.time_series import LogSeries, RunSeries
-from ..composition.ledger import open_ledger
+from ..composition.reviews import BatchResult, ReviewCommand, ReviewDecision, record_command, record_decisions
 from ..log.sqlite.as_of import LogAsOf, open_as_of
 from ..log.sqlite.reader import LogReader
 
-#: Questions that are answered at a time; one about a past moment of a long log takes a whole processor.
+#: Concurrent queries. One about an early position of a long log takes a whole processor.
 READERS = 4
 
 T = TypeVar("T")
 
 
-class Decided(NamedTuple):
-    """A verdict that is to be recorded."""
-
-    agent: AgentId
-    verdict: Verdict
-    note: str | None
-    bonus_cents: int
-
-
-class BatchResult(NamedTuple):
-    """What became of some verdicts."""
-
-    number: int
-    #: Why the one after these was refused, and none after it was tried; None: all were recorded.
-    refused: str | None
-
-
 class LogAccess:
-    """One log file, asked by the pages."""
+    """Access to one log file for the pages."""
 
     def __init__(self, database: Path) -> None:
-        """Take the file; it is opened anew for each question."""
+        """Take the path; the file is opened for each query."""
         self.database = database
         self._readers = anyio.CapacityLimiter(READERS)
         self._drawing = anyio.CapacityLimiter(1)
         self._writer = anyio.CapacityLimiter(1)
         self._series = LogSeries()
 
-    async def ask(self, answer: Callable[[LogAsOf], T], seq: int | None = None) -> T:
-        """Have a question answered as of a position; the head, unless given.
+    async def query(self, answer: Callable[[LogAsOf], T], seq: int | None = None) -> T:
+        """Call a function with the log as of a position, by default its end, and return the result.
 
         Raises:
-            UnusableLogError, UnknownEntityError, DamagedLogError, UnknownEventError:
-                as `open_as_of`; and whatever the answer raises.
+            UnusableLogError, UnknownEntityError, DamagedLogError, UnknownEventError: as `open_as_of`; and whatever the
+                function raises.
         """
         return await to_thread.run_sync(self._answer, answer, seq, limiter=self._readers)
 
     async def series(self, run: TaskRunId) -> RunSeries:
-        """How a run went until now; only what came since the last call is read.
+        """Return the history of a run's figures. Only events since the last call are read.
 
         Raises:
             LogError: the log cannot be read.
         """
         return await to_thread.run_sync(self._series_of, run, limiter=self._drawing)
 
-    async def record(self, decided: Sequence[Decided]) -> BatchResult:
-        """Record verdicts, one after the other, until one is refused.
-
-        A call that is cancelled leaves the verdicts to be recorded.
+    async def record_decisions(self, decisions: Sequence[ReviewDecision]) -> BatchResult:
+        """Record verdicts one by one, until one is refused. They are recorded even if this call is cancelled.
 
         Raises:
-            UnusableLogError: another process writes the log: the operator, while a run goes on.
-            LogError: nobody knows whether the last one was recorded.
+            UnusableLogError: another process writes the log: the operator of a live run.
+            LogError: it is unknown whether the last verdict was recorded.
         """
-        return await to_thread.run_sync(trio.run, partial(_record, self.database, decided), limiter=self._writer)
+        record = partial(record_decisions, self.database, decisions)
+        return await to_thread.run_sync(trio.run, record, limiter=self._writer)
 
-    async def decide(self, carry_out: Callable[[Reviewer], Awaitable[object]]) -> str | None:
-        """Have a reviewer's wish carried out, in one command.
-
-        A call that is cancelled leaves the wish to be carried out.
+    async def record_command(self, command: ReviewCommand) -> CommandRefusedError | None:
+        """Carry out one command of a reviewer, even if this call is cancelled.
 
         Returns:
-            Why it was refused; None: it is recorded.
+            The refusal, or None if the command was recorded.
 
         Raises:
-            UnusableLogError: another process writes the log: the operator, while a run goes on.
-            LogError: nobody knows whether it was recorded.
+            UnusableLogError, LogError: as `record_decisions`.
         """
-        return await to_thread.run_sync(trio.run, partial(_decide, self.database, carry_out), limiter=self._writer)
+        record = partial(record_command, self.database, command)
+        return await to_thread.run_sync(trio.run, record, limiter=self._writer)
 
     def _answer(self, answer: Callable[[LogAsOf], T], seq: int | None) -> T:
         with open_as_of(self.database, seq=seq) as moment:
@@ -107,27 +85,7 @@ class LogAccess:
     def _series_of(self, run: TaskRunId) -> RunSeries:
         with LogReader(self.database) as log:
             if log.head().seq < self._series.seq:
-                # Another file was put in its place.
+                # The file was replaced by another one.
                 self._series = LogSeries()
             self._series.apply_events(log.read(self._series.seq))
         return self._series.run(run)
-
-
-async def _decide(database: Path, carry_out: Callable[[Reviewer], Awaitable[object]]) -> str | None:
-    async with open_ledger(database) as (ledger, ids):
-        try:
-            await carry_out(Reviewer(ledger, ids))
-        except CommandRefusedError as error:
-            return str(error)
-    return None
-
-
-async def _record(database: Path, decided: Sequence[Decided]) -> BatchResult:
-    async with open_ledger(database) as (ledger, ids):
-        reviewer = Reviewer(ledger, ids)
-        for number, one in enumerate(decided):
-            try:
-                await reviewer.give_verdict(one.agent, one.verdict, one.note, one.bonus_cents)
-            except CommandRefusedError as error:
-                return BatchResult(number, str(error))
-    return BatchResult(len(decided), None)

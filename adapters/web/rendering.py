@@ -1,4 +1,4 @@
-"""Templates, and how values are written in them."""
+"""Renders templates, and formats the values in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import charts
 from .guard import Visitor
 
 HERE = Path(__file__).parent
-#: Characters of a worker's input or output that are shown for one value.
+#: The longest value of an input or output that is shown whole, in characters.
 SHOWN_CHARACTERS = 2000
 
 _NAMES = re.compile(rf"\b(?:{'|'.join(KINDS)})-\d{{1,18}}\b")
@@ -27,11 +27,11 @@ _STREAM = re.compile(r"(task_run|assignment|unit|agent|onboarding_agent|worker|e
 _KIND_OF_STREAM = {"task_run": "run", "onboarding_agent": "onboarding", "engagement": "worker"}
 
 
-class Pages:
-    """Makes pages of templates."""
+class Templates:
+    """The page templates."""
 
     def __init__(self, database: Path) -> None:
-        """Load the templates; what they show is escaped, and a name that they do not know is an error."""
+        """Set up the templates. Values are escaped, and an undefined name is an error."""
         self._database = database
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -53,21 +53,21 @@ class Pages:
         self._environment.globals |= {"query": query, "frame": charts, "database": database.name}
 
     def page(self, template: str, request: Request, status_code: int = 200, **values: object) -> HTMLResponse:
-        """A whole page, for the visitor who asks for it."""
+        """Return a whole page for the visitor who sent a request."""
         visitor: Visitor | None = getattr(request.state, "visitor", None)
-        return HTMLResponse(self.part(template, visitor=visitor, **values), status_code)
+        return HTMLResponse(self.fragment(template, visitor=visitor, **values), status_code)
 
-    def part(self, template: str, **values: object) -> str:
-        """A part of a page."""
+    def fragment(self, template: str, **values: object) -> str:
+        """Return a part of a page."""
         return self._environment.get_template(template).render(values)
 
-    def refusal(self, status_code: int, sentence: str, visitor: Visitor | None = None) -> HTMLResponse:
-        """A page that says why there is no other."""
-        return HTMLResponse(self.part("error.html", visitor=visitor, sentence=sentence), status_code)
+    def error(self, status_code: int, sentence: str, visitor: Visitor | None = None) -> HTMLResponse:
+        """Return a page that explains an error."""
+        return HTMLResponse(self.fragment("error.html", visitor=visitor, sentence=sentence), status_code)
 
 
 def linked(text: str, seq: int | None = None) -> Markup:
-    """Text in which each `unit-12` leads to its history, at the moment that is looked at."""
+    """Return text in which each id such as `unit-12` links to its timeline, as of the position being viewed."""
     parts: list[Markup] = []
     end = 0
     for found in _NAMES.finditer(text):
@@ -77,7 +77,7 @@ def linked(text: str, seq: int | None = None) -> Markup:
 
 
 def subject_of(stream: str, seq: int | None = None) -> Markup:
-    """What a stream is about, as a link to its history."""
+    """Return the entity of a stream as a link to its timeline."""
     found = _STREAM.fullmatch(stream)
     if found is None:
         return escape(stream)
@@ -86,7 +86,7 @@ def subject_of(stream: str, seq: int | None = None) -> Markup:
 
 
 def query(**values: object) -> str:
-    """The query of a link; what is None is left out."""
+    """Return the query of a link, without the values that are None."""
     given = {name: value for name, value in values.items() if value is not None}
     return f"?{urlencode(given)}" if given else ""
 

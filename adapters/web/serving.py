@@ -1,4 +1,4 @@
-"""Serving the web view until it is told to stop."""
+"""Runs the web server until it is told to stop."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ from .access import KEY_BYTES, Access, Sessions, read_access
 from .app import make_app
 from .changes import Changes
 
-#: How long requests that are being answered may take after the server was told to stop.
+#: Time for requests in progress to finish after the server was told to stop.
 SHUTDOWN_SECONDS = 3
 BACKLOG = 128
 
 
-class Settings(NamedTuple):
-    """What is served, and where."""
+class ServerOptions(NamedTuple):
+    """The log to serve, and the address to serve it at."""
 
     database: Path
     host: str
     port: int
-    #: Holds the token that visitors are asked for; None: none is.
+    #: The file with the token that visitors must enter; None if they need none.
     token_file: Path | None
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, with signals left to us."""
+    """uvicorn's server without its signal handlers; ours close the live pages as well."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave the signal handlers as they are."""
+        """Leave the signal handlers alone."""
         yield
 
 
-def serve(settings: Settings, clock: WallClock, on_open: Callable[[str], None]) -> None:
+def serve(options: ServerOptions, clock: WallClock, on_open: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        settings: what and where.
+        options: the log and the address.
         clock: the wall clock.
-        on_open: called with the address once visitors can come.
+        on_open: called with the URL once the server accepts connections.
 
     Raises:
-        ConfigError: the address cannot be listened on, or must not be without a token.
-        UnusableLogError: it is not a log that this version can open.
+        ConfigError: the server cannot listen on the address, or must not do so without a token.
+        UnusableLogError: the file is not a log that this version can open.
     """
-    access = read_access(settings.host, settings.token_file)
-    LogReader(settings.database).close()
-    with _listen(settings.host, settings.port) as listener:
-        anyio.run(_serve, settings, access, listener, clock, on_open)
+    access = read_access(options.host, options.token_file)
+    LogReader(options.database).close()
+    with _listen(options.host, options.port) as listener:
+        anyio.run(_serve, options, access, listener, clock, on_open)
 
 
 async def _serve(
-    settings: Settings, access: Access, listener: socket.socket, clock: WallClock, on_open: Callable[[str], None]
+    options: ServerOptions, access: Access, listener: socket.socket, clock: WallClock, on_open: Callable[[str], None]
 ) -> None:
-    changes = Changes(settings.database)
+    changes = Changes(options.database)
     port = listener.getsockname()[1]
     sessions = Sessions(secrets.token_bytes(KEY_BYTES), time.time)
     server = _Server(
         uvicorn.Config(
-            make_app(settings.database, access, sessions, changes, clock, port),
+            make_app(options.database, access, sessions, changes, clock, port),
             lifespan="off",
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
-            # A proxy on this machine says whether visitors speak TLS to it.
+            # A proxy on this machine reports whether its visitors use TLS.
             proxy_headers=True,
             forwarded_allow_ips="127.0.0.1",
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
@@ -93,7 +93,7 @@ async def _serve(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(changes.watch)
         tasks.start_soon(stop_on_signal)
-        on_open(_url(settings.host, port))
+        on_open(_url(options.host, port))
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
 
@@ -101,13 +101,13 @@ async def _serve(
 def _listen(host: str, port: int) -> socket.socket:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # The older kind of address first: a browser that is sent to localhost tries both.
+        # IPv4 first: a browser that opens localhost tries both.
         family, _, _, _, address = min(addresses, key=lambda found: found[0] != socket.AF_INET)
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else "there is no such port"
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
         raise ConfigError(
-            f"nothing can listen on port {port} of {host}: {why}",
+            f"cannot listen on port {port} of {host}: {reason}",
             key="--port",
             hint="Choose another with --port, or 0 for any free one",
         ) from error

@@ -1,10 +1,8 @@
-"""What all pages share, and what is read from their addresses and forms."""
+"""The parts shared by all pages, and the values read from their addresses."""
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import NamedTuple
-from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,27 +14,17 @@ from .access import Access, Sessions
 from .changes import Changes
 from .guard import Cookie
 from .log_access import LogAccess
-from .rendering import Pages
+from .rendering import Templates
 
-#: The largest form that is taken, and its fields.
-FORM_BYTES = 2**20
-FORM_FIELDS = 1000
-#: The field of every form that changes something.
-FORM_TOKEN = "form_token"
-#: What is said when an operator has the log.
-BUSY = (
-    "Nothing was recorded: {error}. While an operator is at work on this log only its own script can review; "
-    "come back when the run has ended."
-)
-#: A position is no larger than SQLite's integers.
-_MOST = 2**63 - 1
+#: SQLite's largest integer, and so the largest id or position.
+_MAX_INTEGER = 2**63 - 1
 
 
 class Site(NamedTuple):
     """The parts that pages are made with."""
 
-    desk: LogAccess
-    pages: Pages
+    log: LogAccess
+    templates: Templates
     changes: Changes
     access: Access
     sessions: Sessions
@@ -45,17 +33,17 @@ class Site(NamedTuple):
 
 
 def run_of(request: Request) -> TaskRunId:
-    """The run that an address names."""
+    """Return the run that an address names."""
     return TaskRunId(_bounded("run", request.path_params["run"]))
 
 
 def worker_of(request: Request) -> WorkerId:
-    """The worker that an address names."""
+    """Return the worker that an address names."""
     return WorkerId(_bounded("worker", request.path_params["worker"]))
 
 
 def seq_of(request: Request) -> int | None:
-    """The moment that an address names; None: the head.
+    """Return the position that an address names; None stands for the end of the log.
 
     Raises:
         HTTPException: it is not a position.
@@ -69,7 +57,7 @@ def seq_of(request: Request) -> int | None:
 
 
 def after_of(request: Request) -> int:
-    """After which entity a page of a list begins.
+    """Return the number of the entity after which a page of a list starts.
 
     Raises:
         HTTPException: it is not a number.
@@ -80,38 +68,7 @@ def after_of(request: Request) -> int:
     return _bounded("after", int(text))
 
 
-async def form_of(request: Request, sessions: Sessions) -> dict[str, str]:
-    """The fields of a form that changes something.
-
-    Raises:
-        HTTPException: it is too large, or not one that this visitor was shown.
-    """
-    fields = await fields_of(request)
-    if not sessions.is_form_token(request.state.visitor.session, fields.get(FORM_TOKEN, "")):
-        raise HTTPException(403, "This form was not made for your session. Load its page again; nothing was changed")
-    return fields
-
-
-async def fields_of(request: Request) -> dict[str, str]:
-    """The fields of a form, whoever sent it.
-
-    Raises:
-        HTTPException: it is too large.
-    """
-    body = bytearray()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > FORM_BYTES:
-                raise HTTPException(413, f"A form holds at most {FORM_BYTES:,} bytes")
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS)
-    except ValueError as error:
-        raise HTTPException(400, "This is not a form that can be read") from error
-    return dict(pairs)
-
-
 def _bounded(name: str, number: int) -> int:
-    if number > _MOST:
+    if number > _MAX_INTEGER:
         raise UnknownEntityError(f"{name} {number}")
     return number

@@ -27,13 +27,13 @@ PAGES = {
     "workers": f"/runs/{RUN}/workers",
     "timeline": "/timeline/worker-5",
     "decisions": "/explain/worker-5",
-    "standing": "/workers/5",
+    "worker": "/workers/5",
     "review": f"/runs/{RUN}/review",
     "refused": "/runs/99",
 }
 #: Pages that look different in the dark, and on a phone.
 IN_THE_DARK = ("past", "decisions")
-ON_A_PHONE = ("run", "timeline", "review", "standing")
+ON_A_PHONE = ("run", "timeline", "review", "worker")
 
 Open = Callable[[], AbstractAsyncContextManager[Browser]]
 
@@ -88,7 +88,7 @@ async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
             await page.call("focus", "#seq")
             await page.type_key("Home")
             await wait_until_done(page, 0)
-            await wait_for_state(page, "a past moment")
+            await wait_for_state(page, "past")
             await page.see("seq 3 ·")
             await page.type_key("ArrowRight")
             await page.see("seq 4 ·")
@@ -115,7 +115,7 @@ async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
         await page.type_key("r")
         await page.see("2 chosen")
         await page.press("Record the verdicts")
-        await page.see("While an operator is at work on this log only its own script can review")
+        await page.see("While an operator runs on this log, only its own script can review")
         await page.see("2 chosen")
         await page.picture("1-operator-at-work")
         operator.close()

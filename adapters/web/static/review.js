@@ -1,6 +1,6 @@
 "use strict";
 
-/** Counts the verdicts that are chosen, chooses one for all, and gives each work keys: A, S, R, N. */
+/** Counts the chosen verdicts, approves all with one button, and gives each unit the keys A, S, R and N. */
 
 const form = document.getElementById("review");
 const approveAll = document.getElementById("approve-all");

@@ -1,34 +1,34 @@
 "use strict";
 
-/** Keeps the page of a run up to date, and shows the moment that the slider is moved to. */
+/** Keeps the page of a run up to date, and shows the position that the slider is moved to. */
 
-const form = document.getElementById("when");
+const form = document.getElementById("position");
 const slider = document.getElementById("seq");
-const moment = document.getElementById("moment");
+const view = document.getElementById("view");
 const state = document.getElementById("state");
 const now = document.getElementById("now");
 
-/** The slider's place that is being loaded, and the one that is wanted after it. */
+/** The position that is being loaded, and the one to load after it. */
 let loading = null;
 let wanted = null;
 let source = null;
 
 document.querySelector(".without-script").hidden = true;
 
-/** Puts new content into the page; whoever was at a link there stays at it. */
+/** Puts new content into the page. A focused link keeps the focus. */
 function show(html) {
   const active = document.activeElement;
-  const href = moment.contains(active) ? active.getAttribute("href") : null;
-  moment.innerHTML = html;
-  if (href !== null) moment.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
-  slider.setAttribute("aria-valuetext", document.getElementById("moment-is").textContent);
+  const href = view.contains(active) ? active.getAttribute("href") : null;
+  view.innerHTML = html;
+  if (href !== null) view.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
+  slider.setAttribute("aria-valuetext", document.getElementById("view-position").textContent);
 }
 
 function follow() {
   source?.close();
   source = new EventSource(form.dataset.live);
   source.onopen = () => { state.textContent = "live"; };
-  source.onerror = () => { state.textContent = "not connected, trying again"; };
+  source.onerror = () => { state.textContent = "disconnected, reconnecting"; };
   source.onmessage = (message) => {
     const { seq, html } = JSON.parse(message.data);
     slider.max = seq;
@@ -40,10 +40,10 @@ function follow() {
 function stopFollowing() {
   source?.close();
   source = null;
-  state.textContent = "a past moment";
+  state.textContent = "past";
 }
 
-/** Loads one moment at a time; of those asked for meanwhile, only the last. */
+/** Loads one position at a time; of those requested meanwhile, only the last. */
 async function load(seq) {
   wanted = seq;
   if (loading !== null) return;
@@ -54,10 +54,10 @@ async function load(seq) {
     const answer = await fetch(address).catch(() => null);
     if (answer?.ok && source === null) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      show(page.getElementById("moment").innerHTML);
+      show(page.getElementById("view").innerHTML);
       history.replaceState(null, "", address);
     } else if (source === null) {
-      state.textContent = "this moment cannot be shown; is the server still there?";
+      state.textContent = "this position cannot be shown; is the server still running?";
     }
     loading = null;
   }

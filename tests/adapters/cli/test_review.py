@@ -76,7 +76,7 @@ def test_everything_may_be_accepted_at_once(database: Path) -> None:
     after = verdicts(database)
     assert after[first] == "soft_rejected"
     assert {after[agent] for agent in rest} == {"approved"}
-    assert "no work that waits" in ask("review", database, run).stdout
+    assert "no unreviewed work" in ask("review", database, run).stdout
 
 
 def test_one_after_the_other(database: Path) -> None:

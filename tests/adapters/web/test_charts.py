@@ -1,4 +1,4 @@
-"""The plots of a run that has a budget."""
+"""Charts of a run with a budget."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def with_budget(new: NewEvent, cents: int | None) -> NewEvent:
     return new._replace(event=replace(new.event, budget_cents=cents))
 
 
-async def money_plot(tmp_path: Path, budget_cents: int | None) -> str:
-    """The plot of money, as it stands in the page."""
+async def money_chart(tmp_path: Path, budget_cents: int | None) -> str:
+    """Return the money chart of the run's page."""
     with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
         log.commit(
             [
@@ -47,13 +47,13 @@ def height_of(kind: str, plot: str) -> float:
 
 @pytest.mark.parametrize("budget", [UNITS * PAY_CENTS, 5 * UNITS * PAY_CENTS])
 async def test_money_is_drawn_below_its_budget(budget: int, tmp_path: Path) -> None:
-    plot = await money_plot(tmp_path, budget)
+    plot = await money_chart(tmp_path, budget)
     worth = UNITS * PAY_CENTS
     left = (budget - worth) / 100
-    assert f"budget left, with fees {left:.2f} of {budget / 100:.2f}" in plot
+    assert f"budget left, after fees {left:.2f} of {budget / 100:.2f}" in plot
     assert (height_of("budget", plot) < height_of("limit", plot)) is (budget > worth)
 
 
 async def test_without_a_budget_there_is_no_line(tmp_path: Path) -> None:
-    plot = await money_plot(tmp_path, None)
+    plot = await money_chart(tmp_path, None)
     assert "budget" not in plot

@@ -77,7 +77,7 @@ async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, databa
         progress = status.progress
         assert f"seq {status.seq:,} · {status.at} UTC" in said
         assert f"Units done {progress.units_finished:,} of {progress.units_total:,}" in said
-        assert f"{status.workers_at_work:,} at work {progress.workers:,} so far" in said
+        assert f"{status.workers_at_work:,} working {progress.workers:,} in total" in said
         for name, count in progress.units.items():
             assert f"{name.replace('_', ' ')} {count:,}" in said
         for line in status.last_events:
@@ -89,8 +89,8 @@ async def test_plots_can_be_heard(visitor: Visitor, database: Path) -> None:
     labels = re.findall(r'role="img" aria-label="([^"]+)"', page.text)
     assert [label.partition(":")[0] for label in labels] == [
         "Units by status",
-        "Throughput, units an hour",
-        "Agents at work",
+        "Throughput, units per hour",
+        "Working agents",
         "Money",
     ]
     assert all(re.search(r"\d", label) for label in labels)
@@ -155,10 +155,10 @@ async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None
         ("/runs/9999", 404, "there is no run-9999; the nearest is run-1."),
         ("/runs/9999/live", 404, "there is no run-9999"),
         ("/runs/99999999999999999999", 404, "there is no run 99999999999999999999."),
-        ("/runs/first", 404, "There is no such page."),
+        ("/runs/first", 404, "Page not found."),
         ("/timeline/worker-9999", 404, "there is no worker-9999; the nearest is worker-"),
         ("/timeline/someone", 404, "'someone' is not an id; write for instance run-1, "),
-        ("/explain/unit-1", 404, "Only agents and workers are explained, not unit-1."),
+        ("/explain/unit-1", 404, "Decisions are shown for agents and workers only, not for unit-1."),
         ("/find?id=<b>", 404, "'<b>' is not an id"),
         ("/?seq=soon", 400, "seq is 'soon'; it must be a position in the log"),
         ("/?seq=99999999", 404, "there is no seq 99999999; the nearest is seq "),

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from mephisto_es.adapters.cli.main import main
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.adapters.web.site import FORM_BYTES
+from mephisto_es.adapters.web.forms import FORM_BYTES
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import DONE, RUN, afternoon
@@ -68,7 +68,7 @@ async def test_an_address_of_others_is_served_with_a_token(database: Path, tmp_p
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines, and no token is asked for. Write a long"),
+        (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines, and no token is required. Write a long"),
         (["--host", "no such host"], "no such host can be reached from other machines"),
         (["--token-file", "nowhere/token"], "the token in nowhere/token cannot be read: No such file or directory"),
     ],
@@ -86,7 +86,7 @@ def test_a_port_that_is_taken(database: Path) -> None:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(main, ["serve", str(database), "--port", str(port)])
     assert result.exit_code == 2
-    assert f"nothing can listen on port {port} of 127.0.0.1: Address already in use" in result.stderr
+    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in result.stderr
 
 
 def test_a_file_that_is_no_log_is_not_served(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run's units as a file, at any moment."""
+"""Downloads a run's units as a file, as of any position."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ...projections.queries.unit_records import unit_records
-from ..exports.formats import FORMATS, load_writer
-from ..log.sqlite.as_of import LogAsOf
-from .site import Site, run_of, seq_of
+from ....projections.queries.unit_records import unit_records
+from ...exports.formats import FORMATS, load_writer
+from ...log.sqlite.as_of import LogAsOf
+from ..site import Site, run_of, seq_of
 
-#: Bytes of a file that are held in memory; a larger one is put into a temporary file.
+#: Files up to this size are built in memory, larger ones in a temporary file.
 IN_MEMORY_BYTES = 2**20
 CHUNK_BYTES = 2**16
 
 
 class Downloads:
-    """Exports."""
+    """Serves exports."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     def routes(self) -> list[Route]:
-        """Where they are."""
+        """Return the routes."""
         return [Route("/runs/{run:int}/export.{format}", self.export)]
 
     async def export(self, request: Request) -> Response:
-        """A run in a format; with the workers' names at the provider only if they are asked for."""
+        """Export a run in a format; with the workers' names at the provider only if requested."""
         run, seq, name = run_of(request), seq_of(request), request.path_params["format"]
         if name not in FORMATS:
-            raise HTTPException(404, f"There is no export as {name!r}; there is {', '.join(FORMATS)}")
+            raise HTTPException(404, f"There is no export as {name!r}; choose one of {', '.join(FORMATS)}")
         write, names = load_writer(name), request.query_params.get("names") == "1"
 
         def answer(moment: LogAsOf) -> IO[bytes]:
-            # Closed by who sends it.
+            # Closed by the response.
             file = cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
             try:
                 write(unit_records(moment, run, names=names), cast(BinaryIO, file))
@@ -48,7 +48,7 @@ class Downloads:
                 raise
             return file
 
-        file = await self._site.desk.ask(answer, seq)
+        file = await self._site.log.query(answer, seq)
         at = "" if seq is None else f"-seq-{seq}"
         headers = {
             "content-disposition": f'attachment; filename="run-{run}{at}.{name}"',

@@ -1,4 +1,4 @@
-"""Looking through a run: its units and workers, and the history of any one of them."""
+"""The units and workers of a run, and the timeline and decisions of one entity."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ...core.lifecycles.unit import UnitStatus
-from ...events.ids import AgentId, WorkerId
-from ...projections.queries.entity_ref import KINDS, EntityRef, parse_entity_ref
-from ...projections.queries.history.entity_events import events_about
-from ...projections.queries.history.explain import Explanation, explain_agent, explain_worker
-from ...projections.queries.history.timeline import TimelineEntry, timeline
-from ...projections.queries.runs.progress import RunProgress, run_progress
-from ...projections.queries.unit_list import UnitListPage, WorkerListPage, unit_page, worker_page
-from ..log.sqlite.as_of import LogAsOf
-from .rendering import query
-from .site import Site, after_of, run_of, seq_of
+from ....core.lifecycles.unit import UnitStatus
+from ....events.ids import AgentId, WorkerId
+from ....projections.queries.entity_ref import KINDS, EntityRef, parse_entity_ref
+from ....projections.queries.history.entity_events import events_about
+from ....projections.queries.history.explain import Explanation, explain_agent, explain_worker
+from ....projections.queries.history.timeline import TimelineEntry, timeline
+from ....projections.queries.runs.progress import RunProgress, run_progress
+from ....projections.queries.unit_list import UnitListPage, WorkerListPage, unit_page, worker_page
+from ...log.sqlite.as_of import LogAsOf
+from ..rendering import query
+from ..site import Site, after_of, run_of, seq_of
 
 #: Rows of a list on one page.
 PAGE_ROWS = 50
-#: Lines of a history that are shown, the latest ones; the command prints them all.
-MOST_LINES = 1000
-#: Kinds that are explained, beside being told.
+#: The latest lines of a timeline that are shown; the command line prints all of them.
+MAX_LINES = 1000
+#: Kinds of entities whose decisions are explained.
 EXPLAINED = ("agent", "worker")
 
 _STATUSES = tuple(status.value for status in UnitStatus)
 
 
-class PeoplePages:
-    """Pages about units and those who do them."""
+class EntityPages:
+    """Shows units, workers and agents."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     def routes(self) -> list[Route]:
-        """Where they are."""
+        """Return the routes."""
         return [
             Route("/runs/{run:int}/units", self.units),
             Route("/runs/{run:int}/workers", self.workers),
@@ -46,39 +46,39 @@ class PeoplePages:
         ]
 
     async def units(self, request: Request) -> Response:
-        """A run's units."""
+        """List a run's units."""
         run, seq, after = run_of(request), seq_of(request), after_of(request)
         status = request.query_params.get("status") or None
         if status is not None and status not in _STATUSES:
-            raise HTTPException(400, f"No unit is ever {status!r}; it is one of {', '.join(_STATUSES)}")
+            raise HTTPException(400, f"No unit is {status!r}; choose one of {', '.join(_STATUSES)}")
 
         def answer(moment: LogAsOf) -> tuple[RunProgress, UnitListPage]:
             page = unit_page(moment, run, size=PAGE_ROWS, status=status, after=after)
             return run_progress(moment.db, run), page
 
-        progress, page = await self._site.desk.ask(answer, seq)
-        return self._site.pages.page("units.html", request, run=progress, page=page, status=status, seq=seq)
+        progress, page = await self._site.log.query(answer, seq)
+        return self._site.templates.page("units.html", request, run=progress, page=page, status=status, seq=seq)
 
     async def workers(self, request: Request) -> Response:
-        """A run's workers."""
+        """List a run's workers."""
         run, seq, after = run_of(request), seq_of(request), after_of(request)
 
         def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerListPage]:
             return run_progress(moment.db, run), worker_page(moment, run, size=PAGE_ROWS, after=after)
 
-        progress, page = await self._site.desk.ask(answer, seq)
-        return self._site.pages.page("workers.html", request, run=progress, page=page, seq=seq)
+        progress, page = await self._site.log.query(answer, seq)
+        return self._site.templates.page("workers.html", request, run=progress, page=page, seq=seq)
 
     async def timeline(self, request: Request) -> Response:
-        """What happened to an entity."""
+        """Show the timeline of an entity."""
         subject, seq = _subject_of(request), seq_of(request)
 
         def answer(moment: LogAsOf) -> list[TimelineEntry]:
             return list(timeline(events_about(moment, subject), subject))
 
-        lines = await self._site.desk.ask(answer, seq)
-        shown = lines[-MOST_LINES:]
-        return self._site.pages.page(
+        lines = await self._site.log.query(answer, seq)
+        shown = lines[-MAX_LINES:]
+        return self._site.templates.page(
             "timeline.html",
             request,
             subject=subject,
@@ -88,34 +88,34 @@ class PeoplePages:
         )
 
     async def explain(self, request: Request) -> Response:
-        """Why an agent or a worker is where it is."""
+        """Show the decisions about an agent or a worker."""
         subject, seq = _subject_of(request), seq_of(request)
         if subject.kind not in EXPLAINED:
-            raise HTTPException(404, f"Only agents and workers are explained, not {subject}")
+            raise HTTPException(404, f"Decisions are shown for agents and workers only, not for {subject}")
 
         def answer(moment: LogAsOf) -> Explanation:
             if subject.kind == "agent":
                 return explain_agent(moment, AgentId(subject.number))
             return explain_worker(moment, WorkerId(subject.number))
 
-        explanation = await self._site.desk.ask(answer, seq)
-        return self._site.pages.page("explain.html", request, subject=subject, explanation=explanation, seq=seq)
+        explanation = await self._site.log.query(answer, seq)
+        return self._site.templates.page("explain.html", request, subject=subject, explanation=explanation, seq=seq)
 
     async def find(self, request: Request) -> Response:
-        """Go to what was typed."""
-        subject = _parsed(request.query_params.get("id", "").strip().lower())
+        """Redirect to the entity whose id was typed."""
+        subject = _parse(request.query_params.get("id", "").strip().lower())
         if subject.kind == "run":
             return RedirectResponse(f"/runs/{subject.number}", 303)
         return RedirectResponse(f"/timeline/{subject}{query(seq=seq_of(request))}", 303)
 
 
 def _subject_of(request: Request) -> EntityRef:
-    return _parsed(request.path_params["subject"])
+    return _parse(request.path_params["subject"])
 
 
-def _parsed(text: str) -> EntityRef:
+def _parse(text: str) -> EntityRef:
     subject = parse_entity_ref(text)
     if subject is None:
-        wanted = ", ".join(f"{kind}-1" for kind in KINDS)
-        raise HTTPException(404, f"{text!r} is not an id; write for instance {wanted}")
+        examples = ", ".join(f"{kind}-1" for kind in KINDS)
+        raise HTTPException(404, f"{text!r} is not an id; write for instance {examples}")
     return subject

@@ -11,7 +11,7 @@ import pytest
 
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.adapters.web.verdicts import PAGE_UNITS
+from mephisto_es.adapters.web.pages.review import PAGE_UNITS
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import RUN
@@ -69,7 +69,7 @@ async def test_work_is_shown_by_the_page(visitor: Visitor, database: Path) -> No
         shown = [int(agent) for agent in re.findall(r'data-agent="(\d+)"', page.text)]
         assert 0 < len(shown) <= PAGE_UNITS
         seen += shown
-        following = re.search(r'href="([^"]+)">Next page', page.text)
+        following = re.search(r'href="([^"]+)">Skip to the next page', page.text)
         address = following[1].replace("&amp;", "&") if following else None
     assert seen == agents
 
@@ -81,7 +81,7 @@ async def test_not_while_an_operator_is_at_work(visitor: Visitor, database: Path
         page = await visitor.send(f"/runs/{RUN}/review", verdict, status=409)
     said = words_of(page)
     assert "is being written by process" in said
-    assert "While an operator is at work on this log only its own script can review" in said
+    assert "While an operator runs on this log, only its own script can review" in said
     assert "kept for the next try" in page.text
     assert status_of(database, first) == "completed"
 
@@ -91,7 +91,7 @@ async def test_the_first_that_is_refused_ends_it(visitor: Visitor, database: Pat
     await visitor.send(f"/runs/{RUN}/review", {f"verdict-{second}": "approved"})
     verdicts = {f"verdict-{first}": "soft_rejected", f"verdict-{second}": "rejected"}
     page = await visitor.send(f"/runs/{RUN}/review", verdicts, status=409)
-    assert "1 of 2 verdicts are recorded; the next was refused: agent/" in words_of(page)
+    assert "1 of 2 verdicts are recorded; the next one was refused: agent/" in words_of(page)
     assert [status_of(database, agent) for agent in (first, second)] == ["soft_rejected", "approved"]
 
 
@@ -102,7 +102,7 @@ async def test_the_first_that_is_refused_ends_it(visitor: Visitor, database: Pat
         ("approved", "much", "the bonus of agent-{agent} is 'much', which is not an amount of money"),
         ("approved", "-1", "cannot be paid"),
         ("rejected", "1", "a bonus of 100 cents does not go with work that is rejected"),
-        ("splendid", "", "verdict-{agent} is 'splendid', which is no verdict on an agent"),
+        ("splendid", "", "verdict-{agent} is 'splendid', which is not a verdict on an agent"),
     ],
 )
 async def test_what_is_no_verdict(verdict: str, bonus: str, sentence: str, visitor: Visitor, database: Path) -> None:
@@ -121,7 +121,7 @@ async def test_nobody_else_can_send_the_form(visitor: Visitor, stranger: Visitor
     await visitor.get("/")
     for token in ({}, {"form_token": ""}, {"form_token": "0" * 64}):
         page = await visitor.post(f"/runs/{RUN}/review", {**fields, **token}, status=403)
-        assert "This form was not made for your session" in words_of(page)
+        assert "This form does not belong to your session" in words_of(page)
     await stranger.post(f"/runs/{RUN}/review", fields, status=403)
     (shown,) = re.findall(r'name="form_token" value="(\w+)"', (await visitor.get(f"/runs/{RUN}/review")).text)
     visitor.client.cookies.clear()

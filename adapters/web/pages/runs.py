@@ -1,0 +1,114 @@
+"""The list of runs, and the page of one run: now, at any earlier position, and live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import anyio
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from ....core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
+from ....events import streams
+from ....events.ids import TaskRunId
+from ....projections.queries.runs.blockers import OpenReport, find_blockers
+from ....projections.queries.runs.run_status import RunStatus, all_runs, run_status
+from ...log.sqlite.as_of import LogAsOf
+from ..charts import Chart, run_charts
+from ..site import Site, run_of, seq_of
+
+#: Seconds without news after which a page is sent a sign of life.
+KEEP_ALIVE_SECONDS = 15.0
+#: Pages that are kept up to date at the same time.
+MAX_LIVE_PAGES = 64
+#: The latest events shown on the page of a run.
+LAST_EVENTS = 15
+
+
+class RunView(NamedTuple):
+    """The content of the page of a run."""
+
+    status: RunStatus
+    report: OpenReport
+    charts: tuple[Chart, ...]
+    #: The position of the run's first event.
+    first_seq: int
+
+
+class PageUpdate(msgspec.Struct):
+    """The message by which an open page is updated."""
+
+    seq: int
+    html: str
+
+
+class RunPages:
+    """Pages about runs."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._live_pages = 0
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/", self.runs),
+            Route("/runs/{run:int}", self.run),
+            Route("/runs/{run:int}/live", self.live),
+        ]
+
+    async def runs(self, request: Request) -> Response:
+        """Show all runs."""
+        seq = seq_of(request)
+        found = await self._site.log.query(all_runs, seq)
+        return self._site.templates.page("runs.html", request, found=found, seq=seq)
+
+    async def run(self, request: Request) -> Response:
+        """Show one run, as of the position in the address or now."""
+        run, seq = run_of(request), seq_of(request)
+        head = await self._site.log.query(lambda moment: moment.seq)
+        view = await self._view(run, seq)
+        return self._site.templates.page("run.html", request, view=view, seq=seq, head=max(head, view.status.seq))
+
+    async def live(self, request: Request) -> Response:
+        """Send the state of a run as server-sent events: at once, and then after each change."""
+        run = run_of(request)
+        await self._view(run, None)
+        if self._live_pages >= MAX_LIVE_PAGES:
+            raise HTTPException(503, f"{MAX_LIVE_PAGES} pages are already kept up to date; close some")
+        return StreamingResponse(self._updates(run), media_type="text/event-stream")
+
+    async def _updates(self, run: TaskRunId) -> AsyncIterator[str]:
+        changes, shown = self._site.changes, ""
+        self._live_pages += 1
+        try:
+            while not changes.closed:
+                number = changes.number
+                view = await self._view(run, None)
+                html = self._site.templates.fragment("_run.html", view=view, seq=None)
+                if html != shown:
+                    shown = html
+                    yield f"data: {msgspec.json.encode(PageUpdate(view.status.seq, html)).decode()}\n\n"
+                else:
+                    yield ": nothing new\n\n"
+                with anyio.move_on_after(KEEP_ALIVE_SECONDS):
+                    await changes.wait_beyond(number)
+        finally:
+            self._live_pages -= 1
+
+    async def _view(self, run: TaskRunId, seq: int | None) -> RunView:
+        now = self._site.clock.now_us()
+
+        def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int]:
+            run_status_now = TaskRunStatus(moment.db.get_task_run(run).status)
+            is_live = seq is None and run_status_now not in ENDED_RUN_STATUSES
+            status = run_status(moment, run, now=now if is_live else moment.at, last=LAST_EVENTS)
+            return status, find_blockers(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at
+
+        status, report, first_seq, at = await self._site.log.query(answer, seq)
+        series = await self._site.log.series(run)
+        return RunView(status, report, run_charts(series, status, None if seq is None else at), first_seq)

@@ -1,0 +1,158 @@
+"""The page of a worker: block or unblock them, grant or revoke qualifications, give a bonus."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ....core.errors import ConfigError
+from ....core.operations.configuration.money import cents
+from ....events.ids import UnitId, WorkerId
+from ....projections.queries.entity_ref import EntityRef
+from ....projections.queries.worker_status import worker_status
+from ...composition.reviews import ReviewCommand
+from ..forms import FormPage, FormRefusedError
+from ..site import worker_of
+
+#: A reason is a sentence, the name of a qualification a few words.
+MAX_REASON_CHARACTERS = 500
+MAX_NAME_CHARACTERS = 100
+#: A random name in each form, so that a form which is sent twice owes one bonus.
+BONUS_NAME = re.compile("[0-9a-f]{32}")
+#: The largest absolute value of a qualification.
+MAX_VALUE = 10**9
+
+#: What the page says after an action, by the action's name.
+NOTICES: Mapping[str, str] = {
+    "block": "{worker} is blocked and gets no more work in any run.",
+    "unblock": "{worker} may work again.",
+    "grant": "The qualification is granted.",
+    "revoke": "The qualification is revoked.",
+    "bonus": "{worker} is owed the bonus. mephisto-es pay pays it.",
+}
+
+
+class ReviewAction(NamedTuple):
+    """A command that a reviewer gives with a button."""
+
+    #: The value of the button, a key of `NOTICES`.
+    name: str
+    command: ReviewCommand
+
+
+class WorkerPages(FormPage):
+    """Shows a worker's status and qualifications, and the forms that change them."""
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/workers/{worker:int}", self.show, methods=["GET"]),
+            Route("/workers/{worker:int}", self.submit, methods=["POST"]),
+        ]
+
+    def _notice(self, request: Request) -> str:
+        notice = NOTICES.get(request.query_params.get("done", ""), "")
+        return notice.format(worker=f"worker-{worker_of(request)}")
+
+    async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
+        action = _action(worker_of(request), fields)
+        refusal = await self._site.log.record_command(action.command)
+        if refusal is not None:
+            raise FormRefusedError(409, f"Nothing was recorded: {refusal}.")
+        return {"done": action.name}
+
+    async def _render(
+        self, request: Request, status_code: int, notice: str, *, refused: str, fields: Mapping[str, str]
+    ) -> Response:
+        worker = worker_of(request)
+        found = await self._site.log.query(lambda moment: worker_status(moment, worker))
+        return self._site.templates.page(
+            "worker.html",
+            request,
+            status_code,
+            subject=EntityRef("worker", worker),
+            worker=found,
+            max_reason=MAX_REASON_CHARACTERS,
+            max_name=MAX_NAME_CHARACTERS,
+            max_value=MAX_VALUE,
+            bonus_name=secrets.token_hex(16),
+            notice=notice,
+            refused=refused,
+            fields=fields,
+        )
+
+
+def _action(worker: WorkerId, fields: Mapping[str, str]) -> ReviewAction:
+    """Return the action that a form asks for.
+
+    Raises:
+        ConfigError: a field is missing or makes no sense.
+        HTTPException: it is not a form of this page.
+    """
+    name = fields.get("action", "")
+    match name:
+        case "block":
+            reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
+            return ReviewAction(name, lambda reviewer: reviewer.block_worker(worker, reason))
+        case "unblock":
+            reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
+            return ReviewAction(name, lambda reviewer: reviewer.unblock_worker(worker, reason))
+        case "grant":
+            qualification, value = _text(fields, "name", MAX_NAME_CHARACTERS), _value(fields)
+            return ReviewAction(name, lambda reviewer: reviewer.grant_qualification(worker, qualification, value))
+        case "revoke":
+            # Not stripped: a name given by a script may start or end with a space.
+            qualification = fields.get("name", "")
+            return ReviewAction(name, lambda reviewer: reviewer.revoke_qualification(worker, qualification))
+        case "bonus":
+            return ReviewAction(name, _bonus(worker, fields))
+        case _:
+            raise HTTPException(400, f"{name!r} is not an action on a worker")
+
+
+def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> ReviewCommand:
+    """Return the command of a form that gives a bonus.
+
+    Raises:
+        ConfigError, HTTPException: as `_action`.
+    """
+    name = fields.get("bonus_name", "")
+    if not BONUS_NAME.fullmatch(name):
+        raise HTTPException(400, "This bonus has no name; reload the page")
+    amount_cents = cents(fields.get("amount", "").strip(), key="amount")
+    written = fields.get("unit", "").strip()
+    unit = UnitId(_number(written.removeprefix("unit-"), "unit")) if written else None
+    reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
+    command_id = f"bonus-{worker}-{name}"
+    return lambda reviewer: reviewer.bonus_worker(worker, amount_cents, reason, unit, command_id=command_id)
+
+
+def _text(fields: Mapping[str, str], field: str, maximum: int) -> str:
+    text = fields.get(field, "").strip()
+    if not text:
+        raise ConfigError(f"the {field} is missing", key=field)
+    if len(text) > maximum:
+        raise ConfigError(f"the {field} has {len(text):,} characters; the limit is {maximum:,}", key=field)
+    return text
+
+
+def _value(fields: Mapping[str, str]) -> int:
+    written = fields.get("value", "").strip() or "1"
+    value = _number(written, "value")
+    if abs(value) > MAX_VALUE:
+        raise ConfigError(f"the value is {written}; the limit is {MAX_VALUE:,}", key="value")
+    return value
+
+
+def _number(written: str, field: str) -> int:
+    try:
+        return int(written)
+    except ValueError as error:
+        raise ConfigError(f"the {field} is {written!r}, which is not a whole number", key=field) from error
