@@ -122,7 +122,7 @@ async def test_a_script_without_a_terminal_says_how_to_go_on(job: Job, capfd: py
         assert operator.url != url
         operator.process.send_signal(signal.SIGINT)
         assert await operator.process.wait() == 0
-    assert "mephisto.task.resume_incomplete_run=true goes on with it" in capfd.readouterr().err
+    assert "mephisto.task.resume_incomplete_run=true resumes it" in capfd.readouterr().err
 
 
 def refused(*words: str | Path) -> tuple[int, str]:
@@ -142,7 +142,7 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
         assert await script.process.wait() == 0
     assert refused(data_dir, "run-2") == (1, "mephisto-es resume: there is no run-2; the nearest is run-1")
     code, said = refused(data_dir, "1")
-    assert (code, "run 1 is 'completed': it cannot be taken up again" in said) == (1, True)
+    assert (code, "run 1 is 'completed': it cannot be resumed" in said) == (1, True)
     assert refused(tmp_path, "1") == (
         2,
         f"mephisto-es resume: there is no log at {tmp_path}/mephisto.db; check the path",

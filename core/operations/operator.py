@@ -1,4 +1,4 @@
-"""The Operator: launches task runs, watches over them, and shuts them down."""
+"""Launches task runs, watches over them, and shuts them down."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ DEFAULT_LOG_RATE_SECONDS = 30.0
 
 logger = get_logger(__name__)
 
-#: Puts a question to whoever started the operator; True: yes.
+#: Asks the person who started the operator; returns True for yes.
 Ask = Callable[[str], Awaitable[bool]]
 
 
 class Operator:
-    """Launches as many runs as are wanted and watches over their progress.
+    """Launches any number of runs and watches over their progress.
 
-    Made by `adapters.composition.operator.open_operator`, whose nursery its tasks belong to.
+    `adapters.composition.operator.open_operator` makes it, and owns the nursery of its tasks.
 
     Attributes:
-        ledger: the door to the log.
+        ledger: executes commands and holds the state.
         calls: the calls of the methods that a launch script must await.
-        failures: what ended runs that had been live before their work was done, since this was last waited for.
+        failures: errors that ended live runs too early, since `wait_for_runs_then_shutdown` last returned.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Operator:
         nursery: trio.Nursery,
         ask: Ask | None = None,
     ) -> None:
-        """Take the parts; nothing is started.
+        """Keep the parts; nothing is started.
 
         Args:
-            ledger: the door, its writer task running.
-            ids: where ids and everything unguessable come from.
+            ledger: executes commands; its writer task is running.
+            ids: source of ids, salts and tokens.
             clock: the wall clock.
-            runs_dir: a folder that gets one folder for each run.
-            nursery: what the runs' tasks belong to.
-            ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
+            runs_dir: folder in which each run gets a folder.
+            nursery: owns the tasks of the runs.
+            ask: asks whether to resume a run that did not end; None if there is nobody to ask.
         """
         self.ledger = ledger
         self._ids = ids
@@ -84,11 +84,11 @@ class Operator:
 
     @must_be_awaited
     async def launch_task_run(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str | None:
-        """Launch a run; if that fails, log why.
+        """Launch a run; returns once workers can come. Failures are logged.
 
         Args:
-            run_config: what stands below `mephisto` in a configuration.
-            shared_state: what the script passes that a config cannot.
+            run_config: the `mephisto` section of a configuration.
+            shared_state: callbacks and data that a configuration cannot hold.
 
         Returns:
             The run's id, or None if it could not be launched.
@@ -101,37 +101,41 @@ class Operator:
 
     @must_be_awaited
     async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
-        """Launch a run; returns when workers can come.
+        """Launch a run; returns once workers can come.
 
-        If the task's last run has not ended, it is taken up again with `task.resume_incomplete_run` set, or when who
-        is asked says yes.
+        If the task's last run has not ended, it is resumed if `task.resume_incomplete_run` is set, or if the person
+        who started the operator agrees.
+
+        Args:
+            run_config: the `mephisto` section of a configuration.
+            shared_state: callbacks and data that a configuration cannot hold.
 
         Returns:
             The run's id.
 
         Raises:
             ConfigError: the configuration is wrong; nothing was recorded.
-            LaunchError: a step failed; what was acquired is released, and the run recorded as failed.
+            LaunchError: a step failed; everything acquired is released, and the run is recorded as failed.
         """
         previous = self.find_previous_task_run(run_config)
         if previous is not None and not run_config.task.resume_incomplete_run:
-            previous = await self._offer_to_go_on(previous, task_name(run_config))
+            previous = await self._offer_to_resume(previous, task_name(run_config))
         return await self._launch(plan_run(run_config, shared_state, resumes=previous is not None), previous)
 
-    async def _offer_to_go_on(self, run: TaskRunId, name: str) -> TaskRunId | None:
-        """Ask whether an incomplete run is meant; where nobody can be asked it is not, and a warning says how."""
-        if self._is_going_on(run):
+    async def _offer_to_resume(self, run: TaskRunId, name: str) -> TaskRunId | None:
+        """Ask whether to resume an incomplete run; if nobody can be asked, log how to, and launch a new run."""
+        if self._is_running(run):
             return None
         by_status = self.ledger.state.runs[run].units_by_status
         done, units = by_status.get(UnitStatus.COMPLETED, 0), sum(by_status.values())
         sentence = f"run {run} of {name!r} did not end: {done} of {units} units are done"
-        if self._ask is not None and await self._ask(f"{sentence}. Go on with it?"):
+        if self._ask is not None and await self._ask(f"{sentence}. Resume it?"):
             return run
-        logger.warning(f"{sentence}; mephisto.task.resume_incomplete_run=true goes on with it. This is a new run")
+        logger.warning(f"{sentence}; mephisto.task.resume_incomplete_run=true resumes it. This is a new run")
         return None
 
     def find_previous_task_run(self, run_config: DictConfig) -> TaskRunId | None:
-        """The last run of the configured task, if it can be taken up again."""
+        """Return the last run of the configured task, if it can be resumed."""
         state = self.ledger.state
         task = state.tasks_by_name.get(task_name(run_config))
         runs = [run for run in state.task_runs.values() if run.task == task]
@@ -140,20 +144,20 @@ class Operator:
 
     @must_be_awaited
     async def launch_from_incomplete_run(self, task_run: TaskRunId, shared_state: SharedTaskState | None = None) -> str:
-        """Take up a run of an earlier process, with the configuration it was launched with.
+        """Resume a run of an earlier process, with the configuration it was launched with.
 
         Args:
             task_run: the run.
-            shared_state: what the script passed then; None: nothing.
+            shared_state: the state that the script passed then; None if it passed none.
 
         Raises:
             UnknownEntityError: there is no such run.
-            CommandRefusedError: the run has ended, never got as far as a server, or needs what its script passed.
+            CommandRefusedError: the run has ended, never had a server, or needs the state that its script passed.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
         state = self.ledger.state.task_runs[streams.task_run(task_run)]
         if state.status not in RESUMABLE_RUN_STATUSES:
-            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be taken up again")
+            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be resumed")
         created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
         if not isinstance(created, TaskRunCreated):
             raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
@@ -165,10 +169,10 @@ class Operator:
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
-        if previous is not None and self._is_going_on(previous):
-            raise CommandRefusedError(f"run {previous} is going on already")
+        if previous is not None and self._is_running(previous):
+            raise CommandRefusedError(f"run {previous} is already running")
         if self._is_stopping:
-            raise CommandRefusedError("the operator is being stopped: it launches nothing more")
+            raise CommandRefusedError("the operator is stopping: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         self._drivers.append(driver)
         live_run: LiveTaskRun = await self._nursery.start(self._drive, driver)
@@ -191,32 +195,32 @@ class Operator:
                 del self._live_runs[driver.task_run]
             self._ended.notify()
 
-    def _is_going_on(self, run: TaskRunId) -> bool:
-        """Whether a run is live here, or about to be."""
+    def _is_running(self, run: TaskRunId) -> bool:
+        """Return whether a run is live here, or about to be."""
         return any(run == driver.task_run for driver in self._drivers)
 
     def get_running_task_runs(self) -> dict[str, LiveTaskRun]:
-        """The runs that are going on, by id."""
+        """Return the live runs, by id."""
         return {str(run): live_run for run, live_run in self._live_runs.items()}
 
     def reviewer(self) -> Reviewer:
-        """Who gives verdicts and decides about workers, also while runs go on."""
+        """Return a service that reviews work and decides about workers, also while runs are live."""
         return Reviewer(self.ledger, self._ids)
 
     def directory(self) -> Directory:
-        """Who registers tasks, requesters, workers and qualifications, also while runs go on."""
+        """Return a service that registers tasks, requesters, workers and qualifications, also while runs are live."""
         return Directory(self.ledger, self._ids)
 
     def paymaster(self, live_run: LiveTaskRun) -> Paymaster:
-        """Who pays what a run owes, also while it goes on, through the provider that its workers come from.
+        """Return a service that pays what a run owes, through its crowd provider, also while the run is live.
 
         Raises:
-            ConfigError: that provider does not pay.
+            ConfigError: the provider cannot pay workers.
         """
         return Paymaster(self.ledger, self._ids, payer_of(live_run.provider))
 
     def print_run_details(self) -> None:
-        """Log where each running run stands."""
+        """Log the progress of each live run."""
         for run in self._live_runs:
             index = self.ledger.state.runs[run]
             counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
@@ -230,12 +234,12 @@ class Operator:
     ) -> None:
         """Wait until all runs have ended.
 
-        One Ctrl-C stops giving out work and waits for those at work, the second takes their units away, the third
-        leaves at once, so that the runs can be taken up again later.
+        The first Ctrl-C stops giving out work and waits for the agents at work, the second takes their units away, the
+        third exits immediately and leaves the runs to be resumed later.
 
         Args:
-            skip_input: kept for Mephisto's scripts; nothing is ever asked.
-            log_rate: seconds between two reports of progress; None: none.
+            skip_input: ignored; Mephisto's scripts pass it.
+            log_rate: seconds between two progress reports; None for no reports.
 
         Raises:
             LaunchError: a run failed; the others have ended too.
@@ -262,14 +266,14 @@ class Operator:
             self.print_run_details()
 
     async def watch_signals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Act on Ctrl-C as `wait_for_runs_then_shutdown` says; a launch script is watched from its start.
+        """Act on Ctrl-C and SIGTERM as `wait_for_runs_then_shutdown` describes.
 
         Raises:
             KeyboardInterrupt: the third Ctrl-C.
         """
         steps: list[tuple[str, Callable[[], None]]] = [
-            ("no more work is given out; waiting for those at work (again: take it away)", self._stop_all),
-            ("taking work away and shutting down (again: leave at once)", self._cancel_all),
+            ("giving out no more work, waiting for agents at work (again: take their work away)", self._stop_all),
+            ("taking work away and shutting down (again: exit immediately)", self._cancel_all),
         ]
         self._watches_signals = True
         try:
@@ -287,31 +291,31 @@ class Operator:
 
     def _stop_all(self) -> None:
         for driver in self._drivers:
-            driver.stop("asked to by the operator")
+            driver.stop("stopped by the operator")
 
     def _cancel_all(self) -> None:
         for driver in self._drivers:
-            driver.stop("asked to by the operator, at once", at_once=True)
+            driver.stop("stopped by the operator, at once", at_once=True)
 
     @must_be_awaited
     async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked
-        """Stop all runs, wait for those at work, and return when everything is released."""
+        """Stop all runs and wait for their agents; returns once everything is released."""
         self._stop_all()
         await self._wait_until_all_ended()
 
     @must_be_awaited
     async def force_shutdown(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - Mephisto's name
-        """Stop all runs and take the work from those at it.
+        """Stop all runs and take their work from the agents.
 
         Args:
-            timeout: seconds to release everything; what is left then stays in the log to be released later.
+            timeout: seconds to release everything; the rest stays in the log, to be released later.
         """
         self._cancel_all()
         with trio.move_on_after(timeout):
             await self._wait_until_all_ended()
 
     def run_status(self, run: TaskRunId) -> TaskRunStatus:
-        """The status of a run, running or not.
+        """Return the status of a run, live or not.
 
         Raises:
             UnknownEntityError: there is no such run.

@@ -1,4 +1,4 @@
-"""What a worker's packet asks of the log: from a packet that a router kept to the command that makes it durable."""
+"""Translates outbox packets into ledger commands."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _NOTHING = msgspec.Raw(b"null")
 
 
 class _Identified(msgspec.Struct):
-    #: A string, if the page is one that we know.
+    #: A string, if the page follows the protocol.
     update_id: object = None
 
 
 class PacketCommands:
-    """The commands of one run's packets, without id and actor, which depend on who brought them."""
+    """Translates the packets of one run. The commands lack id and actor, which depend on the router."""
 
     def __init__(self, run: TaskRunId, ids: Ids, *, concurrent: bool) -> None:
-        """Take the run.
+        """Keep the parts.
 
         Args:
             run: the run.
-            ids: where salts come from.
+            ids: source of salts.
             concurrent: whether the units of an assignment are worked on together.
         """
         self._run = run
@@ -55,7 +55,7 @@ class PacketCommands:
         self._concurrent = concurrent
 
     def command_of(self, agent: AgentState | OnboardingState, packet: OutboxPackets) -> Command | None:
-        """What a packet asks for; None: it is not one, cannot be read, or is not for such an agent."""
+        """Return the command for a packet; None if it is malformed or does not fit its agent."""
         if not is_readable(_body_of(packet)):
             return None
         if isinstance(agent, AgentState):
@@ -72,15 +72,15 @@ class PacketCommands:
                     FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
                     for file in packet.data.files or ()
                 )
-                return _wish(lambda state: decide_submit(state, run, agent_id, payload.ref, files), payload)
+                return _command(lambda state: decide_submit(state, run, agent_id, payload.ref, files), payload)
             case LiveUpdate():
                 return self._of_update(agent, stream, packet.data)
             case SubmitMetadata():
                 payload = self._sealed(packet.data, agent)
-                return _wish(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
+                return _command(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
             case ReturnUnit():
                 concurrent, leaving = self._concurrent, AgentReturned(reason="the worker gave the work back")
-                return _wish(lambda state: decide_leave(state, run, agent_id, leaving, concurrent=concurrent))
+                return _command(lambda state: decide_leave(state, run, agent_id, leaving, concurrent=concurrent))
             case SubmitOnboarding():
                 return None
             case _:
@@ -92,7 +92,7 @@ class PacketCommands:
             case SubmitOnboarding():
                 payload = self._sealed(packet.data.onboarding_data, agent)
                 submitted = OnboardingSubmitted(submission=payload.ref, request=packet.data.request_id)
-                return _wish(lambda _: [NewEvent(stream, submitted)], payload)
+                return _command(lambda _: [NewEvent(stream, submitted)], payload)
             case LiveUpdate():
                 return self._of_update(agent, stream, packet.data)
             case SubmitUnit() | SubmitMetadata() | ReturnUnit():
@@ -114,14 +114,14 @@ class PacketCommands:
             received = AgentUpdateReceived if is_agent else OnboardingUpdateReceived
             return [NewEvent(stream, received(number=receiver.received + 1, update_id=update_id, update=payload.ref))]
 
-        return _wish(decide, payload)
+        return _command(decide, payload)
 
     def _sealed(self, body: msgspec.Raw, agent: AgentState | OnboardingState) -> Payload:
         return seal(bytes(body), self._ids.salt(), agent.worker)
 
 
 def _body_of(packet: OutboxPackets) -> msgspec.Raw:
-    """What the page put into a packet."""
+    """Return the part of a packet that the page wrote."""
     match packet:
         case SubmitUnit():
             return packet.data.final_data
@@ -135,12 +135,12 @@ def _body_of(packet: OutboxPackets) -> msgspec.Raw:
             assert_never(packet)
 
 
-def _wish(decide: Callable[[DecisionState], list[NewEvent]], *payloads: Payload) -> Command:
+def _command(decide: Callable[[DecisionState], list[NewEvent]], *payloads: Payload) -> Command:
     return Command("", "", decide, payloads=payloads)
 
 
 def _update_id(update: msgspec.Raw) -> str | None:
-    """By what a page tells its updates apart, empty if it does not; None: it is no update, which is an object."""
+    """Return the id that a page gave to an update; empty if it gave none, None if the update is not an object."""
     try:
         update_id = msgspec.json.decode(update, type=_Identified).update_id
     except UNREADABLE:

@@ -1,4 +1,4 @@
-"""Moves through a run's data: creates assignments and units, and puts units on offer as there is room for them."""
+"""Creates assignments and units from a run's data, and launches units as there is room for them."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ from .launching.assignment_data import encoded, received_already, send_all
 from .launching.reassignments import Reassignments
 from .logger_core import get_logger
 
-#: Assignments, or units, that go into one command at most.
-CHUNK = 200
-#: Created units that wait to be launched before more data is taken from its source.
+#: Maximum number of assignments, or units, in one command.
+MAX_CHUNK = 200
+#: Created units that wait to be launched, beyond which no more data is read.
 LOOK_AHEAD = 400
 
 logger = get_logger(__name__)
 
 
 class Take(Protocol):
-    """Decides whether a worker gets the unit that is planned for it."""
+    """A decision about whether a worker gets the unit that is planned for it."""
 
     def __call__(self, state: DecisionState, plan: AssignmentPlan) -> Sequence[NewEvent]:
-        """The events that make it and give it to the worker, or say why not."""
+        """Return the events that make the unit and assign it to the worker, or that refuse the worker."""
 
 
 class TaskLauncher:
     """Launches the units of one run.
 
     Attributes:
-        created: how many assignments were created so far.
+        created: number of assignments created so far.
     """
 
     def __init__(
@@ -75,16 +75,16 @@ class TaskLauncher:
         max_item_bytes: int,
         concurrent: bool = False,
     ) -> None:
-        """Nothing is taken from the data yet.
+        """Keep the parts; nothing is read from the data yet.
 
         Args:
-            ledger: the door.
-            ids: where ids come from.
+            ledger: executes the commands.
+            ids: source of ids and salts.
             task_run: the run.
             assignment_data: a list, a generator or an async generator; read once, one item ahead.
-            pay_cents: what a unit is worth.
-            max_num_concurrent_units: units on offer or in work at a time; 0: no limit.
-            max_repeats: how often an assignment for several is made once more because somebody left.
+            pay_cents: pay for a unit, in cents.
+            max_num_concurrent_units: units that may be launched or assigned at a time; 0 for no limit.
+            max_repeats: number of times that an assignment for several workers is made again after somebody left.
             max_item_bytes: what an item may have as JSON.
             concurrent: whether the units of an assignment are worked on together.
         """
@@ -113,23 +113,23 @@ class TaskLauncher:
         self._reassignments.resume()
 
     async def create_assignments(self) -> None:
-        """Create assignments and units from the data, as far ahead of the launched ones as is useful.
+        """Create assignments and units from the data, up to a limit ahead of the launched ones.
 
-        Returns when the data has no more, or the run is stopping. Meant to run beside `launch_units`. What an earlier
-        process of the run had created is read again, and must be the same.
+        Runs beside `launch_units`. Returns once the data is exhausted or the run is stopping. Items from which an
+        earlier process of the run created assignments are read again, and must be the same.
 
         Raises:
-            LaunchError: the data's own code raised, or the data is not what it was.
+            LaunchError: the data's own code raised, or the data has changed.
         """
         if self.exhausted:
             return
         async with trio.open_nursery() as nursery:
-            sender, receiver = trio.open_memory_channel[InitializationData](CHUNK)
+            sender, receiver = trio.open_memory_channel[InitializationData](MAX_CHUNK)
             nursery.start_soon(self._read_data, sender)
             for number in range(self.created):
                 await self._skip(number, receiver)
             async for first in receiver:
-                if not await self._create([first, *received_already(receiver, CHUNK - 1)]):
+                if not await self._create([first, *received_already(receiver, MAX_CHUNK - 1)]):
                     nursery.cancel_scope.cancel()
                     return
                 while len(self._created_units) >= LOOK_AHEAD:
@@ -138,9 +138,12 @@ class TaskLauncher:
         self._changed.notify()
 
     async def launch_units(self, url: str) -> None:
-        """Put created units on offer at a URL whenever there is room for them, until no more may be.
+        """Launch created units whenever there is room for them, until the run is stopping.
 
-        A unit that ends makes room at once. An assignment that somebody left is made once more.
+        A unit that ends makes room immediately. An assignment that somebody left is made again.
+
+        Args:
+            url: base URL of the run's server, for the log.
         """
         logger.info("launching units", run=self._run, url=url)
         while not self._stopped:
@@ -153,60 +156,61 @@ class TaskLauncher:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the data has no more."""
+        """True once the data is known to have no more items."""
         return self._ledger.state.task_runs[streams.task_run(self._run)].assignments is not None
 
     @cached_property
     def planned_units(self) -> int | None:
-        """How many units the data makes; None: nobody knows before it was read to its end."""
+        """Number of units that the data makes; None if it cannot be known before the data is exhausted."""
         if isinstance(self._data, Sequence):
             return sum(len(item.unit_data) for item in self._data)
         return None
 
     @property
     def is_done(self) -> bool:
-        """Whether everything the data held was put on offer, or no more will be."""
+        """True once all units of the data are launched, or no more will be."""
         return self._stopped or (self.exhausted and not self._created_units and not self._reassignments)
 
     @property
     def is_about_to_launch(self) -> bool:
-        """Whether units will be put on offer before anybody has to end one."""
+        """True if units will be launched without anybody having to end one first."""
         return not self.is_done and self._free_places() > 0 and self._can_pay_next()
 
     @property
     def is_out_of_budget(self) -> bool:
-        """Whether nothing is on offer or in work, and the budget does not pay for the next unit that there is."""
+        """True if no unit is launched or assigned, and the budget does not cover the next one."""
         is_something_out = self._units_out() > 0 or self._ledger.state.runs[self._run].live_agents
         return not (self.is_done or is_something_out or self._can_pay_next())
 
     def next_change(self) -> trio.Event:
-        """Set the next time that anything changes in what is on offer, or about to be."""
+        """Return the event that the next change in launched or waiting units sets."""
         return self._changed.next_event()
 
     async def wait_for_offer(self) -> None:
-        """Wait until something is on offer, unless nothing is about to be."""
+        """Wait until a unit is offered, unless none is about to be."""
         index = self._ledger.state.runs[self._run]
         while not index.offered and self.is_about_to_launch:
             await self._changed.wait()
 
     async def launch_screening_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
-        """Make a screening unit for a worker; see `launch_evaluation_unit`."""
+        """Make a screening unit for a worker, as `launch_evaluation_unit`."""
         return await self.launch_evaluation_unit(data, SCREENING_UNIT_INDEX, take, actor)
 
     async def launch_gold_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
-        """Make a gold unit for a worker; see `launch_evaluation_unit`."""
+        """Make a gold unit for a worker, as `launch_evaluation_unit`."""
         return await self.launch_evaluation_unit(data, GOLD_UNIT_INDEX, take, actor)
 
     async def launch_evaluation_unit(self, data: Update, unit_type_index: int, take: Take, actor: str) -> AppendResult:
-        """Make a unit for one worker. Nobody else can get it: it is launched and assigned in one append.
+        """Make a unit for one worker. It is launched and assigned in one append, so nobody else can get it.
 
-        It is paid like any unit. It counts neither against `max_num_concurrent_units` nor against the worker's maximum.
+        The unit is paid like any other, but counts neither against `max_num_concurrent_units` nor against the worker's
+        maximum.
 
         Args:
-            data: what its page gets.
-            unit_type_index: a negative index.
-            take: decides whether the worker gets it; the events make, launch and assign it, or are others.
-            actor: who asks for it.
+            data: the unit's data, for its page.
+            unit_type_index: a negative unit index.
+            take: decides whether the worker gets the unit.
+            actor: recorded as the actor of the command.
         """
         payload = seal(encoded(InitializationData(shared=data), self._max_item_bytes), self._ids.salt())
         unit = UnitPlan(UnitId(self._ids.next_id("unit")), unit_type_index, self._pay_cents)
@@ -218,24 +222,24 @@ class TaskLauncher:
     async def expire_units(
         self, progress: Callable[[int, int], None] | None = None, *, reason: str = "the run is stopping"
     ) -> None:
-        """Take everything off the market that nobody works on, and launch nothing more.
+        """Expire all units that nobody works on, and launch nothing more.
 
         Args:
-            progress: called with how many units are seen to, of how many.
-            reason: why, for the log.
+            progress: called with the number of units dealt with, and the number of all.
+            reason: recorded in the log.
         """
         self._stopped = True
         self._changed.notify()
         index = self._ledger.state.runs[self._run]
         units = sorted(index.open_units)
-        for start in range(0, len(units), CHUNK):
-            chunk = units[start : start + CHUNK]
+        for start in range(0, len(units), MAX_CHUNK):
+            chunk = units[start : start + MAX_CHUNK]
             await self._record(partial(decide_expire_units, run=self._run, units=chunk, reason=reason))
             if progress is not None:
                 progress(start + len(chunk), len(units))
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Look for room whenever a unit's status has changed. For the run's subscription."""
+        """Note created units, and changes of units' status, among durable events of the run."""
         self._reassignments.on_committed(events)
         created = (recorded.envelope.event for recorded in events)
         self._created_units.extend(unit.unit for unit in created if isinstance(unit, UnitCreated) and unit.index >= 0)
@@ -245,11 +249,11 @@ class TaskLauncher:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _next_batch(self) -> list[UnitId]:
-        count = int(min(self._free_places(), CHUNK, len(self._created_units)))
+        count = int(min(self._free_places(), MAX_CHUNK, len(self._created_units)))
         return list(islice(self._created_units, count)) if count > 0 and self._can_pay_next() else []
 
     async def _launch(self, batch: list[UnitId]) -> None:
-        """Put units on offer; those that the budget does not pay for go on waiting."""
+        """Launch units; those that the budget does not cover stay waiting."""
         await self._record(partial(decide_launch_units, run=self._run, units=batch))
         units = self._ledger.state.units
         while self._created_units:
@@ -259,7 +263,7 @@ class TaskLauncher:
         self._changed.notify()
 
     def _can_pay_next(self) -> bool:
-        """Whether the budget pays for the next assignment that is put on offer; of one not yet read, for a unit."""
+        """Return whether the budget covers the next assignment, or a single unit if the next one is not read yet."""
         state, created = self._ledger.state, self._created_units
         budget = state.runs[self._run].budget
         if not created:
@@ -268,19 +272,19 @@ class TaskLauncher:
         return budget.fits(cost_of_offer(state, self._run, assignment))
 
     def _units_out(self) -> int:
-        """How many units are on offer or in work."""
+        """Return the number of launched and assigned units."""
         by_status = self._ledger.state.runs[self._run].units_by_status
         return by_status.get(UnitStatus.LAUNCHED, 0) + by_status.get(UnitStatus.ASSIGNED, 0)
 
     def _free_places(self) -> float:
-        """How many more units may be out."""
+        """Return the number of units that may be launched now."""
         return self._room - self._units_out()
 
     async def _skip(self, number: int, receiver: trio.MemoryReceiveChannel[InitializationData]) -> None:
-        """Read an item that was made an assignment of before.
+        """Read an item again that an earlier process made an assignment of.
 
         Raises:
-            LaunchError: there is another one in its place, or none.
+            LaunchError: there is another item in its place, or none.
         """
         assignment = self._ledger.state.runs[self._run].assignments[number]
         fact = self._ledger.state.records[streams.assignment(self._run, assignment)].fact
@@ -296,7 +300,11 @@ class TaskLauncher:
             raise LaunchError("assignment data", reason)
 
     async def _create(self, data: list[InitializationData]) -> bool:
-        """Create assignments, unless the run is stopping: nobody would expire them. Whether they were created."""
+        """Create assignments, unless the run is stopping and nobody would expire their units.
+
+        Returns:
+            True if they were created.
+        """
         plans: list[AssignmentPlan] = []
         payloads: list[Payload] = []
         for item in data:
@@ -317,10 +325,11 @@ class TaskLauncher:
             raise LaunchError("assignment data", f"item {number + 1} {error}") from error
 
     def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
-        """What is to be made of an item.
+        """Plan the assignment of an item.
 
         Raises:
-            LaunchError: its workers would wait for each other for ever, as not all of its units may be out at a time.
+            LaunchError: its workers would wait for each other forever, because not all its units may be launched at a
+                time.
         """
         if self._concurrent and len(item.unit_data) > self._room:
             reason = (

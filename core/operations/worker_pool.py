@@ -1,4 +1,4 @@
-"""Places workers into agents: who they are, what they may do, which unit they get, and what they are told."""
+"""Registers the workers of one run, and gives their pages an agent or the reason why they get none."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ from .task_code.submission_callbacks import SubmissionCallbacks
 from .task_code.timings import UserFunction, timings
 from .task_launcher import TaskLauncher
 
-#: Seconds that a worker waits for the verdict on what it handed in last.
-VERDICT_PATIENCE_SECONDS = 10.0
-#: The router's word for a page that has gone, and ours.
+#: Seconds that a worker waits for the verdict on its last submission.
+VERDICT_TIMEOUT_SECONDS = 10.0
+#: Status by which routers report that a page has gone.
 GONE = "disconnect"
+#: Reason recorded for it.
 PAGE_GONE = "the worker's page has gone"
 
 logger = get_logger(__name__)
 
+#: Refusals whose answer does not name the worker.
 _ANONYMOUS = (RefusalReason.NOT_QUALIFIED, RefusalReason.TASK_MISSING)
 
 
@@ -88,15 +90,15 @@ class WorkerPool:
         self._registration_open = trio.Event()
 
     def open_registration(self) -> None:
-        """Answer requests for agents from now on; those that came earlier have waited."""
+        """Answer requests for agents from now on, including those that have waited."""
         self._registration_open.set()
 
     def get_agent_for_id(self, agent_id: AgentId) -> Agent | None:
-        """The handle of an agent that has a unit now."""
+        """Return the handle of an agent that has a unit now."""
         return self.agents.get(agent_id)
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Follow durable events of the run. For the run's subscription."""
+        """Follow durable events of the run."""
         self.agents.on_committed(events)
         self.submissions.on_committed(events)
         self.onboardings.on_committed(events)
@@ -104,7 +106,7 @@ class WorkerPool:
     # Registration ---------------------------------------------------------------------------------------------------
 
     async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
-        """See to a page that asks for an agent: find or register its worker, then `register_agent`."""
+        """Find or register the worker of a page that asks for an agent, then answer the page with `register_agent`."""
         await self._wait_until_open()
         worker = await self._register_worker(crowd_data)
         await self.register_agent(crowd_data, worker, request_id)
@@ -114,20 +116,21 @@ class WorkerPool:
             await self._registration_open.wait()
 
     async def _register_worker(self, crowd_data: ProviderData) -> WorkerId:
-        """The worker behind a name at the provider; a person seen for the first time is registered.
+        """Return the worker with a name at the provider, registered if it is new.
 
-        Durable at the latest with what is decided about the worker, which is all that anybody is told.
+        The registration is durable at the latest together with the decision about the worker, before anybody gets an
+        answer.
         """
         provider_type = self._context.provider.PROVIDER_TYPE
         return await self._directory.find_or_create_worker(crowd_data.worker_name, provider_type)
 
     async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:
-        """Give the page its agent: the one it had, a new one, or the reason why there is none."""
+        """Answer a page with its agent, old or new, or with the reason why it gets none."""
         registration = pseudonym(self._ledger.log.pseudonym_key, "registration", crowd_data.agent_registration_id)
         await self._answer(worker, registration, request_id)
 
     async def register_agent_from_onboarding(self, state: OnboardingState, request_id: str) -> None:
-        """Go on with a page whose onboarding is decided."""
+        """Answer a page whose onboarding is decided as if it asked for an agent now."""
         await self._wait_until_open()
         await self._answer(state.worker, state.registration, request_id)
 
@@ -144,19 +147,19 @@ class WorkerPool:
             self._answer_refusal(worker, reason or RefusalReason.TASK_MISSING, request_id)
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> RefusalReason | None:
-        """Make the page an agent if it has none and may have one; the reason if it gets none."""
-        await self.submissions.wait_decided(worker, VERDICT_PATIENCE_SECONDS)
+        """Give a page an agent if its worker may have one; returns the reason if it gets none."""
+        await self.submissions.wait_decided(worker, VERDICT_TIMEOUT_SECONDS)
         return await self.admission.admit(worker, registration)
 
     async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
-        """Answer a page with the agent it has, once that is durable, and the data which that had from the start."""
+        """Answer a page with its agent and the agent's initial data, once the agent is durable."""
         run = self._run
         await self._ledger.wait_durable(
             streams.agent(run, state.agent)
             if isinstance(state, AgentState)
             else streams.onboarding_agent(run, state.agent)
         )
-        # More may have happened to it by now, of which the page was told already.
+        # More may have happened by now, and the page may know it already.
         state = self._ledger.state.agent_by_token(state.token) or state
         if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
@@ -167,7 +170,7 @@ class WorkerPool:
             with timings().function(UserFunction.INIT_DATA):
                 init_data = call_nowait(self._init_data, state)
         except UserCodeError:
-            logger.exception("there is nothing to show to a page that has an agent", worker=state.worker)
+            logger.exception("the initial data of an agent could not be read", worker=state.worker)
             self._answer_refusal(state.worker, RefusalReason.TASK_MISSING, request_id)
             return
         details = AgentDetailsData(
@@ -180,7 +183,7 @@ class WorkerPool:
         self._pages.answer(request_id, details)
 
     def _init_data(self, state: AgentState | OnboardingState) -> msgspec.Raw:
-        """What the task's code has a page begin with."""
+        """Return the data that the task's code gives a page to start with."""
         runner = self._context.task_runner
         if isinstance(state, AgentState):
             data = runner.get_init_data_for_agent(self.agents.handle_of(state))
@@ -189,7 +192,7 @@ class WorkerPool:
         return msgspec.Raw(msgspec.json.encode(data))
 
     def expect_onboarding_answer(self, state: OnboardingState, request_id: str) -> None:
-        """Answer a page that handed in its onboarding once that is decided."""
+        """Answer a page that submitted its onboarding, once that is decided."""
         self.onboardings.expect_answer(state, request_id)
 
     def _answer_refusal(self, worker: WorkerId, reason: RefusalReason, request_id: str) -> None:
@@ -200,10 +203,10 @@ class WorkerPool:
         )
         self._pages.answer(request_id, details)
 
-    # What routers see -----------------------------------------------------------------------------------------------
+    # Ending ------------------------------------------------------------------------------------------------
 
     def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
-        """Let go the agents whose pages have gone for good, as a router sees it."""
+        """End the agents whose pages have gone for good, according to a router."""
         nursery = self._context.nursery
         for token, status in status_map.items():
             state = self._ledger.state.agent_by_token(token) if status == GONE else None
@@ -213,19 +216,19 @@ class WorkerPool:
                 nursery.start_soon(self.onboardings.end_agent, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
     async def end_idle(self, reason: str) -> None:
-        """End all onboardings, and let go who waits for partners; returns when that is durable.
+        """End all onboardings and all agents that wait for partners; returns once that is durable.
 
-        For a run that gives out no more work: neither can come to anything.
+        In a run that gives out no more work, none of them can lead to a submission.
         """
         await self.onboardings.end_all(reason)
         await self.agents.end_waiting(reason)
 
     async def disconnect_active_agents(self, reason: str) -> None:
-        """Take their units from all agents, and end all onboardings; returns when that is durable."""
+        """Take their units from all agents and end all onboardings; returns once that is durable."""
         await self.onboardings.end_all(reason)
         await self.agents.end_all(reason)
 
     async def wait_for_code(self) -> None:
-        """Wait until the task's code has come to its end with everybody, its clean-up too."""
+        """Wait until no task code is running any more, its cleanup included."""
         await self.agents.wait_for_code()
         await self.onboardings.wait_for_code()

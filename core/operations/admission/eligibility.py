@@ -1,4 +1,4 @@
-"""Which workers may work in a run, and on which of its units: qualifications, and the launch script's own code."""
+"""Decides which units a worker may take: qualification rules first, then the launch script's callbacks."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ..task_code.calls import call
 from ..task_code.timings import UserFunction, timings
 from ..task_code.units import Units
 
-#: Units that the task's own code is asked about for one worker at most.
-UNITS_ASKED_ABOUT_LIMIT = 50
+#: Maximum number of units per request that the task's code is asked about.
+MAX_UNITS_ASKED_ABOUT = 50
 CAN_DO_UNIT = "worker_can_do_unit"
 
 logger = get_logger(__name__)
 
 
 class Eligibility:
-    """The rules of one run."""
+    """The eligibility rules of one run."""
 
     def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
@@ -39,19 +39,19 @@ class Eligibility:
         self._units = Units(ledger, context.task_run)
 
     def granted(self, worker: WorkerId) -> dict[str, int]:
-        """The worker's qualifications by name."""
+        """Return a worker's qualifications by name."""
         state = self._ledger.state
         names = {number: name for name, number in state.qualifications_by_name.items()}
         held = state.workers[streams.worker(worker)].qualifications
         return {names[number]: value for number, value in held.items()}
 
     def has_to_be_onboarded(self, worker: WorkerId) -> bool:
-        """Whether the run onboards workers, and this one neither passed nor failed."""
+        """Return whether the run has an onboarding that this worker has neither passed nor failed."""
         name = self._context.onboarding_qualification
         return name is not None and name not in self.granted(worker)
 
     def refusal(self, worker: WorkerId) -> WorkerRefused | None:
-        """The first rule of the run that the worker does not satisfy, if there is one."""
+        """Return the refusal by the first rule that the worker does not satisfy, if there is one."""
         rules, onboarding = self._context.qualifications, self._context.onboarding_qualification
         if not (rules or onboarding):
             return None
@@ -69,14 +69,18 @@ class Eligibility:
             return WorkerRefused(rule="qualification", inputs=inputs, reason=RefusalReason.NOT_QUALIFIED)
         return None
 
-    async def willing_units(self, worker: WorkerId) -> list[UnitId] | None:
-        """The units that the task's own code has nothing against, its answers recorded; None: it has no say."""
+    async def eligible_units(self, worker: WorkerId) -> list[UnitId] | None:
+        """Return the units that the task's code allows a worker to take, and record its answers.
+
+        Returns:
+            The units, in the order of preference; None if the task has no such code.
+        """
         runner, ask = self._context.task_runner, self._context.blueprint.shared_state.worker_can_do_unit
         filters = type(runner).filter_units_for_worker is not TaskRunner.filter_units_for_worker
         if ask is None and not filters:
             return None
         offered = self._ledger.state.runs[self._context.task_run].offered
-        units = [self._units.unit(unit) for unit in islice(offered, UNITS_ASKED_ABOUT_LIMIT)]
+        units = [self._units.unit(unit) for unit in islice(offered, MAX_UNITS_ASKED_ABOUT)]
         if filters:
             units = await self._filtered(units, worker)
         if ask is None:
@@ -95,14 +99,14 @@ class Eligibility:
     async def _filtered(self, units: list[Unit], worker: WorkerId) -> list[Unit]:
         try:
             with timings().function(UserFunction.FILTER_UNITS):
-                wanted: object = await call(self._context.task_runner.filter_units_for_worker, units, worker)
+                filtered: object = await call(self._context.task_runner.filter_units_for_worker, units, worker)
         except UserCodeError:
             logger.exception("filter_units_for_worker failed: the worker gets no unit", worker=worker)
             return []
-        if not isinstance(wanted, Sequence) or not all(isinstance(unit, Unit) for unit in wanted):
-            logger.error("filter_units_for_worker gave no sequence of units: the worker gets none", worker=worker)
+        if not isinstance(filtered, Sequence) or not all(isinstance(unit, Unit) for unit in filtered):
+            logger.error("filter_units_for_worker returned no sequence of units: the worker gets none", worker=worker)
             return []
-        return list(wanted)
+        return list(filtered)
 
     async def _may_do(self, worker: WorkerId, unit: Unit) -> bool:
         ask = self._context.blueprint.shared_state.worker_can_do_unit

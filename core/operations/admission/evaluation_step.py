@@ -1,30 +1,49 @@
-"""What the steps before a worker's ordinary work have in common."""
+"""The interface of the steps that evaluate a worker before, or between, its ordinary work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
+from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...ports import NewEvent
 from ...state.decision_state import DecisionState
 
-#: Carries out that a worker gets nothing, and why.
+#: Decides that a worker gets nothing, and why.
 Refuse = Callable[[DecisionState], list[NewEvent]]
 
 
 class RequiredUnit(NamedTuple):
-    """What a worker has to do before it gets ordinary work."""
+    """A unit that a worker must do before it gets ordinary work."""
 
     #: `screening` or `gold`.
     kind: str
-    #: The data of a unit that is made for it; None: the worker's next ordinary unit serves.
+    #: Data of the unit that is made for the worker; None if its next ordinary unit serves as the evaluation.
     data: Update | None
-    #: Units of this kind in the run at most.
-    most: int
-    #: Whether the worker gets nothing if there may be no more; otherwise it goes without.
+    #: Maximum number of units of this kind in the run.
+    maximum: int
+    #: True if the worker gets nothing once that maximum is reached, False if it then gets ordinary work.
     required: bool
 
 
-#: None: nothing, the worker may go on.
+#: None if the worker may continue.
 NextStep = RequiredUnit | Refuse | None
+
+
+class EvaluationStep(Protocol):
+    """A step that may require something of a worker before ordinary work."""
+
+    def resume(self) -> None:
+        """Continue where an earlier process of the run stood."""
+
+    async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
+        """Return what a worker has to do first.
+
+        Args:
+            worker: the worker.
+            granted: its qualifications by name.
+        """
+
+    def return_data(self, data: Update) -> None:
+        """Take back data of a `RequiredUnit` that was not made."""

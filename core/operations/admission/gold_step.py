@@ -1,4 +1,4 @@
-"""The gold step: now and then a worker is given a unit whose answer is known."""
+"""The gold step: mixes units with known answers into workers' ordinary work."""
 
 from __future__ import annotations
 
@@ -45,23 +45,24 @@ class GoldStep:
         """Do nothing: the log holds all that the step needs."""
 
     async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
-        """What the worker has to do first."""
+        """Return the gold unit that a worker has to do first, if one is due."""
         golds, shared = self._golds, self._shared_state
         completed = granted.get(golds.completed_qualification, 0)
         correct, wrong = granted.get(golds.correct_qualification, 0), granted.get(golds.wrong_qualification, 0)
         facts = {"units_completed": completed, "num_correct": correct, "num_incorrect": wrong}
-        qualifies = await self._judge(
+        qualifies = await self._ask(
             worker, "worker_qualifies", shared.worker_qualifies, facts | {"max_incorrect_golds": golds.max_incorrect}
         )
         if qualifies is None:
             return self._refuse(worker, "worker_qualifies", facts)
         if not qualifies.answer:
-            return partial(decide_disqualify, run=self._run, worker=worker, judged=qualifies, golds=self._marks())
+            ids = self._qualification_ids()
+            return partial(decide_disqualify, run=self._run, worker=worker, judged=qualifies, golds=ids)
         required = correct < golds.min_golds
         left = golds.max_units - self._ledger.state.runs[self._run].evaluations(GOLD_UNIT_INDEX)
         if left <= 0 and not required:
             return None
-        needs = await self._judge(
+        needs = await self._ask(
             worker, "worker_needs_gold", shared.worker_needs_gold, facts | {"min_golds": golds.min_golds}
         )
         if needs is not None and not needs.answer:
@@ -72,7 +73,7 @@ class GoldStep:
         return self._refuse(worker, "gold_data", facts) if required else None
 
     def return_data(self, data: Update) -> None:
-        """Nothing: a gold unit is chosen for its worker, and will be again."""
+        """Do nothing: the launch script chooses a gold unit for its worker again."""
 
     async def _gold_for(self, worker: WorkerId) -> Update | None:
         state = self._ledger.state
@@ -87,14 +88,14 @@ class GoldStep:
             logger.exception("get_gold_for_worker failed", worker=worker)
             return None
         if gold is not None and not is_usable(gold, self._max_item_bytes):
-            logger.error("get_gold_for_worker gave no JSON object", worker=worker, gave=type(gold).__name__)
+            logger.error("get_gold_for_worker returned no JSON object", worker=worker, returned=type(gold).__name__)
             return None
         return gold
 
-    async def _judge(
+    async def _ask(
         self, worker: WorkerId, callback: str, ask: Callable[[int, int, int, int], object], facts: dict[str, int]
     ) -> WorkerJudged | None:
-        """What the launch script's own code says of the worker on these facts; None: it failed."""
+        """Return the answer of the launch script's code about a worker and these facts; None if the code failed."""
         known = known_judgement(self._engagement(worker), callback, facts)
         if known is not None:
             return WorkerJudged(callback=callback, facts=facts, answer=known)
@@ -119,6 +120,6 @@ class GoldStep:
         refused = WorkerRefused(rule=rule, inputs=dict(facts), reason=RefusalReason.NO_AVAILABLE_UNITS)
         return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
 
-    def _marks(self) -> GoldQualifications:
+    def _qualification_ids(self) -> GoldQualifications:
         names = self._ledger.state.qualifications_by_name
         return GoldQualifications(*(names[name] for name in self._golds.qualifications))

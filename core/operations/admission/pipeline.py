@@ -1,21 +1,18 @@
-"""The steps that a worker passes before it gets a unit: qualification, onboarding, screening, gold, unit.
+"""Takes a worker through the steps before it gets a unit: qualification, onboarding, screening, gold, unit.
 
-Each can be there or not, whichever others are. A step that says no ends in an event that names the rule and what it
-looked at; one that wants something of the worker first gives it that instead of a unit.
+All steps are optional, independently of each other. A step that refuses a worker records an event with the rule and
+its inputs. A step that requires something first gives the worker that instead of an ordinary unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
 
 import trio
 
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import AgentId, OnboardingAgentId, WorkerId
 from ....events.unit import UnitCreated
-from ...abstractions.agent import Update
 from ...decisions.assign_work import Applicant, Evaluating, decide_assign_unit, decide_start_onboarding
 from ...decisions.evaluate_worker import SCREENING
 from ...decisions.launch_work import AssignmentPlan
@@ -26,27 +23,14 @@ from ...state.decision_state import DecisionState
 from ..run_context import RunContext
 from ..task_launcher import TaskLauncher
 from .eligibility import Eligibility
-from .evaluation_step import NextStep, RequiredUnit
+from .evaluation_step import EvaluationStep, RequiredUnit
 from .gold_step import GoldStep
 from .screening_step import ScreeningStep
 
-#: Seconds that a worker waits for units that are just being launched.
-OFFER_PATIENCE_SECONDS = 2.0
-#: Pages tell an onboarding by the beginning of its agent's id.
+#: Seconds that a worker waits for units that are about to be launched.
+OFFER_TIMEOUT_SECONDS = 2.0
+#: Pages recognize an onboarding by the prefix of its agent's token.
 ONBOARDING_PREFIX = "onboarding_"
-
-
-class EvaluationStep(Protocol):
-    """A step that may want a worker to show something before ordinary work."""
-
-    def resume(self) -> None:
-        """Continue where an earlier process of the run stood."""
-
-    async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
-        """What the worker, who has these qualifications, has to do first."""
-
-    def return_data(self, data: Update) -> None:
-        """Take data back that came to no unit."""
 
 
 class Admission:
@@ -71,36 +55,44 @@ class Admission:
             step.resume()
 
     async def admit(self, worker: WorkerId, registration: str) -> RefusalReason | None:
-        """Make a page an agent if it has none and may have one; the reason if it gets none."""
+        """Give a page that has no agent an agent, if its worker may have one.
+
+        Args:
+            worker: the worker.
+            registration: identifies the page.
+
+        Returns:
+            The reason if the page gets none.
+        """
         refused = self._eligibility.refusal(worker)
         if refused is not None:
-            return await self._take(worker, partial(decide_refuse, run=self._run, worker=worker, refused=refused))
+            return await self._execute(worker, partial(decide_refuse, run=self._run, worker=worker, refused=refused))
         applicant = Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration)
         if self._eligibility.has_to_be_onboarded(worker):
             onboarding = OnboardingAgentId(self._ids.next_id("onboarding_agent"))
             applicant = applicant._replace(token=f"{ONBOARDING_PREFIX}{applicant.token}")
             decide = partial(decide_start_onboarding, run=self._run, applicant=applicant, agent=onboarding)
-            return await self._take(worker, decide)
-        return await self._take_unit(applicant)
+            return await self._execute(worker, decide)
+        return await self._assign_unit(applicant)
 
-    async def _take_unit(self, applicant: Applicant) -> RefusalReason | None:
-        """Reserve a unit for the applicant; one who comes while units are being launched is not sent away."""
+    async def _assign_unit(self, applicant: Applicant) -> RefusalReason | None:
+        """Reserve a unit for the applicant; while units are being launched, it waits instead of being refused."""
         launcher = self._launcher
-        patience = trio.current_time() + OFFER_PATIENCE_SECONDS
-        while launcher.is_about_to_launch and trio.current_time() < patience:
-            # Taken before it is tried: what changes meanwhile is reason enough to try again.
+        deadline = trio.current_time() + OFFER_TIMEOUT_SECONDS
+        while launcher.is_about_to_launch and trio.current_time() < deadline:
+            # Taken before the attempt: a change during it is a reason to try again.
             change = launcher.next_change()
-            reason = await self._try_to_take_unit(applicant, more_to_come=True)
+            reason = await self._try_to_assign_unit(applicant, more_to_come=True)
             if reason or self._ledger.state.agent_by_registration(self._run, applicant.registration) is not None:
                 return reason
-            # The wait alone is cut short: a launch script that was asked something is heard.
-            with trio.move_on_at(patience):
+            # Only the wait has a deadline: calls of the launch script's code are not cut short.
+            with trio.move_on_at(deadline):
                 await change.wait()
-        return await self._try_to_take_unit(applicant, more_to_come=False)
+        return await self._try_to_assign_unit(applicant, more_to_come=False)
 
-    async def _try_to_take_unit(self, applicant: Applicant, *, more_to_come: bool) -> RefusalReason | None:
+    async def _try_to_assign_unit(self, applicant: Applicant, *, more_to_come: bool) -> RefusalReason | None:
         worker = applicant.worker
-        eligible_units = await self._eligibility.willing_units(worker)
+        eligible_units = await self._eligibility.eligible_units(worker)
         decide = partial(
             decide_assign_unit,
             run=self._run,
@@ -110,36 +102,36 @@ class Admission:
             more_to_come=more_to_come,
         )
         for step in self._steps:
-            wanted = await step.next_requirement(worker, self._eligibility.granted(worker))
-            if isinstance(wanted, RequiredUnit):
-                return await self._evaluate(worker, step, wanted, decide)
-            if wanted is not None:
-                return await self._take(worker, wanted)
-        return await self._take(worker, decide)
+            requirement = await step.next_requirement(worker, self._eligibility.granted(worker))
+            if isinstance(requirement, RequiredUnit):
+                return await self._evaluate(worker, step, requirement, decide)
+            if requirement is not None:
+                return await self._execute(worker, requirement)
+        return await self._execute(worker, decide)
 
     async def _evaluate(
-        self, worker: WorkerId, step: EvaluationStep, wanted: RequiredUnit, decide: partial[list[NewEvent]]
+        self, worker: WorkerId, step: EvaluationStep, requirement: RequiredUnit, decide: partial[list[NewEvent]]
     ) -> RefusalReason | None:
-        """Have a unit made for the worker, which it gets instead of the ordinary one that it could have."""
-        kind, data = wanted.kind, wanted.data
+        """Make a unit for the worker, who gets it instead of an ordinary one."""
+        kind, data = requirement.kind, requirement.data
         if data is None:
-            return await self._take(worker, partial(decide, evaluating=Evaluating(kind)))
+            return await self._execute(worker, partial(decide, evaluating=Evaluating(kind)))
         launcher = self._launcher
         launch = launcher.launch_screening_unit if kind == SCREENING else launcher.launch_gold_unit
 
         def take(state: DecisionState, plan: AssignmentPlan) -> list[NewEvent]:
-            return decide(state, evaluating=Evaluating(kind, plan, wanted.most, wanted.required))
+            return decide(state, evaluating=Evaluating(kind, plan, requirement.maximum, requirement.required))
 
-        receipt = await launch(data, take, actor=f"worker/{worker}")
-        if not any(isinstance(recorded.envelope.event, UnitCreated) for recorded in receipt.events):
+        result = await launch(data, take, actor=f"worker/{worker}")
+        if not any(isinstance(recorded.envelope.event, UnitCreated) for recorded in result.events):
             step.return_data(data)
-        return _refusal_reason(receipt)
+        return _refusal_reason(result)
 
-    async def _take(self, worker: WorkerId, decide: Decide) -> RefusalReason | None:
-        """Have it decided what a worker gets; the reason if it gets nothing."""
+    async def _execute(self, worker: WorkerId, decide: Decide) -> RefusalReason | None:
+        """Execute a decision about what a worker gets; returns the reason if it gets nothing."""
         return _refusal_reason(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
 
 
-def _refusal_reason(receipt: AppendResult) -> RefusalReason | None:
-    last = receipt.events[-1].envelope.event if receipt.events else None
+def _refusal_reason(result: AppendResult) -> RefusalReason | None:
+    last = result.events[-1].envelope.event if result.events else None
     return last.reason if isinstance(last, WorkerRefused) else None

@@ -1,4 +1,4 @@
-"""The screening step: who has not passed yet is given a unit that shows whether it can do the task."""
+"""The screening step: gives workers who have not passed yet a unit that shows whether they can do the task."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class ScreeningStep:
         self._screening = screening
         self._source = self._open(context.blueprint.shared_state)
         self._reading = trio.Lock()
-        #: Data that was taken for a worker who then got nothing.
+        #: Data that was read for a worker who then got no unit.
         self._unused: deque[Update] = deque()
         #: Number of items that an earlier process of the run has used.
         self._to_skip = 0
         if isinstance(self._source, AsyncGenerator):
-            context.nursery.start_soon(self._close_in_the_end, self._source)
+            context.nursery.start_soon(self._close_at_end, self._source)
 
     def resume(self) -> None:
         """Skip the data that an earlier process of the run has used."""
         self._to_skip = self._ledger.state.runs[self._run].evaluations_made.get(SCREENING_UNIT_INDEX, 0)
 
-    async def _close_in_the_end(self, source: AsyncGenerator[Update]) -> None:
-        """Let a generator end in its own words when the run does, and no later."""
+    async def _close_at_end(self, source: AsyncGenerator[Update]) -> None:
+        """Close a generator when the run ends, so that its cleanup runs before the run is over."""
         try:
             await trio.sleep_forever()
         finally:
@@ -70,7 +70,7 @@ class ScreeningStep:
         return iter(data) if not isinstance(data, AsyncIterable) else aiter(data)
 
     async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
-        """What the worker has to do first."""
+        """Return the screening unit that a worker has to do first, if it has not passed yet."""
         if self._screening.passed_qualification in granted:
             return None
         if self._source is None:
@@ -82,11 +82,11 @@ class ScreeningStep:
         return RequiredUnit(SCREENING, data, self._screening.max_units, required=True)
 
     def return_data(self, data: Update) -> None:
-        """Keep data that came to no unit for the next worker."""
+        """Keep data that came to no unit, for the next worker."""
         self._unused.append(data)
 
     async def _next_data(self) -> Update | None:
-        """The next item of the screening data; None: there is no more."""
+        """Return the next item of the screening data; None if there is no more."""
         async with self._reading:
             if self._unused:
                 return self._unused.popleft()
@@ -98,16 +98,16 @@ class ScreeningStep:
     async def _read(self) -> Update | None:
         try:
             with timings().function(UserFunction.SCREENING_DATA):
-                data = await self._take()
+                data = await self._next_item()
         except UserCodeError:
-            logger.exception("screening_data_factory failed: nobody is screened any more")
+            logger.exception("screening_data_factory failed: no more workers are screened")
             return None
         if data is not None and not is_usable(data, self._max_item_bytes):
-            logger.error("screening_data_factory gave no JSON object", gave=type(data).__name__)
+            logger.error("screening_data_factory returned no JSON object", returned=type(data).__name__)
             return None
         return data
 
-    async def _take(self) -> Update | None:
+    async def _next_item(self) -> Update | None:
         if isinstance(self._source, Iterator):
             return await call(_next, self._source)
         return None if self._source is None else await call(_anext, self._source)

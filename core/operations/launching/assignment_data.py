@@ -1,4 +1,4 @@
-"""Reads the data of a run, whatever kind of iterable a launch script has given."""
+"""Reads the data of a run from any kind of iterable that a launch script gives."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def is_usable(data: object, max_item_bytes: int) -> TypeGuard[Update]:
 def received_already(
     receiver: trio.MemoryReceiveChannel[InitializationData], limit: int
 ) -> Iterator[InitializationData]:
-    """What can be received without waiting."""
+    """Receive items as long as there are any, without waiting."""
     for _ in range(limit):
         try:
             yield receiver.receive_nowait()
@@ -76,7 +76,7 @@ def received_already(
 
 
 async def send_all(data: AssignmentData, sender: trio.MemorySendChannel[InitializationData]) -> None:
-    """Send the items of any kind of data; a plain generator's code runs in worker threads, as it may take its time."""
+    """Send the items of any kind of data. A plain generator runs in worker threads, because it may block."""
     if isinstance(data, AsyncIterable):
         items = aiter(data)
         closing = aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext()
@@ -88,8 +88,8 @@ async def send_all(data: AssignmentData, sender: trio.MemorySendChannel[Initiali
             await sender.send(item)
     else:
         iterator = iter(data)
-        while (taken := await call(_next, iterator)) is not None:
-            await sender.send(taken)
+        while (following := await call(_next, iterator)) is not None:
+            await sender.send(following)
 
 
 def _next(iterator: Iterator[InitializationData]) -> InitializationData | None:

@@ -1,4 +1,4 @@
-"""Calls to code that a user wrote: `async` functions on the loop, plain ones in worker threads under a limit."""
+"""Calls users' functions: `async` ones on the event loop, plain ones in a limited number of worker threads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..logger_core import get_logger
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Plain callbacks that run at a time, over all runs of the process.
+#: Plain functions that run at a time, over all runs of the process.
 CALLBACK_THREADS = 16
 
-#: Errors of ours that a user's function lets through and is not at fault for.
+#: Errors of this package that a user's function may let through without being at fault.
 PASSED_ON = (AgentLeftError, TaskCodeDivergedError, LogError)
 
 logger = get_logger(__name__)
@@ -37,12 +37,12 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a user's function and wait for its answer.
 
-    A plain function goes on in its thread when the caller is cancelled; its answer is then thrown away. So is what
-    else goes wrong in a function that is cancelled.
+    When the caller is cancelled, a plain function continues in its thread and its answer is discarded. Errors that a
+    function raises while it is being cancelled are discarded too.
 
     Raises:
-        AgentLeftError, TaskCodeDivergedError, LogError: the function let it through, also out of a nursery of its own.
-        UserCodeError: it raised anything else.
+        AgentLeftError, TaskCodeDivergedError, LogError: the function let it through, perhaps out of its own nursery.
+        UserCodeError: the function raised anything else.
     """
     try:
         return await _call(function, *args, **kwargs)
@@ -61,11 +61,11 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
 
 
 def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a user's function that takes no time, on the loop.
+    """Call a user's function that takes no time, on the event loop.
 
     Raises:
         AgentLeftError, TaskCodeDivergedError, LogError: the function let it through.
-        UserCodeError: it raised anything else.
+        UserCodeError: the function raised anything else.
     """
     try:
         return function(*args, **kwargs)
@@ -76,11 +76,11 @@ def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 async def clean_up(function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a user's function after work that came to nothing; if that fails too, it is logged and no more."""
+    """Call a user's function that cleans up after unfinished work; its failure is only logged."""
     try:
         await call(function, *args, **kwargs)
     except MephistoError:
-        logger.exception("cleaning up failed")
+        logger.exception("the cleanup failed")
 
 
 async def _call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""Deadlines by the wall clock, watched by one task."""
+"""Calls functions at wall-clock deadlines, from one task."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import trio
 from ...ports import WallClock
 from ...signal import Signal
 
-#: The longest sleep without a look at the wall clock, so that a clock that was set forward is noticed.
-LONGEST_SLEEP_SECONDS = 3600.0
+#: Maximum seconds between two readings of the wall clock, so that a clock that is set forward is noticed.
+MAX_SLEEP_SECONDS = 3600.0
 
 
 class Deadlines:
-    """Calls functions when their time has come. A function must not block; one that is no longer needed looks for
-    itself and does nothing.
+    """Deadlines with the functions that they call.
+
+    A function must not block. Deadlines cannot be taken back: a function that is no longer needed has to notice that
+    itself, and do nothing.
     """
 
     def __init__(self, clock: WallClock) -> None:
@@ -27,20 +29,30 @@ class Deadlines:
         self._changed = Signal()
 
     def set_from(self, since_us: int, seconds: int, action: Callable[[], None]) -> None:
-        """Have a function called some seconds after a recorded time.
+        """Call a function some seconds after a recorded time.
 
-        A time that is yet to come was recorded by a clock that was wrong, and counts as now.
+        A recorded time in the future comes from a clock that was wrong, and counts as now.
+
+        Args:
+            since_us: microseconds since the epoch.
+            seconds: seconds after that.
+            action: the function.
         """
         self.set(min(since_us, self._clock.now_us()) + seconds * 1_000_000, action)
 
     def set(self, at_us: int, action: Callable[[], None]) -> None:
-        """Have a function called at a time, given in microseconds since the epoch; at once if that has passed."""
+        """Call a function at a time, or immediately if the time has passed.
+
+        Args:
+            at_us: microseconds since the epoch.
+            action: the function.
+        """
         heapq.heappush(self._heap, (at_us, next(self._order), action))
         if self._heap[0][0] == at_us:
             self._changed.notify()
 
     async def run(self) -> None:
-        """The task that watches. Runs until it is cancelled."""
+        """Call the functions when they are due, until cancelled."""
         while True:
             changed = self._changed.next_event()
             seconds = self._call_due()
@@ -48,10 +60,10 @@ class Deadlines:
                 await changed.wait()
 
     def _call_due(self) -> float:
-        """Call what is due; the seconds until the next is."""
+        """Call the functions that are due; returns the seconds until the next deadline."""
         while self._heap:
             left = (self._heap[0][0] - self._clock.now_us()) / 1_000_000
             if left > 0:
-                return min(left, LONGEST_SLEEP_SECONDS)
+                return min(left, MAX_SLEEP_SECONDS)
             heapq.heappop(self._heap)[2]()
-        return LONGEST_SLEEP_SECONDS
+        return MAX_SLEEP_SECONDS

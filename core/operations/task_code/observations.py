@@ -1,4 +1,4 @@
-"""What task code says to a worker's page: recorded first, then sent."""
+"""Records the updates that task code sends to workers' pages; they are sent once they are durable."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ...ports import Ids, NewEvent
 
 
 class Observations:
-    """Records observations of agents, and numbers them."""
+    """Numbers and records updates to pages."""
 
     def __init__(self, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
         self._ids = ids
-        #: How many updates each stream has been sent, those under way included.
+        #: Number of updates per stream, including those that are not durable yet.
         self._sent: dict[str, int] = {}
 
     async def record(
@@ -33,20 +33,20 @@ class Observations:
         update: Update,
         event: type[AgentObserved] | type[OnboardingObserved],
     ) -> None:
-        """Record an update; whoever follows the log sends it.
+        """Record an update to a page; returns once it is durable.
 
-        Its `update_id` is made from stream and number, so that the same update always has the same.
+        Without an `update_id`, the update gets one that is derived from stream and number, so it is always the same.
 
         Args:
-            stream: the agent's.
-            recorded: how many the log has of it, for the first time that the stream is seen here.
-            worker: whose page it is for.
+            stream: stream of the agent.
+            recorded: number of updates that the log has of the stream; read for a stream's first update here.
+            worker: the worker whose page it is.
             update: a JSON object.
-            event: what is recorded.
+            event: type of the event.
         """
         number = self._sent[stream] = self._sent.get(stream, recorded) + 1
-        made = pseudonym(self._ledger.log.pseudonym_key, "update", f"{stream}/{number}")
-        update_id = str(update.get("update_id") or made)
+        generated = pseudonym(self._ledger.log.pseudonym_key, "update", f"{stream}/{number}")
+        update_id = str(update.get("update_id") or generated)
         payload = seal(msgspec.json.encode({**update, "update_id": update_id}), self._ids.salt(), worker)
         observed = event(number=number, update_id=update_id, update=payload.ref)
         command = Command(
@@ -55,7 +55,11 @@ class Observations:
         await self._ledger.execute(command)
 
     def sent_in(self, history: Sequence[RecordedEvent]) -> Iterator[bytes]:
-        """What a page was sent, in order, by the history of its agent; what was erased since is left out."""
+        """Read the updates that a page was sent, in order; erased ones are left out.
+
+        Args:
+            history: the recorded events of the agent.
+        """
         for recorded in history:
             event = recorded.envelope.event
             if isinstance(event, AgentObserved | OnboardingObserved):

@@ -1,7 +1,7 @@
-"""Tells the launch script of each submission, once, and acts on what it answers.
+"""Calls `on_unit_submitted` once per submission and records its verdict.
 
-The answer is recorded together with what follows from it: whether a worker passed a screening, and how many gold units
-it got right. A run that is taken up again tells of what its earlier process could not.
+The verdict is recorded together with its consequences: whether a worker passed a screening, and how many gold units it
+got right. A resumed run makes the calls that its earlier process did not get to.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ logger = get_logger(__name__)
 
 
 class SubmissionCallbacks:
-    """What was handed in in one run, and what the launch script says to it."""
+    """The submissions of one run that the launch script has not answered yet."""
 
     def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
@@ -41,55 +41,55 @@ class SubmissionCallbacks:
         self._run = context.task_run
         self._callback = context.blueprint.shared_state.on_unit_submitted
         self._units = Units(ledger, context.task_run)
-        #: Who handed in the units that the launch script has not answered to.
-        self._untold: dict[UnitId, WorkerId] = {}
-        self._told = Signal()
+        #: Unanswered units, with the workers who submitted them.
+        self._unanswered: dict[UnitId, WorkerId] = {}
+        self._answered = Signal()
 
     def resume(self) -> None:
-        """Tell of the submissions that an earlier process of the run has not told of."""
+        """Call the launch script for submissions that an earlier process of the run did not get to."""
         state = self._ledger.state
         for stream, unit in state.units.items():
             if unit.status is UnitStatus.COMPLETED and streams.run_of(stream) == self._run and unit.worker is not None:
                 engagement = state.engagements[streams.engagement(self._run, unit.worker)]
                 if (ON_SUBMITTED, unit.unit) not in engagement.answers:
-                    self._tell_soon(unit.unit, unit.worker)
+                    self._call_soon(unit.unit, unit.worker)
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Follow durable events of the run. For the run's subscription."""
+        """Follow submissions and recorded answers among durable events of the run."""
         for recorded in events:
             event = recorded.envelope.event
             if isinstance(event, UnitCompleted):
                 unit = self._ledger.state.units[recorded.envelope.stream]
                 if unit.worker is not None:
-                    self._tell_soon(unit.unit, unit.worker)
+                    self._call_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
-                self._untold.pop(event.unit, None)
-                self._told.notify()
+                self._unanswered.pop(event.unit, None)
+                self._answered.notify()
 
     @property
     def all_answered(self) -> bool:
-        """Whether the launch script has answered to all that was handed in."""
-        return not self._untold
+        """True if the launch script has answered every submission."""
+        return not self._unanswered
 
     async def wait_decided(self, worker: WorkerId, seconds: float) -> None:
-        """Wait while something that a worker handed in is being looked at, if its next step depends on that.
+        """Wait until a worker's submissions are answered, if the run's next step for it depends on that.
 
         Args:
             worker: the worker.
-            seconds: how long to wait at most.
+            seconds: seconds to wait at most.
         """
         if self._context.screening is None and self._context.golds is None:
             return
         with trio.move_on_after(seconds):
-            while worker in self._untold.values():
-                await self._told.wait()
+            while worker in self._unanswered.values():
+                await self._answered.wait()
 
-    def _tell_soon(self, unit: UnitId, worker: WorkerId) -> None:
+    def _call_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:
-            self._untold[unit] = worker
-            self._context.nursery.start_soon(self._tell, unit, worker)
+            self._unanswered[unit] = worker
+            self._context.nursery.start_soon(self._call, unit, worker)
 
-    async def _tell(self, unit: UnitId, worker: WorkerId) -> None:
+    async def _call(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is None:
             return
         verdict: bool | None = None
@@ -98,23 +98,23 @@ class SubmissionCallbacks:
             verdict = answer if isinstance(answer, bool) else None
         except UserCodeError:
             logger.exception("on_unit_submitted failed", unit=unit)
-        told = partial(
+        decide = partial(
             decide_record_evaluation,
             run=self._run,
             unit=unit,
             worker=worker,
             answer=verdict,
-            screening=self._screening_marks(),
-            golds=self._gold_marks(),
+            screening=self._screening_qualifications(),
+            golds=self._gold_qualifications(),
         )
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", told))
+        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
 
-    def _screening_marks(self) -> ScreeningQualifications | None:
+    def _screening_qualifications(self) -> ScreeningQualifications | None:
         screening, names = self._context.screening, self._ledger.state.qualifications_by_name
         if screening is None:
             return None
         return ScreeningQualifications(names[screening.passed_qualification], names[screening.failed_qualification])
 
-    def _gold_marks(self) -> GoldQualifications | None:
+    def _gold_qualifications(self) -> GoldQualifications | None:
         golds, names = self._context.golds, self._ledger.state.qualifications_by_name
         return None if golds is None else GoldQualifications(*(names[name] for name in golds.qualifications))

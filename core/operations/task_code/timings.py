@@ -1,4 +1,4 @@
-"""What takes an operator time, told to whoever measures it; unless somebody does, nothing is measured."""
+"""Timing hooks; a no-op unless a metrics adapter is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...packets import Inbound
 
 
 class UserFunction(Enum):
-    """Code of the user's that an operator waits for, under Mephisto's names where it has one."""
+    """A user's function that the operator waits for, by Mephisto's name where there is one."""
 
     INIT_DATA = "get_init_data_for_agent"
     VALIDATE_ONBOARDING = "validate_onboarding"
@@ -26,35 +26,39 @@ class UserFunction(Enum):
 
 
 class Timings(Protocol):
-    """Measures."""
+    """Measures the time that packets and users' functions take."""
 
     def packet(self, packet: Inbound) -> Callable[[], None]:
-        """A packet has come; what this returns is called when it is done with: durable, answered or taken note of."""
+        """Note that a packet has arrived.
+
+        Returns:
+            A function to call once the packet is dealt with: durable, answered or noted.
+        """
 
     def function(self, function: UserFunction) -> AbstractContextManager[None]:
-        """Code of the user's runs for as long as the block does."""
+        """Measure a block in which a user's function runs."""
 
 
 class _NullTimings:
     def packet(self, packet: Inbound) -> Callable[[], None]:  # noqa: ARG002 - the protocol's
-        return _nothing
+        return _do_nothing
 
     def function(self, function: UserFunction) -> AbstractContextManager[None]:  # noqa: ARG002 - the protocol's
         return nullcontext()
 
 
-_stopwatch: trio.lowlevel.RunVar[Timings] = trio.lowlevel.RunVar("stopwatch", default=_NullTimings())
+_timings: trio.lowlevel.RunVar[Timings] = trio.lowlevel.RunVar("timings", default=_NullTimings())
 
 
 def measure_with(timings: Timings) -> None:
-    """Have a stopwatch told of everything until `trio.run` ends."""
-    _stopwatch.set(timings)
+    """Install timings until `trio.run` ends."""
+    _timings.set(timings)
 
 
 def timings() -> Timings:
-    """Who measures."""
-    return _stopwatch.get()
+    """Return the installed timings."""
+    return _timings.get()
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
+def _do_nothing() -> None:
+    pass

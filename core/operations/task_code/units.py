@@ -1,4 +1,4 @@
-"""Units as task code and callbacks see them, read from the log."""
+"""Reads units from the log, in the form that task code and callbacks get."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Units:
         self._run = run
 
     def unit(self, unit_id: UnitId) -> Unit:
-        """A unit with its data."""
+        """Return a unit with its data."""
         state = self._ledger.state.units[streams.unit(self._run, unit_id)]
         return Unit(unit_id, state.index, self._assignment(state.assignment))
 
     def submitted_unit(self, unit_id: UnitId) -> Unit:
-        """A unit with what was handed in for it."""
+        """Return a unit with its agent and submission."""
         state = self._ledger.state.units[streams.unit(self._run, unit_id)]
         unit = self.unit(unit_id)
         if state.agent is None:

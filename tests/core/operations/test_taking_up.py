@@ -88,7 +88,7 @@ async def test_a_run_is_taken_up_once_however_often_that_is_asked_at_a_time(
         async with trio.open_nursery() as nursery:
             for _ in range(2):
                 nursery.start_soon(resume)
-        assert sorted(outcomes) == ["1", "run 1 is going on already"]
+        assert sorted(outcomes) == ["1", "run 1 is already running"]
         await house.operator.force_shutdown()
 
 
