@@ -145,6 +145,6 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     assert (code, "run 1 is 'completed': it cannot be resumed" in said) == (1, True)
     assert refused(tmp_path, "1") == (
         2,
-        f"mephisto-es resume: there is no log at {tmp_path}/mephisto.db; check the path",
+        f"mephisto-es resume: there is no database at {tmp_path}/mephisto.db; check the path",
     )
     assert not (tmp_path / "mephisto.db").exists()

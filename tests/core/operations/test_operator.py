@@ -101,7 +101,7 @@ async def test_a_limit_holds_against_requests_that_race(tmp_path: Path, setting:
             for visit in range(10):
                 nursery.start_soon(one, visit)
         assert sorted(bool(answer["agent_id"]) for answer in answers) == [False] * 7 + [True] * 3
-        assert {answer["failure_reason"] for answer in answers if not answer["agent_id"]} == {reason.value}
+        assert {answer["failure_reason"] for answer in answers if not answer["agent_id"]} == {refusal_text(reason)}
         await house.operator.force_shutdown()
 
 
