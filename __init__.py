@@ -35,15 +35,12 @@ if TYPE_CHECKING:
     from .adapters.exports.frame import to_pandas
     from .adapters.providers.mock import MockProvider
     from .core.abstractions.agent import Agent, Assignment, OnboardingAgent, Unit
-    from .core.abstractions.agent_state import AgentState, AssignedAgent
     from .core.abstractions.architect import Architect, ArchitectContext
     from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
     from .core.abstractions.blueprint import Blueprint
     from .core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
     from .core.abstractions.crowd_provider import CrowdProvider
-    from .core.abstractions.initialization_data import InitializationData
-    from .core.abstractions.live_task_runner import LiveTaskRunner
-    from .core.abstractions.onboarding_required import OnboardingRequired, OnboardingRequiredArgs
+    from .core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
     from .core.abstractions.qualifications import (
         QUAL_EQUAL,
         QUAL_EXISTS,
@@ -68,7 +65,7 @@ if TYPE_CHECKING:
         ScreenTaskSharedState,
     )
     from .core.abstractions.shared_task_state import OnboardingSharedState, SharedTaskState
-    from .core.abstractions.task_runner import TaskRunner
+    from .core.abstractions.task_runner import LiveTaskRunner, TaskRunner
     from .core.abstractions.use_gold_unit import (
         GoldUnitSharedState,
         GoldWorker,
@@ -76,6 +73,7 @@ if TYPE_CHECKING:
         UseGoldUnitArgs,
         get_gold_factory,
     )
+    from .core.abstractions.work_data import AgentState, AssignedAgent, InitializationData
     from .core.errors import (
         AgentDisconnectedError,
         AgentLeftError,
@@ -179,15 +177,12 @@ _NAMES_BY_MODULE = {
     "adapters.exports.frame": ("to_pandas",),
     "adapters.providers.mock": ("MockProvider",),
     "core.abstractions.agent": ("Agent", "Assignment", "OnboardingAgent", "Unit"),
-    "core.abstractions.agent_state": ("AgentState", "AssignedAgent"),
     "core.abstractions.architect": ("Architect", "ArchitectContext"),
     "core.abstractions.args": ("ArchitectArgs", "BlueprintArgs", "CrowdProviderArgs", "RequesterArgs"),
     "core.abstractions.blueprint": ("Blueprint",),
     "core.abstractions.channel": ("Channel", "OnCatastrophicDisconnect", "OnChannelOpen", "OnMessage"),
     "core.abstractions.crowd_provider": ("CrowdProvider",),
-    "core.abstractions.initialization_data": ("InitializationData",),
-    "core.abstractions.live_task_runner": ("LiveTaskRunner",),
-    "core.abstractions.onboarding_required": ("OnboardingRequired", "OnboardingRequiredArgs"),
+    "core.abstractions.mixins": ("OnboardingRequired", "OnboardingRequiredArgs"),
     "core.abstractions.qualifications": (
         "QUAL_EQUAL",
         "QUAL_EXISTS",
@@ -208,7 +203,7 @@ _NAMES_BY_MODULE = {
     "core.abstractions.resources": ("Resources",),
     "core.abstractions.screen_task_required": ("ScreenTaskRequired", "ScreenTaskRequiredArgs", "ScreenTaskSharedState"),
     "core.abstractions.shared_task_state": ("OnboardingSharedState", "SharedTaskState"),
-    "core.abstractions.task_runner": ("TaskRunner",),
+    "core.abstractions.task_runner": ("LiveTaskRunner", "TaskRunner"),
     "core.abstractions.use_gold_unit": (
         "GoldUnitSharedState",
         "GoldWorker",
@@ -216,6 +211,7 @@ _NAMES_BY_MODULE = {
         "UseGoldUnitArgs",
         "get_gold_factory",
     ),
+    "core.abstractions.work_data": ("AgentState", "AssignedAgent", "InitializationData"),
     "core.errors": (
         "AgentDisconnectedError",
         "AgentLeftError",

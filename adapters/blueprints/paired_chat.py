@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 from ...core.abstractions.agent import Agent, Assignment
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
-from ...core.abstractions.live_task_runner import LiveTaskRunner
-from ...core.abstractions.task_runner import TaskRunner
+from ...core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from ...core.errors import ConfigError
 from ...core.operations.registry import register_mephisto_abstraction
 from .page_checks import KEY as PAGE_KEY

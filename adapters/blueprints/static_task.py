@@ -13,18 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from ...core.abstractions.agent import InitializationData, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import AssignmentData, SharedTaskState
-from ...core.abstractions.mixins import (
-    GoldUnitSharedState,
-    OnboardingRequired,
-    OnboardingRequiredArgs,
-    OnboardingSharedState,
-    ScreenTaskRequired,
-    ScreenTaskRequiredArgs,
-    ScreenTaskSharedState,
-    UseGoldUnit,
-    UseGoldUnitArgs,
-)
+from ...core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
+from ...core.abstractions.screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
+from ...core.abstractions.shared_task_state import OnboardingSharedState
 from ...core.abstractions.task_runner import TaskRunner
+from ...core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
 from ...core.errors import ConfigError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction

@@ -13,9 +13,9 @@ import trio
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from ..signal import Signal
-from .agent_state import AssignedAgent
-from .initialization_data import InitializationData as InitializationData
-from .initialization_data import Update as Update
+from .work_data import AssignedAgent
+from .work_data import InitializationData as InitializationData
+from .work_data import Update as Update
 
 _LEFT: dict[str, type[AgentLeftError]] = {
     "disconnect": AgentDisconnectedError,

@@ -1,32 +1,113 @@
-"""What a blueprint can ask of workers before, and between, its ordinary units; all of it goes together.
+"""Mixins for blueprints that ask something of workers before, or between, their ordinary units.
 
-A blueprint that extends a mixin takes the mixin's settings into its `ArgsClass` and its callbacks into its
-`SharedStateClass`. None of the steps happens unless its setting is given. A worker meets them in this order:
-qualifications, onboarding, screening, gold, unit.
+A blueprint that extends a mixin adds the mixin's settings to its `ArgsClass` and its callbacks to its
+`SharedStateClass`. Mixins can be combined, and each step happens only if its setting is given. A worker passes the
+steps in this order: qualifications, onboarding, screening, gold, unit.
+
+This module has the onboarding mixin, and the base of the mixins for screening units (`screen_task_required`) and gold
+units (`use_gold_unit`).
 """
 
-from .onboarding_required import OnboardingRequired, OnboardingRequiredArgs, OnboardingSharedState
-from .screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
-from .use_gold_unit import (
-    GoldUnitSharedState,
-    UseGoldUnit,
-    UseGoldUnitArgs,
-    get_gold_factory,
-    worker_needs_gold,
-    worker_qualifies,
-)
+from __future__ import annotations
 
-__all__ = [
-    "GoldUnitSharedState",
-    "OnboardingRequired",
-    "OnboardingRequiredArgs",
-    "OnboardingSharedState",
-    "ScreenTaskRequired",
-    "ScreenTaskRequiredArgs",
-    "ScreenTaskSharedState",
-    "UseGoldUnit",
-    "UseGoldUnitArgs",
-    "get_gold_factory",
-    "worker_needs_gold",
-    "worker_qualifies",
-]
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from omegaconf import DictConfig
+
+from ..errors import ConfigError
+from .agent import Unit
+from .blueprint import Blueprint
+from .callbacks import check_callback
+from .shared_task_state import OnboardingSharedState, SharedTaskState
+
+
+@dataclass
+class OnboardingRequiredArgs:
+    """Settings of an onboarding."""
+
+    onboarding_qualification: str | None = field(
+        default=None,
+        metadata={"help": "Workers without this qualification are onboarded first; it is granted 1, or 0 on failure."},
+    )
+
+
+class OnboardingRequired(Blueprint):
+    """Mixin for blueprints that can onboard workers before their first unit in any run with the same qualification."""
+
+    shared_state: OnboardingSharedState
+
+    @property
+    def onboarding_qualification(self) -> str | None:
+        """Name of the qualification that marks onboarded workers; None if there is no onboarding."""
+        name: str | None = self.args.blueprint.onboarding_qualification
+        return name
+
+
+#: Looks at a unit that was handed in. True: done well; False: not; None: it cannot be said.
+ScreenUnit = Callable[[Unit], bool | Awaitable[bool | None] | None]
+Validation = Callable[[Unit], bool | Awaitable[bool | None] | None]
+
+
+class EvaluatingBlueprint(Blueprint):
+    """A blueprint some of whose units evaluate the worker that does them."""
+
+    @classmethod
+    def create_validation_function(cls, args: DictConfig, screen_unit: ScreenUnit) -> Validation:  # noqa: ARG003
+        """What to pass as `on_unit_submitted`: `screen_unit` looks at units that evaluate a worker, and at no others.
+
+        Args:
+            args: the run's configuration; here for Mephisto's scripts.
+            screen_unit: looks at what was handed in (`unit.get_assigned_agent().state.get_data()`).
+        """
+        check_callback("screen_unit", screen_unit, ("unit",))
+        return _validation(screen_unit)
+
+    @classmethod
+    def get_mixin_qualifications(cls, args: DictConfig, shared_state: SharedTaskState) -> list[Mapping[str, object]]:
+        """The rules that the run has anyhow; here for Mephisto's scripts, which add them to `qualifications`."""
+        return cls.get_required_qualifications(args, shared_state)
+
+
+def _validation(screen_unit: ScreenUnit) -> Validation:
+
+    async def avalidate(unit: Unit) -> bool | None:
+        verdict = screen_unit(unit) if unit.is_evaluation else None
+        return await verdict if inspect.isawaitable(verdict) else verdict
+
+    def validate(unit: Unit) -> bool | Awaitable[bool | None] | None:
+        return screen_unit(unit) if unit.is_evaluation else None
+
+    return avalidate if inspect.iscoroutinefunction(screen_unit) else validate
+
+
+def require(args: DictConfig, because: str, *names: str) -> None:
+    """See whether settings of the blueprint are set.
+
+    Args:
+        args: the run's whole configuration.
+        because: the setting that needs them.
+        names: the settings.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
+    for name in names:
+        if args.blueprint[name] is None:
+            key = f"mephisto.blueprint.{name}"
+            raise ConfigError(f"{key} is not set", key=key, hint=f"mephisto.blueprint.{because} needs it")
+
+
+def require_validation(shared_state: SharedTaskState, because: str) -> None:
+    """See whether there is anybody to give a verdict.
+
+    Raises:
+        ConfigError: there is not; no worker would ever get on.
+    """
+    if shared_state.on_unit_submitted is None:
+        raise ConfigError(
+            f"mephisto.blueprint.{because} is set, and nothing looks at what is handed in",
+            key="on_unit_submitted",
+            hint="Pass on_unit_submitted=create_validation_function(cfg.mephisto, screen_unit) in the shared state",
+        )

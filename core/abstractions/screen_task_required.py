@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from ..errors import ConfigError
 from .agent import Update
-from .evaluation import Evaluating, require, require_validation
+from .mixins import EvaluatingBlueprint, require, require_validation
 from .shared_task_state import SharedTaskState
 
 #: Data of screening units, taken one at a time; `False`: the worker's first ordinary unit serves as the screening.
@@ -51,7 +51,7 @@ class Screening(NamedTuple):
     on_ordinary_units: bool
 
 
-class ScreenTaskRequired(Evaluating):
+class ScreenTaskRequired(EvaluatingBlueprint):
     """A blueprint that can screen workers: who fails gets the `block_qualification`."""
 
     shared_state: ScreenTaskSharedState

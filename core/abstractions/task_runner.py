@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from .agent import Agent, Assignment, OnboardingAgent, Unit, Update
+from .agent import Agent, Assignment, OnboardingAgent, PastUpdate, Unit, Update
 from .shared_task_state import OnboardingSharedState, SharedTaskState
 
 
@@ -71,3 +71,17 @@ class TaskRunner:
 
     async def cleanup_onboarding(self, agent: OnboardingAgent) -> None:
         """Called when an onboarding was not finished, whatever the reason."""
+
+
+class LiveTaskRunner(TaskRunner):
+    """Base for tasks whose page and task code exchange live updates: a reloaded page gets all earlier updates."""
+
+    def get_init_data_for_agent(self, agent: Agent) -> Update:
+        """Return the unit's data, and the live updates of both sides in order."""
+        past = [_as_page_sees_it(one) for one in agent.past_updates()]
+        return {"task_data": agent.unit.data, "past_live_updates": past}
+
+
+def _as_page_sees_it(past: PastUpdate) -> Update:
+    # A page recognizes its own updates by the lack of a speaker.
+    return {name: value for name, value in past.update.items() if not (past.by_page and name == "id")}

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ..errors import ConfigError
 from .agent import Update
 from .callbacks import called_with
-from .evaluation import Evaluating, require, require_validation
+from .mixins import EvaluatingBlueprint, require, require_validation
 from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState
 
@@ -143,7 +143,7 @@ class Golds(NamedTuple):
         )
 
 
-class UseGoldUnit(Evaluating):
+class UseGoldUnit(EvaluatingBlueprint):
     """A blueprint that can mix gold units into workers' ordinary work."""
 
     shared_state: GoldUnitSharedState

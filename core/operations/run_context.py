@@ -12,11 +12,11 @@ from ...events.ids import TaskRunId
 from ..abstractions.architect import Architect
 from ..abstractions.blueprint import Blueprint
 from ..abstractions.crowd_provider import CrowdProvider
-from ..abstractions.mixins import OnboardingRequired, ScreenTaskRequired, UseGoldUnit
+from ..abstractions.mixins import OnboardingRequired
 from ..abstractions.qualifications import QualificationRule
-from ..abstractions.screen_task_required import Screening
+from ..abstractions.screen_task_required import Screening, ScreenTaskRequired
 from ..abstractions.task_runner import TaskRunner
-from ..abstractions.use_gold_unit import Golds
+from ..abstractions.use_gold_unit import Golds, UseGoldUnit
 from .configuration.task_settings import TaskSettings
 
 

@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol, Self
 
-from ...core.abstractions.agent_state import AgentState
-from ...core.abstractions.initialization_data import InitializationData
+from ...core.abstractions.work_data import AgentState, InitializationData
 from ...core.lifecycles.unit import UnitStatus
 from ...core.lifecycles.worker import WorkerStatus
 from ...events.ids import TaskId, TaskRunId, WorkerId

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ...core.abstractions.initialization_data import InitializationData, Update
+from ...core.abstractions.work_data import InitializationData, Update
 from ...events.base import PayloadRef
 from . import rows
 from .criteria import EntityId

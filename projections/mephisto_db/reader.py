@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...core.abstractions.initialization_data import InitializationData, Update
+from ...core.abstractions.work_data import InitializationData, Update
 from ...core.errors import UnknownEntityError, UnusableLogError
 from ...core.lifecycles.table import kind_of
 from ...events.agent import AgentSubmitted

@@ -18,8 +18,9 @@ from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, Cro
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
-from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs, OnboardingSharedState
+from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from mephisto_es.core.abstractions.resources import Details
+from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.registry import register_mephisto_abstraction

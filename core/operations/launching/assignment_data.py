@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from ...abstractions.blueprint import AssignmentData
-from ...abstractions.initialization_data import InitializationData, Update
+from ...abstractions.work_data import InitializationData, Update
 from ...errors import ConfigError
 from ..task_code.calls import call
 

@@ -18,7 +18,7 @@ from ....events.onboarding import (
     OnboardingTimedOut,
 )
 from ...abstractions.agent import OnboardingAgent
-from ...abstractions.mixins import OnboardingSharedState
+from ...abstractions.shared_task_state import OnboardingSharedState
 from ...decisions.assign_work import decide_onboarding_outcome
 from ...errors import CommandRefusedError, UserCodeError
 from ...ledger import Command, Ledger

@@ -8,7 +8,7 @@ from ....events import streams
 from ....events.assignment import AssignmentCreated
 from ....events.ids import AssignmentId, TaskRunId, UnitId
 from ...abstractions.agent import Assignment, InitializationData, Unit
-from ...abstractions.agent_state import AgentState, AssignedAgent
+from ...abstractions.work_data import AgentState, AssignedAgent
 from ...ledger import Ledger
 from ...lifecycles import agent as lifecycles
 

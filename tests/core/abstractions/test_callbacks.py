@@ -12,8 +12,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from mephisto_es.core.abstractions.callbacks import called_with, check_callbacks
-from mephisto_es.core.abstractions.mixins import GoldUnitSharedState, OnboardingSharedState, ScreenTaskRequired
-from mephisto_es.core.abstractions.shared_task_state import SharedTaskState
+from mephisto_es.core.abstractions.screen_task_required import ScreenTaskRequired
+from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState, SharedTaskState
+from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState
 from mephisto_es.core.errors import ConfigError
 
 

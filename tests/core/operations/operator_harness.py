@@ -21,18 +21,15 @@ from mephisto_es.core.abstractions.agent import InitializationData, Update
 from mephisto_es.core.abstractions.args import BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
-from mephisto_es.core.abstractions.mixins import (
-    GoldUnitSharedState,
-    OnboardingRequired,
-    OnboardingRequiredArgs,
-    OnboardingSharedState,
+from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
+from mephisto_es.core.abstractions.screen_task_required import (
     ScreenTaskRequired,
     ScreenTaskRequiredArgs,
     ScreenTaskSharedState,
-    UseGoldUnit,
-    UseGoldUnitArgs,
 )
+from mephisto_es.core.abstractions.shared_task_state import OnboardingSharedState
 from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.abstractions.use_gold_unit import GoldUnitSharedState, UseGoldUnit, UseGoldUnitArgs
 from mephisto_es.core.ledger import Ledger, Offload
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from mephisto_es.core.abstractions.initialization_data import InitializationData
+from mephisto_es.core.abstractions.work_data import InitializationData
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.operations.launching.assignment_data import encoded, is_usable
 

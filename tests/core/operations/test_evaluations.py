@@ -15,8 +15,7 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Unit, Update
-from mephisto_es.core.abstractions.mixins import get_gold_factory, worker_needs_gold
-from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
+from mephisto_es.core.abstractions.use_gold_unit import GoldWorker, get_gold_factory, worker_needs_gold
 from mephisto_es.core.decisions.admission_rules import admission
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import ConfigError

@@ -16,7 +16,7 @@ from mephisto_es.adapters.blueprints.remote_procedure import RemoteProcedureTask
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
-from mephisto_es.core.abstractions.live_task_runner import LiveTaskRunner
+from mephisto_es.core.abstractions.task_runner import LiveTaskRunner
 
 from .operator_harness import HouseTaskState, ask, items, open_house
 

@@ -21,9 +21,8 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryPageSocket, MemoryRouter, PageGoneError
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Assignment, Unit, Update
-from mephisto_es.core.abstractions.mixins import get_gold_factory
 from mephisto_es.core.abstractions.task_runner import TaskRunner
-from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
+from mephisto_es.core.abstractions.use_gold_unit import GoldWorker, get_gold_factory
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
