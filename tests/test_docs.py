@@ -22,7 +22,7 @@ import trio
 
 import mephisto_es
 from mephisto_es.adapters.cli.main import VERBS, main
-from mephisto_es.adapters.crowd.demo_run import rehearse
+from mephisto_es.adapters.crowd.demo_run import run_demo
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
 from mephisto_es.core.operations.registry import ENTRY_POINT_GROUPS
@@ -139,7 +139,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     crowd = plan_crowd(Random(1), 5, returning=0, disconnecting=0, think_seconds=0.05)
     task = configuration("python")
     nothing: dict[str, Callable[..., None]] = {"on_live": lambda _: None, "on_submitted": lambda: None}
-    done = trio.run(partial(rehearse, task, sentences(30), folder, crowd, rate, **nothing))
+    done = trio.run(partial(run_demo, task, sentences(30), folder, crowd, rate, **nothing))
     assert done.is_success
     return folder
 

@@ -20,7 +20,7 @@ from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.crowd.crowd import Crowd
-from mephisto_es.adapters.crowd.outcome_check import take_stock
+from mephisto_es.adapters.crowd.outcome_check import check_outcome
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
@@ -59,7 +59,7 @@ class People:
 
     async def check(self, data_dir: Path) -> None:
         """All is done once, and all that was promised is there."""
-        ending = await take_stock(data_dir, self.crowd.handed_in)
+        ending = await check_outcome(data_dir, self.crowd.submissions)
         assert ending.units == {TASK: {"completed": UNITS}}
         assert ending.acknowledged == UNITS
         assert list(ending.faults()) == []

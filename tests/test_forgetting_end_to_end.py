@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli.main import main
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
-from mephisto_es.adapters.crowd.page import Visit, WorkerPage
+from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import snapshots
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
@@ -41,7 +41,7 @@ OTHER = "Bob"
 
 async def do_a_unit(client: httpx.AsyncClient, worker: str) -> str:
     """Ask for a unit as a page does; gives what the router calls the agent."""
-    page = WorkerPage(client, Visit(worker, f"assignment-of-{worker}"), time.time)
+    page = PageClient(client, Visit(worker, f"assignment-of-{worker}"), time.time)
     await page.load()
     agent = await page.request_agent()
     assert agent.agent_id is not None, agent.failure_reason
@@ -57,7 +57,7 @@ async def a_run_with_an_upload(folder: Path) -> Path:
         form = {"USED_AGENT_ID": agent, "final_string_data": final}
         sent = await client.post("/submit_task", data=form, files={"picture": (FILE_NAME, PICTURE, "image/png")})
         assert sent.status_code == 200, sent.text
-        page = WorkerPage(client, Visit(OTHER, f"assignment-of-{OTHER}"), time.time)
+        page = PageClient(client, Visit(OTHER, f"assignment-of-{OTHER}"), time.time)
         await page.submit_task(await do_a_unit(client, OTHER), {"rating": 2, "comment": "fine"})
         assert await script.process.wait() == 0
     return data

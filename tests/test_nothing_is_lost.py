@@ -11,9 +11,9 @@ import pytest
 import trio
 
 from mephisto_es.adapters.architects.router.process_end import wait_for_end
-from mephisto_es.adapters.crowd.outcome_check import take_stock
-from mephisto_es.adapters.crowd.page import Visit, WorkerPage
-from mephisto_es.adapters.crowd.summary import HandedIn
+from mephisto_es.adapters.crowd.outcome_check import check_outcome
+from mephisto_es.adapters.crowd.page_client import PageClient, Visit
+from mephisto_es.adapters.crowd.summary import SentSubmission
 
 from .processes import launched, resumed, routers_of, some_sentences
 
@@ -27,9 +27,9 @@ class LedgerHandle:
     """One worker with a sentence."""
 
     def __init__(self, client: httpx.AsyncClient, number: int) -> None:
-        self._page = WorkerPage(client, Visit(f"worker-{number}", "1"), time.time)
+        self._page = PageClient(client, Visit(f"worker-{number}", "1"), time.time)
         self.agent = ""
-        self.handed_in = HandedIn({"rating": 1 + number % 5, "comment": f"by {number}"})
+        self.submission = SentSubmission({"rating": 1 + number % 5, "comment": f"by {number}"})
 
     async def begin(self) -> None:
         details = await self._page.request_agent()
@@ -37,9 +37,9 @@ class LedgerHandle:
         self.agent = details.agent_id
 
     async def submit(self) -> None:
-        self.handed_in.times_sent += 1
-        await self._page.submit_task(self.agent, self.handed_in.work)
-        self.handed_in.is_acknowledged = True
+        self.submission.times_sent += 1
+        await self._page.submit_task(self.agent, self.submission.work)
+        self.submission.is_acknowledged = True
 
 
 @pytest.mark.parametrize("router_dies", [False, True], ids=["the router lives", "the router is killed too"])
@@ -67,7 +67,7 @@ async def test_fifty_submissions_to_nobody_arrive_once(tmp_path: Path, server_ty
         await wait_for_end(pid)
     async with resumed(data_dir) as operator:
         assert await operator.process.wait() == 0
-    ending = await take_stock(data_dir, {desk.agent: desk.handed_in for desk in desks})
+    ending = await check_outcome(data_dir, {desk.agent: desk.submission for desk in desks})
     assert ending.acknowledged == WORKERS
     assert ending.units == {TASK: {"completed": WORKERS}}
     assert list(ending.faults()) == []

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.run.live_task_run import LiveTaskRun
-from ..crowd.demo_run import DemoRun, rehearse
+from ..crowd.demo_run import DemoRun, run_demo
 from ..crowd.plan import plan_crowd
 from ..crowd.sentence_rating import configuration, rate, sentences
 from .common.output import ILLEGAL, as_json_option, print_json
@@ -72,7 +72,7 @@ def demo_command(
     with _progress(console, units) as (on_live, on_submitted):
         done = trio.run(
             partial(
-                rehearse,
+                run_demo,
                 configuration(server_type, architect),
                 sentences(units),
                 data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-demo-")),

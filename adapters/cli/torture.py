@@ -1,4 +1,4 @@
-"""`mephisto-es torture`: kills an operator again and again while a simulated crowd works, and sees what is lost."""
+"""Implements `mephisto-es torture`: kill an operator repeatedly while a crowd works, and check the outcome."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from rich.table import Table
 from ...core.errors import ConfigError
 from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
-from ..crowd.outcome_check import Ending
-from ..crowd.torture import Pass, Plan, torture
-from ..crowd.torture_job import Job
+from ..crowd.outcome_check import JobOutcome
+from ..crowd.torture import KillPlan, PassResult, run_passes
+from ..crowd.torture_job import TortureJob
 from ..text import format_counts
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
-#: Two for a chat, one for whatever else there is.
-LEAST_WORKERS = 4
+#: Two workers for a chat, and two for the other task.
+MIN_WORKERS = 4
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """All passes, the one without kills first."""
+class TortureReport(msgspec.Struct, frozen=True):
+    """The results of all passes, the one without kills first."""
 
     is_success: bool
-    passes: tuple[Pass, ...]
+    passes: tuple[PassResult, ...]
 
 
 @click.command("torture")
@@ -43,19 +43,19 @@ class Outcome(msgspec.Struct, frozen=True):
     "--every",
     type=click.IntRange(min=1),
     metavar="K",
-    help="No random kills: a pass for each K-th event, in which the operator dies when that event is durable.",
+    help="Instead of random kills, run a pass for every K-th event, in which the operator dies once it is durable.",
 )
 @click.option("--router", "with_router", is_flag=True, help="Kill the routers together with the operator.")
-@click.option("--seed", default=0, show_default=True, help="What kills and the crowd's habits are drawn from.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the kills and the crowd's behaviour.")
 @click.option(
-    "--workers", default=20, show_default=True, type=click.IntRange(min=LEAST_WORKERS), help="People in the crowd."
+    "--workers", default=20, show_default=True, type=click.IntRange(min=MIN_WORKERS), help="Workers in the crowd."
 )
 @click.option("--units", default=60, show_default=True, type=click.IntRange(min=1), help="Sentences to rate.")
-@click.option("--chats", default=8, show_default=True, type=click.IntRange(min=1), help="Chats, of two people each.")
+@click.option("--chats", default=8, show_default=True, type=click.IntRange(min=1), help="Chats between two workers.")
 @click.option(
-    "--server-type", default="python", show_default=True, type=click.Choice(["python", "node"]), help="The router."
+    "--server-type", default="python", show_default=True, type=click.Choice(["python", "node"]), help="Router to use."
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where to keep the logs.  [default: a new folder]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the logs.  [default: a new folder]")
 @as_json_option
 def torture_command(
     kills: int,
@@ -70,11 +70,11 @@ def torture_command(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Kill an operator with SIGKILL while a simulated crowd works, start it again, and see that nothing is lost.
+    """Kill an operator with SIGKILL while a simulated crowd works, restart it, and check that nothing is lost.
 
-    The job is the sentence rating example and the chat example at once, both with an onboarding. It is done once in
-    peace; then with kills, and must end the same: as many units in each status, each submitted once, everything there
-    that a worker was told has arrived, whole chats, the same pay owed, a legal log, nothing left outside.
+    The job is the sentence rating example and the chat example at the same time, both with an onboarding. It runs once
+    undisturbed and then with kills, and must end the same way: as many units in each status, each submitted once, all
+    acknowledged work present, complete chats, the same pay owed, a legal log, and no outside resource held.
 
     \b
     Examples:
@@ -82,18 +82,18 @@ def torture_command(
       mephisto-es torture --router --passes 3 --seed 7
       mephisto-es torture --every 50
 
-    Exit code 0: every pass ended as it must. 1: one did not, and it is said how. 2: something cannot be used.
+    Exit code 0: every pass succeeded. 1: a pass failed, and its faults are listed. 2: an argument cannot be used.
     """
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
     folder = data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-torture-"))
     if any(folder.glob("pass-*")):
-        raise ConfigError(f"{folder} has passes already", key="--data-dir", hint="Name another folder.")
+        raise ConfigError(f"{folder} has passes already", key="--data-dir", hint="Name another folder")
     errors = Console(stderr=True, highlight=False)
     done = trio.run(
         partial(
-            torture,
-            Job(sentences=units, chats=chats, server_type=server_type),
+            run_passes,
+            TortureJob(sentences=units, chats=chats, server_type=server_type),
             workers,
             seed,
             folder,
@@ -103,49 +103,49 @@ def torture_command(
     )
     is_success = not any(one.faults for one in done)
     if as_json:
-        print_json(Outcome(is_success, tuple(done)))
+        print_json(TortureReport(is_success, tuple(done)))
     else:
         console().print(_table(done))
         click.echo(f"the logs are in {folder}")
     sys.exit(0 if is_success else ILLEGAL)
 
 
-def _plans(kills: int, passes: int, every: int | None, with_router: bool) -> Callable[[Ending], Sequence[Plan]]:
-    """When operators are killed, given how the job ends in peace."""
+def _plans(kills: int, passes: int, every: int | None, with_router: bool) -> Callable[[JobOutcome], Sequence[KillPlan]]:
+    """Return a function that plans the passes, given the undisturbed outcome."""
     if every is not None:
-        return lambda calm: [
-            Plan(name=f"at event {position}", position=position, with_router=with_router)
-            for position in range(every, calm.events, every)
+        return lambda baseline: [
+            KillPlan(name=f"at event {position}", position=position, with_router=with_router)
+            for position in range(every, baseline.events, every)
         ]
     return lambda _: [
-        Plan(name=f"at random, {number}", kills=kills, with_router=with_router) for number in range(1, passes + 1)
+        KillPlan(name=f"at random, {number}", kills=kills, with_router=with_router) for number in range(1, passes + 1)
     ]
 
 
-def _sentence(one: Pass) -> str:
+def _sentence(one: PassResult) -> str:
     verdict = "[red]✗[/]" if one.faults else "[green]✓[/]"
     return f"{verdict} {one.name}, {one.seconds} s{''.join(f'; {escape(fault)}' for fault in one.faults)}"
 
 
-def _table(passes: Sequence[Pass]) -> Table:
+def _table(passes: Sequence[PassResult]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("pass")
     for column in ("operators killed", "routers killed", "events", "submitted", "lost", "doubled", "owed"):
         table.add_column(column, justify="right")
     table.add_column("units")
-    table.add_column("end")
+    table.add_column("result")
     for one in passes:
-        end = "[red]not as it must be[/]" if one.faults else "[green]as it must be[/]"
+        result = "[red]failed[/]" if one.faults else "[green]passed[/]"
         kills = (str(one.operators_killed), str(one.routers_killed))
-        table.add_row(one.name, *kills, *_figures(one.ending), end)
+        table.add_row(one.name, *kills, *_figures(one.outcome), result)
     return table
 
 
-def _figures(ending: Ending | None) -> tuple[str, ...]:
-    if ending is None:
+def _figures(outcome: JobOutcome | None) -> tuple[str, ...]:
+    if outcome is None:
         return ("",) * 6
     counted = Counter[str]()
-    for of_task in ending.units.values():
-        counted.update(of_task)
-    figures = (ending.events, ending.acknowledged, ending.lost, ending.doubled)
-    return (*(f"{figure:,}" for figure in figures), amount(ending.owed_cents), format_counts(counted))
+    for counts in outcome.units.values():
+        counted.update(counts)
+    figures = (outcome.events, outcome.acknowledged, outcome.lost, outcome.doubled)
+    return (*(f"{figure:,}" for figure in figures), amount(outcome.owed_cents), format_counts(counted))

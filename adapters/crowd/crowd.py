@@ -1,4 +1,4 @@
-"""Many workers at one router, each a task of its own."""
+"""Runs many simulated workers against one router, each in its own task."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import httpx
 import trio
 
 from .plan import WorkerPlan
-from .summary import CrowdSummary, HandedIn, Tally
+from .summary import CrowdCounters, CrowdSummary, SentSubmission
 from .worker import RETRY_LIMIT_SECONDS, Answer, SimulatedWorker
 
-#: Longer than a router takes at most to answer a registration.
+#: Longer than the longest time a router takes to answer a registration.
 REQUEST_TIMEOUT_SECONDS = 60
-#: How long a worker keeps looking for work when there is none.
+#: A worker leaves after this long without work.
 PATIENCE_SECONDS = 60.0
 
 
 class Crowd:
-    """Workers who come to one router.
+    """Simulated workers of one router.
 
     Args:
-        url: where the router is; nothing else is known about it.
+        url: the router's URL; the crowd knows nothing else about it.
         plans: the workers.
-        answer: what they hand in.
-        now: seconds since the epoch, by their clocks.
-        on_submitted: called after each submission that the router has acknowledged.
-        patience_seconds: a worker for whom there was no work for so long stays away.
-        retry_seconds: for how long a request that fails for the moment is sent again.
-        chat_lines: how many messages each of them writes to its partner, and then hands in what was said in place of
-            an answer; 0: the work is no chat.
+        answer: returns the work for a unit's data.
+        now: returns seconds since the epoch, by the workers' clocks.
+        on_submitted: called after each acknowledged submission.
+        patience_seconds: a worker leaves after this long without work.
+        retry_seconds: the time during which a request that fails temporarily is retried.
+        chat_messages: the number of messages that each worker sends to the partner, before submitting the transcript
+            instead of an answer; 0 if the work is not a chat.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Crowd:
         on_submitted: Callable[[], None] = lambda: None,
         patience_seconds: float = PATIENCE_SECONDS,
         retry_seconds: float = RETRY_LIMIT_SECONDS,
-        chat_lines: int = 0,
+        chat_messages: int = 0,
     ) -> None:
         self._url = url
         self._plans = plans
@@ -51,31 +51,31 @@ class Crowd:
         self._now = now
         self._patience_seconds = patience_seconds
         self._retry_seconds = retry_seconds
-        self._chat_lines = chat_lines
-        self._tally = Tally(on_submitted)
+        self._chat_messages = chat_messages
+        self._counters = CrowdCounters(on_submitted)
 
     @property
-    def handed_in(self) -> Mapping[str, HandedIn]:
-        """What was handed in up to now, by agent."""
-        return self._tally.handed_in
+    def submissions(self) -> Mapping[str, SentSubmission]:
+        """The submissions so far, by agent."""
+        return self._counters.submissions
 
     def summary(self) -> CrowdSummary:
-        """What was done up to now."""
-        return self._tally.summary(len(self._plans))
+        """Return the figures so far."""
+        return self._counters.summary(len(self._plans))
 
     async def run(self) -> None:
-        """Let all of them work; returns when everybody has left. Cancelled, they close their browsers."""
-        # Reading the certificates takes longer than a visit. Sharing them shares no connection.
+        """Run all workers until everyone has left. If cancelled, they close their browsers."""
+        # Loading the certificates takes longer than a visit. Sharing them does not share connections.
         trusted = ssl.create_default_context()
         async with trio.open_nursery() as nursery:
             for plan in self._plans:
-                nursery.start_soon(self._employ, plan, trusted)
+                nursery.start_soon(self._run_worker, plan, trusted)
 
-    async def _employ(self, plan: WorkerPlan, trusted: ssl.SSLContext) -> None:
+    async def _run_worker(self, plan: WorkerPlan, trusted: ssl.SSLContext) -> None:
         async with httpx.AsyncClient(
             base_url=self._url, verify=trusted, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False
         ) as client:
             worker = SimulatedWorker(
-                plan, client, self._answer, self._now, self._tally, self._retry_seconds, self._chat_lines
+                plan, client, self._answer, self._now, self._counters, self._retry_seconds, self._chat_messages
             )
-            await worker.work(self._patience_seconds)
+            await worker.work_until_idle(self._patience_seconds)

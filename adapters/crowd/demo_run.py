@@ -1,4 +1,4 @@
-"""A task run from launch to proof with a simulated crowd in place of people: everything else is the real thing."""
+"""Runs a task from launch to replay with a simulated crowd. Everything but the people is real."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from .worker import Answer
 
 
 class DemoRun(msgspec.Struct, frozen=True, kw_only=True):
-    """How a rehearsed run went."""
+    """The outcome of a demo run."""
 
-    #: The log and the view, in one file.
+    #: The path of the log.
     database: str
-    #: Where workers came to.
+    #: The URL that the workers opened.
     url: str
-    #: Events in the log, those of earlier runs in the same data folder included.
+    #: Events in the log, including those of earlier runs in the same data folder.
     events: int
-    #: How many units ended in each status.
+    #: The number of units by final status.
     units: dict[str, int]
-    #: From the launch to the end of the run.
+    #: The time from the launch to the end of the run.
     seconds: float
     crowd: CrowdSummary
     replay: ReplayReport
 
     @property
     def is_success(self) -> bool:
-        """Whether all the work was done and the log is legal."""
+        """True if all units are completed and the log is legal."""
         return set(self.units) == {UnitStatus.COMPLETED.value} and self.replay.legal
 
 
-async def rehearse(
+async def run_demo(
     cfg: DictConfig,
     shared_state: SharedTaskState,
     data_dir: Path,
@@ -60,21 +60,21 @@ async def rehearse(
     on_live: Callable[[LiveTaskRun], None],
     on_submitted: Callable[[], None],
 ) -> DemoRun:
-    """Launch a run, let a crowd do it, and check its log afterwards.
+    """Launch a run, let a crowd work on it, and replay its log.
 
-    The run ends when all work is done, or when the whole crowd has left.
+    The run ends when all work is done, or when all workers have left.
 
     Args:
-        cfg: a launch script's configuration.
-        shared_state: what a launch script would pass.
-        data_dir: where the log is kept.
-        plans: the crowd.
-        answer: what it hands in.
-        on_live: called when workers can come.
-        on_submitted: called after each submission that was acknowledged.
+        cfg: the configuration of a launch script.
+        shared_state: the shared state that a launch script would pass.
+        data_dir: the folder for the log.
+        plans: the workers.
+        answer: returns the work for a unit's data.
+        on_live: called when the run is open to workers.
+        on_submitted: called after each acknowledged submission.
 
     Raises:
-        ConfigError, LaunchError, LogError: as of the operator.
+        ConfigError, LaunchError, LogError: as raised by the operator.
     """
     database = data_dir / DATABASE_FILE
     async with open_operator(data_dir) as operator:
@@ -84,7 +84,7 @@ async def rehearse(
         on_live(live_run)
         crowd = Crowd(live_run.url, plans, answer, now=time.time, on_submitted=on_submitted)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_work_to_the_end, crowd, operator, live_run.task_run)
+            nursery.start_soon(_work_until_done, crowd, operator, live_run.task_run)
             await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
             nursery.cancel_scope.cancel()
         seconds = trio.current_time() - began_at
@@ -101,14 +101,14 @@ async def rehearse(
     )
 
 
-async def _work_to_the_end(crowd: Crowd, operator: Operator, run: TaskRunId) -> None:
-    """Let the crowd work until the run has no more need of it, or everybody has left before the work is done."""
-    with trio.CancelScope() as at_work:
+async def _work_until_done(crowd: Crowd, operator: Operator, run: TaskRunId) -> None:
+    """Let the crowd work until all work is done, or until everybody has left."""
+    with trio.CancelScope() as working:
 
-        def go_home_when_done(_: Sequence[RecordedEvent]) -> None:
+        def stop_when_done(_: Sequence[RecordedEvent]) -> None:
             if operator.run_status(run) is TaskRunStatus.STOPPING and operator.ledger.state.runs[run].is_idle:
-                at_work.cancel()
+                working.cancel()
 
-        operator.ledger.subscribe(go_home_when_done)
+        operator.ledger.subscribe(stop_when_done)
         await crowd.run()
     await operator.shutdown()

@@ -1,4 +1,4 @@
-"""The socket of a worker's page: what a live page says over it and hears."""
+"""The WebSocket of a worker's page: sends live updates and heartbeats, receives packets."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ...core.errors import ProtocolError
 
-#: How often a page with a socket says that it is there.
+#: The interval between two heartbeats of a page.
 HEARTBEAT_SECONDS = 6.0
-#: A socket on which not even a heartbeat is answered for so long is dead.
+#: A socket on which not even a heartbeat is answered for this long is dead.
 SILENCE_SECONDS = 20.0
 
 
 class RouterUnreachableError(ProtocolError):
-    """The router could not be reached, or has no room now: the same request may be sent again later."""
+    """The router could not be reached or is busy; the same request may be sent again later."""
 
 
 class SocketLostError(ProtocolError):
-    """The connection is gone, or as good as gone."""
+    """The connection is lost or dead."""
 
 
-class Heard(msgspec.Struct, frozen=True):
-    """What a page takes from a packet."""
+class PagePacket(msgspec.Struct, frozen=True):
+    """The part of a packet that a page uses."""
 
     packet_type: str
     data: dict[str, object] = {}
 
 
-_decode = msgspec.json.Decoder(Heard).decode
+_decode = msgspec.json.Decoder(PagePacket).decode
 
 
 class PageSocket:
-    """One connection of a page with its router, for one agent.
+    """One connection of a page to its router, for one agent.
 
     Args:
-        socket: the connection; whoever opened it closes it.
-        agent_id: whose page it is.
+        socket: the connection; the caller closes it.
+        agent_id: the page's agent.
         timestamp: the worker's clock.
     """
 
@@ -47,18 +47,18 @@ class PageSocket:
         self._socket = socket
         self._agent_id = agent_id
         self._timestamp = timestamp
-        self._beats_at = trio.current_time()
-        self._heard_at = trio.current_time()
+        self._next_heartbeat_at = trio.current_time()
+        self._last_packet_at = trio.current_time()
 
-    async def say_alive(self, update_id: str) -> None:
-        """Say whose page this is; nothing is heard before.
+    async def send_alive(self, update_id: str) -> None:
+        """Identify the page's agent; the router sends nothing before that.
 
         Raises:
             SocketLostError: the connection is lost.
         """
         await self._send("alive", {"update_id": update_id})
 
-    async def say(self, update: dict[str, object]) -> None:
+    async def send_update(self, update: dict[str, object]) -> None:
         """Send a live update.
 
         Raises:
@@ -66,31 +66,31 @@ class PageSocket:
         """
         await self._send("mephisto_bound_live_update", update)
 
-    async def hear(self, until: float) -> Heard | None:
-        """The next packet, or None once it is so late; heartbeats go out meanwhile.
+    async def receive(self, until: float) -> PagePacket | None:
+        """Return the next packet, or None if there is none before a time; send heartbeats meanwhile.
 
         Args:
-            until: by trio's clock.
+            until: the time by trio's clock.
 
         Raises:
-            SocketLostError: the connection is lost, or silent for too long.
+            SocketLostError: the connection is lost, or was silent for too long.
         """
         while True:
             now = trio.current_time()
-            if now - self._heard_at >= SILENCE_SECONDS:
+            if now - self._last_packet_at >= SILENCE_SECONDS:
                 raise SocketLostError("the socket is silent")
-            if now >= self._beats_at:
-                self._beats_at = now + HEARTBEAT_SECONDS
+            if now >= self._next_heartbeat_at:
+                self._next_heartbeat_at = now + HEARTBEAT_SECONDS
                 await self._send("heartbeat", {})
-            with trio.move_on_at(min(until, self._beats_at)) as patience:
+            with trio.move_on_at(min(until, self._next_heartbeat_at)) as scope:
                 packet = await self._next_packet()
-                self._heard_at = trio.current_time()
+                self._last_packet_at = trio.current_time()
                 if packet.packet_type != "heartbeat":
                     return packet
-            if patience.cancelled_caught and trio.current_time() >= until:
+            if scope.cancelled_caught and trio.current_time() >= until:
                 return None
 
-    async def _next_packet(self) -> Heard:
+    async def _next_packet(self) -> PagePacket:
         try:
             return _decode(await self._socket.get_message())
         except ConnectionClosed as error:

@@ -1,4 +1,4 @@
-"""Who comes, how fast they are, and what they do that is not work: drawn once, from a seed."""
+"""Draws the workers of a simulated crowd from a seed: their speed, and who returns work or disconnects."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import math
 from random import Random
 from typing import NamedTuple
 
-#: The slowest worker takes up to this much longer than the typical one; the fastest as much less.
+#: The ratio between the slowest worker and the typical one, and between the typical one and the fastest.
 SPEED_RANGE = 2.0
-#: Work is given back among the first units of a worker, so that small runs see it too.
+#: A worker who returns a unit does so among the first few, so that small runs see it too.
 RETURNS_BY_UNIT = 2
 
 
 class WorkerPlan(NamedTuple):
-    """One worker's habits."""
+    """The behaviour of one worker."""
 
     name: str
-    #: Typical time from getting a unit to handing it in.
+    #: The typical time from getting a unit to submitting it.
     think_seconds: float
-    #: Which of the worker's units, from 1 on, is given back undone; None: none.
+    #: The number of the unit, from 1 on, that the worker returns; None if there is none.
     returns_unit: int | None
-    #: On which unit the page is closed for good in the middle of the work; None: on none.
+    #: The number of the unit during which the worker closes the page for good; None if there is none.
     disconnects_on_unit: int | None
-    #: What the worker's own chance starts from: no worker's luck depends on another's timing.
+    #: The seed of the worker's own random numbers, which must not depend on the timing of others.
     seed: int
 
 
@@ -32,11 +32,11 @@ def plan_crowd(
     """Draw a crowd.
 
     Args:
-        chance: where all of it comes from.
-        workers: how many.
-        returning: how many of them give a unit back once; fewer in a crowd that would have nobody else left.
-        disconnecting: how many of them close the page once and do not come back; fewer likewise.
-        think_seconds: typical time for a unit over all workers.
+        chance: the source of random numbers.
+        workers: the number of workers.
+        returning: the number of workers who return one unit; fewer if nobody else would be left.
+        disconnecting: the number of workers who close the page for good; fewer if nobody else would be left.
+        think_seconds: the typical time for a unit over all workers.
     """
     names = [f"worker-{number:02}" for number in range(1, workers + 1)]
     peculiar = chance.sample(names, min(returning + disconnecting, max(workers - 1, 0)))

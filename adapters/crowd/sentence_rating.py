@@ -1,4 +1,4 @@
-"""The sentence rating example made ready for a crowd: configuration, sentences, and what a crowd says of them."""
+"""Prepares the sentence rating example for a simulated crowd: configuration, data and answers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CONFIG_NAME = "sentence_rating_by_a_crowd"
 
 
 def configuration(server_type: str | None = None, architect: str = "local") -> DictConfig:
-    """The example's own configuration; a server on this machine takes a free port.
+    """Return the example's configuration; a server on this machine takes a free port.
 
     Args:
-        server_type: the router: python or node; the architect's own default if not given.
-        architect: where the router runs.
+        server_type: the router, python or node; by default the architect's default.
+        architect: the architect.
     """
     register_script_config(_CONFIG_NAME, build_default_task_config(EXAMPLE.name))
     overrides = [
@@ -37,11 +37,11 @@ def configuration(server_type: str | None = None, architect: str = "local") -> D
 
 
 def sentences(units: int) -> SharedStaticTaskState:
-    """As many of the example's sentences as there are to be units, from the start again if there are not enough."""
+    """Return as many of the example's sentences as there are units, repeated if there are too few."""
     with (EXAMPLE / "data" / "sentences.csv").open(encoding="utf-8", newline="") as file:
         return SharedStaticTaskState(static_task_data=list(islice(cycle(csv.DictReader(file)), units)))
 
 
 def rate(chance: Random, _sentence: object) -> object:
-    """What a worker hands in for a sentence."""
+    """Return a random rating."""
     return {"rating": chance.randint(1, 5), "comment": None}

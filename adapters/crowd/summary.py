@@ -1,4 +1,4 @@
-"""What a crowd did, in figures."""
+"""Counts what a simulated crowd does, and summarizes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """How long the router took for one kind of request."""
+    """The time the router took to answer one kind of request."""
 
     requests: int
     p50_ms: float
@@ -19,38 +19,38 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class CrowdSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a crowd has done so far."""
+    """The figures of a crowd so far."""
 
     workers: int
     #: Loads of the page.
     visits: int
     #: Submissions that the router has acknowledged.
     submissions: int
-    #: Units given back.
+    #: Units that were returned.
     returned: int
-    #: Pages closed in the middle of the work.
+    #: Pages that were closed during the work.
     disconnected: int
-    #: Visits that found no work, by the sentence the worker was shown.
+    #: Visits without work, by the sentence shown to the worker.
     refusals: dict[str, int]
-    #: Requests that failed, by what happened; each was tried again.
+    #: Failed requests by kind of failure; each was retried.
     failures: dict[str, int]
     request_agent: Latency
     submit_task: Latency
 
 
 @dataclass
-class HandedIn:
-    """What a worker hands in for an agent."""
+class SentSubmission:
+    """The work that a worker submits for an agent."""
 
     work: object
-    #: Again whenever there was no answer.
+    #: More than 1 if there was no answer.
     times_sent: int = 0
-    #: The worker was told that it has arrived.
+    #: Whether the worker was told that the submission arrived.
     is_acknowledged: bool = False
 
 
-class Tally:
-    """Counts while a crowd is at work.
+class CrowdCounters:
+    """Counters of a crowd at work.
 
     Args:
         submitted: called after each submission that was acknowledged.
@@ -61,16 +61,16 @@ class Tally:
         self.visits = 0
         self.returned = 0
         self.disconnected = 0
-        #: By the agent that it was handed in for.
-        self.handed_in: dict[str, HandedIn] = {}
+        #: By agent.
+        self.submissions: dict[str, SentSubmission] = {}
         self.refusals: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        #: Seconds that each answered request took.
+        #: Durations of the answered requests, in seconds.
         self.request_agent_seconds: list[float] = []
         self.submit_task_seconds: list[float] = []
 
     def summary(self, workers: int) -> CrowdSummary:
-        """The figures as they stand."""
+        """Return the present figures."""
         return CrowdSummary(
             workers=workers,
             visits=self.visits,
@@ -85,7 +85,7 @@ class Tally:
 
 
 def latency(seconds: Sequence[float]) -> Latency:
-    """Median and 99th percentile (nearest rank); zeros if there was no request."""
+    """Return the median and 99th percentile (nearest rank); zeros if there was no request."""
     ordered = sorted(seconds)
 
     def percentile(share: float) -> float:

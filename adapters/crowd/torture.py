@@ -1,4 +1,4 @@
-"""An operator that is killed again and again while a crowd works, and what becomes of its job."""
+"""Kills an operator repeatedly while a simulated crowd works, and compares the outcomes."""
 
 from __future__ import annotations
 
@@ -21,100 +21,100 @@ from ...core.signal import Signal
 from ..architects.router.process import RouterProcess
 from ..composition.data_dir import RUNS_FOLDER
 from .crowd import Crowd
-from .outcome_check import Ending, take_stock
+from .outcome_check import JobOutcome, check_outcome
 from .plan import WorkerPlan, plan_crowd
-from .summary import HandedIn
-from .torture_job import CHAT, CHAT_LINES, RATING, Job, rate
+from .summary import SentSubmission
+from .torture_job import CHAT, CHAT_MESSAGES, RATING, TortureJob, rate
 
-#: A pass that takes longer is stuck.
+#: The longest time for a pass.
 PASS_SECONDS = 600.0
-#: Random kills come as soon as this share of the work is done, at the latest.
+#: The last random kill comes before this share of the work is done.
 LAST_KILL_AT = 0.85
-#: A random kill comes so long after a worker was told that work has arrived, at most.
+#: The longest delay between an acknowledged submission and the kill it triggers.
 KILL_DELAY_SECONDS = 0.5
 THINK_SECONDS = 0.4
-#: Among so many one closes the page for good, which takes a while to be noticed.
+#: In a crowd of this size, one worker closes the page for good, which the router notices after a while.
 LARGE_CROWD = 8
-#: An operator that failed is quoted up to here.
+#: The number of characters quoted from the log of a failed operator.
 QUOTE_LENGTH = 500
 LOG_FILE = "operator.log"
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and when the operator of a pass is killed."""
+class KillPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The kills of one pass."""
 
     name: str
-    #: At random moments, so many times.
+    #: The number of kills at random times.
     kills: int = 0
-    #: Once, when this position of the log is durable.
+    #: The position in the log at which the operator is killed once, as soon as it is durable.
     position: int | None = None
-    #: Whether its routers are killed with it.
+    #: Whether the routers are killed together with the operator.
     with_router: bool = False
 
 
-class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """How a pass went."""
+class PassResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one pass."""
 
     name: str
-    #: Where its log and the operators' own logs are.
+    #: The folder with the event log and the operators' log files.
     data_dir: str
     operators_killed: int
     routers_killed: int
     seconds: float
-    #: What was made of the job; None: it did not come to an end.
-    ending: Ending | None
-    #: What is wrong, or not as without kills.
+    #: The outcome of the job; None if it did not end.
+    outcome: JobOutcome | None
+    #: Everything that is wrong, or differs from the pass without kills.
     faults: tuple[str, ...]
 
 
-class Torture:
-    """A job, the crowd that does it, and where.
+class PassRunner:
+    """Runs passes of one job with one crowd.
 
     Args:
-        job: what there is to do.
-        workers: how many people there are; they are parted among the tasks.
-        seed: what the crowd's habits and random kills are drawn from.
-        folder: gets a folder for each pass.
+        job: the job.
+        workers: the number of workers, divided between the tasks.
+        seed: the seed of the crowd's behaviour and of random kills.
+        folder: the folder for the passes' folders.
     """
 
-    def __init__(self, job: Job, workers: int, seed: int, folder: Path) -> None:
+    def __init__(self, job: TortureJob, workers: int, seed: int, folder: Path) -> None:
         self._job = job
         self._seed = seed
         self._folder = folder
-        self._plans = _parted(job, workers, Random(seed))
+        self._plans = _divide(job, workers, Random(seed))
         self._count = 0
 
-    async def run(self, plan: Plan, calm: Ending | None = None) -> Pass:
-        """Run the job once.
+    async def run_pass(self, plan: KillPlan, baseline: JobOutcome | None = None) -> PassResult:
+        """Run the job once, while its operator is killed as planned.
 
         Args:
-            plan: when the operator is killed.
-            calm: how the job ended when nobody was killed.
+            plan: the kills.
+            baseline: the outcome without kills.
         """
         data_dir = self._folder / f"pass-{self._count:04}"
         self._count += 1
         chance = Random(f"{self._seed}/{plan.name}")
         job = replace(self._job, dies_at=plan.position)
         began_at = trio.current_time()
-        ordeal = _Ordeal(job, plan, chance, self._plans, data_dir)
-        await ordeal.run()
-        ending = None if ordeal.failure else await take_stock(data_dir, ordeal.handed_in)
-        faults = [ordeal.failure] if ordeal.failure else []
-        if ending is not None:
-            faults += [*ending.faults(), *(ending.differences(calm) if calm else ())]
-        return Pass(
+        current = _PassRun(job, plan, chance, self._plans, data_dir)
+        await current.run_until_done()
+        outcome = None if current.failure else await check_outcome(data_dir, current.submissions)
+        faults = [current.failure] if current.failure else []
+        if outcome is not None:
+            faults += [*outcome.faults(), *(outcome.differences(baseline) if baseline else ())]
+        return PassResult(
             name=plan.name,
             data_dir=str(data_dir),
-            operators_killed=ordeal.operators_killed,
-            routers_killed=ordeal.routers_killed,
+            operators_killed=current.operators_killed,
+            routers_killed=current.routers_killed,
             seconds=round(trio.current_time() - began_at, 1),
-            ending=ending,
+            outcome=outcome,
             faults=tuple(faults),
         )
 
 
-def _parted(job: Job, workers: int, chance: Random) -> dict[str, tuple[WorkerPlan, ...]]:
-    """The people of each task: an even number chats, and nobody leaves a chat."""
+def _divide(job: TortureJob, workers: int, chance: Random) -> dict[str, tuple[WorkerPlan, ...]]:
+    """Return the workers of each task: an even number chats, and nobody leaves a chat."""
     chatting = min(2 * job.chats, workers // 4 * 2)
     rating = workers - chatting
     leavers = 1 if rating >= LARGE_CROWD else 0
@@ -124,25 +124,25 @@ def _parted(job: Job, workers: int, chance: Random) -> dict[str, tuple[WorkerPla
     }
 
 
-class _Ordeal:
+class _PassRun:
     """One pass.
 
     Attributes:
-        failure: why it did not come to its end.
+        failure: the reason why the pass did not end.
     """
 
     def __init__(
         self,
-        job: Job,
-        plan: Plan,
+        job: TortureJob,
+        plan: KillPlan,
         chance: Random,
-        people: Mapping[str, Sequence[WorkerPlan]],
+        workers: Mapping[str, Sequence[WorkerPlan]],
         data_dir: Path,
     ) -> None:
         self._job = job
         self._plan = plan
         self._chance = chance
-        self._people = people
+        self._workers = workers
         self._data_dir = data_dir
         self._crowds: dict[str, Crowd] = {}
         self._submitted = 0
@@ -154,18 +154,18 @@ class _Ordeal:
         self.failure: str | None = None
 
     @property
-    def handed_in(self) -> dict[str, HandedIn]:
-        """What the crowd has handed in, by agent."""
-        return {agent: one for crowd in self._crowds.values() for agent, one in crowd.handed_in.items()}
+    def submissions(self) -> dict[str, SentSubmission]:
+        """The crowd's submissions, by agent."""
+        return {agent: one for crowd in self._crowds.values() for agent, one in crowd.submissions.items()}
 
-    async def run(self) -> None:
-        """Let crowd and operators work until the job is done, or something is wrong for good."""
+    async def run_until_done(self) -> None:
+        """Run the crowd and the operators until the job is done or an operator fails."""
         self._data_dir.mkdir(parents=True)
         try:
             with trio.move_on_after(PASS_SECONDS) as patience:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._kill_at_random)
-                    await self._operate_to_the_end(nursery)
+                    await self._operate_until_done(nursery)
                     nursery.cancel_scope.cancel()
             if patience.cancelled_caught:
                 self.failure = f"it did not end within {PASS_SECONDS:g} s"
@@ -174,19 +174,19 @@ class _Ordeal:
                 with suppress(ProcessLookupError):
                     os.killpg(router, signal.SIGKILL)
 
-    async def _operate_to_the_end(self, crowds: trio.Nursery) -> None:
-        """Start an operator, and another one whenever it was killed."""
+    async def _operate_until_done(self, crowds: trio.Nursery) -> None:
+        """Start an operator, and another one each time it was killed."""
         while (status := await self._operate(crowds)) == -signal.SIGKILL:
             self.operators_killed += 1
             if self._plan.with_router:
                 self._kill_routers()
-            self._job = replace(self._job, dies_at=None)  # once is what was planned
+            self._job = replace(self._job, dies_at=None)  # the plan is to die once
         if status != 0:
-            said = (self._data_dir / LOG_FILE).read_text(errors="replace")[-QUOTE_LENGTH:]
-            self.failure = f"an operator ended with status {status}: {said}"
+            output = (self._data_dir / LOG_FILE).read_text(errors="replace")[-QUOTE_LENGTH:]
+            self.failure = f"an operator ended with status {status}: {output}"
 
     async def _operate(self, crowds: trio.Nursery) -> int:
-        """Have an operator work; returns how it ended."""
+        """Run one operator; return its exit status."""
         program = [sys.executable, "-m", f"{__package__}.torture_job"]
         command = [*program, str(self._data_dir), msgspec.json.encode(self._job).decode()]
         with (self._data_dir / LOG_FILE).open("ab") as log:
@@ -197,7 +197,7 @@ class _Ordeal:
                 self._operator = process
                 self._is_operated.set()
                 try:
-                    self._let_come(await _first_line(process), crowds)
+                    self._start_crowds(await _first_line(process), crowds)
                     return await process.wait()
                 finally:
                     if self._operator is process:
@@ -206,20 +206,20 @@ class _Ordeal:
     def _forget_operator(self) -> None:
         self._operator, self._is_operated = None, trio.Event()
 
-    def _let_come(self, urls: bytes, nursery: trio.Nursery) -> None:
-        """Let the crowds come, who have not come yet."""
+    def _start_crowds(self, urls: bytes, nursery: trio.Nursery) -> None:
+        """Start the crowds that are not running yet."""
         for task, url in msgspec.json.decode(urls or b"{}", type=dict[str, str]).items():
             if task not in self._crowds:
                 self._crowds[task] = crowd = Crowd(
                     url,
-                    self._people[task],
+                    self._workers[task],
                     rate,
                     now=time.time,
                     on_submitted=self._count,
-                    # With operators that come and go nobody is to leave because of that.
+                    # Nobody must leave because an operator is down.
                     patience_seconds=PASS_SECONDS,
                     retry_seconds=PASS_SECONDS,
-                    chat_lines=CHAT_LINES if task == CHAT else 0,
+                    chat_messages=CHAT_MESSAGES if task == CHAT else 0,
                 )
                 nursery.start_soon(crowd.run)
 
@@ -228,10 +228,10 @@ class _Ordeal:
         self._progress.notify()
 
     async def _kill_at_random(self) -> None:
-        """Kill whatever operator there is then, as often as is planned."""
+        """Kill the current operator as often as planned."""
         last = max(1, int(self._job.units * LAST_KILL_AT))
-        for moment in sorted(self._chance.randint(1, last) for _ in range(self._plan.kills)):
-            while self._submitted < moment:
+        for threshold in sorted(self._chance.randint(1, last) for _ in range(self._plan.kills)):
+            while self._submitted < threshold:
                 await self._progress.wait()
             await trio.sleep(self._chance.uniform(0, KILL_DELAY_SECONDS))
             await self._is_operated.wait()
@@ -246,7 +246,7 @@ class _Ordeal:
                 self.routers_killed += 1
 
     def _routers(self) -> Iterator[int]:
-        """The routers that run now."""
+        """Yield the process ids of the running routers."""
         for folder in sorted((self._data_dir / RUNS_FOLDER).glob("*")):
             process = RouterProcess.left_by_another(folder)
             if process is not None and process.works_in(folder):
@@ -254,47 +254,47 @@ class _Ordeal:
 
 
 async def _first_line(process: trio.Process) -> bytes:
-    """What a process prints before the end of a line; nothing if it ends before that."""
+    """Return the first line that a process prints; nothing if it ends before that."""
     line = b""
     while process.stdout is not None and not line.endswith(b"\n"):
-        some = await process.stdout.receive_some()
-        if not some:
+        chunk = await process.stdout.receive_some()
+        if not chunk:
             return b""
-        line += some
+        line += chunk
     return line
 
 
-async def torture(
-    job: Job,
+async def run_passes(
+    job: TortureJob,
     workers: int,
     seed: int,
     folder: Path,
-    plans: Callable[[Ending], Sequence[Plan]],
-    on_pass: Callable[[Pass], None],
-) -> list[Pass]:
-    """Run a job once in peace, and then again and again while its operator is killed.
+    plans: Callable[[JobOutcome], Sequence[KillPlan]],
+    on_pass: Callable[[PassResult], None],
+) -> list[PassResult]:
+    """Run a job once undisturbed, and then repeatedly while its operator is killed.
 
     Args:
-        job: what there is to do.
-        workers: how many people there are.
-        seed: what their habits and random kills are drawn from.
-        folder: gets a folder for each pass.
-        plans: when operators are killed, given how the job ended in peace.
+        job: the job.
+        workers: the number of workers.
+        seed: the seed of the crowd's behaviour and of random kills.
+        folder: the folder for the passes' folders.
+        plans: returns the kills of the further passes, given the undisturbed outcome.
         on_pass: called after each pass.
 
     Returns:
-        All passes, the peaceful one first; if that has faults it is the only one.
+        All passes, the undisturbed one first. If that one has faults, it is the only one.
 
     Raises:
-        LogError, LaunchError, ConfigError: a pass left something that cannot be looked at.
+        LogError, LaunchError, ConfigError: the outcome of a pass cannot be checked.
     """
-    tried = Torture(job, workers, seed, folder)
-    calm = await tried.run(Plan(name="no kills"))
-    on_pass(calm)
-    passes = [calm]
-    if calm.ending is None or calm.faults:
+    runner = PassRunner(job, workers, seed, folder)
+    baseline = await runner.run_pass(KillPlan(name="no kills"))
+    on_pass(baseline)
+    passes = [baseline]
+    if baseline.outcome is None or baseline.faults:
         return passes
-    for plan in plans(calm.ending):
-        passes.append(await tried.run(plan, calm.ending))
+    for plan in plans(baseline.outcome):
+        passes.append(await runner.run_pass(plan, baseline.outcome))
         on_pass(passes[-1])
     return passes

@@ -1,7 +1,7 @@
-"""What is tortured: an operator with two runs, sentences to be rated and chats in pairs, both with an onboarding.
+"""The job of a torture pass: an operator with two runs, sentence rating and paired chats, both with an onboarding.
 
-As a program it is that operator: `python -m mephisto_es.adapters.crowd.torture_job DATA_DIR JOB`, the job as JSON. It
-launches both runs, or goes on with them, prints where they are as one line of JSON, and ends when they have ended.
+As a program, this module is that operator: `python -m mephisto_es.adapters.crowd.torture_job DATA_DIR JOB`, with the
+job as JSON. It launches or resumes both runs, prints their URLs as one line of JSON, and ends when both have ended.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ from ..blueprints.static_task import SharedStaticTaskState
 from ..composition.operator import open_operator
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-#: The tasks by name, with the example that each is made of.
+#: The names of the two tasks.
 RATING, CHAT = "torture-rating", "torture-chat"
 _EXAMPLE_OF = {RATING: "sentence_rating", CHAT: "paired_chat"}
-#: Messages that each worker of a chat writes.
-CHAT_LINES = 3
+#: Messages that each worker of a chat sends.
+CHAT_MESSAGES = 3
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """How much there is to do."""
+class TortureJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The amount of work, and a planned crash."""
 
     #: Sentences to rate.
     sentences: int
-    #: Chats, each of which takes two workers.
+    #: Chats between two workers.
     chats: int
     #: The router: python or node.
     server_type: str
-    #: The operator kills itself once an event of this position is durable, before anybody is told of it.
+    #: The operator kills itself once the event at this position is durable, before anybody is notified of it.
     dies_at: int | None = None
 
     @property
     def units(self) -> int:
-        """How many submissions there are to be."""
+        """The expected number of submissions."""
         return self.sentences + 2 * self.chats
 
 
 def rate(chance: Random, _sentence: object) -> object:
-    """What a worker hands in for a sentence: nothing that anybody else hands in."""
+    """Return a random rating that no other submission equals."""
     return {"rating": chance.randint(1, 5), "comment": f"{chance.getrandbits(64):016x}"}
 
 
-def configuration(job: Job, task: str) -> DictConfig:
-    """An example's own configuration, with an onboarding, at a free port."""
+def configuration(job: TortureJob, task: str) -> DictConfig:
+    """Return an example's configuration with an onboarding and a free port."""
     example = EXAMPLES / _EXAMPLE_OF[task]
     name = task.replace("-", "_")
     register_script_config(name, build_default_task_config(example.name))
@@ -74,12 +74,12 @@ def configuration(job: Job, task: str) -> DictConfig:
         "mephisto.blueprint.data_csv=null",  # the shared state takes its place
     ]
     if task == CHAT:
-        overrides.append(f"mephisto.blueprint.messages_per_worker={CHAT_LINES}")
+        overrides.append(f"mephisto.blueprint.messages_per_worker={CHAT_MESSAGES}")
     return load_task_config(example / "run_task.py", "hydra_configs", name, overrides)
 
 
-def shared_state(job: Job, task: str) -> SharedStaticTaskState:
-    """The data, and a script's callbacks."""
+def shared_state(job: TortureJob, task: str) -> SharedStaticTaskState:
+    """Return a task's data, and the callbacks of a launch script."""
     data: Sequence[Update] = (
         [{"sentence": f"Sentence {number} is not like the others."} for number in range(job.sentences)]
         if task == RATING
@@ -92,8 +92,8 @@ def _has_succeeded(onboarding_data: Update) -> bool:
     return onboarding_data.get("success") is True
 
 
-async def operate(data_dir: Path, job: Job) -> None:
-    """Be the operator, from wherever an earlier one was killed, to the end of both runs."""
+async def operate(data_dir: Path, job: TortureJob) -> None:
+    """Run the operator until both runs have ended, continuing the work of one that was killed."""
     async with open_operator(data_dir) as operator:
         if job.dies_at is not None:
             operator.ledger.subscribe(_dying_at(job.dies_at))
@@ -117,10 +117,10 @@ def _dying_at(position: int) -> Callable[[Sequence[RecordedEvent]], None]:
 
 
 def _is_completed(operator: Operator, task: str) -> bool:
-    """Whether the task's last run has come to its end.
+    """Return whether the task's last run is completed.
 
     Raises:
-        LaunchError: it has failed.
+        LaunchError: it failed.
     """
     state = operator.ledger.state
     number = state.tasks_by_name.get(task)
@@ -131,11 +131,11 @@ def _is_completed(operator: Operator, task: str) -> bool:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Be the program."""
+    """Run the program."""
     data_dir, job = arguments
     set_mephisto_log_format()
     set_mephisto_log_level(level="info")
-    trio.run(partial(operate, Path(data_dir), msgspec.json.decode(job, type=Job)))
+    trio.run(partial(operate, Path(data_dir), msgspec.json.decode(job, type=TortureJob)))
 
 
 if __name__ == "__main__":

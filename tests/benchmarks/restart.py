@@ -20,7 +20,7 @@ import trio
 
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
-from mephisto_es.adapters.crowd.page import Visit, WorkerPage
+from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.crowd.sentence_rating import configuration
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
@@ -114,7 +114,7 @@ async def _restart(data_dir: Path, browser: httpx.AsyncClient, worker: str) -> _
 
 
 async def _visit(browser: httpx.AsyncClient, worker: str, *, hands_in: bool = False) -> None:
-    page = WorkerPage(browser, Visit(worker, "1"), time.time)
+    page = PageClient(browser, Visit(worker, "1"), time.time)
     agent = (await page.request_agent()).agent_id
     if agent is None:
         raise LookupError("there is no work")

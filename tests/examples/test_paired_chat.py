@@ -14,7 +14,7 @@ from trio_websocket import WebSocketConnection
 
 from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
-from mephisto_es.adapters.crowd.page import Visit, WorkerPage
+from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.events.assignment import AssignmentCreated
@@ -48,7 +48,7 @@ class Person:
     async def chat(self) -> None:
         """Come, chat to the end or leave, and hand in."""
         async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
-            page = WorkerPage(client, Visit(self._name, "1"), time.time)
+            page = PageClient(client, Visit(self._name, "1"), time.time)
             await page.load()
             details = await page.request_agent()
             assert details.agent_id is not None, details.failure_reason

@@ -12,7 +12,7 @@ from trio_websocket import WebSocketConnection
 
 from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
-from mephisto_es.adapters.crowd.page import Visit, WorkerPage
+from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -43,7 +43,7 @@ async def test_a_page_asks_python(tmp_path: Path) -> None:
         launched("remote_procedure", data_dir, f"mephisto.blueprint.data_csv={csv}") as url,
         httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client,
     ):
-        page = WorkerPage(client, Visit("ann", "1"), time.time)
+        page = PageClient(client, Visit("ann", "1"), time.time)
         await page.load()
         for file in ("rewrite.js", "rewrite.css", "mephisto_client.js"):
             assert (await client.get(f"/{file}")).status_code == 200

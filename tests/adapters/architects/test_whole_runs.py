@@ -11,7 +11,7 @@ import trio
 
 from mephisto_es.adapters.architects.contract import answers
 from mephisto_es.adapters.cli.resources import find_resources
-from mephisto_es.adapters.crowd.demo_run import rehearse
+from mephisto_es.adapters.crowd.demo_run import run_demo
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
@@ -31,7 +31,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
     task.mephisto.architect.heartbeat_limit_seconds = 1.0  # one of the crowd vanishes
     apps: list[str] = []
     with trio.fail_after(90):
-        done = await rehearse(
+        done = await run_demo(
             task,
             sentences(UNITS),
             tmp_path,

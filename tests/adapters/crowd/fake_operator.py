@@ -1,4 +1,4 @@
-"""A small operator for the crowd to meet through a real router: hands out numbered pieces of work, takes them back."""
+"""A small operator behind a real router, for the crowd's tests."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ from mephisto_es.core.packets import (
     provider_data_of,
 )
 
-SECRET = "known to office and router"
+SECRET = "known to operator and router"
 NO_WORK = "There is currently no available work, please try again later..."
 
 
@@ -38,16 +38,16 @@ class _Listening(msgspec.Struct):
     listening: str
 
 
-class Office:
-    """What it remembers is what the tests look at."""
+class FakeOperator:
+    """Hands out numbered units through a real router and remembers what comes back."""
 
-    def __init__(self, pieces: int, *, with_onboarding: bool = False) -> None:
-        self.on_offer = deque(range(pieces))
+    def __init__(self, units: int, *, with_onboarding: bool = False) -> None:
+        self.available = deque(range(units))
         self.with_onboarding = with_onboarding
-        self.given: dict[str, int] = {}
+        self.assigned: dict[str, int] = {}
         self.submitted: dict[int, object] = {}
         self.returned: list[int] = []
-        self.gone: list[int] = []
+        self.disconnected: list[int] = []
         self.onboarded: list[object] = []
         self.registrations: list[str] = []
         self.workers: set[str] = set()
@@ -56,8 +56,8 @@ class Office:
         self._channel: WebsocketChannel | None = None
 
     @asynccontextmanager
-    async def open(self, tmp_path: Path, **settings: str) -> AsyncIterator["Office"]:
-        """A router process with the office behind it."""
+    async def open(self, tmp_path: Path, **settings: str) -> AsyncIterator["FakeOperator"]:
+        """Start a router process and connect to it."""
         static = tmp_path / "static"
         static.mkdir()
         (static / "index.html").write_text("<!doctype html><title>Task</title>")
@@ -75,7 +75,7 @@ class Office:
             process = await nursery.start(partial(trio.run_process, command, env=environment, stdout=PIPE, check=False))
             self.url = msgspec.json.decode(await process.stdout.receive_some(), type=_Listening).listening
             self._channel = WebsocketChannel(
-                "office",
+                "operator",
                 self.url.replace("http", "ws", 1) + "/",
                 SECRET,
                 lambda _: None,
@@ -99,32 +99,32 @@ class Office:
                 if self.with_onboarding:
                     self._answer(packet.data.request_id, f"onboarding_{len(self.registrations)}", {})
                 else:
-                    self._give(packet.data.request_id)
+                    self._assign(packet.data.request_id)
             case SubmitOnboarding():
                 self.onboarded.append(msgspec.json.decode(packet.data.onboarding_data))
-                self._give(packet.data.request_id)
+                self._assign(packet.data.request_id)
             case SubmitUnit() if packet.subject_id:
-                self.submitted[self.given[packet.subject_id]] = msgspec.json.decode(packet.data.final_data)
+                self.submitted[self.assigned[packet.subject_id]] = msgspec.json.decode(packet.data.final_data)
             case ReturnUnit() if packet.subject_id:
-                self.returned.append(self.given[packet.subject_id])
-                self.on_offer.append(self.given[packet.subject_id])
+                self.returned.append(self.assigned[packet.subject_id])
+                self.available.append(self.assigned[packet.subject_id])
             case ReturnStatuses():
                 for token, status in packet.data.items():
                     if status == "disconnect":
-                        self.gone.append(self.given[token])
-                        self.on_offer.append(self.given[token])
+                        self.disconnected.append(self.assigned[token])
+                        self.available.append(self.assigned[token])
             case LiveUpdate():
                 raise AssertionError("a static task sends no live updates")
         if isinstance(packet, OutboxPacket):
             self._send(Ack(subject_id="mephisto", data=AckData(self._incarnation, packet.seq)))
 
-    def _give(self, request_id: str) -> None:
-        if not self.on_offer:
+    def _assign(self, request_id: str) -> None:
+        if not self.available:
             self._answer(request_id, None, None)
             return
-        token = f"agent-{len(self.given)}"
-        self.given[token] = self.on_offer.popleft()
-        self._answer(request_id, token, {"number": self.given[token]})
+        token = f"agent-{len(self.assigned)}"
+        self.assigned[token] = self.available.popleft()
+        self._answer(request_id, token, {"number": self.assigned[token]})
 
     def _answer(self, request_id: str, token: str | None, data: object) -> None:
         details = AgentDetailsData(

@@ -12,7 +12,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import WorkerPlan, plan_crowd
 from mephisto_es.adapters.crowd.summary import latency
 
-from .fake_operator import NO_WORK, Office
+from .fake_operator import NO_WORK, FakeOperator
 
 GIVE_UP_SECONDS = 40
 
@@ -29,12 +29,12 @@ def crowd_at(url: str, plans: tuple[WorkerPlan, ...], patience_seconds: float = 
 async def test_they_work_until_there_is_no_more_work(tmp_path: Path) -> None:
     plans = plan_crowd(Random(1), 4, returning=0, disconnecting=0, think_seconds=0.01)
     with trio.fail_after(GIVE_UP_SECONDS):
-        async with Office(20).open(tmp_path) as office:
-            crowd = crowd_at(office.url, plans)
+        async with FakeOperator(20).open(tmp_path) as operator:
+            crowd = crowd_at(operator.url, plans)
             await crowd.run()
-    assert office.submitted == {number: {"answer": number * 2} for number in range(20)}
-    assert office.workers == {"worker-01", "worker-02", "worker-03", "worker-04"}
-    assert max(Counter(office.registrations).values()) == 1, "each visit is a new piece of work at the provider"
+    assert operator.submitted == {number: {"answer": number * 2} for number in range(20)}
+    assert operator.workers == {"worker-01", "worker-02", "worker-03", "worker-04"}
+    assert max(Counter(operator.registrations).values()) == 1, "each visit is a new piece of work at the provider"
     summary = crowd.summary()
     assert (summary.workers, summary.submissions, summary.failures) == (4, 20, {})
     assert set(summary.refusals) == {NO_WORK}
@@ -46,12 +46,12 @@ async def test_they_work_until_there_is_no_more_work(tmp_path: Path) -> None:
 async def test_some_give_back_and_some_vanish_and_others_do_the_work(tmp_path: Path) -> None:
     plans = plan_crowd(Random(5), 4, returning=2, disconnecting=1, think_seconds=0.05)
     with trio.fail_after(GIVE_UP_SECONDS):
-        async with Office(12).open(tmp_path, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="1") as office:
-            crowd = crowd_at(office.url, plans, patience_seconds=5)
+        async with FakeOperator(12).open(tmp_path, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="1") as operator:
+            crowd = crowd_at(operator.url, plans, patience_seconds=5)
             await crowd.run()
-    assert len(office.returned) == 2
-    assert len(office.gone) == 1
-    assert set(office.submitted) == set(range(12))
+    assert len(operator.returned) == 2
+    assert len(operator.disconnected) == 1
+    assert set(operator.submitted) == set(range(12))
     summary = crowd.summary()
     assert (summary.returned, summary.disconnected, summary.submissions) == (2, 1, 12)
 
@@ -59,10 +59,10 @@ async def test_some_give_back_and_some_vanish_and_others_do_the_work(tmp_path: P
 async def test_they_pass_an_onboarding(tmp_path: Path) -> None:
     plans = plan_crowd(Random(1), 1, think_seconds=0.01)
     with trio.fail_after(GIVE_UP_SECONDS):
-        async with Office(2, with_onboarding=True).open(tmp_path) as office:
-            await crowd_at(office.url, plans).run()
-    assert set(office.submitted) == {0, 1}
-    assert office.onboarded[:2] == [{"success": True}, {"success": True}]
+        async with FakeOperator(2, with_onboarding=True).open(tmp_path) as operator:
+            await crowd_at(operator.url, plans).run()
+    assert set(operator.submitted) == {0, 1}
+    assert operator.onboarded[:2] == [{"success": True}, {"success": True}]
 
 
 async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: trio.abc.Clock) -> None:
@@ -81,12 +81,12 @@ async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: t
 async def test_a_request_that_is_refused_is_counted(tmp_path: Path) -> None:
     plans = plan_crowd(Random(1), 1, think_seconds=0.01)
     with trio.fail_after(GIVE_UP_SECONDS):
-        async with Office(1).open(tmp_path) as office:
+        async with FakeOperator(1).open(tmp_path) as operator:
             (tmp_path / "static" / "wrap_crowd_source.js").unlink()
-            crowd = crowd_at(office.url, plans)
+            crowd = crowd_at(operator.url, plans)
             await crowd.run()
     assert crowd.summary().failures == {"GET /wrap_crowd_source.js was answered 404": 1}
-    assert office.submitted == {}
+    assert operator.submitted == {}
 
 
 def test_a_seed_is_a_crowd() -> None:

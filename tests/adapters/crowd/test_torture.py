@@ -1,4 +1,4 @@
-"""An operator under torture: what is lost, doubled, or otherwise than in peace, would be seen."""
+"""Torture passes: anything lost, doubled, or different from the undisturbed pass is reported."""
 
 import json
 import subprocess
@@ -11,28 +11,28 @@ import trio
 from msgspec.structs import replace
 
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
-from mephisto_es.adapters.crowd.outcome_check import Ending, take_stock
-from mephisto_es.adapters.crowd.summary import HandedIn
+from mephisto_es.adapters.crowd.outcome_check import JobOutcome, check_outcome
+from mephisto_es.adapters.crowd.summary import SentSubmission
 from mephisto_es.adapters.crowd.torture_job import CHAT, RATING
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentSubmitted
 
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
-#: As few as there can be: two rate, two chat.
+#: The smallest crowd: two rate, two chat.
 SMALL = ("--workers=4", "--units=6", "--chats=1", "--kills=2", "--router", "--json")
 SUBMISSIONS = 8
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a short torture says of itself."""
+    """The report of a short torture run."""
     folder = tmp_path_factory.mktemp("torture")
     command = [COMMAND, "torture", *SMALL, f"--data-dir={folder}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=240)
     assert done.returncode == 0, done.stdout
-    said: dict[str, object] = json.loads(done.stdout)
-    return said
+    report: dict[str, object] = json.loads(done.stdout)
+    return report
 
 
 @pytest.fixture
@@ -42,51 +42,53 @@ def passes(outcome: dict[str, object]) -> list[dict[str, object]]:
     return found
 
 
-def test_a_killed_operator_comes_to_the_same_end(passes: list[dict[str, object]]) -> None:
-    calm, killed = passes
-    assert (calm["operators_killed"], killed["operators_killed"]) == (0, 2)
+def test_a_killed_operator_reaches_the_same_outcome(passes: list[dict[str, object]]) -> None:
+    baseline, killed = passes
+    assert (baseline["operators_killed"], killed["operators_killed"]) == (0, 2)
     for one in passes:
-        ending = msgspec.convert(one["ending"], Ending)
+        outcome = msgspec.convert(one["outcome"], JobOutcome)
         assert one["faults"] == []
-        assert ending.units == {CHAT: {"completed": 2}, RATING: {"completed": 6}}
-        assert (ending.acknowledged, ending.lost, ending.doubled) == (SUBMISSIONS, 0, 0)
+        assert outcome.units == {CHAT: {"completed": 2}, RATING: {"completed": 6}}
+        assert (outcome.acknowledged, outcome.lost, outcome.doubled) == (SUBMISSIONS, 0, 0)
 
 
 async def test_what_is_lost_or_doubled_is_seen(passes: list[dict[str, object]]) -> None:
     data_dir = Path(str(passes[0]["data_dir"]))
-    there = handed_in_at(data_dir)
-    token, one = next(iter(there.items()))
+    sent = submissions_in(data_dir)
+    token, one = next(iter(sent.items()))
     with trio.fail_after(60):
-        assert list((await take_stock(data_dir, there)).faults()) == []
-        lost = await take_stock(data_dir, {**there, "nobody's": HandedIn("work", 1, is_acknowledged=True)})
-        changed = await take_stock(data_dir, {**there, token: HandedIn("other work", 1, is_acknowledged=True)})
-        doubled = await take_stock(data_dir, {**there, token: HandedIn(one.work, 0, is_acknowledged=True)})
+        assert list((await check_outcome(data_dir, sent)).faults()) == []
+        lost = await check_outcome(data_dir, {**sent, "nobody's": SentSubmission("work", 1, is_acknowledged=True)})
+        changed = await check_outcome(data_dir, {**sent, token: SentSubmission("other work", 1, is_acknowledged=True)})
+        doubled = await check_outcome(data_dir, {**sent, token: SentSubmission(one.work, 0, is_acknowledged=True)})
     assert list(lost.faults()) == ["1 acknowledged submissions are lost"]
     assert list(changed.faults()) == ["1 acknowledged submissions are lost"]
     assert list(doubled.faults()) == ["1 submissions are doubled"]
 
 
-def handed_in_at(data_dir: Path) -> dict[str, HandedIn]:
-    """What workers have handed in, as the log has it."""
+def submissions_in(data_dir: Path) -> dict[str, SentSubmission]:
+    """The submissions in the log, by agent."""
     state = DecisionState()
-    found: dict[str, HandedIn] = {}
+    found: dict[str, SentSubmission] = {}
     with open_as_of(data_dir / DATABASE_FILE) as moment:
         for recorded in moment.events():
             state.apply(recorded.envelope)
             event = recorded.envelope.event
             if isinstance(event, AgentSubmitted):
                 work = msgspec.json.decode(moment.payload(event.submission) or b"")
-                found[state.agents[recorded.envelope.stream].token] = HandedIn(work, 1, is_acknowledged=True)
+                found[state.agents[recorded.envelope.stream].token] = SentSubmission(work, 1, is_acknowledged=True)
     return found
 
 
-def test_another_end_than_in_peace_is_named(passes: list[dict[str, object]]) -> None:
-    calm = msgspec.convert(passes[0]["ending"], Ending)
-    assert list(calm.differences(calm)) == []
-    other = replace(calm, units={**calm.units, RATING: {"completed": 5, "expired": 1}}, owed_cents=calm.owed_cents - 5)
-    assert list(other.differences(calm)) == [
+def test_a_different_outcome_is_named(passes: list[dict[str, object]]) -> None:
+    baseline = msgspec.convert(passes[0]["outcome"], JobOutcome)
+    assert list(baseline.differences(baseline)) == []
+    other = replace(
+        baseline, units={**baseline.units, RATING: {"completed": 5, "expired": 1}}, owed_cents=baseline.owed_cents - 5
+    )
+    assert list(other.differences(baseline)) == [
         f"the units of {RATING} are completed 5, expired 1, not completed 6",
-        f"{other.owed_cents} cents are owed, not {calm.owed_cents}",
+        f"{other.owed_cents} cents are owed, not {baseline.owed_cents}",
     ]
 
 

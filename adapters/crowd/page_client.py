@@ -1,4 +1,4 @@
-"""A worker's browser on one visit: what the published client asks a router, in that order, without a screen."""
+"""Sends the requests of one page load: those of the published client library, in its order, without a screen."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ...core.errors import ProtocolError
 from ..channels.dial import ConnectionFailedError, dial
 from .page_socket import PageSocket, RouterUnreachableError, SocketLostError
 
-#: The version that the client library tells; frozen into its build.
+#: The version reported by the client library, fixed in its build.
 CLIENT_VERSION = "2.0.3"
-#: Close code of a tab that is closed.
+#: The close code of a closed tab.
 GOING_AWAY = 1001
-#: Statuses that may pass by themselves.
+#: Response statuses that may be temporary.
 _BUSY = frozenset({408, 429, 502, 503, 504, 507})
 
 
 class Visit(NamedTuple):
-    """Who comes, and for which piece of work at the provider."""
+    """A worker, and the assignment at the provider that the visit is for."""
 
     worker_name: str
     assignment_id: str
 
 
-class AssignedAgent(msgspec.Struct, frozen=True):
-    """What a page is told when it asks for an agent; without an agent there is a reason."""
+class AgentAnswer(msgspec.Struct, frozen=True):
+    """The answer to a page that asked for an agent; without an agent there is a reason."""
 
     agent_id: str | None
     init_task_data: msgspec.Raw = msgspec.Raw(b"null")
@@ -38,24 +38,24 @@ class AssignedAgent(msgspec.Struct, frozen=True):
 
     @property
     def is_onboarding(self) -> bool:
-        """Whether a trial comes first."""
+        """True if the agent is in the onboarding step."""
         return self.agent_id is not None and self.agent_id.startswith("onboarding")
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    data: AssignedAgent
+class _AgentResponse(msgspec.Struct, frozen=True):
+    data: AgentAnswer
 
 
-_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_answer = msgspec.json.Decoder(_AgentResponse).decode
 
 
-class WorkerPage:
-    """One load of the task's page by one worker.
+class PageClient:
+    """The requests of one page load by one worker.
 
     Args:
-        client: the worker's browser; its base address is the router's.
-        visit: who comes for what.
-        now: seconds since the epoch, by the worker's clock.
+        client: the worker's browser; its base URL is the router's.
+        visit: the worker and the assignment.
+        now: returns seconds since the epoch, by the worker's clock.
     """
 
     def __init__(self, client: httpx.AsyncClient, visit: Visit, now: Callable[[], float]) -> None:
@@ -74,11 +74,11 @@ class WorkerPage:
         await self._send("GET", "/wrap_crowd_source.js")
         await self._send("GET", "/task_config.json", params={"mephisto_task_version": CLIENT_VERSION})
 
-    async def request_agent(self) -> AssignedAgent:
-        """Ask for a piece of work; asked again, it is the same one.
+    async def request_agent(self) -> AgentAnswer:
+        """Ask for an agent; another call gets the same agent.
 
         Raises:
-            ProtocolError: the answer is not one.
+            ProtocolError: the answer cannot be read.
         """
         worker, assignment = self._visit
         registration = {
@@ -87,45 +87,45 @@ class WorkerPage:
             "assignment_id": assignment,
             "provider_type": "mock",
         }
-        return _details(await self._post("/request_agent", {"provider_data": registration}))
+        return _read_answer(await self._post("/request_agent", {"provider_data": registration}))
 
-    async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AssignedAgent:
-        """Hand in the trial; the answer is what `request_agent` would say from now on."""
+    async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AgentAnswer:
+        """Submit the onboarding; return the answer that `request_agent` would give from now on."""
         answer = {"USED_AGENT_ID": agent_id, "onboarding_data": onboarding_data}
-        return _details(await self._post("/submit_onboarding", {"provider_data": answer}))
+        return _read_answer(await self._post("/submit_onboarding", {"provider_data": answer}))
 
     async def submit_task(self, agent_id: str, final_data: object) -> None:
-        """Hand in the work; returns when the router has it for good."""
+        """Submit the work; return once the router has stored it."""
         await self._post("/submit_task", {"USED_AGENT_ID": agent_id, "final_data": final_data})
 
     async def return_task(self, agent_id: str) -> None:
-        """Give the work back undone."""
+        """Return the unit without doing it."""
         await self._post("/return_task", {"USED_AGENT_ID": agent_id})
 
     async def stay_connected(self, agent_id: str, seconds: float) -> None:
-        """Keep a socket open for a while, as live pages do, and close it like a tab; one that is lost is closed.
+        """Keep a socket open for a while, as live pages do, then close it like a tab. A lost socket counts as closed.
 
         Raises:
-            RouterUnreachableError: there is no socket to be had.
+            RouterUnreachableError: no connection can be made.
         """
         with suppress(SocketLostError):
             async with self.connect(agent_id) as socket:
                 closes_at = trio.current_time() + seconds
-                while await socket.hear(closes_at) is not None:
+                while await socket.receive(closes_at) is not None:
                     pass
 
     @asynccontextmanager
     async def connect(self, agent_id: str) -> AsyncIterator[PageSocket]:
-        """A socket for an agent, closed like a tab on leaving.
+        """Open a socket for an agent; close it like a tab when the block ends.
 
         Raises:
-            RouterUnreachableError: there is none to be had.
-            SocketLostError: it is lost as soon as it is there.
+            RouterUnreachableError: no connection can be made.
+            SocketLostError: the connection was lost at once.
         """
         try:
             async with dial(str(self._client.base_url.copy_with(scheme=self._socket_scheme))) as connection:
                 socket = PageSocket(connection, agent_id, self._timestamp)
-                await socket.say_alive(f"{self._visit.assignment_id}-alive")
+                await socket.send_alive(f"{self._visit.assignment_id}-alive")
                 yield socket
                 await connection.aclose(GOING_AWAY)
         except ConnectionFailedError as error:
@@ -162,7 +162,7 @@ class WorkerPage:
         return response.content
 
 
-def _details(body: bytes) -> AssignedAgent:
+def _read_answer(body: bytes) -> AgentAnswer:
     try:
         return _decode_answer(body).data
     except msgspec.DecodeError as error:
