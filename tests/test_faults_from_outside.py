@@ -123,7 +123,7 @@ async def test_a_database_that_is_taken_away_stops_the_operator(
         await people.submit(3)
         for name in LOG_FILES:
             (data_dir / name).rename(elsewhere / name)
-        assert "was removed or replaced while it was being written: put it back" in await stopped(script, capfd)
+        assert "was removed or replaced while it was being written; put it back" in await stopped(script, capfd)
         for file in elsewhere.iterdir():
             file.rename(data_dir / file.name)
         async with resumed(data_dir) as operator:

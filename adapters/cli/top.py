@@ -83,7 +83,7 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
     """
     first, last = _extent(database, run)
     began = trio.current_time()
-    with open_as_of(database, at=first, movable=True) as moment:
+    with open_as_of(database, at=first, can_advance=True) as moment:
         now = first
         while True:
             yield run_status(moment, run, now=now)
@@ -91,7 +91,7 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
                 return
             await trio.sleep(REFRESH_SECONDS)
             now = min(last, first + round((trio.current_time() - began) * speed * 1_000_000))
-            moment.forward(now)
+            moment.advance(now)
 
 
 def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:

@@ -21,7 +21,7 @@ import msgspec
 from ...core.errors import UnusableLogError
 from ...core.ports import AppendRequest
 from ...events.ids import TaskRunId
-from ...projections.audit.redacted_slice import Slice
+from ...projections.audit.redacted_slice import RedactedSlice
 from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
@@ -67,7 +67,7 @@ def write_bundle(moment: LogAsOf, run: TaskRunId, output: Path) -> Manifest:
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / DATABASE_FILE
         with SqliteLog.create_or_open(database, PROJECTIONS) as log:
-            for batch in _batches(Slice(moment.events, run).requests()):
+            for batch in _batches(RedactedSlice(moment.events, run).requests()):
                 log.commit(batch)
         head = moment.head()
         report = replay(database, PROJECTIONS)

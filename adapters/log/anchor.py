@@ -1,7 +1,7 @@
-"""The head of the chain, kept outside the database: only this finds a log whose tail was lost.
+"""Keeps the head of the chain outside the database: only this detects a log whose tail was lost.
 
-The file beside the log is append-only: a line with position, chain and time for each head that was anchored. It says
-nothing against somebody who rewrites both files; a copy of its last line kept elsewhere does.
+The anchor file beside the log is append-only. It has a line with position, chain and time for each anchored head. It
+does not protect against somebody who rewrites both files; a copy of its last line kept elsewhere does.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _LINE_LIMIT_BYTES = 128
 
 
 def anchor_path(log: Path) -> Path:
-    """Where the anchors of a log are kept."""
+    """Return the path of a log's anchor file."""
     return log.with_name(f"{log.name}.anchor")
 
 
 def line(head: Head) -> str:
-    """A head as one line of text, without the newline."""
+    """Format a head as one line of text, without the newline."""
     return f"{head.seq} {head.chain.hex()} {head.at}"
 
 
 def append_anchor(log: Path, head: Head) -> None:
-    """Write a head to the end of a log's anchor file, and wait until it is on the disk.
+    """Append a head to a log's anchor file, and wait until it is on disk.
 
     Raises:
-        LogError: it could not be written, for instance because the disk is full.
+        LogError: it could not be written, for example because the disk is full.
     """
     path = anchor_path(log)
     try:
@@ -58,9 +58,9 @@ def _append_line(path: Path, text: str) -> None:
 
 
 class Anchors:
-    """All heads that a file of anchors had when this was made, oldest first; none if there is no file.
+    """The heads that an anchor file held when this object was created, oldest first; none if there is no file.
 
-    A last line without its newline was torn by a crash and is left out; the next anchor takes its place.
+    A last line without its newline was torn by a crash and is skipped; the next anchor replaces it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -68,7 +68,7 @@ class Anchors:
         self._size = self._path.stat().st_size if self._path.exists() else 0
 
     def __iter__(self) -> Iterator[Head]:
-        """Read the lines, one by one.
+        """Yield the anchors, line by line.
 
         Raises:
             UnusableLogError: a line is not an anchor.
@@ -85,7 +85,7 @@ class Anchors:
 
 
 def last_anchor(log: Path) -> Head | None:
-    """The head that was anchored last, if any was.
+    """Return the last anchored head, or None if there is none.
 
     Raises:
         UnusableLogError: the last line is not an anchor.

@@ -1,7 +1,7 @@
-"""What a batch of requests will write, worked out before any of it is written.
+"""Plans the rows of a batch of requests before any of them is written.
 
-Both logs use it, so they decide alike: a request is answered from the log, refused, or numbered and chained, and the
-requests after it see what it will have done.
+All logs use it, so they decide alike: a request is answered from the log, rejected, or numbered and chained, and later
+requests of the batch see its effects.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from ...events.worker import WorkerForgotten
 
 
 class BatchPlan:
-    """The outcome of a batch so far.
+    """The planned outcome of a batch.
 
-    Most commands and many streams are new, and to look for what is not there costs as much as to write it. So a draft
-    may take their word for it: if it is not so, the unique indexes of the log refuse the rows, and the batch is drafted
-    again without trust.
+    Most commands and many streams are new, and looking them up costs as much as writing them. A plan may therefore
+    assume that they are new. If they are not, the unique indexes of the log reject the rows, and the batch is planned
+    again without assumptions.
 
     Attributes:
-        rows: what is to be inserted.
-        recorded: the same as events.
+        rows: the rows to insert.
+        recorded: the same rows as events.
         payloads: the payloads of the accepted requests.
-        versions: the version that each stream will have, of those written or looked up.
+        versions: the version that each stream will have, for streams that were written or looked up.
         forgotten: the workers whose payloads are to be deleted.
     """
 
@@ -41,13 +41,14 @@ class BatchPlan:
         *,
         assume_new: Callable[[str], int | None] | None = None,
     ) -> None:
-        """Begin with nothing.
+        """Begin an empty plan.
 
         Args:
-            head: the log's head.
-            version_of: the version of a stream in the log.
-            find: the events of a command in the log.
-            trusting: draft with trust; gives the version of a stream where nobody has to look for it.
+            head: the head of the log.
+            version_of: looks up the version of a stream in the log.
+            find: looks up the events of a command in the log.
+            assume_new: returns the version of a stream if it is known without a lookup. If given, commands and
+                streams that are not known are assumed to be new.
         """
         self._seq, self._chain, self._at = head
         self.rows: list[tuple[int, *Columns]] = []
@@ -57,22 +58,22 @@ class BatchPlan:
         self.forgotten: list[WorkerId] = []
         self._version_of = version_of
         self._find = find
-        self._trusting = assume_new
+        self._assume_new = assume_new
         self._commands: dict[str, tuple[RecordedEvent, ...]] = {}
 
     @property
     def head(self) -> Head:
-        """The head that the log will have."""
+        """The head that the log will have after the batch."""
         return Head(self._seq, self._chain, self._at)
 
     def add(self, request: AppendRequest) -> Outcome:
-        """Decide about a request; if it is accepted, the draft then holds what it writes."""
+        """Decide about a request. If it is accepted, its rows become part of the plan."""
         before = self._commands.get(request.command)
-        if before is None and self._trusting is None:
+        if before is None and self._assume_new is None:
             before = self._find(request.command)
         conflict = None if before else self._first_conflict(request)
-        if conflict is not None and self._trusting is not None:
-            # A repeat meets the versions that its first time has left.
+        if conflict is not None and self._assume_new is not None:
+            # A repeated command conflicts with the versions that its first execution left.
             before = self._find(request.command)
         if before:
             same = tuple(NewEvent(was.envelope.stream, was.envelope.event) for was in before) == request.events
@@ -88,7 +89,7 @@ class BatchPlan:
 
     def _first_conflict(self, request: AppendRequest) -> VersionConflictError | None:
         versions = self.versions
-        # A set costs as much as the rest of this, and most requests have one event.
+        # Building a set costs as much as the rest of this function, and most requests have one event.
         written = (request.events[0].stream,) if len(request.events) == 1 else {stream for stream, _ in request.events}
         for stream, expected in request.expected.items():
             if isinstance(expected, int):
@@ -99,34 +100,34 @@ class BatchPlan:
                 continue
             actual = versions.get(stream)
             if actual is None:
-                actual = self._version_before(stream, unborn=wanted == 0 and stream in written)
+                actual = self._version_before(stream, is_new=wanted == 0 and stream in written)
             if actual != wanted:
                 return VersionConflictError(stream, "none" if expected is Expect.NONE else expected, actual)
         return None
 
-    def _version_before(self, stream: str, *, unborn: bool) -> int:
-        """The version of a stream that nothing was drafted for.
+    def _version_before(self, stream: str, *, is_new: bool) -> int:
+        """Return the version of a stream that the plan has not written to.
 
         Args:
             stream: the stream.
-            unborn: whoever is about to write to it says that there is none yet.
+            is_new: whether the request that writes to it expects that it does not exist yet.
         """
         version = None
-        if self._trusting is not None:
-            version = self._trusting(stream)
-            if version is None and unborn:
-                return 0  # and not kept in `versions`: it is true only once the rows are in the log
+        if self._assume_new is not None:
+            version = self._assume_new(stream)
+            if version is None and is_new:
+                return 0  # not kept in `versions`: it is only known once the rows are in the log
         if version is None:
             version = self._version_of(stream)
         self.versions[stream] = version
         return version
 
     def _version_expected(self, request: AppendRequest, stream: str) -> int:
-        """The version of a stream that a request without conflicts is the first to write to."""
+        """Return the version of a stream before the first write of a request without conflicts."""
         expected = request.expected.get(stream, Expect.ANY)
         if isinstance(expected, int):
             return expected
-        return 0 if expected is Expect.NONE else self._version_before(stream, unborn=False)
+        return 0 if expected is Expect.NONE else self._version_before(stream, is_new=False)
 
     def _write(self, request: AppendRequest) -> tuple[RecordedEvent, ...]:
         if not request.events:

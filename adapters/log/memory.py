@@ -1,4 +1,4 @@
-"""A log that lives as long as its object: for tests, and for trying things out."""
+"""A log in memory that lives as long as its object, for tests and experiments."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ...projections.engine import rebuild
 from ...projections.engine.projection import Projection
 from .batch_plan import BatchPlan
 
-#: Nothing outside this process ever sees the pseudonyms of such a log.
+#: Not a secret, because the pseudonyms of such a log never leave the process.
 _PSEUDONYM_KEY = bytes(32)
 
 
 class MemoryLog:
-    """Decides and numbers like `SqliteLog`, and forgets everything when it is let go."""
+    """Decides and numbers like `SqliteLog`, but keeps everything in memory."""
 
     def __init__(self, projections: Sequence[Projection] = ()) -> None:
-        """Begin an empty log.
+        """Create an empty log.
 
         Args:
-            projections: tables that are kept within each commit, in a database in memory.
+            projections: the projections updated within each commit, in an in-memory database.
         """
         self._rows: list[ChainRow] = []
         self._commands: dict[str, list[ChainRow]] = {}
@@ -39,76 +39,76 @@ class MemoryLog:
 
     @property
     def pseudonym_key(self) -> bytes:
-        """A key that is no secret."""
+        """The key of all pseudonyms; not a secret."""
         return _PSEUDONYM_KEY
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
-        """Write the requests in order; each is accepted or refused for itself."""
-        draft = BatchPlan(self._head, lambda stream: self._versions.get(stream, 0), self.find)
-        outcomes = [draft.add(request) for request in batch]
+        """Write the requests in order; each is accepted or rejected individually."""
+        plan = BatchPlan(self._head, lambda stream: self._versions.get(stream, 0), self.find)
+        outcomes = [plan.add(request) for request in batch]
         before = self._payloads
-        self._payloads = self._payloads_after(draft)
-        if draft.recorded:
+        self._payloads = self._payloads_after(plan)
+        if plan.recorded:
             try:
-                rebuild.apply_batch(self._db, self._projections, draft.recorded, self.payload)
+                rebuild.apply_batch(self._db, self._projections, plan.recorded, self.payload)
             except BaseException:
                 self._payloads = before
                 raise
-        self._keep(draft)
+        self._keep(plan)
         return outcomes
 
     def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
-        """All of `commit`, to be called."""
+        """Return a function that commits the batch."""
         return partial(self.commit, batch)
 
     def find(self, command: str) -> tuple[RecordedEvent, ...]:
-        """The events of a command, empty if the log does not know it."""
+        """Return the events of a command, or nothing if the log does not contain it."""
         return tuple(RecordedEvent(row.seq, decode(row.data)) for row in self._commands.get(command, ()))
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
-        """Events with `after < seq <= until`, in order."""
+        """Yield the events with `after < seq <= until`, in order."""
         seq = after
         while seq < len(self._rows) and (until is None or seq < until):
             seq += 1
             yield RecordedEvent(seq, decode(self._rows[seq - 1].data))
 
     def history(self, stream: str) -> tuple[RecordedEvent, ...]:
-        """All events of one stream, in order."""
+        """Return all events of a stream, in order."""
         return tuple(RecordedEvent(row.seq, decode(row.data)) for row in self._rows if row.stream == stream)
 
     def raw(self, after: int = 0) -> Iterator[ChainRow]:
-        """Rows as they are stored."""
+        """Yield the stored rows."""
         return iter(self._rows[after:])
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference; None if they were erased."""
+        """Return the bytes behind a reference, or None if they were erased."""
         payload = self._payloads.get(ref.sha256)
         return payload.body if payload else None
 
     def connect(self) -> sqlite3.Connection:
-        """The database that holds the projections' tables."""
+        """Return the database that holds the tables of the projections."""
         return self._db
 
     def head(self) -> Head:
-        """The last event's position, chain and time."""
+        """Return the position, chain and time of the last event."""
         return self._head
 
     def write_anchor(self) -> Head:
-        """The head; there is nothing outside to keep it in."""
+        """Return the head; there is no anchor file to write it to."""
         return self._head
 
     def close(self) -> None:
-        """Nothing to release but memory."""
+        """Do nothing: only memory is held."""
 
-    def _payloads_after(self, draft: BatchPlan) -> dict[str, Payload]:
-        payloads = self._payloads | {one.ref.sha256: one for one in draft.payloads}
-        forgotten = set(draft.forgotten)
+    def _payloads_after(self, plan: BatchPlan) -> dict[str, Payload]:
+        payloads = self._payloads | {one.ref.sha256: one for one in plan.payloads}
+        forgotten = set(plan.forgotten)
         return {sha256: one for sha256, one in payloads.items() if one.subject not in forgotten}
 
-    def _keep(self, draft: BatchPlan) -> None:
-        rows = [ChainRow._make(row) for row in draft.rows]
+    def _keep(self, plan: BatchPlan) -> None:
+        rows = [ChainRow._make(row) for row in plan.rows]
         self._rows += rows
-        for row, (_, envelope) in zip(rows, draft.recorded, strict=True):
+        for row, (_, envelope) in zip(rows, plan.recorded, strict=True):
             self._commands.setdefault(envelope.command, []).append(row)
-        self._versions |= draft.versions
-        self._head = draft.head
+        self._versions |= plan.versions
+        self._head = plan.head

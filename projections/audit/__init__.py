@@ -1,1 +1,1 @@
-"""The audit of a log: everything that should follow from its events, compared with what is there."""
+"""The audit of a log: compares everything that follows from its events with what is stored."""

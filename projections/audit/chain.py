@@ -1,4 +1,4 @@
-"""Positions without gaps, the chain over the rows, and the anchors beside them."""
+"""Checks that positions have no gaps, that the chain over the rows holds, and that it agrees with the anchors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .report import FindingKind, Findings
 
 
 class ChainCheck:
-    """Follows the chain from row to row.
+    """Verifies the chain row by row.
 
     Attributes:
         seq: the last position read.
-        chain: the chain there, as stored.
-        anchored_seq: the last position that an anchor names.
-        agreed_seq: the last position at which the log is what an anchor says.
+        chain: the stored value of the chain there.
+        anchored_seq: the last position with an anchor.
+        agreed_seq: the last position at which the log agrees with an anchor.
     """
 
     def __init__(self, anchors: Iterable[Head], findings: Findings) -> None:
@@ -26,15 +26,15 @@ class ChainCheck:
         self.anchored_seq: int | None = None
         self.agreed_seq = 0
         self._findings = findings
-        #: After a broken link: its position, and what the chain should have been there.
+        #: Position of the last broken link, and the value that the chain should have had there.
         self._doubt = (0, GENESIS)
         self._anchors = self._readable(anchors)
         self._anchor = next(self._anchors, None)
 
     def check(self, page: ChainPage) -> None:
-        """Follow the chain over the next rows."""
+        """Verify the chain over the next rows."""
         previous = self.chain
-        # Nothing is known of the link over a gap, so it is not judged.
+        # The link across a gap is unknown, so it is not judged.
         judged = page.seq == self.seq + 1
         if not judged:
             self._gap(self.seq + 1, page.seq - 1)
@@ -49,34 +49,34 @@ class ChainCheck:
             self._anchor = next(self._anchors, None)
 
     def finish(self) -> None:
-        """After the last row: is the log as long as it ever was?"""
+        """Check, after the last row, that the log is as long as its anchors say."""
         longest = self._anchor
         for anchor in self._anchors:
             longest = anchor
         if longest is None:
             if self.anchored_seq is None:
-                self._findings.notes.append("there is no anchor file: if events at the end were lost, nothing shows it")
+                self._findings.notes.append("there is no anchor file, so a lost tail would not be noticed")
             return
         self._findings.add(
             FindingKind.LOST_TAIL,
-            f"the log ends here, and had {longest.seq} events once: its end was lost",
+            f"the log ends here, but once had {longest.seq} events: its tail was lost",
             seq=self.seq,
             expected=str(longest.seq),
             found=str(self.seq),
         )
 
     def _gap(self, first: int, last: int) -> None:
-        what = "the event is missing" if first == last else f"the events up to seq {last} are missing"
+        missing = "the event is missing" if first == last else f"the events up to seq {last} are missing"
         self._findings.add(
             FindingKind.MISSING_EVENT,
-            f"{what}, seq {last + 1} comes next",
+            f"{missing}; seq {last + 1} comes next",
             seq=first,
             expected=str(first),
             found=str(last + 1),
         )
 
     def _broken(self, row: ChainRow, previous: bytes) -> None:
-        """A link that does not follow, unless that is the fault of the row before, which was reported."""
+        """Report a wrong link, unless the previous row is at fault, which was reported already."""
         doubtful_seq, should_have_been = self._doubt
         if doubtful_seq == row.seq - 1 and link(should_have_been, row.seq, row.data) == row.chain:
             return
@@ -84,7 +84,7 @@ class ChainCheck:
         self._doubt = (row.seq, expected)
         self._findings.add(
             FindingKind.CHAIN,
-            "the chain is broken: the event, or the chain beside it, is not what was written",
+            "the chain is broken: the event or its chain value is not what was written",
             seq=row.seq,
             stream=row.stream,
             expected=expected.hex(),
@@ -92,7 +92,7 @@ class ChainCheck:
         )
 
     def _compare(self, anchor: Head, page: ChainPage) -> None:
-        """An anchor with the row that it is about, which is in this page or missing."""
+        """Compare an anchor with the row at its position, which is in this page or missing."""
         self.anchored_seq = anchor.seq
         if anchor.seq < page.seq:
             return
@@ -102,14 +102,14 @@ class ChainCheck:
         else:
             self._findings.add(
                 FindingKind.ANCHOR,
-                "the chain is not the one that was anchored: the log was rewritten up to here",
+                "the chain differs from the anchor: the log was rewritten up to here",
                 seq=row.seq,
                 expected=anchor.chain.hex(),
                 found=row.chain.hex(),
             )
 
     def _readable(self, anchors: Iterable[Head]) -> Iterator[Head]:
-        """The anchors in the order of their positions, as far as they can be read."""
+        """Yield the anchors in order of position, as far as they can be read."""
         try:
             yield from anchors
         except UnusableLogError as error:

@@ -1,4 +1,4 @@
-"""What events refer to: is it there, and is it what was committed to?"""
+"""Checks that every payload an event refers to exists and is what the event committed to."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ class AuditedPayloads(Protocol):
     """The payloads of an audited log."""
 
     def missing_payloads(self, sha256s: Sequence[str]) -> set[str]:
-        """Those of the commitments that have no payload."""
+        """Return the commitments without a payload."""
 
-    def birth(self, stream: str) -> Envelope | None:
-        """The first event of a stream."""
+    def first_event(self, stream: str) -> Envelope | None:
+        """Return the first event of a stream."""
 
     def payloads(self) -> Iterable[tuple[str, bytes, bytes]]:
-        """Commitment, salt and body of every payload there is."""
+        """Yield commitment, salt and body of every payload."""
 
 
 class PayloadCheck:
     """Looks up every reference, and recomputes every commitment.
 
     Attributes:
-        present: payloads that are what was committed to.
-        erased: references whose payload went with its worker.
+        present: number of payloads that match their commitment.
+        erased: number of references whose payload was erased with its worker.
     """
 
-    def __init__(self, log: AuditedPayloads, standings: StatusFold, findings: Findings) -> None:
+    def __init__(self, log: AuditedPayloads, statuses: StatusFold, findings: Findings) -> None:
         self.present = 0
         self.erased = 0
         self._log = log
-        self._standings = standings
+        self._statuses = statuses
         self._findings = findings
-        #: Position and stream of each event whose payload is not there.
+        #: Position and stream of each event whose payload is missing.
         self._missing: list[tuple[int, str]] = []
 
     def check(self, events: Iterable[RecordedEvent]) -> None:
-        """Look up what the next events refer to."""
+        """Look up the payloads that the next events refer to."""
         wanted: dict[str, tuple[int, str]] = {}
         for seq, envelope in events:
             for ref in refs_of(envelope.event):
@@ -58,14 +58,14 @@ class PayloadCheck:
             self._missing += [place for sha256, place in wanted.items() if sha256 in missing]
 
     def finish(self) -> None:
-        """After the last event: was somebody forgotten for each payload that is gone, and are the others whole?"""
+        """Check, after the last event, that missing payloads were erased with a worker, and that the others match."""
         for seq, stream in self._missing:
-            if self._was_forgotten(stream):
+            if self._was_erased(stream):
                 self.erased += 1
             else:
                 self._findings.add(
                     FindingKind.PAYLOAD_MISSING,
-                    "what the event refers to is gone, and no worker was forgotten for it",
+                    "the payload of the event is missing, but no worker was erased",
                     seq=seq,
                     stream=stream,
                 )
@@ -76,20 +76,20 @@ class PayloadCheck:
             else:
                 self._findings.add(
                     FindingKind.PAYLOAD_CHANGED,
-                    f"payload {sha256} is not what its event committed to",
+                    f"payload {sha256} does not match its commitment",
                     expected=sha256,
                     found=actual,
                 )
 
-    def _was_forgotten(self, stream: str) -> bool:
+    def _was_erased(self, stream: str) -> bool:
         worker = self._worker_of(stream)
-        standing = None if worker is None else self._standings.by_stream.get(streams.worker(worker))
-        return standing is not None and standing[1] is WorkerStatus.FORGOTTEN
+        status = None if worker is None else self._statuses.by_stream.get(streams.worker(worker))
+        return status is not None and status[1] is WorkerStatus.FORGOTTEN
 
     def _worker_of(self, stream: str) -> WorkerId | None:
-        """The worker whose personal values an entity's events refer to, if they are anybody's."""
-        birth = self._log.birth(stream)
-        match birth and birth.event:
+        """Return the worker whose personal values the events of a stream refer to, if any."""
+        first = self._log.first_event(stream)
+        match first and first.event:
             case WorkerRegistered(worker=worker) | AgentAccepted(worker=worker) | OnboardingStarted(worker=worker):
                 return worker
             case _:

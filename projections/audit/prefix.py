@@ -1,4 +1,4 @@
-"""How much of a damaged log can be relied on."""
+"""Finds the part of a damaged log that can be trusted."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .verify import ChainedLog
 
 
 class Prefix(NamedTuple):
-    """The longest beginning of a log in which every event is what was written, and was a legal step."""
+    """The longest prefix of a log in which every event is what was written and is a legal step."""
 
-    #: Its last position.
+    #: Position of its last event.
     seq: int
-    #: What is wrong with the log after it; empty if nothing is.
+    #: Faults of the log after it; empty if there are none.
     faults: tuple[Finding, ...]
 
 
 def longest_valid_prefix(log: ChainedLog) -> Prefix:
-    """Read a log until it can be relied on no more."""
+    """Read a log up to the first fault."""
     findings = Findings()
     chain, steps = ChainCheck(log.anchors(), findings), StepCheck(findings)
     try:
@@ -39,11 +39,11 @@ def longest_valid_prefix(log: ChainedLog) -> Prefix:
 
 
 def _last_before(fault: Finding, chain: ChainCheck) -> int:
-    """The last position that a fault leaves in no doubt."""
+    """Return the last position that a fault leaves undoubted."""
     seq = fault.seq or 0
     if fault.kind is FindingKind.LOST_TAIL:
         return seq
     if fault.kind is FindingKind.ANCHOR:
-        # Whoever rewrote the log began somewhere after the last anchor that still agrees.
+        # The log was rewritten from somewhere after the last anchor that still agrees.
         return min(seq - 1, chain.agreed_seq)
     return seq - 1

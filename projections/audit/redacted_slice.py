@@ -1,7 +1,8 @@
-"""The events of one run as a log of their own, without a personal value in it: something to attach to a bug report.
+"""Extracts the events of one run as a separate log without personal values, to attach to a bug report.
 
-What was decided stays as it was: streams, versions, order, times, ids. Whatever a person wrote, or could be known or
-let in by, is replaced: payloads by placeholders, tokens and pseudonyms by ids, reasons and names by a phrase.
+Decisions are unchanged: streams, versions, order, times, ids. Everything that a person wrote, or that identifies or
+authenticates a person, is replaced: payloads by placeholders, tokens and pseudonyms by ids, reasons and names by a
+phrase.
 """
 
 from __future__ import annotations
@@ -30,28 +31,28 @@ from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
 from ...events.worker import QualificationRevoked, WorkerBlocked, WorkerForgotten, WorkerRegistered, WorkerUnblocked
 
-#: Stands where something was taken out.
+#: Replaces redacted text.
 LEFT_OUT = "(left out)"
 #: Valid as text and as JSON.
 _PLACEHOLDER = b"null"
-#: Placeholders are no secret.
+#: Placeholders are not secret.
 _NO_SALT = bytes(16)
 
 _ReadEvents = Callable[[], Iterable[RecordedEvent]]
-#: Events whose reason a person wrote.
+#: Events with a reason written by a person.
 _Reasoned = (
     WorkerBlocked | WorkerUnblocked | WorkerForgotten | QualificationRevoked | EngagementBarred | OnboardingFailed
 )
 
 
-class Slice:
-    """The history of one run and of what it rests on, redacted."""
+class RedactedSlice:
+    """The redacted history of one run and of everything it depends on."""
 
     def __init__(self, events: _ReadEvents, run: TaskRunId) -> None:
-        """Find out what belongs to it.
+        """Find the streams that belong to it.
 
         Args:
-            events: reads the log from its first event on; it is read twice.
+            events: reads the log from its first event; called twice.
             run: the run.
         """
         self._events = events
@@ -60,15 +61,15 @@ class Slice:
         self._streams: set[str] = set()
         for _, envelope in events():
             if self._is_in_run(envelope.stream):
-                self._streams |= {envelope.stream, *_rests_on(envelope.event)}
+                self._streams |= {envelope.stream, *_dependencies(envelope.event)}
                 if isinstance(envelope.event, UnitCreated):
                     self._units[envelope.event.assignment] += 1
             elif streams.category_of(envelope.stream) == "qualification":
                 self._streams.add(envelope.stream)
 
     def requests(self) -> Iterator[AppendRequest]:
-        """The requests that write the history to an empty log, in order."""
-        #: Where each event will stand.
+        """Yield the requests that write the history to an empty log, in order."""
+        #: New position of each event.
         places: dict[int, int] = {}
         kept = (recorded for recorded in self._events() if recorded.envelope.stream in self._streams)
         for _, together in groupby(kept, key=lambda recorded: recorded.envelope.command):
@@ -90,7 +91,7 @@ class Slice:
         )
 
     def _redacted(self, event: AnyEvent, payloads: dict[PayloadRef, Payload]) -> AnyEvent:
-        """An event without what is personal; the placeholders it refers to go into `payloads`."""
+        """Return an event without personal values, and add the placeholders it refers to to `payloads`."""
         for name in event.__struct_fields__:
             if isinstance(getattr(event, name), PayloadRef):
                 placeholder = self._placeholder(event)
@@ -123,8 +124,8 @@ class Slice:
         return streams.partition_of(stream) == self._run
 
 
-def _rests_on(event: AnyEvent) -> Iterator[str]:
-    """The streams of the directory that an event of a run refers to."""
+def _dependencies(event: AnyEvent) -> Iterator[str]:
+    """Yield the directory streams that an event of a run refers to."""
     if isinstance(event, TaskRunCreated):
         yield streams.task(TaskId(event.task))
         yield streams.requester(RequesterId(event.requester))

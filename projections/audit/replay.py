@@ -1,8 +1,8 @@
-"""The audit: a log read from its first event to its last, and everything that should follow from it compared.
+"""Audits a log from its first event to its last, and compares everything that follows from the events.
 
-It rests on the log alone. One pass checks positions, chain, columns, versions and every step against the lifecycles,
-and builds the views anew in a database of its own; then the stored views are compared with these, row by row. It works
-page by page, so its memory grows with the entities of a log and not with its events.
+The audit depends on the log alone. One pass checks positions, chain, columns, versions and every step against the
+lifecycles, and rebuilds the views in a separate database; then the stored views are compared with these, row by row.
+It works page by page, so its memory use grows with the entities of a log and not with its events.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ _KIND = itemgetter(ChainRow._fields[1:].index("kind"))
 
 
 class AuditedLog(AuditedPayloads, ChainedLog, Protocol):
-    """What an audit reads. All of it is one moment of the log, however long the audit takes."""
+    """A log as an audit reads it: as of one position, however long the audit takes."""
 
     @property
     def tables(self) -> sqlite3.Connection:
-        """For reading the projections' tables."""
+        """A connection for reading the tables of projections."""
 
     def structure(self) -> Iterable[str]:
-        """What SQLite's own check finds wrong with the file."""
+        """Yield the problems that SQLite's own check finds in the file."""
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference."""
+        """Return the bytes behind a reference, or None if they were erased."""
 
     def views(self) -> list[StoredView]:
-        """The projections that the file has."""
+        """Return the projections stored in the file."""
 
 
 class Audited(NamedTuple):
     """The result of an audit."""
 
     report: ReplayReport
-    #: Where the log leaves each entity; one with a finding stands where it stood before it.
-    standings: StatusFold
+    #: The status of each entity at the end; an entity with a finding keeps its status from before it.
+    statuses: StatusFold
 
 
 def audit(
     log: AuditedLog, projections: Sequence[Projection], clock: Callable[[], float], *, structure: bool = True
 ) -> Audited:
-    """Check all there is to check.
+    """Check everything about a log.
 
     Args:
         log: the log.
-        projections: the views that this version knows; those that the file has are compared.
-        clock: seconds from any start, for the report.
-        structure: whether SQLite's own check of the whole file is asked for too.
+        projections: the projections that this version knows; those stored in the file are compared.
+        clock: returns seconds since an arbitrary start, for the report.
+        structure: whether to run SQLite's own check of the whole file first.
     """
     began = clock()
     findings = Findings()
@@ -76,7 +76,7 @@ def audit(
         findings.add(FindingKind.STRUCTURE, f"SQLite finds the file damaged: {problem}")
     chain = ChainCheck(log.anchors(), findings)
     steps = StepCheck(findings)
-    payloads = PayloadCheck(log, steps.standings, findings)
+    payloads = PayloadCheck(log, steps.statuses, findings)
     events = 0
     views = ViewCheck(log.tables, log.views(), projections, log.payload, findings)
     with closing(views), gc_paused():
@@ -98,8 +98,8 @@ def audit(
     report = ReplayReport(
         legal=not findings,
         events=events,
-        streams=_streams_by_category(steps.standings),
-        units=_units_by_status(steps.standings),
+        streams=_streams_by_category(steps.statuses),
+        units=_units_by_status(steps.statuses),
         seq=chain.seq,
         chain=chain.chain.hex(),
         anchored_seq=chain.anchored_seq,
@@ -111,22 +111,22 @@ def audit(
         notes=tuple(findings.notes),
         seconds=round(clock() - began, 3),
     )
-    return Audited(report, steps.standings)
+    return Audited(report, steps.statuses)
 
 
 @contextmanager
 def _unreadable_found(findings: Findings) -> Iterator[None]:
-    """Report where a file breaks off, and go on with what was read."""
+    """Report that the rest of a file cannot be read, and continue with what was read."""
     try:
         yield
     except LogError as error:
         findings.add(FindingKind.UNREADABLE, str(error))
 
 
-def _streams_by_category(standings: StatusFold) -> dict[str, int]:
-    return dict(sorted(Counter(map(category_of, standings.by_stream)).items()))
+def _streams_by_category(fold: StatusFold) -> dict[str, int]:
+    return dict(sorted(Counter(map(category_of, fold.by_stream)).items()))
 
 
-def _units_by_status(standings: StatusFold) -> dict[str, int]:
-    statuses = Counter(status for stream, (_, status) in standings.by_stream.items() if category_of(stream) == "unit")
-    return {status.value: statuses[status] for status in UnitStatus if status in statuses}
+def _units_by_status(fold: StatusFold) -> dict[str, int]:
+    counts = Counter(status for stream, (_, status) in fold.by_stream.items() if category_of(stream) == "unit")
+    return {status.value: counts[status] for status in UnitStatus if status in counts}

@@ -1,4 +1,4 @@
-"""What an audit of a log says."""
+"""The findings and the report of an audit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 
 
 class FindingKind(Enum):
-    """What is wrong, in a word."""
+    """Kinds of faults."""
 
     #: SQLite's own check of the file.
     STRUCTURE = "structure"
-    #: From somewhere on the file cannot be read.
+    #: Part of the file cannot be read.
     UNREADABLE = "unreadable"
     #: A position has no event.
     MISSING_EVENT = "missing_event"
@@ -20,37 +20,37 @@ class FindingKind(Enum):
     CHAIN = "chain"
     #: A column does not repeat what the event says.
     COLUMN = "column"
-    #: The event's bytes are no event.
+    #: The bytes of the event cannot be decoded.
     UNDECODABLE = "undecodable"
     #: A newer version wrote the event.
     UNKNOWN_KIND = "unknown_kind"
-    #: The time falls.
+    #: The time is before that of the previous event.
     TIME = "time"
-    #: The stream's versions do not follow each other.
+    #: The versions of the stream are not consecutive.
     VERSION = "version"
-    #: The event does not belong in a stream of such a name.
+    #: The event does not belong in this category of streams.
     WRONG_STREAM = "wrong_stream"
     #: The lifecycle has no such step.
     ILLEGAL_STEP = "illegal_step"
-    #: The log ends before a position that it once had.
+    #: The log ends before a position it once had.
     LOST_TAIL = "lost_tail"
-    #: The chain differs from what was anchored.
+    #: The chain differs from an anchor, or an anchor cannot be read.
     ANCHOR = "anchor"
-    #: A payload is not what its event committed to.
+    #: A payload does not match its commitment.
     PAYLOAD_CHANGED = "payload_changed"
-    #: A payload is gone, and nobody was forgotten for it.
+    #: A payload is missing, although no worker was erased.
     PAYLOAD_MISSING = "payload_missing"
-    #: A stored view is not what the log gives.
+    #: A stored view does not follow from the log.
     VIEW = "view"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that is not as it must be."""
+    """One fault."""
 
     kind: FindingKind
-    #: One sentence for people; the rest of the fields say the same to programs.
+    #: One sentence for people; the other fields are for programs.
     sentence: str
-    #: The position at fault, where there is one.
+    #: The position at fault, if there is one.
     seq: int | None = None
     stream: str | None = None
     expected: str | None = None
@@ -60,41 +60,41 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     """The result of an audit."""
 
-    #: Whether there is no finding.
+    #: True if there are no findings.
     legal: bool
     events: int
     #: Streams by the category in their names.
     streams: dict[str, int]
     units: dict[str, int]
     seq: int
-    #: The chain at `seq`, hex: compare it with one kept elsewhere.
+    #: The chain at `seq` in hex; compare it with a copy kept elsewhere.
     chain: str
-    #: The last position of the log that is known from outside the file; None: no anchor file.
+    #: The last anchored position; None if there is no anchor file.
     anchored_seq: int | None
-    #: Payloads found and right, and payloads that were erased with their worker.
+    #: Number of intact payloads, and of payloads that were erased with their worker.
     payloads: int
     erased_payloads: int
-    #: Rows compared, by the name of the view.
+    #: Number of rows compared, by view.
     views: dict[str, int]
     findings: tuple[Finding, ...]
-    #: Findings beyond those that are listed.
+    #: Number of findings beyond those listed.
     findings_left_out: int
-    #: What the reader should know and is no fault.
+    #: Remarks that are not faults.
     notes: tuple[str, ...]
     seconds: float
 
 
-#: Findings that are listed; further ones are only counted.
-FINDINGS_LIMIT = 1000
+#: Maximum number of findings listed; further ones are only counted.
+MAX_FINDINGS = 1000
 
 
 class Findings:
-    """Collects findings, a bounded number of them.
+    """Collects a bounded number of findings.
 
     Attributes:
-        listed: the first ones.
-        left_out: how many more there were.
-        notes: what the reader should know and is no fault.
+        listed: the first findings.
+        left_out: the number of further ones.
+        notes: remarks that are not faults.
     """
 
     def __init__(self) -> None:
@@ -112,8 +112,8 @@ class Findings:
         expected: str | None = None,
         found: str | None = None,
     ) -> None:
-        """Report a fault; where it is at a position, the sentence is told it."""
-        if len(self.listed) >= FINDINGS_LIMIT:
+        """Add a finding. If it has a position, the sentence begins with it."""
+        if len(self.listed) >= MAX_FINDINGS:
             self.left_out += 1
             return
         if seq is not None:

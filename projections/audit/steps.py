@@ -1,4 +1,4 @@
-"""Each row's event: does it decode, do the columns repeat it, and was it a legal step?"""
+"""Checks that each event decodes, that the columns repeat it, and that it is a legal step."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _DATA = itemgetter(0)
 
 
 class StepCheck:
-    """Judges the events of a log.
+    """Checks the events of a log.
 
-    A stream with a fault is left alone from there on: what follows from one fault is not reported as many.
+    After its first fault a stream is no longer checked, so one fault is not reported many times.
 
     Attributes:
-        standings: where the events leave each entity.
+        statuses: the status of each entity so far.
     """
 
     def __init__(self, findings: Findings) -> None:
-        self.standings = StatusFold()
+        self.statuses = StatusFold()
         self._findings = findings
         self._at = 0
         self._broken: set[str] = set()
 
     def check(self, page: ChainPage) -> list[Envelope | None]:
-        """Judge the next rows; returns their envelopes, None in place of one that does not decode."""
-        step, broken, latest = self.standings.step, self._broken, self._at
+        """Check the next rows and return their envelopes, with None for those that do not decode."""
+        step, broken, latest = self.statuses.step, self._broken, self._at
         envelopes = self._decoded(page)
         for seq, envelope, columns in zip(count(page.seq), envelopes, page.rows):
             if envelope is None:
@@ -55,9 +55,9 @@ class StepCheck:
             latest = at
             if stream in broken:
                 continue
-            # Later events of a stream cannot be astray: to an entity of another kind they are illegal steps.
+            # Only the first event of a stream can be in the wrong category: later ones would be illegal steps.
             if version == 1 and category_of(stream) != CATEGORY_OF[event]:
-                self._astray(seq, envelope)
+                self._wrong_stream(seq, envelope)
                 continue
             try:
                 step(stream, version, event)
@@ -76,7 +76,7 @@ class StepCheck:
         try:
             envelope = decode(row.data)
             if stored_kind(row.data) != row.kind == KIND_OF[type(envelope.event)]:
-                self._wrong_columns(row, envelope)  # a retired event under the name of its successor
+                self._wrong_columns(row, envelope)  # a retired event stored under the kind of its successor
             return envelope
         except UnknownKind as error:
             self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=row.seq, stream=row.stream)
@@ -87,20 +87,20 @@ class StepCheck:
         return None
 
     def _wrong_columns(self, row: ChainRow, envelope: Envelope) -> None:
-        said = {
+        expected = {
             "stream": envelope.stream,
             "version": envelope.version,
-            # Not the kind of the envelope's event: that of a retired one is its successor.
+            # Not the kind of the decoded event: a retired event decodes to its successor.
             "kind": stored_kind(row.data),
             "at": envelope.at,
             "command": None if envelope.ordinal else envelope.command,
         }
-        for column, value in said.items():
+        for column, value in expected.items():
             stored = getattr(row, column)
             if stored != value:
                 self._findings.add(
                     FindingKind.COLUMN,
-                    f"column {column} is {stored!r}, the event says {value!r}",
+                    f"column {column} is {stored!r}, but the event says {value!r}",
                     seq=row.seq,
                     stream=envelope.stream,
                     expected=str(value),
@@ -110,19 +110,19 @@ class StepCheck:
     def _time_fell(self, seq: int, envelope: Envelope, latest: int) -> None:
         self._findings.add(
             FindingKind.TIME,
-            f"its time {envelope.at} is before that of the event before it, {latest}",
+            f"its time {envelope.at} is before that of the previous event, {latest}",
             seq=seq,
             stream=envelope.stream,
             expected=f"at least {latest}",
             found=str(envelope.at),
         )
 
-    def _astray(self, seq: int, envelope: Envelope) -> None:
+    def _wrong_stream(self, seq: int, envelope: Envelope) -> None:
         self._broken.add(envelope.stream)
         category = CATEGORY_OF[type(envelope.event)]
         self._findings.add(
             FindingKind.WRONG_STREAM,
-            f"{KIND_OF[type(envelope.event)]} happens in streams of the category {category!r} only",
+            f"{KIND_OF[type(envelope.event)]} belongs in streams of the category {category!r}",
             seq=seq,
             stream=envelope.stream,
             expected=category,
@@ -134,7 +134,7 @@ class StepCheck:
         if isinstance(error, VersionConflictError):
             self._findings.add(
                 FindingKind.VERSION,
-                f"it is version {envelope.version} of its stream, after version {error.actual}",
+                f"it is version {envelope.version} of its stream, but follows version {error.actual}",
                 seq=seq,
                 stream=envelope.stream,
                 expected=str(error.actual + 1),

@@ -1,4 +1,4 @@
-"""The quick half of an audit: is every event what was written, and is none missing?"""
+"""Verifies the chain of a log, the quick part of an audit: every event is what was written, and none is missing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .report import Finding, FindingKind, Findings
 
 
 class ChainedLog(Protocol):
-    """What is read of a log."""
+    """The rows and anchors of a log."""
 
     def pages(self) -> Iterator[ChainPage]:
-        """All rows, in order; what can still be read of a damaged file comes first.
+        """Yield all rows in order, as far as a damaged file can be read.
 
         Raises:
-            LogError: the file cannot be read any further.
+            LogError: the rest of the file cannot be read.
         """
 
     def anchors(self) -> Iterator[Head]:
-        """Heads that were written down outside the file, oldest first.
+        """Yield the heads that were recorded outside the file, oldest first.
 
         Raises:
             UnusableLogError: a line cannot be read.
@@ -33,36 +33,36 @@ class ChainedLog(Protocol):
 
 
 class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What following the chain says."""
+    """The result of verifying the chain."""
 
-    #: Whether there is no finding.
+    #: True if there are no findings.
     whole: bool
     events: int
     seq: int
-    #: The chain at `seq`, hex, and the time there in microseconds: with `seq`, what is worth keeping elsewhere.
+    #: The chain at `seq` in hex, and the time there in microseconds: together with `seq`, worth keeping elsewhere.
     chain: str
     at: int
-    #: The last position of the log that is known from outside the file; None: no anchor.
+    #: The last anchored position; None if there is no anchor.
     anchored_seq: int | None
     findings: tuple[Finding, ...]
-    #: Findings beyond those that are listed.
+    #: Number of findings beyond those listed.
     findings_left_out: int
-    #: What the reader should know and is no fault.
+    #: Remarks that are not faults.
     notes: tuple[str, ...]
     seconds: float
 
     @property
     def head(self) -> Head:
-        """The end of the chain."""
+        """The head of the chain."""
         return Head(self.seq, bytes.fromhex(self.chain), self.at)
 
 
 def verify(log: ChainedLog, clock: Callable[[], float]) -> ChainReport:
-    """Follow the chain from the first event to the last, and compare it with its anchors. No event is decoded.
+    """Verify the chain from the first event to the last, and compare it with the anchors. No event is decoded.
 
     Args:
         log: the log.
-        clock: seconds from any start, for the report.
+        clock: returns seconds since an arbitrary start, for the report.
     """
     began = clock()
     findings = Findings()

@@ -1,4 +1,4 @@
-"""The stored views: are they what the log gives?"""
+"""Checks that the stored views follow from the log."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .report import FindingKind, Findings
 
 
 class StoredView(NamedTuple):
-    """A projection as a file has it."""
+    """A projection as stored in a file."""
 
     name: str
-    #: Fingerprint of the code that made it.
+    #: Fingerprint of the code that built it.
     code: str
-    #: The last event carried into it.
+    #: Position of the last event applied to it.
     seq: int
 
 
 class ViewCheck:
-    """Builds the views anew while the log is read, and compares them with the stored ones.
+    """Rebuilds the views while the log is read, and compares them with the stored ones.
 
-    A log with a fault gives no views: then nothing is compared.
+    Nothing is compared if the log itself has a fault.
 
     Attributes:
-        any: whether there is a view to build at all.
-        compared: rows of each view that was compared.
+        any: whether there are views to rebuild.
+        compared: number of rows compared, by view.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ViewCheck:
         self._findings = findings
         self._rebuilt = rebuild.temporary_database()
         self._views: list[tuple[StoredView, Projection]] = []
-        #: Events that are carried into the views together, which costs less.
+        #: Events that will be applied to the views together, which is cheaper.
         self._waiting: list[RecordedEvent] = []
         self._seq = 0
         self.any = False
@@ -58,28 +58,28 @@ class ViewCheck:
                 self._views.append((view, by_name[view.name]))
                 rebuild.create_tables(self._rebuilt, by_name[view.name])
             else:
-                findings.notes.append(f"the view {view.name!r} is not known to this version and was not compared")
+                findings.notes.append(f"the view {view.name!r} is unknown to this version and was not compared")
 
     def check(self, events: Sequence[RecordedEvent]) -> None:
-        """Carry the next events into the views."""
+        """Apply the next events to the views."""
         self._waiting += events
         if len(self._waiting) >= rebuild.BATCH_EVENTS:
-            self._carry()
+            self._apply_waiting()
 
-    def _carry(self) -> None:
-        """Carry the waiting events into the views."""
+    def _apply_waiting(self) -> None:
+        """Apply the waiting events to the views."""
         events, self._waiting = self._waiting, []
         if self._findings or not events:
             return
         self._seq = events[-1].seq
         for view, projection in self._views:
-            page = events if self._seq <= view.seq else [event for event in events if event.seq <= view.seq]
-            if page:
-                rebuild.apply_batch(self._rebuilt, (projection,), page, self._payload)
+            batch = events if self._seq <= view.seq else [event for event in events if event.seq <= view.seq]
+            if batch:
+                rebuild.apply_batch(self._rebuilt, (projection,), batch, self._payload)
 
     def finish(self) -> None:
-        """After the last event: compare row by row."""
-        self._carry()
+        """Compare the views row by row, after the last event."""
+        self._apply_waiting()
         if self._findings:
             if self._views:
                 self._findings.notes.append("the views were not compared, because the log itself is not legal")
@@ -89,27 +89,28 @@ class ViewCheck:
             self.compared[view.name] = sum(self._compare(view.name, table) for table in projection.tables)
 
     def close(self) -> None:
-        """Let go of what was built."""
+        """Discard the rebuilt views."""
         self._rebuilt.close()
 
     def _check_position(self, view: StoredView, projection: Projection) -> None:
         if view.seq > self._seq:
             self._findings.add(
                 FindingKind.LOST_TAIL,
-                f"the view {view.name!r} was made from {view.seq} events, the log has {self._seq}: its end was lost",
+                f"the view {view.name!r} was built from {view.seq} events, but the log has {self._seq}: "
+                "its tail was lost",
                 seq=self._seq,
                 expected=str(view.seq),
                 found=str(self._seq),
             )
         elif view.seq < self._seq:
             self._findings.notes.append(
-                f"the view {view.name!r} stands at seq {view.seq} and was compared as of then; "
-                "the next operator brings it up"
+                f"the view {view.name!r} is at seq {view.seq} and was compared as of that position; "
+                "the next operator will update it"
             )
         if view.code != code_fingerprint(projection):
             self._findings.notes.append(
-                f"the view {view.name!r} was made by another version; if it differs, "
-                "`mephisto-es projections rebuild` makes it anew"
+                f"the view {view.name!r} was built by other code; if it differs, "
+                "rebuild it with `mephisto-es projections rebuild`"
             )
 
     def _compare(self, view: str, table: str) -> int:

@@ -1,4 +1,4 @@
-"""A log file as the audits read it."""
+"""Reads a log file for audits."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _SEQ = attrgetter("seq")
 
 
 class AuditedFile:
-    """A log file as an audit reads it: all of it in one transaction, as of one moment.
+    """A log file as an audit reads it: in one transaction, as of one position.
 
-    Its methods are described at the protocols of the audits.
+    It implements the protocols of the audits.
     """
 
     def __init__(self, path: Path, kept: Path | None = None) -> None:
-        """Choose the moment: after the anchors that are read, so that the log holds what they say.
+        """Read the sizes of the anchor files, then begin the transaction, so the log contains what the anchors say.
 
         Args:
             path: the file.
-            kept: further anchors, kept elsewhere.
+            kept: a file of further anchors that was kept elsewhere.
 
         Raises:
             UnusableLogError: it is not a log that this version can open.
@@ -51,70 +51,70 @@ class AuditedFile:
 
     @property
     def tables(self) -> sqlite3.Connection:
-        """For reading the projections' tables."""
+        """The connection, for reading any table."""
         return self._db
 
     def meta(self) -> tuple[bytes, str]:
-        """The log's secret, and which version made it."""
+        """Return the secret key of the log, and the version that created it."""
         key, created_by = self._db.execute("SELECT pseudonym_key, created_by FROM meta").fetchone()
         return key, created_by
 
     def head(self) -> Head:
-        """The end of the chain."""
+        """Return the head of the chain."""
         return reader.head(self._db)
 
     def structure(self) -> list[str]:
-        """What SQLite's own check finds wrong with the file."""
+        """Return the problems that SQLite's own check finds in the file."""
         try:
-            said = [row[0] for row in self._db.execute("PRAGMA quick_check")]
+            lines = [row[0] for row in self._db.execute("PRAGMA quick_check")]
         except sqlite3.DatabaseError as error:
             return [str(error)]
-        return [] if said == ["ok"] else said
+        return [] if lines == ["ok"] else lines
 
     def pages(self) -> Iterator[ChainPage]:
-        """All rows, in order; what can still be read of a damaged file comes first."""
+        """Yield all rows in order, as far as a damaged file can be read."""
         return reader.pages(self._db)
 
     def anchors(self) -> Iterator[Head]:
-        """The anchors of all files, in the order of their positions."""
+        """Yield the anchors of all files, in order of position."""
         return heapq.merge(*self._anchors, key=_SEQ)
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference; None if they were erased."""
+        """Return the bytes behind a reference, or None if they were erased."""
         return reader.payload(self._db, ref)
 
     def missing_payloads(self, sha256s: Sequence[str]) -> set[str]:
-        """Those of the commitments that have no payload."""
+        """Return the commitments without a payload."""
         try:
             present = self._db.execute(_PRESENT, (msgspec.json.encode(sha256s),)).fetchall()
         except sqlite3.DatabaseError as error:
             raise LogError(f"the payloads cannot be read: {error}") from error
         return set(sha256s).difference(sha256 for (sha256,) in present)
 
-    def birth(self, stream: str) -> Envelope | None:
-        """The first event of a stream."""
+    def first_event(self, stream: str) -> Envelope | None:
+        """Return the first event of a stream."""
         row = self._db.execute("SELECT data FROM events WHERE stream = ? AND version = 1", (stream,)).fetchone()
         try:
             return decode(row[0]) if row else None
         except UndecodableError:
-            return None  # which was found before
+            return None  # reported by the check of the steps
 
     def payloads(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Commitment, salt and body of every payload there is."""
+        """Yield commitment, salt and body of every payload."""
         try:
             yield from self._db.execute("SELECT sha256, salt, body FROM payloads ORDER BY rowid")
         except sqlite3.DatabaseError as error:
             raise LogError(f"the payloads cannot be read: {error}") from error
 
     def views(self) -> list[StoredView]:
-        """The projections that the file has."""
+        """Return the projections stored in the file."""
         try:
             rows = self._db.execute("SELECT name, code, seq FROM projections WHERE live = 1 ORDER BY name")
             return [StoredView(*row) for row in rows]
         except sqlite3.DatabaseError:
-            # What is wrong with the file is found by `structure`.
+            # The damage is reported by `structure`.
             return []
 
     def close(self) -> None:
-        """Release the file. Twice is harmless."""
+        """Close the file. May be called twice."""
         self._db.close()

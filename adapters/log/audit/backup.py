@@ -1,4 +1,4 @@
-"""A copy of a log that can be relied on, taken while its writer works."""
+"""Makes an audited copy of a log while its writer works."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from .replay import replay
 
 
 def back_up(path: Path, copy: Path, projections: Sequence[Projection]) -> ReplayReport:
-    """Copy a log with all that is committed, anchor the copy, and audit it.
+    """Copy everything committed to a log, anchor the copy, and audit it.
 
-    The copy is one moment of the log; its writer is not held up. The last anchor of the log is among those of the
-    copy, so that a log that had lost its end does not pass for a whole one.
+    The copy is consistent as of one position, and the writer is not blocked. The last anchor of the log is copied too,
+    so a log that lost its tail is not mistaken for a complete one.
 
     Args:
         path: the log.
-        copy: where the copy goes.
-        projections: the views that this version knows.
+        copy: the path of the copy.
+        projections: the projections that this version knows.
 
     Raises:
-        UnusableLogError: `path` is not a log that this version can open, or there is something at `copy`.
-        LogError: the copy cannot be written; what was written of it is gone again.
+        UnusableLogError: `path` is not a log that this version can open, or `copy` exists.
+        LogError: the copy cannot be written; the incomplete copy was removed.
     """
     for file in (copy, anchor_path(copy)):
         if file.exists():
-            raise UnusableLogError(f"{file} is there already; choose another path for the copy")
+            raise UnusableLogError(f"{file} exists already; choose another path for the copy")
     anchored = last_anchor(path)
     with closing(schema.connect_read_only(path)) as db:
         schema.check_ours(db, path)
         try:
             with closing(sqlite3.connect(copy)) as target:
                 db.backup(target)
-                # One file, which can be read where nothing can be written. A writer of the copy goes back to WAL.
+                # A single file, which can be read from a read-only folder. A writer of the copy switches back to WAL.
                 target.execute("PRAGMA journal_mode=DELETE")
                 head = reader.head(target)
             for anchor in (anchored, head):

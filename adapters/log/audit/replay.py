@@ -1,4 +1,4 @@
-"""The audits of a log file: all there is to check, or the chain alone."""
+"""Audits a log file: everything, or the chain alone."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .audited_file import AuditedFile
 
 
 def replay(path: str | Path, projections: Sequence[Projection]) -> ReplayReport:
-    """The report of `audited`."""
+    """Audit a log and return the report; see `audited`."""
     return audited(path, projections).report
 
 
 def audited(path: str | Path, projections: Sequence[Projection], *, structure: bool = True) -> Audited:
-    """Check all there is to check about a log; nothing is written, and a writer may be at work meanwhile.
+    """Check everything about a log. Nothing is written, and a writer may work meanwhile.
 
     Args:
-        path: the file; if there is an anchor file beside it, the log must reach it.
-        projections: the views that this version knows.
-        structure: whether SQLite's own check of the whole file is asked for too.
+        path: the file; if there is an anchor file beside it, the log must contain all its anchors.
+        projections: the projections that this version knows.
+        structure: whether to run SQLite's own check of the whole file first.
 
     Raises:
         UnusableLogError: it is not a log that this version can open.
@@ -36,16 +36,16 @@ def audited(path: str | Path, projections: Sequence[Projection], *, structure: b
 
 
 def verified(path: str | Path, kept: Path | None = None) -> ChainReport:
-    """Follow the chain of a log and compare it with its anchors; nothing is written, nor decoded.
+    """Verify the chain of a log and compare it with its anchors. Nothing is written or decoded.
 
     Args:
-        path: the file; if there is an anchor file beside it, the log must reach it.
-        kept: a file with anchors that were kept elsewhere, which the log must reach too.
+        path: the file; if there is an anchor file beside it, the log must contain all its anchors.
+        kept: a file of anchors that was kept elsewhere, which the log must contain too.
 
     Raises:
         UnusableLogError: it is not a log that this version can open, or there is no such file.
     """
     if kept is not None and not kept.is_file():
-        raise UnusableLogError(f"there is no file of anchors at {kept}; check the path")
+        raise UnusableLogError(f"there is no anchor file at {kept}; check the path")
     with closing(AuditedFile(Path(path), kept)) as log:
         return verify(log, time.perf_counter)

@@ -1,4 +1,4 @@
-"""Saving what can be saved of a damaged log: its longest valid prefix, in a new file. Nothing is edited in place."""
+"""Salvages the longest valid prefix of a damaged log to a new file. Nothing is edited in place."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from ..sqlite.schema import insert_events, insert_payloads
 from ..sqlite.writer_lock import lock_path
 from .audited_file import AuditedFile
 
-_GOES_ON = "SELECT command IS NULL FROM events WHERE seq = ?"
-_BEGAN = "SELECT max(seq) FROM events WHERE seq <= ? AND command IS NOT NULL"
+_CONTINUES = "SELECT command IS NULL FROM events WHERE seq = ?"
+_BEGINNING = "SELECT max(seq) FROM events WHERE seq <= ? AND command IS NOT NULL"
 _PAYLOADS = "SELECT sha256, salt, body, subject FROM payloads WHERE sha256 IN (SELECT value FROM json_each(?))"
 
 
 class SalvageReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a log."""
+    """The result of salvaging a log."""
 
-    #: Whether nothing had to be left behind.
+    #: True if nothing was left behind.
     whole: bool
-    #: The last position of the new log, and the chain there, hex.
+    #: The last position of the new log, and the chain there in hex.
     seq: int
     chain: str
     payloads: int
-    #: Events after the valid prefix, and the file that holds them; none: there were none that can be read.
+    #: Number of readable events after the valid prefix, and the file that holds them; None if there are none.
     quarantined: int
     quarantine: str | None
-    #: What is wrong with the log.
+    #: The faults of the log.
     faults: tuple[Finding, ...]
 
 
 def salvage(path: Path, new: Path, projections: Sequence[Projection]) -> SalvageReport:
-    """Write the longest valid prefix of a log to a new file, and what comes after it to a quarantine file beside that.
+    """Write the longest valid prefix of a log to a new file, and the events after it to a quarantine file beside it.
 
-    The prefix ends between two commands: nothing is half there. The quarantine holds the events alone; what they
-    refer to stays in the damaged file.
+    The prefix ends between two commands, so no command is incomplete. The quarantine file holds events only; their
+    payloads stay in the damaged file.
 
     Args:
         path: the log; it is only read.
-        new: where the new log goes.
-        projections: the views that it gets, made from its events.
+        new: the path of the new log.
+        projections: the projections to build in the new log.
 
     Raises:
-        UnusableLogError: `path` is not a log that this version can open, or there is something at `new`.
-        LogError: the new file cannot be written; what was written of it is gone again.
+        UnusableLogError: `path` is not a log that this version can open, or `new` exists.
+        LogError: the new file cannot be written; the incomplete file was removed.
     """
     quarantine = new.with_name(f"{new.name}.quarantine")
     for file in (new, quarantine, anchor_path(new)):
         if file.exists():
-            raise UnusableLogError(f"{file} is there already; choose another path for the new log")
+            raise UnusableLogError(f"{file} exists already; choose another path for the new log")
     with closing(AuditedFile(path)) as log:
         prefix = longest_valid_prefix(log)
         seq = _end_of_command(log, prefix.seq)
@@ -88,19 +88,19 @@ def salvage(path: Path, new: Path, projections: Sequence[Projection]) -> Salvage
 
 
 def _end_of_command(log: AuditedFile, seq: int) -> int:
-    """The last position up to `seq` after which no event of the same command follows."""
+    """Return the last position up to `seq` that is the end of a command."""
     try:
-        goes_on = log.tables.execute(_GOES_ON, (seq + 1,)).fetchone()
+        continues = log.tables.execute(_CONTINUES, (seq + 1,)).fetchone()
     except sqlite3.DatabaseError:
-        return seq  # what follows cannot be read, so nothing is known of its command
-    if goes_on != (True,):
+        return seq  # the next event cannot be read, so its command is unknown
+    if continues != (True,):
         return seq
-    began: int | None = log.tables.execute(_BEGAN, (seq,)).fetchone()[0]
-    return 0 if began is None else began - 1
+    beginning: int | None = log.tables.execute(_BEGINNING, (seq,)).fetchone()[0]
+    return 0 if beginning is None else beginning - 1
 
 
 def _write_log(log: AuditedFile, end: int, new: Path) -> int:
-    """Write the events up to a position, and what they refer to; gives the number of payloads."""
+    """Write the events up to a position and their payloads, and return the number of payloads."""
     payloads = 0
     with closing(schema.connect_read_write(new)) as db:
         schema.create(db, *log.meta())
@@ -114,7 +114,7 @@ def _write_log(log: AuditedFile, end: int, new: Path) -> int:
 
 
 def _rows_until(log: AuditedFile, end: int) -> Iterator[list[ChainRow]]:
-    """The rows up to a position, some at a time; what comes after it is not touched, as it may be unreadable."""
+    """Yield the rows up to a position, page by page; nothing after it is read, because it may be unreadable."""
     seq = 0
     pages = log.pages()
     while seq < end:
@@ -124,14 +124,14 @@ def _rows_until(log: AuditedFile, end: int) -> Iterator[list[ChainRow]]:
 
 
 def _payloads_of(log: AuditedFile, rows: Sequence[ChainRow]) -> list[tuple[str, bytes, bytes, int | None]]:
-    """What events refer to, as far as it is there and is what they committed to."""
+    """Return the payloads that events refer to, if they exist and match their commitment."""
     refs = [ref.sha256 for row in rows if row.kind in REFERRING_KINDS for ref in refs_of(decode(row.data).event)]
     found = log.tables.execute(_PAYLOADS, (msgspec.json.encode(refs),)).fetchall() if refs else []
     return [row for row in found if commitment(row[2], row[1]).sha256 == row[0]]
 
 
 def _write_quarantine(log: AuditedFile, after: int, path: Path) -> int:
-    """Write the events after a position, a JSON object a line, as far as they can be read; gives their number."""
+    """Write the readable events after a position as JSON lines, and return their number."""
     count = 0
     for row in _rows_after(log, after):
         with path.open("ab") as file:
@@ -145,20 +145,20 @@ def _rows_after(log: AuditedFile, after: int) -> Iterator[ChainRow]:
         for page in reader.pages(log.tables, after):
             yield from page.named()
     except LogError:
-        return  # it is among the faults
+        return  # reported among the faults
 
 
 def _described(row: ChainRow) -> dict[str, object]:
-    """A row as JSON says it: the event as text, or in base64 if it is none."""
-    said: dict[str, object] = {**row._asdict(), "chain": row.chain.hex()}
+    """Convert a row to JSON values: the event as text, or in base64 if it is not text."""
+    described: dict[str, object] = {**row._asdict(), "chain": row.chain.hex()}
     try:
-        return {**said, "data": row.data.decode()}
+        return {**described, "data": row.data.decode()}
     except UnicodeDecodeError:
-        return {**said, "data": None, "data_base64": row.data}
+        return {**described, "data": None, "data_base64": row.data}
 
 
 def _remove(new: Path, quarantine: Path) -> None:
-    """Take away what was written of a new log."""
+    """Remove an incomplete new log."""
     beside = (new.with_name(f"{new.name}{end}") for end in ("-wal", "-shm"))
     for file in (new, quarantine, anchor_path(new), lock_path(new), *beside):
         file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A log file as of one moment: its head, an earlier position, or a time."""
+"""Reads a log file as of its head, an earlier position, or a time."""
 
 from __future__ import annotations
 
@@ -24,73 +24,73 @@ _LIVE_VIEW = "SELECT code, seq FROM projections WHERE name = ? AND live = 1"
 
 
 class LogAsOf:
-    """What a log file says up to a position. Everything is read in one transaction, beside any writer.
+    """A log file as of a position. Everything is read in one transaction, whatever a writer does meanwhile.
 
-    At the head the view's own tables are read. For an earlier position, or where the tables were made by another
-    version, they are built anew beside the file.
+    At the head, the view's own tables are read. For an earlier position, or if other code built the tables, they are
+    rebuilt in a separate database.
 
     Attributes:
         path: the file.
         seq: the position.
-        at: the time of the event there, in microseconds.
+        at: the time of the event at that position, in microseconds.
         db: the MephistoDB view.
     """
 
-    def __init__(self, path: Path, db: sqlite3.Connection, seq: int, *, movable: bool = False) -> None:
-        """Look at a connection that is in a transaction, at a position that it holds."""
+    def __init__(self, path: Path, db: sqlite3.Connection, seq: int, *, can_advance: bool = False) -> None:
+        """Read through a connection that is in a transaction, as of a position in its log."""
         self.path = path
         self.seq = seq
         self._db = db
         self.at: int = db.execute(_AT, (seq,)).fetchone()[0] if seq else 0
-        self._tables = db if self._has_view() and not movable else self._built_view()
+        self._tables = db if self._has_view() and not can_advance else self._built_view()
         self.db = MephistoDB(self._tables, self.payload)
 
     def stream(self, name: str) -> list[RecordedEvent]:
-        """The events of a stream, the oldest first."""
+        """Return the events of a stream, oldest first."""
         return self._recorded("WHERE stream = ? AND seq <= ? ORDER BY version", name, self.seq)
 
     def under(self, prefix: str) -> list[RecordedEvent]:
-        """The events of all streams whose names begin so, in the order of the log."""
+        """Return the events of all streams whose names start with a prefix, in log order."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         return self._recorded("WHERE stream >= ? AND stream < ? AND seq <= ? ORDER BY seq", prefix, end, self.seq)
 
     def command(self, name: str) -> list[RecordedEvent]:
-        """The events that a command made."""
+        """Return the events of a command."""
         return [one for one in reader.find(self._db, name) if one.seq <= self.seq]
 
     def latest(self, count: int) -> list[RecordedEvent]:
-        """The last events, in the order of the log."""
+        """Return the last events, in log order."""
         return self._recorded("WHERE seq > ? AND seq <= ? ORDER BY seq", self.seq - count, self.seq)
 
     def events(self, after: int = 0) -> Iterator[RecordedEvent]:
-        """All events after a position, in order."""
+        """Yield the events after a position, in order."""
         for row in self._db.execute(f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, self.seq)):
             yield reader.recorded(*row)
 
     def head(self) -> Head:
-        """The position, the chain there, and the time."""
+        """Return the position, and the chain and time there."""
         chain = self._db.execute("SELECT chain FROM events WHERE seq = ?", (self.seq,)).fetchone()
         return Head(self.seq, chain[0] if chain else GENESIS, self.at)
 
-    def forward(self, at: int) -> None:
-        """Move on to a later time, in microseconds; the view follows. For a moment that was opened as movable.
+    def advance(self, at: int) -> None:
+        """Advance to a later time, in microseconds, and update the view. Requires `can_advance`.
 
         Raises:
-            ValueError: the view is the file's.
+            ValueError: it was opened without `can_advance`, so the view is the file's own.
         """
         if self._tables is self._db:
-            raise ValueError("the file's own view stays at the head")
+            raise ValueError("the file's own view stays at the head; open it with can_advance")
         behind, self.seq = self.seq, max(self.seq, _position(self._db, None, at))
-        for page in rebuild.batches(self.events(behind)):
-            rebuild.apply_batch(self._tables, [MephistoDbProjection()], page, self.payload)
-            self.at = page[-1].envelope.at
+        for batch in rebuild.batches(self.events(behind)):
+            rebuild.apply_batch(self._tables, [MephistoDbProjection()], batch, self.payload)
+            self.at = batch[-1].envelope.at
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference; None if they were erased."""
+        """Return the bytes behind a reference, or None if they were erased."""
         return reader.payload(self._db, ref)
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         if self._tables is not self._db:
             self._tables.close()
         self._db.close()
@@ -117,15 +117,15 @@ class LogAsOf:
 
 @contextmanager
 def open_as_of(
-    path: Path, *, seq: int | None = None, at: int | None = None, movable: bool = False
+    path: Path, *, seq: int | None = None, at: int | None = None, can_advance: bool = False
 ) -> Iterator[LogAsOf]:
-    """Open a log as of a moment; nothing is written.
+    """Open a log as of a position, for reading only.
 
     Args:
         path: the file.
-        seq: the position; the head, unless given.
-        at: a time in microseconds, instead of a position: all that had happened by then.
-        movable: whether `forward` will be called.
+        seq: the position; the head by default.
+        at: a time in microseconds, instead of a position: everything up to and including that time.
+        can_advance: whether `advance` will be called.
 
     Raises:
         UnusableLogError: it is not a log that this version can open, or it cannot be read.
@@ -137,7 +137,7 @@ def open_as_of(
     try:
         db.execute("BEGIN")
         schema.check_ours(db, path)
-        as_of = LogAsOf(path, db, _position(db, seq, at), movable=movable)
+        as_of = LogAsOf(path, db, _position(db, seq, at), can_advance=can_advance)
         yield as_of
     except sqlite3.DatabaseError as error:
         raise UnusableLogError(f"{path} cannot be read: {error}; restore it from a backup") from error

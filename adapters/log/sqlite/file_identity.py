@@ -1,7 +1,7 @@
-"""Whether the files of an open log are still where everybody looks for them.
+"""Detects that a file of an open log was removed or replaced.
 
-A file that is removed or replaced lives on for those who have it open: a writer would go on writing to what nobody will
-ever find, and promise that it is safe.
+A removed file stays alive for processes that have it open. A writer would continue to write to a file that nobody can
+find any more, and acknowledge the events in it.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ import os
 from pathlib import Path
 from struct import Struct
 
-#: Beside the log, by SQLite's rules: what is committed and not in the log's file yet.
+#: Suffix of SQLite's write-ahead log: committed pages that are not in the database file yet.
 WAL_SUFFIX = "-wal"
 
-#: Linux's way to ask for one thing about a file. Asked for more, as `os.stat` does, Linux from 6.13 on has to write the
-#: file's times with each commit that follows, which costs a commit a third more.
+#: Linux's call for single attributes of a file. `os.stat` also reads the file's times; from Linux 6.13 on, the kernel
+#: then has to update them with each following commit, which makes a commit a third slower.
 _statx = getattr(ctypes.CDLL(None), "statx", None)
-_FROM_HERE = -100
+_AT_FDCWD = -100
 _INODE_ONLY = 0x100
 _ANSWER_BYTES = 256
-#: Of the answer: the inode's number, and the two numbers of its device.
+#: Extracts the inode number and the two device numbers from the answer.
 _identity_in = Struct("=32xQ96xII").unpack_from
 
 
 class FileGuard:
-    """The files of a log that is open for writing."""
+    """Watches the files of a log that is open for writing."""
 
     def __init__(self, log: Path) -> None:
-        """Look which files these are."""
+        """Remember the identity of the files."""
         self._answer = ctypes.create_string_buffer(_ANSWER_BYTES)
         files = [str(log), f"{log}{WAL_SUFFIX}"]
-        #: Each with its name as the system takes it, and what tells it from any other file.
+        #: Each with its encoded name and its identity.
         self._files = [(file, name := os.fsencode(file), self._identity(name)) for file in files]
 
     def changed_file(self) -> str | None:
-        """The first of them that is not there any more, or is another one; None: all are in place."""
+        """Return the first file that was removed or replaced, or None if all are in place."""
         for file, name, identity in self._files:
             if self._identity(name) != identity:
                 return file
         return None
 
     def _identity(self, name: bytes) -> tuple[int, ...] | None:
-        """What tells a file from any other; None if there is none."""
-        if _statx is not None and _statx(_FROM_HERE, name, 0, _INODE_ONLY, self._answer) == 0:
+        """Return the device and inode of a file, or None if there is none."""
+        if _statx is not None and _statx(_AT_FDCWD, name, 0, _INODE_ONLY, self._answer) == 0:
             return _identity_in(self._answer)
         try:
             found = os.stat(name)

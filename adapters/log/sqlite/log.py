@@ -1,4 +1,4 @@
-"""The log in one SQLite file: many readers, one writer, everything durable when `commit` returns."""
+"""The log in one SQLite file: many readers, one writer, and every event durable when `commit` returns."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _VERSION = "SELECT max(version) FROM events WHERE stream = ?"
 
 
 class SqliteLog:
-    """The writer's end of a log file. Only one process has it; taking over raises the epoch and fences the rest.
+    """The writer of a log file. There is one at a time; a new writer increments the epoch, which fences earlier ones.
 
-    `commit` blocks for a disk's sync and belongs in a worker thread; the other methods may be called beside it.
+    `commit` blocks until the disk has synced and belongs in a worker thread; other methods may be called meanwhile.
 
     Attributes:
         path: the file.
-        epoch: which writer of this file this one is: 1, 2, 3 ...
+        epoch: the number of this writer: 1, 2, 3 ...
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection, lock: WriterLock, projections: Sequence[Projection]) -> None:
-        """Take over a log that was checked. Use `create_or_open`."""
+        """Take over a log that was checked; use `create_or_open` instead."""
         self.path = path
         self._db = db
         self._lock = lock
         self._closed = False
-        #: Why nothing more can be written, once that is so.
+        #: The reason why nothing more can be written, if that is so.
         self._stopped: LogError | None = None
-        #: Bytes that were forgotten may still stand in the `-wal` file.
+        #: True while the `-wal` file may still contain erased values.
         self._wal_holds_forgotten = False
         db.execute("UPDATE writer SET epoch = epoch + 1")
         self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
@@ -60,17 +60,17 @@ class SqliteLog:
 
     @classmethod
     def create_or_open(cls, path: str | Path, projections: Sequence[Projection] = ()) -> SqliteLog:
-        """Become the writer of a log; one is made where there is none.
+        """Become the writer of a log, and create it if it does not exist.
 
         The tail since the last anchor is verified, and each projection is brought to the head.
 
         Args:
             path: the file.
-            projections: tables that are kept within each commit.
+            projections: the projections updated within each commit.
 
         Raises:
-            UnusableLogError: the file is something else, of a newer format, locked, or in a folder that cannot be
-                written to. Nothing was changed.
+            UnusableLogError: the file is something else, has a newer format, is locked, or is in a folder that cannot
+                be written to. Nothing was changed.
             DamagedLogError: events are missing or changed. Nothing was changed.
         """
         path = Path(path)
@@ -95,7 +95,7 @@ class SqliteLog:
 
     @staticmethod
     def open_read_only(path: str | Path) -> LogReader:
-        """Read a log, here or copied from elsewhere, without a lock and without changing it.
+        """Open a log for reading only, without a lock.
 
         Raises:
             UnusableLogError: it is not a log that this version can open.
@@ -104,45 +104,45 @@ class SqliteLog:
 
     @property
     def pseudonym_key(self) -> bytes:
-        """The secret that keys all pseudonyms of this log."""
+        """The secret key of all pseudonyms in this log."""
         return self._reader.pseudonym_key
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
-        """Write the requests in order, in one transaction; each is accepted or refused for itself.
+        """Write the requests in order, in one transaction; each is accepted or rejected individually.
 
         Raises:
             WriterFencedError: another writer has taken over; nothing was written.
-            OutcomeUnknownError: COMMIT failed, or what was written to is not the log any more. The log takes no more
-                until it is opened again.
-            LogError: nothing was written, for instance because the disk is full.
+            OutcomeUnknownError: COMMIT failed, or the file that was written is no longer the log. The log accepts
+                nothing more until it is reopened.
+            LogError: nothing was written, for example because the disk is full.
         """
         return self.prepare(batch)()
 
     def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
-        """Draft a batch: the part of `commit` that costs time and does not wait for a disk.
+        """Plan a batch: the part of `commit` that takes CPU time and does not wait for the disk.
 
-        For the thread that made the batch, whose processor has it at hand: another one would have to fetch all of it.
+        Call it in the thread that made the batch, whose processor has it in its cache.
 
         Returns:
-            What writes it, and must be called before anything else is committed.
+            A function that writes the batch, to be called before anything else is committed. Raises like `commit`.
 
         Raises:
-            LogError: nothing was written. What is returned raises as `commit` does.
+            LogError: nothing was written.
         """
         if self._stopped is not None:
-            raise LogError(f"the log takes nothing more: {self._stopped}") from self._stopped
+            raise LogError(f"the log accepts nothing more: {self._stopped}") from self._stopped
         try:
-            drafted = self._draft(batch, assume_new=self._versions.peek)
+            planned = self._plan(batch, assume_new=self._versions.peek)
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
-        return partial(self._commit, batch, drafted)
+        return partial(self._commit, batch, planned)
 
     def find(self, command: str) -> tuple[RecordedEvent, ...]:
-        """The events of a command, empty if the log does not know it."""
+        """Return the events of a command, or nothing if the log does not contain it."""
         return self._reader.find(command)
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
-        """Events with `after < seq <= until`, in order.
+        """Yield the events with `after < seq <= until`, in order.
 
         Raises:
             DamagedLogError: a row does not decode.
@@ -151,7 +151,7 @@ class SqliteLog:
         return self._reader.read(after, until)
 
     def history(self, stream: str) -> tuple[RecordedEvent, ...]:
-        """All events of one stream, in order.
+        """Return all events of a stream, in order.
 
         Raises:
             DamagedLogError: a row does not decode.
@@ -160,11 +160,11 @@ class SqliteLog:
         return self._reader.history(stream)
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference; None if they were erased."""
+        """Return the bytes behind a reference, or None if they were erased."""
         return self._reader.payload(ref)
 
     def connect(self) -> sqlite3.Connection:
-        """A read-only connection to the same file, for reading the projections' tables."""
+        """Open a read-only connection to the file, for reading the tables of projections."""
         return self._reader.connect()
 
     def projection_positions(self) -> dict[str, int]:
@@ -172,13 +172,13 @@ class SqliteLog:
         return self._reader.projection_positions()
 
     def head(self) -> Head:
-        """The last event's position, chain and time."""
+        """Return the position, chain and time of the last event."""
         return self._head
 
     def write_anchor(self) -> Head:
-        """Put the head into the anchor file, unless it is there, and wait until it is on the disk.
+        """Write the head to the anchor file, unless it is there, and wait until it is on disk.
 
-        Whoever owns the timer calls this each second, in a worker thread.
+        Called once a second, in a worker thread.
 
         Raises:
             LogError: it could not be written.
@@ -190,14 +190,14 @@ class SqliteLog:
         return head
 
     def rebuild(self, projection: Projection) -> Rebuilt:
-        """Build a projection anew; readers see the old tables until the new ones are whole."""
+        """Rebuild a projection; readers see the old tables until the new ones are complete."""
         return self.projector.rebuild(projection, self._reader)
 
     def close(self) -> None:
-        """Anchor the head, release the file and the writer's lock. Twice is harmless.
+        """Anchor the head, close the file and release the writer's lock. May be called twice.
 
         Raises:
-            LogError: the head could not be anchored; all else is done.
+            LogError: the head could not be anchored; everything else was done.
         """
         if self._closed:
             return
@@ -206,7 +206,7 @@ class SqliteLog:
             if self._stopped is None:
                 self.write_anchor()
         finally:
-            # The last connection to close empties the `-wal` file, and only the writer may write.
+            # The last connection to close empties the `-wal` file, so the writer has to be last.
             self._reader.close()
             self._db.close()
             self._lock.release()
@@ -225,71 +225,71 @@ class SqliteLog:
             )
             raise self._stopped
 
-    def _draft(
+    def _plan(
         self, batch: Sequence[AppendRequest], assume_new: Callable[[str], int | None] | None
     ) -> tuple[BatchPlan, list[Outcome]]:
-        draft = BatchPlan(self._head, self._versions.get, partial(reader.find, self._db), assume_new=assume_new)
-        return draft, [draft.add(request) for request in batch]
+        plan = BatchPlan(self._head, self._versions.get, partial(reader.find, self._db), assume_new=assume_new)
+        return plan, [plan.add(request) for request in batch]
 
-    def _commit(self, batch: Sequence[AppendRequest], drafted: tuple[BatchPlan, list[Outcome]]) -> list[Outcome]:
-        draft, outcomes = drafted
+    def _commit(self, batch: Sequence[AppendRequest], planned: tuple[BatchPlan, list[Outcome]]) -> list[Outcome]:
+        plan, outcomes = planned
         try:
             try:
-                self._write(draft)
+                self._write(plan)
             except sqlite3.IntegrityError:
-                # Something in the batch is not new, although it should be.
-                draft, outcomes = self._draft(batch, assume_new=None)
-                self._write(draft)
+                # Something assumed to be new is not.
+                plan, outcomes = self._plan(batch, assume_new=None)
+                self._write(plan)
         except sqlite3.Error as error:
             raise LogError(f"nothing was written to {self.path}: {error}") from error
         self._end_transaction()
         self._check_in_place()
-        self._head = draft.head
-        self._versions.update(draft.versions)
+        self._head = plan.head
+        self._versions.update(plan.versions)
         if self._wal_holds_forgotten:
             self._empty_wal()
         return outcomes
 
-    def _write(self, draft: BatchPlan) -> None:
-        """Begin a transaction and write a draft in it; when this raises, it is rolled back."""
+    def _write(self, plan: BatchPlan) -> None:
+        """Begin a transaction and write a plan in it; roll back on an error."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._check_epoch()
-            self._insert(draft)
+            self._insert(plan)
         except BaseException:
             self._roll_back()
             raise
 
-    def _insert(self, draft: BatchPlan) -> None:
+    def _insert(self, plan: BatchPlan) -> None:
         db = self._db
-        insert_events(db, draft.rows)
-        if draft.payloads:
-            insert_payloads(db, [(one.ref.sha256, one.salt, one.body, one.subject) for one in draft.payloads])
-        if draft.forgotten:
-            forget_workers(db, draft.forgotten)
+        insert_events(db, plan.rows)
+        if plan.payloads:
+            insert_payloads(db, [(one.ref.sha256, one.salt, one.body, one.subject) for one in plan.payloads])
+        if plan.forgotten:
+            forget_workers(db, plan.forgotten)
             self._wal_holds_forgotten = True
-        if draft.recorded:
-            self.projector.apply(draft.recorded)
+        if plan.recorded:
+            self.projector.apply(plan.recorded)
 
     def _end_transaction(self) -> None:
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                # The last frame, which makes the others count, was not written: nothing is in doubt.
+                # The commit frame was not written, so nothing is in doubt.
                 self._roll_back()
                 raise LogError(f"nothing was written to {self.path}: {error}; free some space") from error
             self._stopped = OutcomeUnknownError(
-                f"COMMIT to {self.path} failed ({error}): whether its events were written shows when it is opened again"
+                f"COMMIT to {self.path} failed ({error}): reopen the log to see whether its events were written"
             )
             raise self._stopped from error
 
     def _check_in_place(self) -> None:
-        """Promise nothing that stands in a file which nobody will find. After COMMIT: until then it may be moved."""
+        """Refuse to acknowledge a file that nobody will find. Called after COMMIT, as it may be moved until then."""
         changed_file = self._files.changed_file()
         if changed_file is not None:
             self._stopped = OutcomeUnknownError(
-                f"{changed_file} was removed or replaced while it was being written: put it back, and nothing is lost"
+                f"{changed_file} was removed or replaced while it was being written; put it back, and nothing is lost"
             )
             raise self._stopped
 
@@ -305,7 +305,7 @@ class SqliteLog:
         try:
             busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error as error:
-            self._stopped = LogError(f"{self.path}-wal still holds what was forgotten: {error}")
+            self._stopped = LogError(f"{self.path}-wal still contains erased values: {error}")
             raise self._stopped from error
         self._wal_holds_forgotten = bool(busy)
 

@@ -1,4 +1,4 @@
-"""What is checked each time a log is opened for writing: that nothing is missing at its end, and the end is whole."""
+"""Checks a log before it is opened for writing: nothing is missing at its end, and its tail is intact."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .reader import LogReader
 
 
 def check_before_writing(path: Path, *, fresh: bool) -> None:
-    """Make sure that nothing of a log is lost, as far as its anchors can tell, and that its end is whole.
+    """Check that no event is lost, as far as the anchors can tell, and that the tail is intact.
 
     Args:
         path: the file.
-        fresh: there is no log yet.
+        fresh: whether there is no log yet.
 
     Raises:
-        DamagedLogError: the log is gone or shorter than it was, or differs from the anchor, or its chain breaks.
+        DamagedLogError: the log is missing, truncated, differs from the anchor, or its chain is broken.
     """
     anchored = last_anchor(path)
     if not fresh:
@@ -28,16 +28,16 @@ def check_before_writing(path: Path, *, fresh: bool) -> None:
     elif anchored is not None:
         raise DamagedLogError(
             1,
-            f"{path} is empty or gone, and its anchor says that it had {anchored.seq} events; "
-            "restore it from a backup, or move the anchor file away to begin anew",
+            f"{path} is empty or missing, but its anchor says that it had {anchored.seq} events; "
+            "restore it from a backup, or move the anchor file away to start a new log",
         )
 
 
 def check_tail(log: LogReader, anchored: Head | None) -> None:
-    """Compare a log with its last anchor, and verify the chain from there to the end.
+    """Compare a log with its last anchor, and verify the chain from there to the head.
 
     Raises:
-        DamagedLogError: the log is shorter than it was, differs from the anchor, or its chain is broken after it.
+        DamagedLogError: the log is truncated, differs from the anchor, or its chain is broken after it.
     """
     seq, chain = 0, GENESIS
     if anchored is not None and anchored.seq:
@@ -46,15 +46,15 @@ def check_tail(log: LogReader, anchored: Head | None) -> None:
         if stored is None:
             raise DamagedLogError(
                 seq,
-                f"the log was this long once, and ends at {log.head().seq} now: its end was lost; "
-                "restore a backup, or have `mephisto-es doctor` write what is left to a new file",
+                f"the log once had this event, but now ends at {log.head().seq}: its tail was lost; "
+                "restore a backup, or let `mephisto-es doctor` save the rest to a new file",
             )
         if stored != chain:
-            raise DamagedLogError(seq, "the chain is not the one that was anchored: the log was rewritten up to here")
+            raise DamagedLogError(seq, "the chain differs from the anchor: the log was rewritten up to here")
     for raw in log.raw(after=seq):
         seq += 1
         if raw.seq != seq:
-            raise DamagedLogError(seq, f"the event is missing, the next one is {raw.seq}")
+            raise DamagedLogError(seq, f"the event is missing; the next one is {raw.seq}")
         chain = link(chain, seq, raw.data)
         if chain != raw.chain:
             raise DamagedLogError(seq, "the chain is broken: the event is not what was written", raw.stream)

@@ -1,4 +1,4 @@
-"""Keeps the projections of a log file: each at the head of the log, made by the code that is running."""
+"""Keeps the projections of a log file at the head of the log, and rebuilds them when their code changes."""
 
 from __future__ import annotations
 
@@ -19,40 +19,39 @@ from .reader import LogReader
 
 _LIVE = "SELECT generation, code, seq FROM projections WHERE name = ? AND live = 1"
 
-
-#: Values that are told of what a rebuilt projection has otherwise; further ones are left out.
+#: Maximum number of differences reported for a rebuilt projection.
 DIFFERENCES_LIMIT = 1000
 
 
 class Rebuilt(NamedTuple):
-    """A projection that was built anew."""
+    """The result of rebuilding a projection."""
 
     name: str
     generation: int
-    #: The last event in it.
+    #: Position of the last event in it.
     seq: int
-    #: Where the old tables were not what the log gives. None: they were not compared, as they were of another version
-    #: or another position.
+    #: Differences between the old tables and what the log gives. None if they were not compared, because other code
+    #: built them, or at another position.
     differences: tuple[Difference, ...] | None
 
 
 class Projector:
-    """The writer's hold on the projections' tables.
+    """Updates the tables of projections for the writer.
 
     Attributes:
-        projections: those that are kept.
+        projections: the projections it updates.
     """
 
     def __init__(self, db: sqlite3.Connection, projections: Sequence[Projection]) -> None:
-        """Keep projections in the writer's database; `catch_up` makes them current."""
+        """Take over projections in the writer's database; `catch_up` makes them current."""
         self.projections = tuple(projections)
         self._db = db
         self._payload = partial(reader.payload, db)
 
     def catch_up(self, log: LogReader) -> None:
-        """Carry every projection to the head of the log; one made by other code, or never, is built anew.
+        """Bring every projection to the head of the log, and rebuild those that other code built or that do not exist.
 
-        Called before the first commit, by the writer.
+        The writer calls this before its first commit.
         """
         for projection in self.projections:
             row = self._db.execute(_LIVE, (projection.name,)).fetchone()
@@ -62,7 +61,7 @@ class Projector:
                 self._catch_up(projection, log, after=row[2])
 
     def apply(self, events: Sequence[RecordedEvent]) -> None:
-        """Carry events into all projections, with their position, inside the caller's transaction."""
+        """Apply events to all projections and update their positions, inside the caller's transaction."""
         for projection in self.projections:
             projection.apply(self._db, events, self._payload)
             self._db.execute(
@@ -70,9 +69,9 @@ class Projector:
             )
 
     def rebuild(self, projection: Projection, log: LogReader) -> Rebuilt:
-        """Build the next generation beside the living one, compare the two, and swap them in one transaction.
+        """Build the next generation beside the live one, compare the two, and swap them in one transaction.
 
-        Readers see the old generation until then. A crash before the swap leaves the old one as it was.
+        Readers see the old generation until then. A crash before the swap leaves the old one unchanged.
         """
         seq = log.head().seq
         shadow = rebuild.temporary_database()
@@ -84,19 +83,19 @@ class Projector:
             shadow.close()
 
     def _build(self, projection: Projection, shadow: sqlite3.Connection, log: LogReader, seq: int) -> None:
-        """Build a projection's tables, and keep what they are on the way for who wants to see an earlier moment."""
+        """Build a projection's tables, and keep snapshots of them on the way for reads as of earlier positions."""
         snapshots.drop_outdated(self._db, projection)
         rebuild.create_tables(shadow, projection)
         with gc_paused():
-            for page in rebuild.batches(log.read(until=seq)):
-                rebuild.apply_batch(shadow, (projection,), page, log.payload)
-                if page[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:
-                    snapshots.keep(self._db, projection, page[-1].seq, shadow)
+            for batch in rebuild.batches(log.read(until=seq)):
+                rebuild.apply_batch(shadow, (projection,), batch, log.payload)
+                if batch[-1].seq % snapshots.SNAPSHOT_EVENTS == 0:
+                    snapshots.keep(self._db, projection, batch[-1].seq, shadow)
 
     def _differences(
         self, projection: Projection, shadow: sqlite3.Connection, seq: int
     ) -> tuple[Difference, ...] | None:
-        """Where the living tables are not what was built, if they should be."""
+        """Compare the live tables with the rebuilt ones, if they should be equal."""
         row = self._db.execute(_LIVE, (projection.name,)).fetchone()
         if row is None or row[1:] != (code_fingerprint(projection), seq):
             return None
@@ -104,7 +103,7 @@ class Projector:
         return tuple(islice(found, DIFFERENCES_LIMIT))
 
     def _swap(self, projection: Projection, shadow: sqlite3.Connection, seq: int) -> int:
-        """Put what was built in the place of the living tables; gives the number of the new generation."""
+        """Replace the live tables by the rebuilt ones, and return the number of the new generation."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -125,12 +124,12 @@ class Projector:
                 db.execute("ROLLBACK")
 
     def _catch_up(self, projection: Projection, log: LogReader, after: int) -> None:
-        for page in rebuild.batches(log.read(after)):
+        for batch in rebuild.batches(log.read(after)):
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                projection.apply(self._db, page, self._payload)
+                projection.apply(self._db, batch, self._payload)
                 self._db.execute(
-                    "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (page[-1].seq, projection.name)
+                    "UPDATE projections SET seq = ? WHERE name = ? AND live = 1", (batch[-1].seq, projection.name)
                 )
                 self._db.execute("COMMIT")
             finally:

@@ -1,4 +1,4 @@
-"""Reading a log file: what readers of any process may do, without a lock."""
+"""Reads a log file from any process, without a lock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ....events.codec import UndecodableError, UnknownKind, decode, decode_page
 from ....events.envelope import RecordedEvent, recorded_of
 from . import schema
 
-#: Events read by one query. Between two queries a reader holds no transaction, so it never keeps the file from
-#: being checkpointed. So few that a page's objects are gone before there are enough of them to start the garbage
-#: collector, which would cost a replay a tenth of its time.
+#: Events read by one query. Between two queries a reader holds no transaction, so it never blocks checkpoints. A page's
+#: objects are freed before there are enough of them to trigger the garbage collector, which would make a replay a tenth
+#: slower.
 PAGE_EVENTS = 250
 
-#: A damaged row may hold anything where bytes belong, also nothing. No bytes are no event, and no link of a chain.
+#: A damaged row may hold any type where bytes belong, or NULL. Empty bytes are neither an event nor a link.
 _AS_BYTES = "CAST(ifnull({0}, '') AS BLOB)"
 _DATA = _AS_BYTES.format("data")
 _COLUMNS = f"{_DATA}, {_AS_BYTES.format('chain')}, {', '.join(ChainRow._fields[3:])}"
@@ -46,14 +46,14 @@ _END = 2**63 - 1
 
 
 class LogReader:
-    """A log as of whenever it is asked. May be used beside the writer, from any thread.
+    """The current content of a log. May be used beside the writer, from any thread.
 
     Attributes:
         path: the file.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a log; nothing is written.
+        """Open a log for reading only.
 
         Raises:
             UnusableLogError: it is not a log that this version can open.
@@ -68,20 +68,20 @@ class LogReader:
 
     @cached_property
     def pseudonym_key(self) -> bytes:
-        """The secret that keys all pseudonyms of this log."""
+        """The secret key of all pseudonyms in this log."""
         key: bytes = self._db.execute("SELECT pseudonym_key FROM meta").fetchone()[0]
         return key
 
     def connect(self) -> sqlite3.Connection:
-        """Another read-only connection to the same file, for reading the projections' tables."""
+        """Open another read-only connection to the file, for reading the tables of projections."""
         return schema.connect_read_only(self.path)
 
     def find(self, command: str) -> tuple[RecordedEvent, ...]:
-        """The events of a command, empty if the log does not know it."""
+        """Return the events of a command, or nothing if the log does not contain it."""
         return find(self._db, command)
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
-        """Events with `after < seq <= until`, in order.
+        """Yield the events with `after < seq <= until`, in order.
 
         Raises:
             DamagedLogError: a row does not decode.
@@ -100,7 +100,7 @@ class LogReader:
             after = page_end
 
     def history(self, stream: str) -> tuple[RecordedEvent, ...]:
-        """All events of one stream, in order.
+        """Return all events of a stream, in order.
 
         Raises:
             DamagedLogError: a row does not decode.
@@ -109,21 +109,21 @@ class LogReader:
         return tuple(recorded(seq, data) for seq, data in self._db.execute(_STREAM, (stream,)).fetchall())
 
     def raw(self, after: int = 0) -> Iterator[ChainRow]:
-        """Rows as they are stored, undecoded and unchecked, in order.
+        """Yield the stored rows in order, neither decoded nor checked.
 
         Raises:
-            DamagedLogError: the file cannot be read any further.
+            DamagedLogError: the rest of the file cannot be read.
         """
         for page in pages(self._db, after):
             yield from page.named()
 
     def chain_at(self, seq: int) -> bytes | None:
-        """The stored value of the chain at a position; None if there is no such event."""
+        """Return the stored value of the chain at a position, or None if there is no such event."""
         row = self._db.execute(_CHAIN, (seq,)).fetchone()
         return row[0] if row else None
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference; None if they were erased."""
+        """Return the bytes behind a reference, or None if they were erased."""
         return payload(self._db, ref)
 
     def projection_positions(self) -> dict[str, int]:
@@ -131,11 +131,11 @@ class LogReader:
         return dict(self._db.execute(_POSITIONS).fetchall())
 
     def head(self) -> Head:
-        """The last event's position, chain and time."""
+        """Return the position, chain and time of the last event."""
         return head(self._db)
 
     def close(self) -> None:
-        """Release the file. Twice is harmless."""
+        """Close the file. May be called twice."""
         self._db.close()
 
     def __enter__(self) -> LogReader:
@@ -146,17 +146,17 @@ class LogReader:
 
 
 def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[ChainPage]:
-    """Rows as they are stored, some at a time; a gap ends a page.
+    """Yield the stored rows in pages; a gap ends a page.
 
     Raises:
-        DamagedLogError: the file cannot be read any further; all that can be was handed out before.
+        DamagedLogError: the rest of the file cannot be read; everything before was yielded.
     """
     while True:
         columns: list[Columns] = []
         with suppress(sqlite3.DatabaseError):
             columns = db.execute(_COLUMNS_PAGE, (after, after + PAGE_EVENTS)).fetchall()
         if len(columns) == PAGE_EVENTS:
-            # As many as there are positions, so there is no gap among them.
+            # As many rows as positions, so there are no gaps.
             yield ChainPage(after + 1, columns)
             after += PAGE_EVENTS
             continue
@@ -166,7 +166,7 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[ChainPage]:
         except sqlite3.DatabaseError as error:
             yield from _runs(rows)
             last = rows[-1].seq if rows else after
-            raise DamagedLogError(last + 1, f"the file cannot be read from here on: {error}") from error
+            raise DamagedLogError(last + 1, f"the rest of the file cannot be read: {error}") from error
         if not rows:
             return
         yield from _runs(rows)
@@ -174,7 +174,7 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[ChainPage]:
 
 
 def _runs(rows: list[ChainRow]) -> Iterator[ChainPage]:
-    """Rows cut into pages at their gaps."""
+    """Divide rows into pages at their gaps."""
     start = 0
     for place, row in enumerate(rows):
         if place + 1 == len(rows) or rows[place + 1].seq != row.seq + 1:
@@ -183,23 +183,21 @@ def _runs(rows: list[ChainRow]) -> Iterator[ChainPage]:
 
 
 def _page(db: sqlite3.Connection, after: int, last: int) -> list[tuple[bytes]]:
-    """The data of the events with `after < seq <= last`, in order. Positions have no gaps, so they need not be read."""
+    """Return the data of the events with `after < seq <= last`. Positions have no gaps, so they need not be read."""
     try:
         rows = db.execute(_PAGE, (after, last)).fetchall()
         if len(rows) < last - after:
             # The end of the log, or a gap.
             found, highest = db.execute(_EXTENT, (after,)).fetchone()
             if found and highest != after + found:
-                raise DamagedLogError(
-                    after + 1, f"events are missing from about here on: the last one is seq {highest}"
-                )
+                raise DamagedLogError(after + 1, f"events are missing near here: the last one is seq {highest}")
     except sqlite3.DatabaseError as error:
-        raise DamagedLogError(after + 1, f"the file cannot be read from about here on: {error}") from error
+        raise DamagedLogError(after + 1, f"the file cannot be read near here: {error}") from error
     return rows
 
 
 def recorded(seq: int, data: bytes) -> RecordedEvent:
-    """An event from its row.
+    """Decode an event.
 
     Raises:
         DamagedLogError: the row does not decode.
@@ -208,31 +206,31 @@ def recorded(seq: int, data: bytes) -> RecordedEvent:
     try:
         return RecordedEvent(seq, decode(data))
     except UnknownKind as error:
-        raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es to read on") from error
+        raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es to read it") from error
     except UndecodableError as error:
         raise DamagedLogError(seq, f"the event cannot be read: {error}") from error
 
 
 def find(db: sqlite3.Connection, command: str) -> tuple[RecordedEvent, ...]:
-    """The events of a command: they stand together."""
+    """Return the events of a command, which are adjacent."""
     rows = takewhile(lambda row: row[2] in (command, None), db.execute(_COMMAND, (command,)))
     return tuple(recorded(seq, data) for seq, data, _ in rows)
 
 
 def head(db: sqlite3.Connection) -> Head:
-    """The end of the chain.
+    """Return the head of the chain.
 
     Raises:
-        LogError: the file cannot be read there.
+        LogError: that part of the file cannot be read.
     """
     try:
         row = db.execute(_HEAD).fetchone()
     except sqlite3.Error as error:
-        raise LogError(f"the end of the log cannot be read: {error}") from error
+        raise LogError(f"the head of the log cannot be read: {error}") from error
     return Head(*row) if row else Head(0, GENESIS, 0)
 
 
 def payload(db: sqlite3.Connection, ref: PayloadRef) -> bytes | None:
-    """The bytes behind a reference."""
+    """Return the bytes behind a reference, or None if they were erased."""
     row = db.execute(_PAYLOAD, (ref.sha256,)).fetchone()
     return row[0] if row else None

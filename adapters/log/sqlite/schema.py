@@ -12,13 +12,13 @@ from ....core.chain import ChainRow, Columns
 from ....core.errors import UnusableLogError
 from ....events.ids import WorkerId
 
-#: Stands in the header of every file of ours: "mphE".
+#: Stored in the header of every log: "mphE".
 APPLICATION_ID = 0x6D706845
-#: Raised when an older version could not read the file any more; stands in the header as `user_version`.
+#: Incremented when older versions can no longer read the file; stored in the header as `user_version`.
 FORMAT = 1
 
-#: The events of a command stand together. Only the first has it as a column: that is enough to find a command, and to
-#: have it once, and to say it again beside each of its events makes a commit of 100 events a tenth dearer.
+#: The events of a command are adjacent. Only the first has the command in its column. That is enough to find a command
+#: and to keep it unique; repeating it for each event would make a commit of 100 events a tenth slower.
 TABLES = """
 CREATE TABLE meta(
   one           INTEGER PRIMARY KEY CHECK (one = 1),
@@ -67,8 +67,8 @@ CREATE TABLE snapshots(
 ) STRICT;
 """
 
-#: WAL and FULL are what "durable" means here. A file left large by a burst shrinks again. `recursive_triggers`: without
-#: it INSERT OR REPLACE slips past the trigger on DELETE. `secure_delete`: what is forgotten leaves no bytes behind.
+#: WAL and FULL make a commit durable. `journal_size_limit` shrinks the WAL after a burst. Without `recursive_triggers`,
+#: INSERT OR REPLACE would bypass the trigger on DELETE. `secure_delete` overwrites erased values.
 WRITER_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -81,12 +81,12 @@ WRITER_PRAGMAS = (
 )
 _EVENT = f"INSERT INTO events({', '.join(ChainRow._fields)}) VALUES ({', '.join('?' * len(ChainRow._fields))})"
 _PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?, ?, ?, ?)"
-#: How long SQLite waits for another connection's lock before it gives up.
+#: Seconds that SQLite waits for another connection's lock before it gives up.
 BUSY_TIMEOUT_SECONDS = 5.0
 
 
 def connect_read_write(path: Path) -> sqlite3.Connection:
-    """A connection for the one writer; the file is made if there is none."""
+    """Open a connection for the writer, and create the file if it does not exist."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS)
     for pragma in WRITER_PRAGMAS:
         db.execute(f"PRAGMA {pragma}")
@@ -94,26 +94,26 @@ def connect_read_write(path: Path) -> sqlite3.Connection:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing in the file and never checkpoints.
+    """Open a connection that changes nothing in the file and never checkpoints.
 
-    A file in a folder that cannot be written to is opened as one that nobody changes, which is so.
+    A file in a read-only folder is opened as immutable, because nobody can change it.
 
     Raises:
         UnusableLogError: there is no such file, or it cannot be opened.
     """
     if not path.is_file():
         raise UnusableLogError(f"there is no log at {path}; check the path")
-    return _connect(path, still=not os.access(path.parent, os.W_OK) and not _wal(path).exists())
+    return _connect(path, immutable=not os.access(path.parent, os.W_OK) and not _wal(path).exists())
 
 
-def _connect(path: Path, *, still: bool) -> sqlite3.Connection:
-    """A read-only connection.
+def _connect(path: Path, *, immutable: bool) -> sqlite3.Connection:
+    """Open a read-only connection.
 
     Args:
         path: the file.
-        still: nobody changes the file while it is open, so SQLite need make no `-wal` and `-shm` beside it.
+        immutable: whether nobody changes the file while it is open, so SQLite needs no `-wal` and `-shm` beside it.
     """
-    mode = "mode=ro&immutable=1" if still else "mode=ro"
+    mode = "mode=ro&immutable=1" if immutable else "mode=ro"
     try:
         db = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?{mode}",
@@ -129,16 +129,16 @@ def _connect(path: Path, *, still: bool) -> sqlite3.Connection:
 
 
 def is_fresh(path: Path) -> bool:
-    """Whether there is nothing at a path that a new log would destroy.
+    """Return whether a new log may be created at a path: there is no file, an empty one, or an empty database.
 
     Raises:
-        UnusableLogError: there is something, and it is not a log that this version can open.
+        UnusableLogError: there is something else, and it is not a log that this version can open.
     """
     if not path.exists():
         return True
     if path.is_file() and path.stat().st_size == 0:
         return True
-    db = _connect(path, still=not _wal(path).exists())
+    db = _connect(path, immutable=not _wal(path).exists())
     try:
         return not _is_ours(db, path)
     finally:
@@ -150,22 +150,22 @@ def _wal(path: Path) -> Path:
 
 
 def check_ours(db: sqlite3.Connection, path: Path) -> None:
-    """Make sure that a connection is to a log that this version can read.
+    """Check that a connection leads to a log that this version can read.
 
     Raises:
-        UnusableLogError: it is not.
+        UnusableLogError: it does not.
     """
     if not _is_ours(db, path):
-        raise UnusableLogError(f"{path} is empty: no log was made in it yet")
+        raise UnusableLogError(f"{path} is empty: it does not contain a log yet")
 
 
 def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
-    """True: a log; False: a database in which nothing was made yet."""
+    """Return True for a log, and False for an empty database."""
     try:
         application: int = db.execute("PRAGMA application_id").fetchone()[0]
         version: int = db.execute("PRAGMA user_version").fetchone()[0]
-        things: int = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes what it cannot read
+        objects: int = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: SQLite quotes the bytes it cannot read
         raise UnusableLogError(f"{path} is not a log of mephisto-es: {error}") from error
     if application == APPLICATION_ID:
         if version > FORMAT:
@@ -173,13 +173,13 @@ def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
                 f"{path} has format {version}, this version reads up to {FORMAT}; update mephisto-es to open it"
             )
         return True
-    if things:
+    if objects:
         raise UnusableLogError(f"{path} is an SQLite database, but not a log of mephisto-es; choose another path")
     return False
 
 
 def create(db: sqlite3.Connection, pseudonym_key: bytes, created_by: str) -> None:
-    """Make all tables in an empty database, in one transaction."""
+    """Create all tables in an empty database, in one transaction."""
     db.execute("BEGIN IMMEDIATE")
     try:
         for statement in _statements(TABLES):
@@ -195,7 +195,7 @@ def create(db: sqlite3.Connection, pseudonym_key: bytes, created_by: str) -> Non
 
 
 def _statements(script: str) -> list[str]:
-    """The statements of a script. `executescript` would commit the transaction they are to run in."""
+    """Split a script into statements, because `executescript` would commit the transaction they have to run in."""
     statements: list[str] = []
     lines: list[str] = []
     for line in script.splitlines():

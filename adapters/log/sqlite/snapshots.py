@@ -1,7 +1,7 @@
-"""The view at some earlier positions, so that a moment is not folded from the first event on.
+"""Snapshots of a view at earlier positions, so a read as of a position need not fold the log from its first event.
 
-They are a cache: made while a view is built anew, which passes through every position anyhow; never by a commit. One
-that is of other code, of another log, or not what was stored, is not believed, and the events are folded instead.
+They are a cache, filled while a view is rebuilt, which passes every position anyway, and never by a commit. A snapshot
+made by other code, for another log, or with a wrong digest is ignored, and the events are folded instead.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ....projections.engine import rebuild
 from ....projections.engine.fingerprint import code_fingerprint
 from ....projections.engine.projection import Projection
 
-#: Events between two snapshots: what a moment has to fold at most. A multiple of `rebuild.BATCH_EVENTS`.
+#: Events between two snapshots, which is the most that a read has to fold. A multiple of `rebuild.BATCH_EVENTS`.
 SNAPSHOT_EVENTS = 100_000
-#: A larger view is not kept: it would have to fit into memory when it is read.
+#: Size limit. A larger view is not kept, because it has to fit into memory when it is read.
 LIMIT_BYTES = 256 * 2**20
-#: zlib's quickest.
+#: The fastest level of zlib.
 _LEVEL = 1
 
 _KEEP = "INSERT OR REPLACE INTO snapshots(seq, code, state, digest) VALUES (?, ?, ?, ?)"
@@ -32,19 +32,19 @@ _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 
 
 class Snapshot(NamedTuple):
-    """A view as it was."""
+    """A view as of a position."""
 
     seq: int
-    #: Its tables, without their indexes, in a database of their own.
+    #: A separate database with its tables, without their indexes.
     view: sqlite3.Connection
 
 
 def keep(db: sqlite3.Connection, projection: Projection, seq: int, view: sqlite3.Connection) -> None:
-    """Store what a view is at a position, unless it is too large.
+    """Store a snapshot of a view, unless it is too large.
 
     Args:
-        db: the writer's connection, in no transaction.
-        projection: whose tables they are.
+        db: the writer's connection, outside a transaction.
+        projection: the projection whose tables they are.
         seq: the position.
         view: a database with these tables and nothing else.
     """
@@ -57,16 +57,16 @@ def keep(db: sqlite3.Connection, projection: Projection, seq: int, view: sqlite3
 
 
 def drop_outdated(db: sqlite3.Connection, projection: Projection) -> None:
-    """Delete what other code has stored."""
+    """Delete the snapshots that other code stored."""
     db.execute(_DROP_OTHERS, (_code(projection),))
 
 
 def nearest(db: sqlite3.Connection, projection: Projection, seq: int) -> Snapshot | None:
-    """The last snapshot up to a position that can be believed; None if there is none."""
+    """Return the last valid snapshot up to a position, or None if there is none."""
     try:
         found = db.execute(_NEAREST, (_code(projection), seq)).fetchone()
     except sqlite3.DatabaseError:
-        return None  # the file is damaged there; whether it is elsewhere the fold will show
+        return None  # this part of the file is damaged; the fold will show whether others are
     if found is None:
         return None
     at, state, digest, chain = found
@@ -82,5 +82,5 @@ def _code(projection: Projection) -> str:
 
 
 def _digest(chain: bytes, projection: Projection, state: bytes) -> bytes:
-    """What only the same code makes of the same events."""
+    """Return a digest over the events, the code and the tables."""
     return hashlib.sha256(chain + _code(projection).encode() + state).digest()

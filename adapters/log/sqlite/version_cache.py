@@ -1,22 +1,22 @@
-"""How many events each stream has, for as many streams as fit."""
+"""Caches the versions of the most recently used streams."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Streams in each of the two halves, and those of one commit more: some 20 MB when both are full.
+#: Streams in each of the two halves, apart from those of one commit; about 20 MB when both are full.
 HALF_STREAMS = 65_536
 
 
 class VersionCache:
-    """A bounded map in front of an index.
+    """A bounded cache in front of an index.
 
-    Two halves, young and old: what is used moves to the young one; when that is full it becomes the old one, and what
-    had not been used since is dropped. That costs a lookup where a strict order of use would cost two writes.
+    It has two halves, young and old. Entries move to the young half when used. When it is full it becomes the old half,
+    and entries not used since are dropped. This costs one lookup where a strict LRU order would cost two writes.
     """
 
     def __init__(self, load: Callable[[str], int], half: int = HALF_STREAMS) -> None:
-        """Begin empty.
+        """Begin with an empty cache.
 
         Args:
             load: reads a stream's version from the log.
@@ -28,7 +28,7 @@ class VersionCache:
         self._old: dict[str, int] = {}
 
     def get(self, stream: str) -> int:
-        """A stream's version; 0: it does not exist."""
+        """Return the version of a stream; 0 if it does not exist."""
         version = self._young.get(stream)
         if version is None:
             version = self._old.get(stream)
@@ -38,12 +38,12 @@ class VersionCache:
         return version
 
     def peek(self, stream: str) -> int | None:
-        """A stream's version, if it is remembered."""
+        """Return the version of a stream if it is cached."""
         version = self._young.get(stream)
         return self._old.get(stream) if version is None else version
 
     def update(self, versions: dict[str, int]) -> None:
-        """Remember what was committed."""
+        """Store the versions that were committed."""
         self._young.update(versions)
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}

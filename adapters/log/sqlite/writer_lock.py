@@ -1,4 +1,4 @@
-"""The lock that makes one process at a time the writer of a log."""
+"""The lock that ensures that a log has one writer process at a time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ....core.errors import UnusableLogError
 
 
 def lock_path(log: Path) -> Path:
-    """The file that the writer of a log locks."""
+    """Return the path of the file that the writer of a log locks."""
     return log.with_name(f"{log.name}.lock")
 
 
 class WriterLock:
-    """An advisory lock on a file beside the log. It ends with the process, however that ends.
+    """An advisory lock on a file beside the log. It is released when the process ends, however it ends.
 
-    The file stays when the lock is released: whoever removed it would let two writers lock two files of one name.
+    The file is not removed on release, because two writers could then lock two different files of the same name.
     """
 
     def __init__(self, log: Path) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
-            UnusableLogError: another process has it, or the folder cannot be written to.
+            UnusableLogError: another process holds it, or the folder is not writable.
         """
         path = lock_path(log)
         try:
@@ -46,7 +46,7 @@ class WriterLock:
         os.write(self._fd, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
-        """Let another process be the writer. Twice is harmless."""
+        """Release the lock. May be called twice."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -107,7 +107,7 @@ def test_who_rewrote_log_and_anchors_is_found_by_a_line_kept_elsewhere(data: Pat
     assert [each["kind"] for each in report["findings"]] == ["lost_tail"]
     missing = ask("verify", data, "--kept", tmp_path / "nowhere")
     assert missing.exit_code == 2
-    assert "there is no file of anchors at" in missing.stderr
+    assert "there is no anchor file at" in missing.stderr
 
 
 def test_an_empty_log_is_whole(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_nothing_is_written_over(verb: str, data: Path, tmp_path: Path) -> None:
     there.write_text("somebody's")
     result = ask(verb, data, "-o", there)
     assert result.exit_code == 2
-    assert "is there already" in result.stderr
+    assert "exists already" in result.stderr
     assert there.read_text() == "somebody's"
 
 

@@ -53,7 +53,7 @@ def test_the_head_is_the_file_s_own_view(database: Path) -> None:
         assert as_of.at == EVENTS[-1].envelope.at
         assert contents(as_of.db) == the_view_at(as_of, len(EVENTS))
         with pytest.raises(ValueError, match="stays at the head"):
-            as_of.forward(as_of.at)
+            as_of.advance(as_of.at)
 
 
 @pytest.mark.parametrize("seq", [1, 17, 100, len(EVENTS) - 1])
@@ -91,9 +91,9 @@ def test_a_position_that_is_not_there(database: Path) -> None:
 
 
 def test_moving_forward_is_being_there(database: Path) -> None:
-    with open_as_of(database, at=0, movable=True) as as_of:
+    with open_as_of(database, at=0, can_advance=True) as as_of:
         for number in (0, 3, 3, 120, len(EVENTS) - 1):
-            as_of.forward(EVENTS[number].envelope.at)
+            as_of.advance(EVENTS[number].envelope.at)
             seq = sum(one.envelope.at <= EVENTS[number].envelope.at for one in EVENTS)
             assert (as_of.seq, as_of.at) == (seq, EVENTS[seq - 1].envelope.at)
             assert contents(as_of.db) == the_view_at(as_of, seq)

@@ -40,10 +40,10 @@ def test_nothing_is_promised_in_a_file_that_is_gone(tmp_path: Path, harm: Callab
         log.commit([unit_request(1, 0)])
         harm(path)
         with pytest.raises(
-            OutcomeUnknownError, match=r"was removed or replaced while it was being written: put it back"
+            OutcomeUnknownError, match=r"was removed or replaced while it was being written; put it back"
         ):
             log.commit([unit_request(2, 0)])
-        with pytest.raises(LogError, match="takes nothing more"):
+        with pytest.raises(LogError, match="accepts nothing more"):
             log.commit([unit_request(3, 0)])
 
 
@@ -58,7 +58,7 @@ def test_a_log_that_is_put_back_has_all_that_was_promised(tmp_path: Path) -> Non
             (tmp_path / name).rename(elsewhere / name)
         with pytest.raises(OutcomeUnknownError):
             log.commit([unit_request(2, 0)])
-    with pytest.raises(DamagedLogError, match="is empty or gone"):
+    with pytest.raises(DamagedLogError, match="is empty or missing"):
         SqliteLog.create_or_open(path)
     for name in names:
         if (elsewhere / name).exists():

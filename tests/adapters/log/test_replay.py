@@ -274,7 +274,7 @@ def test_an_event_in_a_stream_where_it_does_not_belong(path: Path) -> None:
     finding = only(audited(path))
     assert (finding.kind, finding.seq, finding.stream) == (FindingKind.WRONG_STREAM, 2, "agent/1/2")
     assert (finding.expected, finding.found) == ("worker", "agent")
-    assert "worker_registered happens in streams of the category 'worker' only" in finding.sentence
+    assert "worker_registered belongs in streams of the category 'worker'" in finding.sentence
 
 
 class UnitOffered(Event, frozen=True, kw_only=True, tag="unit_offered"):
@@ -289,7 +289,7 @@ def test_a_retired_event_is_legal_under_its_own_name(path: Path, monkeypatch: py
     forged(path, lambda data: data.replace(b'{"kind":"unit_launched"}', b'{"kind":"unit_offered"}'), launched)
     finding = only(audited(path))
     assert (finding.kind, finding.seq) == (FindingKind.COLUMN, launched)
-    assert "column kind is 'unit_launched', the event says 'unit_offered'" in finding.sentence
+    assert "column kind is 'unit_launched', but the event says 'unit_offered'" in finding.sentence
     with edited(path) as db:
         db.execute("UPDATE events SET kind = 'unit_offered' WHERE seq = ?", (launched,))
     with SqliteLog.open_read_only(path) as log:
@@ -435,7 +435,7 @@ def test_a_first_fault_does_not_hide_the_next(path: Path) -> None:
 
 
 def test_findings_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mephisto_es.projections.audit.report.FINDINGS_LIMIT", 10)
+    monkeypatch.setattr("mephisto_es.projections.audit.report.MAX_FINDINGS", 10)
     with edited(path) as db:
         db.execute("UPDATE events SET at = seq")
     report = audited(path)
@@ -446,4 +446,4 @@ def test_findings_are_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_unknown_view_is_said_not_to_be_compared(path: Path) -> None:
     report = replay(path, ())
     assert report.legal
-    assert report.notes == ("the view 'roster' is not known to this version and was not compared",)
+    assert report.notes == ("the view 'roster' is unknown to this version and was not compared",)

@@ -256,7 +256,7 @@ def test_a_writer_that_was_taken_over_writes_no_more(path: Path) -> None:
     usurper.close()
     with pytest.raises(WriterFencedError, match="epoch 2, ours 1"):
         log.commit([unit_request(2, 0)])
-    with pytest.raises(LogError, match="takes nothing more"):
+    with pytest.raises(LogError, match="accepts nothing more"):
         log.commit([unit_request(3, 0)])
     assert [event.envelope.stream for event in log.read()] == [unit_stream(1)]
     log.close()
@@ -304,8 +304,8 @@ def test_a_failed_commit_is_unknown_and_stops_the_log(path: Path) -> None:
     )
     first, second = done.stdout.splitlines()
     assert "COMMIT" in first
-    assert "whether its events were written" in first
-    assert "takes nothing more" in second
+    assert "reopen the log to see whether its events were written" in first
+    assert "accepts nothing more" in second
     with SqliteLog.create_or_open(path) as log:
         assert log.head().seq in (1, 1 + len(lives(200)))
 
@@ -385,7 +385,7 @@ def test_a_torn_anchor_is_left_out_and_written_over(path: Path) -> None:
 def test_a_log_shorter_than_its_anchor_is_not_written_to(path: Path) -> None:
     head = filled(path)
     append_anchor(path, Head(head.seq + 5, bytes(32), head.at))
-    with pytest.raises(DamagedLogError, match=f"seq {head.seq + 5}: .*ends at {head.seq} now"):
+    with pytest.raises(DamagedLogError, match=f"seq {head.seq + 5}: .*now ends at {head.seq}"):
         SqliteLog.create_or_open(path)
 
 
@@ -400,7 +400,7 @@ def test_a_log_that_is_gone_is_not_begun_anew(path: Path) -> None:
 def test_a_log_that_differs_from_its_anchor_is_not_written_to(path: Path) -> None:
     head = filled(path)
     anchor_path(path).write_text(f"{head.seq} {'ab' * 32} {head.at}\n")
-    with pytest.raises(DamagedLogError, match="not the one that was anchored"):
+    with pytest.raises(DamagedLogError, match="differs from the anchor"):
         SqliteLog.create_or_open(path)
 
 
