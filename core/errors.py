@@ -4,7 +4,8 @@
     ├── CommandRefusedError           the caller: the wish is not legal now
     │   ├── IllegalStepError          the lifecycle has no such step from the present status
     │   ├── UnknownEntityError        there is no such unit, agent, worker ...
-    │   └── CommandIdReusedError      a command id was used again for something else
+    │   ├── CommandIdReusedError      a command id was used again for something else
+    │   └── StaleCommandError         a stream has changed since the caller looked at it
     ├── ProtocolError                 the other side sent what the wire does not allow
     ├── ConfigError                   the operator: a setting, file or plugin is wrong
     ├── LaunchError                   the operator: a launch step failed; names the step
@@ -78,6 +79,20 @@ class CommandIdReusedError(CommandRefusedError):
     def __init__(self, command: str) -> None:
         self.command = command
         super().__init__(f"command {command!r} was already used for something else; use a new id")
+
+
+class StaleCommandError(CommandRefusedError):
+    """A command expected a version of a stream that it does not have any more.
+
+    Attributes:
+        stream: the stream.
+        actual: the version it has.
+    """
+
+    def __init__(self, stream: str, actual: int) -> None:
+        self.stream = stream
+        self.actual = actual
+        super().__init__(f"{stream} has changed: it is at version {actual} now; look at it again, then decide")
 
 
 class ProtocolError(MephistoError):

@@ -78,7 +78,7 @@ class SubmitOnboardingData(msgspec.Struct, frozen=True):
     onboarding_data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class SubmitOnboarding(OutboxPacket, frozen=True, kw_only=True, tag="submit_onboarding"):
+class SubmitOnboardingPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_onboarding"):
     """A worker handed in the onboarding."""
 
     data: SubmitOnboardingData
@@ -103,25 +103,25 @@ class SubmitUnitData(msgspec.Struct, frozen=True):
     files: list[UploadedFile] | None = None
 
 
-class SubmitUnit(OutboxPacket, frozen=True, kw_only=True, tag="submit_unit"):
+class SubmitUnitPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_unit"):
     """A worker handed in its work."""
 
     data: SubmitUnitData
 
 
-class SubmitMetadata(OutboxPacket, frozen=True, kw_only=True, tag="submit_metadata"):
+class SubmitMetadataPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_metadata"):
     """A worker left tips or feedback."""
 
     data: msgspec.Raw
 
 
-class ReturnUnit(OutboxPacket, frozen=True, kw_only=True, tag="return_unit"):
+class ReturnUnitPacket(OutboxPacket, frozen=True, kw_only=True, tag="return_unit"):
     """A worker gave the unit back undone."""
 
     data: dict[str, str] = {}
 
 
-class LiveUpdate(OutboxPacket, frozen=True, kw_only=True, tag="mephisto_bound_live_update"):
+class LiveUpdatePacket(OutboxPacket, frozen=True, kw_only=True, tag="mephisto_bound_live_update"):
     """A worker's page said something to the task's code."""
 
     data: msgspec.Raw
@@ -148,11 +148,11 @@ class RouterReport(Packet, frozen=True, kw_only=True, tag="router_report"):
 Inbound = (
     RouterState
     | RegisterAgent
-    | SubmitOnboarding
-    | SubmitUnit
-    | SubmitMetadata
-    | ReturnUnit
-    | LiveUpdate
+    | SubmitOnboardingPacket
+    | SubmitUnitPacket
+    | SubmitMetadataPacket
+    | ReturnUnitPacket
+    | LiveUpdatePacket
     | LogErrorPacket
     | ReturnStatuses
     | RouterReport

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from random import Random
 
-from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
-from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
-from mephisto_es.core.decisions.launch_work import (
-    AssignmentPlan,
-    UnitPlan,
-    decide_create_assignments,
-    decide_expire_units,
-    decide_launch_units,
-)
-from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_bonus, decide_review
+from mephisto_es.core.commands.admission import Applicant, AssignUnit
+from mephisto_es.core.commands.agent import EndAgent, SubmitUnit
+from mephisto_es.core.commands.review import GrantBonus, ReviewWork, Verdict
+from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, UnitPlan
+from mephisto_es.core.decisions.assign_work import decide_assign_unit
+from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
+from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
+from mephisto_es.core.decisions.review import decide_grant_bonus, decide_review_work
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AGENT, AgentState
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
@@ -223,7 +221,7 @@ class Author(Invention):
         """What makes a run idle."""
         index = self.state.runs[run]
         return [
-            *decide_expire_units(self.state, run, sorted(index.open_units), "the run ends"),
+            *self._expire(run, sorted(index.open_units), "the run ends"),
             *(
                 NewEvent(streams.onboarding_agent(run, number), OnboardingReturned(reason="the run ends"))
                 for number in sorted(index.live_onboardings)
@@ -257,14 +255,15 @@ class Author(Invention):
                 for index in range(2 if run in self._chats else 1)
             ),
         )
-        return decide_create_assignments(run, [plan])
+        return creation_events(run, [plan])
 
     def _launch_unit(self) -> Events:
         if not self._streams["unit"]:
             return []
         stream = self._pick("unit")
         run, unit = streams.run_of(stream), self.state.units[stream]
-        return decide_launch_units(self.state, run, self.state.runs[run].units_of[unit.assignment])
+        units = tuple(self.state.runs[run].units_of[unit.assignment])
+        return decide_launch_units(self.state, LaunchUnits(task_run=run, units=units))
 
     def _take_unit(self) -> Events:
         run = streams.run_of(self._pick("task_run"))
@@ -273,11 +272,13 @@ class Author(Invention):
         number = self._next()
         applicant = Applicant(
             worker=ids.WorkerId(self._id("worker")),
-            agent=ids.AgentId(number),
             token=f"token {number}",
             registration=f"registration {number}",
         )
-        return decide_assign_unit(self.state, run, applicant, concurrent=run in self._chats, eligible_units=None)
+        command = AssignUnit(
+            task_run=run, applicant=applicant, agent=ids.AgentId(number), concurrent=run in self._chats
+        )
+        return decide_assign_unit(self.state, command)
 
     def _pick_agent(self) -> tuple[str, AgentState] | None:
         if not self._streams["agent"]:
@@ -295,9 +296,13 @@ class Author(Invention):
             return []
         files = (FileRef(filename=f"{self._next()}.png", size=3, sha256="a" * 64),)
         submission = self._json({"rating": self._random.randint(1, 5)}, state.worker)
-        return decide_submit(
-            self.state, streams.run_of(stream), state.agent, submission, files if self._seldom() else ()
+        command = SubmitUnit(
+            task_run=streams.run_of(stream),
+            agent=state.agent,
+            submission=submission,
+            files=files if self._seldom() else (),
         )
+        return decide_submit_unit(self.state, command)
 
     def _leave(self) -> Events:
         found = self._pick_agent()
@@ -309,7 +314,8 @@ class Author(Invention):
         kinds = (agent.AgentReturned, agent.AgentDisconnected, agent.AgentTimedOut, agent.AgentExpired)
         leaving = self._random.choice(kinds)(reason="gone")
         run = streams.run_of(stream)
-        return decide_leave(self.state, run, state.agent, leaving, concurrent=run in self._chats)
+        command = EndAgent(task_run=run, agent=state.agent, departure=leaving, concurrent=run in self._chats)
+        return decide_end_agent(self.state, command)
 
     def _chat(self) -> Events:
         found = self._pick_agent()
@@ -332,17 +338,17 @@ class Author(Invention):
         note = self._text("thank you", state.worker) if self._random.randint(0, 1) else None
         bonus = self._random.choice((0, 50))
         verdict = self._random.choice(tuple(Verdict))
-        payments = PaymentIds(*(ids.PaymentId(self._next()) for _ in PaymentIds._fields))
+        command = ReviewWork(
+            task_run=streams.run_of(stream),
+            agent=state.agent,
+            verdict=verdict,
+            note=note,
+            bonus_cents=bonus if verdict is Verdict.APPROVED else 0,
+            pay_payment=ids.PaymentId(self._next()),
+            bonus_payment=ids.PaymentId(self._next()),
+        )
         try:
-            events = decide_review(
-                self.state,
-                streams.run_of(stream),
-                state.agent,
-                verdict,
-                note,
-                bonus if verdict is Verdict.APPROVED else 0,
-                payments,
-            )
+            events = decide_review_work(self.state, command)
             self.state.check(events)
         except CommandRefusedError:
             return []
@@ -352,8 +358,18 @@ class Author(Invention):
         worker = ids.WorkerId(self._id("worker"))
         reason = self._text("thank you again", worker)
         payment = ids.PaymentId(self._next())
+        work = [stream for stream, agent in self.state.agents.items() if agent.worker == worker]
+        if not work:
+            return []
+        command = GrantBonus(
+            task_run=streams.run_of(work[-1]),
+            agent=self.state.agents[work[-1]].agent,
+            bonus_cents=5,
+            reason=reason,
+            payment=payment,
+        )
         try:
-            return decide_bonus(self.state, worker, None, 5, reason, payment)
+            return decide_grant_bonus(self.state, command)
         except CommandRefusedError:
             return []
 
@@ -372,7 +388,10 @@ class Author(Invention):
         if not self._seldom():
             return []
         units = sorted(self.state.runs[run].open_units) if self._seldom() else [self.state.units[stream].unit]
-        return decide_expire_units(self.state, run, units, "nobody came")
+        return self._expire(run, units, "nobody came")
+
+    def _expire(self, run: ids.TaskRunId, units: list[ids.UnitId], reason: str) -> Events:
+        return decide_expire_units(self.state, ExpireUnits(task_run=run, units=tuple(units), reason=reason))
 
     def _reopen_unit(self) -> Events:
         if not self._streams["unit"]:

@@ -9,19 +9,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
-from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
-from mephisto_es.core.decisions.launch_work import (
-    AssignmentPlan,
-    UnitPlan,
-    decide_create_assignments,
-    decide_launch_units,
-)
+from mephisto_es.core.commands.admission import Applicant, AssignUnit
+from mephisto_es.core.commands.agent import ReturnUnit, SubmitUnit
+from mephisto_es.core.commands.base import Command
+from mephisto_es.core.commands.task_run import AssignmentPlan, CreateAssignments, LaunchUnits, UnitPlan
+from mephisto_es.core.decisions.registry import DECISIONS
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import AppendRequest, NewEvent, Payload
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
-from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.server import ResourceAcquired, ResourceIntended
@@ -95,7 +91,7 @@ class _Day:
 
     def put_on_offer(self) -> None:
         """All units."""
-        plans = [
+        plans = tuple(
             AssignmentPlan(
                 ids.AssignmentId(number),
                 number - 1,
@@ -103,27 +99,30 @@ class _Day:
                 (UnitPlan(ids.UnitId(number), 0, PAY_CENTS),),
             )
             for number in range(1, UNITS + 1)
-        ]
-        self._add(decide_create_assignments(RUN, plans))
-        self._add(decide_launch_units(self._market, RUN, [ids.UnitId(number) for number in range(1, UNITS + 1)]))
+        )
+        self._execute(CreateAssignments(task_run=RUN, assignments=plans))
+        self._execute(LaunchUnits(task_run=RUN, units=tuple(plan.units[0].unit for plan in plans)))
 
     def take(self, worker: ids.WorkerId) -> ids.AgentId:
         """A worker gets a unit."""
         self._agents += 1
         agent = ids.AgentId(self._agents)
-        applicant = Applicant(worker, agent, f"token {agent}", f"registration {agent}")
-        taken = decide_assign_unit(self._market, RUN, applicant, concurrent=False, eligible_units=None)
-        self._add(taken, actor=f"worker/{worker}")
+        applicant = Applicant(worker, f"token {agent}", f"registration {agent}")
+        assign = AssignUnit(task_run=RUN, applicant=applicant, agent=agent, concurrent=False)
+        self._execute(assign, actor=f"worker/{worker}")
         return agent
 
     def give_back(self, agent: ids.AgentId) -> None:
         """A worker does not want its unit."""
-        self._add(decide_leave(self._market, RUN, agent, AgentReturned(reason="too hard"), concurrent=False))
+        self._execute(ReturnUnit(task_run=RUN, agent=agent, concurrent=False))
 
     def hand_in(self, worker: ids.WorkerId, agent: ids.AgentId, rating: int) -> None:
         """A worker is done."""
         submission = self._sealed({"rating": rating, "comment": "a <b>good</b> one" if rating == 5 else None}, worker)
-        self._add(decide_submit(self._market, RUN, agent, submission, ()), actor=f"worker/{worker}")
+        self._execute(SubmitUnit(task_run=RUN, agent=agent, submission=submission), actor=f"worker/{worker}")
+
+    def _execute(self, command: Command, actor: str = "operator") -> None:
+        self._add(DECISIONS[type(command)](self._market, command), actor)
 
     def _add(self, events: Sequence[NewEvent], actor: str = "operator") -> None:
         self._market.check(events)

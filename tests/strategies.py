@@ -53,7 +53,11 @@ def _of(shape: inspect.Type) -> st.SearchStrategy[Any]:
             return st.dictionaries(_of(key), _of(value), max_size=3)
         case inspect.VarTupleType(item_type=item):
             return st.lists(_of(item), max_size=3).map(tuple)
-        case inspect.StructType(cls=cls, fields=fields):
+        case inspect.BytesType():
+            return st.binary(max_size=20)
+        case inspect.EnumType(cls=enum):
+            return st.sampled_from(enum)
+        case inspect.NamedTupleType(cls=cls, fields=fields) | inspect.StructType(cls=cls, fields=fields):
             return st.builds(cls, **{field.name: _of(field.type) for field in fields})
         case _:
             raise TypeError(f"no strategy for {shape}")

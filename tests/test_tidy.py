@@ -24,12 +24,14 @@ WORLDLY = {
 #: journal and uploads beside its event loop, and the web view's process, which reads the log beside its own.
 THREADED = {
     "adapters/composition/operator.py",
-    "core/ledger.py",
+    "adapters/log/commit_thread.py",
     "core/operations/task_code/calls.py",
     "adapters/architects/router/python/journal.py",
     "adapters/architects/router/python/uploads.py",
     "adapters/web/log_access.py",
 }
+#: Attributes by which code starts or enters a thread.
+THREAD_CALLS = {"to_thread", "from_thread", "Thread", "start_thread_soon"}
 #: Where code of users and plugins is called: whatever it raises is logged and ends its own work.
 FOREIGN = {
     "adapters/blueprints/remote_procedure.py",
@@ -144,7 +146,12 @@ def test_threads_are_in_named_places_only() -> None:
             if name_of(path) in THREADED:
                 continue
             for node in ast.walk(TREES[path]):
-                if isinstance(node, ast.Attribute) and node.attr in {"to_thread", "from_thread", "Thread"}:
+                if isinstance(node, ast.Attribute) and node.attr in {
+                    "to_thread",
+                    "from_thread",
+                    "Thread",
+                    "start_thread_soon",
+                }:
                     yield f"{name_of(path)}:{node.lineno} uses {ast.unparse(node)}"
             for line, name, _ in imported(path):
                 if name.startswith(("threading", "concurrent", "multiprocessing", "trio.to_thread", "anyio.to_thread")):

@@ -33,7 +33,7 @@ from ...core.packets import (
     Packet,
     RegisterAgent,
     RouterState,
-    SubmitUnit,
+    SubmitUnitPacket,
 )
 from ...core.signal import Signal
 from ...events.ids import TaskRunId
@@ -262,7 +262,7 @@ class PageServerContract(ArchitectContract):
                 files={"attachment": ("../sample.bin", content)},
             )
             assert answer.status_code == httpx.codes.OK
-            submitted = await deployment.next(SubmitUnit)
+            submitted = await deployment.next(SubmitUnitPacket)
             [file] = submitted.data.files or []
             saved = await deployment.architect.download_file(file.filename, save_dir)
         assert saved.parent == save_dir

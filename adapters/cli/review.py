@@ -10,7 +10,7 @@ import msgspec
 import trio
 from rich.markup import escape
 
-from ...core.decisions.review import Verdict
+from ...core.commands.review import Verdict
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
 from ...events.ids import AgentId, TaskRunId

@@ -13,6 +13,7 @@ from ...core.errors import UnusableLogError
 from ...core.ledger import Ledger
 from ...core.ports import Ids
 from ...projections.registry import PROJECTIONS
+from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.sqlite.log import SqliteLog
 from .clock_and_ids import SystemClock, SystemIds
 
@@ -53,9 +54,9 @@ async def open_ledger(database: Path) -> AsyncIterator[LedgerHandle]:
         raise UnusableLogError(f"there is no log at {database}; check the path")
     log = SqliteLog.create_or_open(database, PROJECTIONS)
     try:
-        ledger = Ledger(log, SystemClock())
+        ledger = Ledger(log, SystemClock(), commit_in_thread)
         async with trio.open_nursery() as nursery:
-            await nursery.start(ledger.run)
+            await nursery.start(run_writer, ledger)
             yield LedgerHandle(ledger, SystemIds(ledger.state.highest_ids(), log.epoch))
             nursery.cancel_scope.cancel()
     finally:

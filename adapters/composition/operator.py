@@ -11,7 +11,7 @@ import trio
 from omegaconf import DictConfig
 
 from ...core.errors import LogError, leaves
-from ...core.ledger import Ledger, in_a_thread
+from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.hydra_config import MetricsArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
@@ -21,6 +21,7 @@ from ...core.operations.task_code.timings import measure_with
 from ...core.ports import WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
+from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.sqlite.log import SqliteLog
 from ..metrics.figures import Figures
 from ..metrics.latencies import Latencies
@@ -64,10 +65,10 @@ async def open_operator(
         figures = Figures()
         # What nobody can ask for is not measured.
         is_measured = metrics is not None and metrics.port is not None
-        ledger = Ledger(log, clock, figures.timed(in_a_thread) if is_measured else in_a_thread)
+        ledger = Ledger(log, clock, figures.timed(commit_in_thread) if is_measured else commit_in_thread)
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
         async with _open_nursery() as nursery:
-            await nursery.start(ledger.run)
+            await nursery.start(run_writer, ledger)
             nursery.start_soon(_keep_anchored, log)
             if metrics is not None and metrics.port is not None:
                 measure_with(Latencies(figures.registry, clock))

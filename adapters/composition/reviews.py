@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.decisions.review import Verdict
+from ...core.commands.review import Verdict
 from ...core.errors import CommandRefusedError
 from ...core.operations.services.reviewer import Reviewer
 from ...events.ids import AgentId

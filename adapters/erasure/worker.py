@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from ...core.decisions.erase_worker import decide_forget
-from ...core.ledger import Command, Ledger
+from ...core.command_issuer import CommandIssuer
+from ...core.commands.directory import EraseWorker
+from ...core.decisions.erase_worker import decide_erase_worker
+from ...core.ledger import Ledger
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.payloads import refs_of
 from ...events import streams
@@ -60,12 +61,12 @@ async def forget(database: Path, worker: WorkerId, reason: str) -> Forgotten:
         UnknownEntityError: there is no such worker.
         CommandRefusedError: the worker was forgotten before, is at work, or a server holds work of theirs.
     """
-    decide = partial(decide_forget, worker=worker, reason=reason)
+    command = EraseWorker(worker=worker, reason=reason)
     async with open_ledger(database) as (ledger, ids):
-        ledger.state.check(decide(ledger.state))
+        ledger.state.check(decide_erase_worker(ledger.state, command))
         traces = _traces_of(ledger, worker)
         uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
-        receipt = await ledger.execute(Command(ids.command_id(), ACTOR, decide))
+        receipt = await CommandIssuer(ledger, ids, ACTOR).issue(command)
     return Forgotten(
         worker=worker,
         seq=receipt.events[-1].seq,

@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import trio
 
-from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
+from ..command_issuer import CommandIssuer
+from ..commands.task_run import RecordResource
 from ..errors import LaunchError
-from ..ledger import Command, Ledger
-from ..ports import Ids, NewEvent
+from ..ledger import Ledger
+from ..ports import Ids
 from ..redaction import redacted_text
 
 Details = Mapping[str, str | int]
@@ -50,7 +51,7 @@ class Resources:
     """
 
     def __init__(self, ledger: Ledger, ids: Ids, task_run: TaskRunId) -> None:
-        self._ledger = ledger
+        self._issuer = CommandIssuer(ledger, ids)
         self._ids = ids
         self._run = task_run
 
@@ -86,8 +87,4 @@ class Resources:
 
     async def _record(self, number: int, event: ServerEvent) -> None:
         with trio.CancelScope(shield=True):  # as long as one commit
-            await self._append(number, event)
-
-    async def _append(self, number: int, event: ServerEvent) -> None:
-        new = NewEvent(streams.server(self._run, number), event)
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", lambda _: [new]))
+            await self._issuer.issue(RecordResource(task_run=self._run, number=number, event=event))

@@ -1,83 +1,110 @@
-"""How work ends, handed in or not, and how the run ends that it belongs to."""
+"""Decides how work ends: with a submission, or without one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...events import streams
 from ...events.agent import (
-    AgentDisconnected,
     AgentExpired,
     AgentPartnerLeft,
     AgentReturned,
     AgentSubmitted,
     AgentSubmittedAgain,
-    AgentTimedOut,
 )
-from ...events.base import FileRef, PayloadRef
 from ...events.engagement import LastWorkEnded, WorkEnded
-from ...events.ids import AgentId, TaskRunId
-from ...events.task_run import TaskRunCompleted, TaskRunStopping
+from ...events.ids import TaskRunId
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
-from ..errors import CommandRefusedError
-from ..lifecycles.agent import AGENT, AgentState, AgentStatus
-from ..lifecycles.task_run import GIVING_RUN_STATUSES, TaskRunStatus
+from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReturnUnit, SubmitUnit
+from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentState, AgentStatus
+from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
+from ..lifecycles.task_run import GIVING_RUN_STATUSES
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
-DepartureEvent = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
 
-
-def decide_submit(
-    state: DecisionState, run: TaskRunId, agent_id: AgentId, submission: PayloadRef, files: tuple[FileRef, ...]
-) -> list[NewEvent]:
-    """Take a submission: the first one completes the unit, a later one is only kept.
+def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEvent]:
+    """Complete the unit with the first submission; a later one is only recorded.
 
     Raises:
-        IllegalStepError: the agent has not begun.
+        UnknownEntityError: there is no such agent.
+        IllegalStepError: the agent has not started.
     """
-    stream = streams.agent(run, agent_id)
+    run = command.task_run
+    stream = streams.agent(run, command.agent)
     agent = state.agents[stream]
     if AGENT.allows(agent.status, AgentSubmittedAgain):
-        return [NewEvent(stream, AgentSubmittedAgain(submission=submission, files=files))]
-    submitted = AgentSubmitted(submission=submission, files=files)
+        return [NewEvent(stream, AgentSubmittedAgain(submission=command.submission, files=command.files))]
+    submitted = AgentSubmitted(submission=command.submission, files=command.files)
     outcome = AGENT.after(agent.status, submitted, stream)
     return [
         NewEvent(stream, submitted),
-        NewEvent(streams.unit(run, agent.unit), UnitCompleted(agent=agent_id)),
+        NewEvent(streams.unit(run, agent.unit), UnitCompleted(agent=agent.agent)),
         _work_ended(state, run, agent, outcome),
     ]
 
 
-def decide_leave(
-    state: DecisionState, run: TaskRunId, agent_id: AgentId, leaving: DepartureEvent, *, concurrent: bool
-) -> list[NewEvent]:
-    """Let an agent go without a submission.
+def decide_return_unit(state: DecisionState, command: ReturnUnit) -> list[NewEvent]:
+    """End an agent whose worker returns the unit.
 
-    Its unit is offered again, unless the run gives out no more work, the unit was made for this worker, or it belongs
-    to a group that has begun: then it expires, and the partners learn that they are alone.
+    Raises:
+        UnknownEntityError: there is no such agent.
+        IllegalStepError: the agent is not at work.
+    """
+    agent = state.agents[streams.agent(command.task_run, command.agent)]
+    returned = AgentReturned(reason="the worker returned the unit")
+    return _departure_events(state, command.task_run, agent, returned, concurrent=command.concurrent)
+
+
+def decide_end_agent(state: DecisionState, command: EndAgent) -> list[NewEvent]:
+    """End an agent without a submission; nothing if it is not at work.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+    """
+    agent = state.agents[streams.agent(command.task_run, command.agent)]
+    if agent.status not in AT_WORK_STATUSES:
+        return []
+    return _departure_events(state, command.task_run, agent, command.departure, concurrent=command.concurrent)
+
+
+def decide_end_onboarding(state: DecisionState, command: EndOnboarding) -> list[NewEvent]:
+    """End an onboarding that is not decided; nothing if it is.
+
+    Raises:
+        UnknownEntityError: there is no such onboarding agent.
+    """
+    stream = streams.onboarding_agent(command.task_run, command.agent)
+    live = state.onboardings[stream].status in LIVE_ONBOARDING_STATUSES
+    return [NewEvent(stream, command.departure)] if live else []
+
+
+def _departure_events(
+    state: DecisionState, run: TaskRunId, agent: AgentState, departure: AgentDeparture, *, concurrent: bool
+) -> list[NewEvent]:
+    """Return what ends an agent, and what becomes of its unit and its partners.
+
+    The unit is offered again, with three exceptions: the run gives out no more work, the unit was created for this
+    worker, or it belongs to a group that has started. Then it expires, and the partners are notified.
 
     Raises:
         IllegalStepError: the agent is not at work.
     """
-    stream = streams.agent(run, agent_id)
-    agent = state.agents[stream]
-    outcome = AGENT.after(agent.status, leaving, stream)
+    stream = streams.agent(run, agent.agent)
+    outcome = AGENT.after(agent.status, departure, stream)
     unit_stream = streams.unit(run, agent.unit)
-    begun = concurrent and agent.status is not AgentStatus.WAITING
+    started = concurrent and agent.status is not AgentStatus.WAITING
     stopping = state.task_runs[streams.task_run(run)].status not in GIVING_RUN_STATUSES
     unit_event = (
-        UnitExpired(reason=leaving.reason)
-        if begun or stopping or state.units[unit_stream].index < 0 or isinstance(leaving, AgentExpired)
-        else UnitReleased(agent=agent_id, reason=leaving.reason)
+        UnitExpired(reason=departure.reason)
+        if started or stopping or state.units[unit_stream].index < 0 or isinstance(departure, AgentExpired)
+        else UnitReleased(agent=agent.agent, reason=departure.reason)
     )
     partners = [
-        NewEvent(streams.agent(run, partner.agent), AgentPartnerLeft(partner=agent_id))
+        NewEvent(streams.agent(run, partner.agent), AgentPartnerLeft(partner=agent.agent))
         for partner in state.agents_of_assignment(run, agent.assignment)
-        if begun and partner.agent != agent_id and AGENT.allows(partner.status, AgentPartnerLeft)
+        if started and partner.agent != agent.agent and AGENT.allows(partner.status, AgentPartnerLeft)
     ]
     return [
-        NewEvent(stream, leaving),
+        NewEvent(stream, departure),
         NewEvent(unit_stream, unit_event),
         _work_ended(state, run, agent, outcome),
         *partners,
@@ -89,25 +116,3 @@ def _work_ended(state: DecisionState, run: TaskRunId, agent: AgentState, outcome
     last = state.engagements[stream].live == {agent.agent}
     ended = LastWorkEnded if last else WorkEnded
     return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value))
-
-
-def decide_stop(state: DecisionState, run: TaskRunId, reason: str) -> list[NewEvent]:
-    """Give out no more work; nothing if the run is stopping or has ended already."""
-    stream = streams.task_run(run)
-    live = state.task_runs[stream].status is TaskRunStatus.LIVE
-    return [NewEvent(stream, TaskRunStopping(reason=reason))] if live else []
-
-
-def decide_complete(state: DecisionState, run: TaskRunId) -> Sequence[NewEvent]:
-    """End a stopping run.
-
-    Raises:
-        CommandRefusedError: something is still open; the sentence says what.
-    """
-    index = state.runs[run]
-    if not index.is_idle:
-        raise CommandRefusedError(
-            f"run {run} is not done: {len(index.open_units)} units are open, "
-            f"{len(index.live_agents)} agents and {len(index.live_onboardings)} onboardings are at work"
-        )
-    return [NewEvent(streams.task_run(run), TaskRunCompleted())]

@@ -1,36 +1,37 @@
-"""Whether a worker can be forgotten."""
+"""Decides whether a worker's personal data can be erased."""
 
 from __future__ import annotations
 
 from ...events import streams
-from ...events.ids import WorkerId
 from ...events.worker import WorkerForgotten
+from ..commands.directory import EraseWorker
 from ..errors import CommandRefusedError
-from ..lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
+from ..lifecycles.agent import AT_WORK_STATUSES
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
-_AT_WORK = frozenset({*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT})
 
+def decide_erase_worker(state: DecisionState, command: EraseWorker) -> list[NewEvent]:
+    """Delete a worker's personal data: name, submissions, live updates, reviewers' notes.
 
-def decide_forget(state: DecisionState, worker: WorkerId, reason: str) -> list[NewEvent]:
-    """Delete what is known of a worker: name, submissions, updates, reviewers' notes.
+    All runs are looked at: data of a worker who is at work in one would keep coming.
 
     Raises:
         UnknownEntityError: there is no such worker.
-        CommandRefusedError: the worker is at work, so that more would come.
+        CommandRefusedError: the worker is at work.
     """
+    worker = command.worker
     stream = streams.worker(state.workers[streams.worker(worker)].worker)
-    agents = [one for _, one in state.agents.items() if one.worker == worker and one.status in _AT_WORK]
+    agents = [one for one in state.agents.values() if one.worker == worker and one.status in AT_WORK_STATUSES]
     if agents:
         raise CommandRefusedError(
             f"worker-{worker} is still at work: agent-{agents[0].agent} is {agents[0].status.value!r}; "
             "resume its run and let it end, then try again"
         )
-    onboardings = (one for _, one in state.onboardings.items() if one.worker == worker)
+    onboardings = (one for one in state.onboardings.values() if one.worker == worker)
     if any(one.status in LIVE_ONBOARDING_STATUSES for one in onboardings):
         raise CommandRefusedError(
             f"worker-{worker} is in the onboarding step; resume its run and let it end, then try again"
         )
-    return [NewEvent(stream, WorkerForgotten(reason=reason))]
+    return [NewEvent(stream, WorkerForgotten(reason=command.reason))]

@@ -1,104 +1,77 @@
-"""Decisions on what a worker has shown in a unit that evaluates it: who passed a screening, who got a gold unit right.
+"""Records what user code says about workers, and decides what follows: screenings passed, gold units right or wrong.
 
-Verdicts are kept as qualifications, so that they hold in later runs too. Each is appended together with the answer of
+Results are kept as qualifications, so that they hold in later runs too. Each is appended together with the answer of
 the launch script that it rests on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ...events import streams
-from ...events.engagement import EngagementBarred, RefusalReason, WorkerJudged, WorkerRefused
-from ...events.ids import QualificationId, TaskRunId, UnitId, WorkerId
+from ...events.engagement import EngagementBarred, RefusalReason, WorkerRefused
+from ...events.ids import QualificationId, UnitId, WorkerId
+from ..commands.admission import (
+    DisqualifyWorker,
+    GoldQualifications,
+    RecordAnswers,
+    RecordAssessment,
+    RecordEvaluation,
+    ScreeningQualifications,
+)
 from ..lifecycles.engagement import ON_SUBMITTED, Answer, EngagementState
 from ..lifecycles.worker import WorkerStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
-from .worker_events import decide_arrival, decide_grant, decide_record_answers
+from .worker_events import answer_events, arrival_events, grant_events
 
+#: Kinds of evaluation.
 SCREENING = "screening"
 GOLD = "gold"
 
 
-class ScreeningQualifications(NamedTuple):
-    """The qualifications that say how a screening went."""
-
-    passed: QualificationId
-    failed: QualificationId
+def decide_record_answers(state: DecisionState, command: RecordAnswers) -> list[NewEvent]:
+    """Record the answers of a callback about a worker and units; the first answer stands."""
+    return answer_events(state, command.task_run, command.worker, command.callback, command.answers)
 
 
-class GoldQualifications(NamedTuple):
-    """The qualifications that count a worker's units, and one that says that there were too many wrong ones."""
-
-    completed: QualificationId
-    correct: QualificationId
-    wrong: QualificationId
-    disqualified: QualificationId
-
-
-def decide_record_evaluation(
-    state: DecisionState,
-    run: TaskRunId,
-    unit: UnitId,
-    worker: WorkerId,
-    answer: Answer,
-    screening: ScreeningQualifications | None,
-    golds: GoldQualifications | None,
-) -> list[NewEvent]:
-    """Put down that the launch script was told of a submission, and what its answer means for the worker.
-
-    Args:
-        state: the present state.
-        run: the run.
-        unit: the unit that was handed in.
-        worker: who did it.
-        answer: True: it was done well; False: it was not; anything else means nothing.
-        screening: what to grant after a screening, if the run has any.
-        golds: what to grant after a gold unit or an ordinary one, if the run has any.
+def decide_record_evaluation(state: DecisionState, command: RecordEvaluation) -> list[NewEvent]:
+    """Record the launch script's answer to a submission, with what follows from it for the worker.
 
     Returns:
-        The events; none if the script was told before.
+        The events; none if the answer was recorded before.
     """
-    told = decide_record_answers(state, run, worker, ON_SUBMITTED, {unit: answer})
-    gone = state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN
-    if not told or gone:
-        return told
-    kind = _kind(state.engagements.get(streams.engagement(run, worker)), unit)
-    if kind == SCREENING and screening is not None:
-        return [*told, *_screened(state, run, worker, answer, screening)]
-    return [*told, *_increment(state, worker, _counter(kind, answer, golds))]
+    run, worker, answer = command.task_run, command.worker, command.answer
+    answered = answer_events(state, run, worker, ON_SUBMITTED, {command.unit: answer})
+    is_erased = state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN
+    if not answered or is_erased:
+        return answered
+    kind = _kind(state.engagements.get(streams.engagement(run, worker)), command.unit)
+    if kind == SCREENING and command.screening is not None:
+        return [*answered, *_screening_events(state, command, command.screening)]
+    return [*answered, *_increment(state, worker, _counter(kind, answer, command.golds))]
 
 
-def decide_disqualify(
-    state: DecisionState, run: TaskRunId, worker: WorkerId, judged: WorkerJudged, golds: GoldQualifications
-) -> list[NewEvent]:
-    """Refuse a worker who got too many gold units wrong, in this run and all later ones.
-
-    Args:
-        state: the present state.
-        run: the run.
-        worker: the worker.
-        judged: what the launch script's own code said, and on which facts.
-        golds: what says it from now on.
-    """
-    inputs: dict[str, str | int | bool | None] = dict(judged.facts)
-    refused = WorkerRefused(rule=judged.callback, inputs=inputs, reason=RefusalReason.NOT_QUALIFIED)
+def decide_disqualify_worker(state: DecisionState, command: DisqualifyWorker) -> list[NewEvent]:
+    """Refuse a worker with too many wrong gold units, in this run and all later ones."""
+    run, worker, assessment = command.task_run, command.worker, command.assessment
+    inputs: dict[str, str | int | bool | None] = dict(assessment.facts)
+    refused = WorkerRefused(rule=assessment.callback, inputs=inputs, reason=RefusalReason.NOT_QUALIFIED)
     return [
-        *decide_arrival(state, run, worker),
-        *decide_grant(state, worker, golds.disqualified, 1),
+        *arrival_events(state, run, worker),
+        *grant_events(state, worker, command.golds.disqualified, 1),
         NewEvent(streams.engagement(run, worker), refused),
     ]
 
 
-def decide_judged(state: DecisionState, run: TaskRunId, worker: WorkerId, judged: WorkerJudged) -> list[NewEvent]:
-    """Put down what the launch script's own code said of a worker."""
-    return [*decide_arrival(state, run, worker), NewEvent(streams.engagement(run, worker), judged)]
+def decide_record_assessment(state: DecisionState, command: RecordAssessment) -> list[NewEvent]:
+    """Record what the launch script's own code said about a worker."""
+    stream = streams.engagement(command.task_run, command.worker)
+    return [*arrival_events(state, command.task_run, command.worker), NewEvent(stream, command.assessment)]
 
 
-def known_judgement(engagement: EngagementState | None, callback: str, facts: Mapping[str, int]) -> bool | None:
-    """What the launch script's own code said of a worker on the same facts; None: it was not asked."""
+def known_assessment(engagement: EngagementState | None, callback: str, facts: Mapping[str, int]) -> bool | None:
+    """Return what the launch script's own code said about a worker on the same facts; None if it was not asked."""
     last = engagement.judgements.get(callback) if engagement else None
     return last.answer if last is not None and last.facts == dict(facts) else None
 
@@ -109,7 +82,7 @@ def _kind(engagement: EngagementState | None, unit: UnitId) -> str | None:
 
 
 def _counter(kind: str | None, answer: Answer, golds: GoldQualifications | None) -> QualificationId | None:
-    """Which of the worker's counts goes up."""
+    """Return which of the worker's counts goes up."""
     if golds is None or (kind == GOLD and not isinstance(answer, bool)):
         return None
     if kind == GOLD:
@@ -117,14 +90,16 @@ def _counter(kind: str | None, answer: Answer, golds: GoldQualifications | None)
     return golds.completed
 
 
-def _screened(
-    state: DecisionState, run: TaskRunId, worker: WorkerId, answer: Answer, marks: ScreeningQualifications
+def _screening_events(
+    state: DecisionState, command: RecordEvaluation, screening: ScreeningQualifications
 ) -> list[NewEvent]:
-    if answer is True:
-        return decide_grant(state, worker, marks.passed, 1)
-    if answer is False:
+    worker = command.worker
+    if command.answer is True:
+        return grant_events(state, worker, screening.passed, 1)
+    if command.answer is False:
         barred = EngagementBarred(reason="the screening was not passed")
-        return [*decide_grant(state, worker, marks.failed, 1), NewEvent(streams.engagement(run, worker), barred)]
+        stream = streams.engagement(command.task_run, worker)
+        return [*grant_events(state, worker, screening.failed, 1), NewEvent(stream, barred)]
     return []
 
 
@@ -132,4 +107,4 @@ def _increment(state: DecisionState, worker: WorkerId, counted: QualificationId 
     if counted is None:
         return []
     has = state.workers[streams.worker(worker)].qualifications.get(counted, 0)
-    return decide_grant(state, worker, counted, has + 1)
+    return grant_events(state, worker, counted, has + 1)

@@ -1,49 +1,34 @@
-"""Decisions about what there is to do: assignments and units are created, put on offer, made once more, taken off.
-
-Each function is pure. What it returns is appended as a whole or not at all.
-"""
+"""Decides what is on offer: creates assignments and units, offers, expires and repeats them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from ...events import streams
 from ...events.assignment import AssignmentCreated
-from ...events.base import PayloadRef
-from ...events.ids import AssignmentId, TaskRunId, UnitId
+from ...events.ids import AssignmentId, TaskRunId
 from ...events.unit import UnitCreated, UnitExpired, UnitLaunched
+from ..commands.task_run import AssignmentPlan, CreateAssignments, ExpireUnits, LaunchUnits, RepeatAssignment
 from ..errors import UnknownEntityError
 from ..lifecycles.agent import AgentStatus
-from ..lifecycles.task_run import GIVING_RUN_STATUSES
+from ..lifecycles.task_run import GIVING_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
-#: How an agent ends that went away; one whose unit was taken from it did not.
+#: Statuses of agents that left by themselves; one whose unit was taken from it did not.
 _LEFT = (AgentStatus.DISCONNECT, AgentStatus.RETURNED, AgentStatus.TIMEOUT)
 
 
-class UnitPlan(NamedTuple):
-    """A unit that is to be created."""
-
-    unit: UnitId
-    unit_index: int
-    pay_cents: int
-
-
-class AssignmentPlan(NamedTuple):
-    """An assignment that is to be created with its units."""
-
-    assignment: AssignmentId
-    #: Place in the run's data; the index of its unit, which is negative, if it is made for one worker.
-    number: int
-    data: PayloadRef
-    units: tuple[UnitPlan, ...]
+def decide_create_assignments(state: DecisionState, command: CreateAssignments) -> list[NewEvent]:
+    """Create assignments and their units, none of which is on offer yet; nothing if the run is not live."""
+    run = command.task_run
+    is_live = state.task_runs[streams.task_run(run)].status is TaskRunStatus.LIVE
+    return creation_events(run, command.assignments) if is_live else []
 
 
-def decide_create_assignments(run: TaskRunId, plans: Iterable[AssignmentPlan]) -> list[NewEvent]:
-    """Create assignments and their units; nothing is on offer yet."""
+def creation_events(run: TaskRunId, plans: Iterable[AssignmentPlan]) -> list[NewEvent]:
+    """Return what creates assignments and their units."""
     events: list[NewEvent] = []
     for plan in plans:
         created = AssignmentCreated(assignment=plan.assignment, number=plan.number, data=plan.data)
@@ -60,53 +45,54 @@ def decide_create_assignments(run: TaskRunId, plans: Iterable[AssignmentPlan]) -
     return events
 
 
-def decide_launch_units(state: DecisionState, run: TaskRunId, units: Iterable[UnitId]) -> list[NewEvent]:
-    """Put created units on offer, in order, as far as the run's budget pays for them.
+def decide_launch_units(state: DecisionState, command: LaunchUnits) -> list[NewEvent]:
+    """Offer created units, in order, as far as the run's budget covers them.
 
-    An assignment is paid for as a whole, or nobody is asked for a part of it. Units that are not created any more are
-    left as they are.
+    The budget has to cover an assignment as a whole before any of its units is offered. Units that are not `created`
+    are left as they are.
     """
+    run = command.task_run
     budget = state.runs[run].budget
     events: list[NewEvent] = []
-    paid_for: set[AssignmentId] = set()
+    covered: set[AssignmentId] = set()
     cost = 0
-    for stream in (streams.unit(run, unit) for unit in units):
+    for stream in (streams.unit(run, unit) for unit in command.units):
         unit = state.units[stream]
         if unit.status is not UnitStatus.CREATED:
             continue
-        if unit.assignment not in paid_for:
+        if unit.assignment not in covered:
             cost += cost_of_offer(state, run, unit.assignment)
             if not budget.fits(cost):
                 break
-            paid_for.add(unit.assignment)
+            covered.add(unit.assignment)
         events.append(NewEvent(stream, UnitLaunched()))
     return events
 
 
 def cost_of_offer(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> int:
-    """What has to be kept back to put those units of an assignment on offer that are not yet, in cents."""
+    """Return the cents to reserve before the units of an assignment that are not on offer yet can be offered."""
     index = state.runs[run]
     units = (state.units[streams.unit(run, unit)] for unit in index.units_of[assignment])
     return sum(index.budget.cost_of_unit(unit.pay_cents) for unit in units if unit.status is UnitStatus.CREATED)
 
 
-def decide_expire_units(state: DecisionState, run: TaskRunId, units: Iterable[UnitId], reason: str) -> list[NewEvent]:
-    """Take units off the market that nobody works on; others are left as they are."""
+def decide_expire_units(state: DecisionState, command: ExpireUnits) -> list[NewEvent]:
+    """Expire units that nobody works on; others are left as they are."""
     return [
-        NewEvent(stream, UnitExpired(reason=reason))
-        for stream in (streams.unit(run, unit) for unit in units)
+        NewEvent(stream, UnitExpired(reason=command.reason))
+        for stream in (streams.unit(command.task_run, unit) for unit in command.units)
         if state.units[stream].agent is None and UNIT.allows(state.units[stream].status, UnitExpired)
     ]
 
 
-def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId, most: int) -> bool:
-    """Whether an assignment for several came to nothing because somebody left, and is to be made once more.
+def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId, max_repeats: int) -> bool:
+    """Return whether an assignment for several workers failed because one left, and is to be created again.
 
     Args:
         state: the present state.
         run: the run.
         assignment: the assignment.
-        most: how often one piece of data may be made an assignment again.
+        max_repeats: number of times that one piece of data may be repeated.
     """
     index = state.runs[run]
     gives = state.task_runs[streams.task_run(run)].status in GIVING_RUN_STATUSES
@@ -115,21 +101,20 @@ def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId,
         return False
     original = index.repeats.get(assignment, assignment)
     again = [repeat for repeat, first in index.repeats.items() if first == original]
-    return len(again) < most and assignment == max([original, *again])
+    return len(again) < max_repeats and assignment == max([original, *again])
 
 
-def decide_repeat_assignment(
-    state: DecisionState, run: TaskRunId, assignment: AssignmentId, plan: AssignmentPlan, most: int
-) -> Sequence[NewEvent]:
-    """Make an assignment once more, with the same data and fresh units; nothing if that was done or is not wanted.
+def decide_repeat_assignment(state: DecisionState, command: RepeatAssignment) -> list[NewEvent]:
+    """Create an assignment again, with the same data and new units; nothing if that was done or is not needed.
 
-    What is left of it is closed: those who did their part keep it, and it is paid.
+    The first attempt stays closed: workers who did their part keep it and are paid.
     """
-    return decide_create_assignments(run, [plan]) if wants_repeat(state, run, assignment, most) else []
+    wanted = wants_repeat(state, command.task_run, command.assignment, command.max_repeats)
+    return creation_events(command.task_run, [command.plan]) if wanted else []
 
 
 def original_of(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> AssignmentCreated:
-    """How an assignment came to be; of one that was made again, its first time.
+    """Return how an assignment was created; for a repeated one, its first attempt.
 
     Raises:
         UnknownEntityError: there is no such assignment.

@@ -1,11 +1,11 @@
-"""What is put down about a worker: that it came, was refused, was judged by the script's code, or is qualified."""
+"""Builds events about a worker that several decisions share: arrival, answers of user code, qualifications."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ...events import streams
-from ...events.engagement import CallbackAnswered, WorkerArrived, WorkerRefused
+from ...events.engagement import CallbackAnswered, WorkerArrived
 from ...events.ids import QualificationId, TaskRunId, UnitId, WorkerId
 from ...events.worker import QualificationChanged, QualificationGranted
 from ..lifecycles.engagement import Answer
@@ -13,8 +13,12 @@ from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
 
-def decide_grant(state: DecisionState, worker: WorkerId, qualification: QualificationId, value: int) -> list[NewEvent]:
-    """Give a worker a qualification, or another value of one it has; nothing if it has just that."""
+def grant_events(state: DecisionState, worker: WorkerId, qualification: QualificationId, value: int) -> list[NewEvent]:
+    """Return what grants a worker a qualification or changes its value; nothing if it has that value.
+
+    Raises:
+        UnknownEntityError: there is no such worker.
+    """
     stream = streams.worker(worker)
     held = state.workers[stream].qualifications.get(qualification)
     if held == value:
@@ -23,21 +27,16 @@ def decide_grant(state: DecisionState, worker: WorkerId, qualification: Qualific
     return [NewEvent(stream, change(qualification=qualification, value=value))]
 
 
-def decide_arrival(state: DecisionState, run: TaskRunId, worker: WorkerId) -> list[NewEvent]:
-    """Put down that a worker asks for work in a run, if it is the first time."""
+def arrival_events(state: DecisionState, run: TaskRunId, worker: WorkerId) -> list[NewEvent]:
+    """Return the worker's arrival in the run; nothing if it has arrived before."""
     stream = streams.engagement(run, worker)
     return [] if state.engagements.get(stream) else [NewEvent(stream, WorkerArrived(worker=worker))]
 
 
-def decide_refuse(state: DecisionState, run: TaskRunId, worker: WorkerId, refused: WorkerRefused) -> list[NewEvent]:
-    """Put down that a worker was refused, and why."""
-    return [*decide_arrival(state, run, worker), NewEvent(streams.engagement(run, worker), refused)]
-
-
-def decide_record_answers(
+def answer_events(
     state: DecisionState, run: TaskRunId, worker: WorkerId, callback: str, answers: Mapping[UnitId, Answer]
 ) -> list[NewEvent]:
-    """Put down what the launch script's own code answered about a worker; the first answer stands."""
+    """Return what records the answers of a callback about a worker and units, if they are new."""
     stream = streams.engagement(run, worker)
     engagement = state.engagements.get(stream)
     known = engagement.answers if engagement else {}
@@ -46,4 +45,4 @@ def decide_record_answers(
         for unit, answer in answers.items()
         if (callback, unit) not in known
     ]
-    return [*decide_arrival(state, run, worker), *answered]
+    return [*arrival_events(state, run, worker), *answered]

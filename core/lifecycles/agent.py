@@ -54,9 +54,10 @@ _S = AgentStatus
 #: Statuses in which the worker has the unit.
 LIVE_AGENT_STATUSES = (_S.ACCEPTED, _S.WAITING, _S.IN_TASK)
 _MAY_SUBMIT = (_S.IN_TASK, _S.PARTNER_DISCONNECT)
-_MAY_LEAVE = (*LIVE_AGENT_STATUSES, _S.PARTNER_DISCONNECT)
+#: Statuses of an agent that may still do something: submit, or leave.
+AT_WORK_STATUSES = (*LIVE_AGENT_STATUSES, _S.PARTNER_DISCONNECT)
 _REVIEWABLE = (_S.COMPLETED, _S.REJECTED, _S.SOFT_REJECTED)
-_DONE = tuple(status for status in _S if status not in _MAY_LEAVE)
+_DONE = tuple(status for status in _S if status not in AT_WORK_STATUSES)
 
 AGENT = Lifecycle(
     "agent",
@@ -67,10 +68,10 @@ AGENT = Lifecycle(
         step(AgentStarted, (_S.ACCEPTED, _S.WAITING), _S.IN_TASK),  # one worker alone has nobody to wait for
         step(AgentSubmitted, _MAY_SUBMIT, _S.COMPLETED),
         step(AgentPartnerLeft, (_S.WAITING, _S.IN_TASK), _S.PARTNER_DISCONNECT),
-        step(AgentDisconnected, _MAY_LEAVE, _S.DISCONNECT),
-        step(AgentTimedOut, _MAY_LEAVE, _S.TIMEOUT),
-        step(AgentReturned, _MAY_LEAVE, _S.RETURNED),
-        step(AgentExpired, _MAY_LEAVE, _S.EXPIRED),
+        step(AgentDisconnected, AT_WORK_STATUSES, _S.DISCONNECT),
+        step(AgentTimedOut, AT_WORK_STATUSES, _S.TIMEOUT),
+        step(AgentReturned, AT_WORK_STATUSES, _S.RETURNED),
+        step(AgentExpired, AT_WORK_STATUSES, _S.EXPIRED),
         step(AgentApproved, _REVIEWABLE, _S.APPROVED),  # a reviewer may correct
         step(AgentSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
         step(AgentRejected, _S.COMPLETED, _S.REJECTED),

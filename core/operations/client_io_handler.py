@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
 import trio
-from msgspec.structs import replace
 
 from ...events.engagement import RefusalReason
 from ..abstractions.channel import Channel
+from ..command_issuer import CommandIssuer
 from ..decisions.refusals import refusal_text
 from ..errors import CommandRefusedError, ProtocolError
 from ..ledger import Ledger, PendingCommand
@@ -24,16 +24,16 @@ from ..packets import (
     AckData,
     AgentDetailsData,
     Inbound,
-    LiveUpdate,
+    LiveUpdatePacket,
     LogErrorPacket,
     RegisterAgent,
     ReturnStatuses,
-    ReturnUnit,
+    ReturnUnitPacket,
     RouterReport,
     RouterState,
-    SubmitMetadata,
-    SubmitOnboarding,
-    SubmitUnit,
+    SubmitMetadataPacket,
+    SubmitOnboardingPacket,
+    SubmitUnitPacket,
     provider_data_of,
 )
 from ..ports import Ids
@@ -100,6 +100,7 @@ class ClientIOHandler:
             on_channel_lost: called with the id of a channel that has given up for good.
         """
         self._ledger = ledger
+        self._issuer = CommandIssuer(ledger, ids)
         self._architect = context.architect
         self._nursery = context.nursery
         self._worker_pool = worker_pool
@@ -177,7 +178,13 @@ class ClientIOHandler:
         """Take a packet; returns as soon as its place in the order is settled."""
         done = timings().packet(packet)
         match packet:
-            case SubmitUnit() | SubmitOnboarding() | SubmitMetadata() | LiveUpdate() | ReturnUnit():
+            case (
+                SubmitUnitPacket()
+                | SubmitOnboardingPacket()
+                | SubmitMetadataPacket()
+                | LiveUpdatePacket()
+                | ReturnUnitPacket()
+            ):
                 place = AckData(self._incarnations[channel_id], packet.seq)
                 await self._acking[channel_id].send(_Received(place, self._submit(channel_id, packet, place), done))
             case RegisterAgent():
@@ -235,11 +242,12 @@ class ClientIOHandler:
         if command is None:
             self._drop(f"{type(packet).__name__} that is malformed, or does not fit its agent", None)
             return None
-        if isinstance(packet, SubmitOnboarding) and isinstance(agent, OnboardingState):
+        if isinstance(packet, SubmitOnboardingPacket) and isinstance(agent, OnboardingState):
             self._pages.open_request(packet.data.request_id, channel_id)
             self._worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
         command_id = f"router/{place.incarnation}/{place.seq}"
-        return self._ledger.submit(replace(command, id=command_id, actor=f"worker/{agent.worker}", idempotent=True))
+        actor = f"worker/{agent.worker}"
+        return self._issuer.issue_nowait(command.command, *command.payloads, command_id=command_id, actor=actor)
 
     async def _acknowledge(self, channel: Channel, received: trio.MemoryReceiveChannel[_Received]) -> None:
         """Acknowledge outbox packets in order, each once it is durable."""

@@ -1,35 +1,37 @@
-"""Translates outbox packets into ledger commands."""
+"""Translates outbox packets, in which routers keep what workers did, into commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import msgspec
 
-from ...events import streams
-from ...events.agent import AgentMetadataReceived, AgentReturned, AgentUpdateReceived
 from ...events.base import FileRef
 from ...events.ids import TaskRunId
-from ...events.onboarding import OnboardingSubmitted, OnboardingUpdateReceived
-from ..decisions.end_work import decide_leave, decide_submit
-from ..ledger import Command
-from ..lifecycles.agent import AgentState
-from ..lifecycles.onboarding import OnboardingState
-from ..packets import (
-    UNREADABLE,
-    LiveUpdate,
+from ..commands.agent import (
+    RecordLiveUpdate,
+    RecordOnboardingUpdate,
     ReturnUnit,
     SubmitMetadata,
     SubmitOnboarding,
     SubmitUnit,
+)
+from ..commands.base import Command
+from ..lifecycles.agent import AgentState
+from ..lifecycles.onboarding import OnboardingState
+from ..packets import (
+    UNREADABLE,
+    LiveUpdatePacket,
+    ReturnUnitPacket,
+    SubmitMetadataPacket,
+    SubmitOnboardingPacket,
+    SubmitUnitPacket,
     is_readable,
 )
 from ..payloads import seal
-from ..ports import Ids, NewEvent, Payload
-from ..state.decision_state import DecisionState
+from ..ports import Ids, Payload
 
-OutboxPackets = SubmitUnit | SubmitOnboarding | SubmitMetadata | LiveUpdate | ReturnUnit
+OutboxPackets = SubmitUnitPacket | SubmitOnboardingPacket | SubmitMetadataPacket | LiveUpdatePacket | ReturnUnitPacket
 
 _NOTHING = msgspec.Raw(b"null")
 
@@ -39,82 +41,84 @@ class _Identified(msgspec.Struct):
     update_id: object = None
 
 
+class PacketCommand(NamedTuple):
+    """A packet's command, with the payloads that it refers to."""
+
+    command: Command
+    payloads: tuple[Payload, ...] = ()
+
+
 class PacketCommands:
-    """Translates the packets of one run. The commands lack id and actor, which depend on the router."""
+    """Translates the packets of one run."""
 
     def __init__(self, run: TaskRunId, ids: Ids, *, concurrent: bool) -> None:
-        """Keep the parts.
+        """Initialize.
 
         Args:
             run: the run.
             ids: source of salts.
-            concurrent: whether the units of an assignment are worked on together.
+            concurrent: True if the units of an assignment are worked on together.
         """
         self._run = run
         self._ids = ids
         self._concurrent = concurrent
 
-    def command_of(self, agent: AgentState | OnboardingState, packet: OutboxPackets) -> Command | None:
-        """Return the command for a packet; None if it is malformed or does not fit its agent."""
+    def command_of(self, agent: AgentState | OnboardingState, packet: OutboxPackets) -> PacketCommand | None:
+        """Return the command of a packet; None if it is malformed, or does not fit such an agent."""
         if not is_readable(_body_of(packet)):
             return None
         if isinstance(agent, AgentState):
             return self._of_agent(agent, packet)
         return self._of_onboarding(agent, packet)
 
-    def _of_agent(self, agent: AgentState, packet: OutboxPackets) -> Command | None:
+    def _of_agent(self, agent: AgentState, packet: OutboxPackets) -> PacketCommand | None:
         run, agent_id = self._run, agent.agent
-        stream = streams.agent(run, agent_id)
         match packet:
-            case SubmitUnit():
+            case SubmitUnitPacket():
                 payload = self._sealed(packet.data.final_data, agent)
                 files = tuple(
                     FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
                     for file in packet.data.files or ()
                 )
-                return _command(lambda state: decide_submit(state, run, agent_id, payload.ref, files), payload)
-            case LiveUpdate():
-                return self._of_update(agent, stream, packet.data)
-            case SubmitMetadata():
+                submission = SubmitUnit(task_run=run, agent=agent_id, submission=payload.ref, files=files)
+                return PacketCommand(submission, (payload,))
+            case LiveUpdatePacket():
+                update_id = _update_id(packet.data)
+                if update_id is None:
+                    return None
                 payload = self._sealed(packet.data, agent)
-                return _command(lambda _: [NewEvent(stream, AgentMetadataReceived(metadata=payload.ref))], payload)
-            case ReturnUnit():
-                concurrent, leaving = self._concurrent, AgentReturned(reason="the worker gave the work back")
-                return _command(lambda state: decide_leave(state, run, agent_id, leaving, concurrent=concurrent))
-            case SubmitOnboarding():
+                update = RecordLiveUpdate(task_run=run, agent=agent_id, update_id=update_id, update=payload.ref)
+                return PacketCommand(update, (payload,))
+            case SubmitMetadataPacket():
+                payload = self._sealed(packet.data, agent)
+                return PacketCommand(SubmitMetadata(task_run=run, agent=agent_id, metadata=payload.ref), (payload,))
+            case ReturnUnitPacket():
+                return PacketCommand(ReturnUnit(task_run=run, agent=agent_id, concurrent=self._concurrent))
+            case SubmitOnboardingPacket():
                 return None
             case _:
                 assert_never(packet)
 
-    def _of_onboarding(self, agent: OnboardingState, packet: OutboxPackets) -> Command | None:
-        stream = streams.onboarding_agent(self._run, agent.agent)
+    def _of_onboarding(self, agent: OnboardingState, packet: OutboxPackets) -> PacketCommand | None:
+        run, agent_id = self._run, agent.agent
         match packet:
-            case SubmitOnboarding():
+            case SubmitOnboardingPacket():
                 payload = self._sealed(packet.data.onboarding_data, agent)
-                submitted = OnboardingSubmitted(submission=payload.ref, request=packet.data.request_id)
-                return _command(lambda _: [NewEvent(stream, submitted)], payload)
-            case LiveUpdate():
-                return self._of_update(agent, stream, packet.data)
-            case SubmitUnit() | SubmitMetadata() | ReturnUnit():
+                submission = SubmitOnboarding(
+                    task_run=run, agent=agent_id, submission=payload.ref, request=packet.data.request_id
+                )
+                return PacketCommand(submission, (payload,))
+            case LiveUpdatePacket():
+                update_id = _update_id(packet.data)
+                if update_id is None:
+                    return None
+                payload = self._sealed(packet.data, agent)
+                update = RecordOnboardingUpdate(task_run=run, agent=agent_id, update_id=update_id, update=payload.ref)
+                return PacketCommand(update, (payload,))
+            case SubmitUnitPacket() | SubmitMetadataPacket() | ReturnUnitPacket():
                 return None
             case _:
                 assert_never(packet)
-
-    def _of_update(self, agent: AgentState | OnboardingState, stream: str, body: msgspec.Raw) -> Command | None:
-        update_id = _update_id(body)
-        if update_id is None:
-            return None
-        payload = self._sealed(body, agent)
-        is_agent = isinstance(agent, AgentState)
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            if state.has_update(stream, update_id):
-                return []
-            receiver = state.agents[stream] if is_agent else state.onboardings[stream]
-            received = AgentUpdateReceived if is_agent else OnboardingUpdateReceived
-            return [NewEvent(stream, received(number=receiver.received + 1, update_id=update_id, update=payload.ref))]
-
-        return _command(decide, payload)
 
     def _sealed(self, body: msgspec.Raw, agent: AgentState | OnboardingState) -> Payload:
         return seal(bytes(body), self._ids.salt(), agent.worker)
@@ -123,20 +127,16 @@ class PacketCommands:
 def _body_of(packet: OutboxPackets) -> msgspec.Raw:
     """Return the part of a packet that the page wrote."""
     match packet:
-        case SubmitUnit():
+        case SubmitUnitPacket():
             return packet.data.final_data
-        case SubmitOnboarding():
+        case SubmitOnboardingPacket():
             return packet.data.onboarding_data
-        case SubmitMetadata() | LiveUpdate():
+        case SubmitMetadataPacket() | LiveUpdatePacket():
             return packet.data
-        case ReturnUnit():
+        case ReturnUnitPacket():
             return _NOTHING
         case _:
             assert_never(packet)
-
-
-def _command(decide: Callable[[DecisionState], list[NewEvent]], *payloads: Payload) -> Command:
-    return Command("", "", decide, payloads=payloads)
 
 
 def _update_id(update: msgspec.Raw) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import islice
-from typing import Protocol
 
 import trio
+from msgspec.structs import replace
 
 from ...events import streams
 from ...events.assignment import AssignmentCreated
@@ -20,22 +20,24 @@ from ...events.task_run import TaskRunDataExhausted
 from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
-from ..decisions.launch_work import (
+from ..command_issuer import CommandIssuer
+from ..commands.admission import AssignUnit
+from ..commands.task_run import (
     AssignmentPlan,
+    CreateAssignments,
+    ExpireUnits,
+    LaunchUnits,
+    RecordRunEvent,
     UnitPlan,
-    cost_of_offer,
-    decide_create_assignments,
-    decide_expire_units,
-    decide_launch_units,
 )
+from ..decisions.launch_work import cost_of_offer
 from ..errors import ConfigError, LaunchError, UserCodeError
-from ..ledger import Command, Ledger
-from ..lifecycles.task_run import TaskRunStatus
+from ..ledger import Ledger
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
-from ..ports import AppendResult, Ids, NewEvent, Payload
+from ..ports import AppendResult, Ids, Payload
 from ..signal import Signal
-from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
+from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX
 from .launching.assignment_data import encoded, received_already, send_all
 from .launching.reassignments import Reassignments
 from .logger_core import get_logger
@@ -46,13 +48,6 @@ MAX_CHUNK = 200
 LOOK_AHEAD = 400
 
 logger = get_logger(__name__)
-
-
-class Take(Protocol):
-    """A decision about whether a worker gets the unit that is planned for it."""
-
-    def __call__(self, state: DecisionState, plan: AssignmentPlan) -> Sequence[NewEvent]:
-        """Return the events that make the unit and assign it to the worker, or that refuse the worker."""
 
 
 class TaskLauncher:
@@ -90,6 +85,7 @@ class TaskLauncher:
         """
         self._ledger = ledger
         self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._run = task_run
         self._data = assignment_data
         self._pay_cents = pay_cents
@@ -134,7 +130,7 @@ class TaskLauncher:
                     return
                 while len(self._created_units) >= LOOK_AHEAD:
                     await self._changed.wait()
-        await self._record(lambda _: [NewEvent(streams.task_run(self._run), self._exhausted_event())])
+        await self._issuer.issue(RecordRunEvent(task_run=self._run, event=self._exhausted_event()))
         self._changed.notify()
 
     async def launch_units(self, url: str) -> None:
@@ -192,15 +188,15 @@ class TaskLauncher:
         while not index.offered and self.is_about_to_launch:
             await self._changed.wait()
 
-    async def launch_screening_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
+    async def launch_screening_unit(self, data: Update, assign: AssignUnit) -> AppendResult:
         """Make a screening unit for a worker, as `launch_evaluation_unit`."""
-        return await self.launch_evaluation_unit(data, SCREENING_UNIT_INDEX, take, actor)
+        return await self.launch_evaluation_unit(data, SCREENING_UNIT_INDEX, assign)
 
-    async def launch_gold_unit(self, data: Update, take: Take, actor: str) -> AppendResult:
+    async def launch_gold_unit(self, data: Update, assign: AssignUnit) -> AppendResult:
         """Make a gold unit for a worker, as `launch_evaluation_unit`."""
-        return await self.launch_evaluation_unit(data, GOLD_UNIT_INDEX, take, actor)
+        return await self.launch_evaluation_unit(data, GOLD_UNIT_INDEX, assign)
 
-    async def launch_evaluation_unit(self, data: Update, unit_type_index: int, take: Take, actor: str) -> AppendResult:
+    async def launch_evaluation_unit(self, data: Update, unit_type_index: int, assign: AssignUnit) -> AppendResult:
         """Make a unit for one worker. It is launched and assigned in one append, so nobody else can get it.
 
         The unit is paid like any other, but counts neither against `max_num_concurrent_units` nor against the worker's
@@ -209,15 +205,19 @@ class TaskLauncher:
         Args:
             data: the unit's data, for its page.
             unit_type_index: a negative unit index.
-            take: decides whether the worker gets the unit.
-            actor: recorded as the actor of the command.
+            assign: the command by which the worker asks for work, with the evaluation that is required.
+
+        Raises:
+            ValueError: the command requires no evaluation.
         """
+        if assign.evaluation is None:
+            raise ValueError("the command requires no evaluation")
         payload = seal(encoded(InitializationData(shared=data), self._max_item_bytes), self._ids.salt())
         unit = UnitPlan(UnitId(self._ids.next_id("unit")), unit_type_index, self._pay_cents)
         assignment = AssignmentId(self._ids.next_id("assignment"))
         plan = AssignmentPlan(assignment, unit_type_index, payload.ref, (unit,))
-        decide = partial(take, plan=plan)
-        return await self._ledger.execute(Command(self._ids.command_id(), actor, decide, payloads=(payload,)))
+        command = replace(assign, evaluation=replace(assign.evaluation, assignment=plan))
+        return await self._issuer.issue(command, payload, actor=f"worker/{assign.applicant.worker}")
 
     async def expire_units(
         self, progress: Callable[[int, int], None] | None = None, *, reason: str = "the run is stopping"
@@ -234,7 +234,7 @@ class TaskLauncher:
         units = sorted(index.open_units)
         for start in range(0, len(units), MAX_CHUNK):
             chunk = units[start : start + MAX_CHUNK]
-            await self._record(partial(decide_expire_units, run=self._run, units=chunk, reason=reason))
+            await self._issuer.issue(ExpireUnits(task_run=self._run, units=tuple(chunk), reason=reason))
             if progress is not None:
                 progress(start + len(chunk), len(units))
 
@@ -254,7 +254,7 @@ class TaskLauncher:
 
     async def _launch(self, batch: list[UnitId]) -> None:
         """Launch units; those that the budget does not cover stay waiting."""
-        await self._record(partial(decide_launch_units, run=self._run, units=batch))
+        await self._issuer.issue(LaunchUnits(task_run=self._run, units=tuple(batch)))
         units = self._ledger.state.units
         while self._created_units:
             if units[streams.unit(self._run, self._created_units[0])].status is UnitStatus.CREATED:
@@ -311,12 +311,8 @@ class TaskLauncher:
             payload = seal(self._encoded(item, self.created), self._ids.salt())
             payloads.append(payload)
             plans.append(self._plan(item, payload.ref))
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            live = state.task_runs[streams.task_run(self._run)].status is TaskRunStatus.LIVE
-            return decide_create_assignments(self._run, plans) if live else []
-
-        return bool((await self._record(decide, *payloads)).events)
+        command = CreateAssignments(task_run=self._run, assignments=tuple(plans))
+        return bool((await self._issuer.issue(command, *payloads)).events)
 
     def _encoded(self, item: InitializationData, number: int) -> bytes:
         try:
@@ -360,6 +356,3 @@ class TaskLauncher:
                     reason = f"the data's own code raised {type(raised).__name__}"
                 created = f"{self.created} assignments were created"
                 raise LaunchError("assignment data", f"{reason} ({created})") from error
-
-    async def _record(self, decide: Callable[[DecisionState], Sequence[NewEvent]], *payloads: Payload) -> AppendResult:
-        return await self._ledger.execute(Command(self._ids.command_id(), "operator", decide, payloads=payloads))

@@ -31,7 +31,7 @@ from ...events.pay import PaymentOwed
 from ...events.streams import parse, run_of
 from ...events.task_run import TaskRunCreated
 from ...events.worker import WorkerForgotten, WorkerRegistered
-from ..lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
+from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentState
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
@@ -41,8 +41,6 @@ from .entity_states import EntityStates
 SCREENING_UNIT_INDEX = -1
 GOLD_UNIT_INDEX = -2
 COMPENSATION_UNIT_INDEX = -3
-
-_HOLDING = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 
 
 class RunIndex(msgspec.Struct):
@@ -163,7 +161,7 @@ class DecisionState(EntityStates):
         if isinstance(event, AgentAccepted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
-        if agent.status in _HOLDING:
+        if agent.status in AT_WORK_STATUSES:
             index.live_agents.add(agent.agent)
             if isinstance(event, AgentUpdateReceived):
                 self._update_ids.setdefault(stream, set()).add(event.update_id)

@@ -26,7 +26,8 @@ from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import schema
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.decisions.erase_worker import decide_forget
+from mephisto_es.core.commands.directory import EraseWorker
+from mephisto_es.core.decisions.erase_worker import decide_erase_worker
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.agent import AgentAccepted, AgentSubmitted
@@ -112,7 +113,7 @@ class House:
         for stream, _ in author.state.workers.items():
             worker = WorkerId(int(stream.rpartition("/")[2]))
             try:
-                author.state.check(decide_forget(author.state, worker, "why"))
+                author.state.check(decide_erase_worker(author.state, EraseWorker(worker=worker, reason="why")))
             except CommandRefusedError:
                 busy.append(worker)
             else:

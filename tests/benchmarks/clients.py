@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from mephisto_es.adapters.log.commit_thread import commit_in_thread, run_writer
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.ledger import Command, Ledger
+from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.events.ids import AssignmentId, UnitId
 from mephisto_es.events.unit import UnitCreated
 
+from .. import commands
 from .peers import Raw
 from .workload import Fact
 
@@ -44,15 +46,15 @@ async def _appends_in(seconds: float, clients: int, append: Callable[[int], Awai
 async def through_ledger(path: str, clients: int, seconds: float) -> float:
     """Appends a second through `Ledger.execute`: decided, chained, group-committed."""
     with SqliteLog.create_or_open(path) as log:
-        ledger = Ledger(log, Clock())
+        ledger = Ledger(log, Clock(), commit_in_thread, commands.TEST_DECISIONS)
 
         async def append(number: int) -> None:
             event = UnitCreated(unit=UnitId(number), assignment=AssignmentId(number), index=0, pay_cents=25)
-            wish = Command(f"{number:016x}", "operator", lambda _: (NewEvent(f"unit/1/{number}", event),))
-            await ledger.execute(wish)
+            new = NewEvent(f"unit/1/{number}", event)
+            await ledger.execute(commands.append(f"{number:016x}", new, actor="operator"))
 
         async with trio.open_nursery() as nursery:
-            await nursery.start(ledger.run)
+            await nursery.start(run_writer, ledger)
             rate = await _appends_in(seconds, clients, append)
             nursery.cancel_scope.cancel()
     return rate

@@ -11,20 +11,16 @@ from collections.abc import Sequence
 from random import Random
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.decisions.assign_work import Applicant, decide_assign_unit
-from mephisto_es.core.decisions.end_work import decide_leave, decide_submit
-from mephisto_es.core.decisions.launch_work import (
-    AssignmentPlan,
-    UnitPlan,
-    decide_create_assignments,
-    decide_launch_units,
-)
-from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_review
+from mephisto_es.core.commands.admission import Applicant, AssignUnit
+from mephisto_es.core.commands.agent import ReturnUnit, SubmitUnit
+from mephisto_es.core.commands.base import Command
+from mephisto_es.core.commands.review import ReviewWork, Verdict
+from mephisto_es.core.commands.task_run import AssignmentPlan, CreateAssignments, LaunchUnits, UnitPlan
+from mephisto_es.core.decisions.registry import DECISIONS
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import AppendRequest, NewEvent, Payload
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
-from mephisto_es.events.agent import AgentReturned
 from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.task_run import TaskRunCreated, TaskRunDeployed, TaskRunPrepared, TaskRunWentLive
@@ -91,9 +87,9 @@ class _Job:
 
     def offer_more(self) -> None:
         """Put a batch of units on offer, have them all done, and review what was handed in."""
-        plans = [self._plan(self._next()) for _ in range(BATCH_UNITS)]
-        self._add(decide_create_assignments(RUN, plans))
-        self._add(decide_launch_units(self._market, RUN, [plan.units[0].unit for plan in plans]))
+        plans = tuple(self._plan(self._next()) for _ in range(BATCH_UNITS))
+        self._execute(CreateAssignments(task_run=RUN, assignments=plans))
+        self._execute(LaunchUnits(task_run=RUN, units=tuple(plan.units[0].unit for plan in plans)))
         while self._market.runs[RUN].offered:
             self._visit(ids.WorkerId(self._chance.randint(1, WORKERS)))
         self._visit(ids.WorkerId(self._chance.randint(1, WORKERS)))  # for whom nothing is left
@@ -102,21 +98,24 @@ class _Job:
     def _visit(self, worker: ids.WorkerId) -> None:
         number = self._next()
         agent = ids.AgentId(number)
-        applicant = Applicant(worker, agent, f"token {number}", f"registration {number}")
+        applicant = Applicant(worker, f"token {number}", f"registration {number}")
         visitor = f"worker/{worker}"
-        self._add(decide_assign_unit(self._market, RUN, applicant, concurrent=False, eligible_units=None), visitor)
+        self._execute(AssignUnit(task_run=RUN, applicant=applicant, agent=agent, concurrent=False), visitor)
         if self._market.agents.get(streams.agent(RUN, agent)) is None:
             return
         if self._chance.random() < _SHARE_GIVEN_BACK:
-            self._add(
-                decide_leave(self._market, RUN, agent, AgentReturned(reason="too hard"), concurrent=False), visitor
-            )
+            self._execute(ReturnUnit(task_run=RUN, agent=agent, concurrent=False), visitor)
             return
         submission = self._sealed(f'{{"rating": {number % 5}}}', worker)
-        self._add(decide_submit(self._market, RUN, agent, submission, ()), visitor)
-        payment_ids = PaymentIds(ids.PaymentId(number), ids.PaymentId(number + 1))
-        verdict = self._chance.choice(_VERDICTS)
-        self._add(decide_review(self._market, RUN, agent, verdict, None, 0, payment_ids), "reviewer")
+        self._execute(SubmitUnit(task_run=RUN, agent=agent, submission=submission), visitor)
+        verdict, payments = self._chance.choice(_VERDICTS), (ids.PaymentId(number), ids.PaymentId(number + 1))
+        review = ReviewWork(
+            task_run=RUN, agent=agent, verdict=verdict, pay_payment=payments[0], bonus_payment=payments[1]
+        )
+        self._execute(review, "reviewer")
+
+    def _execute(self, command: Command, actor: str = "operator") -> None:
+        self._add(DECISIONS[type(command)](self._market, command), actor)
 
     def _plan(self, number: int) -> AssignmentPlan:
         data = self._sealed(f'{{"shared": {{"id": {number}}}, "unit_data": [{{}}]}}')

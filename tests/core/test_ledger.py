@@ -9,16 +9,28 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, LogError, OutcomeUnknownError
-from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, Command, Ledger
-from mephisto_es.core.ports import AppendRequest, AppendResult, NewEvent, Outcome
+from mephisto_es.core.commands.base import CommandRequest, RunCommand
+from mephisto_es.core.decisions.registry import decision
+from mephisto_es.core.errors import (
+    CommandRefusedError,
+    IllegalStepError,
+    LogError,
+    OutcomeUnknownError,
+    StaleCommandError,
+)
+from mephisto_es.core.ledger import BATCH_LIMIT, QUEUE_LIMIT, AnyRequest, Ledger
+from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.events.unit import UnitAssigned, UnitCreated, UnitLaunched
+
+from ..commands import TEST_DECISIONS, append
 
 RUN = TaskRunId(1)
 
@@ -49,7 +61,7 @@ class GatedLog(MemoryLog):
 
 @asynccontextmanager
 async def running(log: MemoryLog) -> AsyncIterator[Ledger]:
-    ledger = Ledger(log, StoppedClock())
+    ledger = Ledger(log, StoppedClock(), commit_in_thread, DECISIONS_HERE)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
@@ -61,13 +73,39 @@ def unit(number: int) -> str:
     return streams.unit(RUN, UnitId(number))
 
 
-def create(number: int, idempotent: bool = False) -> Command:
+def create(number: int, idempotent: bool = False) -> AnyRequest:
     event = UnitCreated(unit=UnitId(number), assignment=AssignmentId(number), index=0, pay_cents=5)
-    return Command(f"create-{number}", "tester", lambda _: [NewEvent(unit(number), event)], idempotent=idempotent)
+    return append(f"create-{number}", NewEvent(unit(number), event), idempotent=idempotent)
 
 
-def launch(number: int, command: str = "launch") -> Command:
-    return Command(f"{command}-{number}", "tester", lambda _: [NewEvent(unit(number), UnitLaunched())])
+def launch(number: int, command: str = "launch") -> AnyRequest:
+    return append(f"{command}-{number}", NewEvent(unit(number), UnitLaunched()))
+
+
+class FailOnPurpose(RunCommand, frozen=True, kw_only=True, tag="fail_on_purpose"):
+    """A command whose decision has a bug."""
+
+
+class CountUnits(RunCommand, frozen=True, kw_only=True, tag="count_units"):
+    """A command whose decision only looks."""
+
+
+COUNTS: list[int] = []
+
+
+def decide_fail_on_purpose(_: DecisionState, __: FailOnPurpose) -> list[NewEvent]:
+    raise ZeroDivisionError
+
+
+def decide_count_units(state: DecisionState, _: CountUnits) -> list[NewEvent]:
+    COUNTS.append(len(state.units))
+    return []
+
+
+DECISIONS_HERE = {
+    **TEST_DECISIONS,
+    **dict([decision(FailOnPurpose, decide_fail_on_purpose), decision(CountUnits, decide_count_units)]),
+}
 
 
 async def test_a_command_is_durable_when_execute_returns() -> None:
@@ -82,12 +120,12 @@ async def test_nobody_is_told_before_commit_has_returned() -> None:
     log = GatedLog()
     told: list[str] = []
 
-    async def ask(ledger: Ledger, command: Command) -> None:
+    async def ask(ledger: Ledger, request: AnyRequest) -> None:
         try:
-            await ledger.execute(command)
-            told.append(command.id)
+            await ledger.execute(request)
+            told.append(request.id)
         except CommandRefusedError:
-            told.append(f"no to {command.id}")
+            told.append(f"no to {request.id}")
 
     async with running(log) as ledger, trio.open_nursery() as callers:
         callers.start_soon(ask, ledger, create(1))
@@ -96,7 +134,7 @@ async def test_nobody_is_told_before_commit_has_returned() -> None:
         ledger.subscribe(lambda events: told.append(f"durable {events[0].envelope.command}"))
         second = ledger.submit(launch(1))
         refused = ledger.submit(launch(1, "again"))
-        nothing = ledger.submit(Command("nothing", "tester", lambda _: []))
+        nothing = ledger.submit(append("nothing"))
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert told == []
         log.gate.set()
@@ -122,23 +160,18 @@ async def test_what_waits_while_a_commit_is_under_way_is_the_next_commit() -> No
 
 async def test_a_decision_sees_what_the_commands_before_it_decided() -> None:
     log = MemoryLog()
-    seen: list[int] = []
-
-    def count(state: DecisionState) -> list[NewEvent]:
-        seen.append(len(state.units))
-        return []
-
+    COUNTS.clear()
     async with running(log) as ledger:
         ledger.submit(create(1))
         ledger.submit(create(2))
-        await ledger.execute(Command("count", "tester", count))
-    assert seen == [2]
+        await ledger.execute(CommandRequest("count", "tester", CountUnits(task_run=RUN)))
+    assert COUNTS == [2]
 
 
 async def test_two_who_want_the_same_unit_cannot_both_have_it() -> None:
-    def take(agent: int) -> Command:
+    def take(agent: int) -> AnyRequest:
         event = UnitAssigned(agent=AgentId(agent), worker=WorkerId(agent))
-        return Command(f"take-{agent}", "tester", lambda _: [NewEvent(unit(1), event)])
+        return append(f"take-{agent}", NewEvent(unit(1), event))
 
     outcomes: list[bool] = []
 
@@ -242,7 +275,7 @@ async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -
 
     with trio.fail_after(10), pytest.RaisesGroup(LogError, flatten_subgroups=True):
         async with trio.open_nursery() as callers:
-            ledger = Ledger(log, StoppedClock())
+            ledger = Ledger(log, StoppedClock(), commit_in_thread, DECISIONS_HERE)
             async with trio.open_nursery() as writer:
                 await writer.start(ledger.run)
                 ledger.submit(create(1))
@@ -303,10 +336,30 @@ async def test_an_illegal_second_event_leaves_nothing_of_the_command() -> None:
         await ledger.execute(create(1))
         both = [NewEvent(unit(1), UnitLaunched()), NewEvent(unit(2), UnitLaunched())]
         with pytest.raises(IllegalStepError, match="unit/1/2"):
-            await ledger.execute(Command("half", "tester", lambda _: both))
+            await ledger.execute(append("half", *both))
         assert ledger.state.units[unit(1)].status.value == "created"
         await ledger.execute(launch(1))
     assert log.head().seq == 2
+
+
+@pytest.mark.parametrize(("stream", "expected"), [(1, 1), (1, Expect.ANY), (2, Expect.NONE), (2, 0)])
+async def test_a_command_is_executed_on_the_versions_it_expects(stream: int, expected: int | Expect) -> None:
+    async with running(MemoryLog()) as ledger:
+        await ledger.execute(create(1))
+        await ledger.execute(replace(launch(1), expected={unit(stream): expected}))
+        assert ledger.state.units[unit(1)].status.value == "launched"
+
+
+@pytest.mark.parametrize(("stream", "expected"), [(1, 2), (1, Expect.NONE), (2, 1)])
+async def test_a_command_on_a_state_that_has_changed_is_refused_and_harms_no_other(
+    stream: int, expected: int | Expect
+) -> None:
+    async with running(MemoryLog()) as ledger:
+        await ledger.execute(create(1))
+        with pytest.raises(StaleCommandError, match=f"unit/1/{stream} has changed: it is at version") as refused:
+            await ledger.execute(replace(launch(1), expected={unit(stream): expected}))
+        assert refused.value.actual == ledger.state.version(unit(stream))
+        await ledger.execute(launch(1))
 
 
 async def test_a_cancelled_caller_does_not_take_its_command_back() -> None:
@@ -334,7 +387,7 @@ async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failur
 
     with trio.fail_after(10), pytest.RaisesGroup(type(failure), flatten_subgroups=True):
         async with trio.open_nursery() as callers:
-            ledger = Ledger(log, StoppedClock())
+            ledger = Ledger(log, StoppedClock(), commit_in_thread, DECISIONS_HERE)
             async with trio.open_nursery() as writer:
                 await writer.start(ledger.run)
                 callers.start_soon(ask, ledger, 1)
@@ -348,14 +401,11 @@ async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failur
 
 
 async def test_a_decision_that_is_broken_stops_the_writer_whoever_came_upon_it() -> None:
-    def broken(_: DecisionState) -> list[NewEvent]:
-        raise ZeroDivisionError
-
-    ledger = Ledger(MemoryLog(), StoppedClock())
+    ledger = Ledger(MemoryLog(), StoppedClock(), commit_in_thread, DECISIONS_HERE)
     with trio.fail_after(10), pytest.RaisesGroup(ZeroDivisionError):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            pending = ledger.submit(Command("broken", "tester", broken))
+            pending = ledger.submit(CommandRequest("broken", "tester", FailOnPurpose(task_run=RUN)))
             with pytest.raises(ZeroDivisionError):
                 await ledger.submit_decided(create(1))
             with trio.CancelScope(shield=True), pytest.raises(OutcomeUnknownError):

@@ -21,6 +21,7 @@ from mephisto_es.core.ports import Head
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
 
+from ..commands import CHECKED_DECISIONS
 from .crowd import Person, Witness
 from .invariants import check_ledger, check_log, check_pages, check_view
 from .job import JobPlan, Surroundings, config, shared_state
@@ -164,7 +165,7 @@ class Simulation:
         try:
             async with trio.open_nursery() as process:
                 self._process = process.cancel_scope
-                ledger = Ledger(self.disk, self.clock, self.disk.offload)
+                ledger = Ledger(self.disk, self.clock, self.disk.offload, CHECKED_DECISIONS)
                 ids = SeededIds(ledger.state.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
                 operator = Operator(ledger, ids, self.clock, self._folder, process)

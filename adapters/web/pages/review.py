@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ....core.decisions.review import Verdict
+from ....core.commands.review import Verdict
 from ....core.lifecycles.unit import UnitStatus
 from ....core.operations.configuration.money import cents
 from ....events.ids import AgentId

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 
 from ....events import streams
@@ -12,9 +11,10 @@ from ....events.ids import UnitId, WorkerId
 from ...abstractions.agent import Unit
 from ...abstractions.qualifications import unmet_rules
 from ...abstractions.task_runner import TaskRunner
-from ...decisions.worker_events import decide_record_answers
+from ...command_issuer import CommandIssuer
+from ...commands.admission import RecordAnswers
 from ...errors import UserCodeError
-from ...ledger import Command, Ledger
+from ...ledger import Ledger
 from ...ports import Ids
 from ..logger_core import get_logger
 from ..run_context import RunContext
@@ -34,7 +34,7 @@ class Eligibility:
 
     def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
-        self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._units = Units(ledger, context.task_run)
 
@@ -90,10 +90,9 @@ class Eligibility:
         unasked = [unit for unit in units if unit.unit_id not in answers]
         new = {unit.unit_id: await self._may_do(worker, unit) for unit in unasked}
         if new:
-            decide = partial(
-                decide_record_answers, run=self._context.task_run, worker=worker, callback=CAN_DO_UNIT, answers=new
+            await self._issuer.issue(
+                RecordAnswers(task_run=self._context.task_run, worker=worker, callback=CAN_DO_UNIT, answers=new)
             )
-            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
         return [unit.unit_id for unit in units if {**answers, **new}[unit.unit_id]]
 
     async def _filtered(self, units: list[Unit], worker: WorkerId) -> list[Unit]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
-from ...ports import NewEvent
-from ...state.decision_state import DecisionState
+from ...commands.admission import DisqualifyWorker, RefuseWorker
 
-#: Decides that a worker gets nothing, and why.
-Refuse = Callable[[DecisionState], list[NewEvent]]
+#: Commands by which a worker gets nothing.
+Refusal = RefuseWorker | DisqualifyWorker
 
 
 class RequiredUnit(NamedTuple):
@@ -28,7 +27,7 @@ class RequiredUnit(NamedTuple):
 
 
 #: None if the worker may continue.
-NextStep = RequiredUnit | Refuse | None
+NextStep = RequiredUnit | Refusal | None
 
 
 class EvaluationStep(Protocol):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from ....events import streams
 from ....events.engagement import RefusalReason, WorkerJudged, WorkerRefused
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
-from ...decisions.evaluate_worker import GOLD, GoldQualifications, decide_disqualify, decide_judged, known_judgement
-from ...decisions.worker_events import decide_refuse
+from ...command_issuer import CommandIssuer
+from ...commands.admission import DisqualifyWorker, GoldQualifications, RecordAssessment, RefuseWorker
+from ...decisions.evaluate_worker import GOLD, known_assessment
 from ...errors import ConfigError, UserCodeError
-from ...ledger import Command, Ledger
+from ...ledger import Ledger
 from ...lifecycles.engagement import EngagementState
-from ...ports import Ids, NewEvent
-from ...state.decision_state import GOLD_UNIT_INDEX, DecisionState
+from ...ports import Ids
+from ...state.decision_state import GOLD_UNIT_INDEX
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
 from ..run_context import RunContext
@@ -35,7 +35,7 @@ class GoldStep:
         if not isinstance(shared_state, GoldUnitSharedState):
             raise ConfigError("gold units take a GoldUnitSharedState", key="shared_state")
         self._ledger = ledger
-        self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._run = context.task_run
         self._max_item_bytes = context.settings.max_item_bytes
         self._golds = golds
@@ -57,7 +57,7 @@ class GoldStep:
             return self._refuse(worker, "worker_qualifies", facts)
         if not qualifies.answer:
             ids = self._qualification_ids()
-            return partial(decide_disqualify, run=self._run, worker=worker, judged=qualifies, golds=ids)
+            return DisqualifyWorker(task_run=self._run, worker=worker, assessment=qualifies, golds=ids)
         required = correct < golds.min_golds
         left = golds.max_units - self._ledger.state.runs[self._run].evaluations(GOLD_UNIT_INDEX)
         if left <= 0 and not required:
@@ -96,7 +96,7 @@ class GoldStep:
         self, worker: WorkerId, callback: str, ask: Callable[[int, int, int, int], object], facts: dict[str, int]
     ) -> WorkerJudged | None:
         """Return the answer of the launch script's code about a worker and these facts; None if the code failed."""
-        known = known_judgement(self._engagement(worker), callback, facts)
+        known = known_assessment(self._engagement(worker), callback, facts)
         if known is not None:
             return WorkerJudged(callback=callback, facts=facts, answer=known)
         try:
@@ -106,11 +106,7 @@ class GoldStep:
             logger.exception(f"{callback} failed", worker=worker)
             return None
         judged = WorkerJudged(callback=callback, facts=facts, answer=bool(answer))
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            return decide_judged(state, self._run, worker, judged)
-
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+        await self._issuer.issue(RecordAssessment(task_run=self._run, worker=worker, assessment=judged))
         return judged
 
     def _engagement(self, worker: WorkerId) -> EngagementState | None:
@@ -118,7 +114,7 @@ class GoldStep:
 
     def _refuse(self, worker: WorkerId, rule: str, facts: Mapping[str, int]) -> NextStep:
         refused = WorkerRefused(rule=rule, inputs=dict(facts), reason=RefusalReason.NO_AVAILABLE_UNITS)
-        return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
+        return RefuseWorker(task_run=self._run, worker=worker, refusal=refused)
 
     def _qualification_ids(self) -> GoldQualifications:
         names = self._ledger.state.qualifications_by_name

@@ -6,20 +6,18 @@ its inputs. A step that requires something first gives the worker that instead o
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
+from msgspec.structs import replace
 
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import AgentId, OnboardingAgentId, WorkerId
 from ....events.unit import UnitCreated
-from ...decisions.assign_work import Applicant, Evaluating, decide_assign_unit, decide_start_onboarding
+from ...command_issuer import CommandIssuer
+from ...commands.admission import Applicant, AssignUnit, RefuseWorker, RequiredEvaluation, StartOnboarding
+from ...commands.base import Command
 from ...decisions.evaluate_worker import SCREENING
-from ...decisions.launch_work import AssignmentPlan
-from ...decisions.worker_events import decide_refuse
-from ...ledger import Command, Decide, Ledger
-from ...ports import AppendResult, Ids, NewEvent
-from ...state.decision_state import DecisionState
+from ...ledger import Ledger
+from ...ports import AppendResult, Ids
 from ..run_context import RunContext
 from ..task_launcher import TaskLauncher
 from .eligibility import Eligibility
@@ -39,6 +37,7 @@ class Admission:
     def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, launcher: TaskLauncher) -> None:
         self._ledger = ledger
         self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._run = context.task_run
         self._launcher = launcher
@@ -66,70 +65,69 @@ class Admission:
         """
         refused = self._eligibility.refusal(worker)
         if refused is not None:
-            return await self._execute(worker, partial(decide_refuse, run=self._run, worker=worker, refused=refused))
-        applicant = Applicant(worker, AgentId(self._ids.next_id("agent")), self._ids.token(), registration)
+            return await self._issue(RefuseWorker(task_run=self._run, worker=worker, refusal=refused), worker)
+        applicant = Applicant(worker, self._ids.token(), registration)
         if self._eligibility.has_to_be_onboarded(worker):
             onboarding = OnboardingAgentId(self._ids.next_id("onboarding_agent"))
-            applicant = applicant._replace(token=f"{ONBOARDING_PREFIX}{applicant.token}")
-            decide = partial(decide_start_onboarding, run=self._run, applicant=applicant, agent=onboarding)
-            return await self._execute(worker, decide)
+            applicant = replace(applicant, token=f"{ONBOARDING_PREFIX}{applicant.token}")
+            start = StartOnboarding(task_run=self._run, applicant=applicant, agent=onboarding)
+            return await self._issue(start, worker)
         return await self._assign_unit(applicant)
 
     async def _assign_unit(self, applicant: Applicant) -> RefusalReason | None:
         """Reserve a unit for the applicant; while units are being launched, it waits instead of being refused."""
-        launcher = self._launcher
+        launcher, agent = self._launcher, AgentId(self._ids.next_id("agent"))
         deadline = trio.current_time() + OFFER_TIMEOUT_SECONDS
         while launcher.is_about_to_launch and trio.current_time() < deadline:
             # Taken before the attempt: a change during it is a reason to try again.
             change = launcher.next_change()
-            reason = await self._try_to_assign_unit(applicant, more_to_come=True)
+            reason = await self._try_to_assign_unit(applicant, agent, more_to_come=True)
             if reason or self._ledger.state.agent_by_registration(self._run, applicant.registration) is not None:
                 return reason
             # Only the wait has a deadline: calls of the launch script's code are not cut short.
             with trio.move_on_at(deadline):
                 await change.wait()
-        return await self._try_to_assign_unit(applicant, more_to_come=False)
+        return await self._try_to_assign_unit(applicant, agent, more_to_come=False)
 
-    async def _try_to_assign_unit(self, applicant: Applicant, *, more_to_come: bool) -> RefusalReason | None:
+    async def _try_to_assign_unit(
+        self, applicant: Applicant, agent: AgentId, *, more_to_come: bool
+    ) -> RefusalReason | None:
         worker = applicant.worker
         eligible_units = await self._eligibility.eligible_units(worker)
-        decide = partial(
-            decide_assign_unit,
-            run=self._run,
+        assign = AssignUnit(
+            task_run=self._run,
             applicant=applicant,
+            agent=agent,
             concurrent=self._context.task_runner.is_concurrent,
-            eligible_units=eligible_units,
+            eligible_units=None if eligible_units is None else tuple(eligible_units),
             more_to_come=more_to_come,
         )
         for step in self._steps:
             requirement = await step.next_requirement(worker, self._eligibility.granted(worker))
             if isinstance(requirement, RequiredUnit):
-                return await self._evaluate(worker, step, requirement, decide)
+                return await self._evaluate(step, requirement, assign)
             if requirement is not None:
-                return await self._execute(worker, requirement)
-        return await self._execute(worker, decide)
+                return await self._issue(requirement, worker)
+        return await self._issue(assign, worker)
 
     async def _evaluate(
-        self, worker: WorkerId, step: EvaluationStep, requirement: RequiredUnit, decide: partial[list[NewEvent]]
+        self, step: EvaluationStep, requirement: RequiredUnit, assign: AssignUnit
     ) -> RefusalReason | None:
         """Make a unit for the worker, who gets it instead of an ordinary one."""
         kind, data = requirement.kind, requirement.data
         if data is None:
-            return await self._execute(worker, partial(decide, evaluating=Evaluating(kind)))
+            return await self._issue(replace(assign, evaluation=RequiredEvaluation(kind)), assign.applicant.worker)
         launcher = self._launcher
         launch = launcher.launch_screening_unit if kind == SCREENING else launcher.launch_gold_unit
-
-        def take(state: DecisionState, plan: AssignmentPlan) -> list[NewEvent]:
-            return decide(state, evaluating=Evaluating(kind, plan, requirement.maximum, requirement.required))
-
-        result = await launch(data, take, actor=f"worker/{worker}")
+        evaluation = RequiredEvaluation(kind, maximum=requirement.maximum, required=requirement.required)
+        result = await launch(data, replace(assign, evaluation=evaluation))
         if not any(isinstance(recorded.envelope.event, UnitCreated) for recorded in result.events):
             step.return_data(data)
         return _refusal_reason(result)
 
-    async def _execute(self, worker: WorkerId, decide: Decide) -> RefusalReason | None:
-        """Execute a decision about what a worker gets; returns the reason if it gets nothing."""
-        return _refusal_reason(await self._ledger.execute(Command(self._ids.command_id(), f"worker/{worker}", decide)))
+    async def _issue(self, command: Command, worker: WorkerId) -> RefusalReason | None:
+        """Issue a command about what a worker gets; returns the reason if it gets nothing."""
+        return _refusal_reason(await self._issuer.issue(command, actor=f"worker/{worker}"))
 
 
 def _refusal_reason(result: AppendResult) -> RefusalReason | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping
-from functools import partial
 
 import trio
 
@@ -12,8 +11,8 @@ from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.screen_task_required import Screening, ScreenTaskSharedState
+from ...commands.admission import RefuseWorker
 from ...decisions.evaluate_worker import SCREENING
-from ...decisions.worker_events import decide_refuse
 from ...errors import ConfigError, UserCodeError
 from ...ledger import Ledger
 from ...state.decision_state import SCREENING_UNIT_INDEX
@@ -78,7 +77,7 @@ class ScreeningStep:
         data = await self._next_data()
         if data is None:
             refused = WorkerRefused(rule="screening_data", inputs={"left": 0}, reason=RefusalReason.NO_AVAILABLE_UNITS)
-            return partial(decide_refuse, run=self._run, worker=worker, refused=refused)
+            return RefuseWorker(task_run=self._run, worker=worker, refusal=refused)
         return RequiredUnit(SCREENING, data, self._screening.max_units, required=True)
 
     def return_data(self, data: Update) -> None:

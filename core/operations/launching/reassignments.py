@@ -12,8 +12,10 @@ from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import AssignmentId, TaskRunId, UnitId
 from ....events.unit import UnitExpired
-from ...decisions.launch_work import AssignmentPlan, UnitPlan, decide_repeat_assignment, original_of, wants_repeat
-from ...ledger import Command, Ledger
+from ...command_issuer import CommandIssuer
+from ...commands.task_run import AssignmentPlan, RepeatAssignment, UnitPlan
+from ...decisions.launch_work import original_of, wants_repeat
+from ...ledger import Ledger
 from ...ports import Ids
 
 
@@ -31,6 +33,7 @@ class Reassignments:
         """
         self._ledger = ledger
         self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._run = run
         self._maximum = maximum
         self._waiting: deque[AssignmentId] = deque()
@@ -53,17 +56,13 @@ class Reassignments:
 
     async def make_next(self) -> None:
         """Make the next one, unless it is no longer wanted; its units are created and not yet launched."""
-        state, assignment, run, maximum = self._ledger.state, self._waiting[0], self._run, self._maximum
+        state, assignment, run = self._ledger.state, self._waiting[0], self._run
         created = original_of(state, run, assignment)
         units = [state.units[streams.unit(run, unit)] for unit in state.runs[run].units_of[assignment]]
         fresh = tuple(UnitPlan(UnitId(self._ids.next_id("unit")), unit.index, unit.pay_cents) for unit in units)
         plan = AssignmentPlan(AssignmentId(self._ids.next_id("assignment")), created.number, created.data, fresh)
-        await self._ledger.execute(
-            Command(
-                self._ids.command_id(),
-                "operator",
-                lambda state: decide_repeat_assignment(state, run, assignment, plan, maximum),
-            )
+        await self._issuer.issue(
+            RepeatAssignment(task_run=run, assignment=assignment, plan=plan, max_repeats=self._maximum)
         )
         # Not earlier: the run does not end while this is not empty.
         self._waiting.popleft()

@@ -16,7 +16,6 @@ from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared,
 from ...abstractions.architect import ArchitectContext
 from ...abstractions.blueprint import AssignmentData
 from ...abstractions.resources import Resources
-from ...decisions.end_work import decide_complete, decide_stop
 from ...errors import LaunchError, LogError, MephistoError
 from ...ledger import Ledger
 from ...lifecycles.task_run import OPEN_RUN_STATUSES
@@ -140,7 +139,7 @@ class LiveRunDriver:
                     run, TaskRunFailed(step=failure.step, reason=redacted_text(str(failure)))
                 )
                 raise failure
-            await self._record.run_decision(partial(decide_complete, run=run))
+            await self._record.complete(run)
             logger.info("the run is completed")
 
     # Launching ------------------------------------------------------------------------------------------------------
@@ -259,7 +258,7 @@ class LiveRunDriver:
         index = self._ledger.state.runs[run]
         while (reason := self._reason_to_stop(live_run)) is None:
             await self._changed.wait()
-        await self._record.run_decision(partial(decide_stop, run=run, reason=reason))
+        await self._record.stop(run, reason)
         await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.submissions
@@ -295,7 +294,7 @@ class LiveRunDriver:
         """Leave nothing open in a run that failed."""
         run = live_run.task_run
         if self._ledger.state.task_runs[streams.task_run(run)].status in OPEN_RUN_STATUSES:
-            await self._record.run_decision(partial(decide_stop, run=run, reason=reason))
+            await self._record.stop(run, reason)
             await live_run.task_launcher.expire_units()
             await live_run.worker_pool.disconnect_active_agents(reason)
 

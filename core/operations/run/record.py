@@ -1,73 +1,64 @@
-"""The history of a run itself: that it was created, deployed, went live, ended."""
+"""Records what happens to task runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import msgspec
 
-from ....events import streams
-from ....events.directory import RequesterRegistered, TaskRegistered
 from ....events.ids import RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent
-from ...ledger import Command, Ledger
-from ...ports import Ids, NewEvent
+from ...command_issuer import CommandIssuer
+from ...commands.task_run import CompleteRun, CreateRun, RecordRunEvent, StopRun
+from ...ledger import Ledger
+from ...ports import Ids
 from ...redaction import redacted
-from ...state.decision_state import DecisionState
 from .plan import RunPlan
 
 
 class RunRecord:
-    """Writes what happens to runs."""
+    """Writes the history of task runs. Every method returns when its events are durable."""
 
     def __init__(self, ledger: Ledger, ids: Ids) -> None:
-        self._ledger = ledger
+        self._issuer = CommandIssuer(ledger, ids)
         self._ids = ids
 
     async def create(self, plan: RunPlan) -> TaskRunId:
-        """Record a new run, with its task and requester if they are new."""
-        run = TaskRunId(self._ids.next_id("task_run"))
-        task, requester = TaskId(self._ids.next_id("task")), RequesterId(self._ids.next_id("requester"))
-        provider_type = plan.provider_class.PROVIDER_TYPE
-        name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            known_task = state.tasks_by_name.get(plan.task_name)
-            known_requester = state.requesters_by_name.get((provider_type, name))
-            created = TaskRunCreated(
-                task_run=run,
-                task=known_task or task,
-                requester=known_requester or requester,
-                blueprint_type=plan.blueprint_class.BLUEPRINT_TYPE,
-                architect_type=plan.architect_class.ARCHITECT_TYPE,
-                provider_type=provider_type,
-                config=msgspec.json.encode(redacted(plan.config)).decode(),
-                allowed_concurrent=plan.settings.allowed_concurrent,
-                maximum_units_per_worker=plan.settings.maximum_units_per_worker,
-                given_by_script=plan.given_by_script,
-                budget_cents=plan.settings.budget_cents,
-                fee_percent=plan.settings.provider_fee_percent,
-                bonus_limit_cents=plan.settings.bonus_limit_cents,
-            )
-            registered = TaskRegistered(task=task, name=plan.task_name, task_type=created.blueprint_type)
-            account = RequesterRegistered(requester=requester, name=name, provider_type=provider_type)
-            return [
-                *([] if known_task else [NewEvent(streams.task(task), registered)]),
-                *([] if known_requester else [NewEvent(streams.requester(requester), account)]),
-                NewEvent(streams.task_run(run), created),
-            ]
-
-        await self.run_decision(decide)
+        """Create a run, with its task and requester if they are new."""
+        run, provider_type = TaskRunId(self._ids.next_id("task_run")), plan.provider_class.PROVIDER_TYPE
+        created = TaskRunCreated(
+            task_run=run,
+            task=TaskId(self._ids.next_id("task")),
+            requester=RequesterId(self._ids.next_id("requester")),
+            blueprint_type=plan.blueprint_class.BLUEPRINT_TYPE,
+            architect_type=plan.architect_class.ARCHITECT_TYPE,
+            provider_type=provider_type,
+            config=msgspec.json.encode(redacted(plan.config)).decode(),
+            allowed_concurrent=plan.settings.allowed_concurrent,
+            maximum_units_per_worker=plan.settings.maximum_units_per_worker,
+            given_by_script=plan.given_by_script,
+            budget_cents=plan.settings.budget_cents,
+            fee_percent=plan.settings.provider_fee_percent,
+            bonus_limit_cents=plan.settings.bonus_limit_cents,
+        )
+        requester_name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
+        await self._issuer.issue(CreateRun(created=created, task_name=plan.task_name, requester_name=requester_name))
         return run
 
     async def record_event(self, run: TaskRunId, event: TaskRunEvent) -> None:
-        """Record something that happened to a run."""
-        await self.run_decision(lambda _: [NewEvent(streams.task_run(run), event)])
-
-    async def run_decision(self, decide: Callable[[DecisionState], Sequence[NewEvent]]) -> None:
-        """Carry a decision about a run out.
+        """Record that something happened to a run.
 
         Raises:
-            CommandRefusedError: it said no.
+            IllegalStepError: it cannot happen to the run now.
         """
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+        await self._issuer.issue(RecordRunEvent(task_run=run, event=event))
+
+    async def stop(self, run: TaskRunId, reason: str) -> None:
+        """Record that a run gives out no more work; does nothing if it is not live."""
+        await self._issuer.issue(StopRun(task_run=run, reason=reason))
+
+    async def complete(self, run: TaskRunId) -> None:
+        """Record that a run is completed.
+
+        Raises:
+            CommandRefusedError: something is still open.
+        """
+        await self._issuer.issue(CompleteRun(task_run=run))

@@ -1,45 +1,42 @@
-"""What outlives runs: tasks, requesters, workers and qualifications, each registered once by its name."""
+"""Registers what outlives runs: tasks, requesters, workers and qualifications, each once by its name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from ....events import streams
-from ....events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from ....events.ids import QualificationId, RequesterId, TaskId, WorkerId
-from ....events.worker import WorkerRegistered
-from ...errors import CommandRefusedError
-from ...ledger import Command, Decide, Ledger
+from ...command_issuer import OPERATOR, CommandIssuer
+from ...commands.directory import CreateQualifications, RegisterRequester, RegisterTask, RegisterWorker
+from ...ledger import Ledger
 from ...payloads import pseudonym, seal
-from ...ports import Ids, NewEvent, Payload
-from ...state.decision_state import DecisionState
+from ...ports import Ids, Payload
 from ..registry import get_blueprint_from_type, get_crowd_provider_from_type
 
 
 class Directory:
-    """Registers names, each wish as a command of its own.
+    """Registers names, each with a command of its own.
 
-    `new_...` is refused where there is such a name already, `find_or_create_...` takes the one there is. A method
-    returns when the wish is durable, unless it says otherwise. A cancelled call does not take the wish back.
+    `new_...` refuses a name that is registered already; `find_or_create_...` returns the one there is. Every method
+    returns when its command is durable, unless it says otherwise. A cancelled call does not withdraw the command.
 
     Raises (all methods):
-        LogError: nothing was written, or nobody knows whether it was.
+        LogError: nothing was written, or it is not known whether it was.
     """
 
-    def __init__(self, ledger: Ledger, ids: Ids, actor: str = "operator") -> None:
-        """Take the door.
+    def __init__(self, ledger: Ledger, ids: Ids, actor: str = OPERATOR) -> None:
+        """Initialize.
 
         Args:
-            ledger: the door, its writer task running.
-            ids: where ids and salts come from.
-            actor: who the log says it was.
+            ledger: executes the commands; its writer task is running.
+            ids: source of ids and salts.
+            actor: author of the commands, as the log records it.
         """
         self._ledger = ledger
         self._ids = ids
-        self._actor = actor
+        self._issuer = CommandIssuer(ledger, ids, actor)
 
     async def new_task(self, task_name: str, task_type: str) -> TaskId:
-        """Register a task before its first run, which does so otherwise.
+        """Register a task before its first run, which would do so otherwise.
 
         Args:
             task_name: its name.
@@ -51,43 +48,31 @@ class Directory:
         """
         get_blueprint_from_type(task_type)
         new = TaskId(self._ids.next_id("task"))
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            _refuse_if_known(f"the task {task_name!r}", state.tasks_by_name.get(task_name))
-            return [NewEvent(streams.task(new), TaskRegistered(task=new, name=task_name, task_type=task_type))]
-
-        await self._execute(decide)
+        await self._issuer.issue(RegisterTask(task=new, name=task_name, task_type=task_type))
         return new
 
     async def new_requester(self, requester_name: str, provider_type: str) -> RequesterId:
-        """Register an account at a provider before its first run, which does so otherwise.
+        """Register an account at a provider before its first run, which would do so otherwise.
 
         Raises:
             ConfigError: there is no such provider.
             CommandRefusedError: there is an account of that name.
         """
         get_crowd_provider_from_type(provider_type)
-        registered = self._requester(requester_name, provider_type)
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            known = state.requesters_by_name.get((provider_type, requester_name))
-            _refuse_if_known(f"the requester {requester_name!r} of {provider_type}", known)
-            return [registered]
-
-        await self._execute(decide)
-        return self._ledger.state.requesters_by_name[provider_type, requester_name]
+        new = RequesterId(self._ids.next_id("requester"))
+        await self._issuer.issue(
+            RegisterRequester(requester=new, name=requester_name, provider_type=provider_type, must_be_new=True)
+        )
+        return new
 
     async def find_or_create_requester(self, requester_name: str, provider_type: str) -> bool:
-        """See to it that an account at a provider is known by its name; whether it is new."""
-        registered = self._requester(requester_name, provider_type)
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            return [] if (provider_type, requester_name) in state.requesters_by_name else [registered]
-
-        return await self._execute(decide)
+        """Register an account at a provider unless it is known; return True if it is new."""
+        new = RequesterId(self._ids.next_id("requester"))
+        command = RegisterRequester(requester=new, name=requester_name, provider_type=provider_type)
+        return bool((await self._issuer.issue(command)).events)
 
     async def new_worker(self, worker_name: str, provider_type: str) -> WorkerId:
-        """Register a person before the first visit, which does so otherwise: to block, or to grant a qualification.
+        """Register a worker before the first visit, which would do so otherwise: to block, or to grant a qualification.
 
         Args:
             worker_name: the name at the provider.
@@ -98,72 +83,41 @@ class Directory:
             CommandRefusedError: there is a worker of that name.
         """
         get_crowd_provider_from_type(provider_type)
-        identity = self._identity(worker_name, provider_type)
-        registered, name = self._worker(worker_name, provider_type, identity)
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            # The name itself is personal, and stands in no error.
-            _refuse_if_known(f"the worker of that name at {provider_type}", state.workers_by_identity.get(identity))
-            return [registered]
-
-        await self._execute(decide, [name])
-        return self._ledger.state.workers_by_identity[identity]
+        command, name = self._registration(worker_name, provider_type, must_be_new=True)
+        await self._issuer.issue(command, name)
+        return command.worker
 
     async def find_or_create_worker(self, worker_name: str, provider_type: str) -> WorkerId:
-        """The worker behind a name at a provider; a person who is seen for the first time is registered.
+        """Return the worker behind a name at a provider; a worker who is seen for the first time is registered.
 
         Returns when that is decided; it is durable at the latest with what is decided next.
         """
         state, identity = self._ledger.state, self._identity(worker_name, provider_type)
         if identity not in state.workers_by_identity:
-            registered, name = self._worker(worker_name, provider_type, identity)
-
-            def decide(state: DecisionState) -> list[NewEvent]:
-                return [] if identity in state.workers_by_identity else [registered]
-
-            await self._ledger.submit_decided(self._command(decide, [name]))
+            command, name = self._registration(worker_name, provider_type)
+            await self._issuer.issue_decided(command, name)
         return state.workers_by_identity[identity]
 
     async def find_or_create_qualification(self, qualification_name: str) -> QualificationId:
-        """The qualification of a name; made if there is none."""
+        """Return the qualification of a name; create it if there is none."""
         await self.find_or_create_qualifications([qualification_name])
         return self._ledger.state.qualifications_by_name[qualification_name]
 
     async def find_or_create_qualifications(self, names: Iterable[str]) -> None:
-        """Register these qualifications where missing; `DecisionState.qualifications_by_name` has them afterwards."""
+        """Create missing qualifications; `DecisionState.qualifications_by_name` has them afterwards."""
         wanted = {name: QualificationId(self._ids.next_id("qualification")) for name in sorted(names)}
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            return [
-                NewEvent(streams.qualification(number), QualificationCreated(qualification=number, name=name))
-                for name, number in wanted.items()
-                if name not in state.qualifications_by_name
-            ]
-
-        await self._execute(decide)
-
-    def _requester(self, name: str, provider_type: str) -> NewEvent:
-        new = RequesterId(self._ids.next_id("requester"))
-        registered = RequesterRegistered(requester=new, name=name, provider_type=provider_type)
-        return NewEvent(streams.requester(new), registered)
+        await self._issuer.issue(CreateQualifications(qualifications=wanted))
 
     def _identity(self, worker_name: str, provider_type: str) -> str:
         return pseudonym(self._ledger.log.pseudonym_key, provider_type, worker_name)
 
-    def _worker(self, worker_name: str, provider_type: str, identity: str) -> tuple[NewEvent, Payload]:
+    def _registration(
+        self, worker_name: str, provider_type: str, *, must_be_new: bool = False
+    ) -> tuple[RegisterWorker, Payload]:
         new = WorkerId(self._ids.next_id("worker"))
         name = seal(worker_name.encode(), self._ids.salt(), new)
-        registered = WorkerRegistered(worker=new, provider_type=provider_type, name=name.ref, identity=identity)
-        return NewEvent(streams.worker(new), registered), name
-
-    def _command(self, decide: Decide, payloads: Sequence[Payload] = ()) -> Command:
-        return Command(self._ids.command_id(), self._actor, decide, payloads=tuple(payloads))
-
-    async def _execute(self, decide: Decide, payloads: Sequence[Payload] = ()) -> bool:
-        """Carry a decision out; whether it changed anything."""
-        return bool((await self._ledger.execute(self._command(decide, payloads))).events)
-
-
-def _refuse_if_known(what: str, known: int | None) -> None:
-    if known is not None:
-        raise CommandRefusedError(f"{what} is registered already, with the id {known}")
+        identity = self._identity(worker_name, provider_type)
+        command = RegisterWorker(
+            worker=new, provider_type=provider_type, identity=identity, name=name.ref, must_be_new=must_be_new
+        )
+        return command, name

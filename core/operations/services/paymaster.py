@@ -15,11 +15,13 @@ from ....events.ids import PaymentId, TaskRunId, WorkerId
 from ....events.pay import PayEvent, PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
 from ....events.worker import WorkerRegistered
 from ...abstractions.crowd_provider import CrowdProvider
+from ...command_issuer import CommandIssuer
+from ...commands.review import RecordPayment
 from ...errors import ConfigError, MephistoError
-from ...ledger import Command, Ledger
+from ...ledger import Ledger
 from ...lifecycles.payment import UNPAID_STATUSES, PaymentState, PaymentStatus
 from ...payloads import pseudonym
-from ...ports import Ids, NewEvent
+from ...ports import Ids
 
 ACTOR = "paymaster"
 
@@ -88,7 +90,7 @@ class Paymaster:
             provider: who pays.
         """
         self._ledger = ledger
-        self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids, ACTOR)
         self._provider = provider
 
     async def pay_owed(self, run: TaskRunId, only: Collection[PaymentId] | None = None) -> int:
@@ -160,5 +162,4 @@ class Paymaster:
         return None if name is None else name.decode()
 
     async def _record(self, run: TaskRunId, payment: PaymentState, event: PayEvent) -> None:
-        new = NewEvent(streams.payment(run, payment.payment), event)
-        await self._ledger.execute(Command(self._ids.command_id(), ACTOR, lambda _: [new]))
+        await self._issuer.issue(RecordPayment(task_run=run, payment=payment.payment, event=event))

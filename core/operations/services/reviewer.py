@@ -1,24 +1,16 @@
-"""Reviewing: verdicts on work that was handed in, and what is decided about workers."""
+"""Reviews submitted work, and decides on workers: verdicts, bonuses, qualifications, blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
-from ....events import streams
 from ....events.ids import AgentId, PaymentId, QualificationId, TaskRunId, UnitId, WorkerId
-from ...decisions.review import (
-    PaymentIds,
-    Verdict,
-    decide_block,
-    decide_bonus,
-    decide_grant,
-    decide_review,
-    decide_revoke,
-    decide_unblock,
-)
-from ...errors import UnknownEntityError
-from ...ledger import Command, Decide, Ledger
+from ....events.streams import agent as agent_stream
+from ....events.streams import run_of
+from ....events.streams import worker as worker_stream
+from ...command_issuer import CommandIssuer
+from ...commands.directory import BlockWorker, GrantQualification, RevokeQualification, UnblockWorker
+from ...commands.review import GrantBonus, ReviewWork, Verdict
+from ...errors import CommandRefusedError, UnknownEntityError
+from ...ledger import Ledger
 from ...payloads import seal
 from ...ports import AppendResult, Ids, Payload
 
@@ -26,27 +18,27 @@ REVIEWER = "reviewer"
 
 
 class Reviewer:
-    """Carries out what a reviewer wishes, each wish as a command of its own.
+    """Issues a reviewer's commands, one for each call.
 
-    Every method returns when the wish is durable. A cancelled call does not take the wish back.
+    Every method returns when its command is durable. A cancelled call does not withdraw the command.
 
     Raises (all methods):
         UnknownEntityError: there is no such agent or worker.
-        CommandRefusedError: the wish is not legal now; the sentence says why.
-        LogError: nothing was written, or nobody knows whether it was.
+        CommandRefusedError: the command is not legal now; the message says why.
+        LogError: nothing was written, or it is not known whether it was.
     """
 
     def __init__(self, ledger: Ledger, ids: Ids, actor: str = REVIEWER) -> None:
-        """Take the door.
+        """Initialize.
 
         Args:
-            ledger: the door, its writer task running.
-            ids: where ids and salts come from.
-            actor: who the log says it was.
+            ledger: executes the commands; its writer task is running.
+            ids: source of ids and salts.
+            actor: author of the commands, as the log records it.
         """
         self._ledger = ledger
         self._ids = ids
-        self._actor = actor
+        self._issuer = CommandIssuer(ledger, ids, actor)
 
     async def approve_work(self, agent: AgentId, review_note: str | None = None, bonus_cents: int = 0) -> AppendResult:
         """Accept an agent's work: it is to be paid, with a bonus if one is given."""
@@ -63,21 +55,20 @@ class Reviewer:
     async def give_verdict(
         self, agent: AgentId, verdict: Verdict, review_note: str | None = None, bonus_cents: int = 0
     ) -> AppendResult:
-        """Say of an agent's work what a verdict says."""
+        """Give any verdict on an agent's work."""
         run = self.run_of(agent)
-        worker = self._ledger.state.agents[streams.agent(run, agent)].worker
-        notes = [seal(review_note.encode(), self._ids.salt(), worker)] if review_note else []
-        note = notes[0].ref if notes else None
-        decide = partial(
-            decide_review,
-            run=run,
-            agent_id=agent,
+        worker = self._ledger.state.agents[agent_stream(run, agent)].worker
+        note = None if not review_note else seal(review_note.encode(), self._ids.salt(), worker)
+        command = ReviewWork(
+            task_run=run,
+            agent=agent,
             verdict=verdict,
-            note=note,
+            note=None if note is None else note.ref,
             bonus_cents=bonus_cents,
-            payment_ids=PaymentIds(*(self._next_payment() for _ in PaymentIds._fields)),
+            pay_payment=self._next_payment(),
+            bonus_payment=self._next_payment(),
         )
-        return await self._execute(decide, notes)
+        return await self._issuer.issue(command, *([] if note is None else [note]))
 
     async def bonus_worker(
         self,
@@ -88,67 +79,73 @@ class Reviewer:
         *,
         command_id: str | None = None,
     ) -> AppendResult:
-        """Give a worker a bonus for a unit it has had, before, after or without a verdict; it is paid with all else.
+        """Grant a worker a bonus for a unit, before, after or without a verdict; it is paid with everything else.
 
         Args:
             worker: the worker.
-            amount_cents: how much.
-            reason: why. It stays in the log until the worker is forgotten.
-            unit: for which work; the worker's latest, unless given.
-            command_id: names this bonus, so that whoever is not sure can call again and owes it once. Without it each
-                call owes another one.
+            amount_cents: the amount.
+            reason: why. It stays in the log until the worker is erased.
+            unit: a unit that the worker has had; the worker's latest, unless given.
+            command_id: names this bonus, so that a caller who is not sure can call again and grants it once. Without
+                it, each call grants another one.
         """
-        sealed = seal(reason.encode(), self._ids.salt(), worker)
-        decide = partial(
-            decide_bonus,
-            worker=worker,
-            unit=unit,
+        stream = self._stream_of_work(worker, unit)
+        agent = self._ledger.state.agents[stream].agent
+        sealed: Payload = seal(reason.encode(), self._ids.salt(), worker)
+        command = GrantBonus(
+            task_run=run_of(stream),
+            agent=agent,
             bonus_cents=amount_cents,
             reason=sealed.ref,
             payment=self._next_payment(),
         )
-        return await self._execute(decide, [sealed], command_id)
+        return await self._issuer.issue(command, sealed, command_id=command_id)
 
     async def grant_qualification(self, worker: WorkerId, qualification_name: str, value: int = 1) -> AppendResult:
-        """Give a worker a qualification, or another value of one it has."""
+        """Grant a worker a qualification, or change its value."""
         new = QualificationId(self._ids.next_id("qualification"))
-        return await self._execute(
-            partial(decide_grant, worker=worker, name=qualification_name, value=value, new_id=new)
+        return await self._issuer.issue(
+            GrantQualification(worker=worker, qualification_name=qualification_name, value=value, new_qualification=new)
         )
 
     async def revoke_qualification(
         self, worker: WorkerId, qualification_name: str, reason: str = "revoked by a reviewer"
     ) -> AppendResult:
-        """Take a qualification from a worker."""
-        return await self._execute(partial(decide_revoke, worker=worker, name=qualification_name, reason=reason))
+        """Revoke a qualification that a worker has."""
+        command = RevokeQualification(worker=worker, qualification_name=qualification_name, reason=reason)
+        return await self._issuer.issue(command)
 
     async def block_worker(self, worker: WorkerId, reason: str) -> AppendResult:
         """Give a worker no more work in any run."""
-        return await self._execute(partial(decide_block, worker=worker, reason=reason))
+        return await self._issuer.issue(BlockWorker(worker=worker, reason=reason))
 
     async def unblock_worker(self, worker: WorkerId, reason: str) -> AppendResult:
-        """Let a blocked worker work again."""
-        return await self._execute(partial(decide_unblock, worker=worker, reason=reason))
+        """Allow a blocked worker to work again."""
+        return await self._issuer.issue(UnblockWorker(worker=worker, reason=reason))
 
     def run_of(self, agent: AgentId) -> TaskRunId:
-        """The run that an agent belongs to."""
+        """Return the run that an agent belongs to."""
         state = self._ledger.state
         for run in state.runs:
-            if state.agents.get(streams.agent(run, agent)) is not None:
+            if state.agents.get(agent_stream(run, agent)) is not None:
                 return run
         raise UnknownEntityError(f"agent-{agent}")
 
+    def _stream_of_work(self, worker: WorkerId, unit: UnitId | None) -> str:
+        """Return the stream of the worker's latest agent, on a unit or at all.
+
+        Raises:
+            UnknownEntityError: there is no such worker.
+            CommandRefusedError: the worker has had no such work.
+        """
+        state = self._ledger.state
+        worker = state.workers[worker_stream(worker)].worker
+        for stream, agent in reversed(state.agents.items()):
+            if agent.worker == worker and unit in (None, agent.unit):
+                return stream
+        raise CommandRefusedError(
+            f"worker-{worker} has not worked on " + ("anything" if unit is None else f"unit-{unit}")
+        )
+
     def _next_payment(self) -> PaymentId:
         return PaymentId(self._ids.next_id("payment"))
-
-    async def _execute(
-        self, decide: Decide, payloads: Sequence[Payload] = (), command_id: str | None = None
-    ) -> AppendResult:
-        command = Command(
-            command_id or self._ids.command_id(),
-            self._actor,
-            decide,
-            payloads=tuple(payloads),
-            idempotent=command_id is not None,
-        )
-        return await self._ledger.execute(command)

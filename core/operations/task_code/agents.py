@@ -11,12 +11,11 @@ from ....events import streams
 from ....events.agent import AgentExpired, AgentObserved, AgentTimedOut, AgentUpdateReceived
 from ....events.ids import AgentId, AssignmentId
 from ...abstractions.agent import Agent, PastUpdate
-from ...decisions.end_work import DepartureEvent, decide_leave
+from ...commands.agent import AgentDeparture, EndAgent
 from ...errors import CommandRefusedError
-from ...ledger import Command, Ledger
-from ...lifecycles.agent import AGENT, LIVE_AGENT_STATUSES, AgentState, AgentStatus
-from ...ports import Ids, NewEvent, WallClock
-from ...state.decision_state import DecisionState
+from ...ledger import Ledger
+from ...lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentState, AgentStatus
+from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
@@ -32,14 +31,12 @@ _STARTED = (
     AgentStatus.SOFT_REJECTED,
     AgentStatus.REJECTED,
 )
-_AT_WORK = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 
 
-class LiveAgents(LiveParticipants[AgentState, Agent, DepartureEvent]):
+class LiveAgents(LiveParticipants[AgentState, Agent, AgentDeparture]):
     """The agents of one run that have a unit now."""
 
     EVENTS = AGENT.events
-    OBSERVED = AgentObserved
 
     def __init__(
         self,
@@ -69,7 +66,7 @@ class LiveAgents(LiveParticipants[AgentState, Agent, DepartureEvent]):
         return self._ledger.state.runs[self._run].live_agents
 
     def _is_live(self, record: AgentState) -> bool:
-        return record.status in _AT_WORK
+        return record.status in AT_WORK_STATUSES
 
     def _make_handle(self, record: AgentState) -> Agent:
         return Agent(
@@ -139,26 +136,21 @@ class LiveAgents(LiveParticipants[AgentState, Agent, DepartureEvent]):
 
     # Ending ---------------------------------------------------------------------------------------------------------
 
-    def _code_failed(self) -> DepartureEvent:
+    def _code_failed(self) -> AgentDeparture:
         return AgentExpired(reason="the task's code failed")
 
-    def _timed_out(self, reason: str) -> DepartureEvent:
+    def _timed_out(self, reason: str) -> AgentDeparture:
         return AgentTimedOut(reason=reason)
 
     def _on_ended(self, record: AgentState) -> None:
         pass
 
-    async def end_agent(self, agent_id: int, departure: DepartureEvent) -> None:
+    async def end_agent(self, agent_id: int, departure: AgentDeparture) -> None:
         """End an agent without a submission; does nothing if it has ended."""
         concurrent, known = self._context.task_runner.is_concurrent, AgentId(agent_id)
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            if state.agents[self._stream_of(known)].status not in _AT_WORK:
-                return []
-            return decide_leave(state, self._run, known, departure, concurrent=concurrent)
-
+        command = EndAgent(task_run=self._run, agent=known, departure=departure, concurrent=concurrent)
         try:
-            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+            await self._issuer.issue(command)
         except CommandRefusedError as error:
             logger.warning("an agent could not be ended", agent=agent_id, error=str(error))
 
@@ -168,7 +160,7 @@ class LiveAgents(LiveParticipants[AgentState, Agent, DepartureEvent]):
 
     async def end_all(self, reason: str) -> None:
         """Take their units from all agents; returns once that is durable."""
-        await self._end_those(reason, *_AT_WORK)
+        await self._end_those(reason, *AT_WORK_STATUSES)
 
     async def _end_those(self, reason: str, *statuses: AgentStatus) -> None:
         state = self._ledger.state

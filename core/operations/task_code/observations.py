@@ -6,53 +6,66 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ....events import streams
 from ....events.agent import AgentObserved
 from ....events.envelope import RecordedEvent
-from ....events.ids import WorkerId
+from ....events.ids import TaskRunId
 from ....events.onboarding import OnboardingObserved
 from ...abstractions.agent import Update
-from ...ledger import Command, Ledger
+from ...command_issuer import CommandIssuer
+from ...commands.agent import RecordObservation, RecordOnboardingObservation
+from ...commands.base import Command
+from ...ledger import Ledger
+from ...lifecycles.agent import AgentState
+from ...lifecycles.onboarding import OnboardingState
 from ...payloads import pseudonym, seal
-from ...ports import Ids, NewEvent
+from ...ports import Ids, Payload
 
 
 class Observations:
     """Numbers and records updates to pages."""
 
-    def __init__(self, ledger: Ledger, ids: Ids) -> None:
+    def __init__(self, ledger: Ledger, ids: Ids, run: TaskRunId) -> None:
         self._ledger = ledger
         self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
+        self._run = run
         #: Number of updates per stream, including those that are not durable yet.
         self._sent: dict[str, int] = {}
 
-    async def record(
-        self,
-        stream: str,
-        recorded: int,
-        worker: WorkerId,
-        update: Update,
-        event: type[AgentObserved] | type[OnboardingObserved],
-    ) -> None:
+    async def record(self, agent: AgentState | OnboardingState, update: Update) -> None:
         """Record an update to a page; returns once it is durable.
 
         Without an `update_id`, the update gets one that is derived from stream and number, so it is always the same.
 
         Args:
-            stream: stream of the agent.
-            recorded: number of updates that the log has of the stream; read for a stream's first update here.
-            worker: the worker whose page it is.
+            agent: the present state of the agent whose page it is.
             update: a JSON object.
-            event: type of the event.
         """
-        number = self._sent[stream] = self._sent.get(stream, recorded) + 1
+        number, update_id, payload = self._next(agent, update)
+        command: Command
+        if isinstance(agent, AgentState):
+            command = RecordObservation(
+                task_run=self._run, agent=agent.agent, number=number, update_id=update_id, update=payload.ref
+            )
+        else:
+            command = RecordOnboardingObservation(
+                task_run=self._run, agent=agent.agent, number=number, update_id=update_id, update=payload.ref
+            )
+        await self._issuer.issue(command, payload)
+
+    def _next(self, agent: AgentState | OnboardingState, update: Update) -> tuple[int, str, Payload]:
+        """Return number, id and sealed body of an agent's next update."""
+        stream = (
+            streams.agent(self._run, agent.agent)
+            if isinstance(agent, AgentState)
+            else streams.onboarding_agent(self._run, agent.agent)
+        )
+        number = self._sent[stream] = self._sent.get(stream, agent.observed) + 1
         generated = pseudonym(self._ledger.log.pseudonym_key, "update", f"{stream}/{number}")
         update_id = str(update.get("update_id") or generated)
-        payload = seal(msgspec.json.encode({**update, "update_id": update_id}), self._ids.salt(), worker)
-        observed = event(number=number, update_id=update_id, update=payload.ref)
-        command = Command(
-            self._ids.command_id(), "operator", lambda _: [NewEvent(stream, observed)], payloads=(payload,)
-        )
-        await self._ledger.execute(command)
+        body = msgspec.json.encode({**update, "update_id": update_id})
+        return number, update_id, seal(body, self._ids.salt(), agent.worker)
 
     def sent_in(self, history: Sequence[RecordedEvent]) -> Iterator[bytes]:
         """Read the updates that a page was sent, in order; erased ones are left out.

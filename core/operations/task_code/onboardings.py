@@ -10,21 +10,19 @@ import msgspec
 from ....events import streams
 from ....events.ids import OnboardingAgentId, QualificationId
 from ....events.onboarding import (
-    OnboardingDisconnected,
     OnboardingFailed,
-    OnboardingObserved,
     OnboardingPassed,
     OnboardingReturned,
     OnboardingTimedOut,
 )
 from ...abstractions.agent import OnboardingAgent
 from ...abstractions.shared_task_state import OnboardingSharedState
-from ...decisions.assign_work import decide_onboarding_outcome
+from ...commands.admission import RecordOnboardingOutcome
+from ...commands.agent import EndOnboarding, OnboardingDeparture
 from ...errors import CommandRefusedError, UserCodeError
-from ...ledger import Command, Ledger
+from ...ledger import Ledger
 from ...lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
-from ...ports import Ids, NewEvent, WallClock
-from ...state.decision_state import DecisionState
+from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
@@ -40,7 +38,6 @@ ANSWER_SECONDS = 60
 #: Events at the end of the log that are searched for outcomes of that time.
 LOOK_BACK_EVENTS = 20_000
 
-OnboardingDeparture = OnboardingDisconnected | OnboardingTimedOut | OnboardingReturned
 #: Answers a page whose onboarding is decided; takes the id of its request.
 Answer = Callable[[OnboardingState, str], Awaitable[None]]
 
@@ -49,7 +46,6 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
     """The onboardings of one run that are not decided."""
 
     EVENTS = ONBOARDING.events
-    OBSERVED = OnboardingObserved
 
     def __init__(
         self,
@@ -140,15 +136,11 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
             logger.info("an onboarding's data is not an object", onboarding_agent=record.agent)
         except UserCodeError:
             logger.exception("validate_onboarding failed: the worker does not pass", onboarding_agent=record.agent)
-        decide = partial(
-            decide_onboarding_outcome,
-            run=self._run,
-            agent=record.agent,
-            qualification=self._qualification,
-            passed=passed,
+        outcome = RecordOnboardingOutcome(
+            task_run=self._run, agent=record.agent, qualification=self._qualification, passed=passed
         )
         try:
-            await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+            await self._issuer.issue(outcome)
         except CommandRefusedError as error:
             logger.info("the onboarding ended before it was decided", reason=str(error))
 
@@ -171,13 +163,8 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
 
     async def end_agent(self, agent_id: int, departure: OnboardingDeparture) -> None:
         """End an onboarding without a decision; does nothing if it is decided or has ended."""
-        stream = self._stream_of(agent_id)
-
-        def decide(state: DecisionState) -> list[NewEvent]:
-            live = state.onboardings[stream].status in LIVE_ONBOARDING_STATUSES
-            return [NewEvent(stream, departure)] if live else []
-
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+        command = EndOnboarding(task_run=self._run, agent=OnboardingAgentId(agent_id), departure=departure)
+        await self._issuer.issue(command)
 
     async def end_all(self, reason: str) -> None:
         """End all onboardings; returns once that is durable."""

@@ -18,6 +18,7 @@ from ....events.base import Event, PayloadRef
 from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingObserved, OnboardingStarted, OnboardingUpdateReceived
 from ...abstractions.agent import Participant, Update
+from ...command_issuer import CommandIssuer
 from ...errors import AgentLeftError, TaskCodeDivergedError, UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentState
@@ -50,7 +51,6 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
 
     #: Event types of the participants' lifecycle.
     EVENTS: ClassVar[frozenset[type[Event]]]
-    OBSERVED: ClassVar[type[AgentObserved | OnboardingObserved]]
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         self._run = context.task_run
         self._nursery = context.nursery
         self._ledger = ledger
-        self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._pages = pages
         self._handles: dict[int, HandleT] = {}
         #: Replayers of the task code that was started again, by the agents it runs for.
         self._replayers: dict[int, TaskCodeReplayer] = {}
-        self._observations = Observations(ledger, ids)
+        self._observations = Observations(ledger, ids, context.task_run)
         self._deadlines = Deadlines(clock)
         self._running_codes = 0
         self._code_ended = Signal()
@@ -208,9 +208,7 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         replayer = self._replayers.get(agent_id)
         if replayer is not None and await replayer.on_observe(agent_id, update):
             return
-        stream = self._stream_of(agent_id)
-        record = self._record_of(stream)
-        await self._observations.record(stream, record.observed, record.worker, update, self.OBSERVED)
+        await self._observations.record(self._record_of(self._stream_of(agent_id)), update)
 
     # Task code ------------------------------------------------------------------------------------------------------
 

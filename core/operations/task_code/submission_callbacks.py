@@ -7,7 +7,6 @@ got right. A resumed run makes the calls that its earlier process did not get to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import trio
 
@@ -16,9 +15,10 @@ from ....events.engagement import CallbackAnswered
 from ....events.envelope import RecordedEvent
 from ....events.ids import UnitId, WorkerId
 from ....events.unit import UnitCompleted
-from ...decisions.evaluate_worker import GoldQualifications, ScreeningQualifications, decide_record_evaluation
+from ...command_issuer import CommandIssuer
+from ...commands.admission import GoldQualifications, RecordEvaluation, ScreeningQualifications
 from ...errors import UserCodeError
-from ...ledger import Command, Ledger
+from ...ledger import Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
@@ -36,7 +36,7 @@ class SubmissionCallbacks:
 
     def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
         self._ledger = ledger
-        self._ids = ids
+        self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._run = context.task_run
         self._callback = context.blueprint.shared_state.on_unit_submitted
@@ -98,16 +98,15 @@ class SubmissionCallbacks:
             verdict = answer if isinstance(answer, bool) else None
         except UserCodeError:
             logger.exception("on_unit_submitted failed", unit=unit)
-        decide = partial(
-            decide_record_evaluation,
-            run=self._run,
+        evaluation = RecordEvaluation(
+            task_run=self._run,
             unit=unit,
             worker=worker,
             answer=verdict,
             screening=self._screening_qualifications(),
             golds=self._gold_qualifications(),
         )
-        await self._ledger.execute(Command(self._ids.command_id(), "operator", decide))
+        await self._issuer.issue(evaluation)
 
     def _screening_qualifications(self) -> ScreeningQualifications | None:
         screening, names = self._context.screening, self._ledger.state.qualifications_by_name

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ....core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
+from ....core.lifecycles.agent import AT_WORK_STATUSES
 from ....core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ....core.lifecycles.resource import ResourceStatus
 from ....core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
@@ -23,7 +23,6 @@ from ..entity_ref import EntityRef
 #: Entities that are listed for one blocker; the rest are only counted.
 MAX_LISTED = 20
 
-_AT_WORK = (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT)
 _UNITS = "SELECT unit_id FROM units WHERE task_run_id = ? AND status = ?"
 _AGENTS = "SELECT agent_id FROM agents WHERE task_run_id = ? AND status = ?"
 _ONBOARDINGS = "SELECT onboarding_agent_id FROM onboarding_agents WHERE task_run_id = ? AND status = ?"
@@ -67,7 +66,7 @@ class _StatusQuery(NamedTuple):
 _STATUS_QUERIES = (
     *(
         _StatusQuery("agent", _AGENTS, status.value, f"agents with status {status.value!r} that have not submitted")
-        for status in _AT_WORK
+        for status in AT_WORK_STATUSES
     ),
     *(
         _StatusQuery("onboarding", _ONBOARDINGS, status.value, f"undecided onboardings with status {status.value!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ....core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
+from ....core.lifecycles.agent import AT_WORK_STATUSES
 from ....core.lifecycles.unit import UnitStatus
 from ....events import streams
 from ....events.ids import TaskRunId
@@ -20,7 +20,7 @@ PACE_SECONDS = 15 * 60
 MAX_SEARCHED_EVENTS = 500
 
 #: Statuses of agents that hold a unit.
-HOLDING_STATUSES = tuple(status.value for status in (*LIVE_AGENT_STATUSES, AgentStatus.PARTNER_DISCONNECT))
+HOLDING_STATUSES = tuple(status.value for status in AT_WORK_STATUSES)
 #: Statuses of units that are in work, wait for review, or are to be paid.
 COMMITTED_UNIT_STATUSES = frozenset(
     status.value

@@ -24,11 +24,11 @@ from mephisto_es.core.packets import (
     AgentDetails,
     AgentDetailsData,
     ClientBoundLiveUpdate,
-    LiveUpdate,
+    LiveUpdatePacket,
     RegisterAgent,
     ReturnStatuses,
-    SubmitOnboarding,
-    SubmitUnit,
+    SubmitOnboardingPacket,
+    SubmitUnitPacket,
     UpdateStatus,
     UpdateStatusData,
 )
@@ -59,7 +59,7 @@ class TestScriptedServer(ArchitectContract):
 
             async def operate() -> None:
                 channel.enqueue_send(answer((await deployment.next(RegisterAgent)).data.request_id, "onboarding_1"))
-                channel.enqueue_send(answer((await deployment.next(SubmitOnboarding)).data.request_id, "agent_1"))
+                channel.enqueue_send(answer((await deployment.next(SubmitOnboardingPacket)).data.request_id, "agent_1"))
 
             nursery.start_soon(operate)
             onboarding = await server.register_mock_agent("W", "A-W")
@@ -68,7 +68,7 @@ class TestScriptedServer(ArchitectContract):
             assert task["agent_id"] == "agent_1"
 
             server.send_agent_act("agent_1", {"text": "hello"})
-            update = await deployment.next(LiveUpdate)
+            update = await deployment.next(LiveUpdatePacket)
             assert (update.subject_id, b'"text":"hello"' in bytes(update.data)) == ("agent_1", True)
 
             channel.enqueue_send(UpdateStatus(subject_id="agent_1", data=UpdateStatusData("waiting")))
@@ -80,7 +80,7 @@ class TestScriptedServer(ArchitectContract):
             assert server.get_last_message() == for_the_page[-1]
 
             server.submit_mock_unit("agent_1", {"rating": 5})
-            assert bytes((await deployment.next(SubmitUnit)).data.final_data) == b'{"rating":5}'
+            assert bytes((await deployment.next(SubmitUnitPacket)).data.final_data) == b'{"rating":5}'
             server.disconnect_mock_agent("agent_1")
             assert (await deployment.next(ReturnStatuses)).data == {"agent_1": "disconnect"}
 
@@ -93,13 +93,13 @@ class TestScriptedServer(ArchitectContract):
             await trio.testing.wait_all_tasks_blocked(0.05)
             for number in range(3):
                 server.send_agent_act("agent_1", {"number": number})
-            first = await deployment.next(LiveUpdate)
+            first = await deployment.next(LiveUpdatePacket)
             channel.enqueue_send(Ack(subject_id=SYSTEM, data=AckData("mock_1", first.seq)))
             again = Deployment(deployment.architect, deployment.resources, tmp_path, deployment.url, [])
             [second] = deployment.architect.get_channels(again.opened.append, again.lost.append, again.on_message)
             channel.close()
             await nursery.start(second.open)
-            assert [(await again.next(LiveUpdate)).seq for _ in range(2)] == [first.seq + 1, first.seq + 2]
+            assert [(await again.next(LiveUpdatePacket)).seq for _ in range(2)] == [first.seq + 1, first.seq + 2]
             second.close()
 
     async def test_strangers_are_no_operators(self, tmp_path: Path) -> None:

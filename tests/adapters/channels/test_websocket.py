@@ -13,7 +13,7 @@ from mephisto_es.adapters.channels.dial import CONNECT_SECONDS
 from mephisto_es.adapters.channels.websocket import FLUSH_SECONDS
 from mephisto_es.core.abstractions.channel import Channel
 from mephisto_es.core.errors import ProtocolError
-from mephisto_es.core.packets import LiveUpdate, ReturnStatuses, RouterState, UpdateStatus, UpdateStatusData
+from mephisto_es.core.packets import LiveUpdatePacket, ReturnStatuses, RouterState, UpdateStatus, UpdateStatusData
 
 from .scripted_router import STATE, Ears, Router, serving
 
@@ -158,7 +158,7 @@ async def test_a_bad_packet_does_not_take_the_others_of_its_frame_with_it() -> N
             await ears.packets.receive()
             packets = [await ears.packets.receive() for _ in range(2)]
             channel.close()
-    assert [packet.seq for packet in packets if isinstance(packet, LiveUpdate)] == [1, 3]
+    assert [packet.seq for packet in packets if isinstance(packet, LiveUpdatePacket)] == [1, 3]
     assert channel.undecodable == 1
 
 

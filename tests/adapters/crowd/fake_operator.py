@@ -19,14 +19,14 @@ from mephisto_es.core.packets import (
     AgentDetails,
     AgentDetailsData,
     Inbound,
-    LiveUpdate,
+    LiveUpdatePacket,
     OutboxPacket,
     RegisterAgent,
     ReturnStatuses,
-    ReturnUnit,
+    ReturnUnitPacket,
     RouterState,
-    SubmitOnboarding,
-    SubmitUnit,
+    SubmitOnboardingPacket,
+    SubmitUnitPacket,
     provider_data_of,
 )
 
@@ -100,12 +100,12 @@ class FakeOperator:
                     self._answer(packet.data.request_id, f"onboarding_{len(self.registrations)}", {})
                 else:
                     self._assign(packet.data.request_id)
-            case SubmitOnboarding():
+            case SubmitOnboardingPacket():
                 self.onboarded.append(msgspec.json.decode(packet.data.onboarding_data))
                 self._assign(packet.data.request_id)
-            case SubmitUnit() if packet.subject_id:
+            case SubmitUnitPacket() if packet.subject_id:
                 self.submitted[self.assigned[packet.subject_id]] = msgspec.json.decode(packet.data.final_data)
-            case ReturnUnit() if packet.subject_id:
+            case ReturnUnitPacket() if packet.subject_id:
                 self.returned.append(self.assigned[packet.subject_id])
                 self.available.append(self.assigned[packet.subject_id])
             case ReturnStatuses():
@@ -113,7 +113,7 @@ class FakeOperator:
                     if status == "disconnect":
                         self.disconnected.append(self.assigned[token])
                         self.available.append(self.assigned[token])
-            case LiveUpdate():
+            case LiveUpdatePacket():
                 raise AssertionError("a static task sends no live updates")
         if isinstance(packet, OutboxPacket):
             self._send(Ack(subject_id="mephisto", data=AckData(self._incarnation, packet.seq)))

@@ -15,17 +15,19 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from mephisto_es.adapters.composition.clock_and_ids import SystemClock
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.shown import show_figures
 from mephisto_es.core.errors import ConfigError
-from mephisto_es.core.ledger import Command, Ledger, in_a_thread
+from mephisto_es.core.ledger import AnyRequest, Ledger
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.events.engagement import WorkerRefused, WorkTaken
 from mephisto_es.events.onboarding import OnboardingStarted
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
+from ...commands import TEST_DECISIONS, append
 from ...histories import history, numbered
 from ...sample_log import DONE, UNITS, afternoon
 
@@ -49,8 +51,8 @@ MOST_SERIES = 150
 Told = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def command_of(request: AppendRequest) -> Command:
-    return Command(request.command, request.actor, lambda _: request.events, payloads=request.payloads)
+def request_of(written: AppendRequest) -> AnyRequest:
+    return append(written.command, *written.events, actor=written.actor, payloads=written.payloads)
 
 
 class Watched:
@@ -72,7 +74,7 @@ class Watched:
 async def watched(path: Path) -> AsyncIterator[Watched]:
     with trio.fail_after(GIVE_UP_SECONDS), SqliteLog.create_or_open(path, PROJECTIONS) as log:
         figures = Figures()
-        ledger = Ledger(log, SystemClock(), figures.timed(in_a_thread))
+        ledger = Ledger(log, SystemClock(), figures.timed(commit_in_thread), TEST_DECISIONS)
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             port = await nursery.start(show_figures, figures, ledger, log, "127.0.0.1", 0)
@@ -92,10 +94,10 @@ async def test_a_run_as_it_goes_on(tmp_path: Path) -> None:
         assert value(nothing, "active_unit_statuses", status="launched", unit_type="standard") == 0
         assert value(nothing, "agent_details_responses_total", response="no_available_units") == 0
         for request in requests:
-            operator.ledger.submit(command_of(request))
+            operator.ledger.submit(request_of(request))
         assert operator.ledger.waiting == len(requests)
         assert value(await operator.told(), "mephisto_es_queue_commands") in range(len(requests) + 1)
-        await operator.ledger.execute(Command("last", "test", lambda _: ()))
+        await operator.ledger.execute(append("last"))
         told = await operator.told()
         assert value(told, "mephisto_es_queue_commands") == 0
         assert value(told, "active_unit_statuses", status="completed", unit_type="standard") == DONE
@@ -118,7 +120,7 @@ async def test_what_was_before_is_counted_and_figures_agree_with_the_view(tmp_pa
         log.commit(requests[:half])
     async with watched(path) as operator:
         for request in requests[half:]:
-            await operator.ledger.execute(command_of(request))
+            await operator.ledger.execute(request_of(request))
         told = await operator.told()
         db = MephistoDB(operator.ledger.log.connect())  # type: ignore[attr-defined]  # it is an SqliteLog
         units = Counter(unit.status for unit in db.find_units())
@@ -143,7 +145,7 @@ async def test_names_are_kept_and_labels_are_bounded(tmp_path: Path) -> None:
     async with watched(tmp_path / "mephisto.db") as operator:
         before = await operator.told()
         for request in history(Random(3), 600):
-            await operator.ledger.execute(command_of(request))
+            await operator.ledger.execute(request_of(request))
         after = await operator.told()
         text = (await operator.client.get("/metrics")).text
     assert {family.name for family in text_string_to_metric_families(text)} >= NAMES
@@ -172,4 +174,6 @@ async def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         async with trio.open_nursery() as nursery:
             with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1: .*mephisto.metrics.port"):
-                await nursery.start(show_figures, Figures(), Ledger(log, SystemClock()), log, "127.0.0.1", port)
+                await nursery.start(
+                    show_figures, Figures(), Ledger(log, SystemClock(), commit_in_thread), log, "127.0.0.1", port
+                )

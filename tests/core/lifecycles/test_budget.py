@@ -9,13 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mephisto_es.core.decisions.launch_work import (
-    AssignmentPlan,
-    UnitPlan,
-    decide_create_assignments,
-    decide_launch_units,
-)
-from mephisto_es.core.decisions.review import PaymentIds, Verdict, decide_review
+from mephisto_es.core.commands.review import ReviewWork, Verdict
+from mephisto_es.core.commands.task_run import AssignmentPlan, LaunchUnits, UnitPlan
+from mephisto_es.core.decisions.launch_work import creation_events, decide_launch_units
+from mephisto_es.core.decisions.review import decide_review_work
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.ports import NewEvent
 from mephisto_es.core.state.budget import Budget
@@ -59,7 +56,7 @@ def market_with(budget_cents: int | None, pays: list[list[int]], *, bonus_limit_
         units = tuple(UnitPlan(ids.UnitId(last + place + 1), place, pay) for place, pay in enumerate(of_assignment))
         last += len(units)
         plans.append(AssignmentPlan(ids.AssignmentId(number + 1), number, DATA, units))
-    take(state, [NewEvent(streams.task_run(RUN), created), *decide_create_assignments(RUN, plans)])
+    take(state, [NewEvent(streams.task_run(RUN), created), *creation_events(RUN, plans)])
     return state
 
 
@@ -70,7 +67,9 @@ def take(state: DecisionState, events: list[NewEvent]) -> None:
 
 def launch(state: DecisionState, count: int) -> int:
     """Offer the first units; how many were launched."""
-    launched = decide_launch_units(state, RUN, [ids.UnitId(number + 1) for number in range(count)])
+    launched = decide_launch_units(
+        state, LaunchUnits(task_run=RUN, units=tuple(ids.UnitId(number + 1) for number in range(count)))
+    )
     take(state, launched)
     return len(launched)
 
@@ -94,8 +93,15 @@ def hand_in(state: DecisionState) -> ids.AgentId:
 
 
 def review(state: DecisionState, verdict: Verdict, bonus_cents: int = 0, payment: int = 1) -> None:
-    payments = PaymentIds(ids.PaymentId(payment), ids.PaymentId(payment + 1))
-    take(state, decide_review(state, RUN, ids.AgentId(1), verdict, None, bonus_cents, payments))
+    command = ReviewWork(
+        task_run=RUN,
+        agent=ids.AgentId(1),
+        verdict=verdict,
+        bonus_cents=bonus_cents,
+        pay_payment=ids.PaymentId(payment),
+        bonus_payment=ids.PaymentId(payment + 1),
+    )
+    take(state, decide_review_work(state, command))
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.core.ports import Outcome
 
+from ...commands import CHECKED_DECISIONS
+
 register_mephisto_abstraction()(MemoryArchitect)
 
 
@@ -145,7 +147,7 @@ async def open_house(
     offload: Offload = on_the_loop,
 ) -> AsyncIterator[House]:
     log = log or MemoryLog()
-    ledger = Ledger(log, TrioClock(), offload)
+    ledger = Ledger(log, TrioClock(), offload, CHECKED_DECISIONS)
     virtual = isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
     with trio.fail_after(100_000 if virtual else 60):
         async with trio.open_nursery() as nursery:

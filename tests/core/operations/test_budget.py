@@ -20,7 +20,7 @@ from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import InitializationData
 from mephisto_es.core.abstractions.blueprint import AssignmentData
-from mephisto_es.core.decisions.review import Verdict
+from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.errors import CommandRefusedError, ConfigError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,9 +16,7 @@ from mephisto_es.core.abstractions.agent import Agent, Assignment, Initializatio
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.decisions.refusals import refusal_text
-from mephisto_es.core.decisions.worker_events import decide_grant
 from mephisto_es.core.errors import ConfigError, LaunchError
-from mephisto_es.core.ledger import Command
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.engagement import RefusalReason, WorkerRefused
 from mephisto_es.events.ids import WorkerId
@@ -367,10 +364,7 @@ async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> N
     async with open_house(tmp_path, blueprint={"block_qualification": "blocked"}) as house:
         router = house.router(await house.launch(HouseTaskState(data=items(2))))
         assert (await ask(router, "ann"))["agent_id"]
-        state = house.operator.ledger.state
-        blocked = state.qualifications_by_name["blocked"]
-        granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
-        await house.operator.ledger.execute(Command("test", "test", granted))
+        await house.operator.reviewer().grant_qualification(WorkerId(1), "blocked")
         refused = await ask(router, "ann", "again")
         assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
         last = [r.envelope.event for r in house.log.read()][-1]
@@ -484,8 +478,6 @@ async def test_who_may_not_do_more_keeps_what_it_has_when_the_page_is_loaded_aga
     async with open_house(tmp_path, blueprint={"block_qualification": "blocked"}) as house:
         router = house.router(await house.launch(HouseTaskState(data=items(2)), maximum_units_per_worker=1))
         first = await ask(router, "ann")
-        blocked = house.operator.ledger.state.qualifications_by_name["blocked"]
-        granted = partial(decide_grant, worker=WorkerId(1), qualification=blocked, value=1)
-        await house.operator.ledger.execute(Command("test", "test", granted))
+        await house.operator.reviewer().grant_qualification(WorkerId(1), "blocked")
         assert (await ask(router, "ann"))["agent_id"] == first["agent_id"]
         await house.operator.force_shutdown()

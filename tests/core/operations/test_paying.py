@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.decisions.review import Verdict
+from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentStatus
@@ -82,7 +83,7 @@ class Bank:
 
 @asynccontextmanager
 async def open_ledger(log: MemoryLog, epoch: int) -> AsyncIterator[tuple[Ledger, SystemIds]]:
-    ledger = Ledger(log, StoppedClock())
+    ledger = Ledger(log, StoppedClock(), commit_in_thread)
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
         yield ledger, SystemIds(ledger.state.highest_ids(), epoch)

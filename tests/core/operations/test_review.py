@@ -9,10 +9,11 @@ import pytest
 import trio
 
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
+from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.decisions.review import Verdict
+from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
-from mephisto_es.core.ledger import Command, Ledger
+from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
@@ -24,6 +25,7 @@ from mephisto_es.events.ids import AgentId, QualificationId, UnitId, WorkerId
 from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.worker import WorkerForgotten
 
+from ...commands import TEST_DECISIONS, append
 from ...history_search import chosen, holders
 
 LEFT = (AgentStatus.RETURNED, AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.EXPIRED)
@@ -48,7 +50,7 @@ class StoppedClock:
 async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
     log = MemoryLog()
     log.commit(HISTORY)
-    ledger = Ledger(log, StoppedClock())
+    ledger = Ledger(log, StoppedClock(), commit_in_thread, TEST_DECISIONS)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
@@ -106,7 +108,7 @@ async def test_a_note_is_forgotten_with_its_worker() -> None:
         assert rejected.note is not None
         assert ledger.log.payload(rejected.note) == b"copied from a neighbour"
         forgotten = NewEvent(f"worker/{agent.worker}", WorkerForgotten(reason="asked to"))
-        await ledger.execute(Command("forget", "operator", lambda _: [forgotten]))
+        await ledger.execute(append("erase", forgotten))
         assert ledger.log.payload(rejected.note) is None
 
 
@@ -203,7 +205,7 @@ async def test_the_reason_of_a_bonus_is_forgotten_with_its_worker() -> None:
         assert isinstance(granted, AgentBonusGranted)
         assert ledger.log.payload(granted.reason) == b"her birthday"
         forgotten = NewEvent(f"worker/{worker}", WorkerForgotten(reason="asked to"))
-        await ledger.execute(Command("forget", "operator", lambda _: [forgotten]))
+        await ledger.execute(append("erase", forgotten))
         assert ledger.log.payload(granted.reason) is None
 
 

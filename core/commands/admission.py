@@ -1,0 +1,144 @@
+"""Commands that admit workers to a run: assign, onboard, refuse, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ...events.engagement import WorkerJudged, WorkerRefused
+from ...events.ids import AgentId, OnboardingAgentId, QualificationId, UnitId, WorkerId
+from ..lifecycles.engagement import Answer
+from .base import RunAndDirectoryCommand, RunCommand
+from .task_run import AssignmentPlan
+
+
+class Applicant(msgspec.Struct, frozen=True, gc=False):
+    """A worker's page that asks for work."""
+
+    worker: WorkerId
+    #: Unguessable id by which page and router know the new agent.
+    token: str
+    #: Pseudonym of the registration id at the provider.
+    registration: str
+
+
+class RequiredEvaluation(msgspec.Struct, frozen=True, gc=False):
+    """An evaluation that a worker has to do before, or between, ordinary units."""
+
+    #: `screening` or `gold`.
+    kind: str
+    #: Assignment that is created for the worker; None if a unit on offer serves as well.
+    assignment: AssignmentPlan | None = None
+    #: Number of units of this kind that the run may have.
+    maximum: int = 0
+    #: True if a worker gets nothing once the maximum is reached, False if it then gets an ordinary unit.
+    required: bool = True
+
+
+class ScreeningQualifications(msgspec.Struct, frozen=True, gc=False):
+    """Qualifications that record the result of a screening."""
+
+    passed: QualificationId
+    failed: QualificationId
+
+
+class GoldQualifications(msgspec.Struct, frozen=True, gc=False):
+    """Qualifications that count a worker's units, and one that disqualifies a worker with too many wrong answers."""
+
+    completed: QualificationId
+    correct: QualificationId
+    wrong: QualificationId
+    disqualified: QualificationId
+
+
+class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
+    """Assign a unit to the applicant, or refuse the applicant with the rule that was not met."""
+
+    applicant: Applicant
+    #: Id of the new agent.
+    agent: AgentId
+    #: True if the units of an assignment are worked on together; agents then wait for each other.
+    concurrent: bool
+    #: Units that the task's own code allows for this worker; None if it does not restrict them.
+    eligible_units: tuple[UnitId, ...] | None = None
+    #: True while units are being launched: an applicant for whom there is none is not refused yet.
+    more_to_come: bool = False
+    #: Evaluation that replaces the ordinary unit.
+    evaluation: RequiredEvaluation | None = None
+
+
+class StartOnboarding(RunCommand, frozen=True, kw_only=True, tag="start_onboarding"):
+    """Start the onboarding of the applicant, or refuse the applicant with the rule that was not met."""
+
+    applicant: Applicant
+    #: Id of the new onboarding agent.
+    agent: OnboardingAgentId
+
+
+class RefuseWorker(RunCommand, frozen=True, kw_only=True, tag="refuse_worker"):
+    """Record that a worker gets no work, and the rule that was not met."""
+
+    worker: WorkerId
+    refusal: WorkerRefused
+
+
+class DisqualifyWorker(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="disqualify_worker"):
+    """Refuse a worker with too many wrong gold units, in this run and all later ones."""
+
+    worker: WorkerId
+    #: Answer of the launch script, with the facts that it rests on.
+    assessment: WorkerJudged
+    golds: GoldQualifications
+
+
+class RecordAssessment(RunCommand, frozen=True, kw_only=True, tag="record_assessment"):
+    """Record what the launch script's own code answered about a worker as a whole."""
+
+    worker: WorkerId
+    assessment: WorkerJudged
+
+
+class RecordAnswers(RunCommand, frozen=True, kw_only=True, tag="record_answers"):
+    """Record what the launch script's own code answered about a worker and units; the first answer stands."""
+
+    worker: WorkerId
+    #: For instance `worker_can_do_unit`.
+    callback: str
+    answers: Mapping[UnitId, Answer]
+
+
+class RecordEvaluation(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="record_evaluation"):
+    """Record the launch script's answer to a submission, and its consequences for the worker.
+
+    Does nothing if the answer was recorded before.
+    """
+
+    unit: UnitId
+    worker: WorkerId
+    #: True: done well. False: not done well. Anything else has no consequences.
+    answer: Answer
+    #: Granted after a screening, if the run has screenings.
+    screening: ScreeningQualifications | None = None
+    #: Granted after a gold unit or an ordinary one, if the run has gold units.
+    golds: GoldQualifications | None = None
+
+
+class RecordOnboardingOutcome(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="record_onboarding_outcome"):
+    """Record whether a worker passed the onboarding; a qualification keeps it for all later runs."""
+
+    agent: OnboardingAgentId
+    qualification: QualificationId
+    passed: bool
+
+
+AnyAdmissionCommand = (
+    AssignUnit
+    | StartOnboarding
+    | RefuseWorker
+    | DisqualifyWorker
+    | RecordAssessment
+    | RecordAnswers
+    | RecordEvaluation
+    | RecordOnboardingOutcome
+)

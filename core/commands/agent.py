@@ -1,0 +1,114 @@
+"""Commands about agents and onboarding agents at work: submissions, live updates, departures."""
+
+from __future__ import annotations
+
+from ...events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
+from ...events.base import FileRef, PayloadRef
+from ...events.ids import AgentId, OnboardingAgentId
+from ...events.onboarding import OnboardingDisconnected, OnboardingReturned, OnboardingTimedOut
+from .base import RunCommand
+
+#: Events by which an agent ends without a submission.
+AgentDeparture = AgentDisconnected | AgentTimedOut | AgentReturned | AgentExpired
+#: Events by which an onboarding ends before it is decided.
+OnboardingDeparture = OnboardingDisconnected | OnboardingTimedOut | OnboardingReturned
+
+
+class SubmitUnit(RunCommand, frozen=True, kw_only=True, tag="submit_unit"):
+    """Submit an agent's work. The first submission completes the unit; later ones are only recorded."""
+
+    agent: AgentId
+    submission: PayloadRef
+    files: tuple[FileRef, ...] = ()
+
+
+class SubmitMetadata(RunCommand, frozen=True, kw_only=True, tag="submit_metadata"):
+    """Submit tips or feedback of an agent."""
+
+    agent: AgentId
+    metadata: PayloadRef
+
+
+class SubmitOnboarding(RunCommand, frozen=True, kw_only=True, tag="submit_onboarding"):
+    """Submit an onboarding agent's work, which is then to be decided."""
+
+    agent: OnboardingAgentId
+    submission: PayloadRef
+    #: Id of the router's request that waits for the outcome.
+    request: str
+
+
+class ReturnUnit(RunCommand, frozen=True, kw_only=True, tag="return_unit"):
+    """Return a unit at the worker's wish; refused if the agent is not at work."""
+
+    agent: AgentId
+    #: True if the units of an assignment are worked on together.
+    concurrent: bool
+
+
+class EndAgent(RunCommand, frozen=True, kw_only=True, tag="end_agent"):
+    """End an agent without a submission; does nothing if it is not at work."""
+
+    agent: AgentId
+    departure: AgentDeparture
+    #: True if the units of an assignment are worked on together.
+    concurrent: bool
+
+
+class EndOnboarding(RunCommand, frozen=True, kw_only=True, tag="end_onboarding"):
+    """End an onboarding that is not decided; does nothing if it is."""
+
+    agent: OnboardingAgentId
+    departure: OnboardingDeparture
+
+
+class RecordLiveUpdate(RunCommand, frozen=True, kw_only=True, tag="record_live_update"):
+    """Record a live update from an agent's page; does nothing if an update of that id is recorded."""
+
+    agent: AgentId
+    #: Id that the page gave it; empty if it gave none.
+    update_id: str
+    update: PayloadRef
+
+
+class RecordOnboardingUpdate(RunCommand, frozen=True, kw_only=True, tag="record_onboarding_update"):
+    """Record a live update from an onboarding agent's page; does nothing if an update of that id is recorded."""
+
+    agent: OnboardingAgentId
+    #: Id that the page gave it; empty if it gave none.
+    update_id: str
+    update: PayloadRef
+
+
+class RecordObservation(RunCommand, frozen=True, kw_only=True, tag="record_observation"):
+    """Record a live update that task code sends to an agent's page."""
+
+    agent: AgentId
+    #: 1, 2, 3 ... among the updates sent to this agent.
+    number: int
+    update_id: str
+    update: PayloadRef
+
+
+class RecordOnboardingObservation(RunCommand, frozen=True, kw_only=True, tag="record_onboarding_observation"):
+    """Record a live update that task code sends to an onboarding agent's page."""
+
+    agent: OnboardingAgentId
+    #: 1, 2, 3 ... among the updates sent to this onboarding agent.
+    number: int
+    update_id: str
+    update: PayloadRef
+
+
+AnyAgentCommand = (
+    SubmitUnit
+    | SubmitMetadata
+    | SubmitOnboarding
+    | ReturnUnit
+    | EndAgent
+    | EndOnboarding
+    | RecordLiveUpdate
+    | RecordOnboardingUpdate
+    | RecordObservation
+    | RecordOnboardingObservation
+)

@@ -1,0 +1,110 @@
+"""Commands about a task run itself, its data and its units on offer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...events.base import PayloadRef
+from ...events.ids import AssignmentId, UnitId
+from ...events.server import ServerEvent
+from ...events.streams import DIRECTORY, partition_of_run
+from ...events.task_run import TaskRunCreated, TaskRunEvent
+from .base import Command, RunCommand
+
+
+class UnitPlan(msgspec.Struct, frozen=True, gc=False):
+    """A unit that is to be created."""
+
+    unit: UnitId
+    #: Place in the assignment; negative for a unit that evaluates a worker.
+    unit_index: int
+    pay_cents: int
+
+
+class AssignmentPlan(msgspec.Struct, frozen=True, gc=False):
+    """An assignment that is to be created with its units."""
+
+    assignment: AssignmentId
+    #: Place in the run's data; the (negative) index of its unit if it is created for one worker.
+    number: int
+    data: PayloadRef
+    units: tuple[UnitPlan, ...]
+
+
+class CreateRun(Command, frozen=True, kw_only=True, tag="create_run"):
+    """Create a task run, with its task and requester if their names are new."""
+
+    #: The run. Its task and requester ids are used only if the names are new.
+    created: TaskRunCreated
+    task_name: str
+    requester_name: str
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """The directory and the partition of the new run."""
+        return (DIRECTORY, partition_of_run(self.created.task_run))
+
+
+class RecordRunEvent(RunCommand, frozen=True, kw_only=True, tag="record_run_event"):
+    """Record that something happened to a run."""
+
+    event: TaskRunEvent
+
+
+class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
+    """Give out no more work; does nothing if the run is not live."""
+
+    reason: str
+
+
+class CompleteRun(RunCommand, frozen=True, kw_only=True, tag="complete_run"):
+    """Complete a stopping run; refused while anything is open."""
+
+
+class RecordResource(RunCommand, frozen=True, kw_only=True, tag="record_resource"):
+    """Record what became of something that the run holds outside, for instance a server."""
+
+    #: Number of the resource.
+    number: int
+    event: ServerEvent
+
+
+class CreateAssignments(RunCommand, frozen=True, kw_only=True, tag="create_assignments"):
+    """Create assignments and their units; does nothing if the run is not live."""
+
+    assignments: tuple[AssignmentPlan, ...]
+
+
+class RepeatAssignment(RunCommand, frozen=True, kw_only=True, tag="repeat_assignment"):
+    """Create an assignment again because a worker left it; does nothing if that is not needed any more."""
+
+    assignment: AssignmentId
+    plan: AssignmentPlan
+    #: Number of times that one piece of data may be repeated.
+    max_repeats: int
+
+
+class LaunchUnits(RunCommand, frozen=True, kw_only=True, tag="launch_units"):
+    """Offer created units, in order, as far as the budget of the run covers them."""
+
+    units: tuple[UnitId, ...]
+
+
+class ExpireUnits(RunCommand, frozen=True, kw_only=True, tag="expire_units"):
+    """Expire units that nobody works on; leaves all others as they are."""
+
+    units: tuple[UnitId, ...]
+    reason: str
+
+
+AnyRunCommand = (
+    CreateRun
+    | RecordRunEvent
+    | StopRun
+    | CompleteRun
+    | RecordResource
+    | CreateAssignments
+    | RepeatAssignment
+    | LaunchUnits
+    | ExpireUnits
+)

@@ -1,0 +1,86 @@
+"""Records plain facts: whether they are legal now is decided by the lifecycle alone."""
+
+from __future__ import annotations
+
+from ...events import streams
+from ...events.agent import AgentMetadataReceived, AgentObserved, AgentUpdateReceived
+from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
+from ..commands.agent import (
+    RecordLiveUpdate,
+    RecordObservation,
+    RecordOnboardingObservation,
+    RecordOnboardingUpdate,
+    SubmitMetadata,
+    SubmitOnboarding,
+)
+from ..commands.review import RecordPayment
+from ..commands.task_run import RecordResource, RecordRunEvent
+from ..ports import NewEvent
+from ..state.decision_state import DecisionState
+
+
+def decide_submit_metadata(_: DecisionState, command: SubmitMetadata) -> list[NewEvent]:
+    """Record tips or feedback of an agent."""
+    stream = streams.agent(command.task_run, command.agent)
+    return [NewEvent(stream, AgentMetadataReceived(metadata=command.metadata))]
+
+
+def decide_submit_onboarding(_: DecisionState, command: SubmitOnboarding) -> list[NewEvent]:
+    """Record an onboarding agent's submission."""
+    submitted = OnboardingSubmitted(submission=command.submission, request=command.request)
+    return [NewEvent(streams.onboarding_agent(command.task_run, command.agent), submitted)]
+
+
+def decide_record_live_update(state: DecisionState, command: RecordLiveUpdate) -> list[NewEvent]:
+    """Number and record a live update from an agent's page; nothing if an update of that id is recorded.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+    """
+    stream = streams.agent(command.task_run, command.agent)
+    if state.has_update(stream, command.update_id):
+        return []
+    number = state.agents[stream].received + 1
+    received = AgentUpdateReceived(number=number, update_id=command.update_id, update=command.update)
+    return [NewEvent(stream, received)]
+
+
+def decide_record_onboarding_update(state: DecisionState, command: RecordOnboardingUpdate) -> list[NewEvent]:
+    """Number and record a live update from an onboarding agent's page; nothing if an update of that id is recorded.
+
+    Raises:
+        UnknownEntityError: there is no such onboarding agent.
+    """
+    stream = streams.onboarding_agent(command.task_run, command.agent)
+    if state.has_update(stream, command.update_id):
+        return []
+    number = state.onboardings[stream].received + 1
+    received = OnboardingUpdateReceived(number=number, update_id=command.update_id, update=command.update)
+    return [NewEvent(stream, received)]
+
+
+def decide_record_observation(_: DecisionState, command: RecordObservation) -> list[NewEvent]:
+    """Record a live update to an agent's page."""
+    observed = AgentObserved(number=command.number, update_id=command.update_id, update=command.update)
+    return [NewEvent(streams.agent(command.task_run, command.agent), observed)]
+
+
+def decide_record_onboarding_observation(_: DecisionState, command: RecordOnboardingObservation) -> list[NewEvent]:
+    """Record a live update to an onboarding agent's page."""
+    observed = OnboardingObserved(number=command.number, update_id=command.update_id, update=command.update)
+    return [NewEvent(streams.onboarding_agent(command.task_run, command.agent), observed)]
+
+
+def decide_record_run_event(_: DecisionState, command: RecordRunEvent) -> list[NewEvent]:
+    """Record that something happened to a run."""
+    return [NewEvent(streams.task_run(command.task_run), command.event)]
+
+
+def decide_record_resource(_: DecisionState, command: RecordResource) -> list[NewEvent]:
+    """Record what became of an outside resource."""
+    return [NewEvent(streams.server(command.task_run, command.number), command.event)]
+
+
+def decide_record_payment(_: DecisionState, command: RecordPayment) -> list[NewEvent]:
+    """Record what became of a payment."""
+    return [NewEvent(streams.payment(command.task_run, command.payment), command.event)]

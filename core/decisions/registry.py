@@ -1,0 +1,127 @@
+"""Maps each command type to the function that decides on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
+
+from ..commands.admission import (
+    AssignUnit,
+    DisqualifyWorker,
+    RecordAnswers,
+    RecordAssessment,
+    RecordEvaluation,
+    RecordOnboardingOutcome,
+    RefuseWorker,
+    StartOnboarding,
+)
+from ..commands.agent import (
+    EndAgent,
+    EndOnboarding,
+    RecordLiveUpdate,
+    RecordObservation,
+    RecordOnboardingObservation,
+    RecordOnboardingUpdate,
+    ReturnUnit,
+    SubmitMetadata,
+    SubmitOnboarding,
+    SubmitUnit,
+)
+from ..commands.base import Command
+from ..commands.directory import (
+    BlockWorker,
+    CreateQualifications,
+    EraseWorker,
+    GrantQualification,
+    RegisterRequester,
+    RegisterTask,
+    RegisterWorker,
+    RevokeQualification,
+    UnblockWorker,
+)
+from ..commands.review import GrantBonus, RecordPayment, ReviewWork
+from ..commands.task_run import (
+    CompleteRun,
+    CreateAssignments,
+    CreateRun,
+    ExpireUnits,
+    LaunchUnits,
+    RecordResource,
+    RecordRunEvent,
+    RepeatAssignment,
+    StopRun,
+)
+from ..ports import NewEvent
+from ..state.decision_state import DecisionState
+from . import (
+    assign_work,
+    directory,
+    end_work,
+    erase_worker,
+    evaluate_worker,
+    launch_work,
+    record_facts,
+    review,
+    task_run,
+)
+
+C = TypeVar("C", bound=Command)
+
+#: A pure function that reads the state and returns the events of a command. It refuses by raising
+#: `CommandRefusedError`. It may be called once, at a moment that the writer chooses.
+Decision = Callable[[DecisionState, Command], Sequence[NewEvent]]
+#: The decision of each command type.
+Decisions = Mapping[type[Command], Decision]
+
+
+def decision(
+    command: type[C], decide: Callable[[DecisionState, C], Sequence[NewEvent]]
+) -> tuple[type[Command], Decision]:
+    """Pair a command type with its decision; the type checker sees that they fit."""
+    return command, cast(Decision, decide)
+
+
+#: The decision of every command there is.
+DECISIONS: Decisions = dict(
+    (
+        decision(RegisterTask, directory.decide_register_task),
+        decision(RegisterRequester, directory.decide_register_requester),
+        decision(RegisterWorker, directory.decide_register_worker),
+        decision(CreateQualifications, directory.decide_create_qualifications),
+        decision(GrantQualification, directory.decide_grant_qualification),
+        decision(RevokeQualification, directory.decide_revoke_qualification),
+        decision(BlockWorker, directory.decide_block_worker),
+        decision(UnblockWorker, directory.decide_unblock_worker),
+        decision(EraseWorker, erase_worker.decide_erase_worker),
+        decision(CreateRun, task_run.decide_create_run),
+        decision(StopRun, task_run.decide_stop_run),
+        decision(CompleteRun, task_run.decide_complete_run),
+        decision(RecordRunEvent, record_facts.decide_record_run_event),
+        decision(RecordResource, record_facts.decide_record_resource),
+        decision(CreateAssignments, launch_work.decide_create_assignments),
+        decision(RepeatAssignment, launch_work.decide_repeat_assignment),
+        decision(LaunchUnits, launch_work.decide_launch_units),
+        decision(ExpireUnits, launch_work.decide_expire_units),
+        decision(AssignUnit, assign_work.decide_assign_unit),
+        decision(StartOnboarding, assign_work.decide_start_onboarding),
+        decision(RecordOnboardingOutcome, assign_work.decide_record_onboarding_outcome),
+        decision(RefuseWorker, assign_work.decide_refuse_worker),
+        decision(DisqualifyWorker, evaluate_worker.decide_disqualify_worker),
+        decision(RecordAssessment, evaluate_worker.decide_record_assessment),
+        decision(RecordAnswers, evaluate_worker.decide_record_answers),
+        decision(RecordEvaluation, evaluate_worker.decide_record_evaluation),
+        decision(SubmitUnit, end_work.decide_submit_unit),
+        decision(ReturnUnit, end_work.decide_return_unit),
+        decision(EndAgent, end_work.decide_end_agent),
+        decision(EndOnboarding, end_work.decide_end_onboarding),
+        decision(SubmitMetadata, record_facts.decide_submit_metadata),
+        decision(SubmitOnboarding, record_facts.decide_submit_onboarding),
+        decision(RecordLiveUpdate, record_facts.decide_record_live_update),
+        decision(RecordOnboardingUpdate, record_facts.decide_record_onboarding_update),
+        decision(RecordObservation, record_facts.decide_record_observation),
+        decision(RecordOnboardingObservation, record_facts.decide_record_onboarding_observation),
+        decision(ReviewWork, review.decide_review_work),
+        decision(GrantBonus, review.decide_grant_bonus),
+        decision(RecordPayment, record_facts.decide_record_payment),
+    )
+)
