@@ -38,6 +38,7 @@ VERBS = {
     "erase": Verb("erase:erase_command", "Delete a worker's name and everything they sent."),
     "explain": Verb("explain:explain_command", "Show why a worker was admitted, refused, or given a unit."),
     "export": Verb("export:export_command", "Export a run as JSON Lines, CSV or Parquet."),
+    "fake": Verb("fake:fake_command", "Simulate a crowd site: Prolific, Connect or SONA."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Create a log from a Mephisto database."),
     "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),

@@ -127,7 +127,7 @@ SETTLEMENTS: dict[tuple[CrowdSite, SiteOperation], Settlement] = {
 
 
 class Answer(Enum):
-    """What the last request came to."""
+    """Outcomes of the last request."""
 
     #: No request was made, for certain.
     NOT_SENT = "not sent"
@@ -143,7 +143,7 @@ class Answer(Enum):
 
 
 class Sighting(Enum):
-    """What a look at the site came to."""
+    """Outcomes of a look at the site."""
 
     THERE = "there"
     NOT_THERE = "not there"

@@ -137,17 +137,18 @@ _decode_fields = msgspec.json.Decoder(_ErrorFields).decode
 def site_words(body: bytes) -> str:
     """Return what an error's body says, in any of the shapes that sites use.
 
-    These are `{"error": {"title", "detail", ...}}`, `{"message", "detail"}`, and plain text. HTML says nothing.
+    These are `{"error": {"title", "detail", ...}}`, `{"message", "detail"}`, other JSON as it is, and plain text. HTML
+    says nothing.
     """
+    text = body.decode("utf-8", "replace").strip()
     try:
         fields = _decode_fields(body)
     except msgspec.DecodeError:
-        text = body.decode("utf-8", "replace").strip()
-        return "" if text.startswith(("<", "{", "[")) else text.strip('"')
+        return "" if text.startswith("<") else text.strip('"')
     if isinstance(fields.error, dict):
         fields = msgspec.convert(fields.error, _ErrorFields)
     said = (fields.title, fields.message, fields.error, fields.detail, fields.additional_information)
-    return ": ".join(text for part in said if (text := _as_text(part)))
+    return ": ".join(words for part in said if (words := _as_text(part))) or ("" if text == "{}" else text)
 
 
 def harmless_text(text: str, secrets: Collection[str]) -> str:

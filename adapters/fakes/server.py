@@ -1,0 +1,165 @@
+"""Serves an ASGI application over HTTP from a task of trio, and can break a connection in the middle of an answer.
+
+uvicorn runs on asyncio and always answers something; a fake has to run beside an operator in one loop and has to be
+able to say nothing. h11 speaks HTTP, trio does the rest.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import h11
+import trio
+from starlette.types import ASGIApp, Message, Scope
+
+from ...core.errors import ConfigError
+from .gateway import ConnectionDroppedError
+
+#: Largest body of a request.
+MAX_BODY_BYTES = 8 * 1024 * 1024
+#: A silent connection is closed after this.
+IDLE_SECONDS = 60.0
+MAX_CONNECTIONS = 200
+RECEIVE_BYTES = 64 * 1024
+
+
+async def serve_fake(
+    app: ASGIApp, host: str, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Answer until cancelled; the port is what the task has started with.
+
+    Args:
+        app: the fake.
+        host: the address to listen on.
+        port: the port; 0: any free one.
+        task_status: is told of the port.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "there is no such port"
+        raise ConfigError(
+            f"nothing can listen on port {port} of {host}: {why}",
+            key="--port",
+            hint="Choose another with --port, or 0 for any free one",
+        ) from error
+    limiter = trio.CapacityLimiter(MAX_CONNECTIONS)
+
+    async def answer(stream: trio.SocketStream) -> None:
+        async with limiter:
+            await _Conversation(stream, app).run()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, answer, listeners)
+        bound: int = listeners[0].socket.getsockname()[1]
+        task_status.started(bound)
+
+
+class _Conversation:
+    """One connection: requests and answers in turn."""
+
+    def __init__(self, stream: trio.SocketStream, app: ASGIApp) -> None:
+        self._stream = stream
+        self._app = app
+        self._http = h11.Connection(h11.SERVER)
+
+    async def run(self) -> None:
+        """Answer requests until one side closes; the stream is closed by whoever opened it."""
+        try:
+            while await self._answer_one():
+                self._http.start_next_cycle()
+        except (h11.ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionDroppedError):
+            # Not HTTP, gone, or to be broken: closing the stream is all that is left to do.
+            return
+
+    async def _answer_one(self) -> bool:
+        """Answer one request; False: the connection is over."""
+        request = await self._next_event()
+        if not isinstance(request, h11.Request):
+            return False
+        body = await self._body()
+        if body is None:
+            return False
+        status, headers, content = await _ask(self._app, _scope(request), body)
+        names = {name for name, _ in headers}
+        if b"content-length" not in names:
+            headers = [*headers, (b"content-length", str(len(content)).encode())]
+        answer = self._http.send(h11.Response(status_code=status, headers=headers)) or b""
+        if request.method != b"HEAD":
+            answer += self._http.send(h11.Data(data=content)) or b""
+        answer += self._http.send(h11.EndOfMessage()) or b""
+        await self._stream.send_all(answer)
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    async def _body(self) -> bytes | None:
+        """Return the body of the request; None: it is too large or the other side has gone."""
+        body = bytearray()
+        while True:
+            event = await self._next_event()
+            if isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > MAX_BODY_BYTES:
+                    return None
+            elif isinstance(event, h11.EndOfMessage):
+                return bytes(body)
+            else:
+                return None
+
+    async def _next_event(self) -> h11.Event | type[h11.PAUSED] | None:
+        """Return what the other side sends next; None: nothing for too long."""
+        while True:
+            event = self._http.next_event()
+            if event is not h11.NEED_DATA:
+                return event  # type: ignore[return-value]  # h11's sentinels are classes
+            with trio.move_on_after(IDLE_SECONDS) as patience:
+                self._http.receive_data(await self._stream.receive_some(RECEIVE_BYTES))
+            if patience.cancelled_caught:
+                return None
+
+
+async def _ask(app: ASGIApp, scope: Scope, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Have the application answer one request."""
+    status = 500
+    headers: list[tuple[bytes, bytes]] = []
+    content = bytearray()
+    is_read = False
+
+    async def receive() -> Message:
+        nonlocal is_read
+        await trio.lowlevel.checkpoint()
+        if is_read:
+            return {"type": "http.disconnect"}
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        await trio.lowlevel.checkpoint()
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            content.extend(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return status, headers, bytes(content)
+
+
+def _scope(request: h11.Request) -> Scope:
+    path, _, query = request.target.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": request.http_version.decode("ascii"),
+        "method": request.method.decode("ascii"),
+        "scheme": "http",
+        "path": unquote(path.decode("ascii")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers],
+        "client": None,
+        "server": None,
+    }

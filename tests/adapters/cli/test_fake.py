@@ -1,0 +1,45 @@
+"""`mephisto-es fake` as a program."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from mephisto_es.adapters.cli.main import main
+from mephisto_es.adapters.fakes.program import SITES
+
+PROGRAM = Path(sys.executable).parent / "mephisto-es"
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_fake_runs_until_it_is_stopped(site: str, stop: signal.Signals) -> None:
+    with subprocess.Popen([PROGRAM, "fake", site, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.match(rf"{site} is simulated at (http://127\.0\.0\.1:\d+), ", said)
+        assert found, said
+        with httpx.Client(base_url=found[1], trust_env=False, timeout=30) as client:
+            state = client.get("/fake/state").json()
+            moved = client.post("/fake/clock", json={"seconds": 86_400}).json()
+            assert moved["now"] > state["now"] + 86_399
+            assert client.post("/fake/clock", json={"seconds": -1}).status_code == 400
+            assert client.post("/fake/faults", json={"lost_after": 0.1, "seed": 1}).json() == {}
+            assert client.post("/fake/faults", json={"lost": 0.1}).status_code == 400
+            assert client.post("/fake/guesses", json={"flipped": ["nothing"]}).status_code == 400
+            assert client.get("/").status_code == 200
+        process.send_signal(stop)
+        assert process.wait(30) == 0
+
+
+def test_a_guess_that_does_not_exist_is_refused() -> None:
+    done = CliRunner().invoke(main, ["fake", "prolific", "--flip", "unreject_is_refusd"])
+    assert done.exit_code == 2
+    assert "Did you mean 'unreject_is_refused'?" in done.output

@@ -1,0 +1,133 @@
+"""Fakes that are served on a free port of this machine, with a client and people who take part."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, NamedTuple
+
+import httpx
+import trio
+
+from mephisto_es.adapters.fakes.faults import Fault, FaultPlan
+from mephisto_es.adapters.fakes.prolific.app import prolific_app
+from mephisto_es.adapters.fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
+from mephisto_es.adapters.fakes.server import serve_fake
+from mephisto_es.adapters.providers.api.transport import TransportLimits
+from mephisto_es.adapters.providers.prolific.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.study_request import (
+    CodeActor,
+    CompletionCode,
+    FixedScreenOutAction,
+    PlainAction,
+    ReviewAction,
+    StudyRequest,
+    arrival_url,
+)
+
+#: Tests wait in real time, so nothing waits long.
+LIMITS = TransportLimits(connect_seconds=5, attempt_seconds=10, patience_seconds=4)
+GIVE_UP_SECONDS = 60
+DAY = 24 * 3600
+DONE, BY_SERVER, SCREENED = "DONE1", "SERVER1", "SCREEN1"
+
+
+class Person:
+    """Somebody who takes part at a fake Prolific, through its pages."""
+
+    def __init__(self, base_url: str, name: str) -> None:
+        self.name = name
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"accept": "application/json"},
+            cookies={"fake_person": name},
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Person:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str) -> Any:
+        answer = await self._client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path: str, **fields: str) -> Any:
+        answer = await self._client.post(path, data=fields)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def refused(self, path: str, **fields: str) -> str:
+        answer = await self._client.post(path, data=fields)
+        assert answer.status_code == 409, answer.text
+        return answer.text
+
+
+class Prolific(NamedTuple):
+    """A served fake with its client."""
+
+    site: FakeProlific
+    client: ProlificClient
+    url: str
+
+    def person(self, name: str) -> Person:
+        return Person(self.url, name)
+
+    async def submission(self, study: str, name: str, code: str | None = DONE, minutes: float = 5) -> str:
+        """Have somebody take part; the id of the submission."""
+        async with self.person(name) as person:
+            taken = await person.post(f"/studies/{study}/reserve")
+            await person.post(f"/submissions/{taken['id']}/open")
+            self.site.clock.advance(60 * minutes)
+            if code is not None:
+                await person.get(f"/submissions/complete?cc={code}")
+        found: str = taken["id"]
+        return found
+
+    def disturb(self, *script: Fault, only: str = "POST") -> None:
+        self.site.faults.follow(FaultPlan(script=script, only=only))
+
+
+@asynccontextmanager
+async def open_prolific(*flipped: str, **settings: Any) -> AsyncIterator[Prolific]:
+    """Serve a fake Prolific."""
+    with trio.fail_after(GIVE_UP_SECONDS):
+        site = FakeProlific(trio.current_time, flipped=flipped, **settings)
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_fake, prolific_app(site), "127.0.0.1", 0)
+            url = f"http://127.0.0.1:{port}"
+            async with ProlificClient(DEFAULT_TOKEN, Random(0).random, base_url=url, limits=LIMITS) as client:
+                yield Prolific(site, client, url)
+            nursery.cancel_scope.cancel()
+
+
+def study_request(places: int = 3, **changes: Any) -> StudyRequest:
+    """A study with a code for the participant and one for the server."""
+    fields: dict[str, Any] = {
+        "name": "Rate sentences",
+        "description": "Read ten sentences and rate them.",
+        "internal_name": "token-1",
+        "reward": 150,
+        "total_available_places": places,
+        "estimated_completion_time": 6,
+        "external_study_url": arrival_url("https://tasks.example/?a=1"),
+        "completion_codes": (
+            CompletionCode(code=DONE, actions=(PlainAction(action=ReviewAction.MANUALLY_REVIEW),)),
+            CompletionCode(
+                code=BY_SERVER,
+                actor=CodeActor.RESEARCHER,
+                actions=(PlainAction(action=ReviewAction.MANUALLY_REVIEW),),
+            ),
+        ),
+    }
+    return StudyRequest(**{**fields, **changes})
+
+
+def screen_out_code(reward: int = 20, slots: int = 2) -> CompletionCode:
+    """A code that ends a visit with a fixed reward."""
+    action = FixedScreenOutAction(fixed_screen_out_reward=reward, slots=slots)
+    return CompletionCode(code=SCREENED, code_type="FIXED_SCREENOUT", actor=CodeActor.RESEARCHER, actions=(action,))
