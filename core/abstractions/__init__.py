@@ -1,1 +1,1 @@
-"""What a plugin implements: blueprints, architects, channels, crowd providers."""
+"""Interfaces that plugins implement: blueprints, architects, channels, crowd providers."""

@@ -1,4 +1,4 @@
-"""The handles that a task's code works with: agents, units, assignments."""
+"""Handles that task code works with: agents, units, assignments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Assignment(msgspec.Struct, frozen=True):
     data: InitializationData
 
     def get_assignment_data(self) -> InitializationData:
-        """The assignment's data."""
+        """Return the assignment's data."""
         return self.data
 
 
@@ -42,29 +42,29 @@ class Unit(msgspec.Struct, frozen=True):
     unit_id: UnitId
     unit_index: int
     assignment: Assignment
-    #: Who did it; known to callbacks that are told of what was handed in.
+    #: The agent that did the unit, with its submission; only set for callbacks about submissions.
     assigned_agent: AssignedAgent | None = None
-    #: Whether it tells if the worker may go on: a screening or gold unit, or ordinary work that serves as one.
+    #: True for a unit that evaluates its worker: a screening or gold unit, or an ordinary unit that serves as one.
     is_evaluation: bool = False
 
     def get_assignment(self) -> Assignment:
-        """The assignment it is part of."""
+        """Return the assignment that the unit is part of."""
         return self.assignment
 
     def get_assigned_agent(self) -> AssignedAgent | None:
-        """Who did it, with the data; known to callbacks that are told of what was handed in."""
+        """Return the agent that did the unit, with its submission; None except in callbacks about submissions."""
         return self.assigned_agent
 
     @property
     def data(self) -> Update:
-        """What the worker is to work on: the shared data and the unit's own."""
+        """Data that the worker works on: the assignment's shared data and the unit's own."""
         return self.assignment.data.of_unit(self.unit_index)
 
 
 class PastUpdate(NamedTuple):
-    """Something that was said between an agent's page and the task's code."""
+    """A recorded live update between an agent's page and task code."""
 
-    #: Whether the page said it; otherwise the task's code did.
+    #: True if the page sent it, False if task code did.
     by_page: bool
     update: Update
     #: Seconds since the epoch.
@@ -72,13 +72,13 @@ class PastUpdate(NamedTuple):
 
 
 class Participant(ABC):
-    """A worker's page, as task code sees it: what it sends comes in order, and its leaving is an exception."""
+    """A worker's page, as task code sees it: its updates come in order, and its leaving raises an exception."""
 
     def __init__(self, agent_id: int, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
         self.worker_id = worker_id
-        #: The id by which pages and routers know it.
+        #: Id by which pages and routers know the participant.
         self.token = token
-        #: Updates from the page that were not taken yet, the oldest first.
+        #: Updates from the page that were not read yet, the oldest first.
         self.pending_actions: deque[Update] = deque()
         self.agent_id = agent_id
         self._status = status
@@ -87,7 +87,7 @@ class Participant(ABC):
         self._news = Signal()
 
     def get_status(self) -> str:
-        """The status, in Mephisto's words, as of the last durable event."""
+        """Return the status, in Mephisto's terms, as of the last durable event."""
         return self._status
 
     async def observe(self, live_update: Update) -> None:
@@ -97,22 +97,22 @@ class Participant(ABC):
             live_update: a JSON object. An `update_id` is added if it has none.
 
         Raises:
-            AgentLeftError: there is nobody any more.
+            AgentLeftError: the worker has left.
         """
         self._check()
         await self._send(live_update)
 
     async def get_live_update(self, timeout: float | None = None) -> Update | None:  # noqa: ASYNC109 - Mephisto's
-        """The next live update from the worker's page.
+        """Wait for the next live update from the worker's page.
 
         Args:
-            timeout: seconds to wait for it; None: for ever; 0: take what is there.
+            timeout: seconds to wait; None to wait forever, 0 to take an update only if there is one.
 
         Returns:
-            The update, or None if none came in time, or none will come because the work was handed in.
+            The update; None if none came in time, or none will come because the work was submitted.
 
         Raises:
-            AgentLeftError: the worker is gone and all it sent has been taken.
+            AgentLeftError: the worker has left, and all its updates were read.
         """
         with trio.move_on_after(float("inf") if timeout is None else timeout):
             while not (self.pending_actions or self.has_submitted):
@@ -121,16 +121,16 @@ class Participant(ABC):
         return self.pending_actions.popleft() if self.pending_actions else None
 
     async def await_submit(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - Mephisto's
-        """Wait until the worker has handed in its work.
+        """Wait until the worker has submitted its work.
 
         Args:
-            timeout: seconds to wait; None: for ever.
+            timeout: seconds to wait; None to wait forever.
 
         Returns:
-            Whether it has.
+            True if it has submitted.
 
         Raises:
-            AgentLeftError: the worker is gone without.
+            AgentLeftError: the worker has left without submitting.
         """
         if self.has_submitted:
             return True
@@ -143,10 +143,10 @@ class Participant(ABC):
     @property
     @abstractmethod
     def has_submitted(self) -> bool:
-        """Whether the work was handed in."""
+        """True once the work was submitted."""
 
     def deliver(self, update: Update) -> None:
-        """Hand over a durable update from the page. For the worker pool."""
+        """Take a durable update from the page. For the worker pool."""
         self.pending_actions.append(update)
         self._news.notify()
 
@@ -155,7 +155,7 @@ class Participant(ABC):
         return self._noticed == status
 
     def notice(self, status: str) -> None:
-        """Hand over a durable change of status. For the worker pool."""
+        """Take a durable change of status. For the worker pool."""
         self._status = self._noticed = status
         self._news.notify()
 
@@ -187,16 +187,16 @@ class Agent(Participant):
         self._recall = recall
 
     def past_updates(self) -> list[PastUpdate]:
-        """All that was said so far, in order, also before a restart; what was erased is left out."""
+        """Return all recorded updates in order, also those from before a restart; erased ones are left out."""
         return self._recall()
 
     def get_unit(self) -> Unit:
-        """The unit it works on."""
+        """Return the unit that the agent works on."""
         return self.unit
 
     @property
     def has_submitted(self) -> bool:
-        """Whether the work was handed in."""
+        """True once the work was submitted."""
         return self._status in {"completed", "approved", "soft_rejected", "rejected"}
 
 
@@ -209,5 +209,5 @@ class OnboardingAgent(Participant):
 
     @property
     def has_submitted(self) -> bool:
-        """Whether the onboarding was handed in."""
+        """True once the onboarding was submitted."""
         return self._status in {"waiting", "approved", "rejected"}

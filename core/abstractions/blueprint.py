@@ -1,4 +1,4 @@
-"""What a task is: its data, its pages, its code."""
+"""The interface of blueprints, which define a kind of task: its data, its pages, its code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState as SharedTaskState
 from .task_runner import TaskRunner
 
-#: Assignments may come from a list, a generator or an async generator; they are taken one at a time.
+#: Data of assignments: a list, a generator or an async generator, read one item at a time.
 AssignmentData = Iterable[InitializationData] | AsyncIterable[InitializationData]
 
 
@@ -23,9 +23,9 @@ class Blueprint(ABC):
     """One kind of task, for one run.
 
     Attributes:
-        BLUEPRINT_TYPE: the name it is chosen by.
-        ArgsClass: its settings.
-        SharedStateClass: what a launch script may pass to it.
+        BLUEPRINT_TYPE: the name that selects this blueprint in a configuration.
+        ArgsClass: the dataclass of its settings.
+        SharedStateClass: the dataclass of the callbacks and data that a launch script may pass.
         TaskRunnerClass: its server-side code.
     """
 
@@ -35,13 +35,13 @@ class Blueprint(ABC):
     TaskRunnerClass: ClassVar[type[TaskRunner]]
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """Keep the run's whole configuration (`args.blueprint` is its own part) and what the script passed."""
+        """Keep the run's whole configuration, whose `args.blueprint` is the blueprint's part, and the shared state."""
         self.args = args
         self.shared_state = shared_state
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether a run with this configuration makes sense, before anything exists.
+        """Check that a run with this configuration makes sense, before anything is created.
 
         Raises:
             ConfigError: a setting is wrong or a file is missing.
@@ -53,13 +53,13 @@ class Blueprint(ABC):
         args: DictConfig,
         shared_state: SharedTaskState,  # noqa: ARG003 - for blueprints whose rules depend on it
     ) -> list[Mapping[str, object]]:
-        """The rules that workers must satisfy whatever the script says; who has the `block_qualification` does not."""
+        """Return the rules that workers must satisfy beside the script's own: by default, the `block_qualification`."""
         blocked = args.blueprint.block_qualification
         return [] if blocked is None else [make_qualification_dict(blocked, QUAL_NOT_EXIST, None)]
 
     @abstractmethod
     def get_initialization_data(self) -> AssignmentData:
-        """The data of the run, one item for each assignment."""
+        """Return the data of the run, one item per assignment."""
 
     @abstractmethod
     def build_page(self, static_dir: Path) -> None:
@@ -70,7 +70,7 @@ class Blueprint(ABC):
         """
 
     def get_frontend_args(self) -> Update:
-        """What the page gets as its task config."""
+        """Return the page's task config."""
         task = self.args.task
         return {
             "task_title": task.task_title,
@@ -79,5 +79,5 @@ class Blueprint(ABC):
         }
 
     def make_task_runner(self) -> TaskRunner:
-        """The server-side code for this run."""
+        """Return the server-side code of this run."""
         return self.TaskRunnerClass(self.args, self.shared_state)

@@ -1,4 +1,4 @@
-"""The operator's connection to one router."""
+"""The interface of channels, each of which connects the operator with one router."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OnMessage = Callable[[str, Inbound], Awaitable[None]]
 
 
 class Channel(ABC):
-    """Moves packets between the operator and one router; knows nothing of what they mean.
+    """Moves packets between the operator and one router, without interpreting them.
 
     Attributes:
         channel_id: names the channel in callbacks and log lines.
@@ -32,9 +32,9 @@ class Channel(ABC):
 
         Args:
             channel_id: a name that no other channel of the run has.
-            on_channel_open: called each time the router has taken us for its operator; may send at once.
+            on_channel_open: called each time the router has accepted this operator; may send immediately.
             on_catastrophic_disconnect: called once when the channel gives up for good.
-            on_message: awaited for each packet, in order; while it waits nothing more is read.
+            on_message: awaited for each packet, in order; nothing more is read meanwhile.
         """
         self.channel_id = channel_id
         self.on_channel_open = on_channel_open
@@ -45,30 +45,30 @@ class Channel(ABC):
     async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Connect, and move packets until closed; started by `await nursery.start(channel.open)`.
 
-        Reports started once the router has taken us for its operator. A lost connection is opened again with
-        bounded backoff. Cancellation closes the connection.
+        Reports started once the router has accepted this operator. A lost connection is opened again with bounded
+        backoff. Cancellation closes the connection.
 
         Raises:
-            ProtocolError: the router refuses us.
+            ProtocolError: the router refuses this operator.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Close for good; `open` returns soon after. Twice is harmless."""
+        """Close for good; `open` returns soon after. May be called more than once."""
 
     @abstractmethod
     def is_alive(self) -> bool:
-        """Whether packets can be moved right now."""
+        """Return whether packets can be moved right now."""
 
     @abstractmethod
     def is_closed(self) -> bool:
-        """Whether the channel was closed, or has given up, for good."""
+        """Return whether the channel was closed, or has given up, for good."""
 
     @abstractmethod
     def enqueue_send(self, packet: Outbound) -> bool:
         """Send a packet as soon as possible, in order.
 
         Returns:
-            Whether it was taken. False: there is no connection now, or the queue is full. Nothing is lost by
-            that: on the next opening the router is told how things stand.
+            True if the packet was accepted; False if there is no connection now, or the queue is full. That loses
+            nothing: the router gets the current state when the channel opens again.
         """

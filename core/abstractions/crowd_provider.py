@@ -1,4 +1,4 @@
-"""Where workers come from, and are paid."""
+"""The interface of crowd providers, which recruit workers and may pay them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .shared_task_state import SharedTaskState
 
 
 class CrowdProvider(HoldsResources, ABC):
-    """A place where workers are found.
+    """A source of workers, for one run.
 
     Attributes:
-        PROVIDER_TYPE: the name it is chosen by.
-        ArgsClass: its settings.
-        RequesterArgsClass: what an account is registered with.
+        PROVIDER_TYPE: the name that selects this provider in a configuration.
+        ArgsClass: the dataclass of its settings.
+        RequesterArgsClass: the dataclass with which an account is registered.
     """
 
     PROVIDER_TYPE: ClassVar[str]
@@ -27,14 +27,14 @@ class CrowdProvider(HoldsResources, ABC):
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = RequesterArgs
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
-        """Keep the run's whole configuration; `args.provider` is its own part."""
+        """Keep the run's whole configuration, in which `args.provider` is the provider's part, and the rest."""
         self.args = args
         self.shared_state = shared_state
         self.resources = resources
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether work can be offered with this configuration, before anything exists.
+        """Check that work can be offered with this configuration, before anything is created.
 
         Raises:
             ConfigError: a setting is wrong or an account is missing.
@@ -43,15 +43,15 @@ class CrowdProvider(HoldsResources, ABC):
     @property
     @abstractmethod
     def requester_name(self) -> str:
-        """The account that offers the work."""
+        """Name of the account that offers the work."""
 
     @abstractmethod
     def get_wrapper_js_path(self) -> Path:
-        """The script that tells the page who the worker is: it defines the four globals of `wrap_crowd_source.js`."""
+        """Return the script that tells the page who the worker is, with the four globals of `wrap_crowd_source.js`."""
 
     @abstractmethod
     def worker_url(self, server_url: str) -> str:
-        """The address a worker opens."""
+        """Return the URL that a worker opens."""
 
     async def setup_resources_for_task_run(self, server_url: str) -> None:
         """Publish the run at the provider; workers may come from now on.
@@ -61,9 +61,9 @@ class CrowdProvider(HoldsResources, ABC):
         """
 
     async def cleanup_resources_from_task_run(self) -> None:
-        """Take the run off the provider. Twice is harmless."""
+        """Withdraw the run from the provider. May be called more than once."""
 
     @staticmethod
     def is_sandbox() -> bool:
-        """Whether nobody is really paid."""
+        """Return whether workers are not really paid."""
         return False

@@ -45,28 +45,31 @@ class OnboardingRequired(Blueprint):
         return name
 
 
-#: Looks at a unit that was handed in. True: done well; False: not; None: it cannot be said.
+#: Evaluates a submitted unit: True if it was done well, False if not, None if that cannot be said.
 ScreenUnit = Callable[[Unit], bool | Awaitable[bool | None] | None]
 Validation = Callable[[Unit], bool | Awaitable[bool | None] | None]
 
 
 class EvaluatingBlueprint(Blueprint):
-    """A blueprint some of whose units evaluate the worker that does them."""
+    """Base of the mixins whose units evaluate the workers who do them."""
 
     @classmethod
     def create_validation_function(cls, args: DictConfig, screen_unit: ScreenUnit) -> Validation:  # noqa: ARG003
-        """What to pass as `on_unit_submitted`: `screen_unit` looks at units that evaluate a worker, and at no others.
+        """Return a callback for `on_unit_submitted` that calls `screen_unit` for units that evaluate a worker.
 
         Args:
-            args: the run's configuration; here for Mephisto's scripts.
-            screen_unit: looks at what was handed in (`unit.get_assigned_agent().state.get_data()`).
+            args: ignored; Mephisto's scripts pass the run's configuration.
+            screen_unit: evaluates a submission (`unit.get_assigned_agent().state.get_data()`).
+
+        Raises:
+            ConfigError: `screen_unit` cannot be called with a unit.
         """
         check_callback("screen_unit", screen_unit, ("unit",))
         return _validation(screen_unit)
 
     @classmethod
     def get_mixin_qualifications(cls, args: DictConfig, shared_state: SharedTaskState) -> list[Mapping[str, object]]:
-        """The rules that the run has anyhow; here for Mephisto's scripts, which add them to `qualifications`."""
+        """Return the rules that the run has in any case, for Mephisto's scripts, which add them to `qualifications`."""
         return cls.get_required_qualifications(args, shared_state)
 
 
@@ -82,32 +85,36 @@ def _validation(screen_unit: ScreenUnit) -> Validation:
     return avalidate if inspect.iscoroutinefunction(screen_unit) else validate
 
 
-def require(args: DictConfig, because: str, *names: str) -> None:
-    """See whether settings of the blueprint are set.
+def require(args: DictConfig, needed_by: str, *names: str) -> None:
+    """Check that settings of the blueprint are set.
 
     Args:
         args: the run's whole configuration.
-        because: the setting that needs them.
+        needed_by: the setting that needs them.
         names: the settings.
 
     Raises:
-        ConfigError: one of them is not.
+        ConfigError: one of them is not set.
     """
     for name in names:
         if args.blueprint[name] is None:
             key = f"mephisto.blueprint.{name}"
-            raise ConfigError(f"{key} is not set", key=key, hint=f"mephisto.blueprint.{because} needs it")
+            raise ConfigError(f"{key} is not set", key=key, hint=f"mephisto.blueprint.{needed_by} needs it")
 
 
-def require_validation(shared_state: SharedTaskState, because: str) -> None:
-    """See whether there is anybody to give a verdict.
+def require_validation(shared_state: SharedTaskState, needed_by: str) -> None:
+    """Check that a callback evaluates submissions.
+
+    Args:
+        shared_state: the state that the launch script passes.
+        needed_by: the setting that needs it.
 
     Raises:
-        ConfigError: there is not; no worker would ever get on.
+        ConfigError: there is no callback, so no worker would ever pass.
     """
     if shared_state.on_unit_submitted is None:
         raise ConfigError(
-            f"mephisto.blueprint.{because} is set, and nothing looks at what is handed in",
+            f"mephisto.blueprint.{needed_by} is set, and no callback evaluates submissions",
             key="on_unit_submitted",
             hint="Pass on_unit_submitted=create_validation_function(cfg.mephisto, screen_unit) in the shared state",
         )

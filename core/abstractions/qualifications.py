@@ -1,8 +1,8 @@
-"""Who may work: qualification rules, and whether a worker meets them.
+"""Qualification rules, and whether a worker satisfies them.
 
-A worker has qualifications by name, each with a whole number as its value. A rule compares one of them. Mephisto's
-reading of a qualification that the worker does not have holds here too: it satisfies `DoesNotExist` and
-nothing else, not even `NotEqualTo` or `NotIn`.
+A worker has qualifications by name, each with an integer value. A rule compares one of them. As in Mephisto, a
+qualification that the worker does not have satisfies `DoesNotExist` and nothing else, not even `NotEqualTo` or
+`NotIn`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..suggestions import did_you_mean
 
 
 class Comparator(Enum):
-    """How a rule looks at a qualification; the values are those of Mephisto and of crowd providers."""
+    """Comparison that a rule makes; the values are those of Mephisto and of crowd providers."""
 
     GREATER = "GreaterThan"
     GREATER_EQUAL = "GreaterThanOrEqualTo"
@@ -55,7 +55,7 @@ _COMPARISONS: Mapping[Comparator, Callable[[int, int], bool]] = {
 
 
 class QualificationDict(TypedDict):
-    """A rule as scripts pass it in `SharedTaskState.qualifications`."""
+    """A rule in the form that scripts pass in `SharedTaskState.qualifications`."""
 
     qualification_name: str
     comparator: str
@@ -64,7 +64,7 @@ class QualificationDict(TypedDict):
 
 
 class QualificationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule whose value fits its comparator; there are no others.
+    """A rule whose value fits its comparator.
 
     Raises:
         ConfigError: the name is empty, or the value is not of the kind that the comparator takes.
@@ -72,21 +72,21 @@ class QualificationRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     qualification_name: str
     comparator: Comparator
-    #: A number to compare with, the numbers of a list, or None where only having it counts.
+    #: A number to compare with, the numbers of a list, or None for the comparators that need no value.
     value: int | tuple[int, ...] | None
-    #: The providers whose workers the rule is for; None: all.
+    #: Providers whose workers the rule applies to; None for all.
     applicable_providers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.qualification_name:
             raise ConfigError("a qualification rule has no name", key="qualification_name")
         if self.comparator in _COMPARISONS:
-            fits, takes = isinstance(self.value, int), "one whole number"
+            valid, takes = isinstance(self.value, int), "one whole number"
         elif self.comparator in (Comparator.IN_LIST, Comparator.NOT_IN_LIST):
-            fits, takes = isinstance(self.value, tuple), "a list of whole numbers"
+            valid, takes = isinstance(self.value, tuple), "a list of whole numbers"
         else:
-            fits, takes = self.value is None, "no value (None)"
-        if not fits:
+            valid, takes = self.value is None, "no value (None)"
+        if not valid:
             raise ConfigError(
                 f"the rule {self.qualification_name!r} {self.comparator.value} has the value {self.value!r}",
                 key="value",
@@ -100,39 +100,39 @@ def make_qualification_dict(
     value: int | list[int] | None,
     applicable_providers: list[str] | None = None,
 ) -> QualificationDict:
-    """Write down a rule for `SharedTaskState.qualifications`.
+    """Return a rule for `SharedTaskState.qualifications`.
 
     Args:
-        qualification_name: which of the worker's qualifications is looked at.
+        qualification_name: the qualification that the rule compares.
         comparator: one of the ten `QUAL_...` names.
         value: a number, a list of numbers for `QUAL_IN_LIST` and `QUAL_NOT_IN_LIST`, None for `QUAL_EXISTS` and
             `QUAL_NOT_EXIST`.
-        applicable_providers: the providers whose workers it is for; None: all.
+        applicable_providers: the providers whose workers the rule applies to; None for all.
 
     Raises:
-        ConfigError: an unknown comparator, or a value that does not fit it.
+        ConfigError: the comparator is unknown, or the value does not fit it.
     """
-    written = QualificationDict(
+    rule = QualificationDict(
         qualification_name=qualification_name,
         comparator=comparator,
         value=value,
         applicable_providers=applicable_providers,
     )
-    qualification_rule(written)
-    return written
+    qualification_rule(rule)
+    return rule
 
 
 def qualification_rule(written: Mapping[str, object]) -> QualificationRule:
-    """Read a rule as `make_qualification_dict` writes it.
+    """Read a rule in the form of `make_qualification_dict`.
 
     Raises:
-        ConfigError: naming the part of it that is wrong.
+        ConfigError: a part of the rule is wrong; the error names the part.
     """
     comparators = [comparator.value for comparator in Comparator]
     comparator = written.get("comparator")
     if comparator not in comparators:
         raise ConfigError(
-            f"a qualification's comparator is {comparator!r}, which there is not",
+            f"the comparator {comparator!r} of a qualification rule does not exist",
             key="comparator",
             hint=did_you_mean(str(comparator), comparators),
         )
@@ -145,18 +145,18 @@ def qualification_rule(written: Mapping[str, object]) -> QualificationRule:
 def rules_for_provider(
     written: Iterable[Mapping[str, object]], provider_type: str, known_providers: Collection[str]
 ) -> tuple[QualificationRule, ...]:
-    """Read the rules of a run, and keep those that are for the workers of its provider.
+    """Read the rules of a run, and keep those that apply to the workers of its provider.
 
     Raises:
-        ConfigError: a rule is wrong, or names a provider that there is not. A misspelt name would otherwise switch the
-            rule off without a word.
+        ConfigError: a rule is wrong, or names an unknown provider. A misspelt name would otherwise switch the rule off
+            silently.
     """
     kept = []
     for rule in map(qualification_rule, written):
         for provider in rule.applicable_providers or ():
             if provider not in known_providers:
                 raise ConfigError(
-                    f"the rule {rule.qualification_name!r} is for the provider {provider!r}, which there is not",
+                    f"the rule {rule.qualification_name!r} is for the provider {provider!r}, which does not exist",
                     key="applicable_providers",
                     hint=did_you_mean(provider, known_providers),
                 )
@@ -166,7 +166,7 @@ def rules_for_provider(
 
 
 def qualification_holds(rule: QualificationRule, granted: Mapping[str, int]) -> bool:
-    """Whether the qualifications that a worker was granted satisfy one rule."""
+    """Return whether a worker's qualifications satisfy one rule."""
     has = granted.get(rule.qualification_name)
     if has is None:
         return rule.comparator is Comparator.NOT_EXIST
@@ -182,10 +182,10 @@ def qualification_holds(rule: QualificationRule, granted: Mapping[str, int]) -> 
 
 
 def unmet_rules(granted: Mapping[str, int], rules: Iterable[QualificationRule]) -> tuple[QualificationRule, ...]:
-    """The rules that a worker does not satisfy, in their order: the reasons for a refusal."""
+    """Return the rules that a worker does not satisfy, in order."""
     return tuple(rule for rule in rules if not qualification_holds(rule, granted))
 
 
 def worker_is_qualified(granted: Mapping[str, int], rules: Iterable[QualificationRule]) -> bool:
-    """Whether a worker satisfies all the rules."""
+    """Return whether a worker satisfies all rules."""
     return not unmet_rules(granted, rules)

@@ -1,4 +1,4 @@
-"""What a launch script passes that a config file cannot: data for the pages, and code to ask."""
+"""State that a launch script passes to a run because a config file cannot hold it: data and callbacks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .callbacks import called_with
 
 @dataclass
 class SharedTaskState:
-    """What any task takes.
+    """State that any task takes.
 
     Callbacks may be plain functions, which run in worker threads, or `async` ones. Their answers are recorded.
     """
 
-    #: Added to what the page gets as its task config.
+    #: Added to the page's task config.
     task_config: Update = field(default_factory=dict)
-    #: Rules made by `make_qualification_dict`; a worker must satisfy all of them.
+    #: Rules made by `make_qualification_dict`, all of which a worker must satisfy.
     qualifications: Sequence[Mapping[str, object]] = field(default_factory=list)
-    #: `worker_can_do_unit(worker_id, unit)`: whether this worker may have this unit.
+    #: `worker_can_do_unit(worker_id, unit)` returns whether the worker may have the unit.
     worker_can_do_unit: Callable[[int, Unit], bool | Awaitable[bool]] | None = field(
         default=None, metadata=called_with("worker_id", "unit")
     )
-    #: `on_unit_submitted(unit)`: told of each unit that was handed in, with its agent; of a screening or gold unit its
-    #: answer says whether it was done well.
+    #: `on_unit_submitted(unit)` is called for each submission; the unit has its agent. For a screening or gold unit it
+    #: returns whether the unit was done well.
     on_unit_submitted: Callable[[Unit], bool | Awaitable[bool | None] | None] | None = field(
         default=None, metadata=called_with("unit")
     )
@@ -37,11 +37,11 @@ def _accept(_onboarding_data: Update) -> bool:
 
 @dataclass
 class OnboardingSharedState(SharedTaskState):
-    """What a script passes for an onboarding."""
+    """State for a task with an onboarding."""
 
-    #: What the page begins the onboarding with.
+    #: Initial data of the onboarding page.
     onboarding_data: Update = field(default_factory=dict)
-    #: `validate_onboarding(onboarding_data)`: whether what was handed in lets the worker pass.
+    #: `validate_onboarding(onboarding_data)` returns whether a worker passes with the submitted data.
     validate_onboarding: Callable[[Update], bool | Awaitable[bool]] = field(
         default=_accept, metadata=called_with("onboarding_data")
     )

@@ -1,4 +1,4 @@
-"""The server-side code of a task."""
+"""The interface of task runners, the server-side code of a task."""
 
 from __future__ import annotations
 
@@ -11,66 +11,66 @@ from .shared_task_state import OnboardingSharedState, SharedTaskState
 
 
 class TaskRunner:
-    """Runs units, assignments and onboardings; one object for a run, one task for each thing being run.
+    """Runs units, assignments and onboardings. There is one object per run, and one trio task per call.
 
-    A subclass overrides what its task needs; as it stands, a worker gets the unit's data and hands in one submission.
+    A subclass overrides what its task needs. By default a worker gets the unit's data and submits once.
 
     Attributes:
-        is_concurrent: whether the units of an assignment are worked on together, by `run_assignment`.
-        max_repeats: how often an assignment for several is made once more because somebody left it.
+        is_concurrent: True if the units of an assignment are worked on together, by `run_assignment`.
+        max_repeats: number of times that an assignment for several workers is made again after somebody left it.
     """
 
     is_concurrent: bool = False
     max_repeats: int = 0
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """Keep the run's whole configuration and what the launch script passed."""
+        """Keep the run's whole configuration and the state that the launch script passed."""
         self.args = args
         self.shared_state = shared_state
 
     def get_init_data_for_agent(self, agent: Agent) -> Update:
-        """What the worker's page begins with; the same whenever it is loaded again."""
+        """Return the initial data of the worker's page; the same each time the page is loaded."""
         return agent.unit.data
 
     def get_init_data_for_onboarding(self, agent: OnboardingAgent) -> Update:  # noqa: ARG002
-        """What the page begins an onboarding with."""
+        """Return the initial data of an onboarding page."""
         return self.shared_state.onboarding_data if isinstance(self.shared_state, OnboardingSharedState) else {}
 
     def filter_units_for_worker(self, units: Sequence[Unit], worker_id: int) -> Sequence[Unit]:  # noqa: ARG002
-        """Which of the units on offer are for this worker, the best first."""
+        """Return the offered units that are for this worker, the best first."""
         return units
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:  # noqa: ARG002
-        """Do a unit with its agent; returns when there is nothing more for this code to do.
+        """Run a unit with its agent; returns when this code has nothing more to do.
 
         Raises:
-            AgentLeftError: let it through; the unit is seen to.
+            AgentLeftError: the agent left. Let it through: the operator handles the unit.
         """
         await agent.await_submit()
 
     async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
-        """Do an assignment with all of its agents.
+        """Run an assignment with all its agents.
 
         Raises:
-            AgentLeftError: let it through; units and partners are seen to.
+            AgentLeftError: an agent left. Let it through: the operator handles the units and the partners.
         """
 
     async def run_onboarding(self, agent: OnboardingAgent) -> None:
-        """Do the onboarding of a worker.
+        """Run the onboarding of a worker.
 
         Raises:
-            AgentLeftError: let it through.
+            AgentLeftError: the worker left. Let it through.
         """
         await agent.await_submit()
 
     async def cleanup_unit(self, unit: Unit) -> None:
-        """Called when a unit was not finished, whatever the reason."""
+        """Clean up after a unit that was not finished, for whatever reason."""
 
     async def cleanup_assignment(self, assignment: Assignment) -> None:
-        """Called when an assignment was not finished, whatever the reason."""
+        """Clean up after an assignment that was not finished, for whatever reason."""
 
     async def cleanup_onboarding(self, agent: OnboardingAgent) -> None:
-        """Called when an onboarding was not finished, whatever the reason."""
+        """Clean up after an onboarding that was not finished, for whatever reason."""
 
 
 class LiveTaskRunner(TaskRunner):

@@ -1,4 +1,4 @@
-"""The gold mixin: units with known answers, mixed in between ordinary work, show whether a worker can be relied on."""
+"""The gold mixin: units with known answers, mixed into ordinary work, show whether a worker is reliable."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from .shared_task_state import SharedTaskState
 
 
 class GoldWorker(NamedTuple):
-    """The worker that a gold unit is for."""
+    """The worker who is to get a gold unit."""
 
     worker_id: int
-    #: How many gold units the worker was given in this run before.
+    #: Number of gold units that the worker got in this run before.
     golds_given: int
-    #: A text that is the same whenever the run is gone through again, and another one for each run and worker.
+    #: A text that differs between runs and workers, but is the same when the run is resumed or replayed.
     seed: str
 
 
-#: `get_gold_for_worker(worker)`: the data of the worker's next gold unit; None: there is none for it.
+#: `get_gold_for_worker(worker)` returns the data of the worker's next gold unit; None if there is none.
 GoldFactory = Callable[[GoldWorker], Update | Awaitable[Update | None] | None]
 
 
 def get_gold_factory(golds: Sequence[Update]) -> Callable[[GoldWorker], Update]:
-    """Give each worker the golds in a random order of its own, and again in another one when it has had all.
+    """Return a `get_gold_for_worker` that gives each worker all golds in random order, and then again in another.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: `golds` is empty.
     """
     if not golds:
         raise ConfigError("there are no gold units", key="golds", hint="Pass at least one to get_gold_factory")
@@ -50,20 +50,20 @@ def get_gold_factory(golds: Sequence[Update]) -> Callable[[GoldWorker], Update]:
 
 
 def worker_needs_gold(units_completed: int, num_correct: int, num_incorrect: int, min_golds: int) -> bool:
-    """Whether a worker's next unit should be a gold one: always up to `min_golds` right ones, then ever more seldom.
+    """Return whether a worker's next unit should be a gold unit: always until `min_golds` are right, then rarely.
 
-    Three more come with the first 100 ordinary units, ten with the first 1,000, and one for each wrong one.
+    The first 100 ordinary units bring three more gold units, the first 1,000 bring ten, and each wrong answer one.
     """
     return num_correct < min_golds + num_incorrect + math.isqrt(units_completed) // 3
 
 
 def worker_qualifies(
-    units_completed: int,  # noqa: ARG001 - a script's own rule may look at it
+    units_completed: int,  # noqa: ARG001 - a script's own rule may need it
     num_correct: int,  # noqa: ARG001
     num_incorrect: int,
     max_incorrect_golds: int,
 ) -> bool:
-    """Whether a worker may go on: as long as it had no more than `max_incorrect_golds` wrong."""
+    """Return whether a worker may continue: it has at most `max_incorrect_golds` wrong gold units."""
     return num_incorrect <= max_incorrect_golds
 
 
@@ -73,24 +73,24 @@ def _empty_gold(_worker: GoldWorker) -> Update:
 
 @dataclass
 class UseGoldUnitArgs:
-    """The settings of gold units."""
+    """Settings of gold units."""
 
-    use_golds: bool = field(default=False, metadata={"help": "Whether gold units are used in this run."})
+    use_golds: bool = field(default=False, metadata={"help": "Use gold units in this run."})
     gold_qualification_base: str | None = field(
-        default=None, metadata={"help": "The names of the qualifications that count a worker's units begin with this."}
+        default=None, metadata={"help": "Prefix of the names of the qualifications that count a worker's units."}
     )
     max_gold_units: int | None = field(
-        default=None, metadata={"help": "Gold units in the run at most; each is paid like any unit."}
+        default=None, metadata={"help": "Maximum number of gold units in the run, each paid like any unit."}
     )
-    min_golds: int = field(default=1, metadata={"help": "Gold units a worker has to get right before ordinary work."})
+    min_golds: int = field(default=1, metadata={"help": "Gold units to get right before ordinary work."})
     max_incorrect_golds: int = field(
-        default=0, metadata={"help": "Gold units a worker may get wrong; with one more it gets no work any more."}
+        default=0, metadata={"help": "Gold units a worker may get wrong; with one more it gets no more work."}
     )
 
 
 @dataclass
 class GoldUnitSharedState(SharedTaskState):
-    """What a script passes for gold units."""
+    """State for a task with gold units."""
 
     get_gold_for_worker: GoldFactory = field(default=_empty_gold, metadata=called_with("worker"))
     #: Asked before each unit; see the function of the same name for the arguments.
@@ -105,7 +105,7 @@ class GoldUnitSharedState(SharedTaskState):
 
 
 class Golds(NamedTuple):
-    """How a run uses gold units."""
+    """Gold unit settings of a run."""
 
     base: str
     max_units: int
@@ -114,27 +114,27 @@ class Golds(NamedTuple):
 
     @property
     def completed_qualification(self) -> str:
-        """Counts a worker's ordinary units."""
+        """Name of the qualification that counts a worker's ordinary units."""
         return f"{self.base}-completed-count"
 
     @property
     def correct_qualification(self) -> str:
-        """Counts the gold units that a worker got right."""
+        """Name of the qualification that counts the gold units that a worker got right."""
         return f"{self.base}-correct-golds"
 
     @property
     def wrong_qualification(self) -> str:
-        """Counts the gold units that a worker got wrong."""
+        """Name of the qualification that counts the gold units that a worker got wrong."""
         return f"{self.base}-wrong-golds"
 
     @property
     def disqualified_qualification(self) -> str:
-        """Who has it got too many wrong."""
+        """Name of the qualification of workers who got too many wrong."""
         return f"{self.base}-disqualified"
 
     @property
     def qualifications(self) -> tuple[str, str, str, str]:
-        """All of them, in this order."""
+        """Names of the four qualifications, in the order in which they are defined."""
         return (
             self.completed_qualification,
             self.correct_qualification,
@@ -144,13 +144,13 @@ class Golds(NamedTuple):
 
 
 class UseGoldUnit(EvaluatingBlueprint):
-    """A blueprint that can mix gold units into workers' ordinary work."""
+    """Mixin for blueprints that can mix gold units into workers' ordinary work."""
 
     shared_state: GoldUnitSharedState
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether gold units that are asked for can be made.
+        """Check that configured gold units can be made.
 
         Raises:
             ConfigError: a setting or callback is missing.
@@ -167,7 +167,7 @@ class UseGoldUnit(EvaluatingBlueprint):
 
     @classmethod
     def get_required_qualifications(cls, args: DictConfig, shared_state: SharedTaskState) -> list[Mapping[str, object]]:
-        """The rules that workers must satisfy whatever the script says: who got too many golds wrong is left out."""
+        """Return the rules that workers must satisfy beside the script's own; they exclude disqualified workers."""
         rules = super().get_required_qualifications(args, shared_state)
         if not args.blueprint.use_golds:
             return rules
@@ -176,7 +176,7 @@ class UseGoldUnit(EvaluatingBlueprint):
 
     @property
     def golds(self) -> Golds | None:
-        """How gold units are used; None: they are not."""
+        """Gold unit settings; None if the run has no gold units."""
         return _golds(self.args) if self.args.blueprint.use_golds else None
 
 

@@ -409,10 +409,10 @@ def test_golds_become_more_seldom() -> None:
         ({**SCREENED, "block_qualification": None}, is_right, "block_qualification is not set"),
         ({**SCREENED, "max_screening_units": None}, is_right, "max_screening_units is not set"),
         ({**SCREENED, "max_screening_units": 0}, is_right, "max_screening_units is 0"),
-        (SCREENED, None, "nothing looks at what is handed in"),
+        (SCREENED, None, "no callback evaluates submissions"),
         ({**GOLDEN, "gold_qualification_base": None}, is_right, "gold_qualification_base is not set"),
         ({**GOLDEN, "max_gold_units": -1}, is_right, "max_gold_units is -1"),
-        (GOLDEN, None, "nothing looks at what is handed in"),
+        (GOLDEN, None, "no callback evaluates submissions"),
     ],
 )
 async def test_settings_that_make_no_sense_are_named(
