@@ -4,6 +4,8 @@ VENV ?= .venv
 # The first of these that is Python 3.11 or newer.
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
+# What checks the JavaScript; needs node and npm (on Debian: apt-get install npm).
+JAVASCRIPT_TOOLS = tools/javascript
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
@@ -19,10 +21,14 @@ demo: $(VENV)/installed ## Run the example with a simulated crowd and prove that
 test: $(VENV)/installed-for-tests ## Run the tests. Without a browser or npm, theirs are skipped; with CI=true they fail.
 	$(PYTEST)
 
-lint: $(VENV)/installed-for-tests ## Check style and types.
+lint: $(VENV)/installed-for-tests $(JAVASCRIPT_TOOLS)/node_modules/installed ## Check style and types.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict
+	$(JAVASCRIPT_TOOLS)/node_modules/.bin/prettier --check --log-level warn --config $(JAVASCRIPT_TOOLS)/prettier.json \
+		'{adapters,docs,examples,tests,tools}/**/*.{js,jsx,mjs}'
+	$(JAVASCRIPT_TOOLS)/node_modules/.bin/eslint --config $(JAVASCRIPT_TOOLS)/eslint.config.js .
+	$(JAVASCRIPT_TOOLS)/node_modules/.bin/tsc --project $(JAVASCRIPT_TOOLS)/tsconfig.json
 
 # Only what runs in the processes of the tests is measured, not the operators and commands that they start.
 coverage: $(VENV)/installed-for-tests ## Run the tests, print the coverage by folder, and hold it to its floors.
@@ -49,6 +55,10 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
 	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
+
+$(JAVASCRIPT_TOOLS)/node_modules/installed: $(JAVASCRIPT_TOOLS)/package-lock.json
+	npm --prefix $(JAVASCRIPT_TOOLS) ci --no-audit --no-fund --ignore-scripts --loglevel error
+	@touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(PIP_INSTALL) '.[test,bench]'

@@ -26,8 +26,8 @@ THREADED = {
     "adapters/composition/operator.py",
     "adapters/log/commit_thread.py",
     "core/operations/task_code/calls.py",
-    "adapters/architects/router/python/journal.py",
-    "adapters/architects/router/python/uploads.py",
+    "adapters/architects/router/python/journal/journal.py",
+    "adapters/architects/router/python/http/uploads.py",
     "adapters/web/log_access.py",
 }
 #: Attributes by which code starts or enters a thread.

@@ -9,21 +9,22 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 
 import msgspec
 
 from ...core.errors import CommandRefusedError
 from ..architects.local import DATA_FOLDER
-from ..architects.router.python.journal_file import create_journal_file
-from ..architects.router.python.journal_lines import (
-    DamagedJournalError,
+from ..architects.router.python.errors import DamagedJournalError
+from ..architects.router.python.journal.journal_contents import (
     JournalContents,
     agent_line,
     header_line,
     packet_line,
-    read_journal,
+    read_contents,
 )
+from ..architects.router.python.journal.journal_file import JournalFile
 from ..log.anchor import anchor_path
 from ..log.sqlite.writer_lock import lock_path
 
@@ -94,26 +95,26 @@ def clear_journals(folder: Path, traces: Traces, *, over: bool) -> list[Path]:
             path.unlink()
             continue
         contents = _read(path)
-        if any(_is_about(packet, traces) for _, packet in contents.unacknowledged):
+        if any(_is_about(packet, traces) for _, packet in contents.outbox.entries_from(0, inf)):
             raise CommandRefusedError(
                 f"{path} has packets of this worker that no operator has taken; resume the run and let it end"
             )
-        create_journal_file(path, b"".join(_lines(contents)))
+        JournalFile.create(path, b"".join(_lines(contents)))
     return found
 
 
 def _read(path: Path) -> JournalContents:
     try:
         with path.open("rb") as lines:
-            return read_journal(lines)
+            return read_contents(lines)
     except DamagedJournalError as error:
         raise CommandRefusedError(f"{path} cannot be read: {error}; restore it from a copy, or delete it") from error
 
 
 def _lines(contents: JournalContents) -> Iterator[bytes]:
     """A journal with what was not acknowledged, and nothing else."""
-    waiting = contents.unacknowledged
-    yield header_line(contents.incarnation, waiting[0].seq if waiting else contents.next_seq)
+    waiting = contents.outbox.entries_from(0, inf)
+    yield header_line(contents.incarnation, waiting[0].seq if waiting else contents.outbox.next_seq)
     yield from (agent_line(agent, status) for agent, status in contents.agents.items())
     yield from (packet_line(*entry) for entry in waiting)
 

@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 
 import msgspec
 
-from mephisto_es.adapters.architects.router.python.settings import Settings
+from mephisto_es.adapters.architects.router.python.settings import RouterSettings
 from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.latencies import Latencies
@@ -74,8 +74,8 @@ def _default(field: dataclasses.Field[object]) -> str:
 
 def router_settings() -> str:
     """The environment variables of a router."""
-    names = {field.name: field.encode_name for field in msgspec.structs.fields(Settings)}
-    rows = [(code(names[one.name]), code(one.default), one.comment) for one in fields_of(Settings)]
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(RouterSettings)}
+    rows = [(code(names[one.name]), code(one.default), one.comment) for one in fields_of(RouterSettings)]
     return table(("variable", "default", "meaning"), rows)
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from fcntl import LOCK_EX, flock
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,12 +16,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from mephisto_es.adapters.architects.router.python.journal_lines import (
+from mephisto_es.adapters.architects.router.python.journal.journal_contents import (
     ack_line,
     agent_line,
     header_line,
     packet_line,
-    read_journal,
+    read_contents,
 )
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.audit.replay import replay
@@ -196,10 +197,11 @@ def test_a_journal_keeps_what_nobody_took_and_its_place(house: House) -> None:
             assert not house.journal(run).exists()
             continue
         with house.journal(run).open("rb") as lines:
-            contents = read_journal(lines)
-        assert [packet for _, packet in contents.unacknowledged] == [b'{"packet_type":"alive"}']
+            contents = read_contents(lines)
+        [entry] = contents.outbox.entries_from(0, inf)
+        assert entry.packet == b'{"packet_type":"alive"}'
         assert (contents.incarnation, contents.agents) == ("first", {"token": "completed"})
-        assert contents.unacknowledged[0].seq == contents.next_seq - 1 > 1
+        assert entry.seq == contents.outbox.next_seq - 1 > 1
         assert house.journal(run).stat().st_size < before
 
 
@@ -257,7 +259,7 @@ def test_a_server_that_runs_is_left_alone(house: House) -> None:
 def test_packets_of_the_worker_that_nobody_took_are_in_the_way(house: House) -> None:
     packet = {"packet_type": "register_worker", "provider_data": {"worker_name": house.name_of(house.worker)}}
     with house.journal(an_open_run(house)).open("rb") as lines:
-        seq = read_journal(lines).next_seq
+        seq = read_contents(lines).outbox.next_seq
     with house.journal(an_open_run(house)).open("ab") as file:
         file.write(packet_line(seq, msgspec.json.encode(packet)))
     result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")

@@ -21,23 +21,14 @@
 import { LiveConnection } from "./mephisto_live.js";
 import { untilRetry } from "./mephisto_notice.js";
 import { RemoteProcedures } from "./mephisto_procedures.js";
-import {
-  ServerProblem,
-  getJSON,
-  newId,
-  persistently,
-  postFiles,
-  postJSON,
-  splitForm,
-} from "./mephisto_requests.js";
+import { ServerProblem, getJSON, newId, persistently, postFiles, postJSON, splitForm } from "./mephisto_requests.js";
 
 /** The version of the published client whose requests these are. */
 const PROTOCOL_VERSION = "2.0.4";
 const REPORTED_ERRORS_LIMIT = 10;
 
 const PHONE = /android|iphone|ipad|ipod|windows phone|blackberry|mobile/i;
-const NO_PHONES =
-  "Sorry, this task cannot be completed on mobile devices. Please use a computer.";
+const NO_PHONES = "Sorry, this task cannot be completed on mobile devices. Please use a computer.";
 const NO_WORK = "There is no work for you here at the moment.";
 
 /** The statuses of an agent whose work has been handed in. */
@@ -48,8 +39,7 @@ const STATUS_SENTENCES = {
   timeout: "The time for this task has run out. Please return it.",
   disconnect: "You were away from this task for too long, and it has ended. Please return it.",
   returned: "You have returned this task.",
-  "partner disconnect":
-    "Your partner has left. This is not your fault: please hand in the task as it is.",
+  "partner disconnect": "Your partner has left. This is not your fault: please hand in the task as it is.",
 };
 
 /** What to tell a worker about a status that ends a task early, or null for any other. */
@@ -112,9 +102,7 @@ class Task {
 
   /** Called once by `start`: everything up to the first thing the worker sees. */
   async open() {
-    this.config = await persistently(() =>
-      getJSON("/task_config.json", { mephisto_task_version: PROTOCOL_VERSION })
-    );
+    this.config = await persistently(() => getJSON("/task_config.json", { mephisto_task_version: PROTOCOL_VERSION }));
     const { mephisto_task_version: version, block_mobile: blockMobile } = this.config;
     if (version !== PROTOCOL_VERSION) {
       console.warn(`This page speaks version ${PROTOCOL_VERSION}, its server ${version}.`);

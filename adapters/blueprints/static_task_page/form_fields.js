@@ -30,13 +30,11 @@ export function element(tag, properties = {}, ...children) {
 /** How each type is drawn: from its description and its id to the control or controls. */
 const CONTROLS = {
   scale: (field, id) => drawScale(field, id),
-  choice: (field, id) =>
-    element("div", { className: "options vertical" }, ...radios(field, id, options(field))),
+  choice: (field, id) => element("div", { className: "options vertical" }, ...radios(field, id, options(field))),
   select: (field, id) => drawSelect(field, id),
   checkbox: (field, id) => drawInput(field, id, { type: "checkbox" }),
   text: (field, id) => drawInput(field, id, { type: "text", ...textLimits(field) }),
-  textarea: (field, id) =>
-    drawControl("textarea", field, id, { rows: field.rows ?? 4, ...textLimits(field) }),
+  textarea: (field, id) => drawControl("textarea", field, id, { rows: field.rows ?? 4, ...textLimits(field) }),
   file: (field, id) =>
     drawInput(field, id, {
       type: "file",
@@ -81,21 +79,12 @@ export function describeFault(fields) {
 export function drawField(field) {
   const id = `field-${field.name}`;
   const several = field.type === "scale" || field.type === "choice";
-  const help = field.help
-    ? element("p", { id: `${id}-help`, className: "help", textContent: field.help })
-    : null;
-  const mark = field.required
-    ? element("span", { className: "required", textContent: " (required)" })
-    : null;
+  const help = field.help ? element("p", { id: `${id}-help`, className: "help", textContent: field.help }) : null;
+  const mark = field.required ? element("span", { className: "required", textContent: " (required)" }) : null;
   const control = CONTROLS[field.type](field, id);
   if (field.type === "checkbox") {
     const label = element("span", {}, field.label ?? field.name, mark);
-    return element(
-      "div",
-      { className: "field" },
-      help,
-      element("label", { className: "option" }, control, label)
-    );
+    return element("div", { className: "field" }, help, element("label", { className: "option" }, control, label));
   }
   const caption = several
     ? element("legend", {}, field.label ?? field.name, mark)
@@ -126,9 +115,7 @@ export function readForm(fields, form) {
 }
 
 const options = (field) =>
-  field.options.map((option) =>
-    typeof option === "object" ? option : { value: option, label: String(option) }
-  );
+  field.options.map((option) => (typeof option === "object" ? option : { value: option, label: String(option) }));
 
 function scaleOptions({ min = 1, max = 5 }) {
   const count = max - min + 1;
@@ -158,7 +145,7 @@ function drawScale(field, id) {
     "p",
     { className: "ends" },
     element("span", { textContent: field.min_label ?? "" }),
-    element("span", { textContent: field.max_label ?? "" })
+    element("span", { textContent: field.max_label ?? "" }),
   );
   return element("div", { className: "scale" }, row, field.min_label || field.max_label ? ends : null);
 }
@@ -185,8 +172,8 @@ function radios(field, id, choices) {
         value: position,
         required: Boolean(field.required),
       }),
-      element("span", { textContent: option.label })
-    )
+      element("span", { textContent: option.label }),
+    ),
   );
 }
 

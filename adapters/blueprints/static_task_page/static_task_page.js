@@ -30,13 +30,7 @@ const SUBMITTED = "Submitted. Thank you! You can close this page.";
 const BROKEN = "This task is not set up correctly. Please return it; we have been told.";
 
 const byId = (id) => document.getElementById(id);
-const [title, state, instructions, item, form] = [
-  "title",
-  "state",
-  "instructions",
-  "item",
-  "form",
-].map(byId);
+const [title, state, instructions, item, form] = ["title", "state", "instructions", "item", "form"].map(byId);
 
 /** Shows a sentence in place of the work. */
 function showOnly(sentence) {
@@ -51,9 +45,7 @@ function showHead(config, text) {
   document.title = heading;
   title.textContent = heading;
   const paragraphs = (text ?? "").split(/\n\s*\n/).filter((paragraph) => paragraph.trim());
-  instructions.replaceChildren(
-    ...paragraphs.map((paragraph) => element("p", { textContent: paragraph }))
-  );
+  instructions.replaceChildren(...paragraphs.map((paragraph) => element("p", { textContent: paragraph })));
   instructions.hidden = paragraphs.length === 0;
 }
 
@@ -61,7 +53,7 @@ function showHead(config, text) {
 function showItem(data, shown) {
   const values = data !== null && typeof data === "object" ? data : { item: data };
   const parts = (shown ?? Object.keys(values)).map((part) =>
-    typeof part === "object" ? part : { name: part, label: null }
+    typeof part === "object" ? part : { name: part, label: null },
   );
   const list = element("dl");
   for (const { name, label, as } of parts) {

@@ -15,7 +15,7 @@ import trio
 from mephisto_es.adapters.architects.contract import Deployment, ResourceBook
 from mephisto_es.adapters.architects.router.limits import LARGEST_BODY_BYTES, RouterArgs
 from mephisto_es.adapters.architects.router.program import NODE_ROUTER
-from mephisto_es.adapters.architects.router.python.settings import PREFIX, Settings
+from mephisto_es.adapters.architects.router.python.settings import PREFIX, RouterSettings
 from mephisto_es.adapters.channels.dial import MAX_FRAME_BYTES
 from mephisto_es.core.abstractions.args import ArchitectArgs
 from mephisto_es.core.errors import ConfigError
@@ -34,7 +34,7 @@ with_node = pytest.param("node", marks=pytest.mark.skipif(shutil.which("npm") is
 
 def test_every_limit_of_the_python_router_is_a_setting_with_its_default() -> None:
     assert {
-        field.name: field.default for field in msgspec.structs.fields(Settings) if field.name not in PLACES
+        field.name: field.default for field in msgspec.structs.fields(RouterSettings) if field.name not in PLACES
     } == DEFAULTS
 
 

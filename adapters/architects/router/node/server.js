@@ -1,24 +1,33 @@
 // @ts-check
-// The worker-facing server of a run: pages, their requests and their sockets in front, the operator behind. It knows
-// nothing of tasks, and loses nothing of what a worker handed in. What it can be told is in lib/settings.js.
-import { randomUUID } from "node:crypto";
+/**
+ * Runs the router as a process: `node server.js`.
+ *
+ * The worker-facing server of a run, in Express and ws: pages, their requests and their sockets in front, the operator
+ * behind. It knows nothing of tasks: it turns HTTP requests into packets, keeps agents' sockets, and keeps every packet of
+ * a worker on disk until the operator has acknowledged it. All its settings are in lib/settings.js.
+ *
+ * The router in Python (../python) has the same files, classes and methods; a test compares them. Whoever changes one
+ * changes the other.
+ *
+ * Exit status: 0 after SIGTERM or SIGINT, or when there was no operator for too long; 2 if it could not start.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 
-import { lockDataDirectory } from "./lib/data_lock.js";
-import { Deadlines } from "./lib/deadlines.js";
-import { StartError } from "./lib/errors.js";
-import { Journal } from "./lib/journal.js";
+import { StartError, codeOf } from "./lib/errors.js";
+import { Routes } from "./lib/http/routes.js";
+import { Uploads } from "./lib/http/uploads.js";
+import { Journal } from "./lib/journal/journal.js";
+import { lockDataDirectory } from "./lib/journal/journal_file.js";
 import { log } from "./lib/log.js";
-import { assembleRouter } from "./lib/router.js";
-import { createApp } from "./lib/routes.js";
-import { secretCheck } from "./lib/secret.js";
-import { readSettings } from "./lib/settings.js";
-import { acceptSockets } from "./lib/sockets.js";
-import { Uploads } from "./lib/uploads.js";
+import { Router } from "./lib/router.js";
+import { readSecret, readSettings } from "./lib/settings.js";
+import { SocketEndpoint } from "./lib/sockets/socket_endpoint.js";
 
 const CONNECTIONS = {
-  // An upload of the largest allowed size has to fit in.
+  // The largest upload has to fit in.
   requestTimeout: 3_600_000,
   // A page whose machine or network died closes nothing: without the kernel's probes its socket would stay for ever.
   keepAlive: true,
@@ -26,69 +35,71 @@ const CONNECTIONS = {
 };
 /** How often connections that take too long are looked for, at least. */
 const CHECK_SECONDS = 30;
-/** Time for answers to go out when the process ends. */
-const FAREWELL_SECONDS = 0.5;
+/** How long requests that are being answered may still take once the router stops. */
+const SHUTDOWN_SECONDS = 0.5;
 
-/** @typedef {import("./lib/settings.js").Settings} Settings */
+/** @typedef {import("./lib/settings.js").RouterSettings} RouterSettings */
+/** @typedef {import("./lib/settings.js").Secret} Secret */
+
+const clock = () => Date.now() / 1000;
+const monotonic = () => performance.now() / 1000;
 
 /**
  * Run the router until it is told to stop, or no operator has been there for too long.
  *
- * @param {Settings} settings
+ * @param {RouterSettings} settings
+ * @param {Secret} secret
  */
-async function run(settings) {
-  lockDataDirectory(settings.dataDirectory);
-  const journal = await Journal.open(settings.dataDirectory, {
-    maxOutboxBytes: settings.maxOutboxBytes,
-    newIncarnation: randomUUID,
+async function serve(settings, secret) {
+  lockDataDirectory(settings.data);
+  const { idleSeconds, maxBodyBytes, maxOutboxBytes, maxPacketBytes, maxSockets, maxUploadBytes } = settings;
+  const uploads = new Uploads(join(settings.data, "uploads"), {
+    limits: { maxBytes: maxUploadBytes, idleSeconds },
+    maxFieldBytes: maxBodyBytes,
+    newName: () => randomBytes(16).toString("hex"),
   });
-  const uploads = new Uploads(join(settings.dataDirectory, "uploads"), {
-    maxFieldBytes: settings.maxBodyBytes,
-    maxUploadBytes: settings.maxUploadBytes,
-  });
-  await uploads.prepare();
+  const newIncarnation = () => randomUUID().replaceAll("-", "");
+  const journal = await Journal.open(settings.data, { maxOutboxBytes, newIncarnation });
+  const router = new Router({ settings, secret, journal, clock, monotonic, newId: randomUUID });
+  const server = createServer(
+    { ...CONNECTIONS, ...timeouts(settings) },
+    new Routes({ settings, secret, router, uploads, clock }).app(),
+  );
+  // A connection also stands still while its request waits for an answer.
+  server.timeout = (settings.requestDeadlineSeconds + idleSeconds) * 1000;
+  const { counters, hub } = router;
+  new SocketEndpoint({ hub, counters, maxSockets, maxPacketBytes, greetingSeconds: idleSeconds, monotonic }).serve(
+    server,
+  );
+  const closed = new Promise((resolve) => server.on("close", resolve));
 
-  const stop = once(async (/** @type {string} */ reason) => {
+  let isStopping = false;
+  const stop = async (/** @type {string} */ reason) => {
+    if (isStopping) return;
+    isStopping = true;
     log("stopping", { reason });
     server.close();
     server.closeIdleConnections();
     router.close();
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, FAREWELL_SECONDS * 1000))]);
-    await journal.close();
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, SHUTDOWN_SECONDS * 1000))]);
+    await router.closeJournal();
     process.exit(0);
-  });
-  /** @type {Deadlines<string>} */
-  const orphaned = new Deadlines(settings.orphanSeconds, () => stop("no operator"));
-  const isSecret = secretCheck(settings.secret);
-  const router = assembleRouter({
-    settings,
-    journal,
-    isSecret,
-    onOperator: () => orphaned.delete("run"),
-    onNoOperator: () => orphaned.set("run"),
-  });
-  const server = createServer(
-    { ...CONNECTIONS, ...patience(settings) },
-    createApp({ settings, uploads, isSecret, ...router }),
-  );
-  // A connection also stands still while its request waits for an answer.
-  server.timeout = (settings.requestDeadlineSeconds + settings.idleSeconds) * 1000;
-  acceptSockets(server, router.switchboard, settings);
-  const closed = new Promise((resolve) => server.on("close", resolve));
+  };
 
   await listen(server, settings);
-  orphaned.set("run");
+  router.run();
+  router.waitAbandoned(settings.orphanSeconds).then(() => stop("no operator"));
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
   process.stdout.write(`${JSON.stringify({ listening: address(server) })}\n`);
 }
 
 /**
- * How long a client may take for the head of a request, and until the next one.
+ * Return how long a client may take for the head of a request, and until the next one.
  *
- * @param {Settings} settings
+ * @param {RouterSettings} settings
  */
-function patience({ idleSeconds }) {
+function timeouts({ idleSeconds }) {
   const milliseconds = Math.ceil(idleSeconds * 1000);
   return {
     headersTimeout: milliseconds,
@@ -99,16 +110,16 @@ function patience({ idleSeconds }) {
 
 /**
  * @param {import("node:http").Server} server
- * @param {Settings} settings
+ * @param {RouterSettings} settings
  * @returns {Promise<void>}
- * @throws {StartError} when the address or the inherited socket cannot be used
+ * @throws {StartError} the address or the inherited socket cannot be used
  */
 function listen(server, { fd, host, port }) {
   return new Promise((resolve, reject) => {
-    server.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
-      const place = fd === null ? `HOST ${host}, PORT ${port}` : `the socket of MEPHISTO_ROUTER_FD (${fd})`;
-      reject(new StartError(`cannot listen on ${place} (${error.code})`));
-      if (server.listening) log("accept_failed", { code: error.code });
+    server.on("error", (error) => {
+      const where = fd === null ? `${host}:${port}` : `descriptor ${fd}`;
+      reject(new StartError(`The router cannot listen on ${where}: ${codeOf(error)}.`));
+      if (server.listening) log("accept_failed", { reason: codeOf(error) });
     });
     server.listen(fd === null ? { host, port } : { fd }, resolve);
   });
@@ -121,19 +132,6 @@ function address(server) {
   return `http://${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
 }
 
-/**
- * @template Argument
- * @param {(argument: Argument) => void} action
- * @returns {(argument: Argument) => void} does it the first time only
- */
-function once(action) {
-  let isDone = false;
-  return (argument) => {
-    if (!isDone) action(argument);
-    isDone = true;
-  };
-}
-
 process.on("uncaughtException", (error) => {
   log("failed", { error: error.stack });
   process.exit(1);
@@ -141,9 +139,10 @@ process.on("uncaughtException", (error) => {
 
 try {
   const settings = readSettings(process.env);
+  const secret = readSecret(process.env);
   // Whatever this process starts or reports has no need to know it.
   delete process.env.MEPHISTO_ROUTER_SECRET;
-  await run(settings);
+  await serve(settings, secret);
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   log("cannot_start", { error: error.message });

@@ -1,6 +1,6 @@
-"""``python -m mephisto_es.adapters.architects.router.python``: the router as a process.
+"""Runs the router as a process: ``python -m mephisto_es.adapters.architects.router.python``.
 
-Exit status: 0 after SIGTERM, SIGINT, or when no operator came for too long; 2 when it could not start.
+Exit status: 0 after SIGTERM or SIGINT, or when there was no operator for too long; 2 if it could not start.
 """
 
 import contextlib
@@ -21,29 +21,31 @@ import anyio
 import msgspec
 import uvicorn
 
-from .bodies import BodyLimits
-from .journal import Journal, JournalError, open_journal
-from .log_lines import log_to_stderr
-from .request_timeout import PatientProtocol
-from .routes import Routes
-from .settings import Secret, Settings, SettingsError, read_secret, read_settings
-from .switchboard import Switchboard
-from .uploads import Uploads
+from .errors import StartError
+from .http.bodies import BodyLimits
+from .http.request_timeout import TimeoutProtocol
+from .http.routes import Routes
+from .http.uploads import Uploads
+from .journal.journal import Journal
+from .journal.journal_file import lock_data_directory
+from .log import log, log_to_stderr
+from .router import Router
+from .settings import RouterSettings, Secret, read_secret, read_settings
 
-#: How long requests that are being answered may take after the router was told to stop.
+#: How long requests that are being answered may still take once the router stops.
 SHUTDOWN_SECONDS = 3
 
-#: The largest frame that the operator may send.
+#: Size of a frame from the operator.
 OPERATOR_FRAME_BYTES = 16 * 2**20
 
-#: Connections that the kernel keeps for us until they are accepted.
+#: Connections that the kernel holds until they are accepted.
 BACKLOG = 2048
 
-#: A peer that vanished without a word is noticed after two minutes, by the kernel (where it can be told so).
+#: The kernel's probes, where it has them: they notice after two minutes that the other end has vanished.
 PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
 
 
-class Server(uvicorn.Server):
+class RouterServer(uvicorn.Server):
     """uvicorn's server, with signals left to us."""
 
     @contextlib.contextmanager
@@ -57,21 +59,10 @@ def main() -> int:
     log_to_stderr()
     try:
         settings, secret = read_settings(os.environ), read_secret(os.environ)
-        if not os.path.isdir(settings.static):
-            raise SettingsError(f"The page's directory {settings.static} does not exist.")
-        journal = open_journal(Path(settings.data), settings.max_outbox_bytes, lambda: uuid.uuid4().hex)
-        uploads = Uploads(
-            Path(settings.data) / "uploads",
-            limits=BodyLimits(settings.max_upload_bytes, settings.idle_seconds),
-            max_field_bytes=settings.max_body_bytes,
-            new_name=lambda: secrets.token_hex(16),
-        )
+        journal, uploads = _open_data_directory(settings)
         listener = _listen(settings)
-    except (SettingsError, JournalError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"The router cannot start: {error}.\n")
+    except StartError as error:
+        log("cannot_start", error=str(error))
         return 2
     _raise_file_limit()
     anyio.run(serve, settings, secret, journal, uploads, listener, backend_options={"use_uvloop": True})
@@ -79,62 +70,82 @@ def main() -> int:
 
 
 async def serve(
-    settings: Settings, secret: Secret, journal: Journal, uploads: Uploads, listener: socket.socket
+    settings: RouterSettings, secret: Secret, journal: Journal, uploads: Uploads, listener: socket.socket
 ) -> None:
-    """Serve on `listener` until told to stop, then bring the journal to the disk."""
-    board = Switchboard(
+    """Serve on `listener` until told to stop, then write what still waits to the journal."""
+    router = Router(
         settings, secret, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
     )
-    server = Server(
-        uvicorn.Config(
-            Routes(settings, secret, board, uploads, time.time).app(),
-            http=PatientProtocol,
-            timeout_keep_alive=math.ceil(settings.idle_seconds),
-            ws="websockets-sansio",
-            # For the operator, whose frames are batches; pages have a limit of their own.
-            ws_max_size=max(OPERATOR_FRAME_BYTES, settings.max_packet_bytes),
-            ws_ping_interval=None,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # A file that is no script is never taken for one.
-            headers=[("x-content-type-options", "nosniff")],
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
-    )
+    server = RouterServer(_server_config(settings, Routes(settings, secret, router, uploads, time.time)))
 
-    def stop() -> None:
-        board.operator.give_up()
+    def stop(reason: str) -> None:
+        log("stopping", reason=reason)
+        router.close()
         server.should_exit = True
 
     async def stop_on_signal() -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                stop()
+            async for number in signals:
+                stop(number.name)
 
     async def stop_when_abandoned() -> None:
-        await board.operator.wait_abandoned(settings.orphan_seconds)
-        stop()
+        await router.wait_abandoned(settings.orphan_seconds)
+        stop("no operator")
 
-    # What lives as long as the process need not be looked at by the collector again and again.
+    # The garbage collector need not look again and again at what lives as long as the process.
     gc.freeze()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(journal.write_batches, board.hand_on, board.journal_failed)
-        tasks.start_soon(board.pages.watch_silence)
+        tasks.start_soon(router.run)
         tasks.start_soon(stop_on_signal)
         tasks.start_soon(stop_when_abandoned)
         sys.stdout.write(msgspec.json.encode({"listening": _url(listener)}).decode() + "\n")
         sys.stdout.flush()
         await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
-    await journal.close(board.hand_on, board.journal_failed)
+    await router.close_journal()
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _server_config(settings: RouterSettings, routes: Routes) -> uvicorn.Config:
+    return uvicorn.Config(
+        routes.app(),
+        http=TimeoutProtocol,
+        timeout_keep_alive=math.ceil(settings.idle_seconds),
+        ws="websockets-sansio",
+        # For the operator, whose frames are batches; pages have a limit of their own.
+        ws_max_size=max(OPERATOR_FRAME_BYTES, settings.max_packet_bytes),
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # A file that is no script is never taken for one.
+        headers=[("x-content-type-options", "nosniff")],
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+def _open_data_directory(settings: RouterSettings) -> tuple[Journal, Uploads]:
+    directory = Path(settings.data)
+    try:
+        lock_data_directory(directory)
+        uploads = Uploads(
+            directory / "uploads",
+            limits=BodyLimits(settings.max_upload_bytes, settings.idle_seconds),
+            max_field_bytes=settings.max_body_bytes,
+            new_name=lambda: secrets.token_hex(16),
+        )
+    except OSError as error:
+        raise StartError(f"The data directory {directory} cannot be used: {error.strerror}.") from error
+    journal = Journal.open(
+        directory, max_outbox_bytes=settings.max_outbox_bytes, new_incarnation=lambda: uuid.uuid4().hex
+    )
+    return journal, uploads
+
+
+def _listen(settings: RouterSettings) -> socket.socket:
     try:
         if settings.fd is not None:
             listener = socket.socket(fileno=settings.fd)
@@ -142,7 +153,7 @@ def _listen(settings: Settings) -> socket.socket:
             listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
     except OSError as error:
         where = f"descriptor {settings.fd}" if settings.fd is not None else f"{settings.host}:{settings.port}"
-        raise SettingsError(f"The router cannot listen on {where}: {error.strerror}.") from error
+        raise StartError(f"The router cannot listen on {where}: {error.strerror}.") from error
     # Accepted sockets inherit this.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in PROBES.items():
@@ -157,9 +168,9 @@ def _url(listener: socket.socket) -> str:
 
 
 def _raise_file_limit() -> None:
-    """Allow as many sockets as the system lets us have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Allow as many sockets as the system permits."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 if __name__ == "__main__":

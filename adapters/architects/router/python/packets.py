@@ -1,17 +1,93 @@
-"""Makes and stamps packets with the router's time."""
+"""Packets between page, router and operator: their shapes, and a factory that stamps them with the time.
+
+Text to packets and back; nothing here reads or writes anything.
+"""
 
 from collections.abc import Callable
 
-from msgspec import UNSET, Raw
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
-from .wire import MEPHISTO, Packet, StatusUpdate, Timestamp, encode, raw
+from .json_text import encode, raw, reader
+
+#: Subject of the packets between router and operator that concern no agent.
+MEPHISTO = "mephisto"
+
+#: What a worker reads if the operator did not answer in time.
+BUSY = "The task server is busy at the moment, please try again in a minute..."
+
+#: Seconds since the epoch; null and absent are told apart.
+Timestamp = float | UnsetType | None
+
+
+class WirePacket(msgspec.Struct, kw_only=True):
+    """One packet in any direction; a field that was absent stays absent."""
+
+    packet_type: str
+    subject_id: str | UnsetType | None = UNSET
+    data: Raw | UnsetType = UNSET
+    client_timestamp: Timestamp = UNSET
+    router_incoming_timestamp: Timestamp = UNSET
+    router_outgoing_timestamp: Timestamp = UNSET
+    server_timestamp: Timestamp = UNSET
+
+
+class OperatorGreeting(msgspec.Struct):
+    """Data of an operator's `alive`."""
+
+    token: str = ""
+    incarnation: str | None = None
+    acked: int | None = None
+
+
+class AgentStatuses(msgspec.Struct):
+    """Data of `agents`: the status of every agent that exists."""
+
+    agents: dict[str, str]
+
+
+class AgentAnswer(msgspec.Struct):
+    """The part of the data of `agent_details` that concerns the router."""
+
+    request_id: str
+    agent_id: str | None = None
+    status: str | None = None
+
+
+class StatusUpdate(msgspec.Struct):
+    """Data of `update_status`."""
+
+    status: str
+
+
+class Acknowledgement(msgspec.Struct):
+    """Data of `ack`: everything up to `seq` is committed."""
+
+    incarnation: str
+    seq: int
+
+
+class HeartbeatAnswer(msgspec.Struct):
+    """Data of the answer to a heartbeat; the time is in milliseconds."""
+
+    last_mephisto_ping: int
+    status: str
+
+
+read_packet = reader(WirePacket)
+read_packets = reader(WirePacket | list[WirePacket])  # type: ignore[arg-type]  # a union is a shape to msgspec
+read_operator_greeting = reader(OperatorGreeting)
+read_agent_statuses = reader(AgentStatuses)
+read_agent_answer = reader(AgentAnswer)
+read_status_update = reader(StatusUpdate)
+read_acknowledgement = reader(Acknowledgement)
 
 
 class PacketFactory:
     """Makes encoded packets.
 
     Args:
-        clock: Seconds since the epoch.
+        clock: returns seconds since the epoch.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -24,9 +100,9 @@ class PacketFactory:
     def from_worker(
         self, packet_type: str, subject: str | None, data: Raw, client_timestamp: Timestamp = UNSET
     ) -> bytes:
-        """Make a packet that says what a worker did."""
+        """Make a packet that reports what a worker did."""
         return encode(
-            Packet(
+            WirePacket(
                 packet_type=packet_type,
                 subject_id=subject,
                 data=data,
@@ -36,16 +112,36 @@ class PacketFactory:
         )
 
     def from_router(self, packet_type: str, data: Raw, subject: str = MEPHISTO) -> bytes:
-        """Make a packet that says what the router knows."""
+        """Make a packet that reports what the router knows."""
         return encode(
-            Packet(packet_type=packet_type, subject_id=subject, data=data, router_outgoing_timestamp=self.now())
+            WirePacket(packet_type=packet_type, subject_id=subject, data=data, router_outgoing_timestamp=self.now())
         )
 
     def status(self, agent: str, status: str) -> bytes:
         """Make the packet that tells a page its agent's status."""
         return self.from_router("update_status", raw(StatusUpdate(status)), agent)
 
-    def passed_on(self, packet: Packet) -> bytes:
-        """Stamp a packet that goes on to where it was sent to."""
+    def busy(self, request_id: str) -> bytes:
+        """Make the answer to a page whose request the operator did not answer in time."""
+        refusal = {
+            "request_id": request_id,
+            "worker_id": None,
+            "agent_id": None,
+            "init_task_data": None,
+            "failure_reason": BUSY,
+        }
+        return self.from_router("agent_details", raw(refusal))
+
+    def forwarded(self, packet: WirePacket) -> bytes:
+        """Stamp a packet that is passed on as it came."""
         packet.router_incoming_timestamp = packet.router_outgoing_timestamp = self.now()
         return encode(packet)
+
+    def answered(self, packet: WirePacket) -> bytes:
+        """Stamp the operator's answer to a page."""
+        packet.router_incoming_timestamp = self.now()
+        return encode(packet)
+
+    def numbered(self, packet: bytes, seq: int) -> bytes:
+        """Add what is only known when a packet of the outbox is sent: its number and the time."""
+        return b'{"seq":%d,"router_outgoing_timestamp":%.3f,%b' % (seq, self.now(), packet[1:])

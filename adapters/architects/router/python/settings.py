@@ -1,4 +1,7 @@
-"""What the router is told by its environment, checked once at the start."""
+"""Reads the router's settings from the environment, and checks them once at the start.
+
+Everything comes from the environment because command lines can be read by every user of the machine.
+"""
 
 import hmac
 from collections.abc import Mapping
@@ -7,18 +10,16 @@ from typing import Annotated
 
 import msgspec
 
+from .errors import StartError
+
 PREFIX = "MEPHISTO_ROUTER_"
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class SettingsError(Exception):
-    """The environment does not describe a router; says which variable and what to do."""
-
-
 class Secret:
-    """The run's secret: can be compared, never shown."""
+    """The run's secret: it can be compared, but not displayed."""
 
     __slots__ = ("_value",)
 
@@ -26,7 +27,7 @@ class Secret:
         self._value = value.encode()
 
     def matches(self, offered: str) -> bool:
-        """Tell whether `offered` is the secret, in a time that does not depend on where it differs."""
+        """Compare `offered` with the secret, in a time that does not depend on where they differ."""
         return hmac.compare_digest(self._value, offered.encode("utf-8", "surrogatepass"))
 
     def __repr__(self) -> str:
@@ -34,12 +35,12 @@ class Secret:
 
 
 def _variable(field: str) -> str:
-    """Name a field's variable; hosting platforms have their own way to say where to listen."""
+    """Return the name of a field's variable; hosting platforms prescribe the names for host and port."""
     return field.upper() if field in ("host", "port") else PREFIX + field.upper()
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
-    """Every knob of the router; the variable is the field's name in capitals, mostly behind `PREFIX`."""
+class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
+    """All settings; each variable is the field's name in capitals, behind `PREFIX` except for host and port."""
 
     #: Directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json.
     static: str
@@ -50,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     host: str = "127.0.0.1"
     #: 0 takes any free port.
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
-    #: How long a page waits for the operator before it is told to try again.
+    #: How long a page waits for the operator before it is asked to try again.
     request_deadline_seconds: Seconds = 25
     #: How long pages are kept alive while no operator is attached.
     operator_grace_seconds: Seconds = 600
@@ -58,34 +59,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable):
     heartbeat_limit_seconds: Seconds = 15
     #: Time without an operator after which the process ends itself.
     orphan_seconds: Seconds = 3600
-    #: How long a client may let us wait: for the head of a request, for more of a body, for a socket's first word.
+    #: How long a client may pause: before the head of a request, within its body, before a socket's first packet.
     idle_seconds: Seconds = 75
+    #: Size of a JSON body, and of all text fields of a form together.
     max_body_bytes: Amount = 10 * 2**20
+    #: Size of a form including its files.
     max_upload_bytes: Amount = 2**30
+    #: Size of one WebSocket message from a page.
     max_packet_bytes: Amount = 2**20
+    #: Size of all packets that wait for the operator's acknowledgement.
     max_outbox_bytes: Amount = 256 * 2**20
+    #: Sockets that may be open at once.
     max_sockets: Amount = 10_000
-    #: Packets kept for one agent while its socket is down.
+    #: Live updates kept for one agent while its socket is down.
     max_kept_per_agent: Amount = 1000
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> RouterSettings:
     """Build the settings from environment variables.
 
     Raises:
-        SettingsError: a variable is missing or has a value it cannot have.
+        StartError: a variable is missing or has an impossible value, or the page's directory does not exist.
     """
     try:
-        return msgspec.convert(dict(environment), Settings, strict=False)
+        settings = msgspec.convert(dict(environment), RouterSettings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"The router cannot start with this environment: {error}.") from error
+        raise StartError(f"The router cannot start with this environment: {error}.") from error
+    if not Path(settings.static).is_dir():
+        raise StartError(f"{PREFIX}STATIC names {settings.static}, which is not a directory.")
+    return settings
 
 
 def read_secret(environment: Mapping[str, str]) -> Secret:
-    """Take the run's secret from `MEPHISTO_ROUTER_SECRET`, or from the file named by `..._SECRET_FILE`.
+    """Read the run's secret from `MEPHISTO_ROUTER_SECRET`, or from the file named by `..._SECRET_FILE`.
 
     Raises:
-        SettingsError: neither is set, the file cannot be read, or the secret is empty.
+        StartError: neither is set, the file cannot be read, or the secret is empty.
     """
     value = environment.get(PREFIX + "SECRET", "")
     path = environment.get(PREFIX + "SECRET_FILE", "")
@@ -93,7 +102,7 @@ def read_secret(environment: Mapping[str, str]) -> Secret:
         try:
             value = Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{PREFIX}SECRET_FILE names a file that cannot be read: {path}.") from error
+            raise StartError(f"{PREFIX}SECRET_FILE names {path}, which cannot be read.") from error
     if not value:
-        raise SettingsError(f"The router needs the run's secret: set {PREFIX}SECRET or {PREFIX}SECRET_FILE.")
+        raise StartError(f"The run's secret is missing: set {PREFIX}SECRET or {PREFIX}SECRET_FILE.")
     return Secret(value)

@@ -175,6 +175,30 @@ async def test_an_agent_that_nobody_waited_for_is_reported_gone(tight: Scene) ->
     await successor.expect("return_statuses", lambda packet: packet.data.get("late") == "disconnect")
 
 
+async def test_a_page_that_goes_gives_its_place_up(
+    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+) -> None:
+    router = make_router(max_sockets=1, heartbeat_limit_seconds=0.4)
+    router.start()
+    scene = make_scene(router)
+    operator = await scene.operator({})
+    with trio.CancelScope() as visit:
+        async with trio.open_nursery() as page:
+            page.start_soon(scene.request_agent)
+            question = await operator.expect("register_agent")
+            visit.cancel()
+
+    # Its place is free once the router has noticed.
+    async def ask_until_there_is_room() -> None:
+        while not operator.inbox.of_type("register_agent")[1:]:
+            await scene.request_agent()
+
+    nursery.start_soon(ask_until_there_is_room)
+    await operator.expect("register_agent")
+    await operator.answer(question, "left", status="waiting")
+    assert (await operator.expect("return_statuses")).data == {"left": "disconnect"}
+
+
 async def test_an_agent_that_is_asked_for_again_in_time_is_there(tight: Scene, nursery: trio.Nursery) -> None:
     operator = await tight.operator({})
     await given_late(tight, operator, "late")

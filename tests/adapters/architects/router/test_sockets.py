@@ -373,6 +373,18 @@ async def test_what_is_kept_has_a_limit_and_the_newest_stay(tight: Scene) -> Non
     assert page.texts() == list(range(10, 30))
 
 
+async def test_what_is_kept_has_a_size_and_the_newest_stay(scene: Scene, operator: OperatorLink) -> None:
+    await operator.agents({"a": "in task"})
+    for number in range(6):
+        await operator.tell("a", text=f"{number}" * 2**20)
+    await operator.settled()
+
+    page = await scene.page("a")
+
+    await page.expect("client_bound_live_update", lambda packet: packet.data["text"].startswith("5"))
+    assert [text[0] for text in page.texts()] == ["3", "4", "5"]
+
+
 async def test_an_agent_of_a_new_operator_gets_the_status_that_changed(scene: Scene, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting", "b": "in task", "c": "in task"})
     pages = {token: await scene.page(token) for token in "abc"}
@@ -630,3 +642,6 @@ async def test_a_nonsensical_operator_is_borne(scene: Scene, operator: OperatorL
     assert (await page.expect("client_bound_live_update")).data["text"] == "after"
     assert await operator.settled() == {"a": "in task"}
     assert page.statuses() == ["in task"]
+    reports = [packet.data for packet in operator.inbox.of_type("router_report")]
+    assert [report["what"] for report in reports] == ["malformed_packet"] * 8
+    assert reports[2]["reason"] == "unheard of: 'unheard of' is not a packet type of the operator"

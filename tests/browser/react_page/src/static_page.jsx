@@ -52,10 +52,7 @@ function Page() {
     <section>
       <h1>Task</h1>
       <Item data={task.initialTaskData} onSubmit={submit} />
-      <button
-        id="tip"
-        onClick={() => task.handleMetadataSubmit({ type: "tips", header: "tip", text: "be kind" })}
-      >
+      <button id="tip" onClick={() => task.handleMetadataSubmit({ type: "tips", header: "tip", text: "be kind" })}>
         Leave a tip
       </button>
       <button id="complain" onClick={() => task.handleFatalError({ error: "it broke" })}>
@@ -68,5 +65,5 @@ function Page() {
 createRoot(document.getElementById("app")).render(
   <ErrorBoundary>
     <Page />
-  </ErrorBoundary>
+  </ErrorBoundary>,
 );

@@ -1,24 +1,29 @@
 // @ts-check
+/** Counts what the router dropped or refused, for whoever watches the process. */
 
-/** What the router dropped or refused since it started. */
+/** Counts since the process started. */
 export class Counters {
-  /** Sockets that said they were the operator without the secret. */
+  /** Sockets that claimed to be the operator without the run's secret. */
   refusedOperators = 0;
-
-  /** @type {Record<string, number>} */
-  #dropped = {};
+  /** @type {Map<string, number>} */
+  #dropped = new Map();
 
   /**
-   * Count a packet that goes nowhere.
+   * Count something that was discarded.
    *
-   * @param {string} reason a short fixed name
+   * @param {string} reason a short fixed name, never text from a client
    */
   drop(reason) {
-    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
+    this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + 1);
   }
 
-  /** Dropped packets by reason. */
+  /** Count a socket that claimed to be the operator and could not prove it. */
+  refuseOperator() {
+    this.refusedOperators += 1;
+  }
+
+  /** Numbers of discarded things, by reason. */
   get dropped() {
-    return { ...this.#dropped };
+    return Object.fromEntries(this.#dropped);
   }
 }

@@ -1,12 +1,15 @@
 // @ts-check
+/**
+ * Writes the router's log: one JSON object a line on stderr.
+ *
+ * Nothing secret belongs here, no agent's token, and nothing that a worker wrote.
+ */
 
 /**
- * Write one line for whoever runs the process: a JSON object on stderr.
+ * Write one line for whoever runs the process.
  *
- * Never give it a secret, an agent's token or anything that a worker wrote.
- *
- * @param {string} event what happened
- * @param {Record<string, unknown>} [facts]
+ * @param {string} event what happened, a short fixed name
+ * @param {Record<string, unknown>} [facts] what else is worth knowing
  */
 export function log(event, facts = {}) {
   process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...facts })}\n`);

@@ -1,152 +1,291 @@
 // @ts-check
-// Packets as text and as objects; no input or output.
-import { randomUUID } from "node:crypto";
+/**
+ * Packets between page, router and operator: their shapes, and a factory that stamps them with the time.
+ *
+ * Text to packets and back; nothing here reads or writes anything.
+ */
+import {
+  itemsOf,
+  membersOf,
+  optional,
+  raw,
+  rawObject,
+  read,
+  readInteger,
+  readObject,
+  readText,
+  readTimestamp,
+} from "./json_text.js";
 
-/** Subject of packets between router and operator that concern no agent. */
-export const OPERATOR = "mephisto";
+/** @typedef {import("./json_text.js").Raw} Raw */
 
-/** What a worker reads when the operator did not answer in time. */
+/** Subject of the packets between router and operator that concern no agent. */
+export const MEPHISTO = "mephisto";
+
+/** What a worker reads if the operator did not answer in time. */
 export const BUSY = "The task server is busy at the moment, please try again in a minute...";
 
-/** Deeper data is refused: what reads it behind the router has a limited stack. */
-const MAX_NESTING = 200;
+/**
+ * Seconds since the epoch; null and absent are told apart.
+ *
+ * @typedef {number | null | undefined} Timestamp
+ */
 
 /**
- * @typedef {object} Packet
+ * One packet in any direction; a field that was absent stays absent.
+ *
+ * @typedef {object} WirePacket
  * @property {string} packet_type
- * @property {string | null} subject_id an agent's token, a request's id, or `mephisto`
- * @property {unknown} [data]
- * @property {number | null} [client_timestamp] seconds, like all of these
- * @property {number | null} [router_incoming_timestamp]
- * @property {number | null} [router_outgoing_timestamp]
- * @property {number | null} [server_timestamp]
+ * @property {string | null} [subject_id] an agent's token, a request's id, or `mephisto`
+ * @property {Raw} [data]
+ * @property {Timestamp} [client_timestamp]
+ * @property {Timestamp} [router_incoming_timestamp]
+ * @property {Timestamp} [router_outgoing_timestamp]
+ * @property {Timestamp} [server_timestamp]
  */
 
-/** The present time in seconds. */
-export function timestamp() {
-  return Date.now() / 1000;
+/**
+ * Data of an operator's `alive`.
+ *
+ * @typedef {object} OperatorGreeting
+ * @property {string | null} token
+ * @property {string | null} incarnation
+ * @property {number | null} acked
+ */
+
+/**
+ * Data of `agents`: the status of every agent that exists.
+ *
+ * @typedef {object} AgentStatuses
+ * @property {Map<string, string>} agents
+ */
+
+/**
+ * The part of the data of `agent_details` that concerns the router.
+ *
+ * @typedef {object} AgentAnswer
+ * @property {string} request_id
+ * @property {string | null} agent_id
+ * @property {string | null} status
+ */
+
+/**
+ * Data of `update_status`.
+ *
+ * @typedef {object} StatusUpdate
+ * @property {string} status
+ */
+
+/**
+ * Data of `ack`: everything up to `seq` is committed.
+ *
+ * @typedef {object} Acknowledgement
+ * @property {string} incarnation
+ * @property {number} seq
+ */
+
+/**
+ * Data of the answer to a heartbeat; the time is in milliseconds.
+ *
+ * @typedef {object} HeartbeatAnswer
+ * @property {number} last_mephisto_ping
+ * @property {string} status
+ */
+
+/** @type {import("./json_text.js").MemberReader<string | null | undefined>} */
+const readSubject = (text) => (text === undefined ? undefined : optional(readText)(text));
+
+const PACKET = {
+  packet_type: readText,
+  subject_id: readSubject,
+  data: (/** @type {Raw | undefined} */ text) => text,
+  client_timestamp: readTimestamp,
+  router_incoming_timestamp: readTimestamp,
+  router_outgoing_timestamp: readTimestamp,
+  server_timestamp: readTimestamp,
+};
+
+/**
+ * Read one packet.
+ *
+ * @param {Raw} text
+ * @returns {WirePacket}
+ * @throws {MalformedJsonError}
+ */
+export function readPacket(text) {
+  return read(text, PACKET);
 }
 
 /**
- * Decode one WebSocket message.
+ * Read the packets of a frame of the operator.
  *
- * @param {string} text
- * @returns {{packets: Packet[], isBatch: boolean} | null} null when it is not made of packets
+ * @param {Raw} text
+ * @returns {WirePacket[]}
+ * @throws {MalformedJsonError}
  */
-export function decodeFrame(text) {
-  let content;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    return null;
+export function readPackets(text) {
+  return text.startsWith("[") ? itemsOf(text).map(readPacket) : [readPacket(text)];
+}
+
+/**
+ * @param {Raw} data
+ * @returns {OperatorGreeting}
+ * @throws {MalformedJsonError}
+ */
+export function readOperatorGreeting(data) {
+  return read(data, { token: optional(readText), incarnation: optional(readText), acked: optional(readInteger) });
+}
+
+/**
+ * @param {Raw} data
+ * @returns {AgentStatuses}
+ * @throws {MalformedJsonError}
+ */
+export function readAgentStatuses(data) {
+  const { agents } = read(data, { agents: readObject });
+  return { agents: new Map([...membersOf(agents)].map(([token, status]) => [token, readText(status)])) };
+}
+
+/**
+ * @param {Raw} data
+ * @returns {AgentAnswer}
+ * @throws {MalformedJsonError}
+ */
+export function readAgentAnswer(data) {
+  return read(data, { request_id: readText, agent_id: optional(readText), status: optional(readText) });
+}
+
+/**
+ * @param {Raw} data
+ * @returns {StatusUpdate}
+ * @throws {MalformedJsonError}
+ */
+export function readStatusUpdate(data) {
+  return read(data, { status: readText });
+}
+
+/**
+ * @param {Raw} data
+ * @returns {Acknowledgement}
+ * @throws {MalformedJsonError}
+ */
+export function readAcknowledgement(data) {
+  return read(data, { incarnation: readText, seq: readInteger });
+}
+
+/** Makes encoded packets. */
+export class PacketFactory {
+  #clock;
+
+  /** @param {() => number} clock returns seconds since the epoch */
+  constructor(clock) {
+    this.#clock = clock;
   }
-  const isBatch = Array.isArray(content);
-  /** @type {any[]} */
-  const packets = isBatch ? content : [content];
-  return packets.every((packet) => isObject(packet) && typeof packet.packet_type === "string")
-    ? { packets, isBatch }
-    : null;
-}
 
-/**
- * @param {unknown} value
- * @returns {value is Record<string, any>}
- */
-export function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/**
- * Make a packet for the operator.
- *
- * @param {string} type
- * @param {string | null} subject
- * @param {unknown} data
- * @param {unknown} [clientTimestamp] as the page sent it; anything but a number counts as absent
- * @returns {Packet}
- */
-export function packetForOperator(type, subject, data, clientTimestamp) {
-  return {
-    packet_type: type,
-    subject_id: subject,
-    data,
-    client_timestamp: typeof clientTimestamp === "number" ? clientTimestamp : null,
-    router_incoming_timestamp: timestamp(),
-    server_timestamp: null,
-  };
-}
-
-/**
- * Make the packet that tells a page its agent's status.
- *
- * @param {string} token
- * @param {string | undefined} status
- * @returns {Packet}
- */
-export function statusPacket(token, status) {
-  return { packet_type: "update_status", subject_id: token, data: { status }, router_outgoing_timestamp: timestamp() };
-}
-
-/**
- * Make the answer to a page whose request the operator did not answer in time.
- *
- * @param {string} requestId
- * @returns {Packet}
- */
-export function busyAnswer(requestId) {
-  return {
-    packet_type: "agent_details",
-    subject_id: requestId,
-    data: { request_id: requestId, worker_id: null, agent_id: null, init_task_data: null, failure_reason: BUSY },
-    client_timestamp: null,
-    router_incoming_timestamp: null,
-    router_outgoing_timestamp: timestamp(),
-    server_timestamp: null,
-  };
-}
-
-/**
- * Encode a packet that holds what a worker sent.
- *
- * Half of a surrogate pair, which JavaScript makes of a text cut within a character, becomes U+FFFD: a strict reader
- * behind the router would refuse the whole packet.
- *
- * @param {Packet} packet
- */
-export function encode(packet) {
-  const text = JSON.stringify(packet);
-  if (!text.includes("\\ud")) return text;
-  return text.replace(/\\(?:(ud[89a-f][0-9a-f]{2})|.)/g, (escape, half) => (half ? "\\ufffd" : escape));
-}
-
-/**
- * Add what is only known when a packet goes out to an encoded one.
- *
- * @param {string} text the packet's JSON
- * @param {number | null} seq its number, if it has one
- */
-export function outgoing(text, seq) {
-  const numbered = seq === null ? "" : `"seq":${seq},`;
-  return `{${numbered}"router_outgoing_timestamp":${timestamp()},${text.slice(1)}`;
-}
-
-/**
- * Tell whether data from outside is nested too deeply to be passed on.
- *
- * @param {unknown} value
- * @param {number} [room] levels that are left
- * @returns {boolean}
- */
-export function isNestedTooDeeply(value, room = MAX_NESTING) {
-  if (typeof value !== "object" || value === null) return false;
-  if (room === 0) return true;
-  for (const part of Object.values(value)) {
-    if (typeof part === "object" && isNestedTooDeeply(part, room - 1)) return true;
+  /** Return the time as packets have it: in seconds, with three decimals. */
+  now() {
+    return Math.round(this.#clock() * 1000) / 1000;
   }
-  return false;
+
+  /**
+   * Make a packet that reports what a worker did.
+   *
+   * @param {string} packetType
+   * @param {string | null} subject
+   * @param {Raw} data
+   * @param {Timestamp} [clientTimestamp]
+   * @returns {Raw}
+   */
+  fromWorker(packetType, subject, data, clientTimestamp) {
+    return encode({
+      packet_type: packetType,
+      subject_id: subject,
+      data,
+      client_timestamp: clientTimestamp,
+      router_incoming_timestamp: this.now(),
+    });
+  }
+
+  /**
+   * Make a packet that reports what the router knows.
+   *
+   * @param {string} packetType
+   * @param {Raw} data
+   * @param {string} [subject]
+   * @returns {Raw}
+   */
+  fromRouter(packetType, data, subject = MEPHISTO) {
+    return encode({ packet_type: packetType, subject_id: subject, data, router_outgoing_timestamp: this.now() });
+  }
+
+  /**
+   * Make the packet that tells a page its agent's status.
+   *
+   * @param {string} agent
+   * @param {string} status
+   * @returns {Raw}
+   */
+  status(agent, status) {
+    return this.fromRouter("update_status", raw({ status }), agent);
+  }
+
+  /**
+   * Make the answer to a page whose request the operator did not answer in time.
+   *
+   * @param {string} requestId
+   * @returns {Raw}
+   */
+  busy(requestId) {
+    const refusal = {
+      request_id: requestId,
+      worker_id: null,
+      agent_id: null,
+      init_task_data: null,
+      failure_reason: BUSY,
+    };
+    return this.fromRouter("agent_details", raw(refusal));
+  }
+
+  /**
+   * Stamp a packet that is passed on as it came.
+   *
+   * @param {WirePacket} packet
+   * @returns {Raw}
+   */
+  forwarded(packet) {
+    const now = this.now();
+    return encode({ ...packet, router_incoming_timestamp: now, router_outgoing_timestamp: now });
+  }
+
+  /**
+   * Stamp the operator's answer to a page.
+   *
+   * @param {WirePacket} packet
+   * @returns {Raw}
+   */
+  answered(packet) {
+    return encode({ ...packet, router_incoming_timestamp: this.now() });
+  }
+
+  /**
+   * Add what is only known when a packet of the outbox is sent: its number and the time.
+   *
+   * @param {Raw} packet
+   * @param {number} seq
+   * @returns {Raw}
+   */
+  numbered(packet, seq) {
+    return `{"seq":${seq},"router_outgoing_timestamp":${this.now()},${packet.slice(1)}`;
+  }
 }
 
-/** A new request's id. */
-export function newRequestId() {
-  return randomUUID();
+/**
+ * @param {WirePacket} packet
+ * @returns {Raw}
+ */
+function encode({ data, ...fields }) {
+  /** @type {Record<string, Raw | undefined>} */
+  const members = {};
+  for (const [name, value] of Object.entries(fields)) members[name] = value === undefined ? undefined : raw(value);
+  return rawObject({ ...members, data });
 }

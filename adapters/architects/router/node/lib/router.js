@@ -1,72 +1,117 @@
 // @ts-check
-import { Agents } from "./agents.js";
+/** Puts the router together: everything between the journal below and the HTTP server above. */
 import { Counters } from "./counters.js";
-import { OperatorLink } from "./operator_link.js";
-import { OperatorOrders } from "./operator_orders.js";
-import { PageRequests } from "./page_requests.js";
-import { Switchboard } from "./switchboard.js";
-import { WaitingRequests } from "./waiting_requests.js";
+import { codeOf } from "./errors.js";
+import { log } from "./log.js";
+import { OperatorLink } from "./operator/operator_link.js";
+import { OperatorOrders } from "./operator/operator_orders.js";
+import { WaitingRequests } from "./operator/waiting_requests.js";
+import { PacketFactory } from "./packets.js";
+import { AgentSessions } from "./pages/agents.js";
+import { PageRequests } from "./pages/page_requests.js";
+import { PageSessions } from "./pages/page_sessions.js";
+import { Hub } from "./sockets/hub.js";
 
-/**
- * Put the router together: all that there is between the journal below and the server above.
- *
- * @param {object} parts
- * @param {import("./settings.js").Settings} parts.settings
- * @param {import("./journal.js").Journal} parts.journal
- * @param {(offered: unknown) => boolean} parts.isSecret
- * @param {() => void} parts.onOperator called when an operator has come
- * @param {() => void} parts.onNoOperator called when the operator has gone
- */
-export function assembleRouter({ settings, journal, isSecret, onOperator, onNoOperator }) {
-  const counters = new Counters();
-  const requests = new WaitingRequests(settings.requestDeadlineSeconds, settings.maxSockets);
-  const agents = new Agents({
-    journal,
-    counters,
-    heartbeatLimitSeconds: settings.heartbeatLimitSeconds,
-    maxKept: settings.maxKeptPerAgent,
-    onGone: (token) => switchboard.reportStatus(token),
-  });
-  const link = new OperatorLink(journal, counters, {
-    onAttach() {
-      onOperator();
-      agents.waitAnew();
-      pageRequests.greetOperator();
-    },
-    onAway: onNoOperator,
-  });
-  journal.onCommitted = () => link.flush();
-  const orders = new OperatorOrders({ journal, counters, agents, requests, link });
-  const { operatorGraceSeconds, idleSeconds } = settings;
-  const switchboard = new Switchboard({
-    journal,
-    counters,
-    agents,
-    link,
-    orders,
-    isSecret,
-    operatorGraceSeconds,
-    greetingSeconds: idleSeconds,
-  });
-  const pageRequests = new PageRequests({ journal, agents, requests, link });
+/** The parts of a running router. */
+export class Router {
+  #journal;
+  #requests;
+  #agents;
+  #link;
+  #sessions;
 
-  return {
-    switchboard,
-    pageRequests,
-    /** What there is and what was lost, for whoever watches the process. */
-    figures: () => ({
-      dropped: counters.dropped,
-      known_agents: agents.count,
-      operator_attached: link.isAttached,
-      outbox_bytes: journal.outboxSize.bytes,
-      outbox_length: journal.outboxSize.length,
-      refused_operators: counters.refusedOperators,
-      sockets: switchboard.socketCount,
-    }),
-    /** Answer everyone who waits, and close all sockets. */
-    close() {
-      requests.giveUpAll();
-      switchboard.close();
-    },
-  };
+  /**
+   * @param {object} parts
+   * @param {import("./settings.js").RouterSettings} parts.settings its limits
+   * @param {import("./settings.js").Secret} parts.secret makes a socket the operator's
+   * @param {import("./journal/journal.js").Journal} parts.journal the outbox and the known agents
+   * @param {() => number} parts.clock returns seconds since the epoch, for timestamps on packets
+   * @param {() => number} parts.monotonic returns seconds since any fixed moment, for durations
+   * @param {() => string} parts.newId makes request ids
+   */
+  constructor({ settings, secret, journal, clock, monotonic, newId }) {
+    const counters = new Counters();
+    const packets = new PacketFactory(clock);
+    const requests = new WaitingRequests({
+      packets,
+      deadlineSeconds: settings.requestDeadlineSeconds,
+      maxWaiting: settings.maxSockets,
+      monotonic,
+    });
+    const agents = new AgentSessions({
+      journal,
+      counters,
+      maxKept: settings.maxKeptPerAgent,
+      heartbeatLimitSeconds: settings.heartbeatLimitSeconds,
+      monotonic,
+    });
+    const link = new OperatorLink({ journal, packets, counters, monotonic });
+    const orders = new OperatorOrders({ journal, agents, requests, link, packets, counters });
+    const graceSeconds = settings.operatorGraceSeconds;
+    const sessions = new PageSessions({ journal, agents, link, packets, counters, graceSeconds });
+    this.counters = counters;
+    this.pageRequests = new PageRequests({ journal, agents, requests, link, packets, counters, newId });
+    this.hub = new Hub({
+      secret,
+      sessions,
+      requests: this.pageRequests,
+      link,
+      orders,
+      counters,
+      maxPacketBytes: settings.maxPacketBytes,
+    });
+    this.#journal = journal;
+    this.#requests = requests;
+    this.#agents = agents;
+    this.#link = link;
+    this.#sessions = sessions;
+  }
+
+  /** From now on write the journal and watch for pages that are gone. */
+  run() {
+    this.#sessions.watchSilence();
+    this.#journal.writeBatches(
+      () => this.#link.flush(),
+      (error) => this.#onJournalFailed(error),
+    );
+  }
+
+  /**
+   * Wait until there has been no operator for some time.
+   *
+   * @param {number} seconds
+   */
+  async waitAbandoned(seconds) {
+    await this.#link.waitAbandoned(seconds);
+  }
+
+  /** Return what there is and what was lost, for whoever watches the process. */
+  figures() {
+    return {
+      dropped: this.counters.dropped,
+      known_agents: this.#agents.length,
+      operator_attached: this.#link.isAttached,
+      outbox_bytes: this.#journal.outbox.sizeBytes,
+      outbox_length: this.#journal.outbox.length,
+      refused_operators: this.counters.refusedOperators,
+      sockets: this.hub.socketCount,
+    };
+  }
+
+  /** Answer everyone who waits, and close all sockets. */
+  close() {
+    this.#requests.giveUpAll();
+    this.hub.close();
+  }
+
+  /** Write what still waits to the journal, and close it. */
+  async closeJournal() {
+    await this.#journal.close();
+  }
+
+  /** @param {unknown} error */
+  #onJournalFailed(error) {
+    this.counters.drop("journal_unwritable");
+    log("journal_write_failed", { reason: codeOf(error) });
+  }
 }

@@ -1,86 +1,120 @@
 // @ts-check
+/**
+ * Reads the router's settings from the environment, and checks them once at the start.
+ *
+ * Everything comes from the environment because command lines can be read by every user of the machine.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 
-import { StartError } from "./errors.js";
+import { StartError, codeOf } from "./errors.js";
 
+const PREFIX = "MEPHISTO_ROUTER_";
 const MIB = 1024 * 1024;
-const HIGHEST_PORT = 65_535;
+const MAX_PORT = 65_535;
 
 /**
- * What the process was asked to be. Everything comes from the environment, so that nothing shows on a process list.
+ * All settings; each variable is the field's name in capitals, behind `PREFIX` except for host and port.
  *
- * @typedef {object} Settings
- * @property {string} secret proves who the operator is
- * @property {number | null} fd an inherited socket that already listens; null: bind `host` and `port`
+ * @typedef {object} RouterSettings
+ * @property {string} static directory of the page: index.html, bundle.js, wrap_crowd_source.js, task_config.json
+ * @property {string} data directory of the journal and the uploads
+ * @property {number | null} fd number of an inherited listening socket; without it `host` and `port` are bound
  * @property {string} host
- * @property {number} port 0: any free port
- * @property {string} staticDirectory the page: index.html, bundle.js, task_config.json ...
- * @property {string} dataDirectory journal and uploads
- * @property {number} requestDeadlineSeconds how long a page waits for the operator's answer
- * @property {number} operatorGraceSeconds how long pages are told that an absent operator is well
- * @property {number} heartbeatLimitSeconds silence after which an agent counts as gone
+ * @property {number} port 0 takes any free port
+ * @property {number} requestDeadlineSeconds how long a page waits for the operator before it is asked to try again
+ * @property {number} operatorGraceSeconds how long pages are kept alive while no operator is attached
+ * @property {number} heartbeatLimitSeconds silence (or absence) after which an agent is reported as disconnected
  * @property {number} orphanSeconds time without an operator after which the process ends itself
- * @property {number} idleSeconds how long a client may let us wait: for the head of a request, for more of a body, for a
- *   socket's first word
- * @property {number} maxBodyBytes one JSON request body, or one text field of a form
- * @property {number} maxUploadBytes one form with its files
- * @property {number} maxPacketBytes one WebSocket message from a page
- * @property {number} maxOutboxBytes all packets that wait for the operator's acknowledgement
- * @property {number} maxSockets WebSockets open at once
- * @property {number} maxKeptPerAgent live updates kept for an agent whose socket is down
+ * @property {number} idleSeconds how long a client may pause: before the head of a request, within its body, before a
+ *   socket's first packet
+ * @property {number} maxBodyBytes size of a JSON body, and of all text fields of a form together
+ * @property {number} maxUploadBytes size of a form including its files
+ * @property {number} maxPacketBytes size of one WebSocket message from a page
+ * @property {number} maxOutboxBytes size of all packets that wait for the operator's acknowledgement
+ * @property {number} maxSockets sockets that may be open at once
+ * @property {number} maxKeptPerAgent live updates kept for one agent while its socket is down
  */
 
+/** The run's secret: it can be compared, but not displayed. */
+export class Secret {
+  #digest;
+
+  /** @param {string} value */
+  constructor(value) {
+    this.#digest = digest(value);
+  }
+
+  /**
+   * Compare a text with the secret, in a time that does not depend on where they differ.
+   *
+   * @param {unknown} offered
+   * @returns {boolean}
+   */
+  matches(offered) {
+    return typeof offered === "string" && timingSafeEqual(digest(offered), this.#digest);
+  }
+}
+
 /**
- * Read and check the settings.
+ * Build the settings from environment variables.
  *
  * @param {NodeJS.ProcessEnv} env
- * @returns {Settings}
- * @throws {StartError} naming the variable that is missing or wrong
+ * @returns {Readonly<RouterSettings>}
+ * @throws {StartError} a variable is missing or has an impossible value, or the page's directory does not exist
  */
 export function readSettings(env) {
   return Object.freeze({
-    secret: readSecret(env),
-    fd: env.MEPHISTO_ROUTER_FD === undefined ? null : integer(env, "MEPHISTO_ROUTER_FD", 0, 0),
+    static: pageDirectory(env),
+    data: required(env, "DATA", "the directory of the journal and the uploads"),
+    fd: env[`${PREFIX}FD`] === undefined ? null : integer(env, `${PREFIX}FD`, 0, 0),
     host: env.HOST || "127.0.0.1",
-    port: integer(env, "PORT", 0, 0, HIGHEST_PORT),
-    staticDirectory: staticDirectory(env),
-    dataDirectory: required(env, "MEPHISTO_ROUTER_DATA", "the directory for the journal and the uploads"),
-    requestDeadlineSeconds: seconds(env, "MEPHISTO_ROUTER_REQUEST_DEADLINE_SECONDS", 25),
-    operatorGraceSeconds: seconds(env, "MEPHISTO_ROUTER_OPERATOR_GRACE_SECONDS", 600),
-    heartbeatLimitSeconds: seconds(env, "MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS", 15),
-    orphanSeconds: seconds(env, "MEPHISTO_ROUTER_ORPHAN_SECONDS", 3600),
-    idleSeconds: seconds(env, "MEPHISTO_ROUTER_IDLE_SECONDS", 75),
-    maxBodyBytes: integer(env, "MEPHISTO_ROUTER_MAX_BODY_BYTES", 10 * MIB, 1),
-    maxUploadBytes: integer(env, "MEPHISTO_ROUTER_MAX_UPLOAD_BYTES", 1024 * MIB, 1),
-    maxPacketBytes: integer(env, "MEPHISTO_ROUTER_MAX_PACKET_BYTES", MIB, 1),
-    maxOutboxBytes: integer(env, "MEPHISTO_ROUTER_MAX_OUTBOX_BYTES", 256 * MIB, 1),
-    maxSockets: integer(env, "MEPHISTO_ROUTER_MAX_SOCKETS", 10_000, 1),
-    maxKeptPerAgent: integer(env, "MEPHISTO_ROUTER_MAX_KEPT_PER_AGENT", 1000, 1),
+    port: integer(env, "PORT", 0, 0, MAX_PORT),
+    requestDeadlineSeconds: seconds(env, "REQUEST_DEADLINE_SECONDS", 25),
+    operatorGraceSeconds: seconds(env, "OPERATOR_GRACE_SECONDS", 600),
+    heartbeatLimitSeconds: seconds(env, "HEARTBEAT_LIMIT_SECONDS", 15),
+    orphanSeconds: seconds(env, "ORPHAN_SECONDS", 3600),
+    idleSeconds: seconds(env, "IDLE_SECONDS", 75),
+    maxBodyBytes: amount(env, "MAX_BODY_BYTES", 10 * MIB),
+    maxUploadBytes: amount(env, "MAX_UPLOAD_BYTES", 1024 * MIB),
+    maxPacketBytes: amount(env, "MAX_PACKET_BYTES", MIB),
+    maxOutboxBytes: amount(env, "MAX_OUTBOX_BYTES", 256 * MIB),
+    maxSockets: amount(env, "MAX_SOCKETS", 10_000),
+    maxKeptPerAgent: amount(env, "MAX_KEPT_PER_AGENT", 1000),
   });
 }
 
-/** @param {NodeJS.ProcessEnv} env */
-function readSecret(env) {
-  const file = env.MEPHISTO_ROUTER_SECRET_FILE;
-  let secret = env.MEPHISTO_ROUTER_SECRET;
-  if (!secret && file) {
+/**
+ * Read the run's secret from `MEPHISTO_ROUTER_SECRET`, or from the file named by `..._SECRET_FILE`.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Secret}
+ * @throws {StartError} neither is set, the file cannot be read, or the secret is empty
+ */
+export function readSecret(env) {
+  const path = env[`${PREFIX}SECRET_FILE`];
+  let value = env[`${PREFIX}SECRET`];
+  if (!value && path) {
     try {
-      secret = readFileSync(file, "utf8").trim();
+      value = readFileSync(path, "utf8").trim();
     } catch (error) {
-      throw new StartError(`MEPHISTO_ROUTER_SECRET_FILE names ${file}, which cannot be read (${codeOf(error)})`);
+      throw new StartError(`${PREFIX}SECRET_FILE names ${path}, which cannot be read (${codeOf(error)}).`);
     }
   }
-  if (!secret) {
-    throw new StartError("the run's secret is missing: set MEPHISTO_ROUTER_SECRET or MEPHISTO_ROUTER_SECRET_FILE");
-  }
-  return secret;
+  if (!value) throw new StartError(`The run's secret is missing: set ${PREFIX}SECRET or ${PREFIX}SECRET_FILE.`);
+  return new Secret(value);
+}
+
+/** @param {string} text */
+function digest(text) {
+  return createHash("sha256").update(text).digest();
 }
 
 /** @param {NodeJS.ProcessEnv} env */
-function staticDirectory(env) {
-  const directory = required(env, "MEPHISTO_ROUTER_STATIC", "the directory with the task's page");
+function pageDirectory(env) {
+  const directory = required(env, "STATIC", "the directory of the task's page");
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new StartError(`MEPHISTO_ROUTER_STATIC names ${directory}, which is not a directory`);
+    throw new StartError(`${PREFIX}STATIC names ${directory}, which is not a directory.`);
   }
   return directory;
 }
@@ -91,8 +125,8 @@ function staticDirectory(env) {
  * @param {string} meaning
  */
 function required(env, name, meaning) {
-  const value = env[name];
-  if (!value) throw new StartError(`${name} is missing: set it to ${meaning}`);
+  const value = env[PREFIX + name];
+  if (!value) throw new StartError(`${PREFIX}${name} is missing: set it to ${meaning}.`);
   return value;
 }
 
@@ -102,9 +136,9 @@ function required(env, name, meaning) {
  * @param {number} fallback
  */
 function seconds(env, name, fallback) {
-  const value = number(env, name, fallback);
+  const value = number(env, PREFIX + name, fallback);
   if (!(value > 0 && Number.isFinite(value))) {
-    throw new StartError(`${name} is ${JSON.stringify(env[name])}, but it must be a positive number of seconds`);
+    throw new StartError(`${PREFIX}${name} is ${show(env, PREFIX + name)}; it must be a positive number of seconds.`);
   }
   return value;
 }
@@ -113,14 +147,23 @@ function seconds(env, name, fallback) {
  * @param {NodeJS.ProcessEnv} env
  * @param {string} name
  * @param {number} fallback
- * @param {number} least
- * @param {number} [most]
  */
-function integer(env, name, fallback, least, most = Number.MAX_SAFE_INTEGER) {
-  const value = number(env, name, fallback);
-  if (!Number.isSafeInteger(value) || value < least || value > most) {
+function amount(env, name, fallback) {
+  return integer(env, PREFIX + name, fallback, 1);
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} variable
+ * @param {number} fallback
+ * @param {number} minimum
+ * @param {number} [maximum]
+ */
+function integer(env, variable, fallback, minimum, maximum = Number.MAX_SAFE_INTEGER) {
+  const value = number(env, variable, fallback);
+  if (!Number.isSafeInteger(value) || value < minimum || value > maximum) {
     throw new StartError(
-      `${name} is ${JSON.stringify(env[name])}, but it must be a whole number from ${least} to ${most}`,
+      `${variable} is ${show(env, variable)}; it must be a whole number from ${minimum} to ${maximum}.`,
     );
   }
   return value;
@@ -128,16 +171,19 @@ function integer(env, name, fallback, least, most = Number.MAX_SAFE_INTEGER) {
 
 /**
  * @param {NodeJS.ProcessEnv} env
- * @param {string} name
+ * @param {string} variable
  * @param {number} fallback
  */
-function number(env, name, fallback) {
-  const text = env[name];
+function number(env, variable, fallback) {
+  const text = env[variable];
   if (text === undefined) return fallback;
   return text.trim() === "" ? NaN : Number(text);
 }
 
-/** @param {unknown} error */
-function codeOf(error) {
-  return /** @type {NodeJS.ErrnoException} */ (error).code ?? "unknown error";
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} variable
+ */
+function show(env, variable) {
+  return JSON.stringify(env[variable]);
 }

@@ -1,0 +1,123 @@
+// @ts-check
+/**
+ * The JSON bodies of requests: their shapes, and readers that refuse anything else.
+ *
+ * The readers take strict JSON and throw `MalformedJsonError`. What a task put into a body stays text.
+ */
+import { anything, optional, read, readObject, readText, readTimestamp } from "../json_text.js";
+
+/** @typedef {import("../json_text.js").Raw} Raw */
+/** @typedef {import("../packets.js").Timestamp} Timestamp */
+
+/**
+ * POST /request_agent.
+ *
+ * @typedef {object} RequestAgentBody
+ * @property {Raw} provider_data
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * The `provider_data` of POST /submit_onboarding.
+ *
+ * @typedef {object} OnboardingSubmission
+ * @property {string} USED_AGENT_ID
+ * @property {Raw} onboarding_data
+ */
+
+/**
+ * POST /submit_onboarding.
+ *
+ * @typedef {object} SubmitOnboardingBody
+ * @property {OnboardingSubmission} provider_data
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * POST /submit_task as JSON.
+ *
+ * @typedef {object} SubmitTaskBody
+ * @property {string} USED_AGENT_ID
+ * @property {Raw} final_data
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * POST /submit_metadata.
+ *
+ * @typedef {object} SubmitMetadataBody
+ * @property {string} USED_AGENT_ID
+ * @property {Raw} metadata
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * POST /return_task, an addition of ours that no page of Mephisto's sends.
+ *
+ * @typedef {object} ReturnTaskBody
+ * @property {string} USED_AGENT_ID
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * POST /log_error; the agent is null until the page has one.
+ *
+ * @typedef {object} LogErrorBody
+ * @property {string | null} USED_AGENT_ID
+ * @property {Raw} error_data
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * @param {Raw} text
+ * @returns {RequestAgentBody}
+ */
+export function readRequestAgent(text) {
+  return read(text, { provider_data: readObject, client_timestamp: readTimestamp });
+}
+
+/**
+ * @param {Raw} text
+ * @returns {SubmitOnboardingBody}
+ */
+export function readSubmitOnboarding(text) {
+  const body = read(text, { provider_data: readObject, client_timestamp: readTimestamp });
+  const submission = read(body.provider_data, { USED_AGENT_ID: readText, onboarding_data: anything("{}") });
+  return { ...body, provider_data: submission };
+}
+
+/**
+ * @param {Raw} text
+ * @returns {SubmitTaskBody}
+ */
+export function readSubmitTask(text) {
+  return read(text, { USED_AGENT_ID: readText, final_data: anything("null"), client_timestamp: readTimestamp });
+}
+
+/**
+ * @param {Raw} text
+ * @returns {SubmitMetadataBody}
+ */
+export function readSubmitMetadata(text) {
+  return read(text, { USED_AGENT_ID: readText, metadata: readObject, client_timestamp: readTimestamp });
+}
+
+/**
+ * @param {Raw} text
+ * @returns {ReturnTaskBody}
+ */
+export function readReturnTask(text) {
+  return read(text, { USED_AGENT_ID: readText, client_timestamp: readTimestamp });
+}
+
+/**
+ * @param {Raw} text
+ * @returns {LogErrorBody}
+ */
+export function readLogError(text) {
+  return read(text, {
+    USED_AGENT_ID: optional(readText),
+    error_data: anything("null"),
+    client_timestamp: readTimestamp,
+  });
+}

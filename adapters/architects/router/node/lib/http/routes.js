@@ -1,0 +1,293 @@
+// @ts-check
+/** The HTTP side: turns requests into calls, and results into answers. */
+import express from "express";
+
+import { RefusalError } from "../errors.js";
+import { raw, rawObject, strictJson } from "../json_text.js";
+import { readBody, isForm } from "./bodies.js";
+import { answerError } from "./refusals.js";
+import {
+  readLogError,
+  readRequestAgent,
+  readReturnTask,
+  readSubmitMetadata,
+  readSubmitOnboarding,
+  readSubmitTask,
+} from "./request_bodies.js";
+import { TaskConfigFile } from "./task_config.js";
+
+const JSON_TYPE = "application/json; charset=utf-8";
+const CACHE_CONTROL = "public, max-age=0";
+
+/** The fields of a form that are read; the others repeat what is in the result. */
+const AGENT_FIELD = "USED_AGENT_ID";
+const RESULT_FIELD = "final_string_data";
+
+/** @typedef {import("express").Request} Request */
+/** @typedef {import("express").Response} Response */
+
+/** The handlers; each sends its answer, or throws an error that `answerError` answers. */
+export class Routes {
+  #settings;
+  #secret;
+  #router;
+  #pages;
+  #uploads;
+  #clock;
+  #bodyLimits;
+  #config;
+
+  /**
+   * @param {object} parts
+   * @param {import("../settings.js").RouterSettings} parts.settings limits, and the page's directory
+   * @param {import("../settings.js").Secret} parts.secret what the operator proves itself with
+   * @param {import("../router.js").Router} parts.router what requests are turned into calls of
+   * @param {import("./uploads.js").Uploads} parts.uploads where forms go
+   * @param {() => number} parts.clock returns seconds since the epoch
+   */
+  constructor({ settings, secret, router, uploads, clock }) {
+    this.#settings = settings;
+    this.#secret = secret;
+    this.#router = router;
+    this.#pages = router.pageRequests;
+    this.#uploads = uploads;
+    this.#clock = clock;
+    this.#bodyLimits = { maxBytes: settings.maxBodyBytes, idleSeconds: settings.idleSeconds };
+    this.#config = new TaskConfigFile(settings.static);
+  }
+
+  /**
+   * Build the application; the busiest routes come first.
+   *
+   * @returns {import("express").Express}
+   */
+  app() {
+    const app = express();
+    app.disable("x-powered-by");
+    app.disable("etag");
+    app.use((_request, response, next) => {
+      // A file that is no script is never taken for one.
+      response.setHeader("X-Content-Type-Options", "nosniff");
+      next();
+    });
+    app.post("/submit_task", (request, response) => this.submitTask(request, response));
+    app.post("/request_agent", (request, response) => this.requestAgent(request, response));
+    app.get("/task_config.json", (request, response) => this.taskConfig(request, response));
+    app.post("/submit_onboarding", (request, response) => this.submitOnboarding(request, response));
+    app.post("/submit_metadata", (request, response) => this.submitMetadata(request, response));
+    app.post("/return_task", (request, response) => this.returnTask(request, response));
+    app.post("/log_error", (request, response) => this.logError(request, response));
+    app.get("/is_alive", (request, response) => this.isAlive(request, response));
+    app.get("/get_timestamp", (request, response) => this.getTimestamp(request, response));
+    app.get("/counters", (request, response) => this.counters(request, response));
+    app.get("/download_file/:name", (request, response) => this.downloadFile(request, response));
+    app.use(express.static(this.#settings.static, { redirect: false }));
+    app.use(() => {
+      throw new RefusalError(404, "Not Found.");
+    });
+    app.use(answerError);
+    return app;
+  }
+
+  /**
+   * POST /request_agent: ask for an agent, and wait for the operator up to the deadline.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async requestAgent(request, response) {
+    const { provider_data: providerData, client_timestamp: clientTimestamp } = readRequestAgent(
+      await this.#read(request),
+    );
+    sendJson(response, await this.#pages.requestAgent(providerData, clientTimestamp, goneSignal(response)));
+  }
+
+  /**
+   * POST /submit_onboarding: record the result, then answer like /request_agent.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async submitOnboarding(request, response) {
+    const {
+      provider_data: { USED_AGENT_ID: token, onboarding_data: onboardingData },
+      client_timestamp: clientTimestamp,
+    } = readSubmitOnboarding(await this.#read(request));
+    const signal = goneSignal(response);
+    sendJson(response, await this.#pages.submitOnboarding(token, onboardingData, clientTimestamp, signal));
+  }
+
+  /**
+   * POST /submit_task: answer once the submission is durable.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async submitTask(request, response) {
+    if (isForm(request)) {
+      await this.#submitForm(request);
+    } else {
+      const {
+        USED_AGENT_ID: token,
+        final_data: finalData,
+        client_timestamp: clientTimestamp,
+      } = readSubmitTask(await this.#read(request));
+      await this.#pages.submit("submit_unit", token, rawObject({ final_data: finalData }), clientTimestamp);
+    }
+    response.json({ status: "Submitted!" });
+  }
+
+  /**
+   * POST /submit_metadata: answer once the tips or the feedback are durable.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async submitMetadata(request, response) {
+    const {
+      USED_AGENT_ID: token,
+      metadata,
+      client_timestamp: clientTimestamp,
+    } = readSubmitMetadata(await this.#read(request));
+    await this.#pages.submit("submit_metadata", token, rawObject({ metadata }), clientTimestamp);
+    response.json({ status: "Submitted metadata" });
+  }
+
+  /**
+   * POST /return_task: answer once it is durable that the worker gives the unit back undone.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async returnTask(request, response) {
+    const { USED_AGENT_ID: token, client_timestamp: clientTimestamp } = readReturnTask(await this.#read(request));
+    await this.#pages.submit("return_unit", token, "{}", clientTimestamp);
+    response.json({ status: "Returned" });
+  }
+
+  /**
+   * POST /log_error: pass an error in the page on to the operator's log.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async logError(request, response) {
+    const {
+      USED_AGENT_ID: token,
+      error_data: errorData,
+      client_timestamp: clientTimestamp,
+    } = readLogError(await this.#read(request));
+    this.#pages.logError(token, errorData, clientTimestamp);
+    response.json({ status: "Error log sent!" });
+  }
+
+  /**
+   * GET /is_alive: say that the router serves.
+   *
+   * @param {Request} _request
+   * @param {Response} response
+   */
+  isAlive(_request, response) {
+    response.json({ status: "Alive!" });
+  }
+
+  /**
+   * GET /get_timestamp: return milliseconds since the epoch.
+   *
+   * @param {Request} _request
+   * @param {Response} response
+   */
+  getTimestamp(_request, response) {
+    response.json({ timestamp: Math.floor(this.#clock() * 1000) });
+  }
+
+  /**
+   * GET /counters: return the router's figures, to the operator only.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  counters(request, response) {
+    this.#checkSecret(request);
+    response.json(this.#router.figures());
+  }
+
+  /**
+   * GET /download_file/<name>: return an uploaded file, to the operator only.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async downloadFile(request, response) {
+    this.#checkSecret(request);
+    const path = this.#uploads.path(String(request.params.name));
+    if (path === null) throw new RefusalError(404, "There is no such file.");
+    response.type("application/octet-stream");
+    response.sendFile(path, { cacheControl: false, dotfiles: "allow" }, (error) => {
+      if (error) response.destroy();
+    });
+  }
+
+  /**
+   * GET /task_config.json: return the page's configuration, with the client's own version in it.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  taskConfig(request, response) {
+    const asked = request.query.mephisto_task_version;
+    const version = typeof asked === "string" ? asked : null;
+    const answer = this.#config.answer(version);
+    if (answer === null) throw new RefusalError(404, "There is no task_config.json.");
+    if (!answer.isSupported) this.#pages.reportVersion(version);
+    response.set({ "Cache-Control": CACHE_CONTROL, "Last-Modified": answer.lastModified, ETag: answer.etag });
+    response.set("Content-Type", JSON_TYPE).send(answer.body);
+  }
+
+  /** @param {Request} request */
+  async #submitForm(request) {
+    const form = await this.#uploads.receive(request);
+    try {
+      const result = form.text(RESULT_FIELD);
+      const finalData = result === null ? "null" : strictJson(result);
+      const token = form.text(AGENT_FIELD) ?? "";
+      this.#pages.checkKnown(token);
+      const data = rawObject({ final_data: finalData, files: raw(await form.keep()) });
+      await this.#pages.submit("submit_unit", token, data, undefined);
+    } catch (error) {
+      await form.discard();
+      throw error;
+    }
+  }
+
+  /** @param {Request} request */
+  async #read(request) {
+    return strictJson(await readBody(request, this.#bodyLimits));
+  }
+
+  /** @param {Request} request */
+  #checkSecret(request) {
+    const [, offered] = /^Bearer (.+)$/i.exec(request.get("Authorization") ?? "") ?? [];
+    if (!this.#secret.matches(offered)) throw new RefusalError(401, "Only the operator may ask for this.");
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {string} json
+ */
+function sendJson(response, json) {
+  response.set("Content-Type", JSON_TYPE).send(Buffer.from(json));
+}
+
+/**
+ * Return a signal that is given when the client closes the connection.
+ *
+ * @param {Response} response
+ * @returns {AbortSignal}
+ */
+function goneSignal(response) {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  return gone.signal;
+}

@@ -1,0 +1,274 @@
+// @ts-check
+/**
+ * Stores files that workers upload: streamed to the disk, never held in memory.
+ *
+ * A file is written under a random name of ours ending in `.part`. It gets its final name once it is whole and durable,
+ * so that the remains of a crash or of a broken upload are never served.
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, statSync, unlinkSync } from "node:fs";
+import { open, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+
+import { RefusalError, StartError, codeOf } from "../errors.js";
+import { syncDirectory } from "../journal/journal_file.js";
+import { log } from "../log.js";
+import { readPieces } from "./bodies.js";
+import { FormReader } from "./form_reader.js";
+
+/** Number of forms that are received at the same time. */
+const MAX_CONCURRENT_FORMS = 100;
+/** Bytes of files that are collected before they are written. */
+const WRITE_BYTES = 1024 * 1024;
+
+const UNFINISHED = ".part";
+const FILE_NAME = /^[0-9a-f]{32}$/;
+
+/** @typedef {import("node:http").IncomingMessage} IncomingMessage */
+/** @typedef {import("./bodies.js").BodyLimits} BodyLimits */
+/** @typedef {import("./form_reader.js").FormPart} FormPart */
+
+/**
+ * One file of a form, as the operator is told of it.
+ *
+ * @typedef {object} StoredFile
+ * @property {string} fieldname
+ * @property {string} originalname
+ * @property {string} mimetype
+ * @property {string} filename our own random name, under which the file is downloaded
+ * @property {number} size
+ * @property {string} sha256
+ */
+
+/** Writes one file of a form. */
+class FileWriter {
+  #part;
+  #path;
+  #digest = createHash("sha256");
+  #size = 0;
+  /** @type {import("node:fs/promises").FileHandle | null} */
+  #handle = null;
+
+  /**
+   * @param {FormPart} part
+   * @param {string} path
+   */
+  constructor(part, path) {
+    this.#part = part;
+    this.#path = path;
+  }
+
+  /** Append the bytes that have arrived. */
+  async write() {
+    const data = Buffer.concat(this.#part.data);
+    this.#part.data = [];
+    this.#digest.update(data);
+    this.#size += data.length;
+    this.#handle ??= await open(this.#path + UNFINISHED, "wx", 0o600);
+    await this.#handle.writeFile(data);
+  }
+
+  /**
+   * Make the file durable under its final name.
+   *
+   * @param {string} filename
+   * @returns {Promise<StoredFile>}
+   */
+  async keep(filename) {
+    await this.write();
+    await this.#handle?.sync();
+    await this.#close();
+    await rename(this.#path + UNFINISHED, this.#path);
+    return {
+      fieldname: this.#part.field,
+      originalname: this.#part.originalName,
+      mimetype: this.#part.mimetype,
+      filename,
+      size: this.#size,
+      sha256: this.#digest.digest("hex"),
+    };
+  }
+
+  /** Remove the file under either name. */
+  async discard() {
+    await this.#close();
+    await unlink(this.#path + UNFINISHED).catch(() => {});
+    await unlink(this.#path).catch(() => {});
+  }
+
+  async #close() {
+    await this.#handle?.close();
+    this.#handle = null;
+  }
+}
+
+/** A form that has arrived: its fields in memory, its files on the disk but not kept yet. */
+export class UploadedForm {
+  #reader;
+  #directory;
+  #newName;
+  /** @type {Map<FormPart, {filename: string, writer: FileWriter}>} */
+  #writers = new Map();
+
+  /**
+   * @param {FormReader} reader
+   * @param {string} directory
+   * @param {() => string} newName
+   */
+  constructor(reader, directory, newName) {
+    this.#reader = reader;
+    this.#directory = directory;
+    this.#newName = newName;
+  }
+
+  /**
+   * Return the content of a field.
+   *
+   * @param {string} field
+   * @returns {string | null} null if there is no such field
+   */
+  text(field) {
+    return this.#reader.text(field);
+  }
+
+  /**
+   * Make the files durable.
+   *
+   * @returns {Promise<StoredFile[]>}
+   * @throws {RefusalError} they could not be written
+   */
+  async keep() {
+    return stored(async () => {
+      const kept = [];
+      for (const part of this.#reader.parts) {
+        // A file field that was left empty has neither a name nor bytes: it is no file.
+        if (!part.isFile || !(part.originalName || part.data.length > 0 || this.#writers.has(part))) continue;
+        const { filename, writer } = this.#writer(part);
+        kept.push(await writer.keep(filename));
+      }
+      if (kept.length > 0) await syncDirectory(this.#directory);
+      return kept;
+    });
+  }
+
+  /** Remove the files. */
+  async discard() {
+    this.#reader.close();
+    for (const { writer } of this.#writers.values()) await writer.discard();
+  }
+
+  /**
+   * Read the form from a request.
+   *
+   * @param {IncomingMessage} request
+   * @param {BodyLimits} limits
+   * @throws {RefusalError} it is malformed, incomplete or too large, or could not be written
+   */
+  async receive(request, limits) {
+    await readPieces(request, limits, async (piece) => {
+      await this.#reader.feed(piece);
+      if (this.#reader.untakenBytes >= WRITE_BYTES) await stored(() => this.#write());
+    });
+    await this.#reader.finish();
+  }
+
+  async #write() {
+    this.#reader.untakenBytes = 0;
+    for (const part of this.#reader.parts) {
+      if (part.isFile && part.data.length > 0) await this.#writer(part).writer.write();
+    }
+  }
+
+  /** @param {FormPart} part */
+  #writer(part) {
+    let entry = this.#writers.get(part);
+    if (!entry) {
+      const filename = this.#newName();
+      entry = { filename, writer: new FileWriter(part, join(this.#directory, filename)) };
+      this.#writers.set(part, entry);
+    }
+    return entry;
+  }
+}
+
+/** The directory of uploaded files. */
+export class Uploads {
+  #directory;
+  #limits;
+  #maxFieldBytes;
+  #newName;
+  #underWay = 0;
+
+  /**
+   * @param {string} directory where they are; created if missing, and freed from what an earlier process did not finish
+   * @param {object} options
+   * @param {BodyLimits} options.limits of a form with its files
+   * @param {number} options.maxFieldBytes size of a form without its files
+   * @param {() => string} options.newName makes names that nobody can guess, of 32 hex digits
+   * @throws {StartError} the directory cannot be used
+   */
+  constructor(directory, { limits, maxFieldBytes, newName }) {
+    try {
+      mkdirSync(directory, { recursive: true });
+      for (const name of readdirSync(directory)) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
+    } catch (error) {
+      throw new StartError(`The data directory ${directory} cannot be used: ${codeOf(error)}.`);
+    }
+    this.#directory = directory;
+    this.#limits = limits;
+    this.#maxFieldBytes = maxFieldBytes;
+    this.#newName = newName;
+  }
+
+  /**
+   * Receive a form. After an error nothing of it stays on the disk.
+   *
+   * @param {IncomingMessage} request
+   * @returns {Promise<UploadedForm>}
+   * @throws {RefusalError} the form is malformed, incomplete or too large, could not be written, or too many are under
+   *   way
+   */
+  async receive(request) {
+    if (this.#underWay >= MAX_CONCURRENT_FORMS) {
+      throw new RefusalError(503, "Too many files are being uploaded at the moment. Please try again later.");
+    }
+    const reader = new FormReader(request.headers["content-type"] ?? "", this.#maxFieldBytes);
+    const form = new UploadedForm(reader, this.#directory, this.#newName);
+    this.#underWay += 1;
+    try {
+      await form.receive(request, this.#limits);
+      return form;
+    } catch (error) {
+      await form.discard();
+      throw error;
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /**
+   * Return the path of an uploaded file.
+   *
+   * @param {string} filename
+   * @returns {string | null} null if there is none of that name
+   */
+  path(filename) {
+    if (!FILE_NAME.test(filename)) return null;
+    const path = join(this.#directory, filename);
+    return statSync(path, { throwIfNoEntry: false })?.isFile() ? path : null;
+  }
+}
+
+/**
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function stored(work) {
+  try {
+    return await work();
+  } catch (error) {
+    log("upload_failed", { reason: codeOf(error) });
+    throw new RefusalError(503, "The task server cannot store files at the moment. Please try again in a minute.");
+  }
+}

@@ -1,0 +1,87 @@
+// @ts-check
+/**
+ * Keeps the HTTP requests that wait for the operator's `agent_details`.
+ *
+ * Each is answered once, by the deadline at the latest.
+ */
+import { DeadlineQueue } from "../deadline_queue.js";
+
+/** @typedef {import("../json_text.js").Raw} Raw */
+
+/** Requests by their id. */
+export class WaitingRequests {
+  #packets;
+  #maxWaiting;
+  /** @type {Map<string, {answer: (packet: Raw) => void, packet: Raw | null}>} */
+  #waiting = new Map();
+  /** @type {DeadlineQueue<string>} */
+  #deadlines;
+  #isClosed = false;
+
+  /**
+   * @param {object} parts
+   * @param {import("../packets.js").PacketFactory} parts.packets makes the answer of a request that nobody else answered
+   * @param {number} parts.deadlineSeconds how long a request waits
+   * @param {number} parts.maxWaiting how many may wait at once; further ones are asked at once to try again
+   * @param {() => number} parts.monotonic returns seconds since any fixed moment
+   */
+  constructor({ packets, deadlineSeconds, maxWaiting, monotonic }) {
+    this.#packets = packets;
+    this.#maxWaiting = maxWaiting;
+    this.#deadlines = new DeadlineQueue(deadlineSeconds, monotonic);
+    this.#deadlines.watch((requestIds) => requestIds.forEach((requestId) => this.#giveUp(requestId)));
+  }
+
+  /** Packets that a new operator has to be sent again, oldest first. */
+  get unanswered() {
+    return [...this.#waiting.values()].flatMap(({ packet }) => (packet === null ? [] : [packet]));
+  }
+
+  /**
+   * Wait for the answer to a request.
+   *
+   * @param {string} requestId its id, which the answer names
+   * @param {Raw | null} packet what to send again while there is no answer; null if the outbox takes care of that
+   * @param {AbortSignal} signal gives the request up
+   * @returns {Promise<Raw>} the packet that answers the page. After the deadline, or if too many wait, it asks to try
+   *   again.
+   */
+  async wait(requestId, packet, signal) {
+    if (this.#isClosed || this.#waiting.size >= this.#maxWaiting) return this.#packets.busy(requestId);
+    const giveUp = () => this.#giveUp(requestId);
+    signal.addEventListener("abort", giveUp);
+    try {
+      return await new Promise((answer) => {
+        this.#waiting.set(requestId, { answer, packet });
+        this.#deadlines.set(requestId);
+        if (signal.aborted) giveUp();
+      });
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  /**
+   * Answer a request.
+   *
+   * @param {string} requestId
+   * @param {Raw} answer
+   * @returns {boolean} whether it still waited
+   */
+  settle(requestId, answer) {
+    this.#waiting.get(requestId)?.answer(answer);
+    this.#deadlines.delete(requestId);
+    return this.#waiting.delete(requestId);
+  }
+
+  /** Ask everyone who waits, and whoever comes later, to try again: the process ends. */
+  giveUpAll() {
+    this.#isClosed = true;
+    for (const requestId of [...this.#waiting.keys()]) this.#giveUp(requestId);
+  }
+
+  /** @param {string} requestId */
+  #giveUp(requestId) {
+    this.settle(requestId, this.#packets.busy(requestId));
+  }
+}

@@ -1,0 +1,73 @@
+"""The JSON bodies of requests: their shapes, and readers that refuse anything else.
+
+The readers take strict JSON and raise `MalformedJsonError`. What a task put into a body stays text.
+"""
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from ..json_text import reader
+from ..packets import Timestamp
+
+_NULL = Raw(b"null")
+_EMPTY = Raw(b"{}")
+
+
+class RequestAgentBody(msgspec.Struct):
+    """POST /request_agent."""
+
+    provider_data: dict[str, Raw]
+    client_timestamp: Timestamp = UNSET
+
+
+class OnboardingSubmission(msgspec.Struct):
+    """The `provider_data` of POST /submit_onboarding."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+    onboarding_data: Raw = _EMPTY
+
+
+class SubmitOnboardingBody(msgspec.Struct):
+    """POST /submit_onboarding."""
+
+    provider_data: OnboardingSubmission
+    client_timestamp: Timestamp = UNSET
+
+
+class SubmitTaskBody(msgspec.Struct):
+    """POST /submit_task as JSON."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+    final_data: Raw = _NULL
+    client_timestamp: Timestamp = UNSET
+
+
+class SubmitMetadataBody(msgspec.Struct):
+    """POST /submit_metadata."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+    metadata: dict[str, Raw]
+    client_timestamp: Timestamp = UNSET
+
+
+class ReturnTaskBody(msgspec.Struct):
+    """POST /return_task, an addition of ours that no page of Mephisto's sends."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+    client_timestamp: Timestamp = UNSET
+
+
+class LogErrorBody(msgspec.Struct):
+    """POST /log_error; the agent is null until the page has one."""
+
+    agent: str | None = msgspec.field(name="USED_AGENT_ID", default=None)
+    error_data: Raw = _NULL
+    client_timestamp: Timestamp = UNSET
+
+
+read_request_agent = reader(RequestAgentBody)
+read_submit_onboarding = reader(SubmitOnboardingBody)
+read_submit_task = reader(SubmitTaskBody)
+read_submit_metadata = reader(SubmitMetadataBody)
+read_return_task = reader(ReturnTaskBody)
+read_log_error = reader(LogErrorBody)

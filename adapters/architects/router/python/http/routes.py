@@ -1,0 +1,208 @@
+"""The HTTP side: turns requests into calls, and results into answers."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import msgspec
+from msgspec import UNSET, Raw
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from ..errors import RefusalError
+from ..json_text import encode, raw, strict_json
+from ..router import Router
+from ..settings import RouterSettings, Secret
+from ..sockets.socket_endpoint import SocketEndpoint
+from .bodies import BodyLimits, is_form, read_body
+from .page_files import PageFiles
+from .refusals import EXPECTED_ERRORS, answer_error
+from .request_bodies import (
+    read_log_error,
+    read_request_agent,
+    read_return_task,
+    read_submit_metadata,
+    read_submit_onboarding,
+    read_submit_task,
+)
+from .task_config import TaskConfigFile
+from .uploads import Uploads
+
+JSON = "application/json; charset=utf-8"
+
+#: The fields of a form that are read; the others repeat what is in the result.
+AGENT_FIELD = "USED_AGENT_ID"
+RESULT_FIELD = "final_string_data"
+
+T = TypeVar("T")
+
+SUBMITTED = Response(b'{"status":"Submitted!"}', media_type=JSON)
+RETURNED = Response(b'{"status":"Returned"}', media_type=JSON)
+SUBMITTED_METADATA = Response(b'{"status":"Submitted metadata"}', media_type=JSON)
+ERROR_LOGGED = Response(b'{"status":"Error log sent!"}', media_type=JSON)
+ALIVE = Response(b'{"status":"Alive!"}', media_type=JSON)
+
+
+class Routes:
+    """The handlers; each returns its answer, or raises an error that `answer_error` answers.
+
+    Args:
+        settings: limits, and the page's directory.
+        secret: what the operator proves itself with.
+        router: what requests are turned into calls of.
+        uploads: where forms go.
+        clock: returns seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        secret: Secret,
+        router: Router,
+        uploads: Uploads,
+        clock: Callable[[], float],
+    ) -> None:
+        self._secret = secret
+        self._router = router
+        self._pages = router.page_requests
+        self._uploads = uploads
+        self._clock = clock
+        self._body_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds)
+        self._sockets = SocketEndpoint(router.hub, router.counters, settings.max_sockets, settings.idle_seconds)
+        self._files = PageFiles(settings.static)
+        self._config = TaskConfigFile(settings.static)
+
+    def app(self) -> Starlette:
+        """Build the application; the busiest routes come first."""
+        return Starlette(
+            routes=[
+                Route("/submit_task", self.submit_task, methods=["POST"]),
+                Route("/request_agent", self.request_agent, methods=["POST"]),
+                Route("/task_config.json", self.task_config, methods=["GET"]),
+                WebSocketRoute("/", self._sockets.serve),
+                Route("/submit_onboarding", self.submit_onboarding, methods=["POST"]),
+                Route("/submit_metadata", self.submit_metadata, methods=["POST"]),
+                Route("/return_task", self.return_task, methods=["POST"]),
+                Route("/log_error", self.log_error, methods=["POST"]),
+                Route("/is_alive", self.is_alive, methods=["GET"]),
+                Route("/get_timestamp", self.get_timestamp, methods=["GET"]),
+                Route("/counters", self.counters, methods=["GET"]),
+                Route("/download_file/{name}", self.download_file, methods=["GET"]),
+                Mount("/", self._files),
+            ],
+            exception_handlers=dict.fromkeys((*EXPECTED_ERRORS, Exception), answer_error),
+        )
+
+    async def request_agent(self, request: Request) -> Response:
+        """POST /request_agent: ask for an agent, and wait for the operator up to the deadline."""
+        body = await self._read(request, read_request_agent)
+        answer = b""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
+            answer = await self._pages.request_agent(raw(body.provider_data), body.client_timestamp)
+            tasks.cancel_scope.cancel()
+        return Response(answer, media_type=JSON)
+
+    async def submit_onboarding(self, request: Request) -> Response:
+        """POST /submit_onboarding: record the result, then answer like /request_agent."""
+        body = await self._read(request, read_submit_onboarding)
+        onboarding = body.provider_data
+        answer = await self._pages.submit_onboarding(
+            onboarding.agent, onboarding.onboarding_data, body.client_timestamp
+        )
+        return Response(answer, media_type=JSON)
+
+    async def submit_task(self, request: Request) -> Response:
+        """POST /submit_task: answer once the submission is durable."""
+        if is_form(request):
+            await self._submit_form(request)
+        else:
+            body = await self._read(request, read_submit_task)
+            data = raw({"final_data": body.final_data})
+            await self._pages.submit("submit_unit", body.agent, data, body.client_timestamp)
+        return SUBMITTED
+
+    async def submit_metadata(self, request: Request) -> Response:
+        """POST /submit_metadata: answer once the tips or the feedback are durable."""
+        body = await self._read(request, read_submit_metadata)
+        data = raw({"metadata": body.metadata})
+        await self._pages.submit("submit_metadata", body.agent, data, body.client_timestamp)
+        return SUBMITTED_METADATA
+
+    async def return_task(self, request: Request) -> Response:
+        """POST /return_task: answer once it is durable that the worker gives the unit back undone."""
+        body = await self._read(request, read_return_task)
+        await self._pages.submit("return_unit", body.agent, raw({}), body.client_timestamp)
+        return RETURNED
+
+    async def log_error(self, request: Request) -> Response:
+        """POST /log_error: pass an error in the page on to the operator's log."""
+        body = await self._read(request, read_log_error)
+        self._pages.log_error(body.agent, body.error_data, body.client_timestamp)
+        return ERROR_LOGGED
+
+    async def is_alive(self, _request: Request) -> Response:
+        """GET /is_alive: say that the router serves."""
+        return ALIVE
+
+    async def get_timestamp(self, _request: Request) -> Response:
+        """GET /get_timestamp: return milliseconds since the epoch."""
+        return JSONResponse({"timestamp": int(self._clock() * 1000)})
+
+    async def counters(self, request: Request) -> Response:
+        """GET /counters: return the router's figures, to the operator only."""
+        self._check_secret(request)
+        return Response(encode(self._router.figures()), media_type=JSON)
+
+    async def download_file(self, request: Request) -> Response:
+        """GET /download_file/<name>: return an uploaded file, to the operator only."""
+        self._check_secret(request)
+        path = self._uploads.path(request.path_params["name"])
+        if path is None:
+            raise RefusalError(404, "There is no such file.")
+        return FileResponse(path, media_type="application/octet-stream")
+
+    async def task_config(self, request: Request) -> Response:
+        """GET /task_config.json: return the page's configuration, with the client's own version in it."""
+        version = request.query_params.get("mephisto_task_version")
+        try:
+            answer = self._config.answer(version)
+        except msgspec.DecodeError as error:
+            raise RefusalError(500, "The task's configuration cannot be read.") from error
+        if answer is None:
+            raise RefusalError(404, "There is no task_config.json.")
+        if not answer.is_supported:
+            self._pages.report_version(version)
+        headers = {"etag": answer.etag, "last-modified": answer.last_modified}
+        response = Response(answer.body, media_type=JSON, headers=headers)
+        return self._files.revalidate(response, request.headers)
+
+    async def _submit_form(self, request: Request) -> None:
+        form = await self._uploads.receive(request)
+        try:
+            result = form.text(RESULT_FIELD)
+            final_data = Raw(b"null") if result is None else Raw(strict_json(result))
+            token = (form.text(AGENT_FIELD) or b"").decode("utf-8", "replace")
+            self._pages.check_known(token)
+            data = raw({"final_data": final_data, "files": await form.keep()})
+            await self._pages.submit("submit_unit", token, data, UNSET)
+        except Exception:
+            await form.discard()
+            raise
+
+    async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
+        return read(strict_json(await read_body(request, self._body_limits)))
+
+    def _check_secret(self, request: Request) -> None:
+        scheme, _, offered = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not self._secret.matches(offered):
+            raise RefusalError(401, "Only the operator may ask for this.")
+
+
+async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
+    """Cancel a scope when the client closes the connection; the body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,68 @@
+"""Serves the page's configuration, with the version of the client library that the page asked for.
+
+The file is read again when it has changed. Whether it has is checked on every visit, and synchronously: that takes
+microseconds, and another thread would cost more than the rest of the answer.
+"""
+
+import os
+from email.utils import formatdate
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+#: Versions of the client library that are supported; the first is told to pages that name none of them.
+SUPPORTED_VERSIONS = ("2.0.3", "2.0.4")
+
+
+class ConfigAnswer(NamedTuple):
+    """The configuration as one version of the client gets it."""
+
+    body: bytes
+    etag: str
+    last_modified: str
+    #: Whether the version that the page asked for is supported.
+    is_supported: bool
+
+
+class TaskConfigFile:
+    """`task_config.json`, kept in memory while the file does not change.
+
+    Args:
+        directory: where it is.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._path = os.path.join(directory, "task_config.json")
+        self._stamp: tuple[int, int] | None = None
+        self._answers: dict[str, ConfigAnswer] = {}
+
+    def answer(self, version: str | None) -> ConfigAnswer | None:
+        """Return the answer to a page, or None if there is no file.
+
+        Args:
+            version: what the page says it was built for.
+
+        Raises:
+            msgspec.DecodeError: the file is not a JSON object.
+        """
+        try:
+            stat = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if stamp != self._stamp:
+            self._read(stat.st_mtime)
+            self._stamp = stamp
+        usual = self._answers[SUPPORTED_VERSIONS[0]]
+        return self._answers.get(version or "", usual._replace(is_supported=False))
+
+    def _read(self, modified_at: float) -> None:
+        with open(self._path, "rb") as file:
+            config = msgspec.json.decode(file.read(), type=dict[str, Raw])
+        last_modified = formatdate(modified_at, usegmt=True)
+        for version in SUPPORTED_VERSIONS:
+            body = msgspec.json.encode(config | {"mephisto_task_version": version})
+            etag = f'"{sha256(body).hexdigest()[:32]}"'
+            self._answers[version] = ConfigAnswer(body, etag, last_modified, is_supported=True)

@@ -1,0 +1,76 @@
+"""Keeps the HTTP requests that wait for the operator's `agent_details`.
+
+Each is answered once, by the deadline at the latest.
+"""
+
+import anyio
+
+from ..packets import PacketFactory
+
+
+class _WaitingRequest:
+    __slots__ = ("answer", "answered", "packet")
+
+    def __init__(self, packet: bytes | None) -> None:
+        self.packet = packet
+        self.answered = anyio.Event()
+        self.answer = b""
+
+
+class WaitingRequests:
+    """Requests by their id.
+
+    Args:
+        packets: makes the answer of a request that nobody else answered.
+        deadline_seconds: how long a request waits.
+        max_waiting: how many may wait at once; further ones are asked at once to try again.
+    """
+
+    def __init__(self, packets: PacketFactory, deadline_seconds: float, max_waiting: int) -> None:
+        self._packets = packets
+        self._deadline_seconds = deadline_seconds
+        self._max_waiting = max_waiting
+        self._waiting: dict[str, _WaitingRequest] = {}
+        self._is_closed = False
+
+    @property
+    def unanswered(self) -> list[bytes]:
+        """Packets that a new operator has to be sent again, oldest first."""
+        return [request.packet for request in self._waiting.values() if request.packet is not None]
+
+    async def wait(self, request_id: str, packet: bytes | None) -> bytes:
+        """Wait for the answer to a request.
+
+        Cancelling gives the request up.
+
+        Args:
+            request_id: its id, which the answer names.
+            packet: what to send again while there is no answer; None if the outbox takes care of that.
+
+        Returns:
+            The packet that answers the page. After the deadline, or if too many wait, it asks to try again.
+        """
+        if self._is_closed or len(self._waiting) >= self._max_waiting:
+            return self._packets.busy(request_id)
+        request = self._waiting[request_id] = _WaitingRequest(packet)
+        try:
+            with anyio.move_on_after(self._deadline_seconds):
+                await request.answered.wait()
+        finally:
+            self._waiting.pop(request_id, None)
+        return request.answer or self._packets.busy(request_id)
+
+    def settle(self, request_id: str, answer: bytes) -> bool:
+        """Answer a request; return whether it still waited."""
+        request = self._waiting.pop(request_id, None)
+        if request is None:
+            return False
+        request.answer = answer
+        request.answered.set()
+        return True
+
+    def give_up_all(self) -> None:
+        """Ask everyone who waits, and whoever comes later, to try again: the process ends."""
+        self._is_closed = True
+        for request_id in list(self._waiting):
+            self.settle(request_id, self._packets.busy(request_id))

@@ -1,0 +1,101 @@
+"""Puts the router together: everything between the journal below and the HTTP server above."""
+
+from collections.abc import Callable
+
+import anyio
+
+from .counters import Counters
+from .journal.journal import Journal
+from .log import log
+from .operator.operator_link import OperatorLink
+from .operator.operator_orders import OperatorOrders
+from .operator.waiting_requests import WaitingRequests
+from .packets import PacketFactory
+from .pages.agents import AgentSessions
+from .pages.page_requests import PageRequests
+from .pages.page_sessions import PageSessions
+from .settings import RouterSettings, Secret
+from .sockets.hub import Hub
+
+
+class Router:
+    """The parts of a running router.
+
+    Args:
+        settings: its limits.
+        secret: makes a socket the operator's.
+        journal: the outbox and the known agents.
+        clock: returns seconds since the epoch, for timestamps on packets.
+        monotonic: returns seconds since any fixed moment, for durations.
+        new_id: makes request ids.
+    """
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        secret: Secret,
+        journal: Journal,
+        *,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.counters = Counters()
+        self._journal = journal
+        packets = PacketFactory(clock)
+        self._requests = WaitingRequests(packets, settings.request_deadline_seconds, settings.max_sockets)
+        self._agents = AgentSessions(
+            journal, self.counters, settings.max_kept_per_agent, settings.heartbeat_limit_seconds, monotonic
+        )
+        self._link = OperatorLink(journal, packets, self.counters, monotonic)
+        orders = OperatorOrders(journal, self._agents, self._requests, self._link, packets, self.counters)
+        self._sessions = PageSessions(
+            journal, self._agents, self._link, packets, self.counters, settings.operator_grace_seconds
+        )
+        self.page_requests = PageRequests(
+            journal, self._agents, self._requests, self._link, packets, self.counters, new_id
+        )
+        self.hub = Hub(
+            secret,
+            self._sessions,
+            self.page_requests,
+            self._link,
+            orders,
+            self.counters,
+            settings.max_packet_bytes,
+        )
+
+    async def run(self) -> None:
+        """Write the journal and watch for pages that are gone. Never returns."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._sessions.watch_silence)
+            await self._journal.write_batches(self._link.flush, self._on_journal_failed)
+
+    async def wait_abandoned(self, seconds: float) -> None:
+        """Return once there has been no operator for `seconds`."""
+        await self._link.wait_abandoned(seconds)
+
+    def figures(self) -> dict[str, object]:
+        """Return what there is and what was lost, for whoever watches the process."""
+        return {
+            "dropped": self.counters.dropped,
+            "known_agents": len(self._agents),
+            "operator_attached": self._link.is_attached,
+            "outbox_bytes": self._journal.outbox.size_bytes,
+            "outbox_length": len(self._journal.outbox),
+            "refused_operators": self.counters.refused_operators,
+            "sockets": self.hub.socket_count,
+        }
+
+    def close(self) -> None:
+        """Answer everyone who waits, and close all sockets."""
+        self._requests.give_up_all()
+        self.hub.close()
+
+    async def close_journal(self) -> None:
+        """Write what still waits to the journal, and close it."""
+        await self._journal.close(self._link.flush, self._on_journal_failed)
+
+    def _on_journal_failed(self, error: OSError) -> None:
+        self.counters.drop("journal_unwritable")
+        log("journal_write_failed", reason=error.strerror)

@@ -1,0 +1,127 @@
+"""Decides who speaks on which socket, and passes on what is said there."""
+
+from msgspec import Raw
+
+from ..counters import Counters
+from ..errors import MalformedJsonError
+from ..json_text import strict_json
+from ..log import log
+from ..operator.operator_link import OperatorLink
+from ..operator.operator_orders import OperatorOrders
+from ..packets import MEPHISTO, OperatorGreeting, WirePacket, read_operator_greeting, read_packet
+from ..pages.page_requests import PageRequests
+from ..pages.page_sessions import PageSessions
+from ..settings import Secret
+from .connection import POLICY_VIOLATION, SERVICE_RESTART, TOO_BIG, Connection
+
+
+class Hub:
+    """All open sockets.
+
+    Args:
+        secret: makes a socket the operator's.
+        sessions: handles packets of pages.
+        requests: has requests for a new operator.
+        link: the operator's socket.
+        orders: executes packets of the operator.
+        counters: counts what is discarded.
+        max_packet_bytes: size of a page's packet.
+    """
+
+    def __init__(
+        self,
+        secret: Secret,
+        sessions: PageSessions,
+        requests: PageRequests,
+        link: OperatorLink,
+        orders: OperatorOrders,
+        counters: Counters,
+        max_packet_bytes: int,
+    ) -> None:
+        self._secret = secret
+        self._sessions = sessions
+        self._requests = requests
+        self._link = link
+        self._orders = orders
+        self._counters = counters
+        self._max_packet_bytes = max_packet_bytes
+        self._connections: set[Connection] = set()
+
+    @property
+    def socket_count(self) -> int:
+        """Number of open sockets."""
+        return len(self._connections)
+
+    def is_operator(self, connection: Connection) -> bool:
+        """Return whether a socket is the operator's."""
+        return self._link.is_held_by(connection)
+
+    def is_known(self, connection: Connection) -> bool:
+        """Return whether somebody is known to speak on a socket: the operator, or the page of an agent."""
+        return self.is_operator(connection) or bool(connection.agents)
+
+    def connect(self, connection: Connection) -> None:
+        """Register a new socket."""
+        self._connections.add(connection)
+
+    def disconnect(self, connection: Connection, *, said_goodbye: bool) -> None:
+        """Remove a socket that is closed.
+
+        Args:
+            connection: its outgoing side.
+            said_goodbye: the other side closed it; otherwise it was lost.
+        """
+        self._connections.discard(connection)
+        self._link.detach(connection)
+        self._sessions.on_disconnect(connection, said_goodbye=said_goodbye)
+
+    def on_message(self, connection: Connection, text: str | None) -> None:
+        """Handle a message of a socket.
+
+        Args:
+            connection: the socket's outgoing side.
+            text: None if the message was no text.
+        """
+        if not connection.is_open:
+            return
+        if text is None:
+            self._counters.drop("malformed_packet")
+            return
+        message = text.encode("utf-8", "surrogatepass")
+        if self.is_operator(connection):
+            self._orders.execute(message)
+        elif len(message) > self._max_packet_bytes:
+            self._counters.drop("packet_too_big")
+            connection.close(TOO_BIG)
+        else:
+            self._on_packet(connection, message)
+
+    def close(self) -> None:
+        """Close all sockets: the process ends."""
+        for connection in self._connections:
+            connection.close(SERVICE_RESTART)
+
+    def _on_packet(self, connection: Connection, message: bytes) -> None:
+        try:
+            packet = read_packet(strict_json(message))
+        except MalformedJsonError:
+            self._counters.drop("malformed_packet")
+            return
+        if packet.subject_id == MEPHISTO:
+            self._check_operator(connection, packet)
+        else:
+            self._sessions.on_packet(connection, packet)
+
+    def _check_operator(self, connection: Connection, packet: WirePacket) -> None:
+        try:
+            greeting = read_operator_greeting(packet.data if isinstance(packet.data, Raw) else b"{}")
+        except MalformedJsonError:
+            greeting = OperatorGreeting()
+        if packet.packet_type == "alive" and self._secret.matches(greeting.token):
+            self._link.attach(connection, greeting)
+            self._sessions.on_operator_attached()
+            self._requests.on_operator_attached()
+            return
+        self._counters.refuse_operator()
+        log("operator_refused", reason="it does not have the run's secret")
+        connection.close(POLICY_VIOLATION)
