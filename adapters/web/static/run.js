@@ -27,8 +27,12 @@ function show(html) {
 function follow() {
   source?.close();
   source = new EventSource(form.dataset.live);
-  source.onopen = () => { state.textContent = "live"; };
-  source.onerror = () => { state.textContent = "disconnected, reconnecting"; };
+  source.onopen = () => {
+    state.textContent = "live";
+  };
+  source.onerror = () => {
+    state.textContent = "disconnected, reconnecting";
+  };
   source.onmessage = (message) => {
     const { seq, html } = JSON.parse(message.data);
     slider.max = seq;
