@@ -87,4 +87,7 @@ class Resources:
 
     async def _record(self, number: int, event: ServerEvent) -> None:
         with trio.CancelScope(shield=True):  # as long as one commit
-            await self._issuer.issue(RecordResource(task_run=self._run, number=number, event=event))
+            await self._append(number, event)
+
+    async def _append(self, number: int, event: ServerEvent) -> None:
+        await self._issuer.issue(RecordResource(task_run=self._run, number=number, event=event))
