@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from ...core.abstractions.agent import Agent, Assignment, InitializationData, Unit
 from ...core.abstractions.args import BlueprintArgs
-from ...core.abstractions.blueprint import AssignmentData, Blueprint, SharedTaskState
+from ...core.abstractions.blueprint import AssignmentData, Blueprint, PlannedUnits, SharedTaskState
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import ConfigError
 from ...core.operations.registry import register_mephisto_abstraction
@@ -100,6 +100,11 @@ class MockBlueprint(Blueprint):
             InitializationData(shared={"index": index}, unit_data=units)
             for index in range(self.args.blueprint.num_assignments)
         ]
+
+    def count_units(self) -> PlannedUnits:
+        """Return the number of units that the settings say."""
+        units = self.args.blueprint.units_per_assignment
+        return PlannedUnits(self.args.blueprint.num_assignments * units, units)
 
     def build_page(self, static_dir: Path) -> None:
         """A page that says what it is."""

@@ -16,6 +16,7 @@ from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.callbacks import called_with
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.errors import AgentLeftError, ConfigError
+from ...core.operations.launching.assignment_data import to_plain
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.operations.task_code.calls import call
@@ -119,7 +120,7 @@ class RemoteProcedureTaskRunner(TaskRunner):
         try:
             with timings().function(UserFunction.REMOTE_PROCEDURE):
                 answer = await call(function, wanted.request_id, args, agent)
-            return msgspec.json.encode(answer).decode(), None
+            return msgspec.json.encode(answer, enc_hook=to_plain).decode(), None
         except AgentLeftError:
             raise
         except Exception:  # whatever a user's function raises concerns this call alone

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.agent import InitializationData, Update
 from ...core.abstractions.args import BlueprintArgs
-from ...core.abstractions.blueprint import AssignmentData, SharedTaskState
+from ...core.abstractions.blueprint import AssignmentData, PlannedUnits, SharedTaskState
 from ...core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from ...core.abstractions.screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
 from ...core.abstractions.shared_task_state import OnboardingSharedState
@@ -121,6 +121,18 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
             return _assignments(checked(given, _rules(self.args, SCRIPT_DATA)), units)
         [setting] = _named_files(self.args.blueprint)
         return _assignments(read_file(setting, _path(self.args.blueprint[setting])), units)
+
+    def count_units(self) -> PlannedUnits | None:
+        """Count the rows or objects; None if a generator makes them."""
+        given = self.shared_state.static_task_data
+        if given is not None and not isinstance(given, Collection):
+            return None
+        units = self.args.blueprint.units_per_assignment
+        if given is not None:
+            return PlannedUnits(len(given) * units, units)
+        [setting] = _named_files(self.args.blueprint)
+        rows = sum(1 for _ in read_file(setting, _path(self.args.blueprint[setting])))
+        return PlannedUnits(rows * units, units)
 
     def build_page(self, static_dir: Path) -> None:
         """Put the stock page, or the task's own, in place, and the media beside it.

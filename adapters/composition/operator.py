@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import trio
 from omegaconf import DictConfig
@@ -13,9 +14,10 @@ from omegaconf import DictConfig
 from ...core.errors import LogError, leaves
 from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
+from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
-from ...core.operations.operator import Ask, Operator
+from ...core.operations.operator import ApproveQuote, Ask, Operator
 from ...core.operations.registry import fill_registries
 from ...core.operations.task_code.timings import measure_with
 from ...core.ports import WallClock
@@ -27,6 +29,7 @@ from ..metrics.figures import Figures
 from ..metrics.latencies import Latencies
 from ..metrics.shown import show_figures
 from ..scripts.command import ScriptMain, ask_on_terminal, script_decorator
+from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
@@ -39,7 +42,12 @@ FORCED_SHUTDOWN_SECONDS = 30.0
 
 @asynccontextmanager
 async def open_operator(
-    data_dir: Path, clock: WallClock | None = None, ask: Ask | None = None, metrics: MetricsArgs | None = None
+    data_dir: Path,
+    clock: WallClock | None = None,
+    ask: Ask | None = None,
+    metrics: MetricsArgs | None = None,
+    approve_quote: ApproveQuote | None = None,
+    operator_class: type[Operator] = Operator,
 ) -> AsyncIterator[Operator]:
     """Open the log of a data folder and run an operator on it.
 
@@ -51,6 +59,8 @@ async def open_operator(
         clock: the wall clock; the machine's, unless given.
         ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
         metrics: where Prometheus is answered; None: nowhere.
+        approve_quote: shows the cost of each new run and decides whether it is launched; None: every run is.
+        operator_class: `DryRunOperator`, to publish nothing.
 
     Raises:
         ConfigError: the folder cannot be made, or the port for metrics is taken.
@@ -73,7 +83,7 @@ async def open_operator(
             if metrics is not None and metrics.port is not None:
                 measure_with(Latencies(figures.registry, clock))
                 await nursery.start(show_figures, figures, ledger, log, metrics.host, metrics.port)
-            operator = Operator(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask)
+            operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
             try:
                 yield operator
             except Exception:
@@ -118,6 +128,8 @@ def run_operator(
     data_dir: Path,
     ask: Ask | None = None,
     metrics: MetricsArgs | None = None,
+    approve_quote: ApproveQuote | None = None,
+    operator_class: type[Operator] = Operator,
 ) -> None:
     """Run an operator for as long as a job takes, shown on the terminal; Ctrl-C is heeded from the start.
 
@@ -126,6 +138,8 @@ def run_operator(
         data_dir: as `open_operator`.
         ask: as `open_operator`.
         metrics: as `open_operator`.
+        approve_quote: as `open_operator`.
+        operator_class: as `open_operator`.
 
     Raises:
         ConfigError, LaunchError, UnusableLogError: what the user must act on.
@@ -133,7 +147,10 @@ def run_operator(
     """
 
     async def run() -> None:
-        async with open_operator(data_dir, ask=ask, metrics=metrics) as operator, _open_nursery() as nursery:
+        opened = open_operator(
+            data_dir, ask=ask, metrics=metrics, approve_quote=approve_quote, operator_class=operator_class
+        )
+        async with opened as operator, _open_nursery() as nursery:
             await nursery.start(operator.watch_signals)
             with progress_bars(operator):
                 await job(operator)
@@ -143,8 +160,13 @@ def run_operator(
     trio.run(run)
 
 
-def run_script(main: ScriptMain, cfg: DictConfig) -> None:
+def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
     """Run a launch script's `async def main(operator, cfg)` to its end.
+
+    Args:
+        main: the function.
+        cfg: the checked configuration.
+        dry_run: do everything except publish; the log is not opened.
 
     Raises:
         ConfigError, LaunchError, UnusableLogError: what the user must act on.
@@ -152,11 +174,19 @@ def run_script(main: ScriptMain, cfg: DictConfig) -> None:
     """
 
     async def job(operator: Operator) -> None:
-        await main(operator, cfg)
+        with suppress(DryRunEndError):
+            await main(operator, cfg)
         operator.calls.check()
+        if operator.failed_launches:
+            raise operator.failed_launches[0]
 
     ask = ask_on_terminal if sys.stdin.isatty() else None
-    run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics)
+    quote = LaunchQuote(data_dir_of(cfg) / DATABASE_FILE, asks=ask is not None and not dry_run)
+    if dry_run:
+        with TemporaryDirectory(prefix="mephisto-dry-run-") as folder:
+            run_operator(job, Path(folder), approve_quote=quote.approve, operator_class=DryRunOperator)
+    else:
+        run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics, approve_quote=quote.approve)
 
 
 @asynccontextmanager

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Protocol
 
 import click
 import trio
 import yaml
 from omegaconf import DictConfig
 
-from ...core.errors import ConfigError, LaunchError, LogError
+from ...core.errors import CommandRefusedError, ConfigError, LaunchError, LogError
 from ...core.operations.configuration.task_config import load_task_config
 from ...core.operations.hydra_config import (
     AbstractionType,
@@ -36,25 +37,36 @@ _CONFIG_NAME = "taskconfig"
 
 #: A script's `async def main(operator, cfg)`.
 ScriptMain = Callable[[Operator, DictConfig], Awaitable[None]]
-#: What opens the log, makes an operator, and runs a script's main with both until the operator has shut down.
-Runner = Callable[[ScriptMain, DictConfig], None]
+
+
+class Runner(Protocol):
+    """Opens the log, makes an operator, and runs a script's main with both until the operator has shut down."""
+
+    def __call__(self, main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
+        """Run a script; in a dry run without publishing or recording anything."""
+
 
 #: Errors that the person at the command line must act on: a sentence says it all, a traceback would hide it.
-_FOR_THE_USER = (ConfigError, LaunchError, LogError)
+_FOR_THE_USER = (CommandRefusedError, ConfigError, LaunchError, LogError)
 
-_YES = frozenset({"", "y", "yes"})
+_YES = frozenset({"y", "yes"})
 
 
-async def ask_on_terminal(question: str) -> bool:
-    """Ask a question on the terminal. An empty line means yes, the end of input means no.
+async def ask_on_terminal(question: str, *, default: bool = True) -> bool:
+    """Ask a question on the terminal. The end of input means no.
 
     If cancelled, the question stays on the terminal without an answer.
+
+    Args:
+        question: the question.
+        default: the answer that an empty line stands for.
     """
-    click.echo(f"{question} [Y/n] ", nl=False, err=True)
+    click.echo(f"{question} [{'Y/n' if default else 'y/N'}] ", nl=False, err=True)
     # A terminal becomes readable once a line is complete, so reading it does not block the loop.
     await trio.lowlevel.wait_readable(sys.stdin)
     line = sys.stdin.readline()
-    return line.endswith("\n") and line.strip().lower() in _YES
+    answer = line.strip().lower()
+    return line.endswith("\n") and (answer in _YES if answer else default)
 
 
 def script_decorator(
@@ -71,7 +83,7 @@ def script_decorator(
     command line that cannot be read ends in exit code 2.
 
     Args:
-        run: called once with `main` and the checked configuration.
+        run: called once with `main`, the checked configuration, and whether nothing is to be published.
         config: the script's config class, from `build_default_task_config` or `TaskConfig`.
         default_config_file: in place of `config`: the name of the file in `conf/` to start from, without `.yaml`.
         config_path: the folder of configuration files, from where the script is.
@@ -89,13 +101,13 @@ def script_decorator(
                 _check_is_async(main)
                 set_mephisto_log_format()
                 register_script_config(_CONFIG_NAME, script_config)
-                overrides, only_show = _read_command_line(script, config_path, main.__doc__, sys.argv[1:])
+                overrides, only_show, dry_run = _read_command_line(script, config_path, main.__doc__, sys.argv[1:])
                 cfg = load_task_config(script, config_path, _CONFIG_NAME, overrides)
                 if only_show:
                     click.echo(yaml.safe_dump(redacted(cfg), sort_keys=False, allow_unicode=True), nl=False)
                     sys.exit(0)
                 set_mephisto_log_level(level=cfg.mephisto.log_level)
-                run(main, cfg)
+                run(main, cfg, dry_run=dry_run)
             except _FOR_THE_USER as error:
                 click.echo(f"{script.name}: {error}", err=True)
                 sys.exit(1)
@@ -122,8 +134,11 @@ def _check_is_async(main: ScriptMain) -> None:
 
 def _read_command_line(
     script: Path, config_path: str, about: str | None, arguments: Sequence[str]
-) -> tuple[list[str], bool]:
-    """The overrides, and whether the configuration is only to be shown; does not return from `--help`."""
+) -> tuple[list[str], bool, bool]:
+    """Return the overrides, whether the configuration is only to be shown, and whether nothing is to be published.
+
+    Does not return from `--help`.
+    """
     command = _ScriptCommand(
         name=script.name,
         help=about,
@@ -133,6 +148,7 @@ def _read_command_line(
         },
         params=[
             click.Option(["-c", "--cfg"], type=click.Choice(["job"]), help="Print the configuration and stop."),
+            click.Option(["--dry-run"], is_flag=True, help="Check everything and show the cost; publish nothing."),
             click.Argument(["overrides"], nargs=-1, metavar="[GROUP=NAME | SETTING=VALUE]..."),
         ],
     )
@@ -143,7 +159,7 @@ def _read_command_line(
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    return list(parsed["overrides"]), parsed["cfg"] is not None
+    return list(parsed["overrides"]), parsed["cfg"] is not None, parsed["dry_run"]
 
 
 class _ScriptCommand(click.Command):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -17,6 +17,14 @@ from .task_runner import TaskRunner
 
 #: Data of assignments: a list, a generator or an async generator, read one item at a time.
 AssignmentData = Iterable[InitializationData] | AsyncIterable[InitializationData]
+
+
+class PlannedUnits(NamedTuple):
+    """The number of units that a run's data makes."""
+
+    units: int
+    #: Units of the assignment that has most of them.
+    most_in_one: int
 
 
 class Blueprint(ABC):
@@ -60,6 +68,14 @@ class Blueprint(ABC):
     @abstractmethod
     def get_initialization_data(self) -> AssignmentData:
         """Return the data of the run, one item per assignment."""
+
+    def count_units(self) -> PlannedUnits | None:
+        """Return the number of units that the data makes, for the quote; None if nobody knows it before the launch.
+
+        Raises:
+            ConfigError: the data cannot be read.
+        """
+        return None
 
     @abstractmethod
     def build_page(self, static_dir: Path) -> None:

@@ -139,6 +139,11 @@ def set_mephisto_log_format(wanted: LogFormat | None = None) -> None:
     _output.format = wanted
 
 
+def mephisto_log_format() -> LogFormat:
+    """Return the format that log lines are written in."""
+    return _output.format
+
+
 def warn_once(message: str, **fields: object) -> None:
     """Log a warning the first time that this process has this message to say."""
     if message in _output.warned:

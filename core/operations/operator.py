@@ -13,7 +13,7 @@ from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
-from ..errors import CommandRefusedError, LaunchError, MephistoError
+from ..errors import CommandRefusedError, ConfigError, LaunchError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
@@ -24,6 +24,7 @@ from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
 from .run.plan import RunPlan, plan_run, stored_config, task_name
+from .run.quote import Quote, quote_of
 from .services.directory import Directory
 from .services.paymaster import Paymaster, payer_of
 from .services.reviewer import Reviewer
@@ -35,6 +36,8 @@ logger = get_logger(__name__)
 
 #: Asks the person who started the operator; returns True for yes.
 Ask = Callable[[str], Awaitable[bool]]
+#: Shows the quote of a run before it is launched; True: launch it.
+ApproveQuote = Callable[[Quote], Awaitable[bool]]
 
 
 class Operator:
@@ -45,6 +48,7 @@ class Operator:
     Attributes:
         ledger: executes commands and holds the state.
         calls: the calls of the methods that a launch script must await.
+        failed_launches: the errors that `launch_task_run` only logged.
         failures: errors that ended live runs too early, since `wait_for_runs_then_shutdown` last returned.
     """
 
@@ -56,6 +60,7 @@ class Operator:
         runs_dir: Path,
         nursery: trio.Nursery,
         ask: Ask | None = None,
+        approve_quote: ApproveQuote | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
 
@@ -66,6 +71,7 @@ class Operator:
             runs_dir: folder in which each run gets a folder.
             nursery: owns the tasks of the runs.
             ask: asks whether to resume a run that did not end; None if there is nobody to ask.
+            approve_quote: shows what a new run will cost and decides whether to launch it; None launches every run.
         """
         self.ledger = ledger
         self._ids = ids
@@ -73,6 +79,7 @@ class Operator:
         self._runs_dir = runs_dir
         self._nursery = nursery
         self._ask = ask
+        self._approve_quote = approve_quote
         self._live_runs: dict[TaskRunId, LiveTaskRun] = {}
         #: Drivers of all runs that are live or being launched.
         self._drivers: list[LiveRunDriver] = []
@@ -80,6 +87,7 @@ class Operator:
         self._watches_signals = False
         self._is_stopping = False
         self.failures: list[LaunchError] = []
+        self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
 
     @must_be_awaited
@@ -97,6 +105,7 @@ class Operator:
             return await self.launch_task_run_or_die(run_config, shared_state)
         except MephistoError as error:
             logger.error(str(error))
+            self.failed_launches.append(error)
             return None
 
     @must_be_awaited
@@ -120,7 +129,26 @@ class Operator:
         previous = self.find_previous_task_run(run_config)
         if previous is not None and not run_config.task.resume_incomplete_run:
             previous = await self._offer_to_resume(previous, task_name(run_config))
-        return await self._launch(plan_run(run_config, shared_state, resumes=previous is not None), previous)
+        plan = plan_run(run_config, shared_state, resumes=previous is not None)
+        if previous is None:
+            await self._check_quote(plan)
+        return await self._launch(plan, previous)
+
+    async def _check_quote(self, plan: RunPlan) -> None:
+        """Have the quote of a new run approved, if there is somebody to look at it.
+
+        Raises:
+            ConfigError: it was not approved.
+        """
+        if self._approve_quote is None:
+            return
+        quote = quote_of(plan)
+        if not await self._approve_quote(quote):
+            raise ConfigError(
+                f"the launch was called off: the budget covers {quote.covered_units} of {quote.all_units} units",
+                key="mephisto.task.budget",
+                hint="Raise mephisto.task.budget, or lower the reward or the number of units",
+            )
 
     async def _offer_to_resume(self, run: TaskRunId, name: str) -> TaskRunId | None:
         """Ask whether to resume an incomplete run; if nobody can be asked, log how to, and launch a new run."""

@@ -31,14 +31,14 @@ from ..commands.task_run import (
     UnitPlan,
 )
 from ..decisions.launch_work import cost_of_offer
-from ..errors import ConfigError, LaunchError, UserCodeError
+from ..errors import LaunchError
 from ..ledger import Ledger
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import AppendResult, Ids, Payload
 from ..signal import Signal
 from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX
-from .launching.assignment_data import encoded, received_already, send_all
+from .launching.assignment_data import data_error, encoded, encoded_item, received_already, send_all
 from .launching.reassignments import Reassignments
 from .logger_core import get_logger
 
@@ -290,7 +290,7 @@ class TaskLauncher:
         fact = self._ledger.state.records[streams.assignment(self._run, assignment)].fact
         body = self._ledger.log.payload(fact.data) if isinstance(fact, AssignmentCreated) else None
         try:
-            again = self._encoded(await receiver.receive(), number)
+            again = encoded_item(await receiver.receive(), number + 1, self._max_item_bytes)
         except trio.EndOfChannel:
             again = b"no item at all"
         if body is not None and again != body:
@@ -308,17 +308,11 @@ class TaskLauncher:
         plans: list[AssignmentPlan] = []
         payloads: list[Payload] = []
         for item in data:
-            payload = seal(self._encoded(item, self.created), self._ids.salt())
+            payload = seal(encoded_item(item, self.created + 1, self._max_item_bytes), self._ids.salt())
             payloads.append(payload)
             plans.append(self._plan(item, payload.ref))
         command = CreateAssignments(task_run=self._run, assignments=tuple(plans))
         return bool((await self._issuer.issue(command, *payloads)).events)
-
-    def _encoded(self, item: InitializationData, number: int) -> bytes:
-        try:
-            return encoded(item, self._max_item_bytes)
-        except ConfigError as error:
-            raise LaunchError("assignment data", f"item {number + 1} {error}") from error
 
     def _plan(self, item: InitializationData, data: PayloadRef) -> AssignmentPlan:
         """Plan the assignment of an item.
@@ -349,10 +343,4 @@ class TaskLauncher:
             except trio.Cancelled:
                 raise
             except Exception as error:
-                raised = error.__cause__ if isinstance(error, UserCodeError) else error
-                if isinstance(raised, ConfigError):
-                    reason = str(raised)
-                else:
-                    reason = f"the data's own code raised {type(raised).__name__}"
-                created = f"{self.created} assignments were created"
-                raise LaunchError("assignment data", f"{reason} ({created})") from error
+                raise data_error(error, self.created) from error

@@ -11,8 +11,11 @@ import trio
 
 from ...abstractions.blueprint import AssignmentData
 from ...abstractions.work_data import InitializationData, Update
-from ...errors import ConfigError
+from ...errors import ConfigError, LaunchError, UserCodeError
 from ..task_code.calls import call
+
+#: The launch step that errors of the data are reported at.
+DATA_STEP = "assignment data"
 
 _data = msgspec.json.Decoder(InitializationData)
 
@@ -41,6 +44,30 @@ def encoded(data: object, max_item_bytes: int) -> bytes:
             hint="Keep large content in files of its own and put their addresses into the data, or raise the limit",
         )
     return body
+
+
+def encoded_item(item: InitializationData, number: int, max_item_bytes: int) -> bytes:
+    """Return an item of a run's data as it is stored; items are counted from 1.
+
+    Raises:
+        LaunchError: it cannot be stored.
+    """
+    try:
+        return encoded(item, max_item_bytes)
+    except ConfigError as error:
+        raise LaunchError(DATA_STEP, f"item {number} {error}") from error
+
+
+def data_error(error: BaseException, created: int) -> LaunchError:
+    """Return the error for a run whose data could not be read to its end.
+
+    Args:
+        error: raised by the data's own code, or by ours if it gave something unusable.
+        created: the number of items that were read before.
+    """
+    raised = error.__cause__ if isinstance(error, UserCodeError) else error
+    reason = str(raised) if isinstance(raised, ConfigError) else f"the data's own code raised {type(raised).__name__}"
+    return LaunchError(DATA_STEP, f"{reason} ({created} assignments were created)")
 
 
 def to_plain(value: object) -> object:

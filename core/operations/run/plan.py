@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import msgspec
 from omegaconf import DictConfig, OmegaConf
 
 from ....events.task_run import TaskRunCreated
@@ -18,6 +19,7 @@ from ..configuration.money import amount
 from ..configuration.task_config import check_run_config
 from ..configuration.task_settings import TaskSettings
 from ..hydra_config import MephistoConfig
+from ..launching.assignment_data import to_plain
 from ..registry import (
     get_architect_from_type,
     get_blueprint_from_type,
@@ -97,6 +99,7 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
             key="shared_state",
         )
     check_callbacks(shared_state)
+    _check_json(shared_state)
     if not resumes:
         _check_budget(settings)
     blueprint_class.assert_task_args(config, shared_state)
@@ -106,6 +109,20 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
     written = [*shared_state.qualifications, *blueprint_class.get_required_qualifications(config, shared_state)]
     rules = rules_for_provider(written, provider_class.PROVIDER_TYPE, get_valid_provider_types())
     return RunPlan(config, settings, shared_state, blueprint_class, architect_class, provider_class, rules)
+
+
+def _check_json(shared_state: SharedTaskState) -> None:
+    """Check that pages can get what the script passes for them.
+
+    Raises:
+        ConfigError: JSON has no form for a value in it.
+    """
+    for name in ("task_config", "onboarding_data"):
+        try:
+            msgspec.json.encode(getattr(shared_state, name, None), enc_hook=to_plain)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            hint = "Pass text, numbers, lists and dicts with text as keys"
+            raise ConfigError(f"{name} cannot be sent to a page: {error}", key=name, hint=hint) from error
 
 
 def _check_budget(settings: TaskSettings) -> None:

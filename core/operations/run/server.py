@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
 from ....events import streams
+from ...abstractions.blueprint import Blueprint
+from ...abstractions.crowd_provider import CrowdProvider
 from ...errors import LaunchError, LogError, MephistoError
 from ...lifecycles.resource import ResourceStatus
 from ...state.decision_state import DecisionState
+from ..launching.assignment_data import to_plain
 from ..run_context import RunContext
 
 #: Configuration of the page, in the folder of static files.
@@ -36,6 +40,18 @@ def launch_step(step: str) -> Iterator[None]:
         raise LaunchError(step, f"{error.strerror or error} ({error.filename})") from error
 
 
+def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) -> None:
+    """Write all files that a run's server serves: the page, its configuration, and the provider's script.
+
+    Raises:
+        ConfigError: a file of the page is missing.
+        OSError: a file cannot be written.
+    """
+    blueprint.build_page(static_dir)
+    (static_dir / WRAPPER_FILE).write_bytes(provider.get_wrapper_js_path().read_bytes())
+    (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(blueprint.get_frontend_args(), enc_hook=to_plain))
+
+
 class RunServer:
     """The server of one run."""
 
@@ -51,12 +67,7 @@ class RunServer:
         architect, provider = self._context.architect, self._context.provider
         with launch_step("prepare"):
             architect.build_dir.mkdir(parents=True, exist_ok=True)
-            static_dir = await architect.prepare()
-            self._context.blueprint.build_page(static_dir)
-            wrapper = provider.get_wrapper_js_path().read_bytes()
-            (static_dir / WRAPPER_FILE).write_bytes(wrapper)
-            config = msgspec.json.encode(self._context.blueprint.get_frontend_args())
-            (static_dir / TASK_CONFIG_FILE).write_bytes(config)
+            write_site(self._context.blueprint, provider, await architect.prepare())
 
     async def deploy(self) -> str:
         """Start the server and return its URL.

@@ -2,111 +2,17 @@
 
 from __future__ import annotations
 
-import runpy
-import sqlite3
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-import yaml
 
-from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from ..launch_harness import Content, LaunchHarness, Outcome
 
-CONFIG = """#@package _global_
-defaults:
-  - /mephisto/blueprint: {blueprint}
-  - /mephisto/architect: mock
-  - /mephisto/provider: mock
-"""
-SCRIPT = """
-import trio
-from mephisto_es import *
-from mephisto_es import SharedRemoteProcedureTaskState, SharedStaticTaskState, task_script
-
-{before}
-
-@task_script(default_config_file="task")
-{main}
-
-main()
-"""
-MAIN = """
-async def main(operator, cfg):
-    await operator.launch_task_run_or_die(cfg.mephisto, {shared})
-    await operator.shutdown()
-"""
 #: A page of one's own that would work.
 PAGE = '<script src="/wrap_crowd_source.js"></script><script type="module" src="/page.js"></script>'
 TABLE = "id,text\n1,one\n2,two\n"
 OF_TABLE: dict[str, object] = {"data_csv": "data.csv"}
-
-Content = str | bytes
-
-
-class Outcome(NamedTuple):
-    """What a script left behind."""
-
-    code: int
-    errors: str
-    events: int
-
-
-class Launch:
-    """A task's folder, and what became of its script."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def start(
-        self,
-        files: Mapping[str, Content],
-        settings: Mapping[str, object],
-        *,
-        task: Mapping[str, object] | None = None,
-        blueprint: str = "static_task",
-        shared: str = "None",
-        before: str = "",
-        main: str = MAIN,
-    ) -> Outcome:
-        """Write a task's files and run its script as `python run_task.py` does."""
-        for name, content in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        conf = self.folder / "hydra_configs" / "conf" / "task.yaml"
-        conf.parent.mkdir(parents=True)
-        about = {"task_title": "T", "task_description": "D", "task_reward": "0.10", "task_tags": "t", **(task or {})}
-        mephisto = {"blueprint": dict(settings), "task": about, "database": {"data_dir": str(self.folder / "log")}}
-        conf.write_text(CONFIG.format(blueprint=blueprint) + yaml.safe_dump({"mephisto": mephisto}))
-        script = self.folder / "run_task.py"
-        script.write_text(SCRIPT.format(before=before, main=main.replace("{shared}", shared)))
-        self._monkeypatch.setattr(sys, "argv", [str(script)])
-        self._monkeypatch.chdir(self.folder)
-        try:
-            runpy.run_path(str(script), run_name="__main__")
-        except SystemExit as end:
-            code = int(str(end.code))
-        else:
-            code = 0
-        return Outcome(code, self._capsys.readouterr().err, self._events())
-
-    def _events(self) -> int:
-        """How many events the log holds."""
-        if not (self.folder / "log" / DATABASE_FILE).exists():
-            return 0
-        with sqlite3.connect(self.folder / "log" / DATABASE_FILE) as db:
-            ((count,),) = db.execute("SELECT count(*) FROM events").fetchall()
-        db.close()
-        return int(count)
-
-
-@pytest.fixture
-def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Launch:
-    return Launch(tmp_path, monkeypatch, capsys)
 
 
 def refused(outcome: Outcome, *sentences: str) -> None:
@@ -131,11 +37,11 @@ TABLES: list[tuple[Content, str, str]] = [
 
 
 @pytest.mark.parametrize(("content", "what", "remedy"), TABLES)
-def test_a_table_that_cannot_be_used(launch: Launch, content: Content, what: str, remedy: str) -> None:
+def test_a_table_that_cannot_be_used(launch: LaunchHarness, content: Content, what: str, remedy: str) -> None:
     refused(launch.start({"data.csv": content}, OF_TABLE | {"show": ["text"]}), what, remedy)
 
 
-def test_a_cell_of_more_than_a_mebibyte(launch: Launch) -> None:
+def test_a_cell_of_more_than_a_mebibyte(launch: LaunchHarness) -> None:
     content = f"id,text\n1,{'x' * (1024 * 1024 + 1)}\n"
     refused(launch.start({"data.csv": content}, OF_TABLE), "line 2: a cell has more than 1,048,576 characters")
 
@@ -162,12 +68,12 @@ SETTINGS: list[tuple[dict[str, object], str, str]] = [
 
 
 @pytest.mark.parametrize(("settings", "what", "remedy"), SETTINGS)
-def test_settings_that_do_not_fit(launch: Launch, settings: dict[str, object], what: str, remedy: str) -> None:
+def test_settings_that_do_not_fit(launch: LaunchHarness, settings: dict[str, object], what: str, remedy: str) -> None:
     refused(launch.start({"data.csv": TABLE}, OF_TABLE | settings), what, remedy)
 
 
 @pytest.mark.parametrize("name", ["item", "length", "namedItem", "elements", "__proto__", "constructor"])
-def test_a_field_whose_answer_would_be_lost(launch: Launch, name: str) -> None:
+def test_a_field_whose_answer_would_be_lost(launch: LaunchHarness, name: str) -> None:
     settings = OF_TABLE | {"form": [{"name": name, "type": "text"}]}
     outcome = launch.start({"data.csv": TABLE}, settings)
     refused(outcome, f"a field is called {name!r}, as is a part of every form", "Call it otherwise")
@@ -180,7 +86,7 @@ def test_a_field_whose_answer_would_be_lost(launch: Launch, name: str) -> None:
         ("../data.csv", "which is outside of the media folder", "Use names of files below it"),
     ],
 )
-def test_media_that_are_missing(launch: Launch, picture: str, what: str, remedy: str) -> None:
+def test_media_that_are_missing(launch: LaunchHarness, picture: str, what: str, remedy: str) -> None:
     files: dict[str, Content] = {"data.csv": f"picture\n{picture}\n", "media/cat.png": b"picture"}
     settings = OF_TABLE | {"media_dir": "media", "show": [{"name": "picture", "as": "image"}]}
     refused(launch.start(files, settings), what, remedy)
@@ -202,7 +108,7 @@ PAGES: list[tuple[str, dict[str, Content], str, str]] = [
 
 @pytest.mark.parametrize(("source", "files", "what", "remedy"), PAGES)
 def test_a_page_that_would_stay_blank(
-    launch: Launch, source: str, files: dict[str, Content], what: str, remedy: str
+    launch: LaunchHarness, source: str, files: dict[str, Content], what: str, remedy: str
 ) -> None:
     refused(launch.start({"data.csv": TABLE, **files}, OF_TABLE | {"task_source": source}), what, remedy)
 
@@ -217,7 +123,7 @@ SCRIPTS: list[tuple[str, str, str, str]] = [
     (
         "def may(worker): return True",
         "static_task_data=[{}], worker_can_do_unit=may",
-        "worker_can_do_unit is called with 2 arguments, and run_task.py:6 may(worker) takes others",
+        "worker_can_do_unit is called with 2 arguments, and run_task.py:5 may(worker) takes others",
         "Define it as worker_can_do_unit(worker_id, unit)",
     ),
     (
@@ -255,13 +161,13 @@ SCRIPTS: list[tuple[str, str, str, str]] = [
 
 @pytest.mark.parametrize(("before", "shared", "what", "remedy"), SCRIPTS)
 def test_a_script_that_passes_what_cannot_work(
-    launch: Launch, before: str, shared: str, what: str, remedy: str
+    launch: LaunchHarness, before: str, shared: str, what: str, remedy: str
 ) -> None:
     state = f"SharedStaticTaskState({shared})"
     refused(launch.start({}, {}, task={"max_item_bytes": 1000}, before=before, shared=state), what, remedy)
 
 
-def test_a_procedure_with_other_parameters(launch: Launch) -> None:
+def test_a_procedure_with_other_parameters(launch: LaunchHarness) -> None:
     shared = "SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry={'add': lambda a, b: a + b})"
     files = {"page/index.html": PAGE, "page/page.js": ""}
     outcome = launch.start(files, {"task_source": "page"}, blueprint="remote_procedure", shared=shared)
@@ -288,11 +194,11 @@ def test_a_procedure_with_other_parameters(launch: Launch) -> None:
         ),
     ],
 )
-def test_a_launch_that_is_not_awaited(launch: Launch, main: str, what: str, remedy: str) -> None:
+def test_a_launch_that_is_not_awaited(launch: LaunchHarness, main: str, what: str, remedy: str) -> None:
     refused(launch.start({"data.csv": TABLE}, OF_TABLE, main=main), what, remedy)
 
 
-def test_a_wait_that_is_not_awaited(launch: Launch) -> None:
+def test_a_wait_that_is_not_awaited(launch: LaunchHarness) -> None:
     main = """
 async def main(operator, cfg):
     await operator.launch_task_run(cfg.mephisto)
@@ -321,7 +227,7 @@ WARNINGS: list[tuple[dict[str, Content], dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("files", "settings", "warning"), WARNINGS)
 def test_what_is_odd_but_clear_is_launched_with_a_warning(
-    launch: Launch, files: dict[str, Content], settings: dict[str, object], warning: str
+    launch: LaunchHarness, files: dict[str, Content], settings: dict[str, object], warning: str
 ) -> None:
     outcome = launch.start(files, OF_TABLE | settings)
     assert warning in outcome.errors
@@ -332,7 +238,7 @@ def test_what_is_odd_but_clear_is_launched_with_a_warning(
 @pytest.mark.parametrize(
     "encode", [str.encode, lambda text: b"\xef\xbb\xbf" + text.encode(), lambda text: text.encode("utf-16")]
 )
-def test_an_ordinary_table_is_launched_without_a_word(launch: Launch, encode: Callable[[str], bytes]) -> None:
+def test_an_ordinary_table_is_launched_without_a_word(launch: LaunchHarness, encode: Callable[[str], bytes]) -> None:
     outcome = launch.start({"data.csv": encode(TABLE)}, OF_TABLE)
     assert "warning" not in outcome.errors
     assert outcome.code == 0

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import trio
 
@@ -38,6 +39,10 @@ def unspeakable(request_id: str, args: object, agent: Agent) -> object:
     return {1, object()}
 
 
+def is_even(request_id: str, args: dict[str, int], agent: Agent) -> object:
+    return {"even": np.int64(args["a"]) % 2 == 0, "half": np.float64(args["a"]) / 2}
+
+
 async def asks_the_worker(request_id: str, args: object, agent: Agent) -> None:
     agent.notice("disconnect")
     await agent.observe({"text": "are you there?"})
@@ -45,6 +50,7 @@ async def asks_the_worker(request_id: str, args: object, agent: Agent) -> None:
 
 FUNCTIONS: dict[str, RemoteProcedure] = {
     "add": add,
+    "is_even": is_even,
     "whoami": whoami,
     "broken": broken,
     "unspeakable": unspeakable,
@@ -91,9 +97,11 @@ async def test_the_answer_is_a_json_text() -> None:
     async def work(desk: LedgerHandle) -> None:
         desk.call("r1", "add", '{"a": 2, "b": 40}')
         desk.call("r2", "whoami")
-        first, second = await desk.answers.receive(), await desk.answers.receive()
+        desk.call("r3", "is_even", '{"a": 3}')
+        first, second, third = [await desk.answers.receive() for _ in range(3)]
         assert first == {"handles": "r1", "response": '{"sum":42}'}
         assert second == {"handles": "r2", "response": '"token, None"'}
+        assert third == {"handles": "r3", "response": '{"even":false,"half":1.5}'}
 
     await during(work)
 

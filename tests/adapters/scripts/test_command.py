@@ -39,8 +39,8 @@ class Campus:
     PROVIDER_TYPE = "test_campus"
     ArgsClass = CrowdProviderArgs
 
-def run(main, cfg):
-    trio.run(main, "an operator", cfg)
+def run(main, cfg, *, dry_run):
+    trio.run(main, "a dry run" if dry_run else "an operator", cfg)
 
 @script_decorator(run, default_config_file="example")
 async def main(operator, cfg):
@@ -107,6 +107,12 @@ def test_help_lists_groups_and_settings_and_runs_nothing(script: Path) -> None:
             assert part in finished.stdout
         assert "mephisto.task.task_reward" in finished.stdout
         assert "an operator" not in finished.stdout
+
+
+def test_a_dry_run_is_asked_for_on_the_command_line(script: Path) -> None:
+    finished = run(script, "--dry-run", "mephisto.task.task_reward=2")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == "a dry run on test_nearby pays 2\nfinished\n"
 
 
 def test_cfg_prints_the_configuration_without_secrets_and_runs_nothing(script: Path) -> None:

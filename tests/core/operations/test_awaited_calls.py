@@ -25,6 +25,11 @@ class Kettle:
         self.boiled.append(what)
         return what
 
+    @must_be_awaited
+    async def boil_over(self) -> None:
+        """Never get done."""
+        await trio.sleep_forever()
+
 
 async def test_an_awaited_call_returns_its_result_and_is_not_complained_of() -> None:
     kettle = Kettle()
@@ -40,10 +45,10 @@ async def test_an_awaited_call_returns_its_result_and_is_not_complained_of() -> 
 async def test_a_call_that_still_goes_on_counts_as_awaited() -> None:
     kettle = Kettle()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(kettle.boil, "eggs")
-        for _ in range(2):  # with one, trio may not have started the task yet
-            await trio.lowlevel.checkpoint()
+        nursery.start_soon(kettle.boil_over)
+        await trio.testing.wait_all_tasks_blocked()
         kettle.calls.check()
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_forgotten_call_is_named_once() -> None:
