@@ -1,4 +1,4 @@
-"""Formats counts, money and durations for people. Shared by the command line and the web pages."""
+"""Formats statuses, counts, money and durations for people. Shared by the command line and the web pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from ..core.operations.configuration.money import amount
 from ..projections.queries.money.spending import Spending
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def format_status(status: str) -> str:
+    """Return a status in words: `soft rejected`."""
+    return status.replace("_", " ")
 
 
 def format_counts(counts: Mapping[str, int]) -> str:

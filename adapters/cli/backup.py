@@ -1,4 +1,4 @@
-"""`mephisto-es backup`: a copy that was proved."""
+"""Implements `mephisto-es backup`: copy a log and check the copy."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from .replay import print_report
 @click.command("backup")
 @log_argument
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The copy."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The copy to create.",
 )
 @as_json_option
 def backup_command(database: Path, output: Path, as_json: bool) -> None:
-    """Copy the log in DATABASE to FILE, also while an operator writes it, anchor the copy, and replay it.
+    """Copy the log in DATABASE to FILE, even while an operator writes it, then anchor the copy and replay it.
 
-    What a worker left is in the copy as well, and `mephisto-es erase` does not reach it: keep copies no longer than
-    you may.
+    The copy contains the workers' personal values, and `mephisto-es erase` does not reach it: keep copies no longer
+    than you are allowed to.
 
     \b
     Example:
       mephisto-es backup mephisto_data -o /mnt/elsewhere/monday.db
 
-    Exit code 0: the copy is legal. 1: it is not, as the log is not; what is wrong is named. 2: the file is not a usable
-    log, or FILE is there already.
+    Exit code 0: the copy is legal. 1: it is not, because the log is not; every fault is named. 2: the file is not a
+    usable log, or FILE exists already.
     """
     report = back_up(database, output, PROJECTIONS)
     if as_json:

@@ -1,4 +1,4 @@
-"""`mephisto-es bundle`: a bug report that can be replayed elsewhere."""
+"""Implements `mephisto-es bundle`: pack a run for a bug report that can be replayed elsewhere."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .common.output import as_json_option, print_json
 @as_of_options
 @as_json_option
 def bundle_command(database: Path, run: EntityRef, output: Path | None, as_of: AsOfOption, as_json: bool) -> None:
-    """Pack what a bug report on RUN needs: its log, redacted, its configuration, the versions, and a replay's result.
+    """Pack what a bug report on RUN needs: its redacted log, configuration, versions, and the result of a replay.
 
-    Submissions, names, notes, reasons written by people, tokens and secrets are left out; order, times, statuses and
-    decisions stay. See what others would say of it with `mephisto-es replay --assert FILE`.
+    Submissions, names, notes, reasons written by people, tokens and secrets are removed; order, times, statuses and
+    decisions remain. `mephisto-es replay --assert FILE` shows what the recipient will see.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`mephisto-es check`: is everything there that runs need?"""
+"""Implements `mephisto-es check`: check that this machine has everything that runs need."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .common.output import ILLEGAL, as_json_option, console, print_json
 _STYLES = {State.OK: "green", State.MISSING: "yellow", State.WRONG: "red"}
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """What was found."""
+class CheckReport(msgspec.Struct, frozen=True):
+    """The results of all checks."""
 
     ok: bool
     findings: list[CheckResult]
@@ -25,9 +25,10 @@ class Checked(msgspec.Struct, frozen=True):
 @click.command("check")
 @as_json_option
 def check_command(as_json: bool) -> None:
-    """Look at what runs need: settings, data folder, log, plugins, the tools of some architects.
+    """Check what runs need: settings, data folder, log, plugins, and the tools of some architects.
 
-    Exit code 0: runs can be launched; what is missing only some of them need. 1: something must be put right first.
+    Exit code 0: runs can be launched; anything missing is needed only by some of them. 1: something must be fixed
+    first.
 
     \b
     Example:
@@ -36,7 +37,7 @@ def check_command(as_json: bool) -> None:
     findings = list(check_up())
     is_ok = all(finding.state is not State.WRONG for finding in findings)
     if as_json:
-        print_json(Checked(is_ok, findings))
+        print_json(CheckReport(is_ok, findings))
     else:
         console().print(_table(findings))
     sys.exit(0 if is_ok else ILLEGAL)

@@ -1,4 +1,4 @@
-"""`mephisto-es config`: the user's own settings."""
+"""Implements `mephisto-es config`: show or change the user's settings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .common.output import as_json_option, print_json
 @click.argument("value", required=False)
 @as_json_option
 def config_command(setting: str | None, value: str | None, as_json: bool) -> None:
-    """Show the settings of config.yml, or one of them, or set it to VALUE.
+    """Show all settings in config.yml, or show one, or set it to VALUE.
 
-    With `-` for VALUE it is asked for, or read from standard input: a secret belongs on no command line. Secrets are
-    not shown, except one that is asked for by its name.
+    For the value `-` you are prompted, or it is read from standard input: do not put secrets on a command line. Secrets
+    are not shown, unless you ask for one by its name.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`mephisto-es demo`: the sentence rating example with a simulated crowd."""
+"""Implements `mephisto-es demo`: run the sentence rating example with a simulated crowd."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from .replay import print_report
 
 
 @click.command("demo")
-@click.option("--seed", default=0, show_default=True, help="What the crowd's habits are drawn from.")
-@click.option("--workers", default=12, show_default=True, type=click.IntRange(min=1), help="People in the crowd.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the crowd's behaviour.")
+@click.option("--workers", default=12, show_default=True, type=click.IntRange(min=1), help="Workers in the crowd.")
 @click.option("--units", default=100, show_default=True, type=click.IntRange(min=1), help="Sentences to rate.")
 @click.option(
     "--think",
@@ -36,18 +36,18 @@ from .replay import print_report
     default=1.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds that a typical worker looks at a sentence.",
+    help="Seconds that a typical worker takes for a sentence.",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where to keep the log.  [default: a new folder]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder for the log.  [default: a new folder]")
 @click.option(
     "--architect",
     default="local",
     show_default=True,
     type=click.Choice(["local", "heroku"]),
-    help="Where the router runs: here, or as an app of your Heroku account, destroyed in the end.",
+    help="Where the router runs: on this machine, or as an app of your Heroku account that is destroyed at the end.",
 )
 @click.option(
-    "--server-type", type=click.Choice(["python", "node"]), help="The router.  [default: the architect's own]"
+    "--server-type", type=click.Choice(["python", "node"]), help="Router to use.  [default: the architect's default]"
 )
 @as_json_option
 def demo_command(
@@ -62,9 +62,9 @@ def demo_command(
 ) -> None:
     """Run the sentence rating example with a simulated crowd, then prove from its log that the run was legal.
 
-    The crowd uses the real server as browsers would. Some of it give work back, and one closes the page for good.
+    The workers use the real server like browsers. Some of them return a unit, and one closes the page for good.
 
-    Exit code 0: all units are completed and the log is legal. 1: they are not. 2: something cannot be used.
+    Exit code 0: all units are completed and the log is legal. 1: they are not. 2: an argument cannot be used.
     """
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
@@ -91,8 +91,8 @@ def demo_command(
 
 @contextmanager
 def _progress(console: Console, units: int) -> Iterator[tuple[Callable[[LiveTaskRun], None], Callable[[], None]]]:
-    """A bar on a terminal; gives what is to be called when workers can come, and after each submission."""
-    # Without refreshing by itself, which would take a thread.
+    """Show a progress bar on a terminal; yield the callbacks for a live run and for each submission."""
+    # Automatic refreshing would take a thread.
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -104,7 +104,7 @@ def _progress(console: Console, units: int) -> Iterator[tuple[Callable[[LiveTask
     )
 
     def on_live(live_run: LiveTaskRun) -> None:
-        bar.console.print(f"Workers come to {escape(live_run.url)}")
+        bar.console.print(f"Workers open {escape(live_run.url)}")
 
     with bar:
         rated = bar.add_task("sentences rated", total=units)
@@ -112,16 +112,16 @@ def _progress(console: Console, units: int) -> Iterator[tuple[Callable[[LiveTask
 
 
 def _print(done: DemoRun) -> None:
-    """Print how it went, for people."""
+    """Print the outcome for people."""
     facts = Table(box=None, show_header=False, padding=(0, 2))
     facts.add_column(style="dim")
     facts.add_column()
     crowd = done.crowd
     facts.add_row("units", ", ".join(f"{status} {count}" for status, count in done.units.items()))
-    facts.add_row("workers", f"{crowd.workers}: {crowd.returned} gave work back, {crowd.disconnected} disconnected")
-    facts.add_row("visits", f"{crowd.visits}, {sum(crowd.refusals.values())} of them found no work")
+    facts.add_row("workers", f"{crowd.workers}: {crowd.returned} returned a unit, {crowd.disconnected} disconnected")
+    facts.add_row("visits", f"{crowd.visits}, {sum(crowd.refusals.values())} of them without work")
     facts.add_row(
-        "answered in",
+        "answer time",
         f"{crowd.request_agent.p50_ms} ms (request for work), {crowd.submit_task.p50_ms} ms (submission), medians",
     )
     facts.add_row("time", f"{done.seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""`mephisto-es diff`: what changed between two moments."""
+"""Implements `mephisto-es diff`: show what changed between two points in time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .common.arguments import AsOfOption, TimestampType, log_argument
 from .common.output import as_json_option, console, print_json
 
 
-class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
-    """A position (`120`), or a time."""
+class PointInTimeType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """A position (`120`) or a time."""
 
-    name = "moment"
+    name = "point"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> AsOfOption:
-        """The moment."""
+        """Return the point in time."""
         if isinstance(value, AsOfOption):
             return value
         if value.isdecimal():
@@ -30,10 +30,10 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 
 
 class DiffCommand(click.Command):
-    """A verb whose first argument is a database that may be left out, although two follow."""
+    """A verb whose first argument, the database, may be omitted although two arguments follow."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; where there are only two arguments, the database was left out."""
+        """Parse the arguments; if there are only two, the database was omitted."""
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
         if isinstance(given.get("before"), str) and not isinstance(given.get("after"), str):
             args = ["", *args]
@@ -42,11 +42,11 @@ class DiffCommand(click.Command):
 
 @click.command("diff", cls=DiffCommand)
 @log_argument
-@click.argument("before", type=MomentType(), metavar="A")
-@click.argument("after", type=MomentType(), metavar="B")
+@click.argument("before", type=PointInTimeType(), metavar="A")
+@click.argument("after", type=PointInTimeType(), metavar="B")
 @as_json_option
 def diff_command(database: Path, before: AsOfOption, after: AsOfOption, as_json: bool) -> None:
-    """Tell which rows of the log in DATABASE changed from A to B: two times, or two positions in the log.
+    """Show which rows of the log in DATABASE changed between A and B: two times, or two positions in the log.
 
     \b
     Examples:

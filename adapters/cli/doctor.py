@@ -1,4 +1,4 @@
-"""`mephisto-es doctor`: save what can be saved of a damaged log."""
+"""Implements `mephisto-es doctor`: salvage a damaged log."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ from .common.output import ILLEGAL, as_json_option, print_findings, print_json
 @click.command("doctor")
 @log_argument
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="NEW", help="The new log."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="NEW",
+    help="The new log.",
 )
 @as_json_option
 def doctor_command(database: Path, output: Path, as_json: bool) -> None:
     """Write the longest valid prefix of the log in DATABASE to NEW, and the events after it to NEW.quarantine.
 
-    The damaged file is never changed. The new log has the same chain as far as it goes, so an old backup or a line
-    kept elsewhere shows what it lacks.
+    The damaged file is never changed. The new log has the same hash chain up to its end, so an old backup or a line
+    stored elsewhere shows what is missing.
 
     \b
     Example:
       mephisto-es doctor mephisto_data -o saved.db
 
-    Exit code 0: nothing was wrong, NEW has everything. 1: NEW has what could be saved. 2: the file is not a usable log.
+    Exit code 0: the log was intact, NEW has everything. 1: NEW has what could be salvaged. 2: the file is not a usable
+    log.
     """
     done = salvage(database, output, PROJECTIONS)
     if as_json:

@@ -18,20 +18,20 @@ from .common.output import ILLEGAL, as_json_option, print_json
 @click.command("erase", cls=LogCommand)
 @log_argument
 @click.argument("worker", type=EntityType("worker"))
-@click.option("--reason", required=True, help="Why; it is written into the log, so name nobody in it.")
+@click.option("--reason", required=True, help="The reason. It is recorded in the log, so do not name anybody in it.")
 @as_json_option
 def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool) -> None:
-    """Delete the name of WORKER and all that it sent from the log in DATABASE, its tables and its data folder.
+    """Delete WORKER's name and everything they sent from the log in DATABASE, its tables and its data folder.
 
-    What happened stays, without the words: the chain still verifies, and `replay` says that they were erased. This
-    needs the log for writing, so no operator may be at work on it meanwhile. Copies elsewhere are not reached.
+    The events stay, without the personal values: the hash chain still verifies, and `replay` reports them as erased.
+    This needs write access to the log, so no operator may run on it. Copies elsewhere are not reached.
 
     \b
     Example:
       mephisto-es erase mephisto_data worker-3 --reason "asked us to on 2026-02-01"
 
-    Exit code 0: nothing of the worker is left in the data folder. 1: refused, or files that somebody put there still
-    hold its name or words, and are named. 2: the file is not a usable log, or an operator has it.
+    Exit code 0: nothing of the worker is left in the data folder. 1: it was refused, or files that somebody put there
+    still contain the name or submissions, and are listed. 2: the file is not a usable log, or an operator runs on it.
     """
     done = trio.run(forget, database, WorkerId(worker.number), reason)
     if as_json:
@@ -43,11 +43,11 @@ def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool)
 
 def _print(done: Forgotten) -> None:
     click.echo(
-        f"worker-{done.worker} is forgotten, at seq {done.seq:,}: "
+        f"worker-{done.worker} is erased, at seq {done.seq:,}: "
         f"{done.payloads:,} values and {len(done.uploads):,} files were deleted"
     )
     for path in done.left:
-        click.echo(f"✗ {path} still holds the worker's name or words; delete it, or make it anew")
+        click.echo(f"✗ {path} still contains the worker's name or submissions; delete or recreate it")
     if done.held_by_reader:
         click.echo(
             "✗ a program has the log open for reading: end it, then open and close the log once, as `worker` does"

@@ -1,4 +1,4 @@
-"""`mephisto-es explain`: why an agent or a worker is where it is."""
+"""Implements `mephisto-es explain`: show the decisions about an agent or a worker."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .common.output import as_json_option, console, print_json
 @as_of_options
 @as_json_option
 def explain_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
-    """Tell why ID, an agent or a worker, was let in, refused, given a unit, or had it taken away.
+    """Show why ID, an agent or a worker, was admitted, refused, given a unit, or lost it.
 
-    Each decision is told with its rules, what they looked at, and what they result.
+    Each decision is shown with its rules, their inputs and their results.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`mephisto-es export`: a run as a table."""
+"""Implements `mephisto-es export`: export the units of a run as a table."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argumen
 @log_argument
 @run_argument
 @click.option(
-    "--format", "name", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True, help="What to write."
+    "--format", "name", type=click.Choice(list(FORMATS)), default="jsonl", show_default=True, help="The format."
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file, instead of standard output."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: standard output]",
 )
-@click.option("--names/--no-names", default=True, show_default=True, help="Tell the workers' names at the provider.")
+@click.option("--names/--no-names", default=True, show_default=True, help="Include the workers' names at the provider.")
 @as_of_options
 def export_command(
     database: Path, run: EntityRef, name: str, output: Path | None, names: bool, as_of: AsOfOption
 ) -> None:
-    """Write the units of RUN as a table: one row each, with inputs, outputs, worker, statuses, times and pay.
+    """Export the units of RUN as a table, one row each, with inputs, outputs, worker, statuses, times and pay.
 
-    The columns are those of `UnitRecord`, in every format. `seqs` are the positions in the log of the events behind a
-    row. Parquet needs the extra: pip install 'mephisto-es[parquet]'.
+    The columns are those of `UnitRecord` in every format. `seqs` are the positions in the log of the events behind a
+    row. Parquet needs an extra: pip install 'mephisto-es[parquet]'.
 
     \b
     Examples:
@@ -53,7 +56,7 @@ def export_command(
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that is put in its place once it is whole.
+    """Open standard output, or a file that is put in place once it is complete.
 
     Raises:
         ConfigError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""`mephisto-es import-mephisto`: an existing Mephisto database becomes a log."""
+"""Implements `mephisto-es import-mephisto`: create a log from a Mephisto database."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from .common.output import ILLEGAL, as_json_option, console, print_json
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="The new log: a file, or a data folder to put it in.",
+    help="The log to create: a file, or a data folder to put it in.",
 )
 @as_json_option
 def import_mephisto_command(source: Path, output: Path, as_json: bool) -> None:
-    """Make a log of SOURCE, the database.db of Mephisto; SOURCE is only read.
+    """Create a log from SOURCE, the database.db of Mephisto. SOURCE is only read.
 
-    Each fact becomes an event by the actor `import`. Inputs and outputs are taken from the folder of data beside
-    SOURCE, where it is. Every other verb then works on the log. In the end the figures of both are compared.
+    Each fact becomes an event by the actor `import`. Inputs and outputs are read from the data folder beside SOURCE, if
+    it exists. Every other verb then works on the log. At the end, the figures of both are compared.
 
     \b
     Example:
       mephisto-es import-mephisto ~/mephisto/data/database.db -o imported
 
-    Exit code 0: all figures are equal. 1: some are not. 2: SOURCE or the output cannot be used.
+    Exit code 0: all figures are equal. 1: some differ. 2: SOURCE or the output cannot be used.
     """
     if output.suffix != ".db":
         output.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`mephisto-es ledger`: what is owed and paid in a run."""
+"""Implements `mephisto-es ledger`: show what a run owes and has paid."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _STATUSES = tuple(status.value for status in PaymentStatus)
 @as_of_options
 @as_json_option
 def ledger_command(database: Path, run: EntityRef, check: str | None, as_of: AsOfOption, as_json: bool) -> None:
-    """Tell what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
+    """Show what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
-    Money is owed by a verdict, approved once `mephisto-es pay` is to pay it, sent when the provider took the order, and
-    confirmed when it has arrived. Amounts are in the currency's main unit; with --json in cents. `verify` also sees
-    whether a run with a budget ever had more owed and kept back than that.
+    A verdict makes money owed. It is approved once `mephisto-es pay` is to pay it, sent once the provider took the
+    order, and confirmed once it has arrived. Amounts are in the currency's main unit; with --json, in cents. `verify`
+    also checks that the owed and reserved amounts of a run never exceeded its budget.
 
     \b
     Examples:
       mephisto-es ledger mephisto_data 1
       mephisto-es ledger mephisto_data 1 verify
 
-    Exit code of verify: 0: everything is traced, and the budget was kept. 1: something is not, and is named.
+    Exit code of verify: 0: every cent is traced and the budget was kept. 1: something is not, and is named.
     """
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
@@ -53,7 +53,7 @@ def ledger_command(database: Path, run: EntityRef, check: str | None, as_of: AsO
         for fault in faults:
             click.echo(f"✗ {fault}")
         if check and not faults:
-            click.echo(f"every cent of {len(found.payments):,} payments goes back to a decision{_kept(found)}")
+            click.echo(f"every cent of {len(found.payments):,} payments is traced to a decision{_kept(found)}")
     sys.exit(ILLEGAL if faults else 0)
 
 

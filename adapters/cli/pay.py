@@ -1,4 +1,4 @@
-"""`mephisto-es pay`: pays what a run owes."""
+"""Implements `mephisto-es pay`: pay what a run owes."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from .common.output import ILLEGAL, as_json_option, console, print_json
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
 
 
-class Due(NamedTuple):
-    """A run, what it owes, and what of that its provider has not been paid for."""
+class AmountsDue(NamedTuple):
+    """A run, its pay ledger, and the payments that are due."""
 
     created: TaskRunCreated
     ledger: PayLedger
 
     @property
     def payments(self) -> tuple[Payment, ...]:
-        """What is to be paid."""
+        """The payments that are not paid yet."""
         return tuple(payment for payment in self.ledger.payments if payment.status in _UNPAID)
 
     @property
     def fees_cents(self) -> int:
-        """What the provider takes on top."""
+        """The provider's fees for them."""
         budget = Budget(fee_percent=self.created.fee_percent)
         return sum(budget.with_fee(one.amount_cents) - one.amount_cents for one in self.payments)
 
@@ -49,72 +49,72 @@ class Due(NamedTuple):
 @click.command("pay", cls=LogCommand)
 @log_argument
 @run_argument
-@click.option("--dry-run", is_flag=True, help="Only say what would be paid.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be paid.")
 @click.option("--yes", is_flag=True, help="Pay without asking.")
 @as_json_option
 def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Pay what RUN owes, through the provider that its workers came from. Says first what, to whom, and asks.
+    """Pay what RUN owes, through the crowd provider of its workers, after showing the payments and asking.
 
-    Each payment is recorded before the provider is asked for it, with a token by which the provider knows it again;
-    so if this is interrupted, at whatever moment, the next call goes on, and nobody is paid twice. Payments that were
-    taken earlier are asked after.
+    Each payment is recorded before the provider is asked for it, with a token by which the provider recognizes it. So
+    if this is interrupted at any point, the next call continues, and nobody is paid twice. The status of payments that
+    were sent earlier is updated.
 
-    With --json nothing is asked: without --yes it only says what would be paid. This needs the log for writing, so no
-    operator may be at work on it meanwhile; a launch script pays through `operator.paymaster(live_run)`.
+    With --json nothing is asked: without --yes the payments are only shown. This needs write access to the log, so no
+    operator may run on it; a launch script pays through `operator.paymaster(live_run)`.
 
     \b
     Examples:
       mephisto-es pay mephisto_data 1 --dry-run
       mephisto-es pay mephisto_data 1 --yes
 
-    Exit code 0: everything is paid, or was only to be shown. 1: something is not paid.
+    Exit code 0: everything is paid, or payments were only shown. 1: something is not paid.
     """
     due = _due(database, run)
     paying_provider(due.created)
     if not as_json:
         _print_due(due)
-    only_shown = dry_run or (as_json and not yes)
-    if not only_shown and due.payments and not yes:
+    is_preview = dry_run or (as_json and not yes)
+    if not is_preview and due.payments and not yes:
         click.confirm("Pay this?", abort=True)
-    if not only_shown:
+    if not is_preview:
         trio.run(_pay, database, due)
         due = _due(database, run)
     if as_json:
-        print_json({"paid": not only_shown, "to_pay": due.payments, "ledger": due.ledger})
-    elif not only_shown:
+        print_json({"paid": not is_preview, "to_pay": due.payments, "ledger": due.ledger})
+    elif not is_preview:
         _print_paid(due)
-    if not only_shown and due.payments:
+    if not is_preview and due.payments:
         raise click.exceptions.Exit(ILLEGAL)
 
 
-def _due(database: Path, run: EntityRef) -> Due:
+def _due(database: Path, run: EntityRef) -> AmountsDue:
     number = TaskRunId(run.number)
     with open_as_of(database) as moment:
         ledger = pay_ledger(moment, number)
         created = moment.stream(streams.task_run(number))[0].envelope.event
     if not isinstance(created, TaskRunCreated):
         raise LookupError("only being created can happen first to a run: a table has a wrong row")
-    return Due(created, ledger)
+    return AmountsDue(created, ledger)
 
 
-async def _pay(database: Path, due: Due) -> None:
-    """Pay what was shown, and nothing that came to be owed since."""
+async def _pay(database: Path, due: AmountsDue) -> None:
+    """Pay what was shown, and nothing that became owed since."""
     run, shown = due.created.task_run, {PaymentId(one.payment) for one in due.payments}
     async with open_paymaster(database, due.created) as paymaster:
         await paymaster.pay_owed(run, only=shown)
         await paymaster.confirm_sent(run)
 
 
-def _print_due(due: Due) -> None:
+def _print_due(due: AmountsDue) -> None:
     if not due.payments:
-        click.echo(f"{due.ledger.run} owes nothing that is not paid")
+        click.echo(f"{due.ledger.run} has paid everything it owes")
         return
     by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
     for payment in due.payments:
         by_worker[payment.worker].append(payment)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("worker")
-    for heading in ("payments", PAY, BONUS, "in all"):
+    for heading in ("payments", PAY, BONUS, "total"):
         table.add_column(heading, justify="right")
     for worker, payments in sorted(by_worker.items()):
         table.add_row(f"worker-{worker}", *_sums(payments))
@@ -129,12 +129,12 @@ def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:
     return f"{len(payments):,}", amount(cents[PAY]), amount(cents[BONUS]), amount(sum(cents.values()))
 
 
-def _print_paid(due: Due) -> None:
+def _print_paid(due: AmountsDue) -> None:
     cents = due.ledger.cents
     sent, confirmed = (cents.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED))
-    click.echo(f"{amount(confirmed)} have arrived, {amount(sent)} are on their way")
+    click.echo(f"{amount(confirmed)} confirmed, {amount(sent)} sent")
     for payment in due.payments:
-        why = f": {payment.failure}" if payment.failure else ""
+        reason = f": {payment.failure}" if payment.failure else ""
         console().print(
-            f"[red]✗[/] {amount(payment.amount_cents)} to worker-{payment.worker} are {payment.status}{escape(why)}"
+            f"[red]✗[/] {amount(payment.amount_cents)} to worker-{payment.worker} {payment.status}{escape(reason)}"
         )

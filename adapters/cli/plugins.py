@@ -1,4 +1,4 @@
-"""`mephisto-es plugins`: what can be chosen by name, and what is installed but does not load."""
+"""Implements `mephisto-es plugins`: list what is installed, and why something does not load."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _GETTERS = {
 
 
 class Plugin(msgspec.Struct, frozen=True):
-    """Something that can be chosen by name."""
+    """A blueprint, architect or crowd provider."""
 
     abstraction_type: str
     name: str
-    #: Where it is defined, as `module:class`.
+    #: The class, as `module:class`.
     target: str
-    #: The distribution that brings it; None: it was registered by its module.
+    #: The distribution that provides it; None if its module registered it.
     package: str | None
 
 
-class Plugins(msgspec.Struct, frozen=True):
-    """All that is installed."""
+class PluginList(msgspec.Struct, frozen=True):
+    """Everything that is installed."""
 
     plugins: list[Plugin]
     failures: list[LoadFailure]
@@ -50,9 +50,9 @@ class Plugins(msgspec.Struct, frozen=True):
 @click.command("plugins")
 @as_json_option
 def plugins_command(as_json: bool) -> None:
-    """List the blueprints, architects and crowd providers that are installed, and why one does not load.
+    """List the installed blueprints, architects and crowd providers, and why one does not load.
 
-    Exit code 0: all of them load. 1: one does not.
+    Exit code 0: all of them load. 1: at least one does not.
 
     \b
     Example:
@@ -72,15 +72,15 @@ def plugins_command(as_json: bool) -> None:
     sys.exit(ILLEGAL if found.failures else 0)
 
 
-def installed() -> Plugins:
-    """What is installed, by kind and name."""
+def installed() -> PluginList:
+    """Return everything that is installed, by kind and name."""
     plugins = [
         Plugin(kind.value, name, f"{found.__module__}:{found.__qualname__}", _package(kind, name))
         for kind in AbstractionType
         for name in get_valid_types(kind)
         for found in (_GETTERS[kind](name),)
     ]
-    return Plugins(plugins, list(load_failures()))
+    return PluginList(plugins, list(load_failures()))
 
 
 def _package(kind: AbstractionType, name: str) -> str | None:

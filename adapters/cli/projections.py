@@ -1,4 +1,4 @@
-"""`mephisto-es projections`: the views that a log file holds, and how to make them anew."""
+"""Implements `mephisto-es projections`: list the views in a log file, or rebuild them."""
 
 from __future__ import annotations
 
@@ -23,43 +23,42 @@ from .common.arguments import log_argument
 from .common.output import as_json_option, console, print_json
 
 LIST, REBUILD = "list", "rebuild"
-#: Differences that are printed for people; `--json` has them all.
+#: Differences that are printed; `--json` prints all of them.
 SHOWN_DIFFERENCES = 20
 
 
 class View(msgspec.Struct, frozen=True):
-    """A view of a log file."""
+    """A view in a log file."""
 
     name: str
-    #: The last event in it, and in the log; None: the view was never made.
+    #: The position of the last event in the view; None if it was never built.
     seq: int | None
+    #: The position of the last event in the log.
     head: int
-    #: Whether this version made it; if not, the next operator makes it anew.
+    #: Whether this version built it. If not, the next operator rebuilds it.
     current: bool
-    #: Rows of each of its tables.
+    #: The number of rows by table.
     rows: dict[str, int]
 
 
 class ProjectionsCommand(click.Command):
-    """A verb whose first argument is a database that may be left out, although a word follows."""
+    """A verb whose first argument, the database, may be omitted although a word follows."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; where the first argument is the word, the database was left out."""
+        """Parse the arguments; if the first one is the word, the database was omitted."""
         return super().parse_args(ctx, ["", *args] if args and args[0] in (LIST, REBUILD) else args)
 
 
 @click.command("projections", cls=ProjectionsCommand)
 @log_argument
 @click.argument("action", type=click.Choice([LIST, REBUILD]))
-@click.option(
-    "--name", type=click.Choice([each.name for each in PROJECTIONS]), help="Only this one, instead of all there are."
-)
+@click.option("--name", type=click.Choice([each.name for each in PROJECTIONS]), help="Only this view, instead of all.")
 @as_json_option
 def projections_command(database: Path, action: str, name: str | None, as_json: bool) -> None:
-    """List the views in the log in DATABASE, or make them anew from its events.
+    """List the views in the log in DATABASE, or rebuild them from its events.
 
-    A rebuild makes new tables, compares them with the old ones, and then swaps them; readers see the old ones until
-    then. It needs the log for writing, so no operator may be at work on it meanwhile.
+    A rebuild creates new tables, compares them with the old ones, and then swaps them; readers see the old ones until
+    then. It needs write access to the log, so no operator may run on it.
 
     \b
     Examples:
@@ -102,9 +101,9 @@ def _described(done: Rebuilt) -> dict[str, object]:
 
 
 def _print_views(views: Sequence[View]) -> None:
-    grid = Table("view", "at", "made by", "rows", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid = Table("view", "at", "built by", "rows", box=None, padding=(0, 2, 0, 0), header_style="dim")
     for view in views:
-        at = "never made" if view.seq is None else f"seq {view.seq:,} of {view.head:,}"
+        at = "never built" if view.seq is None else f"seq {view.seq:,} of {view.head:,}"
         rows = ", ".join(f"{table} {count:,}" for table, count in view.rows.items())
         grid.add_row(view.name, at, "this version" if view.current else "another version", rows)
     console().print(grid)

@@ -1,4 +1,4 @@
-"""`mephisto-es register`: makes an account at a crowd provider known."""
+"""Implements `mephisto-es register`: register an account at a crowd provider."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .common.output import console, facts
 @click.command("register")
 @click.argument("provider", required=False)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--data-dir", "folder", type=click.Path(file_okay=False), help="The data folder, if not the usual one.")
+@click.option("--data-dir", "folder", type=click.Path(file_okay=False), help="The data folder, if not the default one.")
 def register_command(provider: str | None, settings: tuple[str, ...], folder: str | None) -> None:
-    """Make an account at PROVIDER known, so that runs can be launched under its name.
+    """Register an account at PROVIDER, so that runs can be launched under its name.
 
-    Without settings it says what the provider needs; without a provider, which ones there are. Credentials go into
-    config.yml and nowhere else. With `-` for a value it is asked for, or read from standard input: a secret belongs on
-    no command line.
+    Without settings, list the provider's settings; without a provider, list the providers. Credentials are stored only
+    in config.yml. For the value `-` you are prompted, or it is read from standard input: do not put secrets on a
+    command line.
 
     \b
     Example:
@@ -56,35 +56,35 @@ def register_command(provider: str | None, settings: tuple[str, ...], folder: st
     is_new = trio.run(register)
     if given:
         add_config_arg(provider, name, given)
-        click.echo(f"The credentials of {name!r} are in {config_file()}")
+        click.echo(f"The credentials of {name!r} are stored in {config_file()}")
     click.echo(f"{name!r} is {'registered' if is_new else 'already known'} as a requester of {provider} in {database}")
 
 
 def _given(args_class: type, provider: str, settings: Sequence[str]) -> dict[str, str]:
-    """The settings by name, checked against what the provider wants."""
+    """Return the settings by name, checked against those of the provider."""
     known: dict[str, Field[object]] = {field.name: field for field in fields(args_class)}
     given: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise click.UsageError(f"{setting!r} is no setting; write KEY=VALUE.")
+            raise click.UsageError(f"{setting!r} is not a setting; write KEY=VALUE.")
         if name not in known:
             raise ConfigError(f"{provider} has no setting {name!r}", key=name, hint=did_you_mean(name, known))
         given[name] = read_value(name, value)
-    missing = [name for name, field in known.items() if _is_needed(field) and not given.get(name)]
+    missing = [name for name, field in known.items() if _is_required(field) and not given.get(name)]
     if missing:
         raise ConfigError(f"{provider} needs {', '.join(f'{name}=...' for name in missing)}", key=missing[0])
     return given
 
 
-def _is_needed(field: Field[object]) -> bool:
+def _is_required(field: Field[object]) -> bool:
     return field.default in (NO_DEFAULT, MISSING) and field.default_factory is NO_DEFAULT
 
 
 def _explain(provider: str, args_class: type) -> None:
     table = facts()
     for field in fields(args_class):
-        needed = "needed" if _is_needed(field) else f"{field.default} if not given"
+        needed = "required" if _is_required(field) else f"default: {field.default}"
         table.add_row(f"{field.name}=", f"{escape(field.metadata.get('help', ''))} ({needed})")
     click.echo(f"mephisto-es register {provider} takes:")
     console().print(table)

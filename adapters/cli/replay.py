@@ -1,4 +1,4 @@
-"""`mephisto-es replay`: prove a log legal, or name what is wrong with it."""
+"""Implements `mephisto-es replay`: prove that a log is legal, or list what is wrong with it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .common.output import ILLEGAL, as_json_option, print_findings, print_json
 @click.command("replay")
 @log_argument
 @click.option(
-    "--assert", "bundled", is_flag=True, help="DATABASE is a bundle: see whether its replay says here what it said."
+    "--assert", "bundled", is_flag=True, help="DATABASE is a bundle: check that its replay gives the same result here."
 )
 @as_json_option
 def replay_command(database: Path, bundled: bool, as_json: bool) -> None:
-    """Read the log in DATABASE from its first event to its last and check everything that follows from it.
+    """Read the log in DATABASE from the first event to the last, and check everything that follows from it.
 
     \b
     Examples:
       mephisto-es replay mephisto_data
       mephisto-es replay --assert report.zip
 
-    Exit code 0: legal; of a bundle: the same as where it was made. 1: something is not as it must be, and is named.
-    2: the file is not a usable log.
+    Exit code 0: the log is legal; for a bundle: the result is the same. 1: it is not, and every fault is named. 2: the
+    file is not a usable log.
     """
     if bundled:
         sys.exit(_assert_bundle(database, as_json=as_json))
@@ -46,7 +46,7 @@ def replay_command(database: Path, bundled: bool, as_json: bool) -> None:
 
 
 def _assert_bundle(bundle: Path, *, as_json: bool) -> int:
-    """Replay a bundle's log and compare; gives the exit code."""
+    """Replay a bundle's log and compare the results; return the exit code."""
     with unpacked(bundle) as (database, manifest):
         report = replay(database, PROJECTIONS)
     differing = disagreements(report, manifest.report)
@@ -54,7 +54,7 @@ def _assert_bundle(bundle: Path, *, as_json: bool) -> int:
         print_json({"report": report, "disagreements": differing})
     else:
         print_report(report, bundle)
-        for sentence in differing or ["the same as where the bundle was made"]:
+        for sentence in differing or ["the same result as where the bundle was created"]:
             click.echo(sentence)
     return ILLEGAL if differing else 0
 
@@ -79,7 +79,7 @@ def _facts(report: ReplayReport) -> Table:
     table.add_row("streams", _counts(report.streams))
     table.add_row("units", _counts(report.units))
     table.add_row("views compared", _counts(report.views, unit=" rows"))
-    table.add_row("payloads", f"{report.payloads:,} right, {report.erased_payloads:,} erased")
+    table.add_row("payloads", f"{report.payloads:,} intact, {report.erased_payloads:,} erased")
     table.add_row("anchored to", "nothing" if report.anchored_seq is None else f"seq {report.anchored_seq:,}")
     table.add_row("head", f"seq {report.seq:,}  {report.chain}")
     return table

@@ -1,4 +1,4 @@
-"""`mephisto-es requesters`: the accounts that work was or can be offered under."""
+"""Implements `mephisto-es requesters`: list the accounts that offer work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .common.output import as_json_option, console, print_json
 
 
 class RequesterAccount(msgspec.Struct, frozen=True):
-    """A requester."""
+    """A requester and its number of runs."""
 
     requester_id: int
     name: str
@@ -24,8 +24,8 @@ class RequesterAccount(msgspec.Struct, frozen=True):
     runs: int
 
 
-class Accounts(msgspec.Struct, frozen=True):
-    """All of them."""
+class RequesterList(msgspec.Struct, frozen=True):
+    """All requesters of a log."""
 
     requesters: list[RequesterAccount]
 
@@ -35,9 +35,9 @@ class Accounts(msgspec.Struct, frozen=True):
 @as_of_options
 @as_json_option
 def requesters_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
-    """List the accounts that are known in DATABASE: a log file, or the data folder it is in.
+    """List the accounts that DATABASE knows: a log file, or the data folder that contains it.
 
-    A new one is added by `mephisto-es register`, or by the first run that names it.
+    An account is added by `mephisto-es register`, or by the first run that names it.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def requesters_command(database: Path, as_of: AsOfOption, as_json: bool) -> None
             for row in view.find_requesters()
         ]
     if as_json:
-        print_json(Accounts(found))
+        print_json(RequesterList(found))
     elif not found:
         click.echo(f"{database} has no requesters yet.")
     else:

@@ -1,4 +1,4 @@
-"""`mephisto-es resume`: goes on with a run whose operator has died."""
+"""Implements `mephisto-es resume`: continue a run whose operator died."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .common.arguments import LogCommand, log_argument, run_argument
 @log_argument
 @run_argument
 def resume_command(database: Path, run: EntityRef) -> None:
-    """Go on with RUN, with the configuration it was launched with, and see it to its end.
+    """Continue RUN with the configuration it was launched with, until it ends.
 
-    Its server is taken up where it still runs, and started again at the same address where it does not. Workers keep
-    their work, and what they handed in meanwhile arrives. Ctrl-C: as for a launch script.
+    Its server is used again if it still runs, and restarted at the same address if not. Workers keep their work, and
+    submissions made in the meantime arrive. Ctrl-C works as in a launch script.
 
-    A run that was given data or code by its script goes on with that script: start it again with
+    If the run's script passes data or code, run the script again instead, with
     mephisto.task.resume_incomplete_run=true.
 
     \b
@@ -35,17 +35,18 @@ def resume_command(database: Path, run: EntityRef) -> None:
     """
     if database.name != DATABASE_FILE:
         raise ConfigError(
-            f"{database} is no data folder's database", hint=f"Name the run's data folder, which has a {DATABASE_FILE}"
+            f"{database} is not the database of a data folder",
+            hint=f"Name the run's data folder, which contains {DATABASE_FILE}",
         )
     with MephistoDB(database) as db:
-        stream_of(db, run)  # opening it for writing leaves a trace, which is not for a mistyped number
+        stream_of(db, run)  # opening the log for writing leaves a trace; a mistyped number must not
     set_mephisto_log_format()
     set_mephisto_log_level(level="info")
 
-    async def go_on(operator: Operator) -> None:
+    async def resume(operator: Operator) -> None:
         run_id = TaskRunId(run.number)
         await operator.launch_from_incomplete_run(run_id)
         click.echo(f"Open {operator.get_running_task_runs()[str(run_id)].worker_url}")
         await operator.wait_for_runs_then_shutdown()
 
-    run_operator(go_on, database.parent)
+    run_operator(resume, database.parent)

@@ -1,4 +1,4 @@
-"""`mephisto-es runs`: what runs there are, and how far each is."""
+"""Implements `mephisto-es runs`: list the runs and their progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .common.output import as_json_option, console, print_json
 @as_of_options
 @as_json_option
 def runs_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
-    """List the runs in DATABASE: a log file, or the data folder it is in.
+    """List the runs in DATABASE: a log file, or the data folder that contains it.
 
     \b
     Example:
@@ -43,7 +43,7 @@ def _table(runs: tuple[RunProgress, ...]) -> Table:
     table.add_column("done", justify="right")
     table.add_column("units")
     table.add_column("workers", justify="right")
-    table.add_column("last for", justify="right")
+    table.add_column("duration", justify="right")
     for run in runs:
         table.add_row(
             f"run-{run.task_run_id}",

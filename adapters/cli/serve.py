@@ -1,4 +1,4 @@
-"""`mephisto-es serve`: a log in a browser."""
+"""Implements `mephisto-es serve`: show a log in a browser."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from ..composition.clock_and_ids import SystemClock
 from ..web.serving import ServerOptions, serve
 from .common.arguments import log_argument
 
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
 
 
 @click.command("serve")
 @log_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, HIGHEST_PORT), help="The port; 0: any free one."
+    "--port", default=8000, show_default=True, type=click.IntRange(0, MAX_PORT), help="The port; 0 picks a free one."
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Holds a token that visitors are asked for. Without one, only this machine can be served.",
+    help="A file with the token that visitors must enter. Without it, only this machine can be served.",
 )
 def serve_command(database: Path, host: str, port: int, token_file: Path | None) -> None:
-    """Show DATABASE in a browser: runs as they go on, any past moment, timelines, explanations, review, export.
+    """Show DATABASE in a browser: live runs, any earlier state, timelines, decisions, review, export.
 
-    The log is only read, beside any operator; verdicts need it for writing, when no operator is at work on it. Other
-    machines should be let in through a proxy that speaks TLS. Ctrl-C ends it.
+    The log is only read, next to a running operator if there is one; verdicts need write access, when no operator runs
+    on it. Let other machines in through a proxy that provides TLS. Press Ctrl-C to stop.
 
     \b
     Examples:

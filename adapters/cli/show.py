@@ -1,4 +1,4 @@
-"""`mephisto-es show`: the MephistoDB view as it was at some moment."""
+"""Implements `mephisto-es show`: show the MephistoDB tables as of a time or position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..text import format_counts
 from .common.arguments import AsOfOption, RunType, as_of_options, log_argument
 from .common.output import as_json_option, console, facts, print_json
 
-#: Characters of the longest row that is printed whole.
+#: The longest row that is printed whole, in characters.
 ROW_WIDTH = 4000
 
 _BY_NAME = {table.name: table for table in TABLES}
@@ -28,14 +28,14 @@ _BY_NAME = {table.name: table for table in TABLES}
 
 @click.command("show")
 @log_argument
-@click.option("--run", type=RunType(), help="Only what belongs to a run.")
-@click.option("--table", "name", type=click.Choice(list(_BY_NAME)), help="The rows of one table.")
+@click.option("--run", type=RunType(), help="Only rows of one run.")
+@click.option("--table", "name", type=click.Choice(list(_BY_NAME)), help="Show the rows of one table.")
 @as_of_options
 @as_json_option
 def show_command(database: Path, run: EntityRef | None, name: str | None, as_of: AsOfOption, as_json: bool) -> None:
-    """Show the tables of the log in DATABASE as they were at a time or position; without one, as they are.
+    """Show the tables of the log in DATABASE as of a time or position, by default as they are now.
 
-    What was forgotten since is not in them. With --json all rows are printed.
+    Values erased since then are not included. With --json, all rows are printed.
 
     \b
     Examples:
@@ -75,5 +75,5 @@ def _print_rows(table: Table, rows: Iterable[ShownRow]) -> None:
         grid.add_column(column, no_wrap=True)
     for row in rows:
         grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
-    # A row a line, however long, so that it can be cut and searched.
+    # One line per row, however long, so that it can be cut and searched.
     Console(highlight=False, soft_wrap=True, width=ROW_WIDTH).print(grid)

@@ -1,4 +1,4 @@
-"""`mephisto-es status`: where a run stands."""
+"""Implements `mephisto-es status`: show the status of a run."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from .common.output import as_json_option, console, facts, print_json
 @as_of_options
 @as_json_option
 def status_command(database: Path, run: EntityRef | None, as_of: AsOfOption, as_json: bool) -> None:
-    """Tell where RUN stands, or else the latest run in DATABASE.
+    """Show the status of RUN, by default of the latest run in DATABASE.
 
-    Units and agents by status, the pace of the last quarter of an hour, what the work is worth, the last events.
+    This includes units and agents by status, the pace over the last quarter of an hour, money, and the last events.
 
     \b
     Examples:
@@ -48,10 +48,10 @@ def status_command(database: Path, run: EntityRef | None, as_of: AsOfOption, as_
 
 
 def latest_run(moment: AsOf) -> TaskRunId:
-    """The run that was created last.
+    """Return the run that was created last.
 
     Raises:
-        UnknownEntityError: there is none.
+        UnknownEntityError: there are no runs.
     """
     runs = moment.db.find_task_runs()
     if not runs:
@@ -60,7 +60,7 @@ def latest_run(moment: AsOf) -> TaskRunId:
 
 
 def status_panel(status: RunStatus) -> Group:
-    """A run's status as people see it."""
+    """Return a run's status as a panel for people."""
     progress = status.progress
     head = f"[bold]run-{progress.task_run_id}[/]  {escape(progress.task_name)}  [bold]{escape(progress.status)}[/]"
     return Group(
@@ -72,21 +72,21 @@ def status_panel(status: RunStatus) -> Group:
 
 def _figures(status: RunStatus) -> Table:
     progress, pace, worth = status.progress, status.pace, status.worth
-    more = "" if progress.is_data_exhausted else ", more may come"
+    more = "" if progress.is_data_exhausted else ", more may follow"
     table = facts()
     table.add_row("units", f"{progress.units_finished:,} of {progress.units_total:,} done{more}")
     table.add_row("", format_counts(progress.units))
     table.add_row("agents", format_counts(progress.agents))
     if progress.onboarding_agents:
         table.add_row("onboardings", format_counts(progress.onboarding_agents))
-    table.add_row("workers", f"{progress.workers:,}, {status.workers_at_work:,} at work")
+    table.add_row("workers", f"{progress.workers:,}, {status.workers_at_work:,} working")
     left = "" if pace.seconds_to_finish is None else f", done in {format_duration(pace.seconds_to_finish)}"
-    table.add_row("pace", f"{pace.units_per_hour:,.0f} units an hour over {format_duration(pace.over_seconds)}{left}")
+    table.add_row("pace", f"{pace.units_per_hour:,.0f} units per hour over {format_duration(pace.over_seconds)}{left}")
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
-    table.add_row("worth", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
+    table.add_row("money", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
     if status.spending is not None:
         table.add_row("budget", format_spending(status.spending))
-    table.add_row("since", f"{format_duration(progress.seconds)}, {progress.events:,} events")
+    table.add_row("time", f"{format_duration(progress.seconds)}, {progress.events:,} events")
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))
     return table

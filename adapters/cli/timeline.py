@@ -1,4 +1,4 @@
-"""`mephisto-es timeline`: what happened to one unit, agent, worker or run."""
+"""Implements `mephisto-es timeline`: show what happened to one unit, agent, worker or run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .common.output import as_json_option, print_json
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """What happened to one entity."""
+    """The history of one entity."""
 
     subject: str
     lines: tuple[TimelineEntry, ...]
@@ -27,10 +27,10 @@ class Timeline(msgspec.Struct, frozen=True):
 @as_of_options
 @as_json_option
 def timeline_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
-    """Tell what happened to ID, and to what belongs to it, line by line, with dates in UTC.
+    """Show what happened to ID and to everything that belongs to it, one line per event, with dates in UTC.
 
-    ID is a unit, agent, worker, run, assignment or onboarding: unit-12, agent-7, worker-3, run-1. No line holds a
-    personal value, so that it can be pasted into an answer.
+    ID is a unit, agent, worker, run, assignment or onboarding: unit-12, agent-7, worker-3, run-1. No line contains a
+    personal value, so you can paste the output into an answer.
 
     \b
     Examples:

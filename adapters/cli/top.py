@@ -1,4 +1,4 @@
-"""`mephisto-es top`: watch a run."""
+"""Implements `mephisto-es top`: watch a run live, or replay a past one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 import trio
 from rich.live import Live
 
-from ...core.lifecycles.task_run import ENDED_RUN_STATUSES
+from ...core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...core.ports import WallClock
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import end_of
@@ -23,12 +23,10 @@ from .common.arguments import LogCommand, log_argument, run_argument
 from .common.output import as_json_option, console
 from .status import status_panel
 
-#: Seconds between two looks.
+#: The interval between two refreshes.
 REFRESH_SECONDS = 1.0
-#: How much faster than a run was it may be replayed.
-MOST_SPEED = 100_000.0
-
-_ENDED = frozenset(status.value for status in ENDED_RUN_STATUSES)
+#: The highest replay speed.
+MAX_SPEED = 100_000.0
 
 
 @click.command("top", cls=LogCommand)
@@ -36,14 +34,14 @@ _ENDED = frozenset(status.value for status in ENDED_RUN_STATUSES)
 @run_argument
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, max=MOST_SPEED, min_open=True),
-    help="Replay what was recorded so far from the run's beginning, so many times as fast as it was.",
+    type=click.FloatRange(min=0, max=MAX_SPEED, min_open=True),
+    help="Replay the recorded events from the start of the run, this many times as fast.",
 )
 @as_json_option
 def top_command(database: Path, run: EntityRef, speed: float | None, as_json: bool) -> None:
-    """Watch RUN until it ends: units by status, workers at work, pace, worth, the last events. Ctrl-C ends it.
+    """Watch RUN until it ends: units by status, working agents, pace, money, the last events. Press Ctrl-C to quit.
 
-    With --json a line is printed each second.
+    With --json, print one line each second.
 
     \b
     Examples:
@@ -51,17 +49,17 @@ def top_command(database: Path, run: EntityRef, speed: float | None, as_json: bo
       mephisto-es top mephisto_data 1 --speed 60
     """
     number = TaskRunId(run.number)
-    looks = replayed(database, number, speed) if speed else live(database, number, SystemClock())
+    statuses = replayed(database, number, speed) if speed else live(database, number, SystemClock())
     with _printing(as_json) as show:
         try:
-            trio.run(_show_all, looks, show)
+            trio.run(_show_all, statuses, show)
         except KeyboardInterrupt:
-            # That is how one leaves.
+            # The usual way to quit.
             return
 
 
 async def live(database: Path, run: TaskRunId, clock: WallClock) -> AsyncGenerator[RunStatus, None]:
-    """Look at a run now and again until it has ended.
+    """Yield the status of a run at intervals, until it has ended.
 
     Raises:
         UnknownEntityError, LogError: see `open_as_of` and `run_status`.
@@ -70,13 +68,13 @@ async def live(database: Path, run: TaskRunId, clock: WallClock) -> AsyncGenerat
         with open_as_of(database) as moment:
             status = run_status(moment, run, now=clock.now_us())
         yield status
-        if status.progress.status in _ENDED:
+        if TaskRunStatus(status.progress.status) in ENDED_RUN_STATUSES:
             return
         await trio.sleep(REFRESH_SECONDS)
 
 
 async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerator[RunStatus, None]:
-    """Look at what a run was, from its first event to the last that is recorded.
+    """Yield the past statuses of a run, from its first event to the last one recorded.
 
     Raises:
         UnknownEntityError, LogError: see `open_as_of` and `run_status`.
@@ -95,7 +93,7 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
 
 
 def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
-    """When a run was created, and when the last event that concerns it was, in microseconds."""
+    """Return the times of a run's first and last event, in microseconds."""
     with open_as_of(database) as moment:
         created = moment.stream(stream_of(moment.db, EntityRef("run", run)))[0]
         ended = moment.db.get_task_run(run).last_event_date
@@ -104,7 +102,7 @@ def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
 
 @contextmanager
 def _printing(as_json: bool) -> Iterator[Callable[[RunStatus], None]]:
-    """How each look is shown: as a line of JSON, or in place of the one before."""
+    """Return a function that shows a status: as a line of JSON, or in place of the previous one."""
     if as_json:
         yield lambda status: click.echo(msgspec.json.encode(status))
     else:
@@ -112,7 +110,7 @@ def _printing(as_json: bool) -> Iterator[Callable[[RunStatus], None]]:
             yield lambda status: screen.update(status_panel(status), refresh=True)
 
 
-async def _show_all(looks: AsyncGenerator[RunStatus, None], show: Callable[[RunStatus], None]) -> None:
-    async with aclosing(looks):
-        async for status in looks:
+async def _show_all(statuses: AsyncGenerator[RunStatus, None], show: Callable[[RunStatus], None]) -> None:
+    async with aclosing(statuses):
+        async for status in statuses:
             show(status)

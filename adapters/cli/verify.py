@@ -1,4 +1,4 @@
-"""`mephisto-es verify`: is every event what was written, and is none missing?"""
+"""Implements `mephisto-es verify`: check that no event was changed and none is missing."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from .common.output import ILLEGAL, as_json_option, console, print_findings, pri
 
 @click.command("verify")
 @log_argument
-@click.option(
-    "--anchor", is_flag=True, help="Print the end of the chain as one line and nothing else, to keep elsewhere."
-)
+@click.option("--anchor", is_flag=True, help="Print only the head of the chain as one line, to be stored elsewhere.")
 @click.option(
     "--kept",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Compare the log also with such lines, kept in FILE.",
+    help="Also compare the log with such lines, stored in FILE.",
 )
 @as_json_option
 def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: bool) -> None:
-    """Follow the chain of the log in DATABASE, and compare it with its anchors. `replay` checks the rest too.
+    """Check the hash chain of the log in DATABASE, and compare it with its anchors. `replay` checks everything else
+    too.
 
-    The anchor file beside the log finds a lost end. Somebody who rewrites both is found by a line kept elsewhere.
+    The anchor file next to the log reveals a missing end. If somebody rewrote both, a line stored elsewhere reveals it.
 
     \b
     Examples:
@@ -38,7 +37,7 @@ def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: boo
       mephisto-es verify mephisto_data --anchor >> /mnt/elsewhere/anchors
       mephisto-es verify mephisto_data --kept /mnt/elsewhere/anchors
 
-    Exit code 0: whole. 1: something is not as it was written, and is named. 2: the file is not a usable log.
+    Exit code 0: intact. 1: something was changed, and is named. 2: the file is not a usable log.
     """
     report = verified(database, kept)
     if as_json:
@@ -51,10 +50,10 @@ def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: boo
 
 
 def _print(report: ChainReport, database: Path) -> None:
-    said = "[bold green]whole[/]" if report.whole else "[bold red]not whole[/]"
+    verdict = "[bold green]intact[/]" if report.whole else "[bold red]not intact[/]"
     anchored = "nothing" if report.anchored_seq is None else f"seq {report.anchored_seq:,}"
     console().print(
-        f"{said}  {escape(str(database))}: {report.events:,} events in {report.seconds:.2f} s, "
+        f"{verdict}  {escape(str(database))}: {report.events:,} events in {report.seconds:.2f} s, "
         f"anchored to {anchored}\nhead  seq {report.seq:,}  {report.chain}"
     )
     print_findings(report.findings, report.findings_left_out, report.notes)

@@ -1,4 +1,4 @@
-"""`mephisto-es worker`: what may be decided about a worker."""
+"""Implements `mephisto-es worker`: block a worker, grant or revoke qualifications, give a bonus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
 from .common.arguments import EntityType, LogCommand, log_argument
 
-#: The value of a qualification that is granted without one.
+#: The default value of a granted qualification.
 GRANTED = 1
 
 
@@ -23,11 +23,11 @@ GRANTED = 1
 @click.argument("worker", type=EntityType("worker"))
 @click.option("--block", metavar="REASON", help="Give the worker no more work.")
 @click.option("--unblock", metavar="REASON", help="Let a blocked worker work again.")
-@click.option("--grant", metavar="NAME[=VALUE]", help="Give the worker a qualification, or another value of it.")
-@click.option("--revoke", metavar="NAME", help="Take a qualification from the worker.")
-@click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for its latest work: 0.50.")
-@click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="What the bonus is for, if not the latest work.")
-@click.option("--reason", metavar="REASON", help="Why there is a bonus; it needs one.")
+@click.option("--grant", metavar="NAME[=VALUE]", help="Grant a qualification, or change its value.")
+@click.option("--revoke", metavar="NAME", help="Revoke a qualification.")
+@click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for their latest work: 0.50.")
+@click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="The unit that the bonus is for.")
+@click.option("--reason", metavar="REASON", help="The reason for the bonus; required.")
 def worker_command(
     database: Path,
     worker: EntityRef,
@@ -39,10 +39,9 @@ def worker_command(
     unit: EntityRef | None,
     reason: str | None,
 ) -> None:
-    """Block or unblock WORKER, grant and revoke qualifications, give a bonus. So far: `mephisto-es explain`.
+    """Block or unblock WORKER, grant or revoke qualifications, give a bonus. `explain` shows earlier decisions.
 
-    This needs the log for writing, so no operator may be at work on it meanwhile. A bonus is owed by this, and paid by
-    `mephisto-es pay`.
+    This needs write access to the log, so no operator may run on it. A bonus becomes owed; `mephisto-es pay` pays it.
 
     \b
     Examples:
@@ -51,9 +50,9 @@ def worker_command(
       mephisto-es worker mephisto_data worker-3 --bonus 0.50 --reason "found a mistake in the task" --unit unit-12
     """
     if not any((block, unblock, grant, revoke, bonus)):
-        raise click.UsageError("Say what to do: --block, --unblock, --grant, --revoke or --bonus.")
+        raise click.UsageError("Nothing to do: give --block, --unblock, --grant, --revoke or --bonus.")
     if bool(bonus) != bool(reason) or (unit and not bonus):
-        raise click.UsageError("A --bonus needs a --reason; --reason and --unit go with nothing else.")
+        raise click.UsageError("--bonus needs --reason; --reason and --unit go only with --bonus.")
     bonus_cents = cents(bonus, key="--bonus") if bonus else 0
     name, value = _grant(grant) if grant else ("", GRANTED)
 
@@ -68,7 +67,7 @@ def worker_command(
                 await reviewer.revoke_qualification(number, revoke)
             if block:
                 await reviewer.block_worker(number, block)
-            # Last, so that whoever tries again after a refusal owes it once.
+            # Last, so that a retry after a refusal owes the bonus once.
             if bonus and reason:
                 await reviewer.bonus_worker(number, bonus_cents, reason, UnitId(unit.number) if unit else None)
 

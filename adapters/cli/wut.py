@@ -1,4 +1,4 @@
-"""`mephisto-es wut`: what can be told to a blueprint, an architect, a provider, or to any run."""
+"""Implements `mephisto-es wut`: show the settings of a blueprint, an architect, a provider, or any run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .common.output import as_json_option, console, facts, print_json
 
 _TASK, _REQUESTER = "task", "requester"
 _CLASSES: dict[str, Callable[[str], Any]] = {
-    # The classes have nothing in common but an `ArgsClass`.
+    # These classes have only `ArgsClass` in common.
     AbstractionType.BLUEPRINT.value: get_blueprint_from_type,
     AbstractionType.ARCHITECT.value: get_architect_from_type,
     AbstractionType.PROVIDER.value: get_crowd_provider_from_type,
@@ -32,18 +32,18 @@ _CLASSES: dict[str, Callable[[str], Any]] = {
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Something that can be set."""
+    """One setting."""
 
-    #: As it stands on a launch script's command line.
+    #: The name on a launch script's command line.
     name: str
     about: str
-    #: What it is if nobody sets it; None: it must be set, if `needed` says so.
+    #: The default value; None if the setting is `needed`.
     default: Any
     needed: bool
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What can be set."""
+class SettingList(msgspec.Struct, frozen=True):
+    """The settings of one thing."""
 
     of: str
     settings: list[Setting]
@@ -54,9 +54,9 @@ class Settings(msgspec.Struct, frozen=True):
 @click.argument("names", nargs=-1, metavar="[SETTING]...")
 @as_json_option
 def wut_command(what: str, names: tuple[str, ...], as_json: bool) -> None:
-    """Tell what can be set: for every run (`task`), or for one blueprint, architect, provider or requester.
+    """Show the settings of every run (`task`), or of one blueprint, architect, provider or requester.
 
-    KIND without a name lists the names there are.
+    KIND without a name lists the names of that kind.
 
     \b
     Examples:
@@ -70,13 +70,13 @@ def wut_command(what: str, names: tuple[str, ...], as_json: bool) -> None:
     if kind != _TASK and not equals:
         click.echo("\n".join(get_valid_types(_kind_of(kind))))
         return
-    found = Settings(what, _settings(kind, name))
+    found = SettingList(what, _settings(kind, name))
     if names:
         known = {setting.name.rpartition(".")[2]: setting for setting in found.settings}
         for wanted in names:
             if wanted not in known:
                 raise click.UsageError(f"{what} has no setting {wanted!r}. {did_you_mean(wanted, known)}.")
-        found = Settings(what, [known[wanted] for wanted in names])
+        found = SettingList(what, [known[wanted] for wanted in names])
     if as_json:
         print_json(found)
         return
@@ -97,7 +97,7 @@ def _settings(kind: str, name: str) -> list[Setting]:
     found = _CLASSES[kind](name)
     if kind == _REQUESTER:
         return [_setting(field, "") for field in fields(found.RequesterArgsClass)]
-    # What begins with an underscore is set by choosing the class.
+    # A field that begins with an underscore is set by choosing the class.
     return [_setting(field, f"mephisto.{kind}.") for field in fields(found.ArgsClass) if field.name[0] != "_"]
 
 

@@ -12,6 +12,7 @@ from ...core.operations.configuration.money import amount
 from ...projections.queries.runs.run_status import HOLDING_STATUSES, RunStatus
 from ...projections.queries.runs.time_series import RunSeries, Sample
 from ...projections.queries.unit_list import SUBMITTED_STATUSES
+from ..text import format_status
 
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 26
@@ -167,7 +168,7 @@ def _units(frame: _Frame) -> Chart:
         shapes.append(Shape(_kind(status), _band(frame, scale, below, above)))
         below = above
     now = frame.status.progress.units
-    legend = [LegendEntry(_kind(status), _words(status), f"{now.get(status, 0):,}") for status in present]
+    legend = [LegendEntry(_kind(status), format_status(status), f"{now.get(status, 0):,}") for status in present]
     return frame.chart("Units by status", shapes, scale.ticks(), legend)
 
 
@@ -249,7 +250,3 @@ def _steps(frame: _Frame, scale: _Scale, values: Sequence[int], *, backward: boo
 
 def _kind(status: str) -> str:
     return f"s-{status.replace(' ', '-')}"
-
-
-def _words(status: str) -> str:
-    return status.replace("_", " ")

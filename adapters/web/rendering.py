@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from ...core.operations.configuration.money import amount
 from ...projections.queries.entity_ref import KINDS
-from ..text import format_duration
+from ..text import format_duration, format_status
 from . import charts
 from .guard import Visitor
 
@@ -48,7 +48,7 @@ class Templates:
             "linked": linked,
             "subject": subject_of,
             "pill": lambda status: f"s-{status.replace(' ', '-')}",
-            "words": lambda status: status.replace("_", " "),
+            "words": format_status,
         }
         self._environment.globals |= {"query": query, "frame": charts, "database": database.name}
 

@@ -39,7 +39,7 @@ NOTICES: Mapping[str, str] = {
 }
 
 
-class ReviewAction(NamedTuple):
+class WorkerAction(NamedTuple):
     """A command that a reviewer gives with a button."""
 
     #: The value of the button, a key of `NOTICES`.
@@ -89,7 +89,7 @@ class WorkerPages(FormPage):
         )
 
 
-def _action(worker: WorkerId, fields: Mapping[str, str]) -> ReviewAction:
+def _action(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
     """Return the action that a form asks for.
 
     Raises:
@@ -100,19 +100,19 @@ def _action(worker: WorkerId, fields: Mapping[str, str]) -> ReviewAction:
     match name:
         case "block":
             reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
-            return ReviewAction(name, lambda reviewer: reviewer.block_worker(worker, reason))
+            return WorkerAction(name, lambda reviewer: reviewer.block_worker(worker, reason))
         case "unblock":
             reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
-            return ReviewAction(name, lambda reviewer: reviewer.unblock_worker(worker, reason))
+            return WorkerAction(name, lambda reviewer: reviewer.unblock_worker(worker, reason))
         case "grant":
             qualification, value = _text(fields, "name", MAX_NAME_CHARACTERS), _value(fields)
-            return ReviewAction(name, lambda reviewer: reviewer.grant_qualification(worker, qualification, value))
+            return WorkerAction(name, lambda reviewer: reviewer.grant_qualification(worker, qualification, value))
         case "revoke":
             # Not stripped: a name given by a script may start or end with a space.
             qualification = fields.get("name", "")
-            return ReviewAction(name, lambda reviewer: reviewer.revoke_qualification(worker, qualification))
+            return WorkerAction(name, lambda reviewer: reviewer.revoke_qualification(worker, qualification))
         case "bonus":
-            return ReviewAction(name, _bonus(worker, fields))
+            return WorkerAction(name, _bonus(worker, fields))
         case _:
             raise HTTPException(400, f"{name!r} is not an action on a worker")
 

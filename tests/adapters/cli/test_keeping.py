@@ -73,7 +73,7 @@ def flip(path: Path, seq: int) -> None:
 def test_a_whole_log_is_said_to_be_whole(data: Path) -> None:
     said = ask("verify", data)
     assert said.exit_code == 0
-    assert said.stdout.startswith(f"whole  {data / 'mephisto.db'}: {len(EVENTS):,} events")
+    assert said.stdout.startswith(f"intact  {data / 'mephisto.db'}: {len(EVENTS):,} events")
     report = structured(0, "verify", data)
     assert (report["whole"], report["seq"], report["anchored_seq"]) == (True, len(EVENTS), len(EVENTS))
     assert report["chain"] == replay(data / "mephisto.db", ()).chain
@@ -92,7 +92,7 @@ def test_an_event_that_was_changed_is_named(data: Path) -> None:
     assert [(each["kind"], each["seq"]) for each in report["findings"]] == [("chain", 70)]
     said = ask("verify", data, "--anchor")
     assert said.exit_code == 1
-    assert "not whole" in said.stdout
+    assert "not intact" in said.stdout
     assert "seq 70" in said.stdout
 
 

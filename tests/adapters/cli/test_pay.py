@@ -87,13 +87,13 @@ def test_it_pays_what_it_says_when_it_may(database: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "all 8 1.00 0.40 1.40" in " ".join(result.stdout.split())
     assert "Pay this? [y/N]: y" in result.stdout
-    assert result.stdout.splitlines()[-1] == "1.40 have arrived, 0.00 are on their way"
+    assert result.stdout.splitlines()[-1] == "1.40 confirmed, 0.00 sent"
     assert cents(database) == {"confirmed": OWED_CENTS}
     assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
     assert ask("ledger", database, 1, "verify").exit_code == 0
     assert replay(database, PROJECTIONS).legal
     again = ask("pay", database, 1, "--yes")
-    assert "run-1 owes nothing that is not paid" in again.stdout
+    assert "run-1 has paid everything it owes" in again.stdout
     assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
 
 
@@ -134,7 +134,7 @@ def test_what_the_provider_does_not_take_is_named_and_may_be_tried_again(databas
     (database.parent / BOOK_FILE).mkdir()
     result = ask("pay", database, 1, "--yes")
     assert result.exit_code == 1
-    assert "to worker-1 are failed: the book of payments" in result.stdout
+    assert "to worker-1 failed: the book of payments" in result.stdout
     assert cents(database) == {"failed": OWED_CENTS}
     (database.parent / BOOK_FILE).rmdir()
     assert ask("pay", database, 1, "--yes").exit_code == 0

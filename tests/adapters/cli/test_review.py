@@ -164,10 +164,10 @@ def test_after_a_refusal_a_bonus_is_not_owed(database: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "Say what to do"),
-        (["--bonus", "0.50"], "A --bonus needs a --reason"),
-        (["--reason", "was kind"], "Say what to do"),
-        (["--block", "x", "--unit", "unit-1"], "go with nothing else"),
+        ([], "Nothing to do"),
+        (["--bonus", "0.50"], "--bonus needs --reason"),
+        (["--reason", "was kind"], "Nothing to do"),
+        (["--block", "x", "--unit", "unit-1"], "go only with --bonus"),
         (["--bonus", "0", "--reason", "was kind"], "0 cents are no bonus"),
         (["--bonus", "much", "--reason", "was kind"], "--bonus is 'much', which"),
         (["--bonus", "1", "--reason", "was kind", "--unit", "unit-99999"], "has not worked on unit-99999"),

@@ -98,8 +98,8 @@ class TestRegister:
     def test_without_settings_it_tells_what_is_needed(self, strict: None) -> None:
         said = run("register", "mock").stdout
         assert "secret_key=" in said
-        assert "What proves who you are. (needed)" in said
-        assert "(north if not given)" in said
+        assert "What proves who you are. (required)" in said
+        assert "(default: north)" in said
 
     def test_an_account_is_known_afterwards_and_once(self) -> None:
         assert "registered" in run("register", "mock", "name=ann").stdout

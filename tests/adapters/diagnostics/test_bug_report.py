@@ -105,7 +105,7 @@ def test_a_fault_can_be_seen_elsewhere(database: Path) -> None:
         assert stream in manifest.report.findings[0].sentence
     result = CliRunner().invoke(command.main, ["replay", "--assert", str(bundle)])
     assert result.exit_code == 0
-    assert "the same as where the bundle was made" in result.stdout
+    assert "the same result as where the bundle was created" in result.stdout
 
 
 def test_a_replay_that_says_something_else(database: Path) -> None:
