@@ -1,8 +1,8 @@
-"""The user's own settings for all of Mephisto: `~/.mephisto/config.yml`, sections of keys with any value.
+"""Reads and writes the user's settings: `~/.mephisto/config.yml`, which has sections of keys with any value.
 
-The environment variable `MEPHISTO_CONFIG` names another file. Writing replaces the file in one step, so a reader or a
-crash sees the old settings or the new ones, never half of them. Of two programs that write at once the later wins.
-A file that cannot be read as settings is never touched: it may hold credentials that only need a comma.
+The environment variable `MEPHISTO_CONFIG` names another file. Writing replaces the file in one step, so readers see
+either the old or the new settings, even after a crash. If two programs write at the same time, the later one wins. A
+file that cannot be read as settings is never changed: it may hold credentials, and lack only a comma.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ DATA_STORAGE_KEY = "main_data_directory"
 
 Config = dict[str, dict[str, object]]
 
-#: The file holds credentials: nobody else may read a new one.
+#: Mode of a new file: it may hold credentials, so only the user may read it.
 _PRIVATE = 0o600
 
 
 def config_file() -> Path:
-    """Where the settings are kept."""
+    """Return the path of the settings file."""
     return Path(os.environ.get(CONFIG_FILE_VARIABLE) or DEFAULT_CONFIG_FILE).expanduser()
 
 
 def get_raw_config() -> str:
-    """The settings file as it stands; empty if there is none.
+    """Return the text of the settings file; empty if there is no file.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file cannot be read.
     """
     path = config_file()
     try:
@@ -50,14 +50,14 @@ def get_raw_config() -> str:
 
 
 def get_config() -> Config:
-    """All settings: section -> key -> value.
+    """Return all settings: section -> key -> value.
 
     Raises:
-        ConfigError: the file cannot be read as sections of keys; it is left as it is.
+        ConfigError: the file cannot be read as sections of keys; it stays unchanged.
     """
     path = config_file()
     try:
-        # The text is not quoted in any error below, as it may be a secret.
+        # No error below quotes the text, which may be a secret.
         found = yaml.safe_load(get_raw_config())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -80,14 +80,14 @@ def write_config(config_data: Mapping[str, Mapping[str, object]]) -> None:
     """Replace all settings, in one step.
 
     Raises:
-        ConfigError: a value cannot be written as YAML, the file cannot be written, or what stands there now cannot be
-            read and would be lost. The file is then as it was.
+        ConfigError: a value cannot be written as YAML, the file cannot be written, or its present content cannot be
+            read and would be lost. The file stays unchanged.
     """
     get_config()
     path = config_file()
     plain = {section: dict(keys) for section, keys in config_data.items()}
     try:
-        # In ASCII, as PyYAML writes some other signs (U+0085) so that it reads back different ones.
+        # In ASCII, because PyYAML writes some other characters (U+0085) in a form that it reads back differently.
         text = yaml.safe_dump(plain, sort_keys=False)
     except yaml.representer.RepresenterError as error:
         raise ConfigError("a setting has a value that YAML cannot hold", key=str(path)) from error
@@ -102,17 +102,17 @@ def write_config(config_data: Mapping[str, Mapping[str, object]]) -> None:
 
 
 def init_config() -> None:
-    """Make a settings file with an empty core section, unless there is one.
+    """Create a settings file with an empty core section, unless there is a file.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: the file cannot be written.
     """
     if not config_file().exists():
         write_config({CORE_SECTION: {}})
 
 
 def add_config_arg(section: str, key: str, value: object) -> None:
-    """Set one value, and leave the others as they are.
+    """Set one value and keep the others.
 
     Raises:
         ConfigError: as `get_config` and `write_config`.
@@ -123,7 +123,7 @@ def add_config_arg(section: str, key: str, value: object) -> None:
 
 
 def get_config_arg(section: str, key: str) -> object | None:
-    """One value, or None if it is not set.
+    """Return one value, or None if it is not set.
 
     Raises:
         ConfigError: as `get_config`.
@@ -133,14 +133,14 @@ def get_config_arg(section: str, key: str) -> object | None:
 
 def _unusable(path: Path, why: str) -> ConfigError:
     return ConfigError(
-        f"{path} cannot be used: {why}; it was left as it is",
+        f"{path} cannot be used: {why}; it was not changed",
         key=str(path),
-        hint=f"Correct it, or move it away, or name another file in {CONFIG_FILE_VARIABLE}",
+        hint=f"Correct it, move it away, or name another file in {CONFIG_FILE_VARIABLE}",
     )
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file beside the old one and put it in its place; a link keeps pointing to it."""
+    """Write a file next to the old one and rename it over that; a symbolic link stays a link."""
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     mode = target.stat().st_mode & 0o777 if target.exists() else _PRIVATE

@@ -1,10 +1,10 @@
-"""What a run can be told, as Hydra sees it: structured configs, and the groups that plugins add to.
+"""Defines the configuration of runs for Hydra: structured configs, and the groups that plugins add options to.
 
-A run's configuration is a `TaskConfig`. Below `mephisto` it has one part for each abstraction, chosen by name from a
-Hydra group (`mephisto/architect=local`), and `task`, which is the same for all runs. Each abstraction's `ArgsClass` is
-an option of its group; `operations.registry` adds them as it learns of them.
+A run's configuration is a `TaskConfig`. Its section `mephisto` has one part per kind of plugin, chosen by name from a
+Hydra group (`mephisto/architect=local`), and the part `task`, which is the same for all runs. The `ArgsClass` of each
+plugin is an option of its group; `operations.registry` adds it.
 
-The annotations are read at run time by OmegaConf, so they must be types that it knows.
+OmegaConf reads the annotations at run time, so they must be types that it knows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PROVIDER = "mephisto_es"
 
 
 class AbstractionType(Enum):
-    """What can be chosen by name for a run; the value is the name of the Hydra group and of the setting."""
+    """Kind of plugin that a run chooses by name; the value is the name of the Hydra group and of the setting."""
 
     BLUEPRINT = "blueprint"
     ARCHITECT = "architect"
@@ -32,17 +32,17 @@ class AbstractionType(Enum):
 
     @property
     def group(self) -> str:
-        """The Hydra group, as it is chosen from on a command line."""
+        """Name of the Hydra group on the command line."""
         return f"mephisto/{self.value}"
 
     @property
     def type_field(self) -> str:
-        """The field of the args that holds the chosen name."""
+        """Name of the args field that holds the chosen name."""
         return f"_{self.value}_type"
 
     @property
     def class_attribute(self) -> str:
-        """The attribute by which a class says that it is of this kind, and its name."""
+        """Name of the class attribute that holds the name of a plugin of this kind."""
         return f"{self.name}_TYPE"
 
 
@@ -55,81 +55,80 @@ _ARGS_BASES = {
 
 @dataclass
 class TaskRunArgs:
-    """The settings of a run that do not depend on what the task is or where its workers come from."""
+    """Settings of a run that do not depend on its blueprint, architect or crowd provider."""
 
     task_name: str | None = field(
-        default=None, metadata={"help": "Runs of one name are one task; the blueprint's type if not set."}
+        default=None, metadata={"help": "Name of the task, which all its runs share; the blueprint's type if not set."}
     )
-    task_title: str = field(default=MISSING, metadata={"help": "What workers see in the provider's list."})
-    task_description: str = field(default=MISSING, metadata={"help": "What there is to do, in some sentences."})
-    # A string, so that no float stands between what was written and the cents that are paid.
-    task_reward: str = field(default=MISSING, metadata={"help": "Pay for one unit, for instance 0.30."})
+    task_title: str = field(default=MISSING, metadata={"help": "Title in the provider's list of tasks."})
+    task_description: str = field(default=MISSING, metadata={"help": "Description of the task in a few sentences."})
+    # A string, so that no float comes between the written amount and the cents that are paid.
+    task_reward: str = field(default=MISSING, metadata={"help": "Pay for one unit, for example 0.30."})
     budget: str | None = field(
         default=None,
         metadata={
-            "help": "What the run may cost in all, with fees and bonuses, for instance 50.00; no limit if not set."
+            "help": "Maximum total cost of the run with fees and bonuses, for example 50.00; no limit if not set."
         },
     )
     provider_fee_percent: int = field(
-        default=0, metadata={"help": "What the provider takes on top of each payment; counted against the budget."}
+        default=0,
+        metadata={"help": "Percentage that the provider adds to each payment; counts against the budget."},
     )
     bonus_limit: str = field(
-        default="0", metadata={"help": "The bonus that is kept back from the budget for each unit, for instance 0.10."}
+        default="0", metadata={"help": "Bonus that the budget reserves for each unit, for example 0.10."}
     )
-    task_tags: str = field(default=MISSING, metadata={"help": "Words to find the task by, with commas between."})
+    task_tags: str = field(default=MISSING, metadata={"help": "Keywords to find the task by, separated by commas."})
     task_lifetime_in_seconds: int = field(
-        default=31 * 24 * 60 * 60, metadata={"help": "How long the work is on offer."}
+        default=31 * 24 * 60 * 60, metadata={"help": "Time for which the task is offered."}
     )
-    assignment_duration_in_seconds: int = field(default=30 * 60, metadata={"help": "How long a worker has for a unit."})
+    assignment_duration_in_seconds: int = field(default=30 * 60, metadata={"help": "Time a worker has for a unit."})
     no_submission_patience: int = field(
-        default=12 * 60 * 60, metadata={"help": "Seconds without any submission after which the run is stopped."}
+        default=12 * 60 * 60, metadata={"help": "Seconds without a submission after which the run stops."}
     )
-    allowed_concurrent: int = field(default=0, metadata={"help": "Units one worker may have at a time; 0: no limit."})
-    maximum_units_per_worker: int = field(
-        default=0, metadata={"help": "Units one worker may have in all; 0: no limit."}
-    )
+    allowed_concurrent: int = field(default=0, metadata={"help": "Maximum units per worker at a time; 0: no limit."})
+    maximum_units_per_worker: int = field(default=0, metadata={"help": "Maximum units per worker in all; 0: no limit."})
     max_num_concurrent_units: int = field(
-        default=0, metadata={"help": "Units on offer or in work at a time; 0: no limit."}
+        default=0, metadata={"help": "Maximum units offered or worked on at a time; 0: no limit."}
     )
     max_item_bytes: int = field(
-        default=8 * 1024 * 1024, metadata={"help": "Bytes that one piece of data may have as JSON; at most 15 MiB."}
+        default=8 * 1024 * 1024, metadata={"help": "Maximum size of one data item as JSON, in bytes; at most 15 MiB."}
     )
     submission_timeout: int = field(
-        default=600, metadata={"help": "Seconds a finished worker has to press the submit button."}
+        default=600, metadata={"help": "Seconds that a worker has to submit after task code has ended."}
     )
     post_install_script: str = field(
-        default="", metadata={"help": "For `build_custom_bundle`: run between install and build."}
+        default="", metadata={"help": "For `build_custom_bundle`: script to run between install and build."}
     )
     force_rebuild: bool = field(
         default=False, metadata={"help": "For `build_custom_bundle`: build even if nothing has changed."}
     )
     resume_incomplete_run: bool = field(
-        default=False, metadata={"help": "Go on with the task's last run if it is not complete."}
+        default=False, metadata={"help": "Resume the task's last run if it is not complete."}
     )
 
 
 @dataclass
 class DatabaseArgs:
-    """Where the log of a run is kept."""
+    """Settings of the log's storage."""
 
     data_dir: str | None = field(
-        default=None, metadata={"help": "The folder; the one of config.yml (core.main_data_directory) if not set."}
+        default=None, metadata={"help": "Data folder; core.main_data_directory of config.yml if not set."}
     )
 
 
 @dataclass
 class MetricsArgs:
-    """Where the operator's figures are shown to Prometheus, at /metrics."""
+    """Settings of the metrics endpoint for Prometheus, /metrics."""
 
-    port: int | None = field(default=None, metadata={"help": "The port; they are not shown if not set."})
+    port: int | None = field(default=None, metadata={"help": "Port of the endpoint; no endpoint if not set."})
     host: str = field(
-        default="127.0.0.1", metadata={"help": "The address to listen on; the figures name no worker and no run."}
+        default="127.0.0.1", metadata={"help": "Address to listen on; the metrics name no worker and no run."}
     )
 
 
 @dataclass
 class MephistoConfig:
-    """All that `Operator.launch_task_run` takes from a configuration."""
+    """The `mephisto` section of a configuration, which `Operator.launch_task_run` takes."""
 
     blueprint: BlueprintArgs = field(default_factory=BlueprintArgs)
     provider: CrowdProviderArgs = field(default_factory=CrowdProviderArgs)
@@ -142,21 +141,21 @@ class MephistoConfig:
 
 @dataclass
 class TaskConfig:
-    """The configuration of a launch script; extend it for settings of the script's own."""
+    """Configuration of a launch script. Scripts extend it with their own settings."""
 
     mephisto: MephistoConfig = field(default_factory=MephistoConfig)
-    task_dir: str = field(default=MISSING, metadata={"help": "The script's folder, if not set."})
-    num_tasks: int = field(default=5, metadata={"help": "How many tasks to make, for scripts that make them up."})
-    # Hydra's own key. It takes no other type than a list of anything.
+    task_dir: str = field(default=MISSING, metadata={"help": "Folder of the task; the script's folder if not set."})
+    num_tasks: int = field(default=5, metadata={"help": "Number of tasks, for scripts that generate them."})
+    # A key of Hydra, which accepts no other type.
     defaults: list[Any] = field(default_factory=lambda: ["_self_"])
 
 
 def build_default_task_config(conf_name: str) -> type[TaskConfig]:
-    """A `TaskConfig` that starts from `conf/<conf_name>.yaml`; to be extended, or used as it is."""
+    """Return a `TaskConfig` class that starts from `conf/<conf_name>.yaml`, to be extended or used as it is."""
 
     @dataclass
     class DefaultTaskConfig(TaskConfig):
-        """A task's configuration with a file to start from."""
+        """A task's configuration that starts from a file."""
 
         defaults: list[Any] = field(default_factory=lambda: ["_self_", {"conf": conf_name}])
 
@@ -164,7 +163,7 @@ def build_default_task_config(conf_name: str) -> type[TaskConfig]:
 
 
 def register_script_config(name: str, module: type[TaskConfig]) -> None:
-    """Make a script's config class known to Hydra, to be composed by this name."""
+    """Register a script's config class with Hydra under a name."""
     ConfigStore.instance().store(name=name, node=module, provider=_PROVIDER)
 
 
@@ -173,7 +172,7 @@ def register_abstraction_config(name: str, node: object, abstraction_type: str) 
 
     Args:
         name: the option: `static_task` in `mephisto/blueprint=static_task`.
-        node: an args class. It need not fill in its `_..._type`.
+        node: an args class; its `_..._type` may be unset.
         abstraction_type: blueprint, architect or provider.
 
     Raises:
@@ -196,5 +195,5 @@ def register_abstraction_config(name: str, node: object, abstraction_type: str) 
 
 
 def initialize_named_configs() -> None:
-    """Make the configuration that every run has known to Hydra, under Mephisto's name for it."""
+    """Register the configuration that every run has with Hydra, under Mephisto's name for it."""
     ConfigStore.instance().store(name="base_mephisto_config", node=MephistoConfig, group="mephisto", provider=_PROVIDER)

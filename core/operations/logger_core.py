@@ -1,8 +1,8 @@
-"""Log lines with the ids of what they are about: for people on a terminal, or as JSON for machines.
+"""Writes log lines with the ids of the entities they are about, for people on a terminal or as JSON.
 
-The lines go to standard error by way of structlog alone. Python's own `logging` takes no part, so whoever configures
-that (Hydra does, for each job) can neither swallow nor duplicate them. Standard error is looked up for each line, so
-a progress bar that takes it over keeps the lines above the bar.
+The lines go to standard error through structlog alone. Python's `logging` is not involved, so code that configures it
+(as Hydra does, for each job) can neither swallow nor duplicate them. Standard error is looked up for each line, so
+that a progress bar that replaces it keeps the lines above the bar.
 
     logger = get_logger(__name__)
     with log_ids(run=1, agent=12, worker=7):
@@ -35,21 +35,21 @@ LOG_LEVELS = {
     "error": logging.ERROR,
     "critical": logging.CRITICAL,
 }
-#: `warn_once` forgets nothing up to here; further messages are logged each time.
+#: Number of messages that `warn_once` remembers; further messages are logged each time.
 MAX_REMEMBERED_WARNINGS = 1000
 
 _EventDict = MutableMapping[str, object]
 
 
 class LogFormat(Enum):
-    """How a line looks."""
+    """Format of log lines."""
 
     CONSOLE = "console"
     JSON = "json"
 
 
 class _Output:
-    """What all loggers have in common, and may change while they are in use."""
+    """Settings that all loggers share, and that may change while they are in use."""
 
     def __init__(self) -> None:
         self.threshold = logging.INFO
@@ -61,10 +61,10 @@ _output = _Output()
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger for one module or one entity; `.bind(agent=12)` gives one that puts the id on each of its lines.
+    """Return a logger for one module; its `.bind(agent=12)` returns a logger that adds the id to each line.
 
     Args:
-        name: stands on each line as `logger`; usually `__name__`.
+        name: added to each line as `logger`; usually `__name__`.
     """
     logger = structlog.wrap_logger(
         _StandardError(),
@@ -84,19 +84,19 @@ def get_logger(name: str) -> FilteringBoundLogger:
 
 
 def log_ids(**ids: int | str) -> contextlib.AbstractContextManager[None]:
-    """Put ids (`run=1, agent=12, worker=7`) on each line that the block logs, and the tasks started within it."""
+    """Add ids (`run=1, agent=12, worker=7`) to each line logged in the block, and in tasks started there."""
     return bound_contextvars(**ids)
 
 
 def set_mephisto_log_level(verbose: bool | None = None, level: str | None = None) -> None:
-    """Say from which level on lines are written, for all loggers, also those in use.
+    """Set the level from which on lines are written, for all loggers, including those in use.
 
     Args:
-        verbose: True is level debug, False is level info.
-        level: the name of a level; goes before `verbose`.
+        verbose: True for debug, False for info.
+        level: name of a level; takes precedence over `verbose`.
 
     Raises:
-        ConfigError: neither is given, or there is no such level.
+        ConfigError: neither is given, or the level does not exist.
     """
     if level is None:
         if verbose is None:
@@ -106,10 +106,10 @@ def set_mephisto_log_level(verbose: bool | None = None, level: str | None = None
 
 
 def log_level(name: str) -> int:
-    """The number of a level.
+    """Return the number of a level.
 
     Raises:
-        ConfigError: there is no level of that name.
+        ConfigError: the level does not exist.
     """
     number = LOG_LEVELS.get(name.lower())
     if number is None:
@@ -119,24 +119,25 @@ def log_level(name: str) -> int:
     return number
 
 
-def set_mephisto_log_format(wanted: LogFormat | None = None) -> None:
-    """Say how lines look, for all loggers, also those in use.
+def set_mephisto_log_format(log_format: LogFormat | None = None) -> None:
+    """Set the format of lines for all loggers, including those in use.
 
     Args:
-        wanted: None: as the environment variable `MEPHISTO_LOG_FORMAT` says (`console` or `json`), else for people.
+        log_format: the format; None for that of the environment variable `MEPHISTO_LOG_FORMAT` (`console` or `json`),
+            or else `console`.
 
     Raises:
         ConfigError: the variable has another value.
     """
-    if wanted is None:
+    if log_format is None:
         named = os.environ.get(LOG_FORMAT_VARIABLE) or LogFormat.CONSOLE.value
         formats = {known.value: known for known in LogFormat}
         if named not in formats:
             raise ConfigError(
                 f"{LOG_FORMAT_VARIABLE} is {named!r}", key=LOG_FORMAT_VARIABLE, hint=did_you_mean(named, formats)
             )
-        wanted = formats[named]
-    _output.format = wanted
+        log_format = formats[named]
+    _output.format = log_format
 
 
 def mephisto_log_format() -> LogFormat:
@@ -145,7 +146,7 @@ def mephisto_log_format() -> LogFormat:
 
 
 def warn_once(message: str, **fields: object) -> None:
-    """Log a warning the first time that this process has this message to say."""
+    """Log a warning, but each message only once per process."""
     if message in _output.warned:
         return
     if len(_output.warned) < MAX_REMEMBERED_WARNINGS:
@@ -154,10 +155,10 @@ def warn_once(message: str, **fields: object) -> None:
 
 
 class _StandardError:
-    """Where structlog leaves a finished line: one method for each level's name."""
+    """The sink of structlog, with one method per level."""
 
     def msg(self, line: str) -> None:
-        # A full disk or a closed terminal behind the log must not stop a run.
+        # A full disk or a closed terminal must not stop a run.
         with contextlib.suppress(OSError):
             sys.stderr.write(line + "\n")
 
@@ -185,11 +186,11 @@ def _render(logger: object, method: str, event: _EventDict) -> str:
 
 
 def _printable(text: str, keep: str) -> str:
-    """What a worker typed must neither move the terminal's cursor nor look like a line of its own."""
-    return "".join(sign if sign.isprintable() or sign in keep else repr(sign)[1:-1] for sign in text)
+    """Escape characters by which a worker's text could move the terminal's cursor or start a new line."""
+    return "".join(char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text)
 
 
 _json = structlog.processors.JSONRenderer()
-# Tracebacks are plain: the prettier ones print local variables, which hold secrets and workers' texts.
+# Plain tracebacks: the pretty ones print local variables, which may hold secrets and workers' texts.
 _plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 _coloured = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)

@@ -1,10 +1,10 @@
-"""Blueprints, architects and crowd providers by name.
+"""Registers blueprints, architects and crowd providers by name.
 
-A class gets here in two ways: its module is imported and the class is decorated with `register_mephisto_abstraction()`,
-or an installed package names it in one of the entry point groups below. What comes with this package uses the second
-way too, so core depends on no adapter. A plugin that does not load spoils nothing but itself, and why is kept.
+A class is registered in one of two ways: it is decorated with `register_mephisto_abstraction()` and its module is
+imported, or an installed package names it in one of the entry point groups below. The plugins of this package use the
+second way too, so core depends on no adapter. A plugin that does not load affects nothing else, and the reason is kept.
 
-What kind a class is, its class attribute says: `BLUEPRINT_TYPE`, `ARCHITECT_TYPE` or `PROVIDER_TYPE` holds its name.
+The class attribute `BLUEPRINT_TYPE`, `ARCHITECT_TYPE` or `PROVIDER_TYPE` gives the name of a class, and its kind.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class LoadFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     abstraction_type: AbstractionType
     name: str
-    #: `module:attribute`, as the package names it.
+    #: Entry point, as `module:attribute`.
     target: str
-    #: The package that it comes from, if known.
+    #: Package that the plugin comes from, if known.
     package: str | None
     reason: str
 
@@ -54,13 +54,13 @@ _failures: dict[EntryPoint, LoadFailure] = {}
 
 
 def register_mephisto_abstraction() -> Callable[[AnyClass], AnyClass]:
-    """Decorate a blueprint, architect or crowd provider, so that it can be chosen by its name.
+    """Decorate a blueprint, architect or crowd provider to register it under its name.
 
     Its `ArgsClass` becomes an option of the Hydra group of its kind.
 
     Raises:
-        ConfigError: when the class is decorated: it says not what it is, has no `ArgsClass` of its kind, or its name is
-            already that of another class.
+        ConfigError: raised by the decorator: the class has no kind, has no `ArgsClass` of its kind, or its name is
+            already registered for another class.
     """
 
     def register(abstraction: AnyClass) -> AnyClass:
@@ -71,7 +71,7 @@ def register_mephisto_abstraction() -> Callable[[AnyClass], AnyClass]:
 
 
 def uses_mephisto(module: ModuleType) -> None:
-    """Register all abstractions that a module defines, decorated or not.
+    """Register all plugins that a module defines, decorated or not.
 
     Raises:
         ConfigError: as `register_mephisto_abstraction`.
@@ -82,7 +82,7 @@ def uses_mephisto(module: ModuleType) -> None:
 
 
 def fill_registries() -> None:
-    """Load every installed plugin that was not tried yet; those that fail are logged and kept in `load_failures`."""
+    """Load every installed plugin that was not tried yet; failures are logged and kept in `load_failures`."""
     for kind, group in ENTRY_POINT_GROUPS.items():
         for plugin in entry_points(group=group):
             if plugin not in _tried:
@@ -91,12 +91,12 @@ def fill_registries() -> None:
 
 
 def load_failures() -> tuple[LoadFailure, ...]:
-    """The installed plugins that could not be loaded, and why."""
+    """Return the installed plugins that could not be loaded, with the reasons."""
     return tuple(_failures.values())
 
 
 def resource_holders() -> Iterator[type[HoldsResources]]:
-    """All architects and providers there are."""
+    """Iterate over all architects and crowd providers."""
     fill_registries()
     for kind in (AbstractionType.ARCHITECT, AbstractionType.PROVIDER):
         for found in _classes[kind].values():
@@ -105,55 +105,55 @@ def resource_holders() -> Iterator[type[HoldsResources]]:
 
 
 def get_blueprint_from_type(type_name: str) -> type[Blueprint]:
-    """The blueprint of this name.
+    """Return the blueprint with a name.
 
     Raises:
-        ConfigError: there is none; the nearest name is given.
+        ConfigError: there is none; the hint has the closest name.
     """
     return cast("type[Blueprint]", _named(AbstractionType.BLUEPRINT, type_name))
 
 
 def get_architect_from_type(type_name: str) -> type[Architect]:
-    """The architect of this name.
+    """Return the architect with a name.
 
     Raises:
-        ConfigError: there is none; the nearest name is given.
+        ConfigError: there is none; the hint has the closest name.
     """
     return cast("type[Architect]", _named(AbstractionType.ARCHITECT, type_name))
 
 
 def get_crowd_provider_from_type(type_name: str) -> type[CrowdProvider]:
-    """The crowd provider of this name.
+    """Return the crowd provider with a name.
 
     Raises:
-        ConfigError: there is none; the nearest name is given.
+        ConfigError: there is none; the hint has the closest name.
     """
     return cast("type[CrowdProvider]", _named(AbstractionType.PROVIDER, type_name))
 
 
 def get_valid_types(kind: AbstractionType) -> list[str]:
-    """The names of all that is known of one kind, installed plugins included."""
+    """Return the names of all plugins of one kind, installed ones included."""
     fill_registries()
     return sorted(_classes[kind])
 
 
 def get_valid_blueprint_types() -> list[str]:
-    """The names of all blueprints."""
+    """Return the names of all blueprints."""
     return get_valid_types(AbstractionType.BLUEPRINT)
 
 
 def get_valid_architect_types() -> list[str]:
-    """The names of all architects."""
+    """Return the names of all architects."""
     return get_valid_types(AbstractionType.ARCHITECT)
 
 
 def get_valid_provider_types() -> list[str]:
-    """The names of all crowd providers."""
+    """Return the names of all crowd providers."""
     return get_valid_types(AbstractionType.PROVIDER)
 
 
 def unknown_type(kind: AbstractionType, type_name: str) -> ConfigError:
-    """The error for a name that nothing was registered under: not installed, misspelt, or failed to load."""
+    """Return the error for a name that is not registered: not installed, misspelt, or failed to load."""
     for failure in load_failures():
         if failure.abstraction_type is kind and failure.name == type_name:
             return ConfigError(
@@ -188,9 +188,9 @@ def _register(abstraction: type) -> None:
     known = _classes[kind].get(name)
     if known is not None and _path(known) != _path(abstraction):
         raise ConfigError(
-            f"{_path(abstraction)} calls itself the {kind.value} {name!r}, which is the name of {_path(known)}",
+            f"{_path(abstraction)} has the name of another {kind.value}: {name!r} is {_path(known)}",
             key=kind.class_attribute,
-            hint=f"Give it a {kind.class_attribute} of its own",
+            hint=f"Give it another {kind.class_attribute}",
         )
     register_abstraction_config(name, getattr(abstraction, "ArgsClass", None), kind.value)
     _classes[kind][name] = abstraction
@@ -201,7 +201,7 @@ def _load(kind: AbstractionType, plugin: EntryPoint) -> None:
         found = plugin.load()
         if found not in _classes[kind].values():
             _register(found)
-    except Exception as error:  # noqa: BLE001 - a plugin is foreign code: whatever its import raises is its own affair
+    except Exception as error:  # noqa: BLE001 - a plugin is foreign code whose import may raise anything
         _failures[plugin] = LoadFailure(
             abstraction_type=kind,
             name=plugin.name,

@@ -1,6 +1,6 @@
-"""What Hydra and OmegaConf complain of, in one sentence: which setting, where it stands, what it should be.
+"""Turns errors of Hydra and OmegaConf into one sentence: which setting, where it is, what it should be.
 
-Values of settings with a secret's name are not repeated.
+The values of settings with a secret's name are not repeated.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from ...suggestions import did_you_mean, nearest
 from ..hydra_config import AbstractionType, TaskConfig
 from ..registry import unknown_type
 
-#: What composing a configuration out of files and overrides can fail with.
+#: Errors that composing a configuration from files and overrides can raise.
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError, ValueError)
 
-_EVERY_RUN = OmegaConf.structured(TaskConfig)
+_BASE_CONFIG = OmegaConf.structured(TaskConfig)
 _GROUPS = tuple(kind.group for kind in AbstractionType)
-_TYPE_WORDS: dict[object, str] = {
+_TYPE_NAMES: dict[object, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
@@ -43,7 +43,7 @@ _TYPE_WORDS: dict[object, str] = {
     dict: "a mapping",
     NoneType: "null",
 }
-#: What to do about complaints of Hydra that say what is wrong, but not that.
+#: Remedies for errors of Hydra that have none.
 _HINTS = (
     (
         r"Could not override '([^']+)'\. No match",
@@ -56,11 +56,11 @@ _HINTS = (
 
 
 def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
-    """The error to show for one of `COMPOSITION_ERRORS`.
+    """Return the error to show for one of `COMPOSITION_ERRORS`.
 
     Args:
-        error: what Hydra or OmegaConf raised.
-        config_dir: the folder of configuration files, where there is one, to name the file at fault.
+        error: the error of Hydra or OmegaConf.
+        config_dir: the folder of configuration files, if there is one, to name the faulty file.
     """
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     match error:
@@ -71,7 +71,7 @@ def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
             return ConfigError(
                 f"on the command line: {key!r} is not followed by =value, or the value needs quotes",
                 key=key,
-                hint=f"Write {key}=value, or '{key}=\"a value, with signs\"'",
+                hint=f"Write {key}=value, or '{key}=\"a value, with punctuation\"'",
             )
         case yaml.MarkedYAMLError() if error.problem_mark:
             mark = error.problem_mark
@@ -80,34 +80,34 @@ def explained(error: Exception, config_dir: Path = Path()) -> ConfigError:
             return ConfigError(f"a file in {config_dir} is not UTF-8 text", key=str(config_dir))
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         return _wrong_setting(cause, _place(error, config_dir))
-    complaint = _first_line(error)
+    message = _first_line(error)
     for pattern, hint in _HINTS:
-        if found := re.search(pattern, complaint):
-            return ConfigError(complaint.rstrip("."), key=found[1], hint=hint.format(key=found[1]))
-    return ConfigError(f"the configuration cannot be composed: {complaint}")
+        if found := re.search(pattern, message):
+            return ConfigError(message.rstrip("."), key=found[1], hint=hint.format(key=found[1]))
+    return ConfigError(f"the configuration cannot be composed: {message}")
 
 
 def unknown_setting(full_key: str, owner: object, place: str = "") -> ConfigError:
-    """The error for a setting that nothing knows.
+    """Return the error for an unknown setting.
 
     Args:
         full_key: the setting.
-        owner: the class of the args it was looked for in.
-        place: where it was written, ending in a colon and a space.
+        owner: the args class that lacks it.
+        place: the place where it was written, ending in a colon and a space.
     """
     if "/" in full_key:
         hint = did_you_mean(full_key, [*_GROUPS, "conf"])
         return ConfigError(f"{place}there is no group {full_key!r}", key=full_key, hint=hint)
     if full_key == "conf":
         return ConfigError(
-            f"{place}the settings are not where they belong",
+            f"{place}the settings are in the wrong place",
             key=full_key,
             hint="The first line of the file must be: #@package _global_",
         )
     parent = full_key.rpartition(".")[0]
     names = [known.name for known in fields(owner)] if isinstance(owner, type) and is_dataclass(owner) else []
     siblings = [f"{parent}.{name}" if parent else name for name in names if _is_public(name)]
-    near = _nearest_key(full_key, [*_settings_within(OmegaConf.to_container(_EVERY_RUN), ""), *siblings])
+    near = _nearest_key(full_key, [*_settings_within(OmegaConf.to_container(_BASE_CONFIG), ""), *siblings])
     return ConfigError(
         f"{place}there is no setting {full_key!r}",
         key=full_key,
@@ -128,7 +128,7 @@ def _is_public(name: str) -> bool:
 
 
 def _nearest_key(full_key: str, known: Iterable[str]) -> str | None:
-    """The setting whose last part is most like that of `full_key`; of equal ones the last."""
+    """Return the setting whose last part is closest to that of `full_key`; the last of several."""
     by_leaf = {key.rpartition(".")[2]: key for key in known}
     leaf = nearest(full_key.rpartition(".")[2], by_leaf)
     return None if leaf is None else by_leaf[leaf]
@@ -150,7 +150,7 @@ def _wrong_setting(error: OmegaConfBaseException, place: str) -> ConfigError:
         return unknown_setting(key, owner, place)
     if isinstance(error, InterpolationResolutionError):
         missing = re.sub(r"^\w+ (raised )?while resolving interpolation: ", "", _first_line(error))
-        return ConfigError(f"{place}{key} refers to something that is not there: {missing}", key=key)
+        return ConfigError(f"{place}{key} refers to something that does not exist: {missing}", key=key)
     group = key.replace(".", "/")
     if group in _GROUPS:
         return ConfigError(
@@ -164,16 +164,16 @@ def _wrong_setting(error: OmegaConfBaseException, place: str) -> ConfigError:
     return ConfigError(f"{place}{key}: {_first_line(error)}", key=key)
 
 
-def _described(wanted: object) -> str:
-    """A type, in words."""
-    if get_origin(wanted) in (Union, UnionType):
-        return " or ".join(_described(choice) for choice in get_args(wanted))
-    word = _TYPE_WORDS.get(get_origin(wanted) or wanted)
-    return word or ("a group of settings" if is_dataclass(wanted) else str(wanted))
+def _described(hint: object) -> str:
+    """Describe a type."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_described(choice) for choice in get_args(hint))
+    name = _TYPE_NAMES.get(get_origin(hint) or hint)
+    return name or ("a group of settings" if is_dataclass(hint) else str(hint))
 
 
 def _place(error: Exception, config_dir: Path) -> str:
-    """Where a setting was written, as far as Hydra says."""
+    """Return the place where a setting was written, as far as Hydra names it."""
     text = str(error)
     in_file = re.match(r"In '([^']+)'", text)
     if in_file:
@@ -182,5 +182,5 @@ def _place(error: Exception, config_dir: Path) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of a message, without the values of overrides that it quotes."""
+    """Return the first line of a message, without the values of overrides that it quotes."""
     return re.sub(r"'([^'=\s]+)=[^']*'", r"'\1'", str(error).partition("\n")[0])

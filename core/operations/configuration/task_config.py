@@ -1,7 +1,7 @@
-"""From a script's configuration files and command line to a checked configuration.
+"""Composes a checked configuration from a script's configuration files and command line.
 
-Hydra composes and nothing more: it neither changes the working directory, nor configures logging, nor reads
-`sys.argv`, nor makes output folders.
+Hydra only composes: it does not change the working directory, configure logging, read `sys.argv` or make output
+folders.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def load_task_config(
     """Compose the configuration of a launch script, and check it.
 
     Args:
-        script_file: the script; relative folders start from where it is, and `${task_dir}` is that folder.
-        config_path: the folder with the configuration files, `conf/*.yaml` among them.
-        config_name: a name given to `register_script_config`, or a file of that folder.
-        overrides: what the user wrote on the command line, in Hydra's grammar.
+        script_file: the script; paths are relative to its folder, which is also `${task_dir}`.
+        config_path: the folder with the configuration files, including `conf/*.yaml`.
+        config_name: a name given to `register_script_config`, or a file in that folder.
+        overrides: arguments of the command line, in Hydra's grammar.
 
     Raises:
-        ConfigError: a setting is unknown, wrong or missing; a file is missing or broken.
+        ConfigError: a setting is unknown, wrong or missing, or a file is missing or broken.
     """
     script_dir = Path(script_file).resolve().parent
     config_dir = script_dir / config_path
@@ -59,17 +59,17 @@ def load_task_config(
 
 
 def check_run_config(run_config: DictConfig) -> TaskSettings:
-    """Check what is the same for all runs, and hand back the settings of the task.
+    """Check the settings that all runs have, and return those of the task.
 
     Args:
-        run_config: the `mephisto` part of a configuration.
+        run_config: the `mephisto` section of a configuration.
 
     Raises:
-        ConfigError: a blueprint, architect or provider is not chosen; a setting is unknown, wrong or missing.
+        ConfigError: no blueprint, architect or provider is chosen, or a setting is unknown, wrong or missing.
     """
     for kind in AbstractionType:
-        chosen = run_config.get(kind.value)
-        if not isinstance(chosen, DictConfig) or chosen.get(kind.type_field) is None:
+        args = run_config.get(kind.value)
+        if not isinstance(args, DictConfig) or args.get(kind.type_field) is None:
             raise ConfigError(
                 f"no {kind.value} is chosen",
                 key=kind.group,
@@ -83,7 +83,7 @@ def check_run_config(run_config: DictConfig) -> TaskSettings:
 
 
 def _unknown_settings(config: DictConfig, prefix: str) -> Iterator[tuple[str, type]]:
-    """The settings that Hydra's `+` has added where the args class has none of that name."""
+    """Find settings that Hydra's `+` has added although the args class has none with that name."""
     owner = OmegaConf.get_type(config)
     known = {field.name for field in fields(owner)} if is_dataclass(owner) else set(config)
     for name in map(str, config):

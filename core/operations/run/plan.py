@@ -1,4 +1,4 @@
-"""A run before it is launched: the configuration checked, the abstractions chosen, nothing recorded yet."""
+"""Plans a run before its launch: checks the configuration and chooses the plugins; nothing is recorded yet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..registry import (
 
 @dataclass(frozen=True)
 class RunPlan:
-    """All that is needed to launch a run."""
+    """Everything needed to launch a run."""
 
     config: DictConfig
     settings: TaskSettings
@@ -42,12 +42,12 @@ class RunPlan:
 
     @property
     def task_name(self) -> str:
-        """The name by which runs are one task."""
+        """Name of the task, which all its runs share."""
         return task_name(self.config)
 
     @property
     def given_by_script(self) -> tuple[str, ...]:
-        """The parts of the shared state that the launch script has set."""
+        """Names of the fields of the shared state that the launch script has set."""
         unset = type(self.shared_state)()
         return tuple(
             field.name
@@ -57,15 +57,15 @@ class RunPlan:
 
 
 def task_name(config: DictConfig) -> str:
-    """The name by which runs are one task: the one that is set, or else the blueprint's type."""
+    """Return the name of a configuration's task: the one that is set, or else the blueprint's type."""
     return str(config.task.task_name or config.blueprint._blueprint_type)
 
 
 def stored_config(created: TaskRunCreated) -> DictConfig:
-    """The configuration a run was launched with, as far as it is not secret.
+    """Return the configuration that a run was launched with, without its secrets.
 
     Raises:
-        ConfigError: a plugin that it names is not installed any more.
+        ConfigError: a plugin of the run is no longer installed.
     """
     config: DictConfig = OmegaConf.structured(MephistoConfig)
     stored = OmegaConf.create(created.config)
@@ -80,12 +80,12 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
     """Check a configuration as far as it can be checked before anything exists.
 
     Args:
-        config: what stands below `mephisto` in a configuration.
-        shared_state: what the script passes; None: nothing.
-        resumes: whether a run is taken up again, whose server may well be there already.
+        config: the `mephisto` section of a configuration.
+        shared_state: the state that the script passes; None if it passes none.
+        resumes: True to resume a run, whose server may exist already.
 
     Raises:
-        ConfigError: naming the setting, and what to do.
+        ConfigError: a setting is wrong; the error names it, and a remedy.
     """
     settings = check_run_config(config)
     blueprint_class = get_blueprint_from_type(config.blueprint._blueprint_type)
@@ -126,10 +126,10 @@ def _check_json(shared_state: SharedTaskState) -> None:
 
 
 def _check_budget(settings: TaskSettings) -> None:
-    """See that a run's budget pays for a unit.
+    """Check that a run's budget covers at least one unit.
 
     Raises:
-        ConfigError: it does not; the sentence has the sum.
+        ConfigError: it does not; the message has the amounts.
     """
     budget = Budget(settings.budget_cents, settings.provider_fee_percent, settings.bonus_limit_cents)
     cost = budget.cost_of_unit(settings.task_reward_cents)
@@ -144,5 +144,5 @@ def _check_budget(settings: TaskSettings) -> None:
 
 
 def _is_same(value: object, default: object) -> bool:
-    # What a script passes may be of any type, also of one that cannot be compared with others.
+    # A script may pass values of any type, even one that cannot be compared with others.
     return value is default or (type(value) is type(default) and value == default)

@@ -85,7 +85,7 @@ def test_a_class_may_be_registered_again_but_its_name_is_not_for_another() -> No
 
     register_mephisto_abstraction()(Quiz)
     register_mephisto_abstraction()(Quiz)
-    with pytest.raises(ConfigError, match="Give it a BLUEPRINT_TYPE of its own"):
+    with pytest.raises(ConfigError, match="Give it another BLUEPRINT_TYPE"):
         register_mephisto_abstraction()(Impostor)
     found: type = get_blueprint_from_type("quiz")
     assert found is Quiz

@@ -301,7 +301,7 @@ def test_a_config_built_by_hand_is_checked_the_same_way(load: Load) -> None:
         (
             "task.task_title",
             "${nobody}",
-            r"task_title refers to something that is not there",
+            r"task_title refers to something that does not exist",
         ),
         ("task.task_reward", 0.305, "not a whole number of cents"),
     ],
