@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.architects.router.process import wait_for_end
 from mephisto_es.adapters.crowd.outcome_check import check_outcome
 from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.crowd.summary import SentSubmission

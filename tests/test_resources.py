@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.architects.router.process import wait_for_end
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.architects.router.process import wait_for_end
 from mephisto_es.adapters.crowd.crowd import Crowd
 
 from .processes import (

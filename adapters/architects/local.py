@@ -23,7 +23,7 @@ from .router.client import RouterClient
 from .router.limits import RouterArgs, changed_limits, check_router_limits
 from .router.listening import in_url, listen
 from .router.process import RouterProcess
-from .router.program import check_router_args, put_in_place
+from .router.program import check_router_args, install_router
 from .router.secret_file import SECRET_FILE, read_secret, write_secret
 from .single_server import SingleServerArchitect
 
@@ -89,7 +89,7 @@ class LocalArchitect(SingleServerArchitect):
         static_dir.mkdir(parents=True, exist_ok=True)
         self._secret = self.resources.new_secret()
         write_secret(self.build_dir, self._secret)
-        self._command = await put_in_place(self.args.architect, self.build_dir / PROGRAM_FOLDER)
+        self._command = await install_router(self.args.architect, self.build_dir / PROGRAM_FOLDER)
         return static_dir
 
     async def deploy(self) -> str:
@@ -117,7 +117,7 @@ class LocalArchitect(SingleServerArchitect):
             logger.warning("the router ended unexpectedly, restarting it", url=self._url)
             await self._stop_server()
             await self._record_release("it ended unexpectedly")
-            self._command = self._command or await put_in_place(self.args.architect, self.build_dir / PROGRAM_FOLDER)
+            self._command = self._command or await install_router(self.args.architect, self.build_dir / PROGRAM_FOLDER)
             self._listener = listen(self.args.architect.hostname, self._port)
             try:
                 await self._start(self._listener)

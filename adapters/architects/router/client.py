@@ -1,4 +1,4 @@
-"""The operator's HTTP requests to a router, wherever it runs."""
+"""Sends the operator's HTTP requests to a router, wherever it runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import httpx
 
 from ....core.errors import ProtocolError
 
-#: Longest silence in the middle of an answer.
+#: Longest pause within an answer.
 SILENCE_SECONDS = 30.0
-#: Names a file that is not whole yet.
+#: Suffix of a file that is not whole yet.
 PARTIAL_SUFFIX = ".partial"
 
 
 class RouterClient:
-    """Asks one router, with the run's secret where it must be proved."""
+    """Requests to one router, with the run's secret where it is needed."""
 
     def __init__(self, url: str, secret: str, *, through_proxy: bool = False) -> None:
-        """Keep address and secret; nothing is asked yet.
+        """Keep address and secret; no request is sent yet.
 
         Args:
             url: the router's, without a slash at the end.
@@ -32,7 +32,7 @@ class RouterClient:
         self._through_proxy = through_proxy
 
     async def is_alive(self) -> bool:
-        """Ask the router for a sign of life, as long as it may take; False: what answers is none, or the line broke."""
+        """Wait until the router answers; return False if something else answers or the connection breaks."""
         async with self._client() as client:
             try:
                 answer = await client.get("/is_alive", timeout=None)
@@ -41,7 +41,7 @@ class RouterClient:
         return answer.status_code == httpx.codes.OK and "Alive!" in answer.text
 
     async def accepts_secret(self) -> bool:
-        """Whether a router answers that was started with our secret."""
+        """Return whether a router answers that was started with our secret."""
         async with self._client() as client:
             try:
                 answer = await client.get("/counters")
@@ -50,14 +50,14 @@ class RouterClient:
         return answer.status_code == httpx.codes.OK
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Fetch an uploaded file; it gets its name once it is whole.
+        """Download an uploaded file; it gets its name once it is whole.
 
         Args:
             filename: the router's name for it.
             save_dir: an existing folder.
 
         Raises:
-            ProtocolError: the router does not have it, or the line broke.
+            ProtocolError: the router does not have it, or the connection broke.
         """
         if Path(filename).name != filename or filename in {"", ".", ".."}:
             raise ProtocolError(f"{filename!r} is not the name of an uploaded file")
@@ -69,7 +69,7 @@ class RouterClient:
                 client.stream("GET", f"/download_file/{quote(filename, safe='')}") as answer,
             ):
                 if answer.status_code != httpx.codes.OK:
-                    raise ProtocolError(f"the router does not hand out {filename!r} (status {answer.status_code})")
+                    raise ProtocolError(f"the router does not serve {filename!r} (status {answer.status_code})")
                 with partial.open("wb") as file:
                     async for piece in answer.aiter_bytes():
                         file.write(piece)

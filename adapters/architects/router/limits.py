@@ -1,4 +1,4 @@
-"""The limits of a router as settings of a run."""
+"""Turns the limits of a router into settings of a run."""
 
 from __future__ import annotations
 
@@ -8,37 +8,40 @@ from dataclasses import dataclass, field, fields
 from ....core.abstractions.args import ArchitectArgs
 from ....core.errors import ConfigError
 
-#: Written out again, as the operator gets it, a body can be several times as long, and is one frame of the channel.
-LARGEST_BODY_BYTES = 32 * 2**20
+#: A body goes to the operator in one frame of the channel, which has a limit of its own.
+MAX_BODY_BYTES = 32 * 2**20
 _MIB = 2**20
 
 
 @dataclass
 class RouterArgs(ArchitectArgs):
-    """What an architect that runs one of the routers can be told; the defaults are the routers' own."""
+    """Settings of an architect that runs one of the routers; the defaults are the routers' own."""
 
     request_deadline_seconds: float = field(
         default=25.0,
-        metadata={"help": "How long a page waits for the operator before it is told to try again."},
+        metadata={"help": "How long a page waits for the operator before it is asked to try again."},
     )
     operator_grace_seconds: float = field(
         default=600.0, metadata={"help": "How long pages are kept alive while no operator is attached."}
     )
     heartbeat_limit_seconds: float = field(
         default=15.0,
-        metadata={"help": "How long a live page may be silent before its worker counts as gone; it speaks every 6."},
+        metadata={
+            "help": "How long a live page may be silent before its worker counts as gone; it sends a heartbeat every 6."
+        },
     )
     orphan_seconds: float = field(
-        default=3600.0, metadata={"help": "How long the router goes on without an operator before it ends itself."}
+        default=3600.0, metadata={"help": "How long the router runs without an operator before it ends itself."}
     )
     idle_seconds: float = field(
         default=75.0,
         metadata={
-            "help": "How long a client may pause within a request, between two, or before a socket's first word."
+            "help": "How long a client may pause within a request, between two, or before a socket's first packet."
         },
     )
     max_body_bytes: int = field(
-        default=10 * _MIB, metadata={"help": "The largest JSON a page may send, and the largest text field of a form."}
+        default=10 * _MIB,
+        metadata={"help": "The largest JSON body of a page, and the largest size of all text fields of a form."},
     )
     max_upload_bytes: int = field(
         default=1024 * _MIB, metadata={"help": "The largest form a page may send, its files included."}
@@ -56,25 +59,25 @@ class RouterArgs(ArchitectArgs):
 _LIMITS = tuple(
     limit for limit in fields(RouterArgs) if limit.name not in {inherited.name for inherited in fields(ArchitectArgs)}
 )
-_AT_MOST = {"max_body_bytes": LARGEST_BODY_BYTES, "max_packet_bytes": LARGEST_BODY_BYTES}
+_MAXIMA = {"max_body_bytes": MAX_BODY_BYTES, "max_packet_bytes": MAX_BODY_BYTES}
 
 
 def check_router_limits(args: RouterArgs) -> None:
-    """See whether a router can keep to the limits.
+    """Check that a router can keep to the limits.
 
     Raises:
-        ConfigError: naming one that it cannot.
+        ConfigError: it cannot keep to one; the message names it.
     """
     for limit in _LIMITS:
         value: float = getattr(args, limit.name)
-        at_most = _AT_MOST.get(limit.name, math.inf)
-        if not (0 < value <= at_most and math.isfinite(value)):
+        maximum = _MAXIMA.get(limit.name, math.inf)
+        if not (0 < value <= maximum and math.isfinite(value)):
             key = f"mephisto.architect.{limit.name}"
-            hint = "It must be more than 0" + ("" if at_most == math.inf else f" and at most {at_most}")
+            hint = "It must be more than 0" + ("" if maximum == math.inf else f" and at most {maximum}")
             raise ConfigError(f"{key} is {value}", key=key, hint=hint)
 
 
 def changed_limits(args: RouterArgs) -> dict[str, str]:
-    """The limits that are not the routers' own, by the names of their environment variables without the prefix."""
+    """Return the limits that differ from the routers' own, by their environment variables without prefix."""
     values = {limit.name: getattr(args, limit.name) for limit in _LIMITS if getattr(args, limit.name) != limit.default}
     return {name.upper(): str(value) for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Listening sockets of this machine, opened before the server that is to use them."""
+"""Opens listening sockets of this machine, before the server starts that will use them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import socket
 
 from ....core.errors import ConfigError
 
-#: Connections that wait for the server to accept them, for instance while it starts.
+#: Connections that may wait for the server to accept them, for instance while it starts.
 BACKLOG = 2048
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
 
 
 def listen(hostname: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Return a listening socket.
 
     Raises:
-        ConfigError: there is no such port or address here, or something else listens there.
+        ConfigError: the port or address does not exist here, or is in use.
     """
     key = "mephisto.architect.port"
-    if not 0 <= port <= HIGHEST_PORT:
-        raise ConfigError(f"{key} is {port}", key=key, hint=f"A port is a number up to {HIGHEST_PORT}; 0: any free one")
+    if not 0 <= port <= MAX_PORT:
+        raise ConfigError(
+            f"{key} is {port}", key=key, hint=f"A port is a number up to {MAX_PORT}; 0 takes any free one"
+        )
     try:
         addresses = socket.getaddrinfo(hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
         key = "mephisto.architect.hostname"
-        raise ConfigError(f"{key}: {hostname!r} is no name or address of this machine", key=key) from error
-    # The older kind of address first: a browser that is sent to localhost tries both.
+        raise ConfigError(f"{key}: {hostname!r} is not a name or address of this machine", key=key) from error
+    # IPv4 first: a browser that is sent to localhost tries both.
     family, _, _, _, address = min(addresses, key=lambda found: found[0] != socket.AF_INET)
     try:
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
@@ -38,5 +40,5 @@ def listen(hostname: str, port: int) -> socket.socket:
 
 
 def in_url(hostname: str) -> str:
-    """A host's name or address as a URL has it."""
+    """Return a host's name or address as it is written in a URL."""
     return f"[{hostname}]" if ":" in hostname else hostname

@@ -1,11 +1,13 @@
-"""A router as a background process of this machine."""
+"""Runs a router as a background process of this machine."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -15,14 +17,13 @@ import trio
 
 from ....core.errors import LaunchError
 from .client import RouterClient
-from .process_end import wait_for_end
 
-#: What a router is told beside its secret; see `router/python/settings.py`.
+#: Prefix of the variables that a router reads its settings from; see `python/settings.py`.
 PREFIX = "MEPHISTO_ROUTER_"
 READY_SECONDS = 60.0
-#: Time to finish what it is doing after SIGTERM; then it is killed.
+#: Time to finish after SIGTERM; then it is killed.
 STOP_SECONDS = 10.0
-#: An error quotes this much of what it printed last.
+#: An error quotes this much of the end of its output.
 QUOTE_LENGTH = 500
 LOG_FILE = "router.log"
 PID_FILE = "router.pid"
@@ -32,10 +33,10 @@ _NUMBERED = ("/bin/sh", "-c", 'echo "$$" >"$0" && exec "$@"')
 
 
 class RouterProcess:
-    """Runs in a session of its own, so that neither Ctrl-C nor a crash of the operator takes it along.
+    """A router in a session of its own: neither Ctrl-C nor a crash of the operator ends it.
 
     Attributes:
-        pid: its number, which is also that of its process group.
+        pid: its process id, which is also that of its process group.
     """
 
     def __init__(self, pid: int, wait: Callable[[], Awaitable[int | None]], log_file: Path) -> None:
@@ -49,16 +50,16 @@ class RouterProcess:
     async def start(
         cls, command: list[str], settings: Mapping[str, str], listener: socket.socket, folder: Path
     ) -> RouterProcess:
-        """Start a router on a socket that listens already; whoever connects from now on waits until it accepts.
+        """Start a router on a socket that listens already; clients that connect from now on wait until it accepts.
 
         Args:
             command: the program.
             settings: by the names of its environment variables without their prefix.
             listener: bound and listening; the process has its own copy.
-            folder: gets its number, and what it prints.
+            folder: gets the files with its process id and its output.
 
         Raises:
-            LaunchError: no process can be started; a program that cannot be run ends at once, and says why.
+            LaunchError: no process can be started. A program that cannot be run ends at once.
         """
         log_file = folder / LOG_FILE
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -82,9 +83,9 @@ class RouterProcess:
 
     @classmethod
     def left_by_another(cls, folder: Path) -> RouterProcess | None:
-        """The router that another process has started; None if none was.
+        """Return the router that another process has started, or None if there was none.
 
-        Whether it still runs its answers must show: numbers of processes are given out again.
+        Only its answers show that it still runs: the system uses process ids again.
         """
         try:
             pid = int((folder / PID_FILE).read_text())
@@ -93,7 +94,7 @@ class RouterProcess:
         return cls(pid, partial(wait_for_end, pid), folder / LOG_FILE)
 
     def works_in(self, folder: Path) -> bool:
-        """Whether there is a process of this number that was started in a folder; False where nobody can tell."""
+        """Return whether this process was started in a folder; False where the system does not tell."""
         try:
             return Path(os.readlink(f"/proc/{self.pid}/cwd")) == folder.resolve()
         except OSError:
@@ -112,14 +113,16 @@ class RouterProcess:
                 is_alive = await client.is_alive()
                 if is_alive:
                     nursery.cancel_scope.cancel()
-                # Otherwise it is about to end, and how it ended says more.
+                # Otherwise it is about to end, and its exit status says more.
         if self._has_ended:
-            raise LaunchError("deploy", f"the router ended with status {self._status}: {self._last_words()}")
+            raise LaunchError("deploy", f"the router ended with status {self._status}: {self._quote_output()}")
         if not is_alive:
-            raise LaunchError("deploy", f"the router did not answer in {READY_SECONDS:g} seconds: {self._last_words()}")
+            raise LaunchError(
+                "deploy", f"the router did not answer in {READY_SECONDS:g} seconds: {self._quote_output()}"
+            )
 
     async def stop(self) -> None:
-        """End the process: politely, then by force. Cancelling makes that sooner. Twice is harmless."""
+        """End the process with SIGTERM, then with SIGKILL, at once if cancelled. Calling it twice is harmless."""
         try:
             self._signal(os.kill, signal.SIGTERM)
             with trio.move_on_after(STOP_SECONDS):
@@ -127,7 +130,7 @@ class RouterProcess:
         finally:
             if not self._has_ended:
                 self._signal(os.killpg, signal.SIGKILL)
-                with trio.CancelScope(shield=True):  # nothing survives that signal, so this is short
+                with trio.CancelScope(shield=True):  # nothing survives SIGKILL, so this is short
                     await self.wait_for_end()
 
     async def _notice_end(self, scope: trio.CancelScope) -> None:
@@ -135,7 +138,7 @@ class RouterProcess:
         scope.cancel()
 
     async def wait_for_end(self) -> None:
-        """Wait until the process has ended, whoever ended it."""
+        """Wait until the process has ended, for whatever reason."""
         if not self._has_ended:
             self._status = await self._wait()
             self._has_ended = True
@@ -145,6 +148,36 @@ class RouterProcess:
             with suppress(ProcessLookupError):
                 send(self.pid, number)
 
-    def _last_words(self) -> str:
-        said = self._log_file.read_text(errors="replace").strip()[-QUOTE_LENGTH:]
-        return f"{said or 'it said nothing'} (all of it: {self._log_file})"
+    def _quote_output(self) -> str:
+        output = self._log_file.read_text(errors="replace").strip()[-QUOTE_LENGTH:]
+        return f"{output or 'it printed nothing'} (see {self._log_file})"
+
+
+async def wait_for_end(pid: int) -> None:
+    """Return once a process has ended that need not be our child, at once if there is none with that id."""
+    try:
+        await _wait_for_end(pid)
+    except ProcessLookupError:
+        await trio.lowlevel.checkpoint()
+
+
+if sys.platform == "linux":
+
+    async def _wait_for_end(pid: int) -> None:
+        # Readable as soon as the process has ended; it stands for this process even if its id is used again.
+        descriptor = os.pidfd_open(pid)
+        try:
+            await trio.lowlevel.wait_readable(descriptor)
+        finally:
+            os.close(descriptor)
+
+elif sys.platform == "darwin":
+
+    async def _wait_for_end(pid: int) -> None:
+        wanted = select.kevent(
+            pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, fflags=select.KQ_NOTE_EXIT
+        )
+        with trio.lowlevel.monitor_kevent(pid, select.KQ_FILTER_PROC) as ends:
+            trio.lowlevel.current_kqueue().control([wanted], 0)
+            async for _ in ends:
+                return

@@ -1,4 +1,4 @@
-"""Which program is the router, and what has to be in place before it can be started."""
+"""Chooses the program that is the router, and installs it where it can be started."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ LOCK_FILE = "package-lock.json"
 #: Parts of a node router's folder that it does not need to run.
 NOT_FOR_RUNNING = ("node_modules", "test", ".*")
 NPM_SECONDS = 600.0
-#: An error quotes this much of what a program said last.
+#: An error quotes this much of the end of a program's output.
 QUOTE_LENGTH = 500
 
 logger = get_logger(__name__)
 
 
 def check_router_args(args: ArchitectArgs) -> None:
-    """See whether the router that was asked for can be started here.
+    """Check that the chosen router can be started here.
 
     Raises:
-        ConfigError: there is no such type, a folder is missing, or node is not installed.
+        ConfigError: the type does not exist, a folder is missing, or node is not installed.
     """
     if args.server_source_path is None and args.server_type not in SERVER_TYPES:
         raise ConfigError(
@@ -57,10 +57,10 @@ def check_router_args(args: ArchitectArgs) -> None:
 
 
 def check_node_project(folder: Path) -> None:
-    """See whether a folder has what a router in node needs.
+    """Check that a folder has the files of a router in node.
 
     Raises:
-        ConfigError: naming the file that is missing.
+        ConfigError: a file is missing; the message names it.
     """
     for needed in (NODE_START_FILE, "package.json", LOCK_FILE):
         if not (folder / needed).is_file():
@@ -72,18 +72,18 @@ def check_node_project(folder: Path) -> None:
 
 
 def node_folder(args: ArchitectArgs) -> Path | None:
-    """The node project that is the router; None if it is the Python one."""
+    """Return the folder of the node project that is the router, or None for the router in Python."""
     if args.server_source_path is not None:
         return Path(args.server_source_path).expanduser().resolve()
     return NODE_ROUTER if args.server_type == "node" else None
 
 
-async def put_in_place(args: ArchitectArgs, target: Path) -> list[str]:
-    """Make the router ready to be started.
+async def install_router(args: ArchitectArgs, target: Path) -> list[str]:
+    """Install the router so that it can be started.
 
     Args:
         args: checked by `check_router_args`.
-        target: a folder for the router's own files, should it have any.
+        target: a folder for the router's files, if it has any.
 
     Returns:
         The command that starts it.
@@ -93,7 +93,7 @@ async def put_in_place(args: ArchitectArgs, target: Path) -> list[str]:
     """
     source = node_folder(args)
     if source is None:
-        # -P: the folder that it is started in must not be able to bring modules of its own.
+        # -P: modules in the folder that it is started in are not imported.
         return [sys.executable, "-P", "-m", PYTHON_ROUTER]
     packages = await _installed_packages(source)
     copy_sources(source, target)
@@ -103,12 +103,12 @@ async def put_in_place(args: ArchitectArgs, target: Path) -> list[str]:
 
 
 def copy_sources(project: Path, target: Path) -> None:
-    """Copy what a node project consists of, without what npm brings."""
+    """Copy the files of a node project, without what npm installs."""
     shutil.copytree(project, target, ignore=shutil.ignore_patterns(*NOT_FOR_RUNNING), dirs_exist_ok=True)
 
 
 async def _installed_packages(project: Path) -> Path:
-    """The `node_modules` of a project, installed by its lock file the first time that is needed."""
+    """Return the `node_modules` of a project, installed by its lock file the first time they are needed."""
     lock = (project / LOCK_FILE).read_bytes()
     installed = _cache_folder() / hashlib.sha256(lock).hexdigest()[:32]
     if not installed.exists():
@@ -127,7 +127,7 @@ async def _installed_packages(project: Path) -> Path:
 
 
 async def _npm_ci(folder: Path) -> None:
-    with trio.move_on_after(NPM_SECONDS) as patience:
+    with trio.move_on_after(NPM_SECONDS) as limit:
         done = await trio.run_process(
             ["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"],
             cwd=folder,
@@ -135,11 +135,13 @@ async def _npm_ci(folder: Path) -> None:
             stderr=subprocess.STDOUT,
             check=False,
         )
-    if patience.cancelled_caught:
+    if limit.cancelled_caught:
         raise LaunchError("prepare", f"npm did not install the router's packages within {NPM_SECONDS:g} seconds")
     if done.returncode != 0:
-        said = done.stdout.decode(errors="replace").strip()[-QUOTE_LENGTH:]
-        raise LaunchError("prepare", f"npm could not install the router's packages (status {done.returncode}): {said}")
+        output = done.stdout.decode(errors="replace").strip()[-QUOTE_LENGTH:]
+        raise LaunchError(
+            "prepare", f"npm could not install the router's packages (status {done.returncode}): {output}"
+        )
 
 
 def _cache_folder() -> Path:

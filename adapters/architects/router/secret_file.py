@@ -1,4 +1,4 @@
-"""The run's secret on disk: whoever is to attach to the router later needs it, and nobody else may read it."""
+"""Keeps the run's secret on disk, readable by its owner only, for an operator that attaches to the router later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECRET_FILE = "router.secret"
 
 
 def write_secret(folder: Path, secret: str) -> Path:
-    """Keep a secret in a folder; returns the file."""
+    """Write a secret to its file in a folder; return the file."""
     file = folder / SECRET_FILE
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(secret)
@@ -17,7 +17,7 @@ def write_secret(folder: Path, secret: str) -> Path:
 
 
 def read_secret(folder: Path) -> str | None:
-    """The secret that was kept in a folder; None if there is none."""
+    """Return the secret in a folder, or None if there is none."""
     try:
         return (folder / SECRET_FILE).read_text()
     except FileNotFoundError:

@@ -15,8 +15,7 @@ import trio
 
 from mephisto_es.adapters.architects.contract import Deployment, PageServerContract, ResourceBook, answers
 from mephisto_es.adapters.architects.local import LocalArchitect
-from mephisto_es.adapters.architects.router.process import LOG_FILE, PID_FILE
-from mephisto_es.adapters.architects.router.process_end import wait_for_end
+from mephisto_es.adapters.architects.router.process import LOG_FILE, PID_FILE, wait_for_end
 from mephisto_es.adapters.architects.router.secret_file import SECRET_FILE
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.resources import Details, Resources
@@ -53,7 +52,7 @@ def test_a_port_in_use_is_named_before_anything_is_made(tmp_path: Path) -> None:
     [
         ({"port": 65536}, "port is 65536"),
         ({"port": -1}, "port is -1"),
-        ({"hostname": "no such host"}, "'no such host' is no name or address"),
+        ({"hostname": "no such host"}, "'no such host' is not a name or address"),
         ({"hostname": "192.0.2.1"}, r"port 0 of 192\.0\.2\.1"),
         ({"server_type": "nod"}, "no router 'nod'. Did you mean 'node'"),
         ({"server_source_path": "nowhere"}, r"nowhere has no server\.js"),

@@ -17,9 +17,11 @@ NODE = NODE_ROUTER / "lib"
 
 #: Files, or names in a file, that only the Python router has.
 ONLY_IN_PYTHON = {
-    "http/page_files": "Express serves static files itself",
     "http/request_timeout": "Node's HTTP server has these time limits",
     "http/form_reader: FormPart.begin": "busboy reads the headers of a part",
+    "http/task_config: PageFiles": "Express serves static files itself",
+    "http/task_config: PageFiles.file_response": "Express serves static files itself",
+    "http/task_config: PageFiles.revalidate": "Express compares an ETag itself",
     "json_text: encode": "JSON.stringify",
     "json_text: reader": "msgspec reads a shape as a whole; JavaScript reads it member by member",
     "log: JsonFormatter": "the libraries log, too",

@@ -17,7 +17,6 @@ from ..router import Router
 from ..settings import RouterSettings, Secret
 from ..sockets.socket_endpoint import SocketEndpoint
 from .bodies import BodyLimits, is_form, read_body
-from .page_files import PageFiles
 from .refusals import EXPECTED_ERRORS, answer_error
 from .request_bodies import (
     read_log_error,
@@ -27,7 +26,7 @@ from .request_bodies import (
     read_submit_onboarding,
     read_submit_task,
 )
-from .task_config import TaskConfigFile
+from .task_config import PageFiles, TaskConfigFile
 from .uploads import Uploads
 
 JSON = "application/json; charset=utf-8"

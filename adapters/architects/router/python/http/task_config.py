@@ -1,7 +1,7 @@
-"""Serves the page's configuration, with the version of the client library that the page asked for.
+"""Serves the files of the page, and its configuration with the version of the client library that it asked for.
 
-The file is read again when it has changed. Whether it has is checked on every visit, and synchronously: that takes
-microseconds, and another thread would cost more than the rest of the answer.
+The configuration is read again when it has changed. Whether it has is checked on every visit, and synchronously: that
+takes microseconds, and another thread would cost more than the rest of the answer.
 """
 
 import os
@@ -11,9 +11,40 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Scope
+
+#: Pages may keep a file, but ask each time whether it is still the same.
+CACHE_CONTROL = "public, max-age=0"
 
 #: Versions of the client library that are supported; the first is told to pages that name none of them.
 SUPPORTED_VERSIONS = ("2.0.3", "2.0.4")
+
+
+class PageFiles(StaticFiles):
+    """The files of a directory; unknown ones are 404."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory=directory, html=True)
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Answer with a file, or 304 if the page has it."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["cache-control"] = CACHE_CONTROL
+        return response
+
+    def revalidate(self, response: Response, headers: Headers) -> Response:
+        """Return an answer of our own as it is, or 304 if the headers of the request say that the page has it."""
+        response.headers["cache-control"] = CACHE_CONTROL
+        return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, headers) else response
 
 
 class ConfigAnswer(NamedTuple):
