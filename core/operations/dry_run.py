@@ -79,8 +79,7 @@ async def _read_some(data: AssignmentData, max_item_bytes: int) -> int:
                 async for item in receiver:
                     items.append(item)
                     if len(items) == ITEMS_READ:
-                        break
-                nursery.cancel_scope.cancel()
+                        nursery.cancel_scope.cancel()
         except ExceptionGroup as group:
             error, *_ = leaves(group)
             raise data_error(error, len(items)) from error
