@@ -17,7 +17,7 @@ from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
 from mephisto_es.core.decisions.review import decide_grant_bonus, decide_review_work
 from mephisto_es.core.errors import CommandRefusedError
-from mephisto_es.core.lifecycles.agent import AGENT, AgentState
+from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.lifecycles.resource import SERVER
@@ -280,7 +280,7 @@ class Author(Invention):
         )
         return decide_assign_unit(self.state, command)
 
-    def _pick_agent(self) -> tuple[str, AgentState] | None:
+    def _pick_agent(self) -> tuple[str, AgentRecord] | None:
         if not self._streams["agent"]:
             return None
         stream = self._pick("agent")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
+from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import UnitState
 from mephisto_es.core.ports import AppendRequest
@@ -31,7 +31,7 @@ def chosen(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[AppendR
     raise LookupError(f"no history of {moves} moves is as wanted; ask for more moves, or for less")
 
 
-def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentState, UnitState]]:
+def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentRecord, UnitState]]:
     """Agents in a status that still have their unit: stream, agent, unit."""
     found = []
     for stream, agent in state.agents.items():

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.ledger import Ledger
-from ...core.lifecycles.agent import AgentState, AgentStatus
+from ...core.lifecycles.agent import AgentRecord, AgentStatus
 from ...core.operations.services.resource_release import held_resources, release_resource
 from ...core.operations.services.reviewer import Reviewer
 from ...core.ports import Ids
@@ -76,7 +76,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 class _RecordedSubmission(NamedTuple):
-    agent: AgentState
+    agent: AgentRecord
     run: TaskRunId
     work: object
     is_first: bool

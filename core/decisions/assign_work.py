@@ -22,7 +22,7 @@ from ..commands.admission import (
     RequiredEvaluation,
     StartOnboarding,
 )
-from ..lifecycles.agent import AgentState, AgentStatus
+from ..lifecycles.agent import AgentRecord, AgentStatus
 from ..lifecycles.engagement import EngagementState
 from ..lifecycles.onboarding import OnboardingStatus
 from ..ports import NewEvent
@@ -173,7 +173,7 @@ def decide_refuse_worker(state: DecisionState, command: RefuseWorker) -> list[Ne
 def _has_agent(state: DecisionState, run: TaskRunId, registration: str) -> bool:
     """Return whether the page has an agent already; one that passed its onboarding is about to get another."""
     agent = state.agent_by_registration(run, registration)
-    return isinstance(agent, AgentState) or (agent is not None and agent.status is not OnboardingStatus.APPROVED)
+    return isinstance(agent, AgentRecord) or (agent is not None and agent.status is not OnboardingStatus.APPROVED)
 
 
 def _refusal(

@@ -14,7 +14,7 @@ from ...events.engagement import LastWorkEnded, WorkEnded
 from ...events.ids import TaskRunId
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
 from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReturnUnit, SubmitUnit
-from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentState, AgentStatus
+from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ..lifecycles.task_run import GIVING_RUN_STATUSES
 from ..ports import NewEvent
@@ -78,7 +78,7 @@ def decide_end_onboarding(state: DecisionState, command: EndOnboarding) -> list[
 
 
 def _departure_events(
-    state: DecisionState, run: TaskRunId, agent: AgentState, departure: AgentDeparture, *, concurrent: bool
+    state: DecisionState, run: TaskRunId, agent: AgentRecord, departure: AgentDeparture, *, concurrent: bool
 ) -> list[NewEvent]:
     """Return what ends an agent, and what becomes of its unit and its partners.
 
@@ -111,7 +111,7 @@ def _departure_events(
     ]
 
 
-def _work_ended(state: DecisionState, run: TaskRunId, agent: AgentState, outcome: AgentStatus) -> NewEvent:
+def _work_ended(state: DecisionState, run: TaskRunId, agent: AgentRecord, outcome: AgentStatus) -> NewEvent:
     stream = streams.engagement(run, agent.worker)
     last = state.engagements[stream].live == {agent.agent}
     ended = LastWorkEnded if last else WorkEnded

@@ -11,7 +11,7 @@ from ...events.pay import PaymentOwed
 from ...events.unit import UnitAccepted, UnitEvent, UnitRejected, UnitSoftRejected
 from ..commands.review import GrantBonus, ReviewWork, Verdict
 from ..errors import CommandRefusedError
-from ..lifecycles.agent import AgentState, AgentStatus
+from ..lifecycles.agent import AgentRecord, AgentStatus
 from ..lifecycles.payment import BONUS, PAY
 from ..lifecycles.unit import UnitState
 from ..ports import NewEvent
@@ -67,7 +67,7 @@ def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEve
     ]
 
 
-def _pay_cents(agent: AgentState, unit: UnitState, verdict: Verdict) -> int:
+def _pay_cents(agent: AgentRecord, unit: UnitState, verdict: Verdict) -> int:
     """Return what a verdict adds to what is owed for the unit itself."""
     nothing = verdict is Verdict.REJECTED or agent.status in _PAY_IS_OWED
     return 0 if nothing else unit.pay_cents
@@ -105,7 +105,7 @@ def _check_budget(budget: Budget, purpose: str, cost_cents: int, reserved_cents:
         )
 
 
-def _owed(run: TaskRunId, agent: AgentState, payment: PaymentId, cents: int, purpose: str) -> NewEvent:
+def _owed(run: TaskRunId, agent: AgentRecord, payment: PaymentId, cents: int, purpose: str) -> NewEvent:
     owed = PaymentOwed(
         payment=payment, worker=agent.worker, agent=agent.agent, unit=agent.unit, amount_cents=cents, purpose=purpose
     )

@@ -85,7 +85,7 @@ AGENT = Lifecycle(
 )
 
 
-class AgentState(msgspec.Struct, frozen=True, gc=False):
+class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     """What is known of an agent."""
 
     status: AgentStatus
@@ -101,7 +101,7 @@ class AgentState(msgspec.Struct, frozen=True, gc=False):
     submission: PayloadRef | None = None
 
 
-def evolve(agent: AgentState | None, event: AgentEvent) -> AgentState:
+def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
     """The agent after an event.
 
     Raises:
@@ -109,7 +109,7 @@ def evolve(agent: AgentState | None, event: AgentEvent) -> AgentState:
     """
     status = AGENT.after(agent.status if agent else None, event)
     if isinstance(event, AgentAccepted):
-        return AgentState(
+        return AgentRecord(
             status, event.agent, event.unit, event.assignment, event.worker, event.token, event.registration
         )
     agent = existing(agent)

@@ -58,7 +58,7 @@ ONBOARDING = Lifecycle(
 )
 
 
-class OnboardingState(msgspec.Struct, frozen=True, gc=False):
+class OnboardingRecord(msgspec.Struct, frozen=True, gc=False):
     """What is known of an onboarding agent."""
 
     status: OnboardingStatus
@@ -74,7 +74,7 @@ class OnboardingState(msgspec.Struct, frozen=True, gc=False):
     request: str = ""
 
 
-def evolve(agent: OnboardingState | None, event: OnboardingEvent) -> OnboardingState:
+def evolve(agent: OnboardingRecord | None, event: OnboardingEvent) -> OnboardingRecord:
     """The onboarding agent after an event.
 
     Raises:
@@ -82,7 +82,7 @@ def evolve(agent: OnboardingState | None, event: OnboardingEvent) -> OnboardingS
     """
     status = ONBOARDING.after(agent.status if agent else None, event)
     if isinstance(event, OnboardingStarted):
-        return OnboardingState(status, event.agent, event.worker, event.token, event.registration)
+        return OnboardingRecord(status, event.agent, event.worker, event.token, event.registration)
     agent = existing(agent)
     match event:
         case OnboardingSubmitted():

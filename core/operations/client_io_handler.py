@@ -17,7 +17,7 @@ from ..command_issuer import CommandIssuer
 from ..decisions.refusals import refusal_text
 from ..errors import CommandRefusedError, ProtocolError
 from ..ledger import Ledger, PendingCommand
-from ..lifecycles.onboarding import OnboardingState
+from ..lifecycles.onboarding import OnboardingRecord
 from ..packets import (
     SYSTEM,
     Ack,
@@ -242,7 +242,7 @@ class ClientIOHandler:
         if command is None:
             self._drop(f"{type(packet).__name__} that is malformed, or does not fit its agent", None)
             return None
-        if isinstance(packet, SubmitOnboardingPacket) and isinstance(agent, OnboardingState):
+        if isinstance(packet, SubmitOnboardingPacket) and isinstance(agent, OnboardingRecord):
             self._pages.open_request(packet.data.request_id, channel_id)
             self._worker_pool.expect_onboarding_answer(agent, packet.data.request_id)
         command_id = f"router/{place.incarnation}/{place.seq}"

@@ -17,8 +17,8 @@ from ..commands.agent import (
     SubmitUnit,
 )
 from ..commands.base import Command
-from ..lifecycles.agent import AgentState
-from ..lifecycles.onboarding import OnboardingState
+from ..lifecycles.agent import AgentRecord
+from ..lifecycles.onboarding import OnboardingRecord
 from ..packets import (
     UNREADABLE,
     LiveUpdatePacket,
@@ -63,15 +63,15 @@ class PacketCommands:
         self._ids = ids
         self._concurrent = concurrent
 
-    def command_of(self, agent: AgentState | OnboardingState, packet: OutboxPackets) -> PacketCommand | None:
+    def command_of(self, agent: AgentRecord | OnboardingRecord, packet: OutboxPackets) -> PacketCommand | None:
         """Return the command of a packet; None if it is malformed, or does not fit such an agent."""
         if not is_readable(_body_of(packet)):
             return None
-        if isinstance(agent, AgentState):
+        if isinstance(agent, AgentRecord):
             return self._of_agent(agent, packet)
         return self._of_onboarding(agent, packet)
 
-    def _of_agent(self, agent: AgentState, packet: OutboxPackets) -> PacketCommand | None:
+    def _of_agent(self, agent: AgentRecord, packet: OutboxPackets) -> PacketCommand | None:
         run, agent_id = self._run, agent.agent
         match packet:
             case SubmitUnitPacket():
@@ -99,7 +99,7 @@ class PacketCommands:
             case _:
                 assert_never(packet)
 
-    def _of_onboarding(self, agent: OnboardingState, packet: OutboxPackets) -> PacketCommand | None:
+    def _of_onboarding(self, agent: OnboardingRecord, packet: OutboxPackets) -> PacketCommand | None:
         run, agent_id = self._run, agent.agent
         match packet:
             case SubmitOnboardingPacket():
@@ -120,7 +120,7 @@ class PacketCommands:
             case _:
                 assert_never(packet)
 
-    def _sealed(self, body: msgspec.Raw, agent: AgentState | OnboardingState) -> Payload:
+    def _sealed(self, body: msgspec.Raw, agent: AgentRecord | OnboardingRecord) -> Payload:
         return seal(bytes(body), self._ids.salt(), agent.worker)
 
 

@@ -17,8 +17,8 @@ from ..abstractions.agent import Agent
 from ..decisions.refusals import refusal_text
 from ..errors import UserCodeError
 from ..ledger import Ledger
-from ..lifecycles.agent import AgentState
-from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingState, OnboardingStatus
+from ..lifecycles.agent import AgentRecord
+from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingRecord, OnboardingStatus
 from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
@@ -129,7 +129,7 @@ class WorkerPool:
         registration = pseudonym(self._ledger.log.pseudonym_key, "registration", crowd_data.agent_registration_id)
         await self._answer(worker, registration, request_id)
 
-    async def register_agent_from_onboarding(self, state: OnboardingState, request_id: str) -> None:
+    async def register_agent_from_onboarding(self, state: OnboardingRecord, request_id: str) -> None:
         """Answer a page whose onboarding is decided as if it asked for an agent now."""
         await self._wait_until_open()
         await self._answer(state.worker, state.registration, request_id)
@@ -138,7 +138,7 @@ class WorkerPool:
         state, run = self._ledger.state, self._run
         agent = state.agent_by_registration(run, registration)
         reason = None
-        if agent is None or (isinstance(agent, OnboardingState) and agent.status not in LIVE_ONBOARDING_STATUSES):
+        if agent is None or (isinstance(agent, OnboardingRecord) and agent.status not in LIVE_ONBOARDING_STATUSES):
             reason = await self._register_agent(worker, registration)
             agent = state.agent_by_registration(run, registration)
         if reason is None and agent is not None:
@@ -151,17 +151,17 @@ class WorkerPool:
         await self.submissions.wait_decided(worker, VERDICT_TIMEOUT_SECONDS)
         return await self.admission.admit(worker, registration)
 
-    async def reconnect_agent(self, state: AgentState | OnboardingState, request_id: str) -> None:
+    async def reconnect_agent(self, state: AgentRecord | OnboardingRecord, request_id: str) -> None:
         """Answer a page with its agent and the agent's initial data, once the agent is durable."""
         run = self._run
         await self._ledger.wait_durable(
             streams.agent(run, state.agent)
-            if isinstance(state, AgentState)
+            if isinstance(state, AgentRecord)
             else streams.onboarding_agent(run, state.agent)
         )
         # More may have happened by now, and the page may know it already.
         state = self._ledger.state.agent_by_token(state.token) or state
-        if isinstance(state, OnboardingState) and state.status not in LIVE_ONBOARDING_STATUSES:
+        if isinstance(state, OnboardingRecord) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
             reason = RefusalReason.NOT_QUALIFIED if failed else RefusalReason.TASK_MISSING
             self._answer_refusal(state.worker, reason, request_id)
@@ -182,16 +182,16 @@ class WorkerPool:
         )
         self._pages.answer(request_id, details)
 
-    def _init_data(self, state: AgentState | OnboardingState) -> msgspec.Raw:
+    def _init_data(self, state: AgentRecord | OnboardingRecord) -> msgspec.Raw:
         """Return the data that the task's code gives a page to start with."""
         runner = self._context.task_runner
-        if isinstance(state, AgentState):
+        if isinstance(state, AgentRecord):
             data = runner.get_init_data_for_agent(self.agents.handle_of(state))
         else:
             data = runner.get_init_data_for_onboarding(self.onboardings.handle_of(state))
         return msgspec.Raw(msgspec.json.encode(data))
 
-    def expect_onboarding_answer(self, state: OnboardingState, request_id: str) -> None:
+    def expect_onboarding_answer(self, state: OnboardingRecord, request_id: str) -> None:
         """Answer a page that submitted its onboarding, once that is decided."""
         self.onboardings.expect_answer(state, request_id)
 
@@ -210,9 +210,9 @@ class WorkerPool:
         nursery = self._context.nursery
         for token, status in status_map.items():
             state = self._ledger.state.agent_by_token(token) if status == GONE else None
-            if isinstance(state, AgentState):
+            if isinstance(state, AgentRecord):
                 nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
-            elif isinstance(state, OnboardingState):
+            elif isinstance(state, OnboardingRecord):
                 nursery.start_soon(self.onboardings.end_agent, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
     async def end_idle(self, reason: str) -> None:

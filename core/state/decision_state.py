@@ -31,8 +31,8 @@ from ...events.pay import PaymentOwed
 from ...events.streams import parse, run_of
 from ...events.task_run import TaskRunCreated
 from ...events.worker import WorkerForgotten, WorkerRegistered
-from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentState
-from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState
+from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord
+from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
 from .entity_states import EntityStates
@@ -219,14 +219,14 @@ class DecisionState(EntityStates):
         """Whether an agent's page has sent a live update before; known as long as the agent is at work."""
         return bool(update_id) and update_id in self._update_ids.get(stream, ())
 
-    def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentState]:
+    def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentRecord]:
         """The agents that have the units of an assignment now, in the units' order."""
         index = self.runs[run]
         for unit in index.units_of.get(assignment, ()):
             if unit in index.agent_of_unit:
                 yield self.agents[f"agent/{run}/{index.agent_of_unit[unit]}"]
 
-    def agent_by_token(self, token: str) -> AgentState | OnboardingState | None:
+    def agent_by_token(self, token: str) -> AgentRecord | OnboardingRecord | None:
         """The agent or onboarding agent that a token stands for."""
         stream = self.by_token.get(token)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
@@ -235,7 +235,7 @@ class DecisionState(EntityStates):
         """The tokens of all agents and onboarding agents of a run."""
         return [token for token, stream in self.by_token.items() if run_of(stream) == run]
 
-    def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentState | OnboardingState | None:
+    def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentRecord | OnboardingRecord | None:
         """The agent or onboarding agent that a page's registration stands for."""
         stream = self.runs[run].by_registration.get(registration)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)

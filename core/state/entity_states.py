@@ -63,8 +63,8 @@ class EntityStates:
         self.task_runs = StateMap[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
         self.servers = StateMap[server.ResourceState, ServerEvent](server.evolve)
         self.units = StateMap[unit.UnitState, UnitEvent](unit.evolve)
-        self.agents = StateMap[agent.AgentState, AgentEvent](agent.evolve)
-        self.onboardings = StateMap[onboarding.OnboardingState, OnboardingEvent](onboarding.evolve)
+        self.agents = StateMap[agent.AgentRecord, AgentEvent](agent.evolve)
+        self.onboardings = StateMap[onboarding.OnboardingRecord, OnboardingEvent](onboarding.evolve)
         self.engagements = StateMap[engagement.EngagementState, EngagementEvent](engagement.evolve)
         self.payments = StateMap[pay.PaymentState, PayEvent](pay.evolve)
         self._folds: dict[type[Event], _Fold] = {

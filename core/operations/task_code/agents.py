@@ -14,7 +14,7 @@ from ...abstractions.agent import Agent, PastUpdate
 from ...commands.agent import AgentDeparture, EndAgent
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
-from ...lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentState, AgentStatus
+from ...lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
@@ -33,7 +33,7 @@ _STARTED = (
 )
 
 
-class LiveAgents(LiveParticipants[AgentState, Agent, AgentDeparture]):
+class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
     """The agents of one run that have a unit now."""
 
     EVENTS = AGENT.events
@@ -59,16 +59,16 @@ class LiveAgents(LiveParticipants[AgentState, Agent, AgentDeparture]):
     def _stream_of(self, agent_id: int) -> str:
         return streams.agent(self._run, AgentId(agent_id))
 
-    def _record_of(self, stream: str) -> AgentState:
+    def _record_of(self, stream: str) -> AgentRecord:
         return self._ledger.state.agents[stream]
 
     def _live_ids(self) -> Iterable[AgentId]:
         return self._ledger.state.runs[self._run].live_agents
 
-    def _is_live(self, record: AgentState) -> bool:
+    def _is_live(self, record: AgentRecord) -> bool:
         return record.status in AT_WORK_STATUSES
 
-    def _make_handle(self, record: AgentState) -> Agent:
+    def _make_handle(self, record: AgentRecord) -> Agent:
         return Agent(
             record.agent,
             self._units.unit(record.unit),
@@ -93,7 +93,7 @@ class LiveAgents(LiveParticipants[AgentState, Agent, AgentDeparture]):
 
     # Task code ------------------------------------------------------------------------------------------------------
 
-    def _advance(self, handle: Agent, record: AgentState, *, again: bool) -> None:
+    def _advance(self, handle: Agent, record: AgentRecord, *, again: bool) -> None:
         """Start the code for an agent that has started, or for its assignment once all its agents have."""
         if record.status is not AgentStatus.IN_TASK:
             return
@@ -142,7 +142,7 @@ class LiveAgents(LiveParticipants[AgentState, Agent, AgentDeparture]):
     def _timed_out(self, reason: str) -> AgentDeparture:
         return AgentTimedOut(reason=reason)
 
-    def _on_ended(self, record: AgentState) -> None:
+    def _on_ended(self, record: AgentRecord) -> None:
         pass
 
     async def end_agent(self, agent_id: int, departure: AgentDeparture) -> None:

@@ -16,8 +16,8 @@ from ...command_issuer import CommandIssuer
 from ...commands.agent import RecordObservation, RecordOnboardingObservation
 from ...commands.base import Command
 from ...ledger import Ledger
-from ...lifecycles.agent import AgentState
-from ...lifecycles.onboarding import OnboardingState
+from ...lifecycles.agent import AgentRecord
+from ...lifecycles.onboarding import OnboardingRecord
 from ...payloads import pseudonym, seal
 from ...ports import Ids, Payload
 
@@ -33,7 +33,7 @@ class Observations:
         #: Number of updates per stream, including those that are not durable yet.
         self._sent: dict[str, int] = {}
 
-    async def record(self, agent: AgentState | OnboardingState, update: Update) -> None:
+    async def record(self, agent: AgentRecord | OnboardingRecord, update: Update) -> None:
         """Record an update to a page; returns once it is durable.
 
         Without an `update_id`, the update gets one that is derived from stream and number, so it is always the same.
@@ -44,7 +44,7 @@ class Observations:
         """
         number, update_id, payload = self._next(agent, update)
         command: Command
-        if isinstance(agent, AgentState):
+        if isinstance(agent, AgentRecord):
             command = RecordObservation(
                 task_run=self._run, agent=agent.agent, number=number, update_id=update_id, update=payload.ref
             )
@@ -54,11 +54,11 @@ class Observations:
             )
         await self._issuer.issue(command, payload)
 
-    def _next(self, agent: AgentState | OnboardingState, update: Update) -> tuple[int, str, Payload]:
+    def _next(self, agent: AgentRecord | OnboardingRecord, update: Update) -> tuple[int, str, Payload]:
         """Return number, id and sealed body of an agent's next update."""
         stream = (
             streams.agent(self._run, agent.agent)
-            if isinstance(agent, AgentState)
+            if isinstance(agent, AgentRecord)
             else streams.onboarding_agent(self._run, agent.agent)
         )
         number = self._sent[stream] = self._sent.get(stream, agent.observed) + 1

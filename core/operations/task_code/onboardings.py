@@ -21,7 +21,7 @@ from ...commands.admission import RecordOnboardingOutcome
 from ...commands.agent import EndOnboarding, OnboardingDeparture
 from ...errors import CommandRefusedError, UserCodeError
 from ...ledger import Ledger
-from ...lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingState, OnboardingStatus
+from ...lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord, OnboardingStatus
 from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
@@ -39,10 +39,10 @@ ANSWER_SECONDS = 60
 LOOK_BACK_EVENTS = 20_000
 
 #: Answers a page whose onboarding is decided; takes the id of its request.
-Answer = Callable[[OnboardingState, str], Awaitable[None]]
+Answer = Callable[[OnboardingRecord, str], Awaitable[None]]
 
 
-class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, OnboardingDeparture]):
+class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, OnboardingDeparture]):
     """The onboardings of one run that are not decided."""
 
     EVENTS = ONBOARDING.events
@@ -69,7 +69,7 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
         for record in self._just_decided():
             self._nursery.start_soon(self._answer, record, record.request)
 
-    def _just_decided(self) -> Iterator[OnboardingState]:
+    def _just_decided(self) -> Iterator[OnboardingRecord]:
         """Find onboardings that an earlier process decided without, perhaps, answering their pages."""
         is_new = not self._ledger.state.runs[self._run].by_registration
         if is_new or self._context.onboarding_qualification is None:
@@ -83,7 +83,7 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
                 if record.request:
                     yield record
 
-    def expect_answer(self, record: OnboardingState, request_id: str) -> None:
+    def expect_answer(self, record: OnboardingRecord, request_id: str) -> None:
         """Answer a request once the onboarding is decided."""
         if record.status in LIVE_ONBOARDING_STATUSES:
             self._requests.setdefault(record.agent, []).append(request_id)
@@ -95,22 +95,22 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
     def _stream_of(self, agent_id: int) -> str:
         return streams.onboarding_agent(self._run, OnboardingAgentId(agent_id))
 
-    def _record_of(self, stream: str) -> OnboardingState:
+    def _record_of(self, stream: str) -> OnboardingRecord:
         return self._ledger.state.onboardings[stream]
 
     def _live_ids(self) -> Iterable[OnboardingAgentId]:
         return self._ledger.state.runs[self._run].live_onboardings
 
-    def _is_live(self, record: OnboardingState) -> bool:
+    def _is_live(self, record: OnboardingRecord) -> bool:
         return record.status in LIVE_ONBOARDING_STATUSES
 
-    def _make_handle(self, record: OnboardingState) -> OnboardingAgent:
+    def _make_handle(self, record: OnboardingRecord) -> OnboardingAgent:
         observe = partial(self._observe, record.agent)
         return OnboardingAgent(record.agent, record.worker, record.token, record.status.value, observe)
 
     # Task code ------------------------------------------------------------------------------------------------------
 
-    def _advance(self, handle: OnboardingAgent, record: OnboardingState, *, again: bool) -> None:
+    def _advance(self, handle: OnboardingAgent, record: OnboardingRecord, *, again: bool) -> None:
         """Start the code of an onboarding that has started, and decide one that was submitted."""
         if record.status is OnboardingStatus.WAITING:
             if again and record.request:
@@ -122,7 +122,7 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
             self._replay([handle], lambda: None)
         self._start_code(partial(runner.run_onboarding, handle), partial(runner.cleanup_onboarding, handle), [handle])
 
-    async def _decide(self, record: OnboardingState) -> None:
+    async def _decide(self, record: OnboardingRecord) -> None:
         """Ask the launch script whether the worker passes, and record its answer."""
         shared = self._context.blueprint.shared_state
         body = self._ledger.log.payload(record.submission) if record.submission else None
@@ -157,7 +157,7 @@ class LiveOnboardings(LiveParticipants[OnboardingState, OnboardingAgent, Onboard
     def _timed_out(self, reason: str) -> OnboardingDeparture:
         return OnboardingTimedOut(reason=reason)
 
-    def _on_ended(self, record: OnboardingState) -> None:
+    def _on_ended(self, record: OnboardingRecord) -> None:
         for request_id in self._requests.pop(record.agent, ()):
             self._nursery.start_soon(self._answer, record, request_id)
 

@@ -21,8 +21,8 @@ from ...abstractions.agent import Participant, Update
 from ...command_issuer import CommandIssuer
 from ...errors import AgentLeftError, TaskCodeDivergedError, UserCodeError
 from ...ledger import Ledger
-from ...lifecycles.agent import AgentState
-from ...lifecycles.onboarding import OnboardingState
+from ...lifecycles.agent import AgentRecord
+from ...lifecycles.onboarding import OnboardingRecord
 from ...ports import Ids, WallClock
 from ...signal import Signal
 from ..agent_pages import AgentPages
@@ -35,7 +35,7 @@ from .replayer import TaskCodeReplayer, recorded_exchanges
 
 logger = get_logger(__name__)
 
-RecordT = TypeVar("RecordT", bound=AgentState | OnboardingState)
+RecordT = TypeVar("RecordT", bound=AgentRecord | OnboardingRecord)
 HandleT = TypeVar("HandleT", bound=Participant)
 #: The events by which a participant leaves.
 DepartureT = TypeVar("DepartureT", bound=Event)

@@ -39,7 +39,7 @@ class Units:
             unit, assigned_agent=self._assigned_agent(agent, unit), is_evaluation=agent.agent in evaluations
         )
 
-    def _assigned_agent(self, agent: lifecycles.AgentState, unit: Unit) -> AssignedAgent:
+    def _assigned_agent(self, agent: lifecycles.AgentRecord, unit: Unit) -> AssignedAgent:
         body = self._ledger.log.payload(agent.submission) if agent.submission else None
         outputs = None if body is None else msgspec.json.decode(body)
         return AssignedAgent(agent.agent, agent.worker, AgentState(unit.data, outputs))

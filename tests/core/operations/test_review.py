@@ -14,7 +14,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.core.ledger import Ledger
-from mephisto_es.core.lifecycles.agent import AgentState, AgentStatus
+from mephisto_es.core.lifecycles.agent import AgentRecord, AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitState, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.operations.services.reviewer import Reviewer
@@ -58,7 +58,7 @@ async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
             nursery.cancel_scope.cancel()
 
 
-def agents(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentState]]:
+def agents(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentRecord]]:
     """Agents that still have their unit."""
     return [(stream, agent) for stream, agent, _ in holders(state, status)]
 
