@@ -1,4 +1,4 @@
-"""What every architect promises, as tests. A package with an architect of its own runs them like this:
+"""The contract of architects as a test suite. A package with its own architect runs it like this:
 
     class TestMyArchitect(PageServerContract):
         def make(self, folder: Path, resources: Resources) -> Architect:
@@ -40,7 +40,7 @@ from ...events.ids import TaskRunId
 from ...events.server import ServerEvent
 from ..composition.clock_and_ids import SystemIds
 
-#: Packets that may wait for a test to look at them.
+#: The number of packets that may wait for a test to read them.
 RECEIVED_LIMIT = 1000
 AnyPacket = TypeVar("AnyPacket", bound=Packet)
 
@@ -63,7 +63,7 @@ class ResourceBook(Resources):
         self._run = TaskRunId(1)
 
     def count(self, status: ResourceStatus) -> int:
-        """How many resources are in a status."""
+        """Return the number of resources with a status."""
         return sum(state.status is status for state in self.states.values())
 
     async def _append(self, number: int, event: ServerEvent) -> None:
@@ -74,7 +74,7 @@ class ResourceBook(Resources):
 
 @dataclass
 class Deployment:
-    """A server that was deployed by the test, with its channels."""
+    """A server that the test deployed, with its channels."""
 
     architect: Architect
     resources: ResourceBook
@@ -88,23 +88,23 @@ class Deployment:
         self._sender, self.received = trio.open_memory_channel[Inbound](RECEIVED_LIMIT)
 
     async def on_message(self, channel_id: str, packet: Inbound) -> None:  # noqa: ARG002
-        """Keep a packet for the test."""
+        """Store a packet for the test."""
         await self._sender.send(packet)
 
     async def next(self, kind: type[AnyPacket]) -> AnyPacket:
-        """The next packet of a kind; those before it are passed over."""
+        """Return the next packet of a kind, skipping others."""
         async for packet in self.received:
             if isinstance(packet, kind):
                 return packet
         raise EOFError  # the other end is ours, and stays open
 
     def client(self) -> httpx.AsyncClient:
-        """A page's way to the server."""
+        """Return an HTTP client, as a page would use one."""
         return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
 
 
 async def answers(url: str) -> bool:
-    """Whether anything accepts connections at a URL."""
+    """Return whether anything accepts connections at a URL."""
     address = urlsplit(url)
     try:
         stream = await trio.open_tcp_stream(
@@ -118,18 +118,18 @@ async def answers(url: str) -> bool:
 
 @pytest.mark.trio
 class ArchitectContract:
-    """What holds for every architect that has a server."""
+    """The contract of every architect that has a server."""
 
-    #: All of one test.
+    #: The time limit of one test.
     limit_seconds: ClassVar[float] = 120
 
     def make(self, folder: Path, resources: Resources) -> Architect:
-        """A new architect that builds in a folder, its settings asserted."""
+        """Return a new architect that builds in a folder, with checked settings."""
         raise NotImplementedError
 
     @asynccontextmanager
     async def deployed(self, folder: Path) -> AsyncIterator[Deployment]:
-        """An architect taken through its life as an operator does, its channels open."""
+        """Take an architect through its life like an operator; its channels are open inside the block."""
         resources = ResourceBook()
         with trio.fail_after(self.limit_seconds):
             await trio.Path(folder).mkdir(exist_ok=True)
@@ -155,8 +155,8 @@ class ArchitectContract:
                 with trio.CancelScope(shield=True):
                     await architect.shutdown()
 
-    async def test_prepare_gives_a_folder_of_the_run_to_add_files_to(self, tmp_path: Path) -> None:
-        """The folder is there, in the build folder, and it can be written to."""
+    async def test_prepare_returns_a_folder_to_add_files_to(self, tmp_path: Path) -> None:
+        """The folder exists, inside the build folder, and is writable."""
         architect = self.make(tmp_path, ResourceBook())
         with trio.fail_after(self.limit_seconds):
             try:
@@ -166,15 +166,15 @@ class ArchitectContract:
         assert static_dir.is_dir()
         assert tmp_path in static_dir.parents
 
-    async def test_nothing_is_held_without_being_recorded_first(self, tmp_path: Path) -> None:
-        """What is outside is recorded while it is held, and when it is not any more."""
+    async def test_every_resource_is_recorded(self, tmp_path: Path) -> None:
+        """A resource is recorded as acquired while it is held, and as released afterwards."""
         async with self.deployed(tmp_path) as deployment:
             book = deployment.resources
             assert book.count(ResourceStatus.ACQUIRED) >= 1
             assert book.count(ResourceStatus.INTENDED) == 0
         assert book.count(ResourceStatus.RELEASED) == len(book.states)
 
-    async def test_deploy_gives_a_url_that_answers(self, tmp_path: Path) -> None:
+    async def test_deploy_returns_a_url_that_answers(self, tmp_path: Path) -> None:
         """Workers can be sent there at once."""
         async with self.deployed(tmp_path) as deployment:
             assert deployment.url.startswith(("http://", "https://"))
@@ -182,13 +182,13 @@ class ArchitectContract:
             assert await answers(deployment.url)
 
     async def test_deploy_before_prepare_is_refused(self, tmp_path: Path) -> None:
-        """The order is not a matter of taste."""
+        """The steps have a fixed order."""
         architect = self.make(tmp_path, ResourceBook())
         with trio.fail_after(self.limit_seconds), pytest.raises(LaunchError):
             await architect.deploy()
 
     async def test_channels_are_alive_once_open(self, tmp_path: Path) -> None:
-        """Each of them tells its owner, and brings the router's state first."""
+        """Each channel reports that it is open, and its first packet is the router's state."""
         async with self.deployed(tmp_path) as deployment:
             names = [channel.channel_id for channel in deployment.channels]
             assert names
@@ -201,7 +201,7 @@ class ArchitectContract:
         assert deployment.lost == []
 
     async def test_shutdown_takes_the_server_offline_and_can_be_repeated(self, tmp_path: Path) -> None:
-        """Nothing answers any more, and the second time does nothing."""
+        """Nothing answers afterwards, and the second call does nothing."""
         async with self.deployed(tmp_path) as deployment:
             pass
         with trio.fail_after(self.limit_seconds):
@@ -220,8 +220,8 @@ class ArchitectContract:
             await architect.shutdown()
         assert resources.count(ResourceStatus.RELEASED) == len(resources.states)
 
-    async def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
-        """Whatever it is called; and nothing is written."""
+    async def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
+        """Whatever its name is; and nothing is written."""
         save_dir = tmp_path / "saved"
         save_dir.mkdir()
         async with self.deployed(tmp_path / "build") as deployment:
@@ -232,10 +232,10 @@ class ArchitectContract:
 
 
 class PageServerContract(ArchitectContract):
-    """What holds beyond that for an architect whose server is a router for workers' pages."""
+    """The additional contract of an architect whose server is a router for workers' pages."""
 
     async def test_the_prepared_files_are_served(self, tmp_path: Path) -> None:
-        """Also after `cleanup`."""
+        """They are still served after `cleanup`."""
         async with self.deployed(tmp_path) as deployment, deployment.client() as page:
             assert (await page.get("/?worker_id=x&assignment_id=1")).text == PAGE
             config = (await page.get("/task_config.json", params={"mephisto_task_version": "2.0.3"})).json()
@@ -243,14 +243,14 @@ class PageServerContract(ArchitectContract):
             assert (await page.get("/nothing.html")).status_code == httpx.codes.NOT_FOUND
 
     async def test_a_page_and_the_operator_reach_each_other(self, tmp_path: Path) -> None:
-        """A request becomes a packet, and the answer to it the answer to the page."""
+        """A page's request becomes a packet, and the operator's answer reaches the page."""
         async with self.deployed(tmp_path) as deployment, deployment.client() as page:
             details = await self._register(deployment, page)
             assert details["agent_id"] == AGENT
             assert details["init_task_data"] == {"text": "x"}
 
-    async def test_an_uploaded_file_can_be_fetched(self, tmp_path: Path) -> None:
-        """Byte for byte, under the name that the submission gives it."""
+    async def test_an_uploaded_file_can_be_downloaded(self, tmp_path: Path) -> None:
+        """Byte for byte, under the name in the submission."""
         content = bytes(range(256)) * 1000
         save_dir = tmp_path / "saved"
         save_dir.mkdir()
@@ -269,7 +269,7 @@ class PageServerContract(ArchitectContract):
         assert saved.read_bytes() == content
 
     async def _register(self, deployment: Deployment, page: httpx.AsyncClient) -> dict[str, object]:
-        """Ask for an agent as a page, and give it one as an operator; returns what the page gets."""
+        """Request an agent as a page, and answer as an operator; return the page's answer."""
         provider_data = {"worker_name": "W", "agent_registration_id": "A-W", "assignment_id": "A"}
         details: dict[str, object] = {}
 

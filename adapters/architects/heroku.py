@@ -1,4 +1,4 @@
-"""The server of a run as an app on Heroku."""
+"""Runs a task run's server as an app on Heroku."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .router.program import check_node_project, copy_sources, node_folder
 from .router.secret_file import SECRET_FILE, read_secret, write_secret
 from .single_server import SingleServerArchitect
 
-#: An app that was pushed is waited for this long.
+#: The time for a pushed app to answer.
 START_SECONDS = 180.0
 TREE_FOLDER = "heroku_app"
 STATIC_FOLDER = "static"
@@ -39,10 +39,10 @@ PROCFILE = (
     f" MEPHISTO_ROUTER_SECRET_FILE=$PWD/{SECRET_FILE} node server.js\n"
 )
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
-#: The account's own words for what can be done about, and what that is.
+#: Hints by a word in Heroku's error message.
 REMEDIES = (
     ("taken", "Set mephisto.architect.heroku_app_name to another name, or leave it out"),
-    ("limit", "Destroy apps that are not needed any more: heroku apps, heroku apps:destroy"),
+    ("limit", "Destroy apps that are no longer needed: heroku apps, heroku apps:destroy"),
     ("verif", "Verify the account: heroku.com/verify"),
 )
 
@@ -51,13 +51,13 @@ logger = get_logger(__name__)
 
 @dataclass
 class HerokuArchitectArgs(RouterArgs):
-    """What the Heroku architect can be told."""
+    """Settings of the Heroku architect."""
 
-    server_type: str = field(default="node", metadata={"help": "The router to run: on Heroku that is node."})
-    use_hobby: bool = field(default=False, metadata={"help": "Whether to take a dyno that never sleeps."})
-    heroku_team: str | None = field(default=None, metadata={"help": "The team that the app belongs to."})
+    server_type: str = field(default="node", metadata={"help": "Router to run; Heroku runs node."})
+    use_hobby: bool = field(default=False, metadata={"help": "Whether to use a dyno that never sleeps."})
+    heroku_team: str | None = field(default=None, metadata={"help": "Team that owns the app."})
     heroku_app_name: str | None = field(
-        default=None, metadata={"help": "The app's name, not in use anywhere; one is made up if not set."}
+        default=None, metadata={"help": "Unused name for the app; generated if not set."}
     )
     heroku_config_args: dict[str, str] = field(
         default_factory=dict, metadata={"help": "Environment variables of the app."}
@@ -66,10 +66,10 @@ class HerokuArchitectArgs(RouterArgs):
 
 @register_mephisto_abstraction()
 class HerokuArchitect(SingleServerArchitect):
-    """Pushes the node router and the page to an app of its own, and destroys that in the end.
+    """Pushes the node router and the page to a new app, and destroys the app at the end.
 
-    The disk of a dyno does not outlive the dyno, which Heroku restarts once a day and after a crash: what a worker
-    handed in while no operator was attached is then lost. With an operator attached it is here within moments.
+    A dyno's disk is lost when Heroku restarts the dyno, which it does once a day and after a crash. Submissions that
+    were made while no operator was connected are then lost. A connected operator receives them within moments.
     """
 
     ARCHITECT_TYPE: ClassVar[str] = "heroku"
@@ -85,26 +85,30 @@ class HerokuArchitect(SingleServerArchitect):
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """See whether there are the tools, somebody is logged in, and the names are possible.
+        """Check that the tools are installed, a user is logged in, and the names are valid.
 
         Raises:
-            ConfigError: something is not.
+            ConfigError: one of these fails.
         """
         settings = args.architect
         source = node_folder(settings)
         if source is None:
             key = "mephisto.architect.server_type"
-            raise ConfigError(f"{key} is {settings.server_type!r}", key=key, hint="On Heroku the router is node")
+            raise ConfigError(f"{key} is {settings.server_type!r}", key=key, hint="Heroku runs only the node router")
         check_node_project(source)
         check_router_limits(settings)
         name = settings.heroku_app_name
         if name is not None and not APP_NAME.fullmatch(name):
             key = "mephisto.architect.heroku_app_name"
             raise ConfigError(
-                f"{key} is {name!r}", key=key, hint="3 to 30 small letters, digits and dashes, a letter first"
+                f"{key} is {name!r}",
+                key=key,
+                hint="Use 3 to 30 lowercase letters, digits and dashes, starting with a letter",
             )
         if shutil.which("git") is None:
-            raise ConfigError("git is not on the PATH", key="mephisto/architect", hint="Heroku takes apps by git")
+            raise ConfigError(
+                "git is not on the PATH", key="mephisto/architect", hint="Install it: apps are pushed to Heroku by git"
+            )
         HerokuCli.find().check_login()
 
     async def prepare(self) -> Path:
@@ -116,7 +120,7 @@ class HerokuArchitect(SingleServerArchitect):
         (self._tree / "Procfile").write_text(PROCFILE)
         self._secret = self.resources.new_secret()
         write_secret(self.build_dir, self._secret)
-        # In the app, too, it is a file: a variable would stand on the dashboard.
+        # A file in the app as well: a variable would be visible on the dashboard.
         write_secret(self._tree, self._secret)
         static_dir = self._tree / STATIC_FOLDER
         static_dir.mkdir(exist_ok=True)
@@ -126,7 +130,7 @@ class HerokuArchitect(SingleServerArchitect):
         """Create the app, configure it, push to it, and wait until it answers.
 
         Raises:
-            LaunchError: a step failed; the app, if there was one, is destroyed.
+            LaunchError: a step failed; if the app was created, it is destroyed.
         """
         if not self._secret:
             raise LaunchError("deploy", "nothing was prepared")
@@ -135,14 +139,14 @@ class HerokuArchitect(SingleServerArchitect):
             await self._fill(app)
         except HerokuError as error:
             await self.shutdown()
-            raise LaunchError("deploy", f"heroku did not take the app {app.name}: {error}") from error
+            raise LaunchError("deploy", f"heroku did not accept the app {app.name}: {error}") from error
         return self._url
 
     async def reattach(self, resource: int, details: Details) -> str | None:
-        """Take up the app that an earlier process has left, if it answers; one that does not is destroyed.
+        """Resume with the app of an earlier process if it answers; destroy it if it does not.
 
         Raises:
-            LaunchError: Heroku cannot be asked, or the app cannot be destroyed.
+            LaunchError: Heroku does not answer, or the app cannot be destroyed.
         """
         name, url, secret = str(details["app"]), details.get("url"), read_secret(self.build_dir)
         try:
@@ -154,7 +158,7 @@ class HerokuArchitect(SingleServerArchitect):
                     self._app, self._resource = name, resource
                     return url
             elif not details.get("made_up"):
-                logger.warning("there is an app of this name, but perhaps not ours: it is left alone", app=name)
+                logger.warning("an app of this name exists but may not be ours; leaving it alone", app=name)
                 return None
             await self._cli.destroy_app(name)
         except HerokuError as error:
@@ -163,10 +167,10 @@ class HerokuArchitect(SingleServerArchitect):
 
     @classmethod
     async def release(cls, details: Details) -> None:
-        """Destroy the app that an earlier process has left. One that may not be ours is left alone.
+        """Destroy the app that an earlier process left behind, unless it may belong to somebody else.
 
         Raises:
-            LaunchError: Heroku cannot be asked, the app cannot be destroyed, or whose it is cannot be told.
+            LaunchError: Heroku does not answer, the app cannot be destroyed, or its owner is unknown.
         """
         name, cli = str(details["app"]), HerokuCli.find()
         try:
@@ -175,7 +179,7 @@ class HerokuArchitect(SingleServerArchitect):
             if not (details.get("made_up") or details.get("url")):
                 raise LaunchError(
                     "release",
-                    f"there is an app {name}, and whether this run made it was not recorded any more. "
+                    f"the app {name} exists, but it was not recorded whether this run created it. "
                     f"If it did, destroy it: heroku apps:destroy --app {name}",
                 )
             await cli.destroy_app(name)
@@ -183,10 +187,10 @@ class HerokuArchitect(SingleServerArchitect):
             raise LaunchError("release", f"the app {name}: {error}") from error
 
     async def server_is_running(self) -> bool:
-        """Whether the app is there.
+        """Return whether the app exists.
 
         Raises:
-            LaunchError: Heroku cannot be asked.
+            LaunchError: Heroku does not answer.
         """
         if self._app is None:
             return False
@@ -196,7 +200,7 @@ class HerokuArchitect(SingleServerArchitect):
             raise LaunchError("live", f"the app {self._app}: {error}") from error
 
     async def cleanup(self) -> None:
-        """Remove what was pushed."""
+        """Remove the pushed files."""
         shutil.rmtree(self._tree, ignore_errors=True)
 
     async def _stop_server(self) -> None:
@@ -217,7 +221,7 @@ class HerokuArchitect(SingleServerArchitect):
         self._app = None
 
     async def _create(self, wanted: str | None) -> AppInfo:
-        name = wanted or _made_up_name(self.resources.new_secret())
+        name = wanted or _generated_name(self.resources.new_secret())
         resource = await self.resources.intend("heroku_app", {"app": name, "made_up": int(wanted is None)})
         try:
             app = await self._cli.create_app(name, self.args.architect.heroku_team)
@@ -242,7 +246,7 @@ class HerokuArchitect(SingleServerArchitect):
             raise HerokuError(f"it does not answer at {self._url}; see: heroku logs --app {app.name}")
 
     async def _answers(self) -> bool:
-        """Whether the router can be reached with the run's secret, now or soon."""
+        """Return whether the router accepts the run's secret, now or within the start time."""
         backoff = Backoff(START_SECONDS, random.random)
         with trio.move_on_after(START_SECONDS):
             while not await self._client().accepts_secret():
@@ -264,5 +268,5 @@ class HerokuArchitect(SingleServerArchitect):
         return RouterClient(self._url, self._secret, through_proxy=True)
 
 
-def _made_up_name(chance: str) -> str:
-    return f"mephisto-es-{hashlib.sha256(chance.encode()).hexdigest()[:16]}"
+def _generated_name(token: str) -> str:
+    return f"mephisto-es-{hashlib.sha256(token.encode()).hexdigest()[:16]}"

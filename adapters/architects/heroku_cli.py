@@ -1,4 +1,4 @@
-"""Heroku's command line, and the one call that must not go through it."""
+"""Calls Heroku's command line, and its API for the one request that must not go through the command line."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ...core.errors import ConfigError
 from ...core.operations.logger_core import get_logger
 from ...core.redaction import REDACTED, redacted_text
 
-#: What is installed if there is no `heroku` on the PATH.
+#: The package to install if there is no `heroku` on the PATH.
 NPM_PACKAGE = "heroku@11"
 INSTALL_SECONDS = 600.0
 LOGIN_CHECK_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
 PUSH_SECONDS = 1200.0
 API_SECONDS = 60.0
-#: An error quotes this much of what a program said last.
+#: The number of characters of a program's output that an error quotes.
 QUOTE_LENGTH = 500
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
@@ -34,16 +34,16 @@ logger = get_logger(__name__)
 
 
 class HerokuError(Exception):
-    """Heroku said no, or nothing; the sentence has its own words, without secrets."""
+    """Heroku refused a request or did not answer; the message quotes Heroku, without secrets."""
 
 
 class AppInfo(msgspec.Struct, frozen=True):
-    """What Heroku says of an app."""
+    """An app at Heroku."""
 
     name: str
-    #: Where workers reach it, with a slash at the end.
+    #: The URL for workers, with a trailing slash.
     web_url: str
-    #: Where it is pushed to.
+    #: The URL to push to.
     git_url: str
 
 
@@ -52,17 +52,17 @@ class _AppAnswer(msgspec.Struct, frozen=True):
 
 
 class HerokuCli:
-    """Calls the CLI as the person who is logged in."""
+    """Heroku's command line, used by the logged-in user."""
 
     def __init__(self, executable: str) -> None:
         self._executable = executable
 
     @classmethod
     def find(cls) -> HerokuCli:
-        """The CLI on the PATH, or else the one in the cache folder, installed there the first time.
+        """Return the command line on the PATH, or the one in the cache folder, which is installed the first time.
 
         Raises:
-            ConfigError: there is none, and it cannot be installed.
+            ConfigError: there is none and it cannot be installed.
         """
         found = shutil.which("heroku")
         if found is not None:
@@ -73,10 +73,10 @@ class HerokuCli:
         return cls(str(cached))
 
     def check_login(self) -> None:
-        """See whether somebody is logged in. Blocks for a moment.
+        """Check that a user is logged in. Blocks briefly.
 
         Raises:
-            ConfigError: nobody is.
+            ConfigError: no user is logged in.
         """
         try:
             subprocess.run(
@@ -100,44 +100,45 @@ class HerokuCli:
             HerokuError: the name is taken, there are too many apps ...
         """
         team_option = [] if team is None else ["--team", team]
-        said = await self._run("apps:create", name, *team_option, "--no-remote", "--json")
-        return _decoded(said, AppInfo)
+        output = await self._run("apps:create", name, *team_option, "--no-remote", "--json")
+        return _decoded(output, AppInfo)
 
     async def find_app(self, name: str) -> AppInfo | None:
-        """An app of this account; None if it has none of that name.
+        """Return an app of this account, or None if the account has no app of that name.
 
         Raises:
-            HerokuError: Heroku cannot be asked.
+            HerokuError: Heroku does not answer.
         """
         try:
-            said = await self._run("apps:info", "--app", name, "--json")
+            output = await self._run("apps:info", "--app", name, "--json")
         except HerokuError as error:
             if "find that app" in str(error):
                 return None
             raise
-        return _decoded(said, _AppAnswer).app
+        return _decoded(output, _AppAnswer).app
 
     async def destroy_app(self, name: str) -> None:
         """Destroy an app.
 
         Raises:
-            HerokuError: it is still there.
+            HerokuError: it still exists.
         """
         await self._run("apps:destroy", "--app", name, "--confirm", name)
 
     async def scale(self, name: str, dynos: str) -> None:
-        """Set how many dynos of which size an app has, for instance `web=1:basic`.
+        """Set the number and size of an app's dynos, for instance `web=1:basic`.
 
         Raises:
-            HerokuError: there is no such size, or none left.
+            HerokuError: there is no such size, or the account may not use it.
         """
         await self._run("ps:scale", dynos, "--app", name)
 
     async def set_config(self, name: str, values: Mapping[str, str]) -> None:
-        """Set environment variables of an app, by Heroku's API: the CLI would want the values on its command line.
+        """Set environment variables of an app through the API: the CLI takes their values only as arguments, which are
+        visible.
 
         Raises:
-            HerokuError: they were not taken.
+            HerokuError: they were not accepted.
         """
         token = (await self._run("auth:token")).strip()
         async with httpx.AsyncClient(base_url=_api_url(), timeout=API_SECONDS) as client:
@@ -148,15 +149,15 @@ class HerokuCli:
                     headers={"Accept": "application/vnd.heroku+json; version=3", "Authorization": f"Bearer {token}"},
                 )
             except httpx.HTTPError as error:
-                raise HerokuError(f"the API of Heroku cannot be reached ({type(error).__name__})") from error
+                raise HerokuError(f"Heroku's API cannot be reached ({type(error).__name__})") from error
         if answer.status_code != httpx.codes.OK:
             raise HerokuError(f"status {answer.status_code}: {_without(values.values(), answer.text)}")
 
     async def push(self, folder: Path, git_url: str) -> None:
-        """Commit all files of a folder and push them to an app, which builds and starts it.
+        """Commit all files of a folder and push them to an app, which then builds and starts.
 
         Raises:
-            HerokuError: git failed, or the app was not built.
+            HerokuError: git failed, or the build failed.
         """
         await _git(folder, "init", "--quiet")
         await _git(folder, "add", "--all", "--force")
@@ -165,44 +166,44 @@ class HerokuCli:
         await _git(folder, "-c", "credential.helper=", "-c", f"credential.helper={login}", "push", git_url, "HEAD:main")
 
     async def _run(self, *arguments: str) -> str:
-        return await _said([self._executable, *arguments], COMMAND_SECONDS)
+        return await _output_of([self._executable, *arguments], COMMAND_SECONDS)
 
 
 async def _git(folder: Path, *arguments: str) -> None:
-    # Neither who uses this machine nor how they have set up git must show in what is pushed.
+    # The pushed commit must not reveal the user or depend on the user's git settings.
     identity = ["-c", "user.name=mephisto-es", "-c", "user.email=mephisto-es@localhost", "-c", "commit.gpgSign=false"]
-    await _said(["git", "-C", str(folder), *identity, *arguments], PUSH_SECONDS)
+    await _output_of(["git", "-C", str(folder), *identity, *arguments], PUSH_SECONDS)
 
 
-async def _said(command: Sequence[str], limit_seconds: float) -> str:
-    with trio.move_on_after(limit_seconds) as patience:
+async def _output_of(command: Sequence[str], limit_seconds: float) -> str:
+    with trio.move_on_after(limit_seconds) as scope:
         done = await trio.run_process(
             command, stdin=subprocess.DEVNULL, capture_stdout=True, capture_stderr=True, check=False
         )
-    if patience.cancelled_caught:
+    if scope.cancelled_caught:
         raise HerokuError(f"no answer within {limit_seconds:g} seconds")
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
-        raise HerokuError(redacted_text(words[-QUOTE_LENGTH:]))
+        message = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
+        raise HerokuError(redacted_text(message[-QUOTE_LENGTH:]))
     return done.stdout.decode(errors="replace")
 
 
-def _decoded(said: str, kind: type[Answer]) -> Answer:
+def _decoded(output: str, kind: type[Answer]) -> Answer:
     try:
-        return msgspec.json.decode(said, type=kind)
+        return msgspec.json.decode(output, type=kind)
     except msgspec.DecodeError as error:
-        raise HerokuError(f"its answer is not what this version knows: {error}") from error
+        raise HerokuError(f"its answer is not of a known form: {error}") from error
 
 
 def _install(folder: Path) -> None:
     if shutil.which("npm") is None:
         raise ConfigError(
-            "the command heroku is not on the PATH, and npm to install it is not either",
+            "neither heroku nor npm to install it is on the PATH",
             key="mephisto/architect",
             hint="Install the Heroku CLI, or Node.js 20 or later",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    logger.info("installing the Heroku CLI, this is done once", folder=str(folder))
+    logger.info("installing the Heroku CLI, only this once", folder=str(folder))
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         try:
             subprocess.run(
@@ -225,7 +226,7 @@ def _cache_folder() -> Path:
 
 
 def _api_url() -> str:
-    """As the CLI finds it."""
+    """Return the URL that the CLI would use."""
     host = os.environ.get("HEROKU_HOST", "heroku.com")
     return host if host.startswith("http") else f"https://api.{host}"
 

@@ -1,4 +1,4 @@
-"""An architect for tests: it notes what it is asked to do; its server's workers, if wished, are played by a script."""
+"""Provides an architect for tests: it notes which steps were called, and may run a scripted server."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ STATIC_FOLDER = "static"
 
 @dataclass
 class MockArchitectArgs(ArchitectArgs):
-    """What the mock architect can be told."""
+    """Settings of the mock architect."""
 
     should_run_server: bool = field(
-        default=False, metadata={"help": "Whether there is a server; else calls are only noted."}
+        default=False, metadata={"help": "Whether to run a server; otherwise calls are only noted."}
     )
-    port: int = field(default=0, metadata={"help": "The port that the server listens at; 0: any free one."})
+    port: int = field(default=0, metadata={"help": "Port that the server listens on; 0 picks a free one."})
 
 
 @register_mephisto_abstraction()
 class MockArchitect(SingleServerArchitect):
-    """Notes which steps of its life were called.
+    """Notes which steps were called.
 
     Attributes:
-        prepared: whether `prepare` was called; so on for the other three.
-        server: the scripted server, from `prepare` on, if there is to be one.
+        prepared: whether `prepare` was called; likewise for the other three.
+        server: the scripted server, from `prepare` on, if there is one.
     """
 
     ARCHITECT_TYPE: ClassVar[str] = "mock"
@@ -59,7 +59,7 @@ class MockArchitect(SingleServerArchitect):
         self._url = f"http://{HOST}:{self.args.architect.port}"
 
     async def prepare(self) -> Path:
-        """Make the folder of static files; open the socket if there is to be a server."""
+        """Create the folder of static files, and open the socket if there is to be a server."""
         self.prepared = True
         if self._runs_server:
             self._listener = listen(HOST, self.args.architect.port)
@@ -100,7 +100,7 @@ class MockArchitect(SingleServerArchitect):
         return super().get_channels(on_channel_open, on_catastrophic_disconnect, on_message)
 
     async def cleanup(self) -> None:
-        """Nothing is left to remove."""
+        """Note the call; there is nothing to remove."""
         self.cleaned = True
 
     async def shutdown(self) -> None:
@@ -117,10 +117,10 @@ class MockArchitect(SingleServerArchitect):
 
     @classmethod
     async def release(cls, details: Details) -> None:
-        """Nothing is to be done: the server has ended with the process it was in."""
+        """Do nothing: the server ended with its process."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """There are no files.
+        """Refuse: there are no files.
 
         Raises:
             ProtocolError: always.

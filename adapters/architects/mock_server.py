@@ -1,4 +1,4 @@
-"""A server whose workers are played by a script."""
+"""Provides a server whose workers are played by a test script."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 from .memory.router import Json, MemoryPageSocket, MemoryRouter
 
-#: Frames that may wait for the operator.
+#: The number of frames that may wait for the operator.
 WAITING_LIMIT = 10_000
 POLICY_VIOLATION = 1008
 SERVICE_RESTART = 1012
 
 
 class MockServer:
-    """A router that operators reach by WebSocket, and a script by calling its methods.
+    """A router that the operator reaches by WebSocket, and a script by method calls.
 
     Attributes:
-        received: every packet that an operator sent, the oldest first.
+        received: every packet that an operator sent, oldest first.
     """
 
     def __init__(self, secret: str, incarnation: str) -> None:
@@ -39,26 +39,26 @@ class MockServer:
         """Open the task's page.
 
         Args:
-            worker_name: who does.
-            agent_details: which piece of work; the same again is the same agent.
+            worker_name: the worker's name at the provider.
+            agent_details: identifies the visit; the same value returns the same agent.
 
         Returns:
-            What the page gets: `agent_id` and `init_task_data`, or a `failure_reason`.
+            The page's answer: `agent_id` and `init_task_data`, or a `failure_reason`.
         """
         registration = {"worker_name": worker_name, "agent_registration_id": agent_details, "provider_type": "mock"}
         return self._connected(await self._router.request_agent(registration))
 
     async def register_mock_agent_after_onboarding(self, agent_id: str, onboard_data: object) -> Json:
-        """Hand in an onboarding; returns what the page gets, as for `register_mock_agent`."""
+        """Submit an onboarding; return the page's answer, as `register_mock_agent`."""
         return self._connected(await self._router.submit_onboarding(agent_id, onboard_data))
 
     def send_agent_act(self, agent_id: str, act_content: Json) -> None:
-        """Say something to the task's code."""
+        """Send a live update to the task's code."""
         number = next(self._update_numbers)
         self._router.send_live_update(agent_id, {"update_id": f"mock-{number}", **act_content})
 
     def submit_mock_unit(self, agent_id: str, submit_data: object) -> None:
-        """Hand in the work."""
+        """Submit the work."""
         self._router.submit_task(agent_id, submit_data)
 
     def disconnect_mock_agent(self, agent_id: str) -> None:
@@ -67,11 +67,11 @@ class MockServer:
         self._router.disconnect(agent_id)
 
     async def next_packet_for(self, agent_id: str) -> Json:
-        """The next status or live update that the agent's page gets."""
+        """Return the next status or live update for the agent's page."""
         return await self._pages[agent_id].receive()
 
     def get_last_message(self) -> Json | None:
-        """The last packet that an operator sent."""
+        """Return the last packet that an operator sent."""
         return self.received[-1] if self.received else None
 
     def _connected(self, details: Json) -> Json:
@@ -85,13 +85,12 @@ class MockServer:
     def start(self, listener: trio.SocketListener) -> None:
         """Serve until `stop` is called.
 
-        No nursery reaches an architect, so the server is a task of the system's; that is cancelled when all others are
-        done, should nobody have stopped it.
+        An architect has no nursery, so the server is a system task, which trio cancels when all other tasks are done.
         """
         trio.lowlevel.spawn_system_task(self._serve, listener)
 
     async def stop(self) -> None:
-        """Take no more connections, and close those that there are."""
+        """Accept no more connections and close the existing ones."""
         self._lifetime.cancel()
         self._router.close()
         await self._stopped.wait()
@@ -100,11 +99,11 @@ class MockServer:
         try:
             async with listener:
                 with self._lifetime:
-                    await WebSocketServer(self._talk, [listener]).run()
+                    await WebSocketServer(self._serve_connection, [listener]).run()
         finally:
             self._stopped.set()
 
-    async def _talk(self, request: WebSocketRequest) -> None:
+    async def _serve_connection(self, request: WebSocketRequest) -> None:
         socket = await request.accept()
         try:
             if self._is_operator(await socket.get_message()):
@@ -122,7 +121,7 @@ class MockServer:
         return packet.packet_type == "alive" and hmac.compare_digest(packet.data.token.encode(), self._secret.encode())
 
     async def _serve_operator(self, socket: WebSocketConnection) -> None:
-        end = _SocketEnd()
+        end = _OperatorSocket()
         self._router.attach(end)
         try:
             async with trio.open_nursery() as nursery:
@@ -152,8 +151,8 @@ class _Greeting(msgspec.Struct):
     data: _GreetingData
 
 
-class _SocketEnd:
-    """An operator's socket, as the router's state sees it."""
+class _OperatorSocket:
+    """The operator's end of the socket, for the in-memory router."""
 
     def __init__(self) -> None:
         self._frames, self._waiting = trio.open_memory_channel[str](WAITING_LIMIT)

@@ -1,4 +1,4 @@
-"""An architect whose server is a router in this very process, and the channel to it."""
+"""Provides an architect whose server is an in-memory router, and the channel to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .router import MemoryRouter
 
 
 class MemoryChannel(Channel):
-    """The operator's end of a memory router."""
+    """The operator's channel to an in-memory router."""
 
     def __init__(
         self,
@@ -34,12 +34,12 @@ class MemoryChannel(Channel):
         super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
         self._router = router
         self._frames: deque[str] = deque()
-        self._news = Signal()
+        self._changed = Signal()
         self._attached = False
         self._closed = False
 
     async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Attach to the router, and move packets until closed."""
+        """Attach to the router and transfer packets until closed."""
         self._router.attach(self)
         self._attached = True
         await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
@@ -50,46 +50,46 @@ class MemoryChannel(Channel):
                 while self._frames:
                     await self.on_message(self.channel_id, decode_packet(self._frames.popleft()))
                 if not self._closed:
-                    await self._news.wait()
+                    await self._changed.wait()
         finally:
             self._attached = False
             self._router.detach(self)
 
     def put(self, frame: str) -> None:
-        """Take a frame from the router."""
+        """Receive a frame from the router."""
         self._frames.append(frame)
-        self._news.notify()
+        self._changed.notify()
 
     def lose(self) -> None:
-        """Another operator has taken the router."""
+        """Close: another operator has attached to the router."""
         self._attached = False
         self.close()
 
     def close(self) -> None:
-        """Close for good. Twice is harmless."""
+        """Close for good. Calling it twice is harmless."""
         self._closed = True
-        self._news.notify()
+        self._changed.notify()
 
     def is_alive(self) -> bool:
-        """Whether packets can be moved right now."""
+        """Return whether packets can be transferred now."""
         return self._attached and not self._closed
 
     def is_closed(self) -> bool:
-        """Whether the channel was closed for good."""
+        """Return whether the channel was closed for good."""
         return self._closed
 
     def enqueue_send(self, packet: Outbound) -> bool:
-        """Send a packet; False if there is no router."""
+        """Send a packet; return False if the channel is not attached."""
         if self._attached:
             self._router.take(msgspec.json.decode(encode_frame([packet])))
         return self._attached
 
 
 class MemoryArchitect(SingleServerArchitect):
-    """Runs a `MemoryRouter` in this very process.
+    """Runs a `MemoryRouter` in the operator's process.
 
     Attributes:
-        routers: the router of each run, for those who play its workers.
+        routers: the router of each run, for tests that play its workers.
     """
 
     ARCHITECT_TYPE: ClassVar[str] = "memory"
@@ -102,20 +102,20 @@ class MemoryArchitect(SingleServerArchitect):
         self._url = f"memory://{self.task_run}"
 
     async def prepare(self) -> Path:
-        """Make the folder of static files."""
+        """Create the folder of static files."""
         static = self.build_dir / "static"
         static.mkdir(parents=True, exist_ok=True)
         return static
 
     async def deploy(self) -> str:
-        """Make the router."""
+        """Create the router."""
         self._resource = await self.resources.intend("memory_router", {})
         self.routers[self.task_run] = MemoryRouter(f"memory-{self.task_run}-{self._resource}")
         await self.resources.acquired(self._resource, {})
         return self._url
 
     async def reattach(self, resource: int, details: Details) -> str | None:  # noqa: ARG002
-        """Take up the router, if it is there."""
+        """Resume with the router if it exists."""
         if self.task_run not in self.routers:
             return None
         self._resource = resource
@@ -127,7 +127,7 @@ class MemoryArchitect(SingleServerArchitect):
         on_catastrophic_disconnect: OnCatastrophicDisconnect,
         on_message: OnMessage,
     ) -> list[Channel]:
-        """The one channel to the router."""
+        """Return the one channel to the router."""
         router = self.routers[self.task_run]
         callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
         return [MemoryChannel(f"memory-{self.task_run}", router, *callbacks)]
@@ -139,10 +139,10 @@ class MemoryArchitect(SingleServerArchitect):
 
     @classmethod
     async def release(cls, details: Details) -> None:
-        """Nothing is to be done: the router has ended with the process it was in."""
+        """Do nothing: the router ended with its process."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Pages of this router upload no files.
+        """Refuse: pages of this router upload no files.
 
         Raises:
             ProtocolError: always.

@@ -1,7 +1,7 @@
-"""A router without sockets or files, for simulations and tests of everything above it.
+"""Provides a router without sockets or files, for simulations and for tests of everything above it.
 
-It keeps the promises of the real routers: an outbox that is kept until it is acknowledged, requests that wait while no
-operator is attached, packets kept for a page that is away. Packets cross it as text, as they do on a wire.
+It keeps the guarantees of the real routers: an outbox that is kept until acknowledged, requests that wait while no
+operator is attached, packets kept for a disconnected page. Packets cross it as text, as on a wire.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import trio
 from ....core.errors import ProtocolError
 from ....core.packets import SYSTEM
 
-#: Packets kept for a page that is away.
+#: The number of packets kept for a disconnected page.
 KEPT_LIMIT = 1000
 
 Json = dict[str, Any]
 
 
 class PageGoneError(ProtocolError):
-    """The router was shut down, or is about to be: what a page sees as a refused connection or request."""
+    """The router was shut down or is draining. A page sees a refused connection or request."""
 
 
 class UnknownPageError(ProtocolError):
-    """The router does not know the agent: what a real one answers with 403."""
+    """The router does not know the agent. A real router answers with status 403."""
 
 
 class MemoryPageSocket:
-    """A page's end of its socket: what came for it, in order."""
+    """The page's end of its socket, with the packets for the page in order."""
 
     def __init__(self, kept: Iterable[Json]) -> None:
         self._sender, self._receiver = trio.open_memory_channel[Json](KEPT_LIMIT)
@@ -39,18 +39,18 @@ class MemoryPageSocket:
             self.put(packet)
 
     def put(self, packet: Json) -> None:
-        """Hand a packet to the page; one that does not read loses the newest."""
+        """Deliver a packet to the page; if its queue is full, the packet is dropped."""
         try:
             self._sender.send_nowait(packet)
         except trio.WouldBlock:
             return
 
     async def receive(self) -> Json:
-        """The next packet."""
+        """Return the next packet."""
         return await self._receiver.receive()
 
 
-class _Open(NamedTuple):
+class _OpenRequest(NamedTuple):
     """A page's request that waits for its answer."""
 
     packet: Json
@@ -59,21 +59,21 @@ class _Open(NamedTuple):
 
 
 class OperatorEnd(Protocol):
-    """Where a router leaves what is for its operator."""
+    """The operator as seen by the router."""
 
     def put(self, frame: str) -> None:
-        """Take a frame."""
+        """Deliver a frame."""
 
     def lose(self) -> None:
-        """Another operator has taken the router."""
+        """Detach: another operator has attached to the router."""
 
 
 class MemoryRouter:
-    """The state of a router, between pages and operator.
+    """The state of a router between pages and operator.
 
     Attributes:
         incarnation: the name of its outbox.
-        statuses: what the operator last said of each agent it made known.
+        statuses: the last status that the operator sent, by agent.
     """
 
     def __init__(self, incarnation: str) -> None:
@@ -82,7 +82,7 @@ class MemoryRouter:
         self._seq = 0
         self._requests = 0
         self._outbox: deque[Json] = deque()
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenRequest] = {}
         self._sockets: dict[str, MemoryPageSocket] = {}
         self._kept: dict[str, deque[Json]] = {}
         self._channel: OperatorEnd | None = None
@@ -91,13 +91,13 @@ class MemoryRouter:
 
     @property
     def unacknowledged(self) -> int:
-        """How many packets the operator has not acknowledged."""
+        """The number of packets that the operator has not acknowledged."""
         return len(self._outbox)
 
     # Pages ----------------------------------------------------------------------------------------------------------
 
     async def request_agent(self, provider_data: Json) -> Json:
-        """Ask for an agent; returns the data of the answer, however long it takes. Cancelling drops the request.
+        """Ask for an agent; return the data of the answer, however long it takes. Cancelling drops the request.
 
         Raises:
             PageGoneError: the router was shut down.
@@ -105,7 +105,7 @@ class MemoryRouter:
         return await self._ask("register_agent", None, {"provider_data": provider_data})
 
     async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
-        """Hand in an onboarding; returns the data of the answer, which is an agent or a refusal.
+        """Submit an onboarding; return the data of the answer, which is an agent or a refusal.
 
         Raises:
             UnknownPageError: there is no such agent.
@@ -114,7 +114,7 @@ class MemoryRouter:
         return await self._ask("submit_onboarding", token, {"onboarding_data": onboarding_data})
 
     def submit_task(self, token: str, final_data: object) -> None:
-        """Hand in work. When this returns the router has it.
+        """Submit work. When this returns, the router has stored it.
 
         Raises:
             UnknownPageError: there is no such agent.
@@ -123,7 +123,7 @@ class MemoryRouter:
         self._keep({"packet_type": "submit_unit", "subject_id": token, "data": {"final_data": final_data}})
 
     def return_task(self, token: str) -> None:
-        """Give work back.
+        """Return a unit.
 
         Raises:
             UnknownPageError: there is no such agent.
@@ -132,7 +132,7 @@ class MemoryRouter:
         self._keep({"packet_type": "return_unit", "subject_id": token, "data": {}})
 
     def send_live_update(self, token: str, update: Json) -> None:
-        """Say something to the task's code.
+        """Send a live update to the task's code.
 
         Raises:
             UnknownPageError: there is no such agent.
@@ -141,7 +141,7 @@ class MemoryRouter:
         self._keep({"packet_type": "mephisto_bound_live_update", "subject_id": token, "data": update})
 
     def connect(self, token: str) -> MemoryPageSocket:
-        """Open a page's socket; it begins with the present status and what was kept.
+        """Open a page's socket; it starts with the present status and the kept packets.
 
         Raises:
             UnknownPageError: there is no such agent.
@@ -152,7 +152,7 @@ class MemoryRouter:
         return socket
 
     def disconnect(self, token: str) -> None:
-        """Close a page's socket for good: the operator hears that the page is gone."""
+        """Close a page's socket for good; the operator is notified."""
         self._sockets.pop(token, None)
         self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
 
@@ -170,7 +170,7 @@ class MemoryRouter:
             "subject_id": token or request_id,
             "data": {**data, "request_id": request_id},
         }
-        waiting = self._open[request_id] = _Open(packet, trio.Event(), [])
+        waiting = self._open[request_id] = _OpenRequest(packet, trio.Event(), [])
         try:
             if token is None:
                 self._send(packet)
@@ -184,34 +184,34 @@ class MemoryRouter:
         return waiting.answer[0]
 
     def close(self) -> None:
-        """Shut the router down: requests that wait are not answered any more."""
+        """Shut the router down: waiting requests get no answer."""
         self._closed = True
         for waiting in self._open.values():
             waiting.answered.set()
 
     def lose_outbox(self) -> None:
-        """Come back from a crash with an empty disk: with another outbox, that counts from the start."""
+        """Simulate a crash with an empty disk: start another outbox that counts from the beginning."""
         self.incarnation += "+"
         self._seq = 0
         self._outbox.clear()
-        self._say_state()
+        self._send_state()
 
     # The operator ---------------------------------------------------------------------------------------------------
 
     def attach(self, channel: OperatorEnd) -> None:
-        """Take an operator; a new one replaces the old one, and gets all that was not acknowledged."""
+        """Attach an operator. It replaces an earlier one, and gets everything that was not acknowledged."""
         if self._channel is not None:
             self._channel.lose()
         self._channel = channel
         self._takes_more = True
-        self._say_state()
+        self._send_state()
         for packet in self._outbox:
             self._send(packet)
         for waiting in self._open.values():
             if waiting.packet["packet_type"] == "register_agent":
                 self._send(waiting.packet)
 
-    def _say_state(self) -> None:
+    def _send_state(self) -> None:
         first = self._outbox[0]["seq"] if self._outbox else None
         state = {
             "incarnation": self.incarnation,
@@ -222,12 +222,12 @@ class MemoryRouter:
         self._send({"packet_type": "router_state", "subject_id": SYSTEM, "data": state})
 
     def detach(self, channel: OperatorEnd) -> None:
-        """Lose an operator; a no-op if another one has taken its place."""
+        """Detach an operator; a no-op if another one has replaced it."""
         if self._channel is channel:
             self._channel = None
 
     def take(self, packet: Json) -> None:
-        """Take a packet of the operator's."""
+        """Handle a packet from the operator."""
         subject, data = packet["subject_id"], packet["data"]
         match packet["packet_type"]:
             case "agents":
@@ -244,7 +244,7 @@ class MemoryRouter:
                     self._outbox.popleft()
             case "drain":
                 self._takes_more = False
-                self._say_state()
+                self._send_state()
             case "request_statuses":
                 seen = {t: s if t in self._sockets else "disconnect" for t, s in self.statuses.items()}
                 self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": seen})
@@ -266,7 +266,7 @@ class MemoryRouter:
 
     def _keep(self, packet: Json) -> None:
         if not self._takes_more:
-            raise PageGoneError("the router takes nothing more")
+            raise PageGoneError("the router accepts nothing more")
         self._seq += 1
         kept = {**packet, "seq": self._seq}
         self._outbox.append(kept)

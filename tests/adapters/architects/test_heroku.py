@@ -75,10 +75,10 @@ async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, sta
     [
         ({"apps:create": "You've reached the limit of 5 apps"}, r"limit of 5 apps\. Destroy apps"),
         ({"apps:create": "Name my-app is already taken"}, r"taken\. Set mephisto\.architect\.heroku_app_name"),
-        ({"push": "No default language could be detected"}, "did not take the app my-app.*language|pre-receive"),
-        ({"config": "Invalid config"}, "did not take the app my-app: status 422: .*Invalid config"),
-        ({"auth:token": "Not logged in"}, "did not take the app my-app: .*Not logged in"),
-        ({"ps:scale": "No such type as basic"}, "did not take the app my-app: .*No such type"),
+        ({"push": "No default language could be detected"}, "did not accept the app my-app.*language|pre-receive"),
+        ({"config": "Invalid config"}, "did not accept the app my-app: status 422: .*Invalid config"),
+        ({"auth:token": "Not logged in"}, "did not accept the app my-app: .*Not logged in"),
+        ({"ps:scale": "No such type as basic"}, "did not accept the app my-app: .*No such type"),
     ],
 )
 async def test_what_heroku_refuses_is_said_and_nothing_is_left(
@@ -175,7 +175,7 @@ async def test_an_app_that_was_left_is_released_by_whoever_comes(tmp_path: Path,
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"server_type": "python"}, "server_type is 'python'. On Heroku the router is node"),
+        ({"server_type": "python"}, "server_type is 'python'. Heroku runs only the node router"),
         ({"heroku_app_name": "My App"}, "heroku_app_name is 'My App'"),
         ({"server_source_path": "nowhere"}, r"nowhere has no server\.js"),
         ({"max_sockets": 0}, "max_sockets is 0"),
@@ -198,7 +198,7 @@ def test_the_cli_has_to_be_somewhere(tmp_path: Path, stand_in: StandIn, monkeypa
     (git_only / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.setenv("PATH", str(git_only))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(ConfigError, match="heroku is not on the PATH, and npm to install it is not either"):
+    with pytest.raises(ConfigError, match="neither heroku nor npm to install it is on the PATH"):
         heroku(tmp_path, ResourceBook())
 
 
