@@ -1,4 +1,10 @@
-"""A notification that can be waited for again and again."""
+"""A notification that can be waited for any number of times.
+
+A task waits for a condition by looking at it after each notification:
+
+    while not queue:
+        await signal.wait()
+"""
 
 from __future__ import annotations
 
@@ -8,8 +14,8 @@ import trio
 class Signal:
     """Wakes the tasks that wait for it at the moment of `notify`; whoever waits later waits for the next one.
 
-    A `trio.Event` that renews itself. A notification that nobody waits for costs nothing. A task that must not miss
-    one between looking at a condition and waiting takes `next_event` before it looks.
+    Unlike a `trio.Event` it renews itself. A notification that nobody waits for costs nothing. A task that awaits
+    something else between looking at the condition and waiting must take `next_event` before it looks.
     """
 
     __slots__ = ("_event",)

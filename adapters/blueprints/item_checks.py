@@ -64,7 +64,7 @@ def check_item(item: object, number: int, rules: ItemRules) -> Update:
     """Return an item as what it is, after it was checked.
 
     Raises:
-        ConfigError: it is not a dict, cannot be kept as JSON, is too large, or a file that it names is missing.
+        ConfigError: it is not a dict, cannot be stored as JSON, is too large, or a file that it names is missing.
     """
     if not isinstance(item, dict):
         raise ConfigError(f"{rules.key}: item {number} is a {type(item).__name__}", key=rules.key, hint=ITEM_HINT)

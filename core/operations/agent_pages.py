@@ -65,7 +65,7 @@ class AgentPages:
     # Requests for agents --------------------------------------------------------------------------------------------
 
     def is_open(self, request_id: str) -> bool:
-        """Whether a request for an agent still waits for its answer."""
+        """Return whether a request for an agent still waits for its answer."""
         return request_id in self._requests
 
     def open_request(self, request_id: str, channel_id: str) -> None:

@@ -72,7 +72,7 @@ async def _read_some(data: AssignmentData, max_item_bytes: int) -> int:
     """
     items: list[InitializationData] = []
     sender, receiver = trio.open_memory_channel[InitializationData](0)
-    with trio.move_on_after(ITEMS_SECONDS) as patience:
+    with trio.move_on_after(ITEMS_SECONDS) as timeout:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send_and_close, data, sender)
@@ -83,7 +83,7 @@ async def _read_some(data: AssignmentData, max_item_bytes: int) -> int:
         except ExceptionGroup as group:
             error, *_ = leaves(group)
             raise data_error(error, len(items)) from error
-    if patience.cancelled_caught:
+    if timeout.cancelled_caught:
         raise LaunchError(DATA_STEP, f"the data gave only {len(items)} items within {ITEMS_SECONDS:g} seconds")
     if not items:
         raise LaunchError(DATA_STEP, "the data gave no items")

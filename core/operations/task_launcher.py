@@ -80,7 +80,7 @@ class TaskLauncher:
             pay_cents: pay for a unit, in cents.
             max_num_concurrent_units: units that may be launched or assigned at a time; 0 for no limit.
             max_repeats: number of times that an assignment for several workers is made again after somebody left.
-            max_item_bytes: what an item may have as JSON.
+            max_item_bytes: maximum size of an item as JSON.
             concurrent: whether the units of an assignment are worked on together.
         """
         self._ledger = ledger
@@ -295,7 +295,7 @@ class TaskLauncher:
             again = b"no item at all"
         if body is not None and again != body:
             reason = (
-                f"item {number + 1} is not what it was when the run began; the run can only go on with the same data"
+                f"item {number + 1} has changed since the run was launched; it can only be resumed with the same data"
             )
             raise LaunchError("assignment data", reason)
 

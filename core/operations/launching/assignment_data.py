@@ -21,14 +21,14 @@ _data = msgspec.json.Decoder(InitializationData)
 
 
 def encoded(data: object, max_item_bytes: int) -> bytes:
-    """Return the data of an assignment as it is stored, so that it can be read again.
+    """Return the data of an assignment in the form in which it is stored.
 
     Args:
         data: an `InitializationData`.
-        max_item_bytes: its size at most, so that it can be sent to a page.
+        max_item_bytes: maximum size, which must fit into a message to a page.
 
     Raises:
-        ConfigError: it is something else or too large, or JSON has no form for a value in it.
+        ConfigError: the data is of another type or too large, or a value in it has no form in JSON.
     """
     if not isinstance(data, InitializationData):
         raise ConfigError(f"is of the type {type(data).__name__} instead of InitializationData")
@@ -36,12 +36,12 @@ def encoded(data: object, max_item_bytes: int) -> bytes:
         body = msgspec.json.encode(data, enc_hook=to_plain)
         _data.decode(body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ConfigError(f"cannot be kept as JSON: {error}") from error
+        raise ConfigError(f"cannot be stored as JSON: {error}") from error
     if len(body) > max_item_bytes:
         raise ConfigError(
             f"has {len(body):,} bytes as JSON, and mephisto.task.max_item_bytes is {max_item_bytes:,}",
             key="mephisto.task.max_item_bytes",
-            hint="Keep large content in files of its own and put their addresses into the data, or raise the limit",
+            hint="Keep large content in separate files and put their URLs into the data, or raise the limit",
         )
     return body
 
@@ -71,7 +71,7 @@ def data_error(error: BaseException, created: int) -> LaunchError:
 
 
 def to_plain(value: object) -> object:
-    """Return what JSON can hold of a value of numpy's or pandas' types, which count as what they stand for.
+    """Convert a value of numpy or pandas to plain Python types.
 
     Raises:
         TypeError: the value is of another type.
@@ -83,7 +83,7 @@ def to_plain(value: object) -> object:
 
 
 def is_usable(data: object, max_item_bytes: int) -> TypeGuard[Update]:
-    """Return True if what a launch script gives for one worker can be the data of an assignment."""
+    """Return whether a launch script's value can be the data of an assignment."""
     try:
         encoded(InitializationData(shared=cast("Update", data)), max_item_bytes)
     except ConfigError:

@@ -115,7 +115,7 @@ def test_a_page_that_would_stay_blank(
 
 SCRIPTS: list[tuple[str, str, str, str]] = [
     ("", "static_task_data=[{'text': 'x' * 2000}]", "item 1 has 2,0", "max_item_bytes is 1,000"),
-    ("", "static_task_data=[{'text': {1, object()}}]", "item 1 cannot be kept as JSON", "item 1"),
+    ("", "static_task_data=[{'text': {1, object()}}]", "item 1 cannot be stored as JSON", "item 1"),
     ("", "static_task_data=[('a', 'b')]", "static_task_data: item 1 is a tuple", "Each item must be a dict"),
     ("", "static_task_data=[]", "static_task_data is empty", "Pass an object for each assignment"),
     ("", "static_task_data={'text': 'one'}", "static_task_data is a dict", "Pass a list, a generator"),

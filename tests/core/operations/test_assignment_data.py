@@ -23,7 +23,7 @@ def test_values_of_numpy_count_as_what_they_stand_for() -> None:
 
 @pytest.mark.parametrize("value", [object(), np.array, 1j], ids=["object", "type", "complex"])
 def test_what_json_does_not_have_is_refused(value: object) -> None:
-    with pytest.raises(ConfigError, match="cannot be kept as JSON"):
+    with pytest.raises(ConfigError, match="cannot be stored as JSON"):
         encoded(InitializationData(shared={"value": value}), LIMIT)
 
 

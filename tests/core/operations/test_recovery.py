@@ -258,7 +258,7 @@ async def test_a_run_goes_on_only_with_the_data_it_began_with(
             await trio.sleep_forever()
     async with open_house(tmp_path, log) as house:
         await house.launch(HouseTaskState(data=[*items(1), *items(1)]), resume_incomplete_run=True)
-        with pytest.raises(LaunchError, match="item 2 is not what it was"):
+        with pytest.raises(LaunchError, match="item 2 has changed since"):
             await house.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
