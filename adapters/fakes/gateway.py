@@ -7,6 +7,7 @@ turn into one.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,14 +21,21 @@ _BUSY = b'{"error":{"status":429,"title":"Too many requests","detail":"Request w
 _FAILURE = b"<html><body><h1>Server Error (500)</h1></body></html>"
 
 
-class ConnectionDroppedError(Exception):  # it is an event on the wire, not an error of the fake
+class ConnectionDroppedError(Exception):
     """The connection is to be closed without a further byte."""
 
 
 class Gateway:
     """The ASGI application of a fake, in front of its site."""
 
-    def __init__(self, site: ASGIApp, agenda: Agenda, faults: Faults, disturbed_prefixes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        site: ASGIApp,
+        agenda: Agenda,
+        faults: Faults,
+        disturbed_prefixes: tuple[str, ...],
+        on_throttled: Callable[[Scope], None] | None = None,
+    ) -> None:
         """Take the parts.
 
         Args:
@@ -35,11 +43,13 @@ class Gateway:
             agenda: planned effects, which happen before each call.
             faults: disturb calls.
             disturbed_prefixes: beginnings of the paths that belong to the site's API; pages are not disturbed.
+            on_throttled: called for a request that is put off; None: the site does not remember it.
         """
         self._site = site
         self._agenda = agenda
         self._faults = faults
         self._prefixes = disturbed_prefixes
+        self._on_throttled = on_throttled
         #: Calls to the API by `METHOD fate`.
         self.calls: Counter[str] = Counter()
 
@@ -60,6 +70,8 @@ class Gateway:
             return
         if fault in _CARRIED_OUT:
             await self._site(scope, receive, _nowhere)
+        elif fault is Fault.THROTTLED and self._on_throttled is not None:
+            self._on_throttled(scope)
         await _answer_fault(fault, send)
 
 

@@ -13,13 +13,17 @@ from starlette.types import ASGIApp
 
 from ...core.errors import ConfigError
 from ..architects.router.listening import in_url
+from .connect.app import connect_app
+from .connect.site import DEFAULT_KEY, FakeConnect
 from .prolific.app import prolific_app
 from .prolific.courier import Courier
 from .prolific.site import DEFAULT_TOKEN, FakeProlific
 from .server import serve_fake
+from .sona.app import sona_app
+from .sona.site import FakeSona
 
 #: The fakes, by name.
-SITES = ("prolific",)
+SITES = ("prolific", "connect", "sona")
 POST_SECONDS = 10.0
 
 
@@ -49,6 +53,12 @@ def make_fake(name: str, source: Callable[[], float], flipped: Sequence[str], se
         case "prolific":
             prolific = FakeProlific(source, flipped=tuple(flipped), seed=seed)
             return FakeProgram(prolific_app(prolific), f"token {DEFAULT_TOKEN}", prolific.courier)
+        case "connect":
+            connect = FakeConnect(source, flipped=tuple(flipped), seed=seed)
+            return FakeProgram(connect_app(connect), f"key {DEFAULT_KEY}")
+        case "sona":
+            sona = FakeSona(source, flipped=tuple(flipped), seed=seed)
+            return FakeProgram(sona_app(sona), "studies are made by POST to /fake/studies")
         case _:
             raise ConfigError(f"there is no fake {name!r}", hint=f"Fakes are {', '.join(SITES)}")
 

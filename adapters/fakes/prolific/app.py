@@ -23,7 +23,7 @@ from .site import FakeProlific
 API_PREFIX = "/api/"
 
 
-class _Settings(msgspec.Struct, forbid_unknown_fields=True):
+class _ProlificSettings(msgspec.Struct, forbid_unknown_fields=True):
     """Settings of a fake Prolific that an administrator can change while it runs; None: as it was."""
 
     new_id_lag_seconds: float | None = None
@@ -67,7 +67,7 @@ def _guarded(site: FakeProlific, endpoint: Endpoint) -> Endpoint:
 def _settings_endpoint(site: FakeProlific) -> Endpoint:
     async def change(request: Request) -> Response:
         try:
-            settings = await read_body(request, _Settings)
+            settings = await read_body(request, _ProlificSettings)
         except FakeRefusalError as error:
             return Response(str(error), 400)
         for owner, name, value in (

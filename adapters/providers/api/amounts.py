@@ -10,7 +10,7 @@ answer names its unit by its type, and the decoder turns it into an integer befo
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_CEILING, Decimal, DecimalException
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, DecimalException
 from typing import TypeVar
 
 import msgspec
@@ -23,6 +23,14 @@ MAX_CENTS = 10**13
 
 class FromUnits(int):
     """Cents, from an amount in the currency's main unit (dollars, pounds); a fraction of a cent is an error."""
+
+
+class FromUnitsRoundedUp(int):
+    """Cents, from a cost in the main unit that may have a fraction of a cent, rounded up."""
+
+
+class FromUnitsRoundedDown(int):
+    """Cents, from a balance in the main unit that may have a fraction of a cent, rounded down."""
 
 
 class FromCents(int):
@@ -60,6 +68,19 @@ def cents_rounded_up(amount: object) -> int:
     return _whole(_decimal(amount).to_integral_value(ROUND_CEILING))
 
 
+def units_rounded(amount: object, rounding: str) -> int:
+    """Return the whole cents next to an amount in the main unit.
+
+    Args:
+        amount: the amount.
+        rounding: one of the modes of `decimal`.
+
+    Raises:
+        ValueError: it is no number or out of range.
+    """
+    return _whole(_decimal(amount).scaleb(2).to_integral_value(rounding))
+
+
 def units_of(cents: int) -> Decimal:
     """Return cents as an amount in the main unit, with two decimals.
 
@@ -79,6 +100,10 @@ def answer_decoder(answer: type[AnswerType]) -> Callable[[bytes], AnswerType]:
 def _read_amount(wanted: type, amount: object) -> object:
     if wanted is FromUnits:
         return FromUnits(cents_from_units(amount))
+    if wanted is FromUnitsRoundedUp:
+        return FromUnitsRoundedUp(units_rounded(amount, ROUND_CEILING))
+    if wanted is FromUnitsRoundedDown:
+        return FromUnitsRoundedDown(units_rounded(amount, ROUND_FLOOR))
     if wanted is FromCents:
         return FromCents(cents_from_cents(amount))
     if wanted is FromCentsRoundedUp:

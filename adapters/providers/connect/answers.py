@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..api.amounts import FromUnits
+from ..api.amounts import FromUnits, FromUnitsRoundedDown, FromUnitsRoundedUp
 from ..api.calls import OpenEnum
 
 
@@ -46,7 +46,7 @@ class ConnectCompletionType(OpenEnum):
 class ConnectAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The account of the key (`Retrieve account`)."""
 
-    balance_cents: FromUnits = msgspec.field(name="accountBalance")
+    balance_cents: FromUnitsRoundedDown = msgspec.field(name="accountBalance")
 
 
 class ConnectProject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -61,7 +61,7 @@ class ConnectProject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     participants: int = 0
     payment_cents: FromUnits = msgspec.field(name="payment", default=FromUnits(0))
     #: With the site's fees.
-    total_cost_cents: FromUnits | None = msgspec.field(name="totalCost", default=None)
+    total_cost_cents: FromUnitsRoundedUp | None = msgspec.field(name="totalCost", default=None)
     estimated_time_in_minutes: int | None = None
     #: Chosen by the site if we set none.
     max_time_in_minutes: int | None = None
@@ -114,5 +114,5 @@ class ConnectFeasibility(msgspec.Struct, frozen=True, kw_only=True, rename="came
     """A quote (`Calculate feasibility`)."""
 
     #: With fees; None: the project is not feasible.
-    total_cost_cents: FromUnits | None = msgspec.field(name="totalProjectCost", default=None)
+    total_cost_cents: FromUnitsRoundedUp | None = msgspec.field(name="totalProjectCost", default=None)
     available_platforms: list[str] | None = None

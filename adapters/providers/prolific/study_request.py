@@ -24,7 +24,7 @@ class CodeActor(Enum):
     RESEARCHER = "researcher"
 
 
-class ReviewAction(Enum):
+class SimpleAction(Enum):
     """Actions of a completion code that need no further values."""
 
     AUTOMATICALLY_APPROVE = "AUTOMATICALLY_APPROVE"
@@ -35,7 +35,7 @@ class ReviewAction(Enum):
 class PlainAction(msgspec.Struct, frozen=True, kw_only=True):
     """An action without values."""
 
-    action: ReviewAction
+    action: SimpleAction
 
 
 class RequestReturnAction(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,19 +35,23 @@ class CreditAnswer(Enum):
 SET_UP_ANSWERS = frozenset({CreditAnswer.WRONG_STUDY, CreditAnswer.CODE_MISSING})
 
 #: Parts of the documented texts, in the order in which they are looked for. The texts of the server's call are not
-#: documented, so words that may stand in either form are looked for, without case.
+#: documented and may be words such as NOT_ELIGIBLE, so they are compared in lower case, with underscores as spaces.
 _WORDS = (
     ("already", CreditAnswer.ALREADY_RECEIVED),
     ("not a participant", CreditAnswer.NOT_A_PARTICIPANT),
     ("not eligible", CreditAnswer.NOT_ELIGIBLE),
-    ("experiment_id", CreditAnswer.WRONG_STUDY),
-    ("credit_token", CreditAnswer.WRONG_STUDY),
+    ("experiment id", CreditAnswer.WRONG_STUDY),
+    ("credit token", CreditAnswer.WRONG_STUDY),
+    ("survey code", CreditAnswer.CODE_UNKNOWN),
 )
-_CODE_WORD = "survey_code"
 
 
-def read_credit_answer(body: bytes) -> CreditAnswer:
+def read_credit_answer(body: bytes, survey_code: str) -> CreditAnswer:
     """Return the meaning of an answer.
+
+    Args:
+        body: the answer's body, whatever its HTTP status.
+        survey_code: the code that was sent; it may be blank.
 
     Raises:
         ValueError: it is not SONA's XML, for instance a page that says that the site is being maintained.
@@ -68,17 +72,14 @@ def read_credit_answer(body: bytes) -> CreditAnswer:
     texts = [] if errors is None else [text.strip() for text in errors.itertext() if text.strip()]
     if not texts:
         raise ValueError("the answer has neither a result nor an error")
-    return _meaning(" ".join(texts))
+    answer = _meaning(" ".join(texts))
+    # One text can stand for both, and we know which it is.
+    return CreditAnswer.CODE_MISSING if answer is CreditAnswer.CODE_UNKNOWN and not survey_code else answer
 
 
 def _meaning(text: str) -> CreditAnswer:
-    lowered = text.casefold()
-    for words, answer in _WORDS:
-        if words in lowered:
-            return answer
-    if _CODE_WORD in lowered:
-        return CreditAnswer.CODE_UNKNOWN if any(letter.isdecimal() for letter in lowered) else CreditAnswer.CODE_MISSING
-    return CreditAnswer.OTHER
+    lowered = text.casefold().replace("_", " ")
+    return next((answer for words, answer in _WORDS if words in lowered), CreditAnswer.OTHER)
 
 
 def _find(root: ElementTree.Element, name: str) -> ElementTree.Element | None:

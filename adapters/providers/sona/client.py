@@ -11,7 +11,7 @@ from types import TracebackType
 
 import httpx
 
-from ..api.calls import HttpAnswer, Repeat, SiteCall
+from ..api.calls import Repeat, SiteCall
 from ..api.transport import SiteTransport, TransportLimits
 from .answer import CreditAnswer, read_credit_answer
 from .study import SERVER_PATH, SonaStudy
@@ -102,12 +102,8 @@ class SonaClient:
                     "credit_token": self._study.credit_token,
                     "survey_code": survey_code,
                 },
-                read=_read,
+                read=lambda http: read_credit_answer(http.body, survey_code),
                 repeat=repeat,
                 reads_every_status=True,
             )
         )
-
-
-def _read(http: HttpAnswer) -> CreditAnswer:
-    return read_credit_answer(http.body)

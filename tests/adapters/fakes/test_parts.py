@@ -11,14 +11,16 @@ from starlette.requests import Request
 
 from mephisto_es.adapters import fakes
 from mephisto_es.adapters.fakes.clock import START_SECONDS, Agenda, FakeClock, iso_time
+from mephisto_es.adapters.fakes.connect.guesses import ConnectGuess
 from mephisto_es.adapters.fakes.faults import Fault, FaultPlan, Faults
 from mephisto_es.adapters.fakes.guesses import GuessEnum, Guesses, guess_table
 from mephisto_es.adapters.fakes.prolific.guesses import ProlificGuess
+from mephisto_es.adapters.fakes.sona.guesses import SonaGuess
 from mephisto_es.adapters.fakes.wire import FakeRefusalError, SchemaError, read_body, write_answer
 from mephisto_es.core.errors import ConfigError
 
 FOLDER = Path(fakes.__file__).parent
-KINDS: dict[str, type[GuessEnum]] = {"prolific": ProlificGuess}
+KINDS: dict[str, type[GuessEnum]] = {"connect": ConnectGuess, "prolific": ProlificGuess, "sona": SonaGuess}
 
 
 def test_time_passes_and_can_be_moved_forward() -> None:

@@ -10,21 +10,34 @@ from typing import Any, NamedTuple
 import httpx
 import trio
 
+from mephisto_es.adapters.fakes.connect.app import connect_app
+from mephisto_es.adapters.fakes.connect.site import DEFAULT_KEY, FakeConnect
 from mephisto_es.adapters.fakes.faults import Fault, FaultPlan
 from mephisto_es.adapters.fakes.prolific.app import prolific_app
 from mephisto_es.adapters.fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
 from mephisto_es.adapters.fakes.server import serve_fake
+from mephisto_es.adapters.fakes.sona.app import sona_app
+from mephisto_es.adapters.fakes.sona.site import FakeSona
 from mephisto_es.adapters.providers.api.transport import TransportLimits
+from mephisto_es.adapters.providers.connect.client import ConnectClient
+from mephisto_es.adapters.providers.connect.project_request import (
+    CompletionKind,
+    CompletionSettings,
+    ProjectRequest,
+    dollars,
+)
 from mephisto_es.adapters.providers.prolific.client import ProlificClient
 from mephisto_es.adapters.providers.prolific.study_request import (
     CodeActor,
     CompletionCode,
     FixedScreenOutAction,
     PlainAction,
-    ReviewAction,
+    SimpleAction,
     StudyRequest,
     arrival_url,
 )
+from mephisto_es.adapters.providers.sona.client import SonaClient
+from mephisto_es.adapters.providers.sona.study import SonaStudy, read_completion_url
 
 #: Tests wait in real time, so nothing waits long.
 LIMITS = TransportLimits(connect_seconds=5, attempt_seconds=10, patience_seconds=4)
@@ -34,7 +47,7 @@ DONE, BY_SERVER, SCREENED = "DONE1", "SERVER1", "SCREEN1"
 
 
 class Person:
-    """Somebody who takes part at a fake Prolific, through its pages."""
+    """Somebody who takes part at a fake site, through its pages."""
 
     def __init__(self, base_url: str, name: str) -> None:
         self.name = name
@@ -116,11 +129,11 @@ def study_request(places: int = 3, **changes: Any) -> StudyRequest:
         "estimated_completion_time": 6,
         "external_study_url": arrival_url("https://tasks.example/?a=1"),
         "completion_codes": (
-            CompletionCode(code=DONE, actions=(PlainAction(action=ReviewAction.MANUALLY_REVIEW),)),
+            CompletionCode(code=DONE, actions=(PlainAction(action=SimpleAction.MANUALLY_REVIEW),)),
             CompletionCode(
                 code=BY_SERVER,
                 actor=CodeActor.RESEARCHER,
-                actions=(PlainAction(action=ReviewAction.MANUALLY_REVIEW),),
+                actions=(PlainAction(action=SimpleAction.MANUALLY_REVIEW),),
             ),
         ),
     }
@@ -131,3 +144,90 @@ def screen_out_code(reward: int = 20, slots: int = 2) -> CompletionCode:
     """A code that ends a visit with a fixed reward."""
     action = FixedScreenOutAction(fixed_screen_out_reward=reward, slots=slots)
     return CompletionCode(code=SCREENED, code_type="FIXED_SCREENOUT", actor=CodeActor.RESEARCHER, actions=(action,))
+
+
+class Connect(NamedTuple):
+    """A served fake Connect with its client."""
+
+    site: FakeConnect
+    client: ConnectClient
+    url: str
+
+    def person(self, name: str) -> Person:
+        return Person(self.url, name)
+
+    async def assignment(self, project: str, name: str, *, completed: bool = True) -> str:
+        """Have somebody take part; the id of the assignment."""
+        async with self.person(name) as person:
+            taken = await person.post(f"/projects/{project}/accept")
+            self.site.clock.advance(300)
+            if completed:
+                await person.get(f"/participant/project/{project}/complete")
+        found: str = taken["id"]
+        return found
+
+    def disturb(self, *script: Fault, only: str = "POST") -> None:
+        self.site.faults.follow(FaultPlan(script=script, only=only))
+
+
+@asynccontextmanager
+async def open_connect(*flipped: str, **settings: Any) -> AsyncIterator[Connect]:
+    """Serve a fake Connect."""
+    with trio.fail_after(GIVE_UP_SECONDS):
+        site = FakeConnect(trio.current_time, flipped=flipped, **settings)
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_fake, connect_app(site), "127.0.0.1", 0)
+            url = f"http://127.0.0.1:{port}"
+            async with ConnectClient(DEFAULT_KEY, Random(0).random, base_url=url, limits=LIMITS) as client:
+                yield Connect(site, client, url)
+            nursery.cancel_scope.cancel()
+
+
+def project_request(places: int = 3, **changes: Any) -> ProjectRequest:
+    """A project that pays 1.50 dollars for six minutes."""
+    fields: dict[str, Any] = {
+        "name": "Rate sentences",
+        "payment": dollars(150),
+        "estimated_time_in_minutes": 6,
+        "participants": places,
+        "project_url": "https://tasks.example/?a=1",
+        "internal_name": "token-1",
+        "completion_settings": CompletionSettings(project_completion_type=CompletionKind.REDIRECT_URL),
+    }
+    return ProjectRequest(**{**fields, **changes})
+
+
+class Sona(NamedTuple):
+    """A served fake SONA with a study and its client."""
+
+    site: FakeSona
+    client: SonaClient
+    url: str
+    study: SonaStudy
+
+    async def code(self, name: str) -> str:
+        """Sign a student up; the survey code."""
+        async with Person(self.url, name) as person:
+            signed_up = await person.post(f"/studies/{self.study.experiment_id}/sign-up")
+        found: str = signed_up["code"]
+        return found
+
+    def disturb(self, *script: Fault) -> None:
+        self.site.faults.follow(FaultPlan(script=script))
+
+
+@asynccontextmanager
+async def open_sona(*flipped: str, token: str | None = None) -> AsyncIterator[Sona]:
+    """Serve a fake SONA with one study; the client's token may be another one."""
+    with trio.fail_after(GIVE_UP_SECONDS):
+        site = FakeSona(trio.current_time, flipped=flipped)
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_fake, sona_app(site), "127.0.0.1", 0)
+            url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as admin:
+                made = await admin.post("/fake/studies", json={"url": "https://tasks.example/?id=%SURVEY_CODE%"})
+            study = read_completion_url(made.json()["server_url"])
+            study = study if token is None else study._replace(credit_token=token)
+            async with SonaClient(study, Random(0).random, limits=LIMITS) as client:
+                yield Sona(site, client, url, study)
+            nursery.cancel_scope.cancel()

@@ -29,7 +29,7 @@ from mephisto_es.adapters.providers.prolific.study_request import (
     AccessDetail,
     CompletionCode,
     PlainAction,
-    ReviewAction,
+    SimpleAction,
     StudyFilter,
 )
 from mephisto_es.adapters.providers.prolific.submissions import BonusLine, RejectionCategory
@@ -365,7 +365,7 @@ async def test_a_part_of_the_reward() -> None:
         partly = CompletionCode(
             code="PART",
             actor=study_request().completion_codes[1].actor,
-            actions=(PlainAction(action=ReviewAction.DYNAMIC_PAYMENT),),
+            actions=(PlainAction(action=SimpleAction.DYNAMIC_PAYMENT),),
         )
         study = await published(stage, completion_codes=(partly,))
         submission = await stage.submission(study, "anna", code=None)
@@ -376,7 +376,7 @@ async def test_a_part_of_the_reward() -> None:
 
 async def test_what_the_site_does_by_itself() -> None:
     async with open_prolific() as stage:
-        automatic = CompletionCode(code="AUTO", actions=(PlainAction(action=ReviewAction.AUTOMATICALLY_APPROVE),))
+        automatic = CompletionCode(code="AUTO", actions=(PlainAction(action=SimpleAction.AUTOMATICALLY_APPROVE),))
         codes = (*study_request().completion_codes, automatic)
         study = await published(stage, places=9, completion_codes=codes)
         at_once = await stage.submission(study, "anna", code="AUTO")

@@ -4,6 +4,7 @@ import pytest
 
 from mephisto_es.adapters.providers.sona.answer import CreditAnswer, read_credit_answer
 
+CODE = "4711"
 #: The documentation's sample, with the namespaces of a running site.
 SUCCESS = """<WebstudyCreditResponse xmlns="http://tempuri.org/"><WebstudyCreditResult
  xmlns:a="http://schemas.datacontract.org/2004/07/emsdotnet.sonasystems" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
@@ -17,7 +18,7 @@ FAILURE = """<WebstudyCreditResponse xmlns="http://tempuri.org/"><WebstudyCredit
 
 
 def test_a_success_has_an_element_called_errors_too() -> None:
-    assert read_credit_answer(SUCCESS.encode()) is CreditAnswer.GRANTED
+    assert read_credit_answer(SUCCESS.encode(), CODE) is CreditAnswer.GRANTED
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,14 @@ def test_a_success_has_an_element_called_errors_too() -> None:
     ],
 )
 def test_the_documented_texts_are_told_apart(text: str, answer: CreditAnswer) -> None:
-    assert read_credit_answer(FAILURE.format(text).encode()) is answer
+    code = "" if answer is CreditAnswer.CODE_MISSING else CODE
+    for words in (text, text.upper().replace(" ", "_")):
+        assert read_credit_answer(FAILURE.format(words).encode(), code) is answer
 
 
 def test_a_status_without_the_letter_is_no_success() -> None:
     with pytest.raises(ValueError, match="neither a result nor an error"):
-        read_credit_answer(SUCCESS.replace(">G<", ">N<").encode())
+        read_credit_answer(SUCCESS.replace(">G<", ">N<").encode(), CODE)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +61,4 @@ def test_a_status_without_the_letter_is_no_success() -> None:
 )
 def test_anything_else_is_not_an_answer(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not (SONA's|XML)"):
-        read_credit_answer(body)
+        read_credit_answer(body, CODE)
