@@ -15,7 +15,7 @@ import pytest
 import trio
 from trio_websocket import WebSocketConnection
 
-from mephisto_es.adapters.channels import link, websocket
+from mephisto_es.adapters.channels import connection, websocket
 from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
@@ -187,8 +187,8 @@ class Wire:
 async def test_a_network_that_goes_silent_is_noticed_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "PING_INTERVAL_SECONDS", 0.5)
-    monkeypatch.setattr(link, "PING_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "PING_INTERVAL_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "PING_TIMEOUT_SECONDS", 0.5)
     data_dir, wire = tmp_path / "data", Wire()
     monkeypatch.setattr(websocket, "dial", wire.dial)
     with trio.fail_after(60):

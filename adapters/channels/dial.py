@@ -1,6 +1,6 @@
-"""Opening a WebSocket so that, however it ends, its TCP connection is closed and soon.
+"""Opens a WebSocket whose TCP connection is closed promptly, however the WebSocket ends.
 
-The library's own way leaves that to the other side when the other side was the first to close.
+The library leaves the TCP connection to the other side if the other side was the first to close.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from trio_websocket import HandshakeError, WebSocketConnection, wrap_client_stre
 
 CONNECT_SECONDS = 20.0
 DISCONNECT_SECONDS = 3.0
-#: Above what a router puts into one frame: a submission of the largest size that it can be told to take, written out
-#: anew (a number can become four times as long), and a batch of others.
+#: Larger than any frame of a router: the largest submission that can be configured, re-encoded (a number can become
+#: four times as long), and a batch of others.
 MAX_FRAME_BYTES = 256 * 2**20
-#: Frames that are read ahead.
+#: The number of frames that are read ahead.
 READ_AHEAD = 16
 RECEIVE_BUFFER_BYTES = 2**16
 
@@ -27,16 +27,16 @@ _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class ConnectionFailedError(Exception):
-    """There is no WebSocket at the address, or not now; the sentence says why."""
+    """No WebSocket could be opened; the message says why."""
 
 
 @asynccontextmanager
 async def dial(url: str, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[WebSocketConnection]:
-    """A WebSocket to an address, closed on leaving.
+    """Open a WebSocket; close it when the block ends.
 
     Args:
-        url: beginning with `ws://` or `wss://`.
-        ssl_context: whom to trust with `wss://`; the system's authorities if not given.
+        url: the address, starting with `ws://` or `wss://`.
+        ssl_context: the trusted authorities for `wss://`; by default the system's.
 
     Raises:
         ConnectionFailedError: it could not be opened in time.
@@ -53,7 +53,7 @@ async def dial(url: str, ssl_context: ssl.SSLContext | None = None) -> AsyncIter
             except (OSError, trio.BrokenResourceError) as error:
                 raise ConnectionFailedError(str(error.__cause__ or error)) from error
             except HandshakeError as error:
-                raise ConnectionFailedError(f"the server takes no WebSocket ({type(error).__name__})") from error
+                raise ConnectionFailedError(f"the server accepts no WebSocket ({type(error).__name__})") from error
             try:
                 yield socket
             finally:
@@ -63,7 +63,7 @@ async def dial(url: str, ssl_context: ssl.SSLContext | None = None) -> AsyncIter
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        # The nursery is the library's need: what comes from inside goes on as it was.
+        # The library needs the nursery; the caller should not notice it.
         raise group.exceptions[0] from group.exceptions[0].__cause__
     finally:
         if stream is not None:

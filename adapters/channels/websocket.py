@@ -1,9 +1,10 @@
-"""The operator's connection to a router by WebSocket, opened again whenever it is lost."""
+"""Provides the operator's channel to a router by WebSocket, which reconnects whenever the connection is lost."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 import trio
 from trio_websocket import ConnectionClosed
@@ -13,16 +14,16 @@ from ...core.errors import ProtocolError
 from ...core.operations.logger_core import get_logger
 from ...core.packets import SYSTEM, Alive, AliveData, Outbound
 from .backoff import Backoff
+from .connection import RouterConnection
 from .dial import ConnectionFailedError, dial
-from .link import Link
 
-#: For how long a router may be away before it is given up.
+#: The time that a router may be unreachable before the channel gives up.
 PATIENCE_SECONDS = 600.0
-#: A connection that lasts this long ends a row of failures.
+#: A connection that lasts this long resets the backoff.
 STEADY_SECONDS = 30.0
-#: What is queued when the channel is closed has this long to get out.
+#: The time for queued packets to be sent when the channel is closed.
 FLUSH_SECONDS = 3.0
-#: An error of the wire is quoted up to here.
+#: The number of characters of a protocol error that a log line quotes.
 QUOTE_LENGTH = 200
 
 logger = get_logger(__name__)
@@ -32,7 +33,7 @@ class WebsocketChannel(Channel):
     """A channel over `ws://` or `wss://`.
 
     Attributes:
-        undecodable: how many packets were skipped because they could not be read.
+        undecodable: the number of packets that were skipped because they could not be decoded.
     """
 
     def __init__(
@@ -48,18 +49,18 @@ class WebsocketChannel(Channel):
         patience_seconds: float = PATIENCE_SECONDS,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        """Keep what is needed; nothing is connected yet.
+        """Store the parameters; nothing is connected yet.
 
         Args:
             channel_id: a name that no other channel of the run has.
-            url: the router's, beginning with `ws://` or `wss://`.
-            secret: the run's; proves to the router that we are its operator.
+            url: the router's URL, starting with `ws://` or `wss://`.
+            secret: the run's secret, which authenticates the operator.
             on_channel_open: as for every channel.
             on_catastrophic_disconnect: as for every channel.
             on_message: as for every channel.
-            jitter: gives numbers from 0 to 1.
-            patience_seconds: for how long the router may be away before the channel gives up.
-            ssl_context: whom to trust with `wss://`; the system's authorities if not given.
+            jitter: returns numbers from 0 to 1.
+            patience_seconds: the time that the router may be unreachable before the channel gives up.
+            ssl_context: the trusted authorities for `wss://`; by default the system's.
         """
         super().__init__(channel_id, on_channel_open, on_catastrophic_disconnect, on_message)
         self.undecodable = 0
@@ -67,21 +68,21 @@ class WebsocketChannel(Channel):
         self._secret = secret
         self._backoff = Backoff(patience_seconds, jitter)
         self._ssl_context = ssl_context
-        self._link: Link | None = None
+        self._connection: RouterConnection | None = None
         self._closed = False
         self._was_open = False
         self._lifetime = trio.CancelScope()
         self._log = logger.bind(channel=channel_id)
 
     async def open(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Connect, and move packets until closed; started by `await nursery.start(channel.open)`.
+        """Connect, and transfer packets until closed; start it with `await nursery.start(channel.open)`.
 
-        Reports started once the router has taken us for its operator. A lost connection is opened again with bounded
-        backoff; if that fails for too long, the channel says so by `on_catastrophic_disconnect` and returns.
-        Cancellation closes the connection.
+        Reports started once the router has accepted the operator. A lost connection is reopened with bounded backoff;
+        if that fails for too long, the channel calls `on_catastrophic_disconnect` and returns. Cancellation closes the
+        connection.
 
         Raises:
-            ProtocolError: the router refuses us, or could not be reached the first time.
+            ProtocolError: the router refuses the operator, or could not be reached the first time.
         """
         with self._lifetime:
             try:
@@ -92,27 +93,27 @@ class WebsocketChannel(Channel):
             task_status.started()  # closed before it was open
 
     def close(self) -> None:
-        """Close for good, after what is queued has been sent; `open` returns soon after. Twice is harmless."""
+        """Close for good, after queued packets are sent; `open` returns soon after. Calling it twice is harmless."""
         if self._closed:
             return
         self._closed = True
-        if self._link is None:
+        if self._connection is None:
             self._lifetime.cancel()
         else:
-            self._link.finish()
+            self._connection.finish()
             self._lifetime.deadline = trio.current_time() + FLUSH_SECONDS
 
     def is_alive(self) -> bool:
-        """Whether packets can be moved right now."""
-        return self._link is not None and not self._closed
+        """Return whether packets can be transferred now."""
+        return self._connection is not None and not self._closed
 
     def is_closed(self) -> bool:
-        """Whether the channel was closed, or has given up, for good."""
+        """Return whether the channel was closed, or has given up, for good."""
         return self._closed
 
     def enqueue_send(self, packet: Outbound) -> bool:
-        """Send a packet as soon as possible, in order; False if there is no connection now or the queue is full."""
-        return self._link is not None and not self._closed and self._link.enqueue(packet)
+        """Send a packet as soon as possible, in order; return False if there is no connection or the queue is full."""
+        return self._connection is not None and not self._closed and self._connection.enqueue(packet)
 
     async def _stay_connected(self, task_status: trio.TaskStatus[None]) -> None:
         while True:
@@ -127,20 +128,21 @@ class WebsocketChannel(Channel):
             await trio.sleep(delay)
 
     async def _connect(self, task_status: trio.TaskStatus[None]) -> str:
-        """Hold one connection until it is lost; returns what became of it."""
+        """Use one connection until it is lost; return the reason."""
         try:
             async with dial(self._url, self._ssl_context) as socket:
-                link = Link(socket, lambda packet: self.on_message(self.channel_id, packet), self._skip)
-                return await self._hold(link, task_status)
+                on_packet = partial(self.on_message, self.channel_id)
+                connection = RouterConnection(socket, on_packet, self._skip)
+                return await self._use(connection, task_status)
         except ConnectionClosed:
             return "the router did not answer the greeting"
         except ConnectionFailedError as error:
             return str(error)
 
-    async def _hold(self, link: Link, task_status: trio.TaskStatus[None]) -> str:
-        state = await link.greet(Alive(subject_id=SYSTEM, data=AliveData(token=self._secret)))
+    async def _use(self, connection: RouterConnection, task_status: trio.TaskStatus[None]) -> str:
+        state = await connection.greet(Alive(subject_id=SYSTEM, data=AliveData(token=self._secret)))
         since = trio.current_time()
-        self._link = link
+        self._connection = connection
         try:
             await self.on_message(self.channel_id, state)
             self.on_channel_open(self.channel_id)
@@ -148,9 +150,9 @@ class WebsocketChannel(Channel):
             if not self._was_open:
                 self._was_open = True
                 task_status.started()
-            return await link.run()
+            return await connection.transfer()
         finally:
-            self._link = None
+            self._connection = None
             if trio.current_time() - since >= STEADY_SECONDS:
                 self._backoff.reset()
 
@@ -158,7 +160,7 @@ class WebsocketChannel(Channel):
         self._closed = True
         if not self._was_open:
             raise ProtocolError(f"the router at {self._url} could not be reached: {problem}")
-        self._log.error("the router is given up", reason=problem)
+        self._log.error("giving up on the router", reason=problem)
         self.on_catastrophic_disconnect(self.channel_id)
 
     def _skip(self, error: ProtocolError) -> None:

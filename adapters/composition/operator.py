@@ -25,9 +25,9 @@ from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.sqlite.log import SqliteLog
-from ..metrics.figures import Figures
+from ..metrics.endpoint import serve_metrics
 from ..metrics.latencies import Latencies
-from ..metrics.shown import show_figures
+from ..metrics.operator_metrics import OperatorMetrics
 from ..scripts.command import ScriptMain, ask_on_terminal, script_decorator
 from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
@@ -72,17 +72,17 @@ async def open_operator(
     make_data_dir(data_dir)
     log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
     try:
-        figures = Figures()
+        operator_metrics = OperatorMetrics()
         # What nobody can ask for is not measured.
         is_measured = metrics is not None and metrics.port is not None
-        ledger = Ledger(log, clock, figures.timed(commit_in_thread) if is_measured else commit_in_thread)
+        ledger = Ledger(log, clock, operator_metrics.timed(commit_in_thread) if is_measured else commit_in_thread)
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
         async with _open_nursery() as nursery:
             await nursery.start(run_writer, ledger)
             nursery.start_soon(_keep_anchored, log)
             if metrics is not None and metrics.port is not None:
-                measure_with(Latencies(figures.registry, clock))
-                await nursery.start(show_figures, figures, ledger, log, metrics.host, metrics.port)
+                measure_with(Latencies(operator_metrics.registry, clock))
+                await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
             try:
                 yield operator

@@ -1,1 +1,1 @@
-"""Figures of a living operator for Prometheus, on a port of their own, if they are asked for."""
+"""Optional metrics of a running operator for Prometheus, on their own port."""

@@ -11,8 +11,8 @@ import msgspec
 
 from mephisto_es.adapters.architects.router.python.settings import RouterSettings
 from mephisto_es.adapters.composition.clock_and_ids import SystemClock
-from mephisto_es.adapters.metrics.figures import Figures
 from mephisto_es.adapters.metrics.latencies import Latencies
+from mephisto_es.adapters.metrics.operator_metrics import OperatorMetrics
 from mephisto_es.core import errors, packets
 from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.blueprint import Blueprint
@@ -117,7 +117,7 @@ def refusal_texts() -> str:
 
 def metrics() -> str:
     """The figures that an operator shows to Prometheus."""
-    figures = Figures()
+    figures = OperatorMetrics()
     Latencies(figures.registry, SystemClock())
     families = sorted(figures.registry.collect(), key=lambda family: family.name)
     rows = [(code(one.name), one.type, one.documentation) for one in families if not one.name.startswith("process_")]

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from mephisto_es.adapters.channels.backoff import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Backoff
+from mephisto_es.adapters.channels.backoff import FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, Backoff
 
 
 def test_waits_double_up_to_a_limit() -> None:
     backoff = Backoff(10_000, lambda: 1.0)
     delays = [backoff.next_delay(0) for _ in range(12)]
     assert delays[:3] == [FIRST_DELAY_SECONDS, 2 * FIRST_DELAY_SECONDS, 4 * FIRST_DELAY_SECONDS]
-    assert delays[-1] == LONGEST_DELAY_SECONDS
+    assert delays[-1] == MAX_DELAY_SECONDS
 
 
 def test_jitter_takes_up_to_half_of_a_wait() -> None:

@@ -8,7 +8,7 @@ import trio
 import trustme
 from trio.testing import MockClock
 
-from mephisto_es.adapters.channels import link
+from mephisto_es.adapters.channels import connection
 from mephisto_es.adapters.channels.dial import CONNECT_SECONDS
 from mephisto_es.adapters.channels.websocket import FLUSH_SECONDS
 from mephisto_es.core.abstractions.channel import Channel
@@ -66,7 +66,7 @@ async def test_what_is_queued_together_goes_out_in_one_frame_and_in_order() -> N
 
 
 async def test_a_frame_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "FRAME_LENGTH", 500)
+    monkeypatch.setattr(connection, "FRAME_LENGTH", 500)
     ears = Ears()
     with trio.fail_after(5):
         async with serving(Router()) as router, trio.open_nursery() as nursery:
@@ -83,7 +83,7 @@ async def test_a_frame_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_full_queue_ends_the_connection_and_the_next_one_begins_with_how_things_stand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(link, "QUEUE_LIMIT", 1000)
+    monkeypatch.setattr(connection, "QUEUE_LIMIT", 1000)
     ears = Ears()
     with trio.fail_after(5):
         async with serving(Router()) as router, trio.open_nursery() as nursery:
@@ -198,7 +198,7 @@ async def test_a_router_that_never_answers_the_greeting_is_not_waited_for_for_ev
         async with serving(Router(state="")) as router:
             with pytest.raises(ProtocolError, match="did not answer the greeting"):
                 await Ears().channel(router.port, patience_seconds=100).open()
-            assert trio.current_time() < 100 + link.GREETING_SECONDS + CONNECT_SECONDS
+            assert trio.current_time() < 100 + connection.GREETING_SECONDS + CONNECT_SECONDS
 
 
 async def test_a_lost_connection_comes_back_with_an_empty_queue(quick_clock: MockClock) -> None:
@@ -271,7 +271,7 @@ async def test_a_connection_that_falls_silent_is_noticed(quick_clock: MockClock)
             await trio.sleep(300)
             assert ears.opened == 1  # an idle connection is left in peace
             is_cut = True
-            await trio.sleep(link.PING_INTERVAL_SECONDS + link.PING_TIMEOUT_SECONDS + 2)
+            await trio.sleep(connection.PING_INTERVAL_SECONDS + connection.PING_TIMEOUT_SECONDS + 2)
             assert not channel.is_alive()
             is_cut = False
             await trio.sleep(60)

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.adapters.metrics.figures import Figures
-from mephisto_es.adapters.metrics.shown import show_figures
+from mephisto_es.adapters.metrics.endpoint import serve_metrics
+from mephisto_es.adapters.metrics.operator_metrics import OperatorMetrics
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.ledger import AnyRequest, Ledger
 from mephisto_es.core.ports import AppendRequest
@@ -73,11 +73,11 @@ class Watched:
 @asynccontextmanager
 async def watched(path: Path) -> AsyncIterator[Watched]:
     with trio.fail_after(GIVE_UP_SECONDS), SqliteLog.create_or_open(path, PROJECTIONS) as log:
-        figures = Figures()
-        ledger = Ledger(log, SystemClock(), figures.timed(commit_in_thread), TEST_DECISIONS)
+        metrics = OperatorMetrics()
+        ledger = Ledger(log, SystemClock(), metrics.timed(commit_in_thread), TEST_DECISIONS)
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
-            port = await nursery.start(show_figures, figures, ledger, log, "127.0.0.1", 0)
+            port = await nursery.start(serve_metrics, metrics, ledger, log, "127.0.0.1", 0)
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
                 yield Watched(ledger, client)
             nursery.cancel_scope.cancel()
@@ -175,5 +175,10 @@ async def test_a_port_that_is_taken_is_a_sentence(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1: .*mephisto.metrics.port"):
                 await nursery.start(
-                    show_figures, Figures(), Ledger(log, SystemClock(), commit_in_thread), log, "127.0.0.1", port
+                    serve_metrics,
+                    OperatorMetrics(),
+                    Ledger(log, SystemClock(), commit_in_thread),
+                    log,
+                    "127.0.0.1",
+                    port,
                 )

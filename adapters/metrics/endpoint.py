@@ -1,9 +1,11 @@
-"""Answering Prometheus: one page over HTTP, from a task of the operator's own loop.
+"""Serves metrics to Prometheus over HTTP, from a task in the operator's loop.
 
-prometheus-client brings a server that is a thread; here h11 speaks HTTP and trio does the rest.
+The server of prometheus-client is a thread; here h11 parses HTTP and trio does the rest.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import h11
 import trio
@@ -11,23 +13,60 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from ...core.errors import ConfigError
+from ...core.ledger import Ledger
+from ..log.sqlite.log import SqliteLog
+from .operator_metrics import OperatorMetrics
 
 PATH = b"/metrics"
-#: Connections that are answered at a time.
-MOST_CONNECTIONS = 16
-#: A request must have come and be answered in so many seconds.
+#: Connections that are served at the same time.
+MAX_CONNECTIONS = 16
+#: The time limit for a request and its answer.
 REQUEST_SECONDS = 10.0
 RECEIVE_BYTES = 4096
 
 
-async def serve_figures(
+async def serve_metrics(
+    metrics: OperatorMetrics,
+    ledger: Ledger,
+    log: SqliteLog,
+    host: str,
+    port: int,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Collect the metrics of an operator and serve them until cancelled.
+
+    Args:
+        metrics: the metrics, which have timed the ledger's commits from the start.
+        ledger: the source of events; no command has been submitted yet.
+        log: the log below it.
+        host: the address to listen on.
+        port: the port; 0 picks a free one, which is reported to `task_status`.
+        task_status: trio's.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+    metrics.follow(ledger)
+    metrics.watch_projections(partial(_lags, log))
+    await serve_registry(metrics.registry, host, port, task_status=task_status)
+
+
+def _lags(log: SqliteLog) -> dict[str, int]:
+    # Positions first, so that a commit in between cannot put a projection ahead of the log.
+    positions = log.projection_positions()
+    head = log.head().seq
+    return {name: head - seq for name, seq in positions.items()}
+
+
+async def serve_registry(
     registry: CollectorRegistry,
     host: str,
     port: int,
     *,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer until cancelled; the port is what the task has started with.
+    """Serve a registry until cancelled; report the port to `task_status`.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -35,13 +74,13 @@ async def serve_figures(
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else "there is no such port"
+        reason = error.strerror if isinstance(error, OSError) else "there is no such port"
         raise ConfigError(
-            f"figures cannot be shown on port {port} of {host}: {why}",
+            f"metrics cannot be served on port {port} of {host}: {reason}",
             key="mephisto.metrics.port",
             hint="Set mephisto.metrics.port to another port",
         ) from error
-    limiter = trio.CapacityLimiter(MOST_CONNECTIONS)
+    limiter = trio.CapacityLimiter(MAX_CONNECTIONS)
 
     async def answer(stream: trio.SocketStream) -> None:
         async with limiter:
@@ -54,7 +93,7 @@ async def serve_figures(
 
 
 async def _answer(stream: trio.SocketStream, registry: CollectorRegistry) -> None:
-    """Take one request, answer it, and close."""
+    """Answer one request and close."""
     connection = h11.Connection(h11.SERVER)
     try:
         request = await _request(stream, connection)
@@ -70,15 +109,15 @@ async def _answer(stream: trio.SocketStream, registry: CollectorRegistry) -> Non
             answer += connection.send(h11.Data(data=body)) or b""
         await stream.send_all(answer)
     except (h11.RemoteProtocolError, trio.BrokenResourceError):
-        # Not HTTP, or gone: there is nobody to answer.
+        # Not HTTP, or the client is gone: there is nobody to answer.
         return
 
 
 async def _request(stream: trio.SocketStream, connection: h11.Connection) -> h11.Request:
-    """The head of the request.
+    """Return the head of the request.
 
     Raises:
-        h11.RemoteProtocolError: it is no request, or the other side has gone.
+        h11.RemoteProtocolError: it is not a request, or the client is gone.
     """
     while True:
         event = connection.next_event()
@@ -87,15 +126,15 @@ async def _request(stream: trio.SocketStream, connection: h11.Connection) -> h11
         elif isinstance(event, h11.Request):
             return event
         else:
-            raise h11.RemoteProtocolError("the other side closed before it asked")
+            raise h11.RemoteProtocolError("the client closed without a request")
 
 
 def _page(request: h11.Request, registry: CollectorRegistry) -> tuple[int, str, bytes]:
-    """Status, content type and body."""
+    """Return status, content type and body."""
     if request.target.partition(b"?")[0] != PATH:
-        return 404, "text/plain", b"The figures are at /metrics.\n"
+        return 404, "text/plain", b"The metrics are at /metrics.\n"
     if request.method not in (b"GET", b"HEAD"):
-        return 405, "text/plain", b"The figures can only be read.\n"
+        return 405, "text/plain", b"The metrics can only be read.\n"
     accept = next((value.decode("latin-1") for name, value in request.headers if name == b"accept"), "")
     encode, content_type = choose_encoder(accept)
     return 200, content_type, encode(registry)

@@ -1,7 +1,7 @@
-"""The figures: under Mephisto's names where they still mean something, under names of ours where they are new.
+"""Defines the metrics of an operator: under Mephisto's names where they still apply, under new names otherwise.
 
-Statuses and answers are counted from durable events, so they never say what a crash could take back. No label has
-more values than the code has words: runs, workers and units are never told apart.
+Statuses and answers are counted from durable events, so a crash cannot take them back. No label has more values than
+the code has words: runs, workers and units are never told apart.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingS
 from ...events.streams import category_of
 from ...events.unit import UnitCreated
 
-#: Seconds, from a sync of a fast disk to one that keeps everybody waiting.
+#: Buckets in seconds, from a sync of a fast disk to one that blocks everybody.
 COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 BATCH_COMMANDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
@@ -41,19 +41,19 @@ _UNIT_TYPES = {
 _MAIN, _ONBOARDING = "main", "onboarding"
 
 
-#: How many events of the log each projection has not seen.
+#: Returns the number of events that each projection has not applied.
 Lags = Callable[[], Mapping[str, int]]
 
 
-class Figures:
-    """All figures of one operator.
+class OperatorMetrics:
+    """All metrics of one operator.
 
     Attributes:
-        registry: where they are read.
+        registry: the registry to serve.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing; `follow` and `watch_projections` say where the figures come from."""
+        """Define the metrics; `follow` and `watch_projections` connect their sources."""
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         self._units = _Statuses("active_unit_statuses", "Units by status", "unit_type", self.registry)
@@ -63,20 +63,20 @@ class Figures:
         self._agents.expect(_MAIN, AgentStatus)
         self._agents.expect(_ONBOARDING, OnboardingStatus)
         self._answers = Counter(
-            "agent_details_responses", "What workers who asked for work got", ["response"], registry=self.registry
+            "agent_details_responses", "Answers to workers who asked for work", ["response"], registry=self.registry
         )
         for response in ("assigned", "assigned_onboarding", *(one.name.lower() for one in RefusalReason)):
             self._answers.labels(response)
         self._outcomes = Counter(
-            "worker_pool_onboarding_outcomes", "Onboardings by what became of them", ["outcome"], registry=self.registry
+            "worker_pool_onboarding_outcomes", "Onboardings by outcome", ["outcome"], registry=self.registry
         )
         for outcome in ("launched", "passed", "failed"):
             self._outcomes.labels(outcome)
-        onboardings = Gauge("worker_pool_active_onboardings", "Onboardings not decided", registry=self.registry)
+        onboardings = Gauge("worker_pool_active_onboardings", "Onboardings in progress", registry=self.registry)
         onboardings.set_function(lambda: self._agents.count(_ONBOARDING, LIVE_ONBOARDING_STATUSES))
         self._latency = Histogram(
             "database_latency_seconds",
-            "Time that a call to the log takes",
+            "Duration of calls to the log",
             ["method"],
             buckets=COMMIT_SECONDS,
             registry=self.registry,
@@ -85,20 +85,20 @@ class Figures:
         self._batches = Histogram(
             "mephisto_es_commit_commands", "Commands in one commit", buckets=BATCH_COMMANDS, registry=self.registry
         )
-        self._events = Counter("mephisto_es_events", "Events that were written", registry=self.registry)
-        self._queue = Gauge("mephisto_es_queue_commands", "Commands that wait for the writer", registry=self.registry)
+        self._events = Counter("mephisto_es_events", "Events written", registry=self.registry)
+        self._queue = Gauge("mephisto_es_queue_commands", "Commands waiting for the writer", registry=self.registry)
 
     def follow(self, ledger: Ledger) -> None:
-        """Begin with what the log holds, and count what is written from now on."""
+        """Take the state of the log, and count events from now on."""
         self._take(ledger.state)
         ledger.subscribe(self.on_committed)
         self._queue.set_function(lambda: ledger.waiting)
 
     def watch_projections(self, lags: Lags) -> None:
-        """Tell how far projections are behind the log, each time the figures are read."""
+        """Report how far projections are behind the log, each time the metrics are read."""
         gauge = Gauge(
             "mephisto_es_projection_lag_events",
-            "Events of the log that a projection has not seen",
+            "Events of the log that a projection has not applied",
             ["projection"],
             registry=self.registry,
         )
@@ -106,7 +106,7 @@ class Figures:
             gauge.labels(name).set_function(partial(_lag, lags, name))
 
     def timed(self, offload: Offload) -> Offload:
-        """A way of making commits that measures them."""
+        """Return a way of making commits that measures them."""
 
         async def measured(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
             began = trio.current_time()
@@ -157,7 +157,7 @@ class Figures:
 
 
 class _Statuses:
-    """A gauge of how many entities of each type have each status."""
+    """A gauge of the number of entities by type and status."""
 
     def __init__(self, name: str, about: str, type_label: str, registry: CollectorRegistry) -> None:
         self._gauge = Gauge(name, about, ["status", type_label], registry=registry)
@@ -165,12 +165,12 @@ class _Statuses:
         self._counts = defaultdict[tuple[str, str], int](int)
 
     def expect(self, kind: str, statuses: Iterable[Status]) -> None:
-        """Tell of a type from the start, although nothing has these statuses."""
+        """Report zero for a type and its statuses from the start."""
         for status in statuses:
             self._gauge.labels(status.value, kind)
 
     def put(self, stream: str, status: str, kind: str) -> None:
-        """An entity has a status now; it keeps the type that it was born with."""
+        """Note the status of an entity. The entity keeps its first type."""
         before = self._present.get(stream)
         if before is not None:
             kind = before[1]
@@ -179,7 +179,7 @@ class _Statuses:
         self._add((status, kind), 1)
 
     def count(self, kind: str, statuses: Iterable[Status]) -> int:
-        """How many of a type have one of some statuses."""
+        """Return the number of entities of a type that have one of the statuses."""
         return sum(self._counts[status.value, kind] for status in statuses)
 
     def _add(self, labels: tuple[str, str], change: int) -> None:

@@ -1,4 +1,4 @@
-"""One connection to a router, from the greeting to its end."""
+"""Implements one connection to a router, from the greeting to its end."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ...core.errors import ProtocolError
 from ...core.packets import Alive, Inbound, Outbound, RouterState, decode_packet, encode_frame, split_frame
 from ...core.signal import Signal
 
-#: Within this time a router answers an operator's greeting.
+#: The time for a router to answer an operator's greeting.
 GREETING_SECONDS = 20.0
-#: What may wait to be sent, in characters of JSON, once what a new connection begins with is on its way.
+#: The size of the send queue in characters of JSON. It does not limit the packets queued before `transfer` starts.
 QUEUE_LIMIT = 64 * 2**20
-#: A frame takes packets until it is this long.
+#: A frame is filled with packets up to this length.
 FRAME_LENGTH = 2**18
-#: A connection is asked for a sign of life this often ...
+#: The interval between two pings.
 PING_INTERVAL_SECONDS = 10.0
-#: ... and given up if there is none for this long.
+#: The time for a ping to be answered; then the connection is given up.
 PING_TIMEOUT_SECONDS = 10.0
 
 POLICY_VIOLATION = 1008
 
 
-class Link:
-    """Moves packets over one WebSocket; the queue lives and dies with it."""
+class RouterConnection:
+    """Transfers packets over one WebSocket. Its send queue is lost with the connection."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class Link:
         on_packet: Callable[[Inbound], Awaitable[None]],
         on_undecodable: Callable[[ProtocolError], None],
     ) -> None:
-        """Take over an open socket; whoever opened it closes it.
+        """Take an open socket; the caller closes it.
 
         Args:
-            socket: connected to a router.
-            on_packet: awaited for each packet in order; while it waits nothing more is read.
-            on_undecodable: told of what is not a packet.
+            socket: a socket connected to a router.
+            on_packet: awaited for each packet in order; meanwhile nothing more is read.
+            on_undecodable: called with the error for data that is not a packet.
         """
         self._socket = socket
         self._on_packet = on_packet
@@ -52,40 +52,40 @@ class Link:
         self._outgoing_length = 0
         self._news = Signal()
         self._is_finishing = False
-        #: While packets are moved.
+        #: Set while packets are transferred.
         self._connection: trio.CancelScope | None = None
-        #: Why the connection was given up, if it was.
+        #: The reason why the connection was given up, if it was.
         self._problem: str | None = None
 
     async def greet(self, alive: Alive) -> RouterState:
-        """Prove that we are the operator.
+        """Authenticate as the operator.
 
         Returns:
             The router's first packet.
 
         Raises:
-            ProtocolError: the router refuses us, or it is something else than a router.
+            ProtocolError: the router refuses us, or the other side is not a router.
             ConnectionClosed: the connection was lost, or there was no answer in time.
         """
         try:
             await self._socket.send_message(encode_frame([alive]))
-            with trio.move_on_after(GREETING_SECONDS) as patience:
+            with trio.move_on_after(GREETING_SECONDS) as scope:
                 first = await self._next_packet()
         except ConnectionClosed as closed:
             if closed.reason is not None and closed.reason.code == POLICY_VIOLATION:
                 raise ProtocolError("the router refuses us: it was started with another secret") from closed
             raise
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             raise ConnectionClosed(None)
         if not isinstance(first, RouterState):
-            raise ProtocolError("what answers is not a router of this version: it does not say where its outbox stands")
+            raise ProtocolError("the server is not a router of this version: its first packet is not its outbox state")
         return first
 
-    async def run(self) -> str:
-        """Move packets until the connection is lost, or `finish` was called and the queue is sent.
+    async def transfer(self) -> str:
+        """Transfer packets until the connection is lost, or until `finish` was called and the queue is sent.
 
         Returns:
-            What became of the connection.
+            The reason why the connection ended.
         """
         async with trio.open_nursery() as nursery:
             self._connection = nursery.cancel_scope
@@ -99,16 +99,17 @@ class Link:
         return "the connection was lost" if closed is None else f"the connection was closed with code {closed.code}"
 
     def enqueue(self, packet: Outbound) -> bool:
-        """Queue a packet; returns whether it was taken.
+        """Queue a packet; return whether it was accepted.
 
-        When the queue is full the connection is given up: the next one begins with how things stand, so nothing is
-        lost, as it would be if a packet were missing from this one.
+        If the queue is full, the connection is given up: the next connection starts with the current state, so nothing
+            is
+        lost, whereas a single packet missing from this connection would be.
         """
         if self._is_finishing or self._problem is not None:
             return False
         text = encode_frame([packet])
         if self._connection is not None and self._outgoing_length + len(text) > QUEUE_LIMIT:
-            self._give_up("the router does not take what it is sent")
+            self._give_up("the router does not read what it is sent")
             return False
         self._outgoing.append(text)
         self._outgoing_length += len(text)
@@ -116,7 +117,7 @@ class Link:
         return True
 
     def finish(self) -> None:
-        """Let `run` return once the queue is sent; nothing more is taken."""
+        """Let `transfer` return once the queue is sent; accept nothing more."""
         self._is_finishing = True
         self._news.notify()
 
@@ -162,7 +163,7 @@ class Link:
             try:
                 await self._socket.send_message(self._take_frame())
             except ConnectionClosed:
-                return  # the reader finds out as well, after what has arrived by then
+                return  # the reader notices as well, after the packets that arrived before
         connection.cancel()
 
     def _take_frame(self) -> str:
@@ -175,18 +176,18 @@ class Link:
         return taken[0] if len(taken) == 1 else f"[{','.join(taken)}]"
 
     async def _watch_for_silence(self) -> None:
-        """End a connection whose other end is gone without a word.
+        """End a connection whose other end vanished silently.
 
-        A pong is not seen while an earlier packet is still being handled, so such a time proves nothing.
+        A pong is not read while an earlier packet is still being handled, so a missing pong then proves nothing.
         """
         while True:
             await trio.sleep(PING_INTERVAL_SECONDS)
             taken_before = self._frames_taken
-            with trio.move_on_after(PING_TIMEOUT_SECONDS) as patience:
+            with trio.move_on_after(PING_TIMEOUT_SECONDS) as scope:
                 try:
                     await self._socket.ping()
                 except ConnectionClosed:
                     return
-            if patience.cancelled_caught and self._frames_taken == taken_before and not self._is_handling:
-                self._give_up("the router gave no sign of life")
+            if scope.cancelled_caught and self._frames_taken == taken_before and not self._is_handling:
+                self._give_up("the router did not answer a ping")
                 return
