@@ -21,7 +21,7 @@ class UndecodableError(ValueError):
     """Bytes that are no envelope of the catalogue."""
 
 
-class UnknownKind(UndecodableError):
+class UnknownKindError(UndecodableError):
     """A whole envelope around an event of a kind that is not in the catalogue: a newer version wrote it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Codec:
         """An envelope from its canonical JSON; in place of a retired event comes what stands for it now.
 
         Raises:
-            UnknownKind: a newer version wrote it.
+            UnknownKindError: a newer version wrote it.
             UndecodableError: the bytes are not JSON, lack a field, or have one too many.
         """
         try:
@@ -93,7 +93,7 @@ class Codec:
         if kind is None or kind in KINDS:
             raise UndecodableError(str(error)) from error
         if kind not in self._upcasters:
-            raise UnknownKind(kind) from error
+            raise UnknownKindError(kind) from error
         try:
             fields = _fields_decoder.decode(data)
             successor = self._upcasters.upcast(kind, bytes(fields["event"]))

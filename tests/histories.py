@@ -16,21 +16,21 @@ from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.envelope import Envelope, RecordedEvent
 from mephisto_es.events.worker import WorkerForgotten
 
-from .history_generator import Author
+from .history_generator import HistoryGenerator
 
 #: Moves in the longest history that Hypothesis draws.
-MOST_MOVES = 100
+MAX_MOVES = 100
 
 
 @st.composite
-def histories(draw: st.DrawFn, most_moves: int = MOST_MOVES) -> tuple[AppendRequest, ...]:
+def histories(draw: st.DrawFn, max_moves: int = MAX_MOVES) -> tuple[AppendRequest, ...]:
     """Histories of a few runs, up to as many moves after the first run has begun."""
-    return history(draw(st.randoms(use_true_random=False)), draw(st.integers(0, most_moves)))
+    return history(draw(st.randoms(use_true_random=False)), draw(st.integers(0, max_moves)))
 
 
 def history(random: Random, moves: int) -> tuple[AppendRequest, ...]:
     """One history, the same for the same chance."""
-    author = Author(random)
+    author = HistoryGenerator(random)
     author.begin()
     author.write(moves)
     return tuple(author.requests)
@@ -56,7 +56,7 @@ def numbered(history: Iterable[AppendRequest]) -> list[RecordedEvent]:
     return recorded
 
 
-class Vault:
+class PayloadStore:
     """The payloads of a history, kept as a log keeps them."""
 
     def __init__(self) -> None:

@@ -57,7 +57,7 @@ from mephisto_es.events.worker import (
     WorkerRegistered,
 )
 
-from .random_values import Invention
+from .random_values import RandomValues
 
 #: What happens to a payment once it is owed.
 PAYMENT_PATH = (PaymentIntended, PaymentFailed, PaymentIntended, PaymentSent, PaymentConfirmed)
@@ -73,7 +73,7 @@ MOST_OPEN_UNITS = 8
 Events = list[NewEvent]
 
 
-class Author(Invention):
+class HistoryGenerator(RandomValues):
     """Writes a history, a request at a time.
 
     Attributes:

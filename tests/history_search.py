@@ -19,7 +19,7 @@ from .histories import history, numbered
 SEEDS = 60
 
 
-def chosen(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[AppendRequest, ...]:
+def find_history(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[AppendRequest, ...]:
     """The first history of so many moves that leaves a market as wanted."""
     for seed in range(SEEDS):
         requests = history(Random(seed), moves)

@@ -45,7 +45,7 @@ def some_sentences(folder: Path, count: int) -> str:
 
 
 @dataclass
-class Operating:
+class OperatorProcess:
     """A process with an operator in it, whose workers can come."""
 
     process: trio.Process
@@ -68,7 +68,7 @@ async def kill(process: trio.Process) -> None:
 
 
 @asynccontextmanager
-async def operating(command: list[str], stdin: int | None = None) -> AsyncIterator[Operating]:
+async def operator_process(command: list[str], stdin: int | None = None) -> AsyncIterator[OperatorProcess]:
     """A process from the line with the address on until it has ended."""
     with trio.fail_after(GIVE_UP_SECONDS):
         async with trio.open_nursery() as nursery:
@@ -83,18 +83,18 @@ async def operating(command: list[str], stdin: int | None = None) -> AsyncIterat
                 line += chunk
             said, address = line.decode().split()
             assert said == "Open"
-            yield Operating(process, "http://" + urlsplit(address).netloc)
+            yield OperatorProcess(process, "http://" + urlsplit(address).netloc)
 
 
-def launched(data_dir: Path, *overrides: str, stdin: int | None = None) -> AbstractAsyncContextManager[Operating]:
+def launched(data_dir: Path, *overrides: str, stdin: int | None = None) -> AbstractAsyncContextManager[OperatorProcess]:
     """The example's script."""
     settings = ["mephisto.architect.port=0", f"mephisto.database.data_dir={data_dir}", *overrides]
-    return operating([*SCRIPT, *settings], stdin)
+    return operator_process([*SCRIPT, *settings], stdin)
 
 
-def resumed(data_dir: Path) -> AbstractAsyncContextManager[Operating]:
+def resumed(data_dir: Path) -> AbstractAsyncContextManager[OperatorProcess]:
     """The first run of a data folder, taken up again."""
-    return operating([COMMAND, "resume", str(data_dir), "1"])
+    return operator_process([COMMAND, "resume", str(data_dir), "1"])
 
 
 def report_of(data_dir: Path) -> ReplayReport:

@@ -19,7 +19,7 @@ from mephisto_es.events.codec import KIND_OF
 RECENT = 6
 
 
-class Invention:
+class RandomValues:
     """Makes choices, and up values, from one source of chance."""
 
     def __init__(self, random: Random) -> None:

@@ -1,4 +1,4 @@
-"""The log of an afternoon: workers rate sentences in a run that is still live at the end, always the same.
+"""A sample log: workers rate sentences in a run that is still live at the end, always the same.
 
 For tests that show a log to people. `tests.histories` is for tests that want all that may happen.
 """
@@ -36,7 +36,7 @@ _MINUTE = 60_000_000
 _SENTENCES = ("The ferry does not run on Sundays.", "Bees return to the same clover.", "Somebody left the light on.")
 
 
-def afternoon() -> tuple[AppendRequest, ...]:
+def sample_history() -> tuple[AppendRequest, ...]:
     """The requests that make the log, in order; the last ones are submissions."""
     day = _Day()
     day.open()

@@ -25,7 +25,7 @@ from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
-from .processes import Operating, launched, rating, resumed, some_sentences
+from .processes import OperatorProcess, launched, rating, resumed, some_sentences
 from .test_resume import refused
 
 UNITS = 12
@@ -66,7 +66,7 @@ class People:
 
 
 @asynccontextmanager
-async def people_at(script: Operating) -> AsyncIterator[People]:
+async def people_at(script: OperatorProcess) -> AsyncIterator[People]:
     people = People(script.url)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(people.crowd.run)
@@ -74,7 +74,7 @@ async def people_at(script: Operating) -> AsyncIterator[People]:
         nursery.cancel_scope.cancel()
 
 
-async def stopped(script: Operating, capfd: pytest.CaptureFixture[str]) -> str:
+async def stopped(script: OperatorProcess, capfd: pytest.CaptureFixture[str]) -> str:
     """How a script that cannot go on says so: one sentence, no traceback."""
     assert await script.process.wait() == 1
     said = capfd.readouterr().err

@@ -15,7 +15,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 
 from .processes import (
     COMMAND,
-    Operating,
+    OperatorProcess,
     is_running,
     launched,
     report_of,
@@ -51,7 +51,7 @@ class Job:
             await script.kill()
             return script.url
 
-    async def end(self, operator: Operating, nursery: trio.Nursery) -> None:
+    async def end(self, operator: OperatorProcess, nursery: trio.Nursery) -> None:
         """See it to its end, and look at what it came to."""
         assert await operator.process.wait() == 0
         nursery.cancel_scope.cancel()

@@ -21,7 +21,7 @@ from mephisto_es.core.operations.task_code.submission_callbacks import Submissio
 from mephisto_es.core.operations.task_launcher import TaskLauncher
 from mephisto_es.core.state.decision_state import DecisionState
 
-from .simulation.simulate import Violation, simulate
+from .simulation.simulate import ViolationError, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 FRESH_SEEDS = 100
@@ -105,7 +105,7 @@ def test_what_was_wrong_once_would_be_seen(
 ) -> None:
     """Each of these is right because a seed has shown that it was not; made wrong again, it is seen again."""
     monkeypatch.setattr(owner, name, wrong)
-    with pytest.raises(Violation, match=seen):
+    with pytest.raises(ViolationError, match=seen):
         simulate_until(SEEDS_UNTIL_SEEN, tmp_path)
 
 

@@ -9,7 +9,7 @@ from ...core.chain import ChainPage, ChainRow
 from ...core.errors import IllegalStepError, VersionConflictError
 from ...core.state.status_fold import StatusFold
 from ...events.categories import CATEGORY_OF
-from ...events.codec import KIND_OF, UndecodableError, UnknownKind, decode, decode_page, stored_kind
+from ...events.codec import KIND_OF, UndecodableError, UnknownKindError, decode, decode_page, stored_kind
 from ...events.envelope import Envelope
 from ...events.streams import category_of
 from .report import FindingKind, Findings
@@ -78,7 +78,7 @@ class StepCheck:
             if stored_kind(row.data) != row.kind == KIND_OF[type(envelope.event)]:
                 self._wrong_columns(row, envelope)  # a retired event stored under the kind of its successor
             return envelope
-        except UnknownKind as error:
+        except UnknownKindError as error:
             self._findings.add(FindingKind.UNKNOWN_KIND, str(error), seq=row.seq, stream=row.stream)
         except UndecodableError as error:
             sentence = f"the event cannot be read: {error}"

@@ -38,11 +38,11 @@ from mephisto_es.events.task_run import TaskRunCompleted, TaskRunCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..histories import numbered
-from ..history_generator import Author
+from ..history_generator import HistoryGenerator
 from ..history_search import SEEDS
 
 
-class Talkative(Author):
+class Talkative(HistoryGenerator):
     """An author whose workers' names and words are all their own."""
 
     def _json(self, value: object, subject: WorkerId | None = None) -> PayloadRef:
@@ -52,7 +52,7 @@ class Talkative(Author):
         return self._seal(f"{text} no {self._next()} Zoë".encode(), subject)
 
 
-class House:
+class FinishedRun:
     """A data folder: a log, uploads, and servers' journals.
 
     Attributes:
@@ -108,7 +108,7 @@ class House:
         files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         return [path.name for path in files if any(word in path.read_bytes() for word in words)]
 
-    def _at_work_and_not(self, author: Author) -> tuple[list[int], list[int]]:
+    def _at_work_and_not(self, author: HistoryGenerator) -> tuple[list[int], list[int]]:
         """Workers who are at work, and workers who are not and have sent files."""
         busy, free = list[int](), list[int]()
         for stream, _ in author.state.workers.items():
@@ -142,161 +142,161 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FinishedRun:
     monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
     folder = tmp_path / "data"
     folder.mkdir()
-    return House(folder)
+    return FinishedRun(folder)
 
 
 def ask(*words: str | Path) -> Result:
     return CliRunner().invoke(command.main, list(map(str, words)))
 
 
-def forgotten(code: int, house: House, *words: str) -> Any:
-    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to", "--json", *words)
+def forgotten(code: int, finished: FinishedRun, *words: str) -> Any:
+    result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to", "--json", *words)
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
 
-def test_no_byte_is_left_and_the_log_is_legal(house: House) -> None:
-    words, uploads = house.words_of(house.worker), house.uploads_of(house.worker)
-    before = replay(house.path, PROJECTIONS)
-    assert "mephisto.db" in house.holding(words)
-    done = forgotten(0, house)
-    assert house.holding(words) == []
+def test_no_byte_is_left_and_the_log_is_legal(finished: FinishedRun) -> None:
+    words, uploads = finished.words_of(finished.worker), finished.uploads_of(finished.worker)
+    before = replay(finished.path, PROJECTIONS)
+    assert "mephisto.db" in finished.holding(words)
+    done = forgotten(0, finished)
+    assert finished.holding(words) == []
     assert {Path(path).name for path in done["uploads"]} == uploads
-    assert not [path for path in house.folder.rglob("*") if path.name in uploads]
+    assert not [path for path in finished.folder.rglob("*") if path.name in uploads]
     assert done["payloads"] == len(words)
-    after = replay(house.path, PROJECTIONS)
+    after = replay(finished.path, PROJECTIONS)
     assert after.findings == ()
     assert (after.events, after.seq) == (before.events + 1, done["seq"])
     assert after.payloads == before.payloads - len(words)
     assert after.erased_payloads == before.erased_payloads + len(words)
-    assert ask("verify", house.folder).exit_code == 0
+    assert ask("verify", finished.folder).exit_code == 0
 
 
-def test_what_is_others_stays(house: House) -> None:
-    others = [one.body for request in house.requests for one in request.payloads if one.subject == house.busy]
-    forgotten(0, house)
-    with SqliteLog.open_read_only(house.path) as log, closing(log.connect()) as db:
+def test_what_is_others_stays(finished: FinishedRun) -> None:
+    others = [one.body for request in finished.requests for one in request.payloads if one.subject == finished.busy]
+    forgotten(0, finished)
+    with SqliteLog.open_read_only(finished.path) as log, closing(log.connect()) as db:
         kept = {body for (body,) in db.execute("SELECT body FROM payloads")}
         assert set(others) <= kept
-        (name,) = db.execute("SELECT worker_name FROM workers WHERE worker_id = ?", (house.busy,)).fetchone()
-        assert name == house.name_of(house.busy)
-    for run in house.runs():
-        uploads = {path.name for path in (house.journal(run).parent / "uploads").iterdir()}
-        assert uploads == house.uploads_of(house.busy) - house.uploads_of(house.worker)
+        (name,) = db.execute("SELECT worker_name FROM workers WHERE worker_id = ?", (finished.busy,)).fetchone()
+        assert name == finished.name_of(finished.busy)
+    for run in finished.runs():
+        uploads = {path.name for path in (finished.journal(run).parent / "uploads").iterdir()}
+        assert uploads == finished.uploads_of(finished.busy) - finished.uploads_of(finished.worker)
 
 
-def test_a_journal_keeps_what_nobody_took_and_its_place(house: House) -> None:
-    counts = {run: len(house.journal(run).read_bytes()) for run in house.runs()}
-    forgotten(0, house)
+def test_a_journal_keeps_what_nobody_took_and_its_place(finished: FinishedRun) -> None:
+    counts = {run: len(finished.journal(run).read_bytes()) for run in finished.runs()}
+    forgotten(0, finished)
     for run, before in counts.items():
-        if run in house.completed_runs():
-            assert not house.journal(run).exists()
+        if run in finished.completed_runs():
+            assert not finished.journal(run).exists()
             continue
-        with house.journal(run).open("rb") as lines:
+        with finished.journal(run).open("rb") as lines:
             contents = read_contents(lines)
         [entry] = contents.outbox.entries_from(0, inf)
         assert entry.packet == b'{"packet_type":"alive"}'
         assert (contents.incarnation, contents.agents) == ("first", {"token": "completed"})
         assert entry.seq == contents.outbox.next_seq - 1 > 1
-        assert house.journal(run).stat().st_size < before
+        assert finished.journal(run).stat().st_size < before
 
 
-def test_files_that_somebody_put_there_are_named(house: House) -> None:
-    name = house.name_of(house.worker)
-    (house.folder / "export.csv").write_text(f"1,{name},5\n")
-    (house.folder / "export.jsonl").write_text(json.dumps({"worker": name}))
-    (house.folder / "other.csv").write_text(f"1,{name}2,5\n")
-    (house.folder / "empty.csv").touch()
-    assert ask("backup", house.folder, "-o", house.folder / "old.db").exit_code == 0
-    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+def test_files_that_somebody_put_there_are_named(finished: FinishedRun) -> None:
+    name = finished.name_of(finished.worker)
+    (finished.folder / "export.csv").write_text(f"1,{name},5\n")
+    (finished.folder / "export.jsonl").write_text(json.dumps({"worker": name}))
+    (finished.folder / "other.csv").write_text(f"1,{name}2,5\n")
+    (finished.folder / "empty.csv").touch()
+    assert ask("backup", finished.folder, "-o", finished.folder / "old.db").exit_code == 0
+    result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     left = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("✗")]
-    assert left == [str(house.folder / name) for name in ("export.csv", "export.jsonl", "old.db")]
+    assert left == [str(finished.folder / name) for name in ("export.csv", "export.jsonl", "old.db")]
 
 
-def test_a_worker_at_work_is_not_forgotten(house: House) -> None:
-    before = house.path.read_bytes(), house.holding(house.words_of(house.busy))
-    result = ask("erase", house.folder, f"worker-{house.busy}", "--reason", "asked us to")
+def test_a_worker_at_work_is_not_forgotten(finished: FinishedRun) -> None:
+    before = finished.path.read_bytes(), finished.holding(finished.words_of(finished.busy))
+    result = ask("erase", finished.folder, f"worker-{finished.busy}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "try again" in result.stderr
-    assert house.holding(house.words_of(house.busy)) == before[1]
-    assert replay(house.path, PROJECTIONS).legal
+    assert finished.holding(finished.words_of(finished.busy)) == before[1]
+    assert replay(finished.path, PROJECTIONS).legal
 
 
-def test_twice_is_refused(house: House) -> None:
-    forgotten(0, house)
-    again = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "again")
+def test_twice_is_refused(finished: FinishedRun) -> None:
+    forgotten(0, finished)
+    again = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "again")
     assert again.exit_code == 1
     assert "is 'forgotten'" in again.stderr
 
 
-def test_nobody_is_refused(house: House) -> None:
-    result = ask("erase", house.folder, "worker-999999", "--reason", "asked us to")
+def test_nobody_is_refused(finished: FinishedRun) -> None:
+    result = ask("erase", finished.folder, "worker-999999", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "there is no worker/999999" in result.stderr
 
 
-def an_open_run(house: House) -> int:
-    return next(run for run in house.runs() if run not in house.completed_runs())
+def an_open_run(finished: FinishedRun) -> int:
+    return next(run for run in finished.runs() if run not in finished.completed_runs())
 
 
-def test_a_server_that_runs_is_left_alone(house: House) -> None:
-    data = house.journal(an_open_run(house)).parent
-    before = house.journal(an_open_run(house)).read_bytes()
+def test_a_server_that_runs_is_left_alone(finished: FinishedRun) -> None:
+    data = finished.journal(an_open_run(finished)).parent
+    before = finished.journal(an_open_run(finished)).read_bytes()
     with (data / "lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+        result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "still runs" in result.stderr
-    assert house.journal(an_open_run(house)).read_bytes() == before
-    assert "mephisto.db" in house.holding(house.words_of(house.worker))
+    assert finished.journal(an_open_run(finished)).read_bytes() == before
+    assert "mephisto.db" in finished.holding(finished.words_of(finished.worker))
 
 
-def test_packets_of_the_worker_that_nobody_took_are_in_the_way(house: House) -> None:
-    packet = {"packet_type": "register_worker", "provider_data": {"worker_name": house.name_of(house.worker)}}
-    with house.journal(an_open_run(house)).open("rb") as lines:
+def test_packets_of_the_worker_that_nobody_took_are_in_the_way(finished: FinishedRun) -> None:
+    packet = {"packet_type": "register_worker", "provider_data": {"worker_name": finished.name_of(finished.worker)}}
+    with finished.journal(an_open_run(finished)).open("rb") as lines:
         seq = read_contents(lines).outbox.next_seq
-    with house.journal(an_open_run(house)).open("ab") as file:
+    with finished.journal(an_open_run(finished)).open("ab") as file:
         file.write(packet_line(seq, msgspec.json.encode(packet)))
-    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "no operator has taken" in result.stderr
 
 
-def test_a_damaged_journal_is_said(house: House) -> None:
-    journal = house.journal(an_open_run(house))
+def test_a_damaged_journal_is_said(finished: FinishedRun) -> None:
+    journal = finished.journal(an_open_run(finished))
     journal.write_bytes(journal.read_bytes().replace(b'"alive"', b'"alove"').replace(b"ack", b"kca"))
-    result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+    result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "cannot be read" in result.stderr
 
 
 @pytest.fixture
-def reader(house: House) -> Iterator[sqlite3.Connection]:
+def reader(finished: FinishedRun) -> Iterator[sqlite3.Connection]:
     """Somebody who has the log open in the middle of a transaction."""
-    with closing(sqlite3.connect(f"file:{house.path}?mode=ro", uri=True, isolation_level=None)) as db:
+    with closing(sqlite3.connect(f"file:{finished.path}?mode=ro", uri=True, isolation_level=None)) as db:
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM events").fetchone()
         yield db
 
 
 def test_a_reader_who_holds_the_log_is_told_of(
-    house: House, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    finished: FinishedRun, reader: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.1)
-    assert forgotten(1, house)["held_by_reader"]
+    assert forgotten(1, finished)["held_by_reader"]
     reader.close()
-    SqliteLog.create_or_open(house.path, PROJECTIONS).close()
-    assert house.holding(house.words_of(house.worker)) == []
+    SqliteLog.create_or_open(finished.path, PROJECTIONS).close()
+    assert finished.holding(finished.words_of(finished.worker)) == []
 
 
-def test_an_operator_at_work_is_not_disturbed(house: House) -> None:
-    with SqliteLog.create_or_open(house.path, PROJECTIONS):
-        result = ask("erase", house.folder, f"worker-{house.worker}", "--reason", "asked us to")
+def test_an_operator_at_work_is_not_disturbed(finished: FinishedRun) -> None:
+    with SqliteLog.create_or_open(finished.path, PROJECTIONS):
+        result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 2
     assert "is being written by process" in result.stderr
 
@@ -305,8 +305,8 @@ def test_help_has_an_example() -> None:
     assert "mephisto-es erase mephisto_data worker-3" in ask("erase", "--help").stdout
 
 
-def test_requests_are_what_the_log_took(house: House) -> None:
-    assert all(isinstance(request, AppendRequest) for request in house.requests)
-    assert house.worker != house.busy
-    assert len(house.words_of(house.worker)) > 2
-    assert house.uploads_of(house.worker)
+def test_requests_are_what_the_log_took(finished: FinishedRun) -> None:
+    assert all(isinstance(request, AppendRequest) for request in finished.requests)
+    assert finished.worker != finished.busy
+    assert len(finished.words_of(finished.worker)) > 2
+    assert finished.uploads_of(finished.worker)

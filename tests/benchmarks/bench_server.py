@@ -19,9 +19,9 @@ from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.unit import UnitCompleted
-from mephisto_es.tests.benchmarks.launching import launch, new_house
+from mephisto_es.tests.benchmarks.launching import launch, open_bench_operator
 from mephisto_es.tests.benchmarks.processes import answer, resident_mib, standard_input
-from mephisto_es.tests.core.operations.operator_harness import HouseTaskState, config, items, page_of
+from mephisto_es.tests.core.operations.operator_harness import HarnessTaskState, config, items, page_of
 
 #: What a worker hands in, in bytes.
 SUBMISSION_BYTES = 200
@@ -29,8 +29,8 @@ SUBMISSION_BYTES = 200
 UNITS_KEPT = 0.5
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True):
-    """What the station is to do: each field that is not zero is done, in order."""
+class BenchRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Work for the server: each field that is not zero is done, in order."""
 
     #: Workers who come one after the other, each new, and work on a unit.
     visits: int = 0
@@ -40,8 +40,8 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     come: int = 0
 
 
-class Told(msgspec.Struct):
-    """What came of it."""
+class BenchReply(msgspec.Struct):
+    """Measurements of one request."""
 
     #: Of the last launch, until all units were on offer.
     launch_seconds: float = 0
@@ -53,7 +53,7 @@ class Told(msgspec.Struct):
     resident_mib: float = 0
 
 
-class Station:
+class BenchServer:
     """Plays workers of one run after the other."""
 
     def __init__(self, operator: Operator, units: int) -> None:
@@ -66,26 +66,26 @@ class Station:
         self._completed, self._news = trio.open_memory_channel[None](1_000_000)
         operator.ledger.subscribe(self._on_committed)
 
-    async def do(self, wish: Wish) -> Told:
-        """Do as told."""
-        told = Told()
-        await self._have_units(wish.visits + wish.stay + wish.come)
-        await self._crowd(wish.stay)
+    async def do(self, request: BenchRequest) -> BenchReply:
+        """Do the work of a request and measure it."""
+        reply = BenchReply()
+        await self._have_units(request.visits + request.stay + request.come)
+        await self._crowd(request.stay)
         cpu, wall = time.process_time(), time.perf_counter()
-        for _ in range(wish.visits):
-            agent = await self._come(told)
+        for _ in range(request.visits):
+            agent = await self._come(reply)
             self._router.submit_task(agent, {"answer": "x" * SUBMISSION_BYTES})
             await self._news.receive()
-        for _ in range(wish.come):
-            await self._come(told)
-        told.cpu_seconds, told.wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
-        told.launch_seconds, told.resident_mib = self._launch_seconds, resident_mib()
-        return told
+        for _ in range(request.come):
+            await self._come(reply)
+        reply.cpu_seconds, reply.wall_seconds = time.process_time() - cpu, time.perf_counter() - wall
+        reply.launch_seconds, reply.resident_mib = self._launch_seconds, resident_mib()
+        return reply
 
-    async def _come(self, told: Told) -> str:
+    async def _come(self, reply: BenchReply) -> str:
         began = time.perf_counter()
         details = await self._ask()
-        told.registration_seconds.append(time.perf_counter() - began)
+        reply.registration_seconds.append(time.perf_counter() - began)
         return str(details["agent_id"])
 
     async def _ask(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Station:
         if self._left - wanted < self._units * UNITS_KEPT:
             await self._operator.force_shutdown()
             began = time.perf_counter()
-            live_run = await launch(self._operator, config(), HouseTaskState(data=items(self._units)), self._units)
+            live_run = await launch(self._operator, config(), HarnessTaskState(data=items(self._units)), self._units)
             self._launch_seconds = time.perf_counter() - began
             self._router = MemoryArchitect.routers[live_run.task_run]
             self._left = self._units
@@ -117,11 +117,11 @@ class Station:
 
 
 async def serve(units: int) -> None:
-    """Answer wishes until standard input ends."""
-    async with new_house() as house:
-        station = Station(house.operator, units)
+    """Answer requests until standard input ends."""
+    async with open_bench_operator() as bench:
+        server = BenchServer(bench.operator, units)
         async for line in standard_input():
-            answer(await station.do(msgspec.json.decode(line, type=Wish)))
+            answer(await server.do(msgspec.json.decode(line, type=BenchRequest)))
 
 
 if __name__ == "__main__":

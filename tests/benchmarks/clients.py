@@ -61,7 +61,7 @@ async def through_ledger(path: str, clients: int, seconds: float) -> float:
 
 
 async def thread_per_append(path: str, clients: int, seconds: float) -> float:
-    """Appends a second where each is a commit of the raw contender in a worker thread."""
+    """Appends a second where each is a commit of the raw peer in a worker thread."""
     log = Raw(path, "")
     one_at_a_time = trio.CapacityLimiter(1)
 

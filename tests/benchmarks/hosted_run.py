@@ -15,7 +15,7 @@ import trio
 
 from mephisto_es.adapters.architects.router.process import PID_FILE
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
-from mephisto_es.tests.benchmarks.launching import launch, new_house
+from mephisto_es.tests.benchmarks.launching import launch, open_bench_operator
 from mephisto_es.tests.benchmarks.processes import answer, program, standard_input
 
 
@@ -37,9 +37,9 @@ async def hosted_run(units: int, server_type: str) -> AsyncIterator[Hosted]:
 
 
 async def _host(units: int, server_type: str) -> None:
-    async with new_house() as house:
-        live_run = await launch(house.operator, configuration(server_type).mephisto, sentences(units), units)
-        router_pid = int((house.runs / str(live_run.task_run) / PID_FILE).read_text())
+    async with open_bench_operator() as bench:
+        live_run = await launch(bench.operator, configuration(server_type).mephisto, sentences(units), units)
+        router_pid = int((bench.runs / str(live_run.task_run) / PID_FILE).read_text())
         answer(Hosted(live_run.url, 0, router_pid))
         async for _ in standard_input():
             pass

@@ -30,14 +30,14 @@ _TEXT = 0x81
 _LONG, _LONGER = 126, 127
 
 
-class Wish(msgspec.Struct):
+class IdleRequest(msgspec.Struct):
     """Workers who come, and how long their pages beat once all are there."""
 
     workers: int
     seconds: float
 
 
-class Told(msgspec.Struct):
+class IdleReply(msgspec.Struct):
     """What the pages heard."""
 
     #: Until each heartbeat was answered.
@@ -70,25 +70,25 @@ class Page:
         await page._say("alive", {"update_id": f"{agent}-alive"})
         return page
 
-    async def beat(self, first_after: float, told: Told) -> None:
+    async def beat(self, first_after: float, reply: IdleReply) -> None:
         """Beat until cancelled, in a rhythm that no delay shifts: else a pause would set all pages to one beat."""
         due = trio.current_time() + first_after
         while True:
             await trio.sleep_until(due)
             due += HEARTBEAT_SECONDS
-            told.unanswered += self._sent_at is not None
+            reply.unanswered += self._sent_at is not None
             self._sent_at = time.perf_counter()
             await self._say("heartbeat", None)
 
-    async def listen(self, told: Told) -> None:
+    async def listen(self, reply: IdleReply) -> None:
         """Note when heartbeats are answered; returns when the socket is lost."""
         async for some in self._stream:
             self._rest += some
             for text in self._texts():
                 if b'"heartbeat"' in text and self._sent_at is not None:
-                    told.answer_seconds.append(time.perf_counter() - self._sent_at)
+                    reply.answer_seconds.append(time.perf_counter() - self._sent_at)
                     self._sent_at = None
-        told.lost_sockets += 1
+        reply.lost_sockets += 1
 
     async def _say(self, packet_type: str, data: object) -> None:
         packet: dict[str, object] = {"packet_type": packet_type, "subject_id": self._agent}
@@ -118,7 +118,7 @@ async def _bring(url: str, count: int) -> list[Page]:
     async def bring() -> None:
         browser = visitors.Browser(url)
         for number in numbers:
-            agent = await visitors.ask_for_agent(browser, f"watcher-{number}", visitors.Told())
+            agent = await visitors.ask_for_agent(browser, f"watcher-{number}", visitors.VisitsReply())
             pages.append(await Page.open(url, agent))
         await browser.close()
 
@@ -130,21 +130,21 @@ async def _bring(url: str, count: int) -> list[Page]:
 
 async def _serve(url: str) -> None:
     async for line in standard_input():
-        wish = msgspec.json.decode(line, type=Wish)
+        request = msgspec.json.decode(line, type=IdleRequest)
         chance = Random(0)
-        told = Told()
+        reply = IdleReply()
         async with trio.open_nursery() as nursery:
-            pages = await _bring(url, wish.workers)
+            pages = await _bring(url, request.workers)
             for page in pages:
-                nursery.start_soon(page.listen, told)
-                nursery.start_soon(page.beat, chance.uniform(0, HEARTBEAT_SECONDS), told)
+                nursery.start_soon(page.listen, reply)
+                nursery.start_soon(page.beat, chance.uniform(0, HEARTBEAT_SECONDS), reply)
             await trio.sleep(_WARMING_UP_SECONDS)
             # A pause here would be taken for one of the router.
             gc.disable()
-            answer(told)  # all are there and beating: from here on it is measured
-            told.answer_seconds.clear()
-            await trio.sleep(wish.seconds)
-            answer(told)
+            answer(reply)  # all are there and beating: from here on it is measured
+            reply.answer_seconds.clear()
+            await trio.sleep(request.seconds)
+            answer(reply)
             nursery.cancel_scope.cancel()
 
 

@@ -39,28 +39,28 @@ async def measure(report: Report, sizes: Sizes, server_type: str) -> None:
         program(watchers.PROGRAM, hosted.url) as crowd,
     ):
         with trio.fail_after(_GIVE_UP_SECONDS):
-            await crowd.tell(watchers.Wish(sizes.workers, sizes.seconds))
-            await crowd.hear(watchers.Told)
+            await crowd.tell(watchers.IdleRequest(sizes.workers, sizes.seconds))
+            await crowd.hear(watchers.IdleReply)
             pids = {"router": hosted.router_pid, "operator": hosted.operator_pid, "who measures": crowd.pid}
             began, before = time.perf_counter(), {who: cpu_seconds(pid) for who, pid in pids.items()}
-            told = await crowd.hear(watchers.Told)
+            reply = await crowd.hear(watchers.IdleReply)
             seconds = time.perf_counter() - began
             memory = resident_mib(hosted.router_pid)
             shares = {who: (cpu_seconds(pid) - before[who]) / seconds for who, pid in pids.items()}
-    p99 = quantiles(told.answer_seconds, n=100)[98]
+    p99 = quantiles(reply.answer_seconds, n=100)[98]
     title = f"{sizes.workers:,} idle workers on a {server_type} router"
     report.tell(
         title,
         {
-            "heartbeats": len(told.answer_seconds),
-            "answered within, median ms": median(told.answer_seconds) * 1e3,
+            "heartbeats": len(reply.answer_seconds),
+            "answered within, median ms": median(reply.answer_seconds) * 1e3,
             "answered within, p99 ms": p99 * 1e3,
             "router, memory MiB": memory,
             **{f"{who}, share of a CPU": share for who, share in shares.items()},
         },
     )
-    report.judge(f"{title}: sockets lost", told.lost_sockets, "<=", 0)
-    report.judge(f"{title}: heartbeats unanswered after 6 s", told.unanswered, "<=", 0)
+    report.judge(f"{title}: sockets lost", reply.lost_sockets, "<=", 0)
+    report.judge(f"{title}: heartbeats unanswered after 6 s", reply.unanswered, "<=", 0)
     report.judge(f"{title}: heartbeats answered, p99 s", p99, "<=", 1)
     report.judge(f"{title}: memory of the router, MiB", memory, "<=", 1024)
 

@@ -21,7 +21,7 @@ from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.events.envelope import RecordedEvent
 
 
-class House(NamedTuple):
+class BenchOperator(NamedTuple):
     """An operator and where it keeps its runs."""
 
     operator: Operator
@@ -29,12 +29,12 @@ class House(NamedTuple):
 
 
 @asynccontextmanager
-async def new_house() -> AsyncIterator[House]:
+async def open_bench_operator() -> AsyncIterator[BenchOperator]:
     """An operator with an empty log, as launch scripts have it."""
     set_mephisto_log_level(level="error")
     with tempfile.TemporaryDirectory() as folder:
         async with open_operator(Path(folder)) as operator:
-            yield House(operator, Path(folder) / RUNS_FOLDER)
+            yield BenchOperator(operator, Path(folder) / RUNS_FOLDER)
             await operator.force_shutdown()
 
 

@@ -19,11 +19,11 @@ import trio
 
 from mephisto_es.tests.benchmarks.clients import thread_per_append, through_ledger
 from mephisto_es.tests.benchmarks.measuring import cpu_ratio, cpu_us, interleaved, median, wall_rate
-from mephisto_es.tests.benchmarks.peers import Contender, Ours, OursFolded, OursUnchained, Peer, Raw
+from mephisto_es.tests.benchmarks.peers import Ours, OursFolded, OursUnchained, Peer, PeerLog, Raw
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 from mephisto_es.tests.benchmarks.workload import Truth, facts, truth_of
 
-CONTENDERS: dict[str, type[Contender]] = {"raw": Raw, "ours": Ours, "peer": Peer}
+PEERS: dict[str, type[PeerLog]] = {"raw": Raw, "ours": Ours, "peer": Peer}
 PEER_NAME = f"eventsourcing {version('eventsourcing')}"
 
 
@@ -70,9 +70,9 @@ class Bench:
     def _singles(self) -> None:
         each = self._sizes.singles
         work = list(facts(each * (self._sizes.rounds + 1)))
-        logs = {name: kind(self._file(), str(self._folder)) for name, kind in CONTENDERS.items()}
+        logs = {name: kind(self._file(), str(self._folder)) for name, kind in PEERS.items()}
 
-        def turn(log: Contender) -> Callable[[int], None]:
+        def turn(log: PeerLog) -> Callable[[int], None]:
             def take(number: int) -> None:
                 for fact in work[number * each : (number + 1) * each]:
                     log.append_one(fact)
@@ -100,9 +100,9 @@ class Bench:
         size = self._sizes.batch_events
         each = self._sizes.batches * size
         work = list(facts(each * (self._sizes.rounds + 1)))
-        logs = {name: kind(self._file(), str(self._folder)) for name, kind in CONTENDERS.items()}
+        logs = {name: kind(self._file(), str(self._folder)) for name, kind in PEERS.items()}
 
-        def turn(log: Contender) -> Callable[[int], None]:
+        def turn(log: PeerLog) -> Callable[[int], None]:
             def take(number: int) -> None:
                 for start in range(number * each, (number + 1) * each, size):
                     log.append_batch(work[start : start + size])
@@ -129,7 +129,7 @@ class Bench:
     def _replays(self) -> None:
         events = self._sizes.replay_events
         work = list(facts(events))
-        kinds = CONTENDERS | {"ours without the chain": OursUnchained, "ours folded": OursFolded}
+        kinds = PEERS | {"ours without the chain": OursUnchained, "ours folded": OursFolded}
         logs = {name: kind(self._file(), str(self._folder)) for name, kind in kinds.items()}
         for log in logs.values():
             for start in range(0, events, 1000):
@@ -187,7 +187,7 @@ def _job(job: str, path: str, events: int) -> dict[str, float]:
     return msgspec.json.decode(done.stdout, type=dict[str, float])
 
 
-def _check(log: Contender, truth: Truth) -> None:
+def _check(log: PeerLog, truth: Truth) -> None:
     log.replay()
     if log.found() != truth:
         raise AssertionError(f"{type(log).__name__}: the replay is not what was appended")

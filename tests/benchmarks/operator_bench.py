@@ -14,7 +14,7 @@ from statistics import median, quantiles
 import msgspec
 import trio
 
-from mephisto_es.tests.benchmarks.bench_server import Told, Wish
+from mephisto_es.tests.benchmarks.bench_server import BenchReply, BenchRequest
 from mephisto_es.tests.benchmarks.processes import Program, program
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
 
@@ -44,15 +44,17 @@ async def measure(report: Report, sizes: Sizes) -> None:
 
 async def _small_and_large(report: Report, sizes: Sizes) -> None:
     """Visits one after the other, at a small run and at a large one in turn."""
-    told: dict[int, list[Told]] = {sizes.small_run: [], sizes.large_run: []}
+    reply: dict[int, list[BenchReply]] = {sizes.small_run: [], sizes.large_run: []}
     async with _station(sizes.small_run) as small, _station(sizes.large_run) as large:
         for number in range(sizes.rounds + 1):
             for units, operator in ((sizes.small_run, small), (sizes.large_run, large)):
-                done = await _do(operator, Wish(visits=sizes.visits))
+                done = await _do(operator, BenchRequest(visits=sizes.visits))
                 if number:  # the first round warms up
-                    told[units].append(done)
-    medians = {units: median([s for done in turns for s in done.registration_seconds]) for units, turns in told.items()}
-    for units, turns in told.items():
+                    reply[units].append(done)
+    medians = {
+        units: median([s for done in turns for s in done.registration_seconds]) for units, turns in reply.items()
+    }
+    for units, turns in reply.items():
         cpu = median([done.cpu_seconds / sizes.visits for done in turns]) * 1e3
         figures = {"registration, median ms": medians[units] * 1e3, "cpu ms a visit": cpu}
         report.tell(f"visits one after the other at a run of {units:,} units", figures)
@@ -64,10 +66,10 @@ async def _small_and_large(report: Report, sizes: Sizes) -> None:
 async def _many_at_work(report: Report, sizes: Sizes) -> None:
     """Newcomers beside many who are at work."""
     async with _station(sizes.agents + sizes.newcomers) as operator:
-        before = await _do(operator, Wish(visits=1))
+        before = await _do(operator, BenchRequest(visits=1))
         launched = sizes.agents + sizes.newcomers
         report.judge(f"launch of {launched:,} units, s", before.launch_seconds, "<=", 10)
-        beside = await _do(operator, Wish(stay=sizes.agents, come=sizes.newcomers))
+        beside = await _do(operator, BenchRequest(stay=sizes.agents, come=sizes.newcomers))
     p99 = quantiles(beside.registration_seconds, n=100)[98] * 1e3
     report.tell(
         f"{sizes.agents:,} agents at work",
@@ -83,12 +85,12 @@ async def _many_at_work(report: Report, sizes: Sizes) -> None:
 
 
 def _station(units: int) -> AbstractAsyncContextManager[Program]:
-    return program(Path(__file__).with_name("station.py"), str(units))
+    return program(Path(__file__).with_name("bench_server.py"), str(units))
 
 
-async def _do(station: Program, wish: Wish) -> Told:
-    await station.tell(wish)
-    return await station.hear(Told)
+async def _do(server: Program, request: BenchRequest) -> BenchReply:
+    await server.tell(request)
+    return await server.hear(BenchReply)
 
 
 def benchmark(quick: bool) -> Report:

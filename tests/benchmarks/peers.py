@@ -34,7 +34,7 @@ from mephisto_es.events.unit import (
 from .workload import PATH, Fact, Truth
 
 
-class Contender(Protocol):
+class PeerLog(Protocol):
     """What is measured of each."""
 
     def __init__(self, path: str, scratch: str) -> None: ...
@@ -56,7 +56,7 @@ class Contender(Protocol):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="t"):
-    """A fact as the raw contender stores it: one flat struct for each kind."""
+    """A fact as the raw peer stores it: one flat struct for each kind."""
 
     unit: str
     version: int

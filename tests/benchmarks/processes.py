@@ -29,9 +29,9 @@ class Program:
         self._to = to
         self._answers = answers
 
-    async def tell(self, wish: msgspec.Struct) -> None:
+    async def tell(self, request: msgspec.Struct) -> None:
         """Tell the program what to do."""
-        await self._to.send_all(msgspec.json.encode(wish) + b"\n")
+        await self._to.send_all(msgspec.json.encode(request) + b"\n")
 
     async def hear(self, kind: type[T]) -> T:
         """Wait for an answer."""

@@ -27,7 +27,7 @@ from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.tests.benchmarks.launching import launch
 from mephisto_es.tests.benchmarks.processes import cpu_seconds
 from mephisto_es.tests.benchmarks.report import Report, new_report, run_benchmark
-from mephisto_es.tests.processes import COMMAND, operating, resumed
+from mephisto_es.tests.processes import COMMAND, operator_process, resumed
 
 _HOST = "host"
 _RESTART_SECONDS = 2
@@ -85,7 +85,7 @@ async def measure(report: Report, sizes: Sizes) -> None:
 async def _restarts(data_dir: Path, sizes: Sizes) -> list[_Restart]:
     units = sizes.events // _EVENTS_OF_A_UNIT
     command = [sys.executable, __file__, _HOST, str(data_dir), str(units)]
-    async with operating(command) as operator, _browser(operator.url) as browser:
+    async with operator_process(command) as operator, _browser(operator.url) as browser:
         for number in range(sizes.visits):
             await _visit(browser, f"early-{number}", hands_in=True)
         await operator.kill()

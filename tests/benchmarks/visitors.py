@@ -24,7 +24,7 @@ REQUEST_SECONDS = 60
 SUBMISSION_LENGTH = 200
 
 
-class Wish(msgspec.Struct):
+class VisitsRequest(msgspec.Struct):
     """Visits to make: each by a new worker, who asks for a unit and hands it in at once."""
 
     visits: int
@@ -32,7 +32,7 @@ class Wish(msgspec.Struct):
     workers: int
 
 
-class Told(msgspec.Struct):
+class VisitsReply(msgspec.Struct):
     """How the visits went."""
 
     seconds: float = 0
@@ -104,18 +104,18 @@ class Browser:
             await trio.aclose_forcefully(self._stream)
 
 
-async def visit(browser: Browser, worker: str, told: Told) -> None:
+async def visit(browser: Browser, worker: str, reply: VisitsReply) -> None:
     """One worker's whole visit."""
     await browser.request("GET", f"/task_config.json?mephisto_task_version={CLIENT_VERSION}")
-    agent = await ask_for_agent(browser, worker, told)
+    agent = await ask_for_agent(browser, worker, reply)
     began = time.perf_counter()
     final_data = {"rating": 3, "comment": "x" * SUBMISSION_LENGTH}
     submission = {"USED_AGENT_ID": agent, "final_data": final_data, "client_timestamp": time.time()}
     await browser.request("POST", "/submit_task", submission)
-    told.submit_task_seconds.append(time.perf_counter() - began)
+    reply.submit_task_seconds.append(time.perf_counter() - began)
 
 
-async def ask_for_agent(browser: Browser, worker: str, told: Told) -> str:
+async def ask_for_agent(browser: Browser, worker: str, reply: VisitsReply) -> str:
     """Ask for an agent.
 
     Raises:
@@ -130,35 +130,35 @@ async def ask_for_agent(browser: Browser, worker: str, told: Told) -> str:
     }
     question = {"provider_data": registration, "client_timestamp": time.time()}
     details = _decode_answer(await browser.request("POST", "/request_agent", question)).data
-    told.request_agent_seconds.append(time.perf_counter() - began)
+    reply.request_agent_seconds.append(time.perf_counter() - began)
     if details.agent_id is None:
         raise AssertionError(f"no agent: {details.failure_reason}")
     return details.agent_id
 
 
-async def _make_visits(url: str, wish: Wish) -> Told:
-    told = Told()
+async def _make_visits(url: str, request: VisitsRequest) -> VisitsReply:
+    reply = VisitsReply()
     name = uuid.uuid4().hex
-    names = (f"{name}-{number}" for number in range(wish.visits))
+    names = (f"{name}-{number}" for number in range(request.visits))
 
     async def come(names: Iterator[str]) -> None:
         # Who comes is new, and so is the browser.
         for worker in names:
             browser = Browser(url)
-            await visit(browser, worker, told)
+            await visit(browser, worker, reply)
             await browser.close()
 
     began = time.perf_counter()
     async with trio.open_nursery() as nursery:
-        for _ in range(wish.workers):
+        for _ in range(request.workers):
             nursery.start_soon(come, names)
-    told.seconds = time.perf_counter() - began
-    return told
+    reply.seconds = time.perf_counter() - began
+    return reply
 
 
 async def _serve(url: str) -> None:
     async for line in standard_input():
-        answer(await _make_visits(url, msgspec.json.decode(line, type=Wish)))
+        answer(await _make_visits(url, msgspec.json.decode(line, type=VisitsRequest)))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Turn(msgspec.Struct):
     """One round of visits."""
 
     visits: int
-    told: visitors.Told
+    reply: visitors.VisitsReply
     operator_cpu_seconds: float
     router_cpu_seconds: float
 
@@ -84,14 +84,14 @@ async def _turn(case: Case, most: int) -> Turn:
     ):
         await _visit(crowd, _WARMING_UP, 1)
         operator, router = _cpu(hosted)
-        told = await _visit(crowd, visits, case.workers)
+        reply = await _visit(crowd, visits, case.workers)
         operator_after, router_after = _cpu(hosted)
-    return Turn(visits, told, operator_after - operator, router_after - router)
+    return Turn(visits, reply, operator_after - operator, router_after - router)
 
 
-async def _visit(crowd: Program, visits: int, workers: int) -> visitors.Told:
-    await crowd.tell(visitors.Wish(visits, workers))
-    return await crowd.hear(visitors.Told)
+async def _visit(crowd: Program, visits: int, workers: int) -> visitors.VisitsReply:
+    await crowd.tell(visitors.VisitsRequest(visits, workers))
+    return await crowd.hear(visitors.VisitsReply)
 
 
 def _cpu(hosted: Hosted) -> tuple[float, float]:
@@ -105,10 +105,10 @@ def _figures(turns: list[Turn]) -> dict[str, float]:
         return quantiles(seconds, n=100)[98] * 1e3
 
     return {
-        "visits/s": median([turn.visits / turn.told.seconds for turn in turns]),
-        "request_agent, median ms": median([median(turn.told.request_agent_seconds) * 1e3 for turn in turns]),
-        "request_agent, p99 ms": median([p99(turn.told.request_agent_seconds) for turn in turns]),
-        "submit_task, p99 ms": median([p99(turn.told.submit_task_seconds) for turn in turns]),
+        "visits/s": median([turn.visits / turn.reply.seconds for turn in turns]),
+        "request_agent, median ms": median([median(turn.reply.request_agent_seconds) * 1e3 for turn in turns]),
+        "request_agent, p99 ms": median([p99(turn.reply.request_agent_seconds) for turn in turns]),
+        "submit_task, p99 ms": median([p99(turn.reply.submit_task_seconds) for turn in turns]),
         _OPERATOR_CPU: median([turn.operator_cpu_seconds / turn.visits * 1e3 for turn in turns]),
         "router, cpu ms a visit": median([turn.router_cpu_seconds / turn.visits * 1e3 for turn in turns]),
     }

@@ -1,4 +1,4 @@
-"""The work that every contender does: units of crowd work moving through their lives, many side by side."""
+"""The work that every peer does: units of crowd work moving through their lives, many side by side."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class BrowserError(AssertionError):
     """The page did not do what the test asked, or raised an error by itself."""
 
 
-class Heard(msgspec.Struct):
+class PageLog(msgspec.Struct):
     """What a page said by itself."""
 
     dialogs: list[str]
@@ -99,9 +99,9 @@ class Page:
         """The text of an element."""
         return str(await self.call("innerText", selector))
 
-    async def heard(self) -> Heard:
+    async def heard(self) -> PageLog:
         """Dialogs that the page opened and errors that nobody caught, so far."""
-        return msgspec.json.decode(await self._browser.perform({"page": self.name, "heard": True}), type=Heard)
+        return msgspec.json.decode(await self._browser.perform({"page": self.name, "heard": True}), type=PageLog)
 
     async def barriers(self) -> list[str]:
         """What would keep people with disabilities out of the page as it is now, as far as axe sees it."""

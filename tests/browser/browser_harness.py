@@ -45,7 +45,7 @@ class RouterKind:
 
 
 @dataclass
-class Stage:
+class BrowserSession:
     """What a test works with."""
 
     router: RouterProcess
@@ -65,8 +65,8 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """Where one test sets up its stage."""
+class BrowserHarness:
+    """Starts router, operator and browser for one test."""
 
     tools: Tools
     kind: RouterKind
@@ -76,13 +76,13 @@ class Workshop:
     artefacts: Path
 
     @asynccontextmanager
-    async def stage(
+    async def session(
         self,
         parts: Iterable[Path],
         config: Mapping[str, object],
         script: Script,
         settings: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Stage]:
+    ) -> AsyncIterator[BrowserSession]:
         """Starts router, operator and browser for the time of the block.
 
         Args:
@@ -108,7 +108,7 @@ class Workshop:
                 nursery.start_soon(operator.serve, router.url)
                 driver, chromium = self.tools.driver, self.tools.chromium
                 async with open_browser(driver, chromium, self.artefacts) as browser:
-                    yield Stage(router, operator, browser, nursery)
+                    yield BrowserSession(router, operator, browser, nursery)
                 nursery.cancel_scope.cancel()
 
     def _lay_out(self, parts: Iterable[Path], config: Mapping[str, object]) -> Path:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from .browser_harness import ROOT, RouterKind, Tools, Workshop
+from .browser_harness import ROOT, BrowserHarness, RouterKind, Tools
 from .npm_projects import NpmFailedError, build, staged
 
 HERE = Path(__file__).parent
@@ -84,5 +84,5 @@ def artefacts(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def workshop(tools: Tools, router_kind: RouterKind, tmp_path: Path, artefacts: Path) -> Workshop:
-    return Workshop(tools, router_kind, tmp_path, artefacts)
+def harness(tools: Tools, router_kind: RouterKind, tmp_path: Path, artefacts: Path) -> BrowserHarness:
+    return BrowserHarness(tools, router_kind, tmp_path, artefacts)

@@ -3,15 +3,17 @@
 from contextlib import AbstractAsyncContextManager
 
 from .browser import Page
-from .browser_harness import CHAT_PAGE, CLIENT, MOCK_PROVIDER, Stage, Workshop
+from .browser_harness import CHAT_PAGE, CLIENT, MOCK_PROVIDER, BrowserHarness, BrowserSession
 from .scripts import ChatScript
 
 TOPIC = "the best soup"
 
 
-def chat_page(workshop: Workshop, script: ChatScript, **settings: str) -> AbstractAsyncContextManager[Stage]:
+def chat_page(
+    harness: BrowserHarness, script: ChatScript, **settings: str
+) -> AbstractAsyncContextManager[BrowserSession]:
     parts = [CHAT_PAGE, CLIENT, MOCK_PROVIDER]
-    return workshop.stage(parts, {"chat_title": "A chat about food"}, script, settings)
+    return harness.session(parts, {"chat_title": "A chat about food"}, script, settings)
 
 
 async def say(page: Page, words: str) -> None:
@@ -25,14 +27,14 @@ async def lines(page: Page) -> list[str]:
     return str(await page.call("evaluate", script)).split("|")
 
 
-async def test_two_workers_to_the_end(workshop: Workshop) -> None:
+async def test_two_workers_to_the_end(harness: BrowserHarness) -> None:
     script = ChatScript(TOPIC, messages=4)
-    async with chat_page(workshop, script) as stage:
-        ann = await stage.visitor("ann")
+    async with chat_page(harness, script) as session:
+        ann = await session.visitor("ann")
         await ann.see("Waiting for your partner.")
         assert await ann.barriers() == []
         await ann.picture("1-waiting")
-        bob = await stage.visitor("bob")
+        bob = await session.visitor("bob")
         for page in (ann, bob):
             await page.see("Your partner is here.")
             await page.see(f"Topic: {TOPIC}")
@@ -58,7 +60,7 @@ async def test_two_workers_to_the_end(workshop: Workshop) -> None:
         for page in (ann, bob):
             await page.press("Finish and submit")
             await page.see("Submitted. Thank you!")
-        submissions = await stage.operator.packets("submit_unit", 2)
+        submissions = await session.operator.packets("submit_unit", 2)
         assert [each.data["final_data"] for each in submissions] == [
             {"messages_written": 3, "partner_left": False},
             {"messages_written": 1, "partner_left": False},
@@ -67,11 +69,11 @@ async def test_two_workers_to_the_end(workshop: Workshop) -> None:
         await ann.see("Submitted. Thank you!")
 
 
-async def test_partner_leaves(workshop: Workshop) -> None:
+async def test_partner_leaves(harness: BrowserHarness) -> None:
     script = ChatScript(TOPIC, messages=10)
-    async with chat_page(workshop, script, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="8") as stage:
-        ann = await stage.visitor("ann")
-        bob = await stage.visitor("bob")
+    async with chat_page(harness, script, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="8") as session:
+        ann = await session.visitor("ann")
+        bob = await session.visitor("bob")
         await say(ann, "Hello?")
         await bob.see("Hello?")
         await bob.visit("about:blank")
@@ -79,22 +81,22 @@ async def test_partner_leaves(workshop: Workshop) -> None:
         await ann.picture("1-partner-left")
         await ann.press("Finish and submit")
         await ann.see("Submitted. Thank you!")
-        [submission] = await stage.operator.packets("submit_unit")
+        [submission] = await session.operator.packets("submit_unit")
         assert submission.data["final_data"] == {"messages_written": 1, "partner_left": True}
 
 
-async def test_router_restarts_in_the_middle(workshop: Workshop) -> None:
+async def test_router_restarts_in_the_middle(harness: BrowserHarness) -> None:
     script = ChatScript(TOPIC, messages=10)
-    async with chat_page(workshop, script) as stage:
-        ann = await stage.visitor("ann")
-        bob = await stage.visitor("bob")
+    async with chat_page(harness, script) as session:
+        ann = await session.visitor("ann")
+        bob = await session.visitor("bob")
         await say(ann, "before")
         await bob.see("before")
-        await stage.router.stop()
+        await session.router.stop()
         await ann.see("Reconnecting")
         for words in ("during 1", "during 2", "during 3"):
             await say(ann, words)
-        await stage.router.start(stage.nursery)
+        await session.router.start(session.nursery)
         await bob.see("during 3")
         await say(bob, "after")
         await ann.see("after")
@@ -102,13 +104,13 @@ async def test_router_restarts_in_the_middle(workshop: Workshop) -> None:
         assert await lines(ann) == ["before", "during 1", "during 2", "during 3", "after"]
 
 
-async def test_third_worker_and_preview(workshop: Workshop) -> None:
+async def test_third_worker_and_preview(harness: BrowserHarness) -> None:
     script = ChatScript(TOPIC, messages=10)
-    async with chat_page(workshop, script) as stage:
-        await stage.visitor("ann")
-        await stage.visitor("bob")
-        cat = await stage.visitor("cat")
+    async with chat_page(harness, script) as session:
+        await session.visitor("ann")
+        await session.visitor("bob")
+        cat = await session.visitor("cat")
         await cat.see("There is currently no available work")
-        dan = await stage.browser.open("dan")
-        await dan.visit(stage.router.url)
+        dan = await session.browser.open("dan")
+        await dan.visit(session.router.url)
         await dan.see("This is a preview.")

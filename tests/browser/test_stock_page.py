@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, Stage, Workshop
+from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession
 from .scripts import NO_WORK, Data, StaticScript
 
 FORM: list[Data] = [
@@ -39,20 +39,22 @@ ITEMS: list[Data] = [
 PHONE = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36"
 
 
-def stock_page(workshop: Workshop, script: StaticScript, **config: object) -> AbstractAsyncContextManager[Stage]:
-    return workshop.stage([STOCK_PAGE, CLIENT, MOCK_PROVIDER], {**CONFIG, **config}, script)
+def stock_page(
+    harness: BrowserHarness, script: StaticScript, **config: object
+) -> AbstractAsyncContextManager[BrowserSession]:
+    return harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], {**CONFIG, **config}, script)
 
 
-async def test_preview_accept_submit(workshop: Workshop) -> None:
-    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
-        page = await stage.browser.open("ann")
-        await page.visit(stage.router.url)
+async def test_preview_accept_submit(harness: BrowserHarness) -> None:
+    async with stock_page(harness, StaticScript(ITEMS)) as session:
+        page = await session.browser.open("ann")
+        await page.visit(session.router.url)
         await page.see("This is a preview")
         assert await page.barriers() == []
         await page.picture("1-preview")
-        assert stage.operator.received("register_agent") == []
+        assert session.operator.received("register_agent") == []
 
-        await page.visit(stage.address("ann"))
+        await page.visit(session.address("ann"))
         await page.see("The ferry does not run on Sundays.")
         await page.see("Then say what you think of it.")
         assert await page.barriers() == []
@@ -65,7 +67,7 @@ async def test_preview_accept_submit(workshop: Workshop) -> None:
         assert await page.barriers() == []
         await page.picture("3-submitted")
 
-        [submission] = await stage.operator.packets("submit_unit")
+        [submission] = await session.operator.packets("submit_unit")
         assert submission.data["final_data"] == {
             "fluency": 4,
             "kind": "talk",
@@ -76,14 +78,14 @@ async def test_preview_accept_submit(workshop: Workshop) -> None:
         assert dialog.startswith("The task has been submitted!")
 
 
-async def test_keyboard_alone_is_enough(workshop: Workshop) -> None:
-    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
-        page = await stage.visitor("ann")
+async def test_keyboard_alone_is_enough(harness: BrowserHarness) -> None:
+    async with stock_page(harness, StaticScript(ITEMS)) as session:
+        page = await session.visitor("ann")
         await page.see("The ferry does not run on Sundays.")
         for key in ("Tab", "ArrowRight", "Tab", "Tab", "Space", "Tab", "Tab", "Enter"):
             await page.type_key(key)
         await page.see("Submitted. Thank you!")
-        [submission] = await stage.operator.packets("submit_unit")
+        [submission] = await session.operator.packets("submit_unit")
         assert submission.data["final_data"] == {
             "fluency": 2,
             "kind": None,
@@ -92,31 +94,31 @@ async def test_keyboard_alone_is_enough(workshop: Workshop) -> None:
         }
 
 
-async def test_required_field_holds_the_form_back(workshop: Workshop) -> None:
-    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
-        page = await stage.visitor("ann")
+async def test_required_field_holds_the_form_back(harness: BrowserHarness) -> None:
+    async with stock_page(harness, StaticScript(ITEMS)) as session:
+        page = await session.visitor("ann")
         await page.see("The ferry does not run on Sundays.")
         await page.press("Submit")
         await page.call("waitForSelector", "#form:invalid")
-        assert stage.operator.received("submit_unit") == []
+        assert session.operator.received("submit_unit") == []
 
 
-async def test_file_upload(workshop: Workshop) -> None:
+async def test_file_upload(harness: BrowserHarness) -> None:
     form: list[Data] = [
         {"name": "photo", "type": "file", "label": "A photo", "required": True},
         {"name": "more", "type": "file", "label": "More photos", "multiple": True},
         {"name": "note", "type": "text", "label": "A note"},
     ]
-    photo = workshop.folder / "my größte photo.png"
+    photo = harness.folder / "my größte photo.png"
     photo.write_bytes(bytes(range(256)) * 400)
-    async with stock_page(workshop, StaticScript(ITEMS), frontend={"form": form}) as stage:
-        page = await stage.visitor("ann")
+    async with stock_page(harness, StaticScript(ITEMS), frontend={"form": form}) as session:
+        page = await session.visitor("ann")
         await page.call("setInputFiles", "#field-photo", str(photo))
         await page.fill("#field-note", "see the attachment")
         await page.press("Submit")
         await page.see("Submitted. Thank you!")
 
-        [submission] = await stage.operator.packets("submit_unit")
+        [submission] = await session.operator.packets("submit_unit")
         answer = submission.data["final_data"]
         assert isinstance(answer, dict)
         assert answer["note"] == "see the attachment"
@@ -128,17 +130,17 @@ async def test_file_upload(workshop: Workshop) -> None:
         assert (stored["fieldname"], stored["originalname"]) == ("photo", photo.name)
         assert stored["sha256"] == hashlib.sha256(photo.read_bytes()).hexdigest()
 
-        file_url = f"{stage.router.url}/download_file/{stored['filename']}"
+        file_url = f"{session.router.url}/download_file/{stored['filename']}"
         async with httpx.AsyncClient() as client:
-            proof = {"Authorization": f"Bearer {stage.router.secret}"}
+            proof = {"Authorization": f"Bearer {session.router.secret}"}
             downloaded = await client.get(file_url, headers=proof)
         assert downloaded.content == photo.read_bytes()
 
 
-async def test_onboarding_passed(workshop: Workshop) -> None:
+async def test_onboarding_passed(harness: BrowserHarness) -> None:
     script = StaticScript(ITEMS, onboarding={"text": "An example"})
-    async with stock_page(workshop, script) as stage:
-        page = await stage.visitor("ann")
+    async with stock_page(harness, script) as session:
+        page = await session.visitor("ann")
         await page.call("check", "#field-success")
         await page.picture("1-onboarding")
         await page.press("Submit")
@@ -148,23 +150,23 @@ async def test_onboarding_passed(workshop: Workshop) -> None:
         await page.call("check", 'role=radio[name="5"]')
         await page.press("Submit")
         await page.see("Submitted. Thank you!")
-        [submission] = await stage.operator.packets("submit_unit")
+        [submission] = await session.operator.packets("submit_unit")
         assert not str(submission.subject_id).startswith("onboarding")
 
 
-async def test_onboarding_failed(workshop: Workshop) -> None:
+async def test_onboarding_failed(harness: BrowserHarness) -> None:
     form: list[Data] = [{"name": "success", "type": "checkbox", "label": "I agree"}]
     script = StaticScript(ITEMS, onboarding={})
-    async with stock_page(workshop, script, frontend={"onboarding": {"form": form}}) as stage:
-        page = await stage.visitor("ann")
+    async with stock_page(harness, script, frontend={"onboarding": {"form": form}}) as session:
+        page = await session.visitor("ann")
         await page.press("Submit")
         await page.see("You are not currently qualified")
         await page.picture("1-refused")
 
 
-async def test_reload_in_the_middle(workshop: Workshop) -> None:
-    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
-        page = await stage.visitor("ann")
+async def test_reload_in_the_middle(harness: BrowserHarness) -> None:
+    async with stock_page(harness, StaticScript(ITEMS)) as session:
+        page = await session.visitor("ann")
         await page.see("The ferry does not run on Sundays.")
         await page.fill("#field-comment", "half of my an")
         await page.call("reload")
@@ -175,26 +177,26 @@ async def test_reload_in_the_middle(workshop: Workshop) -> None:
         await page.call("reload")
         await page.see("Submitted. Thank you!")
 
-        other = await stage.visitor("bob")
+        other = await session.visitor("bob")
         await other.see("Bees return to the same patch of clover.")
-        assert len(stage.operator.received("submit_unit")) == 1
+        assert len(session.operator.received("submit_unit")) == 1
 
 
-async def test_blocked_text(workshop: Workshop) -> None:
-    async with stock_page(workshop, StaticScript([])) as stage:
-        page = await stage.visitor("ann")
+async def test_blocked_text(harness: BrowserHarness) -> None:
+    async with stock_page(harness, StaticScript([])) as session:
+        page = await session.visitor("ann")
         await page.see(NO_WORK)
         await page.picture("1-no-work")
 
 
 @pytest.mark.parametrize("blocked", [True, False])
-async def test_phone(workshop: Workshop, blocked: bool) -> None:
-    async with stock_page(workshop, StaticScript(ITEMS), block_mobile=blocked) as stage:
+async def test_phone(harness: BrowserHarness, blocked: bool) -> None:
+    async with stock_page(harness, StaticScript(ITEMS), block_mobile=blocked) as session:
         size = {"width": 390, "height": 844}
-        page = await stage.visitor("ann", userAgent=PHONE, viewport=size)
+        page = await session.visitor("ann", userAgent=PHONE, viewport=size)
         if blocked:
             await page.see("Sorry, this task cannot be completed on mobile devices.")
-            assert stage.operator.received("register_agent") == []
+            assert session.operator.received("register_agent") == []
         else:
             await page.see("The ferry does not run on Sundays.")
             width = await page.call("evaluate", "document.documentElement.scrollWidth")
@@ -202,19 +204,19 @@ async def test_phone(workshop: Workshop, blocked: bool) -> None:
         await page.picture("1-phone")
 
 
-async def test_submission_that_fails_is_shown_and_tried_again(workshop: Workshop) -> None:
-    async with stock_page(workshop, StaticScript(ITEMS)) as stage:
-        page = await stage.visitor("ann")
+async def test_submission_that_fails_is_shown_and_tried_again(harness: BrowserHarness) -> None:
+    async with stock_page(harness, StaticScript(ITEMS)) as session:
+        page = await session.visitor("ann")
         await page.call("check", 'role=radio[name="3"]')
-        await stage.router.stop()
+        await session.router.stop()
         await page.press("Submit")
         await page.see("Your work is not handed in yet.")
         assert await page.barriers() == []
         await page.picture("1-not-handed-in")
-        await stage.router.start(stage.nursery)
+        await session.router.start(session.nursery)
         await page.press("Try again")
         await page.see("Submitted. Thank you!")
-        [submission] = await stage.operator.packets("submit_unit")
+        [submission] = await session.operator.packets("submit_unit")
         assert submission.data["final_data"] == {
             "fluency": 3,
             "kind": None,
@@ -223,12 +225,12 @@ async def test_submission_that_fails_is_shown_and_tried_again(workshop: Workshop
         }
 
 
-async def test_faulty_form_is_reported_to_the_operator(workshop: Workshop) -> None:
+async def test_faulty_form_is_reported_to_the_operator(harness: BrowserHarness) -> None:
     form: list[Data] = [{"name": "x", "type": "slider"}]
-    async with stock_page(workshop, StaticScript(ITEMS), frontend={"form": form}) as stage:
-        page = await stage.visitor("ann")
+    async with stock_page(harness, StaticScript(ITEMS), frontend={"form": form}) as session:
+        page = await session.visitor("ann")
         await page.see("This task is not set up correctly.")
-        [report] = await stage.operator.packets("log_error")
+        [report] = await session.operator.packets("log_error")
         error = report.data["error_data"]
         assert isinstance(error, dict)
         assert 'the type "slider" is none of scale, choice' in error["error"]

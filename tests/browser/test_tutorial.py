@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..processes import Operating, operating, report_of
+from ..processes import OperatorProcess, operator_process, report_of
 from .browser import Browser, Page, open_browser
 from .browser_harness import ROOT, Tools
 
@@ -18,11 +18,11 @@ REVIEWS = 3
 @asynccontextmanager
 async def launched(
     tools: Tools, folder: Path, script: str, *overrides: str
-) -> AsyncIterator[tuple[Operating, Browser]]:
+) -> AsyncIterator[tuple[OperatorProcess, Browser]]:
     """A script of the tutorial and a browser; on leaving, the script ends because its work is done."""
     settings = [f"mephisto.database.data_dir={folder / DATA}", "mephisto.architect.port=0", *overrides]
     async with (
-        operating([sys.executable, str(TUTORIAL / script), *settings]) as operator,
+        operator_process([sys.executable, str(TUTORIAL / script), *settings]) as operator,
         open_browser(tools.driver, tools.chromium, folder) as browser,
     ):
         yield operator, browser
@@ -32,7 +32,7 @@ async def launched(
     assert set(report.units) == {"completed"}
 
 
-async def accept(operator: Operating, page: Page, assignment: int) -> None:
+async def accept(operator: OperatorProcess, page: Page, assignment: int) -> None:
     """A worker accepts one more piece of work at the provider."""
     await page.visit(f"{operator.url}/?worker_id={page.name}&assignment_id={assignment}")
 

@@ -12,7 +12,7 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served
-from ..sample_log import DONE, RUN, afternoon
+from ..sample_log import DONE, RUN, sample_history
 from .browser import Browser, Page, open_browser
 
 PHONE = {"viewport": {"width": 375, "height": 800}, "isMobile": True, "hasTouch": True}
@@ -55,7 +55,7 @@ async def wait_for_state(page: Page, words: str) -> None:
 async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> None:
     database = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
-        log.commit(afternoon())
+        log.commit(sample_history())
     async with served(database) as (_, address), browser() as chromium:
         desk = await chromium.open("desk", **DESK, **AUDITED)
         dark = await chromium.open("dark", **DESK, **AUDITED, colorScheme="dark")
@@ -72,7 +72,7 @@ async def test_everybody_can_use_every_page(browser: Open, tmp_path: Path) -> No
 
 async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
     database = tmp_path / "mephisto.db"
-    *earlier, last = afternoon()
+    *earlier, last = sample_history()
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         log.commit(earlier[:-6])
         async with served(database) as (_, address), browser() as chromium:
@@ -105,7 +105,7 @@ async def test_a_run_now_and_then(browser: Open, tmp_path: Path) -> None:
 async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
     database = tmp_path / "mephisto.db"
     operator = SqliteLog.create_or_open(database, PROJECTIONS)
-    operator.commit(afternoon())
+    operator.commit(sample_history())
     async with served(database) as (_, address), browser() as chromium:
         page = await chromium.open("ann", **DESK)
         await page.visit(f"{address}/runs/{RUN}/review")
@@ -130,7 +130,7 @@ async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
 async def test_deciding_about_a_worker_by_keyboard(browser: Open, tmp_path: Path) -> None:
     database = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
-        log.commit(afternoon())
+        log.commit(sample_history())
     async with served(database) as (_, address), browser() as chromium:
         page = await chromium.open("ann", **DESK)
         await page.visit(f"{address}/runs/{RUN}/workers")

@@ -13,7 +13,7 @@ from mephisto_es.events.codec import (
     KIND_OF,
     KINDS,
     UndecodableError,
-    UnknownKind,
+    UnknownKindError,
     decode,
     decode_page,
     encode,
@@ -54,7 +54,7 @@ def test_an_event_comes_back_as_it_was_written(kind: type[AnyEvent], data: st.Da
 @given(event=every_event, kind=WORDS.filter(lambda word: word not in KINDS))
 def test_an_unknown_kind_is_named_and_not_skipped(event: AnyEvent, kind: str) -> None:
     written = changed(around(event), kind=kind)
-    with pytest.raises(UnknownKind, match=f"'{kind}'") as unknown:
+    with pytest.raises(UnknownKindError, match=f"'{kind}'") as unknown:
         decode(written)
     assert unknown.value.kind == stored_kind(written) == kind
     with pytest.raises(UndecodableError):
@@ -67,7 +67,7 @@ def test_a_field_that_no_event_has_is_refused(event: AnyEvent, name: str) -> Non
         return
     with pytest.raises(UndecodableError) as refused:
         decode(changed(around(event), **{name: 1}))
-    assert not isinstance(refused.value, UnknownKind)
+    assert not isinstance(refused.value, UnknownKindError)
 
 
 @given(event=every_event, cut=st.data())
@@ -75,7 +75,7 @@ def test_half_an_event_is_refused(event: AnyEvent, cut: st.DataObject) -> None:
     written = encode(around(event))
     with pytest.raises(UndecodableError) as refused:
         decode(written[: cut.draw(st.integers(0, len(written) - 1))])
-    assert not isinstance(refused.value, UnknownKind)
+    assert not isinstance(refused.value, UnknownKindError)
 
 
 @given(st.binary())

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mephisto_es.events.base import Event
-from mephisto_es.events.codec import KINDS, Codec, UndecodableError, UnknownKind, encode
+from mephisto_es.events.codec import KINDS, Codec, UndecodableError, UnknownKindError, encode
 from mephisto_es.events.envelope import Envelope, Position
 from mephisto_es.events.unit import UnitExpired, UnitLaunched
 from mephisto_es.events.upcasting import UPCASTERS, Upcasters
@@ -71,8 +71,8 @@ def test_a_retired_event_is_held_to_its_own_shape() -> None:
     for event in (b'{"kind":"unit_lapsed"}', b'{"kind":"unit_gone","why":"x"}', b'{"kind":"unit_lapsed","why":1}'):
         with pytest.raises(UndecodableError) as refused:
             read(event)
-        assert not isinstance(refused.value, UnknownKind)
-    with pytest.raises(UnknownKind, match="'unit_adored'"):
+        assert not isinstance(refused.value, UnknownKindError)
+    with pytest.raises(UnknownKindError, match="'unit_adored'"):
         read(b'{"kind":"unit_adored"}')
 
 

@@ -30,7 +30,7 @@ from mephisto_es.events.task_run import (
     TaskRunWentLive,
 )
 from mephisto_es.projections.registry import PROJECTIONS
-from mephisto_es.tests.history_generator import Author
+from mephisto_es.tests.history_generator import HistoryGenerator
 
 HERE = Path(__file__).parent
 #: So many moves that most kinds of events come by chance.
@@ -38,7 +38,7 @@ MOVES = 1500
 MOST_SEEDS = 500
 
 
-class Chronicler(Author):
+class EveryKindGenerator(HistoryGenerator):
     """An author who also tells of a run that ended well."""
 
     def end_a_run(self) -> None:
@@ -67,7 +67,7 @@ class Chronicler(Author):
 def requests_of_every_kind() -> tuple[AppendRequest, ...]:
     """The first history in which everything there is happens."""
     for seed in range(MOST_SEEDS):
-        author = Chronicler(Random(seed))
+        author = EveryKindGenerator(Random(seed))
         author.begin()
         author.write(MOVES)
         author.end_a_run()

@@ -12,13 +12,13 @@ from ..histories import numbered
 from .views import lived
 
 
-class Remembered:
+class MemoryAsOf:
     """The moment at the end of a history."""
 
     def __init__(self, history: Sequence[AppendRequest]) -> None:
         self.events = numbered(history)
-        view, vault = lived(history)
-        self.db = MephistoDB(view, vault.read)
+        view, store = lived(history)
+        self.db = MephistoDB(view, store.read)
         self.seq = len(self.events)
         self.at = history[-1].at if history else 0
 

@@ -16,14 +16,14 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.queries.runs.blockers import MAX_LISTED, find_blockers
 
 from ..histories import histories, history
-from ..history_search import chosen, has_an_offer
-from .memory_as_of import Remembered
+from ..history_search import find_history, has_an_offer
+from .memory_as_of import MemoryAsOf
 
 
 @given(histories())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendRequest, ...]) -> None:
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     state = DecisionState()
     for recorded in as_of.events:
         state.apply(recorded.envelope)
@@ -53,7 +53,7 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendReques
 
 
 def test_since_when() -> None:
-    as_of = Remembered(chosen(300, has_an_offer))
+    as_of = MemoryAsOf(find_history(300, has_an_offer))
     with_an_offer = (
         "SELECT task_run_id FROM task_runs JOIN units USING (task_run_id)"
         " WHERE task_runs.status = 'live' AND units.status = 'launched'"
@@ -72,4 +72,4 @@ def test_since_when() -> None:
 
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntityError, match="there is no run-99999; the nearest is run-"):
-        find_blockers(Remembered(history(Random(5), 10)), TaskRunId(99999))
+        find_blockers(MemoryAsOf(history(Random(5), 10)), TaskRunId(99999))

@@ -17,7 +17,7 @@ from mephisto_es.events.worker import WorkerForgotten
 from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.queries.data_browser import DataBrowser
 
-from ..history_search import chosen, has_work_of_every_kind
+from ..history_search import find_history, has_work_of_every_kind
 from .views import PROJECTION
 
 
@@ -25,7 +25,7 @@ from .views import PROJECTION
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(chosen(600, has_work_of_every_kind))
+        log.commit(find_history(600, has_work_of_every_kind))
     return path
 
 

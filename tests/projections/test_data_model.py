@@ -35,7 +35,7 @@ from mephisto_es.projections.mephisto_db.data_model import (
 )
 from mephisto_es.projections.queries.data_browser import DataBrowser
 
-from ..history_search import chosen, has_work_of_every_kind
+from ..history_search import find_history, has_work_of_every_kind
 from .views import PROJECTION
 
 #: After all that is in any history.
@@ -47,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log on disk with a long history in it."""
     path = tmp_path_factory.mktemp("log") / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(chosen(600, has_work_of_every_kind))
+        log.commit(find_history(600, has_work_of_every_kind))
     return path
 
 

@@ -11,13 +11,13 @@ from mephisto_es.projections.queries.history.entity_events import events_about
 from mephisto_es.projections.queries.history.timeline import timeline
 
 from ..histories import histories
-from .memory_as_of import Remembered
+from .memory_as_of import MemoryAsOf
 
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_a_timeline_of_them_is_a_timeline_of_the_whole_log(requests: tuple[AppendRequest, ...]) -> None:
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     for table in TABLES:
         if table.entity in KINDS:
             for (number,) in as_of.db.execute(f"SELECT {table.key} FROM {table.name}"):

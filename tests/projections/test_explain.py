@@ -22,8 +22,8 @@ from mephisto_es.projections.queries.history.explain import (
 )
 
 from ..histories import histories
-from ..history_search import chosen
-from .memory_as_of import Remembered
+from ..history_search import find_history
+from .memory_as_of import MemoryAsOf
 
 LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
 
@@ -36,11 +36,11 @@ def _has_limits(state: DecisionState) -> bool:
 
 
 @pytest.fixture(scope="module")
-def as_of() -> Remembered:
-    return Remembered(chosen(1500, _has_limits))
+def as_of() -> MemoryAsOf:
+    return MemoryAsOf(find_history(1500, _has_limits))
 
 
-def explanations(as_of: Remembered) -> list[Explanation]:
+def explanations(as_of: MemoryAsOf) -> list[Explanation]:
     return [explain_worker(as_of, WorkerId(worker)) for (worker,) in as_of.db.execute("SELECT worker_id FROM workers")]
 
 
@@ -53,7 +53,7 @@ def step_at(explained: list[Explanation], seq: int) -> ExplanationStep:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendRequest, ...]) -> None:
     """Who was given work met every rule as the log had it then; who was refused is told the rule that was recorded."""
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     explained = explanations(as_of)
     for seq, envelope in as_of.events:
         match envelope.event:
@@ -70,7 +70,7 @@ def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendReques
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]) -> None:
     """The rules that an explanation shows are those of the market at that position, inputs and all."""
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     explained = explanations(as_of)
     state = DecisionState()
     for seq, envelope in as_of.events:
@@ -83,12 +83,12 @@ def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]
         state.apply(envelope)
 
 
-def test_a_limit_is_shown_where_there_is_one(as_of: Remembered) -> None:
+def test_a_limit_is_shown_where_there_is_one(as_of: MemoryAsOf) -> None:
     shown = {said.rule for one in explanations(as_of) for step in one.steps for said in step.rules}
     assert shown >= LIMITS
 
 
-def test_an_agent_that_lost_its_unit(as_of: Remembered) -> None:
+def test_an_agent_that_lost_its_unit(as_of: MemoryAsOf) -> None:
     returned = next(one for one in as_of.events if isinstance(one.envelope.event, AgentReturned))
     agent = AgentId(int(returned.envelope.stream.rpartition("/")[2]))
     explained = explain_agent(as_of, agent)
@@ -102,7 +102,7 @@ def test_an_agent_that_lost_its_unit(as_of: Remembered) -> None:
     assert [step.seq for step in explained.steps] == sorted(step.seq for step in explained.steps)
 
 
-def test_a_worker_s_story_leaves_nothing_out(as_of: Remembered) -> None:
+def test_a_worker_s_story_leaves_nothing_out(as_of: MemoryAsOf) -> None:
     worker = WorkerId(as_of.db.execute("SELECT worker_id FROM agents LIMIT 1").fetchone()[0])
     told = {step.seq for step in explain_worker(as_of, worker).steps}
     of_worker = {
@@ -114,7 +114,7 @@ def test_a_worker_s_story_leaves_nothing_out(as_of: Remembered) -> None:
     assert told == of_worker
 
 
-def test_who_is_not_there_is_told_who_is(as_of: Remembered) -> None:
+def test_who_is_not_there_is_told_who_is(as_of: MemoryAsOf) -> None:
     with pytest.raises(UnknownEntityError, match=r"there is no worker-99999; the nearest is worker-\d+"):
         explain_worker(as_of, WorkerId(99999))
     with pytest.raises(UnknownEntityError, match=r"there is no agent-99999; the nearest is agent-\d+"):

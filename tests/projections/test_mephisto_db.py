@@ -77,9 +77,9 @@ def test_both_hold_in_long_histories(seed: int) -> None:
 
 
 def assert_rebuilt_is_live(requests: tuple[AppendRequest, ...], cuts: Iterable[int]) -> None:
-    live, vault = lived(requests)
-    assert unequal(live, rebuilt(numbered(requests), vault.read, cuts)) == []
-    assert unequal(live, rebuilt(numbered(requests), vault.read)) == []
+    live, store = lived(requests)
+    assert unequal(live, rebuilt(numbered(requests), store.read, cuts)) == []
+    assert unequal(live, rebuilt(numbered(requests), store.read)) == []
 
 
 def assert_view_is_world(events: list[RecordedEvent], cuts: Iterable[int]) -> None:

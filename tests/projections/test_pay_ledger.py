@@ -21,19 +21,19 @@ from mephisto_es.projections.queries.money.budget_check import find_overspending
 from mephisto_es.projections.queries.money.pay_ledger import find_untraced, pay_ledger
 
 from ..histories import histories, history
-from .memory_as_of import Remembered
+from .memory_as_of import MemoryAsOf
 
 HISTORY = history(Random(10), 1500)
 
 
-def runs_of(as_of: Remembered) -> list[TaskRunId]:
+def runs_of(as_of: MemoryAsOf) -> list[TaskRunId]:
     return [TaskRunId(run) for (run,) in as_of.db.execute("SELECT task_run_id FROM task_runs")]
 
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_every_cent_is_traced_and_counted_once(requests: tuple[AppendRequest, ...]) -> None:
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     state = DecisionState()
     for recorded in as_of.events:
         state.apply(recorded.envelope)
@@ -73,7 +73,7 @@ def tampered(change: dict[str, object]) -> tuple[AppendRequest, ...]:
     ],
 )
 def test_what_was_not_decided_is_named(change: dict[str, object], said: str) -> None:
-    as_of = Remembered(tampered(change))
+    as_of = MemoryAsOf(tampered(change))
     faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert any(said in fault for fault in faults)
 
@@ -83,7 +83,7 @@ def test_work_that_nobody_owes_anything_for_is_named() -> None:
         replace(request, events=tuple(new for new in request.events if not new.stream.startswith("payment/")))
         for request in HISTORY
     )
-    as_of = Remembered([request for request in without if request.events])
+    as_of = MemoryAsOf([request for request in without if request.events])
     faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert any("but no payment owes them" in fault for fault in faults)
     assert any("a bonus of 5 cents was granted, but no payment owes it" in fault for fault in faults)
@@ -98,7 +98,7 @@ def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
         again = [NewEvent(f"{new.stream}000", new.event) for new in owed]
         return replace(request, events=(*request.events, *again))
 
-    as_of = Remembered([doubled(request) for request in HISTORY])
+    as_of = MemoryAsOf([doubled(request) for request in HISTORY])
     faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert faults
     assert all(": bonus of agent-" in fault and "is already owed by payment/" in fault for fault in faults)
@@ -106,10 +106,10 @@ def test_a_bonus_that_is_owed_twice_by_one_decision_is_named() -> None:
 
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntityError, match="there is no run-99999"):
-        pay_ledger(Remembered(history(Random(5), 10)), TaskRunId(99999))
+        pay_ledger(MemoryAsOf(history(Random(5), 10)), TaskRunId(99999))
 
 
-def with_budget(cents: int | None) -> Remembered:
+def with_budget(cents: int | None) -> MemoryAsOf:
     """The history of runs with a budget that nobody kept to."""
 
     def limited(new: NewEvent) -> NewEvent:
@@ -117,7 +117,7 @@ def with_budget(cents: int | None) -> Remembered:
             return new
         return new._replace(event=replace(new.event, budget_cents=cents, fee_percent=20, bonus_limit_cents=0))
 
-    return Remembered([replace(request, events=tuple(map(limited, request.events))) for request in HISTORY])
+    return MemoryAsOf([replace(request, events=tuple(map(limited, request.events))) for request in HISTORY])
 
 
 def test_each_time_a_budget_was_exceeded_is_named() -> None:

@@ -21,7 +21,7 @@ from mephisto_es.projections.mephisto_db.rows import Row
 from mephisto_es.projections.mephisto_db.tables import TABLES
 
 from ..histories import history
-from ..history_search import chosen, has_work_of_every_kind
+from ..history_search import find_history, has_work_of_every_kind
 from .views import PROJECTION, empty, lived
 
 
@@ -30,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log on disk with a long history in it."""
     path = tmp_path_factory.mktemp("log") / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(chosen(600, has_work_of_every_kind))
+        log.commit(find_history(600, has_work_of_every_kind))
     return path
 
 
@@ -143,9 +143,9 @@ def test_it_reads_while_the_log_is_written_and_changes_nothing(tmp_path: Path) -
 
 
 def test_a_connection_stays_the_callers() -> None:
-    view, vault = lived(history(Random(7), 50))
+    view, store = lived(history(Random(7), 50))
     view.row_factory = sqlite3.Row
-    with MephistoDB(view, vault.read) as db:
+    with MephistoDB(view, store.read) as db:
         assert db.get_assignment_data(db.find_assignments()[0].assignment_id) is not None
     assert view.execute("SELECT count(*) AS n FROM units").fetchone()["n"] > 0
 

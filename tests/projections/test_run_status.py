@@ -20,13 +20,13 @@ from mephisto_es.projections.queries.money.spending import Spending
 from mephisto_es.projections.queries.runs.run_status import PACE_SECONDS, all_runs, run_status
 
 from ..histories import histories, history
-from .memory_as_of import Remembered
+from .memory_as_of import MemoryAsOf
 
 
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_figures_agree_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     state = DecisionState()
     for recorded in as_of.events:
         state.apply(recorded.envelope)
@@ -56,7 +56,7 @@ def with_budget(event: AnyEvent) -> AnyEvent:
 @given(histories())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_spending_agrees_with_the_market(requests: tuple[AppendRequest, ...]) -> None:
-    as_of = Remembered(
+    as_of = MemoryAsOf(
         tuple(
             replace(request, events=tuple(new._replace(event=with_budget(new.event)) for new in request.events))
             for request in requests
@@ -76,7 +76,7 @@ def test_spending_agrees_with_the_market(requests: tuple[AppendRequest, ...]) ->
 
 
 def test_the_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
-    as_of = Remembered(history(Random(5), 1500))
+    as_of = MemoryAsOf(history(Random(5), 1500))
     (run,) = as_of.db.execute("SELECT task_run_id FROM agents GROUP BY 1 ORDER BY count(*) DESC LIMIT 1").fetchone()
     handed_in = sum(
         isinstance(one.envelope.event, AgentSubmitted) and f"agent/{run}/" in one.envelope.stream
@@ -91,7 +91,7 @@ def test_the_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
 
 
 def test_the_last_events_are_the_run_s_own() -> None:
-    as_of = Remembered(history(Random(5), 1500))
+    as_of = MemoryAsOf(history(Random(5), 1500))
     for run in all_runs(as_of).runs:
         status = run_status(as_of, run.task_run_id, now=as_of.at, last=3)
         assert len(status.last_events) == 3

@@ -15,7 +15,7 @@ from mephisto_es.projections.queries.runs.run_status import all_runs, run_status
 from mephisto_es.projections.queries.runs.time_series import MAX_SAMPLES, LogSeries
 
 from ..histories import histories, history
-from .memory_as_of import Remembered
+from .memory_as_of import MemoryAsOf
 
 
 @given(histories(), st.data())
@@ -23,7 +23,7 @@ from .memory_as_of import Remembered
 def test_it_ends_where_the_run_stands_however_it_was_read(
     requests: tuple[AppendRequest, ...], data: st.DataObject
 ) -> None:
-    as_of = Remembered(requests)
+    as_of = MemoryAsOf(requests)
     at_once, in_two = LogSeries(), LogSeries()
     at_once.apply_events(as_of.events)
     cut = data.draw(st.integers(0, len(as_of.events)))
@@ -42,7 +42,7 @@ def test_it_ends_where_the_run_stands_however_it_was_read(
 
 
 def test_a_long_run_has_as_many_samples_as_can_be_drawn() -> None:
-    as_of = Remembered(history(Random(5), 3000))
+    as_of = MemoryAsOf(history(Random(5), 3000))
     series = LogSeries()
     series.apply_events(as_of.events)
     for run in all_runs(as_of).runs:
@@ -60,10 +60,10 @@ def test_a_long_run_has_as_many_samples_as_can_be_drawn() -> None:
 def test_each_sample_is_what_the_run_was() -> None:
     requests = history(Random(5), 300)
     series = LogSeries()
-    series.apply_events(Remembered(requests).events)
-    for run in all_runs(Remembered(requests)).runs:
+    series.apply_events(MemoryAsOf(requests).events)
+    for run in all_runs(MemoryAsOf(requests)).runs:
         for sample in series.run(run.task_run_id).samples[:: MAX_SAMPLES // 20]:
-            then = Remembered([request for request in requests if request.at <= sample.at])
+            then = MemoryAsOf([request for request in requests if request.at <= sample.at])
             status = run_status(then, run.task_run_id, now=sample.at)
             assert sample.units == status.progress.units
             assert sample.committed_cents == status.worth.committed_cents

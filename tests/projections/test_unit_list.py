@@ -14,9 +14,9 @@ from mephisto_es.projections.queries.unit_list import WorkerLine, unit_page, wor
 from mephisto_es.projections.queries.unit_records import unit_records
 
 from ..histories import history
-from .memory_as_of import Remembered
+from .memory_as_of import MemoryAsOf
 
-MOMENT = Remembered(history(Random(5), 1500))
+MOMENT = MemoryAsOf(history(Random(5), 1500))
 RUNS = [run.task_run_id for run in all_runs(MOMENT).runs]
 
 

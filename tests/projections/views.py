@@ -13,7 +13,7 @@ from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.engine.projection import ReadPayload
 from mephisto_es.projections.mephisto_db import MephistoDbProjection
 
-from ..histories import Vault, numbered
+from ..histories import PayloadStore, numbered
 
 PROJECTION = MephistoDbProjection()
 
@@ -42,12 +42,12 @@ def rebuilt(events: Sequence[RecordedEvent], payload: ReadPayload, cuts: Iterabl
     return db
 
 
-def lived(history: Sequence[AppendRequest]) -> tuple[sqlite3.Connection, Vault]:
+def lived(history: Sequence[AppendRequest]) -> tuple[sqlite3.Connection, PayloadStore]:
     """The view as a log keeps it, request by request, each with the payloads that there were at its time."""
-    db, vault, written = empty(), Vault(), 0
+    db, store, written = empty(), PayloadStore(), 0
     events = numbered(history)
     for request in history:
-        vault.take(request)
-        PROJECTION.apply(db, events[written : written + len(request.events)], vault.read)
+        store.take(request)
+        PROJECTION.apply(db, events[written : written + len(request.events)], store.read)
         written += len(request.events)
-    return db, vault
+    return db, store

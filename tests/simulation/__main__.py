@@ -15,7 +15,7 @@ import click
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 
 from .invariants import INVARIANTS
-from .simulate import Violation, simulate
+from .simulate import ViolationError, simulate
 
 #: Fresh seeds are taken below this.
 SEEDS = 2**48
@@ -39,7 +39,7 @@ def main() -> int:
         for seed in range(first, first + given.count):
             try:
                 simulated = simulate(seed, Path(folder))
-            except Violation as violation:
+            except ViolationError as violation:
                 violations += 1
                 click.echo(f"VIOLATION {violation}")
                 if violations >= VIOLATIONS_LIMIT:

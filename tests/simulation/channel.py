@@ -12,7 +12,7 @@ from mephisto_es.adapters.architects.memory.router import Json
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from mephisto_es.core.packets import Outbound, decode_packet, encode_frame
 
-from .outside import Router
+from .faults import Router
 
 LATENCY_SECONDS = (0.0, 0.05)
 RECONNECT_SECONDS = (0.1, 5.0)
@@ -56,7 +56,7 @@ class Connection:
         self.scope.cancel()
 
 
-class ShakyChannel(Channel):
+class UnreliableChannel(Channel):
     """A channel whose connection can be cut at any time, and which connects again."""
 
     def __init__(

@@ -13,8 +13,8 @@ from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.events.engagement import RefusalReason
 
+from .faults import BUSY, Router, RouterAwayError
 from .job import LINES, JobPlan
-from .outside import BUSY, Away, Router
 
 #: The way from a page to its router, there or back.
 WAY_SECONDS = (0.0, 0.5)
@@ -35,12 +35,12 @@ _ENDED = frozenset({"completed", "disconnect", "timeout", "returned", "expired",
 _FOR_GOOD = (refusal_text(RefusalReason.NOT_QUALIFIED), refusal_text(RefusalReason.MAX_FOR_TASK))
 
 
-class Unanswered(AssertionError):
+class UnansweredError(AssertionError):
     """A page was left without an answer."""
 
 
 @dataclass
-class Witness:
+class PageRecord:
     """What pages have seen, to be held against the log."""
 
     #: The agents that each registration was given, in order.
@@ -58,7 +58,7 @@ class Person:
     job: JobPlan
     router_of: Callable[[JobPlan], Router]
     chance: Random
-    witness: Witness
+    page_record: PageRecord
 
     async def work(self) -> None:
         """Come again and again until the run is over."""
@@ -81,16 +81,16 @@ class Person:
             PageGoneError: the run is over.
             Unanswered: nobody answers.
         """
-        self.witness.requests += 1
+        self.page_record.requests += 1
         with trio.move_on_after(ANSWER_SECONDS):
             while True:
-                with suppress(Away):
+                with suppress(RouterAwayError):
                     await self.way()
                     answer = await self.router_of(self.job).reached(request)
                     await self.way()
                     return answer
                 await trio.sleep(self.chance.uniform(*AGAIN_SECONDS))
-        raise Unanswered(f"{self.name} got no answer in {ANSWER_SECONDS:g} s")
+        raise UnansweredError(f"{self.name} got no answer in {ANSWER_SECONDS:g} s")
 
     async def tell(self, action: Callable[[Router], None]) -> None:
         """Make a request whose answer is only that it was taken."""
@@ -105,7 +105,7 @@ class Person:
         """Be on the way; one packet in a while does not arrive."""
         await trio.sleep(self.chance.uniform(*WAY_SECONDS))
         if self.chance.random() < 0.03:
-            raise Away("lost on the way")
+            raise RouterAwayError("lost on the way")
 
 
 class Visit:
@@ -142,7 +142,7 @@ class Visit:
 
     def _given(self, details: Json) -> Json:
         token = details["agent_id"]
-        given = self.person.witness.agents.setdefault(f"{self.person.job.name}/{self.registration}", [])
+        given = self.person.page_record.agents.setdefault(f"{self.person.job.name}/{self.registration}", [])
         if token is not None and token not in given:
             given.append(token)
         return details
@@ -207,7 +207,7 @@ class Visit:
                 await trio.sleep(self.chance.uniform(0, 2))
                 await self.person.tell(lambda router, line=line: router.send_live_update(screen.token, line))  # type: ignore[misc]  # mypy does not see the type of a lambda's default
         if screen.is_done:
-            self.person.witness.heard[screen.token] = screen.heard
+            self.person.page_record.heard[screen.token] = screen.heard
         return True
 
     async def _submit(self, token: str) -> None:

@@ -24,9 +24,9 @@ from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitCompleted
 from mephisto_es.projections.engine import rebuild
 
-from .crowd import Witness
-from .job import JobPlan, Surroundings
-from .outside import QuickProjection
+from .crowd import PageRecord
+from .faults import QuickProjection
+from .job import Environment, JobPlan
 
 #: Printed by a long simulation: what was checked.
 INVARIANTS = (
@@ -83,7 +83,7 @@ def check_ledger(ledger: Ledger) -> None:
             assert live == folded, f"the operator's {name} are not those of the log"
 
 
-def check_pages(log: MemoryLog, witness: Witness, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
+def check_pages(log: MemoryLog, page_record: PageRecord, environment: Environment, runs: Mapping[JobPlan, int]) -> None:
     """What pages were promised is what the log has, and what was begun is ended."""
     state = DecisionState()
     submitted: Counter[tuple[str, str]] = Counter()
@@ -98,25 +98,25 @@ def check_pages(log: MemoryLog, witness: Witness, surroundings: Surroundings, ru
         elif isinstance(event, UnitCompleted):
             completed.append(state.units[recorded.envelope.stream].unit)
     accepted = Counter(
-        (token, _plain(work)) for router in surroundings.routers.values() for token, work in router.accepted
+        (token, _plain(work)) for router in environment.routers.values() for token, work in router.accepted
     )
     assert submitted == accepted, f"lost {accepted - submitted}, doubled {submitted - accepted}"
-    _check_agents(state, witness)
-    _check_ends(state, surroundings, runs)
-    _check_told(state, completed, surroundings)
+    _check_agents(state, page_record)
+    _check_ends(state, environment, runs)
+    _check_told(state, completed, environment)
 
 
-def _check_agents(state: DecisionState, witness: Witness) -> None:
-    for registration, tokens in witness.agents.items():
+def _check_agents(state: DecisionState, page_record: PageRecord) -> None:
+    for registration, tokens in page_record.agents.items():
         work = [token for token in tokens if not token.startswith("onboarding")]
         assert len(work) <= 1, f"{registration} got several agents"
         assert len(tokens) - len(work) <= 1, f"{registration} was onboarded twice"
-    for token, heard in witness.heard.items():
+    for token, heard in page_record.heard.items():
         expected = [f"{heard[0].split(':')[0]}: {number}" for number in range(1, len(heard) + 1)] if heard else []
         assert heard == expected, f"{token} heard {heard}"
 
 
-def _check_ends(state: DecisionState, surroundings: Surroundings, runs: Mapping[JobPlan, int]) -> None:
+def _check_ends(state: DecisionState, environment: Environment, runs: Mapping[JobPlan, int]) -> None:
     for job, number in runs.items():
         run = TaskRunId(number)
         index = state.runs[run]
@@ -124,7 +124,7 @@ def _check_ends(state: DecisionState, surroundings: Surroundings, runs: Mapping[
         assert status is TaskRunStatus.COMPLETED, f"{job.name} ended {status.value}"
         assert index.is_idle, f"{job.name} is not idle"
         assert len(index.assignments) == job.assignments, f"{job.name} has {len(index.assignments)} assignments"
-        assert surroundings.routers[number].unacknowledged == 0, f"{job.name} left packets in its router"
+        assert environment.routers[number].unacknowledged == 0, f"{job.name} left packets in its router"
         units = [state.units[streams.unit(run, unit)] for units in index.units_of.values() for unit in units]
         assert len(units) == job.assignments * job.seats
         assert not [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
@@ -133,7 +133,7 @@ def _check_ends(state: DecisionState, surroundings: Surroundings, runs: Mapping[
         assert all(server.status is ResourceStatus.RELEASED for server in resources), f"{job.name} has left a server"
 
 
-def _check_told(state: DecisionState, completed: list[UnitId], surroundings: Surroundings) -> None:
+def _check_told(state: DecisionState, completed: list[UnitId], environment: Environment) -> None:
     recorded = Counter(
         unit
         for engagement in state.engagements.values()
@@ -141,7 +141,7 @@ def _check_told(state: DecisionState, completed: list[UnitId], surroundings: Sur
         if callback == ON_SUBMITTED
     )
     for unit in completed:
-        assert surroundings.told.get(unit, 0) >= 1, f"the script was never told of unit {unit}"
+        assert environment.told.get(unit, 0) >= 1, f"the script was never told of unit {unit}"
         assert recorded[unit] == 1, f"that the script was told of unit {unit} is recorded {recorded[unit]} times"
 
 

@@ -25,8 +25,8 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
-from .channel import ShakyChannel
-from .outside import Router
+from .channel import UnreliableChannel
+from .faults import Router
 
 #: Lines that each of a pair says.
 LINES = 2
@@ -35,7 +35,7 @@ CALLBACK_FAILS_ONE_IN = 8
 QUALIFICATION = "was_onboarded"
 
 
-class CallbackFailed(Exception):
+class CallbackFailedError(Exception):
     """The launch script's own code is wrong."""
 
 
@@ -75,21 +75,21 @@ class JobPlan:
 
 
 @dataclass
-class Surroundings:
+class Environment:
     """What jobs find outside of the operator's process."""
 
     chance: Random
     #: The router of each run.
     routers: dict[int, Router] = field(default_factory=dict)
     #: The channels of the process that lives now.
-    channels: list[ShakyChannel] = field(default_factory=list)
+    channels: list[UnreliableChannel] = field(default_factory=list)
     #: How often the script was told of each unit.
     told: dict[int, int] = field(default_factory=dict)
 
     def maybe_fail(self) -> None:
         """Be the code of somebody who makes mistakes."""
         if self.chance.randrange(CALLBACK_FAILS_ONE_IN) == 0:
-            raise CallbackFailed("a mistake in a callback")
+            raise CallbackFailedError("a mistake in a callback")
 
 
 @dataclass
@@ -101,7 +101,7 @@ class SimulatedArgs(OnboardingRequiredArgs, BlueprintArgs):
 class SimulatedState(OnboardingSharedState):
     """The script's part."""
 
-    surroundings: Surroundings | None = None
+    environment: Environment | None = None
     plan: JobPlan | None = None
 
 
@@ -205,8 +205,8 @@ class SimulatedArchitect(MemoryArchitect):
     ArgsClass: ClassVar[type[ArchitectArgs]] = ArchitectArgs
 
     @property
-    def _surroundings(self) -> Surroundings:
-        return surroundings_of(self.shared_state)
+    def _surroundings(self) -> Environment:
+        return environment_of(self.shared_state)
 
     async def deploy(self) -> str:
         self._resource = await self.resources.intend("simulated_router", {})
@@ -230,7 +230,7 @@ class SimulatedArchitect(MemoryArchitect):
     ) -> list[Channel]:
         outside = self._surroundings
         callbacks = (on_channel_open, on_catastrophic_disconnect, on_message)
-        channel = ShakyChannel(f"run-{self.task_run}", outside.routers[self.task_run], outside.chance, *callbacks)
+        channel = UnreliableChannel(f"run-{self.task_run}", outside.routers[self.task_run], outside.chance, *callbacks)
         outside.channels.append(channel)
         return [channel]
 
@@ -240,12 +240,12 @@ class SimulatedArchitect(MemoryArchitect):
             router.close()
 
 
-def shared_state(plan: JobPlan, surroundings: Surroundings) -> SimulatedState:
+def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
     """What the script passes: callbacks that sometimes fail."""
 
     async def validate(data: Update) -> bool:
         await trio.sleep(1)
-        surroundings.maybe_fail()
+        environment.maybe_fail()
         return bool(data["passes"])
 
     async def can_do(worker: int, unit: Unit) -> bool:
@@ -253,12 +253,12 @@ def shared_state(plan: JobPlan, surroundings: Surroundings) -> SimulatedState:
         return (worker + unit.unit_id) % 3 != 0
 
     async def submitted(unit: Unit) -> None:
-        surroundings.told[unit.unit_id] = surroundings.told.get(unit.unit_id, 0) + 1
+        environment.told[unit.unit_id] = environment.told.get(unit.unit_id, 0) + 1
         await trio.sleep(0.5)
-        surroundings.maybe_fail()
+        environment.maybe_fail()
 
     return SimulatedState(
-        surroundings=surroundings,
+        environment=environment,
         plan=plan,
         validate_onboarding=validate,
         worker_can_do_unit=can_do if plan.asks_callback else None,
@@ -302,8 +302,8 @@ def plan_of(state: SharedTaskState) -> JobPlan:
     return state.plan
 
 
-def surroundings_of(state: SharedTaskState) -> Surroundings:
+def environment_of(state: SharedTaskState) -> Environment:
     """The surroundings that were passed to an architect."""
     assert isinstance(state, SimulatedState)
-    assert state.surroundings is not None
-    return state.surroundings
+    assert state.environment is not None
+    return state.environment

@@ -22,10 +22,10 @@ from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
 
 from ..commands import CHECKED_DECISIONS
-from .crowd import Person, Witness
+from .crowd import PageRecord, Person
+from .faults import DiskFault, FaultyLog, PowerCutError, Router, SeededIds, SteppedClock
 from .invariants import check_ledger, check_log, check_pages, check_view
-from .job import JobPlan, Surroundings, config, shared_state
-from .outside import Disk, DiskFault, PowerCut, Router, SeededIds, SteppedClock
+from .job import Environment, JobPlan, config, shared_state
 
 #: Faults of one simulation at most; after the last one everything has to come to its end.
 FAULTS_LIMIT = 8
@@ -40,7 +40,7 @@ STEPS_AT_ONCE_LIMIT = 200_000
 LONGEST_SECONDS = 4 * 3600.0
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """An invariant did not hold; names the seed that shows it."""
 
     def __init__(self, seed: int, what: str) -> None:
@@ -76,7 +76,7 @@ def simulate(seed: int, folder: Path) -> Simulated:
             clock = trio.testing.MockClock(autojump_threshold=0)
             trio.run(simulation.run, clock=clock, instruments=[SpinGuard(clock, simulation.spin)])
         except* Exception as group:
-            raise Violation(seed, "; ".join(_described(error) for error in _leaves(group))) from group
+            raise ViolationError(seed, "; ".join(_described(error) for error in _leaves(group))) from group
     return simulation.outcome()
 
 
@@ -106,9 +106,9 @@ class Simulation:
         chance = Random(seed)
         #: Each has a chance of its own, so that a change in one does not reshuffle all others.
         self._faults_chance, self._people_chance, self._ids_chance = (Random(chance.getrandbits(64)) for _ in range(3))
-        self.disk = Disk(Random(chance.getrandbits(64)))
+        self.disk = FaultyLog(Random(chance.getrandbits(64)))
         self.clock = SteppedClock()
-        self.surroundings = Surroundings(Random(chance.getrandbits(64)))
+        self.environment = Environment(Random(chance.getrandbits(64)))
         self.jobs = [JobPlan.drawn(chance, f"job-{number}") for number in range(chance.choice([1, 1, 2]))]
         self.people = {job: chance.randint(2, 4) for job in self.jobs}
         self._opened = {job: trio.Event() for job in self.jobs}
@@ -118,7 +118,7 @@ class Simulation:
         self._is_spinning = False
         self._lives = 0
         self._seconds = 0.0
-        self.witness = Witness()
+        self.page_record = PageRecord()
         self.faults: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -137,11 +137,13 @@ class Simulation:
         assert not patience.cancelled_caught, f"it did not end: {self._statuses()}"
         check_log(self.disk)
         check_view(self.disk)
-        check_pages(self.disk, self.witness, self.surroundings, self._run_of)
+        check_pages(self.disk, self.page_record, self.environment, self._run_of)
 
     def outcome(self) -> Simulated:
         """What it came to."""
-        return Simulated(self.seed, self.disk.head(), self._seconds, self._lives, self.witness.requests, self.faults)
+        return Simulated(
+            self.seed, self.disk.head(), self._seconds, self._lives, self.page_record.requests, self.faults
+        )
 
     def spin(self) -> None:
         """End it: something runs in circles."""
@@ -160,7 +162,7 @@ class Simulation:
         """One operator process; whether all runs have ended."""
         self._lives += 1
         self.disk.open_again()
-        self.surroundings.channels.clear()
+        self.environment.channels.clear()
         ended = False
         try:
             async with trio.open_nursery() as process:
@@ -177,7 +179,7 @@ class Simulation:
                 check_ledger(ledger)
                 ended = True
                 process.cancel_scope.cancel()
-        except* (PowerCut, LogError):
+        except* (PowerCutError, LogError):
             self._cut_off()
         return ended
 
@@ -187,7 +189,7 @@ class Simulation:
         return state is not None and state.status in ENDED_RUN_STATUSES
 
     async def _launch(self, operator: Operator, job: JobPlan) -> None:
-        run = await operator.launch_task_run_or_die(config(job), shared_state(job, self.surroundings))
+        run = await operator.launch_task_run_or_die(config(job), shared_state(job, self.environment))
         self._run_of[job] = int(run)
         self._opened[job].set()
 
@@ -197,17 +199,17 @@ class Simulation:
         self._process.cancel()
 
     def _cut_off(self) -> None:
-        for channel in self.surroundings.channels:
+        for channel in self.environment.channels:
             channel.die()
 
     # People and faults ----------------------------------------------------------------------------------------------
 
     async def _person(self, job: JobPlan, number: int) -> None:
         await self._opened[job].wait()
-        await Person(f"{job.name}-{number}", job, self._router_of, self._people_chance, self.witness).work()
+        await Person(f"{job.name}-{number}", job, self._router_of, self._people_chance, self.page_record).work()
 
     def _router_of(self, job: JobPlan) -> Router:
-        return self.surroundings.routers[self._run_of[job]]
+        return self.environment.routers[self._run_of[job]]
 
     async def _break_things(self) -> None:
         chance = self._faults_chance
@@ -222,14 +224,14 @@ class Simulation:
                     self._note(self.disk.fault.value)
                 case 2:
                     self._note("connection cut")
-                    for channel in self.surroundings.channels:
+                    for channel in self.environment.channels:
                         channel.cut()
                 case 3:
                     self._note("router killed")
-                    for router in self.surroundings.routers.values():
+                    for router in self.environment.routers.values():
                         router.crash()
                     await trio.sleep(chance.uniform(*DOWN_SECONDS))
-                    for router in self.surroundings.routers.values():
+                    for router in self.environment.routers.values():
                         router.start()
                 case _:
                     self._note("clock set")

@@ -14,7 +14,7 @@ from ....core.chain import GENESIS, ChainPage, ChainRow, Columns
 from ....core.errors import DamagedLogError, LogError, UnknownEventError
 from ....core.ports import Head
 from ....events.base import PayloadRef
-from ....events.codec import UndecodableError, UnknownKind, decode, decode_page
+from ....events.codec import UndecodableError, UnknownKindError, decode, decode_page
 from ....events.envelope import RecordedEvent, recorded_of
 from . import schema
 
@@ -205,7 +205,7 @@ def recorded(seq: int, data: bytes) -> RecordedEvent:
     """
     try:
         return RecordedEvent(seq, decode(data))
-    except UnknownKind as error:
+    except UnknownKindError as error:
         raise UnknownEventError(f"seq {seq}: {error}; update mephisto-es to read it") from error
     except UndecodableError as error:
         raise DamagedLogError(seq, f"the event cannot be read: {error}") from error

@@ -2,10 +2,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from .stand_in import StandIn, heroku_stand_in
+from .fake_heroku import FakeHeroku, installed_fake_heroku
 
 
 @pytest.fixture
-def stand_in(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    with heroku_stand_in(tmp_path_factory.mktemp("heroku"), monkeypatch) as stand_in:
-        yield stand_in
+def fake_heroku(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHeroku]:
+    with installed_fake_heroku(tmp_path_factory.mktemp("heroku"), monkeypatch) as fake_heroku:
+        yield fake_heroku

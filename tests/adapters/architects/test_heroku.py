@@ -18,9 +18,9 @@ from mephisto_es.core.lifecycles.resource import ResourceStatus
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.events.ids import TaskRunId
 
-from .stand_in import STAND_IN, StandIn, needs_npm_and_git
+from .fake_heroku import FAKE_HEROKU_BIN, FakeHeroku, needs_npm_and_git
 
-pytestmark = [pytest.mark.usefixtures("stand_in"), needs_npm_and_git]
+pytestmark = [pytest.mark.usefixtures("fake_heroku"), needs_npm_and_git]
 
 
 def heroku(folder: Path, resources: Resources, **settings: object) -> HerokuArchitect:
@@ -43,7 +43,7 @@ async def deployed(architect: HerokuArchitect) -> str:
     return await architect.deploy()
 
 
-async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, stand_in: StandIn) -> None:
+async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
     resources = ResourceBook()
     architect = heroku(
         tmp_path,
@@ -55,16 +55,16 @@ async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, sta
     )
     with trio.fail_after(120):
         await deployed(architect)
-        config = json.loads((stand_in.home / "apps" / "my-app" / "config").read_text())
+        config = json.loads((fake_heroku.home / "apps" / "my-app" / "config").read_text())
         secret = (tmp_path / "router.secret").read_text()
         assert await architect.server_is_running()
         await architect.cleanup()
         await architect.shutdown()
     assert config == {"KEY": "a b's value", "MEPHISTO_ROUTER_MAX_BODY_BYTES": "1000"}
-    assert ["apps:create", "my-app", "--team", "us", "--no-remote", "--json"] in stand_in.calls()
-    assert ["ps:scale", "web=1", "--app", "my-app"] in stand_in.calls()
-    for hidden in (secret, "a b's value", "token-of-the-stand-in"):
-        assert hidden not in repr(stand_in.calls())
+    assert ["apps:create", "my-app", "--team", "us", "--no-remote", "--json"] in fake_heroku.calls()
+    assert ["ps:scale", "web=1", "--app", "my-app"] in fake_heroku.calls()
+    for hidden in (secret, "a b's value", "token-of-the-fake"):
+        assert hidden not in repr(fake_heroku.calls())
         assert hidden not in repr(resources.states)
     assert not await architect.server_is_running()
     assert not (tmp_path / "heroku_app").exists()
@@ -82,9 +82,9 @@ async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, sta
     ],
 )
 async def test_what_heroku_refuses_is_said_and_nothing_is_left(
-    tmp_path: Path, stand_in: StandIn, fails: dict[str, str], complaint: str
+    tmp_path: Path, fake_heroku: FakeHeroku, fails: dict[str, str], complaint: str
 ) -> None:
-    stand_in.fails(fails)
+    fake_heroku.fails(fails)
     resources = ResourceBook()
     architect = heroku(
         tmp_path, resources, heroku_app_name="my-app", use_hobby=True, heroku_config_args={"KEY": "a-hidden-value"}
@@ -94,49 +94,49 @@ async def test_what_heroku_refuses_is_said_and_nothing_is_left(
             await deployed(architect)
         await architect.shutdown()
     assert "a-hidden-value" not in str(error.value)
-    assert stand_in.apps() == []
+    assert fake_heroku.apps() == []
     assert resources.count(ResourceStatus.RELEASED) == len(resources.states) == 1
 
 
-async def test_an_app_of_somebody_else_is_not_destroyed(tmp_path: Path, stand_in: StandIn) -> None:
-    (stand_in.home / "apps" / "my-app").mkdir()
-    (stand_in.home / "apps" / "my-app" / "port").write_text("1")
+async def test_an_app_of_somebody_else_is_not_destroyed(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
+    (fake_heroku.home / "apps" / "my-app").mkdir()
+    (fake_heroku.home / "apps" / "my-app" / "port").write_text("1")
     architect = heroku(tmp_path, ResourceBook(), heroku_app_name="my-app")
     with trio.fail_after(60):
         with pytest.raises(LaunchError, match="already taken"):
             await deployed(architect)
         await architect.shutdown()
-    assert stand_in.apps() == ["my-app"]
+    assert fake_heroku.apps() == ["my-app"]
 
 
 async def test_an_app_that_cannot_be_destroyed_is_named_and_can_be_tried_again(
-    tmp_path: Path, stand_in: StandIn
+    tmp_path: Path, fake_heroku: FakeHeroku
 ) -> None:
     resources = ResourceBook()
     architect = heroku(tmp_path, resources, heroku_app_name="my-app")
     with trio.fail_after(120):
         url = await deployed(architect)
-        stand_in.fails({"apps:destroy": "Service unavailable"})
+        fake_heroku.fails({"apps:destroy": "Service unavailable"})
         with pytest.raises(LaunchError, match=r"my-app still exists.*Service unavailable.*heroku apps:destroy"):
             await architect.shutdown()
         assert resources.count(ResourceStatus.ACQUIRED) == 1
-        stand_in.fails({})
+        fake_heroku.fails({})
         await architect.shutdown()
         assert not await answers(url)
     assert resources.count(ResourceStatus.RELEASED) == 1
 
 
-async def test_an_app_that_is_gone_already_counts_as_destroyed(tmp_path: Path, stand_in: StandIn) -> None:
+async def test_an_app_that_is_gone_already_counts_as_destroyed(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
     resources = ResourceBook()
     architect = heroku(tmp_path, resources, heroku_app_name="my-app")
     with trio.fail_after(120):
         await deployed(architect)
-        await trio.run_process([STAND_IN / "heroku", "apps:destroy", "--app", "my-app", "--confirm", "my-app"])
+        await trio.run_process([FAKE_HEROKU_BIN / "heroku", "apps:destroy", "--app", "my-app", "--confirm", "my-app"])
         await architect.shutdown()
     assert resources.count(ResourceStatus.RELEASED) == 1
 
 
-async def test_a_later_process_takes_the_app_up(tmp_path: Path, stand_in: StandIn) -> None:
+async def test_a_later_process_takes_the_app_up(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
     resources = ResourceBook()
     with trio.fail_after(120):
         url = await deployed(heroku(tmp_path, resources))
@@ -144,32 +144,32 @@ async def test_a_later_process_takes_the_app_up(tmp_path: Path, stand_in: StandI
         later = heroku(tmp_path, resources)
         assert await later.reattach(number, state.details) == url
         await later.shutdown()
-        assert stand_in.apps() == []
+        assert fake_heroku.apps() == []
         assert await heroku(tmp_path, resources).reattach(number, state.details) is None
 
 
 async def test_an_app_that_was_created_but_never_filled_is_destroyed_if_it_is_ours(
-    tmp_path: Path, stand_in: StandIn
+    tmp_path: Path, fake_heroku: FakeHeroku
 ) -> None:
     architect = heroku(tmp_path, ResourceBook())
     with trio.fail_after(60):
         for app in ("made-up-by-us", "somebody-elses"):
-            await trio.run_process([STAND_IN / "heroku", "apps:create", app], capture_stdout=True)
+            await trio.run_process([FAKE_HEROKU_BIN / "heroku", "apps:create", app], capture_stdout=True)
         assert await architect.reattach(1, {"app": "made-up-by-us", "made_up": 1}) is None
         assert await architect.reattach(2, {"app": "somebody-elses", "made_up": 0}) is None
-    assert stand_in.apps() == ["somebody-elses"]
+    assert fake_heroku.apps() == ["somebody-elses"]
 
 
-async def test_an_app_that_was_left_is_released_by_whoever_comes(tmp_path: Path, stand_in: StandIn) -> None:
+async def test_an_app_that_was_left_is_released_by_whoever_comes(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
     with trio.fail_after(60):
         for app in ("made-up-by-us", "named-and-acquired", "somebody-elses"):
-            await trio.run_process([STAND_IN / "heroku", "apps:create", app], capture_stdout=True)
+            await trio.run_process([FAKE_HEROKU_BIN / "heroku", "apps:create", app], capture_stdout=True)
         for _ in range(2):
             await HerokuArchitect.release({"app": "made-up-by-us", "made_up": 1})
             await HerokuArchitect.release({"app": "named-and-acquired", "made_up": 0, "url": "https://named.test"})
         with pytest.raises(LaunchError, match="heroku apps:destroy --app somebody-elses"):
             await HerokuArchitect.release({"app": "somebody-elses", "made_up": 0})
-    assert stand_in.apps() == ["somebody-elses"]
+    assert fake_heroku.apps() == ["somebody-elses"]
 
 
 @pytest.mark.parametrize(
@@ -186,13 +186,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, settings: dict[str, object], c
         heroku(tmp_path, ResourceBook(), **settings)
 
 
-def test_somebody_has_to_be_logged_in(tmp_path: Path, stand_in: StandIn) -> None:
-    stand_in.fails({"auth:whoami": "Invalid credentials provided."})
+def test_somebody_has_to_be_logged_in(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
+    fake_heroku.fails({"auth:whoami": "Invalid credentials provided."})
     with pytest.raises(ConfigError, match=r"nobody is logged in to Heroku.*heroku login"):
         heroku(tmp_path, ResourceBook())
 
 
-def test_the_cli_has_to_be_somewhere(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cli_has_to_be_somewhere(tmp_path: Path, fake_heroku: FakeHeroku, monkeypatch: pytest.MonkeyPatch) -> None:
     git_only = tmp_path / "bin"
     git_only.mkdir()
     (git_only / "git").symlink_to(str(shutil.which("git")))
@@ -202,10 +202,10 @@ def test_the_cli_has_to_be_somewhere(tmp_path: Path, stand_in: StandIn, monkeypa
         heroku(tmp_path, ResourceBook())
 
 
-def test_a_cli_in_the_cache_is_taken(tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cli_in_the_cache_is_taken(tmp_path: Path, fake_heroku: FakeHeroku, monkeypatch: pytest.MonkeyPatch) -> None:
     cached = tmp_path / "cache" / "mephisto-es" / "heroku-11" / "node_modules" / ".bin"
     cached.mkdir(parents=True)
-    (cached / "heroku").symlink_to(STAND_IN / "heroku")
+    (cached / "heroku").symlink_to(FAKE_HEROKU_BIN / "heroku")
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("git", "python3"):
@@ -213,4 +213,4 @@ def test_a_cli_in_the_cache_is_taken(tmp_path: Path, stand_in: StandIn, monkeypa
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     heroku(tmp_path, ResourceBook())
-    assert stand_in.calls()[-1] == ["auth:whoami"]
+    assert fake_heroku.calls()[-1] == ["auth:whoami"]

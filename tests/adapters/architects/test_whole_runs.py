@@ -1,4 +1,4 @@
-"""A run from launch to proof with the simulated crowd, the router in node: here, and as an app on the stand-in."""
+"""A run from launch to proof with the simulated crowd, the router in node: here, and as an app on the fake."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 
-from .stand_in import StandIn, needs_npm_and_git
+from .fake_heroku import FakeHeroku, needs_npm_and_git
 
 pytestmark = needs_npm_and_git
 
@@ -25,7 +25,7 @@ UNITS = 10
 
 @pytest.mark.parametrize("architect", ["local", "heroku"])
 async def test_all_is_done_and_legal_and_nothing_is_left_behind(
-    tmp_path: Path, stand_in: StandIn, architect: str
+    tmp_path: Path, fake_heroku: FakeHeroku, architect: str
 ) -> None:
     task = configuration("node", architect)
     task.mephisto.architect.heartbeat_limit_seconds = 1.0  # one of the crowd vanishes
@@ -37,7 +37,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
             tmp_path,
             plan_crowd(Random(0), 4, think_seconds=0.05),
             rate,
-            on_live=lambda _: apps.extend(stand_in.apps()),
+            on_live=lambda _: apps.extend(fake_heroku.apps()),
             on_submitted=lambda: None,
         )
         assert not await answers(done.url)
@@ -45,17 +45,17 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
     assert done.replay.legal, done.replay.findings
     assert (done.crowd.submissions, done.crowd.disconnected, done.crowd.failures) == (UNITS, 1, {})
     assert len(apps) == (architect == "heroku")
-    assert stand_in.apps() == []
+    assert fake_heroku.apps() == []
     with open_as_of(Path(done.database)) as moment:
         assert find_resources(moment).resources == ()
 
 
-def test_the_demo_runs_as_an_app(tmp_path: Path, stand_in: StandIn) -> None:
+def test_the_demo_runs_as_an_app(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
     command = [str(Path(sys.executable).parent / "mephisto-es"), "demo", "--architect=heroku", "--json"]
     small = ["--workers=1", "--units=2", "--think=0.05", f"--data-dir={tmp_path}"]
     done = subprocess.run([*command, *small], capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr.decode()
     said = msgspec.json.decode(done.stdout)
     assert (said["units"], said["replay"]["legal"]) == ({"completed": 2}, True)
-    assert "apps:create" in [call[0] for call in stand_in.calls()]
-    assert stand_in.apps() == []
+    assert "apps:create" in [call[0] for call in fake_heroku.calls()]
+    assert fake_heroku.apps() == []

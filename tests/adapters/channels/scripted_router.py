@@ -19,7 +19,7 @@ STATE = '{"packet_type":"router_state","subject_id":"mephisto","data":{"incarnat
 
 
 @dataclass
-class Router:
+class ScriptedRouter:
     """Accepts operators; what arrives from all of them comes in order through `received`."""
 
     port: int = 0
@@ -58,7 +58,7 @@ class Router:
 
 
 @dataclass
-class Ears:
+class ChannelEvents:
     """What a channel told its owner."""
 
     opened: int = 0
@@ -100,7 +100,7 @@ class Ears:
 
 
 @asynccontextmanager
-async def serving(router: Router, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Router]:
+async def serving(router: ScriptedRouter, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedRouter]:
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve_websocket, router.talk, "127.0.0.1", 0, ssl_context)
         router.port = server.port

@@ -15,7 +15,7 @@ from mephisto_es.core.abstractions.channel import Channel
 from mephisto_es.core.errors import ProtocolError
 from mephisto_es.core.packets import LiveUpdatePacket, ReturnStatuses, RouterState, UpdateStatus, UpdateStatusData
 
-from .scripted_router import STATE, Ears, Router, serving
+from .scripted_router import STATE, ChannelEvents, ScriptedRouter, serving
 
 STATUSES = '{"packet_type":"return_statuses","subject_id":"mephisto","data":{"agent":"disconnect"}}'
 
@@ -24,39 +24,39 @@ def status(number: int) -> UpdateStatus:
     return UpdateStatus(subject_id=f"agent{number}", data=UpdateStatusData("waiting"))
 
 
-def self_report(channel: Channel, ears: Ears) -> None:
-    channel.enqueue_send(status(ears.opened))
+def self_report(channel: Channel, events: ChannelEvents) -> None:
+    channel.enqueue_send(status(events.opened))
 
 
 async def test_the_greeting_comes_first_then_packets_go_both_ways() -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
             assert not channel.is_alive()
             assert not channel.enqueue_send(status(0))
             await nursery.start(channel.open)
             assert channel.is_alive()
-            assert ears.opened == 1
-            assert isinstance(await ears.packets.receive(), RouterState)
+            assert events.opened == 1
+            assert isinstance(await events.packets.receive(), RouterState)
             assert channel.enqueue_send(status(1))
             assert (await router.arrived.receive())["subject_id"] == "agent1"
             await router.sockets[0].send_message(STATUSES)
-            received = await ears.packets.receive()
+            received = await events.packets.receive()
             assert isinstance(received, ReturnStatuses)
             assert received.data == {"agent": "disconnect"}
             channel.close()
     assert channel.is_closed()
     assert not channel.is_alive()
     assert not channel.enqueue_send(status(2))
-    assert ears.given_up == []
+    assert events.given_up == []
 
 
 async def test_what_is_queued_together_goes_out_in_one_frame_and_in_order() -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
             await nursery.start(channel.open)
             assert all(channel.enqueue_send(status(number)) for number in range(100))
             subjects = [(await router.arrived.receive())["subject_id"] for _ in range(100)]
@@ -67,10 +67,10 @@ async def test_what_is_queued_together_goes_out_in_one_frame_and_in_order() -> N
 
 async def test_a_frame_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "FRAME_LENGTH", 500)
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
             await nursery.start(channel.open)
             for number in range(20):
                 channel.enqueue_send(status(number))
@@ -84,17 +84,17 @@ async def test_a_full_queue_ends_the_connection_and_the_next_one_begins_with_how
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection, "QUEUE_LIMIT", 1000)
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
 
             def greet() -> None:
                 # What a connection begins with may be long: there is as much of it as there is.
                 for number in range(30):
                     assert channel.enqueue_send(status(number))
 
-            ears.when_open = greet
+            events.when_open = greet
             await nursery.start(channel.open)
             for number in range(30):
                 assert (await router.arrived.receive())["subject_id"] == f"agent{number}"
@@ -104,16 +104,16 @@ async def test_a_full_queue_ends_the_connection_and_the_next_one_begins_with_how
             assert not channel.enqueue_send(status(99))
             for number in range(30):
                 assert (await router.arrived.receive())["subject_id"] == f"agent{number}"
-            assert ears.opened == 2
+            assert events.opened == 2
             channel.close()
 
 
 async def test_close_sends_what_is_queued() -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router:
+        async with serving(ScriptedRouter()) as router:
             async with trio.open_nursery() as nursery:
-                channel = ears.channel(router.port)
+                channel = events.channel(router.port)
                 await nursery.start(channel.open)
                 channel.enqueue_send(status(7))
                 channel.close()
@@ -133,115 +133,115 @@ async def test_close_sends_what_is_queued() -> None:
     ],
 )
 async def test_what_does_not_decode_is_counted_and_skipped(bad: str | bytes) -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
             await nursery.start(channel.open)
-            await ears.packets.receive()
+            await events.packets.receive()
             await router.sockets[0].send_message(bad)
             await router.sockets[0].send_message(STATUSES)
-            assert isinstance(await ears.packets.receive(), ReturnStatuses)
+            assert isinstance(await events.packets.receive(), ReturnStatuses)
             channel.close()
     assert channel.undecodable >= 1
-    assert ears.opened == 1
+    assert events.opened == 1
 
 
 async def test_a_bad_packet_does_not_take_the_others_of_its_frame_with_it() -> None:
     update = '{"packet_type":"mephisto_bound_live_update","subject_id":"a","seq":%d,"data":{"text":"hi"}}'
-    ears = Ears()
+    events = ChannelEvents()
     frame = f'[{STATE},{update % 1},{{"seq":2}},{update % 3}]'
     with trio.fail_after(5):
-        async with serving(Router(state=frame)) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter(state=frame)) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
             await nursery.start(channel.open)
-            await ears.packets.receive()
-            packets = [await ears.packets.receive() for _ in range(2)]
+            await events.packets.receive()
+            packets = [await events.packets.receive() for _ in range(2)]
             channel.close()
     assert [packet.seq for packet in packets if isinstance(packet, LiveUpdatePacket)] == [1, 3]
     assert channel.undecodable == 1
 
 
 async def test_another_secret_is_refused_at_once_and_stays_unsaid() -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(5):
-        async with serving(Router()) as router:
-            channel = ears.channel(router.port, secret="not the one")
+        async with serving(ScriptedRouter()) as router:
+            channel = events.channel(router.port, secret="not the one")
             with pytest.raises(ProtocolError, match="another secret") as refusal:
                 await channel.open()
     assert "not the one" not in str(refusal.value)
     assert channel.is_closed()
-    assert ears.opened == 0
-    assert ears.given_up == []
+    assert events.opened == 0
+    assert events.given_up == []
 
 
 async def test_what_answers_otherwise_is_not_a_router() -> None:
     with trio.fail_after(5):
-        async with serving(Router(state=STATUSES)) as router:
+        async with serving(ScriptedRouter(state=STATUSES)) as router:
             with pytest.raises(ProtocolError, match="not a router of this version"):
-                await Ears().channel(router.port).open()
+                await ChannelEvents().channel(router.port).open()
 
 
 async def test_an_unreachable_router_is_an_error_after_the_patience(quick_clock: MockClock) -> None:
     with trio.socket.socket() as unused:
         await unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        ears = Ears()
+        events = ChannelEvents()
         with pytest.raises(ProtocolError, match=f"127.0.0.1:{port}/ could not be reached"):
-            await ears.channel(port, patience_seconds=60).open()
+            await events.channel(port, patience_seconds=60).open()
         assert 60 <= trio.current_time() < 61
-        assert ears.given_up == []
+        assert events.given_up == []
 
 
 async def test_a_router_that_never_answers_the_greeting_is_not_waited_for_for_ever(quick_clock: MockClock) -> None:
     with trio.fail_after(1000):
-        async with serving(Router(state="")) as router:
+        async with serving(ScriptedRouter(state="")) as router:
             with pytest.raises(ProtocolError, match="did not answer the greeting"):
-                await Ears().channel(router.port, patience_seconds=100).open()
+                await ChannelEvents().channel(router.port, patience_seconds=100).open()
             assert trio.current_time() < 100 + connection.GREETING_SECONDS + CONNECT_SECONDS
 
 
 async def test_a_lost_connection_comes_back_with_an_empty_queue(quick_clock: MockClock) -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(600):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
-            ears.when_open = lambda: self_report(channel, ears)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
+            events.when_open = lambda: self_report(channel, events)
             await nursery.start(channel.open)
             assert (await router.arrived.receive())["subject_id"] == "agent1"
             await router.drop()
             assert (await router.arrived.receive())["subject_id"] == "agent2"
-            assert ears.opened == 2
-            states = [await ears.packets.receive() for _ in range(2)]
+            assert events.opened == 2
+            states = [await events.packets.receive() for _ in range(2)]
             assert all(isinstance(packet, RouterState) for packet in states)
             channel.close()
-    assert ears.given_up == []
+    assert events.given_up == []
 
 
 async def test_a_router_that_stays_away_is_given_up_once(quick_clock: MockClock) -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(1000):
         async with trio.open_nursery() as nursery:
-            channel = ears.channel(0, patience_seconds=120)
-            async with serving(Router()) as router:
-                channel = ears.channel(router.port, patience_seconds=120)
+            channel = events.channel(0, patience_seconds=120)
+            async with serving(ScriptedRouter()) as router:
+                channel = events.channel(router.port, patience_seconds=120)
                 await nursery.start(channel.open)
                 await trio.sleep(100)
                 lost_at = trio.current_time()
         assert 120 <= trio.current_time() - lost_at < 125
-    assert ears.given_up == ["channel-1"]
+    assert events.given_up == ["channel-1"]
     assert channel.is_closed()
 
 
 async def test_a_connection_that_never_lasts_uses_up_the_patience(quick_clock: MockClock) -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(1000):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port, patience_seconds=60)
-            ears.when_open = lambda: nursery.start_soon(router.drop)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port, patience_seconds=60)
+            events.when_open = lambda: nursery.start_soon(router.drop)
             await nursery.start(channel.open)
-    assert ears.given_up == ["channel-1"]
-    assert ears.opened > 3
+    assert events.given_up == ["channel-1"]
+    assert events.opened > 3
 
 
 async def test_a_connection_that_falls_silent_is_noticed(quick_clock: MockClock) -> None:
@@ -262,61 +262,61 @@ async def test_a_connection_that_falls_silent_is_noticed(quick_clock: MockClock)
         except trio.BrokenResourceError:
             pass
 
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(600):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
             [listener] = await nursery.start(partial(trio.serve_tcp, relay, 0, host="127.0.0.1"))
-            channel = ears.channel(listener.socket.getsockname()[1])
+            channel = events.channel(listener.socket.getsockname()[1])
             await nursery.start(channel.open)
             await trio.sleep(300)
-            assert ears.opened == 1  # an idle connection is left in peace
+            assert events.opened == 1  # an idle connection is left in peace
             is_cut = True
             await trio.sleep(connection.PING_INTERVAL_SECONDS + connection.PING_TIMEOUT_SECONDS + 2)
             assert not channel.is_alive()
             is_cut = False
             await trio.sleep(60)
-            assert ears.opened == 2
+            assert events.opened == 2
             nursery.cancel_scope.cancel()
 
 
 async def test_a_slow_owner_is_not_taken_for_a_dead_router(quick_clock: MockClock) -> None:
-    class SlowEars(Ears):
+    class SlowEars(ChannelEvents):
         async def on_message(self, channel_id: str, packet: object) -> None:
             if isinstance(packet, ReturnStatuses):
                 await trio.sleep(100)
                 nursery.cancel_scope.cancel()
 
-    ears = SlowEars()
+    events = SlowEars()
     with trio.fail_after(600):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            await nursery.start(ears.channel(router.port).open)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            await nursery.start(events.channel(router.port).open)
             for _ in range(100):
                 await router.sockets[0].send_message(STATUSES)
-    assert ears.opened == 1
+    assert events.opened == 1
 
 
 async def test_close_while_it_waits_to_connect_again(quick_clock: MockClock) -> None:
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(1000):
         async with trio.open_nursery() as nursery:
-            async with serving(Router()) as router:
-                channel = ears.channel(router.port)
+            async with serving(ScriptedRouter()) as router:
+                channel = events.channel(router.port)
                 await nursery.start(channel.open)
             await trio.sleep(5)
             assert not channel.is_alive()
             assert not channel.is_closed()
             channel.close()
-    assert ears.given_up == []
+    assert events.given_up == []
 
 
 async def test_close_does_not_wait_long_for_an_owner_that_is_busy(quick_clock: MockClock) -> None:
-    class BusyEars(Ears):
+    class BusyEars(ChannelEvents):
         async def on_message(self, channel_id: str, packet: object) -> None:
             if isinstance(packet, ReturnStatuses):
                 await trio.sleep_forever()
 
     with trio.fail_after(1000):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
             channel = BusyEars().channel(router.port)
             await nursery.start(channel.open)
             await router.sockets[0].send_message(STATUSES)
@@ -327,13 +327,13 @@ async def test_close_does_not_wait_long_for_an_owner_that_is_busy(quick_clock: M
 
 
 async def test_what_the_owner_raises_ends_the_channel() -> None:
-    class Broken(Ears):
+    class Broken(ChannelEvents):
         async def on_message(self, channel_id: str, packet: object) -> None:
             if isinstance(packet, ReturnStatuses):
                 raise LookupError("the owner's own fault")
 
     with trio.fail_after(5):
-        async with serving(Router()) as router:
+        async with serving(ScriptedRouter()) as router:
             channel = Broken().channel(router.port)
             with pytest.raises(BaseExceptionGroup) as raised:  # noqa: PT012 - the error comes through the nursery
                 async with trio.open_nursery() as nursery:
@@ -349,28 +349,28 @@ async def test_wss_trusts_whom_it_is_told_to() -> None:
     authority.issue_cert("127.0.0.1").configure_cert(served)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    ears = Ears()
+    events = ChannelEvents()
     with trio.fail_after(10):
-        async with serving(Router(), served) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port, scheme="wss", ssl_context=trusting)
+        async with serving(ScriptedRouter(), served) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port, scheme="wss", ssl_context=trusting)
             await nursery.start(channel.open)
             channel.enqueue_send(status(1))
             assert (await router.arrived.receive())["subject_id"] == "agent1"
             channel.close()
             with pytest.raises(ProtocolError, match=r"could not be reached: .*certificate"):
-                await Ears().channel(router.port, scheme="wss", patience_seconds=0).open()
+                await ChannelEvents().channel(router.port, scheme="wss", patience_seconds=0).open()
 
 
 async def test_large_batches_arrive_whole() -> None:
-    ears = Ears()
+    events = ChannelEvents()
     batch = f"[{','.join([STATUSES] * 1000)}]"
     with trio.fail_after(20):
-        async with serving(Router()) as router, trio.open_nursery() as nursery:
-            channel = ears.channel(router.port)
+        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
+            channel = events.channel(router.port)
             await nursery.start(channel.open)
             for _ in range(10):
                 await router.sockets[0].send_message(batch)
             for _ in range(10_001):
-                await ears.packets.receive()
+                await events.packets.receive()
             channel.close()
     assert channel.undecodable == 0

@@ -30,7 +30,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ...histories import history, numbered
 from ...projections.views import rebuilt
-from ..log.support import Roster, lives
+from ..log.support import RosterProjection, lives
 
 HISTORY = history(Random(1), 400)
 EVENTS = numbered(HISTORY)
@@ -220,11 +220,11 @@ def test_a_view_of_another_version_is_made_anew_and_not_compared(data: Path) -> 
     assert structured("projections", data, "list")["views"][0]["current"]
 
 
-class Curious(Roster):
+class Curious(RosterProjection):
     """A projection that looks, while it is built, at what others can read of it."""
 
     #: The same code as that of `Roster`, as far as its fingerprint goes.
-    __module__ = Roster.__module__
+    __module__ = RosterProjection.__module__
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -245,7 +245,7 @@ class Curious(Roster):
 
 def test_readers_see_the_old_generation_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit(lives(3))
         curious = Curious(path)
         assert log.rebuild(curious).differences == ()

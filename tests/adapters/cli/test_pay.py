@@ -20,7 +20,7 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.providers.payment_book import BOOK_FILE, PaymentBook
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...sample_log import PAY_CENTS, afternoon
+from ...sample_log import PAY_CENTS, sample_history
 
 BONUS_CENTS = 10
 #: Agents whose work is approved; another gave its unit back.
@@ -55,7 +55,7 @@ def approved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, and work of it that was approved."""
     path = tmp_path_factory.mktemp("approved") / "mephisto.db"
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
-        log.commit(afternoon())
+        log.commit(sample_history())
     chosen = [word for agent in APPROVED for word in ("--approve", agent)]
     assert ask("review", path, 1, *chosen, "--bonus", "0.10").exit_code == 0
     return path

@@ -22,9 +22,9 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.task_run import TaskRunFailed
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...history_search import chosen, has_an_offer
+from ...history_search import find_history, has_an_offer
 
-HISTORY = chosen(400, has_an_offer)
+HISTORY = find_history(400, has_an_offer)
 #: Verbs that take a run, an agent, or nothing.
 SUBJECTS = {
     "runs": [],

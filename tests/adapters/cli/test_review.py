@@ -16,9 +16,9 @@ from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...history_search import chosen, most_to_review
+from ...history_search import find_history, most_to_review
 
-HISTORY = chosen(1500, lambda state: most_to_review(state) >= 4)
+HISTORY = find_history(1500, lambda state: most_to_review(state) >= 4)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from mephisto_es.adapters.composition.operator import load_db_and_process_config
 from mephisto_es.core.errors import ConfigError, UnusableLogError
 from mephisto_es.core.operations.hydra_config import TaskConfig
 
-from ...core.operations.operator_harness import HouseTaskState, config, items, work
+from ...core.operations.operator_harness import HarnessTaskState, config, items, work
 
 
 def composed(folder: Path) -> DictConfig:
@@ -27,7 +27,7 @@ def composed(folder: Path) -> DictConfig:
 async def test_a_script_that_composes_for_itself_launches_and_reads(tmp_path: Path) -> None:
     with trio.fail_after(30):
         async with process_config_and_get_operator(composed(tmp_path)) as (operator, cfg):
-            run = await operator.launch_task_run_or_die(cfg.mephisto, HouseTaskState(data=items(2)))
+            run = await operator.launch_task_run_or_die(cfg.mephisto, HarnessTaskState(data=items(2)))
             live_run = operator.get_running_task_runs()[run]
             router = MemoryArchitect.routers[live_run.task_run]
             async with trio.open_nursery() as nursery:

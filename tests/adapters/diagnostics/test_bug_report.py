@@ -21,9 +21,9 @@ from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitAccepted
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...history_search import chosen, has_an_offer
+from ...history_search import find_history, has_an_offer
 
-HISTORY = chosen(800, has_an_offer)
+HISTORY = find_history(800, has_an_offer)
 #: What the histories' authors put where personal values and secrets go.
 PERSONAL = ("Zo\u00eb", "thank you", "identity ", "token 1", "registration ", '"rating":', "All happy families")
 

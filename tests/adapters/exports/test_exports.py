@@ -30,7 +30,7 @@ from mephisto_es.projections.queries.money.pay_ledger import pay_ledger
 from mephisto_es.projections.queries.unit_records import UnitRecord, unit_records
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...history_search import chosen
+from ...history_search import find_history
 
 VERDICTS = {UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED, UnitStatus.REJECTED}
 
@@ -42,7 +42,7 @@ def _has_all_verdicts(state: DecisionState) -> bool:
     return bonus and all(counts.get(status) for status in (*VERDICTS, UnitStatus.EXPIRED))
 
 
-HISTORY = chosen(2500, _has_all_verdicts)
+HISTORY = find_history(2500, _has_all_verdicts)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.tests.adapters.log.support import Roster, register, request, unit_event, unit_stream
+from mephisto_es.tests.adapters.log.support import RosterProjection, register, request, unit_event, unit_stream
 
 
 def write_until_killed(path: str, batch: int) -> None:
     """Go on for ever; each round of the test uses unit numbers of its own."""
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         first = number = log.epoch * 1_000_000
         while True:
             requests = []

@@ -122,7 +122,7 @@ def forget(worker: int) -> AppendRequest:
     return request(f"forget-{worker}", (streams.worker(WorkerId(worker)), WorkerForgotten(reason="asked to")))
 
 
-class Roster:
+class RosterProjection:
     """A projection: each stream's last event, and each worker's name while it is known."""
 
     name = "roster"
@@ -149,7 +149,7 @@ class Roster:
                     db.execute("UPDATE roster_names SET name = NULL WHERE worker = ?", (worker,))
 
 
-class Stubborn:
+class FailingProjection:
     """A projection that fails on a unit's expiry."""
 
     name = "stubborn"

@@ -18,10 +18,10 @@ from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...histories import numbered
-from ...history_search import chosen
+from ...history_search import find_history
 from ...projections.views import rebuilt
 
-HISTORY = chosen(600, lambda state: sum(state.versions.values()) > 300)
+HISTORY = find_history(600, lambda state: sum(state.versions.values()) > 300)
 EVENTS = numbered(HISTORY)
 Tables = dict[str, list[tuple[object, ...]]]
 

@@ -20,8 +20,8 @@ from mephisto_es.projections.engine.projection import Projection
 
 from .support import (
     SALT,
-    Roster,
-    Stubborn,
+    FailingProjection,
+    RosterProjection,
     forget,
     is_repeat,
     is_written,
@@ -44,7 +44,7 @@ class LogContract:
 
     @pytest.fixture
     def log(self, tmp_path: Path) -> Iterator[Log]:
-        log = self.make(tmp_path, (Roster(),))
+        log = self.make(tmp_path, (RosterProjection(),))
         yield log
         log.close()
 
@@ -204,7 +204,7 @@ class LogContract:
         ]
 
     def test_a_projection_that_fails_leaves_nothing_of_the_batch(self, tmp_path: Path) -> None:
-        log = self.make(tmp_path, (Stubborn(),))
+        log = self.make(tmp_path, (FailingProjection(),))
         log.commit(lives(1)[:3])
         with pytest.raises(ArithmeticError):
             log.commit([register(3, "Ada"), *lives(1)[3:5]])

@@ -16,7 +16,7 @@ from pathlib import Path
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 
-from .support import Roster
+from .support import RosterProjection
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "5"))
 WRITER = Path(__file__).with_name("kill_writer.py")
@@ -40,7 +40,7 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     for round_number in range(ROUNDS):
         batch = chance.choice((1, 3, 50))
         acknowledged += acknowledged_before_a_kill(path, chance.randrange(1, 600), batch)
-        report = replay(path, (Roster(),))
+        report = replay(path, (RosterProjection(),))
         assert report.findings == (), f"round {round_number}"
         with SqliteLog.open_read_only(path) as log:
             events_of = Counter(event.envelope.command for event in log.read())
@@ -48,5 +48,5 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
         assert lost == [], f"round {round_number}"
         halves = [command for command, events in events_of.items() if command.startswith("two-") and events != 2]
         assert halves == [], f"round {round_number}"
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         assert log.epoch == ROUNDS + 1

@@ -23,7 +23,7 @@ from mephisto_es.events.unit import UnitLaunched
 from mephisto_es.events.upcasting import Upcasters
 from mephisto_es.projections.audit.report import Finding, FindingKind, ReplayReport
 
-from .support import SALT, Roster, forget, lives, register, unit_request, unit_stream
+from .support import SALT, RosterProjection, forget, lives, register, unit_request, unit_stream
 
 UNITS = 40
 
@@ -32,7 +32,7 @@ UNITS = 40
 def path(tmp_path: Path) -> Path:
     """A closed, legal log: two workers and the lives of some units."""
     path = tmp_path / "log.db"
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([register(1, "Ada"), register(2, "Grace")])
         requests = lives(UNITS)
         for start in range(0, len(requests), 50):
@@ -55,7 +55,7 @@ def edited(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def audited(path: Path) -> ReplayReport:
-    report = replay(path, (Roster(),))
+    report = replay(path, (RosterProjection(),))
     assert report.legal == (not report.findings)
     return report
 
@@ -81,7 +81,7 @@ def test_a_log_without_damage_is_legal(path: Path) -> None:
 
 
 def test_an_empty_log_is_legal(tmp_path: Path) -> None:
-    SqliteLog.create_or_open(tmp_path / "log.db", (Roster(),)).close()
+    SqliteLog.create_or_open(tmp_path / "log.db", (RosterProjection(),)).close()
     report = audited(tmp_path / "log.db")
     assert report.legal
     assert report.events == 0
@@ -94,13 +94,13 @@ def test_every_prefix_of_a_log_is_a_legal_log(path: Path, tmp_path: Path) -> Non
         with edited(copy) as db:
             db.execute("DELETE FROM events WHERE seq > ?", (length,))
             db.execute("DELETE FROM projections")
-        report = replay(copy, (Roster(),))
+        report = replay(copy, (RosterProjection(),))
         assert report.findings == ()
         assert report.events == length
 
 
 def test_auditing_a_log_that_is_being_written(path: Path) -> None:
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         for number in range(1000, 1010):
             log.commit([unit_request(number, 0)])
             log.write_anchor()
@@ -349,7 +349,7 @@ def test_a_payload_that_is_gone(path: Path) -> None:
 
 
 def test_a_forgotten_worker_is_no_fault(path: Path) -> None:
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([forget(1)])
     report = audited(path)
     assert report.findings == ()
@@ -367,7 +367,7 @@ def test_a_garbage_page(path: Path) -> None:
             file.seek(page * 4096)
             file.write(b"\xa5" * 4096)
         try:
-            report = replay(copy, (Roster(),))
+            report = replay(copy, (RosterProjection(),))
         except UnusableLogError:
             seen += 1
             continue
@@ -379,7 +379,7 @@ def test_a_garbage_page(path: Path) -> None:
 def live_copy(path: Path) -> tuple[Path, int]:
     """A copy, with everything beside it, of a log whose last 100 commits are only in its `-wal` file."""
     copy = path.with_name("copy.db")
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log._db.execute("PRAGMA wal_autocheckpoint=0")
         for number in range(1000, 1100):
             log.commit([unit_request(number, 0)])

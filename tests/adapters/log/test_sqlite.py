@@ -32,7 +32,7 @@ from mephisto_es.projections.engine import fingerprint
 from .support import (
     LIFE,
     SALT,
-    Roster,
+    RosterProjection,
     forget,
     is_repeat,
     is_written,
@@ -52,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 
 def filled(path: Path, units: int = 3) -> Head:
     """A closed log with some lives in it."""
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([register(1, "Ada"), *lives(units)])
         return log.head()
 
@@ -67,7 +67,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_a_log_goes_on_where_it_ended(path: Path) -> None:
     head = filled(path)
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         assert log.head() == head
         assert log.epoch == 2
         stream = unit_stream(1)
@@ -79,7 +79,7 @@ def test_a_log_goes_on_where_it_ended(path: Path) -> None:
 
 def test_a_repeat_is_answered_after_a_restart(path: Path) -> None:
     filled(path)
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         (again,) = log.commit([unit_request(1, 0)])
         assert is_repeat(again)
         assert [event.seq for event in again.events] == [2]
@@ -263,7 +263,7 @@ def test_a_writer_that_was_taken_over_writes_no_more(path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_and_the_log_goes_on(path: Path) -> None:
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([unit_request(1, 0)])
         pages = log._db.execute("PRAGMA page_count").fetchone()[0]
         log._db.execute(f"PRAGMA max_page_count={pages}")
@@ -424,12 +424,12 @@ def test_the_tail_after_the_last_anchor_is_verified(path: Path) -> None:
 def test_a_projection_that_was_not_kept_is_brought_up(path: Path) -> None:
     with SqliteLog.create_or_open(path) as log:
         log.commit([register(1, "Ada"), *lives(2)])
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([unit_request(3, 0)])
         assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (4,)
     with SqliteLog.create_or_open(path) as log:
         log.commit([unit_request(4, 0)])
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (5,)
         assert log.connect().execute("SELECT name, generation, seq, live FROM projections").fetchall() == [
             ("roster", 1, 21, 1)
@@ -442,10 +442,10 @@ def test_a_projection_made_by_other_code_is_built_anew(path: Path) -> None:
         db.execute("UPDATE projections SET code = 'older'")
         db.execute("DELETE FROM roster")
     db.close()
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         assert log.connect().execute("SELECT count(*) FROM roster").fetchone() == (4,)
         assert log.connect().execute("SELECT generation, code FROM projections").fetchall() == [
-            (2, fingerprint.code_fingerprint(Roster()))
+            (2, fingerprint.code_fingerprint(RosterProjection()))
         ]
 
 
@@ -453,7 +453,7 @@ def test_a_projection_made_by_other_code_is_built_anew(path: Path) -> None:
 
 
 def test_what_is_forgotten_is_in_no_byte_of_the_folder(path: Path) -> None:
-    with SqliteLog.create_or_open(path, (Roster(),)) as log:
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([register(1, "Ada Lovelace"), register(2, "Grace Hopper")])
         log.commit(lives(20))
         assert any(b"Ada Lovelace" in content for content in snapshot(path.parent).values())

@@ -28,7 +28,7 @@ from mephisto_es.core.ports import AppendRejected, AppendRequest, AppendResult, 
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.engine.projection import ReadPayload
 
-from .support import LIFE, Roster, request, unit_event, unit_stream
+from .support import LIFE, RosterProjection, request, unit_event, unit_stream
 
 UNIT_NUMBERS = st.integers(1, 5)
 #: In memory where there is such a place: a crash is played by copying files, so to wait for a disk would show nothing.
@@ -108,7 +108,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.log = MemoryLog((Roster(),))
+        self.log = MemoryLog((RosterProjection(),))
 
     def next_request(self, units: list[int], expected: dict[str, int | Expect]) -> AppendRequest:
         """A legal request that takes each of the units one step on, unless its life is over."""
@@ -186,11 +186,11 @@ class SqliteMachine(MemoryMachine):
 
     def open_in(self, folder: Path) -> None:
         self.power.folder = folder
-        self.log = SqliteLog.create_or_open(folder / "log.db", (self.power, Roster()))
+        self.log = SqliteLog.create_or_open(folder / "log.db", (self.power, RosterProjection()))
 
     def audit(self) -> None:
         assert isinstance(self.log, SqliteLog)
-        assert replay(self.log.path, (Roster(), self.power)).findings == ()
+        assert replay(self.log.path, (RosterProjection(), self.power)).findings == ()
 
     @rule()
     def restart(self) -> None:

@@ -14,7 +14,7 @@ from mephisto_es.core.abstractions.agent import Unit
 from mephisto_es.core.operations.task_code.timings import UserFunction, measure_with, timings
 from mephisto_es.core.packets import LogErrorPacket, ReturnStatuses
 
-from ...core.operations.operator_harness import HouseTaskState, TrioClock, items, open_house, until, work
+from ...core.operations.operator_harness import HarnessTaskState, TrioClock, items, open_harness, until, work
 
 SECONDS_TO_DECIDE = 2
 
@@ -38,10 +38,10 @@ async def takes_its_time(_worker: int, _unit: Unit) -> bool:
 async def test_a_run_is_measured(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     watch = Watch()
     measure_with(watch.latencies)
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(3), worker_can_do_unit=takes_its_time))
-        assert await work(house.router(live_run), "anna", visits=3) == 3
-        await until(house, lambda: house.statuses("unit") == {"completed": 3})
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(3), worker_can_do_unit=takes_its_time))
+        assert await work(harness.router(live_run), "anna", visits=3) == 3
+        await until(harness, lambda: harness.statuses("unit") == {"completed": 3})
     asked = watch.told("external_function_latency_count", function="worker_can_do_unit")
     assert asked >= 3
     assert watch.told("external_function_latency_sum", function="worker_can_do_unit") == asked * SECONDS_TO_DECIDE

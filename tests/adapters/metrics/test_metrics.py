@@ -29,7 +29,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ...commands import TEST_DECISIONS, append
 from ...histories import history, numbered
-from ...sample_log import DONE, UNITS, afternoon
+from ...sample_log import DONE, UNITS, sample_history
 
 GIVE_UP_SECONDS = 30
 #: Mephisto's, and ours.
@@ -88,7 +88,7 @@ def value(told: Told, name: str, **labels: str) -> float:
 
 
 async def test_a_run_as_it_goes_on(tmp_path: Path) -> None:
-    requests = afternoon()
+    requests = sample_history()
     async with watched(tmp_path / "mephisto.db") as operator:
         nothing = await operator.told()
         assert value(nothing, "active_unit_statuses", status="launched", unit_type="standard") == 0

@@ -16,7 +16,7 @@ from mephisto_es.core.abstractions.agent import InitializationData
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.lifecycles.unit import UnitStatus
 
-from ...core.operations.operator_harness import HouseTaskState, items, open_house, until
+from ...core.operations.operator_harness import HarnessTaskState, items, open_harness, until
 
 MANY = 3 * UNITS_WORTH_A_BAR
 
@@ -29,12 +29,12 @@ async def _generated(count: int) -> AsyncIterator[InitializationData]:
 async def _shown(path: Path, data: AssignmentData, units: int, *, is_terminal: bool = True, **settings: object) -> str:
     """What stands on the terminal in the course of a run that is launched and stopped."""
     screen = io.StringIO()
-    async with open_house(path) as house:
-        with progress_bars(house.operator, Console(file=screen, force_terminal=is_terminal, width=80)):
-            live_run = await house.launch(HouseTaskState(data=data), **settings)
-            index = house.operator.ledger.state.runs[live_run.task_run]
-            await until(house, lambda: index.units_by_status.get(UnitStatus.LAUNCHED, 0) == units)
-            await house.operator.shutdown()
+    async with open_harness(path) as harness:
+        with progress_bars(harness.operator, Console(file=screen, force_terminal=is_terminal, width=80)):
+            live_run = await harness.launch(HarnessTaskState(data=data), **settings)
+            index = harness.operator.ledger.state.runs[live_run.task_run]
+            await until(harness, lambda: index.units_by_status.get(UnitStatus.LAUNCHED, 0) == units)
+            await harness.operator.shutdown()
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
 
 

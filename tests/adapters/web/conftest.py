@@ -11,7 +11,7 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...sample_log import afternoon
+from ...sample_log import sample_history
 from .visitor import Visitor
 
 TOKEN = "correct horse battery staple"
@@ -22,7 +22,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log with a run, closed."""
     path = tmp_path_factory.mktemp("web") / "mephisto.db"
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
-        log.commit(afternoon())
+        log.commit(sample_history())
     return path
 
 

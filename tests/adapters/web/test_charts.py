@@ -14,7 +14,7 @@ from mephisto_es.core.ports import NewEvent
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...sample_log import PAY_CENTS, RUN, UNITS, afternoon
+from ...sample_log import PAY_CENTS, RUN, UNITS, sample_history
 from .visitor import Visitor
 
 
@@ -30,7 +30,7 @@ async def money_chart(tmp_path: Path, budget_cents: int | None) -> str:
         log.commit(
             [
                 replace(request, events=tuple(with_budget(new, budget_cents) for new in request.events))
-                for request in afternoon()
+                for request in sample_history()
             ]
         )
     page = await Visitor(tmp_path / "mephisto.db", Access(None), "127.0.0.1").get(f"/runs/{RUN}")

@@ -18,14 +18,14 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.forms import FORM_BYTES
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...sample_log import DONE, RUN, afternoon
+from ...sample_log import DONE, RUN, sample_history
 from .conftest import TOKEN
 from .process import GIVE_UP_SECONDS, served
 
 
 async def test_a_run_goes_on_in_an_open_page(tmp_path: Path) -> None:
     database = tmp_path / "mephisto.db"
-    *earlier, last = afternoon()
+    *earlier, last = sample_history()
     with SqliteLog.create_or_open(database, PROJECTIONS) as log:
         log.commit(earlier[:-4])
         async with served(database) as (process, address), httpx.AsyncClient(timeout=GIVE_UP_SECONDS) as client:

@@ -43,12 +43,12 @@ register_mephisto_abstraction()(MemoryArchitect)
 
 
 @dataclass
-class HouseArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
+class HarnessArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
     """What the blueprint can be told."""
 
 
 @dataclass
-class HouseTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
+class HarnessTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
     """What a test passes to the blueprint."""
 
     data: AssignmentData = ()
@@ -56,13 +56,13 @@ class HouseTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitShare
 
 
 @register_mephisto_abstraction()
-class HouseBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
+class HarnessBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
     """Whatever data and code a test wants."""
 
-    BLUEPRINT_TYPE: ClassVar[str] = "house"
-    ArgsClass: ClassVar[type[BlueprintArgs]] = HouseArgs
-    SharedStateClass: ClassVar[type[SharedTaskState]] = HouseTaskState
-    shared_state: HouseTaskState
+    BLUEPRINT_TYPE: ClassVar[str] = "harness"
+    ArgsClass: ClassVar[type[BlueprintArgs]] = HarnessArgs
+    SharedStateClass: ClassVar[type[SharedTaskState]] = HarnessTaskState
+    shared_state: HarnessTaskState
 
     def get_initialization_data(self) -> AssignmentData:
         return self.shared_state.data
@@ -75,15 +75,15 @@ class HouseBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 
 
 @register_mephisto_abstraction()
-class HouseProvider(CrowdProvider):
+class HarnessProvider(CrowdProvider):
     """Workers walk in."""
 
-    PROVIDER_TYPE: ClassVar[str] = "house"
+    PROVIDER_TYPE: ClassVar[str] = "harness"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
 
     @property
     def requester_name(self) -> str:
-        return "house_requester"
+        return "harness_requester"
 
     def get_wrapper_js_path(self) -> Path:
         return Path(__file__)
@@ -106,7 +106,7 @@ async def on_the_loop(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
 
 
 @dataclass
-class House:
+class OperatorHarness:
     """An operator with its log."""
 
     operator: Operator
@@ -116,7 +116,7 @@ class House:
     #: What the blueprint is told in all runs.
     blueprint: Mapping[str, object] = field(default_factory=dict)
 
-    async def launch(self, shared: HouseTaskState, **settings: object) -> LiveTaskRun:
+    async def launch(self, shared: HarnessTaskState, **settings: object) -> LiveTaskRun:
         cfg = config(**settings)
         cfg.blueprint.onboarding_qualification = self.onboarding
         for name, value in self.blueprint.items():
@@ -139,13 +139,13 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_harness(
     path: Path,
     log: MemoryLog | None = None,
     onboarding: str | None = None,
     blueprint: Mapping[str, object] | None = None,
     offload: Offload = on_the_loop,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[OperatorHarness]:
     log = log or MemoryLog()
     ledger = Ledger(log, TrioClock(), offload, CHECKED_DECISIONS)
     virtual = isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
@@ -155,21 +155,21 @@ async def open_house(
             operator = Operator(
                 ledger, SystemIds(ledger.state.highest_ids(), epoch=log.head().seq), TrioClock(), path, nursery
             )
-            yield House(operator, log, onboarding, blueprint or {})
+            yield OperatorHarness(operator, log, onboarding, blueprint or {})
             nursery.cancel_scope.cancel()
 
 
 def config(**settings: object) -> DictConfig:
     """The `mephisto` part of a configuration, with some settings of the task."""
-    cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=HouseArgs()))
-    cfg.blueprint._blueprint_type = "house"
-    cfg.provider._provider_type = "house"
+    cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=HarnessArgs()))
+    cfg.blueprint._blueprint_type = "harness"
+    cfg.provider._provider_type = "harness"
     cfg.architect._architect_type = "memory"
     task: dict[str, object] = {
-        "task_title": "A house",
+        "task_title": "A harness",
         "task_description": "Build it.",
         "task_reward": "0.10",
-        "task_tags": "house",
+        "task_tags": "harness",
         **settings,
     }
     for key, value in task.items():
@@ -191,7 +191,7 @@ def page_of(worker: str, visit: object = 0) -> Update:
         "worker_name": worker,
         "agent_registration_id": f"{visit}-{worker}",
         "assignment_id": str(visit),
-        "provider_type": "house",
+        "provider_type": "harness",
     }
 
 
@@ -215,10 +215,10 @@ async def work(router: MemoryRouter, worker: str, visits: int, seconds: float = 
     return visits
 
 
-async def until(house: House, holds: Callable[[], bool]) -> None:
+async def until(harness: OperatorHarness, holds: Callable[[], bool]) -> None:
     """Wait until something holds, looking whenever an event has become durable."""
     news = trio.Event()
-    stop = house.operator.ledger.subscribe(lambda _: news.set())
+    stop = harness.operator.ledger.subscribe(lambda _: news.set())
     try:
         while not holds():
             news = trio.Event()

@@ -31,7 +31,7 @@ from mephisto_es.events.engagement import WorkerRefused
 from mephisto_es.events.task_run import TaskRunStopping
 from mephisto_es.events.unit import UnitExpired
 
-from .operator_harness import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until, work
+from .operator_harness import HarnessBlueprint, HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
 
 WORKERS = 50
 MOST_VISITS = 30
@@ -68,8 +68,8 @@ class Terms:
             assert self.spoken_for(world) <= self.budget, recorded
 
 
-def reviewer_of(house: House) -> Reviewer:
-    return Reviewer(house.operator.ledger, SystemIds({}, epoch=2**20))
+def reviewer_of(harness: OperatorHarness) -> Reviewer:
+    return Reviewer(harness.operator.ledger, SystemIds({}, epoch=2**20))
 
 
 async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
@@ -90,12 +90,12 @@ async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
 
 
 async def review_at_random(
-    house: House, reviewer: Reviewer, random: Random, most_bonus: int, *, passes: int
+    harness: OperatorHarness, reviewer: Reviewer, random: Random, most_bonus: int, *, passes: int
 ) -> list[str]:
     """Give verdicts and bonuses, also of more than there is money for; the sentences of those refused."""
     refused: list[str] = []
     for _ in range(passes):
-        for agent in list(house.operator.ledger.state.agents.values()):
+        for agent in list(harness.operator.ledger.state.agents.values()):
             if most_bonus and not random.randrange(5):
                 try:
                     await reviewer.bonus_worker(agent.worker, random.randint(1, most_bonus), "why not", agent.unit)
@@ -137,18 +137,18 @@ def test_fifty_workers_and_a_generous_reviewer_never_spend_more(
     terms.budget = units * (terms.with_fee(reward) + terms.with_fee(bonus_limit)) + cents_over
 
     async def main() -> MemoryLog:
-        async with open_house(tmp_path_factory.mktemp("house")) as house:
-            live_run = await house.launch(HouseTaskState(data=items(80)), **terms.settings)
-            router, reviewer = house.router(live_run), reviewer_of(house)
+        async with open_harness(tmp_path_factory.mktemp("harness")) as harness:
+            live_run = await harness.launch(HarnessTaskState(data=items(80)), **terms.settings)
+            router, reviewer = harness.router(live_run), reviewer_of(harness)
             async with trio.open_nursery() as crowd:
                 for number in range(WORKERS):
                     crowd.start_soon(labour, router, f"worker-{number}", random)
-                await review_at_random(house, reviewer, random, 3 * bonus_limit, passes=20)
-                await house.operator.shutdown()
+                await review_at_random(harness, reviewer, random, 3 * bonus_limit, passes=20)
+                await harness.operator.shutdown()
                 crowd.cancel_scope.cancel()
-            refused = await review_at_random(house, reviewer, random, terms.budget + 1, passes=2)
+            refused = await review_at_random(harness, reviewer, random, terms.budget + 1, passes=2)
             assert all("left for it" in sentence or "not a legal step" in sentence for sentence in refused)
-            return house.log
+            return harness.log
 
     terms.check_every_event(trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)))
 
@@ -169,17 +169,17 @@ async def a_few_and_then_silence() -> AsyncIterator[InitializationData]:
 async def test_a_run_ends_when_its_budget_is_used_up(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, data: Callable[[], AssignmentData]
 ) -> None:
-    async with open_house(tmp_path) as house:
+    async with open_harness(tmp_path) as harness:
         settings = {"budget": "0.39", "task_reward": "0.10", "provider_fee_percent": 20}
-        live_run = await house.launch(HouseTaskState(data=data()), **settings)
+        live_run = await harness.launch(HarnessTaskState(data=data()), **settings)
         async with trio.open_nursery() as crowd:
             for worker in ("ann", "bob"):
-                crowd.start_soon(work, house.router(live_run), worker, 9)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit")["completed"] == 3
-        assert set(house.statuses("unit")) <= {"completed", "expired"}
-        assert house.statuses("task_run") == {"completed": 1}
-        events = [recorded.envelope.event for recorded in house.log.read()]
+                crowd.start_soon(work, harness.router(live_run), worker, 9)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit")["completed"] == 3
+        assert set(harness.statuses("unit")) <= {"completed", "expired"}
+        assert harness.statuses("task_run") == {"completed": 1}
+        events = [recorded.envelope.event for recorded in harness.log.read()]
         assert [event.reason for event in events if isinstance(event, TaskRunStopping)] == ["budget"]
         assert {event.reason for event in events if isinstance(event, UnitExpired)} <= {"budget"}
 
@@ -187,40 +187,40 @@ async def test_a_run_ends_when_its_budget_is_used_up(
 async def test_data_that_the_budget_just_pays_for_is_all_done(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(3)), budget="0.30", task_reward="0.10")
-        await work(house.router(live_run), "ann", 9)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"completed": 3}
-        events = [recorded.envelope.event for recorded in house.log.read()]
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(3)), budget="0.30", task_reward="0.10")
+        await work(harness.router(live_run), "ann", 9)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 3}
+        events = [recorded.envelope.event for recorded in harness.log.read()]
         assert [event.reason for event in events if isinstance(event, TaskRunStopping)] == ["all work is done"]
 
 
 async def test_a_group_that_the_budget_does_not_pay_for_is_not_begun(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        await house.launch(HouseTaskState(data=items(2, workers=2)), budget="0.10", task_reward="0.10")
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert set(house.statuses("unit")) == {"expired"}
+    async with open_harness(tmp_path) as harness:
+        await harness.launch(HarnessTaskState(data=items(2, workers=2)), budget="0.10", task_reward="0.10")
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert set(harness.statuses("unit")) == {"expired"}
 
 
 async def test_money_that_a_rejection_leaves_is_worked_for(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(5)), budget="0.20", task_reward="0.10")
-        router = house.router(live_run)
-        await until(house, lambda: house.statuses("unit") == {"launched": 2, "created": 3})
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(5)), budget="0.20", task_reward="0.10")
+        router = harness.router(live_run)
+        await until(harness, lambda: harness.statuses("unit") == {"launched": 2, "created": 3})
         done, waiting = await ask(router, "ann"), await ask(router, "bob")
         assert (await ask(router, "cem"))["agent_id"] is None
         router.submit_task(done["agent_id"], {})
-        await until(house, lambda: house.statuses("unit").get("completed") == 1)
-        await reviewer_of(house).reject_work(next(iter(house.operator.ledger.state.agents.values())).agent)
-        await until(house, lambda: house.statuses("unit").get("launched") == 1)
+        await until(harness, lambda: harness.statuses("unit").get("completed") == 1)
+        await reviewer_of(harness).reject_work(next(iter(harness.operator.ledger.state.agents.values())).agent)
+        await until(harness, lambda: harness.statuses("unit").get("launched") == 1)
         assert (await ask(router, "cem", "again"))["agent_id"] is not None
         assert waiting["agent_id"] is not None
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 async def test_a_screening_unit_that_the_budget_does_not_pay_for_is_refused(tmp_path: Path) -> None:
@@ -230,25 +230,25 @@ async def test_a_screening_unit_that_the_budget_does_not_pay_for_is_refused(tmp_
         "block_qualification": "cannot-do-it",
         "max_screening_units": 5,
     }
-    async with open_house(tmp_path, blueprint=screened) as house:
-        shared = HouseTaskState(
+    async with open_harness(tmp_path, blueprint=screened) as harness:
+        shared = HarnessTaskState(
             data=items(1),
             screening_data_factory=({"question": number} for number in range(9)),
-            on_unit_submitted=HouseBlueprint.create_validation_function(None, lambda _: True),  # type: ignore[arg-type]  # it looks at none
+            on_unit_submitted=HarnessBlueprint.create_validation_function(None, lambda _: True),  # type: ignore[arg-type]  # it looks at none
         )
-        live_run = await house.launch(shared, budget="0.25", task_reward="0.10")
-        router = house.router(live_run)
+        live_run = await harness.launch(shared, budget="0.25", task_reward="0.10")
+        router = harness.router(live_run)
         assert (await ask(router, "ann"))["agent_id"] is not None
         assert (await ask(router, "bob"))["agent_id"] is None
-        events = [recorded.envelope.event for recorded in house.log.read()]
+        events = [recorded.envelope.event for recorded in harness.log.read()]
         [refused] = [event for event in events if isinstance(event, WorkerRefused)]
         assert (refused.rule, refused.inputs) == ("budget", {"cost_cents": 10, "left_cents": 5})
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 async def test_a_launch_that_the_budget_does_not_pay_for_is_refused_before_anything_exists(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        launch = partial(house.launch, HouseTaskState(data=items(1)), task_reward="0.10", bonus_limit="0.05")
+    async with open_harness(tmp_path) as harness:
+        launch = partial(harness.launch, HarnessTaskState(data=items(1)), task_reward="0.10", bonus_limit="0.05")
         with pytest.raises(ConfigError, match=r"mephisto.task.budget is 0.17, and one unit may cost 0.18: 0.10 pay"):
             await launch(budget="0.17", provider_fee_percent=20)
-        assert house.log.head().seq == 0
+        assert harness.log.head().seq == 0

@@ -20,7 +20,7 @@ from mephisto_es.core.errors import (
 )
 from mephisto_es.core.operations.task_code.calls import call
 
-from .operator_harness import HouseTaskState, items, open_house, work
+from .operator_harness import HarnessTaskState, items, open_harness, work
 
 PASSED_ON = [AgentDisconnectedError(1), TaskCodeDivergedError(1, "a", "b"), LogError("the disk is full")]
 FAILURES = [
@@ -86,8 +86,8 @@ async def test_a_callback_that_is_refused_something_does_not_end_the_run(
     async def on_unit_submitted(_unit: Unit) -> None:
         raise CommandRefusedError("the budget does not pay for that")
 
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(2), on_unit_submitted=on_unit_submitted))
-        await work(house.router(live_run), "ann", 2)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("task_run") == {"completed": 1}
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), on_unit_submitted=on_unit_submitted))
+        await work(harness.router(live_run), "ann", 2)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("task_run") == {"completed": 1}

@@ -12,51 +12,53 @@ from mephisto_es.core.abstractions.qualifications import QUAL_EXISTS, make_quali
 from mephisto_es.core.errors import CommandRefusedError, ConfigError
 from mephisto_es.events import streams
 
-from .operator_harness import HouseTaskState, ask, items, open_house
+from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 
 async def test_a_worker_registered_by_name_is_the_one_who_comes(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        directory, reviewer = house.operator.directory(), house.operator.reviewer()
-        ann = await directory.new_worker("ann", "house")
-        bob = await directory.new_worker("bob", "house")
+    async with open_harness(tmp_path) as harness:
+        directory, reviewer = harness.operator.directory(), harness.operator.reviewer()
+        ann = await directory.new_worker("ann", "harness")
+        bob = await directory.new_worker("bob", "harness")
         await reviewer.grant_qualification(ann, "careful")
         rules = [make_qualification_dict("careful", QUAL_EXISTS, None)]
-        live_run = await house.launch(HouseTaskState(data=items(2), qualifications=rules))
-        router = house.router(live_run)
+        live_run = await harness.launch(HarnessTaskState(data=items(2), qualifications=rules))
+        router = harness.router(live_run)
         assert (await ask(router, "ann"))["worker_id"] == str(ann)
         assert "not currently qualified" in (await ask(router, "bob"))["failure_reason"]
-        assert len(house.operator.ledger.state.workers) == 2
+        assert len(harness.operator.ledger.state.workers) == 2
         assert bob != ann
 
 
 async def test_a_name_is_registered_once(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        directory = house.operator.directory()
-        ann = await directory.new_worker("ann", "house")
-        with pytest.raises(CommandRefusedError, match=f"at house is registered already, with the id {ann}$"):
-            await directory.new_worker("ann", "house")
-        assert await directory.find_or_create_worker("ann", "house") == ann
-        requester = await directory.new_requester("lab", "house")
+    async with open_harness(tmp_path) as harness:
+        directory = harness.operator.directory()
+        ann = await directory.new_worker("ann", "harness")
+        with pytest.raises(CommandRefusedError, match=f"at harness is registered already, with the id {ann}$"):
+            await directory.new_worker("ann", "harness")
+        assert await directory.find_or_create_worker("ann", "harness") == ann
+        requester = await directory.new_requester("lab", "harness")
         with pytest.raises(
-            CommandRefusedError, match=f"'lab' of house is registered already, with the id {requester}$"
+            CommandRefusedError, match=f"'lab' of harness is registered already, with the id {requester}$"
         ):
-            await directory.new_requester("lab", "house")
-        assert not await directory.find_or_create_requester("lab", "house")
-        task = await directory.new_task("A house", "house")
-        with pytest.raises(CommandRefusedError, match=f"the task 'A house' is registered already, with the id {task}$"):
-            await directory.new_task("A house", "house")
+            await directory.new_requester("lab", "harness")
+        assert not await directory.find_or_create_requester("lab", "harness")
+        task = await directory.new_task("A harness", "harness")
+        with pytest.raises(
+            CommandRefusedError, match=f"the task 'A harness' is registered already, with the id {task}$"
+        ):
+            await directory.new_task("A harness", "harness")
 
 
 async def test_of_two_who_register_a_name_at_once_one_does(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    async with open_harness(tmp_path) as harness:
         refused: list[str] = []
 
         async def register() -> None:
             try:
-                await house.operator.directory().new_worker("ann", "house")
+                await harness.operator.directory().new_worker("ann", "harness")
             except CommandRefusedError as error:
                 refused.append(str(error))
 
@@ -64,34 +66,34 @@ async def test_of_two_who_register_a_name_at_once_one_does(tmp_path: Path) -> No
             nursery.start_soon(register)
             nursery.start_soon(register)
         assert len(refused) == 1
-        assert len(house.operator.ledger.state.workers) == 1
+        assert len(harness.operator.ledger.state.workers) == 1
 
 
 async def test_a_run_takes_the_task_and_the_requester_there_are(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        directory = house.operator.directory()
-        task = await directory.new_task("building", "house")
-        requester = await directory.new_requester("house_requester", "house")
-        live_run = await house.launch(HouseTaskState(data=items(1)), task_name="building")
-        run = house.operator.ledger.state.task_runs[streams.task_run(live_run.task_run)]
+    async with open_harness(tmp_path) as harness:
+        directory = harness.operator.directory()
+        task = await directory.new_task("building", "harness")
+        requester = await directory.new_requester("harness_requester", "harness")
+        live_run = await harness.launch(HarnessTaskState(data=items(1)), task_name="building")
+        run = harness.operator.ledger.state.task_runs[streams.task_run(live_run.task_run)]
         assert (run.task, run.requester) == (task, requester)
 
 
 async def test_a_qualification_has_one_id(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        directory = house.operator.directory()
+    async with open_harness(tmp_path) as harness:
+        directory = harness.operator.directory()
         careful = await directory.find_or_create_qualification("careful")
         assert await directory.find_or_create_qualification("careful") == careful
         assert await directory.find_or_create_qualification("quick") != careful
 
 
 async def test_a_misspelt_kind_is_told_with_the_nearest(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        directory, before = house.operator.directory(), house.log.head()
-        with pytest.raises(ConfigError, match=r"no provider 'huose'.*house"):
-            await directory.new_worker("ann", "huose")
-        with pytest.raises(ConfigError, match=r"no provider 'huose'.*house"):
-            await directory.new_requester("lab", "huose")
-        with pytest.raises(ConfigError, match=r"no blueprint 'huose'.*house"):
-            await directory.new_task("A house", "huose")
-        assert house.log.head() == before
+    async with open_harness(tmp_path) as harness:
+        directory, before = harness.operator.directory(), harness.log.head()
+        with pytest.raises(ConfigError, match=r"no provider 'harnes'.*harness"):
+            await directory.new_worker("ann", "harnes")
+        with pytest.raises(ConfigError, match=r"no provider 'harnes'.*harness"):
+            await directory.new_requester("lab", "harnes")
+        with pytest.raises(ConfigError, match=r"no blueprint 'harnes'.*harness"):
+            await directory.new_task("A harness", "harnes")
+        assert harness.log.head() == before

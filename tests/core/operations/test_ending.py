@@ -17,7 +17,7 @@ from mephisto_es.core.errors import LaunchError
 from mephisto_es.core.operations.run.driver import CODE_SECONDS
 from mephisto_es.core.ports import Outcome
 
-from .operator_harness import HouseTaskState, ask, items, open_house, until, work
+from .operator_harness import HarnessTaskState, ask, items, open_harness, until, work
 
 
 class Pairs(TaskRunner):
@@ -29,20 +29,20 @@ class Pairs(TaskRunner):
 async def test_who_waits_for_a_partner_is_let_go_when_nobody_can_come_any_more(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(2, workers=2), runner=Pairs))
-        router = house.router(live_run)
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2, workers=2), runner=Pairs))
+        router = harness.router(live_run)
         ann, bob, cid = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob", "cid")]
-        assert house.statuses("agent") == {"in task": 2, "waiting": 1}
+        assert harness.statuses("agent") == {"in task": 2, "waiting": 1}
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(house.operator.shutdown)
+            nursery.start_soon(harness.operator.shutdown)
             with trio.fail_after(1):
-                await until(house, lambda: router.statuses[cid] == "expired")
+                await until(harness, lambda: router.statuses[cid] == "expired")
             assert router.statuses[ann] == "in task"
             for token in (ann, bob):
                 router.submit_task(token, {})
-        assert house.statuses("unit") == {"completed": 2, "expired": 2}
-        assert house.statuses("task_run") == {"completed": 1}
+        assert harness.statuses("unit") == {"completed": 2, "expired": 2}
+        assert harness.statuses("task_run") == {"completed": 1}
 
 
 async def broken() -> AsyncIterator[InitializationData]:
@@ -53,29 +53,29 @@ async def broken() -> AsyncIterator[InitializationData]:
 
 
 async def test_a_failure_is_told_of_once(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_house(tmp_path) as house:
-        await house.launch(HouseTaskState(data=broken()))
+    async with open_harness(tmp_path) as harness:
+        await harness.launch(HarnessTaskState(data=broken()))
         with pytest.raises(LaunchError, match="ZeroDivisionError"):
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        live_run = await house.launch(HouseTaskState(data=items(1)))
-        await work(house.router(live_run), "ann", 1)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("task_run") == {"failed": 1, "completed": 1}
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        await work(harness.router(live_run), "ann", 1)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("task_run") == {"failed": 1, "completed": 1}
 
 
 async def test_ctrl_c_is_heeded_each_time_that_runs_are_waited_for(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(1)))
-        await work(house.router(live_run), "ann", 1)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        await house.launch(HouseTaskState(data=items(1)))
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        await work(harness.router(live_run), "ann", 1)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await harness.launch(HarnessTaskState(data=items(1)))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(house.operator.wait_for_runs_then_shutdown)
+            nursery.start_soon(harness.operator.wait_for_runs_then_shutdown)
             await trio.testing.wait_all_tasks_blocked()
             signal.raise_signal(signal.SIGINT)
-        assert house.statuses("unit") == {"completed": 1, "expired": 1}
+        assert harness.statuses("unit") == {"completed": 1, "expired": 1}
 
 
 async def test_shutdown_waits_for_a_run_that_is_just_being_launched(
@@ -85,11 +85,11 @@ async def test_shutdown_waits_for_a_run_that_is_just_being_launched(
         await trio.sleep(3)
         yield items(1)[0]
 
-    async with open_house(tmp_path) as house, trio.open_nursery() as nursery:
-        nursery.start_soon(house.launch, HouseTaskState(data=slow()))
+    async with open_harness(tmp_path) as harness, trio.open_nursery() as nursery:
+        nursery.start_soon(harness.launch, HarnessTaskState(data=slow()))
         await trio.sleep(1)
-        await house.operator.shutdown()
-        assert house.statuses("task_run") == {"completed": 1}
+        await harness.operator.shutdown()
+        assert harness.statuses("task_run") == {"completed": 1}
         nursery.cancel_scope.cancel()
 
 
@@ -108,10 +108,10 @@ async def test_an_operator_outlives_a_run_that_fails_while_work_is_being_committ
     async def on_unit_submitted(_unit: Unit) -> None:
         raise AssertionError("the run has failed")
 
-    async with open_house(tmp_path, offload=slowly) as house:
-        other = await house.launch(HouseTaskState(data=items(1)))
-        live_run = await house.launch(HouseTaskState(data=items(3), on_unit_submitted=on_unit_submitted))
-        router = house.router(live_run)
+    async with open_harness(tmp_path, offload=slowly) as harness:
+        other = await harness.launch(HarnessTaskState(data=items(1)))
+        live_run = await harness.launch(HarnessTaskState(data=items(3), on_unit_submitted=on_unit_submitted))
+        router = harness.router(live_run)
         ann = (await ask(router, "ann"))["agent_id"]
         disk_is_slow = True
         async with trio.open_nursery() as crowd:
@@ -120,14 +120,14 @@ async def test_an_operator_outlives_a_run_that_fails_while_work_is_being_committ
             router.submit_task(ann, {})
             await trio.sleep(1)
             live_run.context.nursery.start_soon(fail)
-            await until(house, lambda: house.statuses("task_run").get("failed") == 1)
+            await until(harness, lambda: harness.statuses("task_run").get("failed") == 1)
         disk_is_slow = False
-        assert sorted(house.statuses("agent")) == ["completed", "expired"]
-        assert house.statuses("unit") == {"completed": 1, "expired": 2, "launched": 1}
-        await work(house.router(other), "cid", 1)
+        assert sorted(harness.statuses("agent")) == ["completed", "expired"]
+        assert harness.statuses("unit") == {"completed": 1, "expired": 2, "launched": 1}
+        await work(harness.router(other), "cid", 1)
         with pytest.raises(LaunchError, match="ZeroDivisionError"):
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("task_run") == {"failed": 1, "completed": 1}
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("task_run") == {"failed": 1, "completed": 1}
 
 
 async def test_what_a_failure_says_is_recorded_without_secrets(
@@ -139,10 +139,10 @@ async def test_what_a_failure_says_is_recorded_without_secrets(
         raise LaunchError("deploy", reason)
 
     monkeypatch.setattr(MemoryArchitect, "deploy", deploy)
-    async with open_house(tmp_path) as house:
+    async with open_harness(tmp_path) as harness:
         with pytest.raises(LaunchError):
-            await house.launch(HouseTaskState(data=items(1)))
-    recorded = [repr(one.envelope.event) for one in house.log.read()]
+            await harness.launch(HarnessTaskState(data=items(1)))
+    recorded = [repr(one.envelope.event) for one in harness.log.read()]
     assert not [event for event in recorded if "hunter22" in event]
     assert len([event for event in recorded if "<redacted>@git.example.org" in event]) == 2
 
@@ -158,10 +158,10 @@ async def test_code_that_goes_on_after_the_last_submission_is_let_come_to_its_en
             await trio.sleep(CODE_SECONDS / 2)
             ended.append(unit.unit_id)
 
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(2), runner=Thorough))
-        await work(house.router(live_run), "ann", 2)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), runner=Thorough))
+        await work(harness.router(live_run), "ann", 2)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
     assert sorted(ended) == [1, 2]
 
 
@@ -173,9 +173,9 @@ async def test_code_that_never_ends_does_not_keep_a_run_from_ending(
             await agent.await_submit()
             await trio.sleep_forever()
 
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(1), runner=Endless))
-        await work(house.router(live_run), "ann", 1)
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1), runner=Endless))
+        await work(harness.router(live_run), "ann", 1)
         with trio.fail_after(CODE_SECONDS + 10):
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("task_run") == {"completed": 1}
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("task_run") == {"completed": 1}

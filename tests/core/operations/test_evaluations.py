@@ -22,7 +22,7 @@ from mephisto_es.core.errors import ConfigError
 from mephisto_es.events import streams
 from mephisto_es.events.engagement import RefusalReason, WorkerJudged, WorkerRefused, WorkTaken
 
-from .operator_harness import House, HouseBlueprint, HouseTaskState, ask, items, open_house, until
+from .operator_harness import HarnessBlueprint, HarnessTaskState, OperatorHarness, ask, items, open_harness, until
 
 SCREENED: dict[str, object] = {
     "use_screening_task": True,
@@ -30,7 +30,7 @@ SCREENED: dict[str, object] = {
     "block_qualification": "cannot-do-it",
     "max_screening_units": 5,
 }
-GOLDEN: dict[str, object] = {"use_golds": True, "gold_qualification_base": "house", "max_gold_units": 20}
+GOLDEN: dict[str, object] = {"use_golds": True, "gold_qualification_base": "harness", "max_gold_units": 20}
 GOLDS = [{"gold": number} for number in range(4)]
 
 
@@ -41,9 +41,9 @@ def is_right(unit: Unit) -> bool:
     return bool(agent.state.get_data()["outputs"]["right"])
 
 
-def shared(count: int = 5, screen: Callable[[Unit], bool] = is_right, **more: Any) -> HouseTaskState:
-    validate = HouseBlueprint.create_validation_function(None, screen)  # type: ignore[arg-type]  # it looks at none
-    return HouseTaskState(data=items(count), on_unit_submitted=validate, **more)
+def shared(count: int = 5, screen: Callable[[Unit], bool] = is_right, **more: Any) -> HarnessTaskState:
+    validate = HarnessBlueprint.create_validation_function(None, screen)  # type: ignore[arg-type]  # it looks at none
+    return HarnessTaskState(data=items(count), on_unit_submitted=validate, **more)
 
 
 def questions() -> Iterator[Update]:
@@ -73,47 +73,47 @@ async def do(router: MemoryRouter, worker: str, visit: object, *, right: bool = 
     return details
 
 
-def qualifications(house: House, worker: int = 1) -> dict[str, int]:
-    state = house.operator.ledger.state
+def qualifications(harness: OperatorHarness, worker: int = 1) -> dict[str, int]:
+    state = harness.operator.ledger.state
     names = {number: name for name, number in state.qualifications_by_name.items()}
     held = state.workers[streams.worker(worker)].qualifications  # type: ignore[arg-type]  # a number is as good
     return {names[number]: value for number, value in held.items()}
 
 
-def refusals(house: House) -> list[str]:
-    events = [recorded.envelope.event for recorded in house.log.read()]
+def refusals(harness: OperatorHarness) -> list[str]:
+    events = [recorded.envelope.event for recorded in harness.log.read()]
     return [event.rule for event in events if isinstance(event, WorkerRefused)]
 
 
 @pytest.mark.parametrize("factory", [questions, aquestions, lambda: [{"question": n} for n in range(9)]])
 async def test_who_passes_the_screening_goes_on(tmp_path: Path, factory: Callable[[], Any]) -> None:
-    async with open_house(tmp_path, blueprint=SCREENED) as house:
-        router = house.router(await house.launch(shared(2, screening_data_factory=factory())))
+    async with open_harness(tmp_path, blueprint=SCREENED) as harness:
+        router = harness.router(await harness.launch(shared(2, screening_data_factory=factory())))
         first = await do(router, "ann", 1)
         assert first["init_task_data"] == {"question": 0}
         assert (await do(router, "ann", 2))["init_task_data"]["number"] == 0
         other = await do(router, "bob", 1)
         assert other["init_task_data"] == {"question": 1}
         assert (await do(router, "bob", 2))["init_task_data"]["number"] == 1
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"completed": 4}
-        assert qualifications(house) == {"can-do-it": 1}
-        units = list(house.operator.ledger.state.units.values())
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 4}
+        assert qualifications(harness) == {"can-do-it": 1}
+        units = list(harness.operator.ledger.state.units.values())
         assert Counter(unit.index for unit in units) == {0: 2, -1: 2}
         assert {unit.pay_cents for unit in units} == {10}
 
 
 async def test_who_fails_the_screening_gets_the_block_qualification_and_nothing_more(tmp_path: Path) -> None:
-    async with open_house(tmp_path, blueprint=SCREENED) as house:
+    async with open_harness(tmp_path, blueprint=SCREENED) as harness:
         for run in range(2):
-            router = house.router(await house.launch(shared(screening_data_factory=questions())))
+            router = harness.router(await harness.launch(shared(screening_data_factory=questions())))
             if run == 0:
                 await do(router, "ann", 1, right=False)
             refused = await ask(router, "ann", 2)
             assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
-            assert qualifications(house) == {"cannot-do-it": 1}
-            await house.operator.force_shutdown()
-        assert refusals(house) == ["qualification"] * 2
+            assert qualifications(harness) == {"cannot-do-it": 1}
+            await harness.operator.force_shutdown()
+        assert refusals(harness) == ["qualification"] * 2
 
 
 async def test_the_next_page_waits_for_the_verdict(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
@@ -121,26 +121,26 @@ async def test_the_next_page_waits_for_the_verdict(tmp_path: Path, autojump_cloc
         await trio.sleep(5)
         return is_right(unit)
 
-    async with open_house(tmp_path, blueprint=SCREENED) as house:
+    async with open_harness(tmp_path, blueprint=SCREENED) as harness:
         state = shared(screen=slowly, screening_data_factory=aquestions())  # type: ignore[arg-type]  # either will do
-        router = house.router(await house.launch(state))
+        router = harness.router(await harness.launch(state))
         first = await ask(router, "ann", 1)
         while_at_it = await ask(router, "ann", 2)
         assert while_at_it["failure_reason"] == refusal_text(RefusalReason.TOO_MANY_CONCURRENT)
         router.submit_task(first["agent_id"], {"right": True})
         assert (await ask(router, "ann", 3))["init_task_data"]["number"] == 0
-        assert refusals(house) == ["evaluation_decided"]
-        await house.operator.force_shutdown()
+        assert refusals(harness) == ["evaluation_decided"]
+        await harness.operator.force_shutdown()
 
 
 async def test_a_generator_of_questions_ends_with_its_run(tmp_path: Path) -> None:
     given_back: list[str] = []
-    async with open_house(tmp_path, blueprint=SCREENED) as house:
-        live_run = await house.launch(shared(1, screening_data_factory=lent_questions(given_back)))
-        assert (await do(house.router(live_run), "ann", 1))["init_task_data"] == {"question": 0}
+    async with open_harness(tmp_path, blueprint=SCREENED) as harness:
+        live_run = await harness.launch(shared(1, screening_data_factory=lent_questions(given_back)))
+        assert (await do(harness.router(live_run), "ann", 1))["init_task_data"] == {"question": 0}
         assert given_back == []
-        await do(house.router(live_run), "ann", 2)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await do(harness.router(live_run), "ann", 2)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert given_back == ["the questions"]
 
 
@@ -152,18 +152,18 @@ async def test_a_generator_that_fails_in_the_end_takes_nothing_with_it(tmp_path:
         finally:
             raise OSError("the questions cannot be closed")
 
-    async with open_house(tmp_path, blueprint=SCREENED) as house:
-        router = house.router(await house.launch(shared(1, screening_data_factory=failing())))
+    async with open_harness(tmp_path, blueprint=SCREENED) as harness:
+        router = harness.router(await harness.launch(shared(1, screening_data_factory=failing())))
         await do(router, "ann", 1)
         await do(router, "ann", 2)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.operator.failures == []
-        assert house.statuses("task_run") == {"completed": 1}
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.operator.failures == []
+        assert harness.statuses("task_run") == {"completed": 1}
 
 
 async def test_no_more_are_screened_than_may_be_paid_for(tmp_path: Path) -> None:
-    async with open_house(tmp_path, blueprint={**SCREENED, "max_screening_units": 2}) as house:
-        router = house.router(await house.launch(shared()))
+    async with open_harness(tmp_path, blueprint={**SCREENED, "max_screening_units": 2}) as harness:
+        router = harness.router(await harness.launch(shared()))
         answers: list[dict[str, Any]] = []
 
         async def one(worker: int) -> None:
@@ -176,12 +176,12 @@ async def test_no_more_are_screened_than_may_be_paid_for(tmp_path: Path) -> None
             None: 2,
             refusal_text(RefusalReason.NO_AVAILABLE_UNITS): 3,
         }
-        assert set(refusals(house)) == {"max_screening_units"}
+        assert set(refusals(harness)) == {"max_screening_units"}
         leaver = next(answer["agent_id"] for answer in answers if answer["agent_id"])
         router.return_task(leaver)
         assert (await ask(router, "worker-9"))["agent_id"], "a screening that was given back is not paid"
-        assert house.statuses("unit") == {"launched": 5, "assigned": 2, "expired": 1}
-        await house.operator.force_shutdown()
+        assert harness.statuses("unit") == {"launched": 5, "assigned": 2, "expired": 1}
+        await harness.operator.force_shutdown()
 
 
 async def test_screening_data_that_ends_or_breaks_refuses_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -189,15 +189,15 @@ async def test_screening_data_that_ends_or_breaks_refuses_and_the_run_goes_on(tm
         yield {"question": 0}
         raise ZeroDivisionError("secret words of an exception")
 
-    async with open_house(tmp_path, blueprint=SCREENED) as house:
-        router = house.router(await house.launch(shared(screening_data_factory=broken())))
+    async with open_harness(tmp_path, blueprint=SCREENED) as harness:
+        router = harness.router(await harness.launch(shared(screening_data_factory=broken())))
         assert (await ask(router, "ann"))["agent_id"]
         for worker in ("bob", "cyd"):
             answer = await ask(router, worker)
             assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         assert (await ask(router, "ann"))["agent_id"], "who is at it keeps it"
-        assert refusals(house) == ["screening_data"] * 2
-        await house.operator.force_shutdown()
+        assert refusals(harness) == ["screening_data"] * 2
+        await harness.operator.force_shutdown()
 
 
 async def test_the_first_ordinary_unit_can_serve_as_the_screening(tmp_path: Path) -> None:
@@ -207,55 +207,55 @@ async def test_the_first_ordinary_unit_can_serve_as_the_screening(tmp_path: Path
         looked_at.append(unit.unit_id)
         return is_right(unit)
 
-    async with open_house(tmp_path, blueprint={**SCREENED, "max_screening_units": 0}) as house:
-        router = house.router(await house.launch(shared(3, screen, screening_data_factory=False)))
+    async with open_harness(tmp_path, blueprint={**SCREENED, "max_screening_units": 0}) as harness:
+        router = harness.router(await harness.launch(shared(3, screen, screening_data_factory=False)))
         assert (await do(router, "ann", 1))["init_task_data"]["number"] == 0
         assert (await do(router, "ann", 2))["init_task_data"]["number"] == 1
         await do(router, "bob", 1, right=False)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert looked_at == [1, 3], "who has passed is not looked at again"
-        assert qualifications(house, 1) == {"can-do-it": 1}
-        assert qualifications(house, 2) == {"cannot-do-it": 1}
-        assert house.statuses("unit") == {"completed": 3}
+        assert qualifications(harness, 1) == {"can-do-it": 1}
+        assert qualifications(harness, 2) == {"cannot-do-it": 1}
+        assert harness.statuses("unit") == {"completed": 3}
 
 
 async def test_golds_come_first_and_then_now_and_then(tmp_path: Path) -> None:
-    async with open_house(tmp_path, blueprint={**GOLDEN, "min_golds": 2}) as house:
-        router = house.router(await house.launch(shared(12, get_gold_for_worker=get_gold_factory(GOLDS))))
+    async with open_harness(tmp_path, blueprint={**GOLDEN, "min_golds": 2}) as harness:
+        router = harness.router(await harness.launch(shared(12, get_gold_for_worker=get_gold_factory(GOLDS))))
         got = [(await do(router, "ann", visit))["init_task_data"] for visit in range(15)]
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         golds = [place for place, data in enumerate(got) if "gold" in data]
         assert golds == [0, 1, 11], "two at first, and one after nine units"
         assert len({data["gold"] for data in got if "gold" in data}) == 3
-        assert qualifications(house) == {"house-completed-count": 12, "house-correct-golds": 3}
-        engagement = next(iter(house.operator.ledger.state.engagements.values()))
+        assert qualifications(harness) == {"harness-completed-count": 12, "harness-correct-golds": 3}
+        engagement = next(iter(harness.operator.ledger.state.engagements.values()))
         assert engagement.counted == 12
 
 
 async def test_too_many_wrong_golds_end_it_for_all_runs(tmp_path: Path) -> None:
-    async with open_house(tmp_path, blueprint={**GOLDEN, "max_incorrect_golds": 1}) as house:
+    async with open_harness(tmp_path, blueprint={**GOLDEN, "max_incorrect_golds": 1}) as harness:
         for run in range(2):
-            router = house.router(await house.launch(shared(get_gold_for_worker=get_gold_factory(GOLDS))))
+            router = harness.router(await harness.launch(shared(get_gold_for_worker=get_gold_factory(GOLDS))))
             if run == 0:
                 for visit in range(2):
                     assert "gold" in (await do(router, "ann", visit, right=False))["init_task_data"]
             refused = await ask(router, "ann", "more")
             assert refused["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
-            await house.operator.force_shutdown()
-        assert refusals(house) == ["worker_qualifies", "qualification"]
-        assert qualifications(house) == {"house-wrong-golds": 2, "house-disqualified": 1}
+            await harness.operator.force_shutdown()
+        assert refusals(harness) == ["worker_qualifies", "qualification"]
+        assert qualifications(harness) == {"harness-wrong-golds": 2, "harness-disqualified": 1}
 
 
 async def test_a_run_without_golds_left_goes_on_with_those_who_have_shown_enough(tmp_path: Path) -> None:
-    async with open_house(tmp_path, blueprint={**GOLDEN, "max_gold_units": 1}) as house:
+    async with open_harness(tmp_path, blueprint={**GOLDEN, "max_gold_units": 1}) as harness:
         state = shared(get_gold_for_worker=get_gold_factory(GOLDS), worker_needs_gold=lambda *_: True)
-        router = house.router(await house.launch(state))
+        router = harness.router(await harness.launch(state))
         assert "gold" in (await do(router, "ann", 1))["init_task_data"]
         assert "number" in (await do(router, "ann", 2))["init_task_data"]
         refused = await ask(router, "bob")
         assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
-        assert refusals(house) == ["max_gold_units"]
-        await house.operator.force_shutdown()
+        assert refusals(harness) == ["max_gold_units"]
+        await harness.operator.force_shutdown()
 
 
 async def test_the_scripts_judgement_is_asked_for_once_and_kept(tmp_path: Path) -> None:
@@ -265,16 +265,16 @@ async def test_the_scripts_judgement_is_asked_for_once_and_kept(tmp_path: Path) 
         asked.append(facts)
         return True
 
-    async with open_house(tmp_path, blueprint=GOLDEN) as house:
+    async with open_harness(tmp_path, blueprint=GOLDEN) as harness:
         state = shared(get_gold_for_worker=get_gold_factory(GOLDS), worker_qualifies=qualifies)
-        router = house.router(await house.launch(state))
+        router = harness.router(await harness.launch(state))
         await do(router, "ann", 1)
         for visit in range(2, 5):
             await ask(router, "ann", visit)
         assert asked == [(0, 0, 0, 0), (0, 1, 0, 0)]
-        judged = [r.envelope.event for r in house.log.read() if isinstance(r.envelope.event, WorkerJudged)]
+        judged = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, WorkerJudged)]
         assert [event.callback for event in judged] == ["worker_qualifies", "worker_needs_gold"] * 2
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 @pytest.mark.parametrize("callback", ["worker_qualifies", "worker_needs_gold", "get_gold_for_worker"])
@@ -282,12 +282,12 @@ async def test_golds_code_that_raises_refuses_and_the_run_goes_on(tmp_path: Path
     def broken(*_: object) -> Any:
         raise ZeroDivisionError("secret words of an exception")
 
-    async with open_house(tmp_path, blueprint=GOLDEN) as house:
-        router = house.router(await house.launch(shared(5, is_right, **{callback: broken})))
+    async with open_harness(tmp_path, blueprint=GOLDEN) as harness:
+        router = harness.router(await harness.launch(shared(5, is_right, **{callback: broken})))
         answer = await ask(router, "ann")
         assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
-        assert qualifications(house) == {}, "it may be right the next time"
-        await house.operator.force_shutdown()
+        assert qualifications(harness) == {}, "it may be right the next time"
+        await harness.operator.force_shutdown()
 
 
 def passes(data: Update) -> bool:
@@ -304,7 +304,7 @@ async def everything(router: MemoryRouter, worker: str) -> list[dict[str, Any]]:
 
 
 async def test_all_steps_together_in_their_order(tmp_path: Path) -> None:
-    async with open_house(tmp_path, onboarding="knows", blueprint={**SCREENED, **GOLDEN}) as house:
+    async with open_harness(tmp_path, onboarding="knows", blueprint={**SCREENED, **GOLDEN}) as harness:
         state = shared(
             2,
             onboarding_data={"welcome": True},
@@ -313,43 +313,43 @@ async def test_all_steps_together_in_their_order(tmp_path: Path) -> None:
             get_gold_for_worker=get_gold_factory(GOLDS[:1]),
         )
         limits = {"maximum_units_per_worker": 2, "allowed_concurrent": 1}
-        router = house.router(await house.launch(state, **limits))
+        router = harness.router(await harness.launch(state, **limits))
         got = [details["init_task_data"] for details in await everything(router, "ann")]
         assert got[:3] == [{"welcome": True}, {"question": 0}, {"gold": 0}]
         assert [data["number"] for data in got[3:]] == [0, 1]
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert qualifications(house) == {
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert qualifications(harness) == {
             "knows": 1,
             "can-do-it": 1,
-            "house-correct-golds": 1,
-            "house-completed-count": 2,
+            "harness-correct-golds": 1,
+            "harness-completed-count": 2,
         }
 
 
 async def test_every_unit_was_given_while_all_rules_held(tmp_path: Path) -> None:
-    async with open_house(tmp_path, blueprint={**SCREENED, **GOLDEN}) as house:
-        router = house.router(await house.launch(shared(5), maximum_units_per_worker=2))
+    async with open_harness(tmp_path, blueprint={**SCREENED, **GOLDEN}) as harness:
+        router = harness.router(await harness.launch(shared(5), maximum_units_per_worker=2))
 
         def check(events: object) -> None:
-            state = house.operator.ledger.state
+            state = harness.operator.ledger.state
             for engagement in state.engagements.values():
                 run = next(iter(state.task_runs.values()))
                 rules = list(admission(run, state.workers[streams.worker(engagement.worker)], engagement))
                 assert engagement.counted <= 2
                 assert {check.rule for check in rules} >= {"run_is_live", "maximum_units_per_worker"}
 
-        house.operator.ledger.subscribe(check)
+        harness.operator.ledger.subscribe(check)
         for visit in range(6):
             last = await do(router, "ann", visit)
         assert last["failure_reason"] == refusal_text(RefusalReason.MAX_FOR_TASK)
-        taken = [r.envelope.event for r in house.log.read() if isinstance(r.envelope.event, WorkTaken)]
+        taken = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, WorkTaken)]
         assert [(event.evaluation, event.counts) for event in taken] == [
             ("screening", False),
             ("gold", False),
             (None, True),
             (None, True),
         ]
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 async def test_a_run_that_is_taken_up_again_tells_of_what_it_could_not_and_gives_the_same_golds(
@@ -362,20 +362,20 @@ async def test_a_run_that_is_taken_up_again_tells_of_what_it_could_not_and_gives
         await trio.sleep(10_000)
         return True
 
-    def state(screen: Any) -> HouseTaskState:
+    def state(screen: Any) -> HarnessTaskState:
         return shared(5, screen, get_gold_for_worker=get_gold_factory(GOLDS), screening_data_factory=questions())
 
-    async with open_house(tmp_path, log, blueprint={**SCREENED, **GOLDEN}) as house:
-        router = house.router(await house.launch(state(never)))
+    async with open_harness(tmp_path, log, blueprint={**SCREENED, **GOLDEN}) as harness:
+        router = harness.router(await harness.launch(state(never)))
         assert (await do(router, "ann", 1))["init_task_data"] == {"question": 0}
-        await until(house, lambda: house.statuses("unit").get("completed") == 1)
-    async with open_house(tmp_path, log, blueprint={**SCREENED, **GOLDEN}) as house:
-        router = house.router(await house.launch(state(is_right), resume_incomplete_run=True))
+        await until(harness, lambda: harness.statuses("unit").get("completed") == 1)
+    async with open_harness(tmp_path, log, blueprint={**SCREENED, **GOLDEN}) as harness:
+        router = harness.router(await harness.launch(state(is_right), resume_incomplete_run=True))
         first = await ask(router, "ann", 2)
-        seed = next(iter(house.operator.ledger.state.task_runs.values())).seed
+        seed = next(iter(harness.operator.ledger.state.task_runs.values())).seed
         assert first["init_task_data"] == get_gold_factory(GOLDS)(GoldWorker(1, 0, f"{seed}/1"))
         assert (await ask(router, "bob", 1))["init_task_data"] == {"question": 1}
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 def test_a_worker_gets_all_golds_in_a_random_order_before_any_twice() -> None:
@@ -418,10 +418,10 @@ def test_golds_become_more_seldom() -> None:
 async def test_settings_that_make_no_sense_are_named(
     tmp_path: Path, blueprint: dict[str, object], callback: Callable[[Unit], bool] | None, sentence: str
 ) -> None:
-    async with open_house(tmp_path, blueprint=blueprint) as house:
+    async with open_harness(tmp_path, blueprint=blueprint) as harness:
         with pytest.raises(ConfigError, match=sentence):
-            await house.launch(HouseTaskState(data=items(1), on_unit_submitted=callback))
-        assert house.log.head().seq == 0
+            await harness.launch(HarnessTaskState(data=items(1), on_unit_submitted=callback))
+        assert harness.log.head().seq == 0
 
 
 async def test_the_last_verdict_is_given_before_the_run_ends(
@@ -433,10 +433,10 @@ async def test_the_last_verdict_is_given_before_the_run_ends(
         await trio.sleep(30)
         told.append(unit.unit_id)
 
-    async with open_house(tmp_path) as house:
-        router = house.router(await house.launch(HouseTaskState(data=items(2), on_unit_submitted=slowly)))
+    async with open_harness(tmp_path) as harness:
+        router = harness.router(await harness.launch(HarnessTaskState(data=items(2), on_unit_submitted=slowly)))
         for visit in range(2):
             await do(router, "ann", visit)
-        await until(house, lambda: house.statuses("unit") == {"completed": 2})
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await until(harness, lambda: harness.statuses("unit") == {"completed": 2})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert sorted(told) == [1, 2]

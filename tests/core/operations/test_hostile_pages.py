@@ -15,7 +15,7 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import ProtocolError
 from mephisto_es.core.packets import decode_packet, split_frame
 
-from .operator_harness import HouseTaskState, ask, items, open_house
+from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 
 class Attentive(TaskRunner):
@@ -47,17 +47,17 @@ def send_as_it_is(router: MemoryRouter, packet_type: str, token: str, data: byte
 async def test_an_update_that_cannot_be_read_hurts_nobody(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, text: bytes
 ) -> None:
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(2), runner=Attentive))
-        router = house.router(live_run)
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), runner=Attentive))
+        router = harness.router(live_run)
         ann, bob = await ask(router, "ann"), await ask(router, "bob")
         send_as_it_is(router, "mephisto_bound_live_update", ann["agent_id"], b'{"text":%b}' % text)
         await trio.sleep(1)
         for worker in (ann, bob):
             router.send_live_update(worker["agent_id"], {"text": "hello", "update_id": "1"})
             router.submit_task(worker["agent_id"], {})
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"completed": 2}
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 2}
 
 
 @pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
@@ -70,18 +70,18 @@ async def test_a_submission_that_cannot_be_read_hurts_nobody(
         agent = unit.get_assigned_agent()
         told.append(agent and agent.state.outputs)
 
-    async with open_house(tmp_path) as house:
-        shared = HouseTaskState(data=items(2), on_unit_submitted=on_unit_submitted)
-        live_run = await house.launch(shared, assignment_duration_in_seconds=60)
-        router = house.router(live_run)
+    async with open_harness(tmp_path) as harness:
+        shared = HarnessTaskState(data=items(2), on_unit_submitted=on_unit_submitted)
+        live_run = await harness.launch(shared, assignment_duration_in_seconds=60)
+        router = harness.router(live_run)
         ann, bob = await ask(router, "ann"), await ask(router, "bob")
         send_as_it_is(router, "submit_unit", ann["agent_id"], b'{"final_data":%b}' % text)
         await trio.sleep(1)
         router.submit_task(bob["agent_id"], {"by": "bob"})
         router.submit_task(ann["agent_id"], {"by": "ann"})
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert {"by": "bob"} in told
-        assert house.statuses("unit") == {"completed": 2}
+        assert harness.statuses("unit") == {"completed": 2}
 
 
 def test_lists_in_lists_beyond_any_stack_are_no_packet() -> None:

@@ -18,7 +18,7 @@ from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.task_runner import LiveTaskRunner
 
-from .operator_harness import HouseTaskState, ask, items, open_house
+from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 
 class Echo(LiveTaskRunner):
@@ -38,9 +38,9 @@ async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speake
     log = MemoryLog()
     token = ""
     for start in range(2):
-        async with open_house(tmp_path, log) as house:
-            shared = HouseTaskState(data=items(1), runner=Echo)
-            router = house.router(await house.launch(shared, resume_incomplete_run=bool(start)))
+        async with open_harness(tmp_path, log) as harness:
+            shared = HarnessTaskState(data=items(1), runner=Echo)
+            router = harness.router(await harness.launch(shared, resume_incomplete_run=bool(start)))
             details = await ask(router, "ann")
             if start == 0:
                 assert details["init_task_data"] == {"task_data": {"number": 0, "seat": 0}, "past_live_updates": []}
@@ -59,7 +59,7 @@ async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speake
             ]
             if start == 1:
                 router.submit_task(token, {})
-                await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+                await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
 class Procedures(RemoteProcedureTaskRunner):
@@ -87,9 +87,9 @@ async def test_a_procedure_that_was_answered_is_not_called_again_after_a_restart
     Procedures.thrown = 0
     log = MemoryLog()
     for start in range(3):
-        async with open_house(tmp_path, log) as house:
-            shared = HouseTaskState(data=items(1), runner=Procedures)
-            router = house.router(await house.launch(shared, resume_incomplete_run=bool(start)))
+        async with open_harness(tmp_path, log) as harness:
+            shared = HarnessTaskState(data=items(1), runner=Procedures)
+            router = harness.router(await harness.launch(shared, resume_incomplete_run=bool(start)))
             token = (await ask(router, "ann"))["agent_id"]
             await throw(router, token, start)
             requests = (await ask(router, "ann"))["init_task_data"]["previous_requests"]
@@ -103,6 +103,6 @@ async def test_a_procedure_that_was_answered_is_not_called_again_after_a_restart
             assert times == sorted(times)
             if start == 2:
                 router.submit_task(token, {})
-                await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-                assert house.statuses("unit") == {"completed": 1}
+                await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+                assert harness.statuses("unit") == {"completed": 1}
     assert Procedures.thrown == 3

@@ -13,10 +13,10 @@ from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.operations.services.paymaster import PaymentOrder
 
-from .operator_harness import HouseProvider, HouseTaskState, items, open_house, until, work
+from .operator_harness import HarnessProvider, HarnessTaskState, items, open_harness, until, work
 
 
-class Generous(HouseProvider):
+class Generous(HarnessProvider):
     """A provider that pays at once.
 
     Attributes:
@@ -38,11 +38,11 @@ class Generous(HouseProvider):
 async def test_work_is_reviewed_and_paid_while_the_run_goes_on(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path) as house:
-        operator = house.operator
-        live_run = await house.launch(HouseTaskState(data=items(3)))
-        assert await work(house.router(live_run), "Zoë", visits=1) == 1
-        await until(house, lambda: "completed" in house.statuses("agent"))
+    async with open_harness(tmp_path) as harness:
+        operator = harness.operator
+        live_run = await harness.launch(HarnessTaskState(data=items(3)))
+        assert await work(harness.router(live_run), "Zoë", visits=1) == 1
+        await until(harness, lambda: "completed" in harness.statuses("agent"))
         (done,) = (one for one in operator.ledger.state.agents.values() if one.status.value == "completed")
         await operator.reviewer().approve_work(done.agent, "well done", bonus_cents=50)
         provider = Generous(live_run.config, live_run.blueprint.shared_state, live_run.provider.resources)
@@ -56,11 +56,11 @@ async def test_work_is_reviewed_and_paid_while_the_run_goes_on(
             ("Zoë", 50, "bonus"),
         }
         assert {one.status for one in operator.ledger.state.payments.values()} == {PaymentStatus.CONFIRMED}
-        assert house.statuses("task_run") == {"live": 1}
+        assert harness.statuses("task_run") == {"live": 1}
 
 
 async def test_a_provider_that_does_not_pay_says_so(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(1)))
-        with pytest.raises(ConfigError, match=r"the crowd provider 'house' cannot pay workers.*mephisto-es ledger"):
-            house.operator.paymaster(live_run)
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        with pytest.raises(ConfigError, match=r"the crowd provider 'harness' cannot pay workers.*mephisto-es ledger"):
+            harness.operator.paymaster(live_run)

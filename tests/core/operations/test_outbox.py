@@ -11,7 +11,7 @@ import trio.testing
 from mephisto_es.core.operations.client_io_handler import ACK_EVERY
 from mephisto_es.core.ports import Outcome
 
-from .operator_harness import HouseTaskState, ask, items, open_house
+from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 
 async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_since(
@@ -23,9 +23,9 @@ async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_s
         await trio.sleep(10 if disk_is_slow else 0)
         return commit()
 
-    async with open_house(tmp_path, offload=slowly) as house:
-        live_run = await house.launch(HouseTaskState(data=items(2)))
-        router = house.router(live_run)
+    async with open_harness(tmp_path, offload=slowly) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2)))
+        router = harness.router(live_run)
         ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
         disk_is_slow = True
         for number in range(ACK_EVERY):
@@ -38,4 +38,4 @@ async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_s
         assert router.unacknowledged == 1
         await trio.sleep(10)
         assert router.unacknowledged == 0
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()

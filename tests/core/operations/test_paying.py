@@ -22,10 +22,10 @@ from mephisto_es.core.operations.services.paymaster import Paymaster, PaymentOrd
 from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.events.ids import TaskRunId
 
-from ...history_search import chosen, holders
+from ...history_search import find_history, holders
 
 UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.SENT)
-HISTORY = chosen(
+HISTORY = find_history(
     1500,
     lambda state: (
         any(unit.pay_cents for *_, unit in holders(state, AgentStatus.COMPLETED))
@@ -42,7 +42,7 @@ class StoppedClock:
         return 1_800_000_000_000_000
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """The process ends here."""
 
 
@@ -64,13 +64,13 @@ class Bank:
         self.asked[order.token] += 1
         trouble = self._troubles.pop() if self._troubles else "none"
         if trouble == "before":
-            raise PowerCut
+            raise PowerCutError
         if trouble == "no":
             raise PaymentRefusedError("no money left")
         assert order.worker_name
         assert self.paid.setdefault(order.token, order.amount_cents) == order.amount_cents
         if trouble == "after":
-            raise PowerCut
+            raise PowerCutError
         return f"order {order.token}"
 
     async def has_arrived(self, reference: str) -> bool:
@@ -101,7 +101,7 @@ async def pay_until_done(log: MemoryLog, bank: Bank, run: TaskRunId) -> None:
         async with open_ledger(log, epoch) as (ledger, ids):
             try:
                 await Paymaster(ledger, ids, bank).pay_owed(run)
-            except PowerCut:
+            except PowerCutError:
                 continue
             of_run = [one for stream, one in ledger.state.payments.items() if stream.startswith(f"payment/{run}/")]
             if not any(one.status in UNPAID_STATUSES for one in of_run):
@@ -135,7 +135,7 @@ async def test_the_wish_is_durable_before_the_provider_is_asked() -> None:
     log.commit(HISTORY)
     async with open_ledger(log, 1) as (ledger, ids):
         run = busiest_run(ledger)
-        with pytest.raises(PowerCut):
+        with pytest.raises(PowerCutError):
             await Paymaster(ledger, ids, bank).pay_owed(run)
         (token,) = bank.asked
         assert [one.token for one in ledger.state.payments.values()].count(token) == 1

@@ -34,7 +34,7 @@ from mephisto_es.events.streams import run_of
 from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS
 
-from .operator_harness import HouseTaskState, ask, items, open_house
+from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 RUN = TaskRunId(1)
 REWARD_CENTS = 10
@@ -189,7 +189,7 @@ async def until_at_rest(page: MemoryPageSocket) -> None:
 async def play(plan: Plan, folder: Path, log: MemoryLog) -> DecisionState:
     """The whole run; the operator's state at its end."""
     MemoryArchitect.routers.clear()
-    shared = HouseTaskState(
+    shared = HarnessTaskState(
         data=items(plan.assignments, plan.seats),
         runner=chat_with(plan.max_repeats) if plan.seats > 1 else TaskRunner,
         validate_onboarding=is_ready,
@@ -207,15 +207,15 @@ async def play(plan: Plan, folder: Path, log: MemoryLog) -> DecisionState:
         "no_submission_patience": 400,
     }
     onboarding = "onboarded" if plan.onboarding else None
-    async with open_house(folder, log, onboarding, plan.blueprint) as house:
-        router = house.router(await house.launch(shared, **settings))
+    async with open_harness(folder, log, onboarding, plan.blueprint) as harness:
+        router = harness.router(await harness.launch(shared, **settings))
         async with trio.open_nursery() as crowd:
             for number, (arrives, planned) in enumerate(plan.workers):
                 crowd.start_soon(come, router, f"worker-{number}", arrives, planned)
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
             crowd.cancel_scope.cancel()
-        assert house.operator.failures == []
-        return house.operator.ledger.state
+        assert harness.operator.failures == []
+        return harness.operator.ledger.state
 
 
 @given(plans)

@@ -24,7 +24,7 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.server import ResourceReleased
 from mephisto_es.events.task_run import TaskRunWentLive
 
-from .operator_harness import House, HouseTaskState, ask, config, items, open_house
+from .operator_harness import HarnessTaskState, OperatorHarness, ask, config, items, open_harness
 
 PAIRS = 2
 SAID = 2
@@ -98,17 +98,17 @@ async def chat(router: MemoryRouter, worker: str, heard: dict[str, list[str]]) -
 
 
 async def run_through(
-    house: House, shared: HouseTaskState, when_live: Callable[[MemoryRouter], Awaitable[None]]
+    harness: OperatorHarness, shared: HarnessTaskState, when_live: Callable[[MemoryRouter], Awaitable[None]]
 ) -> None:
     """Launch the run, or take it up, and see it to its end."""
-    live_run = await house.launch(shared, resume_incomplete_run=True)
-    await when_live(house.router(live_run))
-    await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+    live_run = await harness.launch(shared, resume_incomplete_run=True)
+    await when_live(harness.router(live_run))
+    await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
 async def job(
-    open_one: Callable[[], AbstractAsyncContextManager[House]],
-    shared: Callable[[], HouseTaskState],
+    open_one: Callable[[], AbstractAsyncContextManager[OperatorHarness]],
+    shared: Callable[[], HarnessTaskState],
     page: Callable[[MemoryRouter, str], Awaitable[None]],
     workers: Sequence[str],
 ) -> None:
@@ -125,8 +125,8 @@ async def job(
 
         for _ in range(2):
             try:
-                async with open_one() as house:
-                    await run_through(house, shared(), come)
+                async with open_one() as harness:
+                    await run_through(harness, shared(), come)
                 break
             except BaseExceptionGroup as group:
                 _, rest = group.split(lambda error: isinstance(error, Crash | OutcomeUnknownError | trio.Cancelled))
@@ -139,8 +139,8 @@ async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
     """Chats in pairs; what each worker heard."""
     heard: dict[str, list[str]] = {}
     await job(
-        lambda: open_house(path, log),
-        lambda: HouseTaskState(data=items(PAIRS, workers=2), runner=Relay),
+        lambda: open_harness(path, log),
+        lambda: HarnessTaskState(data=items(PAIRS, workers=2), runner=Relay),
         lambda router, worker: chat(router, worker, heard),
         [f"worker-{number}" for number in range(2 * PAIRS)],
     )
@@ -197,8 +197,8 @@ async def be_onboarded(router: MemoryRouter, worker: str) -> None:
 async def onboarding_job(path: Path, log: MortalLog) -> None:
     """Two workers with an onboarding, and a unit for each."""
     await job(
-        lambda: open_house(path, log, "onboarded"),
-        lambda: HouseTaskState(data=items(2), onboarding_data={}, validate_onboarding=passes),
+        lambda: open_harness(path, log, "onboarded"),
+        lambda: HarnessTaskState(data=items(2), onboarding_data={}, validate_onboarding=passes),
         be_onboarded,
         ["ann", "bob"],
     )
@@ -233,15 +233,15 @@ async def test_task_code_that_takes_another_path_is_stopped_with_both_named(
     MemoryArchitect.routers.clear()
     log = MortalLog()
     with trio.move_on_after(50):
-        async with open_house(tmp_path, log) as house:
-            live_run = await house.launch(HouseTaskState(data=items(1), runner=Forgetful))
-            await ask(house.router(live_run), "ann")
+        async with open_harness(tmp_path, log) as harness:
+            live_run = await harness.launch(HarnessTaskState(data=items(1), runner=Forgetful))
+            await ask(harness.router(live_run), "ann")
             await trio.sleep_forever()
-    async with open_house(tmp_path, log) as house:
-        shared = HouseTaskState(data=items(1), runner=Forgetful)
-        await house.launch(shared, resume_incomplete_run=True)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"expired": 1}
+    async with open_harness(tmp_path, log) as harness:
+        shared = HarnessTaskState(data=items(1), runner=Forgetful)
+        await harness.launch(shared, resume_incomplete_run=True)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"expired": 1}
     said = capsys.readouterr().err
     assert "this is start 1" in said
     assert "this is start 2" in said
@@ -253,36 +253,36 @@ async def test_a_run_goes_on_only_with_the_data_it_began_with(
     MemoryArchitect.routers.clear()
     log = MortalLog()
     with trio.move_on_after(50):
-        async with open_house(tmp_path, log) as house:
-            await house.launch(HouseTaskState(data=endless()))
+        async with open_harness(tmp_path, log) as harness:
+            await harness.launch(HarnessTaskState(data=endless()))
             await trio.sleep_forever()
-    async with open_house(tmp_path, log) as house:
-        await house.launch(HouseTaskState(data=[*items(1), *items(1)]), resume_incomplete_run=True)
+    async with open_harness(tmp_path, log) as harness:
+        await harness.launch(HarnessTaskState(data=[*items(1), *items(1)]), resume_incomplete_run=True)
         with pytest.raises(LaunchError, match="item 2 has changed since"):
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
 async def test_where_the_server_was_is_known_though_the_last_recovery_died_before_it_had_another(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     MemoryArchitect.routers.clear()
-    log, shared = MortalLog(), HouseTaskState(data=endless())
+    log, shared = MortalLog(), HarnessTaskState(data=endless())
     with trio.move_on_after(50):
-        async with open_house(tmp_path, log) as house:
-            await house.launch(shared)
+        async with open_harness(tmp_path, log) as harness:
+            await harness.launch(shared)
             await trio.sleep_forever()
     MemoryArchitect.routers.clear()  # the router has died as well
     log.dies_at = log.head().seq + 2  # the run is recovering, and its server released
     with pytest.raises(BaseExceptionGroup):
-        async with open_house(tmp_path, log) as house:
-            await house.launch(shared, resume_incomplete_run=True)
+        async with open_harness(tmp_path, log) as harness:
+            await harness.launch(shared, resume_incomplete_run=True)
     assert [type(recorded.envelope.event) for recorded in log.read()][-1] is ResourceReleased
     told: list[Details] = []
     monkeypatch.setattr(MemoryArchitect, "return_to", lambda _, details: told.append(details))
-    async with open_house(tmp_path, log) as house:
-        await house.launch(shared, resume_incomplete_run=True)
+    async with open_harness(tmp_path, log) as harness:
+        await harness.launch(shared, resume_incomplete_run=True)
         assert told == [{}]
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 async def endless() -> AsyncIterator[InitializationData]:
@@ -299,30 +299,30 @@ async def test_a_worker_comes_back_to_its_agent_and_its_deadline(
     log = MortalLog()
     first = None
     with trio.move_on_after(50):
-        async with open_house(tmp_path, log) as house:
-            live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=100)
-            first = await ask(house.router(live_run), "ann")
+        async with open_harness(tmp_path, log) as harness:
+            live_run = await harness.launch(HarnessTaskState(data=items(1)), assignment_duration_in_seconds=100)
+            first = await ask(harness.router(live_run), "ann")
             await trio.sleep_forever()
-    async with open_house(tmp_path, log) as house:
+    async with open_harness(tmp_path, log) as harness:
         settings = {"assignment_duration_in_seconds": 100, "resume_incomplete_run": True}
-        live_run = await house.launch(HouseTaskState(data=items(1)), **settings)
-        again = await ask(house.router(live_run), "ann")
+        live_run = await harness.launch(HarnessTaskState(data=items(1)), **settings)
+        again = await ask(harness.router(live_run), "ann")
         assert first is not None
         assert again["agent_id"] == first["agent_id"]
         await trio.sleep(40)
-        assert house.statuses("unit") == {"assigned": 1}
+        assert harness.statuses("unit") == {"assigned": 1}
         await trio.sleep(20)
-        assert house.statuses("unit") == {"launched": 1}
-        await house.operator.force_shutdown()
+        assert harness.statuses("unit") == {"launched": 1}
+        await harness.operator.force_shutdown()
 
 
 async def test_a_new_run_is_launched_where_there_is_none_to_take_up(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        run = await house.operator.launch_task_run_or_die(
-            config(resume_incomplete_run=True), HouseTaskState(data=items(1))
+    async with open_harness(tmp_path) as harness:
+        run = await harness.operator.launch_task_run_or_die(
+            config(resume_incomplete_run=True), HarnessTaskState(data=items(1))
         )
         assert run == "1"
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 async def test_a_run_that_its_script_gave_something_needs_that_script(
@@ -330,15 +330,15 @@ async def test_a_run_that_its_script_gave_something_needs_that_script(
 ) -> None:
     MemoryArchitect.routers.clear()
     log = MortalLog()
-    shared = HouseTaskState(data=items(1))
+    shared = HarnessTaskState(data=items(1))
     with trio.move_on_after(50):
-        async with open_house(tmp_path, log) as house:
-            await house.launch(shared)
+        async with open_harness(tmp_path, log) as harness:
+            await harness.launch(shared)
             await trio.sleep_forever()
-    async with open_house(tmp_path, log) as house:
+    async with open_harness(tmp_path, log) as harness:
         with pytest.raises(
             CommandRefusedError, match=r"needs what its launch script passed \(data\): start that script again"
         ):
-            await house.operator.launch_from_incomplete_run(TaskRunId(1))
-        await house.operator.launch_from_incomplete_run(TaskRunId(1), shared)
-        await house.operator.force_shutdown()
+            await harness.operator.launch_from_incomplete_run(TaskRunId(1))
+        await harness.operator.launch_from_incomplete_run(TaskRunId(1), shared)
+        await harness.operator.force_shutdown()

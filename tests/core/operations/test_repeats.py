@@ -21,7 +21,7 @@ from mephisto_es.events.assignment import AssignmentCreated
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.unit import UnitExpired
 
-from .operator_harness import House, HouseTaskState, ask, items, open_house, until
+from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until
 
 
 class Pairs(TaskRunner):
@@ -49,69 +49,69 @@ async def pair(router: MemoryRouter, *workers: str) -> list[str]:
     return tokens
 
 
-def assignments(house: House) -> list[AssignmentCreated]:
-    events = [recorded.envelope.event for recorded in house.log.read()]
+def assignments(harness: OperatorHarness) -> list[AssignmentCreated]:
+    events = [recorded.envelope.event for recorded in harness.log.read()]
     return [event for event in events if isinstance(event, AssignmentCreated)]
 
 
 async def test_what_was_left_is_made_once_more_and_not_for_the_same_people(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        router = house.router(await house.launch(HouseTaskState(data=items(1, workers=2), runner=Pairs)))
+    async with open_harness(tmp_path) as harness:
+        router = harness.router(await harness.launch(HarnessTaskState(data=items(1, workers=2), runner=Pairs)))
         ann, bob = await pair(router, "ann", "bob")
         router.return_task(ann)
-        await until(house, lambda: house.statuses("unit").get("launched") == 2)
+        await until(harness, lambda: harness.statuses("unit").get("launched") == 2)
         router.submit_task(bob, {"alone": True})
         for worker in ("ann", "bob"):
             refused = await ask(router, worker, "again")
             assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
         for token in await pair(router, "cyd", "dan"):
             router.submit_task(token, {})
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"expired": 1, "completed": 3}
-        first, second = assignments(house)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"expired": 1, "completed": 3}
+        first, second = assignments(harness)
         assert (first.number, first.data) == (second.number, second.data)
 
 
 async def test_it_is_not_made_for_ever(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        router = house.router(await house.launch(HouseTaskState(data=items(1, workers=2), runner=Pairs)))
+    async with open_harness(tmp_path) as harness:
+        router = harness.router(await harness.launch(HarnessTaskState(data=items(1, workers=2), runner=Pairs)))
         for number in range(3):
             leaver, partner = await pair(router, f"leaver-{number}", f"partner-{number}")
             router.disconnect(leaver)
-            await until(house, lambda at=number: house.statuses("agent").get("disconnect") == at + 1)  # type: ignore[misc]
+            await until(harness, lambda at=number: harness.statuses("agent").get("disconnect") == at + 1)  # type: ignore[misc]
             router.return_task(partner)
             if number < 2:
-                await until(house, lambda: house.statuses("unit").get("launched") == 2)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert len(assignments(house)) == 3
-        assert house.statuses("unit") == {"expired": 6}
+                await until(harness, lambda: harness.statuses("unit").get("launched") == 2)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert len(assignments(harness)) == 3
+        assert harness.statuses("unit") == {"expired": 6}
 
 
 async def test_code_that_breaks_is_not_tried_again(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        router = house.router(await house.launch(HouseTaskState(data=items(1, workers=2), runner=BrokenPairs)))
+    async with open_harness(tmp_path) as harness:
+        router = harness.router(await harness.launch(HarnessTaskState(data=items(1, workers=2), runner=BrokenPairs)))
         await pair(router, "ann", "bob")
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert len(assignments(house)) == 1
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert len(assignments(harness)) == 1
 
 
 async def test_a_run_that_is_taken_up_again_goes_on_where_it_was(tmp_path: Path) -> None:
     log = MemoryLog()
-    async with open_house(tmp_path, log) as house:
-        router = house.router(await house.launch(HouseTaskState(data=items(2, workers=2), runner=Pairs)))
+    async with open_harness(tmp_path, log) as harness:
+        router = harness.router(await harness.launch(HarnessTaskState(data=items(2, workers=2), runner=Pairs)))
         ann, _ = await pair(router, "ann", "bob")
         router.return_task(ann)
-        await until(house, lambda: house.statuses("unit").get("launched") == 4)
-    async with open_house(tmp_path, log) as house:
-        shared = HouseTaskState(data=items(2, workers=2), runner=Pairs)
-        router = house.router(await house.launch(shared, resume_incomplete_run=True))
+        await until(harness, lambda: harness.statuses("unit").get("launched") == 4)
+    async with open_harness(tmp_path, log) as harness:
+        shared = HarnessTaskState(data=items(2, workers=2), runner=Pairs)
+        router = harness.router(await harness.launch(shared, resume_incomplete_run=True))
         for token in (*await pair(router, "cyd", "dan"), *await pair(router, "eve", "fay")):
             router.submit_task(token, {})
         router.return_task((await ask(router, "bob"))["agent_id"])
         with trio.fail_after(10):
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert [event.number for event in assignments(house)] == [0, 1, 0]
-        assert house.statuses("unit") == {"expired": 2, "completed": 4}
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert [event.number for event in assignments(harness)] == [0, 1, 0]
+        assert harness.statuses("unit") == {"expired": 2, "completed": 4}
 
 
 class Crash(BaseException):
@@ -135,17 +135,17 @@ class DiesAfterExpiry(MemoryLog):
 async def test_what_was_left_just_before_a_crash_is_made_once_more_after_it(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    log, shared = DiesAfterExpiry(), HouseTaskState(data=items(1, workers=2), runner=Pairs)
+    log, shared = DiesAfterExpiry(), HarnessTaskState(data=items(1, workers=2), runner=Pairs)
     with pytest.RaisesGroup(Crash, OutcomeUnknownError, flatten_subgroups=True):
-        async with open_house(tmp_path, log) as house:
-            router = house.router(await house.launch(shared))
+        async with open_harness(tmp_path, log) as harness:
+            router = harness.router(await harness.launch(shared))
             ann, bob = await pair(router, "ann", "bob")
             router.return_task(ann)
             await trio.sleep_forever()
-    async with open_house(tmp_path, log) as house:
-        router = house.router(await house.launch(shared, resume_incomplete_run=True))
+    async with open_harness(tmp_path, log) as harness:
+        router = harness.router(await harness.launch(shared, resume_incomplete_run=True))
         for token in (bob, *await pair(router, "cyd", "dan")):
             router.submit_task(token, {})
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert [event.number for event in assignments(house)] == [0, 0]
-        assert house.statuses("unit") == {"expired": 1, "completed": 3}
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert [event.number for event in assignments(harness)] == [0, 0]
+        assert harness.statuses("unit") == {"expired": 1, "completed": 3}

@@ -26,10 +26,10 @@ from mephisto_es.events.pay import PaymentOwed
 from mephisto_es.events.worker import WorkerForgotten
 
 from ...commands import TEST_DECISIONS, append
-from ...history_search import chosen, holders
+from ...history_search import find_history, holders
 
 LEFT = (AgentStatus.RETURNED, AgentStatus.DISCONNECT, AgentStatus.TIMEOUT, AgentStatus.EXPIRED)
-HISTORY = chosen(
+HISTORY = find_history(
     1000,
     lambda state: (
         bool(holders(state, AgentStatus.COMPLETED))

@@ -16,7 +16,7 @@ from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import LaunchError
 from mephisto_es.events.engagement import RefusalReason
 
-from .operator_harness import HouseTaskState, ask, items, open_house, work
+from .operator_harness import HarnessTaskState, ask, items, open_harness, work
 
 SCREENING = {
     "use_screening_task": True,
@@ -38,13 +38,13 @@ STRANGE_ITEMS = {
 async def test_an_item_that_makes_no_sense_ends_its_run_and_no_other(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, item: InitializationData
 ) -> None:
-    async with open_house(tmp_path) as house:
-        other = await house.launch(HouseTaskState(data=items(1)))
+    async with open_harness(tmp_path) as harness:
+        other = await harness.launch(HarnessTaskState(data=items(1)))
         with pytest.raises(LaunchError, match="at assignment data: item 1 "):
-            await house.launch(HouseTaskState(data=[item]))
-        await work(house.router(other), "ann", 1)
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("task_run") == {"completed": 1, "failed": 1}
+            await harness.launch(HarnessTaskState(data=[item]))
+        await work(harness.router(other), "ann", 1)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("task_run") == {"completed": 1, "failed": 1}
 
 
 @pytest.mark.parametrize("data", ["text", {"x": object()}], ids=["no object", "not JSON"])
@@ -52,15 +52,15 @@ async def test_screening_data_that_make_no_sense_screen_nobody(tmp_path: Path, d
     async def on_unit_submitted(_unit: Unit) -> bool:
         return True
 
-    async with open_house(tmp_path, blueprint=SCREENING) as house:
-        shared = HouseTaskState(
+    async with open_harness(tmp_path, blueprint=SCREENING) as harness:
+        shared = HarnessTaskState(
             data=items(1), screening_data_factory=cast("Any", [data]), on_unit_submitted=on_unit_submitted
         )
-        live_run = await house.launch(shared)
-        answer = await ask(house.router(live_run), "ann")
+        live_run = await harness.launch(shared)
+        answer = await ask(harness.router(live_run), "ann")
         assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
-        await house.operator.shutdown()
-        assert house.statuses("task_run") == {"completed": 1}
+        await harness.operator.shutdown()
+        assert harness.statuses("task_run") == {"completed": 1}
 
 
 class Strange(TaskRunner):
@@ -78,12 +78,12 @@ async def test_a_filter_that_gives_no_units_gives_none(tmp_path: Path, answer: o
         pass
 
     Filter.answer = answer
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=items(1), runner=Filter))
-        refused = await ask(house.router(live_run), "ann")
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1), runner=Filter))
+        refused = await ask(harness.router(live_run), "ann")
         assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
-        await house.operator.shutdown()
-        assert house.statuses("task_run") == {"completed": 1}
+        await harness.operator.shutdown()
+        assert harness.statuses("task_run") == {"completed": 1}
 
 
 async def test_a_slow_callback_is_asked_once_while_units_are_being_launched(
@@ -100,9 +100,9 @@ async def test_a_slow_callback_is_asked_once_while_units_are_being_launched(
         yield items(1)[0]
         await trio.sleep_forever()
 
-    async with open_house(tmp_path) as house:
-        live_run = await house.launch(HouseTaskState(data=endless(), worker_can_do_unit=slow))
-        answer = await ask(house.router(live_run), "ann")
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=endless(), worker_can_do_unit=slow))
+        answer = await ask(harness.router(live_run), "ann")
         assert answer["agent_id"]
         assert asked == [1]
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()

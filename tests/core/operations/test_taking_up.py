@@ -20,7 +20,7 @@ from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.core.operations.task_code.replayer import TURN_SECONDS
 from mephisto_es.events.ids import AgentId, TaskRunId
 
-from .operator_harness import HouseProvider, HouseTaskState, ask, items, open_house
+from .operator_harness import HarnessProvider, HarnessTaskState, ask, items, open_harness
 
 QUALIFICATION = "onboarded"
 
@@ -31,15 +31,15 @@ def no_routers() -> None:
 
 
 async def left_behind(
-    path: Path, shared: HouseTaskState, onboarding: str | None = None, **settings: object
+    path: Path, shared: HarnessTaskState, onboarding: str | None = None, **settings: object
 ) -> tuple[MemoryLog, Mapping[str, object]]:
     """A run with one worker at it, whose process was killed; the log, and what the worker was given."""
     log = MemoryLog()
     given: Mapping[str, object] = {}
     with trio.move_on_after(50):
-        async with open_house(path, log, onboarding) as house:
-            live_run = await house.launch(shared, **settings)
-            given = await ask(house.router(live_run), "ann")
+        async with open_harness(path, log, onboarding) as harness:
+            live_run = await harness.launch(shared, **settings)
+            given = await ask(harness.router(live_run), "ann")
             await trio.sleep_forever()
     return log, given
 
@@ -47,41 +47,41 @@ async def left_behind(
 async def test_an_attempt_to_take_a_run_up_may_fail_and_the_next_one_succeed(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shared = HouseTaskState(data=items(2))
+    shared = HarnessTaskState(data=items(2))
     log, ann = await left_behind(tmp_path, shared)
     attempts = 0
 
-    async def setup(_self: HouseProvider, _url: str) -> None:
+    async def setup(_self: HarnessProvider, _url: str) -> None:
         nonlocal attempts
         attempts += 1
         if attempts == 1:
             raise LaunchError("provider", "it is closed for the night")
 
-    monkeypatch.setattr(HouseProvider, "setup_resources_for_task_run", setup)
-    async with open_house(tmp_path, log) as house:
+    monkeypatch.setattr(HarnessProvider, "setup_resources_for_task_run", setup)
+    async with open_harness(tmp_path, log) as harness:
         with pytest.raises(LaunchError, match="closed for the night"):
-            await house.launch(shared, resume_incomplete_run=True)
-        live_run = await house.launch(shared, resume_incomplete_run=True)
-        router = house.router(live_run)
+            await harness.launch(shared, resume_incomplete_run=True)
+        live_run = await harness.launch(shared, resume_incomplete_run=True)
+        router = harness.router(live_run)
         bob = await ask(router, "bob")
         for worker in (ann, bob):
             router.submit_task(str(worker["agent_id"]), {})
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"completed": 2}
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 2}
 
 
 async def test_a_run_is_taken_up_once_however_often_that_is_asked_at_a_time(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    shared = HouseTaskState(data=items(1))
+    shared = HarnessTaskState(data=items(1))
     log, _ = await left_behind(tmp_path, shared)
     outcomes: list[str] = []
 
-    async with open_house(tmp_path, log) as house:
+    async with open_harness(tmp_path, log) as harness:
 
         async def resume() -> None:
             try:
-                outcomes.append(await house.operator.launch_from_incomplete_run(TaskRunId(1), shared))
+                outcomes.append(await harness.operator.launch_from_incomplete_run(TaskRunId(1), shared))
             except CommandRefusedError as error:
                 outcomes.append(str(error))
 
@@ -89,7 +89,7 @@ async def test_a_run_is_taken_up_once_however_often_that_is_asked_at_a_time(
             for _ in range(2):
                 nursery.start_soon(resume)
         assert sorted(outcomes) == ["1", "run 1 is already running"]
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 class Moody(TaskRunner):
@@ -106,14 +106,14 @@ class Moody(TaskRunner):
 async def test_onboarding_code_that_takes_another_path_ends_that_onboarding_alone(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shared = HouseTaskState(data=items(1), runner=Moody)
+    shared = HarnessTaskState(data=items(1), runner=Moody)
     log, _ = await left_behind(tmp_path, shared, QUALIFICATION)
-    async with open_house(tmp_path, log, QUALIFICATION) as house:
-        live_run = await house.launch(shared, resume_incomplete_run=True)
+    async with open_harness(tmp_path, log, QUALIFICATION) as harness:
+        live_run = await harness.launch(shared, resume_incomplete_run=True)
         await trio.sleep(TURN_SECONDS + 1)
-        assert [agent.status.value for agent in house.operator.ledger.state.onboardings.values()] == ["returned"]
-        assert house.operator.get_running_task_runs() == {"1": live_run}
-        await house.operator.force_shutdown()
+        assert [agent.status.value for agent in harness.operator.ledger.state.onboardings.values()] == ["returned"]
+        assert harness.operator.get_running_task_runs() == {"1": live_run}
+        await harness.operator.force_shutdown()
     assert "this is start 2" in capsys.readouterr().err
 
 
@@ -131,19 +131,19 @@ class Talkative(TaskRunner):
 async def test_the_page_of_an_onboarding_is_sent_again_what_may_have_been_lost(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    shared = HouseTaskState(data=items(1), runner=Talkative)
+    shared = HarnessTaskState(data=items(1), runner=Talkative)
     log, ann = await left_behind(tmp_path, shared, QUALIFICATION)
     # The router died as well, with whatever it had for the page.
     MemoryArchitect.routers.clear()
-    async with open_house(tmp_path, log, QUALIFICATION) as house:
-        live_run = await house.launch(shared, resume_incomplete_run=True)
+    async with open_harness(tmp_path, log, QUALIFICATION) as harness:
+        live_run = await harness.launch(shared, resume_incomplete_run=True)
         await trio.testing.wait_all_tasks_blocked()
-        page = house.router(live_run).connect(str(ann["agent_id"]))
+        page = harness.router(live_run).connect(str(ann["agent_id"]))
         with trio.fail_after(10):
             packets = [(await page.receive())["data"] for _ in range(2)]
         assert packets[0] == {"status": "onboarding"}
         assert packets[1]["text"] == "who are you?"
-        await house.operator.force_shutdown()
+        await harness.operator.force_shutdown()
 
 
 async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restart(
@@ -163,9 +163,9 @@ async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restar
     log, answers = MemoryLog(), []
     async with trio.open_nursery() as crowd:
         with trio.move_on_after(50):
-            async with open_house(tmp_path, log, QUALIFICATION) as house:
-                shared = HouseTaskState(data=items(1), runner=Talkative, validate_onboarding=for_long)
-                router = house.router(await house.launch(shared))
+            async with open_harness(tmp_path, log, QUALIFICATION) as harness:
+                shared = HarnessTaskState(data=items(1), runner=Talkative, validate_onboarding=for_long)
+                router = harness.router(await harness.launch(shared))
                 token = (await ask(router, "ann"))["agent_id"]
                 router.send_live_update(token, {"name": "ann", "update_id": "1"})
                 await trio.sleep(1)
@@ -175,16 +175,16 @@ async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restar
 
                 crowd.start_soon(hand_in)
                 await trio.sleep_forever()
-        async with open_house(tmp_path, log, QUALIFICATION) as house:
-            shared = HouseTaskState(data=items(1), runner=Talkative, validate_onboarding=slowly)
-            await house.launch(shared, resume_incomplete_run=True)
+        async with open_harness(tmp_path, log, QUALIFICATION) as harness:
+            shared = HarnessTaskState(data=items(1), runner=Talkative, validate_onboarding=slowly)
+            await harness.launch(shared, resume_incomplete_run=True)
             router.send_live_update(token, {"text": "is anybody there?", "update_id": "2"})
             await trio.sleep(20)
             assert asked == [{"ready": True}]
             [answer] = answers
             router.submit_task(answer["agent_id"], {})
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-            assert house.statuses("unit") == {"completed": 1}
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+            assert harness.statuses("unit") == {"completed": 1}
 
 
 class Duet(TaskRunner):
@@ -204,24 +204,26 @@ class Duet(TaskRunner):
 async def test_work_that_was_approved_already_does_not_keep_its_partner_from_going_on(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    shared, log, bob = HouseTaskState(data=items(1, workers=2), runner=Duet), MemoryLog(), ""
+    shared, log, bob = HarnessTaskState(data=items(1, workers=2), runner=Duet), MemoryLog(), ""
     with trio.move_on_after(50):
-        async with open_house(tmp_path, log) as house:
-            router = house.router(await house.launch(shared))
+        async with open_harness(tmp_path, log) as harness:
+            router = harness.router(await harness.launch(shared))
             ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
             router.submit_task(ann, {})
             await trio.sleep(1)
-            reviewer = Reviewer(house.operator.ledger, SystemIds(house.operator.ledger.state.highest_ids(), epoch=99))
+            reviewer = Reviewer(
+                harness.operator.ledger, SystemIds(harness.operator.ledger.state.highest_ids(), epoch=99)
+            )
             await reviewer.approve_work(AgentId(1))
             await trio.sleep_forever()
-    async with open_house(tmp_path, log) as house:
-        live_run = await house.launch(shared, resume_incomplete_run=True)
-        page = house.router(live_run).connect(bob)
-        house.router(live_run).submit_task(bob, {})
+    async with open_harness(tmp_path, log) as harness:
+        live_run = await harness.launch(shared, resume_incomplete_run=True)
+        page = harness.router(live_run).connect(bob)
+        harness.router(live_run).submit_task(bob, {})
         with trio.fail_after(1):
             said = [packet async for packet in said_to(page, 2)]
         assert said == ["hello", "thank you"]
-        await house.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
 async def said_to(page: MemoryPageSocket, count: int) -> AsyncIterator[str]:

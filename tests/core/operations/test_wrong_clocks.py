@@ -12,7 +12,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.operations.services.directory import Directory
 
-from .operator_harness import HouseTaskState, TrioClock, ask, items, on_the_loop, open_house
+from .operator_harness import HarnessTaskState, TrioClock, ask, items, on_the_loop, open_harness
 
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -28,37 +28,37 @@ async def log_of_a_day_ahead() -> MemoryLog:
     async with trio.open_nursery() as nursery:
         await nursery.start(ledger.run)
         await Directory(ledger, SystemIds(ledger.state.highest_ids(), epoch=0)).find_or_create_requester(
-            "somebody", "house"
+            "somebody", "harness"
         )
         nursery.cancel_scope.cancel()
     return log
 
 
 async def test_a_worker_who_is_late_loses_the_unit(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_house(tmp_path, await log_of_a_day_ahead()) as house:
-        live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=60)
-        await ask(house.router(live_run), "ann")
+    async with open_harness(tmp_path, await log_of_a_day_ahead()) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)), assignment_duration_in_seconds=60)
+        await ask(harness.router(live_run), "ann")
         await trio.sleep(61)
-        assert house.statuses("agent") == {"timeout": 1}
-        await house.operator.force_shutdown()
+        assert harness.statuses("agent") == {"timeout": 1}
+        await harness.operator.force_shutdown()
 
 
 async def test_an_onboarding_that_is_late_ends(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_house(tmp_path, await log_of_a_day_ahead(), "onboarded") as house:
-        live_run = await house.launch(HouseTaskState(data=items(1)), assignment_duration_in_seconds=60)
-        await ask(house.router(live_run), "ann")
+    async with open_harness(tmp_path, await log_of_a_day_ahead(), "onboarded") as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)), assignment_duration_in_seconds=60)
+        await ask(harness.router(live_run), "ann")
         await trio.sleep(61)
-        assert [one.status.value for one in house.operator.ledger.state.onboardings.values()] == ["timeout"]
-        await house.operator.force_shutdown()
+        assert [one.status.value for one in harness.operator.ledger.state.onboardings.values()] == ["timeout"]
+        await harness.operator.force_shutdown()
 
 
 async def test_a_run_in_which_nothing_more_is_handed_in_stops(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_house(tmp_path, await log_of_a_day_ahead()) as house:
-        live_run = await house.launch(HouseTaskState(data=items(2)), no_submission_patience=600)
-        router = house.router(live_run)
+    async with open_harness(tmp_path, await log_of_a_day_ahead()) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2)), no_submission_patience=600)
+        router = harness.router(live_run)
         router.submit_task((await ask(router, "ann"))["agent_id"], {})
         with trio.fail_after(700):
-            await house.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert house.statuses("unit") == {"completed": 1, "expired": 1}
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 1, "expired": 1}

@@ -12,7 +12,16 @@ import httpx
 import pytest
 import trio
 
-from .harness import NO_TLS, NODE_ROUTER, PATIENCE_SECONDS, OperatorLink, Router, RouterKind, Scene, python_router
+from .harness import (
+    NO_TLS,
+    NODE_ROUTER,
+    PATIENCE_SECONDS,
+    OperatorLink,
+    Router,
+    RouterHarness,
+    RouterKind,
+    python_router,
+)
 
 INSTALL_TIMEOUT_SECONDS = 600
 
@@ -26,7 +35,7 @@ PAGE = {
 }
 
 MakeRouter = Callable[..., Router]
-MakeScene = Callable[[Router], Scene]
+MakeHarness = Callable[[Router], RouterHarness]
 
 
 def cannot_run(why: str) -> NoReturn:
@@ -128,45 +137,45 @@ def make_router(kind: RouterKind, page_folder: Path, tmp_path: Path) -> Iterator
 
 
 @pytest.fixture
-async def make_scene(nursery: trio.Nursery) -> AsyncIterator[MakeScene]:
+async def make_harness(nursery: trio.Nursery) -> AsyncIterator[MakeHarness]:
     """Makes scenes around routers of a test's own."""
-    made: list[Scene] = []
+    made: list[RouterHarness] = []
 
-    def make(router: Router) -> Scene:
+    def make(router: Router) -> RouterHarness:
         client = httpx.AsyncClient(base_url=router.url, timeout=PATIENCE_SECONDS, verify=NO_TLS)
-        made.append(Scene(router, client, nursery))
+        made.append(RouterHarness(router, client, nursery))
         return made[-1]
 
     yield make
-    for scene in made:
-        await scene.leave()
+    for harness in made:
+        await harness.leave()
 
 
 @pytest.fixture
-async def scene(shared_router: Router, make_scene: MakeScene) -> Scene:
-    """A scene around the router that all tests share."""
-    return await cleared(make_scene(shared_router))
+async def harness(shared_router: Router, make_harness: MakeHarness) -> RouterHarness:
+    """A harness around the router that all tests share."""
+    return await cleared(make_harness(shared_router))
 
 
 @pytest.fixture
-async def tight(tight_router: Router, make_scene: MakeScene) -> Scene:
-    """A scene around the router with tight limits, which tests share as well."""
-    return await cleared(make_scene(tight_router))
+async def tight(tight_router: Router, make_harness: MakeHarness) -> RouterHarness:
+    """A harness around the router with tight limits, which tests share as well."""
+    return await cleared(make_harness(tight_router))
 
 
-async def cleared(scene: Scene) -> Scene:
+async def cleared(harness: RouterHarness) -> RouterHarness:
     """Take what other tests left in a router's outbox, and let it forget their agents."""
-    operator = await scene.operator({})
+    operator = await harness.operator({})
     if operator.state["first_unacked"] is not None:
         await operator.ack(operator.state["next_seq"] - 1)
         await operator.settled()
     await operator.close()
-    return scene
+    return harness
 
 
 @pytest.fixture
-async def operator(scene: Scene) -> OperatorLink:
+async def operator(harness: RouterHarness) -> OperatorLink:
     """The operator of the shared router, who knows of no agents yet."""
-    operator = await scene.operator({})
+    operator = await harness.operator({})
     operator.inbox.forget()
     return operator

@@ -329,7 +329,7 @@ class Router:
         return sorted(self.data.glob("journal-*.jsonl"))
 
 
-class Scene:
+class RouterHarness:
     """A router with whoever a test lets talk to it; all leave when the test ends."""
 
     def __init__(self, router: Router, http: httpx.AsyncClient, nursery: trio.Nursery) -> None:

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 import trio
 
-from .conftest import MakeRouter, MakeScene
-from .harness import OperatorLink, Packet, Scene, error_of
+from .conftest import MakeHarness, MakeRouter
+from .harness import OperatorLink, Packet, RouterHarness, error_of
 
 BUSY = "The task server is busy at the moment, please try again in a minute..."
 
 
-async def test_the_server_is_alive_and_knows_the_time(scene: Scene) -> None:
-    alive = await scene.http.get("/is_alive")
-    timestamp = await scene.http.get("/get_timestamp")
+async def test_the_server_is_alive_and_knows_the_time(harness: RouterHarness) -> None:
+    alive = await harness.http.get("/is_alive")
+    timestamp = await harness.http.get("/get_timestamp")
 
     assert alive.json() == {"status": "Alive!"}
     assert 1_700_000_000_000 < timestamp.json()["timestamp"] < 5_000_000_000_000
@@ -50,8 +50,10 @@ class Asking:
 # -- /request_agent --------------------------------------------------------------------------
 
 
-async def test_an_agent_is_asked_for_and_given(scene: Scene, operator: OperatorLink, nursery: trio.Nursery) -> None:
-    asking = Asking(nursery, scene.request_agent)
+async def test_an_agent_is_asked_for_and_given(
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    asking = Asking(nursery, harness.request_agent)
     question = await operator.expect("register_agent")
     await operator.answer(question, "token-of-the-agent")
     answer = await asking.answer()
@@ -90,9 +92,9 @@ async def test_an_agent_is_asked_for_and_given(scene: Scene, operator: OperatorL
     ],
 )
 async def test_a_refusal_is_told_as_it_is(
-    scene: Scene, operator: OperatorLink, nursery: trio.Nursery, details: dict[str, Any]
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery, details: dict[str, Any]
 ) -> None:
-    asking = Asking(nursery, scene.request_agent)
+    asking = Asking(nursery, harness.request_agent)
     await operator.answer(await operator.expect("register_agent"), None, **details)
     answer = await asking.answer()
 
@@ -105,10 +107,10 @@ async def test_a_refusal_is_told_as_it_is(
 
 
 async def test_what_the_provider_puts_into_the_query_does_not_matter(
-    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:
     body = {"provider_data": {"agent_registration_id": "Ä", "nested": {"deep": [1, 2.5, None]}}}
-    asking = Asking(nursery, lambda: scene.http.post("/request_agent?PROLIFIC_PID=1&x=%20", json=body))
+    asking = Asking(nursery, lambda: harness.http.post("/request_agent?PROLIFIC_PID=1&x=%20", json=body))
     question = await operator.expect("register_agent")
     await operator.answer(question, "of-the-query")
 
@@ -117,9 +119,9 @@ async def test_what_the_provider_puts_into_the_query_does_not_matter(
 
 
 async def test_two_tabs_ask_at_once_and_both_are_answered(
-    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:
-    tabs = [Asking(nursery, scene.request_agent) for _ in range(2)]
+    tabs = [Asking(nursery, harness.request_agent) for _ in range(2)]
     questions = [await operator.expect("register_agent") for _ in tabs]
     assert questions[0].data["request_id"] != questions[1].data["request_id"]
     for question in reversed(questions):
@@ -130,14 +132,14 @@ async def test_two_tabs_ask_at_once_and_both_are_answered(
 
 
 @pytest.mark.parametrize("is_attached", [True, False])
-async def test_nobody_waits_for_ever(make_router: MakeRouter, make_scene: MakeScene, *, is_attached: bool) -> None:
+async def test_nobody_waits_for_ever(make_router: MakeRouter, make_harness: MakeHarness, *, is_attached: bool) -> None:
     router = make_router(request_deadline_seconds=0.3)
     router.start()
-    scene = make_scene(router)
+    harness = make_harness(router)
     if is_attached:
-        await scene.operator({})
+        await harness.operator({})
 
-    answer = await scene.request_agent()
+    answer = await harness.request_agent()
 
     assert answer.status_code == 200
     data = answer.json()["data"]
@@ -146,7 +148,7 @@ async def test_nobody_waits_for_ever(make_router: MakeRouter, make_scene: MakeSc
     assert data["failure_reason"] == BUSY
 
 
-async def test_an_answer_after_the_deadline_does_no_harm(tight: Scene) -> None:
+async def test_an_answer_after_the_deadline_does_no_harm(tight: RouterHarness) -> None:
     operator = await tight.operator({})
     assert (await tight.request_agent()).json()["data"]["agent_id"] is None
 
@@ -156,15 +158,15 @@ async def test_an_answer_after_the_deadline_does_no_harm(tight: Scene) -> None:
     assert (await tight.submit("late", 1)).status_code == 200
 
 
-async def given_late(scene: Scene, operator: OperatorLink, token: str) -> None:
+async def given_late(harness: RouterHarness, operator: OperatorLink, token: str) -> None:
     """Ask for an agent, and be given it when nobody waits for it any more."""
-    assert (await scene.request_agent()).json()["data"]["failure_reason"] == BUSY
+    assert (await harness.request_agent()).json()["data"]["failure_reason"] == BUSY
     question = await operator.expect("register_agent")
     await operator.status(token, "in task")
     await operator.answer(question, token, status="in task")
 
 
-async def test_an_agent_that_nobody_waited_for_is_reported_gone(tight: Scene) -> None:
+async def test_an_agent_that_nobody_waited_for_is_reported_gone(tight: RouterHarness) -> None:
     operator = await tight.operator({"static": "in task"})
     await given_late(tight, operator, "late")
 
@@ -176,22 +178,22 @@ async def test_an_agent_that_nobody_waited_for_is_reported_gone(tight: Scene) ->
 
 
 async def test_a_page_that_goes_gives_its_place_up(
-    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+    make_router: MakeRouter, make_harness: MakeHarness, nursery: trio.Nursery
 ) -> None:
     router = make_router(max_sockets=1, heartbeat_limit_seconds=0.4)
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({})
+    harness = make_harness(router)
+    operator = await harness.operator({})
     with trio.CancelScope() as visit:
         async with trio.open_nursery() as page:
-            page.start_soon(scene.request_agent)
+            page.start_soon(harness.request_agent)
             question = await operator.expect("register_agent")
             visit.cancel()
 
     # Its place is free once the router has noticed.
     async def ask_until_there_is_room() -> None:
         while not operator.inbox.of_type("register_agent")[1:]:
-            await scene.request_agent()
+            await harness.request_agent()
 
     nursery.start_soon(ask_until_there_is_room)
     await operator.expect("register_agent")
@@ -199,7 +201,7 @@ async def test_a_page_that_goes_gives_its_place_up(
     assert (await operator.expect("return_statuses")).data == {"left": "disconnect"}
 
 
-async def test_an_agent_that_is_asked_for_again_in_time_is_there(tight: Scene, nursery: trio.Nursery) -> None:
+async def test_an_agent_that_is_asked_for_again_in_time_is_there(tight: RouterHarness, nursery: trio.Nursery) -> None:
     operator = await tight.operator({})
     await given_late(tight, operator, "late")
     again = Asking(nursery, tight.request_agent)
@@ -211,7 +213,7 @@ async def test_an_agent_that_is_asked_for_again_in_time_is_there(tight: Scene, n
     assert await operator.settled() == {"late": "in task"}
 
 
-async def test_an_agent_that_a_page_has_is_not_missed_where_a_second_tab_left(tight: Scene) -> None:
+async def test_an_agent_that_a_page_has_is_not_missed_where_a_second_tab_left(tight: RouterHarness) -> None:
     operator = await tight.operator({"static": "in task"})
     await given_late(tight, operator, "static")
 
@@ -221,29 +223,29 @@ async def test_an_agent_that_a_page_has_is_not_missed_where_a_second_tab_left(ti
 
 
 async def test_a_request_waits_for_the_operator(
-    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+    make_router: MakeRouter, make_harness: MakeHarness, nursery: trio.Nursery
 ) -> None:
     router = make_router()
     router.start()
-    scene = make_scene(router)
-    asking = Asking(nursery, scene.request_agent)
+    harness = make_harness(router)
+    asking = Asking(nursery, harness.request_agent)
 
-    operator = await scene.operator({})
+    operator = await harness.operator({})
     await operator.answer(await operator.expect("register_agent"), "after-the-wait")
 
     assert (await asking.answer()).json()["data"]["agent_id"] == "after-the-wait"
 
 
 async def test_an_open_question_is_put_to_the_next_operator_an_answered_one_is_not(
-    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:
-    answered = Asking(nursery, lambda: scene.request_agent("answered"))
+    answered = Asking(nursery, lambda: harness.request_agent("answered"))
     await operator.answer(await operator.expect("register_agent"), "first")
     await answered.answer()
-    asking = Asking(nursery, lambda: scene.request_agent("open"))
+    asking = Asking(nursery, lambda: harness.request_agent("open"))
     question = await operator.expect("register_agent")
 
-    successor = await scene.operator()
+    successor = await harness.operator()
     again = await successor.expect("register_agent")
     await successor.answer(again, "second")
 
@@ -256,9 +258,9 @@ async def test_an_open_question_is_put_to_the_next_operator_an_answered_one_is_n
 # -- onboarding ------------------------------------------------------------------------------
 
 
-async def submit_onboarding(scene: Scene, token: str, **data: Any) -> httpx.Response:
+async def submit_onboarding(harness: RouterHarness, token: str, **data: Any) -> httpx.Response:
     body = {"provider_data": {"USED_AGENT_ID": token, **data}, "client_timestamp": 1795291708.975}
-    return await scene.http.post("/submit_onboarding", json=body)
+    return await harness.http.post("/submit_onboarding", json=body)
 
 
 @pytest.mark.parametrize(
@@ -273,13 +275,13 @@ async def submit_onboarding(scene: Scene, token: str, **data: Any) -> httpx.Resp
     ],
 )
 async def test_an_onboarding_leads_to_the_tasks_agent(
-    scene: Scene, operator: OperatorLink, nursery: trio.Nursery, sent: dict[str, Any], arrived: object
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery, sent: dict[str, Any], arrived: object
 ) -> None:
-    asking = Asking(nursery, scene.request_agent)
+    asking = Asking(nursery, harness.request_agent)
     await operator.answer(await operator.expect("register_agent"), "onboarding_x", status="onboarding")
     assert (await asking.answer()).json()["data"]["agent_id"] == "onboarding_x"
 
-    asking = Asking(nursery, lambda: submit_onboarding(scene, "onboarding_x", **sent))
+    asking = Asking(nursery, lambda: submit_onboarding(harness, "onboarding_x", **sent))
     submission = await operator.expect("submit_onboarding")
     await operator.answer(submission, "task-agent", status="accepted")
     answer = await asking.answer()
@@ -294,10 +296,10 @@ async def test_an_onboarding_leads_to_the_tasks_agent(
 
 
 async def test_an_onboarding_submitted_twice_is_answered_twice(
-    scene: Scene, operator: OperatorLink, nursery: trio.Nursery
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:
     await operator.status("onboarding_twice", "onboarding")
-    clicks = [Asking(nursery, lambda: submit_onboarding(scene, "onboarding_twice")) for _ in range(2)]
+    clicks = [Asking(nursery, lambda: submit_onboarding(harness, "onboarding_twice")) for _ in range(2)]
     for _ in clicks:
         await operator.answer(await operator.expect("submit_onboarding"), "the-one-agent")
 
@@ -305,7 +307,7 @@ async def test_an_onboarding_submitted_twice_is_answered_twice(
         assert (await click.answer()).json()["data"]["agent_id"] == "the-one-agent"
 
 
-async def test_an_onboarding_is_kept_though_nobody_answers_in_time(tight: Scene) -> None:
+async def test_an_onboarding_is_kept_though_nobody_answers_in_time(tight: RouterHarness) -> None:
     operator = await tight.operator({"onboarding_slow": "onboarding"})
 
     answer = await submit_onboarding(tight, "onboarding_slow", onboarding_data=[1])
@@ -334,11 +336,13 @@ async def test_an_onboarding_is_kept_though_nobody_answers_in_time(tight: Scene)
         {"": "", "a\nb": "\t\r\n\x00"},
     ],
 )
-async def test_any_json_is_submitted_as_it_is(scene: Scene, operator: OperatorLink, final_data: object) -> None:
+async def test_any_json_is_submitted_as_it_is(
+    harness: RouterHarness, operator: OperatorLink, final_data: object
+) -> None:
     await operator.agents({"worker": "in task"})
     await operator.settled()
 
-    answer = await scene.submit("worker", final_data)
+    answer = await harness.submit("worker", final_data)
     packet = await operator.expect("submit_unit")
 
     assert answer.status_code == 200
@@ -349,24 +353,26 @@ async def test_any_json_is_submitted_as_it_is(scene: Scene, operator: OperatorLi
     assert packet.router_incoming_timestamp is not None
 
 
-async def test_a_submission_without_data_is_null(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_submission_without_data_is_null(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"empty-handed": "in task"})
     await operator.settled()
 
-    answer = await scene.http.post("/submit_task", json={"USED_AGENT_ID": "empty-handed"})
+    answer = await harness.http.post("/submit_task", json={"USED_AGENT_ID": "empty-handed"})
 
     assert answer.status_code == 200
     assert (await operator.expect("submit_unit")).data == {"final_data": None}
 
 
-async def test_each_submission_is_answered_the_same_and_passed_on(scene: Scene, operator: OperatorLink) -> None:
+async def test_each_submission_is_answered_the_same_and_passed_on(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"eager": "in task"})
     await operator.settled()
 
-    answers = [await scene.submit("eager", "first"), await scene.submit("eager", "double click")]
+    answers = [await harness.submit("eager", "first"), await harness.submit("eager", "double click")]
     await operator.status("eager", "completed")
     await operator.settled()
-    answers.append(await scene.submit("eager", "other tab"))
+    answers.append(await harness.submit("eager", "other tab"))
 
     assert [answer.json() for answer in answers] == [{"status": "Submitted!"}] * 3
     arrived = [(await operator.expect("submit_unit")).data["final_data"] for _ in answers]
@@ -374,11 +380,11 @@ async def test_each_submission_is_answered_the_same_and_passed_on(scene: Scene, 
 
 
 @pytest.mark.parametrize("size", [90_000, 1_000_000, 5_000_000])
-async def test_large_submissions_pass(scene: Scene, operator: OperatorLink, size: int) -> None:
+async def test_large_submissions_pass(harness: RouterHarness, operator: OperatorLink, size: int) -> None:
     await operator.agents({"diligent": "in task"})
     await operator.settled()
 
-    assert (await scene.submit("diligent", "x" * size)).status_code == 200
+    assert (await harness.submit("diligent", "x" * size)).status_code == 200
 
     assert len((await operator.expect("submit_unit")).data["final_data"]) == size
 
@@ -397,11 +403,13 @@ async def test_large_submissions_pass(scene: Scene, operator: OperatorLink, size
         (b'{"USED_AGENT_ID": "author", "final_data": 1e3, "client_timestamp": null}', 1000),
     ],
 )
-async def test_unusual_json_arrives(scene: Scene, operator: OperatorLink, text: bytes, arrived: object) -> None:
+async def test_unusual_json_arrives(
+    harness: RouterHarness, operator: OperatorLink, text: bytes, arrived: object
+) -> None:
     await operator.agents({"author": "in task"})
     await operator.settled()
 
-    answer = await scene.http.post("/submit_task", content=text, headers={"Content-Type": "application/json"})
+    answer = await harness.http.post("/submit_task", content=text, headers={"Content-Type": "application/json"})
 
     assert answer.status_code == 200, answer.text
     assert (await operator.expect("submit_unit")).data == {"final_data": arrived}
@@ -427,11 +435,13 @@ BROKEN = [
     "path", ["/request_agent", "/submit_onboarding", "/submit_task", "/return_task", "/submit_metadata", "/log_error"]
 )
 @pytest.mark.parametrize("body", BROKEN, ids=range(len(BROKEN)))
-async def test_broken_json_is_400_in_json(scene: Scene, operator: OperatorLink, path: str, body: bytes) -> None:
+async def test_broken_json_is_400_in_json(
+    harness: RouterHarness, operator: OperatorLink, path: str, body: bytes
+) -> None:
     await operator.agents({"somebody": "in task"})
     await operator.settled()
 
-    answer = await scene.http.post(path, content=body, headers={"Content-Type": "application/json"})
+    answer = await harness.http.post(path, content=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code == 400
     error_of(answer)
@@ -460,12 +470,12 @@ async def test_broken_json_is_400_in_json(scene: Scene, operator: OperatorLink, 
     ],
 )
 async def test_a_body_of_the_wrong_shape_is_refused_in_json(
-    scene: Scene, operator: OperatorLink, path: str, body: dict[str, Any]
+    harness: RouterHarness, operator: OperatorLink, path: str, body: dict[str, Any]
 ) -> None:
     await operator.agents({"somebody": "in task"})
     await operator.settled()
 
-    answer = await scene.http.post(path, json=body)
+    answer = await harness.http.post(path, json=body)
 
     assert answer.status_code in (400, 403)
     error_of(answer)
@@ -473,7 +483,7 @@ async def test_a_body_of_the_wrong_shape_is_refused_in_json(
     assert await operator.settled() == {"somebody": "in task"}
 
 
-async def test_a_body_over_the_limit_is_413_in_json(tight: Scene) -> None:
+async def test_a_body_over_the_limit_is_413_in_json(tight: RouterHarness) -> None:
     await tight.operator({"w": "in task"})
 
     async def in_chunks() -> AsyncIterator[bytes]:
@@ -493,11 +503,11 @@ async def test_a_body_over_the_limit_is_413_in_json(tight: Scene) -> None:
 # -- /return_task ----------------------------------------------------------------------------
 
 
-async def test_a_unit_is_given_back(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_unit_is_given_back(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"undecided": "in task"})
     await operator.settled()
 
-    answer = await scene.http.post("/return_task", json={"USED_AGENT_ID": "undecided", "client_timestamp": 1.5})
+    answer = await harness.http.post("/return_task", json={"USED_AGENT_ID": "undecided", "client_timestamp": 1.5})
     packet = await operator.expect("return_unit")
 
     assert answer.status_code == 200
@@ -516,12 +526,12 @@ async def test_a_unit_is_given_back(scene: Scene, operator: OperatorLink) -> Non
         {"feedback": {"type": "feedback", "data": [{"question": "How was it?", "text": "be kind"}]}},
     ],
 )
-async def test_metadata_is_passed_on(scene: Scene, operator: OperatorLink, metadata: dict[str, Any]) -> None:
+async def test_metadata_is_passed_on(harness: RouterHarness, operator: OperatorLink, metadata: dict[str, Any]) -> None:
     await operator.agents({"helpful": "in task"})
     await operator.settled()
     body = {"USED_AGENT_ID": "helpful", "metadata": metadata, "client_timestamp": 1795291770.155}
 
-    answer = await scene.http.post("/submit_metadata", json=body)
+    answer = await harness.http.post("/submit_metadata", json=body)
     packet = await operator.expect("submit_metadata")
 
     assert answer.status_code == 200
@@ -531,11 +541,13 @@ async def test_metadata_is_passed_on(scene: Scene, operator: OperatorLink, metad
 
 
 @pytest.mark.parametrize("token", [None, "crashed"])
-async def test_an_error_in_a_page_is_passed_on(scene: Scene, operator: OperatorLink, token: str | None) -> None:
+async def test_an_error_in_a_page_is_passed_on(
+    harness: RouterHarness, operator: OperatorLink, token: str | None
+) -> None:
     await operator.agents({"crashed": "in task"})
     error = {"error": "render crash", "errorInfo": {"componentStack": "\n    at Bomb (…)"}}
 
-    answer = await scene.http.post("/log_error", json={"USED_AGENT_ID": token, "error_data": error})
+    answer = await harness.http.post("/log_error", json={"USED_AGENT_ID": token, "error_data": error})
     packet = await operator.expect("log_error")
 
     assert answer.status_code == 200
@@ -544,11 +556,11 @@ async def test_an_error_in_a_page_is_passed_on(scene: Scene, operator: OperatorL
     assert packet.seq is None
 
 
-async def test_an_error_in_a_page_of_nobody_is_refused(scene: Scene, operator: OperatorLink) -> None:
+async def test_an_error_in_a_page_of_nobody_is_refused(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"crashed": "in task"})
     await operator.settled()
 
-    answer = await scene.http.post("/log_error", json={"USED_AGENT_ID": "1", "error_data": "forged"})
+    answer = await harness.http.post("/log_error", json={"USED_AGENT_ID": "1", "error_data": "forged"})
 
     assert answer.status_code == 403
     error_of(answer)
@@ -557,23 +569,23 @@ async def test_an_error_in_a_page_of_nobody_is_refused(scene: Scene, operator: O
 
 
 async def test_an_error_in_a_page_without_an_operator_is_answered(
-    make_router: MakeRouter, make_scene: MakeScene
+    make_router: MakeRouter, make_harness: MakeHarness
 ) -> None:
     router = make_router()
     router.start()
-    scene = make_scene(router)
+    harness = make_harness(router)
 
-    answer = await scene.http.post("/log_error", json={"error_data": "x"})
+    answer = await harness.http.post("/log_error", json={"error_data": "x"})
 
     assert answer.json() == {"status": "Error log sent!"}
 
 
-async def test_numbers_keep_their_digits(scene: Scene, operator: OperatorLink) -> None:
+async def test_numbers_keep_their_digits(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"exact": "in task"})
     await operator.settled()
 
     body = b'{"USED_AGENT_ID": "exact", "final_data": [0.1, 1e21, 9007199254740991, -0.0]}'
-    await scene.http.post("/submit_task", content=body)
+    await harness.http.post("/submit_task", content=body)
 
     packet = await operator.expect("submit_unit")
     assert packet.data["final_data"] == [0.1, 1e21, 9007199254740991, 0]

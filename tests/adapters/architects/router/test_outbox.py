@@ -10,32 +10,32 @@ import msgspec
 import pytest
 import trio
 
-from .conftest import MakeRouter, MakeScene
-from .harness import Data, OperatorLink, Router, Scene, error_of
+from .conftest import MakeHarness, MakeRouter
+from .harness import Data, OperatorLink, Router, RouterHarness, error_of
 
 #: A journal over this is written anew once nothing in it is needed.
 REWRITE_BYTES = 16 * 2**20
 
 
 @pytest.fixture
-async def own(make_router: MakeRouter, make_scene: MakeScene) -> Scene:
+async def own(make_router: MakeRouter, make_harness: MakeHarness) -> RouterHarness:
     """A router of the test's own, which knows the agents `a` and `b`; no operator is attached."""
     router = make_router()
     router.start()
-    scene = make_scene(router)
-    await knowing(scene, {"a": "in task", "b": "waiting"})
-    return scene
+    harness = make_harness(router)
+    await knowing(harness, {"a": "in task", "b": "waiting"})
+    return harness
 
 
-async def knowing(scene: Scene, agents: dict[str, str]) -> None:
+async def knowing(harness: RouterHarness, agents: dict[str, str]) -> None:
     """Have an operator come, make agents known, and go."""
-    operator = await scene.operator(agents)
+    operator = await harness.operator(agents)
     await operator.close()
 
 
-async def submit(scene: Scene, *final_data: Any, token: str = "a") -> None:
+async def submit(harness: RouterHarness, *final_data: Any, token: str = "a") -> None:
     for item in final_data:
-        answer = await scene.submit(token, item)
+        answer = await harness.submit(token, item)
         assert answer.status_code == 200
         assert answer.json() == {"status": "Submitted!"}
 
@@ -62,7 +62,7 @@ def lines(router: Router) -> list[Data]:
 # -- without an operator ---------------------------------------------------------------------
 
 
-async def test_what_was_submitted_to_nobody_arrives_once_and_in_order(own: Scene) -> None:
+async def test_what_was_submitted_to_nobody_arrives_once_and_in_order(own: RouterHarness) -> None:
     page = await own.page("b")
     await submit(own, *range(20))
     await page.say(text="live")
@@ -82,9 +82,11 @@ async def test_what_was_submitted_to_nobody_arrives_once_and_in_order(own: Scene
     assert operator.inbox.received[0].packet_type == "router_state"
 
 
-async def test_an_operator_of_a_router_without_a_past_is_told_so(scene: Scene, operator: OperatorLink) -> None:
+async def test_an_operator_of_a_router_without_a_past_is_told_so(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.settled()
-    successor = await scene.operator(after=operator)
+    successor = await harness.operator(after=operator)
 
     assert successor.state["first_unacked"] is None
     assert isinstance(successor.state["incarnation"], str)
@@ -93,7 +95,7 @@ async def test_an_operator_of_a_router_without_a_past_is_told_so(scene: Scene, o
     assert successor.numbers() == []
 
 
-async def test_a_long_absence_is_caught_up(own: Scene) -> None:
+async def test_a_long_absence_is_caught_up(own: RouterHarness) -> None:
     page = await own.page("b")
     for number in range(3000):
         await page.say(number=number)
@@ -109,7 +111,7 @@ async def test_a_long_absence_is_caught_up(own: Scene) -> None:
 # -- acknowledgements ------------------------------------------------------------------------
 
 
-async def test_what_is_not_acknowledged_comes_again(own: Scene) -> None:
+async def test_what_is_not_acknowledged_comes_again(own: RouterHarness) -> None:
     first = await own.operator()
     await submit(own, "one", "two", "three")
     assert await arrivals(first, 3) == ["one", "two", "three"]
@@ -133,7 +135,7 @@ async def test_what_is_not_acknowledged_comes_again(own: Scene) -> None:
     assert third.numbers() == [numbers[2] + 1]
 
 
-async def test_what_the_operator_says_it_has_is_not_sent(own: Scene) -> None:
+async def test_what_the_operator_says_it_has_is_not_sent(own: RouterHarness) -> None:
     first = await own.operator()
     await submit(own, "one", "two", "three")
     await arrivals(first, 3)
@@ -145,7 +147,7 @@ async def test_what_the_operator_says_it_has_is_not_sent(own: Scene) -> None:
     assert await arrivals(second, 1) == ["three"]
 
 
-async def test_an_operator_of_another_past_gets_everything(own: Scene) -> None:
+async def test_an_operator_of_another_past_gets_everything(own: RouterHarness) -> None:
     await submit(own, "one")
     other = await own.operator()
     other.state["incarnation"] = "of another router"
@@ -155,7 +157,7 @@ async def test_an_operator_of_another_past_gets_everything(own: Scene) -> None:
     assert await arrivals(operator, 1) == ["one"]
 
 
-async def test_strange_acknowledgements_are_ignored(own: Scene) -> None:
+async def test_strange_acknowledgements_are_ignored(own: RouterHarness) -> None:
     first = await own.operator()
     await submit(own, "one", "two")
     await arrivals(first, 2)
@@ -174,7 +176,7 @@ async def test_strange_acknowledgements_are_ignored(own: Scene) -> None:
     assert (await own.operator(after=second)).state["first_unacked"] is None
 
 
-async def test_an_outbox_has_its_figures(own: Scene) -> None:
+async def test_an_outbox_has_its_figures(own: RouterHarness) -> None:
     await submit(own, "one", "two")
     full = await own.counters()
     operator = await own.operator()
@@ -194,7 +196,7 @@ async def test_an_outbox_has_its_figures(own: Scene) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-async def test_a_router_that_is_started_again_goes_on(own: Scene, how: signal.Signals) -> None:
+async def test_a_router_that_is_started_again_goes_on(own: RouterHarness, how: signal.Signals) -> None:
     first = await own.operator()
     await submit(own, "one", "two")
     await arrivals(first, 2)
@@ -217,7 +219,7 @@ async def test_a_router_that_is_started_again_goes_on(own: Scene, how: signal.Si
     assert second.numbers() == [first.numbers()[1], first.numbers()[1] + 1, first.numbers()[1] + 2]
 
 
-async def test_every_submission_that_was_answered_survives_a_kill(own: Scene) -> None:
+async def test_every_submission_that_was_answered_survives_a_kill(own: RouterHarness) -> None:
     told: list[int] = []
 
     async def submit_one(number: int) -> None:
@@ -235,7 +237,7 @@ async def test_every_submission_that_was_answered_survives_a_kill(own: Scene) ->
     assert sorted(await arrivals(operator, 50)) == list(range(50))
 
 
-async def test_an_agent_that_was_given_is_known_after_a_kill(own: Scene, nursery: trio.Nursery) -> None:
+async def test_an_agent_that_was_given_is_known_after_a_kill(own: RouterHarness, nursery: trio.Nursery) -> None:
     operator = await own.operator()
     answers = []
 
@@ -255,7 +257,7 @@ async def test_an_agent_that_was_given_is_known_after_a_kill(own: Scene, nursery
     await submit(own, "late", token="given")
 
 
-async def test_a_forgotten_agent_is_unknown_after_a_restart(own: Scene) -> None:
+async def test_a_forgotten_agent_is_unknown_after_a_restart(own: RouterHarness) -> None:
     operator = await own.operator()
     await operator.agents({"b": "in task"})
     await operator.settled()
@@ -268,14 +270,14 @@ async def test_a_forgotten_agent_is_unknown_after_a_restart(own: Scene) -> None:
 
 @pytest.mark.parametrize("left_before_the_kill", [True, False])
 async def test_a_page_that_does_not_come_back_after_a_restart_is_gone(
-    make_router: MakeRouter, make_scene: MakeScene, *, left_before_the_kill: bool
+    make_router: MakeRouter, make_harness: MakeHarness, *, left_before_the_kill: bool
 ) -> None:
     router = make_router(heartbeat_limit_seconds=0.5)
     router.start()
-    scene = make_scene(router)
+    harness = make_harness(router)
     agents = {"static": "in task", "live": "in task"}
-    operator = await scene.operator(agents)
-    page = await scene.page("live")
+    operator = await harness.operator(agents)
+    page = await harness.page("live")
     # What the operator gets is durable, and with it that the page was there.
     await page.say(text="here I am")
     await operator.expect("mephisto_bound_live_update")
@@ -285,31 +287,31 @@ async def test_a_page_that_does_not_come_back_after_a_restart_is_gone(
     router.stop(signal.SIGKILL)
     router.start()
 
-    operator = await scene.operator(agents, after=operator)
+    operator = await harness.operator(agents, after=operator)
     await operator.expect("return_statuses", lambda packet: packet.data.get("live") == "disconnect")
 
     assert await operator.settled() == {"static": "in task", "live": "disconnect"}
 
 
 async def test_a_page_that_waits_for_an_operator_has_its_time_when_there_is_one(
-    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+    make_router: MakeRouter, make_harness: MakeHarness, nursery: trio.Nursery
 ) -> None:
     """It was loaded anew while there was none, so it has no socket until it is told its agent."""
     router = make_router(heartbeat_limit_seconds=1)
     router.start()
-    scene = make_scene(router)
+    harness = make_harness(router)
     agents = {"a": "in task"}
-    operator = await scene.operator(agents)
-    page = await scene.page("a")
+    operator = await harness.operator(agents)
+    page = await harness.page("a")
     await page.heartbeat()
     await operator.close()
     await page.close()
-    nursery.start_soon(scene.request_agent)
+    nursery.start_soon(harness.request_agent)
     await trio.sleep(1.2)
 
-    operator = await scene.operator(agents, after=operator)
+    operator = await harness.operator(agents, after=operator)
     await operator.answer(await operator.expect("register_agent"), "a", status="in task")
-    page = await scene.page("a")
+    page = await harness.page("a")
     await page.heartbeat()
 
     assert await operator.settled() == {"a": "in task"}
@@ -320,7 +322,7 @@ async def test_a_page_that_waits_for_an_operator_has_its_time_when_there_is_one(
 # -- the journal -----------------------------------------------------------------------------
 
 
-async def test_the_journal_is_written_as_agreed(own: Scene) -> None:
+async def test_the_journal_is_written_as_agreed(own: RouterHarness) -> None:
     operator = await own.operator()
     await submit(own, "ä")
     await arrivals(operator, 1)
@@ -343,7 +345,7 @@ async def test_the_journal_is_written_as_agreed(own: Scene) -> None:
 
 
 @pytest.mark.parametrize("tail", [b"deadbeef", b'deadbeef {"seq": 99, "packet": {}}\n', b"\0" * 5000, b"\n"])
-async def test_a_torn_end_is_cut_off(own: Scene, tail: bytes) -> None:
+async def test_a_torn_end_is_cut_off(own: RouterHarness, tail: bytes) -> None:
     await submit(own, "one", "two")
     own.router.stop(signal.SIGKILL)
     (journal,) = own.router.journals()
@@ -360,7 +362,7 @@ async def test_a_torn_end_is_cut_off(own: Scene, tail: bytes) -> None:
 
 
 @pytest.mark.parametrize("lost_bytes", [1, 30])
-async def test_a_cut_off_end_loses_only_itself(own: Scene, lost_bytes: int) -> None:
+async def test_a_cut_off_end_loses_only_itself(own: RouterHarness, lost_bytes: int) -> None:
     await submit(own, "one", "two")
     own.router.stop(signal.SIGKILL)
     (journal,) = own.router.journals()
@@ -373,7 +375,7 @@ async def test_a_cut_off_end_loses_only_itself(own: Scene, lost_bytes: int) -> N
     assert await arrivals(operator, 1) == ["one"]
 
 
-async def test_damage_in_the_middle_stops_the_start(own: Scene) -> None:
+async def test_damage_in_the_middle_stops_the_start(own: RouterHarness) -> None:
     await submit(own, "one", "two", "three")
     own.router.stop()
     (journal,) = own.router.journals()
@@ -390,7 +392,7 @@ async def test_damage_in_the_middle_stops_the_start(own: Scene) -> None:
     assert journal.read_bytes() == bytes(text)
 
 
-async def test_a_journal_of_the_past_is_written_anew(own: Scene) -> None:
+async def test_a_journal_of_the_past_is_written_anew(own: RouterHarness) -> None:
     operator = await own.operator()
     await submit(own, *["x" * 6_000_000] * 3)
     packets = [await operator.expect("submit_unit") for _ in range(3)]
@@ -414,7 +416,7 @@ async def test_a_journal_of_the_past_is_written_anew(own: Scene) -> None:
     assert await successor.settled() == {"a": "in task", "b": "waiting"}
 
 
-async def test_a_directory_has_one_router(own: Scene, make_router: MakeRouter) -> None:
+async def test_a_directory_has_one_router(own: RouterHarness, make_router: MakeRouter) -> None:
     status, output, complaint = make_router().run_to_the_end()
 
     assert status == 2
@@ -426,13 +428,13 @@ async def test_a_directory_has_one_router(own: Scene, make_router: MakeRouter) -
 # -- when there is no room -------------------------------------------------------------------
 
 
-async def test_a_full_outbox_is_507_until_there_is_room(make_router: MakeRouter, make_scene: MakeScene) -> None:
+async def test_a_full_outbox_is_507_until_there_is_room(make_router: MakeRouter, make_harness: MakeHarness) -> None:
     router = make_router(max_outbox_bytes=5000)
     router.start()
-    scene = make_scene(router)
-    await knowing(scene, {"a": "in task"})
+    harness = make_harness(router)
+    await knowing(harness, {"a": "in task"})
     taken = 0
-    while (answer := await scene.submit("a", "x" * 500)).status_code == 200:
+    while (answer := await harness.submit("a", "x" * 500)).status_code == 200:
         taken += 1
         assert taken < 20
 
@@ -440,34 +442,34 @@ async def test_a_full_outbox_is_507_until_there_is_room(make_router: MakeRouter,
     error_of(answer)
     assert taken > 3
     # What a page says on its socket is dropped, and it stays connected.
-    page = await scene.page("a")
+    page = await harness.page("a")
     await page.say(text="x" * 500)
     assert (await page.heartbeat()).data["status"] == "in task"
-    assert (await scene.counters())["dropped"]["outbox_full"] == 1
-    operator = await scene.operator()
+    assert (await harness.counters())["dropped"]["outbox_full"] == 1
+    operator = await harness.operator()
     assert await arrivals(operator, taken) == ["x" * 500] * taken
     await operator.ack(operator.numbers()[-1])
     await operator.settled()
-    await submit(scene, "there is room again")
+    await submit(harness, "there is room again")
     assert (await operator.expect("submit_unit")).data["final_data"] == "there is room again"
     assert not operator.inbox.of_type("mephisto_bound_live_update")
 
 
 async def test_agents_are_still_given_when_the_outbox_is_full(
-    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+    make_router: MakeRouter, make_harness: MakeHarness, nursery: trio.Nursery
 ) -> None:
     router = make_router(max_outbox_bytes=10)
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({"a": "in task"})
+    harness = make_harness(router)
+    operator = await harness.operator({"a": "in task"})
     answers = []
 
     async def ask() -> None:
-        answers.append(await scene.request_agent())
+        answers.append(await harness.request_agent())
         answered.set()
 
     answered = trio.Event()
-    assert (await scene.submit("a", 1)).status_code == 507
+    assert (await harness.submit("a", 1)).status_code == 507
     nursery.start_soon(ask)
     await operator.answer(await operator.expect("register_agent"), "given")
     with trio.fail_after(10):
@@ -477,7 +479,7 @@ async def test_agents_are_still_given_when_the_outbox_is_full(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process is set from outside")
-async def test_a_disk_that_takes_nothing_is_503_until_it_does(own: Scene) -> None:
+async def test_a_disk_that_takes_nothing_is_503_until_it_does(own: RouterHarness) -> None:
     await submit(own, "one")
     process = own.router.process
     assert process is not None
@@ -505,7 +507,7 @@ async def test_a_disk_that_takes_nothing_is_503_until_it_does(own: Scene) -> Non
     assert await arrivals(successor, 2) == ["one", "two"]
 
 
-async def test_numbers_go_on_after_everything_was_acknowledged(own: Scene) -> None:
+async def test_numbers_go_on_after_everything_was_acknowledged(own: RouterHarness) -> None:
     operator = await own.operator()
     await submit(own, "one")
     await arrivals(operator, 1)
@@ -526,7 +528,7 @@ async def test_numbers_go_on_after_everything_was_acknowledged(own: Scene) -> No
 # -- the end of a run ------------------------------------------------------------------------
 
 
-async def test_a_drained_router_takes_nothing_more_and_says_up_to_where_it_took(own: Scene) -> None:
+async def test_a_drained_router_takes_nothing_more_and_says_up_to_where_it_took(own: RouterHarness) -> None:
     operator = await own.operator()
     page = await own.page("b")
     async with trio.open_nursery() as nursery:

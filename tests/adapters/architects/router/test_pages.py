@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from .conftest import PAGE, MakeRouter, MakeScene
-from .harness import OperatorLink, Scene, error_of
+from .conftest import PAGE, MakeHarness, MakeRouter
+from .harness import OperatorLink, RouterHarness, error_of
 
 
 @pytest.mark.parametrize("query", ["", "?worker_id=W&assignment_id=A", "?worker_id=%C3%A4&anything=else", "?&&="])
-async def test_the_page_is_the_same_whatever_the_query_is(scene: Scene, query: str) -> None:
-    answer = await scene.http.get("/" + query)
+async def test_the_page_is_the_same_whatever_the_query_is(harness: RouterHarness, query: str) -> None:
+    answer = await harness.http.get("/" + query)
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
@@ -20,17 +20,17 @@ async def test_the_page_is_the_same_whatever_the_query_is(scene: Scene, query: s
     assert answer.content == PAGE["index.html"]
 
 
-async def test_loading_a_preview_asks_the_operator_for_nothing(scene: Scene, operator: OperatorLink) -> None:
+async def test_loading_a_preview_asks_the_operator_for_nothing(harness: RouterHarness, operator: OperatorLink) -> None:
     for path in ("/", "/wrap_crowd_source.js", "/bundle.js", "/task_config.json?mephisto_task_version=2.0.3"):
-        assert (await scene.http.get(path)).status_code == 200
+        assert (await harness.http.get(path)).status_code == 200
 
     await operator.settled()
     assert {packet.packet_type for packet in operator.inbox.received} == {"return_statuses"}
 
 
 @pytest.mark.parametrize("name", ["wrap_crowd_source.js", "bundle.js"])
-async def test_scripts_are_javascript(scene: Scene, name: str) -> None:
-    answer = await scene.http.get("/" + name)
+async def test_scripts_are_javascript(harness: RouterHarness, name: str) -> None:
+    answer = await harness.http.get("/" + name)
 
     assert answer.status_code == 200
     assert "javascript" in answer.headers["content-type"]
@@ -38,11 +38,11 @@ async def test_scripts_are_javascript(scene: Scene, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/bundle.js", "/notif.mp3", "/task_config.json?mephisto_task_version=2.0.3"])
-async def test_a_reload_fetches_nothing_again(scene: Scene, path: str) -> None:
-    first = await scene.http.get(path)
+async def test_a_reload_fetches_nothing_again(harness: RouterHarness, path: str) -> None:
+    first = await harness.http.get(path)
     assert first.headers["cache-control"] == "public, max-age=0"
 
-    again = await scene.http.get(
+    again = await harness.http.get(
         path,
         headers={
             "If-None-Match": first.headers["etag"],
@@ -52,14 +52,14 @@ async def test_a_reload_fetches_nothing_again(scene: Scene, path: str) -> None:
 
     assert again.status_code == 304
     assert again.content == b""
-    changed = await scene.http.get(path, headers={"If-None-Match": '"something else"'})
+    changed = await harness.http.get(path, headers={"If-None-Match": '"something else"'})
     assert changed.status_code == 200
     assert changed.content == first.content
 
 
-async def test_a_sound_is_fetched_by_range(scene: Scene) -> None:
-    whole = await scene.http.get("/notif.mp3", headers={"Range": "bytes=0-"})
-    part = await scene.http.get("/notif.mp3", headers={"Range": "bytes=256-511"})
+async def test_a_sound_is_fetched_by_range(harness: RouterHarness) -> None:
+    whole = await harness.http.get("/notif.mp3", headers={"Range": "bytes=0-"})
+    part = await harness.http.get("/notif.mp3", headers={"Range": "bytes=256-511"})
 
     size = len(PAGE["notif.mp3"])
     assert whole.status_code == part.status_code == 206
@@ -72,8 +72,8 @@ async def test_a_sound_is_fetched_by_range(scene: Scene) -> None:
     "path",
     ["/favicon.ico", "/nothing.js", "/submit_task", "/request_agent", "/download_file", "/bundle.js/deeper"],
 )
-async def test_what_is_not_there_is_404_in_json(scene: Scene, path: str) -> None:
-    answer = await scene.http.get(path)
+async def test_what_is_not_there_is_404_in_json(harness: RouterHarness, path: str) -> None:
+    answer = await harness.http.get(path)
 
     assert answer.status_code == 404
     error_of(answer)
@@ -81,9 +81,9 @@ async def test_what_is_not_there_is_404_in_json(scene: Scene, path: str) -> None
 
 @pytest.mark.parametrize("version", ["2.0.3", "2.0.4"])
 async def test_the_version_of_a_supported_client_is_repeated(
-    scene: Scene, operator: OperatorLink, version: str
+    harness: RouterHarness, operator: OperatorLink, version: str
 ) -> None:
-    answer = await scene.http.get("/task_config.json", params={"mephisto_task_version": version})
+    answer = await harness.http.get("/task_config.json", params={"mephisto_task_version": version})
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/json")
@@ -99,10 +99,10 @@ async def test_the_version_of_a_supported_client_is_repeated(
 
 @pytest.mark.parametrize("version", ["1.9.0", "<script>", None])
 async def test_another_version_is_reported_to_the_operator(
-    scene: Scene, operator: OperatorLink, version: str | None
+    harness: RouterHarness, operator: OperatorLink, version: str | None
 ) -> None:
     params = {} if version is None else {"mephisto_task_version": version}
-    answer = await scene.http.get("/task_config.json", params=params)
+    answer = await harness.http.get("/task_config.json", params=params)
 
     assert answer.json()["mephisto_task_version"] in ("2.0.3", "2.0.4")
     report = await operator.expect("router_report")
@@ -111,20 +111,20 @@ async def test_another_version_is_reported_to_the_operator(
 
 
 async def test_a_changed_configuration_is_served_at_once(
-    make_router: MakeRouter, make_scene: MakeScene, tmp_path: Path
+    make_router: MakeRouter, make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     config = tmp_path / "page" / "task_config.json"
     config.parent.mkdir()
     config.write_text('{"task_title": "before"}')
     router = make_router(static=config.parent)
     router.start()
-    scene = make_scene(router)
-    before = await scene.http.get("/task_config.json?mephisto_task_version=2.0.4")
+    harness = make_harness(router)
+    before = await harness.http.get("/task_config.json?mephisto_task_version=2.0.4")
 
     changed = config.with_suffix(".new")
     changed.write_text('{"task_title": "after it"}')
     os.replace(changed, config)
-    after = await scene.http.get(
+    after = await harness.http.get(
         "/task_config.json?mephisto_task_version=2.0.4", headers={"If-None-Match": before.headers["etag"]}
     )
 
@@ -133,9 +133,9 @@ async def test_a_changed_configuration_is_served_at_once(
     assert after.json()["task_title"] == "after it"
 
 
-async def test_a_page_of_many_visitors_at_once(scene: Scene) -> None:
+async def test_a_page_of_many_visitors_at_once(harness: RouterHarness) -> None:
     async def visit() -> None:
-        answers.append(await scene.http.get("/bundle.js"))
+        answers.append(await harness.http.get("/bundle.js"))
 
     answers: list[object] = []
     with trio.fail_after(10):

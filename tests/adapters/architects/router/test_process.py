@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import trio
 
-from .conftest import MakeRouter, MakeScene
+from .conftest import MakeHarness, MakeRouter
 from .harness import NO_TLS, PATIENCE_SECONDS, START_SECONDS, Data, RouterKind
 
 
@@ -91,17 +91,17 @@ def test_an_address_in_use_is_said(make_router: MakeRouter) -> None:
     assert port in complaint
 
 
-async def test_it_ends_when_told_to(make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery) -> None:
+async def test_it_ends_when_told_to(make_router: MakeRouter, make_harness: MakeHarness, nursery: trio.Nursery) -> None:
     router = make_router()
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({"a": "in task"})
-    page = await scene.page("a")
+    harness = make_harness(router)
+    operator = await harness.operator({"a": "in task"})
+    page = await harness.page("a")
     answers: list[httpx.Response] = []
     answered = trio.Event()
 
     async def ask() -> None:
-        answers.append(await scene.request_agent())
+        answers.append(await harness.request_agent())
         answered.set()
 
     nursery.start_soon(ask)
@@ -118,11 +118,11 @@ async def test_it_ends_when_told_to(make_router: MakeRouter, make_scene: MakeSce
     assert await operator.closing_code() in (1001, 1012)
 
 
-async def test_it_ends_when_no_operator_comes(make_router: MakeRouter, make_scene: MakeScene) -> None:
+async def test_it_ends_when_no_operator_comes(make_router: MakeRouter, make_harness: MakeHarness) -> None:
     router = make_router(orphan_seconds=0.6)
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({})
+    harness = make_harness(router)
+    operator = await harness.operator({})
     await trio.sleep(0.8)
     # It stays for as long as an operator is there.
     await operator.settled()
@@ -134,20 +134,20 @@ async def test_it_ends_when_no_operator_comes(make_router: MakeRouter, make_scen
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process's command line is read from /proc")
-async def test_the_secret_shows_nowhere(make_router: MakeRouter, make_scene: MakeScene, tmp_path: Path) -> None:
+async def test_the_secret_shows_nowhere(make_router: MakeRouter, make_harness: MakeHarness, tmp_path: Path) -> None:
     router = make_router()
     with (tmp_path / "stderr").open("wb") as stderr:
         router.stderr = stderr
         router.start()
     process = router.process
     assert process is not None
-    scene = make_scene(router)
-    await scene.operator({"a": "in task"})
-    intruder = await scene.socket()
+    harness = make_harness(router)
+    await harness.operator({"a": "in task"})
+    intruder = await harness.socket()
     await intruder.send("alive", "mephisto", {"token": "guess " + router.secret})
     await intruder.closing_code()
-    await scene.http.get("/download_file/x", headers={"Authorization": "Basic " + router.secret})
-    await scene.submit("a", 1)
+    await harness.http.get("/download_file/x", headers={"Authorization": "Basic " + router.secret})
+    await harness.submit("a", 1)
 
     command_line = await trio.Path(f"/proc/{process.pid}/cmdline").read_bytes()
     router.stop()

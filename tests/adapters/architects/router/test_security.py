@@ -4,8 +4,8 @@ import msgspec
 import pytest
 import trio
 
-from .conftest import MakeRouter, MakeScene
-from .harness import OperatorLink, Scene, error_of
+from .conftest import MakeHarness, MakeRouter
+from .harness import OperatorLink, RouterHarness, error_of
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -32,25 +32,27 @@ HANDSHAKE = (
         "open sesame, said the secret",
     ],
 )
-async def test_nobody_is_the_operator_without_the_secret(scene: Scene, operator: OperatorLink, data: object) -> None:
+async def test_nobody_is_the_operator_without_the_secret(
+    harness: RouterHarness, operator: OperatorLink, data: object
+) -> None:
     await operator.agents({"a": "in task"})
     await operator.settled()
-    before = (await scene.counters())["refused_operators"]
-    intruder = await scene.socket()
+    before = (await harness.counters())["refused_operators"]
+    intruder = await harness.socket()
 
     await intruder.send("alive", "mephisto", data)
 
     assert await intruder.closing_code() == 1008
     assert intruder.inbox.received == []
-    assert (await scene.counters())["refused_operators"] == before + 1
+    assert (await harness.counters())["refused_operators"] == before + 1
     # The operator is still the operator, and gets what workers submit.
-    assert (await scene.submit("a", "secret")).status_code == 200
+    assert (await harness.submit("a", "secret")).status_code == 200
     assert (await operator.expect("submit_unit")).data == {"final_data": "secret"}
 
 
-async def test_a_page_that_speaks_as_mephisto_is_closed(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_page_that_speaks_as_mephisto_is_closed(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     await page.send("request_statuses", "mephisto", {})
 
@@ -58,9 +60,9 @@ async def test_a_page_that_speaks_as_mephisto_is_closed(scene: Scene, operator: 
     assert not page.inbox.of_type("return_statuses")
 
 
-async def test_a_page_gives_no_orders(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_page_gives_no_orders(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting", "b": "waiting"})
-    page, other = await scene.page("a"), await scene.page("b")
+    page, other = await harness.page("a"), await harness.page("b")
 
     await page.send("update_status", "b", {"status": "completed"})
     await page.send("client_bound_live_update", "b", {"text": "forged", "update_id": "1"})
@@ -74,24 +76,26 @@ async def test_a_page_gives_no_orders(scene: Scene, operator: OperatorLink) -> N
     assert await operator.settled() == {"a": "waiting", "b": "waiting"}
 
 
-async def test_a_new_operator_takes_the_place_of_the_old_one(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_new_operator_takes_the_place_of_the_old_one(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
-    successor = await scene.operator(after=operator)
+    successor = await harness.operator(after=operator)
 
     assert await operator.closing_code() == 1012
-    assert (await scene.submit("a", "to the new one")).status_code == 200
+    assert (await harness.submit("a", "to the new one")).status_code == 200
     assert (await successor.expect("submit_unit")).data == {"final_data": "to the new one"}
     await successor.tell("a", text="from the new one")
     await page.expect("client_bound_live_update")
     assert not operator.inbox.of_type("submit_unit")
 
 
-async def test_the_operators_link_goes_on_while_pages_come_and_go(scene: Scene, operator: OperatorLink) -> None:
+async def test_the_operators_link_goes_on_while_pages_come_and_go(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"a": "in task"})
     for how in ("close", "vanish"):
-        page = await scene.page("a")
+        page = await harness.page("a")
         await (page.close() if how == "close" else page.vanish())
 
     assert await operator.settled() == {"a": "in task"}
@@ -102,31 +106,35 @@ async def test_the_operators_link_goes_on_while_pages_come_and_go(scene: Scene, 
 
 
 @pytest.mark.parametrize("token", ["1", "0", "", "a ", "A", "mephisto", "constructor", "__proto__", "x" * 10_000])
-async def test_nobody_submits_for_an_agent_without_its_token(scene: Scene, operator: OperatorLink, token: str) -> None:
+async def test_nobody_submits_for_an_agent_without_its_token(
+    harness: RouterHarness, operator: OperatorLink, token: str
+) -> None:
     await operator.agents({"a": "in task"})
     await operator.settled()
     onboarding = {"provider_data": {"USED_AGENT_ID": token, "onboarding_data": {}}}
 
     answers = [
-        await scene.submit(token, "forged"),
-        await scene.http.post("/submit_metadata", json={"USED_AGENT_ID": token, "metadata": {}}),
-        await scene.http.post("/submit_onboarding", json=onboarding),
-        await scene.http.post("/return_task", json={"USED_AGENT_ID": token}),
+        await harness.submit(token, "forged"),
+        await harness.http.post("/submit_metadata", json={"USED_AGENT_ID": token, "metadata": {}}),
+        await harness.http.post("/submit_onboarding", json=onboarding),
+        await harness.http.post("/return_task", json={"USED_AGENT_ID": token}),
     ]
 
     assert [answer.status_code for answer in answers] == [403, 403, 403, 403]
     for answer in answers:
         error_of(answer)
-    assert (await scene.submit("a", "genuine")).status_code == 200
+    assert (await harness.submit("a", "genuine")).status_code == 200
     await operator.expect("submit_unit")
     assert len(operator.numbers()) == 1
 
 
 @pytest.mark.parametrize("token", ["1", "", "A", "__proto__"])
-async def test_a_socket_of_an_unknown_agent_is_told_nothing(scene: Scene, operator: OperatorLink, token: str) -> None:
+async def test_a_socket_of_an_unknown_agent_is_told_nothing(
+    harness: RouterHarness, operator: OperatorLink, token: str
+) -> None:
     await operator.agents({"a": "in task"})
-    stranger = await scene.page(token, alive=False)
-    page = await scene.page("a")
+    stranger = await harness.page(token, alive=False)
+    page = await harness.page("a")
 
     await stranger.alive()
     await stranger.send("heartbeat", token, client_timestamp=1.5)
@@ -141,35 +149,35 @@ async def test_a_socket_of_an_unknown_agent_is_told_nothing(scene: Scene, operat
     assert (await operator.settled()) == {"a": "in task"}
 
 
-async def test_a_refused_agent_is_not_known(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_refused_agent_is_not_known(harness: RouterHarness, operator: OperatorLink) -> None:
     details = {"request_id": "r", "worker_id": None, "agent_id": None, "failure_reason": "no"}
     await operator.send("agent_details", "r", details)
     await operator.settled()
 
     for token in ("null", "None", "r"):
-        assert (await scene.submit(token, 1)).status_code == 403
+        assert (await harness.submit(token, 1)).status_code == 403
 
 
 # -- limits ----------------------------------------------------------------------------------
 
 
-async def test_sockets_have_a_limit(make_router: MakeRouter, make_scene: MakeScene) -> None:
+async def test_sockets_have_a_limit(make_router: MakeRouter, make_harness: MakeHarness) -> None:
     router = make_router(max_sockets=3)
     router.start()
-    scene = make_scene(router)
-    await scene.operator({"a": "in task"})
-    pages = [await scene.page("a") for _ in range(2)]
+    harness = make_harness(router)
+    await harness.operator({"a": "in task"})
+    pages = [await harness.page("a") for _ in range(2)]
 
-    assert await is_turned_away(scene)
+    assert await is_turned_away(harness)
     await pages[0].close()
-    await scene.wait_sockets(2)
+    await harness.wait_sockets(2)
 
-    await scene.page("a")
-    assert await is_turned_away(scene)
+    await harness.page("a")
+    assert await is_turned_away(harness)
 
 
-async def is_turned_away(scene: Scene) -> bool:
-    host, port = scene.router.listener.getsockname()
+async def is_turned_away(harness: RouterHarness) -> bool:
+    host, port = harness.router.listener.getsockname()
     with trio.fail_after(10):
         async with await trio.open_tcp_stream(host, port) as stream:
             await stream.send_all(HANDSHAKE)
@@ -179,30 +187,30 @@ async def is_turned_away(scene: Scene) -> bool:
 
 
 async def test_waiting_requests_have_a_limit(
-    make_router: MakeRouter, make_scene: MakeScene, nursery: trio.Nursery
+    make_router: MakeRouter, make_harness: MakeHarness, nursery: trio.Nursery
 ) -> None:
     router = make_router(max_sockets=2)
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({})
+    harness = make_harness(router)
+    operator = await harness.operator({})
     for _ in range(2):
-        nursery.start_soon(scene.request_agent)
+        nursery.start_soon(harness.request_agent)
         await operator.expect("register_agent")
 
-    answer = await scene.request_agent()
+    answer = await harness.request_agent()
 
     assert answer.status_code == 200
     assert answer.json()["data"]["agent_id"] is None
     assert answer.json()["data"]["failure_reason"].startswith("The task server is busy")
 
 
-async def test_figures_are_for_the_operator_only(scene: Scene, operator: OperatorLink) -> None:
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": scene.router.secret}):
-        answer = await scene.http.get("/counters", headers=headers)
+async def test_figures_are_for_the_operator_only(harness: RouterHarness, operator: OperatorLink) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": harness.router.secret}):
+        answer = await harness.http.get("/counters", headers=headers)
         assert answer.status_code in (401, 403, 404)
         error_of(answer)
 
-    figures = await scene.counters()
+    figures = await harness.counters()
     assert figures.keys() >= {
         "dropped",
         "refused_operators",
@@ -213,25 +221,25 @@ async def test_figures_are_for_the_operator_only(scene: Scene, operator: Operato
     }
 
 
-async def test_a_client_has_to_go_on(make_router: MakeRouter, make_scene: MakeScene) -> None:
+async def test_a_client_has_to_go_on(make_router: MakeRouter, make_harness: MakeHarness) -> None:
     router = make_router(idle_seconds=1, request_deadline_seconds=0.2)
     router.start()
-    scene = make_scene(router)
-    await scene.operator({"a": "in task"})
-    page = await scene.page("a")
+    harness = make_harness(router)
+    await harness.operator({"a": "in task"})
+    page = await harness.page("a")
     head = b"POST /submit_task HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
     unfinished = [b"", b"GET / HT", head, head + b"\r\n{", b"GET /is_alive HTTP/1.1\r\nHost: x\r\n\r\n", HANDSHAKE]
 
     async with trio.open_nursery() as nursery:
         for beginning in unfinished:
-            nursery.start_soon(is_hung_up_on, scene, beginning)
+            nursery.start_soon(is_hung_up_on, harness, beginning)
 
     # Who has said who it is may be silent: heartbeats have a limit of their own.
     assert (await page.heartbeat()).data["status"] == "in task"
 
 
-async def is_hung_up_on(scene: Scene, beginning: bytes) -> None:
-    host, port = scene.router.listener.getsockname()
+async def is_hung_up_on(harness: RouterHarness, beginning: bytes) -> None:
+    host, port = harness.router.listener.getsockname()
     with trio.fail_after(10):
         async with await trio.open_tcp_stream(host, port) as stream:
             await stream.send_all(beginning)
@@ -256,8 +264,8 @@ async def is_hung_up_on(scene: Scene, beginning: bytes) -> None:
     ],
     ids=range(7),
 )
-async def test_nonsense_is_no_hang_and_no_crash(scene: Scene, request_: bytes) -> None:
-    host, port = scene.router.listener.getsockname()
+async def test_nonsense_is_no_hang_and_no_crash(harness: RouterHarness, request_: bytes) -> None:
+    host, port = harness.router.listener.getsockname()
     with trio.fail_after(10):
         async with await trio.open_tcp_stream(host, port) as stream:
             try:
@@ -267,13 +275,13 @@ async def test_nonsense_is_no_hang_and_no_crash(scene: Scene, request_: bytes) -
                 answer = b""
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
-    assert (await scene.http.get("/is_alive")).status_code == 200
+    assert (await harness.http.get("/is_alive")).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/submit_task", "/request_agent", "/task_config.json", "/is_alive", "/", "/nothing"])
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-async def test_other_methods_are_refused_in_json(scene: Scene, method: str, path: str) -> None:
-    answer = await scene.http.request(method, path)
+async def test_other_methods_are_refused_in_json(harness: RouterHarness, method: str, path: str) -> None:
+    answer = await harness.http.request(method, path)
 
     assert answer.status_code in (400, 404, 405)
     error_of(answer)
@@ -282,8 +290,8 @@ async def test_other_methods_are_refused_in_json(scene: Scene, method: str, path
 @pytest.mark.parametrize(
     "path", ["/../journal", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/%00", "/.env"]
 )
-async def test_only_the_page_is_served(scene: Scene, path: str) -> None:
-    host, port = scene.router.listener.getsockname()
+async def test_only_the_page_is_served(harness: RouterHarness, path: str) -> None:
+    host, port = harness.router.listener.getsockname()
     async with await trio.open_tcp_stream(host, port) as stream:
         await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join([chunk async for chunk in stream])
@@ -292,19 +300,19 @@ async def test_only_the_page_is_served(scene: Scene, path: str) -> None:
     assert b"root:" not in answer
 
 
-async def test_other_sites_are_given_nothing(scene: Scene) -> None:
+async def test_other_sites_are_given_nothing(harness: RouterHarness) -> None:
     for path in ("/", "/task_config.json?mephisto_task_version=2.0.4", "/is_alive"):
-        answer = await scene.http.get(path, headers={"Origin": "https://elsewhere.example"})
+        answer = await harness.http.get(path, headers={"Origin": "https://elsewhere.example"})
         assert "access-control-allow-origin" not in answer.headers
         assert "x-powered-by" not in answer.headers
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_slow_reader_does_not_hold_up_the_others(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_slow_reader_does_not_hold_up_the_others(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"slow": "in task", "quick": "in task"})
-    quick = await scene.page("quick")
+    quick = await harness.page("quick")
     # It says that it is there, and then never reads: not even its own library does.
-    host, port = scene.router.listener.getsockname()
+    host, port = harness.router.listener.getsockname()
     stream = await trio.open_tcp_stream(host, port)
     await stream.send_all(HANDSHAKE)
     await stream.receive_some()

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 import trio
 
-from .conftest import MakeRouter, MakeScene
-from .harness import OperatorLink, Page, Scene
+from .conftest import MakeHarness, MakeRouter
+from .harness import OperatorLink, Page, RouterHarness
 
 
-async def test_alive_is_answered_with_the_status_as_it_is_now(scene: Scene, operator: OperatorLink) -> None:
+async def test_alive_is_answered_with_the_status_as_it_is_now(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting"})
     await operator.status("a", "in task")
     await operator.settled()
-    page = await scene.page("a", alive=False)
+    page = await harness.page("a", alive=False)
 
     await page.alive()
     packet = await page.expect("update_status")
@@ -24,9 +24,9 @@ async def test_alive_is_answered_with_the_status_as_it_is_now(scene: Scene, oper
     assert page.statuses() == ["in task"]
 
 
-async def test_the_operator_learns_who_is_there(scene: Scene, operator: OperatorLink) -> None:
+async def test_the_operator_learns_who_is_there(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting", "b": "in task"})
-    await scene.page("a")
+    await harness.page("a")
 
     pushed = await operator.expect("return_statuses", lambda packet: "b" not in packet.data and "a" in packet.data)
 
@@ -35,9 +35,9 @@ async def test_the_operator_learns_who_is_there(scene: Scene, operator: Operator
     assert await operator.settled() == {"a": "waiting", "b": "in task"}
 
 
-async def test_statuses_arrive_in_order(scene: Scene, operator: OperatorLink) -> None:
+async def test_statuses_arrive_in_order(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "accepted"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     for status in ("waiting", "in task", "completed"):
         await operator.status("a", status)
@@ -46,9 +46,9 @@ async def test_statuses_arrive_in_order(scene: Scene, operator: OperatorLink) ->
     assert page.statuses() == ["accepted", "waiting", "in task", "completed"]
 
 
-async def test_a_status_is_passed_on_with_its_times(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_status_is_passed_on_with_its_times(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     await operator.send(
         "update_status",
@@ -66,9 +66,9 @@ async def test_a_status_is_passed_on_with_its_times(scene: Scene, operator: Oper
     assert packet.router_outgoing_timestamp is not None
 
 
-async def handshake(scene: Scene, path: str, *headers: str) -> bytes:
+async def handshake(harness: RouterHarness, path: str, *headers: str) -> bytes:
     """Ask for a socket as a browser does; return the head of the answer."""
-    host, port = scene.router.listener.getsockname()
+    host, port = harness.router.listener.getsockname()
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: {host}:{port}",
@@ -90,10 +90,10 @@ async def handshake(scene: Scene, path: str, *headers: str) -> bytes:
     return answer.partition(b"\r\n\r\n")[0].lower()
 
 
-async def test_compression_is_offered_and_not_taken(scene: Scene) -> None:
+async def test_compression_is_offered_and_not_taken(harness: RouterHarness) -> None:
     offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
-    answer = await handshake(scene, "/", offer)
+    answer = await handshake(harness, "/", offer)
 
     assert answer.startswith(b"http/1.1 101 ")
     assert b"sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=" in answer
@@ -102,8 +102,8 @@ async def test_compression_is_offered_and_not_taken(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("path", ["/other", "/submit_task"])
-async def test_sockets_are_at_the_root_only(scene: Scene, path: str) -> None:
-    answer = await handshake(scene, path)
+async def test_sockets_are_at_the_root_only(harness: RouterHarness, path: str) -> None:
+    answer = await handshake(harness, path)
 
     assert not answer.startswith(b"http/1.1 101 ")
 
@@ -111,9 +111,9 @@ async def test_sockets_are_at_the_root_only(scene: Scene, path: str) -> None:
 # -- live updates ----------------------------------------------------------------------------
 
 
-async def test_a_live_update_goes_to_the_operator_as_it_is(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_live_update_goes_to_the_operator_as_it_is(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     update_id = await page.say(request_id="r", target="echo", args='{"hello":"wörld","n":1}')
     packet = await operator.expect("mephisto_bound_live_update")
@@ -130,9 +130,9 @@ async def test_a_live_update_goes_to_the_operator_as_it_is(scene: Scene, operato
     assert packet.router_incoming_timestamp is not None
 
 
-async def test_live_updates_of_all_pages_keep_their_order(scene: Scene, operator: OperatorLink) -> None:
+async def test_live_updates_of_all_pages_keep_their_order(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task", "b": "in task"})
-    first, second = await scene.page("a"), await scene.page("b")
+    first, second = await harness.page("a"), await harness.page("b")
 
     for number in range(100):
         await first.say(number=number)
@@ -145,9 +145,9 @@ async def test_live_updates_of_all_pages_keep_their_order(scene: Scene, operator
     assert numbers == list(range(numbers[0], numbers[0] + 200))
 
 
-async def test_a_live_update_goes_to_the_page_it_is_for(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_live_update_goes_to_the_page_it_is_for(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task", "b": "in task"})
-    first, second = await scene.page("a"), await scene.page("b")
+    first, second = await harness.page("a"), await harness.page("b")
 
     update_id = await operator.tell("b", text="hello from one", id="Speaker 1", task_data={}, timestamp=1.5)
     packet = await second.expect("client_bound_live_update")
@@ -166,9 +166,11 @@ async def test_a_live_update_goes_to_the_page_it_is_for(scene: Scene, operator: 
     assert not first.inbox.of_type("client_bound_live_update")
 
 
-async def test_a_batch_of_the_operator_reaches_pages_one_packet_a_frame(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_batch_of_the_operator_reaches_pages_one_packet_a_frame(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
     page.frames.clear()
 
     batch = [
@@ -186,9 +188,9 @@ async def test_a_batch_of_the_operator_reaches_pages_one_packet_a_frame(scene: S
 # -- heartbeats ------------------------------------------------------------------------------
 
 
-async def test_a_heartbeat_is_answered_in_the_pages_own_time(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_heartbeat_is_answered_in_the_pages_own_time(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "waiting"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     answer = await page.heartbeat(at=1795290311.414)
 
@@ -200,11 +202,13 @@ async def test_a_heartbeat_is_answered_in_the_pages_own_time(scene: Scene, opera
     assert answer.router_outgoing_timestamp is not None
 
 
-async def test_a_heartbeat_of_an_agent_without_socket_counts_as_alive(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_heartbeat_of_an_agent_without_socket_counts_as_alive(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"onboarding_a": "approved", "a": "in task"})
     await operator.tell("a", text="kept")
     await operator.settled()
-    page = await scene.page("onboarding_a")
+    page = await harness.page("onboarding_a")
 
     # After an onboarding the client may go on with the new agent without saying so.
     await page.heartbeat(token="a")
@@ -217,9 +221,11 @@ async def test_a_heartbeat_of_an_agent_without_socket_counts_as_alive(scene: Sce
     await operator.expect("return_statuses", lambda packet: packet.data == {"a": "in task"})
 
 
-async def test_a_heartbeat_of_an_agent_with_a_socket_is_only_a_heartbeat(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_heartbeat_of_an_agent_with_a_socket_is_only_a_heartbeat(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     await page.heartbeat()
     await page.heartbeat()
@@ -227,11 +233,11 @@ async def test_a_heartbeat_of_an_agent_with_a_socket_is_only_a_heartbeat(scene: 
     assert page.statuses() == ["in task"]
 
 
-async def test_a_heartbeat_after_the_submission_is_answered(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_heartbeat_after_the_submission_is_answered(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
-    await scene.submit("a", "done")
+    await harness.submit("a", "done")
     await operator.expect("submit_unit")
     await operator.status("a", "completed")
     await page.expect("update_status", lambda packet: packet.data == {"status": "completed"})
@@ -239,12 +245,14 @@ async def test_a_heartbeat_after_the_submission_is_answered(scene: Scene, operat
     assert (await page.heartbeat()).data["status"] == "completed"
 
 
-async def test_pages_are_kept_alive_while_the_operator_is_away(make_router: MakeRouter, make_scene: MakeScene) -> None:
+async def test_pages_are_kept_alive_while_the_operator_is_away(
+    make_router: MakeRouter, make_harness: MakeHarness
+) -> None:
     router = make_router(operator_grace_seconds=0.5)
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({"a": "in task"})
-    page = await scene.page("a")
+    harness = make_harness(router)
+    operator = await harness.operator({"a": "in task"})
+    page = await harness.page("a")
     await operator.close()
     lost_at = trio.current_time()
 
@@ -257,47 +265,49 @@ async def test_pages_are_kept_alive_while_the_operator_is_away(make_router: Make
 
     # After the grace the true age is told.
     assert 0.5 <= (100_000 - ping) / 1000 <= gone_seconds + 0.1
-    await scene.operator()
+    await harness.operator()
     assert (await page.heartbeat(at=100.0)).data["last_mephisto_ping"] == 100_000
 
 
 async def test_a_page_goes_on_with_a_router_that_was_started_again_before_its_operator(
-    make_router: MakeRouter, make_scene: MakeScene
+    make_router: MakeRouter, make_harness: MakeHarness
 ) -> None:
     router = make_router()
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({"a": "waiting"})
+    harness = make_harness(router)
+    operator = await harness.operator({"a": "waiting"})
     await operator.status("a", "in task")
     await operator.settled()
-    await scene.page("a")
+    await harness.page("a")
     # What is answered is durable, and with it what was there before.
-    assert (await scene.submit("a", "early")).status_code == 200
+    assert (await harness.submit("a", "early")).status_code == 200
     router.stop(signal.SIGKILL)
     router.start()
 
     # The client opens a new socket when its next heartbeat is due, and says that it is alive.
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     assert page.statuses() == ["in task"]
     # Its clock is right, however long the operator takes: within the grace it does not leave.
     assert (await page.heartbeat(at=100.0)).data == {"last_mephisto_ping": 100_000, "status": "in task"}
     await page.say(text="to whom it may concern")
-    successor = await scene.operator(after=operator)
+    successor = await harness.operator(after=operator)
     assert (await successor.expect("mephisto_bound_live_update")).data["text"] == "to whom it may concern"
 
 
 # -- what is kept ----------------------------------------------------------------------------
 
 
-async def test_what_comes_before_the_first_socket_is_kept_in_order(scene: Scene, operator: OperatorLink) -> None:
+async def test_what_comes_before_the_first_socket_is_kept_in_order(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"a": "accepted"})
     for status, text in (("waiting", "one"), ("in task", "two"), ("in task", "three")):
         await operator.status("a", status)
         await operator.tell("a", text=text)
     await operator.settled()
 
-    page = await scene.page("a")
+    page = await harness.page("a")
     await operator.tell("a", text="four")
     for _ in range(4):
         await page.expect("client_bound_live_update")
@@ -308,37 +318,37 @@ async def test_what_comes_before_the_first_socket_is_kept_in_order(scene: Scene,
     assert page.inbox.received[0].packet_type == "update_status"
 
 
-async def test_what_comes_while_the_socket_is_down_is_kept(scene: Scene, operator: OperatorLink) -> None:
+async def test_what_comes_while_the_socket_is_down_is_kept(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
     await operator.tell("a", text="seen")
     await page.expect("client_bound_live_update")
     await page.heartbeat()
     await page.close()
-    await scene.wait_sockets(1)
+    await harness.wait_sockets(1)
 
     await operator.tell("a", text="missed")
     await operator.status("a", "partner disconnect")
     await operator.settled()
-    again = await scene.page("a")
+    again = await harness.page("a")
     await again.expect("client_bound_live_update")
 
     assert again.texts() == ["missed"]
     assert again.statuses() == ["partner disconnect"]
 
 
-async def test_what_was_sent_into_a_dying_socket_is_sent_again(scene: Scene, operator: OperatorLink) -> None:
+async def test_what_was_sent_into_a_dying_socket_is_sent_again(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
     await page.heartbeat()
     for text in ("one", "two"):
         await operator.tell("a", text=text)
     await operator.settled()
     await page.vanish()
-    await scene.wait_sockets(1)
+    await harness.wait_sockets(1)
     await operator.tell("a", text="three")
 
-    again = await scene.page("a")
+    again = await harness.page("a")
     for _ in range(3):
         await again.expect("client_bound_live_update")
 
@@ -346,22 +356,22 @@ async def test_what_was_sent_into_a_dying_socket_is_sent_again(scene: Scene, ope
 
 
 async def test_what_was_sent_into_a_dead_socket_is_sent_again_though_nobody_noticed(
-    scene: Scene, operator: OperatorLink
+    harness: RouterHarness, operator: OperatorLink
 ) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
     await page.heartbeat()
     await operator.tell("a", text="into the void")
     await operator.settled()
 
     # The page lost its network and opened a new socket; the router still believes in the old one.
-    again = await scene.page("a")
+    again = await harness.page("a")
 
     await again.expect("client_bound_live_update")
     assert again.texts() == ["into the void"]
 
 
-async def test_what_is_kept_has_a_limit_and_the_newest_stay(tight: Scene) -> None:
+async def test_what_is_kept_has_a_limit_and_the_newest_stay(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task"})
     for number in range(30):
         await operator.tell("a", text=number)
@@ -373,23 +383,25 @@ async def test_what_is_kept_has_a_limit_and_the_newest_stay(tight: Scene) -> Non
     assert page.texts() == list(range(10, 30))
 
 
-async def test_what_is_kept_has_a_size_and_the_newest_stay(scene: Scene, operator: OperatorLink) -> None:
+async def test_what_is_kept_has_a_size_and_the_newest_stay(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
     for number in range(6):
         await operator.tell("a", text=f"{number}" * 2**20)
     await operator.settled()
 
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     await page.expect("client_bound_live_update", lambda packet: packet.data["text"].startswith("5"))
     assert [text[0] for text in page.texts()] == ["3", "4", "5"]
 
 
-async def test_an_agent_of_a_new_operator_gets_the_status_that_changed(scene: Scene, operator: OperatorLink) -> None:
+async def test_an_agent_of_a_new_operator_gets_the_status_that_changed(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
     await operator.agents({"a": "waiting", "b": "in task", "c": "in task"})
-    pages = {token: await scene.page(token) for token in "abc"}
+    pages = {token: await harness.page(token) for token in "abc"}
 
-    successor = await scene.operator({"a": "in task", "b": "in task"}, after=operator)
+    successor = await harness.operator({"a": "in task", "b": "in task"}, after=operator)
 
     await pages["a"].expect("update_status", lambda packet: packet.data == {"status": "in task"})
     assert (await pages["b"].heartbeat()).data["status"] == "in task"
@@ -405,10 +417,10 @@ async def test_an_agent_of_a_new_operator_gets_the_status_that_changed(scene: Sc
 # -- two sockets -----------------------------------------------------------------------------
 
 
-async def test_the_socket_that_spoke_last_gets_the_packets(scene: Scene, operator: OperatorLink) -> None:
+async def test_the_socket_that_spoke_last_gets_the_packets(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    first = await scene.page("a")
-    second = await scene.page("a")
+    first = await harness.page("a")
+    second = await harness.page("a")
 
     await operator.tell("a", text="to the second")
     await second.expect("client_bound_live_update")
@@ -424,12 +436,12 @@ async def test_the_socket_that_spoke_last_gets_the_packets(scene: Scene, operato
     assert second.texts() == ["to the second", "to the second again"]
 
 
-async def test_the_other_tab_takes_over_when_one_is_closed(scene: Scene, operator: OperatorLink) -> None:
+async def test_the_other_tab_takes_over_when_one_is_closed(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    first = await scene.page("a")
-    second = await scene.page("a")
+    first = await harness.page("a")
+    second = await harness.page("a")
     await second.close()
-    await scene.wait_sockets(2)
+    await harness.wait_sockets(2)
     await operator.tell("a", text="between the tabs")
     await operator.settled()
 
@@ -439,12 +451,12 @@ async def test_the_other_tab_takes_over_when_one_is_closed(scene: Scene, operato
     assert first.texts() == ["between the tabs"]
 
 
-async def test_after_an_onboarding_a_page_has_two_sockets(scene: Scene, operator: OperatorLink) -> None:
+async def test_after_an_onboarding_a_page_has_two_sockets(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"onboarding_a": "onboarding"})
-    first = await scene.page("onboarding_a")
+    first = await harness.page("onboarding_a")
     await operator.status("onboarding_a", "waiting")
     await operator.status("a", "in task")
-    second = await scene.page("a")
+    second = await harness.page("a")
 
     await operator.tell("a", text="task")
     await operator.tell("onboarding_a", text="onboarding")
@@ -462,7 +474,7 @@ def gone(token: str, statuses: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("code", [1001, 1005], ids=["the tab is closed", "the client closes it for good"])
-async def test_a_closed_page_is_gone_after_the_limit(tight: Scene, code: int) -> None:
+async def test_a_closed_page_is_gone_after_the_limit(tight: RouterHarness, code: int) -> None:
     operator = await tight.operator({"a": "in task", "b": "in task"})
     page = await tight.page("a")
     await page.heartbeat()
@@ -475,7 +487,7 @@ async def test_a_closed_page_is_gone_after_the_limit(tight: Scene, code: int) ->
 
 
 @pytest.mark.parametrize("heartbeats", [0, 1])
-async def test_a_silent_page_is_gone_after_the_limit(tight: Scene, heartbeats: int) -> None:
+async def test_a_silent_page_is_gone_after_the_limit(tight: RouterHarness, heartbeats: int) -> None:
     operator = await tight.operator({"a": "in task"})
     page = await tight.page("a")
     for _ in range(heartbeats):
@@ -486,7 +498,7 @@ async def test_a_silent_page_is_gone_after_the_limit(tight: Scene, heartbeats: i
     assert pushed.data == {"a": "disconnect"}
 
 
-async def test_a_page_with_a_heart_is_not_gone(tight: Scene) -> None:
+async def test_a_page_with_a_heart_is_not_gone(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task", "b": "in task"})
     page = await tight.page("a")
     await tight.page("b")
@@ -504,7 +516,7 @@ async def test_a_page_with_a_heart_is_not_gone(tight: Scene) -> None:
     assert (await operator.settled())["a"] == "in task"
 
 
-async def test_a_page_that_comes_back_is_reported_and_gets_what_it_missed(tight: Scene) -> None:
+async def test_a_page_that_comes_back_is_reported_and_gets_what_it_missed(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task"})
     page = await tight.page("a")
     await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
@@ -520,7 +532,7 @@ async def test_a_page_that_comes_back_is_reported_and_gets_what_it_missed(tight:
     assert (await operator.expect("return_statuses")).data == {"a": "in task"}
 
 
-async def test_a_page_that_is_back_in_time_is_never_gone(tight: Scene) -> None:
+async def test_a_page_that_is_back_in_time_is_never_gone(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task", "marker": "in task"})
     page = await tight.page("a")
     await page.close()
@@ -535,7 +547,7 @@ async def test_a_page_that_is_back_in_time_is_never_gone(tight: Scene) -> None:
     assert not [packet for packet in operator.inbox.of_type("return_statuses") if gone("a", packet.data)]
 
 
-async def test_an_agent_that_never_had_a_socket_is_not_gone(tight: Scene) -> None:
+async def test_an_agent_that_never_had_a_socket_is_not_gone(tight: RouterHarness) -> None:
     operator = await tight.operator({"static": "in task", "live": "in task"})
     await tight.page("live")
 
@@ -574,23 +586,23 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("text", NONSENSE, ids=range(len(NONSENSE)))
-async def test_nonsense_is_dropped_and_counted(scene: Scene, operator: OperatorLink, text: str) -> None:
+async def test_nonsense_is_dropped_and_counted(harness: RouterHarness, operator: OperatorLink, text: str) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
-    before = sum((await scene.counters())["dropped"].values())
+    page = await harness.page("a")
+    before = sum((await harness.counters())["dropped"].values())
 
     await page.send_text(text)
     assert (await page.heartbeat()).data["status"] == "in task"
     await page.say(text="still here")
 
     assert (await operator.expect("mephisto_bound_live_update")).data["text"] == "still here"
-    assert sum((await scene.counters())["dropped"].values()) == before + 1
+    assert sum((await harness.counters())["dropped"].values()) == before + 1
     assert page.statuses() == ["in task"]
 
 
-async def test_a_binary_frame_is_dropped(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_binary_frame_is_dropped(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     await page.socket.send_message(b'{"packet_type": "alive", "subject_id": "a"}')
 
@@ -598,9 +610,9 @@ async def test_a_binary_frame_is_dropped(scene: Scene, operator: OperatorLink) -
     assert page.statuses() == ["in task"]
 
 
-async def test_a_half_character_in_a_live_update_is_replaced(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_half_character_in_a_live_update_is_replaced(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     await page.send_text(
         '{"packet_type": "mephisto_bound_live_update", "subject_id": "a", "data": {"text": "\\ud83d"}}'
@@ -609,7 +621,7 @@ async def test_a_half_character_in_a_live_update_is_replaced(scene: Scene, opera
     assert (await operator.expect("mephisto_bound_live_update")).data == {"text": "\ufffd"}
 
 
-async def test_a_packet_over_the_limit_closes_the_socket(tight: Scene) -> None:
+async def test_a_packet_over_the_limit_closes_the_socket(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task"})
     page = await tight.page("a")
 
@@ -621,9 +633,9 @@ async def test_a_packet_over_the_limit_closes_the_socket(tight: Scene) -> None:
     assert len((await operator.expect("mephisto_bound_live_update")).data["text"]) == 9_000
 
 
-async def test_a_nonsensical_operator_is_borne(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_nonsensical_operator_is_borne(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task"})
-    page = await scene.page("a")
+    page = await harness.page("a")
 
     for text in (
         "nonsense",

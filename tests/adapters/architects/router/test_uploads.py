@@ -9,8 +9,8 @@ import httpx
 import pytest
 import trio
 
-from .conftest import MakeRouter, MakeScene
-from .harness import OperatorLink, Router, Scene, error_of
+from .conftest import MakeHarness, MakeRouter
+from .harness import OperatorLink, Router, RouterHarness, error_of
 
 BOUNDARY = "----WebKitFormBoundaryCqPxozi6Aio1UQFm"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -33,8 +33,10 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
-async def post(scene: Scene, body: bytes | AsyncIterator[bytes], content_type: str = CONTENT_TYPE) -> httpx.Response:
-    return await scene.http.post("/submit_task", content=body, headers={"Content-Type": content_type})
+async def post(
+    harness: RouterHarness, body: bytes | AsyncIterator[bytes], content_type: str = CONTENT_TYPE
+) -> httpx.Response:
+    return await harness.http.post("/submit_task", content=body, headers={"Content-Type": content_type})
 
 
 def stored_bytes(router: Router) -> int:
@@ -43,13 +45,13 @@ def stored_bytes(router: Router) -> int:
     return sum(path.stat().st_size for path in files if path.name != "lock")
 
 
-async def test_a_form_is_submitted_as_the_browser_sends_it(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_form_is_submitted_as_the_browser_sends_it(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"uploader": "in task"})
     await operator.settled()
     result = '{"note":"see the attachment","attachment":{"name":"upload sample.png","size":50039}}'
 
     answer = await post(
-        scene,
+        harness,
         form(
             field("note", "see the attachment"),
             file("attachment", "upload sample.png", PNG),
@@ -78,17 +80,17 @@ async def test_a_form_is_submitted_as_the_browser_sends_it(scene: Scene, operato
         "sha256": hashlib.sha256(PNG).hexdigest(),
     }
     assert "upload" not in record["filename"]
-    download = await scene.http.get(f"/download_file/{record['filename']}", headers=scene.router.auth)
+    download = await harness.http.get(f"/download_file/{record['filename']}", headers=harness.router.auth)
     assert download.status_code == 200
     assert download.content == PNG
 
 
-async def test_names_are_utf_8_and_never_paths(scene: Scene, operator: OperatorLink) -> None:
+async def test_names_are_utf_8_and_never_paths(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"ünï-cødé": "in task"})
     await operator.settled()
 
     answer = await post(
-        scene,
+        harness,
         form(
             field("USED_AGENT_ID", "ünï-cødé"),
             file("Anhänge", "Übung 🦉 \u2028.txt", b"one", "text/plain"),
@@ -124,28 +126,28 @@ async def test_names_are_utf_8_and_never_paths(scene: Scene, operator: OperatorL
     ],
 )
 async def test_an_empty_file_field_is_no_file(
-    scene: Scene, operator: OperatorLink, parts: Iterable[bytes], names: list[str]
+    harness: RouterHarness, operator: OperatorLink, parts: Iterable[bytes], names: list[str]
 ) -> None:
     await operator.agents({"chooser": "in task"})
     await operator.settled()
 
-    answer = await post(scene, form(*parts, field("USED_AGENT_ID", "chooser"), field("final_string_data", "{}")))
+    answer = await post(harness, form(*parts, field("USED_AGENT_ID", "chooser"), field("final_string_data", "{}")))
     packet = await operator.expect("submit_unit")
 
     assert answer.status_code == 200
     assert [record["originalname"] for record in packet.data["files"]] == names
 
 
-async def test_a_form_without_a_result_is_null(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_form_without_a_result_is_null(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"silent": "in task"})
     await operator.settled()
 
-    assert (await post(scene, form(field("USED_AGENT_ID", "silent")))).status_code == 200
+    assert (await post(harness, form(field("USED_AGENT_ID", "silent")))).status_code == 200
 
     assert (await operator.expect("submit_unit")).data == {"final_data": None, "files": []}
 
 
-async def test_a_form_that_arrives_byte_by_byte(scene: Scene, operator: OperatorLink) -> None:
+async def test_a_form_that_arrives_byte_by_byte(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"slow": "in task"})
     await operator.settled()
     body = form(file("f", "f.bin", PNG[-300:]), field("USED_AGENT_ID", "slow"), field("final_string_data", "[1]"))
@@ -154,7 +156,7 @@ async def test_a_form_that_arrives_byte_by_byte(scene: Scene, operator: Operator
         for start in range(len(body)):
             yield body[start : start + 1]
 
-    assert (await post(scene, in_pieces())).status_code == 200
+    assert (await post(harness, in_pieces())).status_code == 200
     packet = await operator.expect("submit_unit")
 
     assert packet.data["final_data"] == [1]
@@ -202,7 +204,7 @@ ATTACHED = file("f", "f.bin", b"x" * 5000)
     ],
 )  # fmt: skip
 async def test_a_form_that_is_refused_leaves_nothing_behind(
-    tight: Scene, body: bytes, content_type: str, statuses: set[int]
+    tight: RouterHarness, body: bytes, content_type: str, statuses: set[int]
 ) -> None:
     operator = await tight.operator({"worker": "in task"})
 
@@ -216,7 +218,7 @@ async def test_a_form_that_is_refused_leaves_nothing_behind(
     assert (await tight.submit("worker", "still served")).status_code == 200
 
 
-async def test_an_endless_form_is_stopped_at_the_limit(tight: Scene) -> None:
+async def test_an_endless_form_is_stopped_at_the_limit(tight: RouterHarness) -> None:
     await tight.operator({"worker": "in task"})
     sent = 0
 
@@ -235,7 +237,7 @@ async def test_an_endless_form_is_stopped_at_the_limit(tight: Scene) -> None:
     assert stored_bytes(tight.router) == 0
 
 
-async def test_a_form_whose_sender_is_gone_leaves_nothing_behind(tight: Scene) -> None:
+async def test_a_form_whose_sender_is_gone_leaves_nothing_behind(tight: RouterHarness) -> None:
     operator = await tight.operator({"worker": "in task"})
     started = trio.Event()
 
@@ -265,11 +267,11 @@ def peak_memory_bytes(router: Router) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-async def test_files_are_streamed_not_held(make_router: MakeRouter, make_scene: MakeScene) -> None:
+async def test_files_are_streamed_not_held(make_router: MakeRouter, make_harness: MakeHarness) -> None:
     router = make_router()
     router.start()
-    scene = make_scene(router)
-    operator = await scene.operator({"worker": "in task"})
+    harness = make_harness(router)
+    operator = await harness.operator({"worker": "in task"})
     chunk = bytes(range(256)) * 4096
     digest = hashlib.sha256()
 
@@ -282,7 +284,7 @@ async def test_files_are_streamed_not_held(make_router: MakeRouter, make_scene: 
         yield b"\r\n" + form()
 
     before = peak_memory_bytes(router)
-    assert (await post(scene, large())).status_code == 200
+    assert (await post(harness, large())).status_code == 200
     grown = peak_memory_bytes(router) - before
     packet = await operator.expect("submit_unit")
 
@@ -295,10 +297,10 @@ async def test_files_are_streamed_not_held(make_router: MakeRouter, make_scene: 
 # -- /download_file --------------------------------------------------------------------------
 
 
-async def uploaded(scene: Scene, operator: OperatorLink) -> str:
+async def uploaded(harness: RouterHarness, operator: OperatorLink) -> str:
     await operator.agents({"downloads": "in task"})
     await operator.settled()
-    answer = await post(scene, form(file("f", "f.txt", b"private"), field("USED_AGENT_ID", "downloads")))
+    answer = await post(harness, form(file("f", "f.txt", b"private"), field("USED_AGENT_ID", "downloads")))
     assert answer.status_code == 200
     (record,) = (await operator.expect("submit_unit")).data["files"]
     name = record["filename"]
@@ -316,10 +318,12 @@ async def uploaded(scene: Scene, operator: OperatorLink) -> str:
         {"Authorization": "Bearer \xe4".encode("latin-1")},
     ],
 )
-async def test_only_the_operator_fetches_files(scene: Scene, operator: OperatorLink, headers: dict[str, Any]) -> None:
-    name = await uploaded(scene, operator)
+async def test_only_the_operator_fetches_files(
+    harness: RouterHarness, operator: OperatorLink, headers: dict[str, Any]
+) -> None:
+    name = await uploaded(harness, operator)
 
-    answer = await scene.http.get(f"/download_file/{name}", headers=headers)
+    answer = await harness.http.get(f"/download_file/{name}", headers=headers)
 
     assert answer.status_code in (401, 403, 404)
     assert b"private" not in answer.content
@@ -345,22 +349,22 @@ async def test_only_the_operator_fetches_files(scene: Scene, operator: OperatorL
         "..",
     ],
 )
-async def test_only_files_of_the_run_are_fetched(scene: Scene, operator: OperatorLink, name: str) -> None:
-    await uploaded(scene, operator)
-    assert scene.router.journals()
+async def test_only_files_of_the_run_are_fetched(harness: RouterHarness, operator: OperatorLink, name: str) -> None:
+    await uploaded(harness, operator)
+    assert harness.router.journals()
 
     # httpx tidies paths up; this is what an attacker sends.
-    answer = await raw_get(scene.router, f"/download_file/{name}")
+    answer = await raw_get(harness.router, f"/download_file/{name}")
 
     assert answer.split(b" ", 2)[1] in (b"400", b"404", b"414")
 
 
-async def test_the_journal_is_not_fetched(scene: Scene, operator: OperatorLink) -> None:
-    await uploaded(scene, operator)
-    (journal,) = scene.router.journals()
+async def test_the_journal_is_not_fetched(harness: RouterHarness, operator: OperatorLink) -> None:
+    await uploaded(harness, operator)
+    (journal,) = harness.router.journals()
 
     for path in (f"/download_file/{journal.name}", f"/download_file/..%2f{journal.name}", f"/{journal.name}"):
-        answer = await raw_get(scene.router, path)
+        answer = await raw_get(harness.router, path)
         assert answer.split(b" ", 2)[1] == b"404"
 
 

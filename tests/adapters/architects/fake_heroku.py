@@ -1,4 +1,4 @@
-"""Heroku on this machine: what a test sees of the stand-in, and can have it refuse."""
+"""Heroku on this machine: what a test sees of the fake, and can have it refuse."""
 
 import json
 import shutil
@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-STAND_IN = Path(__file__).parent / "heroku_standin"
+FAKE_HEROKU_BIN = Path(__file__).parent / "fake_heroku_bin"
 
 needs_npm_and_git = pytest.mark.skipif(
     shutil.which("npm") is None or shutil.which("git") is None, reason="npm or git is missing"
 )
 
 
-class StandIn:
-    """What the stand-in keeps."""
+class FakeHeroku:
+    """What the fake keeps."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -35,17 +35,17 @@ class StandIn:
 
 
 @contextmanager
-def heroku_stand_in(home: Path, environment: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Have `heroku` be the stand-in; the apps that are left in the end are destroyed."""
+def installed_fake_heroku(home: Path, environment: pytest.MonkeyPatch) -> Iterator[FakeHeroku]:
+    """Have `heroku` be the fake; the apps that are left in the end are destroyed."""
     (home / "apps").mkdir()
     environment.setenv("HEROKU_STANDIN", str(home))
-    environment.setenv("PATH", str(STAND_IN), prepend=":")
-    stand_in = StandIn(home)
-    with subprocess.Popen([sys.executable, STAND_IN / "heroku", "serve-api"], stdout=subprocess.PIPE) as api:
+    environment.setenv("PATH", str(FAKE_HEROKU_BIN), prepend=":")
+    fake_heroku = FakeHeroku(home)
+    with subprocess.Popen([sys.executable, FAKE_HEROKU_BIN / "heroku", "serve-api"], stdout=subprocess.PIPE) as api:
         assert api.stdout is not None
         environment.setenv("HEROKU_HOST", f"http://127.0.0.1:{int(api.stdout.readline())}")
-        yield stand_in
+        yield fake_heroku
         api.terminate()
-    stand_in.fails({})
-    for app in stand_in.apps():
-        subprocess.run([STAND_IN / "heroku", "apps:destroy", "--app", app, "--confirm", app], check=True)
+    fake_heroku.fails({})
+    for app in fake_heroku.apps():
+        subprocess.run([FAKE_HEROKU_BIN / "heroku", "apps:destroy", "--app", app, "--confirm", app], check=True)

@@ -30,11 +30,11 @@ REQUEST_SECONDS = 25.0
 BUSY = "try again"
 
 
-class PowerCut(BaseException):
+class PowerCutError(BaseException):
     """The operator's process is gone: no code of its own may act on that."""
 
 
-class Away(ProtocolError):
+class RouterAwayError(ProtocolError):
     """A router, or the way to it, is down: what a page sees as no answer."""
 
 
@@ -69,7 +69,7 @@ def _schema() -> str:
     return schema
 
 
-class Disk(MemoryLog):
+class FaultyLog(MemoryLog):
     """A log on a disk that fails when it is told to.
 
     Attributes:
@@ -84,7 +84,7 @@ class Disk(MemoryLog):
 
     def power_off(self) -> None:
         """The process that writes is gone; a commit under way may be the last thing that it did."""
-        self._refuses = PowerCut()
+        self._refuses = PowerCutError()
 
     def open_again(self) -> None:
         """Another process takes the file."""
@@ -99,7 +99,7 @@ class Disk(MemoryLog):
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         fault, self.fault = self.fault, None
-        if isinstance(self._refuses, PowerCut):
+        if isinstance(self._refuses, PowerCutError):
             fault = self._chance.choice([DiskFault.CRASH_BEFORE, DiskFault.CRASH_AFTER])
         elif self._refuses is not None:
             raise AssertionError("something was committed to a log that had stopped")
@@ -108,7 +108,7 @@ class Disk(MemoryLog):
             outcomes = super().commit(batch)
         match fault:
             case DiskFault.CRASH_BEFORE | DiskFault.CRASH_AFTER:
-                raise PowerCut
+                raise PowerCutError
             case DiskFault.FULL:
                 raise LogError("nothing was written: the disk is full")
             case DiskFault.LOST | DiskFault.WRITTEN:
@@ -223,16 +223,16 @@ class Router(MemoryRouter):
         except PageGoneError:
             if self._closed:
                 raise
-            raise Away("the router died") from None
+            raise RouterAwayError("the router died") from None
 
     def _check_up(self) -> None:
         if not self.is_up:
-            raise Away("nothing listens")
+            raise RouterAwayError("nothing listens")
 
     def _check(self, token: str) -> None:
         self._check_up()
         if self._closed:
             raise PageGoneError("the router was shut down")
         if token not in self.statuses and not self._has_met_operator:
-            raise Away("the router does not know yet who is an agent")
+            raise RouterAwayError("the router does not know yet who is an agent")
         super()._check(token)
