@@ -1,4 +1,4 @@
-"""Building a page that is a node project, before the run that serves it is launched."""
+"""Builds a page that is a node project, before the run that serves it is launched."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import trio
 from ...core.errors import ConfigError, LaunchError
 from ...core.operations.logger_core import get_logger
 
-#: Seconds that one step may take: npm brings some hundred packages the first time.
+#: The time limit of one step: npm downloads some hundred packages the first time.
 STEP_SECONDS = 900.0
-#: Characters quoted of what a failed step said.
+#: The number of characters quoted from the output of a failed step.
 QUOTE_LENGTH = 2000
-#: What a build makes, in the page's folder.
+#: The file that a build creates in the page's folder.
 BUNDLE = Path("build") / "bundle.js"
 
 _NOT_SOURCE = frozenset({"node_modules", "build"})
@@ -31,24 +31,24 @@ async def build_custom_bundle(
     webapp_name: str = "webapp",
     build_command: str = "dev",
 ) -> Path:
-    """Build a task's page with npm, unless it is newer than all that it is made of.
+    """Build a task's page with npm, unless it is newer than all its sources.
 
-    A cancelled call ends the step that is going on; the next call begins again.
+    Cancelling ends the current step; the next call starts over.
 
     Args:
         custom_src_dir: the task's folder.
-        force_rebuild: whether to build in any case, as in `mephisto.task.force_rebuild`.
-        post_install_script: a shell script in the page's folder, run between install and build, as in
-            `mephisto.task.post_install_script`; empty: none.
-        webapp_name: the page's folder in the task's.
-        build_command: the script of its `package.json` that makes `build/bundle.js`.
+        force_rebuild: whether to build even if the page is up to date, as in `mephisto.task.force_rebuild`.
+        post_install_script: a shell script in the page's folder to run between install and build, as in
+            `mephisto.task.post_install_script`; None or empty for no script.
+        webapp_name: the page's folder inside the task's.
+        build_command: the script in its `package.json` that creates `build/bundle.js`.
 
     Returns:
         The bundle, for `mephisto.blueprint.task_source`.
 
     Raises:
-        ConfigError: the folder is no node project, or has no such script.
-        LaunchError: a step failed; what it said last is quoted.
+        ConfigError: the folder is not a node project, or has no such script.
+        LaunchError: a step failed; the end of its output is quoted.
     """
     project = _project(Path(custom_src_dir), webapp_name, "package.json", post_install_script or ".")
     bundle = project / BUNDLE
@@ -59,7 +59,7 @@ async def build_custom_bundle(
             await _step(project, ["bash", post_install_script])
         await _step(project, ["npm", "run", build_command])
         if not bundle.is_file():
-            raise LaunchError("page", f"npm run {build_command} has made no {bundle}")
+            raise LaunchError("page", f"npm run {build_command} did not create {bundle}")
     return bundle
 
 
@@ -85,7 +85,7 @@ def _is_up_to_date(project: Path, bundle: Path) -> bool:
 async def _step(project: Path, command: Sequence[str]) -> None:
     step = " ".join(command)
     try:
-        with trio.move_on_after(STEP_SECONDS) as patience:
+        with trio.move_on_after(STEP_SECONDS) as scope:
             done = await trio.run_process(
                 command,
                 cwd=project,
@@ -96,8 +96,8 @@ async def _step(project: Path, command: Sequence[str]) -> None:
             )
     except FileNotFoundError as error:
         raise LaunchError("page", f"{command[0]} is not on the PATH, which {step!r} needs") from error
-    if patience.cancelled_caught:
-        raise LaunchError("page", f"{step!r} was not done within {STEP_SECONDS:g} seconds")
+    if scope.cancelled_caught:
+        raise LaunchError("page", f"{step!r} did not finish within {STEP_SECONDS:g} seconds")
     if done.returncode != 0:
-        said = done.stdout.decode(errors="replace").strip()[-QUOTE_LENGTH:]
-        raise LaunchError("page", f"{step!r} in {project} failed (status {done.returncode}): {said}")
+        output = done.stdout.decode(errors="replace").strip()[-QUOTE_LENGTH:]
+        raise LaunchError("page", f"{step!r} in {project} failed (status {done.returncode}): {output}")

@@ -1,4 +1,4 @@
-"""A task that asks for nothing: to try out everything around a task."""
+"""Provides a task without content, for trying out everything around a task."""
 
 from __future__ import annotations
 
@@ -28,21 +28,19 @@ _PAGE = """<!doctype html>
 
 @dataclass
 class MockBlueprintArgs(BlueprintArgs):
-    """What the mock blueprint can be told."""
+    """Settings of the mock blueprint."""
 
-    num_assignments: int = field(default=1, metadata={"help": "How many assignments there are."})
-    units_per_assignment: int = field(default=1, metadata={"help": "How many units each of them has."})
-    is_concurrent: bool = field(
-        default=False, metadata={"help": "Whether the units of an assignment are worked on together."}
-    )
+    num_assignments: int = field(default=1, metadata={"help": "Number of assignments."})
+    units_per_assignment: int = field(default=1, metadata={"help": "Number of units in each assignment."})
+    is_concurrent: bool = field(default=False, metadata={"help": "Whether the workers of an assignment work together."})
 
 
 class MockTaskRunner(TaskRunner):
-    """Waits for submissions, and remembers what it was asked to do.
+    """Waits for submissions, and records its calls.
 
     Attributes:
-        started: the units whose work has begun, in that order.
-        finished: the units whose work was handed in.
+        started: the units that were started, in order.
+        finished: the units that were submitted.
         cleaned_up: the units that were not finished.
     """
 
@@ -68,14 +66,14 @@ class MockTaskRunner(TaskRunner):
             self.finished.append(agent.unit)
 
     async def cleanup_unit(self, unit: Unit) -> None:
-        """Remember that the unit was not finished."""
+        """Record that the unit was not finished."""
         self.cleaned_up.append(unit)
         await trio.lowlevel.checkpoint()
 
 
 @register_mephisto_abstraction()
 class MockBlueprint(Blueprint):
-    """Has as many assignments as it is told, each with its number as data."""
+    """Provides a configured number of assignments, each with its number as data."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "mock"
     ArgsClass: ClassVar[type[BlueprintArgs]] = MockBlueprintArgs
@@ -83,10 +81,10 @@ class MockBlueprint(Blueprint):
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """See whether the numbers make sense.
+        """Check that the numbers are at least 1.
 
         Raises:
-            ConfigError: one does not.
+            ConfigError: one is not.
         """
         for name in ("num_assignments", "units_per_assignment"):
             if args.blueprint[name] < 1:
@@ -94,7 +92,7 @@ class MockBlueprint(Blueprint):
                 raise ConfigError(f"{key} is {args.blueprint[name]}", key=key, hint="It must be 1 or more")
 
     def get_initialization_data(self) -> AssignmentData:
-        """`{"index": 0}`, `{"index": 1}` ..."""
+        """Return `{"index": 0}`, `{"index": 1}` ..."""
         units: tuple[dict[str, object], ...] = ({},) * self.args.blueprint.units_per_assignment
         return [
             InitializationData(shared={"index": index}, unit_data=units)
@@ -107,6 +105,6 @@ class MockBlueprint(Blueprint):
         return PlannedUnits(self.args.blueprint.num_assignments * units, units)
 
     def build_page(self, static_dir: Path) -> None:
-        """A page that says what it is."""
+        """Create a page with one sentence."""
         put_folder(CLIENT, static_dir)
         (static_dir / "index.html").write_text(_PAGE)

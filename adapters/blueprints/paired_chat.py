@@ -1,4 +1,4 @@
-"""Conversations: the workers of an assignment write to each other until each of them has written enough."""
+"""Provides chats: the workers of an assignment write to each other until each has written enough messages."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ...core.operations.registry import register_mephisto_abstraction
 from .page_checks import KEY as PAGE_KEY
 from .static_task import StaticTaskBlueprint, StaticTaskBlueprintArgs
 
-#: What a partner gets of a message; its id, so that it is shown once however often it comes.
-PASSED_ON = ("text", "update_id")
-#: Who says what no worker said.
+#: The fields of a message that partners receive. The id lets a page show a repeated message once.
+FORWARDED = ("text", "update_id")
+#: The sender of messages that no worker wrote.
 HOST = "Host"
 ENOUGH = "That was your last message. The conversation ends when everybody has written theirs."
 
 
 @dataclass
 class PairedChatBlueprintArgs(StaticTaskBlueprintArgs):
-    """What a chat can be told: the same as a static task, but there is no stock page."""
+    """Settings of a chat: those of a static task, without a stock page."""
 
-    units_per_assignment: int = field(default=2, metadata={"help": "How many workers are in one chat."})
-    messages_per_worker: int = field(default=5, metadata={"help": "How many messages each of them writes."})
+    units_per_assignment: int = field(default=2, metadata={"help": "Number of workers in one chat."})
+    messages_per_worker: int = field(default=5, metadata={"help": "Number of messages that each worker writes."})
     max_repeats: int = field(
-        default=3, metadata={"help": "How often a chat that somebody left is offered once more, to others; 0: never."}
+        default=3, metadata={"help": "How often a chat that a worker left is offered to others again; 0 for never."}
     )
 
 
 class PairedChatTaskRunner(LiveTaskRunner):
-    """Passes on what the workers of a chat write."""
+    """Forwards the messages of each worker to the others."""
 
     is_concurrent = True
 
@@ -46,10 +46,10 @@ class PairedChatTaskRunner(LiveTaskRunner):
         self.max_repeats = args.blueprint.max_repeats
 
     async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
-        """Run a chat to its end.
+        """Run a chat until it ends.
 
         Raises:
-            AgentLeftError: somebody is gone.
+            AgentLeftError: a worker left.
         """
         data = assignment.get_assignment_data().shared
         topic = {"topic": data["topic"]} if "topic" in data else {}
@@ -58,15 +58,15 @@ class PairedChatTaskRunner(LiveTaskRunner):
             await agent.observe({"task_data": {"agent_display_name": name, **topic}})
         async with trio.open_nursery() as nursery:
             for agent, name in zip(agents, names, strict=True):
-                nursery.start_soon(self._pass_on, agent, name, [one for one in agents if one is not agent])
+                nursery.start_soon(self._forward, agent, name, [one for one in agents if one is not agent])
         for agent in agents:
             await agent.observe({"task_data": {"task_done": True}})
 
-    async def _pass_on(self, agent: Agent, speaker: str, others: Sequence[Agent]) -> None:
-        """Pass on a worker's messages until there are enough of them, or the worker has handed in."""
+    async def _forward(self, agent: Agent, speaker: str, others: Sequence[Agent]) -> None:
+        """Forward a worker's messages until there are enough, or until the worker submits."""
         written = 0
-        # A fixed number for each worker, and none for all together: so the code takes the same path after a restart,
-        # whoever was the quicker.
+        # A fixed number for each worker instead of a total: so the code takes the same path after a restart, whoever
+        # is faster.
         while written < self.args.blueprint.messages_per_worker:
             update = await agent.get_live_update()
             if update is None:
@@ -74,15 +74,15 @@ class PairedChatTaskRunner(LiveTaskRunner):
             if not isinstance(update.get("text"), str):
                 continue
             written += 1
-            passed_on = {name: value for name, value in update.items() if name in PASSED_ON}
+            forwarded = {name: value for name, value in update.items() if name in FORWARDED}
             for other in others:
-                await other.observe({**passed_on, "id": speaker})
+                await other.observe({**forwarded, "id": speaker})
         await agent.observe({"id": HOST, "text": ENOUGH})
 
 
 @register_mephisto_abstraction()
 class PairedChatBlueprint(StaticTaskBlueprint):
-    """Chats about the topic in each item of the data, with a page of one's own."""
+    """Chats about the topic in each item of the data, with the task's own page."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "paired_chat"
     ArgsClass: ClassVar[type[BlueprintArgs]] = PairedChatBlueprintArgs
@@ -90,7 +90,7 @@ class PairedChatBlueprint(StaticTaskBlueprint):
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether there are data, a page, and numbers that make a chat.
+        """Check that there are data and a page, and that the numbers make a chat.
 
         Raises:
             ConfigError: something is missing or wrong.
@@ -98,11 +98,11 @@ class PairedChatBlueprint(StaticTaskBlueprint):
         super().assert_task_args(args, shared_state)
         if args.blueprint.task_source is None:
             raise ConfigError(
-                "a chat needs a page of its own",
+                "a chat needs its own page",
                 key=PAGE_KEY,
                 hint=f"Set {PAGE_KEY} to a folder with an index.html, or to a bundle of scripts",
             )
-        for name, least in (("units_per_assignment", 2), ("messages_per_worker", 1), ("max_repeats", 0)):
-            if args.blueprint[name] < least:
+        for name, minimum in (("units_per_assignment", 2), ("messages_per_worker", 1), ("max_repeats", 0)):
+            if args.blueprint[name] < minimum:
                 key = f"mephisto.blueprint.{name}"
-                raise ConfigError(f"{key} is {args.blueprint[name]}", key=key, hint=f"It must be {least} or more")
+                raise ConfigError(f"{key} is {args.blueprint[name]}", key=key, hint=f"It must be {minimum} or more")

@@ -1,4 +1,4 @@
-"""Tasks whose page calls Python functions of the launch script, as if they were its own."""
+"""Provides tasks whose page calls Python functions of the launch script."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from ...core.operations.task_code.timings import UserFunction, timings
 from .page_checks import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 
-#: `function(request_id, args, agent)`; `args` is what the page passed, the answer is anything that JSON can hold.
+#: `function(request_id, args, agent)`: `args` is the value that the page passed; the result must fit into JSON.
 RemoteProcedure = Callable[[str, Any, Agent], Any | Awaitable[Any]]
 
-#: What the page is told of a call that came to nothing. Why, the log says.
+#: Messages to the page about a failed call. The log has the details.
 UNKNOWN = "This task has no such procedure."
 UNREADABLE = "The arguments of this call cannot be read."
 FAILED = "The procedure failed."
@@ -37,107 +37,107 @@ logger = get_logger(__name__)
 
 @dataclass
 class RemoteProcedureBlueprintArgs(StaticTaskBlueprintArgs):
-    """What a task with remote procedures can be told: the same as a static task, but there is no stock page."""
+    """Settings of a task with remote procedures: those of a static task, without a stock page."""
 
 
 @dataclass
 class SharedRemoteProcedureTaskState(SharedStaticTaskState):
-    """What a script passes to a task with remote procedures."""
+    """The shared state of a task with remote procedures."""
 
-    #: The functions that the page may call, by name. Plain ones run in worker threads.
+    #: The functions that the page may call, by name. Plain functions run in worker threads.
     function_registry: Mapping[str, RemoteProcedure] = field(
         default_factory=dict, metadata=called_with("request_id", "args", "agent")
     )
 
 
 class _Call(msgspec.Struct, frozen=True):
-    """A page's call, as it comes in a live update."""
+    """A call by the page, as sent in a live update."""
 
     request_id: str
     target: str
-    #: A JSON text; the page leaves it out when it passes nothing.
+    #: JSON text; the page omits it if it passes nothing.
     args: str = "null"
 
 
 class RemoteProcedureTaskRunner(TaskRunner):
-    """Answers the calls of each agent's page, one after the other, until the work is handed in.
+    """Answers the calls of each agent's page one by one, until the work is submitted.
 
-    What was answered before a restart is taken from the log: a function is not called again for it.
+    Answers given before a restart are taken from the log; the function is not called again.
     """
 
     shared_state: SharedRemoteProcedureTaskState
 
     def get_init_data_for_agent(self, agent: Agent) -> Update:
-        """The unit's data, and what was called and answered so far: a page that is loaded again can go on."""
+        """Return the unit's data and the calls and answers so far, so that a reloaded page can continue."""
         requests = [request for past in agent.past_updates() if (request := _as_request(past)) is not None]
         return {"task_data": super().get_init_data_for_agent(agent), "previous_requests": requests}
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:  # noqa: ARG002
-        """Answer calls until the work is handed in.
+        """Answer calls until the work is submitted.
 
         Raises:
-            AgentLeftError: the worker is gone.
+            AgentLeftError: the worker left.
         """
-        said = deque(past.update for past in agent.past_updates() if not past.by_page)
+        sent = deque(past.update for past in agent.past_updates() if not past.by_page)
         while not agent.has_submitted:
             update = await agent.get_live_update()
             if update is not None and "request_id" in update:
-                await self._answer(update, agent, said)
+                await self._answer(update, agent, sent)
 
-    async def _answer(self, update: Update, agent: Agent, said: deque[Update]) -> None:
+    async def _answer(self, update: Update, agent: Agent, sent: deque[Update]) -> None:
         """Answer a call.
 
         Args:
             update: the call.
-            agent: whose page called.
-            said: what was sent to the page before a restart, and not been said again yet.
+            agent: the agent of the page.
+            sent: updates sent to the page before a restart and not repeated yet.
         """
         try:
-            wanted = msgspec.convert(update, _Call)
+            request = msgspec.convert(update, _Call)
         except msgspec.ValidationError as error:
             logger.warning("not a remote procedure call", agent=agent.agent_id, reason=str(error))
             return
-        if any(past.get("handles") == wanted.request_id for past in said):
-            await _say_again(agent, said, wanted.request_id)
+        if any(past.get("handles") == request.request_id for past in sent):
+            await _repeat(agent, sent, request.request_id)
             return
-        said.clear()  # what is left of it is for the function to say again
-        response, problem = await self._result(wanted, agent)
-        answer: Update = {"handles": wanted.request_id, "response": response}
+        sent.clear()  # the function repeats the rest itself
+        response, problem = await self._result(request, agent)
+        answer: Update = {"handles": request.request_id, "response": response}
         await agent.observe(answer if problem is None else answer | {"error": problem})
 
-    async def _result(self, wanted: _Call, agent: Agent) -> tuple[str | None, str | None]:
-        """The answer as a JSON text, or else what is wrong, in words for the worker."""
-        function = self.shared_state.function_registry.get(wanted.target)
-        log = logger.bind(agent=agent.agent_id, procedure=wanted.target)
+    async def _result(self, request: _Call, agent: Agent) -> tuple[str | None, str | None]:
+        """Return the answer as JSON text, or else a message for the worker."""
+        function = self.shared_state.function_registry.get(request.target)
+        log = logger.bind(agent=agent.agent_id, procedure=request.target)
         if function is None:
             log.warning("the page calls a procedure that is not in the function_registry")
             return None, UNKNOWN
         try:
-            args = msgspec.json.decode(wanted.args)
+            args = msgspec.json.decode(request.args)
         except (msgspec.DecodeError, RecursionError):
-            log.warning("the arguments are not JSON, or nested beyond reason")
+            log.warning("the arguments are not JSON, or nested too deeply")
             return None, UNREADABLE
         try:
             with timings().function(UserFunction.REMOTE_PROCEDURE):
-                answer = await call(function, wanted.request_id, args, agent)
+                answer = await call(function, request.request_id, args, agent)
             return msgspec.json.encode(answer, enc_hook=to_plain).decode(), None
         except AgentLeftError:
             raise
-        except Exception:  # whatever a user's function raises concerns this call alone
+        except Exception:  # an error in a user's function concerns only this call
             log.exception("the procedure failed")
             return None, FAILED
 
 
-async def _say_again(agent: Agent, said: deque[Update], request_id: str) -> None:
-    """Go through what was said before a restart, up to the answer to a call."""
-    again: Update = {}
-    while again.get("handles") != request_id:
-        again = said.popleft()
-        await agent.observe(again)
+async def _repeat(agent: Agent, sent: deque[Update], request_id: str) -> None:
+    """Repeat the updates sent before a restart, up to the answer to a call."""
+    update: Update = {}
+    while update.get("handles") != request_id:
+        update = sent.popleft()
+        await agent.observe(update)
 
 
 def _as_request(past: PastUpdate) -> Update | None:
-    """A call or an answer as a page that is loaded again wants it; None: it is neither."""
+    """Return a call or an answer in the form that a reloaded page expects; None if it is neither."""
     update = past.update
     if past.by_page:
         try:
@@ -160,7 +160,7 @@ def _as_request(past: PastUpdate) -> Update | None:
 
 @register_mephisto_abstraction()
 class RemoteProcedureBlueprint(StaticTaskBlueprint):
-    """A page of one's own that calls the functions in `function_registry`."""
+    """Serves the task's own page, which calls the functions in `function_registry`."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "remote_procedure"
     ArgsClass: ClassVar[type[BlueprintArgs]] = RemoteProcedureBlueprintArgs
@@ -169,7 +169,7 @@ class RemoteProcedureBlueprint(StaticTaskBlueprint):
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
-        """See whether there are data, a page and functions.
+        """Check that there are data, a page and functions.
 
         Raises:
             ConfigError: something is missing.
@@ -177,7 +177,7 @@ class RemoteProcedureBlueprint(StaticTaskBlueprint):
         super().assert_task_args(args, shared_state)
         if args.blueprint.task_source is None:
             raise ConfigError(
-                "a task with remote procedures needs a page of its own",
+                "a task with remote procedures needs its own page",
                 key=PAGE_KEY,
                 hint=f"Set {PAGE_KEY} to a folder with an index.html, or to a bundle of scripts",
             )

@@ -9,10 +9,10 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from ..diagnostics.checks import CheckResult, State, check_up
+from ..diagnostics.checks import CheckResult, CheckState, check_all
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
-_STYLES = {State.OK: "green", State.MISSING: "yellow", State.WRONG: "red"}
+_STYLES = {CheckState.OK: "green", CheckState.MISSING: "yellow", CheckState.WRONG: "red"}
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -34,8 +34,8 @@ def check_command(as_json: bool) -> None:
     Example:
       mephisto-es check
     """
-    findings = list(check_up())
-    is_ok = all(finding.state is not State.WRONG for finding in findings)
+    findings = list(check_all())
+    is_ok = all(finding.state is not CheckState.WRONG for finding in findings)
     if as_json:
         print_json(CheckReport(is_ok, findings))
     else:
@@ -51,5 +51,5 @@ def _table(findings: list[CheckResult]) -> Table:
     for finding in findings:
         style = _STYLES[finding.state]
         hint = "" if finding.hint is None else f". [bold]{escape(finding.hint)}[/]"
-        table.add_row(f"[{style}]{finding.state.value}[/]", finding.what, escape(finding.said) + hint)
+        table.add_row(f"[{style}]{finding.state.value}[/]", finding.what, escape(finding.text) + hint)
     return table

@@ -1,7 +1,6 @@
-"""A bug report in a file: a run's redacted log, its configuration, the versions, and what a replay of it says.
+"""Packs a bug report: a run's redacted log, its configuration, the versions, and the result of a replay.
 
-The file is a zip. Whoever has it can unpack it and ask the log anything, or have the replay compared with what it said
-where it was made.
+The file is a zip. A recipient can unpack it and query the log, or compare a new replay with the recorded result.
 """
 
 from __future__ import annotations
@@ -39,16 +38,16 @@ _INCIDENTAL = frozenset({"seconds", "notes"})
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bundle is of."""
+    """The description of a bundle."""
 
     run: int
-    #: The log that it was taken from: its head, and how many of its events are in the bundle.
+    #: The head of the original log, and the number of its events in the bundle.
     source_seq: int
     source_chain: str
     events: int
     #: Versions by name.
     versions: dict[str, str]
-    #: What a replay of the bundle's log said where it was made.
+    #: The result of a replay of the bundle's log where it was created.
     report: ReplayReport
 
 
@@ -58,7 +57,7 @@ def write_bundle(moment: LogAsOf, run: TaskRunId, output: Path) -> Manifest:
     Args:
         moment: the log.
         run: the run.
-        output: the zip file; one that is there is replaced.
+        output: the zip file; an existing file is replaced.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -89,7 +88,7 @@ def write_bundle(moment: LogAsOf, run: TaskRunId, output: Path) -> Manifest:
 
 @contextmanager
 def unpacked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
-    """A bundle's log, in a folder that is removed in the end, and its manifest.
+    """Unpack a bundle's log into a temporary folder; yield its path and the manifest.
 
     Raises:
         UnusableLogError: the file is not a bundle.
@@ -101,14 +100,16 @@ def unpacked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
                 for name in (DATABASE_FILE, anchor_path(Path(DATABASE_FILE)).name):
                     packed.extract(name, folder)
         except (OSError, zipfile.BadZipFile, KeyError, msgspec.DecodeError) as error:
-            raise UnusableLogError(f"{bundle} is not a bundle: {error}; make one with `mephisto-es bundle`") from error
+            raise UnusableLogError(
+                f"{bundle} is not a bundle: {error}; create one with `mephisto-es bundle`"
+            ) from error
         yield Path(folder) / DATABASE_FILE, manifest
 
 
 def disagreements(report: ReplayReport, expected: ReplayReport) -> list[str]:
-    """Where two reports on one log differ, in sentences."""
+    """Return the differences between two reports on one log, as sentences."""
     return [
-        f"{name} is {getattr(report, name)!r} here, and was {getattr(expected, name)!r} where the bundle was made"
+        f"{name} is {getattr(report, name)!r} here, but was {getattr(expected, name)!r} where the bundle was created"
         for name in ReplayReport.__struct_fields__
         if name not in _INCIDENTAL and getattr(report, name) != getattr(expected, name)
     ]

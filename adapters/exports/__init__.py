@@ -1,1 +1,1 @@
-"""A run's units in formats that other programs read, each written by a module; some need an extra."""
+"""Export formats for a run's units. Some need an extra."""

@@ -1,4 +1,4 @@
-"""The columns of a table of units, read off `UnitRecord`: what formats without nested values can hold."""
+"""Derives the columns of a table of units from `UnitRecord`, for formats without nested values."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ...projections.queries.unit_records import UnitRecord
 Cell = int | float | str | datetime | list[int] | None
 
 
-class Kind(Enum):
-    """What a column holds."""
+class ColumnKind(Enum):
+    """The type of a column's values."""
 
     INTEGER = "integer"
     NUMBER = "number"
     TEXT = "text"
     TIME = "time"
     INTEGERS = "integers"
-    #: Any JSON value; as its text.
+    #: Any JSON value, as text.
     JSON = "json"
 
 
@@ -30,19 +30,24 @@ class Column(NamedTuple):
     """One column."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     nullable: bool
 
 
-_KINDS: dict[object, Kind] = {int: Kind.INTEGER, float: Kind.NUMBER, str: Kind.TEXT, datetime: Kind.TIME}
+_KINDS: dict[object, ColumnKind] = {
+    int: ColumnKind.INTEGER,
+    float: ColumnKind.NUMBER,
+    str: ColumnKind.TEXT,
+    datetime: ColumnKind.TIME,
+}
 
 
 def _column(name: str, hint: object) -> Column:
     if get_origin(hint) is tuple:
-        return Column(name, Kind.INTEGERS, nullable=False)
+        return Column(name, ColumnKind.INTEGERS, nullable=False)
     members = [member for member in get_args(hint) if member is not NoneType] or [hint]
     if len(members) > 1:
-        return Column(name, Kind.JSON, nullable=True)
+        return Column(name, ColumnKind.JSON, nullable=True)
     return Column(name, _KINDS[members[0]], nullable=NoneType in get_args(hint))
 
 
@@ -50,7 +55,7 @@ COLUMNS = tuple(_column(name, hint) for name, hint in get_type_hints(UnitRecord)
 
 
 def cells(record: UnitRecord) -> list[Cell]:
-    """The values of a row, in the order of the columns."""
+    """Return the values of a row, in the order of the columns."""
     return [_cell(column, getattr(record, column.name)) for column in COLUMNS]
 
 
@@ -58,7 +63,7 @@ def _cell(column: Column, value: object) -> Cell:
     match value:
         case None:
             return None
-        case _ if column.kind is Kind.JSON:
+        case _ if column.kind is ColumnKind.JSON:
             return msgspec.json.encode(value).decode()
         case tuple():
             return list(value)

@@ -1,4 +1,4 @@
-"""A run's units as a pandas DataFrame. Needs the extra `pandas`."""
+"""Loads the units of a run into a pandas DataFrame. Needs the extra `pandas`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import pandas
 from ...events.ids import TaskRunId
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..log.sqlite.as_of import open_as_of
-from .columns import COLUMNS, Kind
+from .columns import COLUMNS, ColumnKind
 
-_TYPES = {Kind.INTEGER: "Int64", Kind.NUMBER: "Float64", Kind.TEXT: "string", Kind.TIME: "datetime64[us, UTC]"}
+#: The dtypes of columns; other columns hold Python objects.
+_TYPES = {
+    ColumnKind.INTEGER: "Int64",
+    ColumnKind.NUMBER: "Float64",
+    ColumnKind.TEXT: "string",
+    ColumnKind.TIME: "datetime64[us, UTC]",
+}
 
 
 def to_pandas(database: str | Path, run: int, *, seq: int | None = None, names: bool = True) -> pandas.DataFrame:
-    """A run's units, a row each; the columns are those of `UnitRecord`, nested values as they are.
+    """Return a run's units, one row each. The columns are those of `UnitRecord`, with nested values as they are.
 
     Args:
-        database: the log's file.
+        database: the log file.
         run: the run.
-        seq: the position in the log that is looked at; the head, unless given.
-        names: whether the workers' names at the provider are told.
+        seq: the position to read the log as of; by default its end.
+        names: whether to include the workers' names at the provider.
 
     Raises:
         UnknownEntityError: there is no such run, or no such position.
@@ -32,6 +38,6 @@ def to_pandas(database: str | Path, run: int, *, seq: int | None = None, names: 
     return pandas.DataFrame({column.name: _series(records, column.name, column.kind) for column in COLUMNS})
 
 
-def _series(records: list[UnitRecord], name: str, kind: Kind) -> pandas.Series:
+def _series(records: list[UnitRecord], name: str, kind: ColumnKind) -> pandas.Series:
     values = [getattr(record, name) for record in records]
     return pandas.Series(values, dtype=_TYPES.get(kind, "object"))

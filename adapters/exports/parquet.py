@@ -1,4 +1,4 @@
-"""Parquet: typed columns, times in UTC; JSON values are JSON text. Needs the extra `parquet`."""
+"""Writes the units of a run as Parquet: typed columns, times in UTC, JSON values as text. Needs the extra `parquet`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pyarrow
 from pyarrow import parquet
 
 from ...projections.queries.unit_records import UnitRecord
-from .columns import COLUMNS, Kind, cells
+from .columns import COLUMNS, ColumnKind, cells
 
-#: Rows that are held in memory and written together.
+#: Rows that are collected in memory and written together.
 ROWS_PER_GROUP = 10_000
 
 _TYPES = {
-    Kind.INTEGER: pyarrow.int64(),
-    Kind.NUMBER: pyarrow.float64(),
-    Kind.TEXT: pyarrow.string(),
-    Kind.TIME: pyarrow.timestamp("us", tz="UTC"),
-    Kind.INTEGERS: pyarrow.list_(pyarrow.int64()),
-    Kind.JSON: pyarrow.string(),
+    ColumnKind.INTEGER: pyarrow.int64(),
+    ColumnKind.NUMBER: pyarrow.float64(),
+    ColumnKind.TEXT: pyarrow.string(),
+    ColumnKind.TIME: pyarrow.timestamp("us", tz="UTC"),
+    ColumnKind.INTEGERS: pyarrow.list_(pyarrow.int64()),
+    ColumnKind.JSON: pyarrow.string(),
 }
 SCHEMA = pyarrow.schema([pyarrow.field(column.name, _TYPES[column.kind], column.nullable) for column in COLUMNS])
 
 
 def write(records: Iterable[UnitRecord], file: BinaryIO) -> int:
-    """Write rows, some thousands at a time; tells how many there were."""
+    """Write rows, some thousands at a time; return how many there were."""
     count = 0
     with parquet.ParquetWriter(file, SCHEMA) as writer:
         for group in _groups(iter(records)):

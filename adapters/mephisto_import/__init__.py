@@ -1,1 +1,1 @@
-"""An existing Mephisto database made into a log."""
+"""Conversion of an existing Mephisto database into a log."""

@@ -1,4 +1,4 @@
-"""Tasks, requesters, qualifications, workers and runs as facts."""
+"""Converts tasks, requesters, qualifications, workers and runs into facts."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .source import (
     microseconds,
 )
 
-#: Stands for the architect, and for the address of a server that is long gone.
+#: The architect, and the address of the server, which are not known any more.
 UNKNOWN = "unknown"
 
 
 def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
-    """What outlives runs."""
+    """Yield the facts that are not part of a run."""
     for task in source.rows(SourceTask):
         task_id = TaskId(task.task_id)
         registered = TaskRegistered(task=task_id, name=task.task_name, task_type=task.task_type)
@@ -72,12 +72,12 @@ def _worker_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Itera
 
 
 def run_facts(row: RunRow, assignments: int, ended_at: int) -> list[Fact]:
-    """A run. One that Mephisto did not complete has failed: nobody is going to take it up.
+    """Return the facts of a run. A run that Mephisto did not complete has failed: it cannot be resumed.
 
     Args:
         row: the run.
-        assignments: how many it has.
-        ended_at: when the last thing that is known of it happened, in microseconds.
+        assignments: the number of its assignments.
+        ended_at: the time of its last known event, in microseconds.
     """
     run = TaskRunId(row.task_run_id)
     stream = streams.task_run(run)

@@ -1,4 +1,4 @@
-"""What each worker did in a run, as facts: told by its agents and onboardings."""
+"""Derives the facts about each worker in a run from their agents and onboardings."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from ...events.engagement import (
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
 from .facts import Fact, fact
 from .source import OnboardingRow, SourceAgent, microseconds
-from .work import HANDED_IN, LEFT
+from .work import LEFT, SUBMITTED
 
 
 class Span(NamedTuple):
-    """An agent, and when it ended; None: it is at work."""
+    """An agent and the time it ended; None if it is still working."""
 
     agent: SourceAgent
     ended_at: int | None
 
     @property
     def worker(self) -> int:
-        """Whose it is."""
+        """The id of its worker."""
         return self.agent.worker_id
 
 
 def engagement_facts(
     run: TaskRunId, worker: WorkerId, spans: Sequence[Span], onboardings: Sequence[OnboardingRow]
 ) -> Iterator[Fact]:
-    """A worker's part in a run, from its arrival on."""
+    """Yield the facts about a worker in a run, from their arrival on."""
     stream = streams.engagement(run, worker)
     dates = [*(row.creation_date for row in onboardings), *(span.agent.creation_date for span in spans)]
     yield fact(min(map(microseconds, dates)), stream, WorkerArrived(worker=worker))
@@ -47,26 +47,26 @@ def engagement_facts(
             yield fact(microseconds(onboarding.creation_date), stream, verdict)
     moves = [(microseconds(span.agent.creation_date), False, span.agent) for span in spans]
     moves += [(span.ended_at, True, span.agent) for span in spans if span.ended_at is not None]
-    at_work: set[int] = set()
+    working: set[int] = set()
     for at, is_end, agent in sorted(moves, key=lambda move: move[:2]):
         number = AgentId(agent.agent_id)
         if is_end:
-            at_work.remove(agent.agent_id)
-            ended = WorkEnded if at_work else LastWorkEnded
+            working.remove(agent.agent_id)
+            ended = WorkEnded if working else LastWorkEnded
             yield fact(at, stream, ended(agent=number, outcome=_outcome(agent)))
         else:
-            at_work.add(agent.agent_id)
+            working.add(agent.agent_id)
             unit, assignment = UnitId(agent.unit_id), AssignmentId(agent.assignment_id)
             yield fact(at, stream, WorkTaken(agent=number, unit=unit, assignment=assignment))
 
 
 def has_ended(agent: SourceAgent) -> bool:
-    """Whether an agent has no unit to work on any more."""
-    return agent.status in HANDED_IN or agent.status in LEFT
+    """Return whether an agent no longer works on its unit."""
+    return agent.status in SUBMITTED or agent.status in LEFT
 
 
 def _outcome(agent: SourceAgent) -> str:
-    return AgentStatus.COMPLETED.value if agent.status in HANDED_IN else agent.status
+    return AgentStatus.COMPLETED.value if agent.status in SUBMITTED else agent.status
 
 
 def _verdict(onboarding: OnboardingRow) -> EngagementEvent | None:

@@ -1,8 +1,8 @@
-"""Facts: events with the time at which they must have happened.
+"""Defines facts: events with the time at which they must have happened.
 
-Mephisto keeps one status for each entity and no history. So each status becomes the shortest legal way to it, at the
-times that are known; where one is not, a step happened when the one before it did. Whoever looks at an event sees by
-its actor, `import`, that it was told afterwards.
+Mephisto keeps one status for each entity and no history. So each status becomes the shortest legal sequence of events
+that leads to it, at the known times; a step without a known time gets the time of the step before it. The actor of all
+these events is `import`, which shows that they were recorded afterwards.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ...core.ports import Ids, NewEvent, Payload
 from ...events.catalogue import AnyEvent
 from ...events.ids import WorkerId
 
-#: Why things happened that Mephisto gives no reason for.
-IMPORTED = "so it was in the imported database"
+#: The reason of events for which Mephisto gives none.
+IMPORTED = "from the imported database"
 
 
 class Fact(NamedTuple):
@@ -30,20 +30,20 @@ class Fact(NamedTuple):
 
 
 def fact(at: int, stream: str, *events: AnyEvent, payloads: tuple[Payload, ...] = ()) -> Fact:
-    """Something that happened to one entity."""
+    """Return a fact about one entity."""
     return Fact(at, tuple(NewEvent(stream, event) for event in events), payloads)
 
 
 class Sealer:
-    """Makes payloads."""
+    """Creates payloads."""
 
     def __init__(self, ids: Ids) -> None:
         self._ids = ids
 
     def json(self, value: object, subject: WorkerId | None = None) -> Payload:
-        """A JSON value."""
+        """Return the payload of a JSON value."""
         return seal(msgspec.json.encode(value), self._ids.salt(), subject)
 
     def text(self, value: str, subject: WorkerId | None = None) -> Payload:
-        """A text."""
+        """Return the payload of a text."""
         return seal(value.encode(), self._ids.salt(), subject)

@@ -1,4 +1,4 @@
-"""Making a log of a Mephisto database, and comparing the two."""
+"""Creates a log from a Mephisto database, and compares the two."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from .source import (
 )
 from .work import agent_facts, assignment_fact, onboarding_fact, unit_facts
 
-#: Facts that are written in one transaction.
+#: The number of facts written in one transaction.
 _BATCH = 1000
 _ASSIGNMENT_FILE, _AGENT_FILE, _META_FILE = "assign_data.json", "agent_data.json", "agent_meta.json"
-#: What is compared: rows in all, or by status.
+#: Tables whose rows are compared in total, and by status.
 _COUNTED = ("tasks", "requesters", "qualifications", "workers", "granted_qualifications", "assignments")
 _BY_STATUS = ("units", "agents", "onboarding_agents")
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A figure of the source, and the same figure of the log."""
+    """The same figure in the source and in the log."""
 
     what: str
     source: int
@@ -52,36 +52,36 @@ class Comparison(msgspec.Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether they are equal."""
+        """True if both are equal."""
         return self.source == self.log
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What an import came to."""
+    """The result of an import."""
 
     events: int
     figures: tuple[Comparison, ...]
 
     @property
     def agrees(self) -> bool:
-        """Whether all figures are equal."""
+        """True if all figures are equal."""
         return all(figure.agrees for figure in self.figures)
 
 
 def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
-    """Write a new log that tells what a Mephisto database says.
+    """Write a new log with the content of a Mephisto database.
 
     Args:
         source: the database.
-        output: the log's file; there must be none.
-        ids: where salts come from.
+        output: the log file; it must not exist.
+        ids: the source of salts.
 
     Raises:
-        UnusableLogError: there is a file already, or it cannot be made.
-        ConfigError: an amount of money in the source is none.
+        UnusableLogError: the file exists or cannot be created.
+        ConfigError: an amount of money in the source is invalid.
     """
     if output.exists():
-        raise UnusableLogError(f"{output} exists; an import begins a new log, so name another file")
+        raise UnusableLogError(f"{output} exists; an import creates a new log, so name another file")
     with SqliteLog.create_or_open(output, PROJECTIONS) as log:
         facts = sorted(_facts(source, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
         requests = (
@@ -98,7 +98,7 @@ def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
 
 def _facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
     yield from directory_facts(source, sealer, pseudonym_key)
-    by_run = _Rows(source)
+    by_run = _RowsByRun(source)
     for run in source.rows(RunRow):
         work = list(_work_of(run, by_run, source, sealer))
         first, live, end = run_facts(run, len(by_run.assignments[run.task_run_id]), _last(run, work))
@@ -109,8 +109,8 @@ def _last(run: RunRow, work: Iterable[Fact]) -> int:
     return max((one.at for one in work), default=microseconds(run.creation_date))
 
 
-class _Rows:
-    """What belongs to each run."""
+class _RowsByRun:
+    """The rows that belong to each run."""
 
     def __init__(self, source: Source) -> None:
         self.assignments = _grouped(source.rows(SourceAssignment), "task_run_id")
@@ -128,14 +128,14 @@ def _grouped(rows: Iterable[T], key: str) -> Mapping[int, list[T]]:
     return groups
 
 
-def _work_of(run: RunRow, rows: _Rows, source: Source, sealer: Sealer) -> Iterator[Fact]:
+def _work_of(run: RunRow, rows: _RowsByRun, source: Source, sealer: Sealer) -> Iterator[Fact]:
     number = run.task_run_id
     agents, onboardings = rows.agents[number], rows.onboardings[number]
     done_at = {agent.agent_id: _done_at(source, agent) for agent in agents}
     of_unit = _grouped(agents, "unit_id")
-    for place, assignment in enumerate(rows.assignments[number]):
+    for position, assignment in enumerate(rows.assignments[number]):
         units = rows.units[assignment.assignment_id]
-        yield assignment_fact(assignment, place, sealer.json(_inputs(source, assignment, len(units))))
+        yield assignment_fact(assignment, position, sealer.json(_inputs(source, assignment, len(units))))
         for unit in units:
             done = max((done_at[agent.agent_id] for agent in of_unit[unit.unit_id]), default=0)
             review = rows.reviews.get(unit.unit_id)
@@ -154,7 +154,7 @@ def _work_of(run: RunRow, rows: _Rows, source: Source, sealer: Sealer) -> Iterat
 
 
 def _done_at(source: Source, agent: SourceAgent) -> int:
-    """When an agent handed in or left, as far as it is known."""
+    """Return when an agent submitted or left, as far as known."""
     created = microseconds(agent.creation_date)
     match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _META_FILE):
         case {"task_end": float() | int() as seconds}:
@@ -164,7 +164,7 @@ def _done_at(source: Source, agent: SourceAgent) -> int:
 
 
 def _inputs(source: Source, assignment: SourceAssignment, units: int) -> InitializationData:
-    """What the pages were given; where the file is gone, nothing for each unit."""
+    """Return the input data; if the file is gone, empty data for each unit."""
     found = source.json(assignment.task_run_id, assignment.assignment_id, _ASSIGNMENT_FILE)
     if found is None:
         return InitializationData(shared={}, unit_data=({},) * units)
@@ -180,18 +180,18 @@ def _outputs(source: Source, agent: SourceAgent) -> object:
 
 
 def _compare(source: Source, output: Path) -> Iterator[Comparison]:
-    """Every figure of the source beside that of the log's view."""
+    """Yield each figure of the source with that of the log's view."""
     with open_as_of(output) as moment:
         for table in _COUNTED:
             count = f"SELECT count(*) FROM {table}"
-            yield Comparison(table, source.ask(count)[0][0], moment.db.execute(count).fetchone()[0])
+            yield Comparison(table, source.execute(count)[0][0], moment.db.execute(count).fetchone()[0])
         completed = "SELECT count(*) FROM task_runs WHERE is_completed = ?"
         for is_completed in (True, False):
             name = "task_runs, completed" if is_completed else "task_runs, not completed"
             log = moment.db.execute(completed, (is_completed,)).fetchone()[0]
-            yield Comparison(name, source.ask(completed, is_completed)[0][0], log)
+            yield Comparison(name, source.execute(completed, is_completed)[0][0], log)
         for table in _BY_STATUS:
             by_status = f"SELECT status, count(*) FROM {table} GROUP BY status"
-            there, here = dict(source.ask(by_status)), dict(moment.db.execute(by_status).fetchall())
+            there, here = dict(source.execute(by_status)), dict(moment.db.execute(by_status).fetchall())
             for status in sorted(there.keys() | here.keys()):
                 yield Comparison(f"{table}, {status}", there.get(status, 0), here.get(status, 0))

@@ -1,4 +1,4 @@
-"""Reading a Mephisto database and the folder of data beside it. Nothing in them is changed."""
+"""Reads a Mephisto database and the data folder beside it, without changing them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...core.errors import UnusableLogError
 
 
 class SourceTask(msgspec.Struct, frozen=True):
-    """A task."""
+    """A row of tasks."""
 
     task_id: int
     task_name: str
@@ -23,7 +23,7 @@ class SourceTask(msgspec.Struct, frozen=True):
 
 
 class SourceRequester(msgspec.Struct, frozen=True):
-    """An account at a provider."""
+    """A row of requesters."""
 
     requester_id: int
     requester_name: str
@@ -32,7 +32,7 @@ class SourceRequester(msgspec.Struct, frozen=True):
 
 
 class SourceQualification(msgspec.Struct, frozen=True):
-    """A qualification by name."""
+    """A row of qualifications."""
 
     qualification_id: int
     qualification_name: str
@@ -40,7 +40,7 @@ class SourceQualification(msgspec.Struct, frozen=True):
 
 
 class SourceWorker(msgspec.Struct, frozen=True):
-    """A person."""
+    """A row of workers."""
 
     worker_id: int
     worker_name: str
@@ -49,7 +49,7 @@ class SourceWorker(msgspec.Struct, frozen=True):
 
 
 class GrantRow(msgspec.Struct, frozen=True):
-    """A qualification that a worker has."""
+    """A row of granted_qualifications."""
 
     worker_id: int
     qualification_id: int
@@ -58,7 +58,7 @@ class GrantRow(msgspec.Struct, frozen=True):
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """One launch of a task."""
+    """A row of task_runs."""
 
     task_run_id: int
     task_id: int
@@ -71,7 +71,7 @@ class RunRow(msgspec.Struct, frozen=True):
 
 
 class SourceAssignment(msgspec.Struct, frozen=True):
-    """One piece of input data."""
+    """A row of assignments."""
 
     assignment_id: int
     task_run_id: int
@@ -79,7 +79,7 @@ class SourceAssignment(msgspec.Struct, frozen=True):
 
 
 class SourceUnit(msgspec.Struct, frozen=True):
-    """The smallest piece of work."""
+    """A row of units."""
 
     unit_id: int
     assignment_id: int
@@ -92,7 +92,7 @@ class SourceUnit(msgspec.Struct, frozen=True):
 
 
 class SourceAgent(msgspec.Struct, frozen=True):
-    """A worker at work on one unit."""
+    """A row of agents."""
 
     agent_id: int
     worker_id: int
@@ -104,7 +104,7 @@ class SourceAgent(msgspec.Struct, frozen=True):
 
 
 class OnboardingRow(msgspec.Struct, frozen=True):
-    """A worker in the onboarding of a run."""
+    """A row of onboarding_agents."""
 
     onboarding_agent_id: int
     worker_id: int
@@ -114,7 +114,7 @@ class OnboardingRow(msgspec.Struct, frozen=True):
 
 
 class ReviewRow(msgspec.Struct, frozen=True):
-    """A reviewer's verdict; the bonus is in whole currency."""
+    """A row of reviews; the bonus is in the currency's main unit."""
 
     unit_id: int | None
     status: str | None
@@ -143,7 +143,7 @@ class Source:
     """A Mephisto database.
 
     Attributes:
-        path: the file.
+        path: the path of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -164,43 +164,43 @@ class Source:
         missing = sorted(set(_TABLES.values()) - names)
         if missing or "events" in names:
             self._db.close()
-            why = f"it has no table {missing[0]}" if missing else "it is a log of mephisto-es already"
-            raise UnusableLogError(f"{path} is not a Mephisto database: {why}")
+            reason = f"it has no table {missing[0]}" if missing else "it is already a log of mephisto-es"
+            raise UnusableLogError(f"{path} is not a Mephisto database: {reason}")
         self._reviews = "worker_review" if "worker_review" in names else "unit_review"
 
     def rows(self, row: type[R]) -> list[R]:
-        """All rows of a table, the oldest first."""
+        """Return all rows of a table, oldest first."""
         return self._select(row, _TABLES[row], {})
 
     def reviews(self) -> list[ReviewRow]:
-        """All verdicts, the oldest first."""
+        """Return all reviews, oldest first."""
         columns = {column for _, column, *_ in self._db.execute(f"PRAGMA table_info({self._reviews})")}
         date = "creation_date" if "creation_date" in columns else "created_at"
         return self._select(ReviewRow, self._reviews, {"creation_date": date})
 
     def json(self, run: int, *path: str | int) -> object | None:
-        """A JSON file of a run, by the path below its folder; None if there is none."""
+        """Return the content of a JSON file of a run, given its path below the run's folder; None if there is none."""
         below = "/".join(map(str, path))
         for file in sorted(self.path.parent.glob(f"data/runs/*/{run}/{below}")):
             return cast(object, msgspec.json.decode(file.read_bytes()))
         return None
 
-    def ask(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """The answer to a query; of whatever types its columns have."""
+    def execute(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; their types depend on its columns."""
         return self._db.execute(query, arguments).fetchall()
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         self._db.close()
 
     def _select(self, row: type[R], table: str, named: dict[str, str]) -> list[R]:
         fields = row.__struct_fields__
         columns = ", ".join(named.get(field, field) for field in fields)
         found = self._db.execute(f"SELECT {columns} FROM {table} ORDER BY rowid")
-        # Not strict: SQLite has no truth values, and Mephisto's amounts may be text.
+        # Not strict: SQLite has no booleans, and Mephisto's amounts may be text.
         return [msgspec.convert(dict(zip(fields, cells, strict=True)), row, strict=False) for cells in found]
 
 
 def microseconds(date: str) -> int:
-    """A date of Mephisto's, which is UTC, in microseconds since the epoch."""
+    """Return a date of Mephisto, which is in UTC, as microseconds since the epoch."""
     return round(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp() * 1_000_000)

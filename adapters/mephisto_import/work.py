@@ -1,4 +1,4 @@
-"""Assignments, units, agents and onboardings of a run as facts."""
+"""Converts the assignments, units, agents and onboardings of a run into facts."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ _LEFT: dict[str, AgentEvent] = {
     _A.RETURNED.value: AgentReturned(reason=IMPORTED),
     _A.EXPIRED.value: AgentExpired(reason=IMPORTED),
 }
-#: Statuses of agents that have handed in.
-HANDED_IN = frozenset(one.value for one in (_A.COMPLETED, _A.APPROVED, _A.SOFT_REJECTED, _A.REJECTED))
+#: Statuses of agents that have submitted.
+SUBMITTED = frozenset(one.value for one in (_A.COMPLETED, _A.APPROVED, _A.SOFT_REJECTED, _A.REJECTED))
 #: Statuses of agents that have left.
 LEFT = frozenset(_LEFT)
 
 
 def assignment_fact(row: SourceAssignment, number: int, data: Payload) -> Fact:
-    """An assignment, with its place in the run's data."""
+    """Return the fact of an assignment with its position in the run's data."""
     assignment = AssignmentId(row.assignment_id)
     created = AssignmentCreated(assignment=assignment, number=number, data=data.ref)
     stream = streams.assignment(TaskRunId(row.task_run_id), assignment)
@@ -81,13 +81,13 @@ def assignment_fact(row: SourceAssignment, number: int, data: Payload) -> Fact:
 
 
 def unit_facts(row: SourceUnit, agents: Sequence[SourceAgent], done_at: int, reviewed_at: int) -> Iterator[Fact]:
-    """A unit, with the agents that had it.
+    """Yield the facts of a unit and its agents.
 
     Args:
         row: the unit.
-        agents: all agents of the unit, the oldest first.
-        done_at: when its last agent handed in or left, in microseconds.
-        reviewed_at: when a reviewer decided.
+        agents: all agents of the unit, oldest first.
+        done_at: the time its last agent submitted or left, in microseconds.
+        reviewed_at: the time of the review.
     """
     stream, at = streams.unit(TaskRunId(row.task_run_id), UnitId(row.unit_id)), microseconds(row.creation_date)
     pay = cents(str(row.pay_amount), key=f"pay_amount of unit {row.unit_id}")
@@ -122,14 +122,14 @@ def unit_facts(row: SourceUnit, agents: Sequence[SourceAgent], done_at: int, rev
 def agent_facts(
     row: SourceAgent, submission: Payload, review: ReviewRow | None, sealer: Sealer, done_at: int
 ) -> Iterator[Fact]:
-    """An agent.
+    """Yield the facts of an agent.
 
     Args:
         row: the agent.
-        submission: what it handed in, if it did.
-        review: the verdict on its unit, if there is one.
-        sealer: makes the payload of the reviewer's note.
-        done_at: when it handed in or left, in microseconds.
+        submission: its submission, if there is one.
+        review: the review of its unit, if there is one.
+        sealer: creates the payload of the reviewer's note.
+        done_at: the time it submitted or left, in microseconds.
     """
     stream, worker = streams.agent(TaskRunId(row.task_run_id), AgentId(row.agent_id)), WorkerId(row.worker_id)
     at = microseconds(row.creation_date)
@@ -142,7 +142,7 @@ def agent_facts(
         registration=f"imported_{row.agent_id}",
     )
     yield fact(at, stream, accepted)
-    if row.status in (_A.IN_TASK.value, *HANDED_IN):
+    if row.status in (_A.IN_TASK.value, *SUBMITTED):
         yield fact(at, stream, AgentStarted())
     if row.status in (_A.WAITING.value, _A.PARTNER_DISCONNECT.value):
         yield fact(at, stream, AgentWaiting())
@@ -151,7 +151,7 @@ def agent_facts(
         yield fact(at, stream, AgentPartnerLeft(partner=AgentId(row.agent_id)))
     if row.status in _LEFT:
         yield fact(max(at, done_at), stream, _LEFT[row.status])
-    if row.status in HANDED_IN:
+    if row.status in SUBMITTED:
         at = max(at, done_at)
         yield fact(at, stream, AgentSubmitted(submission=submission.ref), payloads=(submission,))
         if row.status != _A.COMPLETED.value:
@@ -170,12 +170,12 @@ def _verdict(status: str, note: Payload | None, review: ReviewRow | None) -> Any
 
 
 def onboarding_fact(row: OnboardingRow, submission: Payload) -> Fact:
-    """An onboarding."""
+    """Return the fact of an onboarding."""
     worker, number = WorkerId(row.worker_id), OnboardingAgentId(row.onboarding_agent_id)
     name = f"onboarding_imported_{row.onboarding_agent_id}"
     events: list[AnyEvent] = [OnboardingStarted(agent=number, worker=worker, token=name, registration=name)]
-    handed_in = row.status in (_O.WAITING.value, _O.APPROVED.value, _O.REJECTED.value)
-    if handed_in:
+    submitted = row.status in (_O.WAITING.value, _O.APPROVED.value, _O.REJECTED.value)
+    if submitted:
         events.append(OnboardingSubmitted(submission=submission.ref))
     match row.status:
         case _O.APPROVED.value:
@@ -191,4 +191,4 @@ def onboarding_fact(row: OnboardingRow, submission: Payload) -> Fact:
         case _:
             pass
     stream = streams.onboarding_agent(TaskRunId(row.task_run_id), number)
-    return fact(microseconds(row.creation_date), stream, *events, payloads=(submission,) if handed_in else ())
+    return fact(microseconds(row.creation_date), stream, *events, payloads=(submission,) if submitted else ())

@@ -1,4 +1,4 @@
-"""A crowd provider without a crowd: who the worker is stands in the page's address, and the money in a book."""
+"""Provides a mock crowd provider: the worker's name is in the page's URL, payments are recorded in a local file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WRAPPER_FILE = Path(__file__).parent / "mock_page" / "wrap_crowd_source.js"
 
 @dataclass
 class MockProviderArgs(CrowdProviderArgs):
-    """What the mock provider can be told."""
+    """Settings of the mock provider."""
 
 
 @register_mephisto_abstraction()
 class MockProvider(CrowdProvider):
-    """For trying a task out, and for tests: anybody who opens the page with a name is a worker.
+    """For trials and tests: anybody who opens the page with a name is a worker.
 
-    Nobody is really paid: what would be is written into a book of payments in the data folder, each token once.
+    Nobody is really paid: payments are recorded in a file in the data folder, each token once.
     """
 
     PROVIDER_TYPE: ClassVar[str] = "mock"
@@ -35,33 +35,33 @@ class MockProvider(CrowdProvider):
 
     @property
     def requester_name(self) -> str:
-        """The account that would offer the work."""
+        """The name of the account that would offer the work."""
         return str(self.args.provider.requester_name or "mock_requester")
 
     def get_wrapper_js_path(self) -> Path:
-        """The script that reads worker and assignment from the address."""
+        """Return the path of the script that reads worker and assignment from the URL."""
         return WRAPPER_FILE
 
     def worker_url(self, server_url: str) -> str:
-        """An address to begin with; any other `worker_id` is another worker."""
+        """Return a URL to open; each `worker_id` is a different worker."""
         return f"{server_url}/?worker_id=x&assignment_id=1"
 
     @staticmethod
     def is_sandbox() -> bool:
-        """Nobody is paid."""
+        """Return True: nobody is paid."""
         return True
 
     async def pay(self, order: PaymentOrder) -> str:
-        """Write an order into the book, unless its token is there.
+        """Record an order, unless its token is recorded already.
 
         Raises:
-            PaymentRefusedError: the book cannot be written, or has another payment under that token.
+            PaymentRefusedError: the file cannot be written, or has a different payment under that token.
         """
         await trio.lowlevel.checkpoint()
         return self._book.pay(order)
 
     async def has_arrived(self, reference: str) -> bool:
-        """Whether a payment is in the book."""
+        """Return whether a payment is recorded."""
         await trio.lowlevel.checkpoint()
         return self._book.has(reference)
 

@@ -1,7 +1,7 @@
-"""A book of payments in a file of its own, which stands for a provider's accounts.
+"""Records mock payments in a file, in place of a provider's accounts.
 
-An order is in the book, for good, before its reference is told; so one that is asked for again is found, whichever
-process asks, and nobody is paid twice.
+A payment is durable before its reference is returned. So an order that is repeated, by whichever process, is found, and
+nobody is paid twice.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ _REFERENCE = "payment "
 
 
 class PaymentBook:
-    """The payments in one file, which is made when it is first used."""
+    """The payments in one file, which is created on first use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def pay(self, order: PaymentOrder) -> str:
-        """Write an order down, unless its token is there.
+        """Record an order, unless its token is recorded already.
 
         Returns:
-            By what the payment is known from now on; the same for the same token.
+            The reference of the payment; the same token has the same reference.
 
         Raises:
-            PaymentRefusedError: the book cannot be written, or its token stands there with another amount or worker.
+            PaymentRefusedError: the file cannot be written, or has the token with another amount or worker.
         """
-        # Names are not written down: who is forgotten would stand here still.
-        asked = (order.worker, order.amount_cents, order.purpose)
+        # Names are not recorded: this file would still contain them after an erasure.
+        ordered = (order.worker, order.amount_cents, order.purpose)
         try:
             with closing(self._open()) as book:
-                book.execute(_ADD, (order.token, *asked))
+                book.execute(_ADD, (order.token, *ordered))
                 found = book.execute(
                     "SELECT number, worker, amount_cents, purpose FROM payments WHERE token = ?", (order.token,)
                 ).fetchone()
         except sqlite3.OperationalError as error:
             raise PaymentRefusedError(f"the book of payments {self._path} cannot be written: {error}") from error
         number, *written = found
-        if tuple(written) != asked:
-            raise PaymentRefusedError(f"its token is that of {_REFERENCE}{number}, which is another one")
+        if tuple(written) != ordered:
+            raise PaymentRefusedError(f"its token belongs to a different payment, {_REFERENCE}{number}")
         return f"{_REFERENCE}{number}"
 
     def has(self, reference: str) -> bool:
-        """Whether a payment is in the book."""
+        """Return whether a payment is recorded."""
         number = reference.removeprefix(_REFERENCE)
         with closing(self._open()) as book:
             return bool(book.execute("SELECT 1 FROM payments WHERE number = ?", (number,)).fetchone())
 
     def total_cents(self) -> int:
-        """What was paid in all."""
+        """Return the sum of all payments."""
         with closing(self._open()) as book:
             total: int = book.execute("SELECT coalesce(sum(amount_cents), 0) FROM payments").fetchone()[0]
             return total

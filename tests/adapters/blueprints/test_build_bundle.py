@@ -83,7 +83,7 @@ async def test_what_cannot_be_built_says_why(task: Path, monkeypatch: pytest.Mon
     with pytest.raises(ConfigError, match=r"webapp has no link\.sh"):
         await build(task, post_install_script="link.sh")
     (task / "webapp" / "lazy").touch()
-    with pytest.raises(LaunchError, match=r"npm run dev has made no .*bundle\.js"):
+    with pytest.raises(LaunchError, match=r"npm run dev did not create .*bundle\.js"):
         await build(task)
     (task / "webapp" / "broken").touch()
     with pytest.raises(LaunchError, match=r"'npm run dev' in .* failed \(status 2\): Module not found"):

@@ -169,7 +169,7 @@ async def test_a_worker_who_leaves_ends_the_unit() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "functions", "complaint"),
-    [({}, FUNCTIONS, "page of its own"), ({"task_source": "page"}, {}, "function_registry is empty")],
+    [({}, FUNCTIONS, "needs its own page"), ({"task_source": "page"}, {}, "function_registry is empty")],
 )
 def test_what_is_missing_is_named(
     tmp_path: Path,

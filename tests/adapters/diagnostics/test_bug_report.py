@@ -119,7 +119,7 @@ def test_a_replay_that_says_something_else(database: Path) -> None:
             packed.writestr(name, content)
     result = CliRunner().invoke(command.main, ["replay", "--assert", str(bundle)])
     assert result.exit_code == 1
-    assert "where the bundle was made" in result.stdout.splitlines()[-1]
+    assert "where the bundle was created" in result.stdout.splitlines()[-1]
     assert "events is " in result.stdout
 
 

@@ -137,7 +137,7 @@ def test_nothing_is_written_over(source: Path, imported: Path) -> None:
     result = run(source, imported)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"mephisto-es import-mephisto: {imported} exists; an import begins a new log, so name another file\n"
+        f"mephisto-es import-mephisto: {imported} exists; an import creates a new log, so name another file\n"
     )
 
 
@@ -146,7 +146,7 @@ def test_what_is_no_mephisto_database(source: Path, imported: Path, tmp_path: Pa
     for path, why in (
         (tmp_path / "nothing.db", "there is no database at"),
         (tmp_path / "notes.db", "is not a Mephisto database: file is not a database"),
-        (imported, "it is a log of mephisto-es already"),
+        (imported, "it is already a log of mephisto-es"),
     ):
         result = run(path, tmp_path / "elsewhere.db")
         assert result.exit_code == 2

@@ -60,7 +60,7 @@ async def test_a_payment_is_made_once_whichever_process_asks(tmp_path: Path) -> 
 async def test_a_token_stands_for_one_payment(change: dict[str, object], tmp_path: Path) -> None:
     paying = provider(data_dir=tmp_path)
     await paying.pay(ORDER)
-    with pytest.raises(PaymentRefusedError, match="its token is that of payment 1, which is another one"):
+    with pytest.raises(PaymentRefusedError, match="its token belongs to a different payment, payment 1"):
         await paying.pay(ORDER._replace(**change))  # type: ignore[arg-type]  # the names are fields
     assert PaymentBook(tmp_path / BOOK_FILE).total_cents() == 25
 
