@@ -1,6 +1,6 @@
 """Random legal histories of whole runs, over all lifecycles, for any test that wants a log.
 
-`histories()` draws requests that any log takes; `numbered` says what a log makes of them.
+`histories()` draws requests that any log accepts; `numbered` returns them as a log records them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def histories(draw: st.DrawFn, max_moves: int = MAX_MOVES) -> tuple[AppendReques
 
 def history(random: Random, moves: int) -> tuple[AppendRequest, ...]:
     """One history, the same for the same chance."""
-    author = HistoryGenerator(random)
-    author.begin()
-    author.write(moves)
-    return tuple(author.requests)
+    generator = HistoryGenerator(random)
+    generator.begin()
+    generator.write(moves)
+    return tuple(generator.requests)
 
 
 def numbered(history: Iterable[AppendRequest]) -> list[RecordedEvent]:

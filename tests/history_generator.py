@@ -1,6 +1,6 @@
 """Writes random legal histories of whole runs.
 
-Where the project decides over several entities, the author asks the same decisions; everything else is a walk along
+Where the project decides over several entities, the generator asks the same decisions; everything else is a walk along
 the lifecycles' tables. The decision state is the oracle: it takes no illegal step.
 """
 
@@ -64,8 +64,8 @@ PAYMENT_PATH = (PaymentIntended, PaymentFailed, PaymentIntended, PaymentSent, Pa
 #: 2026-01-01 in microseconds.
 BEGINNING = 1_767_225_600_000_000
 #: Few runs and names, so that workers meet in them.
-MOST_RUNS = 3
-MOST_RECORDS = 3
+MAX_RUNS = 3
+MAX_RECORDS = 3
 MOST_WORKERS = 8
 #: Units of a run that nobody has finished.
 MOST_OPEN_UNITS = 8
@@ -148,7 +148,7 @@ class HistoryGenerator(RandomValues):
     # The directory, workers, runs and what they hold outside
 
     def _record(self) -> Events:
-        if len(self._streams["task"]) >= MOST_RECORDS:
+        if len(self._streams["task"]) >= MAX_RECORDS:
             return []
         task, requester = ids.TaskId(self._next()), ids.RequesterId(self._next())
         qualification = ids.QualificationId(self._next())
@@ -188,7 +188,7 @@ class HistoryGenerator(RandomValues):
         return [NewEvent(stream, self._fill(kind, qualification=qualification))]
 
     def _create_run(self) -> Events:
-        if len(self._streams["task_run"]) >= MOST_RUNS:
+        if len(self._streams["task_run"]) >= MAX_RUNS:
             return []
         run = ids.TaskRunId(self._next())
         if self._random.randint(0, 1):

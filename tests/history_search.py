@@ -1,4 +1,4 @@
-"""Random histories in which something happens that a test needs, whatever chance makes of a seed."""
+"""Searches random histories for one in which something happens that a test needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEEDS = 60
 
 
 def find_history(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[AppendRequest, ...]:
-    """The first history of so many moves that leaves a market as wanted."""
+    """Return the first history of so many moves that leaves the decision state as wanted."""
     for seed in range(SEEDS):
         requests = history(Random(seed), moves)
         state = DecisionState()
@@ -28,7 +28,7 @@ def find_history(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[A
             state.apply(recorded.envelope)
         if wanted(state):
             return requests
-    raise LookupError(f"no history of {moves} moves is as wanted; ask for more moves, or for less")
+    raise LookupError(f"no history of {moves} moves is as wanted; ask for more moves or for fewer")
 
 
 def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentRecord, UnitState]]:

@@ -43,7 +43,7 @@ from ..history_search import SEEDS
 
 
 class Talkative(HistoryGenerator):
-    """An author whose workers' names and words are all their own."""
+    """A generator whose workers' names and words are all their own."""
 
     def _json(self, value: object, subject: WorkerId | None = None) -> PayloadRef:
         return self._seal(msgspec.json.encode({"said": f"word {self._next()} of {subject} on {value}"}), subject)
@@ -65,12 +65,12 @@ class FinishedRun:
         self.folder = folder
         self.path = folder / "mephisto.db"
         for seed in range(SEEDS):
-            author = Talkative(Random(seed))
-            author.begin()
-            author.write(900)
-            self.requests = tuple(author.requests)
+            generator = Talkative(Random(seed))
+            generator.begin()
+            generator.write(900)
+            self.requests = tuple(generator.requests)
             self.events = [recorded.envelope for recorded in numbered(self.requests)]
-            busy, free = self._at_work_and_not(author)
+            busy, free = self._at_work_and_not(generator)
             if busy and free:
                 break
         self.busy, self.worker = busy[0], free[0]
@@ -108,13 +108,13 @@ class FinishedRun:
         files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         return [path.name for path in files if any(word in path.read_bytes() for word in words)]
 
-    def _at_work_and_not(self, author: HistoryGenerator) -> tuple[list[int], list[int]]:
+    def _at_work_and_not(self, generator: HistoryGenerator) -> tuple[list[int], list[int]]:
         """Workers who are at work, and workers who are not and have sent files."""
         busy, free = list[int](), list[int]()
-        for stream, _ in author.state.workers.items():
+        for stream, _ in generator.state.workers.items():
             worker = WorkerId(int(stream.rpartition("/")[2]))
             try:
-                author.state.check(decide_erase_worker(author.state, EraseWorker(worker=worker, reason="why")))
+                generator.state.check(decide_erase_worker(generator.state, EraseWorker(worker=worker, reason="why")))
             except CommandRefusedError:
                 busy.append(worker)
             else:

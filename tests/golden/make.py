@@ -1,7 +1,7 @@
-"""Makes the golden log of a release: make.py 0.1.0.
+"""Writes the golden log of a release: `python tests/golden/make.py 0.1.0`.
 
-Writes `0.1.0.db.gz`, a log with every event that the release can write and the views as the release made them, and
-`0.1.0.anchor`, its head. While the release is not out, they may be made anew; then they are left alone for ever.
+`0.1.0.db.gz` is a log with every event that the release can write and the views as the release built them;
+`0.1.0.anchor` is its head. Until the release is out they may be written again. After that they never change.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from mephisto_es.tests.history_generator import HistoryGenerator
 HERE = Path(__file__).parent
 #: So many moves that most kinds of events come by chance.
 MOVES = 1500
-MOST_SEEDS = 500
+MAX_SEEDS = 500
 
 
 class EveryKindGenerator(HistoryGenerator):
-    """An author who also tells of a run that ended well."""
+    """A generator that also writes a run that ended well."""
 
     def end_a_run(self) -> None:
         """A run from its beginning to its end, without any work."""
@@ -66,14 +66,16 @@ class EveryKindGenerator(HistoryGenerator):
 
 def requests_of_every_kind() -> tuple[AppendRequest, ...]:
     """The first history in which everything there is happens."""
-    for seed in range(MOST_SEEDS):
-        author = EveryKindGenerator(Random(seed))
-        author.begin()
-        author.write(MOVES)
-        author.end_a_run()
-        if {type(event) for request in author.requests for _, event in request.events} == set(KIND_OF):
-            return tuple(author.requests)
-    raise LookupError("something never happens; let the author do it more often, or the chronicler once")
+    for seed in range(MAX_SEEDS):
+        generator = EveryKindGenerator(Random(seed))
+        generator.begin()
+        generator.write(MOVES)
+        generator.end_a_run()
+        if {type(event) for request in generator.requests for _, event in request.events} == set(KIND_OF):
+            return tuple(generator.requests)
+    raise LookupError(
+        "some event never happens; let `HistoryGenerator` write it more often, or `EveryKindGenerator` once"
+    )
 
 
 def make(release: str) -> None:

@@ -28,7 +28,7 @@ from .visitor import Visitor, words_of
 
 _LINK = re.compile(r'(?:href|src)="([^"]+)"')
 #: Pages that are visited when all links are followed.
-MOST_PAGES = 3000
+MAX_PAGES = 3000
 
 
 def digest(path: Path) -> str:
@@ -42,7 +42,7 @@ def remove(path: Path) -> None:
 async def test_every_link_of_every_page_leads_somewhere(visitor: Visitor, database: Path) -> None:
     before = digest(database)
     seen, waiting = {"/"}, ["/"]
-    while waiting and len(seen) < MOST_PAGES:
+    while waiting and len(seen) < MAX_PAGES:
         page = await visitor.get(waiting.pop())
         if not page.headers["content-type"].startswith("text/html"):
             continue

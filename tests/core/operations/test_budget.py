@@ -34,7 +34,7 @@ from mephisto_es.events.unit import UnitExpired
 from .operator_harness import HarnessBlueprint, HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
 
 WORKERS = 50
-MOST_VISITS = 30
+MAX_VISITS = 30
 
 
 class Terms:
@@ -74,7 +74,7 @@ def reviewer_of(harness: OperatorHarness) -> Reviewer:
 
 async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
     """Come, take work, hand it in or give it back, come again: as long as the run lasts."""
-    for visit in range(MOST_VISITS):
+    for visit in range(MAX_VISITS):
         try:
             details = await ask(router, worker, visit)
             await trio.sleep(random.random() * 5)
