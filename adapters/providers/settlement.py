@@ -260,7 +260,8 @@ def _by_looking(settlement: ByLooking, attempts: Attempts, now: float) -> NextSt
         return NextStep.WAIT
     if attempts.answer is Answer.REFUSED:
         return NextStep.FAILED
-    if settlement.absence is Absence.PROVES_NOTHING_HAPPENED:
+    # A busy site asks to be asked again; a look that found nothing makes that safe.
+    if settlement.absence is Absence.PROVES_NOTHING_HAPPENED or attempts.answer is Answer.THROTTLED:
         return NextStep.SEND_NEW_TOKEN
     return NextStep.ASK_PERSON
 

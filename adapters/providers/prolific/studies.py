@@ -39,7 +39,7 @@ class ProlificStudies:
 
         Raises:
             SiteRefusedError: a field is wrong, or the workspace does not have a feature that the study uses.
-            EffectUnknownError: look for its internal name before making it again.
+            EffectUnknownError, SiteThrottledError: look for its internal name before making it again.
         """
         return await self._transport.call(
             SiteCall(
@@ -48,7 +48,7 @@ class ProlificStudies:
                 path="/api/v1/studies/",
                 body=msgspec.json.encode(study),
                 read=_read_study,
-                repeat=Repeat.THROTTLED,
+                repeat=Repeat.NEVER,
             )
         )
 

@@ -156,6 +156,8 @@ class Site:
             return Answer.TOKEN_SEEN
         self.tokens[token] = now
         if self.random.random() < 0.1:
+            if self.random.random() < 0.3 and not self.effects:
+                self.effects.append(now)  # it did it all the same
             return Answer.THROTTLED
         if isinstance(self.rule, BySendingAgain) and self.effects:
             return Answer.DONE if self.rule.is_refusal_final else self.random.choice([Answer.DONE, Answer.REFUSED])

@@ -239,10 +239,14 @@ async def test_a_set_up_that_is_paid_twice_pays_twice() -> None:
 
 async def test_a_busy_site_is_asked_again_where_nothing_can_happen_twice() -> None:
     async with open_prolific() as stage:
+        study = await published(stage)
         stage.disturb(Fault.THROTTLED, Fault.THROTTLED)
-        study = await stage.client.studies.create(study_request())
+        assert (await stage.client.studies.transition(study, StudyAction.PAUSE)).status is ProlificStudyStatus.PAUSED
         stage.disturb(Fault.THROTTLED, only="GET")
-        assert [one.id for one in await stage.client.studies.find("token-1")] == [study.id]
+        assert [one.id for one in await stage.client.studies.find("token-1")] == [study]
+        stage.disturb(Fault.THROTTLED)
+        with pytest.raises(SiteThrottledError):
+            await stage.client.studies.create(study_request(internal_name="token-2"))
 
 
 async def test_lists_lag_and_new_ids_are_unknown_for_a_while() -> None:

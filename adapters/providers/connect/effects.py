@@ -1,0 +1,122 @@
+"""Effects at Connect: a project, an approval, a rejection, a bonus, a message; each can be asked for and looked for."""
+
+from __future__ import annotations
+
+from ..settlement import SETTLEMENTS, CrowdSite, Settlement, Sighting, SiteOperation
+from .answers import ConnectAssignment, ConnectAssignmentStatus
+from .assignments import BonusGrant, ReviewLine
+from .client import ConnectClient
+from .project_request import ProjectRequest
+
+
+class ProjectCreation:
+    """An unpublished project, known by its internal name."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.CONNECT, SiteOperation.CREATE]
+
+    def __init__(self, client: ConnectClient, project: ProjectRequest) -> None:
+        """Keep the project; its internal name is a token of ours."""
+        self._client = client
+        self._project = project
+
+    async def send(self, token: str) -> None:
+        """Make the project."""
+        await self._client.projects.create(self._project, token)
+
+    async def look(self) -> Sighting:
+        """Look for the internal name among the projects."""
+        found = await self._client.projects.find(self._project.internal_name or "")
+        return Sighting.THERE if found else Sighting.NOT_THERE
+
+
+class AssignmentVerdict:
+    """The approval of an assignment, or its rejection."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.CONNECT, SiteOperation.BASE_PAY]
+
+    def __init__(self, client: ConnectClient, project_id: str, line: ReviewLine, *, is_approved: bool) -> None:
+        """Keep the verdict; the line's id is the assignment's."""
+        self._client = client
+        self._project_id = project_id
+        self._line = line
+        self._is_approved = is_approved
+
+    async def send(self, token: str) -> None:
+        """Approve or reject."""
+        assignments = self._client.assignments
+        review = assignments.approve if self._is_approved else assignments.reject
+        await review(self._project_id, [self._line], token)
+
+    async def look(self) -> Sighting:
+        """Read the assignment's status."""
+        assignment = await find_assignment(self._client, self._project_id, self._line.id)
+        wanted = ConnectAssignmentStatus.APPROVED if self._is_approved else ConnectAssignmentStatus.REJECTED
+        if assignment is None:
+            return Sighting.CANNOT_TELL
+        if assignment.status is wanted:
+            return Sighting.THERE
+        return Sighting.NOT_THERE if assignment.status is ConnectAssignmentStatus.PENDING else Sighting.CANNOT_TELL
+
+
+class AssignmentBonus:
+    """A bonus for an assignment."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.CONNECT, SiteOperation.BONUS]
+
+    def __init__(self, client: ConnectClient, project_id: str, grant: BonusGrant, *, before_cents: int) -> None:
+        """Keep the order.
+
+        Args:
+            client: the site.
+            project_id: the project.
+            grant: the bonus; its id is the assignment's.
+            before_cents: the bonuses of the assignment when it was ordered.
+        """
+        self._client = client
+        self._project_id = project_id
+        self._grant = grant
+        self._before_cents = before_cents
+
+    async def send(self, token: str) -> None:
+        """Pay the bonus."""
+        await self._client.assignments.bonus(self._project_id, [self._grant], token)
+
+    async def look(self) -> Sighting:
+        """Compare the assignment's bonuses with those before."""
+        assignment = await find_assignment(self._client, self._project_id, self._grant.id)
+        if assignment is None:
+            return Sighting.CANNOT_TELL
+        more_cents = assignment.bonus_cents - self._before_cents
+        if more_cents == self._grant.amount_cents:
+            return Sighting.THERE
+        return Sighting.NOT_THERE if more_cents == 0 else Sighting.CANNOT_TELL
+
+
+class ParticipantMessage:
+    """A message to one person."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.CONNECT, SiteOperation.MESSAGE]
+
+    def __init__(self, client: ConnectClient, project_id: str, participant_id: str, subject: str, text: str) -> None:
+        """Keep the message."""
+        self._client = client
+        self._project_id = project_id
+        self._participant_id = participant_id
+        self._subject = subject
+        self._text = text
+
+    async def send(self, token: str) -> None:
+        """Send it."""
+        await self._client.assignments.send_message(
+            self._project_id, self._participant_id, self._subject, self._text, token
+        )
+
+    async def look(self) -> Sighting:
+        """Return that nobody can tell: no call lists what was sent to a person."""
+        return Sighting.CANNOT_TELL
+
+
+async def find_assignment(client: ConnectClient, project_id: str, assignment_id: str) -> ConnectAssignment | None:
+    """Return an assignment of a project; None: the list does not have it."""
+    listed = await client.assignments.of_project(project_id)
+    return next((one for one in listed if one.is_of(participant_id="", assignment_id=assignment_id)), None)
