@@ -1,0 +1,81 @@
+"""Shows Prolific's submissions as work at any site, and offers places of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..observations import DAY_SECONDS, SiteWork, SiteWorkStatus, seconds_of
+from .answers import ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
+from .client import ProlificClient
+from .studies import StudyAction
+
+#: Unreviewed work is approved by the site after this.
+AUTO_APPROVAL_DAYS = 21
+
+_STATUSES = {
+    ProlificSubmissionStatus.RESERVED: SiteWorkStatus.RESERVED,
+    ProlificSubmissionStatus.ACTIVE: SiteWorkStatus.WORKING,
+    ProlificSubmissionStatus.TIMED_OUT: SiteWorkStatus.TIMED_OUT,
+    ProlificSubmissionStatus.AWAITING_REVIEW: SiteWorkStatus.SUBMITTED,
+    ProlificSubmissionStatus.APPROVED: SiteWorkStatus.APPROVED,
+    ProlificSubmissionStatus.PARTIALLY_APPROVED: SiteWorkStatus.PARTIALLY_APPROVED,
+    ProlificSubmissionStatus.SCREENED_OUT: SiteWorkStatus.SCREENED_OUT,
+    ProlificSubmissionStatus.RETURNED: SiteWorkStatus.RETURNED,
+    ProlificSubmissionStatus.REJECTED: SiteWorkStatus.REJECTED,
+    ProlificSubmissionStatus.UNKNOWN: SiteWorkStatus.UNKNOWN,
+}
+#: Statuses of a study that offers nothing and can be started again.
+_STARTABLE = frozenset({ProlificStudyStatus.PAUSED, ProlificStudyStatus.AWAITING_REVIEW})
+
+
+class ProlificStudyPlaces:
+    """The places of one published study, and the work on them."""
+
+    def __init__(self, client: ProlificClient, study_id: str, fixed_reward_cents: int | None = None) -> None:
+        """Keep the study.
+
+        Args:
+            client: the site.
+            study_id: the study.
+            fixed_reward_cents: its fixed screen-out reward; None: it has none.
+        """
+        self._client = client
+        self._study_id = study_id
+        self._fixed_reward_cents = fixed_reward_cents
+
+    async def set_places(self, wanted: int) -> int:
+        """Raise the places to a number, and start a study that waits; the places that the study has now."""
+        study = await self._client.studies.get(self._study_id)
+        if study.total_available_places < wanted:
+            study = await self._client.studies.set_places(self._study_id, wanted)
+        if study.status in _STARTABLE and study.places_taken < wanted:
+            study = await self._client.studies.transition(self._study_id, StudyAction.START)
+        return study.total_available_places
+
+    async def withdraw(self) -> None:
+        """Pause the study."""
+        study = await self._client.studies.get(self._study_id)
+        if study.status is ProlificStudyStatus.ACTIVE:
+            await self._client.studies.transition(self._study_id, StudyAction.PAUSE)
+
+    async def observe(self) -> Sequence[SiteWork]:
+        """Return the submissions."""
+        submissions = await self._client.submissions.of_study(self._study_id)
+        return [site_work(submission, self._fixed_reward_cents) for submission in submissions]
+
+
+def site_work(submission: ProlificSubmission, fixed_reward_cents: int | None = None) -> SiteWork:
+    """Return a submission as work at any site."""
+    completed = seconds_of(submission.completed_at)
+    waits = submission.status is ProlificSubmissionStatus.AWAITING_REVIEW and completed is not None
+    return SiteWork(
+        handle=submission.id,
+        participant=submission.participant,
+        status=_STATUSES[submission.status],
+        started_at=seconds_of(submission.started_at),
+        completed_at=completed,
+        code=submission.code,
+        bonus_cents=submission.bonus_without_screen_out_cents(fixed_reward_cents),
+        approved_by_site_at=(completed or 0) + AUTO_APPROVAL_DAYS * DAY_SECONDS if waits else None,
+        return_requested=submission.return_requested is not None,
+    )

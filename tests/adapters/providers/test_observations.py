@@ -1,0 +1,109 @@
+"""Work at both sites in one form, and places as absolute numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from mephisto_es.adapters.providers.connect.answers import (
+    ConnectAssignment,
+    ConnectAssignmentStatus,
+    ConnectProjectStatus,
+)
+from mephisto_es.adapters.providers.connect.observe import ConnectProjectPlaces
+from mephisto_es.adapters.providers.connect.observe import site_work as connect_work
+from mephisto_es.adapters.providers.observations import (
+    DAY_SECONDS,
+    PlaceOffer,
+    SiteWork,
+    SiteWorkStatus,
+    WorkObserver,
+    missing_from_log,
+    seconds_of,
+)
+from mephisto_es.adapters.providers.prolific.answers import ProlificStudyStatus, ProlificSubmission
+from mephisto_es.adapters.providers.prolific.answers import ProlificSubmissionStatus as Status
+from mephisto_es.adapters.providers.prolific.observe import ProlificStudyPlaces
+from mephisto_es.adapters.providers.prolific.observe import site_work as prolific_work
+from mephisto_es.adapters.providers.prolific.studies import StudyAction
+
+from .fake_sites import SCREENED, open_connect, open_prolific, project_request, screen_out_code, study_request
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_each_status_of_prolific_has_a_name(status: Status) -> None:
+    work = prolific_work(ProlificSubmission(id="s", status=status, participant_field="p"))
+    assert (work.handle, work.participant) == ("s", "p")
+    assert (work.status is SiteWorkStatus.UNKNOWN) == (status is Status.UNKNOWN)
+
+
+def test_times_are_read_and_odd_ones_are_unknown() -> None:
+    assert seconds_of("1970-01-01T00:01:00Z") == seconds_of("1970-01-01T00:01:00") == 60
+    assert seconds_of("1970-01-01T01:01:00.5+01:00") == 60.5
+    assert seconds_of(None) is seconds_of("yesterday") is seconds_of("") is None
+
+
+def test_an_assignment_without_an_id_is_left_out() -> None:
+    assert connect_work(ConnectAssignment()) is None
+    work = connect_work(ConnectAssignment(participant_id="p", status=ConnectAssignmentStatus.PENDING))
+    assert work is not None
+    assert (work.handle, work.status) == ("p", SiteWorkStatus.UNFINISHED)
+
+
+def test_what_only_the_site_has() -> None:
+    def work(handle: str, status: SiteWorkStatus) -> SiteWork:
+        return SiteWork(handle=handle, participant=None, status=status)
+
+    seen = [
+        work("A1", SiteWorkStatus.SUBMITTED),
+        work("b2", SiteWorkStatus.SUBMITTED),
+        work("c3", SiteWorkStatus.RETURNED),
+        work("d4", SiteWorkStatus.APPROVED),
+    ]
+    assert [one.handle for one in missing_from_log(seen, ["a1"])] == ["b2", "d4"]
+
+
+async def test_prolific_is_observed() -> None:
+    async with open_prolific() as stage:
+        codes = (*study_request().completion_codes, screen_out_code(20))
+        study = (await stage.client.studies.create(study_request(2, completion_codes=codes))).id
+        await stage.client.studies.transition(study, StudyAction.PUBLISH)
+        places = ProlificStudyPlaces(stage.client, study, fixed_reward_cents=20)
+        offer: PlaceOffer = places
+        observer: WorkObserver = places
+        submitted = await stage.submission(study, "anna")
+        screened = await stage.submission(study, "bert", code=None)
+        await stage.client.submissions.complete(screened, SCREENED)
+        seen = {one.handle: one for one in await observer.observe()}
+        assert seen[submitted].status is SiteWorkStatus.SUBMITTED
+        assert seen[submitted].completed_at is not None
+        left = (seen[submitted].approved_by_site_at or 0) - (seen[submitted].completed_at or 0)
+        assert left == 21 * DAY_SECONDS
+        assert (seen[screened].status, seen[screened].bonus_cents) == (SiteWorkStatus.SCREENED_OUT, 0)
+        assert seen[screened].approved_by_site_at is None
+        assert [await offer.set_places(wanted) for wanted in (2, 5, 5, 3)] == [2, 5, 5, 5]
+        await offer.withdraw()
+        await offer.withdraw()
+        assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.PAUSED
+        assert await offer.set_places(5) == 5
+        assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.ACTIVE
+
+
+async def test_connect_is_observed() -> None:
+    for flipped in ([], ["returned_stays"], ["status_is_shown"]):
+        async with open_connect(*flipped) as stage:
+            project = (await stage.client.projects.create(project_request(3))).project_id
+            await stage.client.projects.move(project, ConnectProjectStatus.LIVE)
+            places = ConnectProjectPlaces(stage.client, project)
+            offer: PlaceOffer = places
+            done = await stage.assignment(project, "anna")
+            await stage.assignment(project, "bert", completed=False)
+            stage.site.clock.advance(3600)
+            seen = {one.participant: one for one in await places.observe()}
+            assert (seen["anna"].handle, seen["anna"].status) == (done, SiteWorkStatus.SUBMITTED)
+            assert (seen["anna"].approved_by_site_at or 0) - (seen["anna"].completed_at or 0) == 14 * DAY_SECONDS
+            assert ("bert" in seen) == (flipped == ["returned_stays"])
+            assert "bert" not in seen or seen["bert"].status is SiteWorkStatus.UNFINISHED
+            assert [await offer.set_places(wanted) for wanted in (1, 4, 4)] == [3, 4, 4]
+            await offer.withdraw()
+            await offer.withdraw()
+            assert await stage.client.projects.status(project) is ConnectProjectStatus.PAUSED
