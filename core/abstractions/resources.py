@@ -1,4 +1,4 @@
-"""What a run acquires outside, recorded before and after, so that a crash leaves nothing unknown behind."""
+"""Records what a run acquires outside, before and after, so that a crash leaves nothing unknown behind."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ Details = Mapping[str, str | int]
 
 
 class HoldsResources:
-    """What acquires things outside, and can release what a process that died has left.
+    """Base of plugins that acquire resources outside, and can release those that a dead process left behind.
 
     Attributes:
-        RESOURCE_TYPES: the types of what it acquires, as they are recorded.
+        RESOURCE_TYPES: the recorded types of its resources.
     """
 
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     async def release(cls, details: Details) -> None:
-        """Release something that an earlier process has left; returns when nothing is held any more.
+        """Release a resource that an earlier process left; returns once nothing is held any more.
 
-        It may never have been acquired, or be gone already: twice is harmless.
+        The resource may never have been acquired, or be gone already. May be called more than once.
 
         Args:
-            details: what was recorded of it.
+            details: the recorded details of the resource.
 
         Raises:
-            LaunchError: it is still there, or nobody can tell; the sentence says what to do.
+            LaunchError: the resource is still there, or its state is unknown; the message has a remedy.
         """
-        raise LaunchError("release", f"{cls.__name__} does not say how to release what it has left: {dict(details)}")
+        raise LaunchError("release", f"{cls.__name__} cannot release {dict(details)}: it has no release method")
 
 
 class Resources:
     """Records the history of a run's outside resources.
 
-    A cancelled caller learns of it after the event is recorded, at its next checkpoint: otherwise it would not know
-    the number of something that the log calls held.
+    Cancellation takes effect after the event is recorded, at the caller's next checkpoint. Otherwise the caller would
+    not know the number of a resource that the log has as held.
     """
 
     def __init__(self, ledger: Ledger, ids: Ids, task_run: TaskRunId) -> None:
@@ -56,25 +56,25 @@ class Resources:
         self._run = task_run
 
     def new_secret(self) -> str:
-        """A new unguessable text, for what must be opened by the run alone. It is recorded nowhere."""
+        """Return a new unguessable text for access by the run alone. It is not recorded anywhere."""
         return self._ids.token()
 
     async def intend(self, resource_type: str, details: Details) -> int:
         """Record that an outside call is about to be made.
 
         Args:
-            resource_type: for instance `local_router`.
-            details: what is needed to find or release it later; no secrets.
+            resource_type: for example `local_router`.
+            details: data needed to find or release the resource later; no secrets.
 
         Returns:
-            The number by which the resource is known from now on.
+            The number of the resource.
         """
         number = self._ids.next_id("server")
         await self._record(number, ResourceIntended(resource_type=resource_type, details=dict(details)))
         return number
 
     async def acquired(self, number: int, details: Details) -> None:
-        """Record that the outside call succeeded, and what is known of the resource since."""
+        """Record that the outside call succeeded, with the details that are now known."""
         await self._record(number, ResourceAcquired(details=dict(details)))
 
     async def failed(self, number: int, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Callbacks of launch scripts are checked before anybody would meet one that cannot be called."""
+"""Checks of launch scripts' callbacks, before a worker would meet one that cannot be called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mephisto_es.core.errors import ConfigError
 
 
 class Judge:
-    """Judges by a method, or by being called."""
+    """An object whose method, or which itself, is a callback."""
 
     def may(self, worker: int, unit: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Registries and Hydra's store are the process's own; a test that adds to them gets copies."""
+"""Isolates tests that add to the registries and to Hydra's store, which belong to the process."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from mephisto_es.core.operations.hydra_config import AbstractionType
 
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is registered, and no plugin was tried yet."""
+    """Start with empty registries, as if no plugin had been loaded."""
     monkeypatch.setattr(registry, "_classes", {kind: {} for kind in AbstractionType})
     monkeypatch.setattr(registry, "_tried", set())
     monkeypatch.setattr(registry, "_failures", {})
@@ -27,7 +27,7 @@ def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
 ) -> Callable[[str, str, dict[str, list[str]]], None]:
-    """Install a package for real: a module, and the metadata that names its entry points by group."""
+    """Install a real package: a module, and the metadata that names its entry points by group."""
     monkeypatch.setattr(
         registry, "ENTRY_POINT_GROUPS", {kind: f"mephisto_es_test.{kind.value}s" for kind in AbstractionType}
     )

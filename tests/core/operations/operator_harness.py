@@ -1,4 +1,4 @@
-"""A whole operator in memory: a log, a router and a blueprint that do nothing more than they must."""
+"""Runs a whole operator in memory, with a minimal log, router and blueprint."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ register_mephisto_abstraction()(MemoryArchitect)
 
 @dataclass
 class HarnessArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldUnitArgs, BlueprintArgs):
-    """What the blueprint can be told."""
+    """Settings of the blueprint."""
 
 
 @dataclass
 class HarnessTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSharedState):
-    """What a test passes to the blueprint."""
+    """State that a test passes to the blueprint."""
 
     data: AssignmentData = ()
     runner: type[TaskRunner] = TaskRunner
@@ -57,7 +57,7 @@ class HarnessTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSha
 
 @register_mephisto_abstraction()
 class HarnessBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
-    """Whatever data and code a test wants."""
+    """A blueprint with the data and the task runner of the test."""
 
     BLUEPRINT_TYPE: ClassVar[str] = "harness"
     ArgsClass: ClassVar[type[BlueprintArgs]] = HarnessArgs
@@ -76,7 +76,7 @@ class HarnessBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 
 @register_mephisto_abstraction()
 class HarnessProvider(CrowdProvider):
-    """Workers walk in."""
+    """A provider whose workers come by themselves."""
 
     PROVIDER_TYPE: ClassVar[str] = "harness"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
@@ -93,14 +93,14 @@ class HarnessProvider(CrowdProvider):
 
 
 class TrioClock:
-    """Wall-clock time that goes as trio's clock goes, which tests jump ahead."""
+    """A wall clock that follows trio's clock, which tests advance."""
 
     def now_us(self) -> int:
         return 1_700_000_000_000_000 + int(trio.current_time() * 1_000_000)
 
 
 async def on_the_loop(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
-    """Commit without a thread: a clock that jumps does not know that a thread is at work."""
+    """Commit without a thread, because an autojump clock does not wait for threads."""
     await trio.lowlevel.checkpoint()
     return commit()
 
@@ -128,7 +128,7 @@ class OperatorHarness:
         return MemoryArchitect.routers[live_run.task_run]
 
     def statuses(self, category: str) -> dict[str, int]:
-        """How many entities have each status, by the market."""
+        """Return the number of entities in each status, according to the state."""
         state = self.operator.ledger.state
         states = {
             "unit": [unit.status.value for unit in state.units.values()],
@@ -160,7 +160,7 @@ async def open_harness(
 
 
 def config(**settings: object) -> DictConfig:
-    """The `mephisto` part of a configuration, with some settings of the task."""
+    """Return the `mephisto` section of a configuration, with some settings of the task."""
     cfg: DictConfig = OmegaConf.structured(MephistoConfig(blueprint=HarnessArgs()))
     cfg.blueprint._blueprint_type = "harness"
     cfg.provider._provider_type = "harness"
@@ -178,7 +178,7 @@ def config(**settings: object) -> DictConfig:
 
 
 def items(count: int, workers: int = 1) -> list[InitializationData]:
-    """Data of some assignments."""
+    """Return the data of some assignments."""
     return [
         InitializationData(shared={"number": number}, unit_data=tuple({"seat": seat} for seat in range(workers)))
         for number in range(count)
@@ -186,7 +186,7 @@ def items(count: int, workers: int = 1) -> list[InitializationData]:
 
 
 def page_of(worker: str, visit: object = 0) -> Update:
-    """What the provider's page of a worker says."""
+    """Return the data that the provider's page sends for a worker."""
     return {
         "worker_name": worker,
         "agent_registration_id": f"{visit}-{worker}",
@@ -201,7 +201,7 @@ async def ask(router: MemoryRouter, worker: str, visit: object = 0) -> dict[str,
 
 
 async def work(router: MemoryRouter, worker: str, visits: int, seconds: float = 0.1) -> int:
-    """Do units as long as there are any; how many it were."""
+    """Do units as long as there are any; returns their number."""
     for visit in range(visits):
         try:
             details = await ask(router, worker, visit)
@@ -216,7 +216,7 @@ async def work(router: MemoryRouter, worker: str, visits: int, seconds: float = 
 
 
 async def until(harness: OperatorHarness, holds: Callable[[], bool]) -> None:
-    """Wait until something holds, looking whenever an event has become durable."""
+    """Wait until a condition holds, checked whenever events become durable."""
     news = trio.Event()
     stop = harness.operator.ledger.subscribe(lambda _: news.set())
     try:

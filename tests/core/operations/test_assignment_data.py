@@ -1,4 +1,4 @@
-"""Items as they are stored: plain JSON of a bounded size."""
+"""The stored form of data items: plain JSON of a bounded size."""
 
 from __future__ import annotations
 

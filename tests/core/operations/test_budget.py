@@ -1,4 +1,4 @@
-"""A run with a budget never spends more, whatever its workers and reviewers do at once, and ends when it is used up."""
+"""A run never spends more than its budget, whatever its workers and reviewers do, and ends when it is used up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_VISITS = 30
 
 
 class Terms:
-    """A budget and what counts against it, worked out anew from the statuses of all units after each event."""
+    """A budget, and the costs that count against it, recomputed from the statuses of all units after each event."""
 
     def __init__(self, budget: int, reward: int, bonus_limit: int, fee: int) -> None:
         self.budget, self.reward, self.bonus_limit, self.fee = budget, reward, bonus_limit, fee
@@ -73,7 +73,7 @@ def reviewer_of(harness: OperatorHarness) -> Reviewer:
 
 
 async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
-    """Come, take work, hand it in or give it back, come again: as long as the run lasts."""
+    """Take work and submit or return it, again and again, as long as the run lasts."""
     for visit in range(MAX_VISITS):
         try:
             details = await ask(router, worker, visit)
@@ -92,7 +92,7 @@ async def labour(router: MemoryRouter, worker: str, random: Random) -> None:
 async def review_at_random(
     harness: OperatorHarness, reviewer: Reviewer, random: Random, most_bonus: int, *, passes: int
 ) -> list[str]:
-    """Give verdicts and bonuses, also of more than there is money for; the sentences of those refused."""
+    """Give verdicts and bonuses, some beyond the budget; returns the messages of those refused."""
     refused: list[str] = []
     for _ in range(passes):
         for agent in list(harness.operator.ledger.state.agents.values()):

@@ -1,4 +1,4 @@
-"""Calls to a user's code: what it raises, what passes through it, and what becomes of it when it is cancelled."""
+"""Calls to users' functions: errors that they raise or let through, and cancellation."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def only_file(path: Path) -> bool:
-    """No draft was left beside the settings."""
+    """Assert that no temporary file was left next to the settings."""
     return [found.name for found in path.parent.iterdir()] == [path.name]
 
 

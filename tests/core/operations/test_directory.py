@@ -1,4 +1,4 @@
-"""Names that are registered once, by scripts before anybody comes, and by runs."""
+"""Registration of names, once each, by scripts and by runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How runs end: those that nothing can come of any more, several after each other, and at odd moments."""
+"""Ends of runs: runs that cannot finish their work, several runs in a row, and unusual moments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .operator_harness import HarnessTaskState, ask, items, open_harness, until,
 
 
 class Pairs(TaskRunner):
-    """Two who hand in what they like."""
+    """Two workers who submit independently."""
 
     is_concurrent = True
 
@@ -46,7 +46,7 @@ async def test_who_waits_for_a_partner_is_let_go_when_nobody_can_come_any_more(
 
 
 async def broken() -> AsyncIterator[InitializationData]:
-    """An item, and then an error."""
+    """Yield an item, then raise."""
     yield items(1)[0]
     await trio.sleep(10)
     raise ZeroDivisionError

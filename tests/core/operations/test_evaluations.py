@@ -1,4 +1,4 @@
-"""Screening and gold units: who gets them, who passes, what is paid, in whatever combination and over restarts."""
+"""Screening and gold units: their recipients, results and pay, in all combinations and across restarts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GOLDS = [{"gold": number} for number in range(4)]
 
 
 def is_right(unit: Unit) -> bool:
-    """Whether what was handed in says so."""
+    """Return whether the submission says so."""
     agent = unit.get_assigned_agent()
     assert agent is not None
     return bool(agent.state.get_data()["outputs"]["right"])
@@ -66,7 +66,7 @@ async def lent_questions(given_back: list[str]) -> AsyncIterator[Update]:
 
 
 async def do(router: MemoryRouter, worker: str, visit: object, *, right: bool = True) -> dict[str, Any]:
-    """One visit: what the page got, handed in."""
+    """Make one visit and submit; returns what the page got."""
     details = await ask(router, worker, visit)
     if details["agent_id"] is not None:
         router.submit_task(details["agent_id"], {"right": right})
@@ -295,7 +295,7 @@ def passes(data: Update) -> bool:
 
 
 async def everything(router: MemoryRouter, worker: str) -> list[dict[str, Any]]:
-    """All that a good worker is given, from the onboarding on."""
+    """Do everything that a good worker gets, beginning with the onboarding."""
     first = await ask(router, worker, 0)
     second = await router.submit_onboarding(first["agent_id"], {"ready": True})
     router.submit_task(second["agent_id"], {"right": True})

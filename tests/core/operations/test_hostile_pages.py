@@ -1,4 +1,4 @@
-"""Whatever a page sends concerns its own agent at most: the run, and the operator's other runs, go on."""
+"""Hostile packets from a page, which affect at most the page's own agent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNREADABLE = {
 
 
 def send_as_it_is(router: MemoryRouter, packet_type: str, token: str, data: bytes) -> None:
-    """Have the router pass on what a strict one would have refused."""
+    """Make the router forward a packet that a strict router would have refused."""
     seq = router._seq = router._seq + 1
     packet = {"packet_type": packet_type, "subject_id": token, "seq": seq, "data": msgspec.Raw(data)}
     assert router._channel is not None

@@ -1,4 +1,4 @@
-"""What a page that is loaded again is told of what was said before, also after a restart."""
+"""History of live updates that a reloaded page gets, also after a restart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 
 class Echo(LiveTaskRunner):
-    """Says what it hears."""
+    """Sends back each update."""
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:
         while (update := await agent.get_live_update()) is not None:
@@ -63,7 +63,7 @@ async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speake
 
 
 class Procedures(RemoteProcedureTaskRunner):
-    """Throws a die for the page, and says how often."""
+    """Rolls a die for the page, and counts the rolls."""
 
     thrown: ClassVar[int] = 0
 

@@ -39,7 +39,7 @@ def logger() -> FilteringBoundLogger:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """What was logged since the last call, as machines read it."""
+    """Return the lines logged since the last call, decoded from JSON."""
     set_mephisto_log_format(LogFormat.JSON)
 
     def read() -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Onboarding: who is asked, who passes, who is told what, over restarts and runs."""
+"""Onboarding: its candidates, results and answers, across restarts and runs."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_validation_that_raises_lets_nobody_pass_and_says_nothing_to_the
 
 
 class Quiz(TaskRunner):
-    """An onboarding that talks."""
+    """An onboarding with live updates."""
 
     async def run_onboarding(self, agent: OnboardingAgent) -> None:
         await agent.observe({"text": "how much is 6 * 7?"})

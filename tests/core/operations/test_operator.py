@@ -1,4 +1,4 @@
-"""Whole runs through the operator: real ledger, decisions and code; a router in memory, and no waiting."""
+"""Whole runs of an operator with the real ledger, decisions and task code, and a router in memory."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_a_second_submission_is_kept_and_changes_nothing(tmp_path: Path) -
 
 
 class Talk(TaskRunner):
-    """Asks a question, and says what it heard."""
+    """Asks a question, and sends back the answer."""
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:
         await agent.observe({"text": "who are you?"})
@@ -199,7 +199,7 @@ async def test_task_code_and_page_talk(tmp_path: Path) -> None:
 
 
 class Group(TaskRunner):
-    """A chat: what one says is passed on to the others."""
+    """A chat: each message is forwarded to the others."""
 
     is_concurrent = True
 
@@ -275,7 +275,7 @@ async def test_data_that_raises_ends_the_run_and_expires_what_is_open(
 
 
 class Careless(TaskRunner):
-    """Task code that breaks."""
+    """Task code that raises."""
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:
         raise ZeroDivisionError("secret words of an exception")
@@ -374,7 +374,7 @@ async def test_who_has_the_block_qualification_gets_no_work(tmp_path: Path) -> N
 
 
 class Listen(TaskRunner):
-    """Hears all that the page says."""
+    """Reads all updates of the page."""
 
     heard: ClassVar[list[object]] = []
 
@@ -451,7 +451,7 @@ async def test_an_update_for_nobody_disturbs_nobody(tmp_path: Path) -> None:
 
 
 class Hopeless(TaskRunner):
-    """Task code none of which works."""
+    """Task code of which every part raises."""
 
     def get_init_data_for_agent(self, agent: Agent) -> dict[str, object]:
         raise ZeroDivisionError("secret words of an exception")

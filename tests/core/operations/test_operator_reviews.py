@@ -1,4 +1,4 @@
-"""Reviewing and paying from the launch script, while the run goes on."""
+"""Reviewing and paying from the launch script while the run is live."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .operator_harness import HarnessProvider, HarnessTaskState, items, open_har
 
 
 class Generous(HarnessProvider):
-    """A provider that pays at once.
+    """A provider that pays immediately.
 
     Attributes:
-        paid: what it was asked to pay, by token.
+        paid: the payments that it was asked for, by token.
     """
 
     paid: dict[str, PaymentOrder]

@@ -1,4 +1,4 @@
-"""What a router may forget of its outbox: what is durable here, and nothing else."""
+"""Acknowledgements of outbox packets, which routers get for durable packets only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paying: whatever happens in between, everybody is paid once."""
+"""Payments: every worker is paid exactly once, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HISTORY = find_history(
 
 
 class StoppedClock:
-    """A clock that stands."""
+    """A clock that stands still."""
 
     def now_us(self) -> int:
         return 1_800_000_000_000_000
@@ -47,11 +47,11 @@ class PowerCutError(Exception):
 
 
 class Bank:
-    """Pays each token once. May fall silent before or after it has paid, or say no.
+    """Pays each token once. May stop answering before or after it has paid, or refuse.
 
     Attributes:
         paid: cents by token.
-        asked: how often each token was asked for.
+        asked: number of requests by token.
     """
 
     def __init__(self, troubles: list[str]) -> None:

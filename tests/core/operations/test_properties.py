@@ -1,4 +1,4 @@
-"""Whole runs of any shape, with any workers: what must hold at every event, and in the end."""
+"""Properties of whole runs of any shape, with any workers, checked at every event and at the end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ACTIONS = ("submit", "submit", "submit", "submit twice", "reload and submit", "r
 
 @dataclass(frozen=True)
 class Visit:
-    """One time that a worker comes."""
+    """One visit of a worker."""
 
     action: str
     is_right: bool
@@ -56,7 +56,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, and who comes to it."""
+    """A run and its visits."""
 
     assignments: int
     seats: int
@@ -99,7 +99,7 @@ plans = st.builds(
 
 
 class Chat(TaskRunner):
-    """Greets, and waits for all to hand in."""
+    """Greets, and waits for all submissions."""
 
     is_concurrent = True
 
@@ -145,7 +145,7 @@ async def is_right(unit: Unit) -> bool:
 
 
 async def come(router: MemoryRouter, worker: str, arrives: int, planned: Sequence[Visit]) -> None:
-    """A worker's day."""
+    """Make a worker's visits."""
     await trio.sleep(arrives)
     for number, visit in enumerate(planned):
         try:
@@ -187,7 +187,7 @@ async def until_at_rest(page: MemoryPageSocket) -> None:
 
 
 async def play(plan: Plan, folder: Path, log: MemoryLog) -> DecisionState:
-    """The whole run; the operator's state at its end."""
+    """Run everything; returns the operator's state at the end."""
     MemoryArchitect.routers.clear()
     shared = HarnessTaskState(
         data=items(plan.assignments, plan.seats),
@@ -233,7 +233,7 @@ def test_any_run_is_legal_at_every_event_and_ends(plan: Plan) -> None:
 
 
 def follow(plan: Plan, log: MemoryLog) -> DecisionState:
-    """Fold the log: each event is legal after those before it, and after each append all limits hold."""
+    """Fold the log, and assert that each event is legal and that all limits hold after each append."""
     state = DecisionState()
     for _, append in groupby(log.read(), lambda recorded: recorded.envelope.command):
         touched: list[RecordedEvent] = list(append)
@@ -263,7 +263,7 @@ def check_limits(plan: Plan, state: DecisionState) -> None:
 
 
 def check_data_seen(state: DecisionState) -> None:
-    """Nobody is ever given the same data twice."""
+    """Assert that no worker gets the same data twice."""
     repeats = state.runs[RUN].repeats
     seen: Counter[tuple[WorkerId, AssignmentId]] = Counter(
         (agent.worker, repeats.get(agent.assignment, agent.assignment)) for agent in state.agents.values()
@@ -289,7 +289,7 @@ def check_end(plan: Plan, log: MemoryLog, state: DecisionState) -> None:
 
 
 def check_screened(state: DecisionState, worker: WorkerId) -> None:
-    """Whoever did ordinary work had passed the screening, of which that may be the first piece."""
+    """Assert that every worker with ordinary work had passed the screening, which that work may be part of."""
     names = {number: name for name, number in state.qualifications_by_name.items()}
     held = {names[number] for number in state.workers[f"worker/{worker}"].qualifications}
     mine = [agent for agent in state.agents.values() if agent.worker == worker]
@@ -299,13 +299,13 @@ def check_screened(state: DecisionState, worker: WorkerId) -> None:
 
 
 def known(state: DecisionState) -> dict[str, Any]:
-    """All that a market knows, to be compared."""
+    """Return everything that a state knows, for comparison."""
     families = {name: value for name, value in vars(state).items() if name != "_folds"}
     return {name: dict(value.items()) if hasattr(value, "fold") else value for name, value in families.items()}
 
 
 def check_view(log: MemoryLog) -> None:
-    """The tables that were kept are those that the log gives."""
+    """Assert that the live view equals the view rebuilt from the log."""
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     rebuild.build(fresh, PROJECTIONS, log.read(), log.payload)
     for table in sqlite_utils.Database(fresh).table_names():

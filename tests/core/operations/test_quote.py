@@ -21,7 +21,7 @@ RATING = Quote(
 
 
 def quote(**facts: int | None) -> Quote:
-    """The quote of a rating task with some other facts."""
+    """Return the quote of a rating task with some changes."""
     changed: Quote = msgspec.structs.replace(RATING, **facts)
     return changed
 

@@ -1,4 +1,4 @@
-"""An operator that dies at any event and is started again: nothing lost, nothing twice, the same end."""
+"""An operator that dies at any event and is restarted: nothing is lost or done twice, and the end is the same."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ SAID = 2
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 class MortalLog(MemoryLog):
-    """A log whose process dies at a given event, before or after it is written."""
+    """A log whose process dies at a given event, before or after the write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class MortalLog(MemoryLog):
 
 
 class Relay(TaskRunner):
-    """A chat: whatever one says goes to the others."""
+    """A chat: each message is forwarded to the others."""
 
     is_concurrent = True
 
@@ -76,7 +76,7 @@ class Relay(TaskRunner):
 
 
 async def chat(router: MemoryRouter, worker: str, heard: dict[str, list[str]]) -> None:
-    """A worker's page: says its lines, hears its partner's, hands in."""
+    """Act as a worker's page: send its lines, wait for the partner's, submit."""
     details = await ask(router, worker)
     token = details["agent_id"]
     page = router.connect(token)
@@ -100,7 +100,7 @@ async def chat(router: MemoryRouter, worker: str, heard: dict[str, list[str]]) -
 async def run_through(
     harness: OperatorHarness, shared: HarnessTaskState, when_live: Callable[[MemoryRouter], Awaitable[None]]
 ) -> None:
-    """Launch the run, or take it up, and see it to its end."""
+    """Launch or resume the run, and wait for its end."""
     live_run = await harness.launch(shared, resume_incomplete_run=True)
     await when_live(harness.router(live_run))
     await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
@@ -112,7 +112,7 @@ async def job(
     page: Callable[[MemoryRouter, str], Awaitable[None]],
     workers: Sequence[str],
 ) -> None:
-    """The whole job, with one operator more if the first dies; the workers' pages live on."""
+    """Run the whole job, with a second operator if the first dies; the workers' pages stay open."""
     async with trio.open_nursery() as crowd:
         begun = False
 
@@ -136,7 +136,7 @@ async def job(
 
 
 async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
-    """Chats in pairs; what each worker heard."""
+    """Run chats in pairs; returns the messages that each worker got."""
     heard: dict[str, list[str]] = {}
     await job(
         lambda: open_harness(path, log),
@@ -148,7 +148,7 @@ async def chat_job(path: Path, log: MortalLog) -> dict[str, list[str]]:
 
 
 def end_of(log: MemoryLog) -> tuple[Counter[str], Counter[str], int]:
-    """What a log comes to: units and agents by status, submissions."""
+    """Summarize a log: units and agents by status, submissions."""
     world = EntityStates()
     kinds: Counter[str] = Counter()
     for recorded in log.read():
@@ -160,7 +160,7 @@ def end_of(log: MemoryLog) -> tuple[Counter[str], Counter[str], int]:
 
 
 def deaths(undisturbed: MemoryLog) -> Iterator[tuple[str, MortalLog]]:
-    """A log for each event of a live run, whose process dies there, before it is written and after; with its name."""
+    """Return two logs per event of a live run, with their names: the process dies before or after the write."""
     live = next(r.seq for r in undisturbed.read() if isinstance(r.envelope.event, TaskRunWentLive))
     for seq in range(live, undisturbed.head().seq):
         for before in (True, False):
@@ -188,14 +188,14 @@ async def passes(_: Update) -> bool:
 
 
 async def be_onboarded(router: MemoryRouter, worker: str) -> None:
-    """A worker's page: is onboarded, waits for what follows, hands in."""
+    """Act as a worker's page: pass the onboarding, wait for the unit, submit."""
     onboarding = (await ask(router, worker))["agent_id"]
     details = await router.submit_onboarding(onboarding, {"success": True})
     router.submit_task(details["agent_id"], {})
 
 
 async def onboarding_job(path: Path, log: MortalLog) -> None:
-    """Two workers with an onboarding, and a unit for each."""
+    """Run a job with an onboarding for two workers, and a unit for each."""
     await job(
         lambda: open_harness(path, log, "onboarded"),
         lambda: HarnessTaskState(data=items(2), onboarding_data={}, validate_onboarding=passes),
@@ -216,7 +216,7 @@ async def test_who_waits_for_what_follows_an_onboarding_hears_of_it_whenever_the
 
 
 class Forgetful(TaskRunner):
-    """Task code that says something else each time it is started."""
+    """Task code that sends other updates each time it is started."""
 
     started = 0
 
@@ -286,7 +286,7 @@ async def test_where_the_server_was_is_known_though_the_last_recovery_died_befor
 
 
 async def endless() -> AsyncIterator[InitializationData]:
-    """Two items, and then a wait."""
+    """Yield two items, then wait forever."""
     for item in items(2):
         yield item
     await trio.sleep_forever()

@@ -1,4 +1,4 @@
-"""Verdicts on work, and what is decided about workers."""
+"""Verdicts on work, and decisions about workers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HISTORY = find_history(
 
 
 class StoppedClock:
-    """A clock that stands."""
+    """A clock that stands still."""
 
     def now_us(self) -> int:
         return 1_800_000_000_000_000
@@ -59,7 +59,7 @@ async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
 
 
 def agents(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentRecord]]:
-    """Agents that still have their unit."""
+    """Return the agents that still have their unit."""
     return [(stream, agent) for stream, agent, _ in holders(state, status)]
 
 

@@ -1,4 +1,4 @@
-"""What a launch script gives that makes no sense concerns that run at most, and often one worker alone."""
+"""Launch scripts that return nonsense, which affects at most their run, and often just one worker."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_screening_data_that_make_no_sense_screen_nobody(tmp_path: Path, d
 
 
 class Strange(TaskRunner):
-    """Takes something else for units."""
+    """Returns something else than units."""
 
     answer: object = None
 

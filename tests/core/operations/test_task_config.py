@@ -81,7 +81,7 @@ class Campus:
 
 @pytest.fixture
 def conf(tmp_path: Path, fresh_registry: None) -> Path:
-    """A script's `conf` folder with one good file; the abstractions it names are registered."""
+    """Return a script's `conf` folder with one good file; the plugins that it names are registered."""
     for abstraction in (Form, Nearby, Far, Campus):
         register_mephisto_abstraction()(abstraction)
     register_script_config("taskconfig", build_default_task_config("example"))

@@ -1,4 +1,4 @@
-"""A wall clock that once was a day ahead: the log's times never fall, and no deadline waits for it to be reached."""
+"""A wall clock that was a day ahead once: the log's times never fall, and no deadline waits for that day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An assignment for several that somebody left is made once more: for others, and not for ever."""
+"""Reassignments: an assignment for several workers that somebody left is made again, but not forever."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, ope
 
 
 class Pairs(TaskRunner):
-    """Two who hand in what they like."""
+    """Two workers who submit independently."""
 
     is_concurrent = True
     max_repeats = 2
 
 
 class BrokenPairs(Pairs):
-    """Two whose code breaks."""
+    """Two workers whose task code raises."""
 
     async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
         raise ZeroDivisionError("secret words of an exception")
@@ -115,7 +115,7 @@ async def test_a_run_that_is_taken_up_again_goes_on_where_it_was(tmp_path: Path)
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 class DiesAfterExpiry(MemoryLog):

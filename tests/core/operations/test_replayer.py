@@ -1,4 +1,4 @@
-"""Task code that is started again may do at once what took turns before, and must still say the same."""
+"""Replay of task code that now does at once what it did in turns, and must still send the same."""
 
 import pytest
 import trio
@@ -22,31 +22,31 @@ def heard(agent: int, text: str) -> Exchange:
 async def test_what_is_not_its_turn_waits(autojump_clock: trio.testing.MockClock) -> None:
     delivered: list[tuple[int, Update]] = []
     lines = [heard(BOB, "b"), heard(ANN, "a"), said(ANN, "b"), said(BOB, "a"), said(BOB, "enough"), heard(ANN, "end")]
-    rehearsal = TaskCodeReplayer(lines, lambda agent, update: delivered.append((agent, update)))
+    replayer = TaskCodeReplayer(lines, lambda agent, update: delivered.append((agent, update)))
 
     async def pass_on_bob() -> None:
-        assert await rehearsal.on_observe(ANN, {"text": "b"})
-        assert await rehearsal.on_observe(BOB, {"text": "enough"})
-        assert not await rehearsal.on_observe(BOB, {"text": "something new"})
+        assert await replayer.on_observe(ANN, {"text": "b"})
+        assert await replayer.on_observe(BOB, {"text": "enough"})
+        assert not await replayer.on_observe(BOB, {"text": "something new"})
 
     async def pass_on_ann() -> None:
         await trio.sleep(1)
-        assert await rehearsal.on_observe(BOB, {"text": "a"})
+        assert await replayer.on_observe(BOB, {"text": "a"})
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pass_on_bob)
         nursery.start_soon(pass_on_ann)
-    assert rehearsal.caught_up
+    assert replayer.caught_up
     assert [update["text"] for _, update in delivered] == ["b", "a", "end"]
 
 
 async def test_what_is_new_waits_for_what_was_said_before(autojump_clock: trio.testing.MockClock) -> None:
-    rehearsal = TaskCodeReplayer([said(BOB, "a")], lambda _, __: None)
+    replayer = TaskCodeReplayer([said(BOB, "a")], lambda _, __: None)
     order: list[str] = []
 
     async def on_observe(text: str, after: float) -> None:
         await trio.sleep(after)
-        order.append(f"{text} {await rehearsal.on_observe(BOB, {'text': text})}")
+        order.append(f"{text} {await replayer.on_observe(BOB, {'text': text})}")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(on_observe, "new", 0)
@@ -55,6 +55,6 @@ async def test_what_is_new_waits_for_what_was_said_before(autojump_clock: trio.t
 
 
 async def test_what_never_comes_again_is_another_path(autojump_clock: trio.testing.MockClock) -> None:
-    rehearsal = TaskCodeReplayer([said(BOB, "a"), said(BOB, "b")], lambda _, __: None)
+    replayer = TaskCodeReplayer([said(BOB, "a"), said(BOB, "b")], lambda _, __: None)
     with pytest.raises(TaskCodeDivergedError, match=r"'b'.*'a'"):
-        await rehearsal.on_observe(BOB, {"text": "b"})
+        await replayer.on_observe(BOB, {"text": "b"})

@@ -1,4 +1,4 @@
-"""Runs that are taken up again, at odd moments of theirs or in several attempts of one operator."""
+"""Runs that are resumed, at unusual moments or in several attempts of one operator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def no_routers() -> None:
 async def left_behind(
     path: Path, shared: HarnessTaskState, onboarding: str | None = None, **settings: object
 ) -> tuple[MemoryLog, Mapping[str, object]]:
-    """A run with one worker at it, whose process was killed; the log, and what the worker was given."""
+    """Leave a run with one agent behind, as a killed process would; returns the log and the worker's answer."""
     log = MemoryLog()
     given: Mapping[str, object] = {}
     with trio.move_on_after(50):
@@ -93,7 +93,7 @@ async def test_a_run_is_taken_up_once_however_often_that_is_asked_at_a_time(
 
 
 class Moody(TaskRunner):
-    """Onboarding code that says something else each time it is started."""
+    """Onboarding code that sends other updates each time it is started."""
 
     started = 0
 
@@ -118,7 +118,7 @@ async def test_onboarding_code_that_takes_another_path_ends_that_onboarding_alon
 
 
 class Talkative(TaskRunner):
-    """Onboarding code that wants an answer before the submission."""
+    """Onboarding code that waits for an answer before the submission."""
 
     async def run_onboarding(self, agent: OnboardingAgent) -> None:
         await agent.observe({"text": "who are you?"})
@@ -188,7 +188,7 @@ async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restar
 
 
 class Duet(TaskRunner):
-    """Two who are greeted, hand in what they like, and are thanked each for itself."""
+    """Two workers who are greeted, submit independently, and are thanked separately."""
 
     is_concurrent = True
 
@@ -227,7 +227,7 @@ async def test_work_that_was_approved_already_does_not_keep_its_partner_from_goi
 
 
 async def said_to(page: MemoryPageSocket, count: int) -> AsyncIterator[str]:
-    """What task code says to a page, without repetitions."""
+    """Return the updates from task code to a page, without repetitions."""
     seen: set[str] = set()
     while len(seen) < count:
         packet = await page.receive()
