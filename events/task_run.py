@@ -59,6 +59,12 @@ class TaskRunStopping(Event, frozen=True, kw_only=True, tag="task_run_stopping")
     reason: str
 
 
+class TaskRunPaused(Event, frozen=True, kw_only=True, tag="task_run_paused"):
+    """The operator left the run; its units stay open, and its agents keep their work until it is resumed."""
+
+    reason: str
+
+
 class TaskRunCompleted(Event, frozen=True, kw_only=True, tag="task_run_completed"):
     """Nothing of the run is open any more."""
 
@@ -71,7 +77,13 @@ class TaskRunFailed(Event, frozen=True, kw_only=True, tag="task_run_failed"):
 
 
 class TaskRunRecovering(Event, frozen=True, kw_only=True, tag="task_run_recovering"):
-    """Another operator process takes the run up again."""
+    """An operator process resumes the run."""
+
+    reason: str
+
+
+class TaskRunReopened(Event, frozen=True, kw_only=True, tag="task_run_reopened"):
+    """An ended run has open units again; it waits to be resumed."""
 
     reason: str
 
@@ -82,8 +94,10 @@ TaskRunEvent = (
     | TaskRunDeployed
     | TaskRunWentLive
     | TaskRunDataExhausted
+    | TaskRunPaused
     | TaskRunStopping
     | TaskRunCompleted
     | TaskRunFailed
     | TaskRunRecovering
+    | TaskRunReopened
 )

@@ -36,8 +36,8 @@ from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
 
 #: Seconds between two looks at whether the anchor file is behind the log.
 ANCHOR_SECONDS = 1.0
-#: Seconds in which runs must be taken down when a script fails.
-FORCED_SHUTDOWN_SECONDS = 30.0
+#: Seconds in which runs must be paused when a script fails or is interrupted.
+PAUSE_SECONDS = 2.5
 
 
 @asynccontextmanager
@@ -51,8 +51,8 @@ async def open_operator(
 ) -> AsyncIterator[Operator]:
     """Open the log of a data folder and run an operator on it.
 
-    When the block ends, runs that still go on are shut down, those at work may finish. When it raises, their work is
-    taken away. When it is cancelled or interrupted, everything is left as it is, to be taken up again.
+    When the block ends, its runs end too: no more work is given out, and people at work may finish. When the block
+    raises, is cancelled or interrupted, its runs are paused: they can be resumed, and nobody's work is lost.
 
     Args:
         data_dir: the folder; made if missing.
@@ -78,7 +78,9 @@ async def open_operator(
         ledger = Ledger(log, clock, operator_metrics.timed(commit_in_thread) if is_measured else commit_in_thread)
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
         async with _open_nursery() as nursery:
-            await nursery.start(run_writer, ledger)
+            # Cancelled last, so that a run that is cancelled can still record that it is paused.
+            writing = trio.CancelScope(shield=True)
+            await nursery.start(_run_within, writing, run_writer, ledger)
             nursery.start_soon(_keep_anchored, log)
             if metrics is not None and metrics.port is not None:
                 measure_with(Latencies(operator_metrics.registry, clock))
@@ -86,17 +88,31 @@ async def open_operator(
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
             try:
                 yield operator
-            except Exception:
-                with trio.CancelScope(shield=True):
-                    await operator.force_shutdown(FORCED_SHUTDOWN_SECONDS)
+                await operator.shutdown()
+            except BaseException as error:
+                with trio.move_on_after(PAUSE_SECONDS) as pausing:
+                    pausing.shield = True
+                    await operator.pause(f"the launch script ended with {type(error).__name__}")
                 raise
-            await operator.shutdown()
+            finally:
+                writing.cancel()
             nursery.cancel_scope.cancel()
     except BaseException:
         with suppress(LogError):  # what went wrong before says more
             log.close()
         raise
     log.close()
+
+
+async def _run_within(
+    scope: trio.CancelScope,
+    task: Callable[..., Awaitable[None]],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a task until its scope is cancelled."""
+    with scope:
+        await task(task_status=task_status)
 
 
 @asynccontextmanager

@@ -57,6 +57,12 @@ class StopRun(RunCommand, frozen=True, kw_only=True, tag="stop_run"):
     reason: str
 
 
+class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):
+    """Leave a run, with its open units and its agents; does nothing if it is not under way."""
+
+    reason: str
+
+
 class CompleteRun(RunCommand, frozen=True, kw_only=True, tag="complete_run"):
     """Complete a stopping run; refused while anything is open."""
 
@@ -101,6 +107,7 @@ AnyRunCommand = (
     CreateRun
     | RecordRunEvent
     | StopRun
+    | PauseRun
     | CompleteRun
     | RecordResource
     | CreateAssignments

@@ -19,6 +19,7 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
         RefusalReason.TOO_MANY_CONCURRENT: (
             "You are already working on as many of these tasks as you may have at a time."
         ),
+        RefusalReason.PAUSED: "This task is paused. Please come back later.",
         RefusalReason.MAX_FOR_TASK: "You have already worked on as many of these tasks as one person may.",
         RefusalReason.TASK_MISSING: (
             "You appear to have already completed this task, or have disconnected long enough for your session to "

@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from ...events import streams
 from ...events.directory import RequesterRegistered, TaskRegistered
-from ...events.task_run import TaskRunCompleted, TaskRunStopping
-from ..commands.task_run import CompleteRun, CreateRun, StopRun
+from ...events.task_run import TaskRunCompleted, TaskRunPaused, TaskRunStopping
+from ..commands.task_run import CompleteRun, CreateRun, PauseRun, StopRun
 from ..errors import CommandRefusedError
-from ..lifecycles.task_run import TaskRunStatus
+from ..lifecycles.task_run import TASK_RUN, TaskRunStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
@@ -41,6 +41,17 @@ def decide_stop_run(state: DecisionState, command: StopRun) -> list[NewEvent]:
     stream = streams.task_run(command.task_run)
     live = state.task_runs[stream].status is TaskRunStatus.LIVE
     return [NewEvent(stream, TaskRunStopping(reason=command.reason))] if live else []
+
+
+def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:
+    """Record that the operator leaves a run; nothing if the run is not under way.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    stream = streams.task_run(command.task_run)
+    under_way = TASK_RUN.allows(state.task_runs[stream].status, TaskRunPaused)
+    return [NewEvent(stream, TaskRunPaused(reason=command.reason))] if under_way else []
 
 
 def decide_complete_run(state: DecisionState, command: CompleteRun) -> list[NewEvent]:

@@ -15,8 +15,10 @@ from ...events.task_run import (
     TaskRunDeployed,
     TaskRunEvent,
     TaskRunFailed,
+    TaskRunPaused,
     TaskRunPrepared,
     TaskRunRecovering,
+    TaskRunReopened,
     TaskRunStopping,
     TaskRunWentLive,
 )
@@ -30,6 +32,7 @@ class TaskRunStatus(Status):
     PREPARED = "prepared"
     DEPLOYED = "deployed"
     LIVE = "live"
+    PAUSED = "paused"
     STOPPING = "stopping"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -41,9 +44,9 @@ _S = TaskRunStatus
 #: Statuses in which units may be open.
 OPEN_RUN_STATUSES = frozenset({_S.LIVE, _S.STOPPING})
 #: Statuses of a run that gives out work, or will: what comes from pages may be seen to before it is live again.
-GIVING_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.RECOVERING})
+GIVING_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.RECOVERING})
 #: Statuses in which a run can be taken up again by another process.
-RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING})
+RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING})
 #: Statuses in which a run holds no server and takes no work.
 ENDED_RUN_STATUSES = frozenset({_S.COMPLETED, _S.FAILED})
 
@@ -55,6 +58,8 @@ TASK_RUN = Lifecycle(
         step(TaskRunPrepared, _S.CREATED, _S.PREPARED),
         step(TaskRunDeployed, (_S.PREPARED, _S.RECOVERING), _S.DEPLOYED),  # recovering: its server died
         step(TaskRunWentLive, (_S.DEPLOYED, _S.RECOVERING), _S.LIVE),  # recovering: its server is still there
+        # Recovering: the run could not be resumed, which must not cost it anything.
+        step(TaskRunPaused, (_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING), _S.PAUSED),
         step(TaskRunStopping, _S.LIVE, _S.STOPPING),
         step(TaskRunCompleted, _S.STOPPING, _S.COMPLETED),
         step(
@@ -62,7 +67,12 @@ TASK_RUN = Lifecycle(
             (_S.CREATED, _S.PREPARED, _S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING),
             _S.FAILED,
         ),
-        step(TaskRunRecovering, (_S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.FAILED, _S.RECOVERING), _S.RECOVERING),
+        step(
+            TaskRunRecovering,
+            (_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.FAILED, _S.RECOVERING),
+            _S.RECOVERING,
+        ),
+        step(TaskRunReopened, (_S.COMPLETED, _S.FAILED), _S.PAUSED),
         *stays(TaskRunDataExhausted, _S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING),
     ),
 )
@@ -109,6 +119,8 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
         case (
             TaskRunPrepared()
             | TaskRunWentLive()
+            | TaskRunPaused()
+            | TaskRunReopened()
             | TaskRunStopping()
             | TaskRunCompleted()
             | TaskRunFailed()

@@ -85,7 +85,7 @@ class Operator:
         self._drivers: list[LiveRunDriver] = []
         self._ended = Signal()
         self._watches_signals = False
-        self._is_stopping = False
+        self._is_leaving = False
         self.failures: list[LaunchError] = []
         self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
@@ -199,8 +199,8 @@ class Operator:
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
         if previous is not None and self._is_running(previous):
             raise CommandRefusedError(f"run {previous} is already running")
-        if self._is_stopping:
-            raise CommandRefusedError("the operator is stopping: it launches nothing more")
+        if self._is_leaving:
+            raise CommandRefusedError("the operator is leaving: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         self._drivers.append(driver)
         live_run: LiveTaskRun = await self._nursery.start(self._drive, driver)
@@ -260,10 +260,11 @@ class Operator:
         skip_input: bool = False,  # noqa: ARG002 - nothing is ever asked
         log_rate: float | None = DEFAULT_LOG_RATE_SECONDS,
     ) -> None:
-        """Wait until all runs have ended.
+        """Wait until all runs have ended or are paused.
 
-        The first Ctrl-C stops giving out work and waits for the agents at work, the second takes their units away, the
-        third exits immediately and leaves the runs to be resumed later.
+        SIGTERM pauses all runs at once. The first Ctrl-C stops giving out work, waits for the people at work, and then
+        pauses; the second takes their work away and pauses; the third exits immediately. Nothing is lost by any of
+        them: `mephisto-es resume`, or the same script, continues the runs.
 
         Args:
             skip_input: ignored; Mephisto's scripts pass it.
@@ -294,51 +295,74 @@ class Operator:
             self.print_run_details()
 
     async def watch_signals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Act on Ctrl-C and SIGTERM as `wait_for_runs_then_shutdown` describes.
+        """Act on signals as `wait_for_runs_then_shutdown` says; a launch script is watched from its start.
 
         Raises:
             KeyboardInterrupt: the third Ctrl-C.
         """
         steps: list[tuple[str, Callable[[], None]]] = [
-            ("giving out no more work, waiting for agents at work (again: take their work away)", self._stop_all),
-            ("taking work away and shutting down (again: exit immediately)", self._cancel_all),
+            ("no more work is given out; pausing when nobody is at work (Ctrl-C again: take work away)", self._drain),
+            ("taking work away and pausing (Ctrl-C again: exit immediately)", self._take_work_away),
         ]
         self._watches_signals = True
         try:
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 task_status.started()
-                async for _ in signals:
+                async for received in signals:
+                    self._is_leaving = True
+                    if received == signal.SIGTERM:
+                        logger.warning("pausing all runs: the process was asked to end")
+                        self._pause_all("the process was asked to end (SIGTERM)")
+                        continue
                     if not steps:
                         raise KeyboardInterrupt
-                    self._is_stopping = True
                     sentence, step = steps.pop(0)
                     logger.warning(sentence)
                     step()
         finally:
             self._watches_signals = False
 
-    def _stop_all(self) -> None:
-        for driver in self._drivers:
-            driver.stop("stopped by the operator")
+    def _drain(self) -> None:
+        for driver in tuple(self._drivers):
+            driver.drain("paused with Ctrl-C")
 
-    def _cancel_all(self) -> None:
-        for driver in self._drivers:
-            driver.stop("stopped by the operator, at once", at_once=True)
+    def _take_work_away(self) -> None:
+        for driver in tuple(self._drivers):
+            driver.drain("paused with Ctrl-C", take_work_away=True)
+
+    def _pause_all(self, reason: str) -> None:
+        for driver in tuple(self._drivers):
+            driver.pause(reason)
+
+    async def pause(self, reason: str) -> None:
+        """Pause all runs, and return when that is recorded; nothing more is launched.
+
+        Their units stay open and their agents keep their work until the runs are resumed.
+        """
+        self._is_leaving = True
+        self._pause_all(reason)
+        await self._wait_until_all_ended()
 
     @must_be_awaited
     async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked
-        """Stop all runs and wait for their agents; returns once everything is released."""
-        self._stop_all()
+        """End all runs: give out no more work, wait for the people at work, expire what is open, release everything.
+
+        While the operator is pausing its runs because of a signal, it only waits for that.
+        """
+        if not self._is_leaving:
+            for driver in tuple(self._drivers):
+                driver.stop("the operator was shut down")
         await self._wait_until_all_ended()
 
     @must_be_awaited
     async def force_shutdown(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - Mephisto's name
-        """Stop all runs and take their work from the agents.
+        """End all runs, and take the work from the people at it.
 
         Args:
             timeout: seconds to release everything; the rest stays in the log, to be released later.
         """
-        self._cancel_all()
+        for driver in tuple(self._drivers):
+            driver.stop("the operator was shut down at once", at_once=True)
         with trio.move_on_after(timeout):
             await self._wait_until_all_ended()
 

@@ -55,6 +55,7 @@ class WorkerPool:
         agents: the agents that have a unit now.
         submissions: what was submitted, for the launch script.
         onboardings: the onboardings that are not decided.
+        impersonations: requests that carried the registration of another worker, and got nothing.
     """
 
     def __init__(
@@ -88,10 +89,16 @@ class WorkerPool:
             context, ledger, ids, clock, pages, answer=self.register_agent_from_onboarding
         )
         self._registration_open = trio.Event()
+        self._is_closed = False
+        self.impersonations = 0
 
     def open_registration(self) -> None:
         """Answer requests for agents from now on, including those that have waited."""
         self._registration_open.set()
+
+    def close_registration(self) -> None:
+        """Tell newcomers that the run is paused; those who have an agent are still answered with it."""
+        self._is_closed = True
 
     def get_agent_for_id(self, agent_id: AgentId) -> Agent | None:
         """Return the handle of an agent that has a unit now."""
@@ -138,8 +145,14 @@ class WorkerPool:
         state, run = self._ledger.state, self._run
         agent = state.agent_by_registration(run, registration)
         reason = None
+        if agent is not None and agent.worker != worker:
+            # Registrations are not secret; only the worker whose page sent one gets the agent behind it.
+            logger.warning("a page used the registration of another worker", worker=worker)
+            self.impersonations += 1
+            self._answer_refusal(worker, RefusalReason.TASK_MISSING, request_id)
+            return
         if agent is None or (isinstance(agent, OnboardingRecord) and agent.status not in LIVE_ONBOARDING_STATUSES):
-            reason = await self._register_agent(worker, registration)
+            reason = RefusalReason.PAUSED if self._is_closed else await self._register_agent(worker, registration)
             agent = state.agent_by_registration(run, registration)
         if reason is None and agent is not None:
             await self.reconnect_agent(agent, request_id)
@@ -227,6 +240,11 @@ class WorkerPool:
         """Take their units from all agents and end all onboardings; returns once that is durable."""
         await self.onboardings.end_all(reason)
         await self.agents.end_all(reason)
+
+    async def return_all_work(self, reason: str) -> None:
+        """Put the units of all agents back on offer, and end all onboardings; returns when that is durable."""
+        await self.onboardings.end_all(reason)
+        await self.agents.return_all(reason)
 
     async def wait_for_code(self) -> None:
         """Wait until no task code is running any more, its cleanup included."""

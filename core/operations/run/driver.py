@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import trio
 
@@ -18,7 +20,7 @@ from ...abstractions.blueprint import AssignmentData
 from ...abstractions.resources import Resources
 from ...errors import LaunchError, LogError, MephistoError
 from ...ledger import Ledger
-from ...lifecycles.task_run import OPEN_RUN_STATUSES
+from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
 from ...redaction import redacted_text
 from ...signal import Signal
@@ -29,6 +31,7 @@ from ..run_context import RunContext
 from ..services.directory import Directory
 from ..task_launcher import TaskLauncher
 from ..worker_pool import WorkerPool
+from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
 from .plan import RunPlan
 from .record import RunRecord
@@ -44,6 +47,8 @@ FIRST_UNITS_SECONDS = 5.0
 CODE_SECONDS = 30.0
 #: The same if the run must end immediately.
 SHORT_CODE_SECONDS = 5.0
+#: Seconds that a run has to record its pause and to send what is queued; a supervisor soon kills who takes longer.
+PAUSE_SECONDS = 1.0
 #: Reason for which a run stops, and its units expire, when its budget is used up.
 OUT_OF_BUDGET = "budget"
 
@@ -55,6 +60,7 @@ class LiveRunDriver:
 
     Attributes:
         task_run: the run; None until it is recorded.
+        plan: what is launched; kept, so that a paused run can be resumed by the same operator.
         is_live: True once workers were let in, for good.
     """
 
@@ -82,17 +88,21 @@ class LiveRunDriver:
         self._ids = ids
         self._clock = clock
         self._runs_dir = runs_dir
-        self._plan = plan
+        self.plan = plan
         self._record = RunRecord(ledger, ids)
-        self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.stop)
+        self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.pause)
         self._stopping: str | None = None
         self._at_once = False
+        #: Why the run is to be paused once nobody is at work, and whether work is taken from its agents first.
+        self._draining: str | None = None
+        self._takes_work_away = False
+        #: Why the run is to be paused now, and what was under way until then.
+        self._pausing: str | None = None
+        self._under_way = trio.CancelScope()
         self._lost: LaunchError | None = None
         self._changed = Signal()
         #: Called at the end, the last first.
         self._releases: list[Callable[[], Awaitable[None]]] = []
-        #: Called with the reason when the run fails.
-        self._on_failure: list[Callable[[str], Awaitable[None]]] = []
         self.is_live = False
 
     def stop(self, reason: str, *, at_once: bool = False) -> None:
@@ -106,73 +116,131 @@ class LiveRunDriver:
         self._at_once = self._at_once or at_once
         self._changed.notify()
 
-    async def drive(self, on_live: Callable[[LiveTaskRun], None]) -> None:
-        """Launch the run, watch over it, and end it.
+    def drain(self, reason: str, *, take_work_away: bool = False) -> None:
+        """Give no work to newcomers, and pause the run once nobody is at work.
 
-        Everything acquired is released before this returns or raises, in reverse order. On cancellation everything
-        stays as it is: the log knows what exists, so the run can be resumed. The same holds when resuming a run of an
-        earlier process fails: the attempt must not lose anything.
+        Args:
+            reason: recorded in the log.
+            take_work_away: end the agents at work instead of waiting for them; their units go back on offer.
+        """
+        self._draining = self._draining or reason
+        self._takes_work_away = self._takes_work_away or take_work_away
+        self._changed.notify()
+
+    def pause(self, reason: str) -> None:
+        """Leave the run now: its units stay open, its agents keep their work, its server keeps their pages."""
+        self._pausing = self._pausing or reason
+        self._under_way.cancel()
+
+    async def drive(self, on_live: Callable[[LiveTaskRun], None]) -> None:
+        """Launch the run, watch over it, and end it, or leave it paused.
+
+        A run that ends releases everything it acquired, in reverse order. A run that is paused, or cancelled, keeps
+        everything: the log knows what exists, so the run can be resumed. A failure pauses a run too, unless it is a new
+        one to which no worker has come yet: that one is recorded as failed.
 
         Args:
             on_live: called once workers can come.
 
         Raises:
-            LaunchError: a step failed; a run that is new, or was live, is recorded as failed.
+            LaunchError: a step failed.
             LogError: the log accepts nothing more; nothing could be recorded.
         """
         run = self.task_run = await self._begin()
         with log_ids(run=run):
-            failure: LaunchError | None = None
             try:
                 await self._launch_and_watch(run, on_live)
-            except BaseExceptionGroup as group:
-                failure = _failure_of(group)
-                if failure is None:
-                    raise
-                if self._resumed is not None and not self.is_live:
-                    raise failure from group
-                for act in self._on_failure:
-                    await act(str(failure))
+            except BaseException as error:
+                await self._on_error(run, error)
+                raise
+            if self._pausing is None:
+                await self._release()
+                await self._record.complete(run)
+                logger.info("the run is completed")
+            elif self._lost is not None:
+                raise self._lost
+            elif not self.is_live:
+                await self._abandon(run, self._pausing)
+
+    async def _on_error(self, run: TaskRunId, error: BaseException) -> None:
+        """Record what an error or a cancellation means for the run, if anything can be recorded.
+
+        Raises:
+            LaunchError: in place of any other error that the run itself ended with.
+        """
+        if is_cancellation(error):
+            # The ledger may have been cancelled too; a run without a record of its pause can be resumed as well.
+            with suppress(LogError), trio.move_on_after(PAUSE_SECONDS) as recording:
+                recording.shield = True
+                await self._record_pause(run, "the operator was stopped")
+            return
+        failure = failure_of(error)
+        if failure is None:
+            return
+        if self._resumed is not None or self.is_live:
+            await self._record_pause(run, redacted_text(str(failure)))
+        else:
             await self._release()
-            if failure is not None:
-                await self._record.record_event(
-                    run, TaskRunFailed(step=failure.step, reason=redacted_text(str(failure)))
-                )
-                raise failure
-            await self._record.complete(run)
-            logger.info("the run is completed")
+            failed = TaskRunFailed(step=failure.step, reason=redacted_text(str(failure)))
+            await self._record.record_event(run, failed)
+        raise failure from error
+
+    async def _record_pause(self, run: TaskRunId, reason: str) -> None:
+        await self._record.pause(run, reason)
+        logger.warning("the run is paused; `mephisto-es resume` continues it", reason=reason)
+
+    async def _abandon(self, run: TaskRunId, reason: str) -> NoReturn:
+        """Give up a launch that was to be paused; a new run that has no server yet cannot be resumed.
+
+        Raises:
+            LaunchError: always.
+        """
+        failure = LaunchError("launch", f"{reason}, before workers could come")
+        if self._ledger.state.task_runs[streams.task_run(run)].status not in RESUMABLE_RUN_STATUSES:
+            await self._release()
+            await self._record.record_event(run, TaskRunFailed(step=failure.step, reason=str(failure)))
+        raise failure
 
     # Launching ------------------------------------------------------------------------------------------------------
 
     async def _begin(self) -> TaskRunId:
         """Record a new run, or that this process resumes one."""
         if self._resumed is None:
-            return await self._record.create(self._plan)
+            return await self._record.create(self.plan)
         await self._record.record_event(self._resumed, TaskRunRecovering(reason="resumed by another operator process"))
         return self._resumed
 
     async def _launch_and_watch(self, run: TaskRunId, on_live: Callable[[LiveTaskRun], None]) -> None:
         async with trio.open_nursery() as nursery:
-            context = self._make_context(run, nursery)
-            data = context.blueprint.get_initialization_data()
-            self._releases.append(context.architect.shutdown)
-            url = await self._bring_up_server(context)
-            await Directory(self._ledger, self._ids).find_or_create_qualifications(context.qualification_names)
-            live_run = self._assemble(context, url, data)
-            self._on_failure.append(partial(self._end_everyone, live_run))
-            # Left before the nursery is closed: whatever follows durable events starts tasks in it.
-            with self._following(live_run):
-                await self._go_live(live_run)
-                self.is_live = True
-                on_live(live_run)
-                await self._watch(live_run)
-                await live_run.client_io.drain(at_once=self._at_once)
-                await self._let_code_end(live_run)
-                await live_run.client_io.shutdown()
+            live_run: LiveTaskRun | None = None
+            with self._under_way:
+                live_run = await self._launch(run, nursery)
+                # Left before the nursery is closed: whatever follows durable events starts tasks in it.
+                with self._following(live_run):
+                    await self._go_live(live_run)
+                    self.is_live = True
+                    on_live(live_run)
+                    await self._watch(live_run)
+                    await live_run.client_io.drain(at_once=self._at_once)
+                    await self._let_code_end(live_run)
+            if self._under_way.cancelled_caught:
+                await self._record_pause(run, self._pausing or "")
+            if live_run is not None:
+                with trio.move_on_after(PAUSE_SECONDS if self._pausing else math.inf):
+                    await live_run.client_io.shutdown()
             nursery.cancel_scope.cancel()
 
+    async def _launch(self, run: TaskRunId, nursery: trio.Nursery) -> LiveTaskRun:
+        """Bring the server up, and put the parts of the run together."""
+        context = self._make_context(run, nursery)
+        data = context.blueprint.get_initialization_data()
+        self._releases.append(context.architect.shutdown)
+        url = await self._bring_up_server(context)
+        await Directory(self._ledger, self._ids).find_or_create_qualifications(context.qualification_names)
+        return self._assemble(context, url, data)
+
     def _make_context(self, run: TaskRunId, nursery: trio.Nursery) -> RunContext:
-        plan, resources = self._plan, Resources(self._ledger, self._ids, run)
+        plan, resources = self.plan, Resources(self._ledger, self._ids, run)
         build_dir = self._runs_dir / str(run)
         blueprint = plan.blueprint_class(plan.config, plan.shared_state)
         return RunContext(
@@ -257,6 +325,8 @@ class LiveRunDriver:
         run, launcher = live_run.task_run, live_run.task_launcher
         index = self._ledger.state.runs[run]
         while (reason := self._reason_to_stop(live_run)) is None:
+            if self._draining is not None:
+                await self._drain(live_run, self._draining)
             await self._changed.wait()
         await self._record.stop(run, reason)
         await launcher.expire_units(reason=reason)
@@ -264,10 +334,17 @@ class LiveRunDriver:
         submissions = live_run.worker_pool.submissions
         while not (self._at_once or (index.is_idle and submissions.all_answered)):
             await self._changed.wait()
-        if self._lost is not None:
-            raise self._lost
         if self._at_once:
             await live_run.worker_pool.disconnect_active_agents(reason)
+
+    async def _drain(self, live_run: LiveTaskRun, reason: str) -> None:
+        """Close the registration, and pause the run if nobody is at work any more."""
+        index, pool = self._ledger.state.runs[live_run.task_run], live_run.worker_pool
+        pool.close_registration()
+        if self._takes_work_away:
+            await pool.return_all_work(reason)
+        if not (index.live_agents or index.live_onboardings) and pool.agents.submissions.all_answered:
+            self.pause(reason)
 
     async def _let_code_end(self, live_run: LiveTaskRun) -> None:
         """Give task code time to finish after the last submission."""
@@ -289,14 +366,6 @@ class LiveRunDriver:
         return None if open_work or not launcher.is_done else "all work is done"
 
     # Ending ---------------------------------------------------------------------------------------------------------
-
-    async def _end_everyone(self, live_run: LiveTaskRun, reason: str) -> None:
-        """Leave nothing open in a run that failed."""
-        run = live_run.task_run
-        if self._ledger.state.task_runs[streams.task_run(run)].status in OPEN_RUN_STATUSES:
-            await self._record.stop(run, reason)
-            await live_run.task_launcher.expire_units()
-            await live_run.worker_pool.disconnect_active_agents(reason)
 
     async def _release(self) -> None:
         """Release what the run holds outside; what fails or hangs stays in the log as held, to be released later."""
@@ -325,24 +394,8 @@ class LiveRunDriver:
     def _on_channel_lost(self, channel_id: str) -> None:
         reason = f"the server behind {channel_id} can no longer be reached"
         self._lost = LaunchError("live", reason)
-        self.stop(reason, at_once=True)
+        self.pause(reason)
 
 
 def _is_of(run: TaskRunId, stream: str) -> bool:
     return streams.partition_of(stream) == streams.partition_of_run(run)
-
-
-def _failure_of(group: BaseExceptionGroup[BaseException]) -> LaunchError | None:
-    """Return why a run failed; None if it was cancelled, or the log failed and nothing can be recorded."""
-    if not isinstance(group, ExceptionGroup) or group.subgroup(LogError) is not None:
-        return None
-    ours = group.subgroup(MephistoError)
-    error: BaseException = ours or group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, LaunchError):
-        return error
-    if isinstance(error, MephistoError):
-        return LaunchError("live", str(error))
-    logger.error("an unexpected error ends the run", exc_info=group)
-    return LaunchError("live", f"an unexpected {type(error).__name__}; the log of the operator has all of it")

@@ -7,7 +7,7 @@ import msgspec
 from ....events.ids import RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent
 from ...command_issuer import CommandIssuer
-from ...commands.task_run import CompleteRun, CreateRun, RecordRunEvent, StopRun
+from ...commands.task_run import CompleteRun, CreateRun, PauseRun, RecordRunEvent, StopRun
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
@@ -54,6 +54,10 @@ class RunRecord:
     async def stop(self, run: TaskRunId, reason: str) -> None:
         """Record that a run gives out no more work; does nothing if it is not live."""
         await self._issuer.issue(StopRun(task_run=run, reason=reason))
+
+    async def pause(self, run: TaskRunId, reason: str) -> None:
+        """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way."""
+        await self._issuer.issue(PauseRun(task_run=run, reason=reason))
 
     async def complete(self, run: TaskRunId) -> None:
         """Record that a run is completed.

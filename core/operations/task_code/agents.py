@@ -8,7 +8,7 @@ from functools import partial
 import trio
 
 from ....events import streams
-from ....events.agent import AgentExpired, AgentObserved, AgentTimedOut, AgentUpdateReceived
+from ....events.agent import AgentExpired, AgentObserved, AgentReturned, AgentTimedOut, AgentUpdateReceived
 from ....events.ids import AgentId, AssignmentId
 from ...abstractions.agent import Agent, PastUpdate
 from ...commands.agent import AgentDeparture, EndAgent
@@ -156,20 +156,24 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
 
     async def end_waiting(self, reason: str) -> None:
         """End the agents that wait for partners, when no more work is given out; returns once that is durable."""
-        await self._end_those(reason, AgentStatus.WAITING)
+        await self._end_those(AgentExpired(reason=reason), AgentStatus.WAITING)
 
     async def end_all(self, reason: str) -> None:
         """Take their units from all agents; returns once that is durable."""
-        await self._end_those(reason, *AT_WORK_STATUSES)
+        await self._end_those(AgentExpired(reason=reason), *AT_WORK_STATUSES)
 
-    async def _end_those(self, reason: str, *statuses: AgentStatus) -> None:
+    async def return_all(self, reason: str) -> None:
+        """Take their units from all agents and put them back on offer; returns once that is durable."""
+        await self._end_those(AgentReturned(reason=reason), *AT_WORK_STATUSES)
+
+    async def _end_those(self, leaving: AgentDeparture, *statuses: AgentStatus) -> None:
         state = self._ledger.state
         # Not from the handles: the state also has agents whose events are not durable yet.
         agents = sorted(state.runs[self._run].live_agents)
         async with trio.open_nursery() as nursery:
             for agent_id in agents:
                 if state.agents[self._stream_of(agent_id)].status in statuses:
-                    nursery.start_soon(self.end_agent, agent_id, AgentExpired(reason=reason))
+                    nursery.start_soon(self.end_agent, agent_id, leaving)
 
 
 def _notice_all(agents: Sequence[Agent], status: AgentStatus) -> None:

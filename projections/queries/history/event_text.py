@@ -30,6 +30,8 @@ _TEMPLATES: dict[type[Event], str] = {
     task_run.TaskRunDeployed: "server deployed at {url}",
     task_run.TaskRunWentLive: "open to workers",
     task_run.TaskRunDataExhausted: "data exhausted after {assignments} assignments",
+    task_run.TaskRunPaused: "paused: {reason}",
+    task_run.TaskRunReopened: "reopened: {reason}",
     task_run.TaskRunStopping: "no longer gives out work: {reason}",
     task_run.TaskRunCompleted: "completed",
     task_run.TaskRunFailed: "failed at {step}: {reason}",

@@ -81,6 +81,7 @@ _STATUS_REASONS = {
     TaskRunStatus.PREPARED: "the server is not deployed",
     TaskRunStatus.DEPLOYED: "the run is not open to workers yet",
     TaskRunStatus.LIVE: "the run is live; it completes by itself once its data is exhausted and nothing is open",
+    TaskRunStatus.PAUSED: "the run is paused: resume it, or end it",
     TaskRunStatus.STOPPING: "the run is stopping, but its operator has not recorded its completion",
     TaskRunStatus.RECOVERING: "a process resumed the run but has not opened it to workers",
 }

@@ -20,7 +20,7 @@ from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.engagement import RefusalReason, WorkerRefused
 from mephisto_es.events.ids import WorkerId
-from mephisto_es.events.task_run import TaskRunStopping
+from mephisto_es.events.task_run import TaskRunPaused
 
 from .operator_harness import HarnessTaskState, ask, config, items, open_harness, until, work
 
@@ -259,7 +259,7 @@ async def abroken() -> AsyncIterator[InitializationData]:
 
 
 @pytest.mark.parametrize("data", [broken, abroken])
-async def test_data_that_raises_ends_the_run_and_expires_what_is_open(
+async def test_data_that_raises_pauses_the_run_and_leaves_its_units_open(
     tmp_path: Path, data: Callable[[], AssignmentData]
 ) -> None:
     async with open_harness(tmp_path) as harness:
@@ -270,8 +270,8 @@ async def test_data_that_raises_ends_the_run_and_expires_what_is_open(
 
         with pytest.raises(LaunchError, match=r"assignment data.*ZeroDivisionError"):
             await launch_and_wait()
-        assert set(harness.statuses("unit")) <= {"expired"}
-        assert harness.statuses("task_run") == {"failed": 1}
+        assert set(harness.statuses("unit")) <= {"created", "launched"}
+        assert harness.statuses("task_run") == {"paused": 1}
 
 
 class Careless(TaskRunner):
@@ -340,7 +340,7 @@ async def test_shutdown_waits_for_those_at_work(tmp_path: Path) -> None:
         assert harness.statuses("task_run") == {"completed": 1}
 
 
-async def test_a_run_in_which_nothing_is_handed_in_stops_and_says_why(
+async def test_a_run_in_which_nothing_is_submitted_pauses_and_says_why(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with open_harness(tmp_path) as harness:
@@ -353,9 +353,9 @@ async def test_a_run_in_which_nothing_is_handed_in_stops_and_says_why(
         await ask(router, "ann", "and goes away")
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert trio.current_time() - start == pytest.approx(2000 + 3600, abs=1)
-        assert harness.statuses("unit") == {"completed": 2, "expired": 3}
-        stopping = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, TaskRunStopping)]
-        assert [event.reason for event in stopping] == [
+        assert harness.statuses("unit") == {"completed": 2, "launched": 3}
+        paused = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, TaskRunPaused)]
+        assert [event.reason for event in paused] == [
             "nothing was submitted for 3600 s (mephisto.task.no_submission_patience)"
         ]
 

@@ -61,4 +61,5 @@ async def test_a_run_in_which_nothing_more_is_handed_in_stops(
         router.submit_task((await ask(router, "ann"))["agent_id"], {})
         with trio.fail_after(700):
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert harness.statuses("unit") == {"completed": 1, "expired": 1}
+        assert harness.statuses("unit") == {"completed": 1, "launched": 1}
+        assert harness.statuses("task_run") == {"paused": 1}
