@@ -21,6 +21,7 @@ from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.events.server import ResourceAcquired
 from mephisto_es.projections.audit.report import ReplayReport
+from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,8 +89,12 @@ async def operator_process(command: list[str], stdin: int | None = None) -> Asyn
 
 def launched(data_dir: Path, *overrides: str, stdin: int | None = None) -> AbstractAsyncContextManager[OperatorProcess]:
     """The example's script."""
-    settings = ["mephisto.architect.port=0", f"mephisto.database.data_dir={data_dir}", *overrides]
-    return operator_process([*SCRIPT, *settings], stdin)
+    return operating(script_command(data_dir, *overrides), stdin)
+
+
+def script_command(data_dir: Path, *overrides: str) -> list[str]:
+    """The command that launches the example's script."""
+    return [*SCRIPT, "mephisto.architect.port=0", f"mephisto.database.data_dir={data_dir}", *overrides]
 
 
 def resumed(data_dir: Path) -> AbstractAsyncContextManager[OperatorProcess]:
@@ -106,6 +111,13 @@ def routers_of(data_dir: Path) -> list[int]:
     with LogReader(data_dir / DATABASE_FILE) as log:
         events = [recorded.envelope.event for recorded in log.read()]
     return [int(event.details["pid"]) for event in events if isinstance(event, ResourceAcquired)]
+
+
+def status_of_run(data_dir: Path) -> str:
+    """The status of the only run in a data folder."""
+    with MephistoDB(data_dir / DATABASE_FILE) as db:
+        [run] = db.find_task_runs()
+    return run.status
 
 
 def is_running(pid: int) -> bool:

@@ -4,7 +4,7 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,29 @@ from .processes import (
     report_of,
     resumed,
     routers_of,
+    script_command,
     some_sentences,
+    status_of_run,
 )
 
 UNITS = 12
+#: Seconds in which an operator that is asked to end must have ended.
+EXIT_SECONDS = 3
+
+Stop = Callable[[Operating], Awaitable[None]]
+
+
+async def sigterm(script: Operating) -> None:
+    """Ask the operator to end, as a reboot or `docker stop` does."""
+    script.process.send_signal(signal.SIGTERM)
+    with trio.fail_after(EXIT_SECONDS):
+        assert await script.process.wait() == 0
+
+
+async def ctrl_c(script: Operating) -> None:
+    """Press Ctrl-C: the operator ends once the people at work are done."""
+    script.process.send_signal(signal.SIGINT)
+    assert await script.process.wait() == 0
 
 
 class Job:
@@ -42,13 +61,13 @@ class Job:
         if self._submitted == UNITS // 2:
             self._half.set()
 
-    async def begin(self, nursery: trio.Nursery, *overrides: str) -> str:
-        """Launch it, and kill the operator when half is done; returns the address."""
+    async def begin(self, nursery: trio.Nursery, *overrides: str, stop: Stop | None = None) -> str:
+        """Launch it, and stop the operator when half is done, with a kill unless told otherwise; returns the URL."""
         async with launched(self.data_dir, self.sentences, *overrides) as script:
             self.crowd = script.crowd(self.count)
             nursery.start_soon(self.crowd.run)
             await self._half.wait()
-            await script.kill()
+            await (script.kill() if stop is None else stop(script))
             return script.url
 
     async def end(self, operator: OperatorProcess, nursery: trio.Nursery) -> None:
@@ -91,6 +110,21 @@ async def test_resume_brings_back_a_router_that_died_too(job: Job) -> None:
             await job.end(operator, nursery)
 
 
+@pytest.mark.parametrize("server_type", ["python", "node"])
+@pytest.mark.parametrize("router_dies", [False, True])
+@pytest.mark.parametrize("stop", [sigterm, ctrl_c])
+async def test_a_stop_pauses_the_run(job: Job, stop: Stop, router_dies: bool, server_type: str) -> None:
+    async with trio.open_nursery() as nursery:
+        url = await job.begin(nursery, f"mephisto.architect.server_type={server_type}", stop=stop)
+        assert status_of_run(job.data_dir) == "paused"
+        if router_dies:
+            for router in routers_of(job.data_dir):
+                os.kill(router, signal.SIGKILL)
+        async with resumed(job.data_dir) as operator:
+            assert operator.url == url
+            await job.end(operator, nursery)
+
+
 async def test_the_script_goes_on_when_it_is_told_to(job: Job) -> None:
     async with trio.open_nursery() as nursery:
         url = await job.begin(nursery)
@@ -114,15 +148,15 @@ async def test_the_script_asks_whether_to_go_on(job: Job) -> None:
         os.close(theirs)
 
 
-async def test_a_script_without_a_terminal_says_how_to_go_on(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_script_without_a_terminal_says_how_to_go_on(job: Job) -> None:
     async with trio.open_nursery() as nursery:
-        url = await job.begin(nursery)
+        await job.begin(nursery)
         nursery.cancel_scope.cancel()
-    async with launched(job.data_dir, job.sentences) as operator:
-        assert operator.url != url
-        operator.process.send_signal(signal.SIGINT)
-        assert await operator.process.wait() == 0
-    assert "mephisto.task.resume_incomplete_run=true resumes it" in capfd.readouterr().err
+    command = script_command(job.data_dir, job.sentences)
+    done = await trio.run_process(command, check=False, capture_stdout=True, capture_stderr=True)
+    assert done.returncode == 1
+    assert b"is incomplete: " in done.stderr
+    assert b"Set it to true to resume that run, or to false to launch a new one" in done.stderr
 
 
 def refused(*words: str | Path) -> tuple[int, str]:
@@ -141,8 +175,6 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
         script.process.send_signal(signal.SIGINT)
         assert await script.process.wait() == 0
     assert refused(data_dir, "run-2") == (1, "mephisto-es resume: there is no run-2; the nearest is run-1")
-    code, said = refused(data_dir, "1")
-    assert (code, "run 1 is 'completed': it cannot be resumed" in said) == (1, True)
     assert refused(tmp_path, "1") == (
         2,
         f"mephisto-es resume: there is no database at {tmp_path}/mephisto.db; check the path",

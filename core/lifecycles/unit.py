@@ -56,6 +56,8 @@ UNIT = Lifecycle(
     ),
 )
 
+#: Statuses of units whose work was submitted, whatever the verdict.
+DONE_UNIT_STATUSES = frozenset({_S.COMPLETED, _S.ACCEPTED, _S.SOFT_REJECTED, _S.REJECTED})
 #: Statuses in which a unit still needs somebody to do something for the run to end.
 OPEN_UNIT_STATUSES = frozenset({_S.CREATED, _S.LAUNCHED, _S.ASSIGNED})
 

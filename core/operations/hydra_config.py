@@ -102,8 +102,11 @@ class TaskRunArgs:
     force_rebuild: bool = field(
         default=False, metadata={"help": "For `build_custom_bundle`: build even if nothing has changed."}
     )
-    resume_incomplete_run: bool = field(
-        default=False, metadata={"help": "Resume the task's last run if it is not complete."}
+    resume_incomplete_run: bool | None = field(
+        default=None,
+        metadata={
+            "help": "If the task's last run is incomplete: true resumes it, false launches a new one. Asks if not set."
+        },
     )
 
 

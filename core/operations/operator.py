@@ -16,7 +16,7 @@ from ..abstractions.blueprint import SharedTaskState
 from ..errors import CommandRefusedError, ConfigError, LaunchError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
-from ..lifecycles.unit import UnitStatus
+from ..lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
 from ..ports import Ids, WallClock
 from ..signal import Signal
 from .logger_core import get_logger
@@ -112,7 +112,7 @@ class Operator:
     async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
         """Launch a run; returns once workers can come.
 
-        If the task's last run has not ended, it is resumed if `task.resume_incomplete_run` is set, or if the person
+        If the task's last run is incomplete, it is resumed if `task.resume_incomplete_run` is true, or if the person
         who started the operator agrees.
 
         Args:
@@ -126,9 +126,7 @@ class Operator:
             ConfigError: the configuration is wrong; nothing was recorded.
             LaunchError: a step failed; everything acquired is released, and the run is recorded as failed.
         """
-        previous = self.find_previous_task_run(run_config)
-        if previous is not None and not run_config.task.resume_incomplete_run:
-            previous = await self._offer_to_resume(previous, task_name(run_config))
+        previous = await self._run_to_resume(run_config)
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
             await self._check_quote(plan)
@@ -150,17 +148,27 @@ class Operator:
                 hint="Raise mephisto.task.budget, or lower the reward or the number of units",
             )
 
-    async def _offer_to_resume(self, run: TaskRunId, name: str) -> TaskRunId | None:
-        """Ask whether to resume an incomplete run; if nobody can be asked, log how to, and launch a new run."""
-        if self._is_running(run):
+    async def _run_to_resume(self, run_config: DictConfig) -> TaskRunId | None:
+        """Return the run that is meant to be resumed; None if a new one is meant.
+
+        Raises:
+            ConfigError: the last run is incomplete, and neither the configuration nor a person says what to do.
+        """
+        run, resume = self.find_previous_task_run(run_config), run_config.task.resume_incomplete_run
+        if run is None or resume is False or (self._is_running(run) and not resume):
             return None
-        by_status = self.ledger.state.runs[run].units_by_status
-        done, units = by_status.get(UnitStatus.COMPLETED, 0), sum(by_status.values())
-        sentence = f"run {run} of {name!r} did not end: {done} of {units} units are done"
-        if self._ask is not None and await self._ask(f"{sentence}. Resume it?"):
+        if resume:
             return run
-        logger.warning(f"{sentence}; mephisto.task.resume_incomplete_run=true resumes it. This is a new run")
-        return None
+        by_status = self.ledger.state.runs[run].units_by_status
+        done, units = sum(by_status.get(status, 0) for status in DONE_UNIT_STATUSES), sum(by_status.values())
+        sentence = f"run {run} of {task_name(run_config)!r} is incomplete: {done} of {units} units are done"
+        if self._ask is None:
+            raise ConfigError(
+                sentence,
+                key="mephisto.task.resume_incomplete_run",
+                hint="Set it to true to resume that run, or to false to launch a new one from the first item",
+            )
+        return run if await self._ask(f"{sentence}. Resume it?") else None
 
     def find_previous_task_run(self, run_config: DictConfig) -> TaskRunId | None:
         """Return the last run of the configured task, if it can be resumed."""

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
-from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mephisto_es.core.ports import AppendRequest
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
 from mephisto_es.projections.queries.history.timeline import TimelineEntry, entry_of, timeline
 
-from ..histories import histories, history, numbered
+from ..histories import histories, numbered
+from ..history_search import chosen
 from .views import lived
+
+
+def has_a_unit_of_two_agents(state: DecisionState) -> bool:
+    """Whether a unit was given to somebody else after its first agent had left."""
+    units = Counter(agent.unit for agent in state.agents.values())
+    return max(units.values(), default=0) > 1
+
+
+HISTORY = chosen(600, has_a_unit_of_two_agents)
 
 
 @pytest.fixture(scope="module")
 def log() -> list[RecordedEvent]:
-    return numbered(history(Random(5), 600))
+    return numbered(HISTORY)
 
 
 def streams(lines: list[TimelineEntry]) -> set[str]:
@@ -28,7 +39,7 @@ def streams(lines: list[TimelineEntry]) -> set[str]:
 
 
 def a_unit_with_two_agents(log: list[RecordedEvent]) -> int:
-    view, _ = lived(history(Random(5), 600))
+    view, _ = lived(HISTORY)
     found = view.execute("SELECT unit_id FROM agents GROUP BY unit_id HAVING count(*) > 1").fetchone()
     return int(found[0])
 
@@ -55,7 +66,7 @@ def test_an_agent_and_what_the_unit_says_of_it(log: list[RecordedEvent]) -> None
 
 
 def test_a_worker_over_all_runs(log: list[RecordedEvent]) -> None:
-    view, _ = lived(history(Random(5), 600))
+    view, _ = lived(HISTORY)
     (number,) = view.execute(
         "SELECT worker_id FROM agents GROUP BY 1 ORDER BY count(DISTINCT task_run_id) DESC"
     ).fetchone()

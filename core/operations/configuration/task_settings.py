@@ -45,7 +45,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     submission_timeout: _Seconds
     post_install_script: str
     force_rebuild: bool
-    resume_incomplete_run: bool
+    resume_incomplete_run: bool | None
 
 
 def read_task_settings(task: DictConfig) -> TaskSettings:

@@ -343,7 +343,7 @@ class LiveRunDriver:
         pool.close_registration()
         if self._takes_work_away:
             await pool.return_all_work(reason)
-        if not (index.live_agents or index.live_onboardings) and pool.agents.submissions.all_answered:
+        if not (index.live_agents or index.live_onboardings) and pool.submissions.all_answered:
             self.pause(reason)
 
     async def _let_code_end(self, live_run: LiveTaskRun) -> None:

@@ -18,6 +18,7 @@ from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentStatus
+from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.operations.services.paymaster import Paymaster, PaymentOrder, PaymentRefusedError
 from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.events.ids import TaskRunId
@@ -31,6 +32,7 @@ HISTORY = find_history(
         any(unit.pay_cents for *_, unit in holders(state, AgentStatus.COMPLETED))
         and sum(payment.status in UNPAID_STATUSES for payment in state.payments.values()) > 5
         and not any(payment.status in UNDER_WAY for payment in state.payments.values())
+        and not any(worker.status is WorkerStatus.FORGOTTEN for worker in state.workers.values())
     ),
 )
 
@@ -178,8 +180,9 @@ async def test_a_verdict_owes_what_it_says_once(verdicts: list[tuple[Verdict, in
     async with open_ledger(log, 1) as (ledger, ids):
         agent = next(one for _, one, unit in holders(ledger.state, AgentStatus.COMPLETED) if unit.pay_cents)
         reviewer = Reviewer(ledger, ids)
+        before = len([one for one in ledger.state.payments.values() if one.agent == agent.agent])
         for verdict, bonus in verdicts:
             await reviewer.give_verdict(agent.agent, verdict, bonus_cents=bonus)
-        owed = [one for one in ledger.state.payments.values() if one.agent == agent.agent]
+        owed = [one for one in ledger.state.payments.values() if one.agent == agent.agent][before:]
         assert [one.purpose for one in owed] == purposes
         assert sum(one.amount_cents for one in owed if one.purpose == "bonus") == sum(bonus for _, bonus in verdicts)
