@@ -80,20 +80,15 @@ async def open_operator(
         async with _open_nursery() as nursery:
             # Cancelled last, so that a run that is cancelled can still record that it is paused.
             writing = trio.CancelScope(shield=True)
-            await nursery.start(_run_within, writing, run_writer, ledger)
+            await nursery.start(_write_within, writing, ledger)
             nursery.start_soon(_keep_anchored, log)
             if metrics is not None and metrics.port is not None:
                 measure_with(Latencies(operator_metrics.registry, clock))
                 await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
             try:
-                yield operator
-                await operator.shutdown()
-            except BaseException as error:
-                with trio.move_on_after(PAUSE_SECONDS) as pausing:
-                    pausing.shield = True
-                    await operator.pause(f"the launch script ended with {type(error).__name__}")
-                raise
+                async with _ending_in_order(operator):
+                    yield operator
             finally:
                 writing.cancel()
             nursery.cancel_scope.cancel()
@@ -104,15 +99,25 @@ async def open_operator(
     log.close()
 
 
-async def _run_within(
-    scope: trio.CancelScope,
-    task: Callable[..., Awaitable[None]],
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+@asynccontextmanager
+async def _ending_in_order(operator: Operator) -> AsyncIterator[None]:
+    """Shut an operator down at the end of a block; if the block raises or is cancelled, pause its runs instead."""
+    try:
+        yield
+        await operator.shutdown()
+    except BaseException as error:
+        with trio.move_on_after(PAUSE_SECONDS) as pausing:
+            pausing.shield = True
+            await operator.pause(f"the launch script ended with {type(error).__name__}")
+        raise
+
+
+async def _write_within(
+    scope: trio.CancelScope, ledger: Ledger, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Run a task until its scope is cancelled."""
+    """Run the writer task of a ledger until the scope is cancelled."""
     with scope:
-        await task(task_status=task_status)
+        await run_writer(ledger, task_status=task_status)
 
 
 @asynccontextmanager
