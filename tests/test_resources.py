@@ -67,7 +67,8 @@ async def test_a_run_that_can_be_resumed_keeps_its_server_until_it_is_named(tmp_
         operator.process.send_signal(signal.SIGINT)
         assert await operator.process.wait() == 0
     assert report_of(data_dir).legal
-    assert held_by(data_dir) == []
+    [resource] = held_by(data_dir)
+    assert (resource["run_status"], resource["is_resumable"]) == ("paused", True)
 
 
 async def test_what_is_in_use_is_not_released(tmp_path: Path) -> None:

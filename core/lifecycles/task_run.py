@@ -73,7 +73,8 @@ TASK_RUN = Lifecycle(
             _S.RECOVERING,
         ),
         step(TaskRunReopened, (_S.COMPLETED, _S.FAILED), _S.PAUSED),
-        *stays(TaskRunDataExhausted, _S.DEPLOYED, _S.LIVE, _S.STOPPING, _S.RECOVERING),
+        # Paused: what was on its way when the operator left.
+        *stays(TaskRunDataExhausted, _S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING),
     ),
 )
 

@@ -57,7 +57,7 @@ async def test_a_failure_is_told_of_once(tmp_path: Path, autojump_clock: trio.te
         await harness.launch(HarnessTaskState(data=broken()))
         with pytest.raises(LaunchError, match="ZeroDivisionError"):
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
-        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        live_run = await harness.launch(HarnessTaskState(data=items(1)), resume_incomplete_run=False)
         await work(harness.router(live_run), "ann", 1)
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert harness.statuses("task_run") == {"paused": 1, "completed": 1}
