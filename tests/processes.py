@@ -89,7 +89,7 @@ async def operator_process(command: list[str], stdin: int | None = None) -> Asyn
 
 def launched(data_dir: Path, *overrides: str, stdin: int | None = None) -> AbstractAsyncContextManager[OperatorProcess]:
     """The example's script."""
-    return operating(script_command(data_dir, *overrides), stdin)
+    return operator_process(script_command(data_dir, *overrides), stdin)
 
 
 def script_command(data_dir: Path, *overrides: str) -> list[str]:

@@ -30,17 +30,17 @@ UNITS = 12
 #: Seconds in which an operator that is asked to end must have ended.
 EXIT_SECONDS = 3
 
-Stop = Callable[[Operating], Awaitable[None]]
+Stop = Callable[[OperatorProcess], Awaitable[None]]
 
 
-async def sigterm(script: Operating) -> None:
+async def sigterm(script: OperatorProcess) -> None:
     """Ask the operator to end, as a reboot or `docker stop` does."""
     script.process.send_signal(signal.SIGTERM)
     with trio.fail_after(EXIT_SECONDS):
         assert await script.process.wait() == 0
 
 
-async def ctrl_c(script: Operating) -> None:
+async def ctrl_c(script: OperatorProcess) -> None:
     """Press Ctrl-C: the operator ends once the people at work are done."""
     script.process.send_signal(signal.SIGINT)
     assert await script.process.wait() == 0

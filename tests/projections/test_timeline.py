@@ -16,7 +16,7 @@ from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
 from mephisto_es.projections.queries.history.timeline import TimelineEntry, entry_of, timeline
 
 from ..histories import histories, numbered
-from ..history_search import chosen
+from ..history_search import find_history
 from .views import lived
 
 
@@ -26,7 +26,7 @@ def has_a_unit_of_two_agents(state: DecisionState) -> bool:
     return max(units.values(), default=0) > 1
 
 
-HISTORY = chosen(600, has_a_unit_of_two_agents)
+HISTORY = find_history(600, has_a_unit_of_two_agents)
 
 
 @pytest.fixture(scope="module")

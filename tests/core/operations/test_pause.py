@@ -19,9 +19,9 @@ from mephisto_es.events.agent import AgentAccepted
 from mephisto_es.events.engagement import RefusalReason
 from mephisto_es.events.task_run import TaskRunPaused
 
-from .operator_harness import Harness, HarnessTaskState, ask, items, open_harness, until, work
+from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
 
-Stop = Callable[[Harness], Awaitable[None]]
+Stop = Callable[[OperatorHarness], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def no_routers() -> None:
     MemoryArchitect.routers.clear()
 
 
-async def sigterm(harness: Harness) -> None:
+async def sigterm(harness: OperatorHarness) -> None:
     """Ask the process to end while runs are waited for."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(harness.operator.wait_for_runs_then_shutdown)
@@ -37,7 +37,7 @@ async def sigterm(harness: Harness) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-async def ctrl_c_twice(harness: Harness) -> None:
+async def ctrl_c_twice(harness: OperatorHarness) -> None:
     """Press Ctrl-C, and again while people are still at work."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(harness.operator.wait_for_runs_then_shutdown)
@@ -47,12 +47,12 @@ async def ctrl_c_twice(harness: Harness) -> None:
                 signal.raise_signal(signal.SIGINT)
 
 
-async def pause(harness: Harness) -> None:
+async def pause(harness: OperatorHarness) -> None:
     """Pause as a script does that failed."""
     await harness.operator.pause("the launch script ended with ValueError")
 
 
-async def cancel(_: Harness) -> None:
+async def cancel(_: OperatorHarness) -> None:
     """Do nothing: the harness cancels the operator and its ledger together, as a kill would."""
 
 
