@@ -290,9 +290,9 @@ class MephistoDB:
         except ValueError:
             return None
         below, above = self.execute(
-            f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < ?1),"
-            f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > ?1)",
-            (number,),
+            f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < :number),"
+            f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > :number)",
+            {"number": number},
         ).fetchone()
         known = [one for one in (below, above) if one is not None]
         return f"{table.entity}-{min(known, key=lambda one: abs(one - number))}" if known else None

@@ -10,10 +10,10 @@ from ..mephisto_db.rows import UnitRow
 from .as_of import AsOf
 
 _UNITS = """
-    SELECT unit_id FROM units WHERE task_run_id = ?1 AND (?2 IS NULL OR status = ?2) AND unit_id > ?3
-    ORDER BY unit_id LIMIT ?4
+    SELECT unit_id FROM units WHERE task_run_id = :run AND (:status IS NULL OR status = :status) AND unit_id > :after
+    ORDER BY unit_id LIMIT :limit
 """
-_COUNT = "SELECT count(*) FROM units WHERE task_run_id = ?1 AND (?2 IS NULL OR status = ?2)"
+_COUNT = "SELECT count(*) FROM units WHERE task_run_id = :run AND (:status IS NULL OR status = :status)"
 #: Statuses of agents that have submitted.
 SUBMITTED_STATUSES = tuple(
     status.value
@@ -21,16 +21,16 @@ SUBMITTED_STATUSES = tuple(
 )
 _WORKERS = f"""
     SELECT worker_id, status, coalesce(assigned, 0), coalesce(submitted, 0), latest FROM (
-        SELECT worker_id FROM agents WHERE task_run_id = ?1
-        UNION SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1
+        SELECT worker_id FROM agents WHERE task_run_id = :run
+        UNION SELECT worker_id FROM onboarding_agents WHERE task_run_id = :run
     )
     JOIN workers USING (worker_id)
     LEFT JOIN (
         SELECT worker_id, count(*) AS assigned, max(agent_id) AS latest,
             sum(status IN ({", ".join(f"'{status}'" for status in SUBMITTED_STATUSES)})) AS submitted
-        FROM agents WHERE task_run_id = ?1 GROUP BY worker_id
+        FROM agents WHERE task_run_id = :run GROUP BY worker_id
     ) USING (worker_id)
-    WHERE worker_id > ?2 ORDER BY worker_id LIMIT ?3
+    WHERE worker_id > :after ORDER BY worker_id LIMIT :limit
 """
 
 
@@ -80,8 +80,9 @@ def unit_page(as_of: AsOf, run: TaskRunId, *, size: int, status: str | None = No
     """
     db = as_of.db
     db.get_task_run(run)
-    numbers = [number for (number,) in as_of.db.execute(_UNITS, (run, status, after, size + 1))]
-    total: int = as_of.db.execute(_COUNT, (run, status)).fetchone()[0]
+    page = {"run": run, "status": status, "after": after, "limit": size + 1}
+    numbers = [number for (number,) in as_of.db.execute(_UNITS, page)]
+    total: int = as_of.db.execute(_COUNT, {"run": run, "status": status}).fetchone()[0]
     units = tuple(map(db.get_unit, numbers[:size]))
     return UnitListPage(units=units, total=total, next_after=units[-1].unit_id if len(numbers) > size else None)
 
@@ -99,7 +100,7 @@ def worker_page(as_of: AsOf, run: TaskRunId, *, size: int, after: int = 0) -> Wo
         UnknownEntityError: there is no such run.
     """
     as_of.db.get_task_run(run)
-    rows = as_of.db.execute(_WORKERS, (run, after, size + 1)).fetchall()
+    rows = as_of.db.execute(_WORKERS, {"run": run, "after": after, "limit": size + 1}).fetchall()
     workers = tuple(
         WorkerLine(worker_id=worker, status=status, assigned=assigned, submitted=submitted, latest_agent=latest)
         for worker, status, assigned, submitted, latest in rows[:size]

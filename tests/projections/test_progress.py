@@ -46,10 +46,10 @@ def test_who_took_part_and_how_it_went() -> None:
     view, _ = lived(history(Random(5), 600))
     (run,) = view.execute("SELECT task_run_id FROM agents LIMIT 1").fetchone()
     progress = run_progress(MephistoDB(view), str(run))
-    met = view.execute("SELECT worker_id FROM agents WHERE task_run_id = ?1", (run,)).fetchall()
-    met += view.execute("SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1", (run,)).fetchall()
+    met = view.execute("SELECT worker_id FROM agents WHERE task_run_id = ?", (run,)).fetchall()
+    met += view.execute("SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?", (run,)).fetchall()
     assert progress.workers == len(set(met))
-    (agents,) = view.execute("SELECT count(*) FROM agents WHERE task_run_id = ?1", (run,)).fetchone()
+    (agents,) = view.execute("SELECT count(*) FROM agents WHERE task_run_id = ?", (run,)).fetchone()
     assert sum(progress.agents.values()) == agents
     assert all(progress.agents.values())
 

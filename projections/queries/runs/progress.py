@@ -18,8 +18,8 @@ from ...mephisto_db.reader import MephistoDB
 _OPEN = frozenset(status.value for status in OPEN_UNIT_STATUSES)
 _WORKERS = """
     SELECT count(*) FROM (
-        SELECT worker_id FROM agents WHERE task_run_id = ?1
-        UNION SELECT worker_id FROM onboarding_agents WHERE task_run_id = ?1
+        SELECT worker_id FROM agents WHERE task_run_id = :run
+        UNION SELECT worker_id FROM onboarding_agents WHERE task_run_id = :run
     )
 """
 
@@ -79,7 +79,7 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
         units=_by_status(db, "units", number, UnitStatus),
         agents=_by_status(db, "agents", number, AgentStatus),
         onboarding_agents=_by_status(db, "onboarding_agents", number, OnboardingStatus),
-        workers=db.execute(_WORKERS, (number,)).fetchone()[0],
+        workers=db.execute(_WORKERS, {"run": number}).fetchone()[0],
         assignments=assignments,
         is_data_exhausted=run.assignment_count is not None,
         seconds=_seconds_between(run.creation_date, run.last_event_date),
