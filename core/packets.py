@@ -5,6 +5,8 @@ What a worker's page sends is opaque here (`msgspec.Raw`): it is kept as the byt
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from .errors import ProtocolError
@@ -32,11 +34,15 @@ class OutboxPacket(Packet, frozen=True, kw_only=True):
     seq: int
 
 
+#: A name as a provider's page gives it: 1 to 255 characters, not only spaces, without control characters.
+ProviderName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"\A(?=[^\x00-\x1f\x7f-\x9f]+\Z).*\S")]
+
+
 class ProviderData(msgspec.Struct, frozen=True):
     """What a provider's page says of a worker."""
 
-    worker_name: str
-    agent_registration_id: str
+    worker_name: ProviderName
+    agent_registration_id: ProviderName
     assignment_id: str | None = None
     provider_type: str | None = None
 

@@ -145,15 +145,16 @@ class WorkerPool:
         state, run = self._ledger.state, self._run
         agent = state.agent_by_registration(run, registration)
         reason = None
+        is_over = isinstance(agent, OnboardingRecord) and agent.status not in LIVE_ONBOARDING_STATUSES
+        if agent is None or (is_over and agent.worker == worker):
+            reason = RefusalReason.PAUSED if self._is_closed else await self._register_agent(worker, registration)
+            agent = state.agent_by_registration(run, registration)
         if agent is not None and agent.worker != worker:
             # Registrations are not secret; only the worker whose page sent one gets the agent behind it.
             logger.warning("a page used the registration of another worker", worker=worker)
             self.impersonations += 1
             self._answer_refusal(worker, RefusalReason.TASK_MISSING, request_id)
             return
-        if agent is None or (isinstance(agent, OnboardingRecord) and agent.status not in LIVE_ONBOARDING_STATUSES):
-            reason = RefusalReason.PAUSED if self._is_closed else await self._register_agent(worker, registration)
-            agent = state.agent_by_registration(run, registration)
         if reason is None and agent is not None:
             await self.reconnect_agent(agent, request_id)
         else:

@@ -76,7 +76,7 @@ async def test_limits_reach_the_router(tmp_path: Path, server_type: str, monkeyp
         try:
             await architect.prepare()
             async with httpx.AsyncClient(base_url=await architect.deploy(), trust_env=False) as page:
-                provider_data = {"worker_name": "W" * 900, "agent_registration_id": "A-W", "assignment_id": "A"}
+                provider_data = {"worker_name": "W", "agent_registration_id": "A-W", "assignment_id": "A" * 900}
                 fits = await page.post("/request_agent", json={"provider_data": provider_data})
                 too_long = await page.post("/request_agent", json={"provider_data": provider_data, "more": "W" * 100})
         finally:

@@ -15,7 +15,7 @@ from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.errors import ProtocolError
 from mephisto_es.core.packets import decode_packet, split_frame
 
-from .operator_harness import HarnessTaskState, ask, items, open_harness
+from .operator_harness import HarnessTaskState, ask, items, open_harness, page_of
 
 
 class Attentive(TaskRunner):
@@ -58,6 +58,51 @@ async def test_an_update_that_cannot_be_read_hurts_nobody(
             router.submit_task(worker["agent_id"], {})
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert harness.statuses("unit") == {"completed": 2}
+
+
+async def test_a_request_with_another_workers_registration_gets_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(2), runner=Attentive))
+        router = harness.router(live_run)
+        ann = await ask(router, "ann")
+        stolen = await router.request_agent({**page_of("ann"), "worker_name": "eve"})
+        assert (stolen["agent_id"], stolen["init_task_data"]) == (None, None)
+        assert "already completed this task" in stolen["failure_reason"]
+        assert live_run.worker_pool.impersonations == 1
+        assert (await ask(router, "ann"))["agent_id"] == ann["agent_id"]
+        # Of two who ask at once with the same registration, one gets an agent.
+        asked: list[object] = []
+
+        async def ask_as(worker: str) -> None:
+            asked.append((await router.request_agent({**page_of("bob"), "worker_name": worker}))["agent_id"])
+
+        async with trio.open_nursery() as nursery:
+            for worker in ("bob", "eve"):
+                nursery.start_soon(ask_as, worker)
+        [token] = [agent for agent in asked if agent is not None]
+        assert token != ann["agent_id"]
+        for agent in (ann["agent_id"], str(token)):
+            router.submit_task(agent, {})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 2}
+
+
+@pytest.mark.parametrize("name", ["", " ", "\x00", "a\nb", "\x1b[31mred", "\x85", "x" * 256, 7, None])
+async def test_a_name_that_is_none_gets_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, name: object
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        router = harness.router(live_run)
+        for field in ("worker_name", "agent_registration_id"):
+            assert (await router.request_agent({**page_of("ann"), field: name}))["agent_id"] is None
+        assert live_run.client_io.dropped == {"request without the data of a provider": 2}
+        longest = "ü" * 255
+        details = await router.request_agent({"worker_name": longest, "agent_registration_id": longest})
+        router.submit_task(details["agent_id"], {})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
 @pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)

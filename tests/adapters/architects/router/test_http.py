@@ -81,6 +81,37 @@ async def test_an_agent_is_asked_for_and_given(
     assert packet["router_incoming_timestamp"] > 1_700_000_000
 
 
+@pytest.mark.parametrize("field", ["worker_name", "agent_registration_id"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\x00", "a\nb", "ends\n", "\x1b[31mred", "\x7f", "\x85", "x" * 256, 7, None, ["a"]], ids=repr
+)
+async def test_a_name_that_is_none_is_refused(
+    harness: RouterHarness, operator: OperatorLink, field: str, name: object
+) -> None:
+    names = {"worker_name": "W", "agent_registration_id": "A-W", field: name}
+
+    answer = await harness.http.post("/request_agent", json={"provider_data": names})
+
+    assert answer.status_code == 400
+    assert field in error_of(answer)
+    await operator.settled()
+    assert operator.inbox.of_type("register_agent") == []
+
+
+@pytest.mark.parametrize("name", ["W", "ü" * 255, "名前 with spaces", "🦉" * 255, "a\u2028b"])
+async def test_a_name_is_passed_on(
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery, name: str
+) -> None:
+    names = {"worker_name": name, "agent_registration_id": name}
+    asking = Asking(nursery, lambda: harness.http.post("/request_agent", json={"provider_data": names}))
+
+    question = await operator.expect("register_agent")
+
+    assert question.data["provider_data"] == names
+    await operator.answer(question, None)
+    assert (await asking.answer()).status_code == 200
+
+
 @pytest.mark.parametrize(
     "details",
     [
@@ -109,7 +140,8 @@ async def test_a_refusal_is_told_as_it_is(
 async def test_what_the_provider_puts_into_the_query_does_not_matter(
     harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:
-    body = {"provider_data": {"agent_registration_id": "Ä", "nested": {"deep": [1, 2.5, None]}}}
+    names = {"worker_name": "W", "agent_registration_id": "Ä"}
+    body = {"provider_data": {**names, "nested": {"deep": [1, 2.5, None]}}}
     asking = Asking(nursery, lambda: harness.http.post("/request_agent?PROLIFIC_PID=1&x=%20", json=body))
     question = await operator.expect("register_agent")
     await operator.answer(question, "of-the-query")

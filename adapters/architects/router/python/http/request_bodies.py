@@ -3,6 +3,8 @@
 The readers take strict JSON and raise `MalformedJsonError`. What a task put into a body stays text.
 """
 
+from typing import Annotated
+
 import msgspec
 from msgspec import UNSET, Raw
 
@@ -13,11 +15,22 @@ _NULL = Raw(b"null")
 _EMPTY = Raw(b"{}")
 
 
+#: A name as a provider's page gives it: 1 to 255 characters, not only spaces, without control characters.
+WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"\A(?=[^\x00-\x1f\x7f-\x9f]+\Z).*\S")]
+
+
 class RequestAgentBody(msgspec.Struct):
     """POST /request_agent."""
 
-    provider_data: dict[str, Raw]
+    provider_data: Raw
     client_timestamp: Timestamp = UNSET
+
+
+class WorkerNames(msgspec.Struct):
+    """The part of the `provider_data` of POST /request_agent that says who asks."""
+
+    worker_name: WorkerName
+    agent_registration_id: WorkerName
 
 
 class OnboardingSubmission(msgspec.Struct):
@@ -66,6 +79,7 @@ class LogErrorBody(msgspec.Struct):
 
 
 read_request_agent = reader(RequestAgentBody)
+read_worker_names = reader(WorkerNames)
 read_submit_onboarding = reader(SubmitOnboardingBody)
 read_submit_task = reader(SubmitTaskBody)
 read_submit_metadata = reader(SubmitMetadataBody)

@@ -25,6 +25,7 @@ from .request_bodies import (
     read_submit_metadata,
     read_submit_onboarding,
     read_submit_task,
+    read_worker_names,
 )
 from .task_config import PageFiles, TaskConfigFile
 from .uploads import Uploads
@@ -97,10 +98,11 @@ class Routes:
     async def request_agent(self, request: Request) -> Response:
         """POST /request_agent: ask for an agent, and wait for the operator up to the deadline."""
         body = await self._read(request, read_request_agent)
+        read_worker_names(body.provider_data)
         answer = b""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
-            answer = await self._pages.request_agent(raw(body.provider_data), body.client_timestamp)
+            answer = await self._pages.request_agent(body.provider_data, body.client_timestamp)
             tasks.cancel_scope.cancel()
         return Response(answer, media_type=JSON)
 

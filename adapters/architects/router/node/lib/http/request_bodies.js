@@ -4,7 +4,13 @@
  *
  * The readers take strict JSON and throw `MalformedJsonError`. What a task put into a body stays text.
  */
+import { MalformedJsonError } from "../errors.js";
 import { anything, optional, read, readObject, readText, readTimestamp } from "../json_text.js";
+
+/** A name as a provider's page gives it: not only spaces, without control characters. */
+// eslint-disable-next-line no-control-regex -- these are what is refused
+const NAME = /^(?=[^\x00-\x1f\x7f-\x9f]+$)[^]*\S/;
+const MAX_NAME_LENGTH = 255;
 
 /** @typedef {import("../json_text.js").Raw} Raw */
 /** @typedef {import("../packets.js").Timestamp} Timestamp */
@@ -15,6 +21,14 @@ import { anything, optional, read, readObject, readText, readTimestamp } from ".
  * @typedef {object} RequestAgentBody
  * @property {Raw} provider_data
  * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * The part of the `provider_data` of POST /request_agent that says who asks.
+ *
+ * @typedef {object} WorkerNames
+ * @property {string} worker_name
+ * @property {string} agent_registration_id
  */
 
 /**
@@ -78,6 +92,14 @@ export function readRequestAgent(text) {
 
 /**
  * @param {Raw} text
+ * @returns {WorkerNames}
+ */
+export function readWorkerNames(text) {
+  return read(text, { worker_name: readName, agent_registration_id: readName });
+}
+
+/**
+ * @param {Raw} text
  * @returns {SubmitOnboardingBody}
  */
 export function readSubmitOnboarding(text) {
@@ -120,4 +142,13 @@ export function readLogError(text) {
     error_data: anything("null"),
     client_timestamp: readTimestamp,
   });
+}
+
+/** @type {import("../json_text.js").MemberReader<string>} */
+function readName(text) {
+  const name = readText(text);
+  if (!NAME.test(name) || [...name].length > MAX_NAME_LENGTH) {
+    throw new MalformedJsonError(`a name has 1 to ${MAX_NAME_LENGTH} characters and no control characters`);
+  }
+  return name;
 }

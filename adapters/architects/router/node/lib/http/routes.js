@@ -13,6 +13,7 @@ import {
   readSubmitMetadata,
   readSubmitOnboarding,
   readSubmitTask,
+  readWorkerNames,
 } from "./request_bodies.js";
 import { TaskConfigFile } from "./task_config.js";
 
@@ -99,6 +100,7 @@ export class Routes {
     const { provider_data: providerData, client_timestamp: clientTimestamp } = readRequestAgent(
       await this.#read(request),
     );
+    readWorkerNames(providerData);
     sendJson(response, await this.#pages.requestAgent(providerData, clientTimestamp, goneSignal(response)));
   }
 
