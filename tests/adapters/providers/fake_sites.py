@@ -40,7 +40,7 @@ from mephisto_es.adapters.providers.sona.client import SonaClient
 from mephisto_es.adapters.providers.sona.study import SonaStudy, read_completion_url
 
 #: Tests wait in real time, so nothing waits long.
-LIMITS = TransportLimits(connect_seconds=5, attempt_seconds=10, patience_seconds=4)
+LIMITS = TransportLimits(connect_seconds=5, attempt_seconds=10, patience_seconds=1.5)
 GIVE_UP_SECONDS = 60
 DAY = 24 * 3600
 DONE, BY_SERVER, SCREENED = "DONE1", "SERVER1", "SCREEN1"
