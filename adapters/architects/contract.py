@@ -221,7 +221,7 @@ class ArchitectContract:
         assert resources.count(ResourceStatus.RELEASED) == len(resources.states)
 
     async def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
-        """Whatever its name is; and nothing is written."""
+        """Any name gives an error, and nothing is written."""
         save_dir = tmp_path / "saved"
         save_dir.mkdir()
         async with self.deployed(tmp_path / "build") as deployment:

@@ -46,15 +46,15 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
     data_jsonl: str | None = field(
         default=None, metadata={"help": "A file of JSON lines; each object is an assignment's data."}
     )
-    units_per_assignment: int = field(default=1, metadata={"help": "How many workers get each piece of data."})
+    units_per_assignment: int = field(default=1, metadata={"help": "Number of workers for each piece of data."})
     task_source: str | None = field(
         default=None,
         metadata={"help": "The page: a folder with an index.html, or a bundle of scripts; the stock page if not set."},
     )
     instructions: str | None = field(
-        default=None, metadata={"help": "What stands above the work; blank lines part paragraphs."}
+        default=None, metadata={"help": "Text above the work; blank lines separate paragraphs."}
     )
-    # OmegaConf takes no narrower type for what is nested freely.
+    # OmegaConf accepts no narrower type for nested values.
     form: list[Any] | None = field(
         default=None, metadata={"help": "The stock page's form: fields with name, type, label, required ..."}
     )
@@ -62,13 +62,13 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
         default=None, metadata={"help": "Which fields of the data the stock page shows; all if not set."}
     )
     media_dir: str | None = field(
-        default=None, metadata={"help": "A folder of media; what the page shows as one is a file in it, or an address."}
+        default=None, metadata={"help": "A folder of media; the page shows a file in it, or a URL."}
     )
     onboarding: dict[str, Any] | None = field(
-        default=None, metadata={"help": "What the stock page does before the first task: instructions, show, form."}
+        default=None, metadata={"help": "The stock page's onboarding, before the first task: instructions, show, form."}
     )
-    submit_label: str | None = field(default=None, metadata={"help": "The text of the stock page's button."})
-    submitted: str | None = field(default=None, metadata={"help": "What the stock page says after the submission."})
+    submit_label: str | None = field(default=None, metadata={"help": "Label of the stock page's button."})
+    submitted: str | None = field(default=None, metadata={"help": "Message of the stock page after the submission."})
 
 
 @dataclass
@@ -174,7 +174,7 @@ def check_units_per_assignment(units: int) -> None:
 
 
 def _check_data(args: DictConfig, shared_state: SharedStaticTaskState) -> ItemsSeen | None:
-    """Read all data that is there before the launch; None: a generator will make it."""
+    """Read all data that exists before the launch; return None if a generator will yield it."""
     files = _named_files(args.blueprint)
     given = shared_state.static_task_data
     if len(files) + (given is not None) != 1:

@@ -21,7 +21,7 @@ from .common.output import as_json_option, console, print_json
 @as_of_options
 @as_json_option
 def blockers_command(database: Path, run: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
-    """Show what keeps RUN from completing: agents at work, units on offer, resources held outside.
+    """Show what keeps RUN from completing: working agents, units on offer, outside resources.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Time, ids and chance of the real world."""
+"""Provides the machine's clock, ids that continue those of a log, and random tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import count
 
-#: Bytes of chance in a token: nobody guesses 128 bits.
+#: Random bytes in a token: 128 bits cannot be guessed.
 TOKEN_BYTES = 16
 SALT_BYTES = 16
 
@@ -17,37 +17,37 @@ class SystemClock:
     """The machine's clock."""
 
     def now_us(self) -> int:
-        """Microseconds since the epoch, UTC."""
+        """Return microseconds since the epoch, UTC."""
         return time.time_ns() // 1000
 
 
 class SystemIds:
-    """Ids that count on from what a log holds, and tokens from the machine's source of chance."""
+    """Ids that continue those of a log, and tokens from the machine's random source."""
 
     def __init__(self, highest: Mapping[str, int], epoch: int) -> None:
-        """Count on.
+        """Continue from the ids in use.
 
         Args:
-            highest: the largest id in use of each category of streams.
-            epoch: a number that no other writer of the log has or had; it makes command ids new.
+            highest: the largest id in use, by category of streams.
+            epoch: a number that no other writer of the log has or had; it makes command ids unique.
         """
         self._last = defaultdict(int, highest)
         self._epoch = epoch
         self._commands = count(1)
 
     def next_id(self, category: str) -> int:
-        """The next id of a category."""
+        """Return the next id of a category."""
         self._last[category] += 1
         return self._last[category]
 
     def command_id(self) -> str:
-        """A new command id; later ones sort after earlier ones."""
+        """Return a new command id; later ids sort after earlier ones."""
         return f"operator/{self._epoch:08x}/{next(self._commands):010x}"
 
     def token(self) -> str:
-        """An unguessable text that is safe in a URL."""
+        """Return an unguessable text that is safe in a URL."""
         return secrets.token_urlsafe(TOKEN_BYTES)
 
     def salt(self) -> bytes:
-        """Sixteen random bytes."""
+        """Return sixteen random bytes."""
         return secrets.token_bytes(SALT_BYTES)

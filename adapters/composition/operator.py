@@ -1,4 +1,4 @@
-"""The composition root: where adapters are chosen and put together, for launch scripts and the command line."""
+"""The composition root: chooses and connects the adapters, for launch scripts and the command line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
 
-#: Seconds between two looks at whether the anchor file is behind the log.
+#: The interval at which the anchor file is brought up to date with the log.
 ANCHOR_SECONDS = 1.0
 #: Seconds in which runs must be paused when a script fails or is interrupted.
 PAUSE_SECONDS = 2.5
@@ -55,17 +55,17 @@ async def open_operator(
     raises, is cancelled or interrupted, its runs are paused: they can be resumed, and nobody's work is lost.
 
     Args:
-        data_dir: the folder; made if missing.
-        clock: the wall clock; the machine's, unless given.
-        ask: asks whether to go on with a run that did not end; None: there is nobody to ask.
-        metrics: where Prometheus is answered; None: nowhere.
-        approve_quote: shows the cost of each new run and decides whether it is launched; None: every run is.
+        data_dir: the folder, created if missing.
+        clock: the wall clock, by default the machine's.
+        ask: asks whether to resume a run that did not end; None if nobody can be asked.
+        metrics: the address to serve metrics at; None to serve none.
+        approve_quote: shows the cost of each new run and decides whether to launch it; None to launch every run.
         operator_class: `DryRunOperator`, to publish nothing.
 
     Raises:
-        ConfigError: the folder cannot be made, or the port for metrics is taken.
-        UnusableLogError: the database is not ours, or another operator has it.
-        DamagedLogError: the log was changed from outside.
+        ConfigError: the folder cannot be created, or the port for metrics is taken.
+        UnusableLogError: the database is not a log, or another operator has it open.
+        DamagedLogError: the log was modified from outside.
     """
     fill_registries()
     clock = clock or SystemClock()
@@ -73,7 +73,7 @@ async def open_operator(
     log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
     try:
         operator_metrics = OperatorMetrics()
-        # What nobody can ask for is not measured.
+        # Nothing is measured that nobody can read.
         is_measured = metrics is not None and metrics.port is not None
         ledger = Ledger(log, clock, operator_metrics.timed(commit_in_thread) if is_measured else commit_in_thread)
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
@@ -93,7 +93,7 @@ async def open_operator(
                 writing.cancel()
             nursery.cancel_scope.cancel()
     except BaseException:
-        with suppress(LogError):  # what went wrong before says more
+        with suppress(LogError):  # the first error says more
             log.close()
         raise
     log.close()
@@ -122,9 +122,9 @@ async def _write_within(
 
 @asynccontextmanager
 async def _open_nursery() -> AsyncIterator[trio.Nursery]:
-    """A nursery that hands on an error that is alone as itself, as who wrote the block expects it.
+    """Open a nursery that raises a single error as itself instead of in a group, as the caller expects.
 
-    A log that fails is one error, of which everybody hears who waits for it.
+    A failing log counts as a single error, although every task that waits for it raises it.
     """
     try:
         async with trio.open_nursery() as nursery:
@@ -137,7 +137,7 @@ async def _open_nursery() -> AsyncIterator[trio.Nursery]:
 
 
 async def _keep_anchored(log: SqliteLog) -> None:
-    """Keep the head of the chain outside the database, so that a lost tail is found."""
+    """Keep the head of the chain outside the database, so that a lost tail is noticed."""
     while True:
         await trio.sleep(ANCHOR_SECONDS)
         with trio.CancelScope(shield=True):
@@ -152,10 +152,10 @@ def run_operator(
     approve_quote: ApproveQuote | None = None,
     operator_class: type[Operator] = Operator,
 ) -> None:
-    """Run an operator for as long as a job takes, shown on the terminal; Ctrl-C is heeded from the start.
+    """Run an operator for the duration of a job, with progress bars and with handling of Ctrl-C from the start.
 
     Args:
-        job: what the operator is for; runs that it leaves are shut down.
+        job: the code that uses the operator; runs that are live at its end are shut down.
         data_dir: as `open_operator`.
         ask: as `open_operator`.
         metrics: as `open_operator`.
@@ -163,7 +163,7 @@ def run_operator(
         operator_class: as `open_operator`.
 
     Raises:
-        ConfigError, LaunchError, UnusableLogError: what the user must act on.
+        ConfigError, LaunchError, UnusableLogError: errors that the user must act on.
         KeyboardInterrupt: the third Ctrl-C.
     """
 
@@ -182,7 +182,7 @@ def run_operator(
 
 
 def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
-    """Run a launch script's `async def main(operator, cfg)` to its end.
+    """Run a launch script's `async def main(operator, cfg)` until it ends.
 
     Args:
         main: the function.
@@ -190,7 +190,7 @@ def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
         dry_run: do everything except publish; the log is not opened.
 
     Raises:
-        ConfigError, LaunchError, UnusableLogError: what the user must act on.
+        ConfigError, LaunchError, UnusableLogError: errors that the user must act on.
         KeyboardInterrupt: the third Ctrl-C.
     """
 
@@ -214,11 +214,11 @@ def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
 async def process_config_and_get_operator(cfg: DictConfig) -> AsyncIterator[tuple[Operator, DictConfig]]:
     """Open an operator for a configuration that was composed elsewhere: by `hydra.main`, in a notebook or a test.
 
-    To be used as `async with process_config_and_get_operator(cfg) as (operator, cfg)`; it ends as `open_operator` does.
-    A script that has `task_script` needs none of this.
+    Use it as `async with process_config_and_get_operator(cfg) as (operator, cfg)`. It ends as `open_operator` does.
+    Scripts with `task_script` do not need it.
 
     Args:
-        cfg: a whole configuration, with what is below `mephisto`.
+        cfg: a whole configuration, with everything below `mephisto`.
 
     Raises:
         ConfigError: a setting is unknown, wrong or missing; or as `open_operator`.
@@ -232,16 +232,16 @@ async def process_config_and_get_operator(cfg: DictConfig) -> AsyncIterator[tupl
 
 
 def load_db_and_process_config(cfg: DictConfig) -> tuple[MephistoDB, DictConfig]:
-    """Open the database of a configuration for reading, also while an operator writes it.
+    """Open the database of a configuration for reading, even while an operator writes it.
 
     Raises:
-        UnusableLogError: there is none: nothing was launched into this folder.
+        UnusableLogError: there is none, because nothing was launched into this folder.
     """
     return MephistoDB(data_dir_of(cfg) / DATABASE_FILE), cfg
 
 
 def data_dir_of(cfg: DictConfig) -> Path:
-    """The data folder of a configuration: its own, or the one of config.yml, or `mephisto_data` where it is run."""
+    """Return the data folder of a configuration, by default the one in config.yml or `mephisto_data`."""
     return data_dir(cfg.mephisto.database.data_dir)
 
 
@@ -255,6 +255,6 @@ def task_script(
     Args:
         config: the script's config class; or
         default_config_file: the name of the file in `conf/` to start from, without `.yaml`.
-        config_path: the folder of configuration files, from where the script is.
+        config_path: the folder of configuration files, relative to the script.
     """
     return script_decorator(run_script, config=config, default_config_file=default_config_file, config_path=config_path)

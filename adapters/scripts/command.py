@@ -1,7 +1,7 @@
-"""The command line of a launch script: `python run_task.py mephisto/architect=local mephisto.task.task_reward=0.3`.
+"""Implements the command line of launch scripts: `python run_task.py mephisto/architect=local --dry-run`.
 
-What stands on it are Hydra's overrides. `--help` lists what there is to choose and to set; `--cfg job` prints the whole
-configuration as it would be used, without secrets.
+The arguments are Hydra overrides. `--help` lists the options and settings; `--cfg job` prints the whole configuration
+without secrets.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Runner(Protocol):
         """Run a script; in a dry run without publishing or recording anything."""
 
 
-#: Errors that the person at the command line must act on: a sentence says it all, a traceback would hide it.
+#: Errors that the user must act on: one sentence says everything, and a traceback would hide it.
 _FOR_THE_USER = (CommandRefusedError, ConfigError, LaunchError, LogError)
 
 _YES = frozenset({"y", "yes"})
@@ -76,17 +76,17 @@ def script_decorator(
     default_config_file: str | None = None,
     config_path: str = "hydra_configs",
 ) -> Callable[[ScriptMain], Callable[[], None]]:
-    """Make a decorator that turns a script's `main` into a command.
+    """Return a decorator that turns a script's `main` into a command.
 
     The command takes no arguments. It reads the command line, composes the configuration from the files beside the
-    script, and hands over to `run`. What the user must act on ends in a sentence on standard error and exit code 1; a
-    command line that cannot be read ends in exit code 2.
+    script, and calls `run`. An error that the user must act on becomes a sentence on standard error and exit code 1; an
+    invalid command line gives exit code 2.
 
     Args:
-        run: called once with `main`, the checked configuration, and whether nothing is to be published.
+        run: called once with `main`, the checked configuration, and whether this is a dry run.
         config: the script's config class, from `build_default_task_config` or `TaskConfig`.
-        default_config_file: in place of `config`: the name of the file in `conf/` to start from, without `.yaml`.
-        config_path: the folder of configuration files, from where the script is.
+        default_config_file: instead of `config`, the name of the file in `conf/` to start from, without `.yaml`.
+        config_path: the folder of configuration files, relative to the script.
     """
     if config is None:
         config = TaskConfig if default_config_file is None else build_default_task_config(default_config_file)
@@ -135,7 +135,7 @@ def _check_is_async(main: ScriptMain) -> None:
 def _read_command_line(
     script: Path, config_path: str, about: str | None, arguments: Sequence[str]
 ) -> tuple[list[str], bool, bool]:
-    """Return the overrides, whether the configuration is only to be shown, and whether nothing is to be published.
+    """Return the overrides, whether to only show the configuration, and whether this is a dry run.
 
     Does not return from `--help`.
     """
@@ -163,10 +163,10 @@ def _read_command_line(
 
 
 class _ScriptCommand(click.Command):
-    """Knows what can stand on the command line of a script; its context's `obj` is the folder of `conf/*.yaml`."""
+    """Describes the command line of a script. Its context's `obj` is the folder of `conf/*.yaml`."""
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the groups with their options, and the settings that all runs have."""
+        """Write the groups with their options, and the settings of all runs."""
         groups = [(kind.group, ", ".join(get_valid_types(kind))) for kind in AbstractionType]
         groups.append(("conf", ", ".join(sorted(file.stem for file in context.obj.glob("*.yaml")))))
         with formatter.section("Groups, for instance mephisto/architect=local"):

@@ -1,6 +1,6 @@
-"""Bars on the terminal while units are put on offer, and while they are taken off it again.
+"""Shows progress bars on the terminal while units are launched and while they are expired.
 
-They follow the log's events, so nothing that launches or expires knows of them.
+The bars follow the log's events, so the code that launches or expires units does not know about them.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from ...events.streams import run_of
 from ...events.task_run import TaskRunStopping
 from ...events.unit import UnitExpired, UnitLaunched
 
-#: With fewer units it is over before anybody can read it.
+#: With fewer units, a bar would be gone before anybody could read it.
 UNITS_WORTH_A_BAR = 500
 LAUNCHING, EXPIRING = "launching", "expiring"
 
 
 @contextmanager
 def progress_bars(operator: Operator, console: Console | None = None) -> Iterator[None]:
-    """Show bars for the runs of an operator while the block runs; nothing where there is no terminal.
+    """Show bars for the runs of an operator during the block; nothing if there is no terminal.
 
     Args:
-        operator: whose runs.
-        console: where; standard error, unless given.
+        operator: the operator.
+        console: the console; by default standard error.
     """
     console = console or Console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    # Drawn whenever something has changed: refreshing by itself would take a thread.
+    # Drawn whenever something changes: automatic refreshing would take a thread.
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,7 +46,7 @@ def progress_bars(operator: Operator, console: Console | None = None) -> Iterato
         auto_refresh=False,
         transient=True,
     )
-    unsubscribe = operator.ledger.subscribe(_Followed(operator, bars).on_committed)
+    unsubscribe = operator.ledger.subscribe(_RunBars(operator, bars).on_committed)
     try:
         yield
     finally:
@@ -54,29 +54,29 @@ def progress_bars(operator: Operator, console: Console | None = None) -> Iterato
         bars.stop()
 
 
-class _Followed:
+class _RunBars:
     """The bars of an operator's runs."""
 
     def __init__(self, operator: Operator, bars: Progress) -> None:
         self._operator = operator
-        self._market = operator.ledger.state
+        self._state = operator.ledger.state
         self._bars = bars
         self._shown: dict[tuple[str, TaskRunId], TaskID] = {}
-        #: Runs that had all units out once: later ones come one by one.
+        #: Runs whose units were all launched once: later units come one by one.
         self._launched: set[TaskRunId] = set()
-        #: How many units a stopping run had to take back.
+        #: The number of units that a stopping run had to expire.
         self._to_expire: dict[TaskRunId, int] = {}
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Follow durable events. For a subscription."""
-        happened: dict[tuple[type, TaskRunId], None] = {}
+        """Follow durable events. Meant as a subscriber of the ledger."""
+        kinds: dict[tuple[type, TaskRunId], None] = {}
         for recorded in events:
             kind = type(recorded.envelope.event)
             if kind in (UnitLaunched, UnitExpired, TaskRunStopping):
-                happened[kind, run_of(recorded.envelope.stream)] = None
-        # A terminal that was closed must not stop a run.
+                kinds[kind, run_of(recorded.envelope.stream)] = None
+        # A closed terminal must not stop a run.
         with suppress(OSError):
-            for kind, run in happened:
+            for kind, run in kinds:
                 self._follow(kind, run)
 
     def _follow(self, kind: type, run: TaskRunId) -> None:
@@ -84,7 +84,7 @@ class _Followed:
             self._show_launched(run)
         elif kind is TaskRunStopping:
             self._end(LAUNCHING, run)
-            self._to_expire[run] = self._nobodys_units(run)
+            self._to_expire[run] = self._unassigned_units(run)
         else:
             self._show_expired(run)
 
@@ -92,7 +92,7 @@ class _Followed:
         live_run = self._operator.get_running_task_runs().get(str(run))
         if live_run is None or run in self._launched:
             return
-        launcher, by_status = live_run.task_launcher, self._market.runs[run].units_by_status
+        launcher, by_status = live_run.task_launcher, self._state.runs[run].units_by_status
         created = sum(by_status.values())
         total = launcher.planned_units
         if launcher.is_about_to_launch:
@@ -102,18 +102,18 @@ class _Followed:
             self._end(LAUNCHING, run)
 
     def _show_expired(self, run: TaskRunId) -> None:
-        total, left = self._to_expire.get(run, 0), self._nobodys_units(run)
+        total, left = self._to_expire.get(run, 0), self._unassigned_units(run)
         if left:
             self._show(EXPIRING, run, total - left, total, total)
         else:
             self._end(EXPIRING, run)
 
-    def _nobodys_units(self, run: TaskRunId) -> int:
-        by_status = self._market.runs[run].units_by_status
+    def _unassigned_units(self, run: TaskRunId) -> int:
+        by_status = self._state.runs[run].units_by_status
         return by_status.get(UnitStatus.CREATED, 0) + by_status.get(UnitStatus.LAUNCHED, 0)
 
     def _show(self, what: str, run: TaskRunId, done: int, known: int, total: int | None) -> None:
-        """Bring a bar to where things stand; a total that nobody knows leaves the bar without an end."""
+        """Update a bar; if the total is unknown, the bar has no end."""
         if max(known, total or 0) < UNITS_WORTH_A_BAR:
             return
         if not self._shown:

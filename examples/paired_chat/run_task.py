@@ -1,4 +1,4 @@
-"""Have people chat in pairs about a topic, each of them so many messages.
+"""Have people chat in pairs about a topic, with a fixed number of messages each.
 
 python run_task.py
 python run_task.py mephisto.blueprint.messages_per_worker=10 mephisto.blueprint.max_repeats=0
@@ -13,7 +13,7 @@ from mephisto_es import Operator, task_script
 async def main(operator: Operator, cfg: DictConfig) -> None:
     """Chat in pairs."""
     run = await operator.launch_task_run_or_die(cfg.mephisto)
-    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)  # noqa: T201 - for who started it
+    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)  # noqa: T201 - for the user
     await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
 
 

@@ -1,4 +1,4 @@
-"""Have people rewrite long sentences in fewer words; the page asks Python how far they are.
+"""Have people rewrite long sentences in fewer words. The page calls Python to check the text.
 
 python run_task.py
 python run_task.py mephisto.blueprint.data_csv=my_passages.csv
@@ -10,7 +10,7 @@ from mephisto_es import Agent, Operator, SharedRemoteProcedureTaskState, task_sc
 
 
 def check(_request_id: str, args: dict[str, str], agent: Agent) -> dict[str, object]:
-    """How a rewritten passage compares with what it was made from."""
+    """Compare a rewritten passage with the original."""
     passage, text = agent.unit.data["passage"], args["text"]
     words, most = len(text.split()), len(passage.split()) // 2
     longest = max(text.split(), key=len, default="")
@@ -19,10 +19,10 @@ def check(_request_id: str, args: dict[str, str], agent: Agent) -> dict[str, obj
 
 @task_script(default_config_file="remote_procedure")
 async def main(operator: Operator, cfg: DictConfig) -> None:
-    """Say it in fewer words."""
+    """Rewrite passages in fewer words."""
     shared_state = SharedRemoteProcedureTaskState(function_registry={"check": check})
     run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state)
-    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)  # noqa: T201 - for who started it
+    print(f"Open {operator.get_running_task_runs()[run].worker_url}", flush=True)  # noqa: T201 - for the user
     await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
 
 
