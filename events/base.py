@@ -21,7 +21,7 @@ class Event(
 
 
 class PayloadRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A commitment to bytes that are kept beside the log, so that they can be forgotten."""
+    """A commitment to bytes that are kept beside the log, so that they can be erased."""
 
     #: Hex SHA-256 of salt and bytes together.
     sha256: str

@@ -7,8 +7,8 @@ from .assignment import AssignmentEvent
 from .directory import DirectoryEvent
 from .engagement import EngagementEvent
 from .onboarding import OnboardingEvent
-from .pay import PayEvent
-from .server import ServerEvent
+from .payment import PaymentEvent
+from .resource import ResourceEvent
 from .task_run import TaskRunEvent
 from .unit import UnitEvent
 from .worker import WorkerEvent
@@ -17,11 +17,11 @@ AnyEvent = (
     DirectoryEvent
     | WorkerEvent
     | TaskRunEvent
-    | ServerEvent
+    | ResourceEvent
     | AssignmentEvent
     | UnitEvent
     | AgentEvent
     | OnboardingEvent
     | EngagementEvent
-    | PayEvent
+    | PaymentEvent
 )

@@ -10,8 +10,8 @@ from .base import Event
 from .directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from .engagement import EngagementEvent
 from .onboarding import OnboardingEvent
-from .pay import PayEvent
-from .server import ServerEvent
+from .payment import PaymentEvent
+from .resource import ResourceEvent
 from .task_run import TaskRunEvent
 from .unit import UnitEvent
 from .worker import WorkerEvent
@@ -22,13 +22,13 @@ _EVENTS_IN: dict[str, object] = {
     "qualification": QualificationCreated,
     "worker": WorkerEvent,
     "task_run": TaskRunEvent,
-    "server": ServerEvent,
+    "resource": ResourceEvent,
     "assignment": AssignmentEvent,
     "unit": UnitEvent,
     "agent": AgentEvent,
     "onboarding_agent": OnboardingEvent,
     "engagement": EngagementEvent,
-    "payment": PayEvent,
+    "payment": PaymentEvent,
 }
 
 #: The category of the streams in which an event of a type happens; it happens in no other.

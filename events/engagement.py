@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-import msgspec
-
 from .base import Event
 from .ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 
@@ -16,7 +14,7 @@ class WorkerArrived(Event, frozen=True, kw_only=True, tag="worker_arrived"):
     worker: WorkerId
 
 
-class WorkTaken(Event, frozen=True, kw_only=True, tag="work_taken"):
+class WorkStarted(Event, frozen=True, kw_only=True, tag="work_started"):
     """The worker was given a unit."""
 
     agent: AgentId
@@ -36,7 +34,7 @@ class WorkEnded(Event, frozen=True, kw_only=True, tag="work_ended"):
     outcome: str
 
 
-class LastWorkEnded(Event, frozen=True, kw_only=True, tag="last_work_ended"):
+class AllWorkEnded(Event, frozen=True, kw_only=True, tag="all_work_ended"):
     """The worker is done with the only unit it had."""
 
     agent: AgentId
@@ -44,13 +42,13 @@ class LastWorkEnded(Event, frozen=True, kw_only=True, tag="last_work_ended"):
     outcome: str
 
 
-class EngagementOnboarded(Event, frozen=True, kw_only=True, tag="engagement_onboarded"):
+class WorkerOnboarded(Event, frozen=True, kw_only=True, tag="worker_onboarded"):
     """The worker passed the onboarding: units are open to it."""
 
     agent: OnboardingAgentId
 
 
-class EngagementBarred(Event, frozen=True, kw_only=True, tag="engagement_barred"):
+class WorkerExcluded(Event, frozen=True, kw_only=True, tag="worker_excluded"):
     """The worker failed the onboarding or a screening: no unit of this run is for it."""
 
     reason: str
@@ -75,7 +73,7 @@ class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
     #: What the rule looked at: names and values.
     inputs: dict[str, str | int | bool | None]
     #: Decides the text that the worker's page showed.
-    reason: RefusalReason = msgspec.field(name="shown")
+    reason: RefusalReason
 
 
 class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"):
@@ -87,7 +85,7 @@ class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"
     answer: str | int | bool | None
 
 
-class WorkerJudged(Event, frozen=True, kw_only=True, tag="worker_judged"):
+class WorkerAssessed(Event, frozen=True, kw_only=True, tag="worker_assessed"):
     """The launch script's own code was asked something about this worker; it is not asked again on the same facts."""
 
     #: For instance `worker_qualifies`.
@@ -99,12 +97,12 @@ class WorkerJudged(Event, frozen=True, kw_only=True, tag="worker_judged"):
 
 EngagementEvent = (
     WorkerArrived
-    | WorkTaken
+    | WorkStarted
     | WorkEnded
-    | LastWorkEnded
-    | EngagementOnboarded
-    | EngagementBarred
+    | AllWorkEnded
+    | WorkerOnboarded
+    | WorkerExcluded
     | WorkerRefused
     | CallbackAnswered
-    | WorkerJudged
+    | WorkerAssessed
 )

@@ -29,7 +29,7 @@ _RUN_PREFIX = "run/"
 
 _DIRECTORY_CATEGORIES = frozenset({"worker", "requester", "task", "qualification"})
 _RUN_CATEGORIES = frozenset(
-    {"task_run", "assignment", "unit", "agent", "onboarding_agent", "engagement", "server", "payment"}
+    {"task_run", "assignment", "unit", "agent", "onboarding_agent", "engagement", "resource", "payment"}
 )
 
 
@@ -88,9 +88,9 @@ def payment(run: TaskRunId, payment_id: PaymentId) -> str:
     return f"payment/{run}/{payment_id}"
 
 
-def server(run: TaskRunId, number: int) -> str:
+def resource(run: TaskRunId, number: int) -> str:
     """Return the stream of an outside resource that a run acquired."""
-    return f"server/{run}/{number}"
+    return f"resource/{run}/{number}"
 
 
 class StreamName(NamedTuple):

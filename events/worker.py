@@ -50,7 +50,7 @@ class QualificationRevoked(Event, frozen=True, kw_only=True, tag="qualification_
     reason: str
 
 
-class WorkerForgotten(Event, frozen=True, kw_only=True, tag="worker_forgotten"):
+class WorkerErased(Event, frozen=True, kw_only=True, tag="worker_erased"):
     """Name and submissions of the worker were deleted for good."""
 
     reason: str
@@ -63,5 +63,5 @@ WorkerEvent = (
     | QualificationGranted
     | QualificationChanged
     | QualificationRevoked
-    | WorkerForgotten
+    | WorkerErased
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mephisto_es.core.ports import AppendRequest, Payload
 from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.envelope import Envelope, RecordedEvent
-from mephisto_es.events.worker import WorkerForgotten
+from mephisto_es.events.worker import WorkerErased
 
 from .history_generator import HistoryGenerator
 
@@ -66,7 +66,7 @@ class PayloadStore:
         """Put in what a request brings, and delete what it makes forgotten."""
         self._kept |= {payload.ref.sha256: payload for payload in request.payloads}
         forgotten = {
-            int(stream.rpartition("/")[2]) for stream, event in request.events if isinstance(event, WorkerForgotten)
+            int(stream.rpartition("/")[2]) for stream, event in request.events if isinstance(event, WorkerErased)
         }
         self._kept = {key: payload for key, payload in self._kept.items() if payload.subject not in forgotten}
 

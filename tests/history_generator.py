@@ -20,7 +20,7 @@ from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.payment import PaymentStatus
-from mephisto_es.core.lifecycles.resource import SERVER
+from mephisto_es.core.lifecycles.resource import RESOURCE
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
@@ -31,14 +31,14 @@ from mephisto_es.events.base import FileRef
 from mephisto_es.events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.engagement import (
     CallbackAnswered,
-    EngagementBarred,
-    EngagementOnboarded,
     WorkerArrived,
-    WorkerJudged,
+    WorkerAssessed,
+    WorkerExcluded,
+    WorkerOnboarded,
 )
 from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingReturned, OnboardingStarted
-from mephisto_es.events.pay import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
-from mephisto_es.events.server import ResourceIntended
+from mephisto_es.events.payment import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
+from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.events.task_run import (
     TaskRunCompleted,
     TaskRunCreated,
@@ -53,7 +53,7 @@ from mephisto_es.events.worker import (
     QualificationChanged,
     QualificationGranted,
     QualificationRevoked,
-    WorkerForgotten,
+    WorkerErased,
     WorkerRegistered,
 )
 
@@ -183,7 +183,7 @@ class HistoryGenerator(RandomValues):
         qualification = ids.QualificationId(self._id("qualification"))
         held = qualification in state.qualifications
         senseless = {QualificationGranted} if held else {QualificationChanged, QualificationRevoked}
-        if kind is None or kind in senseless or (kind is WorkerForgotten and not self._seldom()):
+        if kind is None or kind in senseless or (kind is WorkerErased and not self._seldom()):
             return []
         return [NewEvent(stream, self._fill(kind, qualification=qualification))]
 
@@ -231,13 +231,13 @@ class HistoryGenerator(RandomValues):
     def _intend_resource(self) -> Events:
         run = streams.run_of(self._pick("task_run"))
         intended = ResourceIntended(resource_type="local_router", details={"port": 3000})
-        return [NewEvent(streams.server(run, self._next()), intended)]
+        return [NewEvent(streams.resource(run, self._next()), intended)]
 
     def _change_resource(self) -> Events:
-        if not self._streams["server"]:
+        if not self._streams["resource"]:
             return []
-        stream = self._pick("server")
-        kind = self._kind(SERVER, self.state.servers[stream].status)
+        stream = self._pick("resource")
+        kind = self._kind(RESOURCE, self.state.resources[stream].status)
         return [NewEvent(stream, self._fill(kind))] if kind else []
 
     # Units and agents
@@ -404,7 +404,7 @@ class HistoryGenerator(RandomValues):
 
     def _start_onboarding(self) -> Events:
         run, worker = streams.run_of(self._pick("task_run")), ids.WorkerId(self._id("worker"))
-        if self.state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN:
+        if self.state.workers[streams.worker(worker)].status is WorkerStatus.ERASED:
             return []
         number = ids.OnboardingAgentId(self._next())
         engagement = streams.engagement(run, worker)
@@ -419,7 +419,7 @@ class HistoryGenerator(RandomValues):
     def _ask_callback(self) -> Events:
         if not self._streams["engagement"]:
             return []
-        kind = self._random.choice((CallbackAnswered, WorkerJudged))
+        kind = self._random.choice((CallbackAnswered, WorkerAssessed))
         return [NewEvent(self._pick("engagement"), self._fill(kind))]
 
     def _change_onboarding(self) -> Events:
@@ -433,7 +433,7 @@ class HistoryGenerator(RandomValues):
         events = [NewEvent(stream, self._fill(kind, subject=state.worker))]
         engagement = streams.engagement(streams.run_of(stream), state.worker)
         if kind is OnboardingPassed:
-            events.append(NewEvent(engagement, EngagementOnboarded(agent=state.agent)))
+            events.append(NewEvent(engagement, WorkerOnboarded(agent=state.agent)))
         if kind is OnboardingFailed:
-            events.append(NewEvent(engagement, EngagementBarred(reason="onboarding")))
+            events.append(NewEvent(engagement, WorkerExcluded(reason="onboarding")))
         return events

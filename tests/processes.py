@@ -19,7 +19,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
-from mephisto_es.events.server import ResourceAcquired
+from mephisto_es.events.resource import ResourceAcquired
 from mephisto_es.projections.audit.report import ReplayReport
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS

@@ -20,7 +20,7 @@ from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
 from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
-from mephisto_es.events.server import ResourceAcquired, ResourceIntended
+from mephisto_es.events.resource import ResourceAcquired, ResourceIntended
 from mephisto_es.events.task_run import TaskRunCreated, TaskRunDeployed, TaskRunPrepared, TaskRunWentLive
 from mephisto_es.events.worker import WorkerRegistered
 
@@ -80,7 +80,7 @@ class _Day:
         url = "http://localhost:3000"
         for event in (created, TaskRunPrepared(), TaskRunDeployed(url=url), TaskRunWentLive()):
             self._add([NewEvent(streams.task_run(RUN), event)])
-        server = streams.server(RUN, 1)
+        server = streams.resource(RUN, 1)
         self._add([NewEvent(server, ResourceIntended(resource_type="local_router", details={"port": 3000}))])
         self._add([NewEvent(server, ResourceAcquired(details={"port": 3000}))])
         for number in range(1, WORKERS + 1):

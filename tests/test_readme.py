@@ -13,7 +13,7 @@ from mephisto_es.core.lifecycles.agent import AGENT
 from mephisto_es.core.lifecycles.engagement import ENGAGEMENT
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.payment import PAYMENT
-from mephisto_es.core.lifecycles.resource import SERVER
+from mephisto_es.core.lifecycles.resource import RESOURCE
 from mephisto_es.core.lifecycles.task_run import TASK_RUN
 from mephisto_es.core.lifecycles.unit import UNIT
 from mephisto_es.core.lifecycles.worker import WORKER
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LIFECYCLES = {
     lifecycle.name: lifecycle.diagram()
-    for lifecycle in (UNIT, AGENT, ONBOARDING, WORKER, ENGAGEMENT, TASK_RUN, PAYMENT, SERVER)
+    for lifecycle in (UNIT, AGENT, ONBOARDING, WORKER, ENGAGEMENT, TASK_RUN, PAYMENT, RESOURCE)
 }
 
 

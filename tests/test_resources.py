@@ -13,9 +13,9 @@ from mephisto_es.adapters.architects.router.process import wait_for_end
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.events.server import ResourceIntended
-from mephisto_es.events.streams import server
+from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.projections.registry import PROJECTIONS
 
 from .processes import COMMAND, is_running, launched, report_of, resumed, routers_of, some_sentences
@@ -86,7 +86,9 @@ async def test_what_nobody_knows_how_to_release_stays_on_the_list(tmp_path: Path
     data_dir, router = await left_behind(tmp_path)
     os.kill(router, signal.SIGKILL)
     with SqliteLog.create_or_open(data_dir / DATABASE_FILE, PROJECTIONS) as log:
-        intended = NewEvent(server(TaskRunId(1), 2), ResourceIntended(resource_type="airship", details={"name": "Z"}))
+        intended = NewEvent(
+            streams.resource(TaskRunId(1), 2), ResourceIntended(resource_type="airship", details={"name": "Z"})
+        )
         log.commit([AppendRequest(command="intend", actor="operator", at=1, events=(intended,))])
     complaint = (
         "mephisto-es resources release: airship 2 of run-1: nothing that is installed knows how to release a 'airship'"

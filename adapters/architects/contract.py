@@ -37,7 +37,7 @@ from ...core.packets import (
 )
 from ...core.signal import Signal
 from ...events.ids import TaskRunId
-from ...events.server import ServerEvent
+from ...events.resource import ResourceEvent
 from ..composition.clock_and_ids import SystemIds
 
 #: The number of packets that may wait for a test to read them.
@@ -66,7 +66,7 @@ class ResourceBook(Resources):
         """Return the number of resources with a status."""
         return sum(state.status is status for state in self.states.values())
 
-    async def _append(self, number: int, event: ServerEvent) -> None:
+    async def _append(self, number: int, event: ResourceEvent) -> None:
         self.states[number] = evolve(self.states.get(number), event)
         self.changed.notify()
         await trio.lowlevel.checkpoint()

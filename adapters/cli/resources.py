@@ -44,7 +44,7 @@ class RunResources(msgspec.Struct, frozen=True):
 def find_resources(moment: AsOf) -> RunResources:
     """Return the resources that are held according to the log."""
     found: list[RunResource] = []
-    for held in held_resources(moment.under("server/")):
+    for held in held_resources(moment.under("resource/")):
         status = TaskRunStatus(moment.db.get_task_run(held.task_run_id).status)
         is_resumable = status in RESUMABLE_RUN_STATUSES
         run = f"run-{held.task_run_id}"

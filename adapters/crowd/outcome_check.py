@@ -109,7 +109,7 @@ async def check_outcome(data_dir: Path, sent: Mapping[str, SentSubmission]) -> J
     report = replay(database, PROJECTIONS)
     with open_as_of(database) as moment:
         owed = sum(sum(pay_ledger(moment, run).cents.values()) for run in state.runs)
-        resources_held = len(list(held_resources(moment.under("server/"))))
+        resources_held = len(list(held_resources(moment.under("resource/"))))
     return JobOutcome(
         events=events,
         units=_units(state),
@@ -174,7 +174,7 @@ async def _accept_all(ledger: Ledger, ids: Ids) -> None:
 
 async def _release_all(ledger: Ledger, ids: Ids, database: Path) -> None:
     with open_as_of(database) as moment:
-        held = list(held_resources(moment.under("server/")))
+        held = list(held_resources(moment.under("resource/")))
     for one in held:
         await release_resource(ledger, ids, one)
 

@@ -15,7 +15,7 @@ from ...events.codec import KIND_OF, encode
 from ...events.envelope import Envelope, RecordedEvent, recorded_of
 from ...events.ids import WorkerId
 from ...events.streams import number_of
-from ...events.worker import WorkerForgotten
+from ...events.worker import WorkerErased
 
 
 class BatchPlan:
@@ -156,7 +156,7 @@ class BatchPlan:
             chain = link(chain, seq, data)
             rows.append((seq, data, chain, stream, version, KIND_OF[type(event)], at, None if ordinal else command))
             recorded.append(recorded_of((seq, envelope)))
-            if type(event) is WorkerForgotten:
+            if type(event) is WorkerErased:
                 self._forget(stream)
         self._seq, self._chain, self._at = seq, chain, at
         return tuple(recorded[first:])

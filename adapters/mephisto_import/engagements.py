@@ -9,13 +9,13 @@ from ...core.lifecycles.agent import AgentStatus
 from ...core.lifecycles.onboarding import OnboardingStatus
 from ...events import streams
 from ...events.engagement import (
-    EngagementBarred,
+    AllWorkEnded,
     EngagementEvent,
-    EngagementOnboarded,
-    LastWorkEnded,
     WorkEnded,
     WorkerArrived,
-    WorkTaken,
+    WorkerExcluded,
+    WorkerOnboarded,
+    WorkStarted,
 )
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
 from .facts import Fact, fact
@@ -52,12 +52,12 @@ def engagement_facts(
         number = AgentId(agent.agent_id)
         if is_end:
             working.remove(agent.agent_id)
-            ended = WorkEnded if working else LastWorkEnded
+            ended = WorkEnded if working else AllWorkEnded
             yield fact(at, stream, ended(agent=number, outcome=_outcome(agent)))
         else:
             working.add(agent.agent_id)
             unit, assignment = UnitId(agent.unit_id), AssignmentId(agent.assignment_id)
-            yield fact(at, stream, WorkTaken(agent=number, unit=unit, assignment=assignment))
+            yield fact(at, stream, WorkStarted(agent=number, unit=unit, assignment=assignment))
 
 
 def has_ended(agent: SourceAgent) -> bool:
@@ -72,8 +72,8 @@ def _outcome(agent: SourceAgent) -> str:
 def _verdict(onboarding: OnboardingRow) -> EngagementEvent | None:
     match onboarding.status:
         case OnboardingStatus.APPROVED.value:
-            return EngagementOnboarded(agent=OnboardingAgentId(onboarding.onboarding_agent_id))
+            return WorkerOnboarded(agent=OnboardingAgentId(onboarding.onboarding_agent_id))
         case OnboardingStatus.REJECTED.value:
-            return EngagementBarred(reason="onboarding")
+            return WorkerExcluded(reason="onboarding")
         case _:
             return None

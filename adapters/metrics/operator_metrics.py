@@ -22,7 +22,7 @@ from ...core.ports import Outcome
 from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
 from ...core.state.status_fold import STATUS_AFTER
 from ...events.base import Event
-from ...events.engagement import RefusalReason, WorkerRefused, WorkTaken
+from ...events.engagement import RefusalReason, WorkerRefused, WorkStarted
 from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.streams import category_of
@@ -143,7 +143,7 @@ class OperatorMetrics:
                 case "onboarding_agent":
                     self._agents.put(stream, after, _ONBOARDING)
         match event:
-            case WorkTaken():
+            case WorkStarted():
                 self._answers.labels("assigned").inc()
             case WorkerRefused():
                 self._answers.labels(event.reason.name.lower()).inc()

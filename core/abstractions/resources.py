@@ -8,7 +8,7 @@ from typing import ClassVar
 import trio
 
 from ...events.ids import TaskRunId
-from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
+from ...events.resource import ResourceAcquired, ResourceEvent, ResourceFailed, ResourceIntended, ResourceReleased
 from ..command_issuer import CommandIssuer
 from ..commands.task_run import RecordResource
 from ..errors import LaunchError
@@ -69,7 +69,7 @@ class Resources:
         Returns:
             The number of the resource.
         """
-        number = self._ids.next_id("server")
+        number = self._ids.next_id("resource")
         await self._record(number, ResourceIntended(resource_type=resource_type, details=dict(details)))
         return number
 
@@ -85,9 +85,9 @@ class Resources:
         """Record that nothing is held any more."""
         await self._record(number, ResourceReleased(reason=reason))
 
-    async def _record(self, number: int, event: ServerEvent) -> None:
+    async def _record(self, number: int, event: ResourceEvent) -> None:
         with trio.CancelScope(shield=True):  # as long as one commit
             await self._append(number, event)
 
-    async def _append(self, number: int, event: ServerEvent) -> None:
+    async def _append(self, number: int, event: ResourceEvent) -> None:
         await self._issuer.issue(RecordResource(task_run=self._run, number=number, event=event))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ...events.engagement import WorkerJudged, WorkerRefused
+from ...events.engagement import WorkerAssessed, WorkerRefused
 from ...events.ids import AgentId, OnboardingAgentId, QualificationId, UnitId, WorkerId
 from ..lifecycles.engagement import Answer
 from .base import RunAndDirectoryCommand, RunCommand
@@ -88,7 +88,7 @@ class DisqualifyWorker(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="d
 
     worker: WorkerId
     #: Answer of the launch script, with the facts that it rests on.
-    assessment: WorkerJudged
+    assessment: WorkerAssessed
     golds: GoldQualifications
 
 
@@ -96,7 +96,7 @@ class RecordAssessment(RunCommand, frozen=True, kw_only=True, tag="record_assess
     """Record what the launch script's own code answered about a worker as a whole."""
 
     worker: WorkerId
-    assessment: WorkerJudged
+    assessment: WorkerAssessed
 
 
 class RecordAnswers(RunCommand, frozen=True, kw_only=True, tag="record_answers"):

@@ -6,7 +6,7 @@ from enum import Enum
 
 from ...events.base import PayloadRef
 from ...events.ids import AgentId, PaymentId
-from ...events.pay import PayEvent
+from ...events.payment import PaymentEvent
 from ..lifecycles.agent import AgentStatus
 from .base import RunCommand
 
@@ -47,7 +47,7 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
     """Record what became of a payment."""
 
     payment: PaymentId
-    event: PayEvent
+    event: PaymentEvent
 
 
 AnyReviewCommand = ReviewWork | GrantBonus | RecordPayment

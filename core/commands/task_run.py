@@ -6,7 +6,7 @@ import msgspec
 
 from ...events.base import PayloadRef
 from ...events.ids import AssignmentId, UnitId
-from ...events.server import ServerEvent
+from ...events.resource import ResourceEvent
 from ...events.streams import DIRECTORY, partition_of_run
 from ...events.task_run import TaskRunCreated, TaskRunEvent
 from .base import Command, RunCommand
@@ -72,7 +72,7 @@ class RecordResource(RunCommand, frozen=True, kw_only=True, tag="record_resource
 
     #: Number of the resource.
     number: int
-    event: ServerEvent
+    event: ResourceEvent
 
 
 class CreateAssignments(RunCommand, frozen=True, kw_only=True, tag="create_assignments"):

@@ -37,8 +37,8 @@ def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementStat
     yield Check("run_is_live", {"run": run.status.value}, live, RefusalReason.NO_AVAILABLE_UNITS)
     free = worker.status is WorkerStatus.REGISTERED
     yield Check("not_blocked", {"worker": worker.status.value}, free, RefusalReason.NOT_QUALIFIED)
-    barred = engagement.barred if engagement else None
-    yield Check("not_barred", {"reason": barred}, barred is None, RefusalReason.NOT_QUALIFIED)
+    excluded = engagement.excluded if engagement else None
+    yield Check("not_excluded", {"reason": excluded}, excluded is None, RefusalReason.NOT_QUALIFIED)
     if run.allowed_concurrent:
         has = len(engagement.live) if engagement else 0
         yield _limit("allowed_concurrent", run.allowed_concurrent, has, RefusalReason.TOO_MANY_CONCURRENT)

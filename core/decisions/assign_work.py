@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentStarted, AgentWaiting
-from ...events.engagement import EngagementBarred, EngagementOnboarded, RefusalReason, WorkerRefused, WorkTaken
+from ...events.engagement import RefusalReason, WorkerExcluded, WorkerOnboarded, WorkerRefused, WorkStarted
 from ...events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.unit import UnitAssigned, UnitLaunched
@@ -104,7 +104,7 @@ def _assign_events(state: DecisionState, command: AssignUnit, selected: _Selecti
         token=command.applicant.token,
         registration=command.applicant.registration,
     )
-    taken = WorkTaken(
+    taken = WorkStarted(
         agent=agent,
         unit=selected.unit,
         assignment=selected.assignment,
@@ -156,7 +156,7 @@ def decide_record_onboarding_outcome(state: DecisionState, command: RecordOnboar
     worker = state.onboardings[stream].worker
     reason = "the onboarding was not passed"
     outcome = OnboardingPassed() if command.passed else OnboardingFailed(reason=reason)
-    engaged = EngagementOnboarded(agent=command.agent) if command.passed else EngagementBarred(reason=reason)
+    engaged = WorkerOnboarded(agent=command.agent) if command.passed else WorkerExcluded(reason=reason)
     return [
         NewEvent(stream, outcome),
         NewEvent(streams.engagement(run, worker), engaged),

@@ -10,7 +10,7 @@ from ...events.agent import (
     AgentSubmitted,
     AgentSubmittedAgain,
 )
-from ...events.engagement import LastWorkEnded, WorkEnded
+from ...events.engagement import AllWorkEnded, WorkEnded
 from ...events.ids import TaskRunId
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
 from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReturnUnit, SubmitUnit
@@ -114,5 +114,5 @@ def _departure_events(
 def _work_ended(state: DecisionState, run: TaskRunId, agent: AgentRecord, outcome: AgentStatus) -> NewEvent:
     stream = streams.engagement(run, agent.worker)
     last = state.engagements[stream].live == {agent.agent}
-    ended = LastWorkEnded if last else WorkEnded
+    ended = AllWorkEnded if last else WorkEnded
     return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value))

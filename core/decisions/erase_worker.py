@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...events import streams
-from ...events.worker import WorkerForgotten
+from ...events.worker import WorkerErased
 from ..commands.directory import EraseWorker
 from ..errors import CommandRefusedError
 from ..lifecycles.agent import AT_WORK_STATUSES
@@ -34,4 +34,4 @@ def decide_erase_worker(state: DecisionState, command: EraseWorker) -> list[NewE
         raise CommandRefusedError(
             f"worker-{worker} is in the onboarding step; resume its run and let it end, then try again"
         )
-    return [NewEvent(stream, WorkerForgotten(reason=command.reason))]
+    return [NewEvent(stream, WorkerErased(reason=command.reason))]

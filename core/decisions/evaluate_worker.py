@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...events import streams
-from ...events.engagement import EngagementBarred, RefusalReason, WorkerRefused
+from ...events.engagement import RefusalReason, WorkerExcluded, WorkerRefused
 from ...events.ids import QualificationId, UnitId, WorkerId
 from ..commands.admission import (
     DisqualifyWorker,
@@ -43,7 +43,7 @@ def decide_record_evaluation(state: DecisionState, command: RecordEvaluation) ->
     """
     run, worker, answer = command.task_run, command.worker, command.answer
     answered = answer_events(state, run, worker, ON_SUBMITTED, {command.unit: answer})
-    is_erased = state.workers[streams.worker(worker)].status is WorkerStatus.FORGOTTEN
+    is_erased = state.workers[streams.worker(worker)].status is WorkerStatus.ERASED
     if not answered or is_erased:
         return answered
     kind = _kind(state.engagements.get(streams.engagement(run, worker)), command.unit)
@@ -72,7 +72,7 @@ def decide_record_assessment(state: DecisionState, command: RecordAssessment) ->
 
 def known_assessment(engagement: EngagementState | None, callback: str, facts: Mapping[str, int]) -> bool | None:
     """Return what the launch script's own code said about a worker on the same facts; None if it was not asked."""
-    last = engagement.judgements.get(callback) if engagement else None
+    last = engagement.assessments.get(callback) if engagement else None
     return last.answer if last is not None and last.facts == dict(facts) else None
 
 
@@ -97,9 +97,9 @@ def _screening_events(
     if command.answer is True:
         return grant_events(state, worker, screening.passed, 1)
     if command.answer is False:
-        barred = EngagementBarred(reason="the screening was not passed")
+        excluded = WorkerExcluded(reason="the screening was not passed")
         stream = streams.engagement(command.task_run, worker)
-        return [*grant_events(state, worker, screening.failed, 1), NewEvent(stream, barred)]
+        return [*grant_events(state, worker, screening.failed, 1), NewEvent(stream, excluded)]
     return []
 
 

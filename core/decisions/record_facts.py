@@ -78,7 +78,7 @@ def decide_record_run_event(_: DecisionState, command: RecordRunEvent) -> list[N
 
 def decide_record_resource(_: DecisionState, command: RecordResource) -> list[NewEvent]:
     """Record what became of an outside resource."""
-    return [NewEvent(streams.server(command.task_run, command.number), command.event)]
+    return [NewEvent(streams.resource(command.task_run, command.number), command.event)]
 
 
 def decide_record_payment(_: DecisionState, command: RecordPayment) -> list[NewEvent]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...events import streams
 from ...events.agent import AgentApproved, AgentBonusGranted, AgentEvent, AgentRejected, AgentSoftRejected
 from ...events.ids import PaymentId, TaskRunId
-from ...events.pay import PaymentOwed
+from ...events.payment import PaymentOwed
 from ...events.unit import UnitAccepted, UnitEvent, UnitRejected, UnitSoftRejected
 from ..commands.review import GrantBonus, ReviewWork, Verdict
 from ..errors import CommandRefusedError

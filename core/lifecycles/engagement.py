@@ -8,16 +8,16 @@ import msgspec
 from msgspec.structs import replace
 
 from ...events.engagement import (
+    AllWorkEnded,
     CallbackAnswered,
-    EngagementBarred,
     EngagementEvent,
-    EngagementOnboarded,
-    LastWorkEnded,
     WorkEnded,
     WorkerArrived,
-    WorkerJudged,
+    WorkerAssessed,
+    WorkerExcluded,
+    WorkerOnboarded,
     WorkerRefused,
-    WorkTaken,
+    WorkStarted,
 )
 from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from .table import Lifecycle, Status, existing, stays, step
@@ -39,14 +39,14 @@ ENGAGEMENT = Lifecycle(
     EngagementStatus,
     (
         step(WorkerArrived, None, _S.IDLE),
-        step(WorkTaken, (_S.IDLE, _S.WORKING), _S.WORKING),
+        step(WorkStarted, (_S.IDLE, _S.WORKING), _S.WORKING),
         step(WorkEnded, _S.WORKING, _S.WORKING),  # another unit is still open
-        step(LastWorkEnded, _S.WORKING, _S.IDLE),
-        *stays(EngagementOnboarded, *_S),
-        *stays(EngagementBarred, *_S),
+        step(AllWorkEnded, _S.WORKING, _S.IDLE),
+        *stays(WorkerOnboarded, *_S),
+        *stays(WorkerExcluded, *_S),
         *stays(WorkerRefused, *_S),
         *stays(CallbackAnswered, *_S),
-        *stays(WorkerJudged, *_S),
+        *stays(WorkerAssessed, *_S),
     ),
 )
 
@@ -78,13 +78,14 @@ class EngagementState(msgspec.Struct, frozen=True):
     #: Units that count against `maximum_units_per_worker`: those at work on and those handed in.
     counted: int = 0
     onboarded: bool = False
-    barred: str | None = None
+    #: Reason for which no unit of this run is for the worker.
+    excluded: str | None = None
     #: What the launch script's own code answered, by callback and unit.
     answers: dict[tuple[str, UnitId], Answer] = {}
     #: The units that tell something of the worker, by the agent that had them.
     evaluations: dict[AgentId, Evaluation] = {}
     #: The last that the launch script's own code said of the worker, by callback.
-    judgements: dict[str, WorkerJudged] = {}
+    assessments: dict[str, WorkerAssessed] = {}
 
     def undecided(self) -> UnitId | None:
         """The evaluation that the worker is at, or that was handed in and not looked at; there is one at a time."""
@@ -114,7 +115,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
         return EngagementState(status, event.worker)
     engagement = existing(engagement)
     match event:
-        case WorkTaken():
+        case WorkStarted():
             return replace(
                 engagement,
                 status=status,
@@ -123,7 +124,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 counted=engagement.counted + event.counts,
                 evaluations=_with(engagement, event),
             )
-        case WorkEnded() | LastWorkEnded():
+        case WorkEnded() | AllWorkEnded():
             evaluation = engagement.evaluations.get(event.agent)
             counts = evaluation is None or evaluation.counts
             ended = {} if evaluation is None else {event.agent: replace(evaluation, outcome=event.outcome)}
@@ -134,21 +135,21 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 counted=engagement.counted - (counts and event.outcome in NOT_COUNTED_OUTCOMES),
                 evaluations=engagement.evaluations | ended,
             )
-        case EngagementOnboarded():
+        case WorkerOnboarded():
             return replace(engagement, onboarded=True)
-        case EngagementBarred():
-            return replace(engagement, barred=event.reason)
+        case WorkerExcluded():
+            return replace(engagement, excluded=event.reason)
         case CallbackAnswered():
             return replace(engagement, answers=engagement.answers | {(event.callback, event.unit): event.answer})
-        case WorkerJudged():
-            return replace(engagement, judgements=engagement.judgements | {event.callback: event})
+        case WorkerAssessed():
+            return replace(engagement, assessments=engagement.assessments | {event.callback: event})
         case WorkerRefused():
             return engagement
         case _:
             assert_never(event)
 
 
-def _with(engagement: EngagementState, taken: WorkTaken) -> dict[AgentId, Evaluation]:
+def _with(engagement: EngagementState, taken: WorkStarted) -> dict[AgentId, Evaluation]:
     if taken.evaluation is None:
         return engagement.evaluations
     return engagement.evaluations | {taken.agent: Evaluation(taken.unit, taken.evaluation, taken.counts)}

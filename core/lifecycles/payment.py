@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ...events.ids import AgentId, PaymentId, UnitId, WorkerId
-from ...events.pay import PayEvent, PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentOwed, PaymentSent
+from ...events.payment import PaymentConfirmed, PaymentEvent, PaymentFailed, PaymentIntended, PaymentOwed, PaymentSent
 from .table import Lifecycle, Status, existing, step
 
 #: What a payment is for.
@@ -59,7 +59,7 @@ class PaymentState(msgspec.Struct, frozen=True, gc=False):
     reference: str | None = None
 
 
-def evolve(payment: PaymentState | None, event: PayEvent) -> PaymentState:
+def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
     """The payment after an event.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
-from ...events.server import ResourceAcquired, ResourceFailed, ResourceIntended, ResourceReleased, ServerEvent
+from ...events.resource import ResourceAcquired, ResourceEvent, ResourceFailed, ResourceIntended, ResourceReleased
 from .table import Lifecycle, Status, existing, step
 
 
@@ -21,8 +21,8 @@ class ResourceStatus(Status):
 
 _S = ResourceStatus
 
-SERVER = Lifecycle(
-    "server",
+RESOURCE = Lifecycle(
+    "resource",
     ResourceStatus,
     (
         step(ResourceIntended, None, _S.INTENDED),
@@ -41,13 +41,13 @@ class ResourceState(msgspec.Struct, frozen=True):
     details: dict[str, str | int]
 
 
-def evolve(resource: ResourceState | None, event: ServerEvent) -> ResourceState:
+def evolve(resource: ResourceState | None, event: ResourceEvent) -> ResourceState:
     """The resource after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.
     """
-    status = SERVER.after(resource.status if resource else None, event)
+    status = RESOURCE.after(resource.status if resource else None, event)
     if isinstance(event, ResourceIntended):
         return ResourceState(status, event.resource_type, event.details)
     resource = existing(resource)

@@ -13,8 +13,8 @@ from ...events.worker import (
     QualificationGranted,
     QualificationRevoked,
     WorkerBlocked,
+    WorkerErased,
     WorkerEvent,
-    WorkerForgotten,
     WorkerRegistered,
     WorkerUnblocked,
 )
@@ -26,7 +26,7 @@ class WorkerStatus(Status):
 
     REGISTERED = "registered"
     BLOCKED = "blocked"
-    FORGOTTEN = "forgotten"
+    ERASED = "erased"
 
 
 _S = WorkerStatus
@@ -38,7 +38,7 @@ WORKER = Lifecycle(
         step(WorkerRegistered, None, _S.REGISTERED),
         step(WorkerBlocked, _S.REGISTERED, _S.BLOCKED),
         step(WorkerUnblocked, _S.BLOCKED, _S.REGISTERED),
-        step(WorkerForgotten, (_S.REGISTERED, _S.BLOCKED), _S.FORGOTTEN),
+        step(WorkerErased, (_S.REGISTERED, _S.BLOCKED), _S.ERASED),
         *stays(QualificationGranted, _S.REGISTERED, _S.BLOCKED),
         *stays(QualificationChanged, _S.REGISTERED, _S.BLOCKED),
         *stays(QualificationRevoked, _S.REGISTERED, _S.BLOCKED),
@@ -73,7 +73,7 @@ def evolve(worker: WorkerState | None, event: WorkerEvent) -> WorkerState:
             return replace(worker, qualifications=held | {event.qualification: event.value})
         case QualificationRevoked():
             return replace(worker, qualifications={k: v for k, v in held.items() if k != event.qualification})
-        case WorkerBlocked() | WorkerUnblocked() | WorkerForgotten():
+        case WorkerBlocked() | WorkerUnblocked() | WorkerErased():
             return replace(worker, status=status)
         case _:
             assert_never(event)

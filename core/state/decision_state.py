@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ...events import streams
 from ...events.agent import AgentAccepted, AgentUpdateReceived
 from ...events.assignment import AssignmentCreated
 from ...events.base import Event
@@ -27,13 +28,13 @@ from ...events.ids import (
     WorkerId,
 )
 from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
-from ...events.pay import PaymentOwed
-from ...events.streams import parse, run_of
+from ...events.payment import PaymentOwed
 from ...events.task_run import TaskRunCreated
-from ...events.worker import WorkerForgotten, WorkerRegistered
+from ...events.worker import WorkerErased, WorkerRegistered
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
+from ..lifecycles.worker import WorkerStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
 from .entity_states import EntityStates
 
@@ -108,7 +109,7 @@ class DecisionState(EntityStates):
         if kind in UNIT.events:
             before = self.units.get(stream)
             super().evolve(stream, event)
-            self._index_unit(self.runs[run_of(stream)], before, self.units[stream])
+            self._index_unit(self.runs[streams.run_of(stream)], before, self.units[stream])
             return
         super().evolve(stream, event)
         if kind in AGENT.events:
@@ -122,7 +123,7 @@ class DecisionState(EntityStates):
         """The largest id seen in each category of streams. Every stream is looked at."""
         highest: defaultdict[str, int] = defaultdict(int)
         for stream in self.versions:
-            category, _, number = parse(stream)
+            category, _, number = streams.parse(stream)
             highest[category] = max(highest[category], number)
         return highest
 
@@ -157,7 +158,7 @@ class DecisionState(EntityStates):
 
     def _index_agent(self, stream: str, event: Event) -> None:
         agent = self.agents[stream]
-        index = self.runs[run_of(stream)]
+        index = self.runs[streams.run_of(stream)]
         if isinstance(event, AgentAccepted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
@@ -171,7 +172,7 @@ class DecisionState(EntityStates):
 
     def _index_onboarding(self, stream: str, event: Event) -> None:
         agent = self.onboardings[stream]
-        index = self.runs[run_of(stream)]
+        index = self.runs[streams.run_of(stream)]
         if isinstance(event, OnboardingStarted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
@@ -186,19 +187,19 @@ class DecisionState(EntityStates):
     def _index_record(self, stream: str, event: Event) -> None:
         match event:
             case AssignmentCreated():
-                self._index_assignment(self.runs[run_of(stream)], event)
+                self._index_assignment(self.runs[streams.run_of(stream)], event)
             case TaskRunCreated():
                 self.runs[event.task_run].budget = Budget(
                     event.budget_cents, event.fee_percent, event.bonus_limit_cents
                 )
             case PaymentOwed():
-                budget = self.runs[run_of(stream)].budget
+                budget = self.runs[streams.run_of(stream)].budget
                 budget.committed_cents += budget.with_fee(event.amount_cents)
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
-            case WorkerForgotten():
-                forgotten = {i for i, w in self.workers_by_identity.items() if _is_forgotten(self, w)}
-                for identity in forgotten:
+            case WorkerErased():
+                erased = {identity for identity, worker in self.workers_by_identity.items() if self._is_erased(worker)}
+                for identity in erased:
                     del self.workers_by_identity[identity]
             case TaskRegistered():
                 self.tasks_by_name[event.name] = event.task
@@ -219,12 +220,15 @@ class DecisionState(EntityStates):
         """Whether an agent's page has sent a live update before; known as long as the agent is at work."""
         return bool(update_id) and update_id in self._update_ids.get(stream, ())
 
+    def _is_erased(self, worker: WorkerId) -> bool:
+        return self.workers[streams.worker(worker)].status is WorkerStatus.ERASED
+
     def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentRecord]:
         """The agents that have the units of an assignment now, in the units' order."""
         index = self.runs[run]
         for unit in index.units_of.get(assignment, ()):
             if unit in index.agent_of_unit:
-                yield self.agents[f"agent/{run}/{index.agent_of_unit[unit]}"]
+                yield self.agents[streams.agent(run, index.agent_of_unit[unit])]
 
     def agent_by_token(self, token: str) -> AgentRecord | OnboardingRecord | None:
         """The agent or onboarding agent that a token stands for."""
@@ -233,13 +237,9 @@ class DecisionState(EntityStates):
 
     def tokens_of(self, run: TaskRunId) -> list[str]:
         """The tokens of all agents and onboarding agents of a run."""
-        return [token for token, stream in self.by_token.items() if run_of(stream) == run]
+        return [token for token, stream in self.by_token.items() if streams.run_of(stream) == run]
 
     def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentRecord | OnboardingRecord | None:
         """The agent or onboarding agent that a page's registration stands for."""
         stream = self.runs[run].by_registration.get(registration)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
-
-
-def _is_forgotten(state: DecisionState, worker: WorkerId) -> bool:
-    return state.workers[f"worker/{worker}"].status.value == "forgotten"

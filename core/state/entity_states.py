@@ -14,15 +14,14 @@ from ...events.base import Event
 from ...events.engagement import EngagementEvent
 from ...events.envelope import Envelope
 from ...events.onboarding import OnboardingEvent
-from ...events.pay import PayEvent
-from ...events.server import ServerEvent
+from ...events.payment import PaymentEvent
+from ...events.resource import ResourceEvent
 from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
 from ...events.worker import WorkerEvent
 from ..errors import IllegalStepError, UnknownEntityError, VersionConflictError
-from ..lifecycles import agent, engagement, onboarding, records, task_run, unit, worker
+from ..lifecycles import agent, engagement, onboarding, records, resource, task_run, unit, worker
 from ..lifecycles import payment as pay
-from ..lifecycles import resource as server
 
 State = TypeVar("State")
 E = TypeVar("E", bound=Event)
@@ -61,19 +60,19 @@ class EntityStates:
         self.records = StateMap[records.RecordState, records.RecordEvent](records.evolve)
         self.workers = StateMap[worker.WorkerState, WorkerEvent](worker.evolve)
         self.task_runs = StateMap[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
-        self.servers = StateMap[server.ResourceState, ServerEvent](server.evolve)
+        self.resources = StateMap[resource.ResourceState, ResourceEvent](resource.evolve)
         self.units = StateMap[unit.UnitState, UnitEvent](unit.evolve)
         self.agents = StateMap[agent.AgentRecord, AgentEvent](agent.evolve)
         self.onboardings = StateMap[onboarding.OnboardingRecord, OnboardingEvent](onboarding.evolve)
         self.engagements = StateMap[engagement.EngagementState, EngagementEvent](engagement.evolve)
-        self.payments = StateMap[pay.PaymentState, PayEvent](pay.evolve)
+        self.payments = StateMap[pay.PaymentState, PaymentEvent](pay.evolve)
         self._folds: dict[type[Event], _Fold] = {
             event: family.fold
             for lifecycle, family in (
                 (records.RECORD, self.records),
                 (worker.WORKER, self.workers),
                 (task_run.TASK_RUN, self.task_runs),
-                (server.SERVER, self.servers),
+                (resource.RESOURCE, self.resources),
                 (unit.UNIT, self.units),
                 (agent.AGENT, self.agents),
                 (onboarding.ONBOARDING, self.onboardings),

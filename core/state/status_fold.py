@@ -15,14 +15,14 @@ from ..lifecycles.engagement import ENGAGEMENT
 from ..lifecycles.onboarding import ONBOARDING
 from ..lifecycles.payment import PAYMENT
 from ..lifecycles.records import RECORD
-from ..lifecycles.resource import SERVER
+from ..lifecycles.resource import RESOURCE
 from ..lifecycles.table import ABSENT, Lifecycle, S, Status, kind_of
 from ..lifecycles.task_run import TASK_RUN
 from ..lifecycles.unit import UNIT
 from ..lifecycles.worker import WORKER
 
 #: All there are.
-LIFECYCLES = (RECORD, WORKER, TASK_RUN, SERVER, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
+LIFECYCLES = (RECORD, WORKER, TASK_RUN, RESOURCE, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
 
 #: For each kind of event: the statuses it may happen in (None: before there is an entity), and where it leads to.
 _TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {
@@ -76,7 +76,7 @@ def statuses_after(lifecycle: Lifecycle[S]) -> dict[type[Event], str]:
 STATUS_AFTER: dict[type[Event], str] = {
     **statuses_after(WORKER),
     **statuses_after(TASK_RUN),
-    **statuses_after(SERVER),
+    **statuses_after(RESOURCE),
     **statuses_after(UNIT),
     **statuses_after(AGENT),
     **statuses_after(ONBOARDING),

@@ -84,7 +84,7 @@ class PayloadCheck:
     def _was_erased(self, stream: str) -> bool:
         worker = self._worker_of(stream)
         status = None if worker is None else self._statuses.by_stream.get(streams.worker(worker))
-        return status is not None and status[1] is WorkerStatus.FORGOTTEN
+        return status is not None and status[1] is WorkerStatus.ERASED
 
     def _worker_of(self, stream: str) -> WorkerId | None:
         """Return the worker whose personal values the events of a stream refer to, if any."""

@@ -22,14 +22,14 @@ from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.catalogue import AnyEvent
 from ...events.directory import RequesterRegistered
-from ...events.engagement import EngagementBarred
+from ...events.engagement import WorkerExcluded
 from ...events.envelope import Position, RecordedEvent
 from ...events.ids import AssignmentId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingStarted
-from ...events.server import ResourceAcquired, ResourceIntended
+from ...events.resource import ResourceAcquired, ResourceIntended
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
-from ...events.worker import QualificationRevoked, WorkerBlocked, WorkerForgotten, WorkerRegistered, WorkerUnblocked
+from ...events.worker import QualificationRevoked, WorkerBlocked, WorkerErased, WorkerRegistered, WorkerUnblocked
 
 #: Replaces redacted text.
 LEFT_OUT = "(left out)"
@@ -40,9 +40,7 @@ _NO_SALT = bytes(16)
 
 _ReadEvents = Callable[[], Iterable[RecordedEvent]]
 #: Events with a reason written by a person.
-_Reasoned = (
-    WorkerBlocked | WorkerUnblocked | WorkerForgotten | QualificationRevoked | EngagementBarred | OnboardingFailed
-)
+_Reasoned = WorkerBlocked | WorkerUnblocked | WorkerErased | QualificationRevoked | WorkerExcluded | OnboardingFailed
 
 
 class RedactedSlice:

@@ -30,7 +30,7 @@ from ...events.worker import (
     QualificationChanged,
     QualificationGranted,
     QualificationRevoked,
-    WorkerForgotten,
+    WorkerErased,
     WorkerRegistered,
 )
 from . import new_rows
@@ -85,8 +85,8 @@ def _worker_registered(batch: EventBatch, recorded: RecordedEvent, event: Worker
     batch.add(recorded, new_rows.worker_row(event, batch.text(event.name), batch.date(recorded)))
 
 
-@_handles(WorkerForgotten)
-def _worker_forgotten(batch: EventBatch, recorded: RecordedEvent, _: WorkerForgotten) -> None:
+@_handles(WorkerErased)
+def _worker_forgotten(batch: EventBatch, recorded: RecordedEvent, _: WorkerErased) -> None:
     batch.set(recorded, _WORKER_NAME, None)
     batch.reviews.forget(recorded)
     batch.bonuses.forget(recorded)

@@ -48,7 +48,7 @@ class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
     """A worker's part in a run, without the name at the provider."""
 
     worker_id: WorkerId
-    #: In all runs: registered, blocked or forgotten.
+    #: In all runs: registered, blocked or erased.
     status: str
     #: Number of units assigned to the worker.
     assigned: int

@@ -27,7 +27,7 @@ class WorkerStatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The status of a worker, without the name at the provider."""
 
     worker_id: WorkerId
-    #: registered, blocked or forgotten.
+    #: registered, blocked or erased.
     status: str
     qualifications: tuple[HeldQualification, ...]
     #: Names of all qualifications in the log.

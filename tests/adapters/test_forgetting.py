@@ -231,7 +231,7 @@ def test_twice_is_refused(finished: FinishedRun) -> None:
     forgotten(0, finished)
     again = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "again")
     assert again.exit_code == 1
-    assert "is 'forgotten'" in again.stderr
+    assert "is 'erased'" in again.stderr
 
 
 def test_nobody_is_refused(finished: FinishedRun) -> None:

@@ -18,7 +18,7 @@ ids = st.integers(1, 2**53)
 @given(run=ids, number=ids)
 def test_every_name_comes_back_in_its_parts(category: str, run: int, number: int) -> None:
     made = getattr(streams, category)
-    is_of_run = category in {"assignment", "unit", "agent", "onboarding_agent", "engagement", "server", "payment"}
+    is_of_run = category in {"assignment", "unit", "agent", "onboarding_agent", "engagement", "resource", "payment"}
     stream: str = made(run, number) if is_of_run else made(number)
     name = streams.parse(stream)
     expected_run = number if category == "task_run" else run if is_of_run else None

@@ -30,7 +30,7 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendReques
     for run in state.task_runs.values():
         index = state.runs[run.task_run]
         openness = find_blockers(as_of, run.task_run)
-        counted = {"unit": 0, "agent": 0, "onboarding": 0, "server/": 0}
+        counted = {"unit": 0, "agent": 0, "onboarding": 0, "resource/": 0}
         for blocker in openness.blockers:
             for kind in counted:
                 if blocker.entities and blocker.entities[0].startswith(kind):
@@ -38,10 +38,10 @@ def test_it_agrees_with_what_the_operator_waits_for(requests: tuple[AppendReques
             assert len(blocker.entities) <= MAX_LISTED
         held = [
             stream
-            for stream, server in state.servers.items()
-            if stream.startswith(f"server/{run.task_run}/") and server.status is not ResourceStatus.RELEASED
+            for stream, server in state.resources.items()
+            if stream.startswith(f"resource/{run.task_run}/") and server.status is not ResourceStatus.RELEASED
         ]
-        assert counted["server/"] == len(held)
+        assert counted["resource/"] == len(held)
         if run.status in ENDED_RUN_STATUSES:
             assert openness.is_open is bool(held)
         else:

@@ -13,7 +13,7 @@ from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentMetadataReceived
 from mephisto_es.events.ids import WorkerId
-from mephisto_es.events.worker import WorkerForgotten
+from mephisto_es.events.worker import WorkerErased
 from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.queries.data_browser import DataBrowser
 
@@ -109,7 +109,7 @@ def test_a_unit_that_nobody_has(path: Path) -> None:
 def test_a_forgotten_worker_leaves_the_unit_without_its_work(path: Path) -> None:
     unit = browser(path).db.find_units(status="accepted")[0]
     assert unit.worker_id is not None
-    event = NewEvent(streams.worker(WorkerId(unit.worker_id)), WorkerForgotten(reason="asked for it"))
+    event = NewEvent(streams.worker(WorkerId(unit.worker_id)), WorkerErased(reason="asked for it"))
     append(path, AppendRequest(command="forget", actor="operator", at=0, events=(event,)))
     found = browser(path).get_data_from_unit(unit)
     assert found["worker_name"] is None

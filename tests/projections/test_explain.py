@@ -12,7 +12,7 @@ from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentReturned
-from mephisto_es.events.engagement import WorkerRefused, WorkTaken
+from mephisto_es.events.engagement import WorkerRefused, WorkStarted
 from mephisto_es.events.ids import AgentId, WorkerId
 from mephisto_es.projections.queries.history.explain import (
     Explanation,
@@ -57,10 +57,10 @@ def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendReques
     explained = explanations(as_of)
     for seq, envelope in as_of.events:
         match envelope.event:
-            case WorkTaken():
+            case WorkStarted():
                 rules = step_at(explained, seq).rules
                 assert all(said.holds for said in rules)
-                assert {said.rule for said in rules} >= {"run_is_live", "not_blocked", "not_barred", "first_offered"}
+                assert {said.rule for said in rules} >= {"run_is_live", "not_blocked", "not_excluded", "first_offered"}
             case WorkerRefused(rule=rule, inputs=inputs):
                 (said,) = step_at(explained, seq).rules
                 assert (said.rule, said.inputs, said.holds) == (rule, inputs, False)
@@ -74,7 +74,7 @@ def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]
     explained = explanations(as_of)
     state = DecisionState()
     for seq, envelope in as_of.events:
-        if isinstance(envelope.event, WorkTaken):
+        if isinstance(envelope.event, WorkStarted):
             run = state.task_runs[streams.task_run(streams.run_of(envelope.stream))]
             engagement = state.engagements[envelope.stream]
             checks = admission(run, state.workers[streams.worker(engagement.worker)], engagement)

@@ -34,7 +34,7 @@ from mephisto_es.events.worker import (
     QualificationChanged,
     QualificationGranted,
     QualificationRevoked,
-    WorkerForgotten,
+    WorkerErased,
     WorkerRegistered,
 )
 from mephisto_es.projections.engine.rebuild import differences
@@ -146,7 +146,7 @@ def registered() -> NewEvent:
 
 
 def of_worker(
-    *events: QualificationGranted | QualificationChanged | QualificationRevoked | WorkerForgotten,
+    *events: QualificationGranted | QualificationChanged | QualificationRevoked | WorkerErased,
 ) -> list[NewEvent]:
     return [NewEvent(streams.worker(WORKER), event) for event in events]
 
@@ -177,14 +177,14 @@ def test_a_forgotten_worker_has_no_name_and_no_notes_or_reasons_but_later_ones()
         NewEvent(agent, accepted),
         NewEvent(agent, AgentApproved(note=early.ref, bonus_cents=50)),
         NewEvent(agent, AgentBonusGranted(bonus_cents=20, reason=early.ref)),
-        *of_worker(WorkerForgotten(reason="asked for it")),
+        *of_worker(WorkerErased(reason="asked for it")),
         NewEvent(agent, AgentBonusGranted(bonus_cents=30, reason=late.ref)),
         NewEvent(agent, AgentApproved(note=late.ref)),
     )
     kept = {payload.ref.sha256: payload.body for payload in (NAME, early, late)}
     for cuts in (range(0), range(8)):
         db = rebuilt(numbered([request(*events)]), lambda ref: kept.get(ref.sha256), cuts)
-        assert rows(db, "SELECT worker_name, status FROM workers") == [(None, "forgotten")]
+        assert rows(db, "SELECT worker_name, status FROM workers") == [(None, "erased")]
         assert rows(db, "SELECT review_note, bonus, unit_id, worker_id FROM unit_review ORDER BY id") == [
             (None, 50, 1, 7),
             ("looked again", None, 1, 7),

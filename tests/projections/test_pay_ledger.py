@@ -14,7 +14,7 @@ from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentBonusGranted
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.events.pay import PaymentOwed
+from mephisto_es.events.payment import PaymentOwed
 from mephisto_es.events.streams import run_of
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.queries.money.budget_check import find_overspending

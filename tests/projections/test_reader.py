@@ -52,7 +52,7 @@ def test_rows_are_typed(db: MephistoDB) -> None:
     assert agent.task_start is not None
     assert agent.task_end is not None
     assert agent.task_start <= agent.task_end
-    worker = next(worker for worker in db.find_workers() if worker.status != "forgotten")
+    worker = next(worker for worker in db.find_workers() if worker.status != "erased")
     assert worker.worker_name == f"Zoë {worker.worker_id}"
     assert db.find_workers(worker_name=worker.worker_name) == [worker]
 

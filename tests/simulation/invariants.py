@@ -128,7 +128,7 @@ def _check_ends(state: DecisionState, environment: Environment, runs: Mapping[Jo
         units = [state.units[streams.unit(run, unit)] for units in index.units_of.values() for unit in units]
         assert len(units) == job.assignments * job.seats
         assert not [unit for unit in units if unit.status in OPEN_UNIT_STATUSES]
-        resources = [server for stream, server in state.servers.items() if stream.startswith(f"server/{run}/")]
+        resources = [server for stream, server in state.resources.items() if stream.startswith(f"resource/{run}/")]
         assert resources
         assert all(server.status is ResourceStatus.RELEASED for server in resources), f"{job.name} has left a server"
 

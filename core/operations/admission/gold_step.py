@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ....events import streams
-from ....events.engagement import RefusalReason, WorkerJudged, WorkerRefused
+from ....events.engagement import RefusalReason, WorkerAssessed, WorkerRefused
 from ....events.ids import WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
@@ -94,18 +94,18 @@ class GoldStep:
 
     async def _ask(
         self, worker: WorkerId, callback: str, ask: Callable[[int, int, int, int], object], facts: dict[str, int]
-    ) -> WorkerJudged | None:
+    ) -> WorkerAssessed | None:
         """Return the answer of the launch script's code about a worker and these facts; None if the code failed."""
         known = known_assessment(self._engagement(worker), callback, facts)
         if known is not None:
-            return WorkerJudged(callback=callback, facts=facts, answer=known)
+            return WorkerAssessed(callback=callback, facts=facts, answer=known)
         try:
             with timings().function(UserFunction.QUALIFIES):
                 answer = await call(ask, *facts.values())
         except UserCodeError:
             logger.exception(f"{callback} failed", worker=worker)
             return None
-        judged = WorkerJudged(callback=callback, facts=facts, answer=bool(answer))
+        judged = WorkerAssessed(callback=callback, facts=facts, answer=bool(answer))
         await self._issuer.issue(RecordAssessment(task_run=self._run, worker=worker, assessment=judged))
         return judged
 

@@ -95,7 +95,7 @@ class RunServer:
         architect = self._context.architect
         servers = [
             (streams.number_of(stream), resource)
-            for stream, resource in state.servers.items()
+            for stream, resource in state.resources.items()
             if streams.run_of(stream) == self._context.task_run
         ]
         with launch_step("reattach"):

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from ....events import streams
 from ....events.ids import PaymentId, TaskRunId, WorkerId
-from ....events.pay import PayEvent, PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
+from ....events.payment import PaymentConfirmed, PaymentEvent, PaymentFailed, PaymentIntended, PaymentSent
 from ....events.worker import WorkerRegistered
 from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
@@ -35,7 +35,7 @@ class PaymentOrder(NamedTuple):
 
     token: str
     worker: WorkerId
-    #: By what the provider knows the worker; None: it was forgotten here.
+    #: By what the provider knows the worker; None: it was erased here.
     worker_name: str | None
     amount_cents: int
     #: `pay` or `bonus`.
@@ -161,5 +161,5 @@ class Paymaster:
         name = self._ledger.log.payload(registered.name) if isinstance(registered, WorkerRegistered) else None
         return None if name is None else name.decode()
 
-    async def _record(self, run: TaskRunId, payment: PaymentState, event: PayEvent) -> None:
+    async def _record(self, run: TaskRunId, payment: PaymentState, event: PaymentEvent) -> None:
         await self._issuer.issue(RecordPayment(task_run=run, payment=payment.payment, event=event))

@@ -8,7 +8,7 @@ import msgspec
 
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
-from ....events.server import ServerEvent
+from ....events.resource import ResourceEvent
 from ....events.streams import number_of, run_of
 from ...abstractions.resources import HoldsResources, Resources
 from ...errors import ConfigError
@@ -41,7 +41,7 @@ def held_resources(events: Iterable[RecordedEvent]) -> Iterator[HeldResource]:
     since: dict[str, int] = {}
     for recorded in events:
         stream, event = recorded.envelope.stream, recorded.envelope.event
-        if isinstance(event, ServerEvent):
+        if isinstance(event, ResourceEvent):
             states[stream] = evolve(states.get(stream), event)
             since[stream] = recorded.envelope.at
     for stream, state in states.items():

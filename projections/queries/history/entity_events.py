@@ -21,7 +21,7 @@ def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
     names = dict.fromkeys([stream_of(as_of.db, entity), *_related(as_of, entity)])
     events = [recorded for name in names for recorded in as_of.stream(name)]
     if entity.kind == "run":
-        events += as_of.under(f"server/{entity.number}/")
+        events += as_of.under(f"resource/{entity.number}/")
     return sorted(events, key=lambda recorded: recorded.seq)
 
 

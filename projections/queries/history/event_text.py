@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from ....core.operations.configuration.money import amount
-from ....events import agent, assignment, directory, engagement, onboarding, pay, server, task_run, unit, worker
+from ....events import agent, assignment, directory, engagement, onboarding, payment, resource, task_run, unit, worker
 from ....events.base import Event, PayloadRef
 from ....events.codec import KIND_OF
 
@@ -24,7 +24,7 @@ _TEMPLATES: dict[type[Event], str] = {
     worker.QualificationGranted: "granted qualification {qualification} with value {value}",
     worker.QualificationChanged: "qualification {qualification} changed to {value}",
     worker.QualificationRevoked: "qualification {qualification} revoked: {reason}",
-    worker.WorkerForgotten: "name and submissions erased: {reason}",
+    worker.WorkerErased: "name and submissions erased: {reason}",
     task_run.TaskRunCreated: "created: {blueprint_type} on {architect_type}, workers from {provider_type}",
     task_run.TaskRunPrepared: "server files prepared",
     task_run.TaskRunDeployed: "server deployed at {url}",
@@ -36,10 +36,10 @@ _TEMPLATES: dict[type[Event], str] = {
     task_run.TaskRunCompleted: "completed",
     task_run.TaskRunFailed: "failed at {step}: {reason}",
     task_run.TaskRunRecovering: "resumed by another process: {reason}",
-    server.ResourceIntended: "about to acquire {resource_type} ({details})",
-    server.ResourceAcquired: "acquired ({details})",
-    server.ResourceFailed: "could not be acquired: {reason}",
-    server.ResourceReleased: "released: {reason}",
+    resource.ResourceIntended: "about to acquire {resource_type} ({details})",
+    resource.ResourceAcquired: "acquired ({details})",
+    resource.ResourceFailed: "could not be acquired: {reason}",
+    resource.ResourceReleased: "released: {reason}",
     assignment.AssignmentCreated: "created from item {number} of the data",
     unit.UnitCreated: "created, worth {pay_cents}",
     unit.UnitLaunched: "offered to workers",
@@ -77,19 +77,19 @@ _TEMPLATES: dict[type[Event], str] = {
     onboarding.OnboardingDisconnected: "disconnected: {reason}",
     onboarding.OnboardingTimedOut: "timed out: {reason}",
     onboarding.OnboardingReturned: "gave up: {reason}",
-    pay.PaymentOwed: "{amount_cents} owed to worker-{worker} as {purpose} for unit-{unit}",
-    pay.PaymentIntended: "about to ask the provider to pay",
-    pay.PaymentSent: "order accepted by the provider as {reference}",
-    pay.PaymentConfirmed: "received by the worker",
-    pay.PaymentFailed: "not paid: {reason}",
+    payment.PaymentOwed: "{amount_cents} owed to worker-{worker} as {purpose} for unit-{unit}",
+    payment.PaymentIntended: "about to ask the provider to pay",
+    payment.PaymentSent: "order accepted by the provider as {reference}",
+    payment.PaymentConfirmed: "received by the worker",
+    payment.PaymentFailed: "not paid: {reason}",
     engagement.WorkerArrived: "first asked for work",
-    engagement.WorkTaken: "was assigned unit-{unit} as agent-{agent}",
+    engagement.WorkStarted: "was assigned unit-{unit} as agent-{agent}",
     engagement.WorkEnded: "finished as agent-{agent} ({outcome}), still has another unit",
-    engagement.LastWorkEnded: "finished as agent-{agent} ({outcome})",
-    engagement.EngagementOnboarded: "passed the onboarding and may take units",
-    engagement.EngagementBarred: "barred from this run: {reason}",
+    engagement.AllWorkEnded: "finished as agent-{agent} ({outcome})",
+    engagement.WorkerOnboarded: "passed the onboarding and may take units",
+    engagement.WorkerExcluded: "excluded from this run: {reason}",
     engagement.WorkerRefused: "refused by the rule {rule} ({inputs}) and shown {reason}",
-    engagement.WorkerJudged: "{callback} was asked about the worker ({facts}): {answer}",
+    engagement.WorkerAssessed: "{callback} was asked about the worker ({facts}): {answer}",
     engagement.CallbackAnswered: "{callback} was asked about unit-{unit}: {answer}",
 }
 

@@ -21,13 +21,13 @@ from ....events import streams
 from ....events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from ....events.base import Event
 from ....events.engagement import (
+    AllWorkEnded,
     CallbackAnswered,
-    EngagementBarred,
-    LastWorkEnded,
     WorkEnded,
-    WorkerJudged,
+    WorkerAssessed,
+    WorkerExcluded,
     WorkerRefused,
-    WorkTaken,
+    WorkStarted,
 )
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, TaskRunId, UnitId, WorkerId
@@ -60,7 +60,7 @@ class ExplanationStep(msgspec.Struct, frozen=True):
     at: str
     #: The entity it is about.
     entity: str
-    #: The kind of the event, such as `work_taken`.
+    #: The kind of the event, such as `work_started`.
     kind: str
     #: The event in words.
     text: str
@@ -92,7 +92,7 @@ def explain_worker(as_of: AsOf, worker: WorkerId) -> Explanation:
         steps += _Engagement(as_of, TaskRunId(run), worker, history).steps()
     steps.sort(key=lambda step: step.seq)
     state = _fold(workers.evolve, history)
-    assigned = sum(step.kind == kind_of(WorkTaken) for step in steps)
+    assigned = sum(step.kind == kind_of(WorkStarted) for step in steps)
     refused = sum(any(not rule.holds for rule in step.rules) for step in steps)
     summary = f"{state.status.value if state else 'unknown'}; was assigned {assigned} units and refused {refused} times"
     return Explanation(str(entity), summary, tuple(steps))
@@ -146,20 +146,20 @@ class _Engagement:
 
     def _rules(self, recorded: RecordedEvent, before: engagements.EngagementState | None) -> Iterator[RuleResult]:
         match recorded.envelope.event:
-            case WorkTaken(unit=unit, evaluation=evaluation, counts=is_ordinary):
+            case WorkStarted(unit=unit, evaluation=evaluation, counts=is_ordinary):
                 yield from map(_result, self._admission(recorded.seq, before))
                 if evaluation is not None:
                     yield RuleResult(evaluation, {"unit": unit}, True)
                 if is_ordinary:
                     yield RuleResult(_FIRST_OFFERED, self._offer(unit, recorded.seq), True)
-            case WorkerJudged(callback=callback, facts=facts, answer=answer):
+            case WorkerAssessed(callback=callback, facts=facts, answer=answer):
                 yield RuleResult(callback, facts, answer)
             case WorkerRefused(rule=rule, inputs=inputs):
                 yield RuleResult(rule, inputs, False)
             case CallbackAnswered(callback=callback, unit=unit, answer=bool() as answer):
                 yield RuleResult(callback, {"unit": unit}, answer)
-            case EngagementBarred(reason=reason):
-                yield RuleResult("not_barred", {"reason": reason}, False)
+            case WorkerExcluded(reason=reason):
+                yield RuleResult("not_excluded", {"reason": reason}, False)
             case _:
                 return
 
@@ -181,7 +181,7 @@ class _Engagement:
         text = describe(recorded.envelope.event)
         if isinstance(recorded.envelope.event, WorkerRefused):
             return f"was refused and shown {recorded.envelope.event.reason.name}"
-        if not isinstance(recorded.envelope.event, WorkEnded | LastWorkEnded):
+        if not isinstance(recorded.envelope.event, WorkEnded | AllWorkEnded):
             return text
         together = [other.envelope for other in self._as_of.command(recorded.envelope.command)]
         reasons = [one.event.reason for one in together if isinstance(one.event, _DEPARTURES)]
@@ -196,7 +196,7 @@ class _Engagement:
 
 def _is_about(event: Event, agent: AgentId, unit: UnitId) -> bool:
     match event:
-        case WorkTaken() | WorkEnded() | LastWorkEnded():
+        case WorkStarted() | WorkEnded() | AllWorkEnded():
             return event.agent == agent
         case CallbackAnswered():
             return event.unit == unit

@@ -42,7 +42,7 @@ _Belongs = Callable[[str, Event, int], bool]
 
 
 def _of_run(stream: str, _: Event, number: int) -> bool:
-    return stream == f"task_run/{number}" or stream.startswith(f"server/{number}/")
+    return stream == f"task_run/{number}" or stream.startswith(f"resource/{number}/")
 
 
 def _of_assignment(stream: str, event: Event, number: int) -> bool:

@@ -10,7 +10,7 @@ from ....core.state.budget import RESERVING_UNIT_STATUSES, Budget
 from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
 from ....events.ids import TaskRunId
-from ....events.pay import PaymentOwed
+from ....events.payment import PaymentOwed
 from ....events.task_run import TaskRunCreated
 from ....events.unit import UnitCreated
 from ..as_of import AsOf

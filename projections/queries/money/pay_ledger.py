@@ -12,7 +12,7 @@ from ....events import streams
 from ....events.agent import AgentApproved, AgentBonusGranted, AgentSoftRejected
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
-from ....events.pay import PaymentFailed, PaymentIntended, PaymentOwed
+from ....events.payment import PaymentFailed, PaymentIntended, PaymentOwed
 from ....events.unit import UnitCreated
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf

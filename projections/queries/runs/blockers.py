@@ -15,7 +15,7 @@ from ....core.lifecycles.unit import UnitStatus
 from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId
-from ....events.server import ResourceIntended
+from ....events.resource import ResourceIntended
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from ..entity_ref import EntityRef
@@ -119,7 +119,7 @@ def _held_resources(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
     """Yield the resources that the run acquired and nobody released, by type."""
     types: dict[str, str] = {}
     held: dict[str, int] = {}
-    for recorded in as_of.under(f"server/{run}/"):
+    for recorded in as_of.under(f"resource/{run}/"):
         stream, event = recorded.envelope.stream, recorded.envelope.event
         if isinstance(event, ResourceIntended):
             types[stream] = event.resource_type

@@ -21,7 +21,7 @@ from mephisto_es.core.abstractions.architect import Architect
 from mephisto_es.core.abstractions.resources import Details, Resources
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.resource import ResourceStatus
-from mephisto_es.events.server import ResourceAcquired, ResourceIntended, ResourceReleased, ServerEvent
+from mephisto_es.events.resource import ResourceAcquired, ResourceEvent, ResourceIntended, ResourceReleased
 
 from .local_run import local, run_config
 
@@ -320,12 +320,12 @@ async def running_router(resources: ResourceBook, number: int) -> int:
 class CancellingBook(ResourceBook):
     """Cancels a scope while the first event of one kind, after it was armed, is being recorded."""
 
-    def __init__(self, kind: type[ServerEvent]) -> None:
+    def __init__(self, kind: type[ResourceEvent]) -> None:
         super().__init__()
         self.scope: trio.CancelScope | None = None
         self._kind = kind
 
-    async def _append(self, number: int, event: ServerEvent) -> None:
+    async def _append(self, number: int, event: ResourceEvent) -> None:
         if self.scope is not None and isinstance(event, self._kind):
             self.scope.cancel()
         await super()._append(number, event)
@@ -333,7 +333,7 @@ class CancellingBook(ResourceBook):
 
 @pytest.mark.parametrize("kind", [ResourceIntended, ResourceAcquired, ResourceReleased])
 async def test_a_restart_that_is_cancelled_leaves_no_router_and_no_open_record(
-    tmp_path: Path, kind: type[ServerEvent]
+    tmp_path: Path, kind: type[ResourceEvent]
 ) -> None:
     resources = CancellingBook(kind)
     architect = local(tmp_path, resources)

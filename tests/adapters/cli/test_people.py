@@ -122,6 +122,17 @@ def test_a_newer_log_is_told_from_a_broken_one(verb: str, data: Path, tmp_path: 
     assert "update mephisto-es" in result.stderr
 
 
+def test_a_log_of_a_development_version_is_refused_with_what_to_do(data: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older.db"
+    shutil.copy(data / "mephisto.db", older)
+    with closing(sqlite3.connect(older)) as db:
+        db.execute(f"PRAGMA user_version={schema.OLDEST_FORMAT - 1}")
+    verb = min(SUBJECTS)
+    result = ask(verb, older, *subjects(verb, data))
+    assert result.exit_code == 2
+    assert "start with another data folder" in result.stderr
+
+
 @pytest.mark.parametrize("verb", sorted(SUBJECTS))
 def test_a_wrong_file_ends_in_a_sentence(verb: str, data: Path, tmp_path: Path) -> None:
     subject = subjects(verb, data)

@@ -24,7 +24,7 @@ from mephisto_es.events.unit import (
     UnitLaunched,
     UnitReopened,
 )
-from mephisto_es.events.worker import WorkerForgotten, WorkerRegistered
+from mephisto_es.events.worker import WorkerErased, WorkerRegistered
 from mephisto_es.projections.engine.projection import ReadPayload
 
 RUN = TaskRunId(1)
@@ -119,7 +119,7 @@ def register(worker: int, name: str) -> AppendRequest:
 
 def forget(worker: int) -> AppendRequest:
     """The request that forgets a worker."""
-    return request(f"forget-{worker}", (streams.worker(WorkerId(worker)), WorkerForgotten(reason="asked to")))
+    return request(f"forget-{worker}", (streams.worker(WorkerId(worker)), WorkerErased(reason="asked to")))
 
 
 class RosterProjection:
@@ -144,7 +144,7 @@ class RosterProjection:
                     body = payload(name)
                     text = body.decode() if body is not None else None
                     db.execute("INSERT INTO roster_names VALUES (?, ?)", (worker, text))
-                case WorkerForgotten():
+                case WorkerErased():
                     worker = WorkerId(int(envelope.stream.partition("/")[2]))
                     db.execute("UPDATE roster_names SET name = NULL WHERE worker = ?", (worker,))
 

@@ -22,7 +22,7 @@ from mephisto_es.adapters.metrics.operator_metrics import OperatorMetrics
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.ledger import AnyRequest, Ledger
 from mephisto_es.core.ports import AppendRequest
-from mephisto_es.events.engagement import WorkerRefused, WorkTaken
+from mephisto_es.events.engagement import WorkerRefused, WorkStarted
 from mephisto_es.events.onboarding import OnboardingStarted
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
@@ -133,7 +133,7 @@ async def test_what_was_before_is_counted_and_figures_agree_with_the_view(tmp_pa
         live = sum(status in ("onboarding", "waiting") for status in onboardings)
         assert value(told, "worker_pool_active_onboardings") == live
         since = [one.envelope.event for one in numbered(requests)[-int(value(told, "mephisto_es_events_total")) :]]
-        for response, kind in (("assigned", WorkTaken), ("assigned_onboarding", OnboardingStarted)):
+        for response, kind in (("assigned", WorkStarted), ("assigned_onboarding", OnboardingStarted)):
             counted = sum(isinstance(event, kind) for event in since)
             assert value(told, "agent_details_responses_total", response=response) == counted
         refusals = Counter(event.reason.name.lower() for event in since if isinstance(event, WorkerRefused))

@@ -29,4 +29,4 @@ async def test_a_caller_that_is_cancelled_while_it_records_still_gets_the_number
             await trio.testing.wait_all_tasks_blocked()
             scope.cancel()
             log.gate.set()
-        assert ledger.state.servers[streams.server(RUN, numbers[0])].status is ResourceStatus.ACQUIRED
+        assert ledger.state.resources[streams.resource(RUN, numbers[0])].status is ResourceStatus.ACQUIRED

@@ -13,9 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from transitions import MachineError
 
 from mephisto_es.core.errors import IllegalStepError
-from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, task_run, unit, worker
+from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, resource, task_run, unit, worker
 from mephisto_es.core.lifecycles import payment as pay
-from mephisto_es.core.lifecycles import resource as server
 from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, kind_of, step
 from mephisto_es.events.base import Event
 
@@ -36,7 +35,7 @@ KINDS = {
     "worker": Kind(worker.WORKER, worker.evolve),
     "engagement": Kind(engagement.ENGAGEMENT, engagement.evolve),
     "task_run": Kind(task_run.TASK_RUN, task_run.evolve),
-    "server": Kind(server.SERVER, server.evolve),
+    "resource": Kind(resource.RESOURCE, resource.evolve),
     "payment": Kind(pay.PAYMENT, pay.evolve),
     "records": Kind(records.RECORD, records.evolve),
 }

@@ -20,7 +20,7 @@ from mephisto_es.core.decisions.admission_rules import admission
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.events import streams
-from mephisto_es.events.engagement import RefusalReason, WorkerJudged, WorkerRefused, WorkTaken
+from mephisto_es.events.engagement import RefusalReason, WorkerAssessed, WorkerRefused, WorkStarted
 
 from .operator_harness import HarnessBlueprint, HarnessTaskState, OperatorHarness, ask, items, open_harness, until
 
@@ -272,7 +272,7 @@ async def test_the_scripts_judgement_is_asked_for_once_and_kept(tmp_path: Path) 
         for visit in range(2, 5):
             await ask(router, "ann", visit)
         assert asked == [(0, 0, 0, 0), (0, 1, 0, 0)]
-        judged = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, WorkerJudged)]
+        judged = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, WorkerAssessed)]
         assert [event.callback for event in judged] == ["worker_qualifies", "worker_needs_gold"] * 2
         await harness.operator.force_shutdown()
 
@@ -342,7 +342,7 @@ async def test_every_unit_was_given_while_all_rules_held(tmp_path: Path) -> None
         for visit in range(6):
             last = await do(router, "ann", visit)
         assert last["failure_reason"] == refusal_text(RefusalReason.MAX_FOR_TASK)
-        taken = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, WorkTaken)]
+        taken = [r.envelope.event for r in harness.log.read() if isinstance(r.envelope.event, WorkStarted)]
         assert [(event.evaluation, event.counts) for event in taken] == [
             ("screening", False),
             ("gold", False),

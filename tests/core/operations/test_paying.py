@@ -32,7 +32,7 @@ HISTORY = find_history(
         any(unit.pay_cents for *_, unit in holders(state, AgentStatus.COMPLETED))
         and sum(payment.status in UNPAID_STATUSES for payment in state.payments.values()) > 5
         and not any(payment.status in UNDER_WAY for payment in state.payments.values())
-        and not any(worker.status is WorkerStatus.FORGOTTEN for worker in state.workers.values())
+        and not any(worker.status is WorkerStatus.ERASED for worker in state.workers.values())
     ),
 )
 

@@ -21,7 +21,7 @@ from mephisto_es.core.errors import CommandRefusedError, LaunchError, OutcomeUnk
 from mephisto_es.core.ports import AppendRequest, Outcome
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.events.server import ResourceReleased
+from mephisto_es.events.resource import ResourceReleased
 from mephisto_es.events.task_run import TaskRunWentLive
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, config, items, open_harness

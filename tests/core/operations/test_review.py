@@ -22,8 +22,8 @@ from mephisto_es.core.ports import NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentApproved, AgentBonusGranted, AgentRejected
 from mephisto_es.events.ids import AgentId, QualificationId, UnitId, WorkerId
-from mephisto_es.events.pay import PaymentOwed
-from mephisto_es.events.worker import WorkerForgotten
+from mephisto_es.events.payment import PaymentOwed
+from mephisto_es.events.worker import WorkerErased
 
 from ...commands import TEST_DECISIONS, append
 from ...history_search import find_history, holders
@@ -107,7 +107,7 @@ async def test_a_note_is_forgotten_with_its_worker() -> None:
         assert isinstance(rejected, AgentRejected)
         assert rejected.note is not None
         assert ledger.log.payload(rejected.note) == b"copied from a neighbour"
-        forgotten = NewEvent(f"worker/{agent.worker}", WorkerForgotten(reason="asked to"))
+        forgotten = NewEvent(f"worker/{agent.worker}", WorkerErased(reason="asked to"))
         await ledger.execute(append("erase", forgotten))
         assert ledger.log.payload(rejected.note) is None
 
@@ -204,7 +204,7 @@ async def test_the_reason_of_a_bonus_is_forgotten_with_its_worker() -> None:
         granted = (await reviewer.bonus_worker(worker, 5, "her birthday")).events[0].envelope.event
         assert isinstance(granted, AgentBonusGranted)
         assert ledger.log.payload(granted.reason) == b"her birthday"
-        forgotten = NewEvent(f"worker/{worker}", WorkerForgotten(reason="asked to"))
+        forgotten = NewEvent(f"worker/{worker}", WorkerErased(reason="asked to"))
         await ledger.execute(append("erase", forgotten))
         assert ledger.log.payload(granted.reason) is None
 

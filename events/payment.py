@@ -42,4 +42,4 @@ class PaymentFailed(Event, frozen=True, kw_only=True, tag="payment_failed"):
     reason: str
 
 
-PayEvent = PaymentOwed | PaymentIntended | PaymentSent | PaymentConfirmed | PaymentFailed
+PaymentEvent = PaymentOwed | PaymentIntended | PaymentSent | PaymentConfirmed | PaymentFailed

@@ -36,4 +36,4 @@ class ResourceReleased(Event, frozen=True, kw_only=True, tag="resource_released"
     reason: str
 
 
-ServerEvent = ResourceIntended | ResourceAcquired | ResourceFailed | ResourceReleased
+ResourceEvent = ResourceIntended | ResourceAcquired | ResourceFailed | ResourceReleased
