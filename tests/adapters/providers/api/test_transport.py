@@ -269,3 +269,12 @@ def test_a_key_does_not_travel_unencrypted(url: str) -> None:
 )
 def test_a_fake_on_this_machine_needs_no_certificate(url: str) -> None:
     SiteTransport("site", url, headers={}, secrets=[], jitter=lambda: 0.5)
+
+
+async def test_a_caller_that_gives_up_is_obeyed(autojump_clock: MockClock) -> None:
+    script = Script(None)
+    async with client(script) as transport:
+        with trio.move_on_after(2) as scope:
+            await transport.call(SiteCall(operation="r", method="GET", path="/", read=no_content, repeat=Repeat.READ))
+    assert scope.cancelled_caught
+    assert len(script.requests) == 1
