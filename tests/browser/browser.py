@@ -19,7 +19,7 @@ class BrowserError(AssertionError):
 
 
 class PageLog(msgspec.Struct):
-    """What a page said by itself."""
+    """Messages and errors that a page reported."""
 
     dialogs: list[str]
     errors: list[str]
@@ -54,7 +54,7 @@ class Browser:
             return await self.answer()
 
     async def answer(self) -> msgspec.Raw:
-        """The driver's next line."""
+        """Return the driver's next line."""
         answer = msgspec.json.decode(await anext(self._answers), type=_Answer)
         if answer.error is not None:
             raise BrowserError(answer.error)
@@ -96,7 +96,7 @@ class Page:
         await self.call("press", ":focus", key)
 
     async def text(self, selector: str) -> str:
-        """The text of an element."""
+        """Return the text of an element."""
         return str(await self.call("innerText", selector))
 
     async def heard(self) -> PageLog:
@@ -104,7 +104,7 @@ class Page:
         return msgspec.json.decode(await self._browser.perform({"page": self.name, "heard": True}), type=PageLog)
 
     async def barriers(self) -> list[str]:
-        """What would keep people with disabilities out of the page as it is now, as far as axe sees it."""
+        """Return the accessibility problems that axe finds in the page's current state."""
         found = await self._browser.perform({"page": self.name, "audit": True})
         return msgspec.json.decode(found, type=list[str])
 
@@ -116,7 +116,7 @@ class Page:
 
 @asynccontextmanager
 async def open_browser(driver: Path, chromium: str, pictures: Path) -> AsyncIterator[Browser]:
-    """A browser for the time of the block; an error that a page left uncaught fails the test.
+    """Run a browser during the block. An uncaught error in a page fails the test.
 
     Args:
         driver: folder of the driver with its packages installed.

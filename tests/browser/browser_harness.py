@@ -28,7 +28,7 @@ MOCK_PROVIDER = ROOT / "adapters" / "providers" / "mock_page"
 
 @dataclass(frozen=True)
 class Tools:
-    """What the machine needs to have, made ready once a session."""
+    """Programs prepared once per session."""
 
     chromium: str
     driver: Path
@@ -37,7 +37,7 @@ class Tools:
 
 @dataclass(frozen=True)
 class RouterKind:
-    """How one of the routers is started."""
+    """The command that starts a router."""
 
     name: str
     command: list[str]
@@ -46,7 +46,7 @@ class RouterKind:
 
 @dataclass
 class BrowserSession:
-    """What a test works with."""
+    """The parts that a test uses."""
 
     router: RouterProcess
     operator: ScriptedOperator
@@ -54,11 +54,11 @@ class BrowserSession:
     nursery: trio.Nursery
 
     def address(self, worker: str, assignment: str = "1") -> str:
-        """Where a worker of the mock provider goes after accepting."""
+        """Return the URL for a worker of the mock provider who accepted the task."""
         return f"{self.router.url}/?worker_id={worker}&assignment_id={assignment}"
 
     async def visitor(self, worker: str, **options: object) -> Page:
-        """A worker who has accepted, in a browser context of their own."""
+        """Open the page for a worker who accepted the task, in a new browser context."""
         page = await self.browser.open(worker, **options)
         await page.visit(self.address(worker))
         return page

@@ -66,7 +66,7 @@ def node_router(projects: Callable[[Path], Path]) -> Path:
 
 @pytest.fixture(params=["python", "node"])
 def router_kind(request: pytest.FixtureRequest) -> RouterKind:
-    """Each test runs against both routers."""
+    """Return the router; each test runs against both."""
     if request.param == "node":
         folder: Path = request.getfixturevalue("node_router")
         return RouterKind("node", ["node", "server.js"], folder)
@@ -76,7 +76,7 @@ def router_kind(request: pytest.FixtureRequest) -> RouterKind:
 
 @pytest.fixture
 def artefacts(request: pytest.FixtureRequest) -> Path:
-    """Where screenshots and other traces of a test are kept."""
+    """Return the folder for screenshots and traces of a test."""
     test = f"{request.path.stem}-{request.node.name}"
     folder = ROOT / "artefacts" / "browser" / re.sub(r"[^\w-]+", "-", test).strip("-")
     folder.mkdir(parents=True, exist_ok=True)

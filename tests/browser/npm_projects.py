@@ -34,7 +34,7 @@ def build(project: Path) -> Path:
 
 
 def _installed_packages(project: Path) -> Path:
-    """The cache's node_modules for this lock file: made aside and moved, so that it is whole or absent."""
+    """Return the cached node_modules for a lock file. They are installed aside, then moved into the cache."""
     manifests = [project / "package.json", project / "package-lock.json"]
     key = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mephisto-es" / "npm"

@@ -59,7 +59,7 @@ class ScriptedOperator:
         return self.received(packet_type)
 
     def received(self, packet_type: str) -> list[Packet]:
-        """The packets of a type that have come so far."""
+        """Return the received packets of a type."""
         return [packet for packet in self._received if packet.packet_type == packet_type]
 
     async def _attend(self, socket: WebSocketConnection) -> None:

@@ -1,4 +1,4 @@
-"""What a scripted operator does with its visitors: a static task, and a chat for two."""
+"""Scripts for a scripted operator: a static task, and a chat for two."""
 
 import itertools
 import secrets
@@ -34,28 +34,28 @@ class Script:
     """A task without a life of its own; the scripts below say what is different."""
 
     def admit(self, worker: str) -> Visit | str:
-        """A new visitor's work, or the reason why there is none."""
+        """Return a new visitor's work, or the reason for having none."""
         raise NotImplementedError
 
     def arrived(self, visit: Visit) -> Iterable[Send]:
-        """What follows when a new visitor has got an answer."""
+        """React after a new visitor got an answer."""
         return ()
 
     def onboarded(self, visit: Visit, data: object) -> Visit | str:
-        """What comes after an onboarding."""
+        """React to a submitted onboarding."""
         raise NotImplementedError
 
     def heard(self, visit: Visit, update: Data) -> Iterable[Send]:
-        """What follows from a live update of a page."""
+        """React to a page's live update."""
         return ()
 
     def left(self, visit: Visit) -> Iterable[Send]:
-        """What follows when a page is gone."""
+        """React to a closed page."""
         return ()
 
 
 def new_token() -> str:
-    """An agent's id on the wire."""
+    """Return an agent's id on the wire."""
     return secrets.token_hex(16)
 
 

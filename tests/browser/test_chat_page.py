@@ -22,7 +22,7 @@ async def say(page: Page, words: str) -> None:
 
 
 async def lines(page: Page) -> list[str]:
-    """The conversation as this worker sees it, without the speakers' names."""
+    """Return the messages that a worker sees, without the names."""
     script = "[...document.querySelectorAll('#messages p')].map(line => line.lastChild.data).join('|')"
     return str(await page.call("evaluate", script)).split("|")
 

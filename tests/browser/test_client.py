@@ -1,4 +1,4 @@
-"""What pages can do with `mephisto_client.js` beyond the pages of this project."""
+"""Features of `mephisto_client.js` that the pages of this project do not use."""
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path

@@ -45,7 +45,7 @@ async def test_preview_accept_submit(harness: BrowserHarness) -> None:
 
 
 async def dialog(page: Page, beginning: str) -> None:
-    """The provider's own message, which comes only after the server has said yes."""
+    """Return the provider's message, which is shown only after the server accepted the submission."""
     await page.call("waitForLoadState", "networkidle")
     [message] = (await page.heard()).dialogs
     assert message.startswith(beginning)

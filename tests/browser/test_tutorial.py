@@ -19,7 +19,7 @@ REVIEWS = 3
 async def launched(
     tools: Tools, folder: Path, script: str, *overrides: str
 ) -> AsyncIterator[tuple[OperatorProcess, Browser]]:
-    """A script of the tutorial and a browser; on leaving, the script ends because its work is done."""
+    """Run a tutorial script and a browser; when the block ends, the script ends because its work is done."""
     settings = [f"mephisto.database.data_dir={folder / DATA}", "mephisto.architect.port=0", *overrides]
     async with (
         operator_process([sys.executable, str(TUTORIAL / script), *settings]) as operator,
@@ -33,7 +33,7 @@ async def launched(
 
 
 async def accept(operator: OperatorProcess, page: Page, assignment: int) -> None:
-    """A worker accepts one more piece of work at the provider."""
+    """Have a worker accept another assignment at the provider."""
     await page.visit(f"{operator.url}/?worker_id={page.name}&assignment_id={assignment}")
 
 

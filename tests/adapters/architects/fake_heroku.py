@@ -18,7 +18,7 @@ needs_npm_and_git = pytest.mark.skipif(
 
 
 class FakeHeroku:
-    """What the fake keeps."""
+    """The state of the fake."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -180,7 +180,7 @@ async def crash(folder: Path, when: str) -> None:
 
 @pytest.fixture
 async def left_behind(tmp_path: Path) -> tuple[ResourceBook, int, Details]:
-    """A router in `tmp_path` whose operator was killed, and what the log says of it."""
+    """Leave a router in `tmp_path` whose operator was killed; return its records."""
     await crash(tmp_path, "when the router answers")
     resources = ResourceBook()
     pid = int((tmp_path / PID_FILE).read_text())

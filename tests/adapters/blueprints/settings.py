@@ -9,7 +9,7 @@ from mephisto_es.core.operations.hydra_config import MephistoConfig
 
 
 def run_config(blueprint: type[Blueprint], **settings: object) -> DictConfig:
-    """The `mephisto` part of a configuration with a blueprint's settings."""
+    """Return the `mephisto` part of a configuration with a blueprint's settings."""
     config: DictConfig = OmegaConf.structured(MephistoConfig)
     config.blueprint = OmegaConf.structured(blueprint.ArgsClass(_blueprint_type=blueprint.BLUEPRINT_TYPE))
     for name, value in settings.items():

@@ -22,7 +22,7 @@ INSTALL = "npm install --no-audit --no-fund"
 
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A task's folder with a page in it, and npm on the PATH."""
+    """Create a task folder with a page, and a fake npm on the PATH."""
     npm = tmp_path / "bin" / "npm"
     npm.parent.mkdir()
     npm.write_text(NPM)
@@ -36,7 +36,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def steps(task: Path) -> list[str]:
-    """What was done since the last time."""
+    """Return the calls since the last time."""
     done = task / "webapp" / "steps"
     if not done.exists():
         return []

@@ -59,7 +59,7 @@ class ScriptedRouter:
 
 @dataclass
 class ChannelEvents:
-    """What a channel told its owner."""
+    """The callbacks that a channel made."""
 
     opened: int = 0
     given_up: list[str] = field(default_factory=list)

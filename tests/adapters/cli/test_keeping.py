@@ -28,7 +28,7 @@ EVENTS = numbered(HISTORY)
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data folder with a log that was anchored twice."""
+    """Create a data folder with a log that was anchored twice."""
     folder = tmp_path / "data"
     folder.mkdir()
     with SqliteLog.create_or_open(folder / "mephisto.db", PROJECTIONS) as log:

@@ -13,7 +13,7 @@ from mephisto_es.core.errors import ConfigError, MephistoError, UnknownEntityErr
 
 
 def run_failing(*errors: MephistoError) -> tuple[int, str]:
-    """What the command says and answers when a verb's tasks fail."""
+    """Return exit code and message of the command when a verb's tasks fail."""
 
     async def fail(error: MephistoError) -> None:
         await trio.lowlevel.cancel_shielded_checkpoint()

@@ -47,7 +47,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(original: Path, tmp_path: Path) -> Path:
-    """A data folder of the test's own."""
+    """Copy the data folder, for a test that writes to it."""
     return Path(shutil.copytree(original, tmp_path / "data"))
 
 
@@ -71,7 +71,7 @@ def structured(*words: str | Path | int) -> Any:
 
 
 def tables_at(seq: int, data: Path) -> Rows:
-    """What the first events give, with the payloads that are left at the end."""
+    """Return the tables after the first events, with the payloads that remain at the end."""
     with SqliteLog.open_read_only(data / "mephisto.db") as log, closing(rebuilt(EVENTS[:seq], log.payload)) as view:
         db = MephistoDB(view)
         return {table.name: {row[table.key]: row for row in rows_of(db, table)} for table in TABLES}

@@ -52,7 +52,7 @@ main(["pay", database, "1", "--yes"])
 
 @pytest.fixture(scope="module")
 def approved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run, and work of it that was approved."""
+    """Create a run with approved work."""
     path = tmp_path_factory.mktemp("approved") / "mephisto.db"
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit(sample_history())
@@ -63,7 +63,7 @@ def approved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(approved: Path, tmp_path: Path) -> Path:
-    """A copy in a data folder of its own."""
+    """Copy the log into another data folder."""
     return Path(shutil.copy(approved, tmp_path))
 
 

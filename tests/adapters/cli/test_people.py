@@ -38,7 +38,7 @@ SUBJECTS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a log in it."""
+    """Create a data folder with a log."""
     folder = tmp_path_factory.mktemp("data")
     with SqliteLog.create_or_open(folder / "mephisto.db", PROJECTIONS) as log:
         log.commit(HISTORY)
@@ -80,7 +80,7 @@ def one(data: Path, query: str) -> int:
 
 
 def an_ended_run(data: Path) -> int:
-    """The one that failed at the very end; it had units on offer before."""
+    """Return the run that failed at the end, with units on offer."""
     return one(data, "SELECT substr(stream, 10) FROM events ORDER BY seq DESC LIMIT 1")
 
 

@@ -38,7 +38,7 @@ def all_of(database: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def waiting(database: Path) -> tuple[int, list[int]]:
-    """The run with most work to review, and its agents."""
+    """Return the run with the most unreviewed work, and its agents."""
     query = "SELECT task_run_id FROM units WHERE status = 'completed' GROUP BY 1 ORDER BY count(*) DESC"
     run = int(str(all_of(database, query)[0][0]))
     found = all_of(database, f"SELECT agent_id FROM units WHERE status = 'completed' AND task_run_id = {run}")

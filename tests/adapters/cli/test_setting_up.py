@@ -31,7 +31,7 @@ class StrictRequesterArgs(RequesterArgs):
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, with settings of its own."""
+    """Enter an empty folder with its own settings."""
     monkeypatch.setenv("MEPHISTO_CONFIG", str(tmp_path / "config.yml"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -39,13 +39,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mock provider wants credentials."""
+    """Have the mock provider require credentials."""
     monkeypatch.setattr(MockProvider, "RequesterArgsClass", StrictRequesterArgs)
 
 
 @pytest.fixture
 def broken_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package is installed whose blueprint cannot be imported."""
+    """Install a package whose blueprint cannot be imported."""
     broken = EntryPoint("nowhere", "no_such_module:Blueprint", "mephisto_es.blueprints")
     real = entry_points
 

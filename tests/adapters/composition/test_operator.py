@@ -17,7 +17,7 @@ from ...core.operations.operator_harness import HarnessTaskState, config, items,
 
 
 def composed(folder: Path) -> DictConfig:
-    """A whole configuration, as Hydra hands it to a script."""
+    """Return a whole configuration, as Hydra passes it to a script."""
     cfg: DictConfig = OmegaConf.structured(TaskConfig)
     cfg.mephisto = config()
     cfg.mephisto.database.data_dir = str(folder)

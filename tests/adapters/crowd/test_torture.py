@@ -26,7 +26,7 @@ SUBMISSIONS = 8
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """The report of a short torture run."""
+    """Run a short torture; return its report."""
     folder = tmp_path_factory.mktemp("torture")
     command = [COMMAND, "torture", *SMALL, f"--data-dir={folder}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=240)
@@ -67,7 +67,7 @@ async def test_what_is_lost_or_doubled_is_seen(passes: list[dict[str, object]]) 
 
 
 def submissions_in(data_dir: Path) -> dict[str, SentSubmission]:
-    """The submissions in the log, by agent."""
+    """Return the submissions in the log, by agent."""
     state = DecisionState()
     found: dict[str, SentSubmission] = {}
     with open_as_of(data_dir / DATABASE_FILE) as moment:

@@ -49,7 +49,7 @@ def bundled(database: Path, run: TaskRunId) -> Path:
 
 
 def statuses(database: Path, run: TaskRunId) -> dict[str, list[tuple[object, ...]]]:
-    """What a run came to, without what people wrote."""
+    """Return the outcome of a run, without texts written by people."""
     with open_as_of(database) as moment:
         return {
             table: moment.db.execute(f"SELECT {columns} FROM {table} WHERE task_run_id = ?", (run,)).fetchall()

@@ -1,4 +1,4 @@
-"""What is said of versions of SQLite."""
+"""Checks of versions of SQLite."""
 
 import pytest
 

@@ -36,7 +36,7 @@ VERDICTS = {UnitStatus.ACCEPTED, UnitStatus.SOFT_REJECTED, UnitStatus.REJECTED}
 
 
 def _has_all_verdicts(state: DecisionState) -> bool:
-    """Whether the run with most units has them in every status of a verdict, and some expired, and a bonus."""
+    """Return whether the largest run has units in every status of a verdict, expired units, and bonuses."""
     counts = max((index.units_by_status for index in state.runs.values()), key=lambda one: sum(one.values()))
     bonus = any(payment.purpose == "bonus" for payment in state.payments.values())
     return bonus and all(counts.get(status) for status in (*VERDICTS, UnitStatus.EXPIRED))

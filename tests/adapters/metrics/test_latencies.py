@@ -1,4 +1,4 @@
-"""What Prometheus is told of the time that packets and the user's code take."""
+"""Metrics of the latency of packets and of user code."""
 
 from __future__ import annotations
 

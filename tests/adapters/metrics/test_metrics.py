@@ -1,4 +1,4 @@
-"""What Prometheus is told of an operator."""
+"""Metrics of an operator."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ BUDGET = {"provider_fee_percent": 20, "budget": "1.00", "maximum_units_per_worke
 
 
 def lines(text: str) -> dict[str, str]:
-    """The lines of the table on a terminal, by their names."""
+    """Return the lines of the table on a terminal, by name."""
     return dict(re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.startswith("  "))
 
 

@@ -27,7 +27,7 @@ async def _generated(count: int) -> AsyncIterator[InitializationData]:
 
 
 async def _shown(path: Path, data: AssignmentData, units: int, *, is_terminal: bool = True, **settings: object) -> str:
-    """What stands on the terminal in the course of a run that is launched and stopped."""
+    """Return the terminal's output during a run that is launched and stopped."""
     screen = io.StringIO()
     async with open_harness(path) as harness:
         with progress_bars(harness.operator, Console(file=screen, force_terminal=is_terminal, width=80)):

@@ -1,4 +1,4 @@
-"""Logs to be looked at, and those who look."""
+"""Logs to show, and visitors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN = "correct horse battery staple"
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log with a run, closed."""
+    """Create a log with a run, and close it."""
     path = tmp_path_factory.mktemp("web") / "mephisto.db"
     with SqliteLog.create_or_open(path, PROJECTIONS) as log:
         log.commit(sample_history())
@@ -28,17 +28,17 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database(written: Path, tmp_path: Path) -> Path:
-    """A copy that a test may write to."""
+    """Copy the log, for a test that writes to it."""
     return Path(shutil.copy(written, tmp_path / "mephisto.db"))
 
 
 @pytest.fixture
 def visitor(database: Path) -> Visitor:
-    """Somebody at this machine."""
+    """Return a visitor on this machine."""
     return Visitor(database, Access(None), "127.0.0.1")
 
 
 @pytest.fixture
 def stranger(database: Path) -> Visitor:
-    """Somebody elsewhere, who is asked for a token."""
+    """Return a visitor from elsewhere, who needs a token."""
     return Visitor(database, Access(TOKEN), "lab.example.org")

@@ -1,4 +1,4 @@
-"""The command that serves a log, as a process of its own."""
+"""Runs the command that serves a log as a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GIVE_UP_SECONDS = 60
 
 @asynccontextmanager
 async def served(database: Path, *options: str) -> AsyncIterator[tuple[trio.Process, str]]:
-    """The command, from when it listens until it has ended."""
+    """Run the command; yield once it listens."""
     command = [COMMAND, "serve", str(database), "--port", "0", *options]
     with trio.fail_after(GIVE_UP_SECONDS):
         async with trio.open_nursery() as nursery:

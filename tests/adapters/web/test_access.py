@@ -1,4 +1,4 @@
-"""Who may look, and what other sites can do in a visitor's name: nothing."""
+"""Logging in, sessions, and protection against requests from other sites."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ async def money_chart(tmp_path: Path, budget_cents: int | None) -> str:
 
 
 def height_of(kind: str, plot: str) -> float:
-    """How far up a line ends; smaller is higher."""
+    """Return the height at which a line ends; smaller is higher."""
     (path,) = re.findall(rf'<path class="{kind}" d="([^"]+)"', plot)
     return float(path.split()[-1])
 

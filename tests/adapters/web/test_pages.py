@@ -1,4 +1,4 @@
-"""The pages that are only read."""
+"""The read-only pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts that are given in a browser."""
+"""Recording verdicts in a browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def all_of(database: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def waiting(database: Path) -> list[int]:
-    """The agents whose work waits for a review."""
+    """Return the agents whose work is unreviewed."""
     return [int(str(agent)) for (agent,) in all_of(database, "SELECT agent_id FROM units WHERE status = 'completed'")]
 
 

@@ -1,4 +1,4 @@
-"""The command that serves the pages, as a process: where it listens, what it pushes, how it ends."""
+"""The serving command as a process: address, live updates, shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decided about workers in a browser."""
+"""Actions on workers in a browser."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def head(database: Path) -> object:
 
 
 def bonus(**fields: str) -> dict[str, str]:
-    """The fields of a bonus, these among them."""
+    """Return the fields of a bonus form, with some replaced."""
     sent = {"action": "bonus", "amount": "0.50", "unit": "", "reason": "was kind", "bonus_name": "0" * 32}
     return sent | fields
 

@@ -1,4 +1,4 @@
-"""A browser without a screen: keeps cookies, follows to where it is sent, sends the forms it was shown."""
+"""Acts as a browser without a screen: keeps cookies, follows redirects, submits the forms it was shown."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _TAGS = re.compile(r"<[^>]+>")
 
 
 class Visitor:
-    """Somebody who looks at the pages of a log.
+    """A visitor of the pages of a log.
 
     Attributes:
-        client: what requests are made with.
-        now: the time in seconds, as sessions see it.
+        client: the HTTP client.
+        now: the time of the sessions' clock, in seconds.
     """
 
     def __init__(self, database: Path, access: Access, host: str) -> None:
@@ -38,29 +38,29 @@ class Visitor:
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")
 
     async def get(self, address: str, *, status: int = 200, **headers: str) -> httpx.Response:
-        """Load a page, wherever it leads."""
+        """Load a page, following redirects."""
         response = await self.client.get(address, headers=headers, follow_redirects=True)
         assert response.status_code == status, response.text
         return response
 
     async def read(self, address: str, *, status: int = 200) -> str:
-        """The words of a page."""
+        """Return the text of a page."""
         return words_of(await self.get(address, status=status))
 
     async def send(self, address: str, fields: Mapping[str, str], *, status: int = 200) -> httpx.Response:
-        """Load a page and send its form with these fields."""
+        """Load a page and submit its form with some fields."""
         page = await self.get(address)
         found = _TOKEN.search(page.text)
         token = {"form_token": found[1]} if found else {}
         return await self.post(address, {**token, **fields}, status=status)
 
     async def post(self, address: str, fields: Mapping[str, str], *, status: int = 200) -> httpx.Response:
-        """Send a form as it is."""
+        """Submit a form."""
         response = await self.client.post(address, data=dict(fields), follow_redirects=True)
         assert response.status_code == status, response.text
         return response
 
 
 def words_of(page: httpx.Response) -> str:
-    """The words of a page, without its tags, on one line."""
+    """Return the text of a page without tags, on one line."""
     return " ".join(unescape(_TAGS.sub(" ", _LINKS.sub("", page.text))).split())
