@@ -24,7 +24,7 @@ class Administered(Protocol):
 
     clock: FakeClock
     faults: Faults
-    guesses: Guesses[Any]  # each site has guesses of a kind of its own
+    guesses: Guesses[Any]  # the kind of guesses differs from site to site
 
     def books(self) -> object:
         """Return all money and work at the site, as a JSON value."""

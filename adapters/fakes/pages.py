@@ -1,7 +1,6 @@
 """Pages of a fake site for people, and the same facts as JSON for bots.
 
-A person signs in by a name that is kept in a cookie. Forms are plain, so that a browser without scripts and a bot that
-posts the same fields can both use them.
+A person signs in with a name, which a cookie keeps. Forms work without scripts, and a bot can post the same fields.
 """
 
 from __future__ import annotations

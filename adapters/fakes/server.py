@@ -32,7 +32,7 @@ async def serve_fake(
         app: the fake.
         host: the address to listen on.
         port: the port; 0: any free one.
-        task_status: is told of the port.
+        task_status: receives the port.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -67,7 +67,7 @@ class _Conversation:
         self._http = h11.Connection(h11.SERVER)
 
     async def run(self) -> None:
-        """Answer requests until one side closes; the stream is closed by whoever opened it."""
+        """Answer requests until one side closes; the caller closes the stream."""
         try:
             while await self._answer_one():
                 self._http.start_next_cycle()

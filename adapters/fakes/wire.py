@@ -23,7 +23,7 @@ class FakeRefusalError(Exception):
 
     Attributes:
         status: the HTTP status.
-        detail: the site's words, or a JSON value of its own form.
+        detail: the site's words, or a JSON value in the site's form.
     """
 
     def __init__(self, status: int, detail: object) -> None:

@@ -1,7 +1,7 @@
 """Carries one effect at a site to a settled end, step by step: what to ask next is decided in `settlement`.
 
-A provider gives each order as a `SiteEffect`, which can be asked for and looked for. Whoever drives it records what is
-known before and after each step, so that a crash between the two is an unknown answer and nothing else.
+A provider represents each order as a `SiteEffect`, which can be requested and looked for. The caller records what is
+known before and after each step; a crash between the two leaves an unknown answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SiteEffect(Protocol):
             token: an idempotency token, for sites that have them. A repeat of the last request has the same.
 
         Raises:
-            SiteError: by what is known of the effect; see `api.errors`.
+            SiteError: the subclass says what is known of the effect.
         """
 
     async def look(self) -> Sighting:

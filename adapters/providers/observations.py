@@ -1,7 +1,7 @@
-"""Work at a site as every site shows it: the seam between a site's lists and whoever compares them with the log.
+"""One form for the work at every site, for comparing a site's lists with the log.
 
-A site acts by itself and people act on its pages, so what is seen is a fact of its own: it never overrides a verdict
-of ours, and a status that nobody knows means "look again".
+A site acts by itself and people act on its pages, so an observation is a fact beside our verdict and never
+overrides it. An unknown status means "look again".
 """
 
 from __future__ import annotations

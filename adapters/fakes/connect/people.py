@@ -78,7 +78,7 @@ class ConnectPeopleSite:
         return then(request, self._address(self._mine(request)), self._facts(self._mine(request)))
 
     async def _redirected(self, request: Request) -> Response:
-        """Complete the work of whoever is signed in: the address names the project and nobody."""
+        """Complete the work of the person who is signed in; the address names the project only."""
         person, project = _signed_in(request), request.path_params["project"]
         for assignment in self._books.assignments.values():
             if assignment.participant == person and assignment.project.id == project:

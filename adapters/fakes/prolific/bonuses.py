@@ -51,7 +51,7 @@ class BonusRules:
             raise RuleError("your balance is not sufficient")
         setup.payments += 1
         for submission, cents in setup.lines:
-            # The wallet is charged at once, so that requests that follow each other cannot overdraw it.
+            # Charging the wallet at once keeps the next request from overdrawing it.
             self._books.pay(cents)
             self._agenda.after(self._books.uniform(self.lag_seconds), _show(submission, cents))
         self._agenda.run_due()

@@ -82,7 +82,7 @@ class PeopleSite:
         return self._finish(request, self._mine(request), (await form_of(request)).get("code", ""))
 
     async def _complete(self, request: Request) -> Response:
-        """End the submission of whoever is signed in: what a completion URL does."""
+        """Complete the submission of the person who is signed in, as a completion URL does."""
         person = _signed_in(request)
         open_ones = [
             one

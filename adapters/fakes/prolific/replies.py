@@ -31,7 +31,7 @@ from .guesses import ProlificGuess
 Item = TypeVar("Item")
 
 DEFAULT_PAGE, MAX_PAGE = 20, 1000
-#: So long a changed submission shows a status of its own, if that guess is flipped.
+#: Seconds for which a changed submission shows PROCESSING, if that guess is flipped.
 PROCESSING_SECONDS = 5
 
 

@@ -1,7 +1,7 @@
 """The requests that a fake Prolific takes: the written schema of the fields that are used, page by page.
 
-All pages are below https://docs.prolific.com/api-reference. A field that is not here is refused, so that a client
-cannot rely on something that nobody has read about.
+All pages are below https://docs.prolific.com/api-reference. A field that is not here is refused: a client
+must not rely on something that nobody has read about.
 """
 
 from __future__ import annotations

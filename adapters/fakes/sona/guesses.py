@@ -20,7 +20,7 @@ class SonaGuess(GuessEnum):
     )
     CODE_IS_LOOKED_AT_FIRST = Guess(
         "a wrong experiment_id or credit_token is noticed before a blank survey_code",
-        "a blank survey_code is noticed first, so that a check with a blank one proves nothing",
+        "a blank survey_code is noticed first, and a check with a blank one proves nothing",
         "no document",
     )
     ONE_CODE_FOR_ALL_STUDIES = Guess(

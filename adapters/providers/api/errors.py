@@ -1,4 +1,4 @@
-"""Errors of calls to a crowd site, by what is known of the effect.
+"""Errors of calls to a crowd site; each class says what is known of the effect.
 
     SiteError
     ├── SiteRefusedError            the site answered no; nothing was changed
@@ -9,7 +9,7 @@
     ├── SiteUnavailableError        a call that changes nothing got no usable answer
     └── EffectUnknownError          a call may or may not have had its effect
 
-Only `EffectUnknownError` leaves open what happened, and whoever gets it must look at the site before asking again.
+Only `EffectUnknownError` leaves open what happened: look at the site before asking again.
 No error carries a credential, a URL, a person's id or more than a bounded, printable part of what a site wrote.
 """
 

@@ -1,7 +1,7 @@
 """Sends calls to a crowd site: timeouts, back-off, and a clear word on what is known of a call that failed.
 
-A call that may do something twice is never sent again after its answer was lost. Whoever made it gets an
-`EffectUnknownError` and looks at the site.
+A call that could do something twice is never sent again after its answer was lost: it raises `EffectUnknownError`, and
+the caller looks at the site.
 
 Credentials stand in headers and sometimes in a URL, so the lines that httpx and httpcore would log about these
 calls are held back; this module logs its own, with the call's name and nothing else.
@@ -106,7 +106,7 @@ class SiteTransport:
             base_url: where the paths of calls begin; https, except on this machine.
             headers: sent with each call, credentials among them.
             secrets: texts that must not appear in an error.
-            jitter: gives numbers from 0 to 1, so that many clients do not come back at once.
+            jitter: gives numbers from 0 to 1, to spread the retries of many clients.
             limits: bounds in seconds.
             carrier: what carries requests in place of the network.
 

@@ -103,7 +103,7 @@ class ConnectAssignment(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
         Args:
             participant_id: the person.
-            assignment_id: the assignment, if the page was told; without it the person is enough.
+            assignment_id: the assignment, if the address had it; without it the person is enough.
         """
         if assignment_id is not None and self.assignment_id is not None:
             return self.assignment_id.casefold() == assignment_id.casefold()

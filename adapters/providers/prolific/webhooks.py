@@ -1,8 +1,8 @@
-"""Verifies and reads what Prolific sends to a webhook; pure, so that a router can do it before anything is kept.
+"""Verifies and reads requests of Prolific's webhooks; pure, for use before anything is stored.
 
 Documentation: https://docs.prolific.com/api-reference/webhooks (`verifying`, `receiving`,
-`idempotency-and-the-x-event-id-header`, `handling-event-order-with-x-timestamp`). The documentation's sample signs a
-body that it writes anew; the signature is over the bytes that arrived, so these are checked.
+`idempotency-and-the-x-event-id-header`, `handling-event-order-with-x-timestamp`). The documentation's sample
+serializes the body again before it checks; the signature is over the bytes that arrived, so these are checked here.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class SonaStudy(NamedTuple):
     #: The site, for instance `https://school.sona-systems.com`.
     site_url: str
     experiment_id: str
-    #: A secret: whoever has it grants credit.
+    #: A secret: it is all that is needed to grant credit.
     credit_token: str
 
     def __repr__(self) -> str:
