@@ -1,4 +1,4 @@
-"""Two people talk about a topic, in turns."""
+"""Two people take turns to talk about a topic."""
 
 from collections.abc import Sequence
 from itertools import cycle, islice
@@ -22,19 +22,19 @@ MESSAGES = 4
 
 
 class TurnChatRunner(LiveTaskRunner):
-    """Gives the word to one and to the other, and hands on what they say."""
+    """Gives each person their turn and forwards what they say."""
 
     is_concurrent = True  # the units of an assignment are done together, by run_assignment
 
     async def run_assignment(self, assignment: Assignment, agents: Sequence[Agent]) -> None:
-        """Lead one conversation; begun again after a crash, it goes on where it was."""
+        """Lead one conversation. After a crash it starts again and replays to where it was."""
         first, second = agents
         for speaker, listener in islice(cycle([(first, second), (second, first)]), MESSAGES):
             await speaker.observe({"your_turn": True})
-            said = await speaker.get_live_update()
-            if said is None:
-                break  # handed in before the end
-            await listener.observe({"text": said["text"], "from_partner": True})
+            update = await speaker.get_live_update()
+            if update is None:
+                break  # submitted before the end
+            await listener.observe({"text": update["text"], "from_partner": True})
         for agent in agents:
             await agent.observe({"is_over": True})
 
