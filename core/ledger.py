@@ -158,11 +158,18 @@ class Ledger:
         return lambda: self._subscribers.remove(subscriber)
 
     async def wait_durable(self, stream: str) -> None:
-        """Wait until the state of a stream is durable. Read it when this returns: it may be told then.
+        """Wait until all commands submitted so far are decided, and the state of a stream is durable.
+
+        Read it when this returns: it may be told then. Whoever submitted a command before finds it there.
 
         Raises:
             LogError: it never will be.
         """
+        last = self._waiting[-1] if self._waiting else None
+        while last is not None and not last.is_decided:
+            await self._batch.settled.wait()
+        if self._stopped is not None:
+            raise self._stopped
         # Every stream that a request writes to is in its `expected`.
         while any(stream in append.expected for append in self._batch.appends):
             await self._batch.settled.wait()

@@ -261,6 +261,26 @@ async def test_what_is_durable_is_so_when_the_wait_returns_whatever_was_decided_
     assert seen == [("launched", 2)]
 
 
+async def test_what_was_submitted_before_is_there_when_the_wait_returns() -> None:
+    log = GatedLog()
+    seen: list[str] = []
+
+    async def look(ledger: Ledger) -> None:
+        await ledger.wait_durable(unit(2))
+        seen.extend(f"{stream} at seq {log.head().seq}" for stream in ledger.state.units)
+
+    async with running(log) as ledger, trio.open_nursery() as nursery:
+        ledger.submit(create(1))
+        await trio.testing.wait_all_tasks_blocked()
+        # Decided only when the commit under way has returned.
+        ledger.submit(create(2))
+        nursery.start_soon(look, ledger)
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == []
+        log.gate.set()
+    assert seen == [f"{unit(number)} at seq 2" for number in (1, 2)]
+
+
 async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -> bool:
     """Whether who asks for something while a commit is under way hears of it that the commit failed."""
     log = GatedLog()
@@ -289,6 +309,12 @@ async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -
 
 async def test_who_waits_for_durability_hears_that_it_will_not_come() -> None:
     assert await hears_of_a_failed_commit(lambda ledger: ledger.wait_durable(unit(1)))
+
+    async def wait_for_a_command_that_waits(ledger: Ledger) -> None:
+        ledger.submit(create(2))
+        await ledger.wait_durable(unit(2))
+
+    assert await hears_of_a_failed_commit(wait_for_a_command_that_waits)
 
 
 async def test_a_decision_waits_for_room_in_the_next_commit() -> None:

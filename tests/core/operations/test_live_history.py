@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import DictConfig
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
@@ -17,6 +21,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.task_runner import LiveTaskRunner
+from mephisto_es.core.ports import Outcome
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness
 
@@ -60,6 +65,42 @@ async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speake
             if start == 1:
                 router.submit_task(token, {})
                 await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
+@given(steps=st.lists(st.sampled_from(["ann speaks", "bob speaks", "ann reloads", "time passes"]), max_size=12))
+def test_a_page_that_is_loaded_again_finds_all_that_it_sent(steps: list[str]) -> None:
+    trio.run(_follow, steps, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def _follow(steps: list[str]) -> None:
+    """Take steps while each commit takes a second, so that most of them are taken with one under way."""
+    is_slow = False
+    MemoryArchitect.routers.clear()
+
+    async def slowly(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
+        await trio.sleep(1 if is_slow else 0)
+        return commit()
+
+    with TemporaryDirectory() as folder:
+        async with open_harness(Path(folder), offload=slowly) as harness:
+            router = harness.router(await harness.launch(HarnessTaskState(data=items(2), runner=Echo)))
+            tokens = {worker: (await ask(router, worker))["agent_id"] for worker in ("ann", "bob")}
+            is_slow = True
+            sent: list[str] = []
+            for number, step in enumerate(steps):
+                worker, what = step.split()
+                if what == "speaks":
+                    router.send_live_update(tokens[worker], {"text": step, "update_id": str(number)})
+                    sent += [str(number)] if worker == "ann" else []
+                elif what == "reloads":
+                    past = (await ask(router, "ann"))["init_task_data"]["past_live_updates"]
+                    assert [line["update_id"] for line in past if "id" not in line] == sent
+                else:
+                    await trio.sleep(0.3)
+            is_slow = False
+            for token in tokens.values():
+                router.submit_task(token, {})
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
 class Procedures(RemoteProcedureTaskRunner):

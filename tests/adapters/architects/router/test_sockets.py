@@ -130,6 +130,23 @@ async def test_a_live_update_goes_to_the_operator_as_it_is(harness: RouterHarnes
     assert packet.router_incoming_timestamp is not None
 
 
+async def test_what_a_page_sent_is_passed_on_before_its_next_request(
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    """A page that is loaded again is shown what it sent: the operator knows that before it is asked."""
+    await operator.agents({"a": "in task"})
+    page = await harness.page("a")
+    for round_ in range(5):
+        for number in range(20):
+            await page.say(text=f"{number}" * 10_000)
+        await page.heartbeat()
+        nursery.start_soon(harness.request_agent)
+        await operator.expect("register_agent")
+        types = [packet.packet_type for packet in operator.inbox.received]
+        assert types[: types.index("register_agent")].count("mephisto_bound_live_update") == 20, round_
+        operator.inbox.forget()
+
+
 async def test_live_updates_of_all_pages_keep_their_order(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"a": "in task", "b": "in task"})
     first, second = await harness.page("a"), await harness.page("b")

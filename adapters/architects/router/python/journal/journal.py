@@ -157,9 +157,9 @@ class Journal:
             self._new_pages.add(token)
             self._work.set()
 
-    async def wait_agents_written(self) -> None:
-        """Return when everything noted about agents so far was written, or could not be."""
-        if self._changed_agents:
+    async def wait_written(self) -> None:
+        """Return when everything accepted or noted so far was written, or could not be."""
+        if self._batch.packets or self._changed_agents:
             await self._batch.settled.wait()
         elif self._in_flight is not None:
             await self._in_flight.settled.wait()

@@ -63,6 +63,8 @@ class PageRequests:
         request_id = self._new_id()
         data = raw({"provider_data": provider_data, "request_id": request_id})
         packet = self._packets.from_worker("register_agent", request_id, data, client_timestamp)
+        # What this page has sent before reaches the operator before: it finds its own words in the answer.
+        await self._journal.wait_written()
         if self._link.is_attached:
             self._link.send(packet)
         return await self._wait_answer(request_id, packet)
@@ -134,5 +136,5 @@ class PageRequests:
     async def _wait_answer(self, request_id: str, packet: bytes | None) -> bytes:
         answer = await self._requests.wait(request_id, packet)
         # A worker who was given an agent must be known here after a crash, too.
-        await self._journal.wait_agents_written()
+        await self._journal.wait_written()
         return answer

@@ -171,9 +171,9 @@ export class Journal {
     this.#wake();
   }
 
-  /** Wait until everything noted about agents so far was written, or could not be. */
-  async waitAgentsWritten() {
-    if (this.#changedAgents.size > 0) await this.#batch.settled;
+  /** Wait until everything accepted or noted so far was written, or could not be. */
+  async waitWritten() {
+    if (this.#batch.packets.length > 0 || this.#changedAgents.size > 0) await this.#batch.settled;
     else await this.#inFlight?.settled;
   }
 

@@ -56,6 +56,8 @@ export class PageRequests {
     const requestId = this.#newId();
     const data = rawObject({ provider_data: providerData, request_id: raw(requestId) });
     const packet = this.#packets.fromWorker("register_agent", requestId, data, clientTimestamp);
+    // What this page has sent before reaches the operator before: it finds its own words in the answer.
+    await this.#journal.waitWritten();
     if (this.#link.isAttached) this.#link.send(packet);
     return this.#waitAnswer(requestId, packet, signal);
   }
@@ -146,7 +148,7 @@ export class PageRequests {
   async #waitAnswer(requestId, packet, signal) {
     const answer = await this.#requests.wait(requestId, packet, signal);
     // A worker who was given an agent must be known here after a crash, too.
-    await this.#journal.waitAgentsWritten();
+    await this.#journal.waitWritten();
     return answer;
   }
 }
