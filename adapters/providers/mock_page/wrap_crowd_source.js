@@ -1,25 +1,25 @@
 /**
- * The mock crowd provider's side of a page: who the worker is comes from the
- * address, `?worker_id=W&assignment_id=A`. Without one of the two the page is a
- * preview. Loaded before the task's own scripts, which call these four globals.
+ * The mock crowd provider's part of a page: the worker and the assignment are in the URL,
+ * `?worker_id=W&assignment_id=A`. Without one of them the page is a preview. It is loaded
+ * before the task's own scripts, which call these four globals.
  */
 "use strict";
 
-function addressParameter(name) {
+function urlParameter(name) {
   return new URLSearchParams(window.location.search).get(name) || null;
 }
 
-/** The worker's name at the provider, or null in a preview. */
+/** Returns the worker's name at the provider, or null in a preview. */
 function getWorkerName() {
-  return addressParameter("worker_id");
+  return urlParameter("worker_id");
 }
 
-/** The piece of work that was accepted, or null in a preview. */
+/** Returns the accepted assignment, or null in a preview. */
 function getAssignmentId() {
-  return addressParameter("assignment_id");
+  return urlParameter("assignment_id");
 }
 
-/** What the server needs to find or make this worker's agent. */
+/** Returns the data by which the server finds or creates this worker's agent. */
 function getAgentRegistration() {
   const worker = getWorkerName();
   const assignment = getAssignmentId();
@@ -31,7 +31,7 @@ function getAgentRegistration() {
   };
 }
 
-/** Called once the server has the work: a real provider would pay from here on. */
+/** Called once the server has stored the work; a real provider would complete the assignment. */
 function handleSubmitToProvider(data) {
   alert("The task has been submitted! Data: " + JSON.stringify(data));
 }
