@@ -1,7 +1,8 @@
 """The hash chain over a log: any change to an event shows, and is traced to that event.
 
-Each link covers the previous link, the position, and the canonical bytes of the event. The columns stored beside the
-bytes only repeat what the bytes say, so audits compare them instead of covering them.
+Each link covers the previous link, the position, the epoch of the writer, and the canonical bytes of the event. The
+chain begins with a digest of the log's secret key, so the key cannot be exchanged either. The other columns only repeat
+what the bytes say, so audits compare them instead of covering them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from struct import Struct
 from typing import NamedTuple
 
 #: The fields of a `ChainRow` after its position, as SQLite returns them. Naming them would double the cost of reading.
-Columns = tuple[bytes, bytes, str, int, str, int, str | None]
+Columns = tuple[bytes, bytes, int, str, int, str, int, str | None]
 
 
 class ChainPage(NamedTuple):
@@ -36,10 +37,8 @@ class ChainPage(NamedTuple):
         return self.seq + len(self.rows) - 1
 
 
-#: The value of the chain before the first event.
-GENESIS = bytes(32)
-#: The part of a link before the event: the previous link, and the position.
-_before = Struct(">32sQ").pack
+#: The part of a link before the event: the previous link, the position, and the epoch.
+_before = Struct(">32sqq").pack
 
 
 class ChainRow(NamedTuple):
@@ -49,6 +48,8 @@ class ChainRow(NamedTuple):
     #: The canonical bytes.
     data: bytes
     chain: bytes
+    #: The number of the writer that appended it; see `SqliteLog.epoch`.
+    epoch: int
     # Columns that repeat what the bytes say, for the indexes and for SQL:
     stream: str
     version: int
@@ -58,12 +59,23 @@ class ChainRow(NamedTuple):
     command: str | None
 
 
-def link(previous: bytes, seq: int, data: bytes) -> bytes:
+def genesis(pseudonym_key: bytes, created_by: str) -> bytes:
+    """Return the value of the chain before the first event of a log.
+
+    Args:
+        pseudonym_key: the secret key of the log. The digest does not reveal it.
+        created_by: the name and version of the program that created the log.
+    """
+    return hashlib.sha256(b"mephisto-es log\0" + pseudonym_key + created_by.encode()).digest()
+
+
+def link(previous: bytes, seq: int, epoch: int, data: bytes) -> bytes:
     """Return the value of the chain at a position.
 
     Args:
-        previous: the value at the position before; `GENESIS` for the first.
+        previous: the value at the position before; for the first position, that of `genesis`.
         seq: the position.
+        epoch: the epoch of the writer.
         data: the event's canonical bytes.
     """
-    return hashlib.sha256(_before(previous, seq) + data).digest()
+    return hashlib.sha256(_before(previous, seq, epoch) + data).digest()

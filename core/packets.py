@@ -15,12 +15,6 @@ from .errors import ProtocolError
 SYSTEM = "mephisto"
 #: Levels of nesting that reading must have to spare: who reads later stands deeper in the stack.
 SPARE_LEVELS = 200
-#: Characters of a packet's JSON that go to a router at once. A part has less than 1 MiB, however many bytes they take.
-PART_LENGTH = 2**18
-#: Characters of the largest packet to a router, in parts; the routers accept no more.
-MAX_PACKET_LENGTH = 32 * 2**20
-#: Bytes of the initial data of a page. With what surrounds it, it stays below the limit of a packet.
-MAX_INIT_DATA_BYTES = 16 * 2**20
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True, tag_field="packet_type", gc=False):
@@ -258,24 +252,7 @@ class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
     data: dict[str, str] = {}
 
 
-class PacketPartData(msgspec.Struct, frozen=True):
-    """A slice of the JSON text of a packet that is too large for one frame."""
-
-    #: Counted from 0; the parts of a packet follow each other.
-    index: int
-    count: int
-    text: str
-
-
-class PacketPart(Packet, frozen=True, kw_only=True, tag="packet_part"):
-    """Part of a large packet. The router executes the packet once it has the last part."""
-
-    data: PacketPartData
-
-
-Outbound = (
-    Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses | Drain | PacketPart
-)
+Outbound = Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses | Drain
 
 #: How reading fails; a text that is nested beyond reason exhausts the stack.
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -336,22 +313,6 @@ def is_readable(body: msgspec.Raw) -> bool:
     except UNREADABLE:
         return False
     return True
-
-
-def encode_parts(packet: Outbound) -> list[str]:
-    """Return a packet as texts to be sent one after the other: one, or its parts if it is large.
-
-    Raises:
-        ProtocolError: it is too large for any router.
-    """
-    text = encode_frame([packet])
-    if len(text) <= PART_LENGTH:
-        return [text]
-    if len(text) > MAX_PACKET_LENGTH:
-        raise ProtocolError(f"a packet of {len(text)} characters is too large: a router takes {MAX_PACKET_LENGTH}")
-    slices = [text[start : start + PART_LENGTH] for start in range(0, len(text), PART_LENGTH)]
-    parts = (PacketPartData(index, len(slices), piece) for index, piece in enumerate(slices))
-    return [encode_frame([PacketPart(subject_id=SYSTEM, data=data)]) for data in parts]
 
 
 def encode_frame(packets: list[Outbound]) -> str:

@@ -21,12 +21,16 @@ def seal(body: bytes, salt: bytes, subject: WorkerId | None = None) -> Payload:
         salt: random bytes, so that the commitment to a short value says nothing about it.
         subject: the worker whose value it is, if it is anybody's.
     """
-    return Payload(commitment(body, salt), salt, body, subject)
+    return Payload(commitment(body, salt, subject), salt, body, subject)
 
 
-def commitment(body: bytes, salt: bytes) -> PayloadRef:
-    """The reference that stands for salted bytes."""
-    return PayloadRef(hashlib.sha256(salt + body).hexdigest(), len(body))
+def commitment(body: bytes, salt: bytes, subject: WorkerId | None = None) -> PayloadRef:
+    """Return the reference that an event carries in place of a payload.
+
+    It covers the owner, because erasure goes by it, and both lengths, so the salt cannot absorb a part of the body.
+    """
+    header = f"{'-' if subject is None else subject} {len(salt)} {len(body)}\0".encode()
+    return PayloadRef(hashlib.sha256(header + salt + body).hexdigest(), len(body))
 
 
 def pseudonym(key: bytes, kind: str, text: str) -> str:

@@ -9,18 +9,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from ...core.errors import ProtocolError
-from ...core.operations.logger_core import get_logger
-from ...core.packets import (
-    AgentDetails,
-    Alive,
-    Inbound,
-    Outbound,
-    RouterState,
-    decode_packet,
-    encode_frame,
-    encode_parts,
-    split_frame,
-)
+from ...core.packets import Alive, Inbound, Outbound, RouterState, decode_packet, encode_frame, split_frame
 from ...core.signal import Signal
 
 #: The time for a router to answer an operator's greeting.
@@ -35,8 +24,6 @@ PING_INTERVAL_SECONDS = 10.0
 PING_TIMEOUT_SECONDS = 10.0
 
 POLICY_VIOLATION = 1008
-
-logger = get_logger(__name__)
 
 
 class RouterConnection:
@@ -120,22 +107,12 @@ class RouterConnection:
         """
         if self._is_finishing or self._problem is not None:
             return False
-        try:
-            texts = encode_parts(packet)
-        except ProtocolError as error:
-            # Sent again it would be no smaller.
-            logger.error("skipped a packet to the router", reason=str(error))
-            return True
-        length = sum(map(len, texts))
-        if self._connection is not None and self._outgoing_length + length > QUEUE_LIMIT:
-            if isinstance(packet, AgentDetails):
-                # The router asks the page to try again. A new connection would be asked the same again.
-                logger.warning("skipped an answer to a page", reason="too much waits for the router")
-                return True
+        text = encode_frame([packet])
+        if self._connection is not None and self._outgoing_length + len(text) > QUEUE_LIMIT:
             self._give_up("the router does not read what it is sent")
             return False
-        self._outgoing.extend(texts)
-        self._outgoing_length += length
+        self._outgoing.append(text)
+        self._outgoing_length += len(text)
         self._news.notify()
         return True
 

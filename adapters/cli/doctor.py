@@ -42,7 +42,9 @@ def doctor_command(database: Path, output: Path, as_json: bool) -> None:
         print_json(done)
     else:
         click.echo(f"{output}: {done.seq:,} events and {done.payloads:,} payloads, head {done.chain}")
+        if done.lost_payloads:
+            click.echo(f"{done.lost_payloads:,} payloads are lost; their events are saved")
         if done.quarantine is not None:
-            click.echo(f"{done.quarantine}: {done.quarantined:,} events that cannot be relied on")
+            click.echo(f"{done.quarantine}: {done.quarantined:,} events that cannot be trusted")
         print_findings(done.faults)
     sys.exit(0 if done.whole else ILLEGAL)

@@ -9,6 +9,7 @@ import click
 from rich.markup import escape
 
 from ...projections.audit.verify import ChainReport
+from ...projections.registry import PROJECTIONS
 from ..log.anchor import line
 from ..log.audit.replay import verified
 from .common.arguments import log_argument
@@ -39,7 +40,7 @@ def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: boo
 
     Exit code 0: intact. 1: something was changed, and is named. 2: the file is not a usable log.
     """
-    report = verified(database, kept)
+    report = verified(database, kept, PROJECTIONS)
     if as_json:
         print_json(report)
     elif anchor and report.whole:

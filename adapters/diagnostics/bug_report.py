@@ -35,6 +35,8 @@ CONFIG_FILE = "config.json"
 _BATCH = 500
 #: Fields of a report that differ from one machine or minute to the next.
 _INCIDENTAL = frozenset({"seconds", "notes"})
+#: The key of the log in a bundle.
+_NO_KEY = bytes(32)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,8 @@ def write_bundle(moment: LogAsOf, run: TaskRunId, output: Path) -> Manifest:
     config = moment.db.get_task_run(run).init_params
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / DATABASE_FILE
-        with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        # No pseudonym is left in it, so its key need not be secret, and the same run gives the same log.
+        with SqliteLog.create_or_open(database, PROJECTIONS, pseudonym_key=_NO_KEY) as log:
             for batch in _batches(RedactedSlice(moment.events, run).requests()):
                 log.commit(batch)
         head = moment.head()

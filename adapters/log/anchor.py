@@ -75,11 +75,13 @@ class Anchors:
         """
         if not self._size:
             return
-        read = 0
+        read = number = 0
         with self._path.open("rb") as file:
-            for number, text in enumerate(file, start=1):
+            while text := file.readline(_LINE_LIMIT_BYTES):
                 read += len(text)
-                if read > self._size or not text.endswith(b"\n"):
+                number += 1
+                is_whole = text.endswith(b"\n")
+                if read > self._size or (not is_whole and len(text) < _LINE_LIMIT_BYTES):
                     return
                 yield _parse(text, f"{self._path} line {number}")
 
@@ -106,6 +108,8 @@ def _parse(text: bytes, where: str) -> Head:
         head = Head(int(seq), bytes.fromhex(chain), int(at))
     except ValueError as error:
         raise UnusableLogError(f"{where} is not an anchor; compare the file with a copy of it") from error
+    if head.seq <= 0:
+        raise UnusableLogError(f"{where} is not an anchor: the position is {head.seq}")
     if len(head.chain) != 32:
         raise UnusableLogError(f"{where} is not an anchor: the chain has {len(head.chain)} bytes instead of 32")
     return head

@@ -39,6 +39,7 @@ class BatchPlan:
         version_of: Callable[[str], int],
         find: Callable[[str], tuple[RecordedEvent, ...]],
         *,
+        epoch: int,
         assume_new: Callable[[str], int | None] | None = None,
     ) -> None:
         """Begin an empty plan.
@@ -47,6 +48,7 @@ class BatchPlan:
             head: the head of the log.
             version_of: looks up the version of a stream in the log.
             find: looks up the events of a command in the log.
+            epoch: the epoch of the writer.
             assume_new: returns the version of a stream if it is known without a lookup. If given, commands and
                 streams that are not known are assumed to be new.
         """
@@ -58,6 +60,7 @@ class BatchPlan:
         self.forgotten: list[WorkerId] = []
         self._version_of = version_of
         self._find = find
+        self._epoch = epoch
         self._assume_new = assume_new
         self._commands: dict[str, tuple[RecordedEvent, ...]] = {}
 
@@ -133,7 +136,7 @@ class BatchPlan:
         if not request.events:
             return ()
         seq, chain, at = self._seq, self._chain, max(request.at, self._at)
-        command, actor, cause = request.command, request.actor, request.cause
+        command, actor, cause, epoch = request.command, request.actor, request.cause, self._epoch
         rows, recorded, versions = self.rows, self.recorded, self.versions
         first = len(recorded)
         for ordinal, (stream, event) in enumerate(request.events):
@@ -153,8 +156,10 @@ class BatchPlan:
                 event=event,
             )
             data = encode(envelope)
-            chain = link(chain, seq, data)
-            rows.append((seq, data, chain, stream, version, KIND_OF[type(event)], at, None if ordinal else command))
+            chain = link(chain, seq, epoch, data)
+            rows.append(
+                (seq, data, chain, epoch, stream, version, KIND_OF[type(event)], at, None if ordinal else command)
+            )
             recorded.append(recorded_of((seq, envelope)))
             if type(event) is WorkerErased:
                 self._forget(stream)

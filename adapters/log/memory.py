@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from ...core.chain import GENESIS, ChainRow
+from ...core.chain import ChainRow, genesis
 from ...core.ports import AppendRequest, Head, Outcome, Payload
 from ...events.base import PayloadRef
 from ...events.codec import decode
@@ -17,6 +17,9 @@ from .batch_plan import BatchPlan
 
 #: Not a secret, because the pseudonyms of such a log never leave the process.
 _PSEUDONYM_KEY = bytes(32)
+_CREATED_BY = "memory"
+#: There is never another writer.
+_EPOCH = 1
 
 
 class MemoryLog:
@@ -32,7 +35,7 @@ class MemoryLog:
         self._commands: dict[str, list[ChainRow]] = {}
         self._versions: dict[str, int] = {}
         self._payloads: dict[str, Payload] = {}
-        self._head = Head(0, GENESIS, 0)
+        self._head = Head(0, self.genesis, 0)
         self._projections = tuple(projections)
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         rebuild.build(self._db, self._projections, (), self.payload)
@@ -42,9 +45,14 @@ class MemoryLog:
         """The key of all pseudonyms; not a secret."""
         return _PSEUDONYM_KEY
 
+    @property
+    def genesis(self) -> bytes:
+        """The value of the chain before the first event."""
+        return genesis(_PSEUDONYM_KEY, _CREATED_BY)
+
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order; each is accepted or rejected individually."""
-        plan = BatchPlan(self._head, lambda stream: self._versions.get(stream, 0), self.find)
+        plan = BatchPlan(self._head, lambda stream: self._versions.get(stream, 0), self.find, epoch=_EPOCH)
         outcomes = [plan.add(request) for request in batch]
         before = self._payloads
         self._payloads = self._payloads_after(plan)

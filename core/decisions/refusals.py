@@ -21,9 +21,6 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
         ),
         RefusalReason.PAUSED: "This task is paused. Please come back later.",
         RefusalReason.MAX_FOR_TASK: "You have already worked on as many of these tasks as one person may.",
-        RefusalReason.HISTORY_TOO_LONG: (
-            "There is too much in this task already to load it again. What you sent is kept; please contact us."
-        ),
         RefusalReason.TASK_MISSING: (
             "You appear to have already completed this task, or have disconnected long enough for your session to "
             "clear."

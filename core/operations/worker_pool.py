@@ -19,7 +19,7 @@ from ..errors import UserCodeError
 from ..ledger import Ledger
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingRecord, OnboardingStatus
-from ..packets import MAX_INIT_DATA_BYTES, AgentDetailsData, ProviderData
+from ..packets import AgentDetailsData, ProviderData
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
 from .admission.pipeline import Admission
@@ -186,10 +186,6 @@ class WorkerPool:
         except UserCodeError:
             logger.exception("the initial data of an agent could not be read", worker=state.worker)
             self._answer_refusal(state.worker, RefusalReason.TASK_MISSING, request_id)
-            return
-        if len(bytes(init_data)) > MAX_INIT_DATA_BYTES:
-            logger.warning("the initial data of an agent is too large to be sent", worker=state.worker)
-            self._answer_refusal(state.worker, RefusalReason.HISTORY_TOO_LONG, request_id)
             return
         details = AgentDetailsData(
             request_id=request_id,

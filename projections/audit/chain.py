@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...core.chain import GENESIS, ChainPage, ChainRow, link
+from ...core.chain import ChainPage, ChainRow, link
 from ...core.errors import UnusableLogError
 from ...core.ports import Head
 from .report import FindingKind, Findings
@@ -16,18 +16,27 @@ class ChainCheck:
     Attributes:
         seq: the last position read.
         chain: the stored value of the chain there.
+        epoch: the largest epoch of a writer so far.
         anchored_seq: the last position with an anchor.
         agreed_seq: the last position at which the log agrees with an anchor.
     """
 
-    def __init__(self, anchors: Iterable[Head], findings: Findings) -> None:
+    def __init__(self, genesis: bytes | None, anchors: Iterable[Head], findings: Findings) -> None:
+        """Begin before the first event.
+
+        Args:
+            genesis: the value of the chain there. If it is not known, the first link is not judged.
+            anchors: heads that were recorded outside the file, oldest first.
+            findings: collects the faults.
+        """
         self.seq = 0
-        self.chain = GENESIS
+        self.chain = genesis or b""
+        self.epoch = 0
         self.anchored_seq: int | None = None
         self.agreed_seq = 0
         self._findings = findings
         #: Position of the last broken link, and the value that the chain should have had there.
-        self._doubt = (0, GENESIS)
+        self._doubt = (0, self.chain)
         self._anchors = self._readable(anchors)
         self._anchor = next(self._anchors, None)
 
@@ -35,13 +44,17 @@ class ChainCheck:
         """Verify the chain over the next rows."""
         previous = self.chain
         # The link across a gap is unknown, so it is not judged.
-        judged = page.seq == self.seq + 1
-        if not judged:
+        judged = page.seq == self.seq + 1 and bool(self.chain)
+        if page.seq != self.seq + 1:
             self._gap(self.seq + 1, page.seq - 1)
         for seq, row in enumerate(page.rows, page.seq):
-            chain = row[1]
-            if link(previous, seq, row[0]) != chain and judged:
+            chain, epoch = row[1], row[2]
+            if link(previous, seq, epoch, row[0]) != chain and judged:
                 self._broken(page.row(seq), previous)
+            if epoch < self.epoch:
+                self._epoch_fell(page.row(seq))
+            else:
+                self.epoch = epoch
             previous, judged = chain, True
         self.seq, self.chain = page.last, previous
         while self._anchor is not None and self._anchor.seq <= self.seq:
@@ -78,9 +91,9 @@ class ChainCheck:
     def _broken(self, row: ChainRow, previous: bytes) -> None:
         """Report a wrong link, unless the previous row is at fault, which was reported already."""
         doubtful_seq, should_have_been = self._doubt
-        if doubtful_seq == row.seq - 1 and link(should_have_been, row.seq, row.data) == row.chain:
+        if doubtful_seq == row.seq - 1 and link(should_have_been, row.seq, row.epoch, row.data) == row.chain:
             return
-        expected = link(previous, row.seq, row.data)
+        expected = link(previous, row.seq, row.epoch, row.data)
         self._doubt = (row.seq, expected)
         self._findings.add(
             FindingKind.CHAIN,
@@ -89,6 +102,16 @@ class ChainCheck:
             stream=row.stream,
             expected=expected.hex(),
             found=row.chain.hex(),
+        )
+
+    def _epoch_fell(self, row: ChainRow) -> None:
+        self._findings.add(
+            FindingKind.EPOCH,
+            f"writer {row.epoch} appended it, after writer {self.epoch} had taken over",
+            seq=row.seq,
+            stream=row.stream,
+            expected=f"at least {self.epoch}",
+            found=str(row.epoch),
         )
 
     def _compare(self, anchor: Head, page: ChainPage) -> None:

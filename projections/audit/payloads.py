@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...core.lifecycles.worker import WorkerStatus
 from ...core.payloads import commitment, refs_of
@@ -16,6 +16,19 @@ from ...events.onboarding import OnboardingStarted
 from ...events.worker import WorkerRegistered
 from .report import FindingKind, Findings
 
+#: Letters of a commitment that are shown; a damaged one may be longer.
+_MAX_SHA256 = 64
+
+
+class StoredPayload(NamedTuple):
+    """A payload as stored in a log."""
+
+    sha256: str
+    salt: bytes
+    body: bytes
+    #: The worker it belongs to, if any.
+    subject: int | None
+
 
 class AuditedPayloads(Protocol):
     """The payloads of an audited log."""
@@ -26,8 +39,8 @@ class AuditedPayloads(Protocol):
     def first_event(self, stream: str) -> Envelope | None:
         """Return the first event of a stream."""
 
-    def payloads(self) -> Iterable[tuple[str, bytes, bytes]]:
-        """Yield commitment, salt and body of every payload."""
+    def payloads(self) -> Iterable[StoredPayload]:
+        """Yield every payload."""
 
 
 class PayloadCheck:
@@ -69,14 +82,14 @@ class PayloadCheck:
                     seq=seq,
                     stream=stream,
                 )
-        for sha256, salt, body in self._log.payloads():
-            actual = commitment(body, salt).sha256
+        for sha256, salt, body, subject in self._log.payloads():
+            actual = commitment(body, salt, None if subject is None else WorkerId(subject)).sha256
             if actual == sha256:
                 self.present += 1
             else:
                 self._findings.add(
                     FindingKind.PAYLOAD_CHANGED,
-                    f"payload {sha256} does not match its commitment",
+                    f"payload {sha256[:_MAX_SHA256]} does not match its commitment: it or its owner was changed",
                     expected=sha256,
                     found=actual,
                 )

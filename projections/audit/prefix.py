@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from ...core.errors import LogError
+from ..engine.projection import Projection
 from .chain import ChainCheck
+from .file import check_file
 from .report import Finding, FindingKind, Findings
-from .steps import StepCheck
-from .verify import ChainedLog
+from .steps import RecordedCommands, StepCheck, check_commands
+from .verify import VerifiedLog
+
+
+class SalvagedLog(VerifiedLog, RecordedCommands, Protocol):
+    """A log as it is salvaged."""
 
 
 class Prefix(NamedTuple):
@@ -20,10 +27,19 @@ class Prefix(NamedTuple):
     faults: tuple[Finding, ...]
 
 
-def longest_valid_prefix(log: ChainedLog) -> Prefix:
-    """Read a log up to the first fault."""
+def longest_valid_prefix(log: SalvagedLog, projections: Sequence[Projection]) -> Prefix:
+    """Check a log, and read it up to the first fault of an event.
+
+    Args:
+        log: the log.
+        projections: the projections of this version, whose tables belong in the file.
+
+    Raises:
+        LogError: the key of the log cannot be read.
+    """
     findings = Findings()
-    chain, steps = ChainCheck(log.anchors(), findings), StepCheck(findings)
+    check_file(log, projections, findings)
+    chain, steps = ChainCheck(log.genesis(), log.anchors(), findings), StepCheck(findings)
     try:
         for page in log.pages():
             chain.check(page)
@@ -32,10 +48,11 @@ def longest_valid_prefix(log: ChainedLog) -> Prefix:
                 break
         else:
             chain.finish()
+        check_commands(log, findings)
     except LogError as error:
         findings.add(FindingKind.UNREADABLE, str(error))
     ends = [_last_before(fault, chain) for fault in findings.listed if fault.seq is not None]
-    return Prefix(min(ends, default=chain.seq), tuple(findings.listed))
+    return Prefix(min([*ends, chain.seq]), tuple(findings.listed))
 
 
 def _last_before(fault: Finding, chain: ChainCheck) -> int:

@@ -7,9 +7,8 @@ It works page by page, so its memory use grows with the entities of a log and no
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from operator import itemgetter
 from typing import NamedTuple, Protocol
@@ -20,35 +19,22 @@ from ...core.gc_tuning import gc_paused
 from ...core.lifecycles.unit import UnitStatus
 from ...core.payloads import REFERRING_KINDS
 from ...core.state.status_fold import StatusFold
-from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ...events.streams import category_of
 from ..engine.projection import Projection
 from .chain import ChainCheck
+from .file import check_epoch, check_file, genesis_of
 from .payloads import AuditedPayloads, PayloadCheck
 from .report import FindingKind, Findings, ReplayReport
-from .steps import StepCheck
-from .verify import ChainedLog
-from .views import StoredView, ViewCheck
+from .steps import RecordedCommands, StepCheck, check_commands
+from .verify import VerifiedLog
+from .views import AuditedViews, ViewCheck
 
 _KIND = itemgetter(ChainRow._fields[1:].index("kind"))
 
 
-class AuditedLog(AuditedPayloads, ChainedLog, Protocol):
+class AuditedLog(AuditedPayloads, AuditedViews, RecordedCommands, VerifiedLog, Protocol):
     """A log as an audit reads it: as of one position, however long the audit takes."""
-
-    @property
-    def tables(self) -> sqlite3.Connection:
-        """A connection for reading the tables of projections."""
-
-    def structure(self) -> Iterable[str]:
-        """Yield the problems that SQLite's own check finds in the file."""
-
-    def payload(self, ref: PayloadRef) -> bytes | None:
-        """Return the bytes behind a reference, or None if they were erased."""
-
-    def views(self) -> list[StoredView]:
-        """Return the projections stored in the file."""
 
 
 class Audited(NamedTuple):
@@ -68,17 +54,17 @@ def audit(
         log: the log.
         projections: the projections that this version knows; those stored in the file are compared.
         clock: returns seconds since an arbitrary start, for the report.
-        structure: whether to run SQLite's own check of the whole file first.
+        structure: whether to check the file first: its structure and its schema.
     """
     began = clock()
     findings = Findings()
-    for problem in log.structure() if structure else ():
-        findings.add(FindingKind.STRUCTURE, f"SQLite finds the file damaged: {problem}")
-    chain = ChainCheck(log.anchors(), findings)
+    if structure:
+        check_file(log, projections, findings)
+    chain = ChainCheck(genesis_of(log, findings), log.anchors(), findings)
     steps = StepCheck(findings)
     payloads = PayloadCheck(log, steps.statuses, findings)
     events = 0
-    views = ViewCheck(log.tables, log.views(), projections, log.payload, findings)
+    views = ViewCheck(log, projections, findings)
     with closing(views), gc_paused():
         with _unreadable_found(findings):
             for page in log.pages():
@@ -92,9 +78,13 @@ def audit(
                     payloads.check(recorded)
                     views.check(recorded)
         chain.finish()
+        check_epoch(log, chain, findings)
+        with _unreadable_found(findings):
+            check_commands(log, findings)
         with _unreadable_found(findings):
             payloads.finish()
-        views.finish()
+        with _unreadable_found(findings):
+            views.finish()
     report = ReplayReport(
         legal=not findings,
         events=events,

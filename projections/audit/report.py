@@ -18,6 +18,14 @@ class FindingKind(Enum):
     MISSING_EVENT = "missing_event"
     #: The event is not what was written there.
     CHAIN = "chain"
+    #: The key of the log is missing or damaged.
+    KEY = "key"
+    #: A table, index or trigger is missing, changed, or does not belong in a log.
+    SCHEMA = "schema"
+    #: A fenced writer appended the event, or the stored epoch is too low.
+    EPOCH = "epoch"
+    #: The events of a command are not together, or there are two commands of that name.
+    COMMAND = "command"
     #: A column does not repeat what the event says.
     COLUMN = "column"
     #: The bytes of the event cannot be decoded.
@@ -42,6 +50,8 @@ class FindingKind(Enum):
     PAYLOAD_MISSING = "payload_missing"
     #: A stored view does not follow from the log.
     VIEW = "view"
+    #: A snapshot of a view does not follow from the log.
+    SNAPSHOT = "snapshot"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import count
 from operator import itemgetter
+from typing import Protocol
 
 from ...core.chain import ChainPage, ChainRow
 from ...core.errors import IllegalStepError, VersionConflictError
@@ -15,6 +17,31 @@ from ...events.streams import category_of
 from .report import FindingKind, Findings
 
 _DATA = itemgetter(0)
+#: Letters of a command that are shown.
+_MAX_COMMAND = 200
+
+
+class RecordedCommands(Protocol):
+    """The commands in a log."""
+
+    def repeated_commands(self) -> Iterable[tuple[str, int, int]]:
+        """Yield commands that occur more than once, with the first position and each later one.
+
+        Raises:
+            LogError: they cannot be read.
+        """
+
+
+def check_commands(log: RecordedCommands, findings: Findings) -> None:
+    """Check that every command occurs once. An index should ensure it, but may be damaged."""
+    for command, first, seq in log.repeated_commands():
+        findings.add(
+            FindingKind.COMMAND,
+            f"the command {command[:_MAX_COMMAND]!r} was executed before, at seq {first}",
+            seq=seq,
+            expected="a new command",
+            found=f"the command of seq {first}",
+        )
 
 
 class StepCheck:
@@ -30,16 +57,20 @@ class StepCheck:
         self.statuses = StatusFold()
         self._findings = findings
         self._at = 0
+        #: The last row that was checked; None if it did not decode.
+        self._previous: Envelope | None = None
+        self._seq = 0
         self._broken: set[str] = set()
 
     def check(self, page: ChainPage) -> list[Envelope | None]:
         """Check the next rows and return their envelopes, with None for those that do not decode."""
         step, broken, latest = self.statuses.step, self._broken, self._at
         envelopes = self._decoded(page)
+        self._check_commands(page.seq, envelopes)
         for seq, envelope, columns in zip(count(page.seq), envelopes, page.rows):
             if envelope is None:
                 continue
-            _, _, stream, version, kind, at, command = columns
+            _, _, _, stream, version, kind, at, command = columns
             event = type(envelope.event)
             if (
                 stream != envelope.stream
@@ -65,6 +96,17 @@ class StepCheck:
                 self._illegal(seq, envelope, error)
         self._at = latest
         return envelopes
+
+    def _check_commands(self, first: int, envelopes: Sequence[Envelope | None]) -> None:
+        """Check that the events of a command are adjacent and in order. An index finds only the first of them."""
+        previous = self._previous if first == self._seq + 1 else None
+        for seq, envelope in enumerate(envelopes, first):
+            if envelope is not None and envelope.ordinal and (previous is not None or seq == 1):
+                before = (None, -1) if previous is None else (previous.command, previous.ordinal)
+                if before != (envelope.command, envelope.ordinal - 1):
+                    self._out_of_command(seq, envelope)
+            previous = envelope
+        self._previous, self._seq = previous, first + len(envelopes) - 1
 
     def _decoded(self, page: ChainPage) -> list[Envelope | None]:
         try:
@@ -106,6 +148,14 @@ class StepCheck:
                     expected=str(value),
                     found=str(stored),
                 )
+
+    def _out_of_command(self, seq: int, envelope: Envelope) -> None:
+        self._findings.add(
+            FindingKind.COMMAND,
+            f"it is event {envelope.ordinal} of its command, but does not follow event {envelope.ordinal - 1} of it",
+            seq=seq,
+            stream=envelope.stream,
+        )
 
     def _time_fell(self, seq: int, envelope: Envelope, latest: int) -> None:
         self._findings.add(

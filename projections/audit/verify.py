@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -10,7 +10,9 @@ import msgspec
 from ...core.chain import ChainPage
 from ...core.errors import LogError
 from ...core.ports import Head
+from ..engine.projection import Projection
 from .chain import ChainCheck
+from .file import AuditedFileFacts, check_epoch, check_file, genesis_of
 from .report import Finding, FindingKind, Findings
 
 
@@ -30,6 +32,10 @@ class ChainedLog(Protocol):
         Raises:
             UnusableLogError: a line cannot be read.
         """
+
+
+class VerifiedLog(ChainedLog, AuditedFileFacts, Protocol):
+    """A log as `verify` reads it."""
 
 
 class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,16 +63,20 @@ class ChainReport(msgspec.Struct, frozen=True, kw_only=True):
         return Head(self.seq, bytes.fromhex(self.chain), self.at)
 
 
-def verify(log: ChainedLog, clock: Callable[[], float]) -> ChainReport:
-    """Verify the chain from the first event to the last, and compare it with the anchors. No event is decoded.
+def verify(log: VerifiedLog, clock: Callable[[], float], projections: Sequence[Projection] = ()) -> ChainReport:
+    """Check the file, verify the chain from the first event to the last, and compare it with the anchors.
+
+    No event is decoded.
 
     Args:
         log: the log.
         clock: returns seconds since an arbitrary start, for the report.
+        projections: the projections that this version knows, whose tables and indexes belong in the file.
     """
     began = clock()
     findings = Findings()
-    chain = ChainCheck(log.anchors(), findings)
+    check_file(log, projections, findings)
+    chain = ChainCheck(genesis_of(log, findings), log.anchors(), findings)
     events = at = 0
     try:
         for page in log.pages():
@@ -76,12 +86,14 @@ def verify(log: ChainedLog, clock: Callable[[], float]) -> ChainReport:
     except LogError as error:
         findings.add(FindingKind.UNREADABLE, str(error))
     chain.finish()
+    check_epoch(log, chain, findings)
     return ChainReport(
         whole=not findings,
         events=events,
         seq=chain.seq,
         chain=chain.chain.hex(),
-        at=at,
+        # A damaged row may hold anything.
+        at=at if isinstance(at, int) else 0,
         anchored_seq=chain.anchored_seq,
         findings=tuple(findings.listed),
         findings_left_out=findings.left_out,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from contextlib import closing
+from itertools import islice
+from operator import attrgetter
+from typing import NamedTuple, Protocol
 
+from ...core.errors import LogError, UnknownEntityError
+from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ..engine import rebuild
 from ..engine.fingerprint import code_fingerprint
-from ..engine.projection import Projection, ReadPayload
-from .report import FindingKind, Findings
+from ..engine.projection import Projection
+from .report import MAX_FINDINGS, FindingKind, Findings
+
+_SEQ = attrgetter("seq")
 
 
 class StoredView(NamedTuple):
@@ -23,8 +31,36 @@ class StoredView(NamedTuple):
     seq: int
 
 
+class AuditedViews(Protocol):
+    """The stored views of an audited log."""
+
+    @property
+    def tables(self) -> sqlite3.Connection:
+        """A connection for reading the tables of projections."""
+
+    def views(self) -> list[StoredView]:
+        """Return the projections stored in the file."""
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        """Return the bytes behind a reference, or None if they were erased."""
+
+    def snapshot_positions(self, projection: Projection) -> list[int]:
+        """Return the positions of the snapshots of a view, oldest first.
+
+        Raises:
+            LogError: they cannot be read.
+        """
+
+    def snapshot(self, projection: Projection, seq: int) -> sqlite3.Connection | None:
+        """Return the tables of a view's snapshot at a position, or None if they are damaged.
+
+        Raises:
+            LogError: it cannot be read.
+        """
+
+
 class ViewCheck:
-    """Rebuilds the views while the log is read, and compares them with the stored ones.
+    """Rebuilds the views while the log is read, and compares them with the stored ones and with their snapshots.
 
     Nothing is compared if the log itself has a fault.
 
@@ -33,17 +69,16 @@ class ViewCheck:
         compared: number of rows compared, by view.
     """
 
-    def __init__(
-        self,
-        stored: sqlite3.Connection,
-        views: Iterable[StoredView],
-        known: Iterable[Projection],
-        payload: ReadPayload,
-        findings: Findings,
-    ) -> None:
+    def __init__(self, log: AuditedViews, known: Iterable[Projection], findings: Findings) -> None:
+        """Begin before the first event.
+
+        Args:
+            log: the log with the stored views.
+            known: the projections of this version.
+            findings: collects the faults.
+        """
         self.compared: dict[str, int] = {}
-        self._stored = stored
-        self._payload = payload
+        self._log = log
         self._findings = findings
         self._rebuilt = rebuild.temporary_database()
         self._views: list[tuple[StoredView, Projection]] = []
@@ -52,13 +87,24 @@ class ViewCheck:
         self._seq = 0
         self.any = False
         by_name = {projection.name: projection for projection in known}
-        for view in views:
+        for view in log.views():
             if view.name in by_name:
                 self.any = True
                 self._views.append((view, by_name[view.name]))
                 rebuild.create_tables(self._rebuilt, by_name[view.name])
             else:
-                findings.notes.append(f"the view {view.name!r} is unknown to this version and was not compared")
+                findings.notes.append(f"the view {view.name[:60]!r} is unknown to this version and was not compared")
+        #: Positions at which some view has a snapshot, the last one first.
+        self._snapshots = self._snapshot_positions()
+
+    def _snapshot_positions(self) -> list[int]:
+        positions: set[int] = set()
+        for _, projection in self._views:
+            try:
+                positions |= set(self._log.snapshot_positions(projection))
+            except LogError as error:
+                self._findings.add(FindingKind.SNAPSHOT, str(error))
+        return sorted(positions, reverse=True)
 
     def check(self, events: Sequence[RecordedEvent]) -> None:
         """Apply the next events to the views."""
@@ -67,15 +113,61 @@ class ViewCheck:
             self._apply_waiting()
 
     def _apply_waiting(self) -> None:
-        """Apply the waiting events to the views."""
+        """Apply the waiting events to the views, and stop at each snapshot to compare it."""
         events, self._waiting = self._waiting, []
-        if self._findings or not events:
+        while events and not self._findings:
+            last = self._snapshots[-1] if self._snapshots else events[-1].seq
+            count = bisect_right(events, last, key=_SEQ)
+            self._apply(events[:count])
+            events = events[count:]
+            if self._snapshots and (events or self._seq == last):
+                self._snapshots.pop()
+                if self._seq == last:
+                    self._compare_snapshots()
+
+    def _apply(self, events: list[RecordedEvent]) -> None:
+        if not events:
             return
         self._seq = events[-1].seq
         for view, projection in self._views:
             batch = events if self._seq <= view.seq else [event for event in events if event.seq <= view.seq]
             if batch:
-                rebuild.apply_batch(self._rebuilt, (projection,), batch, self._payload)
+                self._apply_to(projection, batch)
+
+    def _apply_to(self, projection: Projection, events: Sequence[RecordedEvent]) -> None:
+        try:
+            rebuild.apply_batch(self._rebuilt, (projection,), events, self._log.payload)
+        except (UnknownEntityError, sqlite3.Error) as error:
+            self._findings.add(
+                FindingKind.VIEW,
+                f"the view {projection.name!r} cannot be built from the events up to here: {error}",
+                seq=events[-1].seq,
+            )
+
+    def _compare_snapshots(self) -> None:
+        """Compare the snapshots at the current position with what was rebuilt."""
+        for _, projection in self._views:
+            if self._seq not in self._log.snapshot_positions(projection):
+                continue
+            snapshot = self._log.snapshot(projection, self._seq)
+            problem = "it is damaged" if snapshot is None else self._difference(snapshot, projection)
+            if problem is not None:
+                self._findings.add(
+                    FindingKind.SNAPSHOT,
+                    f"the snapshot of the view {projection.name!r} does not follow from the log: {problem}",
+                    seq=self._seq,
+                )
+
+    def _difference(self, snapshot: sqlite3.Connection, projection: Projection) -> str | None:
+        """Return the first difference between a snapshot and the rebuilt view, or None if there is none."""
+        with closing(snapshot):
+            try:
+                for table in projection.tables:
+                    for difference in rebuild.differences(snapshot, self._rebuilt, table):
+                        return str(difference)
+            except sqlite3.Error as error:
+                return str(error)
+        return None
 
     def finish(self) -> None:
         """Compare the views row by row, after the last event."""
@@ -115,7 +207,7 @@ class ViewCheck:
 
     def _compare(self, view: str, table: str) -> int:
         try:
-            for difference in rebuild.differences(self._stored, self._rebuilt, table):
+            for difference in islice(rebuild.differences(self._log.tables, self._rebuilt, table), MAX_FINDINGS + 1):
                 self._findings.add(
                     FindingKind.VIEW,
                     str(difference),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Unpack
 from urllib.parse import quote
@@ -218,7 +219,8 @@ class MephistoDB:
             UnknownEntityError: there is no such assignment.
         """
         body = self._read_payload(self.get_assignment(assignment_id).data)
-        return None if body is None else msgspec.json.decode(body, type=InitializationData)
+        with _reading(f"the data of assignment-{assignment_id}"):
+            return None if body is None else msgspec.json.decode(body, type=InitializationData)
 
     def get_inputs(self, unit: rows.UnitRow) -> Update | None:
         """Return the input data of a unit, or None if it was erased."""
@@ -241,11 +243,13 @@ class MephistoDB:
     def read_json(self, ref: PayloadRef) -> JsonValue:
         """Return the JSON value behind a reference; None if it was erased, or if it is JSON's null."""
         body = self._read_payload(ref)
-        value: JsonValue = None if body is None else msgspec.json.decode(body)
+        with _reading(f"the payload {ref.sha256}"):
+            value: JsonValue = None if body is None else msgspec.json.decode(body)
         return value
 
     def _stored_payload(self, ref: PayloadRef) -> bytes | None:
-        found = self.execute(_PAYLOAD, (ref.sha256,)).fetchone()
+        with _reading("the payloads"):
+            found = self.execute(_PAYLOAD, (ref.sha256,)).fetchone()
         return found[0] if found else None
 
     # Rows of any table
@@ -276,9 +280,10 @@ class MephistoDB:
         return self._select(row, f"{where}ORDER BY {table.key}", list(wanted.values()))
 
     def _select(self, row: type[R], rest: str, values: Sequence[SqlValue]) -> list[R]:
-        columns = _table_of(row).columns
-        found = self.execute(f"SELECT {', '.join(columns)} FROM {_table_of(row).name} {rest}", values)
-        return [self._row(row, dict(zip(columns, cells, strict=True))) for cells in found]
+        table = _table_of(row)
+        with _reading(f"the table {table.name} of the MephistoDB view"):
+            found = self.execute(f"SELECT {', '.join(table.columns)} FROM {table.name} {rest}", values)
+            return [self._row(row, dict(zip(table.columns, cells, strict=True))) for cells in found]
 
     def _row(self, row: type[R], columns: Mapping[str, object]) -> R:
         return row.from_columns(self, columns) if issubclass(row, Entity) else rows.from_columns(row, columns)
@@ -289,11 +294,12 @@ class MephistoDB:
             number = int(db_id)
         except ValueError:
             return None
-        below, above = self.execute(
-            f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < :number),"
-            f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > :number)",
-            {"number": number},
-        ).fetchone()
+        with _reading(f"the table {table.name} of the MephistoDB view"):
+            below, above = self.execute(
+                f"SELECT (SELECT max({table.key}) FROM {table.name} WHERE {table.key} < :number),"
+                f" (SELECT min({table.key}) FROM {table.name} WHERE {table.key} > :number)",
+                {"number": number},
+            ).fetchone()
         known = [one for one in (below, above) if one is not None]
         return f"{table.entity}-{min(known, key=lambda one: abs(one - number))}" if known else None
 
@@ -305,6 +311,18 @@ class MephistoDB:
         missing = [table.name for table in TABLES if table.name not in present]
         if missing:
             raise UnusableLogError(f"{database} has no MephistoDB view: the table {missing[0]} is missing")
+
+
+@contextmanager
+def _reading(part: str) -> Iterator[None]:
+    """Convert errors of SQLite, and values of the wrong type, to errors that say what to do."""
+    try:
+        yield
+    except (sqlite3.Error, msgspec.DecodeError) as error:
+        raise UnusableLogError(
+            f"{part} cannot be read: {error}; check the log with `mephisto-es replay`, "
+            "and if only a view is damaged, run `mephisto-es projections rebuild`"
+        ) from error
 
 
 def _table_of(row: type[rows.Row]) -> Table:

@@ -30,7 +30,11 @@ class AsOf(Protocol):
         """Return the events of a stream, oldest first."""
 
     def under(self, prefix: str) -> list[RecordedEvent]:
-        """Return the events of all streams whose names start with a prefix, in log order."""
+        """Return the events of all streams whose names start with a prefix, in log order.
+
+        Args:
+            prefix: the beginning of the names, such as `server/1/`; not empty.
+        """
 
     def command(self, name: str) -> list[RecordedEvent]:
         """Return the events of a command."""

@@ -50,7 +50,7 @@ async def test_two_workers_to_the_end(harness: BrowserHarness) -> None:
         await say(ann, "one")
         await say(ann, "two")
         for page in (ann, bob):
-            await page.see("The conversation is over.")
+            await page.see("That was the whole conversation.")
             assert await page.barriers() == []
             await page.picture("2-done")
         said = ["Hello, soup friend", "Leek, without question", "one", "two"]

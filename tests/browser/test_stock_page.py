@@ -210,7 +210,7 @@ async def test_submission_that_fails_is_shown_and_tried_again(harness: BrowserHa
         await page.call("check", 'role=radio[name="3"]')
         await session.router.stop()
         await page.press("Submit")
-        await page.see("Your work is not submitted yet.")
+        await page.see("Your work is not handed in yet.")
         assert await page.barriers() == []
         await page.picture("1-not-handed-in")
         await session.router.start(session.nursery)

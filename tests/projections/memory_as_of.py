@@ -1,4 +1,4 @@
-"""Moments of histories, in memory."""
+"""Histories as of their end, in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .views import lived
 
 
 class MemoryAsOf:
-    """The moment at the end of a history."""
+    """A history as of its end."""
 
     def __init__(self, history: Sequence[AppendRequest]) -> None:
         self.events = numbered(history)

@@ -1,4 +1,4 @@
-"""What keeps a run from finishing."""
+"""Blockers of runs."""
 
 from __future__ import annotations
 

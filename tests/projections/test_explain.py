@@ -1,4 +1,4 @@
-"""Why a worker was let in, refused, given a unit, or had it taken away."""
+"""Explanations of admissions, refusals, assignments and departures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIMITS = {"allowed_concurrent", "maximum_units_per_worker"}
 
 
 def _has_limits(state: DecisionState) -> bool:
-    """Whether workers were let into runs with each of the limits, and one gave its unit back."""
+    """Return whether runs with each of the limits admitted workers, and a worker returned its unit."""
     runs = [state.task_runs[streams.task_run(streams.run_of(stream))] for stream, _ in state.agents.items()]
     limited = any(run.allowed_concurrent for run in runs) and any(run.maximum_units_per_worker for run in runs)
     return limited and any(agent.status is AgentStatus.RETURNED for agent in state.agents.values())
@@ -52,7 +52,7 @@ def step_at(explained: list[Explanation], seq: int) -> ExplanationStep:
 @given(histories())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_the_rules_asked_again_say_what_was_decided(requests: tuple[AppendRequest, ...]) -> None:
-    """Who was given work met every rule as the log had it then; who was refused is told the rule that was recorded."""
+    """An admitted worker met every rule at that position; a refusal names the recorded rule."""
     as_of = MemoryAsOf(requests)
     explained = explanations(as_of)
     for seq, envelope in as_of.events:

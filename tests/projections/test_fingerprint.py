@@ -1,4 +1,4 @@
-"""What a projection's fingerprint is made of."""
+"""The code that a projection's fingerprint covers."""
 
 from __future__ import annotations
 

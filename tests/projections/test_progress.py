@@ -1,4 +1,4 @@
-"""How far a run is."""
+"""The progress of runs."""
 
 from __future__ import annotations
 

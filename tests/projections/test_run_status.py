@@ -1,4 +1,4 @@
-"""Where a run stands."""
+"""The status of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run went over time."""
+"""The course of runs over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened to one entity."""
+"""Timelines of entities."""
 
 from __future__ import annotations
 

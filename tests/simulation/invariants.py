@@ -10,7 +10,7 @@ import msgspec
 import sqlite_utils
 
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.chain import GENESIS, link
+from mephisto_es.core.chain import link
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES
 from mephisto_es.core.lifecycles.engagement import ON_SUBMITTED
@@ -43,11 +43,11 @@ INVARIANTS = (
 
 def check_log(log: MemoryLog) -> None:
     """The log is legal, prefix by prefix, and no unit ever has two agents at work."""
-    state, chain, at = DecisionState(), GENESIS, 0
+    state, chain, at = DecisionState(), log.genesis, 0
     at_work: dict[str, set[str]] = {}
     for row, recorded in zip(log.raw(), log.read(), strict=True):
         envelope = recorded.envelope
-        chain = link(chain, row.seq, row.data)
+        chain = link(chain, row.seq, row.epoch, row.data)
         assert row.chain == chain, f"seq {row.seq}: the chain is broken"
         assert envelope.at >= at, f"seq {row.seq}: time fell"
         at = envelope.at

@@ -1,6 +1,6 @@
 /**
- * The client library for task pages, without a build step. Load `/wrap_crowd_source.js` (the
- * crowd provider's four globals) first, then the page's own module:
+ * The worker's side of a task, without a build step. `/wrap_crowd_source.js` (the
+ * crowd provider's four globals) comes first, then the page's own module:
  *
  *     import * as Mephisto from "/mephisto_client.js";
  *
@@ -11,11 +11,11 @@
  *     });
  *     await task.submit({rating: 4});
  *
- * A page with an `onLiveUpdate` or `onStatus` handler also gets the live connection:
+ * A page that gives `onLiveUpdate` or `onStatus` also gets the live connection:
  * `task.send(update)`, and `task.call(procedure, args)` for remote procedures.
  *
- * Nothing fails silently: if a request fails, the worker sees a bar with a button to
- * try again, and the work stays on the page.
+ * Nothing fails in silence: a request that does not go through is shown to the
+ * worker in a bar with a button to try again, and the work stays on the page.
  */
 
 import { LiveConnection } from "./mephisto_live.js";
@@ -23,7 +23,7 @@ import { untilRetry } from "./mephisto_notice.js";
 import { RemoteProcedures } from "./mephisto_procedures.js";
 import { ServerProblem, getJSON, newId, persistently, postFiles, postJSON, splitForm } from "./mephisto_requests.js";
 
-/** The version of the published client whose protocol this page uses. */
+/** The version of the published client whose requests these are. */
 const PROTOCOL_VERSION = "2.0.4";
 const REPORTED_ERRORS_LIMIT = 10;
 
@@ -31,7 +31,7 @@ const PHONE = /android|iphone|ipad|ipod|windows phone|blackberry|mobile/i;
 const NO_PHONES = "Sorry, this task cannot be completed on mobile devices. Please use a computer.";
 const NO_WORK = "There is no work for you here at the moment.";
 
-/** The statuses of an agent whose work is submitted. */
+/** The statuses of an agent whose work has been handed in. */
 const SUBMITTED = new Set(["completed", "approved", "soft_rejected", "rejected"]);
 
 const STATUS_SENTENCES = {
@@ -39,31 +39,31 @@ const STATUS_SENTENCES = {
   timeout: "The time for this task has run out. Please return it.",
   disconnect: "You were away from this task for too long, and it has ended. Please return it.",
   returned: "You have returned this task.",
-  "partner disconnect": "Your partner has left. This is not your fault: please submit the task as it is.",
+  "partner disconnect": "Your partner has left. This is not your fault: please hand in the task as it is.",
 };
 
-/** Returns the sentence about a status that ends a task early, or null for any other status. */
+/** What to tell a worker about a status that ends a task early, or null for any other. */
 export const explainStatus = (status) => STATUS_SENTENCES[status] ?? null;
 
-/** Returns whether an agent with this status has submitted the work. */
+/** Whether an agent of this status has handed in the work. */
 export const isSubmitted = (status) => SUBMITTED.has(status);
 
 /**
- * Opens the task for this worker and calls the matching handler.
+ * Opens the task for this worker and calls the handler that fits.
  *
  * @param {object} handlers
- * @param {(data: *, task: Task) => void} handlers.onTask        the worker got a unit
- * @param {(data: *, task: Task) => void} [handlers.onOnboarding]  an onboarding comes first
- * @param {(task: Task) => void} [handlers.onPreview]            the worker only looks
- * @param {(sentence: string, task: Task) => void} [handlers.onBlocked]  there is no work for the worker
- * @param {(data: *, task: Task) => void} [handlers.onSubmitted] the work is submitted
- *     (`data` is null if it was submitted before the page was reloaded)
+ * @param {(data: *, task: Task) => void} handlers.onTask        a piece of work is theirs
+ * @param {(data: *, task: Task) => void} [handlers.onOnboarding]  a trial comes first
+ * @param {(task: Task) => void} [handlers.onPreview]            they only look
+ * @param {(sentence: string, task: Task) => void} [handlers.onBlocked]  there is nothing for them
+ * @param {(data: *, task: Task) => void} [handlers.onSubmitted] the work has been handed in
+ *     (`data` is null if that was on an earlier load of the page)
  * @param {(status: string, task: Task) => void} [handlers.onStatus]  live: the agent's status
  * @param {(update: object, task: Task) => void} [handlers.onLiveUpdate]  live: each message once
  * @param {(state: string, task: Task) => void} [handlers.onConnection]  live: `connected`,
  *     `reconnecting`, `server away` or `lost`
  * @param {boolean} [handlers.live]  whether to connect; by default if there is a live handler
- * @returns {Promise<Task>} resolves after the first handler was called
+ * @returns {Promise<Task>} once the first of them was called
  */
 export async function start(handlers) {
   const task = new Task(handlers);
@@ -72,13 +72,13 @@ export async function start(handlers) {
 }
 
 /**
- * One worker's visit. Its fields are read-only.
+ * One worker's visit; its fields are for reading.
  *
- * @property {object} config  the task's configuration
+ * @property {object} config  the task's configuration as the server gave it
  * @property {?string} agentId  null in a preview and while blocked
  * @property {boolean} isPreview
  * @property {boolean} isOnboarding
- * @property {*} initialData  the data of the unit
+ * @property {*} initialData  the data of the piece of work
  */
 class Task {
   config = {};
@@ -89,8 +89,8 @@ class Task {
   #handlers;
   #connection = null;
   #procedures = new RemoteProcedures((update) => this.send(update));
-  #answer = null; // the answer to submit: [data, files]; the latest one counts until it is delivered
-  #delivery = null; // the promise of the current or finished delivery
+  #answer = null; // what is to be handed in: [data, files]; the latest counts until it is delivered
+  #delivery = null; // the promise of the delivery under way or done
   #submittedAgain = null; // set while a failed submission waits for the worker
   #reportedErrors = 0;
 
@@ -100,7 +100,7 @@ class Task {
     addEventListener("unhandledrejection", (event) => this.#report(String(event.reason)));
   }
 
-  /** Loads the configuration and requests an agent. Called once, by `start`. */
+  /** Called once by `start`: everything up to the first thing the worker sees. */
   async open() {
     this.config = await persistently(() => getJSON("/task_config.json", { mephisto_task_version: PROTOCOL_VERSION }));
     const { mephisto_task_version: version, block_mobile: blockMobile } = this.config;
@@ -118,12 +118,12 @@ class Task {
   }
 
   /**
-   * Submits the answer of the onboarding or of the task. Another call replaces the answer as
-   * long as the server does not have it; after that, it does nothing.
+   * Hands in the answer, of the onboarding or of the task. Called again before the server
+   * has it, the newer answer replaces the older; after that it does nothing.
    *
    * @param {*} [data]  anything JSON can hold, or a FormData
    * @param {Object<string, File[]>} [files]  uploads by field name (a FormData brings its own)
-   * @returns {Promise<void>} settles when the server has stored it
+   * @returns {Promise<void>} settles when the server has it
    */
   submit(data, files = {}) {
     this.#answer = data instanceof FormData ? splitForm(data) : [data, files];
@@ -133,7 +133,7 @@ class Task {
   }
 
   /**
-   * Sends feedback or tips in addition to the answer.
+   * Sends feedback or tips beside the answer.
    * @param {...{type: string}} items  each is stored under its `type`
    */
   sendMetadata(...items) {
@@ -141,12 +141,12 @@ class Task {
     return postJSON("/submit_metadata", { USED_AGENT_ID: this.agentId, metadata });
   }
 
-  /** Writes an error of the page to the operator's log. */
+  /** Puts an error of the page into the operator's log. */
   logError(error) {
     return postJSON("/log_error", { USED_AGENT_ID: this.agentId, error_data: error });
   }
 
-  /** Sends a live update, or queues it while the connection is down; returns its update id. */
+  /** Sends a live update, which waits in order while the connection is down; gives its update id. */
   send(update) {
     if (this.#connection === null) throw new Error("this task has no live connection");
     const updateId = update.update_id ?? newId();
@@ -154,7 +154,7 @@ class Task {
     return updateId;
   }
 
-  /** Calls a procedure of the task on the server and returns its result; see RemoteProcedures. */
+  /** Calls a procedure of the task on the server and gives its result; see RemoteProcedures. */
   call(procedure, args) {
     return this.#procedures.call(procedure, args);
   }
@@ -208,7 +208,7 @@ class Task {
       } catch (problem) {
         if (!(problem instanceof ServerProblem)) throw problem;
         const submittedAgain = new Promise((resolve) => (this.#submittedAgain = resolve));
-        await untilRetry(`Your work is not submitted yet. ${problem.sentence}`, submittedAgain);
+        await untilRetry(`Your work is not handed in yet. ${problem.sentence}`, submittedAgain);
       }
     }
   }
@@ -217,7 +217,7 @@ class Task {
     const [data] = this.#answer;
     const answer = { USED_AGENT_ID: this.agentId, onboarding_data: data };
     const details = await postJSON("/submit_onboarding", { provider_data: answer });
-    this.#delivery = null; // the next delivery is that of the task
+    this.#delivery = null; // the next one is the task's own
     this.#enter(details);
   }
 

@@ -1,30 +1,30 @@
 /**
- * The live connection of one agent's page: a series of WebSockets that behaves like
- * one that never breaks.
+ * The live connection of one agent's page: one WebSocket after the other, as if it
+ * were one that never breaks.
  *
- * The protocol does not acknowledge single messages. But a socket keeps the order, so
- * the answer to a heartbeat confirms everything sent before that heartbeat. Unconfirmed
- * messages are sent again on the next socket with the same update id, by which the
- * server drops duplicates.
+ * There is no acknowledgement of a single message on this wire. But a socket keeps
+ * its order, so the answer to a heartbeat says that everything sent before that
+ * heartbeat has arrived. What is not known to have arrived is sent again on the next
+ * socket under its old update id, by which the server drops doubles.
  */
 
 import { newId, wireTime } from "./mephisto_requests.js";
 
 const HEARTBEAT_MS = 6_000;
-/** The number of unanswered heartbeats after which the socket counts as dead. */
+/** Heartbeats without an answer after which the socket counts as dead. */
 const MISSED_HEARTBEATS_LIMIT = 2;
 const FIRST_RECONNECT_MS = 250;
-const MAX_RECONNECT_MS = 10_000;
+const LONGEST_RECONNECT_MS = 10_000;
 const RECONNECT_ATTEMPTS = 60;
-/** The age of the operator's last sign of life after which it counts as away. */
+/** The age of the server's own sign of life that worries. */
 const SERVER_AWAY_MS = 20_000;
 const OUTGOING_LIMIT = 1_000;
 const REMEMBERED_UPDATES = 10_000;
 
 /**
- * Calls a function at a fixed interval, even in a background tab: there, browsers slow a
- * page's timers down to once a minute, but not those of a Web Worker.
- * @returns {() => void} a function that stops the calls
+ * Calls back at a steady pace, also in a background tab: browsers slow a page's own
+ * timers down there to one a minute, but not those of a worker.
+ * @returns {() => void} stops it
  */
 function steadily(callback, ms) {
   const source = new Blob([`setInterval(() => postMessage(null), ${ms})`]);
@@ -33,7 +33,7 @@ function steadily(callback, ms) {
   let stop = () => ticker.terminate();
   ticker.onmessage = callback;
   ticker.onerror = () => {
-    // A content security policy may forbid such workers; then the page's timers must do.
+    // A page whose content policy forbids such workers has to live with its own timers.
     const timer = setInterval(callback, ms);
     stop = () => clearInterval(timer);
   };
@@ -43,7 +43,7 @@ function steadily(callback, ms) {
   };
 }
 
-/** The connection. It reports its state, never an error. */
+/** The connection; it opens with `open()` and never reports an error, only its state. */
 export class LiveConnection {
   #agentId;
   #handlers;
@@ -55,7 +55,7 @@ export class LiveConnection {
   #state = null;
   #waiting = []; // updates for the next open socket, in order
   #unconfirmed = []; // sent on this socket, not known to have arrived
-  #mark = null; // the last heartbeat: its time, and the number of #unconfirmed sent before it
+  #mark = null; // the last heartbeat: its time, and how many of #unconfirmed went before it
   #seen = new Set();
 
   /**
@@ -64,15 +64,15 @@ export class LiveConnection {
    * @param {(status: string) => void} handlers.onStatus
    * @param {(update: object) => void} handlers.onUpdate  each update once
    * @param {(state: string) => void} handlers.onState  `connected`, `reconnecting`,
-   *     `server away` (the router answers, but the operator does not) or `lost` (given up;
-   *     `open()` tries again)
+   *     `server away` (the page's server is there, the task behind it is not) or `lost`
+   *     (given up; `open()` tries again)
    */
   constructor(agentId, handlers) {
     this.#agentId = agentId;
     this.#handlers = handlers;
   }
 
-  /** Connects, and keeps reconnecting until `close()` is called. */
+  /** Starts connecting, and goes on reconnecting until `close()`. */
   open() {
     this.#attempts = 0;
     this.#stopHeartbeats ??= steadily(() => this.#beat(), HEARTBEAT_MS);
@@ -90,12 +90,12 @@ export class LiveConnection {
   }
 
   /**
-   * Sends an update, which must have an `update_id`, or keeps it for the next socket.
-   * @throws {Error} if too many updates are already waiting
+   * Sends an update, which has an `update_id`, or keeps it for the next socket.
+   * @throws {Error} when too many updates wait already
    */
   send(update) {
     if (this.#waiting.length + this.#unconfirmed.length >= OUTGOING_LIMIT) {
-      throw new Error("too many messages are waiting for the connection");
+      throw new Error("too many messages wait for the connection");
     }
     this.#remember(update.update_id);
     this.#waiting.push({
@@ -107,7 +107,7 @@ export class LiveConnection {
     this.#flush();
   }
 
-  /** Passes an update to the page, unless the page received it before or sent it. */
+  /** Hands an update to the page unless it has had it, or sent it itself. */
   deliver(update) {
     if (this.#seen.has(update.update_id)) return;
     this.#remember(update.update_id);
@@ -163,7 +163,7 @@ export class LiveConnection {
       this.#lost();
       dead.close();
     } else if (this.#socket.readyState === WebSocket.OPEN) {
-      if (this.#unanswered === 0) this.#attempts = 0; // this socket has proved stable
+      if (this.#unanswered === 0) this.#attempts = 0; // this socket has held for a while
       this.#heartbeat();
     } else {
       this.#unanswered += 1; // still connecting
@@ -197,7 +197,7 @@ export class LiveConnection {
       this.#mark = null;
     }
     const away = Date.now() - data.last_mephisto_ping > SERVER_AWAY_MS;
-    this.#setState(away ? "server away" : "connected");
+    this.#become(away ? "server away" : "connected");
   }
 
   #lost() {
@@ -206,17 +206,17 @@ export class LiveConnection {
     this.#unconfirmed = [];
     this.#mark = null;
     if (this.#attempts >= RECONNECT_ATTEMPTS) {
-      this.#setState("lost");
+      this.#become("lost");
       return;
     }
-    this.#setState("reconnecting");
-    const maximum = Math.min(MAX_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** this.#attempts);
+    this.#become("reconnecting");
+    const longest = Math.min(LONGEST_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** this.#attempts);
     this.#attempts += 1;
-    // Jitter, so that not all pages reconnect to a restarted server at the same time.
-    this.#reconnectTimer = setTimeout(() => this.#connect(), maximum * (0.5 + Math.random() / 2));
+    // Jitter: the pages of a server that came back must not all knock at once.
+    this.#reconnectTimer = setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2));
   }
 
-  #setState(state) {
+  #become(state) {
     if (state === this.#state) return;
     this.#state = state;
     this.#handlers.onState(state);

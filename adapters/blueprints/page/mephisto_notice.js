@@ -1,4 +1,4 @@
-/** The client library's only visible element: a bar that reports a problem. */
+/** The one thing the client itself shows: a bar that says what does not work. */
 
 const BAR_STYLE = `
   position: fixed; inset: 0 0 auto 0; z-index: 1000; padding: 0.75rem 1rem;
@@ -9,11 +9,11 @@ const BUTTON_STYLE = `
   border: 0; border-radius: 0.5rem; background: #fff; color: #7a1d1d`;
 
 /**
- * Shows a sentence at the top of the page until the worker presses the button beside it.
+ * Shows a sentence at the top of the page until the worker presses the button below it.
  *
  * @param {string} sentence
- * @param {Promise<void>} [otherwise]  removes the bar as well when it settles
- * @returns {Promise<void>} settles when the bar is removed
+ * @param {Promise<void>} [otherwise]  what takes the bar away as well
+ * @returns {Promise<void>} settles when the bar is gone
  */
 export async function untilRetry(sentence, otherwise = new Promise(() => {})) {
   const bar = document.createElement("div");

@@ -1,23 +1,23 @@
-/** Calls of the task's procedures on the server, over the page's live connection. */
+/** Procedures of the task on the server, called from the page over its live connection. */
 
 import { newId } from "./mephisto_requests.js";
 
 const ANSWER_TIMEOUT_MS = 120_000;
 
-/** The calls of one page that are waiting for their answers. */
+/** The calls of one page that wait for their answers. */
 export class RemoteProcedures {
   #send;
   #waiting = new Map(); // by request id
 
-  /** @param {(update: object) => void} send  sends a live update */
+  /** @param {(update: object) => void} send  hands a live update to the connection */
   constructor(send) {
     this.#send = send;
   }
 
   /**
-   * @param {string} procedure  the procedure's name
+   * @param {string} procedure  its name
    * @param {*} [args]  anything JSON can hold
-   * @returns {Promise<*>} its result; rejected with the server's reason, or after a timeout
+   * @returns {Promise<*>} its result; rejected with the server's reason, or when none came in time
    */
   async call(procedure, args) {
     const requestId = newId();
@@ -29,7 +29,7 @@ export class RemoteProcedures {
     });
   }
 
-  /** Settles a call with its answer. An answer to a call made before a reload is ignored. */
+  /** Takes an answer; one to a call of an earlier load of the page is nobody's. */
   settle({ handles, response, error }) {
     const call = this.#waiting.get(handles);
     if (call === undefined) return;

@@ -1,49 +1,49 @@
-/** Requests of a page to its server, and the messages for failed ones. */
+/** Requests of a page to its server: what is sent, and what a failure means to the worker. */
 
 import { untilRetry } from "./mephisto_notice.js";
 
 const ATTEMPTS = 5;
 const FIRST_RETRY_MS = 500;
-/** Longer than the server needs to answer a registration. Uploads have no limit. */
+/** Longer than the server takes at most to answer a registration. Uploads have no limit. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
-/** A failed request; `status` is 0 if the server was not reached. */
+/** A request that the server did not answer with success; `status` is 0 when it was not reached. */
 export class ServerProblem extends Error {
   constructor(status) {
     super(`the server answered ${status || "nothing"}`);
     this.status = status;
   }
 
-  /** Whether the same request may succeed later. */
+  /** Whether asking again later may help without any change. */
   get mayPass() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 
-  /** The message for the worker. */
+  /** What to tell the worker. */
   get sentence() {
     switch (this.status) {
       case 0:
         return "The server cannot be reached. Please check your connection and try again.";
       case 403:
-        return "The server no longer knows this session. Please reload the page.";
+        return "The server does not know this session any more. Please reload the page.";
       case 413:
-        return "This is too large for the server. Please use a smaller file or a shorter text.";
+        return "This is more than the server can take. Please use a smaller file or a shorter text.";
       default:
-        return "The server could not process this. Please try again.";
+        return "The server could not do this just now. Please try again.";
     }
   }
 }
 
-/** Returns the timestamp of packets: seconds since the epoch. */
+/** The clock of the wire: seconds since the epoch. */
 export const wireTime = () => Date.now() / 1000;
 
-/** Returns a random id; `crypto.randomUUID` exists only on secure origins. */
+/** A random id; `crypto.randomUUID` itself exists only on secure origins. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** GETs a JSON document; `parameters` go into the URL. */
+/** GETs a JSON document; `parameters` go into the address. */
 export const getJSON = (path, parameters) => request(path, { parameters });
 
 /** POSTs an object, with the time of the page's clock added. */
@@ -56,7 +56,7 @@ export function postJSON(path, body) {
 }
 
 /**
- * Submits an answer with files: the answer is sent as JSON beside the files and names them.
+ * Submits an answer with files: the answer travels as JSON beside them and names them.
  *
  * @param {string} agentId
  * @param {object} data
@@ -72,7 +72,7 @@ export function postFiles(agentId, data, files) {
   return request("/submit_task", { method: "POST", body: form, signal: null });
 }
 
-/** Returns a form as `[data, files]`. A field that occurs several times becomes a list. */
+/** A form as `[data, files]`: a field that occurs several times becomes a list. */
 export function splitForm(form) {
   const data = {};
   const files = {};
@@ -86,7 +86,7 @@ export function splitForm(form) {
   return [data, files];
 }
 
-/** Repeats a request until it succeeds: a few times automatically, then when the worker asks for it. */
+/** Asks until there is an answer: a few times by itself, then whenever the worker says so. */
 export async function persistently(ask) {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -125,13 +125,13 @@ async function request(path, { parameters = {}, headers = {}, ...options }) {
   throw new ServerProblem(response.status);
 }
 
-/** Returns the parameters that the crowd provider adds to every URL. */
+/** What the crowd provider wants in every address, if anything. */
 function providerParameters() {
   const given = globalThis.getProviderURLParams;
   return (typeof given === "function" ? given() : given) ?? {};
 }
 
-/** Returns the descriptions of files for the answer; a list if a field has several. */
+/** What the answer keeps of its files: a description, or a list where a field has several. */
 function describeFiles(files) {
   const describe = ({ name, size, type, lastModified }) => ({ name, size, type, lastModified });
   const described = Object.entries(files).map(([field, list]) => [

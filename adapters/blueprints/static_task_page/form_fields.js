@@ -1,6 +1,6 @@
 /**
- * Draws a form from its description: a list of fields, each with a `name`, a `type`, a `label`
- * and optionally `help` and `required`. The types and their options:
+ * A form from its description: a list of fields, each with a `name`, a `type`, a `label`
+ * and, as wished, `help` and `required`. The types and what else they take:
  *
  * | type       | options of its own                              | the answer's value       |
  * |------------|-------------------------------------------------|--------------------------|
@@ -12,22 +12,22 @@
  * | `textarea` | `max_length`, `placeholder`, `rows` (4)         | a string                 |
  * | `file`     | `accept`, `multiple`                            | an upload                |
  *
- * An option is a string, or `{"value": ..., "label": "..."}`. An optional field that was not
- * filled in has the value null.
+ * An option is a string, or `{"value": ..., "label": "..."}`. A field that is not required
+ * and was left alone has the value null.
  */
 
-/** Creates an element with properties and children; null children are skipped. */
+/** Makes an element with properties and children; what is null among the children is left out. */
 export function element(tag, properties = {}, ...children) {
-  const created = document.createElement(tag);
+  const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-") || name === "for") created.setAttribute(name, value);
-    else if (value !== undefined) created[name] = value;
+    if (name.includes("-") || name === "for") made.setAttribute(name, value);
+    else if (value !== undefined) made[name] = value;
   }
-  created.append(...children.filter((child) => child !== null));
-  return created;
+  made.append(...children.filter((child) => child !== null));
+  return made;
 }
 
-/** The function that draws each type, given the field's description and id. */
+/** How each type is drawn: from its description and its id to the control or controls. */
 const CONTROLS = {
   scale: (field, id) => drawScale(field, id),
   choice: (field, id) => element("div", { className: "options vertical" }, ...radios(field, id, options(field))),
@@ -43,7 +43,7 @@ const CONTROLS = {
     }),
 };
 
-/** The function that reads the value of each type. */
+/** How the value of each type is read; where several options are one field, the checked one. */
 const VALUES = {
   scale: (field, form) => chosen(field, form, scaleOptions(field)),
   choice: (field, form) => chosen(field, form, options(field)),
@@ -55,7 +55,7 @@ const VALUES = {
 
 /**
  * @param {object[]} fields
- * @returns {?string} the fault in the description, for its author; null if there is none
+ * @returns {?string} what is wrong with the description, for whoever wrote it
  */
 export function describeFault(fields) {
   const names = new Set();
@@ -75,7 +75,7 @@ export function describeFault(fields) {
   return null;
 }
 
-/** Draws one field with its label and help, accessible by keyboard and screen reader. */
+/** Draws one field with its label and help, ready for the keyboard and for screen readers. */
 export function drawField(field) {
   const id = `field-${field.name}`;
   const several = field.type === "scale" || field.type === "choice";
@@ -159,7 +159,7 @@ function drawSelect(field, id) {
   return select;
 }
 
-/** Draws radio buttons whose value is the option's position, so that options can be of any JSON type. */
+/** Radio buttons carry the option's position: values of any JSON type survive that way. */
 function radios(field, id, choices) {
   return choices.map((option, position) =>
     element(

@@ -1,5 +1,5 @@
 /**
- * The stock page of static tasks: shows one item and a form, as configured.
+ * The stock page of static tasks: one item and a form, as the task's configuration says.
  *
  * | key of the configuration | what it is                                                     |
  * |--------------------------|----------------------------------------------------------------|
@@ -32,7 +32,7 @@ const BROKEN = "This task is not set up correctly. Please return it; we have bee
 const byId = (id) => document.getElementById(id);
 const [title, state, instructions, item, form] = ["title", "state", "instructions", "item", "form"].map(byId);
 
-/** Shows a sentence instead of the work. */
+/** Shows a sentence in place of the work. */
 function showOnly(sentence) {
   item.hidden = true;
   form.hidden = true;
@@ -70,7 +70,7 @@ function drawValue(value, as, label) {
   return typeof value === "object" ? JSON.stringify(value, null, 2) : String(value);
 }
 
-/** Draws the form, and submits the answer. */
+/** Draws the form and hands in what the worker filled in. */
 function showForm(task, fields, submitLabel) {
   const fault = describeFault(fields);
   if (fault !== null) {

@@ -10,17 +10,35 @@ from pathlib import Path
 
 import msgspec
 
-from ....core.chain import ChainPage
+from ....core.chain import ChainPage, genesis
 from ....core.errors import LogError
 from ....core.ports import Head
 from ....events.base import PayloadRef
 from ....events.codec import UndecodableError, decode
 from ....events.envelope import Envelope
+from ....projections.audit.payloads import StoredPayload
 from ....projections.audit.views import StoredView
+from ....projections.engine.projection import Projection
 from ..anchor import Anchors, anchor_path
-from ..sqlite import reader, schema
+from ..sqlite import reader, schema, schema_check, snapshots
 
 _PRESENT = "SELECT sha256 FROM payloads WHERE sha256 IN (SELECT value FROM json_each(?))"
+_FIRST_EVENT = "SELECT CAST(ifnull(data, '') AS BLOB) FROM events WHERE stream = ? AND version = 1"
+#: A damaged row may hold any type, or NULL. No worker has the number -1.
+_PAYLOADS = """
+    SELECT rowid, CAST(ifnull(sha256, '') AS TEXT), CAST(ifnull(salt, '') AS BLOB), CAST(ifnull(body, '') AS BLOB),
+        CASE typeof(subject) WHEN 'null' THEN NULL WHEN 'integer' THEN subject ELSE -1 END
+    FROM payloads NOT INDEXED WHERE rowid > ? ORDER BY rowid LIMIT ?
+"""
+_PAYLOADS_PAGE = 500
+#: Without the index, which may be damaged and is what makes commands unique.
+_REPEATED_COMMANDS = """
+    SELECT seq, command FROM events NOT INDEXED WHERE command IN (
+        SELECT command FROM events NOT INDEXED
+        WHERE command IS NOT NULL GROUP BY command HAVING count(*) > 1 LIMIT 100
+    ) ORDER BY seq LIMIT 1000
+"""
+_VIEWS = "SELECT name, code, seq FROM projections WHERE live = 1 ORDER BY name"
 _SEQ = attrgetter("seq")
 
 
@@ -56,24 +74,55 @@ class AuditedFile:
 
     def meta(self) -> tuple[bytes, str]:
         """Return the secret key of the log, and the version that created it."""
-        key, created_by = self._db.execute("SELECT pseudonym_key, created_by FROM meta").fetchone()
-        return key, created_by
+        return reader.meta(self._db)
+
+    def genesis(self) -> bytes:
+        """Return the value of the chain before the first event."""
+        return genesis(*self.meta())
+
+    def epoch(self) -> int:
+        """Return the number of the last writer."""
+        with reader.reading("the number of the last writer"):
+            row = self._db.execute("SELECT epoch FROM writer").fetchone()
+        match row:
+            case (int() as epoch,):
+                return epoch
+            case _:
+                raise LogError("the number of the last writer is missing or damaged")
 
     def head(self) -> Head:
         """Return the head of the chain."""
-        return reader.head(self._db)
+        last = reader.last(self._db)
+        return Head(0, self.genesis(), 0) if last is None else last
 
     def structure(self) -> list[str]:
-        """Return the problems that SQLite's own check finds in the file."""
+        """Return the problems that SQLite's own check finds in the file, its indexes included."""
         try:
-            lines = [row[0] for row in self._db.execute("PRAGMA quick_check")]
+            lines = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check")]
         except sqlite3.DatabaseError as error:
             return [str(error)]
         return [] if lines == ["ok"] else lines
 
+    def schema(self, known: Sequence[Projection]) -> list[str]:
+        """Return the tables, indexes and triggers that are missing, changed or foreign."""
+        try:
+            problems = schema_check.log_schema_problems(self._db)
+            return [*problems, *schema_check.projection_schema_problems(self._db, self.views(), known)]
+        except sqlite3.DatabaseError as error:
+            return [f"the schema cannot be read: {error}"]
+
     def pages(self) -> Iterator[ChainPage]:
         """Yield all rows in order, as far as a damaged file can be read."""
         return reader.pages(self._db)
+
+    def repeated_commands(self) -> Iterator[tuple[str, int, int]]:
+        """Yield commands that occur more than once, with the first position and each later one; at most a thousand."""
+        with reader.reading("the commands"):
+            rows = self._db.execute(_REPEATED_COMMANDS).fetchall()
+        first: dict[str, int] = {}
+        for seq, command in rows:
+            if first.setdefault(command, seq) != seq:
+                yield str(command), first[command], seq
 
     def anchors(self) -> Iterator[Head]:
         """Yield the anchors of all files, in order of position."""
@@ -85,35 +134,48 @@ class AuditedFile:
 
     def missing_payloads(self, sha256s: Sequence[str]) -> set[str]:
         """Return the commitments without a payload."""
-        try:
+        with reader.reading("the payloads"):
             present = self._db.execute(_PRESENT, (msgspec.json.encode(sha256s),)).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise LogError(f"the payloads cannot be read: {error}") from error
         return set(sha256s).difference(sha256 for (sha256,) in present)
 
     def first_event(self, stream: str) -> Envelope | None:
         """Return the first event of a stream."""
-        row = self._db.execute("SELECT data FROM events WHERE stream = ? AND version = 1", (stream,)).fetchone()
+        with reader.reading(f"the events of {stream}"):
+            row = self._db.execute(_FIRST_EVENT, (stream,)).fetchone()
         try:
             return decode(row[0]) if row else None
         except UndecodableError:
             return None  # reported by the check of the steps
 
-    def payloads(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Yield commitment, salt and body of every payload."""
-        try:
-            yield from self._db.execute("SELECT sha256, salt, body FROM payloads ORDER BY rowid")
-        except sqlite3.DatabaseError as error:
-            raise LogError(f"the payloads cannot be read: {error}") from error
+    def payloads(self) -> Iterator[StoredPayload]:
+        """Yield every payload."""
+        after = -(2**63)
+        with reader.reading("the payloads"):
+            while page := self._db.execute(_PAYLOADS, (after, _PAYLOADS_PAGE)).fetchall():
+                for number, *payload in page:
+                    if number <= after:
+                        raise LogError("the payloads cannot be read: their rows are out of order")
+                    after = number
+                    yield StoredPayload(*payload)
 
     def views(self) -> list[StoredView]:
         """Return the projections stored in the file."""
         try:
-            rows = self._db.execute("SELECT name, code, seq FROM projections WHERE live = 1 ORDER BY name")
-            return [StoredView(*row) for row in rows]
+            rows = self._db.execute(_VIEWS).fetchall()
         except sqlite3.DatabaseError:
-            # The damage is reported by `structure`.
-            return []
+            return []  # the damage is reported by `structure`
+        return [StoredView(*row) for row in rows if list(map(type, row)) == [str, str, int]]
+
+    def snapshot_positions(self, projection: Projection) -> list[int]:
+        """Return the positions of the snapshots of a view."""
+        with reader.reading("the snapshots"):
+            return snapshots.positions(self._db, projection)
+
+    def snapshot(self, projection: Projection, seq: int) -> sqlite3.Connection | None:
+        """Return the tables of a view's snapshot at a position, or None if they are damaged."""
+        with reader.reading(f"the snapshot at seq {seq}"):
+            found = snapshots.at(self._db, projection, seq)
+        return None if found is None else found.view
 
     def close(self) -> None:
         """Close the file. May be called twice."""

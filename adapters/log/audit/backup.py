@@ -41,9 +41,9 @@ def back_up(path: Path, copy: Path, projections: Sequence[Projection]) -> Replay
                 db.backup(target)
                 # A single file, which can be read from a read-only folder. A writer of the copy switches back to WAL.
                 target.execute("PRAGMA journal_mode=DELETE")
-                head = reader.head(target)
+                head = reader.last(target)
             for anchor in (anchored, head):
-                if anchor is not None and anchor.seq:
+                if anchor is not None:
                     append_anchor(copy, anchor)
         except BaseException as error:
             copy.unlink(missing_ok=True)

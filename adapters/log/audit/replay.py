@@ -26,7 +26,7 @@ def audited(path: str | Path, projections: Sequence[Projection], *, structure: b
     Args:
         path: the file; if there is an anchor file beside it, the log must contain all its anchors.
         projections: the projections that this version knows.
-        structure: whether to run SQLite's own check of the whole file first.
+        structure: whether to check the file first: its structure and its schema.
 
     Raises:
         UnusableLogError: it is not a log that this version can open.
@@ -35,12 +35,13 @@ def audited(path: str | Path, projections: Sequence[Projection], *, structure: b
         return audit(log, projections, time.perf_counter, structure=structure)
 
 
-def verified(path: str | Path, kept: Path | None = None) -> ChainReport:
-    """Verify the chain of a log and compare it with its anchors. Nothing is written or decoded.
+def verified(path: str | Path, kept: Path | None = None, projections: Sequence[Projection] = ()) -> ChainReport:
+    """Check the file of a log, verify its chain, and compare it with its anchors. Nothing is written or decoded.
 
     Args:
         path: the file; if there is an anchor file beside it, the log must contain all its anchors.
         kept: a file of anchors that was kept elsewhere, which the log must contain too.
+        projections: the projections that this version knows, whose tables belong in the file.
 
     Raises:
         UnusableLogError: it is not a log that this version can open, or there is no such file.
@@ -48,4 +49,4 @@ def verified(path: str | Path, kept: Path | None = None) -> ChainReport:
     if kept is not None and not kept.is_file():
         raise UnusableLogError(f"there is no anchor file at {kept}; check the path")
     with closing(AuditedFile(Path(path), kept)) as log:
-        return verify(log, time.perf_counter)
+        return verify(log, time.perf_counter, projections)

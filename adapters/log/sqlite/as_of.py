@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ....core.chain import GENESIS
-from ....core.errors import LogError, UnknownEntityError, UnusableLogError
+from ....core.chain import genesis
+from ....core.errors import DamagedLogError, UnknownEntityError, UnusableLogError
 from ....core.ports import Head
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
@@ -18,8 +18,8 @@ from ....projections.engine.fingerprint import code_fingerprint
 from ....projections.mephisto_db import MephistoDB, MephistoDbProjection
 from . import reader, schema, snapshots
 
-_EVENTS = "SELECT seq, data FROM events"
 _AT = "SELECT at FROM events WHERE seq = ?"
+_CHAIN = "SELECT chain FROM events WHERE seq = ?"
 _LIVE_VIEW = "SELECT code, seq FROM projections WHERE name = ? AND live = 1"
 
 
@@ -41,7 +41,7 @@ class LogAsOf:
         self.path = path
         self.seq = seq
         self._db = db
-        self.at: int = db.execute(_AT, (seq,)).fetchone()[0] if seq else 0
+        self.at = _time_at(db, seq) if seq else 0
         self._tables = db if self._has_view() and not can_advance else self._built_view()
         self.db = MephistoDB(self._tables, self.payload)
 
@@ -64,13 +64,14 @@ class LogAsOf:
 
     def events(self, after: int = 0) -> Iterator[RecordedEvent]:
         """Yield the events after a position, in order."""
-        for row in self._db.execute(f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, self.seq)):
-            yield reader.recorded(*row)
+        rows = self._db.execute(f"{reader.EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, self.seq))
+        for seq, data in reader.ascending(rows, after):
+            yield reader.recorded(seq, data)
 
     def head(self) -> Head:
         """Return the position, and the chain and time there."""
-        chain = self._db.execute("SELECT chain FROM events WHERE seq = ?", (self.seq,)).fetchone()
-        return Head(self.seq, chain[0] if chain else GENESIS, self.at)
+        found = self._db.execute(_CHAIN, (self.seq,)).fetchone()
+        return Head(self.seq, found[0] if found else genesis(*reader.meta(self._db)), self.at)
 
     def advance(self, at: int) -> None:
         """Advance to a later time, in microseconds, and update the view. Requires `can_advance`.
@@ -96,7 +97,7 @@ class LogAsOf:
         self._db.close()
 
     def _recorded(self, condition: str, *arguments: str | int) -> list[RecordedEvent]:
-        return [reader.recorded(*row) for row in self._db.execute(f"{_EVENTS} {condition}", arguments)]
+        return [reader.recorded(*row) for row in self._db.execute(f"{reader.EVENTS} {condition}", arguments)]
 
     def _has_view(self) -> bool:
         projection = MephistoDbProjection()
@@ -148,7 +149,8 @@ def open_as_of(
 
 
 def _position(db: sqlite3.Connection, seq: int | None, at: int | None) -> int:
-    head = reader.head(db).seq
+    last = reader.last(db)
+    head = 0 if last is None else last.seq
     if at is not None:
         return bisect_right(range(1, head + 1), at, key=lambda position: _time_at(db, position))
     if seq is not None and not 0 <= seq <= head:
@@ -157,8 +159,10 @@ def _position(db: sqlite3.Connection, seq: int | None, at: int | None) -> int:
 
 
 def _time_at(db: sqlite3.Connection, seq: int) -> int:
-    found = db.execute(_AT, (seq,)).fetchone()
-    if found is None:
-        raise LogError(f"the event at seq {seq} is missing")
-    at: int = found[0]
-    return at
+    match db.execute(_AT, (seq,)).fetchone():
+        case (int() as at,):
+            return at
+        case None:
+            raise DamagedLogError(seq, "the event is missing")
+        case _:
+            raise DamagedLogError(seq, "the time of the event is damaged")

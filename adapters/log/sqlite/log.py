@@ -25,6 +25,10 @@ from .schema import forget_workers, insert_events, insert_payloads
 from .version_cache import VersionCache
 from .writer_lock import WriterLock
 
+#: Higher than that of any event, even if the stored number was changed.
+_NEXT_EPOCH = """
+    UPDATE writer SET epoch = 1 + max(epoch, ifnull((SELECT epoch FROM events ORDER BY seq DESC LIMIT 1), 0))
+"""
 _VERSION = "SELECT max(version) FROM events WHERE stream = ?"
 
 
@@ -48,7 +52,7 @@ class SqliteLog:
         self._stopped: LogError | None = None
         #: True while the `-wal` file may still contain erased values.
         self._wal_holds_forgotten = False
-        db.execute("UPDATE writer SET epoch = epoch + 1")
+        db.execute(_NEXT_EPOCH)
         self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
         self._reader = LogReader(path)
         self._head = self._reader.head()
@@ -59,7 +63,9 @@ class SqliteLog:
         self._files = FileGuard(path)
 
     @classmethod
-    def create_or_open(cls, path: str | Path, projections: Sequence[Projection] = ()) -> SqliteLog:
+    def create_or_open(
+        cls, path: str | Path, projections: Sequence[Projection] = (), *, pseudonym_key: bytes | None = None
+    ) -> SqliteLog:
         """Become the writer of a log, and create it if it does not exist.
 
         The tail since the last anchor is verified, and each projection is brought to the head.
@@ -67,10 +73,11 @@ class SqliteLog:
         Args:
             path: the file.
             projections: the projections updated within each commit.
+            pseudonym_key: the secret key of a new log, 32 bytes; random by default.
 
         Raises:
-            UnusableLogError: the file is something else, has a newer format, is locked, or is in a folder that cannot
-                be written to. Nothing was changed.
+            UnusableLogError: the file is something else, has another format, changed tables or foreign triggers, is
+                locked, or is in a folder that cannot be written to. Nothing was changed.
             DamagedLogError: events are missing or changed. Nothing was changed.
         """
         path = Path(path)
@@ -81,7 +88,8 @@ class SqliteLog:
             db = schema.connect_read_write(path)
             try:
                 if fresh:
-                    schema.create(db, secrets.token_bytes(32), f"mephisto-es {version('mephisto-es')}")
+                    key = pseudonym_key or secrets.token_bytes(32)
+                    schema.create(db, key, f"mephisto-es {version('mephisto-es')}")
                 return cls(path, db, lock, projections)
             except BaseException:
                 db.close()
@@ -106,6 +114,11 @@ class SqliteLog:
     def pseudonym_key(self) -> bytes:
         """The secret key of all pseudonyms in this log."""
         return self._reader.pseudonym_key
+
+    @property
+    def genesis(self) -> bytes:
+        """The value of the chain before the first event."""
+        return self._reader.genesis
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or rejected individually.
@@ -228,7 +241,8 @@ class SqliteLog:
     def _plan(
         self, batch: Sequence[AppendRequest], assume_new: Callable[[str], int | None] | None
     ) -> tuple[BatchPlan, list[Outcome]]:
-        plan = BatchPlan(self._head, self._versions.get, partial(reader.find, self._db), assume_new=assume_new)
+        find = partial(reader.find, self._db)
+        plan = BatchPlan(self._head, self._versions.get, find, epoch=self.epoch, assume_new=assume_new)
         return plan, [plan.add(request) for request in batch]
 
     def _commit(self, batch: Sequence[AppendRequest], planned: tuple[BatchPlan, list[Outcome]]) -> list[Outcome]:

@@ -1,29 +1,35 @@
-"""Checks a log before it is opened for writing: nothing is missing at its end, and its tail is intact."""
+"""Checks a log before it is opened for writing: its tables and triggers are its own, and its tail is intact."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ....core.chain import GENESIS, link
-from ....core.errors import DamagedLogError
+from ....core.chain import link
+from ....core.errors import DamagedLogError, UnusableLogError
 from ....core.ports import Head
 from ..anchor import last_anchor
 from .reader import LogReader
 
 
 def check_before_writing(path: Path, *, fresh: bool) -> None:
-    """Check that no event is lost, as far as the anchors can tell, and that the tail is intact.
+    """Check that the schema is that of a log, that no event is lost, as far as the anchors can tell, and the tail.
 
     Args:
         path: the file.
         fresh: whether there is no log yet.
 
     Raises:
+        UnusableLogError: its tables, indexes or triggers are not those of a log.
         DamagedLogError: the log is missing, truncated, differs from the anchor, or its chain is broken.
     """
     anchored = last_anchor(path)
     if not fresh:
         with LogReader(path) as log:
+            for problem in log.schema_problems():
+                raise UnusableLogError(
+                    f"{path} cannot be written to: {problem}; "
+                    "let `mephisto-es doctor` copy its events to a new file, or restore a backup"
+                )
             check_tail(log, anchored)
     elif anchored is not None:
         raise DamagedLogError(
@@ -39,7 +45,7 @@ def check_tail(log: LogReader, anchored: Head | None) -> None:
     Raises:
         DamagedLogError: the log is truncated, differs from the anchor, or its chain is broken after it.
     """
-    seq, chain = 0, GENESIS
+    seq, chain = 0, log.genesis
     if anchored is not None and anchored.seq:
         seq, chain = anchored.seq, anchored.chain
         stored = log.chain_at(seq)
@@ -55,6 +61,6 @@ def check_tail(log: LogReader, anchored: Head | None) -> None:
         seq += 1
         if raw.seq != seq:
             raise DamagedLogError(seq, f"the event is missing; the next one is {raw.seq}")
-        chain = link(chain, seq, raw.data)
+        chain = link(chain, seq, raw.epoch, raw.data)
         if chain != raw.chain:
             raise DamagedLogError(seq, "the chain is broken: the event is not what was written", raw.stream)

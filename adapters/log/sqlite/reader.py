@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import count, takewhile
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
-from ....core.chain import GENESIS, ChainPage, ChainRow, Columns
+from ....core.chain import ChainPage, ChainRow, Columns, genesis
 from ....core.errors import DamagedLogError, LogError, UnknownEventError
 from ....core.ports import Head
 from ....events.base import PayloadRef
 from ....events.codec import UndecodableError, UnknownKindError, decode, decode_page
 from ....events.envelope import RecordedEvent, recorded_of
-from . import schema
+from . import schema, schema_check
 
 #: Events read by one query. Between two queries a reader holds no transaction, so it never blocks checkpoints. A page's
 #: objects are freed before there are enough of them to trigger the garbage collector, which would make a replay a tenth
@@ -26,27 +27,36 @@ PAGE_EVENTS = 250
 #: A damaged row may hold any type where bytes belong, or NULL. Empty bytes are neither an event nor a link.
 _AS_BYTES = "CAST(ifnull({0}, '') AS BLOB)"
 _DATA = _AS_BYTES.format("data")
-_COLUMNS = f"{_DATA}, {_AS_BYTES.format('chain')}, {', '.join(ChainRow._fields[3:])}"
-_PAGE = f"SELECT {_DATA} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
+_EPOCH = "CAST(ifnull(epoch, 0) AS INTEGER)"
+_COLUMNS = f"{_DATA}, {_AS_BYTES.format('chain')}, {_EPOCH}, {', '.join(ChainRow._fields[4:])}"
+_PAGE = f"SELECT {_DATA} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {PAGE_EVENTS}"
 _EXTENT = "SELECT count(*), max(seq) FROM events WHERE seq > ?"
 _RAW_PAGE = f"SELECT seq, {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-_STREAM = f"SELECT seq, {_DATA} FROM events WHERE stream = ? ORDER BY version"
-_COLUMNS_PAGE = f"SELECT {_COLUMNS} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq"
+#: Selects events for `recorded`; conditions are appended.
+EVENTS = f"SELECT seq, {_DATA} FROM events"
+_STREAM = f"{EVENTS} WHERE stream = ? ORDER BY version"
+_COLUMNS_PAGE = f"SELECT {_COLUMNS} FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {PAGE_EVENTS + 1}"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 _COMMAND = f"""
     SELECT seq, {_DATA}, command FROM events
     WHERE seq >= (SELECT seq FROM events WHERE command = ?) ORDER BY seq
 """
 _HEAD = "SELECT seq, chain, at FROM events ORDER BY seq DESC LIMIT 1"
+_META = "SELECT pseudonym_key, created_by FROM meta"
 _POSITIONS = "SELECT name, seq FROM projections WHERE live = 1"
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 _FIRST = itemgetter(0)
 #: The largest position SQLite can hold.
 _END = 2**63 - 1
 
+#: A row whose first value is its position.
+R = TypeVar("R", bound=tuple[object, ...])
+
 
 class LogReader:
     """The current content of a log. May be used beside the writer, from any thread.
+
+    Every method raises LogError if the part of the file it needs cannot be read.
 
     Attributes:
         path: the file.
@@ -67,10 +77,18 @@ class LogReader:
             raise
 
     @cached_property
+    def _meta(self) -> tuple[bytes, str]:
+        return meta(self._db)
+
+    @property
     def pseudonym_key(self) -> bytes:
         """The secret key of all pseudonyms in this log."""
-        key: bytes = self._db.execute("SELECT pseudonym_key FROM meta").fetchone()[0]
-        return key
+        return self._meta[0]
+
+    @property
+    def genesis(self) -> bytes:
+        """The value of the chain before the first event."""
+        return genesis(*self._meta)
 
     def connect(self) -> sqlite3.Connection:
         """Open another read-only connection to the file, for reading the tables of projections."""
@@ -106,7 +124,9 @@ class LogReader:
             DamagedLogError: a row does not decode.
             UnknownEventError: a newer version wrote it.
         """
-        return tuple(recorded(seq, data) for seq, data in self._db.execute(_STREAM, (stream,)).fetchall())
+        with reading(f"the events of {stream}"):
+            rows = self._db.execute(_STREAM, (stream,)).fetchall()
+        return tuple(recorded(seq, data) for seq, data in rows)
 
     def raw(self, after: int = 0) -> Iterator[ChainRow]:
         """Yield the stored rows in order, neither decoded nor checked.
@@ -119,7 +139,8 @@ class LogReader:
 
     def chain_at(self, seq: int) -> bytes | None:
         """Return the stored value of the chain at a position, or None if there is no such event."""
-        row = self._db.execute(_CHAIN, (seq,)).fetchone()
+        with reading(f"the event at seq {seq}"):
+            row = self._db.execute(_CHAIN, (seq,)).fetchone()
         return row[0] if row else None
 
     def payload(self, ref: PayloadRef) -> bytes | None:
@@ -128,11 +149,18 @@ class LogReader:
 
     def projection_positions(self) -> dict[str, int]:
         """Return the position of each projection kept in the file, by name."""
-        return dict(self._db.execute(_POSITIONS).fetchall())
+        with reading("the positions of the projections"):
+            return dict(self._db.execute(_POSITIONS).fetchall())
+
+    def schema_problems(self) -> list[str]:
+        """Return the tables, indexes and triggers of a log that are missing or changed, and foreign triggers."""
+        with reading("the schema"):
+            return list(schema_check.log_schema_problems(self._db))
 
     def head(self) -> Head:
         """Return the position, chain and time of the last event."""
-        return head(self._db)
+        found = last(self._db)
+        return Head(0, self.genesis, 0) if found is None else found
 
     def close(self) -> None:
         """Close the file. May be called twice."""
@@ -145,8 +173,45 @@ class LogReader:
         self.close()
 
 
+@contextmanager
+def reading(part: str) -> Iterator[None]:
+    """Convert errors of SQLite while a part of a log is read.
+
+    Args:
+        part: what is read, for the message.
+
+    Raises:
+        LogError: it cannot be read.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LogError(
+            f"{part} cannot be read: {error}; "
+            "see with `mephisto-es verify` how far the log is intact, and restore a backup"
+        ) from error
+
+
+def ascending(rows: Iterator[R], after: int) -> Iterator[R]:
+    """Yield rows by their position, and refuse to go backwards, as a damaged page can make SQLite do.
+
+    Args:
+        rows: rows that begin with their position.
+        after: the position before the first row.
+
+    Raises:
+        DamagedLogError: a position is not larger than the one before it.
+    """
+    for row in rows:
+        seq = row[0]
+        if not isinstance(seq, int) or seq <= after:
+            raise DamagedLogError(after + 1, f"the rest of the file cannot be read: seq {seq} comes after seq {after}")
+        after = seq
+        yield row
+
+
 def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[ChainPage]:
-    """Yield the stored rows in pages; a gap ends a page.
+    """Yield the stored rows in pages; a gap ends a page. Positions only ever increase.
 
     Raises:
         DamagedLogError: the rest of the file cannot be read; everything before was yielded.
@@ -156,21 +221,39 @@ def pages(db: sqlite3.Connection, after: int = 0) -> Iterator[ChainPage]:
         with suppress(sqlite3.DatabaseError):
             columns = db.execute(_COLUMNS_PAGE, (after, after + PAGE_EVENTS)).fetchall()
         if len(columns) == PAGE_EVENTS:
-            # As many rows as positions, so there are no gaps.
+            # As many rows as positions, so there are no gaps, or the chain will show that a page is damaged.
             yield ChainPage(after + 1, columns)
             after += PAGE_EVENTS
             continue
-        rows: list[ChainRow] = []
-        try:
-            rows.extend(map(ChainRow._make, db.execute(_RAW_PAGE, (after, PAGE_EVENTS))))
-        except sqlite3.DatabaseError as error:
+        rows, error = _raw_page(db, after)
+        if error is not None:
             yield from _runs(rows)
-            last = rows[-1].seq if rows else after
-            raise DamagedLogError(last + 1, f"the rest of the file cannot be read: {error}") from error
+            raise error
         if not rows:
             return
         yield from _runs(rows)
         after = rows[-1].seq
+
+
+def _raw_page(db: sqlite3.Connection, after: int) -> tuple[list[ChainRow], DamagedLogError | None]:
+    """Read the next rows one by one. Returns those that can be read, and the error that prevents reading more."""
+    rows: list[ChainRow] = []
+    text_factory, db.text_factory = db.text_factory, _lenient_text
+    try:
+        rows.extend(ascending(map(ChainRow._make, db.execute(_RAW_PAGE, (after, PAGE_EVENTS))), after))
+    except DamagedLogError as error:
+        return rows, error
+    except sqlite3.DatabaseError as error:
+        damaged = rows[-1].seq + 1 if rows else after + 1
+        return rows, DamagedLogError(damaged, f"the rest of the file cannot be read: {error}")
+    finally:
+        db.text_factory = text_factory
+    return rows, None
+
+
+def _lenient_text(stored: bytes) -> str:
+    """Decode text of a damaged row. The comparison with the event will show that it is wrong."""
+    return stored.decode(errors="replace")
 
 
 def _runs(rows: list[ChainRow]) -> Iterator[ChainPage]:
@@ -182,11 +265,11 @@ def _runs(rows: list[ChainRow]) -> Iterator[ChainPage]:
             start = place + 1
 
 
-def _page(db: sqlite3.Connection, after: int, last: int) -> list[tuple[bytes]]:
-    """Return the data of the events with `after < seq <= last`. Positions have no gaps, so they need not be read."""
+def _page(db: sqlite3.Connection, after: int, last_seq: int) -> list[tuple[bytes]]:
+    """Return the data of the events with `after < seq <= last_seq`. Positions have no gaps and are not read."""
     try:
-        rows = db.execute(_PAGE, (after, last)).fetchall()
-        if len(rows) < last - after:
+        rows = db.execute(_PAGE, (after, last_seq)).fetchall()
+        if len(rows) < last_seq - after:
             # The end of the log, or a gap.
             found, highest = db.execute(_EXTENT, (after,)).fetchone()
             if found and highest != after + found:
@@ -213,24 +296,38 @@ def recorded(seq: int, data: bytes) -> RecordedEvent:
 
 def find(db: sqlite3.Connection, command: str) -> tuple[RecordedEvent, ...]:
     """Return the events of a command, which are adjacent."""
-    rows = takewhile(lambda row: row[2] in (command, None), db.execute(_COMMAND, (command,)))
-    return tuple(recorded(seq, data) for seq, data, _ in rows)
+    with reading(f"the events of the command {command}"):
+        rows = ascending(db.execute(_COMMAND, (command,)), 0)
+        of_command = [*takewhile(lambda row: row[2] in (command, None), rows)]
+    return tuple(recorded(seq, data) for seq, data, _ in of_command)
 
 
-def head(db: sqlite3.Connection) -> Head:
-    """Return the head of the chain.
-
-    Raises:
-        LogError: that part of the file cannot be read.
-    """
-    try:
+def last(db: sqlite3.Connection) -> Head | None:
+    """Return the position, chain and time of the last event, or None if there is none."""
+    with reading("the head of the log"):
         row = db.execute(_HEAD).fetchone()
-    except sqlite3.Error as error:
-        raise LogError(f"the head of the log cannot be read: {error}") from error
-    return Head(*row) if row else Head(0, GENESIS, 0)
+    match row:
+        case None:
+            return None
+        case (int() as seq, bytes() as chain, int() as at):
+            return Head(seq, chain, at)
+        case _:
+            raise LogError("the head of the log is damaged; restore a backup")
+
+
+def meta(db: sqlite3.Connection) -> tuple[bytes, str]:
+    """Return the secret key of the log, and the name and version of the program that created it."""
+    with reading("the key of the log"):
+        row = db.execute(_META).fetchone()
+    match row:
+        case (bytes() as key, str() as created_by):
+            return key, created_by
+        case _:
+            raise LogError("the key of the log is missing or damaged; restore a backup")
 
 
 def payload(db: sqlite3.Connection, ref: PayloadRef) -> bytes | None:
     """Return the bytes behind a reference, or None if they were erased."""
-    row = db.execute(_PAYLOAD, (ref.sha256,)).fetchone()
+    with reading(f"the payload {ref.sha256}"):
+        row = db.execute(_PAYLOAD, (ref.sha256,)).fetchone()
     return row[0] if row else None

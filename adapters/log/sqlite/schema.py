@@ -15,9 +15,9 @@ from ....events.ids import WorkerId
 #: Stored in the header of every log: "mphE".
 APPLICATION_ID = 0x6D706845
 #: Incremented when older versions can no longer read the file; stored in the header as `user_version`.
-FORMAT = 2
+FORMAT = 3
 #: Format of the first release; files of earlier formats are those of development versions.
-OLDEST_FORMAT = 2
+OLDEST_FORMAT = 3
 
 #: The events of a command are adjacent. Only the first has the command in its column. That is enough to find a command
 #: and to keep it unique; repeating it for each event would make a commit of 100 events a tenth slower.
@@ -38,6 +38,7 @@ CREATE TABLE events(
   kind    TEXT    NOT NULL,
   at      INTEGER NOT NULL,
   command TEXT,
+  epoch   INTEGER NOT NULL,
   data    BLOB    NOT NULL,
   chain   BLOB    NOT NULL CHECK (length(chain) = 32),
   UNIQUE (stream, version)
@@ -172,12 +173,12 @@ def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
     if application == APPLICATION_ID:
         if version > FORMAT:
             raise UnusableLogError(
-                f"{path} has format {version}, this version reads up to {FORMAT}; update mephisto-es to open it"
+                f"{path} has format {version}, but this version reads format {FORMAT}; update mephisto-es to open it"
             )
         if version < OLDEST_FORMAT:
             raise UnusableLogError(
-                f"{path} has format {version}, of a version before the first release, and this one reads from format "
-                f"{OLDEST_FORMAT}; start with another data folder"
+                f"{path} has format {version}, which only development versions before the first release used; "
+                "start with another data folder"
             )
         return True
     if objects:

@@ -28,6 +28,11 @@ _NEAREST = """
     SELECT snapshots.seq, state, digest, chain FROM snapshots JOIN events ON events.seq = snapshots.seq
     WHERE code = ? AND snapshots.seq <= ? ORDER BY snapshots.seq DESC LIMIT 1
 """
+_AT = """
+    SELECT snapshots.seq, state, digest, chain FROM snapshots JOIN events ON events.seq = snapshots.seq
+    WHERE code = ? AND snapshots.seq = ?
+"""
+_POSITIONS = "SELECT seq FROM snapshots WHERE code = ? ORDER BY seq"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
 
 
@@ -67,14 +72,36 @@ def nearest(db: sqlite3.Connection, projection: Projection, seq: int) -> Snapsho
         found = db.execute(_NEAREST, (_code(projection), seq)).fetchone()
     except sqlite3.DatabaseError:
         return None  # this part of the file is damaged; the fold will show whether others are
-    if found is None:
-        return None
-    at, state, digest, chain = found
-    if digest != _digest(chain, projection, state):
-        return None
-    view = rebuild.temporary_database()
-    view.deserialize(zlib.decompress(state))
-    return Snapshot(at, view)
+    return None if found is None else _restored(projection, found)
+
+
+def positions(db: sqlite3.Connection, projection: Projection) -> list[int]:
+    """Return the positions of the snapshots that this version's code stored."""
+    return [seq for (seq,) in db.execute(_POSITIONS, (_code(projection),)) if isinstance(seq, int)]
+
+
+def at(db: sqlite3.Connection, projection: Projection, seq: int) -> Snapshot | None:
+    """Return the snapshot at a position, or None if there is no valid one."""
+    found = db.execute(_AT, (_code(projection), seq)).fetchone()
+    return None if found is None else _restored(projection, found)
+
+
+def _restored(projection: Projection, row: tuple[object, ...]) -> Snapshot | None:
+    """Restore a snapshot from its row, or return None if its digest is wrong."""
+    match row:
+        case (int() as seq, bytes() as state, bytes() as digest, bytes() as chain) if digest == _digest(
+            chain, projection, state
+        ):
+            try:
+                # The limit holds even if somebody forged the digest.
+                tables = zlib.decompressobj().decompress(state, LIMIT_BYTES)
+            except zlib.error:
+                return None
+            view = rebuild.temporary_database()
+            view.deserialize(tables)
+            return Snapshot(seq, view)
+        case _:
+            return None
 
 
 def _code(projection: Projection) -> str:

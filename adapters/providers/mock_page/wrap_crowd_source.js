@@ -1,25 +1,25 @@
 /**
- * The mock crowd provider's part of a page: the worker and the assignment are in the URL,
- * `?worker_id=W&assignment_id=A`. Without one of them the page is a preview. It is loaded
- * before the task's own scripts, which call these four globals.
+ * The mock crowd provider's side of a page: who the worker is comes from the
+ * address, `?worker_id=W&assignment_id=A`. Without one of the two the page is a
+ * preview. Loaded before the task's own scripts, which call these four globals.
  */
 "use strict";
 
-function urlParameter(name) {
+function addressParameter(name) {
   return new URLSearchParams(window.location.search).get(name) || null;
 }
 
-/** Returns the worker's name at the provider, or null in a preview. */
+/** The worker's name at the provider, or null in a preview. */
 function getWorkerName() {
-  return urlParameter("worker_id");
+  return addressParameter("worker_id");
 }
 
-/** Returns the accepted assignment, or null in a preview. */
+/** The piece of work that was accepted, or null in a preview. */
 function getAssignmentId() {
-  return urlParameter("assignment_id");
+  return addressParameter("assignment_id");
 }
 
-/** Returns the data by which the server finds or creates this worker's agent. */
+/** What the server needs to find or make this worker's agent. */
 function getAgentRegistration() {
   const worker = getWorkerName();
   const assignment = getAssignmentId();
@@ -31,7 +31,7 @@ function getAgentRegistration() {
   };
 }
 
-/** Called once the server has stored the work; a real provider would complete the assignment. */
+/** Called once the server has the work: a real provider would pay from here on. */
 function handleSubmitToProvider(data) {
   alert("The task has been submitted! Data: " + JSON.stringify(data));
 }

@@ -1,16 +1,16 @@
 /**
  * A chat for two. The task on the server sends
- *   {"task_data": {"agent_display_name": "Speaker 1", "topic": "..."}}  our name, once
- *   {"id": "Speaker 2", "text": "..."}                                  a message from the partner
- *   {"task_data": {"task_done": true}}                                  the chat is over
- * and receives {"text": "..."} for each message of this worker.
+ *   {"task_data": {"agent_display_name": "Speaker 1", "topic": "..."}}  who we are, once
+ *   {"id": "Speaker 2", "text": "..."}                                  what the partner wrote
+ *   {"task_data": {"task_done": true}}                                  it was enough
+ * and gets {"text": "..."} for what this worker writes.
  */
 
 import * as Mephisto from "/mephisto_client.js";
 
 const WAITING = "Waiting for your partner. Please keep this page open.";
 const CHATTING = "Your partner is here. Say hello!";
-const DONE = "The conversation is over. Please finish and submit.";
+const DONE = "That was the whole conversation. Please finish and submit.";
 const SUBMITTED = "Submitted. Thank you! You can close this page.";
 const PREVIEW = "This is a preview. Accept the task to chat with another person.";
 const CONNECTION_SENTENCES = {
@@ -39,7 +39,7 @@ function showTitle(config) {
   document.title = title.textContent;
 }
 
-/** Shows a sentence and some of the controls. */
+/** Shows a sentence and which of the controls go with it. */
 function show(sentence, { conversation = false, writing = false, finishing = false } = {}) {
   state.textContent = sentence;
   messages.hidden = !conversation;
@@ -66,7 +66,7 @@ function finish() {
   show(sentence, { conversation: true, finishing: true });
 }
 
-/** Shows an update. The worker's own messages come back only after a reload, without an `id`. */
+/** Messages of this worker come back only after a reload, without an `id`. */
 function receive({ id, text: words, task_data: news }) {
   if (words !== undefined) addMessage(id ?? chat.name, words, id === undefined);
   if (news?.agent_display_name) chat.name = news.agent_display_name;

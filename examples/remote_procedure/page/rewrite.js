@@ -1,5 +1,5 @@
 /**
- * A worker rewrites a passage. The launch script's function `check` counts the words:
+ * A worker rewrites a passage. How far it is, the launch script's `check` says:
  *   task.call("check", {text}) -> {words, most, longest, good}
  */
 
@@ -44,7 +44,7 @@ const task = await Mephisto.start({
 });
 
 text.addEventListener("input", () => {
-  submit.disabled = true; // only a checked text can be submitted
+  submit.disabled = true; // only what was checked can be handed in
   verdict.textContent = "";
 });
 
@@ -52,11 +52,11 @@ check.addEventListener("click", async () => {
   const checked = text.value;
   try {
     const { words, most, longest, good } = await task.call("check", { text: checked });
-    if (text.value !== checked) return; // the text was changed in the meantime
+    if (text.value !== checked) return; // it was changed meanwhile
     submit.disabled = !good;
     verdict.textContent = good
       ? `${words} of at most ${most} words. You can submit it.`
-      : `${words} words; at most ${most} are allowed. The longest is “${longest}”.`;
+      : `${words} words; at most ${most} are wanted. The longest is “${longest}”.`;
   } catch {
     verdict.textContent = NO_VERDICT;
   }

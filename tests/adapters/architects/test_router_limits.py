@@ -15,11 +15,8 @@ import trio
 from mephisto_es.adapters.architects.contract import Deployment, ResourceBook
 from mephisto_es.adapters.architects.router.limits import MAX_BODY_BYTES, RouterArgs
 from mephisto_es.adapters.architects.router.program import NODE_ROUTER
-from mephisto_es.adapters.architects.router.python.operator import part_assembler
 from mephisto_es.adapters.architects.router.python.settings import PREFIX, RouterSettings
-from mephisto_es.adapters.channels import connection
 from mephisto_es.adapters.channels.dial import MAX_FRAME_BYTES
-from mephisto_es.core import packets
 from mephisto_es.core.abstractions.args import ArchitectArgs
 from mephisto_es.core.errors import ConfigError
 
@@ -91,15 +88,6 @@ async def test_limits_reach_the_router(tmp_path: Path, server_type: str, monkeyp
 def test_the_largest_submission_fits_into_a_frame() -> None:
     # Behind it there is a batch of others; what the router adds to a packet is a few hundred bytes.
     assert 2 * MAX_BODY_BYTES < MAX_FRAME_BYTES
-
-
-def test_operator_and_routers_know_the_same_limit_of_a_packet_in_parts() -> None:
-    in_javascript = (NODE_ROUTER / "lib/operator/part_assembler.js").read_text()
-    assert f"const MAX_PACKET_LENGTH = {packets.MAX_PACKET_LENGTH >> 20} * 2 ** 20;" in in_javascript
-    assert part_assembler.MAX_PACKET_LENGTH == packets.MAX_PACKET_LENGTH
-    # A text in a text: each quote and backslash of it is written as two.
-    assert 2 * packets.MAX_INIT_DATA_BYTES + packets.PART_LENGTH < connection.QUEUE_LIMIT
-    assert packets.MAX_INIT_DATA_BYTES + packets.PART_LENGTH < packets.MAX_PACKET_LENGTH
 
 
 class TestBehindAWebServer:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import ssl
 from functools import partial
 
-import msgspec
 import pytest
 import trio
 import trustme
@@ -12,21 +11,9 @@ from trio.testing import MockClock
 from mephisto_es.adapters.channels import connection
 from mephisto_es.adapters.channels.dial import CONNECT_SECONDS
 from mephisto_es.adapters.channels.websocket import FLUSH_SECONDS
-from mephisto_es.core import packets
 from mephisto_es.core.abstractions.channel import Channel
 from mephisto_es.core.errors import ProtocolError
-from mephisto_es.core.packets import (
-    PART_LENGTH,
-    AgentDetails,
-    AgentDetailsData,
-    LiveUpdatePacket,
-    PacketPartData,
-    ReturnStatuses,
-    RouterState,
-    UpdateStatus,
-    UpdateStatusData,
-    encode_frame,
-)
+from mephisto_es.core.packets import LiveUpdatePacket, ReturnStatuses, RouterState, UpdateStatus, UpdateStatusData
 
 from .scripted_router import STATE, ChannelEvents, ScriptedRouter, serving
 
@@ -119,46 +106,6 @@ async def test_a_full_queue_ends_the_connection_and_the_next_one_begins_with_how
                 assert (await router.arrived.receive())["subject_id"] == f"agent{number}"
             assert events.opened == 2
             channel.close()
-
-
-def details(characters: int) -> AgentDetails:
-    data = msgspec.Raw(b'"' + b'\\"' * (characters // 2) + b'"')
-    return AgentDetails(subject_id="r", data=AgentDetailsData(request_id="r", init_task_data=data))
-
-
-async def test_a_large_packet_goes_in_parts_among_the_others() -> None:
-    events = ChannelEvents()
-    large = details(3 * PART_LENGTH)
-    with trio.fail_after(20):
-        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
-            channel = events.channel(router.port)
-            await nursery.start(channel.open)
-            for packet in (status(1), large, status(2)):
-                assert channel.enqueue_send(packet)
-            arrived = [await router.arrived.receive() for _ in range(6)]
-            channel.close()
-    assert [packet["subject_id"] for packet in (arrived[0], arrived[-1])] == ["agent1", "agent2"]
-    parts = [msgspec.convert(packet["data"], PacketPartData) for packet in arrived[1:-1]]
-    assert [(part.index, part.count) for part in parts] == [(index, 4) for index in range(4)]
-    assert "".join(part.text for part in parts) == encode_frame([large])
-    assert max(len(msgspec.json.encode(packet)) for packet in arrived) < 2**20
-
-
-async def test_an_answer_that_does_not_fit_the_queue_does_not_end_the_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "QUEUE_LIMIT", 10_000)
-    monkeypatch.setattr(packets, "MAX_PACKET_LENGTH", 5 * PART_LENGTH)
-    events = ChannelEvents()
-    with trio.fail_after(20):
-        async with serving(ScriptedRouter()) as router, trio.open_nursery() as nursery:
-            channel = events.channel(router.port)
-            await nursery.start(channel.open)
-            for packet in (details(20_000), details(6 * PART_LENGTH), status(1)):
-                assert channel.enqueue_send(packet)
-            assert (await router.arrived.receive())["subject_id"] == "agent1"
-            channel.close()
-    assert events.opened == 1
 
 
 async def test_close_sends_what_is_queued() -> None:

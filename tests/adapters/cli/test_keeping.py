@@ -21,6 +21,7 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...histories import history, numbered
+from ..log.support import edited
 
 HISTORY = history(Random(1), 300)
 EVENTS = numbered(HISTORY)
@@ -55,9 +56,7 @@ def structured(code: int, *words: str | Path) -> Any:
 
 def edit(path: Path, *statements: str) -> None:
     """Change a file past its triggers."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("DROP TRIGGER events_stay")
-        db.execute("DROP TRIGGER events_remain")
+    with edited(path) as db:
         for statement in statements:
             db.execute(statement)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TypeGuard
 
 import sqlite_utils
@@ -51,7 +53,7 @@ LIFE: tuple[type[Event], ...] = (
 
 
 def unit_event(number: int, step: int) -> AnyEvent:
-    """What happens to a unit at a step of `LIFE`."""
+    """Return the event of a unit at a step of `LIFE`."""
     kind = LIFE[step]
     if kind is UnitCreated:
         return UnitCreated(unit=UnitId(number), assignment=AssignmentId(number), index=0, pay_cents=25)
@@ -83,12 +85,12 @@ def request(
 
 
 def is_written(outcome: Outcome) -> TypeGuard[AppendResult]:
-    """Whether a request was carried out now."""
+    """Return whether a request was executed now."""
     return isinstance(outcome, AppendResult) and not outcome.repeated
 
 
 def is_repeat(outcome: Outcome) -> TypeGuard[AppendResult]:
-    """Whether a request had been carried out before."""
+    """Return whether a request had been executed before."""
     return isinstance(outcome, AppendResult) and outcome.repeated
 
 
@@ -106,7 +108,10 @@ def register(worker: int, name: str) -> AppendRequest:
     """The request that makes a worker known; its name is a payload."""
     body = name.encode()
     event = WorkerRegistered(
-        worker=WorkerId(worker), provider_type="mock", name=commitment(body, SALT), identity=f"pseudonym-{worker}"
+        worker=WorkerId(worker),
+        provider_type="mock",
+        name=commitment(body, SALT, WorkerId(worker)),
+        identity=f"pseudonym-{worker}",
     )
     return AppendRequest(
         command=f"register-{worker}",
@@ -166,3 +171,15 @@ class FailingProjection:
             if isinstance(envelope.event, UnitExpired):
                 raise ArithmeticError("this projection has a bug")
             db.execute("INSERT INTO stubborn VALUES (?)", (seq,))
+
+
+@contextmanager
+def edited(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a log for somebody who gets past its triggers, and put the triggers back afterwards."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")
+        yield db
+        for _, sql in triggers:
+            db.execute(sql)

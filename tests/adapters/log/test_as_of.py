@@ -1,4 +1,4 @@
-"""A log file as of a moment."""
+"""Reading a log file as of a position."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def contents(view: sqlite3.Connection | MephistoDB) -> Tables:
 
 
 def the_view_at(as_of: LogAsOf, seq: int) -> Tables:
-    """What the events up to a position give, with the payloads that are left at the end."""
+    """Build the view at a position, with the payloads that are left at the end."""
     return contents(rebuilt(EVENTS[:seq], as_of.payload))
 
 

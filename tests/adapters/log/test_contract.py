@@ -1,4 +1,4 @@
-"""What every log promises, whatever keeps it."""
+"""The contract of every log, whatever stores it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.chain import GENESIS, link
+from mephisto_es.core.chain import link
 from mephisto_es.core.errors import CommandIdReusedError, VersionConflictError
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import AppendRejected, AppendResult, Expect
@@ -53,9 +53,9 @@ class LogContract:
             log.commit(lives(3)[start : start + 9])
         rows = list(log.raw() if isinstance(log, MemoryLog) else SqliteLog.open_read_only(log.path).raw())
         assert [row.seq for row in rows] == list(range(1, 28))
-        chain = GENESIS
+        chain = log.genesis
         for row in rows:
-            chain = link(chain, row.seq, row.data)
+            chain = link(chain, row.seq, row.epoch, row.data)
             assert chain == row.chain
         assert log.head() == (27, chain, 1_000)
 
@@ -177,7 +177,7 @@ class LogContract:
 
     def test_payloads_are_there_with_their_events_and_for_the_projections(self, log: Log) -> None:
         log.commit([register(3, "Ada")])
-        assert log.payload(commitment(b"Ada", SALT)) == b"Ada"
+        assert log.payload(commitment(b"Ada", SALT, WorkerId(3))) == b"Ada"
         assert log.connect().execute("SELECT * FROM roster_names").fetchall() == [(3, "Ada")]
 
     def test_payloads_of_a_refused_request_are_not_kept(self, log: Log) -> None:
@@ -185,13 +185,13 @@ class LogContract:
         asked = register(3, "Ada")
         (outcome,) = log.commit([replace(asked, expected={stream: 5})])
         assert isinstance(outcome, AppendRejected)
-        assert log.payload(commitment(b"Ada", SALT)) is None
+        assert log.payload(commitment(b"Ada", SALT, WorkerId(3))) is None
 
     def test_forgetting_a_worker_deletes_its_payloads_and_nobody_elses(self, log: Log) -> None:
         log.commit([register(3, "Ada"), register(4, "Grace")])
         log.commit([forget(3)])
-        assert log.payload(commitment(b"Ada", SALT)) is None
-        assert log.payload(commitment(b"Grace", SALT)) == b"Grace"
+        assert log.payload(commitment(b"Ada", SALT, WorkerId(3))) is None
+        assert log.payload(commitment(b"Grace", SALT, WorkerId(4))) == b"Grace"
         assert log.connect().execute("SELECT * FROM roster_names").fetchall() == [(3, None), (4, "Grace")]
         assert log.head().seq == 3
 
@@ -209,7 +209,7 @@ class LogContract:
         with pytest.raises(ArithmeticError):
             log.commit([register(3, "Ada"), *lives(1)[3:5]])
         assert log.head().seq == 3
-        assert log.payload(commitment(b"Ada", SALT)) is None
+        assert log.payload(commitment(b"Ada", SALT, WorkerId(3))) is None
         assert [each.seq for each in log.read()] == [1, 2, 3]
         (after,) = log.commit([unit_request(2, 0)])
         assert is_written(after)

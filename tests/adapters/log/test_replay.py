@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,17 +13,18 @@ import pytest
 from mephisto_es.adapters.log.anchor import anchor_path, append_anchor
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.core.chain import GENESIS, link
+from mephisto_es.core.chain import genesis, link
 from mephisto_es.core.errors import UnusableLogError
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import Head
 from mephisto_es.events import codec
 from mephisto_es.events.base import Event
+from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.unit import UnitLaunched
 from mephisto_es.events.upcasting import Upcasters
 from mephisto_es.projections.audit.report import Finding, FindingKind, ReplayReport
 
-from .support import SALT, RosterProjection, forget, lives, register, unit_request, unit_stream
+from .support import SALT, RosterProjection, edited, forget, lives, register, unit_request, unit_stream
 
 UNITS = 40
 
@@ -42,16 +43,6 @@ def path(tmp_path: Path) -> Path:
 
 
 EVENTS = 2 + 9 * UNITS
-
-
-@contextmanager
-def edited(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection of somebody who gets past the triggers."""
-    db = sqlite3.connect(path, isolation_level=None)
-    db.execute("DROP TRIGGER IF EXISTS events_stay")
-    db.execute("DROP TRIGGER IF EXISTS events_remain")
-    yield db
-    db.close()
 
 
 def audited(path: Path) -> ReplayReport:
@@ -94,6 +85,8 @@ def test_every_prefix_of_a_log_is_a_legal_log(path: Path, tmp_path: Path) -> Non
         with edited(copy) as db:
             db.execute("DELETE FROM events WHERE seq > ?", (length,))
             db.execute("DELETE FROM projections")
+            for table in RosterProjection.tables:
+                db.execute(f"DROP TABLE {table}")
         report = replay(copy, (RosterProjection(),))
         assert report.findings == ()
         assert report.events == length
@@ -221,9 +214,9 @@ def test_a_cut_tail_without_an_anchor_shows_in_the_view(path: Path) -> None:
 def test_a_log_rewritten_from_an_event_on_differs_from_its_anchor(path: Path) -> None:
     with edited(path) as db:
         flip_data(db, 200)
-        chain = GENESIS
-        for seq, data in db.execute("SELECT seq, data FROM events ORDER BY seq").fetchall():
-            chain = link(chain, seq, data)
+        chain = genesis_of(db)
+        for seq, epoch, data in db.execute("SELECT seq, epoch, data FROM events ORDER BY seq").fetchall():
+            chain = link(chain, seq, epoch, data)
             db.execute("UPDATE events SET chain = ? WHERE seq = ?", (chain, seq))
     report = audited(path)
     assert set(kinds(report)) == {FindingKind.ANCHOR}
@@ -238,13 +231,18 @@ def test_an_event_that_is_not_json(path: Path) -> None:
     assert [finding.seq for finding in report.findings] == [100, 100]
 
 
+def genesis_of(db: sqlite3.Connection) -> bytes:
+    return genesis(*db.execute("SELECT pseudonym_key, created_by FROM meta").fetchone())
+
+
 def forged(path: Path, change: Callable[[bytes], bytes], seq: int) -> None:
     """Change an event and make chain and anchor agree with it, as only somebody with both files can."""
     with edited(path) as db:
-        chain, at = GENESIS, 0
-        for position, data, when in db.execute("SELECT seq, data, at FROM events ORDER BY seq").fetchall():
+        chain, at = genesis_of(db), 0
+        rows = db.execute("SELECT seq, epoch, data, at FROM events ORDER BY seq").fetchall()
+        for position, epoch, data, when in rows:
             after = change(data) if position == seq else data
-            chain, at = link(chain, position, after), when
+            chain, at = link(chain, position, epoch, after), when
             db.execute("UPDATE events SET data = ?, chain = ? WHERE seq = ?", (after, chain, position))
     anchor_path(path).unlink()
     append_anchor(path, Head(EVENTS, chain, at))
@@ -278,7 +276,7 @@ def test_an_event_in_a_stream_where_it_does_not_belong(path: Path) -> None:
 
 
 class UnitOffered(Event, frozen=True, kw_only=True, tag="unit_offered"):
-    """What an earlier release wrote for `UnitLaunched`."""
+    """The event that an earlier release wrote for `UnitLaunched`."""
 
 
 def test_a_retired_event_is_legal_under_its_own_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +335,7 @@ def test_a_payload_that_was_changed(path: Path) -> None:
         db.execute("UPDATE payloads SET body = CAST('Eve' AS BLOB) WHERE body = CAST('Ada' AS BLOB)")
     report = audited(path)
     changed = next(finding for finding in report.findings if finding.kind is FindingKind.PAYLOAD_CHANGED)
-    assert changed.expected == commitment(b"Ada", SALT).sha256
+    assert changed.expected == commitment(b"Ada", SALT, WorkerId(1)).sha256
 
 
 def test_a_payload_that_is_gone(path: Path) -> None:

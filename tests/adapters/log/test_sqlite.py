@@ -1,4 +1,4 @@
-"""What the log in a file promises beyond the contract: who may open it, what a failure leaves, what others see."""
+"""The guarantees of the SQLite log beyond the contract: opening, failures, and concurrent readers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ from mephisto_es.core.errors import (
 )
 from mephisto_es.core.payloads import commitment
 from mephisto_es.core.ports import AppendRejected, Expect, Head
+from mephisto_es.events.ids import WorkerId
 from mephisto_es.projections.engine import fingerprint
 
 from .support import (
     LIFE,
     SALT,
     RosterProjection,
+    edited,
     forget,
     is_repeat,
     is_written,
@@ -234,7 +236,7 @@ def test_a_copy_is_read_without_anything_beside_it(path: Path, tmp_path: Path) -
     shutil.copy(path, copy)
     with SqliteLog.open_read_only(copy) as log:
         assert len(list(log.read())) == 28
-        assert log.payload(commitment(b"Ada", SALT)) == b"Ada"
+        assert log.payload(commitment(b"Ada", SALT, WorkerId(1))) == b"Ada"
 
 
 def test_readers_see_what_is_committed_while_the_writer_writes(path: Path) -> None:
@@ -270,7 +272,7 @@ def test_a_full_disk_leaves_nothing_and_the_log_goes_on(path: Path) -> None:
         with pytest.raises(LogError, match=r"nothing was written to .*full"):
             log.commit([register(number, f"Ada{number:0500}") for number in range(1, 50)])
         assert log.head().seq == 1
-        assert log.payload(commitment(f"Ada{1:0500}".encode(), SALT)) is None
+        assert log.payload(commitment(f"Ada{1:0500}".encode(), SALT, WorkerId(1))) is None
         log._db.execute("PRAGMA max_page_count=1000000")
         (written,) = log.commit([unit_request(2, 0)])
         assert is_written(written)
@@ -330,7 +332,9 @@ def test_an_event_of_a_newer_version_stops_reading(path: Path) -> None:
             b'{"stream":"unit/1/1","version":10,"at":1000,"command":"x","ordinal":0,"actor":"operator",'
             b'"event":{"kind":"unit_adored"}}'
         )
-        db.execute("INSERT INTO events VALUES (11, 'unit/1/1', 10, 'unit_adored', 1000, 'x', ?, ?)", (data, bytes(32)))
+        db.execute(
+            "INSERT INTO events VALUES (11, 'unit/1/1', 10, 'unit_adored', 1000, 'x', 1, ?, ?)", (data, bytes(32))
+        )
     db.close()
     with (
         SqliteLog.open_read_only(path) as log,
@@ -410,10 +414,8 @@ def test_the_tail_after_the_last_anchor_is_verified(path: Path) -> None:
         first = log.write_anchor()
         log.commit(lives(3)[5:])
     anchor_path(path).write_text(f"{first.seq} {first.chain.hex()} {first.at}\n")
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TRIGGER events_stay")
+    with edited(path) as db:
         db.execute("UPDATE events SET data = CAST(replace(CAST(data AS TEXT), '1000', '1001') AS BLOB) WHERE seq = 9")
-    db.close()
     with pytest.raises(DamagedLogError, match=r"seq 9 .*chain is broken"):
         SqliteLog.create_or_open(path)
 

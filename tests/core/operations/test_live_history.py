@@ -21,10 +21,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.task_runner import LiveTaskRunner
-from mephisto_es.core.decisions.refusals import refusal_text
-from mephisto_es.core.operations import worker_pool
 from mephisto_es.core.ports import Outcome
-from mephisto_es.events.engagement import RefusalReason
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness
 
@@ -104,20 +101,6 @@ async def _follow(steps: list[str]) -> None:
             for token in tokens.values():
                 router.submit_task(token, {})
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
-
-
-async def test_a_history_that_is_too_long_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "MAX_INIT_DATA_BYTES", 1000)
-    async with open_harness(tmp_path) as harness:
-        router = harness.router(await harness.launch(HarnessTaskState(data=items(1), runner=Echo)))
-        token = (await ask(router, "ann"))["agent_id"]
-        router.send_live_update(token, {"text": "x" * 1000, "update_id": "1"})
-        await trio.testing.wait_all_tasks_blocked()
-        again = await ask(router, "ann")
-        assert (again["agent_id"], again["failure_reason"]) == (None, refusal_text(RefusalReason.HISTORY_TOO_LONG))
-        router.submit_task(token, {})
-        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert harness.statuses("unit") == {"completed": 1}
 
 
 class Procedures(RemoteProcedureTaskRunner):

@@ -67,15 +67,6 @@ class Acknowledgement(msgspec.Struct):
     seq: int
 
 
-class PacketPart(msgspec.Struct):
-    """Data of `packet_part`: a slice of the JSON text of a packet that is too large for one frame."""
-
-    #: Counted from 0; the parts of a packet follow each other.
-    index: int
-    count: int
-    text: str
-
-
 class HeartbeatAnswer(msgspec.Struct):
     """Data of the answer to a heartbeat; the time is in milliseconds."""
 
@@ -90,7 +81,6 @@ read_agent_statuses = reader(AgentStatuses)
 read_agent_answer = reader(AgentAnswer)
 read_status_update = reader(StatusUpdate)
 read_acknowledgement = reader(Acknowledgement)
-read_packet_part = reader(PacketPart)
 
 
 class PacketFactory:

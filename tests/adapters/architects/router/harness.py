@@ -204,12 +204,6 @@ class OperatorLink(Peer):
         await self.send("client_bound_live_update", token, {**data, "update_id": update_id}, server_timestamp=3.5)
         return update_id
 
-    async def send_in_parts(self, text: str, length: int = 2**18) -> None:
-        """Send a packet in parts, as the operator does with a large one."""
-        slices = [text[start : start + length] for start in range(0, len(text), length)]
-        for index, piece in enumerate(slices):
-            await self.send("packet_part", "mephisto", {"index": index, "count": len(slices), "text": piece})
-
     async def settled(self) -> dict[str, str]:
         """Return all statuses; what was sent before has been handled then."""
         # Tells the answer from statuses that the router sends by itself.

@@ -137,37 +137,6 @@ async def test_a_refusal_is_told_as_it_is(
     assert data["failure_reason"] == details["failure_reason"]
 
 
-async def test_an_answer_in_parts_is_given_whole(
-    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
-) -> None:
-    asking = Asking(nursery, harness.request_agent)
-    question = await operator.expect("register_agent")
-    past = [{"text": 'said "ü🦉" before' * 2000, "update_id": str(number)} for number in range(400)]
-    data = {**question.data, "agent_id": "large", "status": "in task", "init_task_data": {"past_live_updates": past}}
-    answer = {"packet_type": "agent_details", "subject_id": "mephisto", "data": data}
-
-    await operator.send_in_parts(msgspec.json.encode(answer).decode())
-
-    told = (await asking.answer()).json()["data"]
-    assert (told["agent_id"], told["init_task_data"]) == ("large", {"past_live_updates": past})
-    assert await operator.settled() == {"large": "in task"}
-
-
-async def test_parts_that_do_not_fit_together_are_reported(harness: RouterHarness, operator: OperatorLink) -> None:
-    status = '{"packet_type": "update_status", "subject_id": "%s", "data": {"status": "in task"}}'
-    for index, count in ((1, 2), (0, 2), (2, 2), (0, 0), (-1, 1)):
-        await operator.send("packet_part", "mephisto", {"index": index, "count": count, "text": status % "a"})
-    await operator.send("packet_part", "mephisto", {"index": 0, "count": 2, "text": (status % "b")[:30]})
-    # An operator that comes instead does not go on with it.
-    again = await harness.operator()
-    await again.send("packet_part", "mephisto", {"index": 1, "count": 2, "text": (status % "b")[30:]})
-    await again.send_in_parts(status % "c", length=10)
-
-    assert await again.settled() == {"c": "in task"}
-    reports = [packet.data["reason"] for peer in (operator, again) for packet in peer.inbox.of_type("router_report")]
-    assert reports == ["packet_part: a part is missing"] * 5
-
-
 async def test_what_the_provider_puts_into_the_query_does_not_matter(
     harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
 ) -> None:

@@ -85,15 +85,6 @@ export const BUSY = "The task server is busy at the moment, please try again in 
  */
 
 /**
- * Data of `packet_part`: a slice of the JSON text of a packet that is too large for one frame.
- *
- * @typedef {object} PacketPart
- * @property {number} index counted from 0; the parts of a packet follow each other
- * @property {number} count
- * @property {string} text
- */
-
-/**
  * Data of the answer to a heartbeat; the time is in milliseconds.
  *
  * @typedef {object} HeartbeatAnswer
@@ -180,15 +171,6 @@ export function readStatusUpdate(data) {
  */
 export function readAcknowledgement(data) {
   return read(data, { incarnation: readText, seq: readInteger });
-}
-
-/**
- * @param {Raw} data
- * @returns {PacketPart}
- * @throws {MalformedJsonError}
- */
-export function readPacketPart(data) {
-  return read(data, { index: readInteger, count: readInteger, text: readText });
 }
 
 /** Makes encoded packets. */

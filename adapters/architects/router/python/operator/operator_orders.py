@@ -15,14 +15,11 @@ from ..packets import (
     read_acknowledgement,
     read_agent_answer,
     read_agent_statuses,
-    read_packet,
-    read_packet_part,
     read_packets,
     read_status_update,
 )
 from ..pages.agents import AgentSessions
 from .operator_link import OperatorLink
-from .part_assembler import PartAssembler
 from .waiting_requests import WaitingRequests
 
 _NULL = Raw(b"null")
@@ -55,11 +52,6 @@ class OperatorOrders:
         self._link = link
         self._packets = packets
         self._counters = counters
-        self._parts = PartAssembler()
-
-    def on_operator_attached(self) -> None:
-        """Discard the beginning of a packet that the operator before did not finish."""
-        self._parts.clear()
 
     def execute(self, frame: bytes) -> None:
         """Execute the packets of one frame, in order."""
@@ -94,9 +86,6 @@ class OperatorOrders:
                 self._journal.drain(self._send_state)
             case "request_statuses":
                 self._link.send(self._packets.from_router("return_statuses", raw(self._agents.reported_statuses())))
-            case "packet_part":
-                if (whole := self._parts.add(read_packet_part(data))) is not None:
-                    self._execute(read_packet(whole.encode("utf-8", "surrogatepass")))
             case unknown:
                 raise MalformedJsonError(f"{unknown!r} is not a packet type of the operator")
 

@@ -118,7 +118,6 @@ class Hub:
         except MalformedJsonError:
             greeting = OperatorGreeting()
         if packet.packet_type == "alive" and self._secret.matches(greeting.token):
-            self._orders.on_operator_attached()
             self._link.attach(connection, greeting)
             self._sessions.on_operator_attached()
             self._requests.on_operator_attached()

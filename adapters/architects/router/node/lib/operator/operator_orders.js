@@ -3,16 +3,7 @@
 import { MalformedJsonError } from "../errors.js";
 import { raw, strictJson } from "../json_text.js";
 import { log } from "../log.js";
-import {
-  readAcknowledgement,
-  readAgentAnswer,
-  readAgentStatuses,
-  readPacket,
-  readPacketPart,
-  readPackets,
-  readStatusUpdate,
-} from "../packets.js";
-import { PartAssembler } from "./part_assembler.js";
+import { readAcknowledgement, readAgentAnswer, readAgentStatuses, readPackets, readStatusUpdate } from "../packets.js";
 
 /** @typedef {import("../packets.js").WirePacket} WirePacket */
 /** @typedef {import("../packets.js").AgentAnswer} AgentAnswer */
@@ -26,7 +17,6 @@ export class OperatorOrders {
   #link;
   #packets;
   #counters;
-  #parts = new PartAssembler();
 
   /**
    * @param {object} parts
@@ -44,11 +34,6 @@ export class OperatorOrders {
     this.#link = link;
     this.#packets = packets;
     this.#counters = counters;
-  }
-
-  /** Discard the beginning of a packet that the operator before did not finish. */
-  onOperatorAttached() {
-    this.#parts.clear();
   }
 
   /**
@@ -102,11 +87,6 @@ export class OperatorOrders {
       case "request_statuses":
         this.#link.send(this.#packets.fromRouter("return_statuses", raw(this.#agents.reportedStatuses())));
         break;
-      case "packet_part": {
-        const whole = this.#parts.add(readPacketPart(data));
-        if (whole !== null) this.#execute(readPacket(strictJson(whole, Infinity)));
-        break;
-      }
       default:
         throw new MalformedJsonError(`'${packet.packet_type}' is not a packet type of the operator`);
     }

@@ -139,7 +139,6 @@ export class Hub {
   #checkOperator(connection, packet) {
     const greeting = greetingOf(packet);
     if (packet.packet_type === "alive" && greeting !== null && this.#secret.matches(greeting.token)) {
-      this.#orders.onOperatorAttached();
       this.#link.attach(connection, greeting);
       this.#sessions.onOperatorAttached();
       this.#requests.onOperatorAttached();

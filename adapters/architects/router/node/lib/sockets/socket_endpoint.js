@@ -5,8 +5,8 @@ import { WebSocketServer } from "ws";
 import { DeadlineQueue } from "../deadline_queue.js";
 import { Connection, POLICY_VIOLATION, TOO_BIG, isGoodbye } from "./connection.js";
 
-/** Size of a frame from the operator, who sends packets in batches, and large ones in parts. */
-const MAX_OPERATOR_FRAME_BYTES = 16 * 1024 * 1024;
+/** Size of a frame from the operator, who sends packets in batches. */
+const MAX_OPERATOR_FRAME_BYTES = 256 * 1024 * 1024;
 /** One read from a socket may add this much to the count of a page's unfinished message. */
 const READ_SLACK_BYTES = 64 * 1024;
 
