@@ -63,6 +63,7 @@ class Router:
             orders,
             self.counters,
             settings.max_packet_bytes,
+            max(1, settings.max_sockets // 4),
         )
 
     async def run(self) -> None:

@@ -176,6 +176,25 @@ async def test_sockets_have_a_limit(make_router: MakeRouter, make_harness: MakeH
     assert await is_turned_away(harness)
 
 
+async def test_sockets_that_say_nothing_leave_room_for_the_others(
+    make_router: MakeRouter, make_harness: MakeHarness
+) -> None:
+    router = make_router(max_sockets=8)
+    router.start()
+    harness = make_harness(router)
+    await harness.operator({"a": "in task"})
+    page = await harness.page("a")
+
+    silent = [await harness.socket() for _ in range(5)]
+
+    for peer in silent[:3]:
+        assert await peer.closing_code() == 1008
+        await peer.close()
+    await harness.wait_sockets(4)
+    assert not silent[3].closed.is_set()
+    assert (await page.heartbeat()).data["status"] == "in task"
+
+
 async def is_turned_away(harness: RouterHarness) -> bool:
     host, port = harness.router.listener.getsockname()
     with trio.fail_after(10):

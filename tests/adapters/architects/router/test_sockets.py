@@ -468,6 +468,28 @@ async def test_the_other_tab_takes_over_when_one_is_closed(harness: RouterHarnes
     assert first.texts() == ["between the tabs"]
 
 
+async def test_an_agent_has_at_most_three_sockets_and_the_oldest_goes(
+    harness: RouterHarness, operator: OperatorLink
+) -> None:
+    await operator.agents({"a": "in task"})
+    tabs = [await harness.page("a") for _ in range(3)]
+    for tab in tabs:
+        assert (await tab.heartbeat()).data["status"] == "in task"
+
+    tabs.append(await harness.page("a"))
+
+    assert await tabs[0].closing_code() == 1008
+    # A tab that is closed makes room again.
+    for tab in tabs[:2]:
+        await tab.close()
+    await harness.wait_sockets(3)
+    tabs.append(await harness.page("a"))
+    for tab in tabs[2:]:
+        assert (await tab.heartbeat()).data["status"] == "in task"
+    await operator.tell("a", text="to the last one")
+    assert (await tabs[-1].expect("client_bound_live_update")).data["text"] == "to the last one"
+
+
 async def test_after_an_onboarding_a_page_has_two_sockets(harness: RouterHarness, operator: OperatorLink) -> None:
     await operator.agents({"onboarding_a": "onboarding"})
     first = await harness.page("onboarding_a")

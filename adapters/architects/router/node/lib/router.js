@@ -59,6 +59,7 @@ export class Router {
       orders,
       counters,
       maxPacketBytes: settings.maxPacketBytes,
+      maxUnknown: Math.max(1, Math.floor(settings.maxSockets / 4)),
     });
     this.#journal = journal;
     this.#requests = requests;

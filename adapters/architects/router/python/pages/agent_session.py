@@ -61,13 +61,15 @@ class AgentSession:
         unheard: holds the live updates sent since the page was last heard; they are lost if it is never heard again.
     """
 
-    __slots__ = ("connection", "is_claimed", "is_gone", "kept", "status", "token", "unheard")
+    __slots__ = ("connection", "connections", "is_claimed", "is_gone", "kept", "status", "token", "unheard")
 
     def __init__(self, token: str, status: str, *, is_claimed: bool, kept: UpdateBuffer, unheard: UpdateBuffer) -> None:
         self.token = token
         self.status = status
         #: The socket that last spoke for this agent, while it is open.
         self.connection: Connection | None = None
+        #: All open sockets that have spoken for it, for instance of several tabs; the oldest is first.
+        self.connections: list[Connection] = []
         #: True if its page was there once, and has been away or silent for too long.
         self.is_gone = False
         self.is_claimed = is_claimed

@@ -6,7 +6,7 @@ from typing import NoReturn
 from ..counters import Counters
 from ..deadline_queue import DeadlineQueue
 from ..journal.journal import Journal
-from ..sockets.connection import Connection
+from ..sockets.connection import POLICY_VIOLATION, Connection
 from .agent_session import AgentSession, UpdateBuffer
 
 #: The status of an agent that came without one.
@@ -14,6 +14,9 @@ FIRST_STATUS = "none"
 
 #: A page that lets this much pile up does not read; its socket is dropped, and it gets the rest on its next one.
 MAX_UNSENT_BYTES = 8 * 2**20
+
+#: Sockets that may speak for one agent at a time.
+MAX_CONNECTIONS = 3
 
 #: Size of the live updates that are kept for one agent, apart from the newest.
 MAX_KEPT_BYTES = 4 * 2**20
@@ -105,6 +108,7 @@ class AgentSessions:
             Whether the agent's page was away before.
         """
         was_away = session.connection is None or session.is_gone
+        self._add_connection(session, connection)
         if session.connection is not connection:
             if is_new:
                 self._count_discarded(session.keep_unheard())
@@ -145,6 +149,9 @@ class AgentSessions:
             if not session.is_gone:
                 self._silence.set(token)
         connection.agents.clear()
+        for token in connection.spoke_for:
+            if (known := self._sessions.get(token)) is not None and connection in known.connections:
+                known.connections.remove(connection)
 
     def restart_silence(self) -> None:
         """Give every page its full time to be heard again: while nobody could answer it, it may have had no socket."""
@@ -186,6 +193,16 @@ class AgentSessions:
         """Send the live updates that were kept for an agent, oldest first."""
         for packet in session.kept.take_all():
             self.deliver(session, packet)
+
+    def _add_connection(self, session: AgentSession, connection: Connection) -> None:
+        """Add a socket to those of an agent; when there are too many, the oldest is closed."""
+        if connection in session.connections:
+            return
+        connection.spoke_for.add(session.token)
+        session.connections.append(connection)
+        if len(session.connections) > MAX_CONNECTIONS:
+            self._counters.drop("agent_sockets")
+            session.connections.pop(0).close(POLICY_VIOLATION)
 
     def _forget(self, token: str) -> None:
         """Remove an agent; its socket stays open and speaks for nobody."""

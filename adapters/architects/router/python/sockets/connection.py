@@ -17,11 +17,13 @@ class Connection:
     A connection has no identity: it gets one from what is said on it. Sending never waits.
     """
 
-    __slots__ = ("_close_code", "_on_sent", "_queue", "_ready", "_unsent_bytes", "agents", "lifetime")
+    __slots__ = ("_close_code", "_on_sent", "_queue", "_ready", "_unsent_bytes", "agents", "lifetime", "spoke_for")
 
     def __init__(self) -> None:
         #: Tokens of the agents whose packets go to this socket.
         self.agents: set[str] = set()
+        #: Tokens of all agents that were spoken for on this socket.
+        self.spoke_for: set[str] = set()
         #: Cancelled to drop the connection at once.
         self.lifetime = anyio.CancelScope()
         self._close_code: int | None = None

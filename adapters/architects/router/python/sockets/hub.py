@@ -26,6 +26,8 @@ class Hub:
         orders: executes packets of the operator.
         counters: counts what is discarded.
         max_packet_bytes: size of a page's packet.
+        max_unknown: sockets on which nobody is known yet; when there are more, the oldest is closed. Pages greet at
+            once, so that these are others.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Hub:
         orders: OperatorOrders,
         counters: Counters,
         max_packet_bytes: int,
+        max_unknown: int,
     ) -> None:
         self._secret = secret
         self._sessions = sessions
@@ -45,7 +48,10 @@ class Hub:
         self._orders = orders
         self._counters = counters
         self._max_packet_bytes = max_packet_bytes
+        self._max_unknown = max_unknown
         self._connections: set[Connection] = set()
+        # In the order in which they were opened.
+        self._unknown: dict[Connection, None] = {}
 
     @property
     def socket_count(self) -> int:
@@ -63,6 +69,10 @@ class Hub:
     def connect(self, connection: Connection) -> None:
         """Register a new socket."""
         self._connections.add(connection)
+        self._unknown[connection] = None
+        if len(self._unknown) > self._max_unknown:
+            self._counters.drop("unknown_sockets")
+            self._close_unknown(next(iter(self._unknown)))
 
     def disconnect(self, connection: Connection, *, said_goodbye: bool) -> None:
         """Remove a socket that is closed.
@@ -72,6 +82,7 @@ class Hub:
             said_goodbye: the other side closed it; otherwise it was lost.
         """
         self._connections.discard(connection)
+        self._unknown.pop(connection, None)
         self._link.detach(connection)
         self._sessions.on_disconnect(connection, said_goodbye=said_goodbye)
 
@@ -95,11 +106,17 @@ class Hub:
             connection.close(TOO_BIG)
         else:
             self._on_packet(connection, message)
+            if self.is_known(connection):
+                self._unknown.pop(connection, None)
 
     def close(self) -> None:
         """Close all sockets: the process ends."""
         for connection in self._connections:
             connection.close(SERVICE_RESTART)
+
+    def _close_unknown(self, connection: Connection) -> None:
+        del self._unknown[connection]
+        connection.close(POLICY_VIOLATION)
 
     def _on_packet(self, connection: Connection, message: bytes) -> None:
         try:

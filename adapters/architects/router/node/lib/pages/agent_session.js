@@ -61,6 +61,9 @@ export class UpdateBuffer {
 export class AgentSession {
   /** @type {import("../sockets/connection.js").Connection | null} the socket that last spoke for it, while it is open */
   connection = null;
+  /** @type {import("../sockets/connection.js").Connection[]} all open sockets that have spoken for it, for instance of
+   *   several tabs; the oldest is first */
+  connections = [];
   /** True if its page was there once, and has been away or silent for too long. */
   isGone = false;
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** Keeps the known agents, routes packets to their pages, and notices which pages are gone. */
 import { DeadlineQueue } from "../deadline_queue.js";
+import { POLICY_VIOLATION } from "../sockets/connection.js";
 import { AgentSession, UpdateBuffer } from "./agent_session.js";
 
 /** The status of an agent that came without one. */
@@ -8,6 +9,9 @@ const FIRST_STATUS = "none";
 
 /** A page that lets this much pile up does not read; its socket is dropped, and it gets the rest on its next one. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+
+/** Sockets that may speak for one agent at a time. */
+const MAX_CONNECTIONS = 3;
 
 /** Size of the live updates that are kept for one agent, apart from the newest. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
@@ -112,6 +116,7 @@ export class AgentSessions {
    */
   hear(session, connection, { isNew }) {
     const wasAway = session.connection === null || session.isGone;
+    this.#addConnection(session, connection);
     if (session.connection !== connection) {
       if (isNew) this.#countDiscarded(session.keepUnheard());
       session.connection?.agents.delete(session.token);
@@ -163,6 +168,10 @@ export class AgentSessions {
       if (!session.isGone) this.#silence.set(token);
     }
     connection.agents.clear();
+    for (const token of connection.spokeFor) {
+      const known = this.#sessions.get(token);
+      if (known) known.connections = known.connections.filter((other) => other !== connection);
+    }
   }
 
   /** Give every page its full time to be heard again: while nobody could answer it, it may have had no socket. */
@@ -225,6 +234,21 @@ export class AgentSessions {
    */
   deliverKept(session) {
     for (const packet of session.kept.takeAll()) this.deliver(session, packet);
+  }
+
+  /**
+   * Add a socket to those of an agent; when there are too many, the oldest is closed.
+   *
+   * @param {AgentSession} session
+   * @param {Connection} connection
+   */
+  #addConnection({ connections, token }, connection) {
+    if (connections.includes(connection)) return;
+    connection.spokeFor.add(token);
+    connections.push(connection);
+    if (connections.length <= MAX_CONNECTIONS) return;
+    this.#counters.drop("agent_sockets");
+    connections.shift()?.close(POLICY_VIOLATION);
   }
 
   /**

@@ -10,6 +10,8 @@ export const SERVICE_RESTART = 1012;
 export class Connection {
   /** @type {Set<string>} tokens of the agents whose packets go to this socket */
   agents = new Set();
+  /** @type {Set<string>} tokens of all agents that were spoken for on this socket */
+  spokeFor = new Set();
   #socket;
 
   /** @param {import("ws").WebSocket} socket */

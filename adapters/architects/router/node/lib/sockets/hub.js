@@ -19,8 +19,11 @@ export class Hub {
   #orders;
   #counters;
   #maxPacketBytes;
+  #maxUnknown;
   /** @type {Set<Connection>} */
   #connections = new Set();
+  /** @type {Set<Connection>} in the order in which they were opened */
+  #unknown = new Set();
 
   /**
    * @param {object} parts
@@ -31,8 +34,10 @@ export class Hub {
    * @param {import("../operator/operator_orders.js").OperatorOrders} parts.orders executes packets of the operator
    * @param {import("../counters.js").Counters} parts.counters counts what is discarded
    * @param {number} parts.maxPacketBytes size of a page's packet
+   * @param {number} parts.maxUnknown sockets on which nobody is known yet; when there are more, the oldest is closed.
+   *   Pages greet at once, so that these are others.
    */
-  constructor({ secret, sessions, requests, link, orders, counters, maxPacketBytes }) {
+  constructor({ secret, sessions, requests, link, orders, counters, maxPacketBytes, maxUnknown }) {
     this.#secret = secret;
     this.#sessions = sessions;
     this.#requests = requests;
@@ -40,6 +45,7 @@ export class Hub {
     this.#orders = orders;
     this.#counters = counters;
     this.#maxPacketBytes = maxPacketBytes;
+    this.#maxUnknown = maxUnknown;
   }
 
   /** Number of open sockets. */
@@ -74,6 +80,12 @@ export class Hub {
    */
   connect(connection) {
     this.#connections.add(connection);
+    this.#unknown.add(connection);
+    if (this.#unknown.size <= this.#maxUnknown) return;
+    this.#counters.drop("unknown_sockets");
+    const [oldest] = this.#unknown;
+    this.#unknown.delete(oldest);
+    oldest.close(POLICY_VIOLATION);
   }
 
   /**
@@ -85,6 +97,7 @@ export class Hub {
    */
   disconnect(connection, { saidGoodbye }) {
     this.#connections.delete(connection);
+    this.#unknown.delete(connection);
     this.#link.detach(connection);
     this.#sessions.onDisconnect(connection, { saidGoodbye });
   }
@@ -106,6 +119,7 @@ export class Hub {
       connection.close(TOO_BIG);
     } else {
       this.#onPacket(connection, text);
+      if (this.isKnown(connection)) this.#unknown.delete(connection);
     }
   }
 
