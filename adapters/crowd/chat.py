@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from ...core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
-from .page_client import AgentAnswer, PageClient
+from .page_client import AgentReply, PageClient
 from .page_socket import PageSocket
 
 #: The sender of messages that no worker wrote.
@@ -40,12 +40,12 @@ class ChatSession:
         pause: returns the seconds before the next message.
     """
 
-    def __init__(self, page: PageClient, answer: AgentAnswer, messages: int, pause: Callable[[], float]) -> None:
+    def __init__(self, page: PageClient, answer: AgentReply, messages: int, pause: Callable[[], float]) -> None:
         self._page = page
         self._agent = answer.agent_id or ""
         self._messages = messages
         self._pause = pause
-        self._first_answer: AgentAnswer | None = answer
+        self._first_answer: AgentReply | None = answer
         self._sent: list[str] = []
         self._received: dict[object, str] = {}
         self._is_over = False
@@ -67,7 +67,7 @@ class ChatSession:
         async with self._page.connect(self._agent) as socket:
             return await self._exchange(socket)
 
-    def _load(self, answer: AgentAnswer) -> None:
+    def _load(self, answer: AgentReply) -> None:
         """Take the messages that the page shows after loading."""
         past = _decode_past(answer.init_task_data) if answer.agent_id == self._agent else _PastUpdates()
         self._sent = []

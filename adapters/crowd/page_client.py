@@ -29,7 +29,7 @@ class Visit(NamedTuple):
     assignment_id: str
 
 
-class AgentAnswer(msgspec.Struct, frozen=True):
+class AgentReply(msgspec.Struct, frozen=True):
     """The answer to a page that asked for an agent; without an agent there is a reason."""
 
     agent_id: str | None
@@ -43,7 +43,7 @@ class AgentAnswer(msgspec.Struct, frozen=True):
 
 
 class _AgentResponse(msgspec.Struct, frozen=True):
-    data: AgentAnswer
+    data: AgentReply
 
 
 _decode_answer = msgspec.json.Decoder(_AgentResponse).decode
@@ -74,7 +74,7 @@ class PageClient:
         await self._send("GET", "/wrap_crowd_source.js")
         await self._send("GET", "/task_config.json", params={"mephisto_task_version": CLIENT_VERSION})
 
-    async def request_agent(self) -> AgentAnswer:
+    async def request_agent(self) -> AgentReply:
         """Ask for an agent; another call gets the same agent.
 
         Raises:
@@ -89,7 +89,7 @@ class PageClient:
         }
         return _read_answer(await self._post("/request_agent", {"provider_data": registration}))
 
-    async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AgentAnswer:
+    async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AgentReply:
         """Submit the onboarding; return the answer that `request_agent` would give from now on."""
         answer = {"USED_AGENT_ID": agent_id, "onboarding_data": onboarding_data}
         return _read_answer(await self._post("/submit_onboarding", {"provider_data": answer}))
@@ -162,7 +162,7 @@ class PageClient:
         return response.content
 
 
-def _read_answer(body: bytes) -> AgentAnswer:
+def _read_answer(body: bytes) -> AgentReply:
     try:
         return _decode_answer(body).data
     except msgspec.DecodeError as error:

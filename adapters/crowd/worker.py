@@ -15,7 +15,7 @@ import trio
 
 from ...core.errors import ProtocolError
 from .chat import ChatSession
-from .page_client import AgentAnswer, PageClient, Visit
+from .page_client import AgentReply, PageClient, Visit
 from .page_socket import RouterUnreachableError, SocketLostError
 from .plan import WorkerPlan
 from .summary import CrowdCounters, SentSubmission
@@ -106,14 +106,14 @@ class SimulatedWorker:
             return _Outcome.NOTHING
         return await self._do_unit(page, answer, answer.agent_id)
 
-    async def _get_agent(self, page: PageClient) -> AgentAnswer:
+    async def _get_agent(self, page: PageClient) -> AgentReply:
         answer = await self._retry(page.request_agent, self._counters.request_agent_seconds)
         onboarding = answer.agent_id
         if onboarding is None or not answer.is_onboarding:
             return answer
         return await self._retry(lambda: page.submit_onboarding(onboarding, {"success": True}))
 
-    async def _do_unit(self, page: PageClient, answer: AgentAnswer, agent: str) -> _Outcome:
+    async def _do_unit(self, page: PageClient, answer: AgentReply, agent: str) -> _Outcome:
         self._units += 1
         if self._units == self._plan.disconnects_on_unit:
             await self._retry(partial(page.stay_connected, agent, self._draw_seconds()))
@@ -133,11 +133,11 @@ class SimulatedWorker:
         self._counters.submitted()
         return _Outcome.WORKED
 
-    async def _think(self, answer: AgentAnswer) -> object:
+    async def _think(self, answer: AgentReply) -> object:
         await trio.sleep(self._draw_seconds())
         return self._answer(self._chance, msgspec.json.decode(answer.init_task_data))
 
-    async def _chat(self, page: PageClient, answer: AgentAnswer) -> object | None:
+    async def _chat(self, page: PageClient, answer: AgentReply) -> object | None:
         """Chat until the chat is over, reconnecting as often as needed, unless the router stays unreachable."""
         chat = ChatSession(page, answer, self._chat_messages, self._draw_seconds)
         while True:

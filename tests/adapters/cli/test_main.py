@@ -1,4 +1,4 @@
-"""The command itself: its verbs, and how errors end."""
+"""The command itself: its verbs, aliases and errors."""
 
 import subprocess
 import sys

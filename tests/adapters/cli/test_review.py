@@ -1,4 +1,4 @@
-"""The verbs that decide: review and worker."""
+"""The verbs that record decisions: review and worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs that tell people about runs: runs, status, timeline, explain, blockers, top."""
+"""The verbs that report on runs: runs, status, timeline, explain, blockers, top."""
 
 from __future__ import annotations
 

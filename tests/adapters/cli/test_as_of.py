@@ -1,4 +1,4 @@
-"""The verbs over moments of a log and the views in it: show, diff, projections."""
+"""The verbs about points in time and views: show, diff, projections."""
 
 from __future__ import annotations
 

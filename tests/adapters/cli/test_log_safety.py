@@ -1,4 +1,4 @@
-"""The verbs that keep a log safe: verify, doctor, backup, on whole logs and on damaged ones."""
+"""The verbs that protect a log: verify, doctor, backup, on intact and damaged logs."""
 
 from __future__ import annotations
 
