@@ -80,7 +80,7 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
         UnknownEntityError, LogError: see `open_as_of` and `run_status`.
     """
     first, last = _extent(database, run)
-    began = trio.current_time()
+    started_at = trio.current_time()
     with open_as_of(database, at=first, can_advance=True) as moment:
         now = first
         while True:
@@ -88,7 +88,7 @@ async def replayed(database: Path, run: TaskRunId, speed: float) -> AsyncGenerat
             if now >= last:
                 return
             await trio.sleep(REFRESH_SECONDS)
-            now = min(last, first + round((trio.current_time() - began) * speed * 1_000_000))
+            now = min(last, first + round((trio.current_time() - started_at) * speed * 1_000_000))
             moment.advance(now)
 
 

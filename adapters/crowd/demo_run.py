@@ -78,7 +78,7 @@ async def run_demo(
     """
     database = data_dir / DATABASE_FILE
     async with open_operator(data_dir) as operator:
-        began_at = trio.current_time()
+        started_at = trio.current_time()
         run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state)
         live_run = operator.get_running_task_runs()[run]
         on_live(live_run)
@@ -87,7 +87,7 @@ async def run_demo(
             nursery.start_soon(_work_until_done, crowd, operator, live_run.task_run)
             await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
             nursery.cancel_scope.cancel()
-        seconds = trio.current_time() - began_at
+        seconds = trio.current_time() - started_at
         counted = operator.ledger.state.runs[live_run.task_run].units_by_status
     report = replay(database, PROJECTIONS)
     return DemoRun(

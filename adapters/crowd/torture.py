@@ -95,7 +95,7 @@ class PassRunner:
         self._count += 1
         chance = Random(f"{self._seed}/{plan.name}")
         job = replace(self._job, dies_at=plan.position)
-        began_at = trio.current_time()
+        started_at = trio.current_time()
         current = _PassRun(job, plan, chance, self._plans, data_dir)
         await current.run_until_done()
         outcome = None if current.failure else await check_outcome(data_dir, current.submissions)
@@ -107,7 +107,7 @@ class PassRunner:
             data_dir=str(data_dir),
             operators_killed=current.operators_killed,
             routers_killed=current.routers_killed,
-            seconds=round(trio.current_time() - began_at, 1),
+            seconds=round(trio.current_time() - started_at, 1),
             outcome=outcome,
             faults=tuple(faults),
         )
@@ -162,12 +162,12 @@ class _PassRun:
         """Run the crowd and the operators until the job is done or an operator fails."""
         self._data_dir.mkdir(parents=True)
         try:
-            with trio.move_on_after(PASS_SECONDS) as patience:
+            with trio.move_on_after(PASS_SECONDS) as scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._kill_at_random)
                     await self._operate_until_done(nursery)
                     nursery.cancel_scope.cancel()
-            if patience.cancelled_caught:
+            if scope.cancelled_caught:
                 self.failure = f"it did not end within {PASS_SECONDS:g} s"
         finally:
             for router in self._routers():

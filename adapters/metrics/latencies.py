@@ -62,11 +62,11 @@ class Latencies:
 
     def packet(self, packet: Inbound) -> Callable[[], None]:
         """Measure from now until the returned function is called."""
-        began, arrived_at = trio.current_time(), self._now()
+        started_at, arrived_at = trio.current_time(), self._now()
 
         def done() -> None:
             packet_type = _type_of(type(packet))
-            self._handled.labels(packet_type).observe(trio.current_time() - began)
+            self._handled.labels(packet_type).observe(trio.current_time() - started_at)
             times = _timestamps(packet, arrived_at, self._now())
             for stage, (left, arrived) in zip(STAGES, pairwise(times), strict=True):
                 self._way.labels(packet_type, stage).observe(max(0.0, arrived - left))
@@ -77,11 +77,11 @@ class Latencies:
     @contextmanager
     def function(self, function: UserFunction) -> Iterator[None]:
         """Measure the duration of the block."""
-        began = trio.current_time()
+        started_at = trio.current_time()
         try:
             yield
         finally:
-            self._functions.labels(function.value).observe(trio.current_time() - began)
+            self._functions.labels(function.value).observe(trio.current_time() - started_at)
 
     def _now(self) -> float:
         return self._clock.now_us() / _MICROSECONDS

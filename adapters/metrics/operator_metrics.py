@@ -1,7 +1,7 @@
 """Defines the metrics of an operator: under Mephisto's names where they still apply, under new names otherwise.
 
 Statuses and answers are counted from durable events, so a crash cannot take them back. No label has more values than
-the code has words: runs, workers and units are never told apart.
+the code has words: none distinguishes runs, workers or units.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ class OperatorMetrics:
         """Return a way of making commits that measures them."""
 
         async def measured(commit: Callable[[], list[Outcome]]) -> list[Outcome]:
-            began = trio.current_time()
+            started_at = trio.current_time()
             outcomes = await offload(commit)
-            self._latency.labels("commit").observe(trio.current_time() - began)
+            self._latency.labels("commit").observe(trio.current_time() - started_at)
             self._batches.observe(len(outcomes))
             return outcomes
 
