@@ -65,7 +65,8 @@ class RouterProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         environment |= {PREFIX + name: value for name, value in settings.items()}
         environment[PREFIX + "FD"] = str(listener.fileno())
-        with log_file.open("ab") as output:
+        # The router shortens its own log, for which it has to read it.
+        with log_file.open("a+b") as output:
             try:
                 process = await trio.lowlevel.open_process(
                     [*_NUMBERED, str(folder / PID_FILE), *command],

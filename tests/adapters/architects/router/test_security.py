@@ -1,5 +1,7 @@
 """Who may be what, and what strangers cannot do. The holes of other routers are cases here."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import trio
@@ -265,6 +267,42 @@ async def is_hung_up_on(harness: RouterHarness, beginning: bytes) -> None:
             async for chunk in stream:
                 if b"\x88" in chunk:  # a socket is told to go, and has some time to say goodbye
                     break
+
+
+async def test_a_flood_of_complaints_does_not_fill_the_log(
+    make_router: MakeRouter, make_harness: MakeHarness, tmp_path: Path
+) -> None:
+    router = make_router()
+    with (tmp_path / "router.log").open("a+b") as log:
+        router.stderr = log
+        router.start()
+        harness = make_harness(router)
+        for _ in range(400):
+            peer = await harness.socket()
+            await peer.send("alive", "mephisto", {"token": "a guess"})
+            assert await peer.closing_code() == 1008
+            await peer.close()
+        assert (await harness.counters())["refused_operators"] == 400
+    lines = (tmp_path / "router.log").read_text().splitlines()
+    assert len(lines) == 300
+    assert {msgspec.json.decode(line)["event"] for line in lines} == {"operator_refused"}
+
+
+async def test_what_workers_sent_is_for_its_owner_only(make_router: MakeRouter, make_harness: MakeHarness) -> None:
+    router = make_router()
+    router.start()
+    harness = make_harness(router)
+    await harness.operator({"a": "in task"})
+    files = {"attachment": ("a.txt", b"secret")}
+    answer = await harness.http.post("/submit_task", data={"USED_AGENT_ID": "a"}, files=files)
+    assert answer.status_code == 200
+
+    found = [router.data, *router.data.rglob("*")]
+    modes = {path.name.partition("-")[0]: path.stat().st_mode & 0o777 for path in found if path.name != "lock"}
+    assert len(found) == 5
+    assert modes.pop("journal") == 0o600
+    assert {mode for name, mode in modes.items() if len(name) == 32} == {0o600}
+    assert {mode for name, mode in modes.items() if len(name) != 32} == {0o700}
 
 
 # -- HTTP as strangers speak it --------------------------------------------------------------

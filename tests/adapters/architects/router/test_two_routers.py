@@ -24,6 +24,7 @@ ONLY_IN_PYTHON = {
     "http/task_config: PageFiles.revalidate": "Express compares an ETag itself",
     "json_text: encode": "JSON.stringify",
     "json_text: reader": "msgspec reads a shape as a whole; JavaScript reads it member by member",
+    "log: BoundedLog.flush": "logging asks for it",
     "log: JsonFormatter": "the libraries log, too",
     "log: JsonFormatter.format": "the libraries log, too",
     "log: log_to_stderr": "the libraries log, too",

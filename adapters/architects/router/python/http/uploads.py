@@ -59,7 +59,7 @@ class _FileWriter:
         data, self._part.data = self._part.data, bytearray()
         self._digest.update(data)
         self._size += len(data)
-        with self._unfinished.open("ab") as file:
+        with open(self._unfinished, "ab", opener=_open_private) as file:
             file.write(data)
 
     def keep(self) -> StoredFile:
@@ -166,7 +166,7 @@ class Uploads:
     def __init__(
         self, directory: Path, *, limits: BodyLimits, max_field_bytes: int, new_name: Callable[[], str]
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in directory.glob("*" + _UNFINISHED):
             leftover.unlink()
         self._directory = directory
@@ -202,6 +202,10 @@ class Uploads:
             return None
         path = self._directory / filename
         return path if path.is_file() else None
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -99,7 +99,7 @@ def lock_data_directory(directory: Path) -> None:
         StartError: another process holds the lock.
         OSError: the directory cannot be used.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # The descriptor stays open on purpose: the kernel's lock ends with the process, however that ends.
     fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

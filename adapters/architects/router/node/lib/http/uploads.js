@@ -209,7 +209,7 @@ export class Uploads {
    */
   constructor(directory, { limits, maxFieldBytes, newName }) {
     try {
-      mkdirSync(directory, { recursive: true });
+      mkdirSync(directory, { mode: 0o700, recursive: true });
       for (const name of readdirSync(directory)) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
     } catch (error) {
       throw new StartError(`The data directory ${directory} cannot be used: ${codeOf(error)}.`);

@@ -130,7 +130,7 @@ export function lockDataDirectory(directory) {
     `${directory} is in use by another router: stop that one, or use another data directory.`,
   );
   try {
-    mkdirSync(directory, { recursive: true });
+    mkdirSync(directory, { mode: 0o700, recursive: true });
     if (process.platform !== "linux") {
       openSync(path, constants.O_CREAT | constants.O_RDWR | constants.O_NONBLOCK | O_EXLOCK, 0o600);
       return;
