@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds: pages are completed from the code, and must not need the network.
+"""Hooks that MkDocs calls during a build: they complete pages from the code, and check that no page needs the network.
 
 A line `<!-- generated: NAME ARGUMENT... -->` in a page is replaced by what the generator of that name writes.
 """
@@ -40,7 +40,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
 }
 
 _MARK = re.compile(r"^<!-- generated: ([^\n]+?) -->$", re.MULTILINE)
-#: Tags by which a page has a browser load something.
+#: Tags that make a browser load something from elsewhere.
 _LOADING = re.compile(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 
 
@@ -48,16 +48,16 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     """Complete a page.
 
     Raises:
-        KeyError: it asks for a generator that there is not.
+        KeyError: the page names a generator that does not exist.
     """
     return _MARK.sub(lambda mark: _generated(*mark[1].split()), markdown)
 
 
 def on_post_page(output: str, **_: object) -> str:
-    """See that a finished page loads nothing from elsewhere.
+    """Check that a finished page loads nothing from elsewhere.
 
     Raises:
-        ValueError: it does; names what.
+        ValueError: it does; the message names the tag.
     """
     found = _LOADING.search(output)
     if found:

@@ -1,1 +1,1 @@
-"""Parts of pages that are written by the code they are about."""
+"""Generates parts of the documentation from the code that they describe."""

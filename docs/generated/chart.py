@@ -1,4 +1,4 @@
-"""A lifecycle as a picture: a line for each status, a column for each event.
+"""Draws a lifecycle: a line for each status, a column for each event.
 
 In its column an event has a dot on each status it may start from and an arrowhead on the one it leads to. Nothing can
 overlap, whatever the table holds, so there is no layout to be wrong. The picture takes its colours from the page.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 LINE_HEIGHT = 34
 COLUMN_WIDTH = 38
-#: Room for the names of the events, which lean to the right.
+#: Space for the names of the events, which are slanted.
 HEAD_HEIGHT = 168
 LEAN_WIDTH = 150
 LETTER_WIDTH = 8
@@ -28,7 +28,7 @@ class Arrow(NamedTuple):
 
 
 def chart(statuses: Sequence[str], arrows: Sequence[Arrow], title: str) -> str:
-    """An SVG drawing, to stand in a page.
+    """Return an SVG drawing to embed in a page.
 
     Args:
         statuses: from top to bottom.
@@ -78,6 +78,6 @@ def _column(arrow: Arrow, x: float, height_of: dict[str, float]) -> Iterator[str
 
 
 def _head(x: float, y: float, side: int) -> str:
-    """An arrowhead that touches a line from above (-1) or from below (1)."""
+    """Return an arrowhead that touches a line from above (-1) or from below (1)."""
     back = y + side * 11
     return f'<path class="event" d="M{x - 6:g} {back:g} L{x + 6:g} {back:g} L{x:g} {y + side:g} Z"/>'

@@ -1,4 +1,4 @@
-"""What `mephisto-es VERB --help` prints, for every verb."""
+"""Generates the help texts of all verbs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import click
 from mephisto_es.adapters.cli.main import VERBS, main
 
 PROGRAM = "mephisto-es"
-#: Columns of the terminal that is pretended.
+#: Columns of the imaginary terminal.
 WIDTH = 88
 
 
 def all_commands() -> str:
-    """A section for each verb."""
+    """Return a section for each verb."""
     return "\n\n".join(_section(verb) for verb in sorted(VERBS))
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of events: what each means, which step it makes, and what it holds."""
+"""Generates the catalogue of events: the meaning, the step and the fields of each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mephisto_es.events.envelope import Envelope
 from .lifecycles import steps_by_event
 from .sources import code, fields_of, first_line, table
 
-_HEAD = ("field", "type", "what it holds")
+_HEAD = ("field", "type", "meaning")
 
 
 def event_catalogue() -> str:
-    """The envelope, what events refer to, and a section for each module of events."""
+    """Return the envelope, the structs that events refer to, and a section for each module of events."""
     steps = steps_by_event()
-    sections = ["## What is written beside each event", first_line(Envelope), _fields(Envelope)]
+    sections = ["## The envelope of each event", first_line(Envelope), _fields(Envelope)]
     for shared in (PayloadRef, FileRef):
         sections += [f"### `{shared.__name__}`", first_line(shared), _fields(shared)]
     for module, events in groupby(get_args(AnyEvent), key=lambda event: str(event.__module__)):

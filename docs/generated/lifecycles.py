@@ -1,4 +1,4 @@
-"""The lifecycles as charts, tables and Mermaid source, from the tables that the code itself obeys."""
+"""Generates charts, tables and Mermaid source of the lifecycles from the tables that the code uses."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from mephisto_es.core.state.status_fold import LIFECYCLES
 from .chart import Arrow, chart
 from .sources import code, first_line, table
 
-#: Those that a reader asks for first; the others come after them.
+#: The lifecycles that readers look for first, in this order.
 FIRST = ("unit", "agent", "onboarding agent", "engagement", "worker", "task run")
 
-#: What stands for the status of what does not exist yet.
+#: Stands for the status of an entity that does not exist yet.
 NOTHING = "(not there)"
 
 
 def all_lifecycles() -> str:
-    """A section for each lifecycle."""
+    """Return a section for each lifecycle."""
     known = cast("tuple[Lifecycle[Status], ...]", LIFECYCLES)  # of many kinds of status
     by_name = {lifecycle.name: lifecycle for lifecycle in known}
     return "\n\n".join(_section(by_name[name]) for name in dict.fromkeys((*FIRST, *by_name)))
 
 
 def steps_by_event() -> dict[str, list[str]]:
-    """For each kind of event, the steps it makes, as `launched → assigned`."""
+    """Return the steps of each kind of event, as `launched → assigned`."""
     found: dict[str, list[str]] = {}
     for lifecycle in LIFECYCLES:
         for row in lifecycle.steps:
@@ -40,7 +40,7 @@ def _section(lifecycle: Lifecycle[Status]) -> str:
     about = first_line(sys.modules[lifecycle.statuses.__module__])
     name = lifecycle.name[0].upper() + lifecycle.name[1:]
     final = [code(str(status.value)) for status in lifecycle.statuses if lifecycle.is_final(status)]
-    ends = f"It ends as {', '.join(final)}." if final else "No status of it is final."
+    ends = f"Final: {', '.join(final)}." if final else "No status is final."
     mermaid = "\n".join(f"    {line}" for line in lifecycle.diagram().splitlines())
     return "\n\n".join(
         [
@@ -56,19 +56,19 @@ def _section(lifecycle: Lifecycle[Status]) -> str:
 def _row(row: Step[Status]) -> tuple[str, str, str]:
     stays = all(source is row.target for source in row.sources)
     sources = ", ".join(code(_name(source)) for source in row.sources)
-    target = "stays" if stays else code(str(row.target.value))
+    target = "unchanged" if stays else code(str(row.target.value))
     return f"[`{kind_of(row.event)}`](events.md#{kind_of(row.event)})", sources, target
 
 
 def _statuses(lifecycle: Lifecycle[Status]) -> list[str]:
-    """All statuses that a step has to do with, what does not exist yet first."""
+    """Return all statuses that are part of a step, beginning with the absent one."""
     used = {_name(source) for row in lifecycle.steps for source in row.sources}
     used |= {str(row.target.value) for row in lifecycle.steps}
     return [name for name in (NOTHING, *(str(status.value) for status in lifecycle.statuses)) if name in used]
 
 
 def _arrows(lifecycle: Lifecycle[Status]) -> Iterator[Arrow]:
-    """One arrow for each event and status it leads to; what changes no status has none."""
+    """Yield an arrow for each event and each status it leads to, except for events that change no status."""
     merged: dict[tuple[str, str], list[str]] = {}
     for row in lifecycle.steps:
         sources = [_name(source) for source in row.sources if source is not row.target]

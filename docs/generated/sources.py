@@ -1,4 +1,4 @@
-"""What a class says of its fields: the `#:` lines above them, which no object keeps at run time."""
+"""Reads the `#:` comments of fields from the source, because no object keeps them at run time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Field(NamedTuple):
     """A field of a struct or settings class, or a member of an enum."""
 
     name: str
-    #: The type as it is written; empty for a member of an enum.
+    #: The type as written in the source; empty for a member of an enum.
     annotation: str
-    #: The default as it is written; empty: there is none.
+    #: The default as written in the source; empty if there is none.
     default: str
-    #: The `#:` lines above it, as one.
+    #: The `#:` lines above it, joined.
     comment: str
 
 
 def fields_of(described: type) -> list[Field]:
-    """The fields of a class's own body, in order."""
+    """Return the fields in a class's own body, in order."""
     source = textwrap.dedent(inspect.getsource(described))
     lines = source.splitlines()
     (body,) = ast.parse(source).body
@@ -44,19 +44,19 @@ def fields_of(described: type) -> list[Field]:
 
 
 def first_line(documented: object) -> str:
-    """The first paragraph of a docstring, on one line."""
+    """Return the first paragraph of a docstring on one line."""
     paragraph = (inspect.getdoc(documented) or "").split("\n\n")[0]
     return " ".join(paragraph.split())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; what would break a cell is escaped."""
+    """Return a Markdown table, with cells escaped."""
     lines = [_row(head), _row("---" for _ in head), *(_row(map(_cell, row)) for row in rows)]
     return "\n".join(lines)
 
 
 def code(text: str) -> str:
-    """A text in code type; nothing stays nothing."""
+    """Return a text formatted as code; an empty text stays empty."""
     return f"`{text}`" if text else ""
 
 

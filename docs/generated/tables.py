@@ -1,4 +1,4 @@
-"""Tables of settings, packets, columns and words that the code defines."""
+"""Generates tables of settings, packets, columns, errors and texts that the code defines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CLASS_OF: dict[AbstractionType, Callable[[str], type[Blueprint] | type[Architec
 
 
 def run_settings() -> str:
-    """The settings of a run, those of each blueprint, architect and provider among them."""
+    """Return the settings of a run, including those of each blueprint, architect and provider."""
     fill_registries()
     sections = ["### `mephisto`", _settings(MephistoConfig, "mephisto")]
     chosen_by_name = {kind.value for kind in _CLASS_OF}
@@ -73,18 +73,18 @@ def _default(field: dataclasses.Field[object]) -> str:
 
 
 def router_settings() -> str:
-    """The environment variables of a router."""
+    """Return the environment variables of a router."""
     names = {field.name: field.encode_name for field in msgspec.structs.fields(RouterSettings)}
     rows = [(code(names[one.name]), code(one.default), one.comment) for one in fields_of(RouterSettings)]
     return table(("variable", "default", "meaning"), rows)
 
 
 def router_packets() -> str:
-    """The packets of the operator's link, in both directions."""
+    """Return the packets of the operator's link, in both directions."""
     sections = []
     for title, union in (("router to operator", packets.Inbound), ("operator to router", packets.Outbound)):
         rows = [_packet(packet) for packet in get_args(union)]
-        sections.append(f"**From {title}**\n\n{table(('`packet_type`', 'what it says', 'data'), rows)}")
+        sections.append(f"**From {title}**\n\n{table(('`packet_type`', 'meaning', 'data'), rows)}")
     return "\n\n".join(sections)
 
 
@@ -97,33 +97,33 @@ def _packet(packet: type) -> tuple[str, str, str]:
 
 
 def export_columns() -> str:
-    """The columns of an export."""
+    """Return the columns of an export."""
     rows = [(code(one.name), code(one.annotation), one.comment) for one in fields_of(UnitRecord)]
-    return table(("column", "type", "what it holds"), rows)
+    return table(("column", "type", "meaning"), rows)
 
 
 def finding_kinds() -> str:
-    """What an audit may find."""
+    """Return the kinds of findings of an audit."""
     rows = [(code(str(FindingKind[one.name].value)), one.comment) for one in fields_of(FindingKind)]
-    return table(("kind", "what is wrong"), rows)
+    return table(("kind", "meaning"), rows)
 
 
 def refusal_texts() -> str:
-    """What workers who get no work are shown."""
+    """Return the texts that workers see when they get no work."""
     return table(
         ("name in the log", "text on the page"), ((code(one.name), refusal_text(one)) for one in RefusalReason)
     )
 
 
 def metrics() -> str:
-    """The figures that an operator shows to Prometheus."""
+    """Return the metrics that an operator exposes to Prometheus."""
     figures = OperatorMetrics()
     Latencies(figures.registry, SystemClock())
     families = sorted(figures.registry.collect(), key=lambda family: family.name)
     rows = [(code(one.name), one.type, one.documentation) for one in families if not one.name.startswith("process_")]
-    return table(("name", "type", "what it says"), rows)
+    return table(("name", "type", "meaning"), rows)
 
 
 def error_tree() -> str:
-    """The errors that are raised on purpose."""
+    """Return the tree of errors."""
     return f"```text\n{inspect.cleandoc(str(errors.__doc__))}\n```"
