@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .core.abstractions.agent import Agent, Assignment, OnboardingAgent, Unit
     from .core.abstractions.architect import Architect, ArchitectContext
     from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
-    from .core.abstractions.blueprint import Blueprint
+    from .core.abstractions.blueprint import Blueprint, PlannedUnits
     from .core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
     from .core.abstractions.crowd_provider import CrowdProvider
     from .core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         MephistoError,
         OutcomeUnknownError,
         ProtocolError,
+        StaleCommandError,
         TaskCodeDivergedError,
         UnknownEntityError,
         UnknownEventError,
@@ -179,7 +180,7 @@ _NAMES_BY_MODULE = {
     "core.abstractions.agent": ("Agent", "Assignment", "OnboardingAgent", "Unit"),
     "core.abstractions.architect": ("Architect", "ArchitectContext"),
     "core.abstractions.args": ("ArchitectArgs", "BlueprintArgs", "CrowdProviderArgs", "RequesterArgs"),
-    "core.abstractions.blueprint": ("Blueprint",),
+    "core.abstractions.blueprint": ("Blueprint", "PlannedUnits"),
     "core.abstractions.channel": ("Channel", "OnCatastrophicDisconnect", "OnChannelOpen", "OnMessage"),
     "core.abstractions.crowd_provider": ("CrowdProvider",),
     "core.abstractions.mixins": ("OnboardingRequired", "OnboardingRequiredArgs"),
@@ -228,6 +229,7 @@ _NAMES_BY_MODULE = {
         "MephistoError",
         "OutcomeUnknownError",
         "ProtocolError",
+        "StaleCommandError",
         "TaskCodeDivergedError",
         "UnknownEntityError",
         "UnknownEventError",
@@ -370,6 +372,7 @@ __all__ = [
     "PaymentOrder",
     "PaymentProvider",
     "PaymentRefusedError",
+    "PlannedUnits",
     "ProtocolError",
     "QualificationDict",
     "QualificationRule",
@@ -385,6 +388,7 @@ __all__ = [
     "SharedRemoteProcedureTaskState",
     "SharedStaticTaskState",
     "SharedTaskState",
+    "StaleCommandError",
     "StaticTaskBlueprint",
     "StaticTaskBlueprintArgs",
     "TaskCodeDivergedError",

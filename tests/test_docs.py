@@ -37,6 +37,18 @@ BIN = Path(sys.executable).parent
 DOCS = ROOT / "docs"
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: Texts for contributors, which are no part of the site.
+GUIDES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md")
+}
+#: Every folder and file of the sources, from the root on.
+PATHS = {
+    f"/{path.relative_to(ROOT).as_posix()}"
+    for folder in ("adapters", "core", "docs", "events", "examples", "projections", "tests", "tools", ".ci", ".typing")
+    for path in (ROOT / folder, *(ROOT / folder).rglob("*"))
+    if "node_modules" not in path.parts
+} | {f"/{path.name}" for path in ROOT.iterdir()}
 EXAMPLE = ROOT / "examples" / "sentence_rating"
 #: Where the launch scripts are that a page is about; the example's, unless it stands here.
 SCRIPTS_OF = {
@@ -79,7 +91,7 @@ def shown_in(text: str) -> Iterator[Shown]:
             yield Shown(command, int(expected[1]) if expected else 0, output, frozenset(marks.split()))
 
 
-ALL = {"README.md": README} | TEXTS
+ALL = {"README.md": README} | GUIDES | TEXTS
 COMMANDS = [(page, shown) for page, text in ALL.items() for shown in shown_in(text)]
 VERB_COMMANDS = [(page, shown.command) for page, shown in COMMANDS if shown.command.startswith("mephisto-es ")]
 SCRIPT_COMMANDS = sorted(
@@ -163,6 +175,25 @@ def test_scripts_marked_so_are_run(page: str, script: str, finished_run: Path, t
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=GIVE_UP_SECONDS
     )
     assert done.returncode == 0, f"{page}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", ["README.md", *GUIDES])
+def test_a_file_that_a_guide_names_exists(page: str) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", ALL[page]):
+        assert ((ROOT / page).parent / link).exists(), f"there is no {link}"
+    for name in re.findall(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|yaml|js|toml)|(?:[\w.-]+/)+)`", ALL[page]):
+        # A guide may name a file from the folder that its section is about.
+        assert any(path.endswith(f"/{name.rstrip('/')}") for path in PATHS), f"there is no {name}"
+
+
+@pytest.mark.parametrize("page", ["README.md", *GUIDES])
+def test_a_heading_that_a_guide_links_to_exists(page: str) -> None:
+    for name, heading in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", ALL[page]):
+        text = ((ROOT / page).parent / name).read_text(encoding="utf-8") if name else ALL[page]
+        slugs = [
+            re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.M)
+        ]
+        assert heading in slugs, f"{name} has no heading {heading}"
 
 
 @pytest.mark.parametrize("page", ALL)

@@ -12,6 +12,7 @@ import pytest
 
 import mephisto_es
 from mephisto_es import contracts
+from mephisto_es.core import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 PINNED = Path(__file__).with_name("public_names.py")
@@ -51,6 +52,11 @@ def test_a_public_name_is_what_its_module_defines(name: str) -> None:
         assert found.__name__ == name
         assert found.__module__.startswith("mephisto_es.")
     assert name in dir(mephisto_es)
+
+
+def test_every_error_of_the_tree_is_public() -> None:
+    tree = {name for name, one in vars(errors).items() if inspect.isclass(one) and one.__module__ == errors.__name__}
+    assert tree <= set(mephisto_es.__all__)
 
 
 def test_a_name_that_is_not_there_is_named() -> None:
