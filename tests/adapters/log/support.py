@@ -10,8 +10,9 @@ from typing import TypeGuard
 
 import sqlite_utils
 
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.payloads import commitment, seal
-from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, NewEvent, Outcome
+from mephisto_es.core.ports import AppendRequest, AppendResult, Expect, Head, NewEvent, Outcome
 from mephisto_es.events import streams
 from mephisto_es.events.base import Event
 from mephisto_es.events.catalogue import AnyEvent
@@ -27,6 +28,7 @@ from mephisto_es.events.unit import (
     UnitReopened,
 )
 from mephisto_es.events.worker import WorkerErased, WorkerRegistered
+from mephisto_es.projections.audit.report import Finding, FindingKind, ReplayReport
 from mephisto_es.projections.engine.projection import ReadPayload
 
 RUN = TaskRunId(1)
@@ -183,3 +185,26 @@ def edited(path: Path) -> Iterator[sqlite3.Connection]:
         yield db
         for _, sql in triggers:
             db.execute(sql)
+
+
+def filled(path: Path, units: int = 3) -> Head:
+    """Make a closed log with the lives of some units, and return its head."""
+    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
+        log.commit([register(1, "Ada"), *lives(units)])
+        return log.head()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all files in a folder, except locks."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}
+
+
+def kinds(report: ReplayReport) -> list[FindingKind]:
+    """Return the kinds of all findings."""
+    return [finding.kind for finding in report.findings]
+
+
+def only(report: ReplayReport) -> Finding:
+    """Return the single finding of a report."""
+    (finding,) = report.findings
+    return finding

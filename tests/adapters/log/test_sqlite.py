@@ -11,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.log.anchor import Anchors, anchor_path, append_anchor, last_anchor
+from mephisto_es.adapters.log.anchor import anchor_path
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import schema
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.adapters.log.sqlite.version_cache import VersionCache
 from mephisto_es.core.errors import (
     CommandIdReusedError,
-    DamagedLogError,
     LogError,
     UnknownEventError,
     UnusableLogError,
@@ -26,7 +24,7 @@ from mephisto_es.core.errors import (
     WriterFencedError,
 )
 from mephisto_es.core.payloads import commitment
-from mephisto_es.core.ports import AppendRejected, Expect, Head
+from mephisto_es.core.ports import AppendRejected, Expect
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.projections.engine import fingerprint
 
@@ -34,7 +32,8 @@ from .support import (
     LIFE,
     SALT,
     RosterProjection,
-    edited,
+    files_of,
+    filled,
     forget,
     is_repeat,
     is_written,
@@ -50,18 +49,6 @@ from .support import (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.db"
-
-
-def filled(path: Path, units: int = 3) -> Head:
-    """A closed log with some lives in it."""
-    with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
-        log.commit([register(1, "Ada"), *lives(units)])
-        return log.head()
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """All files of a folder with their bytes, but for locks, which say nothing."""
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".lock"}
 
 
 # Opening
@@ -151,22 +138,22 @@ def test_events_cannot_be_changed_through_the_writer(path: Path, statement: str)
 
 def test_a_text_file_is_not_a_log(path: Path) -> None:
     path.write_text("these are notes, and they are long enough to be taken for the header of a database" * 20)
-    before = snapshot(path.parent)
+    before = files_of(path.parent)
     for open_it in (SqliteLog.create_or_open, SqliteLog.open_read_only):
         with pytest.raises(UnusableLogError, match=r"log\.db is not a log of mephisto-es"):
             open_it(path)
-    assert snapshot(path.parent) == before
+    assert files_of(path.parent) == before
 
 
 def test_a_database_of_somebody_else_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE recipes(name TEXT)")
     db.close()
-    before = snapshot(path.parent)
+    before = files_of(path.parent)
     for open_it in (SqliteLog.create_or_open, SqliteLog.open_read_only):
         with pytest.raises(UnusableLogError, match="but not a log of mephisto-es; choose another path"):
             open_it(path)
-    assert snapshot(path.parent) == before
+    assert files_of(path.parent) == before
 
 
 def test_a_newer_format_is_left_alone(path: Path) -> None:
@@ -174,10 +161,10 @@ def test_a_newer_format_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version={schema.FORMAT + 1}")
     db.close()
-    before = snapshot(path.parent)
+    before = files_of(path.parent)
     with pytest.raises(UnusableLogError, match="update mephisto-es"):
         SqliteLog.create_or_open(path)
-    assert snapshot(path.parent) == before
+    assert files_of(path.parent) == before
     with pytest.raises(UnusableLogError, match="update mephisto-es"):
         SqliteLog.open_read_only(path)
 
@@ -343,83 +330,6 @@ def test_an_event_of_a_newer_version_stops_reading(path: Path) -> None:
         list(log.read())
 
 
-# The anchor and the tail
-
-
-def test_the_head_is_anchored_on_close(path: Path) -> None:
-    assert filled(path) == last_anchor(path)
-
-
-def test_an_anchor_is_written_once_for_each_head(path: Path) -> None:
-    with SqliteLog.create_or_open(path) as log:
-        log.write_anchor()
-        for number in (1, 2):
-            log.commit([unit_request(number, 0)])
-            log.write_anchor()
-            log.write_anchor()
-    assert [head.seq for head in Anchors(anchor_path(path))] == [1, 2]
-
-
-def test_an_anchor_that_cannot_be_written_says_so_and_releases_the_log(path: Path) -> None:
-    log = SqliteLog.create_or_open(path)
-    log.commit([unit_request(1, 0)])
-    anchor_path(path).mkdir()
-    with pytest.raises(LogError, match=r"the anchor file .* could not be written: Is a directory"):
-        log.write_anchor()
-    with pytest.raises(LogError, match="the log itself is whole"):
-        log.close()
-    anchor_path(path).rmdir()
-    with SqliteLog.create_or_open(path) as again:
-        assert again.head().seq == 1
-
-
-def test_a_torn_anchor_is_left_out_and_written_over(path: Path) -> None:
-    head = filled(path)
-    whole = anchor_path(path).read_bytes()
-    with anchor_path(path).open("ab") as file:
-        file.write(b"99999 ab")
-    assert last_anchor(path) == head
-    assert list(Anchors(anchor_path(path))) == [head]
-    later = Head(head.seq + 1, bytes(32), head.at)
-    append_anchor(path, later)
-    assert list(Anchors(anchor_path(path))) == [head, later]
-    assert anchor_path(path).read_bytes().startswith(whole)
-
-
-def test_a_log_shorter_than_its_anchor_is_not_written_to(path: Path) -> None:
-    head = filled(path)
-    append_anchor(path, Head(head.seq + 5, bytes(32), head.at))
-    with pytest.raises(DamagedLogError, match=f"seq {head.seq + 5}: .*now ends at {head.seq}"):
-        SqliteLog.create_or_open(path)
-
-
-def test_a_log_that_is_gone_is_not_begun_anew(path: Path) -> None:
-    filled(path)
-    path.unlink()
-    with pytest.raises(DamagedLogError, match="its anchor says that it had 28 events"):
-        SqliteLog.create_or_open(path)
-    assert not path.exists()
-
-
-def test_a_log_that_differs_from_its_anchor_is_not_written_to(path: Path) -> None:
-    head = filled(path)
-    anchor_path(path).write_text(f"{head.seq} {'ab' * 32} {head.at}\n")
-    with pytest.raises(DamagedLogError, match="differs from the anchor"):
-        SqliteLog.create_or_open(path)
-
-
-def test_the_tail_after_the_last_anchor_is_verified(path: Path) -> None:
-    with SqliteLog.create_or_open(path) as log:
-        log.commit(lives(3)[:5])
-        first = log.write_anchor()
-        log.commit(lives(3)[5:])
-    anchor_path(path).write_text(f"{first.seq} {first.chain.hex()} {first.at}\n")
-    with edited(path) as db:
-        db.execute("UPDATE events SET data = CAST(replace(CAST(data AS TEXT), '1000', '1001') AS BLOB) WHERE seq = 9")
-    with pytest.raises(DamagedLogError, match=r"seq 9 .*chain is broken"):
-        SqliteLog.create_or_open(path)
-
-
 # Projections
 
 
@@ -458,47 +368,9 @@ def test_what_is_forgotten_is_in_no_byte_of_the_folder(path: Path) -> None:
     with SqliteLog.create_or_open(path, (RosterProjection(),)) as log:
         log.commit([register(1, "Ada Lovelace"), register(2, "Grace Hopper")])
         log.commit(lives(20))
-        assert any(b"Ada Lovelace" in content for content in snapshot(path.parent).values())
+        assert any(b"Ada Lovelace" in content for content in files_of(path.parent).values())
         log.commit([forget(1)])
-        for content in snapshot(path.parent).values():
+        for content in files_of(path.parent).values():
             assert b"Ada Lovelace" not in content
-        assert any(b"Grace Hopper" in content for content in snapshot(path.parent).values())
-    assert all(b"Ada Lovelace" not in content for content in snapshot(path.parent).values())
-
-
-# The map of versions
-
-
-def test_versions_are_remembered_within_bounds() -> None:
-    asked: list[str] = []
-
-    def load(stream: str) -> int:
-        asked.append(stream)
-        return 0
-
-    cache = VersionCache(load, half=4)
-    cache.update({f"s{number}": number for number in range(1, 4)})
-    assert [cache.get(f"s{number}") for number in (1, 2, 3)] == [1, 2, 3]
-    assert asked == []
-    for number in range(20):
-        cache.update({f"t{number}": 7})
-    assert cache.get("t19") == 7
-    assert cache.get("s1") == 0
-    assert asked == ["s1"]
-
-
-def test_a_log_larger_than_its_map_still_knows_every_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with SqliteLog.create_or_open(path) as log:
-        log._versions = VersionCache(log._stored_version, half=3)
-        for step in range(3):
-            log.commit([unit_request(number, step) for number in range(1, 20)])
-        for number in range(1, 20):
-            stream = unit_stream(number)
-            refused, written = log.commit(
-                [
-                    request(f"no-{number}", (stream, unit_event(number, 3)), expected={stream: Expect.NONE}),
-                    request(f"yes-{number}", (stream, unit_event(number, 3)), expected={stream: 3}),
-                ]
-            )
-            assert isinstance(refused, AppendRejected)
-            assert is_written(written)
+        assert any(b"Grace Hopper" in content for content in files_of(path.parent).values())
+    assert all(b"Ada Lovelace" not in content for content in files_of(path.parent).values())
