@@ -1,4 +1,4 @@
-"""How hard Hypothesis tries: a moment's worth, or as much as `HYPOTHESIS_PROFILE=long` asks for."""
+"""Sets the number of Hypothesis examples: few, or as many as `HYPOTHESIS_PROFILE=long` asks for."""
 
 import os
 

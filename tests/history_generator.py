@@ -218,7 +218,7 @@ class HistoryGenerator(RandomValues):
         return [NewEvent(stream, self._fill(kind))]
 
     def _end_all_work(self, run: ids.TaskRunId) -> Events:
-        """What makes a run idle."""
+        """Events after which a run is idle."""
         index = self.state.runs[run]
         return [
             *self._expire(run, sorted(index.open_units), "the run ends"),

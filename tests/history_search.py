@@ -42,16 +42,16 @@ def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentR
 
 
 def most_to_review(state: DecisionState) -> int:
-    """How many units of one run wait for a review, in the run that has most of them."""
+    """Return the number of units that wait for a review in the run that has most of them."""
     return max(Counter(run_of(stream) for stream, *_ in holders(state, AgentStatus.COMPLETED)).values(), default=0)
 
 
 def has_work_of_every_kind(state: DecisionState) -> bool:
-    """Whether there is work that waits for a review, work that was approved, and work that somebody is at."""
+    """Return whether some work waits for a review, some was approved, and some is being done."""
     return all(holders(state, status) for status in (AgentStatus.COMPLETED, AgentStatus.APPROVED, AgentStatus.IN_TASK))
 
 
 def has_an_offer(state: DecisionState) -> bool:
-    """Whether a live run has units on offer, and a few workers have come."""
+    """Return whether a live run has units on offer and a few workers have come."""
     live = [run.task_run for run in state.task_runs.values() if run.status is TaskRunStatus.LIVE]
     return len(state.agents) > 5 and any(state.runs[run].offered for run in live)

@@ -1,4 +1,4 @@
-"""What README.md and docs/ show is so: commands parse, those marked `run` are run, generated parts are whole."""
+"""README.md, docs/ and the guides are true: commands parse, those marked `run` are run, pages are complete."""
 
 import ast
 import os
@@ -117,7 +117,7 @@ def command_of(verb: str) -> click.Command:
 
 
 def words(output: str) -> list[str]:
-    """What is left of an output when figures, hashes, folders and the breaking of lines are taken out."""
+    """Return the words of an output without figures, hashes, folders and line breaks."""
     return re.sub(r"\S*/mephisto\.db|\b[0-9a-f]{8,}\b|[\d,.]+", " ", output).split()
 
 

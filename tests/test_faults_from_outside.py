@@ -1,4 +1,4 @@
-"""What befalls a running operator from outside ends in full service or a clear stop, and nothing promised is lost."""
+"""Faults from outside: a running operator returns to full service or stops clearly, and loses nothing it promised."""
 
 import resource
 import signal
@@ -75,7 +75,7 @@ async def people_at(script: OperatorProcess) -> AsyncIterator[People]:
 
 
 async def stopped(script: OperatorProcess, capfd: pytest.CaptureFixture[str]) -> str:
-    """How a script that cannot go on says so: one sentence, no traceback."""
+    """A script that cannot continue says so in one sentence, without a traceback."""
     assert await script.process.wait() == 1
     said = capfd.readouterr().err
     assert "Traceback" not in said

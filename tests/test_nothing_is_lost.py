@@ -1,4 +1,4 @@
-"""What was handed in while the operator was away arrives when it is there again: all of it, once."""
+"""Submissions made while there is no operator arrive when there is one again: all of them, once."""
 
 import os
 import shutil

@@ -88,7 +88,7 @@ def test_the_example_is_shown_as_it_is() -> None:
 
 
 def words(output: str) -> str:
-    """What is left of an output when figures, hashes, folders and the breaking of lines are taken out."""
+    """Return the words of an output without figures, hashes, folders and line breaks."""
     plain = re.sub(r"\S*/mephisto\.db|\b[0-9a-f]{4,}\b|[\d,.]+", " ", output)
     return " ".join(plain.split())
 

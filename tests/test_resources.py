@@ -1,4 +1,4 @@
-"""What a killed operator leaves outside is listed, and released by whoever comes later."""
+"""Resources that a killed operator leaves outside are listed, and released later."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from .processes import COMMAND, is_running, launched, report_of, resumed, router
 
 
 def said(*words: str | Path, code: int = 0) -> str:
-    """What a verb prints."""
+    """Return what a verb prints."""
     done = subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr

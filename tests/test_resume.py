@@ -160,7 +160,7 @@ async def test_a_script_without_a_terminal_says_how_to_go_on(job: Job) -> None:
 
 
 def refused(*words: str | Path) -> tuple[int, str]:
-    """How the verb ends that cannot do what it should, and what it says."""
+    """Return the exit code and the message of a verb that fails."""
     done = subprocess.run([COMMAND, "resume", *words], capture_output=True, text=True, timeout=60)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

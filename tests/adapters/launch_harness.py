@@ -41,7 +41,7 @@ Content = str | bytes
 
 
 class Outcome(NamedTuple):
-    """What a script left behind."""
+    """The files that a script left behind."""
 
     code: int
     errors: str
@@ -106,7 +106,7 @@ class LaunchHarness:
         return Outcome(code, self._capsys.readouterr().err, self.events())
 
     def events(self) -> int:
-        """How many events the log holds."""
+        """Return the number of events in the log."""
         if not (self.folder / "log" / DATABASE_FILE).exists():
             return 0
         with sqlite3.connect(self.folder / "log" / DATABASE_FILE) as db:

@@ -122,7 +122,7 @@ class FinishedRun:
         return busy, free
 
     def _serve(self, run: int) -> None:
-        """What a server of a run leaves: all was acknowledged but the last packet, which is nobody's."""
+        """Write what a run's server leaves: everything but the last packet, of no agent, is acknowledged."""
         data = self.journal(run).parent
         (data / "uploads").mkdir(parents=True)
         packets = [

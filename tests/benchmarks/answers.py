@@ -1,4 +1,4 @@
-"""How long somebody at a terminal waits: each verb as a process of its own, on the demo's log and on a long job's.
+"""Measures how long verbs take on a terminal: each as a process of its own, on the demo's log and on a long job's.
 
 Usage: python answers.py [--quick] [--json FILE].
 """
@@ -48,7 +48,7 @@ _ON_THE_DEMO = (
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The amount of work that is measured."""
 
     rounds: int = 5
     demo_units: int = 100

@@ -38,7 +38,7 @@ class IdleRequest(msgspec.Struct):
 
 
 class IdleReply(msgspec.Struct):
-    """What the pages heard."""
+    """The measurements of the pages."""
 
     #: Until each heartbeat was answered.
     answer_seconds: list[float] = []
@@ -99,7 +99,7 @@ class Page:
         await self._stream.send_all(head + bytes(4) + text)
 
     def _texts(self) -> Iterator[bytes]:
-        """What has arrived as a whole."""
+        """Return the frames that have arrived completely."""
         while len(self._rest) >= 2:
             length, start = self._rest[1], 2
             if length in (_LONG, _LONGER):

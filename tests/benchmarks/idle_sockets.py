@@ -23,7 +23,7 @@ _SPARE_UNITS = 100
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The amount of work that is measured."""
 
     workers: int = 5000
     seconds: float = 30

@@ -28,7 +28,7 @@ PEER_NAME = f"eventsourcing {version('eventsourcing')}"
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The amount of work that is measured."""
 
     rounds: int = 9
     singles: int = 200

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    """What one turn took."""
+    """The cost of one turn."""
 
     wall_seconds: float
     cpu_seconds: float

@@ -1,4 +1,4 @@
-"""What an operator costs beside a small and a large run, many people at work, and a launch.
+"""Measures the cost of an operator with a small and a large run, with many people at work, and at a launch.
 
 Usage: python operator_bench.py [--quick] [--json FILE]. Each operator is a process of its own; the small and the large
 run take turns, so that what else the machine does hits both.
@@ -22,7 +22,7 @@ _GIVE_UP_SECONDS = 900
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The amount of work that is measured."""
 
     small_run: int = 100
     large_run: int = 10_000

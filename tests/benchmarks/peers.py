@@ -35,7 +35,7 @@ from .workload import PATH, Fact, Truth
 
 
 class PeerLog(Protocol):
-    """What is measured of each."""
+    """The operations that are measured for each log."""
 
     def __init__(self, path: str, scratch: str) -> None: ...
 
@@ -49,7 +49,7 @@ class PeerLog(Protocol):
         """Read the whole log in its order, and keep where it leaves each stream."""
 
     def found(self) -> Truth:
-        """What the last replay found, in the workload's words."""
+        """Return what the last replay found, in the terms of the workload."""
 
     def close(self) -> None:
         """Release the file."""

@@ -69,7 +69,7 @@ async def lines_of(stream: ReceiveStream) -> AsyncIterator[bytes]:
 
 
 def standard_input() -> AsyncIterator[bytes]:
-    """What the program is told, line by line."""
+    """Yield the lines of standard input."""
     return lines_of(trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())))
 
 

@@ -1,4 +1,4 @@
-"""What every benchmark says and how: figures beside their bars, for people as tables, for programs as JSON."""
+"""The report of a benchmark: figures with their required values, as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def met(self) -> bool:
-        """Whether the bar is met."""
+        """True if the bar is met."""
         return self.figure <= self.bar if self.must_be == "<=" else self.figure >= self.bar
 
 
@@ -54,7 +54,7 @@ class Report(msgspec.Struct):
 
     @property
     def all_met(self) -> bool:
-        """Whether every bar is met."""
+        """True if every bar is met."""
         return all(verdict.met for verdict in self.verdicts)
 
 

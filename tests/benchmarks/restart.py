@@ -1,4 +1,4 @@
-"""How long workers wait for an operator that was killed: from its restart until a request of theirs is served.
+"""Measures how long workers wait for a killed operator: from its restart until a request of theirs is answered.
 
 Usage: python restart.py [--quick] [--json FILE]. Operators are processes of their own, killed and resumed as users do
 it; a worker who comes meanwhile is held by the router until the operator is there.
@@ -36,7 +36,7 @@ _EVENTS_OF_A_UNIT = 3
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The amount of work that is measured."""
 
     events: int = 100_000
     rounds: int = 9
@@ -48,7 +48,7 @@ QUICK = Sizes(events=3_000, rounds=1, visits=5)
 
 
 class _Restart(NamedTuple):
-    """What one restart took."""
+    """The duration of one restart."""
 
     seconds: float
     cpu_seconds: float

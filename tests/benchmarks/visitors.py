@@ -33,7 +33,7 @@ class VisitsRequest(msgspec.Struct):
 
 
 class VisitsReply(msgspec.Struct):
-    """How the visits went."""
+    """The measurements of the visits."""
 
     seconds: float = 0
     request_agent_seconds: list[float] = []

@@ -38,7 +38,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """The amount of work that is measured."""
 
     rounds: int = 3
     visits: int = 1000

@@ -59,5 +59,5 @@ def facts(count: int, seed: int = 7) -> Iterator[Fact]:
 
 
 def truth_of(done: Sequence[Fact]) -> Truth:
-    """What a replay of these facts must find."""
+    """Return what a replay of these facts must find."""
     return {fact.stream: (fact.version, fact.kind) for fact in done}

@@ -203,7 +203,7 @@ async def test_a_command_that_follows_a_decided_one_is_in_the_same_commit() -> N
 
 
 async def test_nothing_is_decided_while_a_commit_is_under_way() -> None:
-    """Who is told of a batch finds just that in the market."""
+    """Subscribers find exactly the batch they are notified of in the state."""
     log = GatedLog()
     versions: list[int] = []
     async with running(log) as ledger:
@@ -282,7 +282,7 @@ async def test_what_was_submitted_before_is_there_when_the_wait_returns() -> Non
 
 
 async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -> bool:
-    """Whether who asks for something while a commit is under way hears of it that the commit failed."""
+    """Return whether a caller during a commit is notified if the commit fails."""
     log = GatedLog()
     log.failure = LogError("the disk is full")
     heard: list[LogError] = []

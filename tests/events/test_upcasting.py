@@ -13,14 +13,14 @@ from mephisto_es.events.upcasting import UPCASTERS, Upcasters
 
 
 class UnitLapsed(Event, frozen=True, kw_only=True, tag="unit_lapsed"):
-    """What an earlier release said for `UnitExpired`."""
+    """The event of an earlier release in place of `UnitExpired`."""
 
     why: str
     after_seconds: int = 0
 
 
 class UnitGone(Event, frozen=True, kw_only=True, tag="unit_gone"):
-    """What the release before that said."""
+    """The event of the release before that."""
 
 
 def invented() -> Upcasters:

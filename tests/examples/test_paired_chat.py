@@ -63,7 +63,7 @@ class Person:
             self._check_replay(again["past_live_updates"])
 
     async def _talk(self, socket: WebSocketConnection, token: str) -> bool:
-        """Whether it was talked to the end: everybody's, or that of a partner who left."""
+        """Return whether the chat was finished: by both, or by one whose partner left."""
         written = 0
         await self._say(socket, {"packet_type": "alive", "subject_id": token, "data": {"update_id": f"{token}-alive"}})
         while True:
@@ -104,7 +104,7 @@ class Person:
         await socket.send_message(msgspec.json.encode(packet).decode())
 
     def partners(self) -> list[str]:
-        """What the others wrote."""
+        """Return what the others wrote."""
         return [text for speaker, text in self.read if speaker != "Host"]
 
 

@@ -20,7 +20,7 @@ from .scripts import launched
 
 
 async def answer_to(socket: WebSocketConnection, token: str, number: int, text: str) -> dict[str, Any]:
-    """What `check` says of a text."""
+    """Return the result of `check` for a text."""
     data = {"request_id": f"r{number}", "target": "check", "args": msgspec.json.encode({"text": text}).decode()}
     update = {
         "packet_type": "mephisto_bound_live_update",

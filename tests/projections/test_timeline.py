@@ -21,7 +21,7 @@ from .views import lived
 
 
 def has_a_unit_of_two_agents(state: DecisionState) -> bool:
-    """Whether a unit was given to somebody else after its first agent had left."""
+    """Return whether a unit was assigned to another worker after its first agent had left."""
     units = Counter(agent.unit for agent in state.agents.values())
     return max(units.values(), default=0) > 1
 

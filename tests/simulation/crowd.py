@@ -41,7 +41,7 @@ class UnansweredError(AssertionError):
 
 @dataclass
 class PageRecord:
-    """What pages have seen, to be held against the log."""
+    """Everything that pages have seen, to be compared with the log."""
 
     #: The agents that each registration was given, in order.
     agents: dict[str, list[str]] = field(default_factory=dict)
@@ -216,7 +216,7 @@ class Visit:
 
 
 class Screen:
-    """What a page shows: it holds a socket, and opens it again when it is lost."""
+    """The content of a page. It holds a socket, and opens it again when it is lost."""
 
     def __init__(self, visit: Visit, token: str) -> None:
         self.token = token

@@ -39,7 +39,7 @@ class RouterAwayError(ProtocolError):
 
 
 class DiskFault(Enum):
-    """What can go wrong at a COMMIT."""
+    """Faults of a COMMIT."""
 
     CRASH_BEFORE = "crash before COMMIT"
     CRASH_AFTER = "crash after COMMIT"

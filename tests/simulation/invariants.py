@@ -1,4 +1,4 @@
-"""What must hold whatever happened."""
+"""The invariants: they must hold whatever happened."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def check_view(log: MemoryLog) -> None:
 
 
 def check_ledger(ledger: Ledger) -> None:
-    """What the operator knows at its end is what the log says."""
+    """The operator's state at its end is the one that the log gives."""
     state = DecisionState()
     for recorded in ledger.log.read():
         state.apply(recorded.envelope)
@@ -84,7 +84,7 @@ def check_ledger(ledger: Ledger) -> None:
 
 
 def check_pages(log: MemoryLog, page_record: PageRecord, environment: Environment, runs: Mapping[JobPlan, int]) -> None:
-    """What pages were promised is what the log has, and what was begun is ended."""
+    """The log has everything that pages were promised, and everything that was begun is ended."""
     state = DecisionState()
     submitted: Counter[tuple[str, str]] = Counter()
     completed: list[UnitId] = []

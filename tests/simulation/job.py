@@ -41,7 +41,7 @@ class CallbackFailedError(Exception):
 
 @dataclass(frozen=True)
 class JobPlan:
-    """What kind of job it is."""
+    """The parameters of a job."""
 
     name: str
     assignments: int
@@ -76,7 +76,7 @@ class JobPlan:
 
 @dataclass
 class Environment:
-    """What jobs find outside of the operator's process."""
+    """The part of the world outside of the operator's process."""
 
     chance: Random
     #: The router of each run.
@@ -241,7 +241,7 @@ class SimulatedArchitect(MemoryArchitect):
 
 
 def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
-    """What the script passes: callbacks that sometimes fail."""
+    """Return the script's shared state: callbacks that sometimes fail."""
 
     async def validate(data: Update) -> bool:
         await trio.sleep(1)

@@ -50,7 +50,7 @@ class ViolationError(AssertionError):
 
 @dataclass
 class Simulated:
-    """What a simulation came to."""
+    """The result of a simulation."""
 
     seed: int
     head: Head
@@ -140,7 +140,7 @@ class Simulation:
         check_pages(self.disk, self.page_record, self.environment, self._run_of)
 
     def outcome(self) -> Simulated:
-        """What it came to."""
+        """Return the result."""
         return Simulated(
             self.seed, self.disk.head(), self._seconds, self._lives, self.page_record.requests, self.faults
         )
@@ -241,7 +241,7 @@ class Simulation:
         self.faults[fault] += 1
 
     def _statuses(self) -> dict[str, int]:
-        """How units stand, for who has to find out why a simulation does not end."""
+        """Describe the units, for finding out why a simulation does not end."""
         rows = self.disk.connect().execute("SELECT task_run_id || ' ' || status, count(*) FROM units GROUP BY 1")
         return dict(rows.fetchall())
 

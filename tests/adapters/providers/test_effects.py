@@ -266,7 +266,7 @@ async def test_nothing_happens_twice_and_nothing_is_lost(name: str, seed: int, a
 
 
 async def doubles(site: Site, change: str, seeds: Sequence[int]) -> int:
-    """How often something happened twice with a driver that does one thing wrong."""
+    """Count what happened twice with a driver that does one thing wrong."""
     found = 0
     for seed in seeds:
         async with site(seed) as (orders, driver):

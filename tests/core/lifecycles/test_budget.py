@@ -1,4 +1,4 @@
-"""What units and payments cost, and that decisions keep to a budget in any history."""
+"""The cost of units and payments: decisions keep to a budget in any history."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True)
 class RouterKind:
-    """How one of the routers is started."""
+    """Starts one of the routers."""
 
     name: str
     command: Sequence[str]
@@ -151,7 +151,7 @@ P = TypeVar("P", bound=Peer)
 
 
 class Page(Peer):
-    """What the client library does on its socket."""
+    """The client library's side of its socket."""
 
     def __init__(self, stream: trio.SocketStream, socket_: WebSocketConnection, token: str) -> None:
         super().__init__(stream, socket_)
@@ -181,7 +181,7 @@ class Page(Peer):
 
 
 class OperatorLink(Peer):
-    """What the operator's channel does on its socket."""
+    """The operator's side of its socket."""
 
     def __init__(self, stream: trio.SocketStream, socket_: WebSocketConnection) -> None:
         super().__init__(stream, socket_)

@@ -1,4 +1,4 @@
-"""What pages post: asking for an agent, onboarding, submissions, metadata, errors."""
+"""Requests that pages post: for an agent, onboarding, submissions, metadata, errors."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any

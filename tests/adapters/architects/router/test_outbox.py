@@ -41,7 +41,7 @@ async def submit(harness: RouterHarness, *final_data: Any, token: str = "a") -> 
 
 
 async def arrivals(operator: OperatorLink, count: int) -> list[Any]:
-    """What was submitted, in the order of arrival, once so many have come and nothing follows."""
+    """Return the submissions in the order of arrival, once as many as expected have come and no more follow."""
     packets = [await operator.expect("submit_unit") for _ in range(count)]
     await operator.settled()
     assert len(operator.inbox.of_type("submit_unit")) == count

@@ -1,4 +1,4 @@
-"""Who may be what, and what strangers cannot do. The holes of other routers are cases here."""
+"""Identities on the router, and attacks by strangers. The vulnerabilities of other routers are cases here."""
 
 from pathlib import Path
 

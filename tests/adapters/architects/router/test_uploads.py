@@ -40,7 +40,7 @@ async def post(
 
 
 def stored_bytes(router: Router) -> int:
-    """What lies in the data directory apart from the journal."""
+    """Return the files in the data directory other than the journal."""
     files = [path for path in router.data.rglob("*") if path.is_file() and not path.name.startswith("journal-")]
     return sum(path.stat().st_size for path in files if path.name != "lock")
 

@@ -29,7 +29,7 @@ TOKENS = st.sampled_from(["a", "b", "ü", ""])
 
 
 class Meaning(msgspec.Struct):
-    """What a journal ought to say."""
+    """The expected content of a journal."""
 
     next_seq: int
     unacknowledged: list[tuple[int, bytes]] = []
