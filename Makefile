@@ -29,6 +29,7 @@ lint: $(VENV)/installed-for-tests $(JAVASCRIPT_TOOLS)/node_modules/installed ## 
 		'{adapters,docs,examples,tests,tools}/**/*.{js,jsx,mjs}'
 	$(JAVASCRIPT_TOOLS)/node_modules/.bin/eslint --config $(JAVASCRIPT_TOOLS)/eslint.config.js .
 	$(JAVASCRIPT_TOOLS)/node_modules/.bin/tsc --project $(JAVASCRIPT_TOOLS)/tsconfig.json
+	$(JAVASCRIPT_TOOLS)/node_modules/.bin/tsc --project $(JAVASCRIPT_TOOLS)/tsconfig.pages.json
 
 # Only what runs in the processes of the tests is measured, not the operators and commands that they start.
 coverage: $(VENV)/installed-for-tests ## Run the tests, print the coverage by folder, and hold it to its floors.

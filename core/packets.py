@@ -191,6 +191,15 @@ class Agents(Packet, frozen=True, kw_only=True, tag="agents"):
     data: AgentsData
 
 
+class WorkerProgress(msgspec.Struct, frozen=True):
+    """The place of a unit among those that its worker may have in the run."""
+
+    #: 1, 2, 3 ...
+    unit: int
+    #: Units that the worker may have at most; None: there is no limit.
+    of: int | None
+
+
 class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a page that asked for an agent."""
 
@@ -201,6 +210,8 @@ class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
     failure_reason: str | None = None
     #: The agent's status at once.
     status: str | None = None
+    #: For pages that tell their worker; None if the provider gives out each unit by itself.
+    progress: WorkerProgress | None = None
 
 
 class AgentDetails(Packet, frozen=True, kw_only=True, tag="agent_details"):

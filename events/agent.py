@@ -50,6 +50,8 @@ class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
 
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
+    #: What the blueprint found wrong with the work; nothing of what the worker wrote is in it.
+    problems: tuple[str, ...] = ()
 
 
 class AgentSubmittedAgain(Event, frozen=True, kw_only=True, tag="agent_submitted_again"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -23,10 +24,12 @@ from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from .data_files import READERS, read_file
 from .file_remarks import FileRemarks
+from .form_spec import AnyField, read_form
+from .form_validation import problems_of
 from .item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
 from .page_checks import check_page
-from .page_files import CLIENT, check_media_dir, put_folder, put_media, put_page
-from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, check_columns, check_settings, media_columns
+from .page_files import CLIENT, MEDIA_FOLDER, check_media_dir, put_folder, put_media, put_page
+from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, read_settings
 
 SCRIPT_DATA = "static_task_data"
 
@@ -103,13 +106,18 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         check_units_per_assignment(args.blueprint.units_per_assignment)
         settings = plain_settings(args.blueprint)
         check_media_dir(settings["media_dir"])
-        check_settings(settings)
+        task_page, onboarding_page = read_settings(settings)
         has_own_page = settings["task_source"] is not None
         if has_own_page:
             check_page(settings["task_source"], CLIENT)
         seen = _check_data(args, shared_state)
-        if not has_own_page:
-            _check_page_against_data(settings, seen, shared_state)
+        if has_own_page:
+            return
+        if settings["onboarding_qualification"] is not None:
+            onboarding_page.check_columns(shared_state.onboarding_data)
+        unused = [] if seen is None else task_page.check_columns(seen.columns)
+        if unused:
+            logger.warning(f"the page does not show these columns: {', '.join(unused[:LISTED_COLUMNS])}")
 
     def get_initialization_data(self) -> AssignmentData:
         """Return one assignment for each row or object, read as it is needed."""
@@ -149,11 +157,24 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if media_dir is not None:
             put_media(media_dir, static_dir)
 
+    def check_submission(self, answers: object) -> tuple[str, ...]:
+        """Return what is wrong with the answers to the form of the stock page."""
+        return problems_of(self._form, answers) if self._form else ()
+
+    @cached_property
+    def _form(self) -> list[AnyField]:
+        """The fields of the stock page's form; empty if the page is another, or has its default form."""
+        settings = plain_settings(self.args.blueprint)
+        has_stock_form = settings["task_source"] is None and settings["form"] is not None
+        return read_form(settings["form"], "mephisto.blueprint.form") if has_stock_form else []
+
     def get_frontend_args(self) -> Update:
         """Return what every page gets, and the settings of the stock page."""
         settings = plain_settings(self.args.blueprint)
         frontend = {name: settings[name] for name in FRONTEND_SETTINGS if settings[name] is not None}
         instructions = {} if settings["instructions"] is None else {"instructions": settings["instructions"]}
+        if settings["media_dir"] is not None:
+            frontend["media"] = f"/{MEDIA_FOLDER}/"
         return {**instructions, "frontend": frontend, **super().get_frontend_args()}
 
 
@@ -204,22 +225,9 @@ def _check_file(setting: str, args: DictConfig) -> ItemsSeen:
     return seen
 
 
-def _check_page_against_data(
-    settings: dict[str, Any], seen: ItemsSeen | None, shared_state: SharedStaticTaskState
-) -> None:
-    """Check that the columns that the stock page refers to exist; columns that it does not show are only mentioned."""
-    onboarding = settings["onboarding"] or {}
-    if settings["onboarding_qualification"] is not None:
-        check_columns(onboarding.get("show"), shared_state.onboarding_data, "mephisto.blueprint.onboarding.show")
-    if seen is not None:
-        unused = check_columns(settings["show"], seen.columns, "mephisto.blueprint.show")
-        if unused:
-            logger.warning(f"the page does not show these columns: {', '.join(unused[:LISTED_COLUMNS])}")
-
-
 def _rules(args: DictConfig, source: str) -> ItemRules:
     settings = plain_settings(args.blueprint)
-    shown = () if settings["task_source"] is not None else media_columns(settings)
+    shown = () if settings["task_source"] is not None else read_settings(settings)[0].media_columns
     return ItemRules(source, args.task.max_item_bytes, shown, check_media_dir(settings["media_dir"]))
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from ...core.errors import ConfigError
 from ...core.suggestions import did_you_mean
-from .form_spec import check_form
+from .form_spec import AnyField, ComparisonField, Drawing, read_form, values_of
 
 STOCK_PAGE = Path(__file__).parent / "static_task_page"
 #: Settings that the stock page gets below `frontend` of its task config.
 FRONTEND_SETTINGS = ("form", "show", "onboarding", "submit_label", "submitted")
 PREFIX = "mephisto.blueprint"
-#: Columns that an error lists if none is similar.
+#: Columns that an error or a warning lists.
 LISTED_COLUMNS = 20
 
 _ONBOARDING_SETTINGS = ("instructions", "show", "form")
 _SHOW_HINT = "An entry is the name of a column, or {name: ..., label: ..., as: image}"
+#: Stands for the value of a column in the page's texts.
+_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"drawing": "as"}):
@@ -28,38 +31,89 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"dr
 
     name: str
     label: str | None = None
-    drawing: Literal["text", "image"] = "text"
+    drawing: Drawing = "text"
+
+
+class PageSettings:
+    """The settings of one of the two pages: that of the task, or that of its onboarding.
+
+    Attributes:
+        fields: the form; empty if the page has its own.
+    """
+
+    def __init__(self, settings: dict[str, Any], prefix: str) -> None:
+        """Read the settings.
+
+        Args:
+            settings: they, with others that are of no interest here.
+            prefix: where they stand, for errors.
+
+        Raises:
+            ConfigError: naming the entry or the form field at fault.
+        """
+        self._prefix = prefix
+        self._texts = [settings.get("instructions"), settings.get("form")]
+        show, form = settings.get("show"), settings.get("form")
+        self._shown = None if show is None else _read_show(show, f"{prefix}.show")
+        self.fields: list[AnyField] = [] if form is None else read_form(form, f"{prefix}.form")
 
     @property
-    def is_media(self) -> bool:
-        """True if the value is the address of a medium, or the name of its file."""
-        return self.drawing != "text"
+    def media_columns(self) -> tuple[str, ...]:
+        """The columns whose values the page shows as media."""
+        shown = [entry.name for entry in self._shown or () if entry.drawing != "text"]
+        compared = [item for field in self._comparisons() if field.drawing != "text" for item in values_of(field.items)]
+        return tuple(dict.fromkeys([*shown, *map(str, compared)]))
+
+    def check_columns(self, columns: Collection[str]) -> list[str]:
+        """Check that the columns that the page refers to exist.
+
+        Args:
+            columns: the names of all values in the data.
+
+        Returns:
+            The columns that the page does not use.
+
+        Raises:
+            ConfigError: naming the first one that does not exist, and the one that may be meant.
+        """
+        used: list[str] = []
+        for key, name in self._references():
+            if name not in columns:
+                hint = did_you_mean(name, list(columns)[:LISTED_COLUMNS])
+                raise ConfigError(f"{key} names {name!r}, which is not in the data", key=key, hint=hint)
+            used.append(name)
+        return [] if self._shown is None else [column for column in columns if column not in used]
+
+    def _references(self) -> Iterator[tuple[str, str]]:
+        """Yield each column that the page refers to, after the setting that does."""
+        for entry in self._shown or ():
+            yield f"{self._prefix}.show", entry.name
+        for field in self._comparisons():
+            for item in values_of(field.items):
+                yield f"{self._prefix}.form: the field {field.name!r}", str(item)
+        for text in _texts_in(self._texts):
+            for name in _PLACEHOLDER.findall(text):
+                yield f"the text {text[:40]!r} of {self._prefix}", name
+
+    def _comparisons(self) -> Iterator[ComparisonField]:
+        return (field for field in self.fields if isinstance(field, ComparisonField))
 
 
-def check_settings(settings: dict[str, Any]) -> None:
-    """Check whether the page could be drawn from a blueprint's settings, whatever the data is.
+def read_settings(settings: dict[str, Any]) -> tuple[PageSettings, PageSettings]:
+    """Return the settings of the task's page and of the onboarding's.
 
     Raises:
-        ConfigError: naming the entry or the form field at fault.
+        ConfigError: naming the setting at fault.
     """
     onboarding = settings["onboarding"] or {}
+    key = f"{PREFIX}.onboarding"
     for name in onboarding:
         if name not in _ONBOARDING_SETTINGS:
-            key = f"{PREFIX}.onboarding"
             raise ConfigError(f"{key} has no {name!r}", key=key, hint=did_you_mean(name, _ONBOARDING_SETTINGS))
-    for prefix, part in ((PREFIX, settings), (f"{PREFIX}.onboarding", onboarding)):
-        if part.get("show") is not None:
-            read_show(part["show"], f"{prefix}.show")
-        if part.get("form") is not None:
-            check_form(part["form"], f"{prefix}.form")
+    return PageSettings(settings, PREFIX), PageSettings(onboarding, key)
 
 
-def read_show(show: object, key: str) -> list[Shown]:
-    """Return the entries of a `show` setting.
-
-    Raises:
-        ConfigError: naming the entry at fault.
-    """
+def _read_show(show: object, key: str) -> list[Shown]:
     entries = (
         [{"name": entry} if isinstance(entry, str) else entry for entry in show] if isinstance(show, list) else show
     )
@@ -69,31 +123,10 @@ def read_show(show: object, key: str) -> list[Shown]:
         raise ConfigError(f"{key} is not a list of columns: {error}", key=key, hint=_SHOW_HINT) from error
 
 
-def media_columns(settings: dict[str, Any]) -> tuple[str, ...]:
-    """Return the columns whose values the page shows as media."""
-    shown = read_show(settings["show"] or [], f"{PREFIX}.show")
-    return tuple(entry.name for entry in shown if entry.is_media)
-
-
-def check_columns(show: object, columns: Collection[str], key: str) -> list[str]:
-    """Check that the columns that the page shows exist.
-
-    Args:
-        show: a `show` setting; None: the page shows all columns.
-        columns: the names of all values in the data.
-        key: the setting, for the error.
-
-    Returns:
-        The columns that the page does not show.
-
-    Raises:
-        ConfigError: naming the first one that does not exist, and the one that may be meant.
-    """
-    if show is None:
-        return []
-    names = [entry.name for entry in read_show(show, key)]
-    for name in names:
-        if name not in columns:
-            hint = did_you_mean(name, list(columns)[:LISTED_COLUMNS])
-            raise ConfigError(f"{key} names {name!r}, which is not in the data", key=key, hint=hint)
-    return [column for column in columns if column not in names]
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield all texts of a setting, however deep they are."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(part)

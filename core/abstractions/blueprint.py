@@ -77,6 +77,19 @@ class Blueprint(ABC):
         """
         return None
 
+    def check_submission(self, answers: object) -> tuple[str, ...]:  # noqa: ARG002 - for blueprints that know a form
+        """Return what is wrong with submitted work, for the record: a page cannot be trusted to have checked it.
+
+        The work counts as submitted all the same; whoever reviews it sees the problems.
+
+        Args:
+            answers: what was submitted, decoded from JSON.
+
+        Returns:
+            Problems in a few words each, without anything that the worker wrote; none if all is well.
+        """
+        return ()
+
     @abstractmethod
     def build_page(self, static_dir: Path) -> None:
         """Add the page's files to the folder that the server serves from `/`.

@@ -20,11 +20,14 @@ class CrowdProvider(HoldsResources, ABC):
         PROVIDER_TYPE: the name that selects this provider in a configuration.
         ArgsClass: the dataclass of its settings.
         RequesterArgsClass: the dataclass with which an account is registered.
+        SHOWS_PROGRESS: whether pages may tell workers which of their units this one is; False if the provider
+            offers each unit by itself, so that a worker does not know of others.
     """
 
     PROVIDER_TYPE: ClassVar[str]
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = RequesterArgs
+    SHOWS_PROGRESS: ClassVar[bool] = True
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         """Keep the run's whole configuration, in which `args.provider` is the provider's part, and the rest."""

@@ -20,6 +20,8 @@ class SubmitUnit(RunCommand, frozen=True, kw_only=True, tag="submit_unit"):
     agent: AgentId
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
+    #: What the blueprint found wrong with the work.
+    problems: tuple[str, ...] = ()
 
 
 class SubmitMetadata(RunCommand, frozen=True, kw_only=True, tag="submit_metadata"):

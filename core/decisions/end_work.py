@@ -33,7 +33,7 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
     agent = state.agents[stream]
     if AGENT.allows(agent.status, AgentSubmittedAgain):
         return [NewEvent(stream, AgentSubmittedAgain(submission=command.submission, files=command.files))]
-    submitted = AgentSubmitted(submission=command.submission, files=command.files)
+    submitted = AgentSubmitted(submission=command.submission, files=command.files, problems=command.problems)
     outcome = AGENT.after(agent.status, submitted, stream)
     return [
         NewEvent(stream, submitted),

@@ -106,7 +106,12 @@ class ClientIOHandler:
         self._worker_pool = worker_pool
         self._pages = pages
         self._on_channel_lost = on_channel_lost
-        self._commands = PacketCommands(context.task_run, ids, concurrent=context.task_runner.is_concurrent)
+        self._commands = PacketCommands(
+            context.task_run,
+            ids,
+            context.blueprint.check_submission,
+            concurrent=context.task_runner.is_concurrent,
+        )
         self._channels: dict[str, Channel] = {}
         self._closed: dict[str, trio.Event] = {}
         self._incarnations: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
 import msgspec
@@ -17,6 +18,7 @@ from ..commands.agent import (
     SubmitUnit,
 )
 from ..commands.base import Command
+from ..errors import UserCodeError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
 from ..packets import (
@@ -30,8 +32,18 @@ from ..packets import (
 )
 from ..payloads import seal
 from ..ports import Ids, Payload
+from .logger_core import get_logger
+from .task_code.calls import call_nowait
 
 OutboxPackets = SubmitUnitPacket | SubmitOnboardingPacket | SubmitMetadataPacket | LiveUpdatePacket | ReturnUnitPacket
+
+#: Finds what is wrong with submitted work; see `Blueprint.check_submission`.
+CheckSubmission = Callable[[object], tuple[str, ...]]
+#: Problems of one submission that are recorded, and characters of each.
+MAX_PROBLEMS = 20
+MAX_PROBLEM_LENGTH = 200
+
+logger = get_logger(__name__)
 
 _NOTHING = msgspec.Raw(b"null")
 
@@ -51,16 +63,18 @@ class PacketCommand(NamedTuple):
 class PacketCommands:
     """Translates the packets of one run."""
 
-    def __init__(self, run: TaskRunId, ids: Ids, *, concurrent: bool) -> None:
+    def __init__(self, run: TaskRunId, ids: Ids, check: CheckSubmission, *, concurrent: bool) -> None:
         """Initialize.
 
         Args:
             run: the run.
             ids: source of salts.
+            check: finds what is wrong with submitted work.
             concurrent: True if the units of an assignment are worked on together.
         """
         self._run = run
         self._ids = ids
+        self._check = check
         self._concurrent = concurrent
 
     def command_of(self, agent: AgentRecord | OnboardingRecord, packet: OutboxPackets) -> PacketCommand | None:
@@ -80,7 +94,10 @@ class PacketCommands:
                     FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
                     for file in packet.data.files or ()
                 )
-                submission = SubmitUnit(task_run=run, agent=agent_id, submission=payload.ref, files=files)
+                problems = self._problems_of(packet.data.final_data)
+                submission = SubmitUnit(
+                    task_run=run, agent=agent_id, submission=payload.ref, files=files, problems=problems
+                )
                 return PacketCommand(submission, (payload,))
             case LiveUpdatePacket():
                 update_id = _update_id(packet.data)
@@ -119,6 +136,14 @@ class PacketCommands:
                 return None
             case _:
                 assert_never(packet)
+
+    def _problems_of(self, answers: msgspec.Raw) -> tuple[str, ...]:
+        try:
+            found = call_nowait(self._check, msgspec.json.decode(answers))
+        except UserCodeError:
+            logger.exception("check_submission failed")
+            return ()
+        return tuple(str(problem)[:MAX_PROBLEM_LENGTH] for problem in found[:MAX_PROBLEMS])
 
     def _sealed(self, body: msgspec.Raw, agent: AgentRecord | OnboardingRecord) -> Payload:
         return seal(bytes(body), self._ids.salt(), agent.worker)

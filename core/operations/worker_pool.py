@@ -19,7 +19,7 @@ from ..errors import UserCodeError
 from ..ledger import Ledger
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingRecord, OnboardingStatus
-from ..packets import AgentDetailsData, ProviderData
+from ..packets import AgentDetailsData, ProviderData, WorkerProgress
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
 from .admission.pipeline import Admission
@@ -193,8 +193,18 @@ class WorkerPool:
             agent_id=state.token,
             init_task_data=init_data,
             status=state.status.value,
+            progress=self._progress_of(state),
         )
         self._pages.answer(request_id, details)
+
+    def _progress_of(self, state: AgentRecord | OnboardingRecord) -> WorkerProgress | None:
+        """Return which of its worker's units an ordinary unit is; None if the page is not to tell."""
+        if isinstance(state, OnboardingRecord) or not self._context.provider.SHOWS_PROGRESS:
+            return None
+        engagement = self._ledger.state.engagements.get(streams.engagement(self._run, state.worker))
+        if engagement is None or state.agent in engagement.evaluations or not engagement.counted:
+            return None
+        return WorkerProgress(engagement.counted, self._context.settings.maximum_units_per_worker or None)
 
     def _init_data(self, state: AgentRecord | OnboardingRecord) -> msgspec.Raw:
         """Return the data that the task's code gives a page to start with."""

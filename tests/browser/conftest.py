@@ -42,6 +42,15 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
 
 
 @pytest.fixture(scope="session")
+def node() -> str:
+    """Path of Node, or skips."""
+    found = shutil.which("node")
+    if found is None:
+        cannot_run("node is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     found = [path for name in CHROMIUM_NAMES if (path := shutil.which(name))]
     if not found:

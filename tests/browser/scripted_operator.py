@@ -136,6 +136,7 @@ class ScriptedOperator:
                 "init_task_data": answer.init_data,
                 "failure_reason": None,
                 "status": answer.status,
+                "progress": answer.progress,
             }
         else:
             details = {

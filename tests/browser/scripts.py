@@ -20,6 +20,8 @@ class Visit:
     worker: str
     init_data: Data
     status: str
+    #: Which of the worker's units it is, for the page.
+    progress: Data | None = None
 
 
 class Send(NamedTuple):
@@ -62,9 +64,10 @@ def new_token() -> str:
 class StaticScript(Script):
     """Gives each worker the next item, after an onboarding if there is one."""
 
-    def __init__(self, items: Iterable[Data], onboarding: Data | None = None) -> None:
+    def __init__(self, items: Iterable[Data], onboarding: Data | None = None, progress: Data | None = None) -> None:
         self._items: Iterator[Data] = iter(items)
         self._onboarding = onboarding
+        self._progress = progress
 
     def admit(self, worker: str) -> Visit | str:
         if self._onboarding is not None:
@@ -78,7 +81,7 @@ class StaticScript(Script):
 
     def _give_item(self, worker: str) -> Visit | str:
         item = next(self._items, None)
-        return NO_WORK if item is None else Visit(new_token(), worker, item, "accepted")
+        return NO_WORK if item is None else Visit(new_token(), worker, item, "accepted", self._progress)
 
 
 @dataclass

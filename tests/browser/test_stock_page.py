@@ -204,18 +204,19 @@ async def test_phone(harness: BrowserHarness, blocked: bool) -> None:
         await page.picture("1-phone")
 
 
-async def test_submission_that_fails_is_shown_and_tried_again(harness: BrowserHarness) -> None:
+async def test_submission_during_an_outage_is_tried_until_it_goes_through(harness: BrowserHarness) -> None:
     async with stock_page(harness, StaticScript(ITEMS)) as session:
         page = await session.visitor("ann")
         await page.call("check", 'role=radio[name="3"]')
         await session.router.stop()
         await page.press("Submit")
-        await page.see("Your work is not handed in yet.")
+        await page.see("Your work is not submitted yet. It is kept on this page")
+        await page.see("Your work is not submitted yet. The server cannot be reached.")
         assert await page.barriers() == []
-        await page.picture("1-not-handed-in")
+        await page.picture("1-not-submitted")
         await session.router.start(session.nursery)
-        await page.press("Try again")
         await page.see("Submitted. Thank you!")
+        assert not await page.call("isVisible", "text=not submitted yet")
         [submission] = await session.operator.packets("submit_unit")
         assert submission.data["final_data"] == {
             "fluency": 3,
@@ -226,11 +227,11 @@ async def test_submission_that_fails_is_shown_and_tried_again(harness: BrowserHa
 
 
 async def test_faulty_form_is_reported_to_the_operator(harness: BrowserHarness) -> None:
-    form: list[Data] = [{"name": "x", "type": "slider"}]
+    form: list[Data] = [{"name": "x", "type": "dial"}]
     async with stock_page(harness, StaticScript(ITEMS), frontend={"form": form}) as session:
         page = await session.visitor("ann")
         await page.see("This task is not set up correctly.")
         [report] = await session.operator.packets("log_error")
         error = report.data["error_data"]
         assert isinstance(error, dict)
-        assert 'the type "slider" is none of scale, choice' in error["error"]
+        assert 'the type "dial" is none of text, textarea' in error["error"]

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The worker's side of a task, without a build step. `/wrap_crowd_source.js` (the
  * crowd provider's four globals) comes first, then the page's own module:
@@ -26,14 +27,20 @@ import { ServerProblem, getJSON, newId, persistently, postFiles, postJSON, split
 /** The version of the published client whose requests these are. */
 const PROTOCOL_VERSION = "2.0.4";
 const REPORTED_ERRORS_LIMIT = 10;
+/** Pauses before a submission that did not go through is tried again. */
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 30_000;
 
 const PHONE = /android|iphone|ipad|ipod|windows phone|blackberry|mobile/i;
 const NO_PHONES = "Sorry, this task cannot be completed on mobile devices. Please use a computer.";
+const LATE =
+  "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.";
 const NO_WORK = "There is no work for you here at the moment.";
 
-/** The statuses of an agent whose work has been handed in. */
+/** The statuses of an agent whose work has been submitted. */
 const SUBMITTED = new Set(["completed", "approved", "soft_rejected", "rejected"]);
 
+/** @type {Record<string, string>} */
 const STATUS_SENTENCES = {
   expired: "This task is no longer available. Please return it and take another one.",
   timeout: "The time for this task has run out. Please return it.",
@@ -42,27 +49,43 @@ const STATUS_SENTENCES = {
   "partner disconnect": "Your partner has left. This is not your fault: please hand in the task as it is.",
 };
 
-/** What to tell a worker about a status that ends a task early, or null for any other. */
+const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * What to tell a worker about a status that ends a task early, or null for any other.
+ *
+ * @param {string} status
+ */
 export const explainStatus = (status) => STATUS_SENTENCES[status] ?? null;
 
-/** Whether an agent of this status has handed in the work. */
+/**
+ * Whether an agent of this status has submitted the work.
+ *
+ * @param {string} status
+ */
 export const isSubmitted = (status) => SUBMITTED.has(status);
+
+/**
+ * @typedef {object} Handlers
+ * @property {(data: any, task: Task) => void} onTask        a piece of work is theirs
+ * @property {(data: any, task: Task) => void} [onOnboarding]  a trial comes first
+ * @property {(task: Task) => void} [onPreview]            they only look
+ * @property {(sentence: string, task: Task) => void} [onBlocked]  there is nothing for them
+ * @property {(data: any, task: Task) => void} [onSubmitted] the work has been submitted
+ *     (`data` is null if that was on an earlier load of the page)
+ * @property {(sentence: string, task: Task) => void} [onNotSubmitted]  a submission did not go through; it is
+ *     tried again until it does, or until the worker has to do something about it
+ * @property {(status: string, task: Task) => void} [onStatus]  live: the agent's status
+ * @property {(update: Record<string, any>, task: Task) => void} [onLiveUpdate]  live: each message once
+ * @property {(state: string, task: Task) => void} [onConnection]  live: `connected`,
+ *     `reconnecting`, `server away` or `lost`
+ * @property {boolean} [live]  whether to connect; by default if there is a live handler
+ */
 
 /**
  * Opens the task for this worker and calls the handler that fits.
  *
- * @param {object} handlers
- * @param {(data: *, task: Task) => void} handlers.onTask        a piece of work is theirs
- * @param {(data: *, task: Task) => void} [handlers.onOnboarding]  a trial comes first
- * @param {(task: Task) => void} [handlers.onPreview]            they only look
- * @param {(sentence: string, task: Task) => void} [handlers.onBlocked]  there is nothing for them
- * @param {(data: *, task: Task) => void} [handlers.onSubmitted] the work has been handed in
- *     (`data` is null if that was on an earlier load of the page)
- * @param {(status: string, task: Task) => void} [handlers.onStatus]  live: the agent's status
- * @param {(update: object, task: Task) => void} [handlers.onLiveUpdate]  live: each message once
- * @param {(state: string, task: Task) => void} [handlers.onConnection]  live: `connected`,
- *     `reconnecting`, `server away` or `lost`
- * @param {boolean} [handlers.live]  whether to connect; by default if there is a live handler
+ * @param {Handlers} handlers
  * @returns {Promise<Task>} once the first of them was called
  */
 export async function start(handlers) {
@@ -71,29 +94,36 @@ export async function start(handlers) {
   return task;
 }
 
-/**
- * One worker's visit; its fields are for reading.
- *
- * @property {object} config  the task's configuration as the server gave it
- * @property {?string} agentId  null in a preview and while blocked
- * @property {boolean} isPreview
- * @property {boolean} isOnboarding
- * @property {*} initialData  the data of the piece of work
- */
-class Task {
+/** One worker's visit; its fields are for reading. */
+export class Task {
+  /** @type {Record<string, any>} the task's configuration as the server gave it */
   config = {};
+  /** @type {string | null} null in a preview and while blocked */
   agentId = null;
   isPreview = getWorkerName() === null || getAssignmentId() === null;
   isOnboarding = false;
+  /** @type {any} the data of the piece of work */
   initialData = null;
+  /**
+   * Which of the worker's pieces this is, of how many at most; null if the worker is not to be told.
+   *
+   * @type {{unit: number, of: number | null} | null}
+   */
+  progress = null;
+  /** @type {Handlers} */
   #handlers;
+  /** @type {LiveConnection | null} */
   #connection = null;
   #procedures = new RemoteProcedures((update) => this.send(update));
-  #answer = null; // what is to be handed in: [data, files]; the latest counts until it is delivered
-  #delivery = null; // the promise of the delivery under way or done
-  #submittedAgain = null; // set while a failed submission waits for the worker
+  /** @type {[any, Record<string, File[]>]} what is to be submitted; the latest counts until it is delivered */
+  #answer = [null, {}];
+  /** @type {Promise<void> | null} the delivery under way or done */
+  #delivery = null;
+  /** @type {((value?: unknown) => void) | null} set while a failed submission waits for the worker */
+  #submittedAgain = null;
   #reportedErrors = 0;
 
+  /** @param {Handlers} handlers */
   constructor(handlers) {
     this.#handlers = handlers;
     addEventListener("error", (event) => this.#report(event.message));
@@ -118,12 +148,13 @@ class Task {
   }
 
   /**
-   * Hands in the answer, of the onboarding or of the task. Called again before the server
+   * Submits the answer, of the onboarding or of the task. Called again before the server
    * has it, the newer answer replaces the older; after that it does nothing.
    *
    * @param {*} [data]  anything JSON can hold, or a FormData
-   * @param {Object<string, File[]>} [files]  uploads by field name (a FormData brings its own)
-   * @returns {Promise<void>} settles when the server has it
+   * @param {Record<string, File[]>} [files]  uploads by field name (a FormData brings its own)
+   * @returns {Promise<void>} settles when the server has it; rejected only if the page itself failed, after which it
+   *     can be called again
    */
   submit(data, files = {}) {
     this.#answer = data instanceof FormData ? splitForm(data) : [data, files];
@@ -141,12 +172,21 @@ class Task {
     return postJSON("/submit_metadata", { USED_AGENT_ID: this.agentId, metadata });
   }
 
-  /** Puts an error of the page into the operator's log. */
+  /**
+   * Puts an error of the page into the operator's log.
+   *
+   * @param {object} error
+   */
   logError(error) {
     return postJSON("/log_error", { USED_AGENT_ID: this.agentId, error_data: error });
   }
 
-  /** Sends a live update, which waits in order while the connection is down; gives its update id. */
+  /**
+   * Sends a live update, which waits in order while the connection is down.
+   *
+   * @param {Record<string, any>} update
+   * @returns {string} its update id
+   */
   send(update) {
     if (this.#connection === null) throw new Error("this task has no live connection");
     const updateId = update.update_id ?? newId();
@@ -154,22 +194,32 @@ class Task {
     return updateId;
   }
 
-  /** Calls a procedure of the task on the server and gives its result; see RemoteProcedures. */
+  /**
+   * Calls a procedure of the task on the server and gives its result; see RemoteProcedures.
+   *
+   * @param {string} procedure
+   * @param {any} [args]
+   * @returns {Promise<any>}
+   */
   call(procedure, args) {
     return this.#procedures.call(procedure, args);
   }
 
+  /** @param {{data: Record<string, any>}} details  the server's answer to a request for work */
   #enter({ data }) {
     if (data.agent_id === null) return this.#block(data.failure_reason ?? NO_WORK);
-    this.agentId = data.agent_id;
-    this.isOnboarding = data.agent_id.startsWith("onboarding");
+    const agentId = String(data.agent_id);
+    this.agentId = agentId;
+    this.isOnboarding = agentId.startsWith("onboarding");
     this.initialData = data.init_task_data;
+    this.progress = data.progress ?? null;
     const { onTask, onOnboarding, onSubmitted, onLiveUpdate, onStatus, live } = this.#handlers;
     if (isSubmitted(data.status)) return onSubmitted?.(null, this);
     (this.isOnboarding ? onOnboarding : onTask)?.(this.initialData, this);
     if (live ?? Boolean(onLiveUpdate || onStatus)) this.#connect();
   }
 
+  /** @param {string} sentence */
   #block(sentence) {
     if (this.#handlers.onBlocked) this.#handlers.onBlocked(sentence, this);
     else document.body.textContent = sentence;
@@ -177,7 +227,7 @@ class Task {
 
   #connect() {
     this.#connection?.close();
-    const connection = new LiveConnection(this.agentId, {
+    const connection = new LiveConnection(this.agentId ?? "", {
       onStatus: (status) => this.#handlers.onStatus?.(status, this),
       onUpdate: (update) => this.#receive(update),
       onState: (state) => this.#connectionIs(state),
@@ -187,28 +237,36 @@ class Task {
     connection.open();
   }
 
+  /** @param {string} state */
   async #connectionIs(state) {
     this.#handlers.onConnection?.(state, this);
     if (state !== "lost") return;
     const connection = this.#connection;
     await untilRetry("The connection to the server is lost.");
-    if (connection === this.#connection) connection.open();
+    if (connection === this.#connection) connection?.open();
   }
 
+  /** @param {Record<string, any>} update */
   #receive(update) {
-    if (update.handles !== undefined) this.#procedures.settle(update);
+    if (update.handles !== undefined) this.#procedures.settle(/** @type {any} */ (update));
     else this.#handlers.onLiveUpdate?.(update, this);
   }
 
+  /** @returns {Promise<void>} */
   async #deliver() {
     const post = this.isOnboarding ? () => this.#postOnboarding() : () => this.#postTask();
-    for (;;) {
+    for (let attempt = 0; ; attempt += 1) {
       try {
         return await post();
       } catch (problem) {
-        if (!(problem instanceof ServerProblem)) throw problem;
-        const submittedAgain = new Promise((resolve) => (this.#submittedAgain = resolve));
-        await untilRetry(`Your work is not handed in yet. ${problem.sentence}`, submittedAgain);
+        if (!(problem instanceof ServerProblem)) {
+          this.#delivery = null;
+          throw problem;
+        }
+        this.#handlers.onNotSubmitted?.(problem.sentence, this);
+        const again = [new Promise((resolve) => (this.#submittedAgain = resolve))];
+        if (problem.mayPass) again.push(pause(Math.min(FIRST_RETRY_MS * 2 ** attempt, LONGEST_RETRY_MS)));
+        await untilRetry(`Your work is not submitted yet. ${problem.sentence}`, Promise.race(again));
       }
     }
   }
@@ -224,14 +282,21 @@ class Task {
   async #postTask() {
     const [data, files] = this.#answer;
     const withFiles = Object.values(files).some((list) => list.length > 0);
-    if (withFiles) await postFiles(this.agentId, data, files);
-    else await postJSON("/submit_task", { USED_AGENT_ID: this.agentId, final_data: data });
+    const answer = withFiles
+      ? await postFiles(this.agentId ?? "", data, files)
+      : await postJSON("/submit_task", { USED_AGENT_ID: this.agentId, final_data: data });
     this.#connection?.close();
     this.#connection = null;
-    this.#handlers.onSubmitted?.(data, this);
-    handleSubmitToProvider(data);
+    try {
+      if (answer?.status === "late") return this.#block(LATE);
+      this.#handlers.onSubmitted?.(data, this);
+      handleSubmitToProvider(data);
+    } catch (problem) {
+      this.#report(String(problem)); // the server has the work: nothing may look as if it had not
+    }
   }
 
+  /** @param {string} message */
   #report(message) {
     if (this.#reportedErrors >= REPORTED_ERRORS_LIMIT) return;
     this.#reportedErrors += 1;

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The live connection of one agent's page: one WebSocket after the other, as if it
  * were one that never breaks.
@@ -24,6 +25,9 @@ const REMEMBERED_UPDATES = 10_000;
 /**
  * Calls back at a steady pace, also in a background tab: browsers slow a page's own
  * timers down there to one a minute, but not those of a worker.
+ *
+ * @param {() => void} callback
+ * @param {number} ms
  * @returns {() => void} stops it
  */
 function steadily(callback, ms) {
@@ -43,26 +47,36 @@ function steadily(callback, ms) {
   };
 }
 
+/** @typedef {Record<string, any> & {update_id: string}} Update */
+
 /** The connection; it opens with `open()` and never reports an error, only its state. */
 export class LiveConnection {
   #agentId;
   #handlers;
+  /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {(() => void) | null} */
   #stopHeartbeats = null;
-  #reconnectTimer = null;
+  /** @type {number | undefined} */
+  #reconnectTimer;
   #attempts = 0;
   #unanswered = 0;
+  /** @type {string | null} */
   #state = null;
+  /** @type {object[]} */
   #waiting = []; // updates for the next open socket, in order
+  /** @type {object[]} */
   #unconfirmed = []; // sent on this socket, not known to have arrived
+  /** @type {{time: number, sent: number} | null} */
   #mark = null; // the last heartbeat: its time, and how many of #unconfirmed went before it
+  /** @type {Set<string>} */
   #seen = new Set();
 
   /**
    * @param {string} agentId
    * @param {object} handlers
    * @param {(status: string) => void} handlers.onStatus
-   * @param {(update: object) => void} handlers.onUpdate  each update once
+   * @param {(update: Update) => void} handlers.onUpdate  each update once
    * @param {(state: string) => void} handlers.onState  `connected`, `reconnecting`,
    *     `server away` (the page's server is there, the task behind it is not) or `lost`
    *     (given up; `open()` tries again)
@@ -91,6 +105,8 @@ export class LiveConnection {
 
   /**
    * Sends an update, which has an `update_id`, or keeps it for the next socket.
+   *
+   * @param {Update} update
    * @throws {Error} when too many updates wait already
    */
   send(update) {
@@ -107,17 +123,23 @@ export class LiveConnection {
     this.#flush();
   }
 
-  /** Hands an update to the page unless it has had it, or sent it itself. */
+  /**
+   * Hands an update to the page unless it has had it, or sent it itself.
+   *
+   * @param {Update} update
+   */
   deliver(update) {
     if (this.#seen.has(update.update_id)) return;
     this.#remember(update.update_id);
     this.#handlers.onUpdate(update);
   }
 
+  /** @param {string} updateId */
   #remember(updateId) {
     this.#seen.add(updateId);
     if (this.#seen.size > REMEMBERED_UPDATES) {
-      this.#seen.delete(this.#seen.values().next().value); // the oldest
+      const [oldest] = this.#seen;
+      this.#seen.delete(oldest);
     }
   }
 
@@ -144,13 +166,15 @@ export class LiveConnection {
     this.#heartbeat();
   }
 
+  /** @param {object} packet  the socket is open */
   #write(packet) {
-    this.#socket.send(JSON.stringify(packet));
+    this.#socket?.send(JSON.stringify(packet));
   }
 
   #flush() {
-    while (this.#waiting.length > 0 && this.#socket?.readyState === WebSocket.OPEN) {
+    while (this.#socket?.readyState === WebSocket.OPEN) {
       const packet = this.#waiting.shift();
+      if (packet === undefined) return;
       this.#unconfirmed.push(packet);
       this.#write(packet);
     }
@@ -180,6 +204,7 @@ export class LiveConnection {
     });
   }
 
+  /** @param {any} packet  from the server */
   #receive(packet) {
     if (packet.packet_type === "heartbeat") {
       this.#heartbeatAnswered(packet);
@@ -190,9 +215,10 @@ export class LiveConnection {
     }
   }
 
+  /** @param {{client_timestamp: number, data: {last_mephisto_ping: number}}} answer */
   #heartbeatAnswered({ client_timestamp: time, data }) {
     this.#unanswered = 0;
-    if (this.#mark?.time === time) {
+    if (this.#mark !== null && this.#mark.time === time) {
       this.#unconfirmed.splice(0, this.#mark.sent);
       this.#mark = null;
     }
@@ -213,9 +239,10 @@ export class LiveConnection {
     const longest = Math.min(LONGEST_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** this.#attempts);
     this.#attempts += 1;
     // Jitter: the pages of a server that came back must not all knock at once.
-    this.#reconnectTimer = setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2));
+    this.#reconnectTimer = window.setTimeout(() => this.#connect(), longest * (0.5 + Math.random() / 2));
   }
 
+  /** @param {string} state */
   #become(state) {
     if (state === this.#state) return;
     this.#state = state;

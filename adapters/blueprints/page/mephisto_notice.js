@@ -1,3 +1,4 @@
+// @ts-check
 /** The one thing the client itself shows: a bar that says what does not work. */
 
 const BAR_STYLE = `
@@ -12,7 +13,7 @@ const BUTTON_STYLE = `
  * Shows a sentence at the top of the page until the worker presses the button below it.
  *
  * @param {string} sentence
- * @param {Promise<void>} [otherwise]  what takes the bar away as well
+ * @param {Promise<unknown>} [otherwise]  what takes the bar away as well
  * @returns {Promise<void>} settles when the bar is gone
  */
 export async function untilRetry(sentence, otherwise = new Promise(() => {})) {

@@ -1,3 +1,4 @@
+// @ts-check
 /** Requests of a page to its server: what is sent, and what a failure means to the worker. */
 
 import { untilRetry } from "./mephisto_notice.js";
@@ -9,6 +10,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 
 /** A request that the server did not answer with success; `status` is 0 when it was not reached. */
 export class ServerProblem extends Error {
+  /** @param {number} status  of HTTP; 0 if the server was not reached */
   constructor(status) {
     super(`the server answered ${status || "nothing"}`);
     this.status = status;
@@ -43,10 +45,22 @@ export function newId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** GETs a JSON document; `parameters` go into the address. */
+/**
+ * GETs a JSON document.
+ *
+ * @param {string} path
+ * @param {Record<string, string>} parameters  of the address
+ * @returns {Promise<any>}
+ */
 export const getJSON = (path, parameters) => request(path, { parameters });
 
-/** POSTs an object, with the time of the page's clock added. */
+/**
+ * POSTs an object, with the time of the page's clock added.
+ *
+ * @param {string} path
+ * @param {object} body
+ * @returns {Promise<any>}
+ */
 export function postJSON(path, body) {
   return request(path, {
     method: "POST",
@@ -60,7 +74,8 @@ export function postJSON(path, body) {
  *
  * @param {string} agentId
  * @param {object} data
- * @param {Object<string, File[]>} files  by field name
+ * @param {Record<string, File[]>} files  by field name
+ * @returns {Promise<any>}
  */
 export function postFiles(agentId, data, files) {
   const form = new FormData();
@@ -72,9 +87,16 @@ export function postFiles(agentId, data, files) {
   return request("/submit_task", { method: "POST", body: form, signal: null });
 }
 
-/** A form as `[data, files]`: a field that occurs several times becomes a list. */
+/**
+ * Gives a form as `[data, files]`: a field that occurs several times becomes a list.
+ *
+ * @param {FormData} form
+ * @returns {[Record<string, any>, Record<string, File[]>]}
+ */
 export function splitForm(form) {
+  /** @type {Record<string, any>} */
   const data = {};
+  /** @type {Record<string, File[]>} */
   const files = {};
   for (const [name, value] of form) {
     if (!(value instanceof File)) {
@@ -86,7 +108,13 @@ export function splitForm(form) {
   return [data, files];
 }
 
-/** Asks until there is an answer: a few times by itself, then whenever the worker says so. */
+/**
+ * Asks until there is an answer: a few times by itself, then whenever the worker says so.
+ *
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @returns {Promise<T>}
+ */
 export async function persistently(ask) {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -104,6 +132,11 @@ export async function persistently(ask) {
   }
 }
 
+/**
+ * @param {string} path
+ * @param {RequestInit & {parameters?: Record<string, string>}} options
+ * @returns {Promise<any>}
+ */
 async function request(path, { parameters = {}, headers = {}, ...options }) {
   const url = new URL(path, window.location.origin);
   for (const [name, value] of Object.entries({ ...parameters, ...providerParameters() })) {
@@ -127,13 +160,17 @@ async function request(path, { parameters = {}, headers = {}, ...options }) {
 
 /** What the crowd provider wants in every address, if anything. */
 function providerParameters() {
-  const given = globalThis.getProviderURLParams;
+  const given = window.getProviderURLParams;
   return (typeof given === "function" ? given() : given) ?? {};
 }
 
-/** What the answer keeps of its files: a description, or a list where a field has several. */
+/**
+ * Gives what the answer keeps of its files: a description, or a list where a field has several.
+ *
+ * @param {Record<string, File[]>} files
+ */
 function describeFiles(files) {
-  const describe = ({ name, size, type, lastModified }) => ({ name, size, type, lastModified });
+  const describe = (/** @type {File} */ { name, size, type, lastModified }) => ({ name, size, type, lastModified });
   const described = Object.entries(files).map(([field, list]) => [
     field,
     list.length === 1 ? describe(list[0]) : list.map(describe),

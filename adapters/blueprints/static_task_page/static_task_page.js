@@ -1,121 +1,203 @@
+// @ts-check
 /**
  * The stock page of static tasks: one item and a form, as the task's configuration says.
  *
- * | key of the configuration | what it is                                                     |
- * |--------------------------|----------------------------------------------------------------|
- * | `task_title`             | the heading                                                    |
- * | `instructions`           | text, blank lines part paragraphs; else `task_description`     |
- * | `frontend.show`          | names of the item's fields to show (default: all), or objects  |
- * |                          | `{name, label, as}` with `as` one of `text`, `image`           |
- * | `frontend.form`          | the form's fields, see form_fields.js                          |
- * | `frontend.onboarding`    | `{instructions, show, form}` of the trial before the task      |
- * | `frontend.submit_label`  | the button's text                                              |
- * | `frontend.submitted`     | the sentence after the submission                              |
+ * | key of the configuration | what it is                                                       |
+ * |--------------------------|------------------------------------------------------------------|
+ * | `task_title`             | the heading                                                      |
+ * | `instructions`           | text, blank lines part paragraphs; else `task_description`       |
+ * | `frontend.show`          | names of the item's values to show (default: all), or objects    |
+ * |                          | `{name, label, as}`, `as` one of `text`, `image`, `audio`, `video` |
+ * | `frontend.form`          | the form's fields, see form_spec.py                              |
+ * | `frontend.media`         | where the server has the task's own media                        |
+ * | `frontend.onboarding`    | `{instructions, show, form}` of the trial before the task        |
+ * | `frontend.submit_label`  | the button's text                                                |
+ * | `frontend.submitted`     | the sentence after the submission                                |
  */
 
 import * as Mephisto from "/mephisto_client.js";
-import { describeFault, drawField, element, readForm } from "/form_fields.js";
+import { Draft } from "/drafts.js";
+import { element, fillIn } from "/elements.js";
+import { Form, describeFault } from "/form.js";
+import { ItemView } from "/item_view.js";
+import { TEXTS } from "/page_texts.js";
 
-const DEFAULT_FORM = [{ name: "answer", type: "textarea", label: "Your answer", required: true }];
-const DEFAULT_ONBOARDING_FORM = [
-  {
-    name: "success",
-    type: "checkbox",
-    label: "I have read the instructions and want to begin.",
-    required: true,
-  },
-];
-const PREVIEW = "This is a preview. Accept the task to begin.";
-const SUBMITTED = "Submitted. Thank you! You can close this page.";
-const BROKEN = "This task is not set up correctly. Please return it; we have been told.";
+/**
+ * @typedef {import("/mephisto_client.js").Task} Task
+ * @typedef {import("/form_rules.js").Field} Field
+ */
 
-const byId = (id) => document.getElementById(id);
-const [title, state, instructions, item, form] = ["title", "state", "instructions", "item", "form"].map(byId);
+/** @type {Field[]} */
+const DEFAULT_FORM = [{ name: "answer", type: "textarea", label: TEXTS.answer, required: true }];
+/** @type {Field[]} */
+const DEFAULT_ONBOARDING_FORM = [{ name: "success", type: "checkbox", label: TEXTS.consent, required: true }];
 
-/** Shows a sentence in place of the work. */
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const [title, state, progress, instructions, item] = ["title", "state", "progress", "instructions", "item"].map(byId);
+const form = /** @type {HTMLFormElement} */ (byId("form"));
+
+/** @type {Draft | null} the draft of the work that is on the page */
+let draft = null;
+
+/**
+ * Shows a sentence in place of the work.
+ *
+ * @param {string} sentence
+ */
 function showOnly(sentence) {
   item.hidden = true;
   form.hidden = true;
+  progress.hidden = true;
   state.textContent = sentence;
   title.focus();
 }
 
-function showHead(config, text) {
+/**
+ * @param {Record<string, any>} config
+ * @param {string | null | undefined} text
+ * @param {Record<string, any>} [values]  what the text may say of the item
+ */
+function showHead(config, text, values = {}) {
   const heading = config.task_title ?? "Task";
   document.title = heading;
   title.textContent = heading;
-  const paragraphs = (text ?? "").split(/\n\s*\n/).filter((paragraph) => paragraph.trim());
-  instructions.replaceChildren(...paragraphs.map((paragraph) => element("p", { textContent: paragraph })));
+  const paragraphs = fillIn(text ?? "", values)
+    .split(/\n\s*\n/)
+    .filter((paragraph) => paragraph.trim());
+  instructions.replaceChildren(...paragraphs.map((textContent) => element("p", { dir: "auto", textContent })));
   instructions.hidden = paragraphs.length === 0;
 }
 
-/** The item's fields as `frontend.show` lists them. */
-function showItem(data, shown) {
-  const values = data !== null && typeof data === "object" ? data : { item: data };
-  const parts = (shown ?? Object.keys(values)).map((part) =>
-    typeof part === "object" ? part : { name: part, label: null },
-  );
-  const list = element("dl");
-  for (const { name, label, as } of parts) {
-    if (values[name] === undefined) continue;
-    list.append(element("dt", { textContent: label ?? name }));
-    list.append(element("dd", {}, drawValue(values[name], as, label ?? name)));
-  }
-  item.replaceChildren(list);
-  item.hidden = list.children.length === 0;
+/** @param {{unit: number, of: number | null} | null} place */
+function showProgress(place) {
+  progress.hidden = place === null;
+  progress.textContent = place === null ? "" : TEXTS.progress(place.unit, place.of);
 }
 
-function drawValue(value, as, label) {
-  if (as === "image") return element("img", { src: value, alt: label });
-  return typeof value === "object" ? JSON.stringify(value, null, 2) : String(value);
-}
-
-/** Draws the form and hands in what the worker filled in. */
-function showForm(task, fields, submitLabel) {
+/**
+ * Shows a piece of work: what there is to see, and the form.
+ *
+ * @param {Task} task
+ * @param {any} data
+ * @param {{text: string, show: any[] | undefined, fields: Field[]}} parts
+ */
+function showWork(task, data, { text, show, fields }) {
+  const { media = null, submit_label: submitLabel } = frontendOf(task);
+  const view = new ItemView(data, media, (error) => report(task, error));
+  showHead(task.config, text, view.values);
+  const list = view.draw(show);
+  item.replaceChildren(...(list ? [list] : []));
+  item.hidden = list === null;
   const fault = describeFault(fields);
-  if (fault !== null) {
-    task.logError({ error: `frontend.form: ${fault}` });
-    showOnly(BROKEN);
-    return;
+  if (fault === null) showForm(task, new Form(fields, view, task.agentId ?? "", changed), submitLabel);
+  else {
+    report(task, `frontend.form: ${fault}`);
+    showOnly(TEXTS.broken);
   }
-  const button = element("button", { type: "submit", textContent: submitLabel ?? "Submit" });
-  form.replaceChildren(...fields.map(drawField), button);
+}
+
+/** @type {Form | null} the form that is on the page */
+let current = null;
+
+/** Follows a change of an answer. */
+function changed() {
+  current?.refresh();
+  if (current !== null) draft?.save(() => current?.answers() ?? {});
+}
+
+/**
+ * @param {Task} task
+ * @param {Form} drawn
+ * @param {string} [submitLabel]
+ */
+function showForm(task, drawn, submitLabel) {
+  current = drawn;
+  draft = new Draft(task.agentId ?? "");
+  const kept = draft.read();
+  if (kept !== null) drawn.restore(kept);
+  const restored = drawn.hasFiles ? TEXTS.filesAgain : TEXTS.restored;
+  state.textContent = kept === null ? "" : restored;
+  const button = element("button", { type: "submit", textContent: submitLabel ?? TEXTS.submit });
+  form.replaceChildren(...drawn.elements, button);
   form.hidden = false;
-  state.textContent = "";
-  form.onsubmit = async (event) => {
+  form.oninput = changed;
+  form.onsubmit = (event) => {
     event.preventDefault();
-    state.textContent = "Submitting…";
-    await task.submit(...readForm(fields, form));
+    submit(task, drawn);
   };
   title.focus();
 }
 
-const frontend = (task) => task.config.frontend ?? {};
-const taskText = (config) => config.instructions ?? config.task_description;
+/**
+ * Submits what the worker filled in, if nothing is wrong with it. Whatever fails, the worker is told.
+ *
+ * @param {Task} task
+ * @param {Form} drawn
+ */
+async function submit(task, drawn) {
+  try {
+    if (!drawn.check()) {
+      state.textContent = TEXTS.pleaseCorrect;
+      return;
+    }
+    state.textContent = TEXTS.submitting;
+    await task.submit(drawn.answers(), drawn.files());
+  } catch (error) {
+    state.textContent = TEXTS.pageFailed;
+    report(task, String(error));
+  }
+}
+
+/**
+ * Puts an error into the operator's log; one that cannot be delivered must not become another error.
+ *
+ * @param {Task} task
+ * @param {string} error
+ */
+async function report(task, error) {
+  try {
+    await task.logError({ error });
+  } catch (problem) {
+    console.warn(problem);
+  }
+}
+
+/** @param {Task} task */
+const frontendOf = (task) => task.config.frontend ?? {};
+/** @param {Record<string, any>} config */
+const textOf = (config) => config.instructions ?? config.task_description;
 
 Mephisto.start({
   onPreview(task) {
-    showHead(task.config, taskText(task.config));
-    showOnly(PREVIEW);
+    showHead(task.config, textOf(task.config));
+    showOnly(TEXTS.preview);
   },
   onOnboarding(data, task) {
-    const { onboarding = {}, submit_label: label } = frontend(task);
-    showHead(task.config, onboarding.instructions ?? taskText(task.config));
-    showItem(data ?? {}, onboarding.show);
-    showForm(task, onboarding.form ?? DEFAULT_ONBOARDING_FORM, label);
+    const { onboarding = {} } = frontendOf(task);
+    const { instructions: text = textOf(task.config), show, form: fields = DEFAULT_ONBOARDING_FORM } = onboarding;
+    showProgress(null);
+    showWork(task, data ?? {}, { text, show, fields });
   },
   onTask(data, task) {
-    const { show, form: fields = DEFAULT_FORM, submit_label: label } = frontend(task);
-    showHead(task.config, taskText(task.config));
-    showItem(data, show);
-    showForm(task, fields, label);
+    draft?.remove(); // that of the onboarding
+    const { show, form: fields = DEFAULT_FORM } = frontendOf(task);
+    showProgress(task.progress);
+    showWork(task, data, { text: textOf(task.config), show, fields });
   },
   onBlocked(sentence, task) {
     showHead(task.config, null);
     showOnly(sentence);
   },
-  onSubmitted(data, task) {
-    showHead(task.config, null);
-    showOnly(frontend(task).submitted ?? SUBMITTED);
+  onNotSubmitted() {
+    state.textContent = TEXTS.notSubmitted;
   },
+  onSubmitted(_data, task) {
+    new Draft(task.agentId ?? "").remove();
+    draft?.remove();
+    showHead(task.config, null);
+    showOnly(frontendOf(task).submitted ?? TEXTS.submitted);
+  },
+}).catch((error) => {
+  showOnly(TEXTS.broken);
+  throw error; // for the client, which reports what nobody catches
 });

@@ -100,7 +100,10 @@ def describe(event: Event) -> str:
     template = _TEMPLATES.get(type(event))
     if template is None:
         return f"{KIND_OF[type(event)].replace('_', ' ')} {_text('', values)}".rstrip()
-    return template.format_map(values)
+    text = template.format_map(values)
+    if isinstance(event, agent.AgentSubmitted) and event.problems:
+        text += f", which does not fit the form: {'; '.join(event.problems)}"
+    return text
 
 
 def _text(name: str, value: object) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from .settings import run_config
 ITEMS = [{"text": "one"}, {"text": "two"}]
 OWN_PAGE = '<script src="/wrap_crowd_source.js"></script><script>mine()</script>'
 BUNDLE = "render(document)"
-STOCK_FILES = {"index.html", "static_task_page.js", "static_task_page.css", "form_fields.js", "mephisto_client.js"}
+STOCK_FILES = {
+    "index.html",
+    "static_task_page.js",
+    "static_task_page.css",
+    "form.js",
+    "form_rules.js",
+    "mephisto_client.js",
+}
 
 
 def blueprint(shared: SharedStaticTaskState | None = None, **settings: object) -> StaticTaskBlueprint:
@@ -109,7 +117,7 @@ async def test_an_item_of_an_async_generator_is_checked_too_and_the_generator_cl
         ({"form": [{"name": "a", "type": "tekst"}]}, None, "tekst"),
         ({"form": [{"name": "a", "type": "text", "requird": True}]}, None, "requird"),
         ({"form": [{"name": "a", "type": "text"}] * 2}, None, "'a' is there twice"),
-        ({"form": [{"name": "a", "type": "select"}]}, None, "nothing to choose from"),
+        ({"form": [{"name": "a", "type": "select"}]}, None, "has no options"),
         ({"form": [{"name": "a", "type": "scale", "min": 5, "max": 1}]}, None, "from 5 to 1"),
         ({"onboarding": {"form": [{"name": "a", "type": "choice"}]}}, None, "onboarding.form: the field 'a'"),
     ],
@@ -137,6 +145,50 @@ def test_the_stock_page_gets_its_settings(tmp_path: Path) -> None:
         "instructions": "Read, then rate.",
         "frontend": {"form": form, "show": ["text"], "submit_label": "Done"},
     }
+
+
+def test_media_are_served_beside_the_page(tmp_path: Path) -> None:
+    (tmp_path / "media" / "cats").mkdir(parents=True)
+    (tmp_path / "media" / "cats" / "a 1.png").write_bytes(b"cat")
+    (tmp_path / "media" / ".hidden").write_text("a secret")
+    static_dir = tmp_path / "static"
+    static_dir.mkdir()
+    shared = SharedStaticTaskState(static_task_data=[{"cat": "cats/a 1.png"}, {"cat": "https://example.org/b.png"}])
+    task = blueprint(shared, media_dir=str(tmp_path / "media"), show=[{"name": "cat", "as": "image"}])
+    task.build_page(static_dir)
+    assert (static_dir / "media" / "cats" / "a 1.png").read_bytes() == b"cat"
+    assert not (static_dir / "media" / ".hidden").exists()
+    assert task.get_frontend_args()["frontend"]["media"] == "/media/"
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (
+            {"form": [{"name": "a", "type": "pairwise", "items": ["text", "txt"]}]},
+            "the field 'a' names 'txt', which is",
+        ),
+        ({"instructions": "Read {{ txt }}."}, "the text 'Read {{ txt }}.' of mephisto.blueprint names 'txt'"),
+        ({"form": [{"name": "a", "type": "text", "label": "Is {{tetx}} good?"}]}, "Did you mean 'text'?"),
+        (
+            {"form": [{"name": "a", "type": "ranking", "items": ["text", "id"], "as": "image"}]},
+            "item 1 shows 'one' (text), which is not a web address",
+        ),
+    ],
+)
+def test_what_a_form_says_of_the_item_must_be_in_it(settings: dict[str, object], complaint: str) -> None:
+    shared = SharedStaticTaskState(static_task_data=[{"id": 1, "text": "one"}])
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
+        blueprint(shared, **settings)
+
+
+def test_submissions_are_checked_against_the_form_of_the_stock_page(tmp_path: Path) -> None:
+    form = [{"name": "rating", "type": "scale", "required": True}]
+    assert blueprint(form=form).check_submission({"rating": 6}) == ("rating: is not one of the answers",)
+    assert blueprint(form=form).check_submission({"rating": 5}) == ()
+    assert blueprint().check_submission({"anything": 1}) == ()
+    (tmp_path / "built.js").write_text(BUNDLE)
+    assert blueprint(form=form, task_source=str(tmp_path / "built.js")).check_submission({"rating": 6}) == ()
 
 
 def test_a_page_of_ones_own_is_served_as_it_is(tmp_path: Path) -> None:

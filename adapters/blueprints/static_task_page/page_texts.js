@@ -1,0 +1,44 @@
+// @ts-check
+/** All sentences that the stock page itself says to workers, in one place. */
+
+export const TEXTS = {
+  preview: "This is a preview. Accept the task to begin.",
+  submit: "Submit",
+  submitting: "Submitting…",
+  notSubmitted: "Your work is not submitted yet. It is kept on this page and will be sent again.",
+  submitted: "Submitted. Thank you! You can close this page.",
+  broken: "This task is not set up correctly. Please return it; we have been told.",
+  pageFailed: "Something went wrong on this page, and your work is not submitted. Please try again; we have been told.",
+  pleaseCorrect: "Please look at the marked questions again.",
+  filesAgain: "Your answers were restored. Please choose your files again.",
+  restored: "Your answers were restored.",
+  required: "required",
+  pleaseChoose: "Please choose",
+  notSet: "not set yet",
+  answer: "Your answer",
+  consent: "I have read the instructions and want to begin.",
+  mediaFailed: "This file could not be loaded.",
+  noValue: "(nothing)",
+  best: "Best",
+  worst: "Worst",
+  /** @param {string} letter */
+  choose: (letter) => `Choose ${letter}`,
+  /** @param {number} rank */
+  rankNext: (rank) => `Put on place ${rank}`,
+  /** @param {number} rank */
+  unrank: (rank) => `Place ${rank} – take back`,
+  /** @param {number} ranked @param {number} all */
+  rankedOf: (ranked, all) => `${ranked} of ${all} placed`,
+  /** @param {number} unit @param {number | null} of */
+  progress: (unit, of) => (of === null ? `Piece ${unit}` : `Piece ${unit} of at most ${of}`),
+  /** What is wrong with an answer, by the problem's name in form_rules.js. */
+  problems: {
+    "is required": "Please answer this question.",
+    "is not complete": "Please complete this answer.",
+    "is not one of the answers": "Please choose one of the answers.",
+    "is too long": "Please write less.",
+    "has too few choices": "Please choose more.",
+    "has too many choices": "Please choose fewer.",
+    "has the same item twice": "Please choose two different ones.",
+  },
+};
