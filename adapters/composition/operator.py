@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from ...core.errors import LogError, leaves
 from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
+from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
@@ -23,6 +24,8 @@ from ...core.operations.task_code.timings import measure_with
 from ...core.ports import WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
+from ..control.client import ask_to_yield
+from ..control.server import serve_control
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.sqlite.log import SqliteLog
 from ..metrics.endpoint import serve_metrics
@@ -33,6 +36,7 @@ from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
+from .paymaster import paymaster_opener
 
 #: The interval at which the anchor file is brought up to date with the log.
 ANCHOR_SECONDS = 1.0
@@ -70,6 +74,7 @@ async def open_operator(
     fill_registries()
     clock = clock or SystemClock()
     make_data_dir(data_dir)
+    await ask_to_yield(data_dir / DATABASE_FILE)
     log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
     try:
         operator_metrics = OperatorMetrics()
@@ -86,7 +91,9 @@ async def open_operator(
                 measure_with(Latencies(operator_metrics.registry, clock))
                 await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
+            executor = RequestExecutor(ledger, ids, paymaster_opener(log.path, ledger, ids), operator)
             try:
+                await nursery.start(serve_control, log.path, executor)
                 async with _ending_in_order(operator):
                     yield operator
             finally:

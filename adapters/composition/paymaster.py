@@ -11,10 +11,16 @@ from omegaconf import DictConfig, OmegaConf
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.crowd_provider import CrowdProvider
 from ...core.abstractions.resources import Resources
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, UnknownEntityError
+from ...core.ledger import Ledger
+from ...core.operations.control.executor import OpenPaymaster
 from ...core.operations.hydra_config import MephistoConfig
 from ...core.operations.registry import get_crowd_provider_from_type
+from ...core.operations.services.paymaster import ACTOR as PAYMASTER
 from ...core.operations.services.paymaster import Paymaster, PaymentProvider, payer_of
+from ...core.ports import Ids
+from ...events import streams
+from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from .ledger import open_ledger
 
@@ -34,6 +40,29 @@ def paying_provider(created: TaskRunCreated) -> type[CrowdProvider]:
     return provider
 
 
+def paymaster_opener(database: Path, ledger: Ledger, ids: Ids) -> OpenPaymaster:
+    """Return what opens the paymaster of any run of an open log.
+
+    Args:
+        database: the log's file; providers are told its folder.
+        ledger: executes the commands.
+        ids: source of command ids.
+    """
+
+    @asynccontextmanager
+    async def open_for(run: TaskRunId, author: str) -> AsyncIterator[Paymaster]:
+        history = ledger.log.history(streams.task_run(run))
+        created = history[0].envelope.event if history else None
+        if not isinstance(created, TaskRunCreated):
+            raise UnknownEntityError(f"run-{run}")
+        provider_class = paying_provider(created)
+        resources = Resources(ledger, ids, run)
+        provider = provider_class(_config(database, created, provider_class), SharedTaskState(), resources)
+        yield Paymaster(ledger, ids, payer_of(provider), author)
+
+    return open_for
+
+
 @asynccontextmanager
 async def open_paymaster(database: Path, created: TaskRunCreated) -> AsyncIterator[Paymaster]:
     """Open a log for writing, and pay from it what a run owes.
@@ -47,11 +76,12 @@ async def open_paymaster(database: Path, created: TaskRunCreated) -> AsyncIterat
         UnusableLogError: there is no such log, or another process writes it.
         DamagedLogError: the log was changed from outside.
     """
-    provider_class = paying_provider(created)
-    async with open_ledger(database) as (ledger, ids):
-        resources = Resources(ledger, ids, created.task_run)
-        provider = provider_class(_config(database, created, provider_class), SharedTaskState(), resources)
-        yield Paymaster(ledger, ids, payer_of(provider))
+    paying_provider(created)
+    async with (
+        open_ledger(database) as (ledger, ids),
+        paymaster_opener(database, ledger, ids)(created.task_run, PAYMASTER) as paymaster,
+    ):
+        yield paymaster
 
 
 def _config(database: Path, created: TaskRunCreated, provider: type[CrowdProvider]) -> DictConfig:

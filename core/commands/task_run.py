@@ -63,6 +63,12 @@ class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):
     reason: str
 
 
+class ReopenRun(RunCommand, frozen=True, kw_only=True, tag="reopen_run"):
+    """Put the expired units of an ended run back, so that it can be resumed."""
+
+    reason: str
+
+
 class CompleteRun(RunCommand, frozen=True, kw_only=True, tag="complete_run"):
     """Complete a stopping run; refused while anything is open."""
 
@@ -108,6 +114,7 @@ AnyRunCommand = (
     | RecordRunEvent
     | StopRun
     | PauseRun
+    | ReopenRun
     | CompleteRun
     | RecordResource
     | CreateAssignments

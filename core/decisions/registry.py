@@ -49,6 +49,7 @@ from ..commands.task_run import (
     PauseRun,
     RecordResource,
     RecordRunEvent,
+    ReopenRun,
     RepeatAssignment,
     StopRun,
 )
@@ -97,6 +98,7 @@ DECISIONS: Decisions = dict(
         decision(CreateRun, task_run.decide_create_run),
         decision(StopRun, task_run.decide_stop_run),
         decision(PauseRun, task_run.decide_pause_run),
+        decision(ReopenRun, task_run.decide_reopen_run),
         decision(CompleteRun, task_run.decide_complete_run),
         decision(RecordRunEvent, record_facts.decide_record_run_event),
         decision(RecordResource, record_facts.decide_record_resource),

@@ -6,10 +6,12 @@ from msgspec.structs import replace
 
 from ...events import streams
 from ...events.directory import RequesterRegistered, TaskRegistered
-from ...events.task_run import TaskRunCompleted, TaskRunPaused, TaskRunStopping
-from ..commands.task_run import CompleteRun, CreateRun, PauseRun, StopRun
+from ...events.task_run import TaskRunCompleted, TaskRunPaused, TaskRunReopened, TaskRunStopping
+from ...events.unit import UnitReopened
+from ..commands.task_run import CompleteRun, CreateRun, PauseRun, ReopenRun, StopRun
 from ..errors import CommandRefusedError
 from ..lifecycles.task_run import TASK_RUN, TaskRunStatus
+from ..lifecycles.unit import UnitStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
@@ -52,6 +54,32 @@ def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:
     stream = streams.task_run(command.task_run)
     under_way = TASK_RUN.allows(state.task_runs[stream].status, TaskRunPaused)
     return [NewEvent(stream, TaskRunPaused(reason=command.reason))] if under_way else []
+
+
+def decide_reopen_run(state: DecisionState, command: ReopenRun) -> list[NewEvent]:
+    """Put the expired units of an ended run back.
+
+    Units that evaluate a worker stay expired, and so do those of an assignment for several of which a part is done:
+    nobody could do the rest together with the others.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+        IllegalStepError: the run has not ended.
+        CommandRefusedError: the run has no unit to put back, and its data has been read to the end.
+    """
+    run = command.task_run
+    stream, index = streams.task_run(run), state.runs[run]
+    TASK_RUN.after(state.task_runs[stream].status, TaskRunReopened(reason=command.reason), stream)
+    reopened = [
+        NewEvent(streams.unit(run, unit), UnitReopened(reason=command.reason))
+        for units in index.units_of.values()
+        if all(state.units[streams.unit(run, unit)].status is UnitStatus.EXPIRED for unit in units)
+        for unit in units
+        if state.units[streams.unit(run, unit)].index >= 0
+    ]
+    if not reopened and state.task_runs[stream].assignments is not None:
+        raise CommandRefusedError(f"run {run} has no unit that could be put back: all its work is done")
+    return [NewEvent(stream, TaskRunReopened(reason=command.reason)), *reopened]
 
 
 def decide_complete_run(state: DecisionState, command: CompleteRun) -> list[NewEvent]:

@@ -191,12 +191,7 @@ class Operator:
             CommandRefusedError: the run has ended, never had a server, or needs the state that its script passed.
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
-        state = self.ledger.state.task_runs[streams.task_run(task_run)]
-        if state.status not in RESUMABLE_RUN_STATUSES:
-            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be resumed")
-        created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
-        if not isinstance(created, TaskRunCreated):
-            raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
+        created = self._created_run(task_run)
         if shared_state is None and created.given_by_script:
             raise CommandRefusedError(
                 f"run {task_run} needs what its launch script passed ({', '.join(created.given_by_script)}): "
@@ -204,12 +199,48 @@ class Operator:
             )
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
-    async def _launch(self, plan: RunPlan, previous: TaskRunId | None) -> str:
+    async def end_incomplete_run(self, task_run: TaskRunId, reason: str) -> None:
+        """End a run of an earlier process, and return when it is completed.
+
+        Its routers are connected, so that what they took from workers is not lost; nothing is read from its data, and
+        nobody is given work.
+
+        Args:
+            task_run: the run.
+            reason: recorded in the log.
+
+        Raises:
+            UnknownEntityError: there is no such run.
+            CommandRefusedError: the run has ended, or never had a server.
+            ConfigError, LaunchError: as `launch_task_run_or_die`.
+        """
+        plan = plan_run(stored_config(self._created_run(task_run)), None, resumes=True)
+        await self._launch(plan, task_run, end_reason=reason)
+        await self._wait_until_all_ended()
+
+    def _created_run(self, task_run: TaskRunId) -> TaskRunCreated:
+        """Return the creation of a run that can be resumed.
+
+        Raises:
+            UnknownEntityError: there is no such run.
+            CommandRefusedError: the run cannot be resumed.
+        """
+        state = self.ledger.state.task_runs[streams.task_run(task_run)]
+        if state.status not in RESUMABLE_RUN_STATUSES:
+            raise CommandRefusedError(f"run {task_run} is {state.status.value!r}: it cannot be resumed")
+        created = self.ledger.log.history(streams.task_run(task_run))[0].envelope.event
+        if not isinstance(created, TaskRunCreated):
+            raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
+        return created
+
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, end_reason: str | None = None) -> str:
         if previous is not None and self._is_running(previous):
             raise CommandRefusedError(f"run {previous} is already running")
         if self._is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
+        if end_reason is not None:
+            driver.stop(end_reason)
         self._drivers.append(driver)
         live_run: LiveTaskRun = await self._nursery.start(self._drive, driver)
         return str(live_run.task_run)
@@ -341,6 +372,44 @@ class Operator:
     def _pause_all(self, reason: str) -> None:
         for driver in tuple(self._drivers):
             driver.pause(reason)
+
+    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool = False) -> None:
+        """Pause one live run, and return when that is recorded.
+
+        Args:
+            run: the run.
+            reason: recorded in the log.
+            drain: wait until nobody is at work, and give no work to newcomers meanwhile.
+
+        Raises:
+            CommandRefusedError: the run is not live here.
+        """
+        driver = self._driver_of(run)
+        if drain:
+            driver.drain(reason)
+        else:
+            driver.pause(reason)
+        await self._wait_for(driver)
+
+    async def end_run(self, run: TaskRunId, reason: str) -> None:
+        """End one live run: wait for the people at work, expire what is open, and return when it is completed.
+
+        Raises:
+            CommandRefusedError: the run is not live here.
+        """
+        driver = self._driver_of(run)
+        driver.stop(reason)
+        await self._wait_for(driver)
+
+    def _driver_of(self, run: TaskRunId) -> LiveRunDriver:
+        for driver in self._drivers:
+            if driver.task_run == run:
+                return driver
+        raise CommandRefusedError(f"run {run} is not running")
+
+    async def _wait_for(self, driver: LiveRunDriver) -> None:
+        while driver in self._drivers:
+            await self._ended.wait()
 
     async def pause(self, reason: str) -> None:
         """Pause all runs, and return when that is recorded; nothing more is launched.

@@ -233,7 +233,8 @@ class LiveRunDriver:
     async def _launch(self, run: TaskRunId, nursery: trio.Nursery) -> LiveTaskRun:
         """Bring the server up, and put the parts of the run together."""
         context = self._make_context(run, nursery)
-        data = context.blueprint.get_initialization_data()
+        # A run that is only resumed to be ended needs no data, which may be gone.
+        data = context.blueprint.get_initialization_data() if self._stopping is None else []
         self._releases.append(context.architect.shutdown)
         url = await self._bring_up_server(context)
         await Directory(self._ledger, self._ids).find_or_create_qualifications(context.qualification_names)
@@ -307,6 +308,8 @@ class LiveRunDriver:
         with launch_step("channels"):
             await live_run.client_io.launch_channels()
         await self._record.record_event(live_run.task_run, TaskRunWentLive())
+        if self._stopping is not None:
+            return
         nursery.start_soon(launcher.create_assignments)
         nursery.start_soon(launcher.launch_units, live_run.url)
         with trio.move_on_after(FIRST_UNITS_SECONDS):

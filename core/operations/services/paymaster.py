@@ -81,16 +81,17 @@ def payer_of(provider: CrowdProvider) -> PaymentProvider:
 class Paymaster:
     """Pays what the log says is owed."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, provider: PaymentProvider) -> None:
+    def __init__(self, ledger: Ledger, ids: Ids, provider: PaymentProvider, actor: str = ACTOR) -> None:
         """Take the parts.
 
         Args:
             ledger: the door, its writer task running.
             ids: where command ids come from.
             provider: who pays.
+            actor: author of the payments, as the log records it.
         """
         self._ledger = ledger
-        self._issuer = CommandIssuer(ledger, ids, ACTOR)
+        self._issuer = CommandIssuer(ledger, ids, actor)
         self._provider = provider
 
     async def pay_owed(self, run: TaskRunId, only: Collection[PaymentId] | None = None) -> int:

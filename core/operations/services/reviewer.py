@@ -20,7 +20,8 @@ REVIEWER = "reviewer"
 class Reviewer:
     """Issues a reviewer's commands, one for each call.
 
-    Every method returns when its command is durable. A cancelled call does not withdraw the command.
+    Every method returns when its command is durable. A cancelled call does not withdraw the command. With a
+    `command_id`, a caller who is not sure can call again, and the command is executed once.
 
     Raises (all methods):
         UnknownEntityError: there is no such agent or worker.
@@ -53,7 +54,13 @@ class Reviewer:
         return await self.give_verdict(agent, Verdict.REJECTED, review_note)
 
     async def give_verdict(
-        self, agent: AgentId, verdict: Verdict, review_note: str | None = None, bonus_cents: int = 0
+        self,
+        agent: AgentId,
+        verdict: Verdict,
+        review_note: str | None = None,
+        bonus_cents: int = 0,
+        *,
+        command_id: str | None = None,
     ) -> AppendResult:
         """Give any verdict on an agent's work."""
         run = self.run_of(agent)
@@ -68,7 +75,7 @@ class Reviewer:
             pay_payment=self._next_payment(),
             bonus_payment=self._next_payment(),
         )
-        return await self._issuer.issue(command, *([] if note is None else [note]))
+        return await self._issuer.issue(command, *([] if note is None else [note]), command_id=command_id)
 
     async def bonus_worker(
         self,
@@ -101,27 +108,37 @@ class Reviewer:
         )
         return await self._issuer.issue(command, sealed, command_id=command_id)
 
-    async def grant_qualification(self, worker: WorkerId, qualification_name: str, value: int = 1) -> AppendResult:
+    async def grant_qualification(
+        self, worker: WorkerId, qualification_name: str, value: int = 1, *, command_id: str | None = None
+    ) -> AppendResult:
         """Grant a worker a qualification, or change its value."""
-        new = QualificationId(self._ids.next_id("qualification"))
-        return await self._issuer.issue(
-            GrantQualification(worker=worker, qualification_name=qualification_name, value=value, new_qualification=new)
+        command = GrantQualification(
+            worker=worker,
+            qualification_name=qualification_name,
+            value=value,
+            new_qualification=QualificationId(self._ids.next_id("qualification")),
         )
+        return await self._issuer.issue(command, command_id=command_id)
 
     async def revoke_qualification(
-        self, worker: WorkerId, qualification_name: str, reason: str = "revoked by a reviewer"
+        self,
+        worker: WorkerId,
+        qualification_name: str,
+        reason: str = "revoked by a reviewer",
+        *,
+        command_id: str | None = None,
     ) -> AppendResult:
         """Revoke a qualification that a worker has."""
         command = RevokeQualification(worker=worker, qualification_name=qualification_name, reason=reason)
-        return await self._issuer.issue(command)
+        return await self._issuer.issue(command, command_id=command_id)
 
-    async def block_worker(self, worker: WorkerId, reason: str) -> AppendResult:
+    async def block_worker(self, worker: WorkerId, reason: str, *, command_id: str | None = None) -> AppendResult:
         """Give a worker no more work in any run."""
-        return await self._issuer.issue(BlockWorker(worker=worker, reason=reason))
+        return await self._issuer.issue(BlockWorker(worker=worker, reason=reason), command_id=command_id)
 
-    async def unblock_worker(self, worker: WorkerId, reason: str) -> AppendResult:
+    async def unblock_worker(self, worker: WorkerId, reason: str, *, command_id: str | None = None) -> AppendResult:
         """Allow a blocked worker to work again."""
-        return await self._issuer.issue(UnblockWorker(worker=worker, reason=reason))
+        return await self._issuer.issue(UnblockWorker(worker=worker, reason=reason), command_id=command_id)
 
     def run_of(self, agent: AgentId) -> TaskRunId:
         """Return the run that an agent belongs to."""

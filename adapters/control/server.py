@@ -1,0 +1,154 @@
+"""Serves the control socket of a log: requests of the same user on this machine, executed by the log's writer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import trio
+
+from ...core.errors import MephistoError, UnusableLogError
+from ...core.operations.control.executor import RequestExecutor
+from ...core.operations.control.requests import Reply
+from ...core.operations.logger_core import get_logger
+from .protocol import MAX_LINE_BYTES, ControlAnswer, ControlMessage, YieldRequest, answer_of_error, socket_path
+
+#: Connections that may be open at a time, and requests of one connection that may be under way.
+MAX_CONNECTIONS = 64
+MAX_UNDER_WAY = 512
+
+logger = get_logger(__name__)
+_decoder = msgspec.json.Decoder(ControlMessage)
+_encoder = msgspec.json.Encoder()
+
+
+async def serve_control(
+    database: Path,
+    executor: RequestExecutor,
+    on_yield: Callable[[], None] | None = None,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve the control socket of a log until this task is cancelled; started once the socket listens.
+
+    Args:
+        database: the log; this process has it open for writing.
+        executor: executes the requests.
+        on_yield: closes the log in favour of an operator; None: this process does not give way.
+        task_status: for `nursery.start`.
+
+    Raises:
+        UnusableLogError: the socket cannot be made.
+    """
+    path = socket_path(database)
+    try:
+        listener = _listen(path)
+    except OSError as error:
+        raise UnusableLogError(f"the control socket {path} cannot be made: {error.strerror}") from error
+    connections = trio.CapacityLimiter(MAX_CONNECTIONS)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        async with connections, stream:
+            if _is_same_user(stream.socket):
+                await _Connection(stream, executor, on_yield).run()
+
+    try:
+        task_status.started()
+        await trio.serve_listeners(serve, [trio.SocketListener(listener)])
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _listen(path: Path) -> trio.socket.SocketType:
+    """Bind the socket, with no access for others from its first moment on.
+
+    Whoever has the log open owns its socket, so a file of a process that died is in nobody's use.
+    """
+    with suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(os.fspath(path))
+    finally:
+        os.umask(mask)
+    listener.listen(MAX_CONNECTIONS)
+    listener.setblocking(False)
+    return trio.socket.from_stdlib_socket(listener)
+
+
+def _is_same_user(connection: trio.socket.SocketType) -> bool:
+    """Return whether the other end runs as the same user; where the system cannot tell, the file's mode decides."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, user, _group = struct.unpack("3i", credentials)
+    if user not in (os.getuid(), 0):
+        logger.warning("the control socket refused another user", user=user)
+        return False
+    return True
+
+
+class _Connection:
+    """One client. Its requests are executed in the order in which they arrive, and answered as they become durable."""
+
+    def __init__(
+        self, stream: trio.SocketStream, executor: RequestExecutor, on_yield: Callable[[], None] | None
+    ) -> None:
+        self._stream = stream
+        self._executor = executor
+        self._on_yield = on_yield
+        self._sending = trio.Lock()
+        self._under_way = trio.CapacityLimiter(MAX_UNDER_WAY)
+
+    async def run(self) -> None:
+        """Serve until the client leaves."""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async with trio.open_nursery() as nursery:
+                async for line in self._lines():
+                    try:
+                        message = _decoder.decode(line)
+                    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                        logger.warning("the control socket got a request that it cannot read", reason=str(error))
+                        return
+                    await self._under_way.acquire_on_behalf_of(message)
+                    # Decided in the order of arrival: each task runs up to its commit before the next one starts.
+                    nursery.start_soon(self._execute, message)
+                    await trio.lowlevel.checkpoint()
+
+    async def _lines(self) -> AsyncIterator[bytes]:
+        buffer = bytearray()
+        while chunk := await self._stream.receive_some(65536):
+            buffer += chunk
+            *lines, rest = buffer.split(b"\n")
+            for line in lines:
+                yield bytes(line)
+            buffer = bytearray(rest)
+            if len(buffer) > MAX_LINE_BYTES:
+                logger.warning("the control socket got a line that is too long", limit_bytes=MAX_LINE_BYTES)
+                return
+
+    async def _execute(self, message: ControlMessage) -> None:
+        try:
+            answer = await self._answer(message)
+        finally:
+            self._under_way.release_on_behalf_of(message)
+        async with self._sending:
+            await self._stream.send_all(_encoder.encode(answer) + b"\n")
+
+    async def _answer(self, message: ControlMessage) -> ControlAnswer:
+        if isinstance(message.request, YieldRequest):
+            if self._on_yield is not None:
+                self._on_yield()
+            return ControlAnswer(id=message.id, reply=Reply())
+        try:
+            reply = await self._executor.execute(message.request, message.author, message.key)
+        except MephistoError as error:
+            return answer_of_error(message.id, error)
+        return ControlAnswer(id=message.id, reply=reply)

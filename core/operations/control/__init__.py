@@ -1,0 +1,1 @@
+"""Requests that other processes send to a running operator, and their execution."""

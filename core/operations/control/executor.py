@@ -1,0 +1,160 @@
+"""Executes requests on the ledger, for an operator or for a process that has the log open in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, assert_never
+
+from ....events.ids import TaskRunId
+from ...command_issuer import CommandIssuer
+from ...commands.task_run import ReopenRun
+from ...errors import CommandRefusedError
+from ...ledger import Ledger
+from ...ports import AppendResult, Ids
+from ..services.directory import Directory
+from ..services.paymaster import Paymaster
+from ..services.reviewer import Reviewer
+from .requests import (
+    AnyRequest,
+    BlockRequest,
+    BonusRequest,
+    EndRequest,
+    GrantRequest,
+    PauseRequest,
+    PayRequest,
+    RegisterRequest,
+    ReopenRequest,
+    Reply,
+    RevokeRequest,
+    UnblockRequest,
+    VerdictRequest,
+)
+
+#: Opens what pays for a run, in the name of an author.
+OpenPaymaster = Callable[[TaskRunId, str], AbstractAsyncContextManager[Paymaster]]
+
+
+class RunControl(Protocol):
+    """What an operator offers for its live runs."""
+
+    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool) -> None:
+        """Pause a live run, and return when that is recorded."""
+
+    async def end_run(self, run: TaskRunId, reason: str) -> None:
+        """End a live run, and return when it is completed."""
+
+
+class NoRuns:
+    """Stands for the operator where there is none."""
+
+    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool) -> None:  # noqa: ARG002 - the protocol's
+        """Refuse.
+
+        Raises:
+            CommandRefusedError: always.
+        """
+        raise CommandRefusedError(f"run {run} is not running: there is nothing to pause")
+
+    async def end_run(self, run: TaskRunId, reason: str) -> None:  # noqa: ARG002 - the protocol's
+        """Refuse.
+
+        Raises:
+            CommandRefusedError: always.
+        """
+        raise CommandRefusedError(f"run {run} is not running")
+
+
+class RequestExecutor:
+    """Executes requests, each in the name of its author.
+
+    A request is executed at most once for a key, however often it is sent. A cancelled call does not withdraw it.
+    """
+
+    def __init__(self, ledger: Ledger, ids: Ids, open_paymaster: OpenPaymaster, runs: RunControl) -> None:
+        """Initialize.
+
+        Args:
+            ledger: executes the commands; its writer task is running.
+            ids: source of ids and salts.
+            open_paymaster: opens the paymaster of a run.
+            runs: controls the live runs.
+        """
+        self._ledger = ledger
+        self._ids = ids
+        self._open_paymaster = open_paymaster
+        self._runs = runs
+
+    async def execute(self, request: AnyRequest, author: str, key: str) -> Reply:
+        """Execute a request, and return when its events are durable.
+
+        Args:
+            request: the request.
+            author: who makes it, as the log records it.
+            key: idempotency key: the same request with the same key is executed once.
+
+        Raises:
+            CommandRefusedError: it is not legal now; the message says why.
+            ConfigError: the run's provider cannot pay.
+            LogError: nothing was written, or it is not known whether it was; the same call can be made again.
+        """
+        match request:
+            case PayRequest():
+                return await self._pay(request, author)
+            case PauseRequest():
+                await self._runs.pause_run(request.task_run, f"{request.reason} ({author})", drain=request.drain)
+                return Reply()
+            case EndRequest():
+                await self._runs.end_run(request.task_run, f"{request.reason} ({author})")
+                return Reply()
+            case RegisterRequest():
+                await Directory(self._ledger, self._ids, author).find_or_create_requester(
+                    request.requester, request.provider_type
+                )
+                return Reply()
+            case ReopenRequest():
+                command = ReopenRun(task_run=request.task_run, reason=request.reason)
+                return _reply(await CommandIssuer(self._ledger, self._ids, author).issue(command, command_id=key))
+            case _:
+                return _reply(await self._review(request, author, key))
+
+    async def _review(
+        self,
+        request: VerdictRequest | BonusRequest | GrantRequest | RevokeRequest | BlockRequest | UnblockRequest,
+        author: str,
+        key: str,
+    ) -> AppendResult:
+        reviewer = Reviewer(self._ledger, self._ids, author)
+        match request:
+            case VerdictRequest():
+                return await reviewer.give_verdict(
+                    request.agent, request.verdict, request.note, request.bonus_cents, command_id=key
+                )
+            case BonusRequest():
+                return await reviewer.bonus_worker(
+                    request.worker, request.amount_cents, request.reason, request.unit, command_id=key
+                )
+            case GrantRequest():
+                return await reviewer.grant_qualification(
+                    request.worker, request.qualification, request.value, command_id=key
+                )
+            case RevokeRequest():
+                return await reviewer.revoke_qualification(
+                    request.worker, request.qualification, request.reason, command_id=key
+                )
+            case BlockRequest():
+                return await reviewer.block_worker(request.worker, request.reason, command_id=key)
+            case UnblockRequest():
+                return await reviewer.unblock_worker(request.worker, request.reason, command_id=key)
+            case _:
+                assert_never(request)
+
+    async def _pay(self, request: PayRequest, author: str) -> Reply:
+        async with self._open_paymaster(request.task_run, author) as paymaster:
+            paid = await paymaster.pay_owed(request.task_run, only=frozenset(request.payments))
+            await paymaster.confirm_sent(request.task_run)
+        return Reply(paid=paid)
+
+
+def _reply(result: AppendResult) -> Reply:
+    return Reply(repeated=result.repeated, seq=result.events[-1].seq if result.events else None)

@@ -1,0 +1,130 @@
+"""Requests of people who operate a run: verdicts, bonuses, blocks, payments, and what becomes of the run itself.
+
+They are what the command line, the web view and scripts send to whoever has the log open for writing. A request names
+entities and amounts; ids, salts and tokens are added by the process that executes it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ....events.ids import AgentId, PaymentId, TaskRunId, UnitId, WorkerId
+from ...commands.review import Verdict
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="request"):
+    """Base of all requests."""
+
+
+class VerdictRequest(Request, frozen=True, kw_only=True, tag="verdict"):
+    """Give a verdict on an agent's work."""
+
+    agent: AgentId
+    verdict: Verdict
+    note: str | None = None
+    #: Paid on top of the unit's pay; only for approved work.
+    bonus_cents: int = 0
+
+
+class BonusRequest(Request, frozen=True, kw_only=True, tag="bonus"):
+    """Grant a worker a bonus."""
+
+    worker: WorkerId
+    amount_cents: int
+    reason: str
+    #: A unit that the worker has had; the latest, if None.
+    unit: UnitId | None = None
+
+
+class GrantRequest(Request, frozen=True, kw_only=True, tag="grant"):
+    """Grant a worker a qualification, or change its value."""
+
+    worker: WorkerId
+    qualification: str
+    value: int = 1
+
+
+class RevokeRequest(Request, frozen=True, kw_only=True, tag="revoke"):
+    """Revoke a qualification of a worker."""
+
+    worker: WorkerId
+    qualification: str
+    reason: str
+
+
+class BlockRequest(Request, frozen=True, kw_only=True, tag="block"):
+    """Give a worker no more work in any run."""
+
+    worker: WorkerId
+    reason: str
+
+
+class UnblockRequest(Request, frozen=True, kw_only=True, tag="unblock"):
+    """Allow a blocked worker to work again."""
+
+    worker: WorkerId
+    reason: str
+
+
+class RegisterRequest(Request, frozen=True, kw_only=True, tag="register"):
+    """Register a requester, the account at a provider."""
+
+    requester: str
+    provider_type: str
+
+
+class PayRequest(Request, frozen=True, kw_only=True, tag="pay"):
+    """Pay what a run owes, and ask what became of earlier payments."""
+
+    task_run: TaskRunId
+    #: Pay nothing but these, and nothing that became owed since they were shown.
+    payments: tuple[PaymentId, ...]
+
+
+class PauseRequest(Request, frozen=True, kw_only=True, tag="pause"):
+    """Pause a live run."""
+
+    task_run: TaskRunId
+    reason: str
+    #: Wait until nobody is at work, and give no work to newcomers meanwhile.
+    drain: bool = False
+
+
+class EndRequest(Request, frozen=True, kw_only=True, tag="end"):
+    """End a live run: wait for the people at work, expire what is open."""
+
+    task_run: TaskRunId
+    reason: str
+
+
+class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
+    """Put the expired units of an ended run back, so that it can be resumed."""
+
+    task_run: TaskRunId
+    reason: str
+
+
+AnyRequest = (
+    VerdictRequest
+    | BonusRequest
+    | GrantRequest
+    | RevokeRequest
+    | BlockRequest
+    | UnblockRequest
+    | RegisterRequest
+    | PayRequest
+    | PauseRequest
+    | EndRequest
+    | ReopenRequest
+)
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request came to; it is durable."""
+
+    #: True if the same request, by its key, had been executed before; nothing happened again.
+    repeated: bool = False
+    #: Position of the last event; None if there was nothing to do.
+    seq: int | None = None
+    #: Number of payments that the provider accepted.
+    paid: int = 0
