@@ -14,15 +14,18 @@ from rich.table import Table
 
 from ...core.lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentStatus
 from ...core.operations.configuration.money import amount
+from ...core.operations.control.requests import PayRequest
 from ...core.state.budget import Budget
 from ...events import streams
 from ...events.ids import PaymentId, TaskRunId
 from ...events.task_run import TaskRunCreated
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
-from ..composition.paymaster import open_paymaster, paying_provider
+from ..composition.paymaster import paying_provider
+from ..control.client import open_control
+from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
-from .common.arguments import LogCommand, log_argument, run_argument
+from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
@@ -51,16 +54,16 @@ class AmountsDue(NamedTuple):
 @run_argument
 @click.option("--dry-run", is_flag=True, help="Only show what would be paid.")
 @click.option("--yes", is_flag=True, help="Pay without asking.")
+@author_option
 @as_json_option
-def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, as_json: bool) -> None:
+def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, author: str | None, as_json: bool) -> None:
     """Pay what RUN owes, through the crowd provider of its workers, after showing the payments and asking.
 
     Each payment is recorded before the provider is asked for it, with a token by which the provider recognizes it. So
     if this is interrupted at any point, the next call continues, and nobody is paid twice. The status of payments that
     were sent earlier is updated.
 
-    With --json nothing is asked: without --yes the payments are only shown. This needs write access to the log, so no
-    operator may run on it; a launch script pays through `operator.paymaster(live_run)`.
+    With --json nothing is asked: without --yes the payments are only shown. This works while a run is live, too.
 
     \b
     Examples:
@@ -77,7 +80,7 @@ def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, as_jso
     if not is_preview and due.payments and not yes:
         click.confirm("Pay this?", abort=True)
     if not is_preview:
-        trio.run(_pay, database, due)
+        trio.run(_pay, database, due, author_of(author))
         due = _due(database, run)
     if as_json:
         print_json({"paid": not is_preview, "to_pay": due.payments, "ledger": due.ledger})
@@ -97,12 +100,11 @@ def _due(database: Path, run: EntityRef) -> AmountsDue:
     return AmountsDue(created, ledger)
 
 
-async def _pay(database: Path, due: AmountsDue) -> None:
+async def _pay(database: Path, due: AmountsDue, author: str) -> None:
     """Pay what was shown, and nothing that became owed since."""
-    run, shown = due.created.task_run, {PaymentId(one.payment) for one in due.payments}
-    async with open_paymaster(database, due.created) as paymaster:
-        await paymaster.pay_owed(run, only=shown)
-        await paymaster.confirm_sent(run)
+    shown = tuple(PaymentId(one.payment) for one in due.payments)
+    async with open_control(database, author) as control:
+        await control.execute(PayRequest(task_run=due.created.task_run, payments=shown))
 
 
 def _print_due(due: AmountsDue) -> None:

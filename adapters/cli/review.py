@@ -13,14 +13,16 @@ from rich.markup import escape
 from ...core.commands.review import Verdict
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
+from ...core.operations.control.requests import Reply, VerdictRequest
 from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import UnitRecord, unit_records
-from ..composition.reviews import ReviewDecision, record_decisions
+from ..control.protocol import author_of
+from ..control.reviews import record_verdicts
 from ..log.sqlite.as_of import open_as_of
 from ..text import format_duration
-from .common.arguments import EntityType, LogCommand, log_argument, run_argument
-from .common.output import as_json_option, console, print_json
+from .common.arguments import EntityType, LogCommand, author_option, log_argument, run_argument
+from .common.output import as_json_option, console, print_json, progress
 
 #: The longest input or output that is shown whole, in characters.
 SHOWN_CHARACTERS = 400
@@ -48,6 +50,7 @@ class UnreviewedWork(msgspec.Struct, frozen=True):
 @click.option("--ask", is_flag=True, help="Show the units one by one and ask for verdicts.")
 @click.option("--note", help="A note to record with every verdict.")
 @click.option("--bonus", default="0", metavar="AMOUNT", help="A bonus for each accepted unit: 0.50.")
+@author_option
 @as_json_option
 def review_command(
     database: Path,
@@ -59,13 +62,14 @@ def review_command(
     ask: bool,
     note: str | None,
     bonus: str,
+    author: str | None,
     as_json: bool,
 ) -> None:
     """Record verdicts on the work of RUN. Without verdicts, list the unreviewed work.
 
-    This needs write access to the log, so no operator may run on it; a launch script reviews through
-    `operator.reviewer()`. Each verdict is durable when this command reports it. Approved work cannot be rejected later;
-    rejected work can still be approved.
+    This works while a run is live: its operator records the verdicts. Each verdict is durable when this command reports
+    it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
+    be approved.
 
     \b
     Examples:
@@ -76,20 +80,29 @@ def review_command(
     work = _unreviewed(database, run)
     bonus_cents = cents(bonus, key="--bonus")
     decisions = [
-        *(ReviewDecision(AgentId(agent.number), Verdict.APPROVED, note, bonus_cents) for agent in approve),
-        *(ReviewDecision(AgentId(agent.number), Verdict.SOFT_REJECTED, note) for agent in soft_reject),
-        *(ReviewDecision(AgentId(agent.number), Verdict.REJECTED, note) for agent in reject),
+        *(_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in approve),
+        *(_decision(agent, Verdict.SOFT_REJECTED, note) for agent in soft_reject),
+        *(_decision(agent, Verdict.REJECTED, note) for agent in reject),
     ]
+    _check_once(decisions)
     if approve_all:
         named = {one.agent for one in decisions}
         everyone = (AgentId(unit.agent_id) for unit in work.units if unit.agent_id is not None)
         decisions += [
-            ReviewDecision(agent, Verdict.APPROVED, note, bonus_cents) for agent in everyone if agent not in named
+            VerdictRequest(agent=agent, verdict=Verdict.APPROVED, note=note, bonus_cents=bonus_cents)
+            for agent in everyone
+            if agent not in named
         ]
     if ask:
         decisions += _ask(work, note, bonus_cents)
     if decisions:
-        result = trio.run(record_decisions, database, decisions, _print_recorded)
+        with progress(f"recording {len(decisions):,} verdicts", len(decisions)) as advance:
+
+            def on_recorded(decision: VerdictRequest, reply: Reply) -> None:
+                advance()
+                _print_recorded(decision, reply)
+
+            result = trio.run(record_verdicts, database, author_of(author), decisions, on_recorded)
         if result.refusal is not None:
             raise result.refusal
     elif as_json:
@@ -104,9 +117,26 @@ def _unreviewed(database: Path, run: EntityRef) -> UnreviewedWork:
         return UnreviewedWork(str(run), tuple(one for one in records if one.unit_status == UnitStatus.COMPLETED.value))
 
 
-def _print_recorded(decision: ReviewDecision) -> None:
+def _decision(agent: EntityRef, verdict: Verdict, note: str | None, bonus_cents: int = 0) -> VerdictRequest:
+    return VerdictRequest(agent=AgentId(agent.number), verdict=verdict, note=note, bonus_cents=bonus_cents)
+
+
+def _check_once(decisions: Sequence[VerdictRequest]) -> None:
+    """Check that no agent gets two verdicts.
+
+    Raises:
+        click.UsageError: one does; nothing is recorded.
+    """
+    agents = [decision.agent for decision in decisions]
+    twice = sorted({agent for agent in agents if agents.count(agent) > 1})
+    if twice:
+        raise click.UsageError(f"agent-{twice[0]} is given more than one verdict; nothing was recorded.")
+
+
+def _print_recorded(decision: VerdictRequest, reply: Reply) -> None:
     bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
-    click.echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}")
+    before = "  (recorded before)" if reply.repeated else ""
+    click.echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
 
 
 def _list(work: UnreviewedWork) -> None:
@@ -130,9 +160,9 @@ def _json(value: object) -> str:
     return escape(text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} ...")
 
 
-def _ask(work: UnreviewedWork, note: str | None, bonus_cents: int) -> list[ReviewDecision]:
+def _ask(work: UnreviewedWork, note: str | None, bonus_cents: int) -> list[VerdictRequest]:
     """Ask for verdicts on the terminal. Nothing is recorded until all questions are answered."""
-    out, decisions = console(), list[ReviewDecision]()
+    out, decisions = console(), list[VerdictRequest]()
     for number, unit in enumerate(work.units, start=1):
         out.print("\n".join(_lines(unit)))
         key = click.prompt(
@@ -144,5 +174,7 @@ def _ask(work: UnreviewedWork, note: str | None, bonus_cents: int) -> list[Revie
             break
         if key in _KEYS and unit.agent_id is not None:
             bonus = bonus_cents if _KEYS[key] is Verdict.APPROVED else 0
-            decisions.append(ReviewDecision(AgentId(unit.agent_id), _KEYS[key], note, bonus))
+            decisions.append(
+                VerdictRequest(agent=AgentId(unit.agent_id), verdict=_KEYS[key], note=note, bonus_cents=bonus)
+            )
     return decisions

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from ..composition.clock_and_ids import SystemClock
+from ..control.protocol import author_of
 from ..web.serving import ServerOptions, serve
-from .common.arguments import log_argument
+from .common.arguments import author_option, log_argument
 
 MAX_PORT = 65535
 
@@ -25,11 +26,12 @@ MAX_PORT = 65535
     metavar="FILE",
     help="A file with the token that visitors must enter. Without it, only this machine can be served.",
 )
-def serve_command(database: Path, host: str, port: int, token_file: Path | None) -> None:
+@author_option
+def serve_command(database: Path, host: str, port: int, token_file: Path | None, author: str | None) -> None:
     """Show DATABASE in a browser: live runs, any earlier state, timelines, decisions, review, export.
 
-    The log is only read, next to a running operator if there is one; verdicts need write access, when no operator runs
-    on it. Let other machines in through a proxy that provides TLS. Press Ctrl-C to stop.
+    This works next to a running operator, which then records what is decided here. Let other machines in through a
+    proxy that provides TLS. Press Ctrl-C to stop.
 
     \b
     Examples:
@@ -37,7 +39,7 @@ def serve_command(database: Path, host: str, port: int, token_file: Path | None)
       mephisto-es serve mephisto_data --host 0.0.0.0 --token-file token.txt
     """
     serve(
-        ServerOptions(database, host, port, token_file),
+        ServerOptions(database, host, port, token_file, author_of(author)),
         SystemClock(),
         on_open=lambda url: click.echo(f"Open {url}"),
     )

@@ -8,11 +8,21 @@ import click
 import trio
 
 from ...core.operations.configuration.money import cents
-from ...core.operations.services.reviewer import Reviewer
+from ...core.operations.control.requests import (
+    AnyRequest,
+    BlockRequest,
+    BonusRequest,
+    GrantRequest,
+    Reply,
+    RevokeRequest,
+    UnblockRequest,
+)
 from ...events.ids import UnitId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
-from ..composition.ledger import open_ledger
-from .common.arguments import EntityType, LogCommand, log_argument
+from ..control.client import new_key, open_control
+from ..control.protocol import author_of
+from ..control.reviews import content_key
+from .common.arguments import EntityType, LogCommand, author_option, log_argument
 
 #: The default value of a granted qualification.
 GRANTED = 1
@@ -28,6 +38,8 @@ GRANTED = 1
 @click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for their latest work: 0.50.")
 @click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="The unit that the bonus is for.")
 @click.option("--reason", metavar="REASON", help="The reason for the bonus; required.")
+@click.option("--again", is_flag=True, help="Give a bonus of the same amount and reason once more.")
+@author_option
 def worker_command(
     database: Path,
     worker: EntityRef,
@@ -38,10 +50,13 @@ def worker_command(
     bonus: str | None,
     unit: EntityRef | None,
     reason: str | None,
+    again: bool,
+    author: str | None,
 ) -> None:
     """Block or unblock WORKER, grant or revoke qualifications, give a bonus. `explain` shows earlier decisions.
 
-    This needs write access to the log, so no operator may run on it. A bonus becomes owed; `mephisto-es pay` pays it.
+    This works while a run is live: a blocked worker is refused at the next request. A bonus becomes owed once, however
+    often the same command is repeated; `mephisto-es pay` pays it.
 
     \b
     Examples:
@@ -56,23 +71,34 @@ def worker_command(
     bonus_cents = cents(bonus, key="--bonus") if bonus else 0
     name, value = _grant(grant) if grant else ("", GRANTED)
 
-    async def decide() -> None:
-        async with open_ledger(database) as (ledger, ids):
-            reviewer, number = Reviewer(ledger, ids), WorkerId(worker.number)
-            if unblock:
-                await reviewer.unblock_worker(number, unblock)
-            if grant:
-                await reviewer.grant_qualification(number, name, value)
-            if revoke:
-                await reviewer.revoke_qualification(number, revoke)
-            if block:
-                await reviewer.block_worker(number, block)
-            # Last, so that a retry after a refusal owes the bonus once.
-            if bonus and reason:
-                await reviewer.bonus_worker(number, bonus_cents, reason, UnitId(unit.number) if unit else None)
+    number, who = WorkerId(worker.number), author_of(author)
+    requests: list[AnyRequest] = []
+    if unblock:
+        requests.append(UnblockRequest(worker=number, reason=unblock))
+    if grant:
+        requests.append(GrantRequest(worker=number, qualification=name, value=value))
+    if revoke:
+        requests.append(RevokeRequest(worker=number, qualification=revoke, reason="revoked by a reviewer"))
+    if block:
+        requests.append(BlockRequest(worker=number, reason=block))
+    owed = BonusRequest(
+        worker=number, amount_cents=bonus_cents, reason=reason or "", unit=UnitId(unit.number) if unit else None
+    )
 
-    trio.run(decide)
-    click.echo(f"{worker}: done")
+    async def decide() -> Reply:
+        async with open_control(database, who) as control:
+            reply = Reply()
+            for request in requests:
+                reply = await control.execute(request)
+            if bonus:
+                reply = await control.execute(owed, new_key() if again else content_key(owed, who))
+            return reply
+
+    reply = trio.run(decide)
+    if bonus and reply.repeated:
+        click.echo(f"{worker}: this bonus was given before, and is not given twice; --again gives another one")
+    else:
+        click.echo(f"{worker}: done")
 
 
 def _grant(written: str) -> tuple[str, int]:

@@ -7,8 +7,8 @@ again with its key, so that it is executed once.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -55,7 +55,7 @@ class Control(Protocol):
             LogError: nothing was written, or it is not known whether it was.
         """
 
-    def execute_all(self, requests: Sequence[KeyedRequest]) -> AsyncIterator[tuple[AnyRequest, RequestOutcome]]:
+    def execute_all(self, requests: Sequence[KeyedRequest]) -> AsyncGenerator[tuple[AnyRequest, RequestOutcome]]:
         """Execute many requests, several at a time; yield what each came to, in order."""
 
 
@@ -122,7 +122,7 @@ class _LocalControl:
         """See `Control.execute`."""
         return await self._executor.execute(request, self._author, key or new_key())
 
-    async def execute_all(self, requests: Sequence[KeyedRequest]) -> AsyncIterator[tuple[AnyRequest, RequestOutcome]]:
+    async def execute_all(self, requests: Sequence[KeyedRequest]) -> AsyncGenerator[tuple[AnyRequest, RequestOutcome]]:
         """See `Control.execute_all`."""
         for start in range(0, len(requests), WINDOW):
             window = requests[start : start + WINDOW]
@@ -151,13 +151,13 @@ class _RemoteControl:
 
     async def execute(self, request: AnyRequest, key: str | None = None) -> Reply:
         """See `Control.execute`."""
-        async for _, outcome in self.execute_all([(request, key or new_key())]):
-            if isinstance(outcome, Reply):
-                return outcome
-            raise outcome
-        raise OutcomeUnknownError("the request was not answered")
+        async with aclosing(self.execute_all([(request, key or new_key())])) as outcomes:
+            _, outcome = await anext(outcomes)
+        if isinstance(outcome, Reply):
+            return outcome
+        raise outcome
 
-    async def execute_all(self, requests: Sequence[KeyedRequest]) -> AsyncIterator[tuple[AnyRequest, RequestOutcome]]:
+    async def execute_all(self, requests: Sequence[KeyedRequest]) -> AsyncGenerator[tuple[AnyRequest, RequestOutcome]]:
         """See `Control.execute_all`."""
         for start in range(0, len(requests), WINDOW):
             window = requests[start : start + WINDOW]
@@ -177,7 +177,7 @@ class _RemoteControl:
                 yield request, outcomes[place]
 
     async def _exchange(
-        self, window: Sequence[KeyedRequest], missing: Iterable[int], outcomes: dict[int, RequestOutcome]
+        self, window: Sequence[KeyedRequest], missing: Sequence[int], outcomes: dict[int, RequestOutcome]
     ) -> None:
         """Send requests over one connection and collect their outcomes, until it is lost or all are there.
 
@@ -187,20 +187,19 @@ class _RemoteControl:
         if stream is None:
             async with open_control(self._database, self._author) as control:
                 if not isinstance(control, _RemoteControl):
-                    places = list(missing)
-                    number = 0
-                    async for _, outcome in control.execute_all([window[place] for place in places]):
-                        outcomes[places[number]] = outcome
-                        number += 1
+                    places = iter(missing)
+                    async with aclosing(control.execute_all([window[place] for place in missing])) as executed:
+                        async for _, outcome in executed:
+                            outcomes[next(places)] = outcome
             return
         wanted = set(missing)
         messages = [
             ControlMessage(id=place, author=self._author, key=window[place][1], request=window[place][0])
             for place in sorted(wanted)
         ]
-        async with stream, trio.open_nursery() as nursery:
+        async with stream, aclosing(_answers(stream)) as answers, trio.open_nursery() as nursery:
             nursery.start_soon(_send, stream, messages)
-            async for answer in _answers(stream):
+            async for answer in answers:
                 wanted.discard(answer.id)
                 outcomes[answer.id] = answer.reply if answer.reply is not None else error_of_answer(answer)
                 if not wanted:
@@ -216,7 +215,7 @@ async def _send(stream: trio.SocketStream, messages: Sequence[ControlMessage]) -
         return  # whoever reads the answers notices too
 
 
-async def _answers(stream: trio.SocketStream) -> AsyncIterator[ControlAnswer]:
+async def _answers(stream: trio.SocketStream) -> AsyncGenerator[ControlAnswer]:
     buffer = b""
     try:
         while chunk := await stream.receive_some(65536):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,20 +31,20 @@ logger = logging.getLogger(__name__)
 
 
 def make_app(
-    database: Path, access: Access, sessions: Sessions, changes: Changes, clock: WallClock, port: int
+    log: LogAccess, access: Access, sessions: Sessions, changes: Changes, clock: WallClock, port: int
 ) -> ASGIApp:
     """Return the application that shows one log.
 
     Args:
-        database: the log's file.
+        log: access to the log's file.
         access: the requirement for visitors.
         sessions: opens and verifies their sessions.
         changes: reports commits; the caller runs its `watch`.
         clock: the wall clock.
         port: the port of the server.
     """
-    templates, cookie = Templates(database), Cookie(port)
-    site = Site(LogAccess(database), templates, changes, access, sessions, cookie, clock)
+    templates, cookie = Templates(log.database), Cookie(port)
+    site = Site(log, templates, changes, access, sessions, cookie, clock)
     routes = [
         route
         for part in (

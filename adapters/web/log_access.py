@@ -1,7 +1,7 @@
 """Reads and writes the log without blocking the server: every blocking call here is made in a worker thread.
 
-The server's loop is uvicorn's. A verdict goes through the ledger, whose loop is trio's, so it gets a loop of its own
-for as long as the log is open for writing.
+The server's loop is uvicorn's. A verdict goes to the operator, or through a ledger whose loop is trio's, so it gets a
+loop of its own for as long as it takes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import trio
 from anyio import to_thread
 
 from ...core.errors import CommandRefusedError
+from ...core.operations.control.requests import AnyRequest, VerdictRequest
 from ...events.ids import TaskRunId
 from ...projections.queries.runs.time_series import LogSeries, RunSeries
-from ..composition.reviews import BatchResult, ReviewCommand, ReviewDecision, record_command, record_decisions
+from ..control.client import open_control
+from ..control.reviews import BatchResult, record_verdicts
 from ..log.sqlite.as_of import LogAsOf, open_as_of
 from ..log.sqlite.reader import LogReader
 
@@ -31,9 +33,15 @@ T = TypeVar("T")
 class LogAccess:
     """Access to one log file for the pages."""
 
-    def __init__(self, database: Path) -> None:
-        """Take the path; the file is opened for each query."""
+    def __init__(self, database: Path, author: str) -> None:
+        """Initialize; the file is opened for each query.
+
+        Args:
+            database: the log.
+            author: who makes the decisions, as the log records it.
+        """
         self.database = database
+        self._author = author
         self._readers = anyio.CapacityLimiter(READERS)
         self._drawing = anyio.CapacityLimiter(1)
         self._writer = anyio.CapacityLimiter(1)
@@ -56,27 +64,38 @@ class LogAccess:
         """
         return await to_thread.run_sync(self._series_of, run, limiter=self._drawing)
 
-    async def record_decisions(self, decisions: Sequence[ReviewDecision]) -> BatchResult:
-        """Record verdicts one by one, until one is refused. They are recorded even if this call is cancelled.
+    async def record_verdicts(self, verdicts: Sequence[VerdictRequest]) -> BatchResult:
+        """Record verdicts; they are recorded even if this call is cancelled.
 
         Raises:
-            UnusableLogError: another process writes the log: the operator of a live run.
-            LogError: it is unknown whether the last verdict was recorded.
+            UnusableLogError: the log cannot be written.
+            LogError: it is unknown whether the verdicts were recorded.
         """
-        record = partial(record_decisions, self.database, decisions)
+        record = partial(record_verdicts, self.database, self._author, verdicts)
         return await to_thread.run_sync(trio.run, record, limiter=self._writer)
 
-    async def record_command(self, command: ReviewCommand) -> CommandRefusedError | None:
-        """Carry out one command of a reviewer, even if this call is cancelled.
+    async def execute(self, request: AnyRequest, key: str | None = None) -> CommandRefusedError | None:
+        """Execute one request of a reviewer, even if this call is cancelled.
+
+        Args:
+            request: the request.
+            key: idempotency key; a new one, unless given.
 
         Returns:
-            The refusal, or None if the command was recorded.
+            The refusal, or None if the request was executed.
 
         Raises:
-            UnusableLogError, LogError: as `record_decisions`.
+            UnusableLogError, LogError: as `record_verdicts`.
         """
-        record = partial(record_command, self.database, command)
-        return await to_thread.run_sync(trio.run, record, limiter=self._writer)
+        return await to_thread.run_sync(trio.run, partial(self._execute, request, key), limiter=self._writer)
+
+    async def _execute(self, request: AnyRequest, key: str | None) -> CommandRefusedError | None:
+        async with open_control(self.database, self._author) as control:
+            try:
+                await control.execute(request, key)
+            except CommandRefusedError as error:
+                return error
+        return None
 
     def _answer(self, answer: Callable[[LogAsOf], T], seq: int | None) -> T:
         with open_as_of(self.database, seq=seq) as moment:

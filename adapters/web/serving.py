@@ -20,6 +20,7 @@ from ..log.sqlite.reader import LogReader
 from .access import KEY_BYTES, Access, Sessions, read_access
 from .app import make_app
 from .changes import Changes
+from .log_access import LogAccess
 
 #: Time for requests in progress to finish after the server was told to stop.
 SHUTDOWN_SECONDS = 3
@@ -34,6 +35,8 @@ class ServerOptions(NamedTuple):
     port: int
     #: The file with the token that visitors must enter; None if they need none.
     token_file: Path | None
+    #: Author of the decisions that visitors make, as the log records it.
+    author: str
 
 
 class _Server(uvicorn.Server):
@@ -71,7 +74,7 @@ async def _serve(
     sessions = Sessions(secrets.token_bytes(KEY_BYTES), time.time)
     server = _Server(
         uvicorn.Config(
-            make_app(options.database, access, sessions, changes, clock, port),
+            make_app(LogAccess(options.database, options.author), access, sessions, changes, clock, port),
             lifespan="off",
             ws="none",
             log_config=None,

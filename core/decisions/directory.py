@@ -16,6 +16,7 @@ from ..commands.directory import (
     UnblockWorker,
 )
 from ..errors import CommandRefusedError
+from ..lifecycles.worker import WorkerStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from .worker_events import grant_events
@@ -115,20 +116,22 @@ def decide_revoke_qualification(state: DecisionState, command: RevokeQualificati
 
 
 def decide_block_worker(state: DecisionState, command: BlockWorker) -> list[NewEvent]:
-    """Give a worker no more work; the worker may finish what is in progress.
+    """Give a worker no more work; the worker may finish what is in progress. Nothing if the worker is blocked.
 
     Raises:
         UnknownEntityError: there is no such worker.
     """
-    stream = streams.worker(state.workers[streams.worker(command.worker)].worker)
-    return [NewEvent(stream, WorkerBlocked(reason=command.reason))]
+    stream = streams.worker(command.worker)
+    is_blocked = state.workers[stream].status is WorkerStatus.BLOCKED
+    return [] if is_blocked else [NewEvent(stream, WorkerBlocked(reason=command.reason))]
 
 
 def decide_unblock_worker(state: DecisionState, command: UnblockWorker) -> list[NewEvent]:
-    """Allow a blocked worker to work again.
+    """Allow a blocked worker to work again. Nothing if the worker is not blocked.
 
     Raises:
         UnknownEntityError: there is no such worker.
     """
-    stream = streams.worker(state.workers[streams.worker(command.worker)].worker)
-    return [NewEvent(stream, WorkerUnblocked(reason=command.reason))]
+    stream = streams.worker(command.worker)
+    is_free = state.workers[stream].status is WorkerStatus.REGISTERED
+    return [] if is_free else [NewEvent(stream, WorkerUnblocked(reason=command.reason))]

@@ -87,6 +87,12 @@ def is_id(text: str) -> bool:
     return text.isdecimal() or parse_entity_ref(text) is not None
 
 
+author_option = click.option(
+    "--as",
+    "author",
+    metavar="NAME",
+    help="Who makes this decision, as the log records it. Default: your login name.",
+)
 log_argument = click.argument("database", type=DatabaseType(), default="")
 run_argument = click.argument("run", type=RunType())
 

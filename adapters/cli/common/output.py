@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 import msgspec
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from ....projections.audit.report import Finding
@@ -26,6 +28,21 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one
 def console() -> Console:
     """Return a console that never breaks lines, so that its output can be pasted and searched."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on standard error while a block runs, if that is a terminal and there is more than one step.
+
+    Yields:
+        A function that advances the bar by one.
+    """
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(description, total=total)
+        yield lambda: bars.advance(task)
 
 
 def facts() -> Table:

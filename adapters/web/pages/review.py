@@ -13,11 +13,11 @@ from starlette.routing import Route
 from ....core.commands.review import Verdict
 from ....core.lifecycles.unit import UnitStatus
 from ....core.operations.configuration.money import cents
+from ....core.operations.control.requests import VerdictRequest
 from ....events.ids import AgentId
 from ....projections.queries.runs.progress import RunProgress, run_progress
 from ....projections.queries.unit_list import UnitListPage, unit_page
 from ....projections.queries.unit_records import UnitRecord, unit_records
-from ...composition.reviews import ReviewDecision
 from ...log.sqlite.as_of import LogAsOf
 from ..forms import FormPage, FormRefusedError
 from ..site import after_of, run_of
@@ -62,12 +62,12 @@ class ReviewPages(FormPage):
         decisions = list(_decisions(fields))
         if not decisions:
             raise FormRefusedError(400, "No verdict was chosen.")
-        done = await self._site.log.record_decisions(decisions)
+        done = await self._site.log.record_verdicts(decisions)
         if done.refusal is not None:
             raise FormRefusedError(
                 409,
                 f"{done.recorded:,} of {len(decisions):,} verdicts are recorded; "
-                f"the next one was refused: {done.refusal}.",
+                f"agent-{done.refused.agent if done.refused else '?'} was refused: {done.refusal}.",
             )
         return {"status": _status_of(request), "after": after_of(request) or None, "recorded": done.recorded}
 
@@ -105,7 +105,7 @@ def _status_of(request: Request) -> str:
     return status
 
 
-def _decisions(fields: Mapping[str, str]) -> Iterator[ReviewDecision]:
+def _decisions(fields: Mapping[str, str]) -> Iterator[VerdictRequest]:
     """Yield the verdicts of a form, in its order.
 
     Raises:
@@ -120,4 +120,4 @@ def _decisions(fields: Mapping[str, str]) -> Iterator[ReviewDecision]:
             raise HTTPException(400, f"{name} is {value!r}, which is not a verdict on an agent")
         bonus = cents(fields.get(f"bonus-{number}", "").strip() or "0", key=f"the bonus of agent-{number}")
         note = fields.get(f"note-{number}", "").strip() or None
-        yield ReviewDecision(AgentId(int(number)), Verdict(value), note, bonus)
+        yield VerdictRequest(agent=AgentId(int(number)), verdict=Verdict(value), note=note, bonus_cents=bonus)

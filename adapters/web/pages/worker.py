@@ -14,10 +14,17 @@ from starlette.routing import Route
 
 from ....core.errors import ConfigError
 from ....core.operations.configuration.money import cents
+from ....core.operations.control.requests import (
+    AnyRequest,
+    BlockRequest,
+    BonusRequest,
+    GrantRequest,
+    RevokeRequest,
+    UnblockRequest,
+)
 from ....events.ids import UnitId, WorkerId
 from ....projections.queries.entity_ref import EntityRef
 from ....projections.queries.worker_status import worker_status
-from ...composition.reviews import ReviewCommand
 from ..forms import FormPage, FormRefusedError
 from ..site import worker_of
 
@@ -44,7 +51,9 @@ class WorkerAction(NamedTuple):
 
     #: The value of the button, a key of `NOTICES`.
     name: str
-    command: ReviewCommand
+    request: AnyRequest
+    #: Idempotency key; None for a new one.
+    key: str | None = None
 
 
 class WorkerPages(FormPage):
@@ -63,7 +72,7 @@ class WorkerPages(FormPage):
 
     async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
         action = _action(worker_of(request), fields)
-        refusal = await self._site.log.record_command(action.command)
+        refusal = await self._site.log.execute(action.request, action.key)
         if refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {refusal}.")
         return {"done": action.name}
@@ -100,25 +109,27 @@ def _action(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
     match name:
         case "block":
             reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
-            return WorkerAction(name, lambda reviewer: reviewer.block_worker(worker, reason))
+            return WorkerAction(name, BlockRequest(worker=worker, reason=reason))
         case "unblock":
             reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
-            return WorkerAction(name, lambda reviewer: reviewer.unblock_worker(worker, reason))
+            return WorkerAction(name, UnblockRequest(worker=worker, reason=reason))
         case "grant":
             qualification, value = _text(fields, "name", MAX_NAME_CHARACTERS), _value(fields)
-            return WorkerAction(name, lambda reviewer: reviewer.grant_qualification(worker, qualification, value))
+            return WorkerAction(name, GrantRequest(worker=worker, qualification=qualification, value=value))
         case "revoke":
             # Not stripped: a name given by a script may start or end with a space.
             qualification = fields.get("name", "")
-            return WorkerAction(name, lambda reviewer: reviewer.revoke_qualification(worker, qualification))
+            return WorkerAction(
+                name, RevokeRequest(worker=worker, qualification=qualification, reason="revoked by a reviewer")
+            )
         case "bonus":
-            return WorkerAction(name, _bonus(worker, fields))
+            return _bonus(worker, fields)
         case _:
             raise HTTPException(400, f"{name!r} is not an action on a worker")
 
 
-def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> ReviewCommand:
-    """Return the command of a form that gives a bonus.
+def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
+    """Return the action of a form that gives a bonus.
 
     Raises:
         ConfigError, HTTPException: as `_action`.
@@ -130,8 +141,8 @@ def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> ReviewCommand:
     written = fields.get("unit", "").strip()
     unit = UnitId(_number(written.removeprefix("unit-"), "unit")) if written else None
     reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
-    command_id = f"bonus-{worker}-{name}"
-    return lambda reviewer: reviewer.bonus_worker(worker, amount_cents, reason, unit, command_id=command_id)
+    request = BonusRequest(worker=worker, amount_cents=amount_cents, reason=reason, unit=unit)
+    return WorkerAction("bonus", request, f"bonus-{worker}-{name}")
 
 
 def _text(fields: Mapping[str, str], field: str, maximum: int) -> str:

@@ -7,10 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, assert_never
 
 from ....events.ids import TaskRunId
+from ....events.streams import task_run as task_run_stream
 from ...command_issuer import CommandIssuer
 from ...commands.task_run import ReopenRun
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
+from ...lifecycles.task_run import TaskRunStatus
 from ...ports import AppendResult, Ids
 from ..services.directory import Directory
 from ..services.paymaster import Paymaster
@@ -101,12 +103,14 @@ class RequestExecutor:
         match request:
             case PayRequest():
                 return await self._pay(request, author)
-            case PauseRequest():
+            case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
                 await self._runs.pause_run(request.task_run, f"{request.reason} ({author})", drain=request.drain)
                 return Reply()
-            case EndRequest():
+            case EndRequest() if self._status_of(request.task_run) is not TaskRunStatus.COMPLETED:
                 await self._runs.end_run(request.task_run, f"{request.reason} ({author})")
                 return Reply()
+            case PauseRequest() | EndRequest():
+                return Reply(repeated=True)
             case RegisterRequest():
                 await Directory(self._ledger, self._ids, author).find_or_create_requester(
                     request.requester, request.provider_type
@@ -117,6 +121,9 @@ class RequestExecutor:
                 return _reply(await CommandIssuer(self._ledger, self._ids, author).issue(command, command_id=key))
             case _:
                 return _reply(await self._review(request, author, key))
+
+    def _status_of(self, run: TaskRunId) -> TaskRunStatus:
+        return self._ledger.state.task_runs[task_run_stream(run)].status
 
     async def _review(
         self,

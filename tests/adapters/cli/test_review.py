@@ -157,7 +157,7 @@ def test_after_a_refusal_a_bonus_is_not_owed(database: Path) -> None:
     (worker,) = all_of(database, f"SELECT worker_id FROM agents WHERE agent_id = {agent}")[0]
     bonuses = all_of(database, "SELECT count(*) FROM agent_bonuses")
     bonus = ("--bonus", "0.50", "--reason", "was kind")
-    assert ask("worker", database, f"worker-{worker}", *bonus, "--unblock", "not blocked").exit_code == 1
+    assert ask("worker", database, f"worker-{worker}", *bonus, "--revoke", "nothing").exit_code == 1
     assert all_of(database, "SELECT count(*) FROM agent_bonuses") == bonuses
 
 

@@ -86,12 +86,12 @@ async def test_not_while_an_operator_is_at_work(visitor: Visitor, database: Path
     assert status_of(database, first) == "completed"
 
 
-async def test_the_first_that_is_refused_ends_it(visitor: Visitor, database: Path) -> None:
+async def test_one_refusal_does_not_stop_the_other_verdicts(visitor: Visitor, database: Path) -> None:
     first, second, *_ = waiting(database)
     await visitor.send(f"/runs/{RUN}/review", {f"verdict-{second}": "approved"})
     verdicts = {f"verdict-{first}": "soft_rejected", f"verdict-{second}": "rejected"}
     page = await visitor.send(f"/runs/{RUN}/review", verdicts, status=409)
-    assert "1 of 2 verdicts are recorded; the next one was refused: agent/" in words_of(page)
+    assert f"1 of 2 verdicts are recorded; agent-{second} was refused: " in words_of(page)
     assert [status_of(database, agent) for agent in (first, second)] == ["soft_rejected", "approved"]
 
 

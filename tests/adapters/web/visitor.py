@@ -13,7 +13,10 @@ from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.web.access import Access, Sessions
 from mephisto_es.adapters.web.app import make_app
 from mephisto_es.adapters.web.changes import Changes
+from mephisto_es.adapters.web.log_access import LogAccess
 
+#: Author of what is decided in the pages.
+AUTHOR = "user/tester"
 PORT = 8000
 KEY = b"k" * 32
 NOW = 1_800_000_000.0
@@ -33,7 +36,7 @@ class Visitor:
     def __init__(self, database: Path, access: Access, host: str) -> None:
         self.now = NOW
         sessions = Sessions(KEY, lambda: self.now)
-        app = make_app(database, access, sessions, Changes(database), SystemClock(), PORT)
+        app = make_app(LogAccess(database, AUTHOR), access, sessions, Changes(database), SystemClock(), PORT)
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")
 

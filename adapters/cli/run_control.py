@@ -1,0 +1,113 @@
+"""Implements `mephisto-es pause`, `end` and `reopen`: what becomes of a run as a whole."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+import trio
+
+from ...core.errors import ConfigError
+from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.operations.control.requests import AnyRequest, EndRequest, PauseRequest, ReopenRequest
+from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
+from ...core.operations.operator import Operator
+from ...events.ids import TaskRunId
+from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.queries.entity_ref import EntityRef
+from ..composition.data_dir import DATABASE_FILE
+from ..composition.operator import run_operator
+from ..control.client import open_control
+from ..control.protocol import author_of, socket_path
+from .common.arguments import LogCommand, author_option, log_argument, run_argument
+
+
+@click.command("pause", cls=LogCommand)
+@log_argument
+@run_argument
+@click.option("--now", is_flag=True, help="Do not wait for the people at work; they keep their work and their pages.")
+@click.option("--reason", default="paused by hand", show_default=True, help="Recorded in the log.")
+@author_option
+def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author: str | None) -> None:
+    """Pause RUN, which is live. Newcomers get no more work; when nobody is at work, the run is paused.
+
+    Open units stay open. `mephisto-es resume`, or the launch script again, continues the run.
+
+    \b
+    Example:
+      mephisto-es pause mephisto_data 1
+    """
+    _execute(database, PauseRequest(task_run=TaskRunId(run.number), reason=reason, drain=not now), author)
+    click.echo(f"{run} is paused; `mephisto-es resume` continues it")
+
+
+@click.command("end", cls=LogCommand)
+@log_argument
+@run_argument
+@click.option("--reason", default="ended by hand", show_default=True, help="Recorded in the log.")
+@author_option
+def end_command(database: Path, run: EntityRef, reason: str, author: str | None) -> None:
+    """End RUN: wait for the people at work, expire what is open, and release its server.
+
+    A run that is not live is resumed for that, so that nothing is lost that its server took from workers.
+
+    \b
+    Example:
+      mephisto-es end mephisto_data 1 --reason "enough data"
+    """
+    number, who = TaskRunId(run.number), author_of(author)
+    if socket_path(database).exists():
+        _execute(database, EndRequest(task_run=number, reason=reason), author)
+    else:
+        _end_alone(database, number, f"{reason} ({who})")
+    click.echo(f"{run} has ended")
+
+
+@click.command("reopen", cls=LogCommand)
+@log_argument
+@run_argument
+@click.option("--reason", default="reopened by hand", show_default=True, help="Recorded in the log.")
+@author_option
+def reopen_command(database: Path, run: EntityRef, reason: str, author: str | None) -> None:
+    """Put the expired units of RUN, which has ended, back. The run is paused then: resume it to have them done.
+
+    \b
+    Example:
+      mephisto-es reopen mephisto_data 1
+    """
+    _execute(database, ReopenRequest(task_run=TaskRunId(run.number), reason=reason), author)
+    click.echo(f"{run} is open again; `mephisto-es resume` continues it")
+
+
+def _execute(database: Path, request: AnyRequest, author: str | None) -> None:
+    async def execute() -> None:
+        async with open_control(database, author_of(author)) as control:
+            await control.execute(request)
+
+    trio.run(execute)
+
+
+def _end_alone(database: Path, run: TaskRunId, reason: str) -> None:
+    """End a run that no operator drives.
+
+    Raises:
+        ConfigError: the database is not one that an operator could open.
+        UnknownEntityError: there is no such run.
+        CommandRefusedError: the run has ended.
+    """
+    if database.name != DATABASE_FILE:
+        raise ConfigError(
+            f"{database} is not the database of a data folder",
+            hint=f"Name the run's data folder, which contains {DATABASE_FILE}",
+        )
+    with closing(MephistoDB(database)) as db:
+        if db.get_task_run(run).status == TaskRunStatus.COMPLETED.value:
+            return
+    set_mephisto_log_format()
+    set_mephisto_log_level(level="warning")
+
+    async def end(operator: Operator) -> None:
+        await operator.end_incomplete_run(run, reason)
+
+    run_operator(end, database.parent)

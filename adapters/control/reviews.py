@@ -1,0 +1,63 @@
+"""Records verdicts in batches, each once: the key of a verdict is made from what it says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ...core.errors import CommandRefusedError
+from ...core.operations.control.requests import AnyRequest, Reply, VerdictRequest
+from .client import open_control
+
+
+class BatchResult(NamedTuple):
+    """The outcome of recording several verdicts."""
+
+    #: Verdicts that are recorded, including those that had been before.
+    recorded: int
+    #: The first refusal, and the verdict that was refused; the others were still tried. None if all are recorded.
+    refusal: CommandRefusedError | None
+    refused: VerdictRequest | None = None
+
+
+def content_key(request: AnyRequest, author: str) -> str:
+    """Return an idempotency key made from a request's content, so that repeating a command does nothing twice."""
+    digest = hashlib.sha256(msgspec.json.encode((author, request))).hexdigest()
+    return f"request/{digest[:40]}"
+
+
+async def record_verdicts(
+    database: Path,
+    author: str,
+    verdicts: Sequence[VerdictRequest],
+    on_recorded: Callable[[VerdictRequest, Reply], None] = lambda *_: None,
+) -> BatchResult:
+    """Record verdicts, several at a time; one that is refused does not keep the others from being recorded.
+
+    Args:
+        database: the log.
+        author: who gives them.
+        verdicts: the verdicts, decided in this order.
+        on_recorded: called after each verdict is durable, in order.
+
+    Raises:
+        UnusableLogError: there is no such log, or it cannot be written.
+        LogError: it is unknown which verdicts were recorded; the same call can be made again.
+    """
+    recorded, refusal, refused = 0, None, None
+    keyed = [(verdict, content_key(verdict, author)) for verdict in verdicts]
+    async with open_control(database, author) as control, aclosing(control.execute_all(keyed)) as outcomes:
+        async for request, outcome in outcomes:
+            if isinstance(outcome, Reply) and isinstance(request, VerdictRequest):
+                recorded += 1
+                on_recorded(request, outcome)
+            elif isinstance(outcome, CommandRefusedError) and isinstance(request, VerdictRequest):
+                refusal, refused = refusal or outcome, refused or request
+            elif isinstance(outcome, Exception):
+                raise outcome
+    return BatchResult(recorded, refusal, refused)
