@@ -1,10 +1,11 @@
 """A run as a user has it: a script or a verb in a process of its own, a real router, and people who come."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -111,6 +112,14 @@ def routers_of(data_dir: Path) -> list[int]:
     with LogReader(data_dir / DATABASE_FILE) as log:
         events = [recorded.envelope.event for recorded in log.read()]
     return [int(event.details["pid"]) for event in events if isinstance(event, ResourceAcquired)]
+
+
+def end_routers(data_dir: Path) -> None:
+    """End the routers that the runs of a data folder have left."""
+    if (data_dir / DATABASE_FILE).exists():
+        for pid in routers_of(data_dir):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 def status_of_run(data_dir: Path) -> str:

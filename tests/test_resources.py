@@ -18,7 +18,7 @@ from mephisto_es.events.ids import TaskRunId
 from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.projections.registry import PROJECTIONS
 
-from .processes import COMMAND, is_running, launched, report_of, resumed, routers_of, some_sentences
+from .processes import COMMAND, end_routers, is_running, launched, report_of, resumed, routers_of, some_sentences
 
 
 def said(*words: str | Path, code: int = 0) -> str:
@@ -69,6 +69,7 @@ async def test_a_run_that_can_be_resumed_keeps_its_server_until_it_is_named(tmp_
     assert report_of(data_dir).legal
     [resource] = held_by(data_dir)
     assert (resource["run_status"], resource["is_resumable"]) == ("paused", True)
+    end_routers(data_dir)
 
 
 async def test_what_is_in_use_is_not_released(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mephisto_es.adapters.crowd.crowd import Crowd
 from .processes import (
     COMMAND,
     OperatorProcess,
-    is_running,
+    end_routers,
     launched,
     report_of,
     resumed,
@@ -87,9 +87,7 @@ class Job:
 def job(tmp_path: Path) -> Iterator[Job]:
     data_dir = tmp_path / "data"
     yield Job(data_dir, some_sentences(tmp_path, UNITS))
-    for pid in routers_of(data_dir):
-        if is_running(pid):
-            os.kill(pid, signal.SIGTERM)
+    end_routers(data_dir)
 
 
 async def test_a_killed_run_is_resumed_at_the_same_address(job: Job) -> None:

@@ -29,6 +29,7 @@ THREADED = {
     "adapters/architects/router/python/journal/journal.py",
     "adapters/architects/router/python/http/uploads.py",
     "adapters/web/log_access.py",
+    "adapters/control/holder.py",
 }
 #: Attributes by which code starts or enters a thread.
 THREAD_CALLS = {"to_thread", "from_thread", "Thread", "start_thread_soon"}

@@ -74,7 +74,7 @@ async def open_control(database: Path, author: str) -> AsyncIterator[Control]:
     async with AsyncExitStack() as stack:
         wait, deadline = RETRY_SECONDS, trio.current_time() + REACH_SECONDS
         while True:
-            if await _is_reachable(database):
+            if await is_reachable(database):
                 yield _RemoteControl(database, author)
                 return
             try:
@@ -236,7 +236,8 @@ async def _connect(database: Path) -> trio.SocketStream | None:
         return None
 
 
-async def _is_reachable(database: Path) -> bool:
+async def is_reachable(database: Path) -> bool:
+    """Return whether somebody listens on the control socket of a log."""
     stream = await _connect(database)
     if stream is None:
         return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import msgspec
@@ -31,6 +31,7 @@ async def serve_control(
     database: Path,
     executor: RequestExecutor,
     on_yield: Callable[[], None] | None = None,
+    on_request: Callable[[], None] = lambda: None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -40,6 +41,7 @@ async def serve_control(
         database: the log; this process has it open for writing.
         executor: executes the requests.
         on_yield: closes the log in favour of an operator; None: this process does not give way.
+        on_request: called with each request, and with each answer.
         task_status: for `nursery.start`.
 
     Raises:
@@ -55,7 +57,7 @@ async def serve_control(
     async def serve(stream: trio.SocketStream) -> None:
         async with connections, stream:
             if _is_same_user(stream.socket):
-                await _Connection(stream, executor, on_yield).run()
+                await _Connection(stream, executor, on_yield, on_request).run()
 
     try:
         task_status.started()
@@ -99,19 +101,24 @@ class _Connection:
     """One client. Its requests are executed in the order in which they arrive, and answered as they become durable."""
 
     def __init__(
-        self, stream: trio.SocketStream, executor: RequestExecutor, on_yield: Callable[[], None] | None
+        self,
+        stream: trio.SocketStream,
+        executor: RequestExecutor,
+        on_yield: Callable[[], None] | None,
+        on_request: Callable[[], None],
     ) -> None:
         self._stream = stream
         self._executor = executor
         self._on_yield = on_yield
+        self._on_request = on_request
         self._sending = trio.Lock()
         self._under_way = trio.CapacityLimiter(MAX_UNDER_WAY)
 
     async def run(self) -> None:
         """Serve until the client leaves."""
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            async with trio.open_nursery() as nursery:
-                async for line in self._lines():
+            async with aclosing(self._lines()) as lines, trio.open_nursery() as nursery:
+                async for line in lines:
                     try:
                         message = _decoder.decode(line)
                     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -122,7 +129,7 @@ class _Connection:
                     nursery.start_soon(self._execute, message)
                     await trio.lowlevel.checkpoint()
 
-    async def _lines(self) -> AsyncIterator[bytes]:
+    async def _lines(self) -> AsyncGenerator[bytes]:
         buffer = bytearray()
         while chunk := await self._stream.receive_some(65536):
             buffer += chunk
@@ -135,9 +142,11 @@ class _Connection:
                 return
 
     async def _execute(self, message: ControlMessage) -> None:
+        self._on_request()
         try:
             answer = await self._answer(message)
         finally:
+            self._on_request()
             self._under_way.release_on_behalf_of(message)
         async with self._sending:
             await self._stream.send_all(_encoder.encode(answer) + b"\n")

@@ -6,7 +6,7 @@ loop of its own for as long as it takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ from ...core.operations.control.requests import AnyRequest, VerdictRequest
 from ...events.ids import TaskRunId
 from ...projections.queries.runs.time_series import LogSeries, RunSeries
 from ..control.client import open_control
+from ..control.holder import LogHolder
 from ..control.reviews import BatchResult, record_verdicts
 from ..log.sqlite.as_of import LogAsOf, open_as_of
 from ..log.sqlite.reader import LogReader
@@ -42,6 +43,7 @@ class LogAccess:
         """
         self.database = database
         self._author = author
+        self._holder = LogHolder(database)
         self._readers = anyio.CapacityLimiter(READERS)
         self._drawing = anyio.CapacityLimiter(1)
         self._writer = anyio.CapacityLimiter(1)
@@ -72,7 +74,7 @@ class LogAccess:
             LogError: it is unknown whether the verdicts were recorded.
         """
         record = partial(record_verdicts, self.database, self._author, verdicts)
-        return await to_thread.run_sync(trio.run, record, limiter=self._writer)
+        return await to_thread.run_sync(self._write, record, limiter=self._writer)
 
     async def execute(self, request: AnyRequest, key: str | None = None) -> CommandRefusedError | None:
         """Execute one request of a reviewer, even if this call is cancelled.
@@ -87,7 +89,15 @@ class LogAccess:
         Raises:
             UnusableLogError, LogError: as `record_verdicts`.
         """
-        return await to_thread.run_sync(trio.run, partial(self._execute, request, key), limiter=self._writer)
+        return await to_thread.run_sync(self._write, partial(self._execute, request, key), limiter=self._writer)
+
+    def close(self) -> None:
+        """Close the log, if it is still open for writing."""
+        self._holder.close()
+
+    def _write(self, act: Callable[[], Awaitable[T]]) -> T:
+        self._holder.ensure_writer()
+        return trio.run(act)
 
     async def _execute(self, request: AnyRequest, key: str | None) -> CommandRefusedError | None:
         async with open_control(self.database, self._author) as control:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import anyio
 import uvicorn
+from anyio import to_thread
 
 from ...core.errors import ConfigError
 from ...core.ports import WallClock
@@ -69,12 +70,12 @@ def serve(options: ServerOptions, clock: WallClock, on_open: Callable[[str], Non
 async def _serve(
     options: ServerOptions, access: Access, listener: socket.socket, clock: WallClock, on_open: Callable[[str], None]
 ) -> None:
-    changes = Changes(options.database)
+    changes, log = Changes(options.database), LogAccess(options.database, options.author)
     port = listener.getsockname()[1]
     sessions = Sessions(secrets.token_bytes(KEY_BYTES), time.time)
     server = _Server(
         uvicorn.Config(
-            make_app(LogAccess(options.database, options.author), access, sessions, changes, clock, port),
+            make_app(log, access, sessions, changes, clock, port),
             lifespan="off",
             ws="none",
             log_config=None,
@@ -98,6 +99,7 @@ async def _serve(
         tasks.start_soon(stop_on_signal)
         on_open(_url(options.host, port))
         await server.serve(sockets=[listener])
+        await to_thread.run_sync(log.close)
         tasks.cancel_scope.cancel()
 
 

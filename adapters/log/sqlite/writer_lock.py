@@ -40,7 +40,8 @@ class WriterLock:
             holder = os.read(self._fd, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._fd)
             raise UnusableLogError(
-                f"{log} is being written by process {holder}; end that process, or open the log read-only"
+                f"{log} is being written by process {holder}; end that process, "
+                "launch both tasks from one script, or choose another data folder"
             ) from error
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"{os.getpid()}\n".encode())

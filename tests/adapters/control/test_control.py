@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,17 @@ from mephisto_es.events.worker import WorkerBlocked
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...processes import COMMAND, OperatorProcess, launched, resumed, some_sentences, status_of_run
+from ...processes import COMMAND, OperatorProcess, end_routers, launched, resumed, some_sentences, status_of_run
 
 UNITS = 40
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    """Return a data folder, and end the routers that paused runs leave running."""
+    folder = tmp_path / "data"
+    yield folder
+    end_routers(folder)
 
 
 def run_verb(*words: object, code: int = 0) -> str:
@@ -69,8 +78,7 @@ async def some_work(script: OperatorProcess, data_dir: Path, count: int) -> list
     return agents[:count]
 
 
-async def test_people_decide_while_a_run_is_live(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+async def test_people_decide_while_a_run_is_live(tmp_path: Path, data_dir: Path) -> None:
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script:
         first, second, third = await some_work(script, data_dir, 3)
         said = await trio.to_thread.run_sync(
@@ -108,8 +116,7 @@ async def test_people_decide_while_a_run_is_live(tmp_path: Path) -> None:
     assert replay(data_dir / DATABASE_FILE, PROJECTIONS).legal
 
 
-async def test_a_paused_run_is_ended_and_reopened_without_its_operator(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+async def test_a_paused_run_is_ended_and_reopened_without_its_operator(tmp_path: Path, data_dir: Path) -> None:
     async with launched(data_dir, some_sentences(tmp_path, 3)) as script:
         script.process.send_signal(signal.SIGTERM)
         assert await script.process.wait() == 0
@@ -127,8 +134,7 @@ async def test_a_paused_run_is_ended_and_reopened_without_its_operator(tmp_path:
     assert replay(data_dir / DATABASE_FILE, PROJECTIONS).legal
 
 
-async def test_a_request_that_is_repeated_after_a_lost_answer_happens_once(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+async def test_a_request_that_is_repeated_after_a_lost_answer_happens_once(tmp_path: Path, data_dir: Path) -> None:
     database = data_dir / DATABASE_FILE
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script:
         agents = await some_work(script, data_dir, 4)
@@ -143,8 +149,7 @@ async def test_a_request_that_is_repeated_after_a_lost_answer_happens_once(tmp_p
     assert approved == {f"agent/1/{agent}": 1 for agent in agents}
 
 
-async def test_requests_of_many_reviewers_share_the_log_without_an_operator(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+async def test_requests_of_many_reviewers_share_the_log_without_an_operator(tmp_path: Path, data_dir: Path) -> None:
     database = data_dir / DATABASE_FILE
     async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script:
         agents = await some_work(script, data_dir, 4)
@@ -161,8 +166,7 @@ async def test_requests_of_many_reviewers_share_the_log_without_an_operator(tmp_
     assert recorded == [1] * len(agents)
 
 
-async def test_what_is_refused_is_refused_with_its_reason(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+async def test_what_is_refused_is_refused_with_its_reason(tmp_path: Path, data_dir: Path) -> None:
     async with (
         launched(data_dir, some_sentences(tmp_path, 3)) as script,
         open_control(data_dir / DATABASE_FILE, "user/ann") as control,
@@ -179,8 +183,7 @@ async def test_what_is_refused_is_refused_with_its_reason(tmp_path: Path) -> Non
     assert not socket_path(data_dir / DATABASE_FILE).exists()
 
 
-async def test_nonsense_on_the_socket_harms_nobody(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
+async def test_nonsense_on_the_socket_harms_nobody(tmp_path: Path, data_dir: Path) -> None:
     path = socket_path(data_dir / DATABASE_FILE)
     async with launched(data_dir, some_sentences(tmp_path, 3)) as script:
         for nonsense in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,16 @@ def database(written: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def visitor(database: Path) -> Visitor:
+def visitor(database: Path) -> Iterator[Visitor]:
     """Return a visitor on this machine."""
-    return Visitor(database, Access(None), "127.0.0.1")
+    visitor = Visitor(database, Access(None), "127.0.0.1")
+    yield visitor
+    visitor.log.close()
 
 
 @pytest.fixture
-def stranger(database: Path) -> Visitor:
+def stranger(database: Path) -> Iterator[Visitor]:
     """Return a visitor from elsewhere, who needs a token."""
-    return Visitor(database, Access(TOKEN), "lab.example.org")
+    visitor = Visitor(database, Access(TOKEN), "lab.example.org")
+    yield visitor
+    visitor.log.close()

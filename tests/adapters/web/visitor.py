@@ -31,12 +31,14 @@ class Visitor:
     Attributes:
         client: the HTTP client.
         now: the time of the sessions' clock, in seconds.
+        log: access to the log; to be closed.
     """
 
     def __init__(self, database: Path, access: Access, host: str) -> None:
         self.now = NOW
         sessions = Sessions(KEY, lambda: self.now)
-        app = make_app(LogAccess(database, AUTHOR), access, sessions, Changes(database), SystemClock(), PORT)
+        self.log = LogAccess(database, AUTHOR)
+        app = make_app(self.log, access, sessions, Changes(database), SystemClock(), PORT)
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")
 

@@ -1,0 +1,87 @@
+"""Keeps a log open for writing between the requests of a web view, so that each need not read the whole log again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from ...core.errors import MephistoError
+from ...core.operations.control.executor import NoRuns, RequestExecutor
+from ..composition.ledger import open_ledger
+from ..composition.paymaster import paymaster_opener
+from .client import is_reachable
+from .server import serve_control
+
+#: Seconds without a request after which the log is closed.
+IDLE_SECONDS = 60.0
+#: Seconds in which a log that is being opened listens; one with a million events takes a while to read.
+OPEN_SECONDS = 60.0
+#: Seconds that closing it may take.
+CLOSE_SECONDS = 5.0
+
+
+class LogHolder:
+    """Opens a log in a thread of its own when nobody else has it open, and closes it when it is idle.
+
+    It serves the control socket meanwhile, and gives way to an operator that starts.
+    """
+
+    def __init__(self, database: Path, idle_seconds: float = IDLE_SECONDS) -> None:
+        """Initialize; nothing is opened.
+
+        Args:
+            database: the log.
+            idle_seconds: how long it stays open without a request.
+        """
+        self._database = database
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._stop: Callable[[], None] = lambda: None
+        self._thread: threading.Thread | None = None
+
+    def ensure_writer(self) -> None:
+        """Return once somebody listens for requests: an operator, or this holder. Blocks; for a worker thread.
+
+        If the log cannot be opened this returns too, and whoever sends a request learns why.
+        """
+        with self._lock:
+            if trio.run(is_reachable, self._database):
+                return
+            listening = threading.Event()
+            holding = partial(trio.run, self._hold, listening)
+            self._thread = threading.Thread(target=holding, name="log holder", daemon=True)
+            self._thread.start()
+            listening.wait(OPEN_SECONDS)
+
+    def close(self) -> None:
+        """Close the log if it is open, and return once it is free. Blocks; for a worker thread."""
+        self._stop()
+        thread = self._thread
+        if thread is not None:
+            thread.join(CLOSE_SECONDS)
+
+    async def _hold(self, listening: threading.Event) -> None:
+        token = trio.lowlevel.current_trio_token()
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + OPEN_SECONDS) as open_scope:
+
+                def note_request() -> None:
+                    open_scope.deadline = trio.current_time() + self._idle_seconds
+
+                self._stop = lambda: token.run_sync_soon(open_scope.cancel)
+                async with open_ledger(self._database) as (ledger, ids), trio.open_nursery() as nursery:
+                    opener = paymaster_opener(self._database, ledger, ids)
+                    executor = RequestExecutor(ledger, ids, opener, NoRuns())
+                    serve = partial(serve_control, on_yield=open_scope.cancel, on_request=note_request)
+                    await nursery.start(serve, self._database, executor)
+                    note_request()
+                    listening.set()
+        except* MephistoError:
+            pass  # whoever sends the request opens the log itself, and is told the same
+        finally:
+            self._stop = lambda: None
+            listening.set()
