@@ -236,7 +236,7 @@ class HerokuArchitect(SingleServerArchitect):
 
     async def _fill(self, app: AppInfo) -> None:
         settings = self.args.architect
-        variables = {PREFIX + name: value for name, value in changed_limits(settings).items()}
+        variables = {PREFIX + name: value for name, value in changed_limits(settings, is_proxied=True).items()}
         variables |= {str(name): str(value) for name, value in settings.heroku_config_args.items()}
         if variables:
             await self._cli.set_config(app.name, variables)

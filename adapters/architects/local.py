@@ -134,7 +134,7 @@ class LocalArchitect(SingleServerArchitect):
         self._port = port = listener.getsockname()[1]
         self._url = f"http://{in_url(self.args.architect.hostname)}:{port}"
         settings = {
-            **changed_limits(self.args.architect),
+            **changed_limits(self.args.architect, is_proxied=self.args.architect.public_url is not None),
             "SECRET_FILE": str(self.build_dir / SECRET_FILE),
             "STATIC": str(self.build_dir / STATIC_FOLDER),
             "DATA": str(self.build_dir / DATA_FOLDER),

@@ -55,10 +55,31 @@ class RouterArgs(ArchitectArgs):
         default=1000, metadata={"help": "How many messages are kept for a page while its socket is down."}
     )
 
+    trusted_proxies: int = field(
+        default=0,
+        metadata={
+            "help": "How many web servers of yours are in front of the router and add to `X-Forwarded-For`; at least"
+            " one with a `public_url`, and on Heroku."
+        },
+    )
+    max_requests_per_address: int = field(
+        default=120, metadata={"help": "How many requests for work may come from one address at once."}
+    )
+    requests_per_second_per_address: float = field(
+        default=4.0, metadata={"help": "How many requests for work may come from one address in the long run."}
+    )
+    max_requests_per_worker: int = field(
+        default=20, metadata={"help": "How many requests for work may come for one worker at once."}
+    )
+    requests_per_second_per_worker: float = field(
+        default=0.5, metadata={"help": "How many requests for work may come for one worker in the long run."}
+    )
+
 
 _LIMITS = tuple(
     limit for limit in fields(RouterArgs) if limit.name not in {inherited.name for inherited in fields(ArchitectArgs)}
 )
+_TRUSTED_PROXIES = "trusted_proxies"
 _MAXIMA = {"max_body_bytes": MAX_BODY_BYTES, "max_packet_bytes": MAX_BODY_BYTES}
 
 
@@ -71,13 +92,21 @@ def check_router_limits(args: RouterArgs) -> None:
     for limit in _LIMITS:
         value: float = getattr(args, limit.name)
         maximum = _MAXIMA.get(limit.name, math.inf)
-        if not (0 < value <= maximum and math.isfinite(value)):
+        is_enough = value > 0 or (value == 0 and limit.name == _TRUSTED_PROXIES)
+        if not (is_enough and value <= maximum and math.isfinite(value)):
             key = f"mephisto.architect.{limit.name}"
             hint = "It must be more than 0" + ("" if maximum == math.inf else f" and at most {maximum}")
             raise ConfigError(f"{key} is {value}", key=key, hint=hint)
 
 
-def changed_limits(args: RouterArgs) -> dict[str, str]:
-    """Return the limits that differ from the routers' own, by their environment variables without prefix."""
+def changed_limits(args: RouterArgs, *, is_proxied: bool) -> dict[str, str]:
+    """Return the limits that differ from the routers' own, by their environment variables without prefix.
+
+    Args:
+        args: the settings of the run.
+        is_proxied: workers come through a web server.
+    """
     values = {limit.name: getattr(args, limit.name) for limit in _LIMITS if getattr(args, limit.name) != limit.default}
+    if is_proxied:
+        values.setdefault(_TRUSTED_PROXIES, 1)
     return {name.upper(): str(value) for name, value in values.items()}

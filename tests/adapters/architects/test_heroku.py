@@ -60,7 +60,11 @@ async def test_config_and_secret_are_set_without_being_shown(tmp_path: Path, fak
         assert await architect.server_is_running()
         await architect.cleanup()
         await architect.shutdown()
-    assert config == {"KEY": "a b's value", "MEPHISTO_ROUTER_MAX_BODY_BYTES": "1000"}
+    assert config == {
+        "KEY": "a b's value",
+        "MEPHISTO_ROUTER_MAX_BODY_BYTES": "1000",
+        "MEPHISTO_ROUTER_TRUSTED_PROXIES": "1",
+    }
     assert ["apps:create", "my-app", "--team", "us", "--no-remote", "--json"] in fake_heroku.calls()
     assert ["ps:scale", "web=1", "--app", "my-app"] in fake_heroku.calls()
     for hidden in (secret, "a b's value", "token-of-the-fake"):

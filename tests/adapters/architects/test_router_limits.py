@@ -13,7 +13,12 @@ import pytest
 import trio
 
 from mephisto_es.adapters.architects.contract import Deployment, ResourceBook
-from mephisto_es.adapters.architects.router.limits import MAX_BODY_BYTES, RouterArgs
+from mephisto_es.adapters.architects.router.limits import (
+    MAX_BODY_BYTES,
+    RouterArgs,
+    changed_limits,
+    check_router_limits,
+)
 from mephisto_es.adapters.architects.router.program import NODE_ROUTER
 from mephisto_es.adapters.architects.router.python.settings import PREFIX, RouterSettings
 from mephisto_es.adapters.channels.dial import MAX_FRAME_BYTES
@@ -83,6 +88,15 @@ async def test_limits_reach_the_router(tmp_path: Path, server_type: str, monkeyp
             await architect.shutdown()
     assert (fits.status_code, fits.json()["data"]["agent_id"]) == (200, None)  # nobody answered in time
     assert too_long.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_proxied", "passed_on"), [(0, False, None), (0, True, "1"), (2, True, "2"), (1, False, "1")]
+)
+def test_a_web_server_in_front_is_trusted(trusted: int, is_proxied: bool, passed_on: str | None) -> None:
+    args = RouterArgs(trusted_proxies=trusted)
+    check_router_limits(args)
+    assert changed_limits(args, is_proxied=is_proxied).get("TRUSTED_PROXIES") == passed_on
 
 
 def test_the_largest_submission_fits_into_a_frame() -> None:

@@ -63,7 +63,7 @@ async function serve(settings, secret) {
   const router = new Router({ settings, secret, journal, clock, monotonic, newId: randomUUID });
   const server = createServer(
     { ...CONNECTIONS, ...timeouts(settings) },
-    new Routes({ settings, secret, router, uploads, clock }).app(),
+    new Routes({ settings, secret, router, uploads, clock, monotonic }).app(),
   );
   // A connection also stands still while its request waits for an answer.
   server.timeout = (settings.requestDeadlineSeconds + idleSeconds) * 1000;

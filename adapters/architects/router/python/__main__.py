@@ -76,7 +76,8 @@ async def serve(
     router = Router(
         settings, secret, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
     )
-    server = RouterServer(_server_config(settings, Routes(settings, secret, router, uploads, time.time)))
+    routes = Routes(settings, secret, router, uploads, clock=time.time, monotonic=time.monotonic)
+    server = RouterServer(_server_config(settings, routes))
 
     def stop(reason: str) -> None:
         log("stopping", reason=reason)

@@ -15,6 +15,7 @@ from .errors import StartError
 PREFIX = "MEPHISTO_ROUTER_"
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -73,6 +74,16 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable
     max_sockets: Amount = 10_000
     #: Live updates kept for one agent while its socket is down.
     max_kept_per_agent: Amount = 1000
+    #: Web servers of ours in front, each of which adds to `X-Forwarded-For` for whom it asks.
+    trusted_proxies: Annotated[int, msgspec.Meta(ge=0)] = 0
+    #: Requests for an agent that may come from one address at once.
+    max_requests_per_address: Amount = 120
+    #: Requests for an agent that may come from one address in each second, in the long run.
+    requests_per_second_per_address: Rate = 4
+    #: Requests for an agent that may come for one worker at once.
+    max_requests_per_worker: Amount = 20
+    #: Requests for an agent that may come for one worker in each second, in the long run.
+    requests_per_second_per_worker: Rate = 0.5
 
 
 def read_settings(environment: Mapping[str, str]) -> RouterSettings:

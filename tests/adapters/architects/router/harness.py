@@ -73,9 +73,14 @@ class Inbox:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def expect(self, packet_type: str, matches: Callable[[Packet], bool] = lambda _: True) -> Packet:
+    async def expect(
+        self,
+        packet_type: str,
+        matches: Callable[[Packet], bool] = lambda _: True,
+        patience: float = PATIENCE_SECONDS,
+    ) -> Packet:
         """Wait for the first packet of a type that no one expected before."""
-        with trio.move_on_after(PATIENCE_SECONDS):
+        with trio.move_on_after(patience):
             while True:
                 for index, packet in enumerate(self.received):
                     if index not in self._taken and packet.packet_type == packet_type and matches(packet):
@@ -125,8 +130,13 @@ class Peer:
     async def send_text(self, text: str) -> None:
         await self.socket.send_message(text)
 
-    async def expect(self, packet_type: str, matches: Callable[[Packet], bool] = lambda _: True) -> Packet:
-        return await self.inbox.expect(packet_type, matches)
+    async def expect(
+        self,
+        packet_type: str,
+        matches: Callable[[Packet], bool] = lambda _: True,
+        patience: float = PATIENCE_SECONDS,
+    ) -> Packet:
+        return await self.inbox.expect(packet_type, matches, patience)
 
     async def close(self, code: int = 1001) -> None:
         """Leave with a goodbye."""

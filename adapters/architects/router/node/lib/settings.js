@@ -34,6 +34,11 @@ const MAX_PORT = 65_535;
  * @property {number} maxOutboxBytes size of all packets that wait for the operator's acknowledgement
  * @property {number} maxSockets sockets that may be open at once
  * @property {number} maxKeptPerAgent live updates kept for one agent while its socket is down
+ * @property {number} trustedProxies web servers of ours in front, each of which adds to `X-Forwarded-For` for whom it asks
+ * @property {number} maxRequestsPerAddress requests for an agent that may come from one address at once ...
+ * @property {number} requestsPerSecondPerAddress ... and in each second after that
+ * @property {number} maxRequestsPerWorker requests for an agent that may come for one worker at once ...
+ * @property {number} requestsPerSecondPerWorker ... and in each second after that
  */
 
 /** The run's secret: it can be compared, but not displayed. */
@@ -70,17 +75,22 @@ export function readSettings(env) {
     fd: env[`${PREFIX}FD`] === undefined ? null : integer(env, `${PREFIX}FD`, 0, 0),
     host: env.HOST || "127.0.0.1",
     port: integer(env, "PORT", 0, 0, MAX_PORT),
-    requestDeadlineSeconds: seconds(env, "REQUEST_DEADLINE_SECONDS", 25),
-    operatorGraceSeconds: seconds(env, "OPERATOR_GRACE_SECONDS", 600),
-    heartbeatLimitSeconds: seconds(env, "HEARTBEAT_LIMIT_SECONDS", 15),
-    orphanSeconds: seconds(env, "ORPHAN_SECONDS", 3600),
-    idleSeconds: seconds(env, "IDLE_SECONDS", 75),
+    requestDeadlineSeconds: positive(env, "REQUEST_DEADLINE_SECONDS", 25),
+    operatorGraceSeconds: positive(env, "OPERATOR_GRACE_SECONDS", 600),
+    heartbeatLimitSeconds: positive(env, "HEARTBEAT_LIMIT_SECONDS", 15),
+    orphanSeconds: positive(env, "ORPHAN_SECONDS", 3600),
+    idleSeconds: positive(env, "IDLE_SECONDS", 75),
     maxBodyBytes: amount(env, "MAX_BODY_BYTES", 10 * MIB),
     maxUploadBytes: amount(env, "MAX_UPLOAD_BYTES", 1024 * MIB),
     maxPacketBytes: amount(env, "MAX_PACKET_BYTES", MIB),
     maxOutboxBytes: amount(env, "MAX_OUTBOX_BYTES", 256 * MIB),
     maxSockets: amount(env, "MAX_SOCKETS", 10_000),
     maxKeptPerAgent: amount(env, "MAX_KEPT_PER_AGENT", 1000),
+    trustedProxies: integer(env, `${PREFIX}TRUSTED_PROXIES`, 0, 0),
+    maxRequestsPerAddress: amount(env, "MAX_REQUESTS_PER_ADDRESS", 120),
+    requestsPerSecondPerAddress: positive(env, "REQUESTS_PER_SECOND_PER_ADDRESS", 4),
+    maxRequestsPerWorker: amount(env, "MAX_REQUESTS_PER_WORKER", 20),
+    requestsPerSecondPerWorker: positive(env, "REQUESTS_PER_SECOND_PER_WORKER", 0.5),
   });
 }
 
@@ -135,10 +145,10 @@ function required(env, name, meaning) {
  * @param {string} name
  * @param {number} fallback
  */
-function seconds(env, name, fallback) {
+function positive(env, name, fallback) {
   const value = number(env, PREFIX + name, fallback);
   if (!(value > 0 && Number.isFinite(value))) {
-    throw new StartError(`${PREFIX}${name} is ${show(env, PREFIX + name)}; it must be a positive number of seconds.`);
+    throw new StartError(`${PREFIX}${name} is ${show(env, PREFIX + name)}; it must be a positive number.`);
   }
   return value;
 }

@@ -27,6 +27,7 @@ from .request_bodies import (
     read_submit_task,
     read_worker_names,
 )
+from .request_limits import RequestLimits
 from .task_config import PageFiles, TaskConfigFile
 from .uploads import Uploads
 
@@ -54,6 +55,7 @@ class Routes:
         router: what requests are turned into calls of.
         uploads: where forms go.
         clock: returns seconds since the epoch.
+        monotonic: returns seconds since any fixed moment.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Routes:
         secret: Secret,
         router: Router,
         uploads: Uploads,
+        *,
         clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self._secret = secret
         self._router = router
@@ -73,6 +77,7 @@ class Routes:
         self._sockets = SocketEndpoint(router.hub, router.counters, settings.max_sockets, settings.idle_seconds)
         self._files = PageFiles(settings.static)
         self._config = TaskConfigFile(settings.static)
+        self._limits = RequestLimits(settings, monotonic)
 
     def app(self) -> Starlette:
         """Build the application; the busiest routes come first."""
@@ -98,7 +103,8 @@ class Routes:
     async def request_agent(self, request: Request) -> Response:
         """POST /request_agent: ask for an agent, and wait for the operator up to the deadline."""
         body = await self._read(request, read_request_agent)
-        read_worker_names(body.provider_data)
+        if not self._limits.allow_request(request, read_worker_names(body.provider_data).worker_name):
+            return Response(self._pages.refuse_busy(), media_type=JSON)
         answer = b""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
@@ -141,7 +147,8 @@ class Routes:
     async def log_error(self, request: Request) -> Response:
         """POST /log_error: pass an error in the page on to the operator's log."""
         body = await self._read(request, read_log_error)
-        self._pages.log_error(body.agent, body.error_data, body.client_timestamp)
+        if self._limits.allow_report(request):
+            self._pages.log_error(body.agent, body.error_data, body.client_timestamp)
         return ERROR_LOGGED
 
     async def is_alive(self, _request: Request) -> Response:

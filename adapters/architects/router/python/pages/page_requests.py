@@ -69,6 +69,11 @@ class PageRequests:
             self._link.send(packet)
         return await self._wait_answer(request_id, packet)
 
+    def refuse_busy(self) -> bytes:
+        """Return the answer to a page that asks too often: it may try again later."""
+        self._counters.drop("rate_limited")
+        return self._packets.busy(self._new_id())
+
     async def submit_onboarding(self, token: str, onboarding_data: Raw, client_timestamp: Timestamp) -> bytes:
         """Record an onboarding's result, and wait for the agent it leads to.
 

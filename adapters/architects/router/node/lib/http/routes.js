@@ -15,6 +15,7 @@ import {
   readSubmitTask,
   readWorkerNames,
 } from "./request_bodies.js";
+import { RequestLimits } from "./request_limits.js";
 import { TaskConfigFile } from "./task_config.js";
 
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -37,6 +38,7 @@ export class Routes {
   #clock;
   #bodyLimits;
   #config;
+  #limits;
 
   /**
    * @param {object} parts
@@ -45,8 +47,9 @@ export class Routes {
    * @param {import("../router.js").Router} parts.router what requests are turned into calls of
    * @param {import("./uploads.js").Uploads} parts.uploads where forms go
    * @param {() => number} parts.clock returns seconds since the epoch
+   * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ settings, secret, router, uploads, clock }) {
+  constructor({ settings, secret, router, uploads, clock, monotonic }) {
     this.#settings = settings;
     this.#secret = secret;
     this.#router = router;
@@ -55,6 +58,7 @@ export class Routes {
     this.#clock = clock;
     this.#bodyLimits = { maxBytes: settings.maxBodyBytes, idleSeconds: settings.idleSeconds };
     this.#config = new TaskConfigFile(settings.static);
+    this.#limits = new RequestLimits(settings, monotonic);
   }
 
   /**
@@ -100,7 +104,10 @@ export class Routes {
     const { provider_data: providerData, client_timestamp: clientTimestamp } = readRequestAgent(
       await this.#read(request),
     );
-    readWorkerNames(providerData);
+    if (!this.#limits.allowRequest(request, readWorkerNames(providerData).worker_name)) {
+      sendJson(response, this.#pages.refuseBusy());
+      return;
+    }
     sendJson(response, await this.#pages.requestAgent(providerData, clientTimestamp, goneSignal(response)));
   }
 
@@ -179,7 +186,7 @@ export class Routes {
       error_data: errorData,
       client_timestamp: clientTimestamp,
     } = readLogError(await this.#read(request));
-    this.#pages.logError(token, errorData, clientTimestamp);
+    if (this.#limits.allowReport(request)) this.#pages.logError(token, errorData, clientTimestamp);
     response.json({ status: "Error log sent!" });
   }
 

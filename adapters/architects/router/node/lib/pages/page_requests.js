@@ -62,6 +62,12 @@ export class PageRequests {
     return this.#waitAnswer(requestId, packet, signal);
   }
 
+  /** Return the answer to a page that asks too often: it may try again later. */
+  refuseBusy() {
+    this.#counters.drop("rate_limited");
+    return this.#packets.busy(this.#newId());
+  }
+
   /**
    * Record an onboarding's result, and wait for the agent it leads to.
    *

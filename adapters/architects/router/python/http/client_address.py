@@ -1,0 +1,53 @@
+"""Finds out which address a request comes from, for limits by address.
+
+Behind a web server every connection comes from that server, which says in `X-Forwarded-For` for whom. What stands
+further to the left in that header was written by the client itself, and is worth nothing.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from starlette.requests import HTTPConnection
+
+#: A provider gives its customer a whole network of IPv6: its addresses count as one.
+_NETWORK_BITS = 64
+
+
+class ClientAddress:
+    """The address of a client.
+
+    Attributes:
+        key: the address, or its network, as a text.
+        is_local: the client is on this machine. Limits by address do not apply to it: simulated crowds and benchmarks
+            come from there.
+    """
+
+    __slots__ = ("is_local", "key")
+
+    def __init__(self, text: str) -> None:
+        address = _parse(text)
+        self.is_local = address is not None and address.is_loopback
+        if isinstance(address, IPv6Address):
+            self.key = f"{int(address) >> (128 - _NETWORK_BITS):x}"
+        else:
+            self.key = str(address)
+
+
+def client_address(request: HTTPConnection, trusted_proxies: int) -> ClientAddress:
+    """Return the address of the client behind so many web servers of ours."""
+    peer = request.client.host if request.client is not None else ""
+    if trusted_proxies == 0:
+        return ClientAddress(peer)
+    named = [each.strip() for header in request.headers.getlist("x-forwarded-for") for each in header.split(",")]
+    hops = [*named, peer]
+    return ClientAddress(hops[max(0, len(hops) - 1 - trusted_proxies)])
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; None if it is none, so that all such clients count as one."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
