@@ -136,8 +136,17 @@ if TYPE_CHECKING:
     from .core.operations.services.reviewer import Reviewer
     from .core.operations.task_launcher import TaskLauncher
     from .core.operations.worker_pool import WorkerPool
-    from .core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX
-    from .events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
+    from .events.ids import (
+        COMPENSATION_UNIT_INDEX,
+        GOLD_UNIT_INDEX,
+        SCREENING_UNIT_INDEX,
+        AgentId,
+        AssignmentId,
+        OnboardingAgentId,
+        TaskRunId,
+        UnitId,
+        WorkerId,
+    )
     from .projections.mephisto_db import MephistoDB
     from .projections.mephisto_db.data_model import (
         AgentView,
@@ -275,8 +284,17 @@ _NAMES_BY_MODULE = {
     "core.operations.services.reviewer": ("Reviewer",),
     "core.operations.task_launcher": ("TaskLauncher",),
     "core.operations.worker_pool": ("WorkerPool",),
-    "core.state.decision_state": ("COMPENSATION_UNIT_INDEX", "GOLD_UNIT_INDEX", "SCREENING_UNIT_INDEX"),
-    "events.ids": ("AgentId", "AssignmentId", "OnboardingAgentId", "TaskRunId", "UnitId", "WorkerId"),
+    "events.ids": (
+        "AgentId",
+        "AssignmentId",
+        "COMPENSATION_UNIT_INDEX",
+        "GOLD_UNIT_INDEX",
+        "OnboardingAgentId",
+        "SCREENING_UNIT_INDEX",
+        "TaskRunId",
+        "UnitId",
+        "WorkerId",
+    ),
     "projections.mephisto_db": ("MephistoDB",),
     "projections.mephisto_db.data_model": (
         "AgentView",

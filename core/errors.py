@@ -1,7 +1,7 @@
 """Every error this package raises on purpose, by who must act.
 
     MephistoError
-    ├── CommandRefusedError           the caller: the wish is not legal now
+    ├── CommandRefusedError           the caller: the command is not legal now
     │   ├── IllegalStepError          the lifecycle has no such step from the present status
     │   ├── UnknownEntityError        there is no such unit, agent, worker ...
     │   ├── CommandIdReusedError      a command id was used again for something else
@@ -49,14 +49,14 @@ class IllegalStepError(CommandRefusedError):
     Attributes:
         entity: the stream, for instance `unit/1/12`.
         status: the present status.
-        wish: the kind of the event that was wished for.
+        event_kind: kind of the event that the command would bring about.
     """
 
-    def __init__(self, entity: str, status: str, wish: str) -> None:
+    def __init__(self, entity: str, status: str, event_kind: str) -> None:
         self.entity = entity
         self.status = status
-        self.wish = wish
-        super().__init__(f"{entity} is {status!r}: {wish} is not a legal step from there")
+        self.event_kind = event_kind
+        super().__init__(f"{entity} is {status!r}: {event_kind} is not a legal step from there")
 
 
 class UnknownEntityError(CommandRefusedError):
@@ -134,7 +134,7 @@ class UnusableLogError(LogError):
 
 
 class DamagedLogError(LogError):
-    """What stands at a position is not what was written there.
+    """A position holds something else than was written there.
 
     Attributes:
         seq: the first position at fault.

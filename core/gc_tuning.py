@@ -1,4 +1,4 @@
-"""Python's cycle collector, kept from going through what has no cycles again and again."""
+"""Tunes Python's garbage collector for many short-lived objects without cycles."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: New objects after which the collector looks at them. A commit of some hundred commands keeps thousands alive until it
-#: is durable; at Python's 700 they are all gone through several times a commit, a tenth of a busy ledger's time.
-PATIENCE_OBJECTS = 10_000
+#: Number of new objects after which a collection starts. A commit of some hundred commands keeps thousands of objects
+#: alive until it is durable. At Python's 700, they are traversed several times a commit: a tenth of a busy ledger's
+#: time.
+GC_THRESHOLD_OBJECTS = 10_000
 
 
 @contextmanager
 def gc_less_often() -> Iterator[None]:
-    """Have the collector look at new objects less often, in the whole process."""
+    """Collect new objects less often in the whole process while the block runs."""
     usual = gc.get_threshold()
-    gc.set_threshold(PATIENCE_OBJECTS, *usual[1:])
+    gc.set_threshold(GC_THRESHOLD_OBJECTS, *usual[1:])
     try:
         yield
     finally:
@@ -24,10 +25,9 @@ def gc_less_often() -> Iterator[None]:
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Keep the collector away while pages of events come and go.
+    """Collect nothing while the block runs.
 
-    There are no cycles in them, and so many objects that it would go through all of them again and again, which costs
-    a sixth of the time.
+    For reading pages of events: they have no cycles, and traversing them again and again costs a sixth of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

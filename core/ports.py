@@ -1,4 +1,4 @@
-"""What core needs from outside. Adapters implement these; core never imports an adapter."""
+"""Interfaces that core needs from outside. Adapters implement them; core never imports an adapter."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ class WallClock(Protocol):
     """The time of day. Durations are measured by trio's clock instead."""
 
     def now_us(self) -> int:
-        """Microseconds since the epoch, UTC."""
+        """Return the microseconds since the epoch, UTC."""
 
 
 class Ids(Protocol):
-    """Where new ids and everything unguessable come from."""
+    """Source of new ids and of everything unguessable."""
 
     def next_id(self, category: str) -> int:
-        """The next integer id of a category of streams, for instance `unit`; never the same twice, gaps are fine."""
+        """Return the next integer id of a category of streams, for instance `unit`.
+
+        The same id is never returned twice; there may be gaps.
+        """
 
     def command_id(self) -> str:
-        """A new command id; later ones sort after earlier ones."""
+        """Return a new command id; later ones sort after earlier ones."""
 
     def token(self) -> str:
-        """An unguessable text that is safe in a URL."""
+        """Return an unguessable text that is safe in a URL."""
 
     def salt(self) -> bytes:
-        """Sixteen random bytes."""
+        """Return sixteen random bytes."""
 
 
 class Payload(NamedTuple):
-    """Bytes that go into the log's side table with the events that refer to them."""
+    """Bytes that are stored in the log's side table together with the events that refer to them."""
 
     ref: PayloadRef
     salt: bytes
     body: bytes
-    #: The worker whose personal value this is; forgetting that worker deletes it. None: nobody's.
+    #: The worker whose personal data this is; erasing the worker deletes it. None: no personal data.
     subject: WorkerId | None
 
 
@@ -59,7 +62,7 @@ class Expect(Enum):
 
     #: The stream does not exist.
     NONE = "none"
-    #: Whatever version it has.
+    #: Any version.
     ANY = "any"
 
 
@@ -76,7 +79,7 @@ class AppendRequest(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     events: tuple[NewEvent, ...]
     cause: Position | None = None
-    #: Versions that streams must have, also such as the request does not write; unnamed: any.
+    #: Versions that streams must have, also streams that the request does not write; others may have any.
     expected: Mapping[str, int | Expect] = {}
     payloads: tuple[Payload, ...] = ()
 
@@ -85,7 +88,7 @@ class AppendResult(msgspec.Struct, frozen=True, gc=False):
     """The request's events are durable; there are none if there was nothing to do."""
 
     events: tuple[RecordedEvent, ...]
-    #: The same command had been carried out before; these are the events of then.
+    #: True if the command was executed before; these are its events of that time.
     repeated: bool = False
 
 
@@ -108,23 +111,23 @@ class Head(NamedTuple):
 
 
 class EventLog(Protocol):
-    """An append-only log with one writer. What writes waits for a disk, and belongs in a worker thread."""
+    """An append-only log with one writer. Methods that write wait for a disk, and belong in a worker thread."""
 
     @property
     def pseudonym_key(self) -> bytes:
-        """A secret of this log, made with it and kept beside its events, that keys all pseudonyms."""
+        """Secret of this log, created with it and stored beside its events, that keys all pseudonyms."""
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
-        """Write the requests in order, in one transaction; each is accepted or refused for itself.
+        """Write the requests in order, in one transaction; each is accepted or refused by itself.
 
         Raises:
             WriterFencedError: another writer has taken over; nothing was written.
-            OutcomeUnknownError: COMMIT failed. The log takes nothing more until it is opened again.
+            OutcomeUnknownError: COMMIT failed. The log accepts nothing more until it is opened again.
             LogError: nothing was written, for instance because the disk is full.
         """
 
     def prepare(self, batch: Sequence[AppendRequest]) -> Callable[[], list[Outcome]]:
-        """The first half of `commit`, which does not wait for a disk; what it returns is the second.
+        """Do the first half of `commit`, which does not wait for a disk, and return the second half.
 
         Nothing else may be committed between the two.
 
@@ -133,10 +136,10 @@ class EventLog(Protocol):
         """
 
     def find(self, command: str) -> tuple[RecordedEvent, ...]:
-        """The events of a command, empty if the log does not know it."""
+        """Return the events of a command; empty if the log does not know it."""
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
-        """Events with `after < seq <= until`, in order.
+        """Yield events with `after < seq <= until`, in order.
 
         Raises:
             DamagedLogError: a row does not decode.
@@ -144,7 +147,7 @@ class EventLog(Protocol):
         """
 
     def history(self, stream: str) -> tuple[RecordedEvent, ...]:
-        """All events of one stream, in order; empty if there is no such stream.
+        """Return all events of one stream, in order; empty if there is no such stream.
 
         Raises:
             DamagedLogError: a row does not decode.
@@ -152,10 +155,10 @@ class EventLog(Protocol):
         """
 
     def payload(self, ref: PayloadRef) -> bytes | None:
-        """The bytes behind a reference; None if they were erased."""
+        """Return the bytes behind a reference; None if they were erased."""
 
     def head(self) -> Head:
-        """The last event's position, chain and time."""
+        """Return position, chain and time of the last event."""
 
     def close(self) -> None:
-        """Release the file and the writer's lock. Twice is harmless."""
+        """Release the file and the writer's lock; may be called twice."""

@@ -1,8 +1,8 @@
-"""Secrets stay out of events, log lines and printed configurations.
+"""Keeps secrets out of events, log lines and printed configurations.
 
-Three things give a secret away: the name it goes by (`api_key`, `password`), the shape of the text (an access key of a
-cloud, a URL with a password in it), and that the same text already stood under such a name. All three are
-replaced. Better one harmless value too many than one secret too few.
+A value counts as a secret by its name (`api_key`, `password`), by its shape (an access key of a cloud, a URL with a
+password), or because the same text occurs under such a name elsewhere. Redacting a harmless value is better than
+missing a secret.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 
 REDACTED = "<redacted>"
 
-#: A known secret shorter than this is hidden under its own name only: looking for it everywhere would shred other text.
-SHORTEST_TRACED_SECRET = 6
+#: Minimum length of secrets that are replaced everywhere; shorter ones occur in other text by chance, and are replaced
+#: only under their own names.
+MIN_TRACED_LENGTH = 6
 
-#: Settings that hold environment variables for a server: the names may be seen, the values not.
+#: Settings that hold environment variables for a server; only their values are secret.
 _SECRET_SECTIONS = frozenset({"heroku_config_args"})
 
 _SECRET_NAME = re.compile(
@@ -48,21 +49,21 @@ _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 @lru_cache(maxsize=4096)
 def looks_secret(name: str) -> bool:
-    """Whether what goes by this name is better not shown."""
+    """Return whether a value of this name may be a secret."""
     words = _CAMEL_HUMP.sub("_", name).lower().replace("-", "_").replace(".", "_")
     return _SECRET_NAME.search(words) is not None
 
 
 def redacted_text(text: str) -> str:
-    """The text without the parts that have the shape of a secret."""
+    """Return a text without the parts that have the shape of a secret."""
     return _SECRET_TEXT.sub(REDACTED, text)
 
 
 def redacted(config: Mapping[str, object] | DictConfig) -> dict[str, object]:
-    """A plain copy of a configuration, fit to be stored and shown: names kept, secrets replaced.
+    """Return a plain copy of a configuration that may be stored and printed: names kept, secrets replaced.
 
-    Interpolations are resolved, so the copy says what a run really used; a secret that is referred to from elsewhere,
-    or comes from a secret-looking environment variable, is replaced wherever its text stands.
+    Interpolations are resolved, so the copy has the values that a run uses. A secret that is referred to from
+    elsewhere, or comes from an environment variable that may hold a secret, is replaced wherever its text occurs.
 
     Raises:
         omegaconf.errors.OmegaConfBaseException: an interpolation of a `DictConfig` cannot be resolved.
@@ -74,7 +75,7 @@ def redacted(config: Mapping[str, object] | DictConfig) -> dict[str, object]:
         resolved = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
         plain = cast("Mapping[str, object]", resolved)  # a DictConfig always becomes a dict
     known.update(_secrets_within(plain, hidden=False))
-    traced = sorted((secret for secret in known if len(secret) >= SHORTEST_TRACED_SECRET), key=len, reverse=True)
+    traced = sorted((secret for secret in known if len(secret) >= MIN_TRACED_LENGTH), key=len, reverse=True)
     return {str(name): _cleaned(value, _hides(str(name)), traced) for name, value in plain.items()}
 
 
@@ -83,7 +84,7 @@ def _hides(name: str) -> bool:
 
 
 def _is_shown(value: object) -> bool:
-    """Values that give nothing away even under a secret's name: unset, empty, yes or no."""
+    """Return whether a value is harmless even under the name of a secret: unset, empty, yes or no."""
     return value is None or isinstance(value, bool) or value in ("", "???")
 
 
@@ -105,7 +106,7 @@ def _cleaned(value: object, hidden: bool, traced: list[str]) -> object:
 
 
 def _secrets_within(value: object, *, hidden: bool) -> Iterator[str]:
-    """Every value that stands under a secret's name, at any depth."""
+    """Yield every value under the name of a secret, at any depth."""
     if isinstance(value, Mapping):
         for name, held in value.items():
             yield from _secrets_within(held, hidden=hidden or _hides(str(name)))
@@ -117,7 +118,7 @@ def _secrets_within(value: object, *, hidden: bool) -> Iterator[str]:
 
 
 def _environment_secrets(value: object) -> Iterator[str]:
-    """The contents of secret-looking environment variables that an unresolved configuration refers to."""
+    """Yield the values of environment variables with names of secrets that an unresolved configuration refers to."""
     if isinstance(value, Mapping):
         for held in value.values():
             yield from _environment_secrets(held)

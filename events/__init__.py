@@ -1,1 +1,1 @@
-"""What can happen: frozen structs, their envelope and their codec. Data only."""
+"""Events: frozen structs of all that can happen, their envelope and their codec. Data only."""

@@ -1,4 +1,4 @@
-"""What happens to an agent: a worker at work on one unit."""
+"""Events of an agent: a worker at work on one unit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class AgentAccepted(Event, frozen=True, kw_only=True, tag="agent_accepted"):
     unit: UnitId
     assignment: AssignmentId
     worker: WorkerId
-    #: The unguessable id by which page and router know this agent.
+    #: Unguessable id by which page and router know this agent.
     token: str
     #: Pseudonym of the provider's registration id; the same page coming back finds its agent by it.
     registration: str
@@ -46,7 +46,7 @@ class AgentObserved(Event, frozen=True, kw_only=True, tag="agent_observed"):
 
 
 class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
-    """The worker handed in the work."""
+    """The worker submitted the work."""
 
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
@@ -55,7 +55,7 @@ class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
 
 
 class AgentSubmittedAgain(Event, frozen=True, kw_only=True, tag="agent_submitted_again"):
-    """Another submission came after the first; the first stands, this one is kept to be seen."""
+    """Another submission came after the first; the first stands, this one is only recorded."""
 
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
@@ -80,7 +80,7 @@ class AgentTimedOut(Event, frozen=True, kw_only=True, tag="agent_timed_out"):
 
 
 class AgentReturned(Event, frozen=True, kw_only=True, tag="agent_returned"):
-    """The worker gave the unit back."""
+    """The worker returned the unit."""
 
     reason: str
 
@@ -105,7 +105,7 @@ class AgentApproved(Event, frozen=True, kw_only=True, tag="agent_approved"):
 
 
 class AgentSoftRejected(Event, frozen=True, kw_only=True, tag="agent_soft_rejected"):
-    """A reviewer does not want the work, and it is paid all the same."""
+    """A reviewer left the work out of the data; it is paid all the same."""
 
     note: PayloadRef | None = None
 
@@ -117,7 +117,7 @@ class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
 
 
 class AgentBonusGranted(Event, frozen=True, kw_only=True, tag="agent_bonus_granted"):
-    """A reviewer gave the worker a bonus for this work, apart from any verdict."""
+    """A reviewer granted the worker a bonus for this work, apart from any verdict."""
 
     bonus_cents: int
     reason: PayloadRef

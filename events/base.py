@@ -1,4 +1,4 @@
-"""What all events share."""
+"""Base class of all events, and references to data that is kept outside them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ class Event(
     """
 
 
+def kind_of(event: type[Event]) -> str:
+    """Return the tag under which events of a type are stored."""
+    return str(event.__struct_config__.tag)
+
+
 class PayloadRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A commitment to bytes that are kept beside the log, so that they can be erased."""
 
@@ -32,7 +37,7 @@ class PayloadRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 class FileRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One uploaded file of a submission."""
 
-    #: Our own name of the file at the router; says nothing about the worker.
+    #: Name of the file at the router, chosen by the router; says nothing about the worker.
     filename: str
     size: int
     #: Hex SHA-256 of the content.

@@ -1,4 +1,4 @@
-"""Envelope to bytes and back: the one encoder and the one decoder that every writer and reader uses."""
+"""Encodes and decodes envelopes: the one encoder and the one decoder that every writer and reader uses."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import get_args
 
 import msgspec
 
+from .base import kind_of
 from .catalogue import AnyEvent
 from .envelope import Envelope
-from .upcasting import UPCASTERS, Upcasters, tag_of
+from .upcasting import UPCASTERS, Upcasters
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Envelope)
-#: The fields of an envelope, unread.
+#: Decodes the fields of an envelope without their values.
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class UndecodableError(ValueError):
-    """Bytes that are no envelope of the catalogue."""
+    """Bytes are not an envelope with an event of the catalogue."""
 
 
 class UnknownKindError(UndecodableError):
-    """A whole envelope around an event of a kind that is not in the catalogue: a newer version wrote it.
+    """An envelope holds an event of a kind that is not in the catalogue: a newer version wrote it.
 
     Attributes:
         kind: the kind.
@@ -44,28 +45,28 @@ class _Tag(msgspec.Struct):
 _tag_decoder = msgspec.json.Decoder(_Tag)
 
 
-#: The tag of each event type, under which it is stored.
-KIND_OF: dict[type, str] = {event: tag_of(event) for event in get_args(AnyEvent)}
-#: All tags that are written.
+#: Tag of each event type, under which it is stored.
+KIND_OF: dict[type, str] = {event: kind_of(event) for event in get_args(AnyEvent)}
+#: All tags that this version writes.
 KINDS = frozenset(KIND_OF.values())
 
 
 class Codec:
-    """Reads envelopes of this release and of all before it."""
+    """Decodes envelopes of this release and of all earlier ones."""
 
     def __init__(self, upcasters: Upcasters) -> None:
-        """Know which events are written no more.
+        """Initialize with the upcasters of retired events.
 
         Raises:
-            ValueError: one of them is still in the catalogue.
+            ValueError: a retired event is still in the catalogue.
         """
         twice = sorted(KINDS & upcasters.kinds)
         if twice:
-            raise ValueError(f"retired, and still in the catalogue: {', '.join(twice)}")
+            raise ValueError(f"retired but still in the catalogue: {', '.join(twice)}")
         self._upcasters = upcasters
 
     def decode(self, data: bytes) -> Envelope:
-        """An envelope from its canonical JSON; in place of a retired event comes what stands for it now.
+        """Decode an envelope from its canonical JSON; a retired event is replaced by its successor.
 
         Raises:
             UnknownKindError: a newer version wrote it.
@@ -77,7 +78,7 @@ class Codec:
             return self._decode_otherwise(data, error)
 
     def decode_page(self, data: Iterable[bytes]) -> list[Envelope]:
-        """Envelopes from their canonical JSON, at less cost than one by one, if all are of this release.
+        """Decode envelopes from their canonical JSON, at less cost than one by one, if all are of this release.
 
         Raises:
             UndecodableError: one of them is not; `decode` reads it, or says why it cannot.
@@ -88,7 +89,7 @@ class Codec:
             raise UndecodableError(str(error)) from error
 
     def _decode_otherwise(self, data: bytes, error: Exception) -> Envelope:
-        """An envelope around a retired event."""
+        """Decode an envelope that holds a retired event."""
         kind = stored_kind(data)
         if kind is None or kind in KINDS:
             raise UndecodableError(str(error)) from error
@@ -103,12 +104,12 @@ class Codec:
             raise UndecodableError(str(why)) from why
 
 
-#: The canonical JSON of an envelope.
+#: Encode an envelope as canonical JSON.
 encode: Callable[[Envelope], bytes] = _encoder.encode
 
 
 def stored_kind(data: bytes) -> str | None:
-    """The tag that the bytes of an envelope say, whether this version knows it or not; None if they say none."""
+    """Return the tag of the event in an encoded envelope, known or not; None if there is none."""
     try:
         return _tag_decoder.decode(data).event.kind
     except (msgspec.DecodeError, UnicodeDecodeError):

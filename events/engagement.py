@@ -1,4 +1,7 @@
-"""What a worker does in one run. Kept apart from who the worker is, so that giving work touches only the run."""
+"""Events of an engagement: a worker in one run.
+
+They are kept apart from those of the worker, so that assigning a unit writes to the run alone.
+"""
 
 from __future__ import annotations
 
@@ -15,41 +18,41 @@ class WorkerArrived(Event, frozen=True, kw_only=True, tag="worker_arrived"):
 
 
 class WorkStarted(Event, frozen=True, kw_only=True, tag="work_started"):
-    """The worker was given a unit."""
+    """The worker got a unit."""
 
     agent: AgentId
     unit: UnitId
     assignment: AssignmentId
-    #: What the unit tells of the worker: `screening` or `gold`; None: it is ordinary work.
+    #: `screening` or `gold` if the unit evaluates the worker; None for ordinary work.
     evaluation: str | None = None
-    #: Whether it is one of the units of which a worker may have only so many.
+    #: True if the unit counts against the maximum of units per worker.
     counts: bool = True
 
 
 class WorkEnded(Event, frozen=True, kw_only=True, tag="work_ended"):
-    """The worker is done with a unit, and still has another one."""
+    """The worker's work on a unit ended; it still has another unit."""
 
     agent: AgentId
-    #: The agent's status in which it ended.
+    #: Status in which the agent ended.
     outcome: str
 
 
 class AllWorkEnded(Event, frozen=True, kw_only=True, tag="all_work_ended"):
-    """The worker is done with the only unit it had."""
+    """The worker's work on its only unit ended."""
 
     agent: AgentId
-    #: The agent's status in which it ended.
+    #: Status in which the agent ended.
     outcome: str
 
 
 class WorkerOnboarded(Event, frozen=True, kw_only=True, tag="worker_onboarded"):
-    """The worker passed the onboarding: units are open to it."""
+    """The worker passed the onboarding and may get units."""
 
     agent: OnboardingAgentId
 
 
 class WorkerExcluded(Event, frozen=True, kw_only=True, tag="worker_excluded"):
-    """The worker failed the onboarding or a screening: no unit of this run is for it."""
+    """The worker failed the onboarding or a screening and gets no more units of this run."""
 
     reason: str
 
@@ -68,16 +71,16 @@ class RefusalReason(Enum):
 class WorkerRefused(Event, frozen=True, kw_only=True, tag="worker_refused"):
     """The worker asked for work and got none."""
 
-    #: The rule that said no, for instance `maximum_units_per_worker`.
+    #: The rule that was not met, for instance `maximum_units_per_worker`.
     rule: str
-    #: What the rule looked at: names and values.
+    #: Inputs of the rule: names and values.
     inputs: dict[str, str | int | bool | None]
     #: Decides the text that the worker's page showed.
     reason: RefusalReason
 
 
 class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"):
-    """The launch script's own code was asked about this worker and a unit, or told of it; it is never asked again."""
+    """The launch script's own code answered about this worker and a unit; it is never asked again."""
 
     #: For instance `worker_can_do_unit`.
     callback: str
@@ -86,11 +89,11 @@ class CallbackAnswered(Event, frozen=True, kw_only=True, tag="callback_answered"
 
 
 class WorkerAssessed(Event, frozen=True, kw_only=True, tag="worker_assessed"):
-    """The launch script's own code was asked something about this worker; it is not asked again on the same facts."""
+    """The launch script's own code answered about this worker; it is not asked again on the same facts."""
 
     #: For instance `worker_qualifies`.
     callback: str
-    #: What it was told: names and values.
+    #: Facts that the code was given: names and values.
     facts: dict[str, int]
     answer: bool
 

@@ -1,4 +1,4 @@
-"""What is written beside each event: where it stands, when, by whom, on which command."""
+"""The envelope of an event: its position, time, author and command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .catalogue import AnyEvent
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A place in a log. The `seq` of two partitions are never compared."""
+    """A position in a log. The `seq` of two partitions are never compared."""
 
     partition: str
     seq: int
@@ -26,24 +26,24 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: int
     #: Microseconds since the epoch, UTC; never falls within a partition.
     at: int
-    #: The command that made it; the same command is never carried out twice.
+    #: Id of the command; a command is never executed twice.
     command: str
-    #: Place among the events of that command, from 0 on.
+    #: Place among the events of that command: 0, 1, 2 ...
     ordinal: int
-    #: Who asked: `operator`, `worker/3`, `reviewer` ...
+    #: Author of the command: `operator`, `worker/3`, `reviewer` ...
     actor: str
-    #: The event that led to this one, if one did.
+    #: Position of the event that led to this one.
     cause: Position | None = None
     event: AnyEvent
 
 
 class RecordedEvent(NamedTuple):
-    """An event as it stands in a log."""
+    """An event with its position in a log."""
 
     #: 1, 2, 3 ... within the partition, without gaps.
     seq: int
     envelope: Envelope
 
 
-#: A `RecordedEvent` from a pair. Its own constructor is a Python function, and a replay makes one for each event.
+#: Make a `RecordedEvent` of a pair. Its own constructor is a Python function, and a replay makes one for each event.
 recorded_of = cast(Callable[[tuple[int, Envelope]], RecordedEvent], partial(tuple.__new__, RecordedEvent))

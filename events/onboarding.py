@@ -1,4 +1,4 @@
-"""What happens to an onboarding agent: a worker in the step before the first unit of a run."""
+"""Events of an onboarding agent: a worker in the step before the first unit of a run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from .ids import OnboardingAgentId, WorkerId
 
 
 class OnboardingStarted(Event, frozen=True, kw_only=True, tag="onboarding_started"):
-    """A worker began the onboarding."""
+    """A worker started the onboarding."""
 
     agent: OnboardingAgentId
     worker: WorkerId
-    #: The unguessable id by which page and router know this agent; begins with `onboarding`.
+    #: Unguessable id by which page and router know this agent; begins with `onboarding`.
     token: str
     #: Pseudonym of the provider's registration id.
     registration: str
@@ -34,19 +34,19 @@ class OnboardingObserved(Event, frozen=True, kw_only=True, tag="onboarding_obser
 
 
 class OnboardingSubmitted(Event, frozen=True, kw_only=True, tag="onboarding_submitted"):
-    """The worker handed in the onboarding."""
+    """The worker submitted the onboarding."""
 
     submission: PayloadRef
-    #: The router's name of the request that waits for the outcome.
+    #: Id of the router's request that waits for the outcome.
     request: str = ""
 
 
 class OnboardingPassed(Event, frozen=True, kw_only=True, tag="onboarding_passed"):
-    """The validation said yes."""
+    """The worker passed the onboarding."""
 
 
 class OnboardingFailed(Event, frozen=True, kw_only=True, tag="onboarding_failed"):
-    """The validation said no."""
+    """The worker did not pass the onboarding."""
 
     reason: str
 
@@ -64,7 +64,7 @@ class OnboardingTimedOut(Event, frozen=True, kw_only=True, tag="onboarding_timed
 
 
 class OnboardingReturned(Event, frozen=True, kw_only=True, tag="onboarding_returned"):
-    """The worker gave up, or the run ended meanwhile."""
+    """The worker gave up, or the run ended before the onboarding was decided."""
 
     reason: str
 

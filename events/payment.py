@@ -1,4 +1,4 @@
-"""What happens to a payment: one amount that one worker is owed for one piece of work."""
+"""Events of a payment: one amount that one worker is owed for one piece of work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .ids import AgentId, PaymentId, UnitId, WorkerId
 
 
 class PaymentOwed(Event, frozen=True, kw_only=True, tag="payment_owed"):
-    """A verdict was given by which the worker is to be paid; it stands in the same command."""
+    """A verdict or a bonus, recorded by the same command, made an amount payable."""
 
     payment: PaymentId
     worker: WorkerId
@@ -19,21 +19,21 @@ class PaymentOwed(Event, frozen=True, kw_only=True, tag="payment_owed"):
 
 
 class PaymentIntended(Event, frozen=True, kw_only=True, tag="payment_intended"):
-    """The provider is about to be asked. Asked again with the same token, it must not pay again."""
+    """The provider is about to be asked to pay. Asked again with the same token, it must not pay again."""
 
-    #: Made from what names this payment; the same however often it is tried.
+    #: Derived from the payment; the same for every attempt.
     token: str
 
 
 class PaymentSent(Event, frozen=True, kw_only=True, tag="payment_sent"):
-    """The provider took the order."""
+    """The provider accepted the order."""
 
-    #: By which the provider knows it.
+    #: The provider's reference of the payment.
     reference: str
 
 
 class PaymentConfirmed(Event, frozen=True, kw_only=True, tag="payment_confirmed"):
-    """The provider says that the money has reached the worker."""
+    """The provider confirmed that the worker has the money."""
 
 
 class PaymentFailed(Event, frozen=True, kw_only=True, tag="payment_failed"):

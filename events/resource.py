@@ -1,7 +1,7 @@
-"""What happens to something a run holds outside: a server, an app, an object at a provider.
+"""Events of something that a run holds outside: a server, an app, an object at a provider.
 
-The wish is recorded before the outside call, and what came of it after, so that whatever a crash
-leaves behind can be listed and removed.
+The intention is recorded before the outside call and the result after it, so that whatever a crash leaves behind can be
+listed and removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class ResourceIntended(Event, frozen=True, kw_only=True, tag="resource_intended"
 
     #: For instance `local_router`.
     resource_type: str
-    #: What is needed to find or release it later; no secrets.
+    #: Data by which it can be found and released later; no secrets.
     details: dict[str, str | int]
 
 

@@ -1,4 +1,4 @@
-"""What happens to a task run: one launch of a task with one configuration."""
+"""Events of a task run: one launch of a task with one configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .ids import RequesterId, TaskId, TaskRunId
 
 
 class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
-    """The configuration was found good, and the run has its id."""
+    """The configuration is valid, and the run has its id."""
 
     task_run: TaskRunId
     task: TaskId
@@ -17,19 +17,19 @@ class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
     provider_type: str
     #: The configuration as JSON, secrets redacted.
     config: str
-    #: Units one worker may have at a time; 0: no limit.
+    #: Units that one worker may have at a time; 0: no limit.
     allowed_concurrent: int = 0
-    #: Units one worker may have over the whole run; 0: no limit.
+    #: Units that one worker may have over the whole run; 0: no limit.
     maximum_units_per_worker: int = 0
-    #: What all chance in the run is drawn from, so that a run that is taken up again draws the same.
+    #: Seed of all randomness in the run, so that a resumed run draws the same.
     seed: str = ""
-    #: What the launch script passed beside the configuration, by name: the run cannot go on without it.
+    #: Names of what the launch script passed beside the configuration; the run cannot be resumed without it.
     given_by_script: tuple[str, ...] = ()
-    #: What the run may cost in all, with fees, in cents; None: no limit.
+    #: Limit of all costs with fees, in cents; None: no limit.
     budget_cents: int | None = None
-    #: What the provider takes on top of each payment, in percent.
+    #: Fee of the provider on top of each payment, in percent.
     fee_percent: int = 0
-    #: The bonus, in cents, that is kept back for each unit.
+    #: Bonus that is reserved for each unit, in cents.
     bonus_limit_cents: int = 0
 
 
@@ -44,7 +44,7 @@ class TaskRunDeployed(Event, frozen=True, kw_only=True, tag="task_run_deployed")
 
 
 class TaskRunWentLive(Event, frozen=True, kw_only=True, tag="task_run_went_live"):
-    """Workers are let in."""
+    """Workers can register."""
 
 
 class TaskRunDataExhausted(Event, frozen=True, kw_only=True, tag="task_run_data_exhausted"):

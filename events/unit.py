@@ -1,4 +1,4 @@
-"""What happens to a unit: the smallest piece of work, done by one worker."""
+"""Events of a unit: the smallest piece of work, done by one worker."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class UnitCreated(Event, frozen=True, kw_only=True, tag="unit_created"):
 
     unit: UnitId
     assignment: AssignmentId
-    #: Place in the assignment from 0 on; negative: screening, gold, compensation.
+    #: Place in the assignment: 0, 1, 2 ... Negative: screening, gold, compensation.
     index: int
-    #: What completing it is worth, in cents.
+    #: Pay for the completed unit, in cents.
     pay_cents: int
 
 
 class UnitLaunched(Event, frozen=True, kw_only=True, tag="unit_launched"):
-    """Workers can be given the unit."""
+    """The unit is on offer."""
 
 
 class UnitAssigned(Event, frozen=True, kw_only=True, tag="unit_assigned"):
@@ -29,14 +29,14 @@ class UnitAssigned(Event, frozen=True, kw_only=True, tag="unit_assigned"):
 
 
 class UnitReleased(Event, frozen=True, kw_only=True, tag="unit_released"):
-    """The agent lost the unit without having done it; it is offered again."""
+    """The agent ended without a submission; the unit is offered again."""
 
     agent: AgentId
     reason: str
 
 
 class UnitCompleted(Event, frozen=True, kw_only=True, tag="unit_completed"):
-    """The agent handed in its work."""
+    """The agent submitted its work."""
 
     agent: AgentId
 
@@ -46,7 +46,7 @@ class UnitAccepted(Event, frozen=True, kw_only=True, tag="unit_accepted"):
 
 
 class UnitSoftRejected(Event, frozen=True, kw_only=True, tag="unit_soft_rejected"):
-    """A reviewer does not want the work, and it is paid all the same."""
+    """A reviewer left the work out of the data; it is paid all the same."""
 
 
 class UnitRejected(Event, frozen=True, kw_only=True, tag="unit_rejected"):
@@ -54,7 +54,7 @@ class UnitRejected(Event, frozen=True, kw_only=True, tag="unit_rejected"):
 
 
 class UnitExpired(Event, frozen=True, kw_only=True, tag="unit_expired"):
-    """The unit was taken off the market before it was done."""
+    """The unit was withdrawn before it was done."""
 
     reason: str
 

@@ -1,8 +1,8 @@
-"""From the events of earlier releases to those of this one.
+"""Converts events of earlier releases to those of this one.
 
-A released shape never changes: what comes to mean something else gets a new tag. The old struct is then kept here with
-a function that makes its successor of it. A successor may be retired in its turn: the functions are applied until the
-event is one of this release, so each of them is written once and never touched again.
+A released shape never changes: a new meaning gets a new tag. The old struct is then kept here, with a function that
+makes its successor from it. A successor may be retired later, too: the functions are applied until the event is one of
+this release, so each of them is written once and never changed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from .base import Event
+from .base import Event, kind_of
 
 Old = TypeVar("Old", bound=Event)
 
 
 class Upcasters:
-    """The events that are written no more, and what became of each."""
+    """The retired events, each with a function that makes its successor."""
 
     def __init__(self) -> None:
         self._readers: dict[str, Callable[[bytes], Event]] = {}
@@ -26,11 +26,11 @@ class Upcasters:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The retired tags."""
+        """Tags of the retired events."""
         return frozenset(self._readers)
 
     def __contains__(self, kind: str) -> bool:
-        """Whether a tag is retired."""
+        """Return whether a tag is retired."""
         return kind in self._readers
 
     def add(self, old: type[Old], successor: Callable[[Old], Event]) -> None:
@@ -38,19 +38,19 @@ class Upcasters:
 
         Args:
             old: its struct, as it was released.
-            successor: makes the event that stands in its place. It sees the old event and nothing else.
+            successor: makes the successor. It sees the old event and nothing else.
 
         Raises:
             ValueError: the tag was retired before.
         """
-        tag = tag_of(old)
+        tag = kind_of(old)
         if tag in self:
             raise ValueError(f"{tag!r} was retired before; a tag is never used again")
         self._readers[tag] = msgspec.json.Decoder(old).decode
         self._steps[old] = cast(Callable[[Event], Event], successor)
 
     def upcast(self, kind: str, data: bytes) -> Event:
-        """The event that stands for a retired one.
+        """Return the successor of a retired event.
 
         Args:
             kind: a retired tag.
@@ -68,10 +68,5 @@ class Upcasters:
         return event
 
 
-def tag_of(event: type[msgspec.Struct]) -> str:
-    """The tag under which events of a type are stored."""
-    return str(event.__struct_config__.tag)
-
-
-#: The retired events of this project. There is none yet: all that was ever released is still written.
+#: The retired events of this project. There is none yet: this version writes all that was ever released.
 UPCASTERS = Upcasters()

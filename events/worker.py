@@ -1,4 +1,4 @@
-"""What happens to a worker over all runs: who it is, what it may do."""
+"""Events of a worker over all runs: identity, blocks, qualifications."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from .ids import QualificationId, WorkerId
 
 
 class WorkerRegistered(Event, frozen=True, kw_only=True, tag="worker_registered"):
-    """A person was seen for the first time."""
+    """A worker was seen for the first time."""
 
     worker: WorkerId
     provider_type: str
     #: The name at the provider.
     name: PayloadRef
-    #: Pseudonym of provider and name; the same person is found again by it.
+    #: Pseudonym of provider and name, by which the same worker is found again.
     identity: str
 
 
@@ -30,14 +30,14 @@ class WorkerUnblocked(Event, frozen=True, kw_only=True, tag="worker_unblocked"):
 
 
 class QualificationGranted(Event, frozen=True, kw_only=True, tag="qualification_granted"):
-    """The worker has a qualification it did not have."""
+    """The worker got a qualification."""
 
     qualification: QualificationId
     value: int
 
 
 class QualificationChanged(Event, frozen=True, kw_only=True, tag="qualification_changed"):
-    """A qualification the worker has got another value."""
+    """The value of a qualification that the worker has was changed."""
 
     qualification: QualificationId
     value: int
@@ -51,7 +51,7 @@ class QualificationRevoked(Event, frozen=True, kw_only=True, tag="qualification_
 
 
 class WorkerErased(Event, frozen=True, kw_only=True, tag="worker_erased"):
-    """Name and submissions of the worker were deleted for good."""
+    """Name, submissions and all other personal data of the worker were deleted."""
 
     reason: str
 

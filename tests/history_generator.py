@@ -28,7 +28,6 @@ from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef
-from mephisto_es.events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.engagement import (
     CallbackAnswered,
     WorkerArrived,
@@ -38,6 +37,7 @@ from mephisto_es.events.engagement import (
 )
 from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingReturned, OnboardingStarted
 from mephisto_es.events.payment import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
+from mephisto_es.events.records import QualificationCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.events.task_run import (
     TaskRunCompleted,

@@ -19,7 +19,7 @@ from mephisto_es.core.ports import AppendRequest, NewEvent, Payload
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import ids, streams
 from mephisto_es.events.base import PayloadRef
-from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
+from mephisto_es.events.records import RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceAcquired, ResourceIntended
 from mephisto_es.events.task_run import TaskRunCreated, TaskRunDeployed, TaskRunPrepared, TaskRunWentLive
 from mephisto_es.events.worker import WorkerRegistered

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ...core.payloads import pseudonym
 from ...events import streams
-from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.ids import QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
+from ...events.records import QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.task_run import (
     TaskRunCompleted,
     TaskRunCreated,

@@ -25,7 +25,6 @@ from ...events.agent import (
     AgentTimedOut,
     AgentWaiting,
 )
-from ...events.assignment import AssignmentCreated
 from ...events.catalogue import AnyEvent
 from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
 from ...events.onboarding import (
@@ -37,6 +36,7 @@ from ...events.onboarding import (
     OnboardingSubmitted,
     OnboardingTimedOut,
 )
+from ...events.records import AssignmentCreated
 from ...events.unit import (
     UnitAccepted,
     UnitAssigned,

@@ -19,11 +19,12 @@ from ...core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingSt
 from ...core.lifecycles.table import Status
 from ...core.lifecycles.unit import UnitStatus
 from ...core.ports import Outcome
-from ...core.state.decision_state import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
+from ...core.state.decision_state import DecisionState
 from ...core.state.status_fold import STATUS_AFTER
 from ...events.base import Event
 from ...events.engagement import RefusalReason, WorkerRefused, WorkStarted
 from ...events.envelope import RecordedEvent
+from ...events.ids import COMPENSATION_UNIT_INDEX, GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.streams import category_of
 from ...events.unit import UnitCreated

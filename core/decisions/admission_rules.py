@@ -1,6 +1,6 @@
-"""The rules that a worker must meet before any unit of a run is considered for it.
+"""Rules that a worker must meet before any unit of a run is considered.
 
-The decision stops at the first rule that says no; an explanation shows them all. Both read this one list.
+A decision stops at the first rule that is not met; an explanation shows them all. Both use this one list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..lifecycles.worker import WorkerState, WorkerStatus
 
 
 class Check(NamedTuple):
-    """What one rule looked at, and what it said."""
+    """Inputs and result of one rule."""
 
     rule: str
     #: Names and values.
@@ -26,12 +26,12 @@ class Check(NamedTuple):
 
 
 def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementState | None) -> Iterator[Check]:
-    """Ask the rules in order; a limit that the run does not have is no rule.
+    """Check the rules in order; a limit that the run does not have is no rule.
 
     Args:
-        run: the run as it is now.
-        worker: who asks.
-        engagement: what the worker did in the run so far; None: nothing.
+        run: the present state of the run.
+        worker: the present state of the worker.
+        engagement: the worker's engagement in the run; None if it has not arrived.
     """
     live = run.status is TaskRunStatus.LIVE
     yield Check("run_is_live", {"run": run.status.value}, live, RefusalReason.NO_AVAILABLE_UNITS)

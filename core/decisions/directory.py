@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...events import streams
-from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.records import QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.worker import QualificationRevoked, WorkerBlocked, WorkerRegistered, WorkerUnblocked
 from ..commands.directory import (
     BlockWorker,

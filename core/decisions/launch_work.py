@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...events import streams
-from ...events.assignment import AssignmentCreated
 from ...events.ids import AssignmentId, TaskRunId
+from ...events.records import AssignmentCreated
 from ...events.unit import UnitCreated, UnitExpired, UnitLaunched
 from ..commands.task_run import AssignmentPlan, CreateAssignments, ExpireUnits, LaunchUnits, RepeatAssignment
-from ..errors import UnknownEntityError
 from ..lifecycles.agent import AgentStatus
 from ..lifecycles.task_run import GIVING_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
@@ -122,6 +121,5 @@ def original_of(state: DecisionState, run: TaskRunId, assignment: AssignmentId) 
     first = state.runs[run].repeats.get(assignment, assignment)
     stream = streams.assignment(run, first)
     fact = state.records[stream].fact
-    if not isinstance(fact, AssignmentCreated):
-        raise UnknownEntityError(stream)
+    assert isinstance(fact, AssignmentCreated)  # nothing else happens in the stream of an assignment
     return fact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from ...events import streams
 from ...events.agent import AgentApproved, AgentBonusGranted, AgentEvent, AgentRejected, AgentSoftRejected
@@ -120,3 +121,5 @@ def _agent_event(command: ReviewWork) -> AgentEvent:
             return AgentSoftRejected(note=command.note)
         case Verdict.REJECTED:
             return AgentRejected(note=command.note)
+        case _:
+            assert_never(command.verdict)

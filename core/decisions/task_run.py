@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ...events import streams
-from ...events.directory import RequesterRegistered, TaskRegistered
+from ...events.records import RequesterRegistered, TaskRegistered
 from ...events.task_run import TaskRunCompleted, TaskRunPaused, TaskRunReopened, TaskRunStopping
 from ...events.unit import UnitReopened
 from ..commands.task_run import CompleteRun, CreateRun, PauseRun, ReopenRun, StopRun

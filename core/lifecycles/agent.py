@@ -1,4 +1,4 @@
-"""The life of an agent: a worker at work on one unit."""
+"""Lifecycle of an agent: a worker at work on one unit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .table import Lifecycle, Status, existing, stays, step
 
 
 class AgentStatus(Status):
-    """Mephisto's words for where an agent is."""
+    """Status of an agent, in Mephisto's words."""
 
     ACCEPTED = "accepted"
     WAITING = "waiting"
@@ -65,7 +65,7 @@ AGENT = Lifecycle(
     (
         step(AgentAccepted, None, _S.ACCEPTED),
         step(AgentWaiting, _S.ACCEPTED, _S.WAITING),
-        step(AgentStarted, (_S.ACCEPTED, _S.WAITING), _S.IN_TASK),  # one worker alone has nobody to wait for
+        step(AgentStarted, (_S.ACCEPTED, _S.WAITING), _S.IN_TASK),  # a worker alone does not wait
         step(AgentSubmitted, _MAY_SUBMIT, _S.COMPLETED),
         step(AgentPartnerLeft, (_S.WAITING, _S.IN_TASK), _S.PARTNER_DISCONNECT),
         step(AgentDisconnected, AT_WORK_STATUSES, _S.DISCONNECT),
@@ -86,7 +86,7 @@ AGENT = Lifecycle(
 
 
 class AgentRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is known of an agent."""
+    """State of an agent. (`AgentState` is what task code reads.)"""
 
     status: AgentStatus
     agent: AgentId
@@ -95,14 +95,14 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     worker: WorkerId
     token: str
     registration: str
-    #: How many live updates came from the page, and how many went to it.
+    #: Numbers of live updates from the page and to it.
     received: int = 0
     observed: int = 0
     submission: PayloadRef | None = None
 
 
 def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
-    """The agent after an event.
+    """Return the agent after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

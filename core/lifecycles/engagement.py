@@ -1,4 +1,4 @@
-"""The life of an engagement: what a worker does in one run. The limits on a worker are enforced here."""
+"""Lifecycle of an engagement: a worker in one run. The limits on a worker's work rest on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .table import Lifecycle, Status, existing, stays, step
 
 
 class EngagementStatus(Status):
-    """Whether the worker has a unit now."""
+    """Status of an engagement: `working` while the worker has a unit."""
 
     IDLE = "idle"
     WORKING = "working"
@@ -51,44 +51,44 @@ ENGAGEMENT = Lifecycle(
 )
 
 
-#: The callback whose answer on an evaluation says whether it was done well.
+#: The callback whose answer says whether an evaluation was done well.
 ON_SUBMITTED = "on_unit_submitted"
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """A unit that tells something of the worker."""
+    """A unit that evaluates the worker."""
 
     unit: UnitId
     #: `screening` or `gold`.
     kind: str
     counts: bool
-    #: The agent's status in which it ended; None: the worker is at it.
+    #: Status in which its agent ended; None while the worker is at work on it.
     outcome: str | None = None
 
 
 class EngagementState(msgspec.Struct, frozen=True):
-    """What is known of a worker's part in a run."""
+    """State of a worker in one run."""
 
     status: EngagementStatus
     worker: WorkerId
     #: Agents that have a unit now.
     live: frozenset[AgentId] = frozenset()
-    #: Assignments of which the worker ever had a unit: it gets no other unit of them.
+    #: Assignments of which the worker ever had a unit; the worker gets no other unit of them.
     assignments: frozenset[AssignmentId] = frozenset()
-    #: Units that count against `maximum_units_per_worker`: those at work on and those handed in.
+    #: Number of units that count against `maximum_units_per_worker`: in progress or submitted.
     counted: int = 0
     onboarded: bool = False
     #: Reason for which no unit of this run is for the worker.
     excluded: str | None = None
-    #: What the launch script's own code answered, by callback and unit.
+    #: Answers of the launch script's own code, by callback and unit.
     answers: dict[tuple[str, UnitId], Answer] = {}
-    #: The units that tell something of the worker, by the agent that had them.
+    #: Evaluations of the worker, by agent.
     evaluations: dict[AgentId, Evaluation] = {}
-    #: The last that the launch script's own code said of the worker, by callback.
+    #: Latest assessment by the launch script's own code, by callback.
     assessments: dict[str, WorkerAssessed] = {}
 
     def undecided(self) -> UnitId | None:
-        """The evaluation that the worker is at, or that was handed in and not looked at; there is one at a time."""
+        """Return the unit of an evaluation that is in progress or has no answer yet; there is one at a time."""
         for evaluation in self.evaluations.values():
             waits = evaluation.outcome == "completed" and (ON_SUBMITTED, evaluation.unit) not in self.answers
             if evaluation.outcome is None or waits:
@@ -96,16 +96,16 @@ class EngagementState(msgspec.Struct, frozen=True):
         return None
 
     def given(self, kind: str) -> int:
-        """How many evaluations of a kind the worker was ever given in this run."""
+        """Return the number of evaluations of a kind that the worker ever had in this run."""
         return sum(evaluation.kind == kind for evaluation in self.evaluations.values())
 
 
-#: Outcomes of an agent after which the unit does not count against the worker's maximum.
+#: Final statuses of an agent whose unit does not count against the worker's maximum.
 NOT_COUNTED_OUTCOMES = frozenset({"returned", "expired", "disconnect", "timeout"})
 
 
 def evolve(engagement: EngagementState | None, event: EngagementEvent) -> EngagementState:
-    """The engagement after an event.
+    """Return the engagement after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

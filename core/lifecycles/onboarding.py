@@ -1,4 +1,4 @@
-"""The life of an onboarding agent: a worker in the step before the first unit of a run."""
+"""Lifecycle of an onboarding agent: a worker in the step before the first unit of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .table import Lifecycle, Status, existing, stays, step
 
 
 class OnboardingStatus(Status):
-    """Mephisto's words for where an onboarding agent is."""
+    """Status of an onboarding agent, in Mephisto's words."""
 
     ONBOARDING = "onboarding"
     WAITING = "waiting"
@@ -59,23 +59,23 @@ ONBOARDING = Lifecycle(
 
 
 class OnboardingRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is known of an onboarding agent."""
+    """State of an onboarding agent."""
 
     status: OnboardingStatus
     agent: OnboardingAgentId
     worker: WorkerId
     token: str
     registration: str
-    #: How many live updates came from the page, and how many went to it.
+    #: Numbers of live updates from the page and to it.
     received: int = 0
     observed: int = 0
     submission: PayloadRef | None = None
-    #: The router's name of the request that waits for the outcome.
+    #: Id of the router's request that waits for the outcome.
     request: str = ""
 
 
 def evolve(agent: OnboardingRecord | None, event: OnboardingEvent) -> OnboardingRecord:
-    """The onboarding agent after an event.
+    """Return the onboarding agent after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

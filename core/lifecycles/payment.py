@@ -1,4 +1,4 @@
-"""The life of a payment."""
+"""Lifecycle of a payment: one amount that one worker is owed for one piece of work."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ...events.ids import AgentId, PaymentId, UnitId, WorkerId
 from ...events.payment import PaymentConfirmed, PaymentEvent, PaymentFailed, PaymentIntended, PaymentOwed, PaymentSent
 from .table import Lifecycle, Status, existing, step
 
-#: What a payment is for.
+#: Purposes of payments.
 PAY, BONUS = "pay", "bonus"
 
 
 class PaymentStatus(Status):
-    """Where the money is, as far as it is known."""
+    """Status of a payment, as far as it is known."""
 
-    #: By a verdict.
+    #: A verdict or a bonus made it payable.
     OWED = "owed"
-    #: It is to be paid: the provider is being asked, or was asked and nobody knows what it said.
+    #: The provider is being asked, or was asked and its answer is unknown.
     APPROVED = "approved"
     SENT = "sent"
     CONFIRMED = "confirmed"
@@ -37,16 +37,16 @@ PAYMENT = Lifecycle(
         step(PaymentIntended, (_S.OWED, _S.FAILED), _S.APPROVED),
         step(PaymentSent, _S.APPROVED, _S.SENT),
         step(PaymentConfirmed, _S.SENT, _S.CONFIRMED),
-        step(PaymentFailed, (_S.APPROVED, _S.SENT), _S.FAILED),  # sent: the provider gave it back
+        step(PaymentFailed, (_S.APPROVED, _S.SENT), _S.FAILED),  # sent: the provider returned it
     ),
 )
 
-#: Statuses in which the provider has to be asked, or asked again.
+#: Statuses in which the provider is to be asked, or asked again.
 UNPAID_STATUSES = frozenset({_S.OWED, _S.APPROVED, _S.FAILED})
 
 
 class PaymentState(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a payment."""
+    """State of a payment."""
 
     status: PaymentStatus
     payment: PaymentId
@@ -60,7 +60,7 @@ class PaymentState(msgspec.Struct, frozen=True, gc=False):
 
 
 def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
-    """The payment after an event.
+    """Return the payment after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

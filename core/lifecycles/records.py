@@ -1,16 +1,15 @@
-"""What is only ever written down: tasks, requesters, qualifications, assignments. One step each: recorded."""
+"""Lifecycle of records, which never change: tasks, requesters, qualifications, assignments."""
 
 from __future__ import annotations
 
 import msgspec
 
-from ...events.assignment import AssignmentCreated
-from ...events.directory import DirectoryEvent, QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.records import AssignmentCreated, QualificationCreated, RecordEvent, RequesterRegistered, TaskRegistered
 from .table import Lifecycle, Status, step
 
 
 class RecordStatus(Status):
-    """A record has one status."""
+    """The one status of a record."""
 
     RECORDED = "recorded"
 
@@ -28,18 +27,16 @@ RECORD = Lifecycle(
     ),
 )
 
-RecordEvent = DirectoryEvent | AssignmentCreated
-
 
 class RecordState(msgspec.Struct, frozen=True, gc=False):
-    """A fact that does not change."""
+    """State of a record: the event that created it."""
 
     status: RecordStatus
     fact: RecordEvent
 
 
 def evolve(record: RecordState | None, event: RecordEvent) -> RecordState:
-    """The record, once it is made.
+    """Return the record after its only event.
 
     Raises:
         IllegalStepError: it was made before.

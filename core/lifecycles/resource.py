@@ -1,4 +1,4 @@
-"""The life of something a run holds outside: a server, an app, an object at a provider."""
+"""Lifecycle of something that a run holds outside: a server, an app, an object at a provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .table import Lifecycle, Status, existing, step
 
 
 class ResourceStatus(Status):
-    """Whether something outside may still be there because of us."""
+    """Status of an outside resource: unless `released`, it may still exist."""
 
     INTENDED = "intended"
     ACQUIRED = "acquired"
@@ -34,7 +34,7 @@ RESOURCE = Lifecycle(
 
 
 class ResourceState(msgspec.Struct, frozen=True):
-    """What is known of an outside resource."""
+    """State of an outside resource."""
 
     status: ResourceStatus
     resource_type: str
@@ -42,7 +42,7 @@ class ResourceState(msgspec.Struct, frozen=True):
 
 
 def evolve(resource: ResourceState | None, event: ResourceEvent) -> ResourceState:
-    """The resource after an event.
+    """Return the resource after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

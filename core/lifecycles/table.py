@@ -1,7 +1,7 @@
-"""Rows of legal steps, made into a `transitions.Machine` and the lookup that is derived from it.
+"""Builds a lifecycle from its table of legal steps: a `transitions.Machine`, and the lookup derived from it.
 
-The machine is the definition: diagrams are printed from it and human commands go through it. It costs some 13 us a
-trigger, so append and replay use the lookup read off it once, which costs a fraction of a microsecond.
+The machine is the definition. A trigger costs it some 13 us, so append and replay use the lookup, which is read off
+the machine once and costs a fraction of a microsecond.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from transitions import Machine
 
-from ...events.base import Event
+from ...events.base import Event, kind_of
 from ..errors import IllegalStepError
 
 S = TypeVar("S", bound="Status")
@@ -20,16 +20,15 @@ T = TypeVar("T")
 
 
 class Status(Enum):
-    """A status of some lifecycle.
+    """A status of a lifecycle.
 
-    Its members are the only ones there are, so they are told apart by identity, and hashed by it: an enum's own hash is
-    a Python function, and each step of each replay looks one up.
+    Members are hashed by identity: the hash of `Enum` is a Python function, and each step of each replay looks one up.
     """
 
     __hash__ = object.__hash__
 
 
-#: The machine's name for an entity that does not exist yet.
+#: Name of the state of an entity that does not exist yet.
 ABSENT = "(absent)"
 
 
@@ -37,35 +36,31 @@ class Step(NamedTuple, Generic[S]):
     """One legal step: an event that leads from any of the sources to the target."""
 
     event: type[Event]
-    #: Statuses it may start from; None: the entity does not exist yet.
+    #: Statuses it may start from; None if the entity does not exist yet.
     sources: tuple[S | None, ...]
     target: S
 
 
 def step(event: type[Event], source: S | Sequence[S] | None, target: S) -> Step[S]:
-    """A row of a lifecycle's table; several sources may share a row."""
+    """Return a row of a lifecycle's table; several sources may share a row."""
     if source is None or isinstance(source, Enum):
         return Step(event, (source,), target)
     return Step(event, tuple(source), target)
 
 
 def stays(event: type[Event], *statuses: S) -> tuple[Step[S], ...]:
-    """Rows for a fact that is legal in the given statuses and changes none of them."""
+    """Return the rows of a fact that is legal in the given statuses and changes none of them."""
     return tuple(Step(event, (status,), status) for status in statuses)
 
 
-def kind_of(event: type[Event]) -> str:
-    """The tag under which an event is stored."""
-    tag = event.__struct_config__.tag
-    if not isinstance(tag, str):
-        raise TypeError(f"{event.__name__} has no tag of its own")
-    return tag
-
-
 def existing(state: T | None) -> T:
-    """The state of an entity that must exist, because the table lets nothing but a birth happen before."""
+    """Return the state of an entity that exists, because its table allows nothing but a creation before.
+
+    Raises:
+        LookupError: it does not exist.
+    """
     if state is None:
-        raise LookupError("only a birth can happen to what does not exist: a table has a wrong row")
+        raise LookupError("only a creation can happen to what does not exist: a table has a wrong row")
     return state
 
 
@@ -73,11 +68,11 @@ class Lifecycle(Generic[S]):
     """The legal steps of one kind of entity.
 
     Attributes:
-        name: what the entity is called in errors and diagrams.
+        name: name of the entity in errors and diagrams.
         steps: the table.
         machine: the definition built from the table; one for all entities of the kind.
         events: the event types that belong to this lifecycle.
-        targets: the lookup: for each event type, where it leads to from each status it may happen in.
+        targets: the lookup: for each event type, the status it leads to by the status before.
     """
 
     def __init__(self, name: str, statuses: type[S], steps: Iterable[Step[S]]) -> None:
@@ -112,12 +107,12 @@ class Lifecycle(Generic[S]):
         return lookup
 
     def after(self, status: S | None, event: Event, entity: str | None = None) -> S:
-        """The status that an event leads to.
+        """Return the status that an event leads to.
 
         Args:
-            status: the present status; None where the entity does not exist yet.
+            status: the present status; None if the entity does not exist yet.
             event: the event.
-            entity: what to call the entity in an error.
+            entity: name of the entity in an error.
 
         Raises:
             IllegalStepError: the table has no such step.
@@ -128,15 +123,15 @@ class Lifecycle(Generic[S]):
             raise IllegalStepError(entity or self.name, _name(status), kind_of(type(event))) from None
 
     def allows(self, status: S | None, event: type[Event]) -> bool:
-        """Whether the table has a step for the event from the status."""
+        """Return whether the table has a step for an event from a status."""
         return event in self.targets and status in self.targets[event]
 
     def is_final(self, status: S) -> bool:
-        """Whether no step leads from the status to another one."""
+        """Return whether no step leads from a status to another one."""
         return all(targets.get(status, status) is status for targets in self.targets.values())
 
     def diagram(self) -> str:
-        """The lifecycle as a Mermaid state diagram."""
+        """Return the lifecycle as a Mermaid state diagram."""
         edges: dict[tuple[str, str], list[str]] = {}
         for row in self.steps:
             for source in row.sources:

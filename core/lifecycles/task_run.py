@@ -1,4 +1,4 @@
-"""The life of a task run."""
+"""Lifecycle of a task run: one launch of a task with one configuration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .table import Lifecycle, Status, existing, stays, step
 
 
 class TaskRunStatus(Status):
-    """Where a run is between its launch and its end."""
+    """Status of a task run."""
 
     CREATED = "created"
     PREPARED = "prepared"
@@ -80,7 +80,7 @@ TASK_RUN = Lifecycle(
 
 
 class TaskRunState(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a run."""
+    """State of a task run."""
 
     status: TaskRunStatus
     task_run: TaskRunId
@@ -90,12 +90,12 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     maximum_units_per_worker: int
     seed: str
     url: str | None = None
-    #: How many assignments the data held; None: it has not been read to its end.
+    #: Number of assignments in the data; None if the data is not exhausted yet.
     assignments: int | None = None
 
 
 def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
-    """The run after an event.
+    """Return the run after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

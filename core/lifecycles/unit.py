@@ -1,4 +1,4 @@
-"""The life of a unit."""
+"""Lifecycle of a unit: the smallest piece of work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .table import Lifecycle, Status, existing, step
 
 
 class UnitStatus(Status):
-    """Mephisto's words for where a unit is."""
+    """Status of a unit, in Mephisto's words."""
 
     CREATED = "created"
     LAUNCHED = "launched"
@@ -58,12 +58,12 @@ UNIT = Lifecycle(
 
 #: Statuses of units whose work was submitted, whatever the verdict.
 DONE_UNIT_STATUSES = frozenset({_S.COMPLETED, _S.ACCEPTED, _S.SOFT_REJECTED, _S.REJECTED})
-#: Statuses in which a unit still needs somebody to do something for the run to end.
+#: Statuses of units that keep their run open.
 OPEN_UNIT_STATUSES = frozenset({_S.CREATED, _S.LAUNCHED, _S.ASSIGNED})
 
 
 class UnitState(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a unit."""
+    """State of a unit."""
 
     status: UnitStatus
     unit: UnitId
@@ -75,7 +75,7 @@ class UnitState(msgspec.Struct, frozen=True, gc=False):
 
 
 def evolve(unit: UnitState | None, event: UnitEvent) -> UnitState:
-    """The unit after an event.
+    """Return the unit after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

@@ -1,4 +1,4 @@
-"""The life of a worker over all runs."""
+"""Lifecycle of a worker over all runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .table import Lifecycle, Status, existing, stays, step
 
 
 class WorkerStatus(Status):
-    """Whether a worker may work."""
+    """Status of a worker."""
 
     REGISTERED = "registered"
     BLOCKED = "blocked"
@@ -47,18 +47,18 @@ WORKER = Lifecycle(
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """What is known of a worker."""
+    """State of a worker."""
 
     status: WorkerStatus
     worker: WorkerId
     provider_type: str
     identity: str
-    #: Value of each qualification the worker has.
+    #: Value of each qualification that the worker has.
     qualifications: dict[QualificationId, int] = {}
 
 
 def evolve(worker: WorkerState | None, event: WorkerEvent) -> WorkerState:
-    """The worker after an event.
+    """Return the worker after an event.
 
     Raises:
         IllegalStepError: the lifecycle has no such step.

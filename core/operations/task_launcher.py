@@ -12,10 +12,10 @@ import trio
 from msgspec.structs import replace
 
 from ...events import streams
-from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
-from ...events.ids import AssignmentId, TaskRunId, UnitId
+from ...events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AssignmentId, TaskRunId, UnitId
+from ...events.records import AssignmentCreated
 from ...events.task_run import TaskRunDataExhausted
 from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
@@ -37,7 +37,6 @@ from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import AppendResult, Ids, Payload
 from ..signal import Signal
-from ..state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX
 from .launching.assignment_data import data_error, encoded, encoded_item, received_already, send_all
 from .launching.reassignments import Reassignments
 from .logger_core import get_logger

@@ -1,6 +1,6 @@
-"""The world with the indexes that decisions need, kept as events come in.
+"""In-memory state that decisions read: every entity's state plus lookup indexes, updated event by event.
 
-An index answers in a time that does not depend on how large a run is: which unit is on offer, which agent a page
+An index answers in a time that does not depend on the size of a run: which unit is on offer, which agent a page
 belongs to, what keeps a run open.
 """
 
@@ -13,9 +13,7 @@ import msgspec
 
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentUpdateReceived
-from ...events.assignment import AssignmentCreated
 from ...events.base import Event
-from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.ids import (
     AgentId,
     AssignmentId,
@@ -29,8 +27,10 @@ from ...events.ids import (
 )
 from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed
+from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.task_run import TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
+from ..errors import UnknownEntityError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
@@ -38,64 +38,79 @@ from ..lifecycles.worker import WorkerStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
 from .entity_states import EntityStates
 
-#: Indexes of units that tell something of a worker; such a unit is made for the worker, and never on offer.
-SCREENING_UNIT_INDEX = -1
-GOLD_UNIT_INDEX = -2
-COMPENSATION_UNIT_INDEX = -3
-
 
 class RunIndex(msgspec.Struct):
-    """What is looked up within one run."""
+    """Lookup indexes of one run."""
 
     #: Ordinary units on offer, the longest offered first.
     offered: dict[UnitId, AssignmentId] = {}
-    #: Units that somebody still has to do something for.
+    #: Units that are created, launched or assigned.
     open_units: set[UnitId] = set()
-    #: Assignments in the order of the run's data, without those that are made for one worker or made once more.
+    #: Assignments in the order of the run's data, without repeated ones and those created for one worker.
     assignments: list[AssignmentId] = []
-    #: The assignment of the run's data that another one is made after, because it was not finished.
+    #: Repeated assignments, each with the assignment of the run's data that it repeats.
     repeats: dict[AssignmentId, AssignmentId] = {}
     units_of: dict[AssignmentId, list[UnitId]] = {}
     agent_of_unit: dict[UnitId, AgentId] = {}
     live_agents: set[AgentId] = set()
     live_onboardings: set[OnboardingAgentId] = set()
-    #: Stream of the agent that a page's registration stands for: the latest one.
+    #: Stream of the latest agent or onboarding agent by the registration of its page.
     by_registration: dict[str, str] = {}
-    #: Count of units by status.
+    #: Number of units by status.
     units_by_status: dict[UnitStatus, int] = {}
-    #: Units by which workers are evaluated, by index: how many were made, and how many of them expired.
+    #: Numbers of created and of expired units that evaluate workers, by unit index.
     evaluations_made: dict[int, int] = {}
     evaluations_expired: dict[int, int] = {}
-    #: The run's money, and what of it is spoken for.
+    #: The run's money, with what is committed and reserved.
     budget: Budget = msgspec.field(default_factory=Budget)
 
     def evaluations(self, unit_index: int) -> int:
-        """How many units of a negative index there are that are, or may have to be, paid for."""
+        """Return the number of units of a negative index that did not expire: they are, or may have to be, paid."""
         return self.evaluations_made.get(unit_index, 0) - self.evaluations_expired.get(unit_index, 0)
 
     @property
     def has_open_work(self) -> bool:
-        """Whether a unit is open or somebody is at work on one."""
+        """True while a unit is open or an agent is at work."""
         return bool(self.open_units or self.live_agents)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no unit is open and nobody is at work."""
+        """True while no unit is open and neither an agent nor an onboarding agent is at work."""
         return not (self.open_units or self.live_agents or self.live_onboardings)
 
 
+class RunIndexes(dict[TaskRunId, RunIndex]):
+    """The indexes of all runs."""
+
+    def __missing__(self, run: TaskRunId) -> RunIndex:
+        """Refuse a run that does not exist.
+
+        Raises:
+            UnknownEntityError: always.
+        """
+        raise UnknownEntityError(streams.task_run(run))
+
+    def of_stream(self, stream: str) -> RunIndex:
+        """Return the index of the run that a stream belongs to; a new one for the first event of the run."""
+        run = streams.run_of(stream)
+        index = self.get(run)
+        if index is None:
+            index = self[run] = RunIndex()
+        return index
+
+
 class DecisionState(EntityStates):
-    """The world, indexed.
+    """Entity states with lookup indexes.
 
     Attributes:
-        runs: the index of each run.
-        workers_by_identity: the worker a pseudonym of provider and name stands for.
-        by_token: the stream of the agent or onboarding agent that a token of the wire stands for.
+        runs: the indexes of each run.
+        workers_by_identity: workers by the pseudonym of provider and name.
+        by_token: streams of agents and onboarding agents by the token that page and router know.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.runs: defaultdict[TaskRunId, RunIndex] = defaultdict(RunIndex)
+        self.runs = RunIndexes()
         self.workers_by_identity: dict[str, WorkerId] = {}
         self.by_token: dict[str, str] = {}
         self.tasks_by_name: dict[str, TaskId] = {}
@@ -104,12 +119,12 @@ class DecisionState(EntityStates):
         self._update_ids: dict[str, set[str]] = {}
 
     def evolve(self, stream: str, event: Event) -> None:
-        """Carry the next event of a stream into the world and its indexes."""
+        """Apply the next event of a stream to the entity states and the indexes."""
         kind = type(event)
         if kind in UNIT.events:
             before = self.units.get(stream)
             super().evolve(stream, event)
-            self._index_unit(self.runs[streams.run_of(stream)], before, self.units[stream])
+            self._index_unit(self.runs.of_stream(stream), before, self.units[stream])
             return
         super().evolve(stream, event)
         if kind in AGENT.events:
@@ -120,7 +135,7 @@ class DecisionState(EntityStates):
             self._index_record(stream, event)
 
     def highest_ids(self) -> dict[str, int]:
-        """The largest id seen in each category of streams. Every stream is looked at."""
+        """Return the largest id in each category of streams. Takes time: every stream is looked at."""
         highest: defaultdict[str, int] = defaultdict(int)
         for stream in self.versions:
             category, _, number = streams.parse(stream)
@@ -128,7 +143,7 @@ class DecisionState(EntityStates):
         return highest
 
     def _index_unit(self, index: RunIndex, before: UnitState | None, unit: UnitState) -> None:
-        """Count a unit where it is now; `before` is None for one that is new."""
+        """Index a unit by its present status; `before` is None for a new one."""
         units = index.units_by_status
         units[unit.status] = units.get(unit.status, 0) + 1
         if unit.index < 0:
@@ -158,7 +173,7 @@ class DecisionState(EntityStates):
 
     def _index_agent(self, stream: str, event: Event) -> None:
         agent = self.agents[stream]
-        index = self.runs[streams.run_of(stream)]
+        index = self.runs.of_stream(stream)
         if isinstance(event, AgentAccepted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
@@ -172,7 +187,7 @@ class DecisionState(EntityStates):
 
     def _index_onboarding(self, stream: str, event: Event) -> None:
         agent = self.onboardings[stream]
-        index = self.runs[streams.run_of(stream)]
+        index = self.runs.of_stream(stream)
         if isinstance(event, OnboardingStarted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
@@ -187,13 +202,13 @@ class DecisionState(EntityStates):
     def _index_record(self, stream: str, event: Event) -> None:
         match event:
             case AssignmentCreated():
-                self._index_assignment(self.runs[streams.run_of(stream)], event)
+                self._index_assignment(self.runs.of_stream(stream), event)
             case TaskRunCreated():
-                self.runs[event.task_run].budget = Budget(
+                self.runs.of_stream(stream).budget = Budget(
                     event.budget_cents, event.fee_percent, event.bonus_limit_cents
                 )
             case PaymentOwed():
-                budget = self.runs[streams.run_of(stream)].budget
+                budget = self.runs.of_stream(stream).budget
                 budget.committed_cents += budget.with_fee(event.amount_cents)
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
@@ -217,29 +232,33 @@ class DecisionState(EntityStates):
             index.assignments.append(created.assignment)
 
     def has_update(self, stream: str, update_id: str) -> bool:
-        """Whether an agent's page has sent a live update before; known as long as the agent is at work."""
+        """Return whether an agent's page sent a live update before; known as long as the agent is at work."""
         return bool(update_id) and update_id in self._update_ids.get(stream, ())
 
     def _is_erased(self, worker: WorkerId) -> bool:
         return self.workers[streams.worker(worker)].status is WorkerStatus.ERASED
 
     def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentRecord]:
-        """The agents that have the units of an assignment now, in the units' order."""
+        """Yield the agents that have the units of an assignment now, in the order of the units."""
         index = self.runs[run]
         for unit in index.units_of.get(assignment, ()):
             if unit in index.agent_of_unit:
                 yield self.agents[streams.agent(run, index.agent_of_unit[unit])]
 
     def agent_by_token(self, token: str) -> AgentRecord | OnboardingRecord | None:
-        """The agent or onboarding agent that a token stands for."""
+        """Return the agent or onboarding agent with a token; None if there is none."""
         stream = self.by_token.get(token)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
 
     def tokens_of(self, run: TaskRunId) -> list[str]:
-        """The tokens of all agents and onboarding agents of a run."""
+        """Return the tokens of all agents and onboarding agents of a run."""
         return [token for token, stream in self.by_token.items() if streams.run_of(stream) == run]
 
     def agent_by_registration(self, run: TaskRunId, registration: str) -> AgentRecord | OnboardingRecord | None:
-        """The agent or onboarding agent that a page's registration stands for."""
+        """Return the latest agent or onboarding agent of a page.
+
+        Raises:
+            UnknownEntityError: there is no such run.
+        """
         stream = self.runs[run].by_registration.get(registration)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)

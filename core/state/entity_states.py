@@ -1,7 +1,7 @@
-"""The fold of a whole log: what is known of every entity.
+"""Folds a whole log into the state of every entity.
 
-The running operator, replay and time travel use this one fold. It sees state and event and nothing else, so the
-same events always give the same world.
+The running operator, replay and reading as of a past moment share this fold. It depends on state and event alone, so
+the same events always give the same states.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ...events.engagement import EngagementEvent
 from ...events.envelope import Envelope
 from ...events.onboarding import OnboardingEvent
 from ...events.payment import PaymentEvent
+from ...events.records import RecordEvent
 from ...events.resource import ResourceEvent
 from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
@@ -28,15 +29,15 @@ E = TypeVar("E", bound=Event)
 
 
 class StateMap(dict[str, State], Generic[State, E]):
-    """The states of all entities of one kind by the name of their stream, the oldest entity first."""
+    """States of all entities of one kind by their stream, the oldest entity first."""
 
     def __init__(self, evolve: Callable[[State | None, E], State]) -> None:
         super().__init__()
-        #: How the family takes an event: its fold, and the states it works on.
+        #: The function that applies an event, and the states it works on.
         self.fold = cast("_Fold", (evolve, self))
 
     def __missing__(self, stream: str) -> State:
-        """Nothing is known of the entity.
+        """Refuse an entity that does not exist.
 
         Raises:
             UnknownEntityError: always.
@@ -49,7 +50,7 @@ _Fold = tuple[Callable[[object, Event], object], dict[str, object]]
 
 
 class EntityStates:
-    """Everything the log says, as of its last applied event.
+    """State of every entity after the last applied event.
 
     Attributes:
         versions: the version of each stream.
@@ -57,7 +58,7 @@ class EntityStates:
 
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
-        self.records = StateMap[records.RecordState, records.RecordEvent](records.evolve)
+        self.records = StateMap[records.RecordState, RecordEvent](records.evolve)
         self.workers = StateMap[worker.WorkerState, WorkerEvent](worker.evolve)
         self.task_runs = StateMap[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
         self.resources = StateMap[resource.ResourceState, ResourceEvent](resource.evolve)
@@ -83,11 +84,11 @@ class EntityStates:
         }
 
     def version(self, stream: str) -> int:
-        """How many events a stream has."""
+        """Return the number of events of a stream."""
         return self.versions.get(stream, 0)
 
     def apply(self, envelope: Envelope) -> None:
-        """Carry a recorded event into the world.
+        """Apply a recorded event.
 
         Raises:
             VersionConflictError: the event's version does not follow the stream's.
@@ -100,7 +101,7 @@ class EntityStates:
         self.evolve(stream, envelope.event)
 
     def check(self, events: Iterable[tuple[str, Event]]) -> None:
-        """See whether events could be appended, and change nothing.
+        """Check that events could be applied, and change nothing.
 
         Raises:
             IllegalStepError: a lifecycle has no such step.
@@ -115,10 +116,10 @@ class EntityStates:
                 for event in steps:
                     state = evolve(state, event)
             except IllegalStepError as error:
-                raise IllegalStepError(stream, error.status, error.wish) from None
+                raise IllegalStepError(stream, error.status, error.event_kind) from None
 
     def evolve(self, stream: str, event: Event) -> None:
-        """Carry the next event of a stream into the world.
+        """Apply the next event of a stream.
 
         Raises:
             IllegalStepError: the lifecycle has no such step.
@@ -128,5 +129,5 @@ class EntityStates:
         try:
             states[stream] = evolve(states.get(stream), event)
         except IllegalStepError as error:
-            raise IllegalStepError(stream, error.status, error.wish) from None
+            raise IllegalStepError(stream, error.status, error.event_kind) from None
         self.versions[stream] = self.versions.get(stream, 0) + 1

@@ -1,6 +1,6 @@
-"""Where every entity stands: version and status, which is all it takes to judge a log.
+"""Folds a log into version and status of every entity: enough to check that all its steps are legal.
 
-The fold of `world` judges by the same tables and also keeps what the events say; an audit needs no more than this.
+`EntityStates` checks by the same tables and keeps the data of the events, too; an audit does not need them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from ...events.base import Event
+from ...events.base import Event, kind_of
 from ..errors import IllegalStepError, VersionConflictError
 from ..lifecycles.agent import AGENT
 from ..lifecycles.engagement import ENGAGEMENT
@@ -16,28 +16,28 @@ from ..lifecycles.onboarding import ONBOARDING
 from ..lifecycles.payment import PAYMENT
 from ..lifecycles.records import RECORD
 from ..lifecycles.resource import RESOURCE
-from ..lifecycles.table import ABSENT, Lifecycle, S, Status, kind_of
+from ..lifecycles.table import ABSENT, Lifecycle, S, Status
 from ..lifecycles.task_run import TASK_RUN
 from ..lifecycles.unit import UNIT
 from ..lifecycles.worker import WORKER
 
-#: All there are.
+#: All lifecycles.
 LIFECYCLES = (RECORD, WORKER, TASK_RUN, RESOURCE, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
 
-#: For each kind of event: the statuses it may happen in (None: before there is an entity), and where it leads to.
+#: For each event type, the status it leads to by the status before; None if the entity does not exist yet.
 _TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {
     event: cast(Mapping[Status | None, Status], targets)
     for lifecycle in LIFECYCLES
     for event, targets in lifecycle.targets.items()
 }
 
-#: Version and status of one entity; no status: there is no such entity yet.
+#: Version and status of one entity; the status is None if the entity does not exist yet.
 StreamStatus = tuple[int, Status | None]
 _ABSENT: StreamStatus = (0, None)
 
 
 class StatusFold:
-    """Where every entity of a log stands.
+    """Version and status of every entity of a log.
 
     Attributes:
         by_stream: the version and status of each stream.
@@ -47,12 +47,12 @@ class StatusFold:
         self.by_stream: dict[str, StreamStatus] = {}
 
     def step(self, stream: str, version: int, event: type[Event]) -> None:
-        """Judge the next event of a stream, and take the stream where it leads.
+        """Check the next event of a stream, and apply it.
 
         Args:
             stream: the stream.
             version: the event's version.
-            event: what kind of event it is; the lifecycles ask no more of it.
+            event: type of the event.
 
         Raises:
             VersionConflictError: the version does not follow the stream's.

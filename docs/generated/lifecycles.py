@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import cast
 
-from mephisto_es.core.lifecycles.table import Lifecycle, Status, Step, kind_of
+from mephisto_es.core.lifecycles.table import Lifecycle, Status, Step
 from mephisto_es.core.state.status_fold import LIFECYCLES
+from mephisto_es.events.base import kind_of
 
 from .chart import Arrow, chart
 from .sources import code, first_line, table

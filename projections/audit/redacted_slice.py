@@ -18,14 +18,13 @@ from ...core.payloads import seal
 from ...core.ports import AppendRequest, NewEvent, Payload
 from ...events import streams
 from ...events.agent import AgentAccepted
-from ...events.assignment import AssignmentCreated
 from ...events.base import PayloadRef
 from ...events.catalogue import AnyEvent
-from ...events.directory import RequesterRegistered
 from ...events.engagement import WorkerExcluded
 from ...events.envelope import Position, RecordedEvent
 from ...events.ids import AssignmentId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingStarted
+from ...events.records import AssignmentCreated, RequesterRegistered
 from ...events.resource import ResourceAcquired, ResourceIntended
 from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated

@@ -10,7 +10,7 @@ from typing import Protocol
 from ...core.chain import ChainPage, ChainRow
 from ...core.errors import IllegalStepError, VersionConflictError
 from ...core.state.status_fold import StatusFold
-from ...events.categories import CATEGORY_OF
+from ...events.catalogue import CATEGORY_OF
 from ...events.codec import KIND_OF, UndecodableError, UnknownKindError, decode, decode_page, stored_kind
 from ...events.envelope import Envelope
 from ...events.streams import category_of
@@ -193,9 +193,9 @@ class StepCheck:
         else:
             self._findings.add(
                 FindingKind.ILLEGAL_STEP,
-                f"{error.wish} is not a legal step from {error.status!r}",
+                f"{error.event_kind} is not a legal step from {error.status!r}",
                 seq=seq,
                 stream=envelope.stream,
                 expected=f"a step from {error.status!r}",
-                found=error.wish,
+                found=error.event_kind,
             )

@@ -19,11 +19,10 @@ from ...events.agent import (
     AgentSubmittedAgain,
     AgentUpdateReceived,
 )
-from ...events.assignment import AssignmentCreated
 from ...events.base import Event, FileRef, PayloadRef
-from ...events.directory import QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingStarted, OnboardingSubmitted
+from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.task_run import TaskRunCompleted, TaskRunCreated, TaskRunDataExhausted, TaskRunDeployed
 from ...events.unit import UnitAssigned, UnitCreated, UnitReleased, UnitReopened
 from ...events.worker import (

@@ -13,9 +13,8 @@ import msgspec
 
 from ...core.abstractions.work_data import InitializationData, Update
 from ...core.errors import UnknownEntityError, UnusableLogError
-from ...core.lifecycles.table import kind_of
 from ...events.agent import AgentSubmitted
-from ...events.base import FileRef, PayloadRef
+from ...events.base import FileRef, PayloadRef, kind_of
 from ..engine.projection import ReadPayload
 from . import criteria, rows
 from .criteria import EntityId

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import TypedDict
 
 from ...core.errors import UnknownEntityError
-from ...core.lifecycles.table import kind_of
 from ...core.lifecycles.unit import UnitStatus
 from ...events.agent import AgentMetadataReceived
+from ...events.base import kind_of
 from ...events.ids import AssignmentId, UnitId, WorkerId
 from ..mephisto_db.criteria import EntityId
 from ..mephisto_db.data_model import AgentView, TaskRunView, UnitView, WorkerView

@@ -17,8 +17,8 @@ from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.ports import AppendRequest, NewEvent
-from mephisto_es.events.directory import RequesterRegistered, TaskRegistered
 from mephisto_es.events.ids import RequesterId, TaskId, TaskRunId
+from mephisto_es.events.records import RequesterRegistered, TaskRegistered
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mephisto_es.events.catalogue import AnyEvent
-from mephisto_es.events.categories import CATEGORY_OF
+from mephisto_es.events.catalogue import CATEGORY_OF, AnyEvent
 from mephisto_es.events.codec import (
     KIND_OF,
     KINDS,

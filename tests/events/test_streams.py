@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mephisto_es.events import streams
-from mephisto_es.events.categories import CATEGORY_OF
+from mephisto_es.events.catalogue import CATEGORY_OF
 from mephisto_es.events.ids import TaskRunId, UnitId, WorkerId
 from mephisto_es.events.streams import StreamName
 

@@ -17,7 +17,6 @@ from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentAccepted, AgentApproved, AgentBonusGranted
 from mephisto_es.events.codec import KIND_OF
-from mephisto_es.events.directory import QualificationCreated
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import (
     AgentId,
@@ -29,6 +28,7 @@ from mephisto_es.events.ids import (
     UnitId,
     WorkerId,
 )
+from mephisto_es.events.records import QualificationCreated
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.events.worker import (
     QualificationChanged,

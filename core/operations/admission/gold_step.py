@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ....events import streams
 from ....events.engagement import RefusalReason, WorkerAssessed, WorkerRefused
-from ....events.ids import WorkerId
+from ....events.ids import GOLD_UNIT_INDEX, WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
 from ...command_issuer import CommandIssuer
@@ -16,7 +16,6 @@ from ...errors import ConfigError, UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.engagement import EngagementState
 from ...ports import Ids
-from ...state.decision_state import GOLD_UNIT_INDEX
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
 from ..run_context import RunContext

@@ -8,14 +8,13 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterat
 import trio
 
 from ....events.engagement import RefusalReason, WorkerRefused
-from ....events.ids import WorkerId
+from ....events.ids import SCREENING_UNIT_INDEX, WorkerId
 from ...abstractions.agent import Update
 from ...abstractions.screen_task_required import Screening, ScreenTaskSharedState
 from ...commands.admission import RefuseWorker
 from ...decisions.evaluate_worker import SCREENING
 from ...errors import ConfigError, UserCodeError
 from ...ledger import Ledger
-from ...state.decision_state import SCREENING_UNIT_INDEX
 from ..launching.assignment_data import is_usable
 from ..logger_core import get_logger
 from ..run_context import RunContext

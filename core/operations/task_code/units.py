@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ....events import streams
-from ....events.assignment import AssignmentCreated
 from ....events.ids import AssignmentId, TaskRunId, UnitId
+from ....events.records import AssignmentCreated
 from ...abstractions.agent import Assignment, InitializationData, Unit
 from ...abstractions.work_data import AgentState, AssignedAgent
 from ...ledger import Ledger

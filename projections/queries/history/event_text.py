@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from enum import Enum
 
 from ....core.operations.configuration.money import amount
-from ....events import agent, assignment, directory, engagement, onboarding, payment, resource, task_run, unit, worker
+from ....events import agent, engagement, onboarding, payment, records, resource, task_run, unit, worker
 from ....events.base import Event, PayloadRef
 from ....events.codec import KIND_OF
 
 #: A template for each event. `{field}` is replaced by the value of the field.
 _TEMPLATES: dict[type[Event], str] = {
-    directory.TaskRegistered: "task {name} registered",
-    directory.RequesterRegistered: "requester {name} registered",
-    directory.QualificationCreated: "qualification {name} created",
+    records.TaskRegistered: "task {name} registered",
+    records.RequesterRegistered: "requester {name} registered",
+    records.QualificationCreated: "qualification {name} created",
     worker.WorkerRegistered: "registered, from {provider_type}",
     worker.WorkerBlocked: "blocked: {reason}",
     worker.WorkerUnblocked: "unblocked: {reason}",
@@ -40,7 +40,7 @@ _TEMPLATES: dict[type[Event], str] = {
     resource.ResourceAcquired: "acquired ({details})",
     resource.ResourceFailed: "could not be acquired: {reason}",
     resource.ResourceReleased: "released: {reason}",
-    assignment.AssignmentCreated: "created from item {number} of the data",
+    records.AssignmentCreated: "created from item {number} of the data",
     unit.UnitCreated: "created, worth {pay_cents}",
     unit.UnitLaunched: "offered to workers",
     unit.UnitAssigned: "assigned to worker-{worker} as agent-{agent}",

@@ -16,10 +16,9 @@ from ....core.lifecycles import agent as agents
 from ....core.lifecycles import engagement as engagements
 from ....core.lifecycles import task_run as task_runs
 from ....core.lifecycles import worker as workers
-from ....core.lifecycles.table import kind_of
 from ....events import streams
 from ....events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
-from ....events.base import Event
+from ....events.base import Event, kind_of
 from ....events.engagement import (
     AllWorkEnded,
     CallbackAnswered,

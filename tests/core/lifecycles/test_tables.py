@@ -15,8 +15,9 @@ from transitions import MachineError
 from mephisto_es.core.errors import IllegalStepError
 from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, resource, task_run, unit, worker
 from mephisto_es.core.lifecycles import payment as pay
-from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, kind_of, step
-from mephisto_es.events.base import Event
+from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, existing, step
+from mephisto_es.events.base import Event, kind_of
+from mephisto_es.events.ids import AssignmentId, UnitId
 
 
 class Kind(NamedTuple):
@@ -88,7 +89,7 @@ def test_machine_and_lookup_agree_for_every_status_and_step(kind: Kind) -> None:
                 with pytest.raises(IllegalStepError) as refused:
                     lifecycle.after(status, example_of(event), "it/1")
                 assert refused.value.entity == "it/1"
-                assert refused.value.wish == kind_of(event)
+                assert refused.value.event_kind == kind_of(event)
             else:
                 assert lifecycle.after(status, example_of(event)).value == wanted
 
@@ -134,6 +135,13 @@ def test_the_diagram_draws_exactly_the_steps_that_change_a_status(kind: Kind) ->
         for source in row.sources
         if source is not row.target
     }
+
+
+def test_nothing_but_a_creation_makes_a_state_from_nothing() -> None:
+    state = unit.UnitState(unit.UnitStatus.CREATED, UnitId(1), AssignmentId(1), 0, 5)
+    assert existing(state) is state
+    with pytest.raises(LookupError, match="a table has a wrong row"):
+        existing(None)
 
 
 def test_a_table_with_two_targets_for_one_step_is_refused() -> None:

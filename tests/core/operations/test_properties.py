@@ -26,10 +26,10 @@ from mephisto_es.core.abstractions.use_gold_unit import GoldWorker, get_gold_fac
 from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
-from mephisto_es.core.state.decision_state import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, DecisionState
+from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentSubmitted
 from mephisto_es.events.envelope import RecordedEvent
-from mephisto_es.events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
+from mephisto_es.events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AssignmentId, TaskRunId, UnitId, WorkerId
 from mephisto_es.events.streams import run_of
 from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS

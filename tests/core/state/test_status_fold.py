@@ -1,4 +1,4 @@
-"""The audit's short fold and the operator's whole one judge every step alike."""
+"""The audit's fold of statuses and the operator's fold of whole states check every step alike."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mephisto_es.core.lifecycles.table import Lifecycle, Status
 from mephisto_es.core.state.entity_states import EntityStates
 from mephisto_es.core.state.status_fold import LIFECYCLES, StatusFold
 from mephisto_es.events.base import Event
-from mephisto_es.events.categories import CATEGORY_OF
+from mephisto_es.events.catalogue import CATEGORY_OF
 
-from .test_tables import example_of
+from ..lifecycles.test_tables import example_of
 
 EVENTS = [event for lifecycle in LIFECYCLES for event in lifecycle.events]
 
@@ -32,26 +32,26 @@ def ways(lifecycle: Lifecycle[Any]) -> dict[Status | None, list[type[Event]]]:
     return found
 
 
-def standing_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
-    standings = StatusFold()
+def status_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
+    statuses = StatusFold()
     try:
         for version, event in enumerate(events, 1):
-            standings.step(stream, version, event)
+            statuses.step(stream, version, event)
     except IllegalStepError as error:
         return str(error)
-    return standings.by_stream[stream]
+    return statuses.by_stream[stream]
 
 
-def world_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
-    world = EntityStates()
-    families: list[Any] = [family for name, family in vars(world).items() if name not in ("versions", "_folds")]
+def state_after(stream: str, events: list[type[Event]]) -> tuple[int, Status | None] | str:
+    states = EntityStates()
+    families: list[Any] = [family for name, family in vars(states).items() if name not in ("versions", "_folds")]
     try:
         for event in events:
-            world.evolve(stream, example_of(event))
+            states.evolve(stream, example_of(event))
     except IllegalStepError as error:
         return str(error)
     (state,) = [state for family in families if (state := family.get(stream)) is not None]
-    return world.version(stream), state.status
+    return states.version(stream), state.status
 
 
 @pytest.mark.parametrize("lifecycle", LIFECYCLES, ids=lambda lifecycle: lifecycle.name)
@@ -61,7 +61,7 @@ def test_they_agree_about_every_event_in_every_status(lifecycle: Lifecycle[Any])
     for way in reached.values():
         for event in lifecycle.events:
             stream = f"{CATEGORY_OF[event]}/1/1"
-            assert standing_after(stream, [*way, event]) == world_after(stream, [*way, event])
+            assert status_after(stream, [*way, event]) == state_after(stream, [*way, event])
 
 
 @pytest.mark.parametrize("lifecycle", LIFECYCLES, ids=lambda lifecycle: lifecycle.name)
@@ -69,7 +69,7 @@ def test_what_happens_to_others_is_no_step_of_this_one(lifecycle: Lifecycle[Any]
     for status, way in ways(lifecycle).items():
         for event in EVENTS:
             if status is not None and event not in lifecycle.events:
-                said = standing_after("it/1", [*way, event])
+                said = status_after("it/1", [*way, event])
                 assert said == str(IllegalStepError("it/1", status.value, str(event.__struct_config__.tag)))
 
 

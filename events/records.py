@@ -1,9 +1,9 @@
-"""What outlives runs and hardly changes: tasks, requesters, qualifications."""
+"""Events that create what never changes: tasks, requesters, qualifications, assignments."""
 
 from __future__ import annotations
 
-from .base import Event
-from .ids import QualificationId, RequesterId, TaskId
+from .base import Event, PayloadRef
+from .ids import AssignmentId, QualificationId, RequesterId, TaskId
 
 
 class TaskRegistered(Event, frozen=True, kw_only=True, tag="task_registered"):
@@ -29,4 +29,13 @@ class QualificationCreated(Event, frozen=True, kw_only=True, tag="qualification_
     name: str
 
 
-DirectoryEvent = TaskRegistered | RequesterRegistered | QualificationCreated
+class AssignmentCreated(Event, frozen=True, kw_only=True, tag="assignment_created"):
+    """A piece of input data was taken from the run's source."""
+
+    assignment: AssignmentId
+    #: Place in the run's data: 0, 1, 2 ...
+    number: int
+    data: PayloadRef
+
+
+RecordEvent = TaskRegistered | RequesterRegistered | QualificationCreated | AssignmentCreated

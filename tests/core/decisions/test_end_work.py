@@ -1,0 +1,157 @@
+"""How work ends: submitted, returned, taken away."""
+
+from __future__ import annotations
+
+import pytest
+
+from mephisto_es.core.commands.agent import (
+    EndAgent,
+    EndOnboarding,
+    RecordLiveUpdate,
+    RecordObservation,
+    RecordOnboardingObservation,
+    RecordOnboardingUpdate,
+    ReturnUnit,
+    SubmitMetadata,
+)
+from mephisto_es.core.commands.task_run import StopRun
+from mephisto_es.core.errors import IllegalStepError
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.unit import UnitStatus
+from mephisto_es.events import ids, streams
+from mephisto_es.events.agent import (
+    AgentExpired,
+    AgentMetadataReceived,
+    AgentObserved,
+    AgentPartnerLeft,
+    AgentReturned,
+    AgentSubmitted,
+    AgentSubmittedAgain,
+    AgentTimedOut,
+    AgentUpdateReceived,
+)
+from mephisto_es.events.engagement import AllWorkEnded, WorkEnded
+from mephisto_es.events.onboarding import OnboardingObserved, OnboardingTimedOut, OnboardingUpdateReceived
+from mephisto_es.events.unit import UnitCompleted, UnitExpired, UnitReleased
+
+from .conftest import DATA, RUN, SmallRun, only
+
+AGENT = ids.AgentId(1)
+ONBOARDING = ids.OnboardingAgentId(1)
+GONE = AgentTimedOut(reason="gone")
+
+
+def unit_status(run: SmallRun, unit: int) -> UnitStatus:
+    return run.state.units[streams.unit(RUN, ids.UnitId(unit))].status
+
+
+def agent_status(run: SmallRun, agent: int) -> AgentStatus:
+    return run.state.agents[streams.agent(RUN, ids.AgentId(agent))].status
+
+
+def test_the_first_submission_completes_and_a_later_one_is_recorded(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    assert [type(event) for event in run.submit(1)] == [AgentSubmitted, UnitCompleted, AllWorkEnded]
+    assert [type(event) for event in run.submit(1)] == [AgentSubmittedAgain]
+
+
+def test_work_ends_for_good_with_the_last_unit(run: SmallRun) -> None:
+    run.offer(1)
+    run.offer(2)
+    run.assign(1, agent=1)
+    run.assign(1, agent=2)
+    assert type(run.submit(1)[-1]) is WorkEnded
+    assert type(run.submit(2)[-1]) is AllWorkEnded
+
+
+def test_an_agent_that_waits_cannot_submit(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    with pytest.raises(IllegalStepError, match="agent/1/1 is 'waiting'"):
+        run.submit(1)
+
+
+def test_a_returned_unit_is_offered_again(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    events = run.execute(ReturnUnit(task_run=RUN, agent=AGENT, concurrent=False))
+    assert only(events, AgentReturned).reason == only(events, UnitReleased).reason
+    assert unit_status(run, 10) is UnitStatus.LAUNCHED
+    with pytest.raises(IllegalStepError):
+        run.execute(ReturnUnit(task_run=RUN, agent=AGENT, concurrent=False))
+
+
+def test_an_agent_is_ended_once(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    command = EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=False)
+    assert only(run.execute(command), AgentTimedOut) == GONE
+    assert run.execute(command) == []
+
+
+@pytest.mark.parametrize("how", ["taken away", "run stops"])
+def test_a_unit_expires_that_is_not_to_be_offered_again(run: SmallRun, how: str) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    if how == "run stops":
+        run.execute(StopRun(task_run=RUN, reason="enough"))
+    departure = AgentExpired(reason="over") if how == "taken away" else GONE
+    events = run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=departure, concurrent=False))
+    assert only(events, UnitExpired).reason == departure.reason
+
+
+def test_a_group_that_waits_goes_on_waiting_for_another(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=True))
+    assert unit_status(run, 10) is UnitStatus.LAUNCHED
+
+
+def test_partners_of_a_group_that_has_started_are_told_and_may_submit(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    run.assign(2, agent=2, concurrent=True)
+    events = run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=True))
+    assert only(events, AgentPartnerLeft).partner == AGENT
+    assert unit_status(run, 10) is UnitStatus.EXPIRED
+    assert agent_status(run, 2) is AgentStatus.PARTNER_DISCONNECT
+    run.submit(2)
+    assert unit_status(run, 11) is UnitStatus.COMPLETED
+
+
+def test_an_onboarding_is_ended_once(run: SmallRun) -> None:
+    run.start_onboarding(1, agent=1)
+    late = OnboardingTimedOut(reason="late")
+    command = EndOnboarding(task_run=RUN, agent=ONBOARDING, departure=late)
+    assert run.execute(command) == [late]
+    assert run.execute(command) == []
+
+
+def test_live_updates_are_numbered_and_known_by_their_ids(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    for number, update_id in enumerate(("a", "b", "", ""), 1):
+        command = RecordLiveUpdate(task_run=RUN, agent=AGENT, update_id=update_id, update=DATA)
+        assert only(run.execute(command), AgentUpdateReceived).number == number
+    assert run.execute(RecordLiveUpdate(task_run=RUN, agent=AGENT, update_id="a", update=DATA)) == []
+
+
+def test_live_updates_of_onboardings_are_numbered_and_known_by_their_ids(run: SmallRun) -> None:
+    run.start_onboarding(1, agent=1)
+    for number, update_id in enumerate(("a", "b"), 1):
+        command = RecordOnboardingUpdate(task_run=RUN, agent=ONBOARDING, update_id=update_id, update=DATA)
+        assert only(run.execute(command), OnboardingUpdateReceived).number == number
+    assert run.execute(RecordOnboardingUpdate(task_run=RUN, agent=ONBOARDING, update_id="a", update=DATA)) == []
+
+
+def test_what_is_sent_to_pages_and_what_they_add_is_recorded(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    run.start_onboarding(2, agent=1)
+    sent = RecordObservation(task_run=RUN, agent=AGENT, number=1, update_id="x", update=DATA)
+    assert run.execute(sent) == [AgentObserved(number=1, update_id="x", update=DATA)]
+    sent_too = RecordOnboardingObservation(task_run=RUN, agent=ONBOARDING, number=1, update_id="x", update=DATA)
+    assert run.execute(sent_too) == [OnboardingObserved(number=1, update_id="x", update=DATA)]
+    tips = SubmitMetadata(task_run=RUN, agent=AGENT, metadata=DATA)
+    assert run.execute(tips) == [AgentMetadataReceived(metadata=DATA)]

@@ -1,0 +1,180 @@
+"""A run is created, given data, stopped, paused and completed."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from mephisto_es.core.commands.agent import EndAgent
+from mephisto_es.core.commands.task_run import (
+    AssignmentPlan,
+    CompleteRun,
+    CreateAssignments,
+    CreateRun,
+    ExpireUnits,
+    LaunchUnits,
+    PauseRun,
+    RecordResource,
+    RecordRunEvent,
+    RepeatAssignment,
+    StopRun,
+    UnitPlan,
+)
+from mephisto_es.core.decisions.launch_work import original_of, wants_repeat
+from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
+from mephisto_es.events import ids, streams
+from mephisto_es.events.agent import AgentTimedOut
+from mephisto_es.events.records import AssignmentCreated, RequesterRegistered, TaskRegistered
+from mephisto_es.events.resource import ResourceIntended, ResourceReleased
+from mephisto_es.events.task_run import TaskRunCompleted, TaskRunCreated, TaskRunPaused, TaskRunStopping
+from mephisto_es.events.unit import UnitCreated, UnitExpired, UnitLaunched
+
+from .conftest import DATA, PAY_CENTS, RUN, SmallRun, only
+
+CREATED = TaskRunCreated(
+    task_run=ids.TaskRunId(2),
+    task=ids.TaskId(2),
+    requester=ids.RequesterId(2),
+    blueprint_type="static_task",
+    architect_type="local",
+    provider_type="mock",
+    config="{}",
+)
+GONE = AgentTimedOut(reason="gone")
+FIRST = ids.AssignmentId(1)
+
+
+def plan(assignment: int, number: int, units: int) -> AssignmentPlan:
+    made = tuple(UnitPlan(ids.UnitId(assignment * 10 + index), index, PAY_CENTS) for index in range(units))
+    return AssignmentPlan(ids.AssignmentId(assignment), number, DATA, made)
+
+
+def repeat(assignment: int, again: int, max_repeats: int = 1) -> RepeatAssignment:
+    return RepeatAssignment(
+        task_run=RUN, assignment=ids.AssignmentId(assignment), plan=plan(again, 0, 2), max_repeats=max_repeats
+    )
+
+
+def leave_a_group(run: SmallRun, assignment: int, agents: tuple[int, int]) -> None:
+    """Start a group of two, of which the first leaves and the second submits."""
+    run.assign(1, agent=agents[0], concurrent=True)
+    run.assign(2, agent=agents[1], concurrent=True)
+    first = ids.AgentId(agents[0])
+    run.execute(EndAgent(task_run=RUN, agent=first, departure=GONE, concurrent=True))
+    run.submit(agents[1])
+
+
+def test_a_run_registers_task_and_requester_that_are_new(run: SmallRun) -> None:
+    command = CreateRun(created=CREATED, task_name="chatting", requester_name="us")
+    assert run.execute(command) == [
+        TaskRegistered(task=ids.TaskId(2), name="chatting", task_type="static_task"),
+        RequesterRegistered(requester=ids.RequesterId(2), name="us", provider_type="mock"),
+        CREATED,
+    ]
+
+
+def test_a_run_takes_task_and_requester_that_are_known(run: SmallRun) -> None:
+    command = CreateRun(created=CREATED, task_name="rating", requester_name="lab")
+    assert run.execute(command) == [replace(CREATED, task=ids.TaskId(1), requester=ids.RequesterId(1))]
+
+
+def test_a_run_is_stopped_once_and_completed_once_nothing_is_open(run: SmallRun) -> None:
+    run.offer(1)
+    stopping = TaskRunStopping(reason="enough")
+    assert run.execute(StopRun(task_run=RUN, reason="enough")) == [stopping]
+    assert run.execute(StopRun(task_run=RUN, reason="enough")) == []
+    with pytest.raises(CommandRefusedError, match="run 1 is not done: 1 units are open, 0 agents and 0 onboardings"):
+        run.execute(CompleteRun(task_run=RUN))
+    run.execute(ExpireUnits(task_run=RUN, units=(ids.UnitId(10),), reason="enough"))
+    assert run.execute(CompleteRun(task_run=RUN)) == [TaskRunCompleted()]
+    with pytest.raises(IllegalStepError):
+        run.execute(CompleteRun(task_run=RUN))
+
+
+def test_a_run_is_paused_while_it_is_under_way(run: SmallRun) -> None:
+    run.offer(1)
+    assert run.execute(PauseRun(task_run=RUN, reason="signal")) == [TaskRunPaused(reason="signal")]
+    assert run.execute(PauseRun(task_run=RUN, reason="signal")) == []
+
+
+def test_a_run_that_does_not_exist_is_refused() -> None:
+    run = SmallRun()
+    for command in (
+        StopRun(task_run=RUN, reason="why"),
+        PauseRun(task_run=RUN, reason="why"),
+        CompleteRun(task_run=RUN),
+        LaunchUnits(task_run=RUN, units=()),
+        CreateAssignments(task_run=RUN, assignments=()),
+    ):
+        with pytest.raises(UnknownEntityError, match="task_run/1"):
+            run.execute(command)
+    assert run.state.runs == {}
+
+
+def test_assignments_are_created_while_the_run_is_live(run: SmallRun) -> None:
+    command = CreateAssignments(task_run=RUN, assignments=(plan(1, 0, 2),))
+    assert [type(event) for event in run.execute(command)] == [AssignmentCreated, UnitCreated, UnitCreated]
+    run.execute(StopRun(task_run=RUN, reason="enough"))
+    assert run.execute(CreateAssignments(task_run=RUN, assignments=(plan(2, 1, 1),))) == []
+
+
+def test_units_are_launched_once_and_as_far_as_the_budget_goes() -> None:
+    run = SmallRun()
+    run.open(budget_cents=3 * PAY_CENTS)
+    run.execute(CreateAssignments(task_run=RUN, assignments=(plan(1, 0, 2), plan(2, 1, 2))))
+    units = tuple(ids.UnitId(number) for number in (10, 11, 20, 21))
+    assert run.execute(LaunchUnits(task_run=RUN, units=units)) == [UnitLaunched()] * 2
+    assert run.execute(LaunchUnits(task_run=RUN, units=units)) == []
+
+
+def test_only_units_that_nobody_works_on_expire(run: SmallRun) -> None:
+    run.offer(1)
+    run.offer(2)
+    run.assign(1, agent=1)
+    units = (ids.UnitId(10), ids.UnitId(20))
+    assert run.execute(ExpireUnits(task_run=RUN, units=units, reason="over")) == [UnitExpired(reason="over")]
+    assert run.execute(ExpireUnits(task_run=RUN, units=units, reason="over")) == []
+
+
+def test_an_assignment_that_a_worker_left_is_repeated_as_often_as_allowed(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    assert run.execute(repeat(1, again=3)) == []
+    leave_a_group(run, 1, (1, 2))
+    events = run.execute(repeat(1, again=3))
+    assert only(events, AssignmentCreated).number == 0
+    assert run.state.runs[RUN].repeats == {3: 1}
+    assert run.execute(repeat(1, again=4, max_repeats=5)) == []
+    run.execute(LaunchUnits(task_run=RUN, units=(ids.UnitId(30), ids.UnitId(31))))
+    for worker in (3, 4):
+        run.register(worker)
+    run.assign(3, agent=3, concurrent=True)
+    run.assign(4, agent=4, concurrent=True)
+    run.execute(EndAgent(task_run=RUN, agent=ids.AgentId(3), departure=GONE, concurrent=True))
+    assert run.execute(repeat(3, again=5, max_repeats=1)) == []
+    assert run.execute(repeat(3, again=5, max_repeats=2))
+    assert original_of(run.state, RUN, ids.AssignmentId(5)).assignment == FIRST
+
+
+def test_an_assignment_for_one_worker_is_not_repeated(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    run.execute(EndAgent(task_run=RUN, agent=ids.AgentId(1), departure=GONE, concurrent=True))
+    assert not wants_repeat(run.state, RUN, FIRST, max_repeats=5)
+
+
+def test_the_original_of_nothing_is_unknown(run: SmallRun) -> None:
+    with pytest.raises(UnknownEntityError, match="assignment/1/9"):
+        original_of(run.state, RUN, ids.AssignmentId(9))
+
+
+def test_outside_resources_are_recorded_with_their_run(run: SmallRun) -> None:
+    intended = ResourceIntended(resource_type="local_router", details={"port": 3000})
+    assert run.execute(RecordResource(task_run=RUN, number=1, event=intended)) == [intended]
+    assert list(run.state.resources) == [streams.resource(RUN, 1)]
+    with pytest.raises(IllegalStepError, match="resource/1/2"):
+        run.execute(RecordResource(task_run=RUN, number=2, event=ResourceReleased(reason="none")))
+
+
+def test_an_illegal_event_of_a_run_is_refused(run: SmallRun) -> None:
+    with pytest.raises(IllegalStepError, match="task_run/1 is 'live'"):
+        run.execute(RecordRunEvent(task_run=RUN, event=TaskRunCompleted()))
