@@ -91,7 +91,7 @@ async def open_operator(
                 measure_with(Latencies(operator_metrics.registry, clock))
                 await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
-            executor = RequestExecutor(ledger, ids, paymaster_opener(log.path, ledger, ids), operator)
+            executor = RequestExecutor(ledger, ids, paymaster_opener(log.path, ledger, ids), operator.runs)
             try:
                 await nursery.start(serve_control, log.path, executor)
                 async with _ending_in_order(operator):
@@ -179,7 +179,7 @@ def run_operator(
             data_dir, ask=ask, metrics=metrics, approve_quote=approve_quote, operator_class=operator_class
         )
         async with opened as operator, _open_nursery() as nursery:
-            await nursery.start(operator.watch_signals)
+            await nursery.start(operator.runs.watch_signals)
             with progress_bars(operator):
                 await job(operator)
             await operator.shutdown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
-from ..errors import CommandRefusedError, ConfigError, LaunchError, MephistoError
+from ..errors import CommandRefusedError, ConfigError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
 from ..ports import Ids, WallClock
-from ..signal import Signal
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
+from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
 from .run.plan import RunPlan, plan_run, stored_config, task_name
@@ -49,7 +48,7 @@ class Operator:
         ledger: executes commands and holds the state.
         calls: the calls of the methods that a launch script must await.
         failed_launches: the errors that `launch_task_run` only logged.
-        failures: errors that ended live runs too early, since `wait_for_runs_then_shutdown` last returned.
+        runs: the runs that are live or being launched, and what ended them too early.
     """
 
     def __init__(
@@ -80,13 +79,7 @@ class Operator:
         self._nursery = nursery
         self._ask = ask
         self._approve_quote = approve_quote
-        self._live_runs: dict[TaskRunId, LiveTaskRun] = {}
-        #: Drivers of all runs that are live or being launched.
-        self._drivers: list[LiveRunDriver] = []
-        self._ended = Signal()
-        self._watches_signals = False
-        self._is_leaving = False
-        self.failures: list[LaunchError] = []
+        self.runs = DrivenRuns()
         self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
 
@@ -155,7 +148,7 @@ class Operator:
             ConfigError: the last run is incomplete, and neither the configuration nor a person says what to do.
         """
         run, resume = self.find_previous_task_run(run_config), run_config.task.resume_incomplete_run
-        if run is None or resume is False or (self._is_running(run) and not resume):
+        if run is None or resume is False or (self.runs.is_running(run) and not resume):
             return None
         if resume:
             return run
@@ -216,7 +209,7 @@ class Operator:
         """
         plan = plan_run(stored_config(self._created_run(task_run)), None, resumes=True)
         await self._launch(plan, task_run, end_reason=reason)
-        await self._wait_until_all_ended()
+        await self.runs.wait_until_all_ended()
 
     def _created_run(self, task_run: TaskRunId) -> TaskRunCreated:
         """Return the creation of a run that can be resumed.
@@ -234,41 +227,20 @@ class Operator:
         return created
 
     async def _launch(self, plan: RunPlan, previous: TaskRunId | None, end_reason: str | None = None) -> str:
-        if previous is not None and self._is_running(previous):
+        if previous is not None and self.runs.is_running(previous):
             raise CommandRefusedError(f"run {previous} is already running")
-        if self._is_leaving:
+        if self.runs.is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         if end_reason is not None:
             driver.stop(end_reason)
-        self._drivers.append(driver)
-        live_run: LiveTaskRun = await self._nursery.start(self._drive, driver)
+        self.runs.add(driver)
+        live_run: LiveTaskRun = await self._nursery.start(self.runs.drive, driver)
         return str(live_run.task_run)
-
-    async def _drive(self, driver: LiveRunDriver, *, task_status: trio.TaskStatus[LiveTaskRun]) -> None:
-        def live(live_run: LiveTaskRun) -> None:
-            self._live_runs[live_run.task_run] = live_run
-            task_status.started(live_run)
-
-        try:
-            await driver.drive(on_live=live)
-        except LaunchError as error:
-            if not driver.is_live:
-                raise
-            self.failures.append(error)
-        finally:
-            self._drivers.remove(driver)
-            if driver.is_live and driver.task_run is not None:
-                del self._live_runs[driver.task_run]
-            self._ended.notify()
-
-    def _is_running(self, run: TaskRunId) -> bool:
-        """Return whether a run is live here, or about to be."""
-        return any(run == driver.task_run for driver in self._drivers)
 
     def get_running_task_runs(self) -> dict[str, LiveTaskRun]:
         """Return the live runs, by id."""
-        return {str(run): live_run for run, live_run in self._live_runs.items()}
+        return {str(run): live_run for run, live_run in self.runs.live.items()}
 
     def reviewer(self) -> Reviewer:
         """Return a service that reviews work and decides about workers, also while runs are live."""
@@ -288,7 +260,7 @@ class Operator:
 
     def print_run_details(self) -> None:
         """Log the progress of each live run."""
-        for run in self._live_runs:
+        for run in self.runs.live:
             index = self.ledger.state.runs[run]
             counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
             logger.info("run", run=run, agents=len(index.live_agents), **{k: v for k, v in counts.items() if v})
@@ -314,111 +286,29 @@ class Operator:
             KeyboardInterrupt: the third Ctrl-C.
         """
         async with trio.open_nursery() as nursery:
-            if not self._watches_signals:
-                nursery.start_soon(self.watch_signals)
+            if not self.runs.watches_signals:
+                nursery.start_soon(self.runs.watch_signals)
             if log_rate is not None:
                 nursery.start_soon(self._report, log_rate)
-            await self._wait_until_all_ended()
+            await self.runs.wait_until_all_ended()
             nursery.cancel_scope.cancel()
-        failures, self.failures = self.failures, []
+        failures, self.runs.failures = self.runs.failures, []
         if failures:
             raise failures[0]
-
-    async def _wait_until_all_ended(self) -> None:
-        while self._drivers:
-            await self._ended.wait()
 
     async def _report(self, seconds: float) -> None:
         while True:
             await trio.sleep(seconds)
             self.print_run_details()
 
-    async def watch_signals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Act on signals as `wait_for_runs_then_shutdown` says; a launch script is watched from its start.
-
-        Raises:
-            KeyboardInterrupt: the third Ctrl-C.
-        """
-        steps: list[tuple[str, Callable[[], None]]] = [
-            ("no more work is given out; pausing when nobody is at work (Ctrl-C again: take work away)", self._drain),
-            ("taking work away and pausing (Ctrl-C again: exit immediately)", self._take_work_away),
-        ]
-        self._watches_signals = True
-        try:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                task_status.started()
-                async for received in signals:
-                    self._is_leaving = True
-                    if received == signal.SIGTERM:
-                        logger.warning("pausing all runs: the process was asked to end")
-                        self._pause_all("the process was asked to end (SIGTERM)")
-                        continue
-                    if not steps:
-                        raise KeyboardInterrupt
-                    sentence, step = steps.pop(0)
-                    logger.warning(sentence)
-                    step()
-        finally:
-            self._watches_signals = False
-
-    def _drain(self) -> None:
-        for driver in tuple(self._drivers):
-            driver.drain("paused with Ctrl-C")
-
-    def _take_work_away(self) -> None:
-        for driver in tuple(self._drivers):
-            driver.drain("paused with Ctrl-C", take_work_away=True)
-
-    def _pause_all(self, reason: str) -> None:
-        for driver in tuple(self._drivers):
-            driver.pause(reason)
-
-    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool = False) -> None:
-        """Pause one live run, and return when that is recorded.
-
-        Args:
-            run: the run.
-            reason: recorded in the log.
-            drain: wait until nobody is at work, and give no work to newcomers meanwhile.
-
-        Raises:
-            CommandRefusedError: the run is not live here.
-        """
-        driver = self._driver_of(run)
-        if drain:
-            driver.drain(reason)
-        else:
-            driver.pause(reason)
-        await self._wait_for(driver)
-
-    async def end_run(self, run: TaskRunId, reason: str) -> None:
-        """End one live run: wait for the people at work, expire what is open, and return when it is completed.
-
-        Raises:
-            CommandRefusedError: the run is not live here.
-        """
-        driver = self._driver_of(run)
-        driver.stop(reason)
-        await self._wait_for(driver)
-
-    def _driver_of(self, run: TaskRunId) -> LiveRunDriver:
-        for driver in self._drivers:
-            if driver.task_run == run:
-                return driver
-        raise CommandRefusedError(f"run {run} is not running")
-
-    async def _wait_for(self, driver: LiveRunDriver) -> None:
-        while driver in self._drivers:
-            await self._ended.wait()
-
     async def pause(self, reason: str) -> None:
         """Pause all runs, and return when that is recorded; nothing more is launched.
 
         Their units stay open and their agents keep their work until the runs are resumed.
         """
-        self._is_leaving = True
-        self._pause_all(reason)
-        await self._wait_until_all_ended()
+        self.runs.is_leaving = True
+        self.runs.pause_all(reason)
+        await self.runs.wait_until_all_ended()
 
     @must_be_awaited
     async def shutdown(self, skip_input: bool = True) -> None:  # noqa: ARG002 - nothing is ever asked
@@ -426,10 +316,9 @@ class Operator:
 
         While the operator is pausing its runs because of a signal, it only waits for that.
         """
-        if not self._is_leaving:
-            for driver in tuple(self._drivers):
-                driver.stop("the operator was shut down")
-        await self._wait_until_all_ended()
+        if not self.runs.is_leaving:
+            self.runs.stop_all("the operator was shut down")
+        await self.runs.wait_until_all_ended()
 
     @must_be_awaited
     async def force_shutdown(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - Mephisto's name
@@ -438,10 +327,9 @@ class Operator:
         Args:
             timeout: seconds to release everything; the rest stays in the log, to be released later.
         """
-        for driver in tuple(self._drivers):
-            driver.stop("the operator was shut down at once", at_once=True)
+        self.runs.stop_all("the operator was shut down at once", at_once=True)
         with trio.move_on_after(timeout):
-            await self._wait_until_all_ended()
+            await self.runs.wait_until_all_ended()
 
     def run_status(self, run: TaskRunId) -> TaskRunStatus:
         """Return the status of a run, live or not.

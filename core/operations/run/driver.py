@@ -47,7 +47,7 @@ FIRST_UNITS_SECONDS = 5.0
 CODE_SECONDS = 30.0
 #: The same if the run must end immediately.
 SHORT_CODE_SECONDS = 5.0
-#: Seconds that a run has to record its pause and to send what is queued; a supervisor soon kills who takes longer.
+#: Seconds that a run has to record its pause and send what is queued, before a supervisor kills it.
 PAUSE_SECONDS = 1.0
 #: Reason for which a run stops, and its units expire, when its budget is used up.
 OUT_OF_BUDGET = "budget"
@@ -387,7 +387,8 @@ class LiveRunDriver:
     # Notifications --------------------------------------------------------------------------------------------------
 
     def _on_committed(self, live_run: LiveTaskRun, events: Sequence[RecordedEvent]) -> None:
-        ours = [recorded for recorded in events if _is_of(live_run.task_run, recorded.envelope.stream)]
+        partition = streams.partition_of_run(live_run.task_run)
+        ours = [one for one in events if streams.partition_of(one.envelope.stream) == partition]
         if ours:
             live_run.worker_pool.on_committed(ours)
             live_run.task_launcher.on_committed(ours)
@@ -398,7 +399,3 @@ class LiveRunDriver:
         reason = f"the server behind {channel_id} can no longer be reached"
         self._lost = LaunchError("live", reason)
         self.pause(reason)
-
-
-def _is_of(run: TaskRunId, stream: str) -> bool:
-    return streams.partition_of(stream) == streams.partition_of_run(run)

@@ -18,7 +18,14 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 def failure_of(error: BaseException) -> LaunchError | None:
-    """Return why a run failed; None if it was interrupted, or the log failed and nothing can be recorded."""
+    """Return why a run failed.
+
+    Args:
+        error: what the run's tasks raised.
+
+    Returns:
+        The failure; None if the run was interrupted, or if the log failed and nothing can be recorded.
+    """
     errors = [one for one in _errors_in(error) if not isinstance(one, trio.Cancelled)]
     if any(isinstance(one, LogError) or not isinstance(one, Exception) for one in errors):
         return None

@@ -157,7 +157,7 @@ async def test_a_generator_that_fails_in_the_end_takes_nothing_with_it(tmp_path:
         await do(router, "ann", 1)
         await do(router, "ann", 2)
         await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert harness.operator.failures == []
+        assert harness.operator.runs.failures == []
         assert harness.statuses("task_run") == {"completed": 1}
 
 

@@ -214,7 +214,7 @@ async def play(plan: Plan, folder: Path, log: MemoryLog) -> DecisionState:
                 crowd.start_soon(come, router, f"worker-{number}", arrives, planned)
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
             crowd.cancel_scope.cancel()
-        assert harness.operator.failures == []
+        assert harness.operator.runs.failures == []
         return harness.operator.ledger.state
 
 
