@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage matrix docs bench simulate torture
+.PHONY: help demo test lint coverage matrix docs bench simulate torture damage
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
 	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
+
+FILES ?= 1000
+damage: $(VENV)/installed-for-tests ## Check what every command says about FILES=1000 log files damaged at random.
+	$(VENV)/bin/python tests/adapters/log/damaged_files.py $(FILES)
 
 $(JAVASCRIPT_TOOLS)/node_modules/installed: $(JAVASCRIPT_TOOLS)/package-lock.json
 	npm --prefix $(JAVASCRIPT_TOOLS) ci --no-audit --no-fund --ignore-scripts --loglevel error
