@@ -18,7 +18,7 @@ from .text_encoding import encoding_of, reading
 
 Row = dict[str, Any]
 
-#: Characters in one cell at most. Larger values belong into files of their own.
+#: Characters in one cell at most. Larger values belong in files of their own.
 MAX_CELL_LENGTH = 1024 * 1024
 #: Rows after the header that a separator is judged by.
 SAMPLE_ROWS = 50
@@ -107,7 +107,7 @@ class _Header:
         for position, name in self._names.items():
             first = names.index(name)
             if first != position:
-                remarks.add(f"columns {first + 1} and {position + 1} are both called {name!r}; the latter is used")
+                remarks.add(f"columns {first + 1} and {position + 1} are both named {name!r}; the second is used")
             if name.startswith("Unnamed: "):
                 remarks.add(f"the column {name!r} looks like an index that pandas wrote (to_csv(index=False) omits it)")
 
@@ -118,7 +118,7 @@ class _Header:
             ConfigError: it has more values than there are columns.
         """
         if not any(cell.strip() for cell in cells):
-            self._remarks.add("empty rows are left out", line)
+            self._remarks.add("empty rows are skipped", line)
             return None
         if any(cell.strip() for cell in cells[self._width :]):
             raise malformed(
@@ -128,11 +128,11 @@ class _Header:
                 "Name the missing column, or put a value that contains the separator between quotation marks",
             )
         if len(cells) < self._width:
-            self._remarks.add("rows that are shorter than the header get empty cells", line)
+            self._remarks.add("rows with fewer cells than the header are filled with empty cells", line)
         for position, cell in enumerate(cells[: self._width]):
             if position not in self._names and cell.strip():
                 known = " (pandas writes its index like this; to_csv(index=False) omits it)" if position == 0 else ""
-                self._remarks.add(f"column {position + 1} has no name and is left out{known}")
+                self._remarks.add(f"column {position + 1} has no name and is ignored{known}")
         padded = [*cells, *[""] * (self._width - len(cells))]
         return {name: padded[position] for position, name in self._names.items()}
 

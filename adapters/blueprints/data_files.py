@@ -33,7 +33,7 @@ def read_jsonl(file: Path, remarks: FileRemarks | None = None) -> Iterator[Row]:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 if remarks is not None:
-                    remarks.add("empty lines are left out", number)
+                    remarks.add("empty lines are skipped", number)
                 continue
             try:
                 yield _object.decode(line)

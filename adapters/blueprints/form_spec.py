@@ -232,7 +232,7 @@ class PairwiseField(ComparisonField, frozen=True, kw_only=True, tag="pairwise"):
         """Yield why the field cannot be drawn or answered."""
         yield from super().faults()
         if TIE in values_of(self.items):
-            yield f"compares an item called {TIE!r}, the answer that neither is better. Call it otherwise"
+            yield f"compares an item called {TIE!r}, the answer that neither is better. Choose another name"
 
 
 AnyField = (
@@ -332,19 +332,19 @@ def _check_name(name: str, earlier: Collection[str], key: str) -> None:
     Raises:
         ConfigError: it does not.
     """
-    where = f"{key}: a field is called {name!r}"
+    where = f"{key}: a field is named {name!r}"
     if not name.strip():
         raise ConfigError(
             f"{key}: a field has no name", key=key, hint="Answers are stored by the names of their fields"
         )
     if name in _TAKEN_BY_BROWSERS:
         raise ConfigError(
-            f"{where}, as is a part of every form in a browser, and its answer would be lost",
+            f"{where}, like a property of every form in a browser, so its answer would be lost",
             key=key,
-            hint=f"Call it otherwise, for instance {name.strip('_')}_answer",
+            hint=f"Choose another name, for instance {name.strip('_')}_answer",
         )
     if name in _TAKEN_BY_SUBMISSIONS:
-        raise ConfigError(f"{where}, {_TAKEN_BY_SUBMISSIONS[name]}", key=key, hint="Call it otherwise")
+        raise ConfigError(f"{where}, {_TAKEN_BY_SUBMISSIONS[name]}", key=key, hint="Choose another name")
     if name in earlier:
         raise ConfigError(f"{key}: the field {name!r} is there twice", key=key, hint="Give each field another name")
 
@@ -372,10 +372,12 @@ def _check_condition(field: FormField, earlier: Collection[FormField], key: str)
         possible = values_of(other.options)
     else:
         hint = "It can depend on a scale, choice, select, multi_choice or checkbox"
-        raise ConfigError(f"{where} {condition.field!r}, whose answers nobody can list", key=key, hint=hint)
+        raise ConfigError(f"{where} {condition.field!r}, whose answers cannot be listed", key=key, hint=hint)
     for value in condition.values:
         if value not in possible:
             hint = did_you_mean(str(value), map(str, possible))
             raise ConfigError(
-                f"{where} the answer {value!r} to {condition.field!r}, which there is not", key=key, hint=hint
+                f"{where} the answer {value!r} to {condition.field!r}, which is not a possible answer",
+                key=key,
+                hint=hint,
             )

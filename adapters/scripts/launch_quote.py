@@ -65,7 +65,7 @@ def as_table(quote: Quote, durations: Durations | None) -> str:
 def lines_of(quote: Quote, durations: Durations | None) -> Iterator[tuple[str, str]]:
     """Yield the lines of a quote: a name and a text."""
     if quote.units is None:
-        yield "units", "unknown: the script makes the data while the run is live"
+        yield "units", "unknown: the script generates the data during the run"
         yield "cost of one unit", f"at most {amount(quote.cost_of_unit_cents)}"
     else:
         more = f", and at most {quote.evaluation_units} for screening and gold" if quote.evaluation_units else ""

@@ -63,7 +63,8 @@ def check_callback(name: str, callback: object, parameters: tuple[str, ...]) -> 
         signature.bind(*parameters)
     except TypeError as error:
         raise ConfigError(
-            f"{name} is called with {_counted(len(parameters))}, and {_described(callback)}{signature} takes others",
+            f"{name} is called with {_counted(len(parameters))}, "
+            f"which {_described(callback)}{signature} does not accept",
             key=name,
             hint=f"Define it as {wanted}",
         ) from error

@@ -70,7 +70,7 @@ async def test_measures_are_answered_and_say_what_is_missing(harness: BrowserHar
         await page.see("Facts of A long text.")
         await page.see("not set yet")
         await page.press("Submit")
-        await page.see("Please look at the marked questions again.")
+        await page.see("Please check the highlighted questions.")
         for field in ("good", "sure", "grid"):
             await page.call("waitForSelector", f"#field-{field}-problem:has-text('Please answer this question.')")
         assert await page.text("#field-tags-problem") == ""
@@ -121,7 +121,7 @@ async def test_comparisons_are_presented_at_random_and_say_in_which_order(harnes
         await page.picture("1-incomplete")
         await page.call("check", "#field-ends-worst-0")
         await page.call("click", "button[aria-describedby=field-order-content1]")
-        await page.see("3 of 3 placed")
+        await page.see("3 of 3 ranked")
 
         await page.call("waitForTimeout", 500)
         await page.call("reload")
@@ -296,4 +296,4 @@ async def test_progress_is_shown_where_the_operator_gives_it(harness: BrowserHar
     script = StaticScript([{"text": "One."}], progress={"unit": 3, "of": 20})
     async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], config, script) as session:
         page = await session.visitor("ann")
-        await page.see("Piece 3 of at most 20")
+        await page.see("Task 3 of up to 20")

@@ -7,9 +7,10 @@ export const TEXTS = {
   submitting: "Submitting…",
   notSubmitted: "Your work is not submitted yet. It is kept on this page and will be sent again.",
   submitted: "Submitted. Thank you! You can close this page.",
-  broken: "This task is not set up correctly. Please return it; we have been told.",
-  pageFailed: "Something went wrong on this page, and your work is not submitted. Please try again; we have been told.",
-  pleaseCorrect: "Please look at the marked questions again.",
+  broken: "This task is not set up correctly. Please return it; we have been notified.",
+  pageFailed:
+    "Something went wrong on this page, and your work is not submitted. Please try again; we have been notified.",
+  pleaseCorrect: "Please check the highlighted questions.",
   filesAgain: "Your answers were restored. Please choose your files again.",
   restored: "Your answers were restored.",
   required: "required",
@@ -24,19 +25,19 @@ export const TEXTS = {
   /** @param {string} letter */
   choose: (letter) => `Choose ${letter}`,
   /** @param {number} rank */
-  rankNext: (rank) => `Put on place ${rank}`,
+  rankNext: (rank) => `Rank as number ${rank}`,
   /** @param {number} rank */
-  unrank: (rank) => `Place ${rank} – take back`,
+  unrank: (rank) => `Number ${rank} (undo)`,
   /** @param {number} ranked @param {number} all */
-  rankedOf: (ranked, all) => `${ranked} of ${all} placed`,
+  rankedOf: (ranked, all) => `${ranked} of ${all} ranked`,
   /** @param {number} unit @param {number | null} of */
-  progress: (unit, of) => (of === null ? `Piece ${unit}` : `Piece ${unit} of at most ${of}`),
+  progress: (unit, of) => (of === null ? `Task ${unit}` : `Task ${unit} of up to ${of}`),
   /** What is wrong with an answer, by the problem's name in form_rules.js. */
   problems: {
     "is required": "Please answer this question.",
     "is not complete": "Please complete this answer.",
     "is not one of the answers": "Please choose one of the answers.",
-    "is too long": "Please write less.",
+    "is too long": "Please shorten this answer.",
     "has too few choices": "Please choose more.",
     "has too many choices": "Please choose fewer.",
     "has the same item twice": "Please choose two different ones.",

@@ -39,7 +39,7 @@ def encoded(data: object, max_item_bytes: int) -> bytes:
         raise ConfigError(f"cannot be stored as JSON: {error}") from error
     if len(body) > max_item_bytes:
         raise ConfigError(
-            f"has {len(body):,} bytes as JSON, and mephisto.task.max_item_bytes is {max_item_bytes:,}",
+            f"has {len(body):,} bytes as JSON, more than mephisto.task.max_item_bytes ({max_item_bytes:,})",
             key="mephisto.task.max_item_bytes",
             hint="Keep large content in separate files and put their URLs into the data, or raise the limit",
         )

@@ -55,7 +55,7 @@ def test_a_form_is_read() -> None:
         ([{"name": "a", "type": "pairwise", "items": ["x", "y", "z"]}], "List the names of 2 columns"),
         ([{"name": "a", "type": "pairwise", "items": ["x", "tie"]}], "compares an item called 'tie'"),
         ([{"name": "a", "type": "pairwise", "items": ["x", "y"], "as": "film"}], "Invalid enum value 'film'"),
-        ([{"name": "presented_order", "type": "text"}], "in which order things were presented. Call it otherwise"),
+        ([{"name": "presented_order", "type": "text"}], "in which order things were presented. Choose another name"),
     ],
 )
 def test_a_wrong_description_is_named(fields: Any, complaint: str) -> None:
@@ -69,9 +69,12 @@ def test_a_wrong_description_is_named(fields: Any, complaint: str) -> None:
     [
         ({"field": "knd", "is": "news"}, "depends on 'knd', which is no field before it. Did you mean 'kind'?"),
         ({"field": "later", "is": True}, "depends on 'later', which is no field before it"),
-        ({"field": "kind", "is": "new"}, "the answer 'new' to 'kind', which there is not. Did you mean 'news'?"),
-        ({"field": "kind", "is": ["news", "2"]}, "the answer '2' to 'kind', which there is not"),
-        ({"field": "words", "is": "x"}, "depends on 'words', whose answers nobody can list"),
+        (
+            {"field": "kind", "is": "new"},
+            "the answer 'new' to 'kind', which is not a possible answer. Did you mean 'news'?",
+        ),
+        ({"field": "kind", "is": ["news", "2"]}, "the answer '2' to 'kind', which is not a possible answer"),
+        ({"field": "words", "is": "x"}, "depends on 'words', whose answers cannot be listed"),
         ({"field": "kind"}, "missing required field `is`"),
     ],
 )

@@ -62,7 +62,11 @@ SETTINGS: list[tuple[dict[str, object], str, str]] = [
         "mephisto.blueprint.onboarding.show names 'rule'",
         "None is known",
     ),
-    ({"form": [{"name": "files", "type": "text"}]}, "under which a submission lists its uploads", "Call it otherwise"),
+    (
+        {"form": [{"name": "files", "type": "text"}]},
+        "under which a submission lists its uploads",
+        "Choose another name",
+    ),
     ({"form": [{"name": " ", "type": "text"}]}, "a field has no name", "stored by the names"),
 ]
 
@@ -76,7 +80,7 @@ def test_settings_that_do_not_fit(launch: LaunchHarness, settings: dict[str, obj
 def test_a_field_whose_answer_would_be_lost(launch: LaunchHarness, name: str) -> None:
     settings = OF_TABLE | {"form": [{"name": name, "type": "text"}]}
     outcome = launch.start({"data.csv": TABLE}, settings)
-    refused(outcome, f"a field is called {name!r}, as is a part of every form", "Call it otherwise")
+    refused(outcome, f"a field is named {name!r}, like a property of every form", "Choose another name")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,7 @@ def test_a_page_that_would_stay_blank(
 
 
 SCRIPTS: list[tuple[str, str, str, str]] = [
-    ("", "static_task_data=[{'text': 'x' * 2000}]", "item 1 has 2,0", "max_item_bytes is 1,000"),
+    ("", "static_task_data=[{'text': 'x' * 2000}]", "item 1 has 2,0", "max_item_bytes (1,000)"),
     ("", "static_task_data=[{'text': {1, object()}}]", "item 1 cannot be stored as JSON", "item 1"),
     ("", "static_task_data=[('a', 'b')]", "static_task_data: item 1 is a tuple", "Each item must be a dict"),
     ("", "static_task_data=[]", "static_task_data is empty", "Pass an object for each assignment"),
@@ -123,7 +127,7 @@ SCRIPTS: list[tuple[str, str, str, str]] = [
     (
         "def may(worker): return True",
         "static_task_data=[{}], worker_can_do_unit=may",
-        "worker_can_do_unit is called with 2 arguments, and run_task.py:5 may(worker) takes others",
+        "worker_can_do_unit is called with 2 arguments, which run_task.py:5 may(worker) does not accept",
         "Define it as worker_can_do_unit(worker_id, unit)",
     ),
     (
@@ -212,10 +216,14 @@ async def main(operator, cfg):
 WARNINGS: list[tuple[dict[str, Content], dict[str, Any], str]] = [
     ({"data.csv": "id;text\n1;one, two\n"}, {}, "data.csv: the columns are separated by semicolons"),
     ({"data.csv": "sep=\t\nid\ttext\n1\tone\n"}, {}, "data.csv: the columns are separated by tabs"),
-    ({"data.csv": ",id,text\n0,1,one\n"}, {}, "data.csv: column 1 has no name and is left out (pandas"),
-    ({"data.csv": "id,text\n1\n"}, {}, "data.csv: rows that are shorter than the header get empty cells (1 line: 2)"),
-    ({"data.csv": "id,text\n,\n1,one\n\n"}, {}, "data.csv: empty rows are left out (2 lines: 2, 4)"),
-    ({"data.csv": "text,text\n1,one\n"}, {}, "columns 1 and 2 are both called 'text'; the latter is used"),
+    ({"data.csv": ",id,text\n0,1,one\n"}, {}, "data.csv: column 1 has no name and is ignored (pandas"),
+    (
+        {"data.csv": "id,text\n1\n"},
+        {},
+        "data.csv: rows with fewer cells than the header are filled with empty cells (1 line: 2)",
+    ),
+    ({"data.csv": "id,text\n,\n1,one\n\n"}, {}, "data.csv: empty rows are skipped (2 lines: 2, 4)"),
+    ({"data.csv": "text,text\n1,one\n"}, {}, "columns 1 and 2 are both named 'text'; the second is used"),
     ({"data.csv": TABLE}, {"show": ["text"]}, "the page does not show these columns: id"),
     (
         {"data.csv": TABLE, "page/index.html": "<script>mine()</script>"},

@@ -97,7 +97,7 @@ async def test_an_item_of_an_async_generator_is_checked_too_and_the_generator_cl
     assert isinstance(data, AsyncIterator)
     await anext(data)
     with pytest.raises(
-        ConfigError, match=r"static_task_data: item 2 has \d+ bytes as JSON, and .*max_item_bytes is 80"
+        ConfigError, match=r"static_task_data: item 2 has \d+ bytes as JSON, more than .*max_item_bytes \(80\)"
     ):
         await anext(data)
     assert closed

@@ -68,7 +68,7 @@ def test_of_a_generator_the_cost_of_a_unit_is_shown(launch: LaunchHarness) -> No
     shared = "SharedStaticTaskState(static_task_data=({'n': n} for n in range(3)))"
     shown = lines(launch.start({}, {}, shared=shared, task=BUDGET).errors)
     assert shown == {
-        "units": "unknown: the script makes the data while the run is live",
+        "units": "unknown: the script generates the data during the run",
         "cost of one unit": "at most 0.12",
         "budget": "1.00 covers 8 units",
     }

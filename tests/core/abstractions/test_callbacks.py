@@ -52,7 +52,7 @@ def test_what_can_be_called_is_taken(callback: Callable[..., Any] | None) -> Non
 @pytest.mark.parametrize("callback", [lambda: True, lambda worker: True, lambda a, b, c: True, Judge.may])
 def test_another_number_of_parameters_is_refused(callback: Callable[..., Any]) -> None:
     with pytest.raises(
-        ConfigError, match=re.escape("worker_can_do_unit is called with 2 arguments, and test_callbacks")
+        ConfigError, match=re.escape("worker_can_do_unit is called with 2 arguments, which test_callbacks")
     ):
         check_callbacks(SharedTaskState(worker_can_do_unit=callback))
 

@@ -31,7 +31,7 @@ def test_the_size_of_an_item_is_bounded() -> None:
     size = len(encoded(InitializationData(shared={"text": ""}), LIMIT))
     encoded(InitializationData(shared={"text": "x" * (LIMIT - size)}), LIMIT)
     with pytest.raises(
-        ConfigError, match=re.escape("has 1,001 bytes as JSON, and mephisto.task.max_item_bytes is 1,000")
+        ConfigError, match=re.escape("has 1,001 bytes as JSON, more than mephisto.task.max_item_bytes (1,000)")
     ):
         encoded(InitializationData(shared={"text": "x" * (LIMIT - size + 1)}), LIMIT)
     assert is_usable({"text": "x"}, LIMIT)
