@@ -16,6 +16,7 @@ from mephisto_es.core.commands.task_run import (
     PauseRun,
     RecordResource,
     RecordRunEvent,
+    ReopenRun,
     RepeatAssignment,
     StopRun,
     UnitPlan,
@@ -26,8 +27,15 @@ from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentTimedOut
 from mephisto_es.events.records import AssignmentCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceIntended, ResourceReleased
-from mephisto_es.events.task_run import TaskRunCompleted, TaskRunCreated, TaskRunPaused, TaskRunStopping
-from mephisto_es.events.unit import UnitCreated, UnitExpired, UnitLaunched
+from mephisto_es.events.task_run import (
+    TaskRunCompleted,
+    TaskRunCreated,
+    TaskRunDataExhausted,
+    TaskRunPaused,
+    TaskRunReopened,
+    TaskRunStopping,
+)
+from mephisto_es.events.unit import UnitCreated, UnitExpired, UnitLaunched, UnitReopened
 
 from .conftest import DATA, PAY_CENTS, RUN, SmallRun, only
 
@@ -97,11 +105,42 @@ def test_a_run_is_paused_while_it_is_under_way(run: SmallRun) -> None:
     assert run.execute(PauseRun(task_run=RUN, reason="signal")) == []
 
 
+def end(run: SmallRun) -> None:
+    """Stop the run, expire what is open, and complete it."""
+    run.execute(StopRun(task_run=RUN, reason="enough"))
+    units = tuple(sorted(run.state.runs[RUN].open_units))
+    run.execute(ExpireUnits(task_run=RUN, units=units, reason="enough"))
+    run.execute(CompleteRun(task_run=RUN))
+
+
+def test_an_ended_run_is_reopened_with_its_expired_units(run: SmallRun) -> None:
+    run.offer(1)
+    run.offer(2)
+    reopen = ReopenRun(task_run=RUN, reason="more")
+    with pytest.raises(IllegalStepError, match="task_run/1 is 'live'"):
+        run.execute(reopen)
+    run.assign(1, agent=1)
+    run.submit(1)
+    end(run)
+    assert run.execute(reopen) == [TaskRunReopened(reason="more"), UnitReopened(reason="more")]
+    assert run.state.runs[RUN].open_units == {20}
+
+
+def test_a_part_of_a_group_is_not_reopened(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    leave_a_group(run, 1, (1, 2))
+    run.execute(RecordRunEvent(task_run=RUN, event=TaskRunDataExhausted(assignments=1)))
+    end(run)
+    with pytest.raises(CommandRefusedError, match="run 1 has no unit that could be put back"):
+        run.execute(ReopenRun(task_run=RUN, reason="more"))
+
+
 def test_a_run_that_does_not_exist_is_refused() -> None:
     run = SmallRun()
     for command in (
         StopRun(task_run=RUN, reason="why"),
         PauseRun(task_run=RUN, reason="why"),
+        ReopenRun(task_run=RUN, reason="why"),
         CompleteRun(task_run=RUN),
         LaunchUnits(task_run=RUN, units=()),
         CreateAssignments(task_run=RUN, assignments=()),
