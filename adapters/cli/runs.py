@@ -49,7 +49,7 @@ def _table(runs: tuple[RunProgress, ...]) -> Table:
             f"run-{run.task_run_id}",
             escape(run.task_name),
             escape(run.status),
-            f"{run.units_finished:,}/{run.units_total:,}",
+            f"{run.units_done:,}/{run.units_total:,}",
             escape(format_counts(run.units)),
             f"{run.workers:,}",
             format_duration(run.seconds),

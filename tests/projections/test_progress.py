@@ -11,8 +11,9 @@ from mephisto_es.core.errors import UnknownEntityError
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
+from mephisto_es.events.ids import TaskRunId
 from mephisto_es.projections.mephisto_db import MephistoDB
-from mephisto_es.projections.queries.runs.progress import run_progress
+from mephisto_es.projections.queries.runs.progress import RunProgress, run_progress
 
 from ..histories import histories, history, numbered
 from .views import empty, lived
@@ -57,3 +58,21 @@ def test_who_took_part_and_how_it_went() -> None:
 def test_a_run_that_is_not_there() -> None:
     with pytest.raises(UnknownEntityError, match=r"there is no run-1$"):
         run_progress(MephistoDB(empty()), 1)
+
+
+def test_an_expired_unit_is_finished_and_not_done() -> None:
+    progress = RunProgress(
+        task_run_id=TaskRunId(1),
+        task_name="rate",
+        status="completed",
+        server_url=None,
+        units={"completed": 1, "accepted": 2, "rejected": 3, "expired": 94, "assigned": 5},
+        agents={},
+        onboarding_agents={},
+        workers=6,
+        assignments=100,
+        is_data_exhausted=True,
+        seconds=1.0,
+        events=7,
+    )
+    assert (progress.units_done, progress.units_finished, progress.units_total) == (6, 100, 105)

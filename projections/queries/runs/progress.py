@@ -10,12 +10,13 @@ import msgspec
 
 from ....core.lifecycles.agent import AgentStatus
 from ....core.lifecycles.onboarding import OnboardingStatus
-from ....core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
+from ....core.lifecycles.unit import DONE_UNIT_STATUSES, OPEN_UNIT_STATUSES, UnitStatus
 from ....events.ids import TaskRunId
 from ...mephisto_db.criteria import EntityId
 from ...mephisto_db.reader import MephistoDB
 
 _OPEN = frozenset(status.value for status in OPEN_UNIT_STATUSES)
+_DONE = frozenset(status.value for status in DONE_UNIT_STATUSES)
 _WORKERS = """
     SELECT count(*) FROM (
         SELECT worker_id FROM agents WHERE task_run_id = :run
@@ -52,8 +53,13 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def units_finished(self) -> int:
-        """Number of units with no work left to do."""
+        """Number of units with no work left to do, expired ones among them."""
         return sum(count for status, count in self.units.items() if status not in _OPEN)
+
+    @property
+    def units_done(self) -> int:
+        """Number of units whose work was submitted, whatever the verdict."""
+        return sum(count for status, count in self.units.items() if status in _DONE)
 
 
 def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:

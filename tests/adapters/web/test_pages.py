@@ -64,7 +64,7 @@ async def test_the_runs(visitor: Visitor, database: Path) -> None:
         runs = all_runs(moment).runs
     for run in runs:
         assert f"run-{run.task_run_id} {run.task_name} {run.status}" in said
-        assert f"{run.units_finished:,} of {run.units_total:,} units done" in said
+        assert f"{run.units_done:,} of {run.units_total:,} units done" in said
 
 
 async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, database: Path) -> None:
@@ -76,7 +76,7 @@ async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, databa
         said = await visitor.read(f"/runs/{RUN}" + (f"?seq={seq}" if seq else ""))
         progress = status.progress
         assert f"seq {status.seq:,} · {status.at} UTC" in said
-        assert f"Units done {progress.units_finished:,} of {progress.units_total:,}" in said
+        assert f"Units done {progress.units_done:,} of {progress.units_total:,}" in said
         assert f"{status.workers_at_work:,} working {progress.workers:,} in total" in said
         for name, count in progress.units.items():
             assert f"{name.replace('_', ' ')} {count:,}" in said
