@@ -84,7 +84,7 @@ def _views(database: Path, projections: Sequence[Projection]) -> list[View]:
 def _view(log: AuditedFile, projection: Projection, stored: StoredView | None, head: int) -> View:
     if stored is None:
         return View(projection.name, None, head, current=False, rows={})
-    rows = {table: log.tables.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in projection.tables}
+    rows = {table: log.row_count(table) for table in projection.tables}
     return View(projection.name, stored.seq, head, stored.code == code_fingerprint(projection), rows)
 
 

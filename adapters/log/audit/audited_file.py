@@ -166,6 +166,12 @@ class AuditedFile:
             return []  # the damage is reported by `structure`
         return [StoredView(*row) for row in rows if list(map(type, row)) == [str, str, int]]
 
+    def row_count(self, table: str) -> int:
+        """Return the number of rows of a projection's table."""
+        with reader.reading(f"the table {table}"):
+            count: int = self._db.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+        return count
+
     def snapshot_positions(self, projection: Projection) -> list[int]:
         """Return the positions of the snapshots of a view."""
         with reader.reading("the snapshots"):

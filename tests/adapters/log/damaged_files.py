@@ -30,6 +30,8 @@ from mephisto_es.tests.histories import history
 
 LIMIT_SECONDS = 10.0
 PAGE_BYTES = 4096
+#: The first byte of a leaf page of an index, by SQLite's file format.
+INDEX_LEAF = 10
 #: The exit codes that commands document.
 EXIT_CODES = {0, 1, 2}
 #: Commands that only read, apart from those that judge.

@@ -27,7 +27,7 @@ from mephisto_es.projections.mephisto_db import MephistoDB
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...histories import history
-from .damaged_files import PAGE_BYTES, Original, make_originals, problems_of
+from .damaged_files import INDEX_LEAF, PAGE_BYTES, Original, make_originals, problems_of
 
 #: Seeds of one test; `damaged_files.py` takes as many as you like.
 SEEDS = 12
@@ -217,6 +217,20 @@ def test_values_of_the_view_that_have_the_wrong_type(path: Path) -> None:
         db.commit()
     with MephistoDB(path) as db, pytest.raises(UnusableLogError, match=r"units .*pay_cents.*projections rebuild"):
         db.find_units()
+
+
+def test_the_rows_of_a_damaged_view_are_not_counted(path: Path) -> None:
+    original = path.read_bytes()
+    refused: list[str] = []
+    for page in range(PAGE_BYTES, len(original), PAGE_BYTES):
+        if original[page] != INDEX_LEAF:  # SQLite counts rows in the smallest index of a table
+            continue
+        zero(path, page)
+        result = ask("projections", path, "list")
+        refused += [result.stderr] if result.exit_code == 1 else []
+        path.write_bytes(original)
+    assert all("cannot be read: database disk image is malformed" in each for each in refused)
+    assert any("the table units" in each for each in refused)
 
 
 def test_an_anchor_file_without_line_ends(path: Path) -> None:

@@ -25,12 +25,10 @@ from mephisto_es.events.worker import QualificationChanged, QualificationGranted
 from mephisto_es.projections.audit.report import Finding, FindingKind
 from mephisto_es.projections.engine import rebuild
 
+from .damaged_files import INDEX_LEAF, PAGE_BYTES
 from .support import SALT, RosterProjection, edited, forget, lives, register, request, unit_request
 
 UNITS = 40
-PAGE_BYTES = 4096
-#: The first byte of such a page, by SQLite's file format.
-INDEX_LEAF = 10
 EVENTS = 2 + 9 * UNITS
 
 
