@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 import trio
 
+from ....events.envelope import RecordedEvent
+from ....events.task_run import TaskRunPaused, TaskRunRecovering
 from ...ports import WallClock
 from ...signal import Signal
 
 #: Maximum seconds between two readings of the wall clock, so that a clock that is set forward is noticed.
 MAX_SLEEP_SECONDS = 3600.0
+
+
+def paused_us(history: Iterable[RecordedEvent], since_us: int) -> int:
+    """Return how long a run has been paused, in microseconds.
+
+    Args:
+        history: the events of the run itself, in order.
+        since_us: count from this time on, in microseconds since the epoch.
+    """
+    total, paused_at = 0, None
+    for _, envelope in history:
+        if isinstance(envelope.event, TaskRunPaused):
+            paused_at = max(envelope.at, since_us)
+        elif isinstance(envelope.event, TaskRunRecovering) and paused_at is not None:
+            total, paused_at = total + max(0, envelope.at - paused_at), None
+    return total
 
 
 class Deadlines:

@@ -13,6 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import msgspec
 
+from ....events import streams
 from ....events.agent import AgentAccepted, AgentObserved, AgentUpdateReceived
 from ....events.base import Event, PayloadRef
 from ....events.envelope import RecordedEvent
@@ -29,7 +30,7 @@ from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
 from .calls import call, clean_up
-from .deadlines import Deadlines
+from .deadlines import Deadlines, paused_us
 from .observations import Observations
 from .replayer import TaskCodeReplayer, recorded_exchanges
 
@@ -134,9 +135,13 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         """Follow the participants that an earlier process of the run left; deadlines are watched from now on."""
         self._nursery.start_soon(self._deadlines.run)
         live = [self._stream_of(agent_id) for agent_id in sorted(self._live_ids())]
+        run_history = self._ledger.log.history(streams.task_run(self._context.task_run))
         for stream in live:
             history = self._ledger.log.history(stream)
-            self._adopt(self._record_of(stream), history[0].envelope.at, self._observations.sent_in(history))
+            started_at = history[0].envelope.at
+            # Nobody could go on while the run was paused.
+            started_at += paused_us(run_history, since_us=started_at)
+            self._adopt(self._record_of(stream), started_at, self._observations.sent_in(history))
         for stream in live:
             self._status_changed(self._record_of(stream), again=True)
 

@@ -153,3 +153,22 @@ async def test_a_registration_gives_its_agent_to_nobody_else(tmp_path: Path) -> 
         assert live_run.worker_pool.impersonations == 1
         assert (await router.request_agent(victim))["agent_id"] == token
         await harness.operator.force_shutdown()
+
+
+async def test_the_time_of_a_pause_is_not_taken_from_the_people_at_work(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    shared, log = HarnessTaskState(data=items(1)), MemoryLog()
+    settings = {"assignment_duration_in_seconds": 100, "resume_incomplete_run": True}
+    async with open_harness(tmp_path, log) as harness:
+        router = harness.router(await harness.launch(shared, **settings))
+        ann = str((await ask(router, "ann"))["agent_id"])
+        await trio.sleep(60)
+        await harness.operator.pause("end of the day")
+    await trio.sleep(50_000)
+    async with open_harness(tmp_path, log) as harness:
+        router = harness.router(await harness.launch(shared, **settings))
+        await trio.sleep(30)
+        assert router.statuses[ann] == "in task"
+        await until(harness, lambda: router.statuses[ann] == "timeout")
+        await harness.operator.force_shutdown()
