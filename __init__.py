@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
     from .core.abstractions.blueprint import Blueprint, PlannedUnits
     from .core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
+    from .core.abstractions.crowd.payments import PaymentOrder, PaymentProvider, PaymentRefusedError
     from .core.abstractions.crowd_provider import CrowdProvider
     from .core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
     from .core.abstractions.qualifications import (
@@ -132,7 +133,7 @@ if TYPE_CHECKING:
     )
     from .core.operations.run.live_task_run import LiveTaskRun
     from .core.operations.services.directory import Directory
-    from .core.operations.services.paymaster import Paymaster, PaymentOrder, PaymentProvider, PaymentRefusedError
+    from .core.operations.services.paymaster import Paymaster
     from .core.operations.services.reviewer import Reviewer
     from .core.operations.task_launcher import TaskLauncher
     from .core.operations.worker_pool import WorkerPool
@@ -280,7 +281,8 @@ _NAMES_BY_MODULE = {
     ),
     "core.operations.run.live_task_run": ("LiveTaskRun",),
     "core.operations.services.directory": ("Directory",),
-    "core.operations.services.paymaster": ("Paymaster", "PaymentOrder", "PaymentProvider", "PaymentRefusedError"),
+    "core.abstractions.crowd.payments": ("PaymentOrder", "PaymentProvider", "PaymentRefusedError"),
+    "core.operations.services.paymaster": ("Paymaster",),
     "core.operations.services.reviewer": ("Reviewer",),
     "core.operations.task_launcher": ("TaskLauncher",),
     "core.operations.worker_pool": ("WorkerPool",),

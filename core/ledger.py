@@ -128,6 +128,8 @@ class Ledger:
         self.log = log
         self.state = DecisionState()
         self._clock = clock
+        #: Held while payments are requested: another paymaster would take such a request for one that was lost.
+        self.payment_lock = trio.Lock()
         self._waiting: deque[PendingCommand] = deque()
         #: Decided and not durable yet.
         self._batch = _CommitBatch()
@@ -145,6 +147,10 @@ class Ledger:
     def waiting(self) -> int:
         """Number of commands that the writer has not taken yet."""
         return len(self._waiting)
+
+    def now_us(self) -> int:
+        """Return the time on the clock of the log, in microseconds since the epoch."""
+        return self._clock.now_us()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call a function with every batch of events once it is durable, in order.

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
-from .base import Event
+from enum import Enum
+
+from .base import Event, PayloadRef
 from .ids import AgentId, PaymentId, UnitId, WorkerId
+
+
+class Answer(Enum):
+    """Outcomes of the last request to a site."""
+
+    #: No request was made, for certain.
+    NOT_SENT = "not sent"
+    DONE = "done"
+    #: The site said no.
+    REFUSED = "refused"
+    #: The site has seen the request's token before.
+    TOKEN_SEEN = "token seen"
+    #: It was too busy.
+    THROTTLED = "throttled"
+    #: Lost, or not recorded because the operator died: anything may have happened.
+    UNKNOWN = "unknown"
+
+
+class Sighting(Enum):
+    """Outcomes of a look at the site."""
+
+    THERE = "there"
+    NOT_THERE = "not there"
+    CANNOT_TELL = "cannot tell"
 
 
 class PaymentOwed(Event, frozen=True, kw_only=True, tag="payment_owed"):
@@ -19,10 +45,21 @@ class PaymentOwed(Event, frozen=True, kw_only=True, tag="payment_owed"):
 
 
 class PaymentIntended(Event, frozen=True, kw_only=True, tag="payment_intended"):
-    """The provider is about to be asked to pay. Asked again with the same token, it must not pay again."""
+    """It is to be paid now; nothing was requested since it became owed or failed."""
 
     #: Derived from the payment; the same for every attempt.
     token: str
+
+
+class PaymentRequested(Event, frozen=True, kw_only=True, tag="payment_requested"):
+    """The provider is about to be asked. If nothing follows, it may have paid."""
+
+    #: The idempotency token of this request.
+    token: str
+    #: Whatever the provider needs to look for this payment later, in its own form; None: nothing.
+    setup: str | None = None
+    #: True if a repeat cannot pay twice at this provider, so that it needs no look before it.
+    is_repeatable: bool = False
 
 
 class PaymentSent(Event, frozen=True, kw_only=True, tag="payment_sent"):
@@ -30,6 +67,18 @@ class PaymentSent(Event, frozen=True, kw_only=True, tag="payment_sent"):
 
     #: The provider's reference of the payment.
     reference: str
+
+
+class PaymentInDoubt(Event, frozen=True, kw_only=True, tag="payment_in_doubt"):
+    """The provider was asked, and may or may not have paid."""
+
+    answer: Answer
+
+
+class PaymentLooked(Event, frozen=True, kw_only=True, tag="payment_looked"):
+    """Somebody looked for a payment in doubt in the provider's books."""
+
+    sighting: Sighting
 
 
 class PaymentConfirmed(Event, frozen=True, kw_only=True, tag="payment_confirmed"):
@@ -42,4 +91,27 @@ class PaymentFailed(Event, frozen=True, kw_only=True, tag="payment_failed"):
     reason: str
 
 
-PaymentEvent = PaymentOwed | PaymentIntended | PaymentSent | PaymentConfirmed | PaymentFailed
+class PaymentSettledPaid(Event, frozen=True, kw_only=True, tag="payment_settled_paid"):
+    """A person has decided that the worker has the money."""
+
+    reason: PayloadRef | None = None
+
+
+class PaymentSettledUnpaid(Event, frozen=True, kw_only=True, tag="payment_settled_unpaid"):
+    """A person has decided that the worker does not have the money; it may be paid again."""
+
+    reason: PayloadRef | None = None
+
+
+PaymentEvent = (
+    PaymentOwed
+    | PaymentIntended
+    | PaymentRequested
+    | PaymentSent
+    | PaymentInDoubt
+    | PaymentLooked
+    | PaymentConfirmed
+    | PaymentFailed
+    | PaymentSettledPaid
+    | PaymentSettledUnpaid
+)

@@ -36,7 +36,17 @@ from mephisto_es.events.engagement import (
     WorkerOnboarded,
 )
 from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingReturned, OnboardingStarted
-from mephisto_es.events.payment import PaymentConfirmed, PaymentFailed, PaymentIntended, PaymentSent
+from mephisto_es.events.payment import (
+    PaymentConfirmed,
+    PaymentFailed,
+    PaymentInDoubt,
+    PaymentIntended,
+    PaymentLooked,
+    PaymentRequested,
+    PaymentSent,
+    PaymentSettledPaid,
+    PaymentSettledUnpaid,
+)
 from mephisto_es.events.records import QualificationCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.events.task_run import (
@@ -59,8 +69,13 @@ from mephisto_es.events.worker import (
 
 from .random_values import RandomValues
 
-#: What happens to a payment once it is owed.
-PAYMENT_PATH = (PaymentIntended, PaymentFailed, PaymentIntended, PaymentSent, PaymentConfirmed)
+_ASKED = (PaymentIntended, PaymentRequested)
+#: Ways that payments take once they are owed.
+PAYMENT_PATHS = (
+    (*_ASKED, PaymentSent, PaymentConfirmed),
+    (*_ASKED, PaymentFailed, PaymentSettledPaid),
+    (*_ASKED, PaymentInDoubt, PaymentLooked, PaymentSettledUnpaid, PaymentSettledPaid),
+)
 #: 2026-01-01 in microseconds.
 BEGINNING = 1_767_225_600_000_000
 #: Few runs and names, so that workers meet in them.
@@ -377,7 +392,8 @@ class HistoryGenerator(RandomValues):
         """The next step of the first payment that has not arrived."""
         for stream in self._streams["payment"]:
             if self.state.payments[stream].status is not PaymentStatus.CONFIRMED:
-                return [NewEvent(stream, self._fill(PAYMENT_PATH[self.state.version(stream) - 1]))]
+                path = PAYMENT_PATHS[int(stream.rpartition("/")[2]) % len(PAYMENT_PATHS)]
+                return [NewEvent(stream, self._fill(path[self.state.version(stream) - 1]))]
         return []
 
     def _expire_unit(self) -> Events:

@@ -65,8 +65,14 @@ class RandomValues:
                 return self._random.randint(0, 9)
             case msgspec.inspect.StrType():
                 return f"text {self._next()}"
-            case msgspec.inspect.BoolType() | msgspec.inspect.UnionType():
-                # Of a union, `True` fits each one there is.
+            case msgspec.inspect.BoolType():
+                return True
+            case msgspec.inspect.UnionType(types=types):
+                if any(isinstance(one, msgspec.inspect.StrType) for one in types):
+                    return f"text {self._next()}"
+                if any(isinstance(one, msgspec.inspect.StructType) and one.cls is PayloadRef for one in types):
+                    return self._json({"answer": 42}, subject)
+                # `True` fits each other one there is.
                 return True
             case msgspec.inspect.DictType():
                 return {"pid": 4711}

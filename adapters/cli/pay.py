@@ -12,9 +12,10 @@ import trio
 from rich.markup import escape
 from rich.table import Table
 
+from ...core.errors import UnknownEntityError
 from ...core.lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentStatus
 from ...core.operations.configuration.money import amount
-from ...core.operations.control.requests import PayRequest
+from ...core.operations.control.requests import PayRequest, SettleRequest
 from ...core.state.budget import Budget
 from ...events import streams
 from ...events.ids import PaymentId, TaskRunId
@@ -29,6 +30,19 @@ from .common.arguments import LogCommand, author_option, log_argument, run_argum
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
+
+
+class PaymentType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """The id of a payment: `7` or `payment-7`."""
+
+    name = "payment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> PaymentId:
+        """Return the id."""
+        number = str(value).removeprefix("payment-")
+        if not number.isdecimal():
+            self.fail(f"{value!r} is not the id of a payment; write payment-7.", param, ctx)
+        return PaymentId(int(number))
 
 
 class AmountsDue(NamedTuple):
@@ -54,14 +68,34 @@ class AmountsDue(NamedTuple):
 @run_argument
 @click.option("--dry-run", is_flag=True, help="Only show what would be paid.")
 @click.option("--yes", is_flag=True, help="Pay without asking.")
+@click.option(
+    "--settle",
+    nargs=2,
+    type=(PaymentType(), click.Choice(("paid", "unpaid"))),
+    metavar="PAYMENT paid|unpaid",
+    help="Pay nothing: record your decision on one payment.",
+)
+@click.option("--reason", help="With --settle: how you know.")
 @author_option
 @as_json_option
-def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, author: str | None, as_json: bool) -> None:
+def pay_command(
+    database: Path,
+    run: EntityRef,
+    dry_run: bool,
+    yes: bool,
+    settle: tuple[PaymentId, str] | None,
+    reason: str | None,
+    author: str | None,
+    as_json: bool,
+) -> None:
     """Pay what RUN owes, through the crowd provider of its workers, after showing the payments and asking.
 
-    Each payment is recorded before the provider is asked for it, with a token by which the provider recognizes it. So
-    if this is interrupted at any point, the next call continues, and nobody is paid twice. The status of payments that
-    were sent earlier is updated.
+    Each payment is recorded before the provider is asked for it. So if this is interrupted at any point, the next call
+    continues, and nobody is paid twice. A payment whose answer was lost is in doubt: it is looked up before it is
+    requested again. The status of payments that were sent earlier is updated.
+
+    Where the provider cannot tell, look at its pages and record what you found with --settle. Payments that you make by
+    other means are settled in the same way.
 
     With --json nothing is asked: without --yes the payments are only shown. This works while a run is live, too.
 
@@ -69,10 +103,14 @@ def pay_command(database: Path, run: EntityRef, dry_run: bool, yes: bool, author
     Examples:
       mephisto-es pay mephisto_data 1 --dry-run
       mephisto-es pay mephisto_data 1 --yes
+      mephisto-es pay mephisto_data 1 --settle payment-7 paid --reason "seen in the account"
 
     Exit code 0: everything is paid, or payments were only shown. 1: something is not paid.
     """
     due = _due(database, run)
+    if settle is not None:
+        trio.run(_settle, database, due, *settle, reason, author_of(author))
+        return
     paying_provider(due.created)
     if not as_json:
         _print_due(due)
@@ -98,6 +136,17 @@ def _due(database: Path, run: EntityRef) -> AmountsDue:
     if not isinstance(created, TaskRunCreated):
         raise LookupError("only being created can happen first to a run: a table has a wrong row")
     return AmountsDue(created, ledger)
+
+
+async def _settle(
+    database: Path, due: AmountsDue, payment: PaymentId, decision: str, reason: str | None, author: str
+) -> None:
+    if payment not in {one.payment for one in due.ledger.payments}:
+        raise UnknownEntityError(f"payment-{payment} in {due.ledger.run}")
+    request = SettleRequest(task_run=due.created.task_run, payment=payment, is_paid=decision == "paid", reason=reason)
+    async with open_control(database, author) as control:
+        await control.execute(request)
+    click.echo(f"payment-{payment} is recorded as {decision}")
 
 
 async def _pay(database: Path, due: AmountsDue, author: str) -> None:
@@ -138,5 +187,11 @@ def _print_paid(due: AmountsDue) -> None:
     for payment in due.payments:
         reason = f": {payment.failure}" if payment.failure else ""
         console().print(
-            f"[red]✗[/] {amount(payment.amount_cents)} to worker-{payment.worker} {payment.status}{escape(reason)}"
+            f"[red]✗[/] payment-{payment.payment}: {amount(payment.amount_cents)} to worker-{payment.worker} "
+            f"{payment.status}{escape(reason)}"
+        )
+    if any(payment.status == PaymentStatus.IN_DOUBT.value for payment in due.payments):
+        click.echo(
+            "Look for what is in doubt on the provider's pages, and record what you found: "
+            "mephisto-es pay RUN --settle PAYMENT paid|unpaid"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.blueprint import SharedTaskState
+from ...core.abstractions.crowd.payments import PaymentProvider, PaymentSite, payer_of
 from ...core.abstractions.crowd_provider import CrowdProvider
 from ...core.abstractions.resources import Resources
 from ...core.errors import ConfigError, UnknownEntityError
@@ -17,7 +18,7 @@ from ...core.operations.control.executor import OpenPaymaster
 from ...core.operations.hydra_config import MephistoConfig
 from ...core.operations.registry import get_crowd_provider_from_type
 from ...core.operations.services.paymaster import ACTOR as PAYMASTER
-from ...core.operations.services.paymaster import Paymaster, PaymentProvider, payer_of
+from ...core.operations.services.paymaster import Paymaster
 from ...core.ports import Ids
 from ...events import streams
 from ...events.ids import TaskRunId
@@ -32,7 +33,7 @@ def paying_provider(created: TaskRunCreated) -> type[CrowdProvider]:
         ConfigError: it is not installed, or does not pay.
     """
     provider = get_crowd_provider_from_type(created.provider_type)
-    if not issubclass(provider, PaymentProvider):
+    if not issubclass(provider, PaymentProvider | PaymentSite):
         raise ConfigError(
             f"run-{created.task_run} has its workers from {created.provider_type!r}, which cannot pay them",
             hint="Pay what `mephisto-es ledger` shows by other means",

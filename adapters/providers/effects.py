@@ -1,15 +1,12 @@
-"""Carries one effect at a site to a settled end, step by step: what to ask next is decided in `settlement`.
-
-A provider represents each order as a `SiteEffect`, which can be requested and looked for. The caller records what is
-known before and after each step; a crash between the two leaves an unknown answer.
-"""
+"""Turns calls to a site into effects: its errors become answers, one for each kind of knowledge."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from msgspec.structs import replace
-
+from ...core.abstractions.crowd.effects import SendResult
+from ...core.decisions.settlement import Settlement
+from ...events.payment import Answer, Sighting
 from .api.errors import (
     EffectUnknownError,
     SiteError,
@@ -17,21 +14,20 @@ from .api.errors import (
     SiteThrottledError,
     SiteUnreachableError,
 )
-from .settlement import SENDING_STEPS, Answer, Attempts, NextStep, Settlement, Sighting
 
 
-class SiteEffect(Protocol):
-    """One thing that is to happen at a site once: an approval, a bonus, a study, a message."""
+class SiteCalls(Protocol):
+    """The calls that ask a site for one effect, and look for it."""
 
     @property
     def settlement(self) -> Settlement:
-        """The rule of its operation at its site."""
+        """The rule of the operation at its site."""
 
     async def send(self, token: str) -> None:
         """Ask the site for it.
 
         Args:
-            token: an idempotency token, for sites that have them. A repeat of the last request has the same.
+            token: an idempotency token, for sites that have them.
 
         Raises:
             SiteError: the subclass says what is known of the effect.
@@ -45,41 +41,39 @@ class SiteEffect(Protocol):
         """
 
 
-def before_step(step: NextStep, attempts: Attempts, now: float) -> Attempts:
-    """Return what is to be recorded before a step is taken: if nothing follows, the answer is unknown.
+class CalledEffect:
+    """An effect made of calls to a site."""
 
-    Args:
-        step: the step.
-        attempts: what is known.
-        now: seconds on the clock of `attempts`.
-    """
-    if step not in SENDING_STEPS:
-        return attempts
-    keeps_token = step is NextStep.SEND_SAME_TOKEN and attempts.token_since is not None
-    return Attempts(answer=Answer.UNKNOWN, token_since=attempts.token_since if keeps_token else now, sent_at=now)
+    def __init__(self, calls: SiteCalls) -> None:
+        self._calls = calls
 
+    @property
+    def settlement(self) -> Settlement:
+        """The rule of the operation at its site."""
+        return self._calls.settlement
 
-async def take_step(effect: SiteEffect, step: NextStep, recorded: Attempts, token: str, now: float) -> Attempts:
-    """Take a step and return what is known after it.
-
-    Cancelled, or ended by an error of ours, it leaves `recorded` as what is known.
-
-    Args:
-        effect: the effect.
-        step: one that sends or looks; any other changes nothing.
-        recorded: what `before_step` returned, recorded by now.
-        token: a new token for `SEND` and `SEND_NEW_TOKEN`, the last one for `SEND_SAME_TOKEN`.
-        now: seconds on the clock of `recorded`.
-    """
-    if step in SENDING_STEPS:
-        return replace(recorded, answer=await _answer(effect, step, token))
-    if step is NextStep.LOOK:
+    async def send(self, token: str) -> SendResult:
+        """Ask the site for it."""
         try:
-            sighting = await effect.look()
+            await self._calls.send(token)
+        except SiteError as error:
+            return SendResult(answer_of(error), reason=str(error))
+        return SendResult(Answer.DONE)
+
+    async def look(self) -> Sighting | None:
+        """Look for it at the site; None: the site could not be asked."""
+        try:
+            return await self._calls.look()
         except SiteError:
-            return recorded  # nobody has seen anything; look again later
-        return replace(recorded, sighting=sighting, looked_at=now)
-    return recorded
+            return None
+
+
+class CalledPayment(CalledEffect):
+    """A payment that needs no preparation."""
+
+    async def set_up(self) -> str | None:
+        """Prepare nothing."""
+        return None
 
 
 def answer_of(error: SiteError) -> Answer:
@@ -95,19 +89,3 @@ def answer_of(error: SiteError) -> Answer:
             return Answer.UNKNOWN
         case _:
             return Answer.UNKNOWN
-
-
-async def _answer(effect: SiteEffect, step: NextStep, token: str) -> Answer:
-    try:
-        await effect.send(token)
-    except SiteError as error:
-        answer = answer_of(error)
-    else:
-        return Answer.DONE
-    if step is NextStep.SEND_SAME_TOKEN:
-        # A refusal of a repeated token says that the first request was seen, and an unreachable site says nothing new.
-        if answer is Answer.REFUSED:
-            return Answer.TOKEN_SEEN
-        if answer is Answer.NOT_SENT:
-            return Answer.UNKNOWN
-    return answer

@@ -9,9 +9,9 @@ from typing import ClassVar
 import trio
 
 from ...core.abstractions.args import CrowdProviderArgs
+from ...core.abstractions.crowd.payments import PaymentOrder
 from ...core.abstractions.crowd_provider import CrowdProvider
 from ...core.operations.registry import register_mephisto_abstraction
-from ...core.operations.services.paymaster import PaymentOrder
 from ..composition.data_dir import data_dir
 from .payment_book import BOOK_FILE, PaymentBook
 

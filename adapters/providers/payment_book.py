@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ...core.operations.services.paymaster import PaymentOrder, PaymentRefusedError
+from ...core.abstractions.crowd.payments import PaymentOrder, PaymentRefusedError
 
 #: In the data folder.
 BOOK_FILE = "mock_payments.db"

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from .settlement import CrowdSite
+from ...core.decisions.settlement import CrowdSite
 
 #: Older figures are to be read again.
 MAX_AGE = timedelta(days=180)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...events import streams
 from ...events.agent import AgentMetadataReceived, AgentObserved, AgentUpdateReceived
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
+from ...events.payment import PaymentRequested
 from ..commands.agent import (
     RecordLiveUpdate,
     RecordObservation,
@@ -15,6 +16,7 @@ from ..commands.agent import (
 )
 from ..commands.review import RecordPayment
 from ..commands.task_run import RecordResource, RecordRunEvent
+from ..errors import CommandRefusedError
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
@@ -81,6 +83,15 @@ def decide_record_resource(_: DecisionState, command: RecordResource) -> list[Ne
     return [NewEvent(streams.resource(command.task_run, command.number), command.event)]
 
 
-def decide_record_payment(_: DecisionState, command: RecordPayment) -> list[NewEvent]:
-    """Record what became of a payment."""
-    return [NewEvent(streams.payment(command.task_run, command.payment), command.event)]
+def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[NewEvent]:
+    """Record what became of a payment.
+
+    Raises:
+        CommandRefusedError: it is in doubt, and a request could pay twice.
+    """
+    stream, event = streams.payment(command.task_run, command.payment), command.event
+    if isinstance(event, PaymentRequested) and not state.payments[stream].may_be_requested(event):
+        raise CommandRefusedError(
+            f"{stream} may have been paid already; a look that does not find it must come before another request"
+        )
+    return [NewEvent(stream, event)]

@@ -8,8 +8,21 @@ import msgspec
 from msgspec.structs import replace
 
 from ...events.ids import AgentId, PaymentId, UnitId, WorkerId
-from ...events.payment import PaymentConfirmed, PaymentEvent, PaymentFailed, PaymentIntended, PaymentOwed, PaymentSent
-from .table import Lifecycle, Status, existing, step
+from ...events.payment import (
+    PaymentConfirmed,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentInDoubt,
+    PaymentIntended,
+    PaymentLooked,
+    PaymentOwed,
+    PaymentRequested,
+    PaymentSent,
+    PaymentSettledPaid,
+    PaymentSettledUnpaid,
+    Sighting,
+)
+from .table import Lifecycle, Status, existing, stays, step
 
 #: Purposes of payments.
 PAY, BONUS = "pay", "bonus"
@@ -20,9 +33,13 @@ class PaymentStatus(Status):
 
     #: A verdict or a bonus made it payable.
     OWED = "owed"
-    #: The provider is being asked, or was asked and its answer is unknown.
+    #: It is to be paid, and the provider was not asked.
     APPROVED = "approved"
+    #: The provider is being asked, or was asked and its answer was not recorded.
+    REQUESTED = "requested"
     SENT = "sent"
+    #: The provider's answer does not tell if it has paid.
+    IN_DOUBT = "in doubt"
     CONFIRMED = "confirmed"
     FAILED = "failed"
 
@@ -35,14 +52,23 @@ PAYMENT = Lifecycle(
     (
         step(PaymentOwed, None, _S.OWED),
         step(PaymentIntended, (_S.OWED, _S.FAILED), _S.APPROVED),
-        step(PaymentSent, _S.APPROVED, _S.SENT),
-        step(PaymentConfirmed, _S.SENT, _S.CONFIRMED),
-        step(PaymentFailed, (_S.APPROVED, _S.SENT), _S.FAILED),  # sent: the provider returned it
+        # in doubt: after a look that found nothing, or if a repeat cannot pay twice; see `may_be_requested`
+        step(PaymentRequested, (_S.APPROVED, _S.IN_DOUBT), _S.REQUESTED),
+        step(PaymentSent, _S.REQUESTED, _S.SENT),
+        step(PaymentInDoubt, _S.REQUESTED, _S.IN_DOUBT),
+        *stays(PaymentLooked, _S.IN_DOUBT),
+        step(PaymentConfirmed, (_S.SENT, _S.IN_DOUBT), _S.CONFIRMED),
+        # sent: the provider gave it back
+        step(PaymentFailed, (_S.APPROVED, _S.REQUESTED, _S.IN_DOUBT, _S.SENT), _S.FAILED),
+        step(PaymentSettledPaid, (_S.OWED, _S.APPROVED, _S.IN_DOUBT, _S.SENT, _S.FAILED), _S.CONFIRMED),
+        step(PaymentSettledUnpaid, (_S.IN_DOUBT, _S.SENT), _S.FAILED),
     ),
 )
 
-#: Statuses in which the provider is to be asked, or asked again.
-UNPAID_STATUSES = frozenset({_S.OWED, _S.APPROVED, _S.FAILED})
+#: Statuses of payments that are not known to be on their way.
+UNPAID_STATUSES = frozenset({_S.OWED, _S.APPROVED, _S.REQUESTED, _S.IN_DOUBT, _S.FAILED})
+#: Statuses of payments that may have been paid, although nobody knows.
+DOUBTFUL_STATUSES = frozenset({_S.REQUESTED, _S.IN_DOUBT})
 
 
 class PaymentState(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +83,14 @@ class PaymentState(msgspec.Struct, frozen=True, gc=False):
     purpose: str
     token: str | None = None
     reference: str | None = None
+    #: The last look since the last request.
+    sighting: Sighting | None = None
+
+    def may_be_requested(self, requested: PaymentRequested) -> bool:
+        """Return True if a request cannot pay what an earlier one has paid already."""
+        if self.status is not PaymentStatus.IN_DOUBT:
+            return True
+        return requested.is_repeatable or self.sighting is Sighting.NOT_THERE
 
 
 def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
@@ -73,10 +107,14 @@ def evolve(payment: PaymentState | None, event: PaymentEvent) -> PaymentState:
     payment = existing(payment)
     match event:
         case PaymentIntended():
-            return replace(payment, status=status, token=event.token)
+            return replace(payment, status=status, token=event.token, sighting=None)
+        case PaymentRequested():
+            return replace(payment, status=status, sighting=None)
+        case PaymentLooked():
+            return replace(payment, status=status, sighting=event.sighting)
         case PaymentSent():
             return replace(payment, status=status, reference=event.reference)
-        case PaymentConfirmed() | PaymentFailed():
+        case PaymentInDoubt() | PaymentConfirmed() | PaymentFailed() | PaymentSettledPaid() | PaymentSettledUnpaid():
             return replace(payment, status=status)
         case _:
             assert_never(event)

@@ -12,6 +12,7 @@ from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
+from ..abstractions.crowd.payments import payer_of
 from ..errors import CommandRefusedError, ConfigError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
@@ -25,7 +26,7 @@ from .run.live_task_run import LiveTaskRun
 from .run.plan import RunPlan, plan_run, stored_config, task_name
 from .run.quote import Quote, quote_of
 from .services.directory import Directory
-from .services.paymaster import Paymaster, payer_of
+from .services.paymaster import Paymaster
 from .services.reviewer import Reviewer
 
 #: Seconds between two reports of a run's progress, unless a script says otherwise.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..settlement import SETTLEMENTS, CrowdSite, Settlement, Sighting, SiteOperation
+from ....core.decisions.settlement import SETTLEMENTS, CrowdSite, Settlement, SiteOperation
+from ....events.payment import Sighting
 from .answers import ConnectAssignment, ConnectAssignmentStatus
 from .assignments import BonusGrant, ReviewLine
 from .client import ConnectClient

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ....core.decisions.settlement import SETTLEMENTS, CrowdSite, Settlement, SiteOperation
+from ....events.payment import Sighting
 from ..api.errors import SiteRefusedError
-from ..settlement import SETTLEMENTS, CrowdSite, Settlement, Sighting, SiteOperation
 from .answer import CreditAnswer
 from .client import SITE, SonaClient
 

@@ -29,6 +29,7 @@ from .requests import (
     ReopenRequest,
     Reply,
     RevokeRequest,
+    SettleRequest,
     UnblockRequest,
     VerdictRequest,
 )
@@ -127,7 +128,13 @@ class RequestExecutor:
 
     async def _review(
         self,
-        request: VerdictRequest | BonusRequest | GrantRequest | RevokeRequest | BlockRequest | UnblockRequest,
+        request: VerdictRequest
+        | BonusRequest
+        | GrantRequest
+        | RevokeRequest
+        | BlockRequest
+        | UnblockRequest
+        | SettleRequest,
         author: str,
         key: str,
     ) -> AppendResult:
@@ -151,6 +158,10 @@ class RequestExecutor:
                 )
             case BlockRequest():
                 return await reviewer.block_worker(request.worker, request.reason, command_id=key)
+            case SettleRequest():
+                return await reviewer.settle_payment(
+                    request.payment, is_paid=request.is_paid, reason=request.reason, command_id=key
+                )
             case UnblockRequest():
                 return await reviewer.unblock_worker(request.worker, request.reason, command_id=key)
             case _:

@@ -81,6 +81,17 @@ class PayRequest(Request, frozen=True, kw_only=True, tag="pay"):
     payments: tuple[PaymentId, ...]
 
 
+class SettleRequest(Request, frozen=True, kw_only=True, tag="settle"):
+    """Decide about a payment that the provider cannot tell about, or that was made by other means."""
+
+    task_run: TaskRunId
+    payment: PaymentId
+    #: True if the worker has the money.
+    is_paid: bool
+    #: How the author knows.
+    reason: str | None = None
+
+
 class PauseRequest(Request, frozen=True, kw_only=True, tag="pause"):
     """Pause a live run."""
 
@@ -113,6 +124,7 @@ AnyRequest = (
     | UnblockRequest
     | RegisterRequest
     | PayRequest
+    | SettleRequest
     | PauseRequest
     | EndRequest
     | ReopenRequest

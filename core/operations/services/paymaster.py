@@ -1,93 +1,77 @@
-"""Paying what is owed, so that a crash at any moment pays nobody twice and forgets nobody.
+"""Pays what is owed, so that a crash or a lost answer at any moment pays nobody twice and forgets nobody.
 
-The wish is recorded before the provider is asked, with a token that is the same however often this payment is tried;
-what came of it is recorded after. A payment that was left between the two is asked for again with its token, and the
-provider knows by it whether it has paid already.
+A request is recorded before the provider is asked, and its answer after. What was left between the two, or answered
+unclearly, is in doubt: how it continues is decided by the settlement rule of the provider, from the payment's history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from ....events import streams
 from ....events.ids import PaymentId, TaskRunId, WorkerId
-from ....events.payment import PaymentConfirmed, PaymentEvent, PaymentFailed, PaymentIntended, PaymentSent
+from ....events.payment import (
+    Answer,
+    PaymentConfirmed,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentInDoubt,
+    PaymentIntended,
+    PaymentLooked,
+    PaymentRequested,
+    PaymentSent,
+    Sighting,
+)
 from ....events.worker import WorkerRegistered
-from ...abstractions.crowd_provider import CrowdProvider
+from ...abstractions.crowd.effects import SendResult
+from ...abstractions.crowd.payments import Payer, PaymentEffect, PaymentOrder, PaymentRefusedError, payment_effect
 from ...command_issuer import CommandIssuer
 from ...commands.review import RecordPayment
-from ...errors import ConfigError, MephistoError
+from ...decisions.payment_attempts import PaymentAttempts, attempts_of
+from ...decisions.settlement import (
+    SENDING_STEPS,
+    Attempts,
+    BySendingAgain,
+    NextStep,
+    Settlement,
+    answer_after,
+    next_step,
+)
 from ...ledger import Ledger
-from ...lifecycles.payment import UNPAID_STATUSES, PaymentState, PaymentStatus
+from ...lifecycles.payment import BONUS, DOUBTFUL_STATUSES, UNPAID_STATUSES, PaymentState, PaymentStatus
 from ...payloads import pseudonym
 from ...ports import Ids
 
 ACTOR = "paymaster"
+#: Most steps with one payment in one call: enough to request it and to look for it.
+MAX_STEPS = 6
+#: Statuses in which nothing was requested that could still be paid.
+_NOT_REQUESTED = frozenset({PaymentStatus.OWED, PaymentStatus.FAILED})
 
 
-class PaymentRefusedError(MephistoError):
-    """The provider says no: it has not paid, and will not by itself."""
+class _Case(NamedTuple):
+    """A payment that is being paid."""
 
+    run: TaskRunId
+    payment: PaymentId
 
-class PaymentOrder(NamedTuple):
-    """What a provider is asked to pay."""
-
-    token: str
-    worker: WorkerId
-    #: By what the provider knows the worker; None: it was erased here.
-    worker_name: str | None
-    amount_cents: int
-    #: `pay` or `bonus`.
-    purpose: str
-
-
-@runtime_checkable
-class PaymentProvider(Protocol):
-    """Where the money comes from. A crowd provider that has these methods pays those who worked on its runs."""
-
-    async def pay(self, order: PaymentOrder) -> str:
-        """Take an order; one whose token was paid before, and not given back since, is not paid again.
-
-        Returns:
-            By what the provider knows the payment.
-
-        Raises:
-            PaymentRefusedError: the provider says no. Any other error leaves open whether it has paid.
-        """
-
-    async def has_arrived(self, reference: str) -> bool:
-        """Whether the worker has the money.
-
-        Raises:
-            PaymentRefusedError: the provider gave it back.
-        """
-
-
-def payer_of(provider: CrowdProvider) -> PaymentProvider:
-    """A crowd provider, as one that pays.
-
-    Raises:
-        ConfigError: it does not.
-    """
-    if not isinstance(provider, PaymentProvider):
-        raise ConfigError(
-            f"the crowd provider {provider.PROVIDER_TYPE!r} cannot pay workers",
-            hint="Pay what `mephisto-es ledger` shows by other means",
-        )
-    return provider
+    @property
+    def stream(self) -> str:
+        """The stream of the payment."""
+        return streams.payment(self.run, self.payment)
 
 
 class Paymaster:
     """Pays what the log says is owed."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, provider: PaymentProvider, actor: str = ACTOR) -> None:
-        """Take the parts.
+    def __init__(self, ledger: Ledger, ids: Ids, provider: Payer, actor: str = ACTOR) -> None:
+        """Initialize.
 
         Args:
-            ledger: the door, its writer task running.
-            ids: where command ids come from.
-            provider: who pays.
+            ledger: records what happens; its writer task is running.
+            ids: source of command ids.
+            provider: the payer.
             actor: author of the payments, as the log records it.
         """
         self._ledger = ledger
@@ -95,56 +79,183 @@ class Paymaster:
         self._provider = provider
 
     async def pay_owed(self, run: TaskRunId, only: Collection[PaymentId] | None = None) -> int:
-        """Ask the provider for everything in a run that is not paid, one after the other.
+        """Pay everything in a run that is not paid, one payment after the other.
 
-        Cancelled, or ended by an error of the provider's, it leaves the payment it was at to be asked for again.
+        A payment is requested at most once in a call. One that is in doubt is looked for first; if the provider cannot
+        tell, it stays in doubt until a person decides. Where only the provider's books tell whether a bonus was paid,
+        bonuses for the same work are paid one after the other.
+
+        Cancelled, or ended by an error of the provider's code, it leaves the payment it was at in doubt.
 
         Args:
             run: the run.
-            only: leave out what is not among these; None: pay everything.
+            only: leave out all but these; None: pay everything.
 
         Returns:
-            How many orders the provider took.
+            The number of orders that the provider took, now or earlier without our knowing.
 
         Raises:
             LogError: nothing could be recorded; the provider was not asked for that payment.
         """
         taken = 0
-        for payment in self._of(run, *UNPAID_STATUSES):
-            if only is not None and payment.payment not in only:
-                continue
-            token = self._token(run, payment.payment)
-            if payment.status is not PaymentStatus.APPROVED:
-                await self._record(run, payment, PaymentIntended(token=token))
-            name = self._name_of(payment.worker)
-            order = PaymentOrder(token, payment.worker, name, payment.amount_cents, payment.purpose)
-            try:
-                reference = await self._provider.pay(order)
-            except PaymentRefusedError as error:
-                await self._record(run, payment, PaymentFailed(reason=str(error)))
-            else:
-                await self._record(run, payment, PaymentSent(reference=reference))
-                taken += 1
+        async with self._ledger.payment_lock:
+            for payment in self._of(run, *UNPAID_STATUSES):
+                if only is None or payment.payment in only:
+                    taken += await self._pay(_Case(run, payment.payment))
         return taken
 
     async def confirm_sent(self, run: TaskRunId) -> int:
-        """Ask the provider what became of the orders it took in a run.
+        """Look for the orders that the provider took in a run.
 
         Returns:
-            How many payments have arrived since the last time.
+            The number of payments that have arrived since the last call.
 
         Raises:
-            LogError: what it said could not be recorded.
+            LogError: nothing could be recorded.
         """
-        arrived = 0
-        for payment in self._of(run, PaymentStatus.SENT):
+        async with self._ledger.payment_lock:
+            return sum(
+                [await self._confirm(_Case(run, payment.payment)) for payment in self._of(run, PaymentStatus.SENT)]
+            )
+
+    async def _confirm(self, case: _Case) -> bool:
+        try:
+            effect = payment_effect(self._provider, self._order(case, self._attempts(case)))
+            has_arrived = await effect.look() is Sighting.THERE
+        except PaymentRefusedError as error:
+            await self._record(case, PaymentFailed(reason=str(error)))
+            return False
+        if has_arrived:
+            await self._record(case, PaymentConfirmed())
+        return has_arrived
+
+    async def _pay(self, case: _Case) -> bool:
+        """Take steps with a payment until it is settled or has to wait; return True if the provider took it."""
+        if self._state(case).status is PaymentStatus.REQUESTED:
+            await self._record(case, PaymentInDoubt(answer=Answer.UNKNOWN))
+        try:
+            effect = payment_effect(self._provider, self._order(case, self._attempts(case)))
+        except PaymentRefusedError as error:
+            await self._fail(case, str(error))
+            return False
+        was_requested = False
+        for _ in range(MAX_STEPS):
+            known = self._attempts(case)
+            attempts = Attempts() if self._state(case).status in _NOT_REQUESTED else known.attempts
+            step = next_step(effect.settlement, attempts, self._now())
+            if step in SENDING_STEPS:
+                if was_requested or self._is_obscured(case, effect.settlement):
+                    return False
+                was_requested = True
+                if await self._request(case, effect, step, known, attempts):
+                    return True
+                if self._state(case).status is PaymentStatus.FAILED:
+                    return False
+            elif step is NextStep.LOOK:
+                if not await self._look(case, effect):
+                    return False
+            else:
+                return await self._end(case, step, effect.settlement)
+        return False
+
+    async def _request(
+        self, case: _Case, effect: PaymentEffect, step: NextStep, known: PaymentAttempts, attempts: Attempts
+    ) -> bool:
+        """Request a payment and record the answer; return True if the provider took it."""
+        if self._state(case).status in _NOT_REQUESTED:
+            await self._record(case, PaymentIntended(token=self._token(case)))
+        setup = known.setup if attempts.answer is not Answer.NOT_SENT else None
+        if attempts.answer is Answer.NOT_SENT:
             try:
-                if payment.reference is not None and await self._provider.has_arrived(payment.reference):
-                    await self._record(run, payment, PaymentConfirmed())
-                    arrived += 1
+                setup = await effect.set_up()
             except PaymentRefusedError as error:
-                await self._record(run, payment, PaymentFailed(reason=str(error)))
-        return arrived
+                await self._record(case, PaymentFailed(reason=str(error)))
+                return False
+        is_repeatable = isinstance(effect.settlement, BySendingAgain)
+        token = self._next_token(case, step, known.tokens, is_repeatable=is_repeatable)
+        await self._record(
+            case,
+            PaymentRequested(token=token, setup=setup, is_repeatable=is_repeatable or step is NextStep.SEND_SAME_TOKEN),
+        )
+        result = await effect.send(token)
+        answer = answer_after(step, attempts, result.answer)
+        await self._record(case, self._answered(effect, token, result._replace(answer=answer)))
+        return answer is Answer.DONE
+
+    def _answered(self, effect: PaymentEffect, token: str, result: SendResult) -> PaymentEvent:
+        """Return what an answer makes of a payment."""
+        if result.answer is Answer.DONE:
+            return PaymentSent(reference=result.reference or token)
+        if result.answer is Answer.NOT_SENT:
+            return PaymentFailed(reason=result.reason or "the provider could not be reached")
+        at = self._now()
+        attempts = Attempts(answer=result.answer, token_since=at, sent_at=at)
+        if next_step(effect.settlement, attempts, at) is NextStep.FAILED:
+            return PaymentFailed(reason=result.reason or "the provider refused")
+        return PaymentInDoubt(answer=result.answer)
+
+    async def _look(self, case: _Case, effect: PaymentEffect) -> bool:
+        """Look for a payment in doubt; return False if the provider could not be asked."""
+        try:
+            sighting = await effect.look()
+        except PaymentRefusedError as error:
+            await self._record(case, PaymentFailed(reason=str(error)))
+            return False
+        if sighting is not None:
+            await self._record(case, PaymentLooked(sighting=sighting))
+        return sighting is not None
+
+    async def _end(self, case: _Case, step: NextStep, settlement: Settlement) -> bool:
+        """Record the end of a payment that is settled; leave one that waits for time or a person."""
+        if step is NextStep.SETTLED:
+            await self._record(case, PaymentConfirmed())
+            return True
+        if step is NextStep.FAILED:
+            await self._fail(case, f"the provider does not pay it ({type(settlement).__name__})")
+        return False
+
+    async def _fail(self, case: _Case, reason: str) -> None:
+        if self._state(case).status in _NOT_REQUESTED:
+            await self._record(case, PaymentIntended(token=self._token(case)))
+        await self._record(case, PaymentFailed(reason=reason))
+
+    def _is_obscured(self, case: _Case, settlement: Settlement) -> bool:
+        """Return True if another bonus for the same work is on its way: the site's books could not tell the two."""
+        if isinstance(settlement, BySendingAgain):
+            return False
+        mine = self._state(case)
+        return mine.purpose == BONUS and any(
+            other.agent == mine.agent and other.purpose == BONUS and other.payment != mine.payment
+            for other in self._of(case.run, *DOUBTFUL_STATUSES, PaymentStatus.SENT)
+        )
+
+    def _order(self, case: _Case, known: PaymentAttempts) -> PaymentOrder:
+        state = self._state(case)
+        earlier = sum(
+            other.amount_cents
+            for other in self._of(case.run, PaymentStatus.SENT, PaymentStatus.CONFIRMED)
+            if other.agent == state.agent and other.purpose == BONUS and other.payment != state.payment
+        )
+        return PaymentOrder(
+            token=known.tokens[-1] if known.tokens else self._token(case),
+            worker=state.worker,
+            worker_name=self._name_of(state.worker),
+            amount_cents=state.amount_cents,
+            purpose=state.purpose,
+            task_run=case.run,
+            payment=case.payment,
+            agent=state.agent,
+            unit=state.unit,
+            setup=known.setup,
+            reference=state.reference,
+            earlier_bonus_cents=earlier,
+        )
+
+    def _attempts(self, case: _Case) -> PaymentAttempts:
+        return attempts_of(self._ledger.log.history(case.stream))
+
+    def _state(self, case: _Case) -> PaymentState:
+        return self._ledger.state.payments[case.stream]
 
     def _of(self, run: TaskRunId, *statuses: PaymentStatus) -> Sequence[PaymentState]:
         return [
@@ -153,14 +264,23 @@ class Paymaster:
             if payment.status in statuses and streams.run_of(stream) == run
         ]
 
-    def _token(self, run: TaskRunId, payment: PaymentId) -> str:
-        """The token of a payment: told by this log's secret and the payment's stream, so that no other has it."""
-        return pseudonym(self._ledger.log.pseudonym_key, "payment", streams.payment(run, payment))
+    def _next_token(self, case: _Case, step: NextStep, tokens: Sequence[str], *, is_repeatable: bool) -> str:
+        if is_repeatable:
+            return self._token(case)
+        return tokens[-1] if step is NextStep.SEND_SAME_TOKEN else self._token(case, len(tokens))
+
+    def _token(self, case: _Case, number: int = 0) -> str:
+        """Return a token of a payment, derived from this log's secret, so that no other payment has it."""
+        text = f"{case.stream}#{number}" if number else case.stream
+        return pseudonym(self._ledger.log.pseudonym_key, "payment", text)
 
     def _name_of(self, worker: WorkerId) -> str | None:
         registered = self._ledger.log.history(streams.worker(worker))[0].envelope.event
         name = self._ledger.log.payload(registered.name) if isinstance(registered, WorkerRegistered) else None
         return None if name is None else name.decode()
 
-    async def _record(self, run: TaskRunId, payment: PaymentState, event: PaymentEvent) -> None:
-        await self._issuer.issue(RecordPayment(task_run=run, payment=payment.payment, event=event))
+    def _now(self) -> float:
+        return self._ledger.now_us() / 1_000_000
+
+    async def _record(self, case: _Case, event: PaymentEvent) -> None:
+        await self._issuer.issue(RecordPayment(task_run=case.run, payment=case.payment, event=event))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ....events.ids import AgentId, PaymentId, QualificationId, TaskRunId, UnitId, WorkerId
+from ....events.payment import PaymentSettledPaid, PaymentSettledUnpaid
 from ....events.streams import agent as agent_stream
+from ....events.streams import payment as payment_stream
 from ....events.streams import run_of
 from ....events.streams import worker as worker_stream
 from ...command_issuer import CommandIssuer
 from ...commands.directory import BlockWorker, GrantQualification, RevokeQualification, UnblockWorker
-from ...commands.review import GrantBonus, ReviewWork, Verdict
+from ...commands.review import GrantBonus, RecordPayment, ReviewWork, Verdict
 from ...errors import CommandRefusedError, UnknownEntityError
 from ...ledger import Ledger
 from ...payloads import seal
@@ -108,6 +110,25 @@ class Reviewer:
         )
         return await self._issuer.issue(command, sealed, command_id=command_id)
 
+    async def settle_payment(
+        self, payment: PaymentId, *, is_paid: bool, reason: str | None = None, command_id: str | None = None
+    ) -> AppendResult:
+        """Decide about a payment that the provider cannot tell about, or that was made by other means.
+
+        Args:
+            payment: the payment.
+            is_paid: True if the worker has the money. Otherwise it may be paid again.
+            reason: how that is known. It stays in the log until the worker is erased.
+        """
+        stream = self._stream_of_payment(payment)
+        worker = self._ledger.state.payments[stream].worker
+        sealed = None if not reason else seal(reason.encode(), self._ids.salt(), worker)
+        event_type = PaymentSettledPaid if is_paid else PaymentSettledUnpaid
+        event = event_type(reason=None if sealed is None else sealed.ref)
+        command = RecordPayment(task_run=run_of(stream), payment=payment, event=event)
+        async with self._ledger.payment_lock:
+            return await self._issuer.issue(command, *([] if sealed is None else [sealed]), command_id=command_id)
+
     async def grant_qualification(
         self, worker: WorkerId, qualification_name: str, value: int = 1, *, command_id: str | None = None
     ) -> AppendResult:
@@ -139,6 +160,13 @@ class Reviewer:
     async def unblock_worker(self, worker: WorkerId, reason: str, *, command_id: str | None = None) -> AppendResult:
         """Allow a blocked worker to work again."""
         return await self._issuer.issue(UnblockWorker(worker=worker, reason=reason), command_id=command_id)
+
+    def _stream_of_payment(self, payment: PaymentId) -> str:
+        state = self._ledger.state
+        for run in state.runs:
+            if state.payments.get(payment_stream(run, payment)) is not None:
+                return payment_stream(run, payment)
+        raise UnknownEntityError(f"payment-{payment}")
 
     def run_of(self, agent: AgentId) -> TaskRunId:
         """Return the run that an agent belongs to."""

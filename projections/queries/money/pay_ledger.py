@@ -10,9 +10,10 @@ import msgspec
 from ....core.lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus, evolve
 from ....events import streams
 from ....events.agent import AgentApproved, AgentBonusGranted, AgentSoftRejected
+from ....events.base import Event
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
-from ....events.payment import PaymentFailed, PaymentIntended, PaymentOwed
+from ....events.payment import PaymentEvent, PaymentFailed, PaymentInDoubt, PaymentLooked, PaymentOwed, PaymentRequested
 from ....events.unit import UnitCreated
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
@@ -46,7 +47,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     #: Position of the event that made it owed.
     seq: int
-    #: The reason the provider gave for not paying, if that was its last answer.
+    #: The reason why it is not paid or in doubt, if that is the latest about it.
     failure: str | None = None
 
 
@@ -102,9 +103,9 @@ def find_untraced(as_of: AsOf, run: TaskRunId) -> list[str]:
         other = seen.setdefault(_claim(owed.agent, owed.purpose, history[0].envelope.command), stream)
         if other != stream:
             found.append(f"{stream}: {owed.purpose} of agent-{owed.agent} is already owed by {other}")
-        for intended in (one.envelope.event for one in history):
-            if isinstance(intended, PaymentIntended) and tokens.setdefault(intended.token, stream) != stream:
-                found.append(f"{stream}: its token is also used by {tokens[intended.token]}")
+        for requested in (one.envelope.event for one in history):
+            if isinstance(requested, PaymentRequested) and tokens.setdefault(requested.token, stream) != stream:
+                found.append(f"{stream}: its token is also used by {tokens[requested.token]}")
     return [*found, *_not_owed(as_of, run, seen.keys())]
 
 
@@ -126,7 +127,12 @@ def _not_owed(as_of: AsOf, run: TaskRunId, owed: Collection[_Claim]) -> Iterator
 
 
 def _faults_of(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) -> Iterator[str]:
-    """Yield sentences about a payment that was not decided for this agent, or not in this amount."""
+    """Yield sentences about a payment that was not decided for this agent or amount, or requested while in doubt."""
+    state: PaymentState | None = None
+    for event in _payment_events(history):
+        if state and isinstance(event, PaymentRequested) and not state.may_be_requested(event):
+            yield f"{history[0].envelope.stream}: it was requested again while it may have been paid"
+        state = evolve(state, event)
     first, owed = history[0].envelope, _first(history)
     events = {one.envelope.stream: one.envelope.event for one in as_of.command(first.command)}
     match events.get(streams.agent(run, owed.agent)):
@@ -161,8 +167,8 @@ def _first(history: Sequence[RecordedEvent]) -> PaymentOwed:
 
 def _payment(history: Sequence[RecordedEvent]) -> Payment:
     state: PaymentState | None = None
-    for recorded in history:
-        state = evolve(state, recorded.envelope.event)  # type: ignore[arg-type]  # the stream holds no other events
+    for event in _payment_events(history):
+        state = evolve(state, event)
     owed, last = _first(history), history[-1].envelope
     return Payment(
         payment=owed.payment,
@@ -175,8 +181,25 @@ def _payment(history: Sequence[RecordedEvent]) -> Payment:
         owed_at=date_of(history[0].envelope.at),
         since=date_of(last.at),
         seq=history[0].seq,
-        failure=last.event.reason if isinstance(last.event, PaymentFailed) else None,
+        failure=_failure(last.event),
     )
+
+
+def _payment_events(history: Sequence[RecordedEvent]) -> Iterator[PaymentEvent]:
+    for recorded in history:
+        yield recorded.envelope.event  # type: ignore[misc]  # the stream holds no other events
+
+
+def _failure(last: Event) -> str | None:
+    match last:
+        case PaymentFailed(reason=reason):
+            return reason
+        case PaymentInDoubt(answer=answer):
+            return f"the provider's answer is {answer.value}"
+        case PaymentLooked(sighting=sighting):
+            return f"the provider's books were read: {sighting.value}"
+        case _:
+            return None
 
 
 def _cents(payments: Sequence[Payment]) -> dict[str, int]:

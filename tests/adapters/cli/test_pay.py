@@ -122,8 +122,8 @@ def test_killed_between_intent_and_outcome_it_pays_once(moment: str, database: P
     )
     assert killed.returncode == -signal.SIGKILL
     left = cents(database)
-    assert left["approved"] in (PAY_CENTS, BONUS_CENTS)
-    assert left["approved"] + left["sent"] + left["owed"] == OWED_CENTS
+    assert left["requested"] in (PAY_CENTS, BONUS_CENTS)
+    assert sum(left[status] for status in ("requested", "sent", "owed") if status in left) == OWED_CENTS
     assert ask("pay", database, 1, "--yes").exit_code == 0
     assert cents(database) == {"confirmed": OWED_CENTS}
     assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS
@@ -139,6 +139,21 @@ def test_what_the_provider_does_not_take_is_named_and_may_be_tried_again(databas
     (database.parent / BOOK_FILE).rmdir()
     assert ask("pay", database, 1, "--yes").exit_code == 0
     assert cents(database) == {"confirmed": OWED_CENTS}
+
+
+def test_what_is_paid_by_other_means_is_settled_by_a_person(database: Path) -> None:
+    (payment, *_) = json.loads(ask("ledger", database, 1, "--json").stdout)["ledger"]["payments"]
+    settled = ask("pay", database, 1, "--settle", f"payment-{payment['payment']}", "paid", "--reason", "in cash")
+    assert settled.exit_code == 0, settled.output
+    assert settled.stdout.strip() == f"payment-{payment['payment']} is recorded as paid"
+    assert cents(database)["confirmed"] == payment["amount_cents"]
+    again = ask("pay", database, 1, "--settle", f"payment-{payment['payment']}", "unpaid")
+    assert again.exit_code != 0
+    assert "is 'confirmed'" in again.stderr
+    assert ask("pay", database, 1, "--settle", "payment-4711", "paid").exit_code != 0
+    assert ask("pay", database, 1, "--yes").exit_code == 0
+    assert PaymentBook(database.parent / BOOK_FILE).total_cents() == OWED_CENTS - payment["amount_cents"]
+    assert ask("ledger", database, 1, "verify").exit_code == 0
 
 
 def test_not_while_an_operator_is_at_work(database: Path) -> None:

@@ -14,20 +14,21 @@ from mephisto_es.adapters.providers.api.errors import (
     SiteUnavailableError,
     SiteUnreachableError,
 )
-from mephisto_es.adapters.providers.effects import SiteEffect, answer_of, before_step, take_step
+from mephisto_es.adapters.providers.effects import CalledEffect, answer_of
 from mephisto_es.adapters.providers.prolific.answers import ProlificSubmission, ProlificSubmissionStatus
 from mephisto_es.adapters.providers.prolific.effects import bonus_sighting, verdict_sighting
-from mephisto_es.adapters.providers.settlement import (
+from mephisto_es.adapters.providers.sona.answer import CreditAnswer
+from mephisto_es.adapters.providers.sona.effects import CreditGrant, CreditRefusedError
+from mephisto_es.core.abstractions.crowd.effects import take_step
+from mephisto_es.core.decisions.settlement import (
     SENDING_STEPS,
-    Answer,
     AtMostOnce,
     Attempts,
     NextStep,
     Settlement,
-    Sighting,
+    before_step,
 )
-from mephisto_es.adapters.providers.sona.answer import CreditAnswer
-from mephisto_es.adapters.providers.sona.effects import CreditGrant, CreditRefusedError
+from mephisto_es.events.payment import Answer, Sighting
 
 from .fake_sites import open_sona
 
@@ -65,11 +66,12 @@ class Scripted:
 async def test_each_error_tells_something(kind: type[SiteError]) -> None:
     error = kind("site", "do it")
     assert answer_of(error) is ERRORS[kind]
-    effect: SiteEffect = Scripted(error)
+    effect = CalledEffect(Scripted(error))
     known = await take_step(effect, NextStep.SEND, Attempts(), "t", 5)
     assert known.answer is ERRORS[kind]
     # With a token that may have been seen, a refusal means that, and silence means nothing new.
-    repeated = (await take_step(effect, NextStep.SEND_SAME_TOKEN, Attempts(), "t", 5)).answer
+    before = Attempts(answer=Answer.UNKNOWN)
+    repeated = (await take_step(effect, NextStep.SEND_SAME_TOKEN, before, "t", 5)).answer
     assert repeated is {Answer.REFUSED: Answer.TOKEN_SEEN, Answer.NOT_SENT: Answer.UNKNOWN}.get(
         known.answer, known.answer
     )
@@ -77,9 +79,9 @@ async def test_each_error_tells_something(kind: type[SiteError]) -> None:
 
 async def test_a_look_that_fails_sees_nothing() -> None:
     before = Attempts(answer=Answer.UNKNOWN, sent_at=1)
-    blind = Scripted(SiteUnavailableError("site", "read"))
+    blind = CalledEffect(Scripted(SiteUnavailableError("site", "read")))
     assert await take_step(blind, NextStep.LOOK, before, "t", 5) == before
-    seen = await take_step(Scripted(None), NextStep.LOOK, before, "t", 5)
+    seen = await take_step(CalledEffect(Scripted(None)), NextStep.LOOK, before, "t", 5)
     assert seen == replace(before, sighting=Sighting.THERE, looked_at=5)
 
 
@@ -88,7 +90,7 @@ async def test_other_steps_ask_nobody(step: NextStep) -> None:
     effect = Scripted(SiteRefusedError("site", "do it"))
     known = Attempts(answer=Answer.UNKNOWN, sent_at=1)
     assert before_step(step, known, 9) == known
-    assert await take_step(effect, step, known, "t", 9) == known
+    assert await take_step(CalledEffect(effect), step, known, "t", 9) == known
     assert effect.tokens == []
 
 

@@ -36,22 +36,24 @@ from mephisto_es.adapters.providers.connect.effects import (
     ParticipantMessage,
     ProjectCreation,
 )
-from mephisto_es.adapters.providers.effects import SiteEffect, before_step, take_step
+from mephisto_es.adapters.providers.effects import CalledEffect, SiteCalls
 from mephisto_es.adapters.providers.prolific.client import ProlificClient
 from mephisto_es.adapters.providers.prolific.effects import StudyCreation, SubmissionBonus, SubmissionVerdict
 from mephisto_es.adapters.providers.prolific.studies import StudyAction
 from mephisto_es.adapters.providers.prolific.submissions import BonusLine, RejectionCategory
-from mephisto_es.adapters.providers.settlement import (
-    FINAL_STEPS,
-    SENDING_STEPS,
-    Answer,
-    Attempts,
-    NextStep,
-    next_step,
-)
 from mephisto_es.adapters.providers.sona.client import SonaClient
 from mephisto_es.adapters.providers.sona.effects import CreditGrant
 from mephisto_es.adapters.providers.sona.study import SonaStudy
+from mephisto_es.core.abstractions.crowd.effects import take_step
+from mephisto_es.core.decisions.settlement import (
+    FINAL_STEPS,
+    SENDING_STEPS,
+    Attempts,
+    NextStep,
+    before_step,
+    next_step,
+)
+from mephisto_es.events.payment import Answer
 
 from .fake_sites import DONE, project_request, study_request
 
@@ -65,7 +67,7 @@ REASON = "All ten sentences got the same rating within four seconds, and the two
 class Order(NamedTuple):
     """An effect that is wanted once, and a way to count it in the site's own books."""
 
-    effect: SiteEffect
+    effect: SiteCalls
     happened: Callable[[], int]
 
 
@@ -91,7 +93,7 @@ class Driver:
                 self.tokens += step in SENDING_STEPS
                 self.last_token = f"token-{self.tokens}"
             recorded = before_step(step, attempts, self.now())
-            known = await take_step(order.effect, step, recorded, self.last_token, self.now())
+            known = await take_step(CalledEffect(order.effect), step, attempts, self.last_token, self.now())
             attempts = recorded if self.random.random() < 0.1 else known
             self.advance(self.random.choice([1, 60, 600, 3600]))
             if self.random.random() < 0.05:

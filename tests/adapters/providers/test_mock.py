@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from mephisto_es.adapters.providers.mock import MockProvider
 from mephisto_es.adapters.providers.payment_book import BOOK_FILE, PaymentBook
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
+from mephisto_es.core.abstractions.crowd.payments import PaymentOrder, PaymentProvider, PaymentRefusedError
 from mephisto_es.core.abstractions.resources import Resources
 from mephisto_es.core.operations.hydra_config import MephistoConfig
-from mephisto_es.core.operations.services.paymaster import PaymentOrder, PaymentProvider, PaymentRefusedError
-from mephisto_es.events.ids import WorkerId
+from mephisto_es.events.ids import AgentId, PaymentId, TaskRunId, UnitId, WorkerId
 
 
 def provider(requester: str | None = None, data_dir: Path | None = None) -> MockProvider:
@@ -39,7 +39,17 @@ def test_the_requester_may_be_named() -> None:
     assert provider().is_sandbox()
 
 
-ORDER = PaymentOrder("token", WorkerId(3), "Zoë", 25, "pay")
+ORDER = PaymentOrder(
+    "token",
+    WorkerId(3),
+    "Zoë",
+    25,
+    "pay",
+    task_run=TaskRunId(1),
+    payment=PaymentId(7),
+    agent=AgentId(5),
+    unit=UnitId(4),
+)
 
 
 async def test_a_payment_is_made_once_whichever_process_asks(tmp_path: Path) -> None:

@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mephisto_es.adapters.providers.settlement import (
+from mephisto_es.core.decisions.settlement import (
     FINAL_STEPS,
     SENDING_STEPS,
     SETTLEMENTS,
     Absence,
-    Answer,
     AtMostOnce,
     Attempts,
     ByHand,
@@ -23,10 +22,10 @@ from mephisto_es.adapters.providers.settlement import (
     Impossible,
     NextStep,
     Settlement,
-    Sighting,
     SiteOperation,
     next_step,
 )
+from mephisto_es.events.payment import Answer, Sighting
 
 RULES = st.sampled_from(sorted(SETTLEMENTS, key=str))
 TIMES = st.floats(0, 10**6)

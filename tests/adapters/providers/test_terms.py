@@ -12,8 +12,8 @@ from mephisto_es.adapters.fakes.prolific.studies import MIN_HOURLY_CENTS as PROL
 from mephisto_es.adapters.providers.closed_sites import NEAREST_SETTINGS, closed_site_error
 from mephisto_es.adapters.providers.connect.observe import AUTO_APPROVAL_DAYS as CONNECT_DAYS
 from mephisto_es.adapters.providers.prolific.observe import AUTO_APPROVAL_DAYS as PROLIFIC_DAYS
-from mephisto_es.adapters.providers.settlement import CrowdSite
 from mephisto_es.adapters.providers.terms import TERMS, old_terms, terms_table
+from mephisto_es.core.decisions.settlement import CrowdSite
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "providers.md"
 

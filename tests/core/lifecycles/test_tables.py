@@ -50,7 +50,6 @@ def example_of(event: type[Event]) -> Event:
         msgspec.inspect.IntType: 1,
         msgspec.inspect.BoolType: True,
         msgspec.inspect.StrType: "x",
-        msgspec.inspect.EnumType: "NOT_QUALIFIED",
         msgspec.inspect.DictType: {},
         msgspec.inspect.UnionType: None,
         msgspec.inspect.StructType: {"sha256": "00", "size": 0},
@@ -58,7 +57,13 @@ def example_of(event: type[Event]) -> Event:
     }
     shape = msgspec.inspect.type_info(event)
     assert isinstance(shape, msgspec.inspect.StructType)
-    values = {field.encode_name: by_type[type(field.type)] for field in shape.fields if field.required}
+    values = {
+        field.encode_name: next(iter(field.type.cls)).value
+        if isinstance(field.type, msgspec.inspect.EnumType)
+        else by_type[type(field.type)]
+        for field in shape.fields
+        if field.required
+    }
     return msgspec.convert(values | {"kind": kind_of(event)}, event)
 
 

@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
+from mephisto_es.core.abstractions.crowd.payments import PaymentOrder
 from mephisto_es.core.errors import ConfigError
 from mephisto_es.core.lifecycles.payment import PaymentStatus
-from mephisto_es.core.operations.services.paymaster import PaymentOrder
 
 from .operator_harness import HarnessProvider, HarnessTaskState, items, open_harness, until, work
 

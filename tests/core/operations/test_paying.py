@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.commit_thread import commit_in_thread
 from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.abstractions.crowd.payments import PaymentOrder, PaymentRefusedError
 from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.ledger import Ledger
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import UNPAID_STATUSES, PaymentStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
-from mephisto_es.core.operations.services.paymaster import Paymaster, PaymentOrder, PaymentRefusedError
+from mephisto_es.core.operations.services.paymaster import Paymaster
 from mephisto_es.core.operations.services.reviewer import Reviewer
 from mephisto_es.events.ids import TaskRunId
 
 from ...history_search import find_history, holders
 
-UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.SENT)
+UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.REQUESTED, PaymentStatus.IN_DOUBT, PaymentStatus.SENT)
 HISTORY = find_history(
     1000,
     lambda state: (
@@ -142,7 +143,7 @@ async def test_the_wish_is_durable_before_the_provider_is_asked() -> None:
         (token,) = bank.asked
         assert [one.token for one in ledger.state.payments.values()].count(token) == 1
         last = list(log.read())[-1].envelope
-        assert type(last.event).__name__ == "PaymentIntended"
+        assert type(last.event).__name__ == "PaymentRequested"
         assert last.actor == "paymaster"
         await Paymaster(ledger, ids, bank).pay_owed(run)
         assert bank.asked[token] == 2

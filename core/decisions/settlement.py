@@ -12,6 +12,8 @@ from typing import assert_never
 
 import msgspec
 
+from ...events.payment import Answer, Sighting
+
 HOUR_SECONDS = 3600
 #: Sites forget tokens after 24 hours; the rest is for clocks that differ and requests on their way.
 SAFE_TOKEN_SECONDS = 20 * HOUR_SECONDS
@@ -124,30 +126,6 @@ SETTLEMENTS: dict[tuple[CrowdSite, SiteOperation], Settlement] = {
     (CrowdSite.PROLIFIC, SiteOperation.MESSAGE): AtMostOnce(),
     (CrowdSite.LINK, SiteOperation.MESSAGE): ByHand(),
 }
-
-
-class Answer(Enum):
-    """Outcomes of the last request."""
-
-    #: No request was made, for certain.
-    NOT_SENT = "not sent"
-    DONE = "done"
-    #: The site said no.
-    REFUSED = "refused"
-    #: The site has seen the request's token before.
-    TOKEN_SEEN = "token seen"
-    #: It was too busy.
-    THROTTLED = "throttled"
-    #: Lost, or not recorded because the operator died: anything may have happened.
-    UNKNOWN = "unknown"
-
-
-class Sighting(Enum):
-    """Outcomes of a look at the site."""
-
-    THERE = "there"
-    NOT_THERE = "not there"
-    CANNOT_TELL = "cannot tell"
 
 
 class Attempts(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,3 +252,35 @@ def _by_token(settlement: ByToken, attempts: Attempts, now: float) -> NextStep:
     if is_remembered and attempts.answer is not Answer.TOKEN_SEEN:
         return NextStep.SEND_SAME_TOKEN
     return _after_failure(settlement.afterwards, attempts, now)
+
+
+def before_step(step: NextStep, attempts: Attempts, now: float) -> Attempts:
+    """Return what is to be recorded before a step is taken: if nothing follows, the answer is unknown.
+
+    Args:
+        step: the step.
+        attempts: what is known.
+        now: seconds on the clock of `attempts`.
+    """
+    if step not in SENDING_STEPS:
+        return attempts
+    keeps_token = step is NextStep.SEND_SAME_TOKEN and attempts.token_since is not None
+    return Attempts(answer=Answer.UNKNOWN, token_since=attempts.token_since if keeps_token else now, sent_at=now)
+
+
+def answer_after(step: NextStep, attempts: Attempts, answer: Answer) -> Answer:
+    """Return what an answer says of the effect, in the light of the requests before it.
+
+    Args:
+        step: the step that sent the request.
+        attempts: what was known before that step.
+        answer: the site's answer to this request alone.
+    """
+    was_in_doubt = attempts.answer not in {Answer.NOT_SENT, Answer.REFUSED}
+    if step is NextStep.SEND_NEW_TOKEN or not was_in_doubt:
+        return answer
+    # A request that did not reach the site says nothing about the one before it, and a refusal of a repeated token
+    # says that the first one was seen.
+    if answer is Answer.NOT_SENT:
+        return Answer.UNKNOWN
+    return Answer.TOKEN_SEEN if step is NextStep.SEND_SAME_TOKEN and answer is Answer.REFUSED else answer
