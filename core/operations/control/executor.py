@@ -39,7 +39,7 @@ OpenPaymaster = Callable[[TaskRunId, str], AbstractAsyncContextManager[Paymaster
 
 
 class RunControl(Protocol):
-    """What an operator offers for its live runs."""
+    """Control of the live runs of an operator."""
 
     async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool) -> None:
         """Pause a live run, and return when that is recorded."""

@@ -132,7 +132,7 @@ AnyRequest = (
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request came to; it is durable."""
+    """Outcome of a request; it is durable."""
 
     #: True if the same request, by its key, had been executed before; nothing happened again.
     repeated: bool = False

@@ -96,7 +96,7 @@ class LiveRunDriver:
         #: Why the run is to be paused once nobody is at work, and whether work is taken from its agents first.
         self._draining: str | None = None
         self._takes_work_away = False
-        #: Why the run is to be paused now, and what was under way until then.
+        #: Why the run is paused now, and what was under way until then.
         self._pausing: str | None = None
         self._under_way = trio.CancelScope()
         self._lost: LaunchError | None = None
@@ -190,11 +190,7 @@ class LiveRunDriver:
         logger.warning("the run is paused; `mephisto-es resume` continues it", reason=reason)
 
     async def _abandon(self, run: TaskRunId, reason: str) -> NoReturn:
-        """Give up a launch that was to be paused; a new run that has no server yet cannot be resumed.
-
-        Raises:
-            LaunchError: always.
-        """
+        """Give up a launch that was to be paused; raises `LaunchError`. A run without a server cannot be resumed."""
         failure = LaunchError("launch", f"{reason}, before workers could come")
         if self._ledger.state.task_runs[streams.task_run(run)].status not in RESUMABLE_RUN_STATUSES:
             await self._release()
@@ -387,8 +383,8 @@ class LiveRunDriver:
     # Notifications --------------------------------------------------------------------------------------------------
 
     def _on_committed(self, live_run: LiveTaskRun, events: Sequence[RecordedEvent]) -> None:
-        partition = streams.partition_of_run(live_run.task_run)
-        ours = [one for one in events if streams.partition_of(one.envelope.stream) == partition]
+        own = streams.partition_of_run(live_run.task_run)
+        ours = [one for one in events if streams.partition_of(one.envelope.stream) == own]
         if ours:
             live_run.worker_pool.on_committed(ours)
             live_run.task_launcher.on_committed(ours)

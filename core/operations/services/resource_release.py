@@ -1,4 +1,4 @@
-"""What runs have left outside: found in the log, and released by whoever knows how."""
+"""Finds what runs still hold outside, and releases it through the plugin that knows how."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..registry import resource_holders
 
 
 class HeldResource(msgspec.Struct, frozen=True, kw_only=True):
-    """Something outside that nobody has put down as released."""
+    """An outside resource that the log does not say was released."""
 
     task_run_id: TaskRunId
     number: int
     resource_type: str
-    #: `intended`: whether it was acquired at all was not put down any more.
+    #: `intended`: the log does not say whether it was acquired.
     status: str
     details: dict[str, str | int]
-    #: Microseconds since the epoch: when it was last heard of.
+    #: Time of its last event, in microseconds since the epoch.
     since: int
 
 
 def held_resources(events: Iterable[RecordedEvent]) -> Iterator[HeldResource]:
-    """What is held after some histories of outside resources, the oldest first.
+    """Yield what is still held according to the histories of outside resources, the oldest first.
 
     Args:
         events: all events of the streams in question, in the order of the log.
@@ -57,7 +57,7 @@ def held_resources(events: Iterable[RecordedEvent]) -> Iterator[HeldResource]:
 
 
 async def release_resource(ledger: Ledger, ids: Ids, held: HeldResource) -> None:
-    """Release something that is held, and put that down.
+    """Release a resource that is held, and record that.
 
     Raises:
         ConfigError: the plugin that knows how is not installed.
