@@ -18,7 +18,7 @@ SPARE_LEVELS = 200
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True, tag_field="packet_type", gc=False):
-    """What all packets share. Times are seconds since the epoch."""
+    """Base of all packets. Times are seconds since the epoch."""
 
     subject_id: str | None = None
     client_timestamp: float | None = None
@@ -39,7 +39,7 @@ ProviderName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern
 
 
 class ProviderData(msgspec.Struct, frozen=True):
-    """What a provider's page says of a worker."""
+    """Facts about a worker, from the provider's page."""
 
     worker_name: ProviderName
     agent_registration_id: ProviderName
@@ -48,7 +48,7 @@ class ProviderData(msgspec.Struct, frozen=True):
 
 
 class RouterStateData(msgspec.Struct, frozen=True):
-    """Where a router's outbox stands."""
+    """State of a router's outbox."""
 
     #: Names this outbox; another one counts from the start.
     incarnation: str
@@ -140,7 +140,7 @@ class LogErrorPacket(Packet, frozen=True, kw_only=True, tag="log_error"):
 
 
 class ReturnStatuses(Packet, frozen=True, kw_only=True, tag="return_statuses"):
-    """What the router sees of agents: the status it was told, or `disconnect`."""
+    """Statuses of agents as the router sees them: the one it was told, or `disconnect`."""
 
     data: dict[str, str]
 
@@ -239,7 +239,7 @@ class ClientBoundLiveUpdate(Packet, frozen=True, kw_only=True, tag="client_bound
 
 
 class AckData(msgspec.Struct, frozen=True):
-    """How far the outbox is durable here."""
+    """Position up to which the outbox is durable here."""
 
     incarnation: str
     seq: int
@@ -303,7 +303,7 @@ def split_frame(text: str | bytes) -> list[msgspec.Raw]:
 
 
 def provider_data_of(packet: RegisterAgent) -> ProviderData:
-    """What the provider's page says of the worker that asks for an agent.
+    """Return the facts about the worker that asks for an agent, from the provider's page.
 
     Raises:
         ProtocolError: names or types are wrong.
@@ -315,7 +315,7 @@ def provider_data_of(packet: RegisterAgent) -> ProviderData:
 
 
 def is_readable(body: msgspec.Raw) -> bool:
-    """Whether what a page sent can be read, here and wherever it is read later.
+    """Return True if bytes from a page can be read, here and by every later reader.
 
     What is passed on unread may hold numbers that are out of range, or be nested more deeply than a stack allows.
     """

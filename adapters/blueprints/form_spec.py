@@ -58,7 +58,7 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FormField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    """What all fields have."""
+    """Settings that all fields have."""
 
     name: str
     label: str | None = None
@@ -192,7 +192,7 @@ class RubricField(FormField, frozen=True, kw_only=True, tag="rubric"):
 
 
 class ComparisonField(FormField, frozen=True, kw_only=True, rename={"drawing": "as"}):
-    """What fields have that compare columns of the item, in an order that is random for each worker and unit."""
+    """Settings of fields that compare columns of the item, in an order that is random for each worker and unit."""
 
     has_items: ClassVar[bool] = True
     min_items: ClassVar[int] = 2

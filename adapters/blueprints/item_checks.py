@@ -30,7 +30,7 @@ class ItemRules:
 
 @dataclass
 class ItemsSeen:
-    """What all items of a run have in common, for checks of the settings that refer to them."""
+    """Facts that all items of a run share, for checks of the settings that refer to them."""
 
     count: int = 0
     #: The names of all values that occur, in the order of their first occurrence.

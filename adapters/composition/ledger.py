@@ -19,7 +19,7 @@ from .clock_and_ids import SystemClock, SystemIds
 
 
 class LedgerHandle(NamedTuple):
-    """What a command needs."""
+    """Parts that a command needs."""
 
     ledger: Ledger
     ids: Ids

@@ -1,4 +1,4 @@
-"""What a worker leaves in the files of a data folder beside the log: uploads, and packets in routers' journals."""
+"""Erases the traces of a worker in the files next to the log: uploads, and packets in routers' journals."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _lines(contents: JournalContents) -> Iterator[bytes]:
 
 
 def _is_about(packet: bytes, traces: Traces) -> bool:
-    """Whether a packet names a worker or one of its agents."""
+    """Return True if a packet names a worker or one of their agents."""
     strings = set(_strings(msgspec.json.decode(packet)))
     return traces.name in strings or not traces.tokens.isdisjoint(strings)
 
@@ -165,7 +165,7 @@ def _compact(body: bytes) -> bytes | None:
 
 
 def _holds(path: Path, words: Sequence[bytes]) -> bool:
-    """Whether a word stands in a file; in a text only as a word of its own: `Grace` is not in `Graceful`."""
+    """Return True if a file contains a word; in a text only as a whole word: `Grace` is not in `Graceful`."""
     either = b"|".join(map(re.escape, words))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         pattern = (

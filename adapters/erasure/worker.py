@@ -26,7 +26,7 @@ ACTOR = "privacy"
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done to forget a worker."""
+    """Report of an erasure."""
 
     worker: WorkerId
     #: Position of the event that says so.
@@ -42,7 +42,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of the worker is left in the data folder."""
+        """True if nothing of the worker is left in the data folder."""
         return not self.left and not self.held_by_reader
 
 
@@ -115,7 +115,7 @@ def _run_folders(folder: Path) -> list[Path]:
 
 
 def _is_over(ledger: Ledger, folder: Path) -> bool:
-    """Whether a folder is of a run that nobody can take up again."""
+    """Return True if a folder belongs to a run that cannot be resumed."""
     run = ledger.state.task_runs.get(streams.task_run(TaskRunId(int(folder.name)))) if folder.name.isdecimal() else None
     return run is not None and run.status is TaskRunStatus.COMPLETED
 
