@@ -1,4 +1,4 @@
-"""Snapshots: a moment is the same with them and without, and one that is not what was stored is not believed."""
+"""Snapshots: reads as of a position are the same with and without them, and an invalid one is ignored."""
 
 from __future__ import annotations
 
