@@ -1,4 +1,4 @@
-"""Personal values apart from events: sealed bytes, and pseudonyms for looking things up."""
+"""Keeps personal data apart from events: sealed bytes, and pseudonyms for lookups."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .ports import Payload
 
 
 def seal(body: bytes, salt: bytes, subject: WorkerId | None = None) -> Payload:
-    """Bytes with the commitment that an event may carry in their place.
+    """Return bytes with the commitment that an event holds in their place.
 
     Args:
         body: the value.
-        salt: random bytes, so that the commitment to a short value says nothing about it.
-        subject: the worker whose value it is, if it is anybody's.
+        salt: random bytes, so that the commitment to a short value does not reveal it.
+        subject: the worker whose personal data it is; None for other data.
     """
     return Payload(commitment(body, salt, subject), salt, body, subject)
 
@@ -34,12 +34,12 @@ def commitment(body: bytes, salt: bytes, subject: WorkerId | None = None) -> Pay
 
 
 def pseudonym(key: bytes, kind: str, text: str) -> str:
-    """A name for a name: the same text gives the same pseudonym, and only who has the key can tell it.
+    """Return a pseudonym: the same for the same text, and computable only with the key.
 
     Args:
         key: the log's secret.
-        kind: what the text is, so that equal texts of different kinds do not meet.
-        text: the personal value, for instance a worker's name.
+        kind: kind of the text, so that equal texts of different kinds have different pseudonyms.
+        text: the personal data, for instance a worker's name.
     """
     return hashlib.blake2b(f"{kind}\0{text}".encode(), key=key, digest_size=16).hexdigest()
 
@@ -53,11 +53,11 @@ _REF_FIELDS: dict[type, tuple[str, ...]] = {
     event: fields for event in get_args(AnyEvent) if (fields := _ref_fields(event))
 }
 
-#: The kinds of events that can refer to payloads; of one that is retired, its successor may.
+#: Kinds of events that can refer to payloads; all retired kinds, because their successors may.
 REFERRING_KINDS = frozenset(KIND_OF[event] for event in _REF_FIELDS) | UPCASTERS.kinds
 
 
 def refs_of(event: Event) -> tuple[PayloadRef, ...]:
-    """The payloads that an event refers to."""
+    """Return the payloads that an event refers to."""
     fields = _REF_FIELDS.get(type(event), ())
     return tuple(ref for field in fields if (ref := getattr(event, field)) is not None)

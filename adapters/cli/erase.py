@@ -10,7 +10,7 @@ import trio
 
 from ...events.ids import WorkerId
 from ...projections.queries.entity_ref import EntityRef
-from ..erasure.worker import Forgotten, forget
+from ..erasure.worker import ErasureReport, erase_worker
 from .common.arguments import EntityType, LogCommand, log_argument
 from .common.output import ILLEGAL, as_json_option, print_json
 
@@ -33,7 +33,7 @@ def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool)
     Exit code 0: nothing of the worker is left in the data folder. 1: it was refused, or files that somebody put there
     still contain the name or submissions, and are listed. 2: the file is not a usable log, or an operator runs on it.
     """
-    done = trio.run(forget, database, WorkerId(worker.number), reason)
+    done = trio.run(erase_worker, database, WorkerId(worker.number), reason)
     if as_json:
         print_json(done)
     else:
@@ -41,7 +41,7 @@ def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool)
     sys.exit(0 if done.complete else ILLEGAL)
 
 
-def _print(done: Forgotten) -> None:
+def _print(done: ErasureReport) -> None:
     click.echo(
         f"worker-{done.worker} is erased, at seq {done.seq:,}: "
         f"{done.payloads:,} values and {len(done.uploads):,} files were deleted"

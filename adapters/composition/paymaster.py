@@ -1,4 +1,4 @@
-"""Paying what a run owes through the crowd provider that it was launched with."""
+"""Pays what a run owes through the crowd provider that it was launched with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .ledger import open_ledger
 
 
 def paying_provider(created: TaskRunCreated) -> type[CrowdProvider]:
-    """The crowd provider of a run, which can pay.
+    """Return the crowd provider of a run, which can pay.
 
     Raises:
         ConfigError: it is not installed, or does not pay.
@@ -86,7 +86,7 @@ async def open_paymaster(database: Path, created: TaskRunCreated) -> AsyncIterat
 
 
 def _config(database: Path, created: TaskRunCreated, provider: type[CrowdProvider]) -> DictConfig:
-    """The part of a run's configuration that its provider needs; the blueprint's code may be elsewhere."""
+    """Return the part of a run's configuration that its provider needs; the blueprint's code may be elsewhere."""
     config: DictConfig = OmegaConf.structured(MephistoConfig)
     config.provider = provider.ArgsClass
     stored = OmegaConf.create(created.config)

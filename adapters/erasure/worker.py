@@ -25,7 +25,7 @@ from .files import Traces, clear_journals, delete_uploads, files_with_traces, ro
 ACTOR = "privacy"
 
 
-class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
     """Report of an erasure."""
 
     worker: WorkerId
@@ -46,7 +46,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
         return not self.left and not self.held_by_reader
 
 
-async def forget(database: Path, worker: WorkerId, reason: str) -> Forgotten:
+async def erase_worker(database: Path, worker: WorkerId, reason: str) -> ErasureReport:
     """Delete a worker's name and all that it sent, and write down that this was done.
 
     Files go first: if this is interrupted it can be done again. A cancelled call may have deleted files.
@@ -67,7 +67,7 @@ async def forget(database: Path, worker: WorkerId, reason: str) -> Forgotten:
         traces = _traces_of(ledger, worker)
         uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
         receipt = await CommandIssuer(ledger, ids, ACTOR).issue(command)
-    return Forgotten(
+    return ErasureReport(
         worker=worker,
         seq=receipt.events[-1].seq,
         payloads=len(traces.bodies),
