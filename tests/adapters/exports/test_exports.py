@@ -164,7 +164,7 @@ def test_pandas(database: Path, run: TaskRunId, records: list[UnitRecord]) -> No
 
 
 def test_an_earlier_state(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
-    seq = records[0].seqs[-1]
+    seq = min(record.seqs[-1] for record in records)
     with open_as_of(database, seq=seq) as moment:
         then = list(unit_records(moment, run))
     assert [json.loads(line) for line in exported(database, run, "--seq", str(seq)).splitlines()] == plain(then)
