@@ -52,6 +52,8 @@ READING = (
     ("backup",),
 )
 
+#: The columns of `events` that the chain covers. The others repeat the events, and `replay` compares them.
+_CHAINED = "chained columns"
 #: Rows of the tables that decide, by table.
 Content = dict[str, list[tuple[object, ...]]]
 
@@ -164,6 +166,7 @@ def content_of(path: Path) -> Content:
     tables = ("meta", "events", "payloads", *(table.name for table in TABLES))
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         content = {table: db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in tables}
+        content[_CHAINED] = db.execute("SELECT seq, epoch, data, chain FROM events ORDER BY seq").fetchall()
         if db.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
             raise sqlite3.DatabaseError("the integrity check failed")
         return content
@@ -218,7 +221,7 @@ def _untrue(original: Original, path: Path, verb: str) -> Iterator[str]:
     except sqlite3.Error as error:
         yield f"said that nothing is wrong, but {error}"
         return
-    for table in ("meta", "events") if verb == "verify" else content:
+    for table in ("meta", _CHAINED) if verb == "verify" else content:
         if content[table] != original.content[table]:
             yield f"said that nothing is wrong, but {table} is not what it was"
 
