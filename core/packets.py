@@ -45,6 +45,9 @@ class ProviderData(msgspec.Struct, frozen=True):
     agent_registration_id: ProviderName
     assignment_id: str | None = None
     provider_type: str | None = None
+    #: The provider's ids of the work and of its study; approvals and payments there go to them.
+    provider_handle: ProviderName | None = None
+    provider_study: ProviderName | None = None
 
 
 class RouterStateData(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .base import Event
+from .base import Event, PayloadRef
 from .ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
 
 
@@ -15,6 +15,17 @@ class WorkerArrived(Event, frozen=True, kw_only=True, tag="worker_arrived"):
     """The worker asked for work in this run for the first time."""
 
     worker: WorkerId
+
+
+class PlaceTaken(Event, frozen=True, kw_only=True, tag="place_taken"):
+    """The worker's page named the place that the worker holds at the provider."""
+
+    #: Pseudonym of the provider's registration id; the agent or onboarding of the page has the same.
+    registration: str
+    #: The provider's id of the work, as the page gave it: a submission, an assignment, a survey code.
+    handle: PayloadRef
+    #: The provider's id of the study or project; None: the page gave none.
+    study: PayloadRef | None = None
 
 
 class WorkStarted(Event, frozen=True, kw_only=True, tag="work_started"):
@@ -100,6 +111,7 @@ class WorkerAssessed(Event, frozen=True, kw_only=True, tag="worker_assessed"):
 
 EngagementEvent = (
     WorkerArrived
+    | PlaceTaken
     | WorkStarted
     | WorkEnded
     | AllWorkEnded

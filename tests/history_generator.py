@@ -30,6 +30,7 @@ from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.engagement import (
     CallbackAnswered,
+    PlaceTaken,
     WorkerArrived,
     WorkerAssessed,
     WorkerExcluded,
@@ -72,9 +73,9 @@ from .random_values import RandomValues
 _ASKED = (PaymentIntended, PaymentRequested)
 #: Ways that payments take once they are owed.
 PAYMENT_PATHS = (
-    (*_ASKED, PaymentSent, PaymentConfirmed),
+    (*_ASKED, PaymentSent, PaymentSettledUnpaid, PaymentSettledPaid),
     (*_ASKED, PaymentFailed, PaymentSettledPaid),
-    (*_ASKED, PaymentInDoubt, PaymentLooked, PaymentSettledUnpaid, PaymentSettledPaid),
+    (*_ASKED, PaymentInDoubt, PaymentLooked, PaymentConfirmed),
 )
 #: 2026-01-01 in microseconds.
 BEGINNING = 1_767_225_600_000_000
@@ -384,7 +385,7 @@ class HistoryGenerator(RandomValues):
             payment=payment,
         )
         try:
-            return decide_grant_bonus(self.state, command)
+            return [*decide_grant_bonus(self.state, command), *self._pay()]
         except CommandRefusedError:
             return []
 
@@ -435,8 +436,11 @@ class HistoryGenerator(RandomValues):
     def _ask_callback(self) -> Events:
         if not self._streams["engagement"]:
             return []
-        kind = self._random.choice((CallbackAnswered, WorkerAssessed))
-        return [NewEvent(self._pick("engagement"), self._fill(kind))]
+        stream = self._pick("engagement")
+        worker = self.state.engagements[stream].worker
+        is_erased = self.state.workers[streams.worker(worker)].status is WorkerStatus.ERASED
+        kinds = (CallbackAnswered, WorkerAssessed) if is_erased else (CallbackAnswered, WorkerAssessed, PlaceTaken)
+        return [NewEvent(stream, self._fill(self._random.choice(kinds), subject=worker))]
 
     def _change_onboarding(self) -> Events:
         if not self._streams["onboarding_agent"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ...events.base import PayloadRef
 from ...events.engagement import WorkerAssessed, WorkerRefused
 from ...events.ids import AgentId, OnboardingAgentId, QualificationId, UnitId, WorkerId
 from ..lifecycles.engagement import Answer
@@ -50,6 +51,18 @@ class GoldQualifications(msgspec.Struct, frozen=True, gc=False):
     correct: QualificationId
     wrong: QualificationId
     disqualified: QualificationId
+
+
+class RecordPlace(RunCommand, frozen=True, kw_only=True, tag="record_place"):
+    """Record the place that a worker holds at the provider; the first one of a registration stands."""
+
+    worker: WorkerId
+    #: Pseudonym of the registration id at the provider.
+    registration: str
+    #: The provider's id of the work.
+    handle: PayloadRef
+    #: The provider's id of the study; None: it is unknown.
+    study: PayloadRef | None = None
 
 
 class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
@@ -133,7 +146,8 @@ class RecordOnboardingOutcome(RunAndDirectoryCommand, frozen=True, kw_only=True,
 
 
 AnyAdmissionCommand = (
-    AssignUnit
+    RecordPlace
+    | AssignUnit
     | StartOnboarding
     | RefuseWorker
     | DisqualifyWorker

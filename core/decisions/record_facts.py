@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...events import streams
 from ...events.agent import AgentMetadataReceived, AgentObserved, AgentUpdateReceived
+from ...events.engagement import PlaceTaken
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
 from ...events.payment import PaymentRequested
+from ..commands.admission import RecordPlace
 from ..commands.agent import (
     RecordLiveUpdate,
     RecordObservation,
@@ -19,6 +21,7 @@ from ..commands.task_run import RecordResource, RecordRunEvent
 from ..errors import CommandRefusedError
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
+from .worker_events import arrival_events
 
 
 def decide_submit_metadata(_: DecisionState, command: SubmitMetadata) -> list[NewEvent]:
@@ -81,6 +84,17 @@ def decide_record_run_event(_: DecisionState, command: RecordRunEvent) -> list[N
 def decide_record_resource(_: DecisionState, command: RecordResource) -> list[NewEvent]:
     """Record what became of an outside resource."""
     return [NewEvent(streams.resource(command.task_run, command.number), command.event)]
+
+
+def decide_record_place(state: DecisionState, command: RecordPlace) -> list[NewEvent]:
+    """Record the place that a worker holds at the provider; nothing if the registration has one."""
+    run, worker = command.task_run, command.worker
+    stream = streams.engagement(run, worker)
+    engagement = state.engagements.get(stream)
+    if engagement is not None and command.registration in engagement.places:
+        return []
+    taken = PlaceTaken(registration=command.registration, handle=command.handle, study=command.study)
+    return [*arrival_events(state, run, worker), NewEvent(stream, taken)]
 
 
 def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[NewEvent]:

@@ -12,6 +12,7 @@ from ..commands.admission import (
     RecordAssessment,
     RecordEvaluation,
     RecordOnboardingOutcome,
+    RecordPlace,
     RefuseWorker,
     StartOnboarding,
 )
@@ -106,6 +107,7 @@ DECISIONS: Decisions = dict(
         decision(RepeatAssignment, launch_work.decide_repeat_assignment),
         decision(LaunchUnits, launch_work.decide_launch_units),
         decision(ExpireUnits, launch_work.decide_expire_units),
+        decision(RecordPlace, record_facts.decide_record_place),
         decision(AssignUnit, assign_work.decide_assign_unit),
         decision(StartOnboarding, assign_work.decide_start_onboarding),
         decision(RecordOnboardingOutcome, assign_work.decide_record_onboarding_outcome),

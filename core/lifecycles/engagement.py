@@ -11,6 +11,7 @@ from ...events.engagement import (
     AllWorkEnded,
     CallbackAnswered,
     EngagementEvent,
+    PlaceTaken,
     WorkEnded,
     WorkerArrived,
     WorkerAssessed,
@@ -39,6 +40,7 @@ ENGAGEMENT = Lifecycle(
     EngagementStatus,
     (
         step(WorkerArrived, None, _S.IDLE),
+        *stays(PlaceTaken, *_S),
         step(WorkStarted, (_S.IDLE, _S.WORKING), _S.WORKING),
         step(WorkEnded, _S.WORKING, _S.WORKING),  # another unit is still open
         step(AllWorkEnded, _S.WORKING, _S.IDLE),
@@ -86,6 +88,8 @@ class EngagementState(msgspec.Struct, frozen=True):
     evaluations: dict[AgentId, Evaluation] = {}
     #: Latest assessment by the launch script's own code, by callback.
     assessments: dict[str, WorkerAssessed] = {}
+    #: Registrations whose place at the provider is known.
+    places: frozenset[str] = frozenset()
 
     def undecided(self) -> UnitId | None:
         """Return the unit of an evaluation that is in progress or has no answer yet; there is one at a time."""
@@ -135,6 +139,8 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 counted=engagement.counted - (counts and event.outcome in NOT_COUNTED_OUTCOMES),
                 evaluations=engagement.evaluations | ended,
             )
+        case PlaceTaken():
+            return replace(engagement, places=engagement.places | {event.registration})
         case WorkerOnboarded():
             return replace(engagement, onboarded=True)
         case WorkerExcluded():

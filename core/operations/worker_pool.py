@@ -27,6 +27,7 @@ from .agent_pages import AgentPages
 from .logger_core import get_logger
 from .run_context import RunContext
 from .services.directory import Directory
+from .services.provider_places import ProviderPlaces
 from .task_code.agents import LiveAgents
 from .task_code.calls import call_nowait
 from .task_code.onboardings import LiveOnboardings
@@ -82,6 +83,7 @@ class WorkerPool:
         self._ledger = ledger
         self._pages = pages
         self._directory = Directory(ledger, ids)
+        self._places = ProviderPlaces(ledger, ids)
         self.admission = Admission(context, ledger, ids, launcher)
         self.agents = LiveAgents(context, ledger, ids, clock, pages)
         self.submissions = SubmissionCallbacks(context, ledger, ids)
@@ -134,6 +136,7 @@ class WorkerPool:
     async def register_agent(self, crowd_data: ProviderData, worker: WorkerId, request_id: str) -> None:
         """Answer a page with its agent, old or new, or with the reason why it gets none."""
         registration = pseudonym(self._ledger.log.pseudonym_key, "registration", crowd_data.agent_registration_id)
+        await self._places.record(self._run, worker, registration, crowd_data)
         await self._answer(worker, registration, request_id)
 
     async def register_agent_from_onboarding(self, state: OnboardingRecord, request_id: str) -> None:

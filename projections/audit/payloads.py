@@ -10,6 +10,7 @@ from ...core.payloads import commitment, refs_of
 from ...core.state.status_fold import StatusFold
 from ...events import streams
 from ...events.agent import AgentAccepted
+from ...events.engagement import WorkerArrived
 from ...events.envelope import Envelope, RecordedEvent
 from ...events.ids import WorkerId
 from ...events.onboarding import OnboardingStarted
@@ -103,7 +104,12 @@ class PayloadCheck:
         """Return the worker whose personal values the events of a stream refer to, if any."""
         first = self._log.first_event(stream)
         match first and first.event:
-            case WorkerRegistered(worker=worker) | AgentAccepted(worker=worker) | OnboardingStarted(worker=worker):
+            case (
+                WorkerRegistered(worker=worker)
+                | AgentAccepted(worker=worker)
+                | OnboardingStarted(worker=worker)
+                | WorkerArrived(worker=worker)
+            ):
                 return worker
             case _:
                 return None

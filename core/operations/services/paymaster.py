@@ -42,6 +42,7 @@ from ...ledger import Ledger
 from ...lifecycles.payment import BONUS, DOUBTFUL_STATUSES, UNPAID_STATUSES, PaymentState, PaymentStatus
 from ...payloads import pseudonym
 from ...ports import Ids
+from .provider_places import place_of_agent
 
 ACTOR = "paymaster"
 #: Most steps with one payment in one call: enough to request it and to look for it.
@@ -236,6 +237,7 @@ class Paymaster:
             for other in self._of(case.run, PaymentStatus.SENT, PaymentStatus.CONFIRMED)
             if other.agent == state.agent and other.purpose == BONUS and other.payment != state.payment
         )
+        place = place_of_agent(self._ledger, case.run, state.agent)
         return PaymentOrder(
             token=known.tokens[-1] if known.tokens else self._token(case),
             worker=state.worker,
@@ -246,6 +248,8 @@ class Paymaster:
             payment=case.payment,
             agent=state.agent,
             unit=state.unit,
+            handle=None if place is None else place.handle,
+            study=None if place is None else place.study,
             setup=known.setup,
             reference=state.reference,
             earlier_bonus_cents=earlier,

@@ -88,6 +88,7 @@ _TEMPLATES: dict[type[Event], str] = {
     payment.PaymentConfirmed: "received by the worker",
     payment.PaymentFailed: "not paid: {reason}",
     engagement.WorkerArrived: "first asked for work",
+    engagement.PlaceTaken: "holds a place at the provider",
     engagement.WorkStarted: "was assigned unit-{unit} as agent-{agent}",
     engagement.WorkEnded: "finished as agent-{agent} ({outcome}), still has another unit",
     engagement.AllWorkEnded: "finished as agent-{agent} ({outcome})",
