@@ -25,7 +25,7 @@ from .views import PROJECTION
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "mephisto.db"
     with SqliteLog.create_or_open(path, [PROJECTION]) as log:
-        log.commit(find_history(600, has_work_of_every_kind))
+        log.commit(find_history(1500, has_work_of_every_kind))
     return path
 
 

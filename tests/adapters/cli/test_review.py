@@ -176,7 +176,7 @@ def test_after_a_refusal_a_bonus_is_not_owed(database: Path) -> None:
     ],
 )
 def test_what_cannot_be_decided(options: list[str], said: str, database: Path) -> None:
-    (worker,) = all_of(database, "SELECT max(worker_id) FROM workers")[0]
+    (worker,) = all_of(database, "SELECT max(worker_id) FROM agents")[0]
     result = ask("worker", database, f"worker-{worker}", *options)
     assert result.exit_code in (1, 2)
     assert said in result.stderr
