@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Imports point to the left.
 LAYERS = ("events", "core", "projections", "adapters")
 #: What is data or decision only: nothing here may reach for the world.
-PURE = ("events", "core/lifecycles")
+PURE = ("events", "core/lifecycles", "core/state", "core/commands", "core/decisions")
 #: Modules by which code reaches for time, chance, tasks or files.
 WORLDLY = {
     *("time", "datetime", "random", "secrets", "uuid"),
