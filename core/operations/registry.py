@@ -22,6 +22,7 @@ from ..abstractions.crowd_provider import CrowdProvider
 from ..abstractions.resources import HoldsResources
 from ..errors import ConfigError
 from ..suggestions import did_you_mean
+from .configuration.closed_sites import closed_site_error
 from .hydra_config import AbstractionType, register_abstraction_config
 from .logger_core import get_logger
 
@@ -161,6 +162,8 @@ def unknown_type(kind: AbstractionType, type_name: str) -> ConfigError:
                 key=kind.group,
                 hint=f"Repair or remove {failure.package or failure.target}",
             )
+    if kind is AbstractionType.PROVIDER and (closed := closed_site_error(type_name)) is not None:
+        return closed
     return ConfigError(
         f"there is no {kind.value} {type_name!r}", key=kind.group, hint=did_you_mean(type_name, get_valid_types(kind))
     )

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from mephisto_es.adapters.fakes.connect.projects import MIN_HOURLY_CENTS as CONNECT_MINIMUM
 from mephisto_es.adapters.fakes.prolific.studies import MIN_HOURLY_CENTS as PROLIFIC_MINIMUM
-from mephisto_es.adapters.providers.closed_sites import NEAREST_SETTINGS, closed_site_error
 from mephisto_es.adapters.providers.connect.observe import AUTO_APPROVAL_DAYS as CONNECT_DAYS
 from mephisto_es.adapters.providers.prolific.observe import AUTO_APPROVAL_DAYS as PROLIFIC_DAYS
 from mephisto_es.adapters.providers.terms import TERMS, old_terms, terms_table
 from mephisto_es.core.decisions.settlement import CrowdSite
+from mephisto_es.core.errors import ConfigError
+from mephisto_es.core.operations.configuration.closed_sites import NEAREST_SETTINGS, closed_site_error
+from mephisto_es.core.operations.registry import get_crowd_provider_from_type
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "providers.md"
 
@@ -60,10 +62,19 @@ def test_mechanical_turk_is_gone() -> None:
     error = closed_site_error("mturk", ["allowed_locales", "something_else", "task_tags"])
     assert error is not None
     assert str(error) == (
-        "mephisto/provider=mturk: Amazon Mechanical Turk closed on 2026-09-30. Use mephisto/provider=connect or "
-        f"prolific. The nearest settings are: allowed_locales: {NEAREST_SETTINGS['allowed_locales']}; "
+        "mephisto/provider=mturk: Amazon Mechanical Turk closed on 2026-09-30. The nearest sites are "
+        "CloudResearch Connect and Prolific: see docs/providers.md. "
+        f"The nearest settings are: allowed_locales: {NEAREST_SETTINGS['allowed_locales']}; "
         f"task_tags: {NEAREST_SETTINGS['task_tags']}"
     )
     plain = closed_site_error("mturk_sandbox")
     assert plain is not None
-    assert str(plain).endswith("Use mephisto/provider=connect or prolific")
+    assert str(plain).endswith("The nearest sites are CloudResearch Connect and Prolific: see docs/providers.md")
+
+
+@pytest.mark.parametrize("name", ["mturk", "mturk_sandbox"])
+def test_a_provider_that_is_gone_is_not_merely_unknown(name: str) -> None:
+    with pytest.raises(ConfigError, match="Amazon Mechanical Turk closed on 2026-09-30"):
+        get_crowd_provider_from_type(name)
+    with pytest.raises(ConfigError, match="there is no provider 'turk'"):
+        get_crowd_provider_from_type("turk")

@@ -74,8 +74,8 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         get_blueprint_from_type("quizz")
     with pytest.raises(ConfigError, match=r"no architect 'quiz'. Known are: cloud"):
         get_architect_from_type("quiz")
-    with pytest.raises(ConfigError, match=r"no provider 'mturk'. None is known") as refusal:
-        get_crowd_provider_from_type("mturk")
+    with pytest.raises(ConfigError, match=r"no provider 'toloka'. None is known") as refusal:
+        get_crowd_provider_from_type("toloka")
     assert refusal.value.key == "mephisto/provider"
 
 

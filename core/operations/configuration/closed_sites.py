@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...core.errors import ConfigError
+from ...errors import ConfigError
 
 #: Names under which Mephisto offered Mechanical Turk.
 CLOSED = frozenset({"mturk", "mturk_sandbox"})
-NEAREST_PROVIDER = "connect"
 #: Mephisto's settings for Mechanical Turk, with the nearest at the providers here.
 NEAREST_SETTINGS = {
     "access_key_id": "the API key of `mephisto-es register`",
@@ -37,7 +36,7 @@ def closed_site_error(provider_type: str, settings: Iterable[str] = ()) -> Confi
     if provider_type not in CLOSED:
         return None
     used = [f"{name}: {NEAREST_SETTINGS[name]}" for name in sorted(set(settings)) if name in NEAREST_SETTINGS]
-    hint = f"Use mephisto/provider={NEAREST_PROVIDER} or prolific"
+    hint = "The nearest sites are CloudResearch Connect and Prolific: see docs/providers.md"
     return ConfigError(
         f"mephisto/provider={provider_type}: Amazon Mechanical Turk closed on 2026-09-30",
         key="mephisto.provider",
