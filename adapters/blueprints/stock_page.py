@@ -82,6 +82,8 @@ class PageSettings:
                 hint = did_you_mean(name, list(columns)[:LISTED_COLUMNS])
                 raise ConfigError(f"{key} names {name!r}, which is not in the data", key=key, hint=hint)
             used.append(name)
+        # A column of ids is for whoever reads the results.
+        used.append("id")
         return [] if self._shown is None else [column for column in columns if column not in used]
 
     def _references(self) -> Iterator[tuple[str, str]]:

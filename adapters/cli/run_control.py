@@ -38,6 +38,8 @@ def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author
     Example:
       mephisto-es pause mephisto_data 1
     """
+    if not now:
+        click.echo(f"{run} gives no work to newcomers; waiting until nobody is at work (--now does not wait)", err=True)
     _execute(database, PauseRequest(task_run=TaskRunId(run.number), reason=reason, drain=not now), author)
     click.echo(f"{run} is paused; `mephisto-es resume` continues it")
 
@@ -57,10 +59,11 @@ def end_command(database: Path, run: EntityRef, reason: str, author: str | None)
       mephisto-es end mephisto_data 1 --reason "enough data"
     """
     number, who = TaskRunId(run.number), author_of(author)
+    click.echo(f"{run} gives out no more work; waiting for the people at work", err=True)
     if socket_path(database).exists():
         _execute(database, EndRequest(task_run=number, reason=reason), author)
     else:
-        _end_alone(database, number, f"{reason} ({who})")
+        _end_alone(database, number, reason, who)
     click.echo(f"{run} has ended")
 
 
@@ -88,7 +91,7 @@ def _execute(database: Path, request: AnyRequest, author: str | None) -> None:
     trio.run(execute)
 
 
-def _end_alone(database: Path, run: TaskRunId, reason: str) -> None:
+def _end_alone(database: Path, run: TaskRunId, reason: str, author: str) -> None:
     """End a run that no operator drives.
 
     Raises:
@@ -108,6 +111,6 @@ def _end_alone(database: Path, run: TaskRunId, reason: str) -> None:
     set_mephisto_log_level(level="warning")
 
     async def end(operator: Operator) -> None:
-        await operator.end_incomplete_run(run, reason)
+        await operator.end_incomplete_run(run, reason, author)
 
     run_operator(end, database.parent)

@@ -47,7 +47,7 @@ class DryRunOperator(Operator):
         """
         raise DryRunEndError
 
-    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, end_reason: str | None = None) -> str:  # noqa: ARG002 - nothing is resumed
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: tuple[str, str] | None = None) -> str:  # noqa: ARG002 - nothing is resumed
         static_dir = self._runs_dir / DRY_RUN
         static_dir.mkdir(parents=True, exist_ok=True)
         blueprint = plan.blueprint_class(plan.config, plan.shared_state)

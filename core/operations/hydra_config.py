@@ -83,7 +83,7 @@ class TaskRunArgs:
     )
     assignment_duration_in_seconds: int = field(default=30 * 60, metadata={"help": "Time a worker has for a unit."})
     no_submission_patience: int = field(
-        default=12 * 60 * 60, metadata={"help": "Seconds without a submission after which the run stops."}
+        default=12 * 60 * 60, metadata={"help": "Seconds without a submission after which the run pauses."}
     )
     allowed_concurrent: int = field(default=0, metadata={"help": "Maximum units per worker at a time; 0: no limit."})
     maximum_units_per_worker: int = field(default=0, metadata={"help": "Maximum units per worker in all; 0: no limit."})

@@ -193,7 +193,7 @@ class Operator:
             )
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
-    async def end_incomplete_run(self, task_run: TaskRunId, reason: str) -> None:
+    async def end_incomplete_run(self, task_run: TaskRunId, reason: str, author: str) -> None:
         """End a run of an earlier process, and return when it is completed.
 
         Its routers are connected, so that what they took from workers is not lost; nothing is read from its data, and
@@ -201,7 +201,8 @@ class Operator:
 
         Args:
             task_run: the run.
-            reason: recorded in the log.
+            reason: recorded in the log, as is the author.
+            author: who asked for it.
 
         Raises:
             UnknownEntityError: there is no such run.
@@ -209,7 +210,7 @@ class Operator:
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
         plan = plan_run(stored_config(self._created_run(task_run)), None, resumes=True)
-        await self._launch(plan, task_run, end_reason=reason)
+        await self._launch(plan, task_run, ending=(reason, author))
         await self.runs.wait_until_all_ended()
 
     def _created_run(self, task_run: TaskRunId) -> TaskRunCreated:
@@ -227,14 +228,15 @@ class Operator:
             raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
         return created
 
-    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, end_reason: str | None = None) -> str:
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: tuple[str, str] | None = None) -> str:
         if previous is not None and self.runs.is_running(previous):
             raise CommandRefusedError(f"run {previous} is already running")
         if self.runs.is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
-        if end_reason is not None:
-            driver.stop(end_reason)
+        if ending is not None:
+            reason, author = ending
+            driver.stop(reason, author=author)
         self.runs.add(driver)
         live_run: LiveTaskRun = await self._nursery.start(self.runs.drive, driver)
         return str(live_run.task_run)

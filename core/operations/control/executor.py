@@ -41,17 +41,17 @@ OpenPaymaster = Callable[[TaskRunId, str], AbstractAsyncContextManager[Paymaster
 class RunControl(Protocol):
     """Control of the live runs of an operator."""
 
-    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool) -> None:
+    async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool) -> None:
         """Pause a live run, and return when that is recorded."""
 
-    async def end_run(self, run: TaskRunId, reason: str) -> None:
+    async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:
         """End a live run, and return when it is completed."""
 
 
 class NoRuns:
     """Stands for the operator where there is none."""
 
-    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool) -> None:  # noqa: ARG002 - the protocol's
+    async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool) -> None:  # noqa: ARG002 - the protocol's
         """Refuse.
 
         Raises:
@@ -59,7 +59,7 @@ class NoRuns:
         """
         raise CommandRefusedError(f"run {run} is not running: there is nothing to pause")
 
-    async def end_run(self, run: TaskRunId, reason: str) -> None:  # noqa: ARG002 - the protocol's
+    async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:  # noqa: ARG002 - the protocol's
         """Refuse.
 
         Raises:
@@ -105,10 +105,10 @@ class RequestExecutor:
             case PayRequest():
                 return await self._pay(request, author)
             case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
-                await self._runs.pause_run(request.task_run, f"{request.reason} ({author})", drain=request.drain)
+                await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()
             case EndRequest() if self._status_of(request.task_run) is not TaskRunStatus.COMPLETED:
-                await self._runs.end_run(request.task_run, f"{request.reason} ({author})")
+                await self._runs.end_run(request.task_run, request.reason, author)
                 return Reply()
             case PauseRequest() | EndRequest():
                 return Reply(repeated=True)

@@ -89,12 +89,13 @@ class DrivenRuns:
         for driver in tuple(self._drivers):
             driver.pause(reason)
 
-    async def pause_run(self, run: TaskRunId, reason: str, *, drain: bool = False) -> None:
+    async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool = False) -> None:
         """Pause one run, and return when that is recorded.
 
         Args:
             run: the run.
-            reason: recorded in the log.
+            reason: recorded in the log, as is the author.
+            author: who asked for it.
             drain: wait until nobody is at work, and give no work to newcomers meanwhile.
 
         Raises:
@@ -102,19 +103,19 @@ class DrivenRuns:
         """
         driver = self._driver_of(run)
         if drain:
-            driver.drain(reason)
+            driver.drain(reason, author=author)
         else:
-            driver.pause(reason)
+            driver.pause(reason, author=author)
         await self._wait_for(driver)
 
-    async def end_run(self, run: TaskRunId, reason: str) -> None:
+    async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:
         """End one run: wait for the people at work, expire what is open, and return when it is completed.
 
         Raises:
             CommandRefusedError: the run is not live here.
         """
         driver = self._driver_of(run)
-        driver.stop(reason)
+        driver.stop(reason, author=author)
         await self._wait_for(driver)
 
     def _driver_of(self, run: TaskRunId) -> LiveRunDriver:

@@ -18,6 +18,7 @@ from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared,
 from ...abstractions.architect import ArchitectContext
 from ...abstractions.blueprint import AssignmentData
 from ...abstractions.resources import Resources
+from ...command_issuer import OPERATOR
 from ...errors import LaunchError, LogError, MephistoError
 from ...ledger import Ledger
 from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
@@ -92,6 +93,8 @@ class LiveRunDriver:
         self._record = RunRecord(ledger, ids)
         self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.pause)
         self._stopping: str | None = None
+        #: Who asked for the stop or the pause.
+        self._author = OPERATOR
         self._at_once = False
         #: Why the run is to be paused once nobody is at work, and whether work is taken from its agents first.
         self._draining: str | None = None
@@ -105,31 +108,41 @@ class LiveRunDriver:
         self._releases: list[Callable[[], Awaitable[None]]] = []
         self.is_live = False
 
-    def stop(self, reason: str, *, at_once: bool = False) -> None:
+    def stop(self, reason: str, *, at_once: bool = False, author: str = OPERATOR) -> None:
         """Stop giving out work, and end the run.
 
         Args:
-            reason: recorded in the log.
+            reason: recorded in the log, as is the author.
+            author: who asked for it.
             at_once: take their work from the agents, instead of waiting for them.
         """
-        self._stopping = self._stopping or reason
+        if self._stopping is None:
+            self._stopping, self._author = reason, author
         self._at_once = self._at_once or at_once
         self._changed.notify()
 
-    def drain(self, reason: str, *, take_work_away: bool = False) -> None:
+    def drain(self, reason: str, *, take_work_away: bool = False, author: str = OPERATOR) -> None:
         """Give no work to newcomers, and pause the run once nobody is at work.
 
         Args:
-            reason: recorded in the log.
+            reason: recorded in the log, as is the author.
+            author: who asked for it.
             take_work_away: end the agents at work instead of waiting for them; their units go back on offer.
         """
-        self._draining = self._draining or reason
+        if self._draining is None:
+            self._draining, self._author = reason, author
         self._takes_work_away = self._takes_work_away or take_work_away
         self._changed.notify()
 
-    def pause(self, reason: str) -> None:
-        """Leave the run now: its units stay open, its agents keep their work, its server keeps their pages."""
-        self._pausing = self._pausing or reason
+    def pause(self, reason: str, *, author: str | None = None) -> None:
+        """Leave the run now: its units stay open, its agents keep their work, its server keeps their pages.
+
+        Args:
+            reason: recorded in the log, as is the author.
+            author: who asked for it; unless given, who asked for an earlier stop, or the operator.
+        """
+        if self._pausing is None:
+            self._pausing, self._author = reason, author or self._author
         self._under_way.cancel()
 
     async def drive(self, on_live: Callable[[LiveTaskRun], None]) -> None:
@@ -186,7 +199,7 @@ class LiveRunDriver:
         raise failure from error
 
     async def _record_pause(self, run: TaskRunId, reason: str) -> None:
-        await self._record.pause(run, reason)
+        await self._record.pause(run, reason, self._author)
         logger.warning("the run is paused; `mephisto-es resume` continues it", reason=reason)
 
     async def _abandon(self, run: TaskRunId, reason: str) -> NoReturn:
@@ -327,7 +340,7 @@ class LiveRunDriver:
             if self._draining is not None:
                 await self._drain(live_run, self._draining)
             await self._changed.wait()
-        await self._record.stop(run, reason)
+        await self._record.stop(run, reason, self._author)
         await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.submissions

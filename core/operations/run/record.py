@@ -6,7 +6,7 @@ import msgspec
 
 from ....events.ids import RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent
-from ...command_issuer import CommandIssuer
+from ...command_issuer import OPERATOR, CommandIssuer
 from ...commands.task_run import CompleteRun, CreateRun, PauseRun, RecordRunEvent, StopRun
 from ...ledger import Ledger
 from ...ports import Ids
@@ -51,13 +51,13 @@ class RunRecord:
         """
         await self._issuer.issue(RecordRunEvent(task_run=run, event=event))
 
-    async def stop(self, run: TaskRunId, reason: str) -> None:
+    async def stop(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
         """Record that a run gives out no more work; does nothing if it is not live."""
-        await self._issuer.issue(StopRun(task_run=run, reason=reason))
+        await self._issuer.issue(StopRun(task_run=run, reason=reason), actor=author)
 
-    async def pause(self, run: TaskRunId, reason: str) -> None:
+    async def pause(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
         """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way."""
-        await self._issuer.issue(PauseRun(task_run=run, reason=reason))
+        await self._issuer.issue(PauseRun(task_run=run, reason=reason), actor=author)
 
     async def complete(self, run: TaskRunId) -> None:
         """Record that a run is completed.

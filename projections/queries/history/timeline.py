@@ -34,7 +34,8 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None
 
     def __str__(self) -> str:
-        return f"{self.date}  {self.stream}  {self.text}" + (f" -> {self.status}" if self.status else "")
+        by = f" (by {self.actor.removeprefix('user/')})" if self.actor.startswith("user/") else ""
+        return f"{self.date}  {self.stream}  {self.text}{by}" + (f" -> {self.status}" if self.status else "")
 
 
 #: Returns whether an event makes its stream part of an entity's history. Arguments: stream, event, id of the entity.

@@ -224,7 +224,7 @@ WARNINGS: list[tuple[dict[str, Content], dict[str, Any], str]] = [
     ),
     ({"data.csv": "id,text\n,\n1,one\n\n"}, {}, "data.csv: empty rows are skipped (2 lines: 2, 4)"),
     ({"data.csv": "text,text\n1,one\n"}, {}, "columns 1 and 2 are both named 'text'; the second is used"),
-    ({"data.csv": TABLE}, {"show": ["text"]}, "the page does not show these columns: id"),
+    ({"data.csv": TABLE}, {"show": []}, "the page does not show these columns: text"),
     (
         {"data.csv": TABLE, "page/index.html": "<script>mine()</script>"},
         {"task_source": "page"},

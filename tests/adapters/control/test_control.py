@@ -112,7 +112,9 @@ async def test_people_decide_while_a_run_is_live(tmp_path: Path, data_dir: Path)
     assert [one.actor for one in events if isinstance(one.event, WorkerBlocked)] == [author_of()]
     bonuses = [one.event.amount_cents for one in events if isinstance(one.event, PaymentOwed)]
     assert Counter(bonuses)[25] == 2
-    assert [one.event.reason for one in events if isinstance(one.event, TaskRunPaused)] == ["paused by hand (user/bob)"]
+    assert [(one.event.reason, one.actor) for one in events if isinstance(one.event, TaskRunPaused)] == [
+        ("paused by hand", "user/bob")
+    ]
     assert replay(data_dir / DATABASE_FILE, PROJECTIONS).legal
 
 
