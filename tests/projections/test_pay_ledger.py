@@ -14,7 +14,14 @@ from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.agent import AgentBonusGranted
 from mephisto_es.events.ids import TaskRunId
-from mephisto_es.events.payment import PaymentOwed
+from mephisto_es.events.payment import (
+    Answer,
+    PaymentEvent,
+    PaymentInDoubt,
+    PaymentIntended,
+    PaymentOwed,
+    PaymentRequested,
+)
 from mephisto_es.events.streams import run_of
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.projections.queries.money.budget_check import find_overspending
@@ -76,6 +83,21 @@ def test_what_was_not_decided_is_named(change: dict[str, object], said: str) -> 
     as_of = MemoryAsOf(tampered(change))
     faults = [fault for run in runs_of(as_of) for fault in find_untraced(as_of, run)]
     assert any(said in fault for fault in faults)
+
+
+def test_a_payment_that_was_requested_while_in_doubt_is_named() -> None:
+    owed = next(
+        new.stream for request in reversed(HISTORY) for new in request.events if isinstance(new.event, PaymentOwed)
+    )
+    asked: tuple[PaymentEvent, ...] = (
+        PaymentIntended(token="t"),
+        PaymentRequested(token="t"),
+        PaymentInDoubt(answer=Answer.UNKNOWN),
+        PaymentRequested(token="u"),
+    )
+    forged = replace(HISTORY[-1], command="forged", events=tuple(NewEvent(owed, event) for event in asked))
+    faults = find_untraced(MemoryAsOf([*HISTORY, forged]), run_of(owed))
+    assert faults == [f"{owed}: it was requested again while it may have been paid"]
 
 
 def test_work_that_nobody_owes_anything_for_is_named() -> None:

@@ -1,0 +1,103 @@
+"""Payments in doubt, which no decision requests again, and the places at the provider that payments go to."""
+
+from __future__ import annotations
+
+import pytest
+
+from mephisto_es.core.commands.admission import RecordPlace
+from mephisto_es.core.commands.review import RecordPayment, ReviewWork, Verdict
+from mephisto_es.core.errors import CommandRefusedError, IllegalStepError
+from mephisto_es.core.lifecycles.payment import PaymentStatus
+from mephisto_es.events import ids
+from mephisto_es.events.engagement import PlaceTaken
+from mephisto_es.events.payment import (
+    Answer,
+    PaymentEvent,
+    PaymentInDoubt,
+    PaymentIntended,
+    PaymentLooked,
+    PaymentRequested,
+    PaymentSettledPaid,
+    PaymentSettledUnpaid,
+    Sighting,
+)
+
+from .conftest import DATA, RUN, SmallRun
+
+PAYMENT = ids.PaymentId(1)
+REQUESTED = PaymentRequested(token="t")
+IN_DOUBT = PaymentInDoubt(answer=Answer.UNKNOWN)
+
+
+@pytest.fixture
+def owing(run: SmallRun) -> SmallRun:
+    """A run that owes the pay of one unit."""
+    run.offer(1)
+    run.assign(1, agent=1)
+    run.submit(1)
+    run.execute(
+        ReviewWork(
+            task_run=RUN,
+            agent=ids.AgentId(1),
+            verdict=Verdict.APPROVED,
+            pay_payment=PAYMENT,
+            bonus_payment=ids.PaymentId(2),
+        )
+    )
+    return run
+
+
+def record(run: SmallRun, *events: PaymentEvent) -> None:
+    for event in events:
+        run.execute(RecordPayment(task_run=RUN, payment=PAYMENT, event=event))
+
+
+def status(run: SmallRun) -> PaymentStatus:
+    return run.state.payments[f"payment/{RUN}/{PAYMENT}"].status
+
+
+@pytest.mark.parametrize("sighting", [None, Sighting.CANNOT_TELL, Sighting.THERE])
+def test_what_may_have_been_paid_is_not_requested_again(owing: SmallRun, sighting: Sighting | None) -> None:
+    record(owing, PaymentIntended(token="t"), REQUESTED, IN_DOUBT)
+    if sighting is not None:
+        record(owing, PaymentLooked(sighting=sighting))
+    with pytest.raises(CommandRefusedError, match="may have been paid already; a look"):
+        record(owing, PaymentRequested(token="another"))
+    assert status(owing) is PaymentStatus.IN_DOUBT
+
+
+def test_a_look_that_finds_nothing_allows_one_request(owing: SmallRun) -> None:
+    record(owing, PaymentIntended(token="t"), REQUESTED, IN_DOUBT, PaymentLooked(sighting=Sighting.NOT_THERE))
+    record(owing, PaymentRequested(token="another"), IN_DOUBT)
+    with pytest.raises(CommandRefusedError, match="may have been paid already"):
+        record(owing, PaymentRequested(token="third"))
+
+
+def test_a_repeat_that_cannot_pay_twice_needs_no_look(owing: SmallRun) -> None:
+    record(owing, PaymentIntended(token="t"), REQUESTED, IN_DOUBT, PaymentRequested(token="t", is_repeatable=True))
+    assert status(owing) is PaymentStatus.REQUESTED
+
+
+def test_a_request_without_a_recorded_answer_is_in_doubt_first(owing: SmallRun) -> None:
+    record(owing, PaymentIntended(token="t"), REQUESTED)
+    for event in (REQUESTED, PaymentSettledPaid(), PaymentIntended(token="t")):
+        with pytest.raises(IllegalStepError):
+            record(owing, event)
+
+
+@pytest.mark.parametrize(
+    ("decision", "after"),
+    [(PaymentSettledPaid(), PaymentStatus.CONFIRMED), (PaymentSettledUnpaid(), PaymentStatus.FAILED)],
+)
+def test_a_person_decides(owing: SmallRun, decision: PaymentEvent, after: PaymentStatus) -> None:
+    record(owing, PaymentIntended(token="t"), REQUESTED, IN_DOUBT, decision)
+    assert status(owing) is after
+
+
+def test_the_first_place_of_a_registration_stands(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    (worker,) = {one.worker for one in run.state.agents.values()}
+    place = RecordPlace(task_run=RUN, worker=worker, registration="r", handle=DATA)
+    assert [type(event) for event in run.execute(place)] == [PlaceTaken]
+    assert run.execute(place) == []
