@@ -284,7 +284,8 @@ def check_end(plan: Plan, log: MemoryLog, state: DecisionState) -> None:
     completed: set[UnitId] = {unit.unit for unit in state.units.values() if unit.status is UnitStatus.COMPLETED}
     assert done == completed
     for engagement in state.engagements.values():
-        assert engagement.undecided() is None
+        # Only work that is still in progress is undecided.
+        assert engagement.undecided() in {None, *(unit.unit for unit in still_open)}
         if plan.screening_units is not None:
             check_screened(state, engagement.worker)
 
