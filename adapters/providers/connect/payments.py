@@ -39,10 +39,10 @@ def connect_payment(client: ConnectClient, order: PaymentOrder) -> PaymentEffect
         raise PaymentRefusedError("it is not known which assignment at Connect this work belongs to")
     if order.purpose == PAY:
         return CalledPayment(AssignmentVerdict(client, order.study, ReviewLine(order.handle), is_approved=True))
-    return _BonusPayment(client, order, order.study, order.handle)
+    return _ConnectBonus(client, order, order.study, order.handle)
 
 
-class _BonusPayment:
+class _ConnectBonus:
     """A bonus. What the assignment showed before it is recorded before the first request."""
 
     settlement: Settlement = AssignmentBonus.settlement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from ...abstractions.architect import ArchitectContext
 from ...abstractions.blueprint import AssignmentData
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
-from ...errors import LaunchError, LogError, MephistoError
+from ...errors import LaunchError, LogError
 from ...ledger import Ledger
 from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
@@ -36,12 +36,11 @@ from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
 from .plan import RunPlan
 from .record import RunRecord
+from .releases import Releases
 from .restart import parts_to_resume
 from .server import RunServer, launch_step
 from .submission_timeout import SubmissionTimeout
 
-#: Seconds in which a run that fails or is cancelled must have released what it holds outside.
-RELEASE_SECONDS = 30.0
 #: Seconds that workers are kept waiting for the first units of a run whose data is slow.
 FIRST_UNITS_SECONDS = 5.0
 #: Seconds that task code has at the end of a run to finish after the last submission.
@@ -104,8 +103,7 @@ class LiveRunDriver:
         self._under_way = trio.CancelScope()
         self._lost: LaunchError | None = None
         self._changed = Signal()
-        #: Called at the end, the last first.
-        self._releases: list[Callable[[], Awaitable[None]]] = []
+        self._releases = Releases()
         self.is_live = False
 
     def stop(self, reason: str, *, at_once: bool = False, author: str = OPERATOR) -> None:
@@ -167,7 +165,7 @@ class LiveRunDriver:
                 await self._on_error(run, error)
                 raise
             if self._pausing is None:
-                await self._release()
+                await self._releases.run()
                 await self._record.complete(run)
                 logger.info("the run is completed")
             elif self._lost is not None:
@@ -193,7 +191,7 @@ class LiveRunDriver:
         if self._resumed is not None or self.is_live:
             await self._record_pause(run, redacted_text(str(failure)))
         else:
-            await self._release()
+            await self._releases.run()
             failed = TaskRunFailed(step=failure.step, reason=redacted_text(str(failure)))
             await self._record.record_event(run, failed)
         raise failure from error
@@ -206,7 +204,7 @@ class LiveRunDriver:
         """Give up a launch that was to be paused; raises `LaunchError`. A run without a server cannot be resumed."""
         failure = LaunchError("launch", f"{reason}, before workers could come")
         if self._ledger.state.task_runs[streams.task_run(run)].status not in RESUMABLE_RUN_STATUSES:
-            await self._release()
+            await self._releases.run()
             await self._record.record_event(run, TaskRunFailed(step=failure.step, reason=str(failure)))
         raise failure
 
@@ -244,7 +242,7 @@ class LiveRunDriver:
         context = self._make_context(run, nursery)
         # A run that is only resumed to be ended needs no data, which may be gone.
         data = context.blueprint.get_initialization_data() if self._stopping is None else []
-        self._releases.append(context.architect.shutdown)
+        self._releases.add(context.architect.shutdown)
         url = await self._bring_up_server(context)
         await Directory(self._ledger, self._ids).find_or_create_qualifications(context.qualification_names)
         return self._assemble(context, url, data)
@@ -323,7 +321,7 @@ class LiveRunDriver:
         nursery.start_soon(launcher.launch_units, live_run.url)
         with trio.move_on_after(FIRST_UNITS_SECONDS):
             await launcher.wait_for_offer()
-        self._releases.append(provider.cleanup_resources_from_task_run)
+        self._releases.add(provider.cleanup_resources_from_task_run)
         with launch_step("provider"):
             await provider.setup_resources_for_task_run(live_run.url)
         nursery.start_soon(live_run.architect.watch_over)
@@ -376,22 +374,6 @@ class LiveRunDriver:
             return OUT_OF_BUDGET
         open_work = self._ledger.state.runs[live_run.task_run].has_open_work
         return None if open_work or not launcher.is_done else "all work is done"
-
-    # Ending ---------------------------------------------------------------------------------------------------------
-
-    async def _release(self) -> None:
-        """Release what the run holds outside; what fails or hangs stays in the log as held, to be released later."""
-        while self._releases:
-            release = self._releases.pop()
-            try:
-                with trio.fail_after(RELEASE_SECONDS):
-                    await release()
-            except trio.TooSlowError:
-                logger.error("an outside resource could not be released in time", limit_seconds=RELEASE_SECONDS)
-            except LogError:
-                raise
-            except (MephistoError, OSError) as error:
-                logger.error("an outside resource could not be released", reason=str(error))
 
     # Notifications --------------------------------------------------------------------------------------------------
 
