@@ -61,6 +61,15 @@ class AgentSubmittedAgain(Event, frozen=True, kw_only=True, tag="agent_submitted
     files: tuple[FileRef, ...] = ()
 
 
+class AgentSubmittedLate(Event, frozen=True, kw_only=True, tag="agent_submitted_late"):
+    """The worker submitted after the work had ended without a submission; a reviewer may still accept it."""
+
+    submission: PayloadRef
+    files: tuple[FileRef, ...] = ()
+    #: Problems that the blueprint found in the work; they quote nothing that the worker wrote.
+    problems: tuple[str, ...] = ()
+
+
 class AgentMetadataReceived(Event, frozen=True, kw_only=True, tag="agent_metadata_received"):
     """The worker left tips or feedback."""
 
@@ -116,6 +125,14 @@ class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
     note: PayloadRef | None = None
 
 
+class AgentLateAccepted(Event, frozen=True, kw_only=True, tag="agent_late_accepted"):
+    """A reviewer accepted late work; it is to be paid."""
+
+    note: PayloadRef | None = None
+    #: Pay that is owed although the unit is, or was, somebody else's; 0 if the unit is accepted with the work.
+    pay_only_cents: int = 0
+
+
 class AgentBonusGranted(Event, frozen=True, kw_only=True, tag="agent_bonus_granted"):
     """A reviewer granted the worker a bonus for this work, apart from any verdict."""
 
@@ -131,6 +148,7 @@ AgentEvent = (
     | AgentObserved
     | AgentSubmitted
     | AgentSubmittedAgain
+    | AgentSubmittedLate
     | AgentMetadataReceived
     | AgentDisconnected
     | AgentTimedOut
@@ -140,5 +158,6 @@ AgentEvent = (
     | AgentApproved
     | AgentSoftRejected
     | AgentRejected
+    | AgentLateAccepted
     | AgentBonusGranted
 )

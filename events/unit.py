@@ -45,6 +45,14 @@ class UnitAccepted(Event, frozen=True, kw_only=True, tag="unit_accepted"):
     """A reviewer accepted the work; it is to be paid."""
 
 
+class UnitLateAccepted(Event, frozen=True, kw_only=True, tag="unit_late_accepted"):
+    """A reviewer accepted late work on a unit that nobody else had done; it is to be paid."""
+
+    #: The agent that did the work, and that has the unit from now on.
+    agent: AgentId
+    worker: WorkerId
+
+
 class UnitSoftRejected(Event, frozen=True, kw_only=True, tag="unit_soft_rejected"):
     """A reviewer left the work out of the data; it is paid all the same."""
 
@@ -72,6 +80,7 @@ UnitEvent = (
     | UnitReleased
     | UnitCompleted
     | UnitAccepted
+    | UnitLateAccepted
     | UnitSoftRejected
     | UnitRejected
     | UnitExpired

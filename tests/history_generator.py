@@ -10,12 +10,12 @@ from random import Random
 
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
 from mephisto_es.core.commands.agent import EndAgent, SubmitUnit
-from mephisto_es.core.commands.review import GrantBonus, ReviewWork, Verdict
+from mephisto_es.core.commands.review import AcceptLateWork, GrantBonus, ReviewWork, Verdict
 from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, UnitPlan
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
-from mephisto_es.core.decisions.review import decide_grant_bonus, decide_review_work
+from mephisto_es.core.decisions.review import decide_accept_late_work, decide_grant_bonus, decide_review_work
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
@@ -27,7 +27,7 @@ from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import agent, ids, streams
-from mephisto_es.events.base import FileRef
+from mephisto_es.events.base import FileRef, PayloadRef
 from mephisto_es.events.engagement import (
     CallbackAnswered,
     PlaceTaken,
@@ -308,7 +308,8 @@ class HistoryGenerator(RandomValues):
             return []
         stream, state = found
         again = AGENT.allows(state.status, agent.AgentSubmittedAgain) and self._seldom()
-        if not (AGENT.allows(state.status, agent.AgentSubmitted) or again):
+        late = AGENT.allows(state.status, agent.AgentSubmittedLate) and self._seldom()
+        if not (AGENT.allows(state.status, agent.AgentSubmitted) or again or late):
             return []
         files = (FileRef(filename=f"{self._next()}.png", size=3, sha256="a" * 64),)
         submission = self._json({"rating": self._random.randint(1, 5)}, state.worker)
@@ -354,6 +355,8 @@ class HistoryGenerator(RandomValues):
         note = self._text("thank you", state.worker) if self._random.randint(0, 1) else None
         bonus = self._random.choice((0, 50))
         verdict = self._random.choice(tuple(Verdict))
+        if AGENT.allows(state.status, agent.AgentLateAccepted) and state.submission:
+            return self._accept_late(stream, state, note)
         command = ReviewWork(
             task_run=streams.run_of(stream),
             agent=state.agent,
@@ -369,6 +372,15 @@ class HistoryGenerator(RandomValues):
         except CommandRefusedError:
             return []
         return [*events, *self._pay()]
+
+    def _accept_late(self, stream: str, state: AgentRecord, note: PayloadRef | None) -> Events:
+        command = AcceptLateWork(
+            task_run=streams.run_of(stream), agent=state.agent, note=note, payment=ids.PaymentId(self._next())
+        )
+        try:
+            return decide_accept_late_work(self.state, command)
+        except CommandRefusedError:
+            return []
 
     def _give_bonus(self) -> Events:
         worker = ids.WorkerId(self._id("worker"))

@@ -13,9 +13,10 @@ from rich.markup import escape
 from ...core.commands.review import Verdict
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
-from ...core.operations.control.requests import Reply, VerdictRequest
+from ...core.operations.control.requests import AcceptLateRequest, Reply, ReviewRequest, VerdictRequest
 from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.entity_ref import EntityRef
+from ...projections.queries.late_work import LateWork, late_work
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
@@ -38,6 +39,13 @@ class UnreviewedWork(msgspec.Struct, frozen=True):
     units: tuple[UnitRecord, ...]
 
 
+class UnacceptedLateWork(msgspec.Struct, frozen=True):
+    """The late work of a run that nobody has accepted."""
+
+    run: str
+    late: tuple[LateWork, ...]
+
+
 @click.command("review", cls=LogCommand)
 @log_argument
 @run_argument
@@ -47,6 +55,10 @@ class UnreviewedWork(msgspec.Struct, frozen=True):
 )
 @click.option("--reject", multiple=True, type=_AGENT, metavar="AGENT", help="Reject the work; it is not paid.")
 @click.option("--approve-all", is_flag=True, help="Accept all unreviewed work.")
+@click.option("--late", is_flag=True, help="List work that was submitted after it had ended, in place of other work.")
+@click.option(
+    "--accept-late", multiple=True, type=_AGENT, metavar="AGENT", help="Accept this agent's late work and pay it."
+)
 @click.option("--ask", is_flag=True, help="Show the units one by one and ask for verdicts.")
 @click.option("--note", help="A note to record with every verdict.")
 @click.option("--bonus", default="0", metavar="AMOUNT", help="A bonus for each accepted unit: 0.50.")
@@ -59,6 +71,8 @@ def review_command(
     soft_reject: Sequence[EntityRef],
     reject: Sequence[EntityRef],
     approve_all: bool,
+    late: bool,
+    accept_late: Sequence[EntityRef],
     ask: bool,
     note: str | None,
     bonus: str,
@@ -71,18 +85,25 @@ def review_command(
     it, and repeating the command records nothing twice. Approved work cannot be rejected later; rejected work can still
     be approved.
 
+    Late work came after a timeout, a return, a disconnect or an expiry. Accepting it accepts the unit, too, unless
+    somebody else has or did the unit: then the work is only paid.
+
     \b
     Examples:
       mephisto-es review mephisto_data 1
       mephisto-es review mephisto_data 1 --ask
+      mephisto-es review mephisto_data 1 --late
+      mephisto-es review mephisto_data 1 --accept-late agent-9
       mephisto-es review mephisto_data 1 --approve agent-7 --bonus 0.50 --note "well done"
     """
     work = _unreviewed(database, run)
     bonus_cents = cents(bonus, key="--bonus")
-    decisions = [
+    _check_bonus(bonus_cents, accept_late)
+    decisions: list[ReviewRequest] = [
         *(_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in approve),
         *(_decision(agent, Verdict.SOFT_REJECTED, note) for agent in soft_reject),
         *(_decision(agent, Verdict.REJECTED, note) for agent in reject),
+        *(AcceptLateRequest(agent=AgentId(agent.number), note=note) for agent in accept_late),
     ]
     _check_once(decisions)
     if approve_all:
@@ -96,19 +117,30 @@ def review_command(
     if ask:
         decisions += _ask(work, note, bonus_cents)
     if decisions:
-        with progress(f"recording {len(decisions):,} verdicts", len(decisions)) as advance:
-
-            def on_recorded(decision: VerdictRequest, reply: Reply) -> None:
-                advance()
-                _print_recorded(decision, reply)
-
-            result = trio.run(record_verdicts, database, author_of(author), decisions, on_recorded)
-        if result.refusal is not None:
-            raise result.refusal
+        _record(database, author, decisions)
+    elif late:
+        _show_late(database, run, as_json=as_json)
     elif as_json:
         print_json(work)
     elif not ask:
         _list(work)
+
+
+def _record(database: Path, author: str | None, decisions: Sequence[ReviewRequest]) -> None:
+    """Record decisions, and print each one when it is durable.
+
+    Raises:
+        CommandRefusedError: one was refused; the others were still tried.
+    """
+    with progress(f"recording {len(decisions):,} verdicts", len(decisions)) as advance:
+
+        def on_recorded(decision: ReviewRequest, reply: Reply) -> None:
+            advance()
+            _print_recorded(decision, reply)
+
+        result = trio.run(record_verdicts, database, author_of(author), decisions, on_recorded)
+    if result.refusal is not None:
+        raise result.refusal
 
 
 def _unreviewed(database: Path, run: EntityRef) -> UnreviewedWork:
@@ -121,7 +153,17 @@ def _decision(agent: EntityRef, verdict: Verdict, note: str | None, bonus_cents:
     return VerdictRequest(agent=AgentId(agent.number), verdict=verdict, note=note, bonus_cents=bonus_cents)
 
 
-def _check_once(decisions: Sequence[VerdictRequest]) -> None:
+def _check_bonus(bonus_cents: int, accept_late: Sequence[EntityRef]) -> None:
+    """Check that no bonus is given for late work.
+
+    Raises:
+        click.UsageError: one is; nothing is recorded.
+    """
+    if bonus_cents and accept_late:
+        raise click.UsageError("--bonus does not go with --accept-late; grant it with `mephisto-es worker`.")
+
+
+def _check_once(decisions: Sequence[ReviewRequest]) -> None:
     """Check that no agent gets two verdicts.
 
     Raises:
@@ -133,9 +175,12 @@ def _check_once(decisions: Sequence[VerdictRequest]) -> None:
         raise click.UsageError(f"agent-{twice[0]} is given more than one verdict; nothing was recorded.")
 
 
-def _print_recorded(decision: VerdictRequest, reply: Reply) -> None:
-    bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
+def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     before = "  (recorded before)" if reply.repeated else ""
+    if isinstance(decision, AcceptLateRequest):
+        click.echo(f"agent-{decision.agent}: late work accepted{before}")
+        return
+    bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
     click.echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
 
 
@@ -145,6 +190,29 @@ def _list(work: UnreviewedWork) -> None:
         out.print(f"{work.run} has no unreviewed work")
     for unit in work.units:
         out.print("\n".join(_lines(unit)))
+
+
+def _show_late(database: Path, run: EntityRef, *, as_json: bool) -> None:
+    with open_as_of(database) as moment:
+        work = UnacceptedLateWork(str(run), tuple(late_work(moment, TaskRunId(run.number))))
+    if as_json:
+        print_json(work)
+        return
+    out = console()
+    if not work.late:
+        out.print(f"{work.run} has no late work")
+    for one in work.late:
+        out.print("\n".join(_late_lines(one)))
+
+
+def _late_lines(late: LateWork) -> Iterator[str]:
+    after = format_duration((late.submitted_at - late.ended_at).total_seconds())
+    other = "" if late.other_agent_id is None else f" by agent-{late.other_agent_id}"
+    head = f"[bold]agent-{late.agent_id}[/]  unit-{late.unit_id}  worker-{late.worker_id}"
+    yield f"{head}  worth {amount(late.pay_cents)}  {after} late; the unit is now {late.unit_status}{other}"
+    yield f"    [dim]end[/] {late.ended_as}: {escape(late.reason)}"
+    yield f"    [dim]in [/] {_json(late.inputs)}"
+    yield f"    [dim]out[/] {_json(late.outputs)}"
 
 
 def _lines(unit: UnitRecord) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.errors import CommandRefusedError
-from ...core.operations.control.requests import AnyRequest, Reply, VerdictRequest
+from ...core.operations.control.requests import AcceptLateRequest, AnyRequest, Reply, ReviewRequest, VerdictRequest
 from .client import open_control
 
 
@@ -22,7 +22,7 @@ class BatchResult(NamedTuple):
     recorded: int
     #: The first refusal, and the verdict that was refused; the others were still tried. None if all are recorded.
     refusal: CommandRefusedError | None
-    refused: VerdictRequest | None = None
+    refused: ReviewRequest | None = None
 
 
 def content_key(request: AnyRequest, author: str) -> str:
@@ -34,8 +34,8 @@ def content_key(request: AnyRequest, author: str) -> str:
 async def record_verdicts(
     database: Path,
     author: str,
-    verdicts: Sequence[VerdictRequest],
-    on_recorded: Callable[[VerdictRequest, Reply], None] = lambda *_: None,
+    verdicts: Sequence[ReviewRequest],
+    on_recorded: Callable[[ReviewRequest, Reply], None] = lambda *_: None,
 ) -> BatchResult:
     """Record verdicts, several at a time; one that is refused does not keep the others from being recorded.
 
@@ -53,10 +53,10 @@ async def record_verdicts(
     keyed = [(verdict, content_key(verdict, author)) for verdict in verdicts]
     async with open_control(database, author) as control, aclosing(control.execute_all(keyed)) as outcomes:
         async for request, outcome in outcomes:
-            if isinstance(outcome, Reply) and isinstance(request, VerdictRequest):
+            if isinstance(outcome, Reply) and isinstance(request, VerdictRequest | AcceptLateRequest):
                 recorded += 1
                 on_recorded(request, outcome)
-            elif isinstance(outcome, CommandRefusedError) and isinstance(request, VerdictRequest):
+            elif isinstance(outcome, CommandRefusedError) and isinstance(request, VerdictRequest | AcceptLateRequest):
                 refusal, refused = refusal or outcome, refused or request
             elif isinstance(outcome, Exception):
                 raise outcome

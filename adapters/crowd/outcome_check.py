@@ -15,7 +15,7 @@ from ...core.operations.services.resource_release import held_resources, release
 from ...core.operations.services.reviewer import Reviewer
 from ...core.ports import Ids
 from ...core.state.decision_state import DecisionState
-from ...events.agent import AgentSubmitted, AgentSubmittedAgain
+from ...events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId
 from ...events.streams import run_of
 from ...projections.queries.money.pay_ledger import pay_ledger
@@ -134,7 +134,7 @@ def _folded(moment: LogAsOf) -> DecisionState:
 def _recorded_submissions(moment: LogAsOf, state: DecisionState) -> Iterator[_RecordedSubmission]:
     for recorded in moment.under("agent/"):
         event, stream = recorded.envelope.event, recorded.envelope.stream
-        if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
+        if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
             work = msgspec.json.decode(moment.payload(event.submission) or b"null")
             yield _RecordedSubmission(state.agents[stream], run_of(stream), work, isinstance(event, AgentSubmitted))
 

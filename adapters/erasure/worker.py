@@ -14,7 +14,7 @@ from ...core.ledger import Ledger
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.payloads import refs_of
 from ...events import streams
-from ...events.agent import AgentSubmitted, AgentSubmittedAgain
+from ...events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId, WorkerId
 from ...events.worker import WorkerRegistered
 from ..composition.data_dir import RUNS_FOLDER
@@ -92,7 +92,7 @@ def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
             bodies += found
             if isinstance(event, WorkerRegistered) and found:
                 name = found[0].decode(errors="replace")
-            if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
+            if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
                 uploads |= {file.filename for file in event.files}
     return Traces(name, frozenset(tokens.values()), frozenset(uploads), tuple(bodies))
 

@@ -33,6 +33,16 @@ class ReviewWork(RunCommand, frozen=True, kw_only=True, tag="review_work"):
     bonus_payment: PaymentId
 
 
+class AcceptLateWork(RunCommand, frozen=True, kw_only=True, tag="accept_late_work"):
+    """Accept what an agent submitted after its work had ended: it is paid, and the unit accepted if it is free."""
+
+    agent: AgentId
+    #: The reviewer's note.
+    note: PayloadRef | None = None
+    #: Id of what becomes payable.
+    payment: PaymentId
+
+
 class GrantBonus(RunCommand, frozen=True, kw_only=True, tag="grant_bonus"):
     """Grant a worker a bonus for an agent's work, whatever became of that; it is owed at once."""
 
@@ -50,4 +60,4 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
     event: PaymentEvent
 
 
-AnyReviewCommand = ReviewWork | GrantBonus | RecordPayment
+AnyReviewCommand = ReviewWork | AcceptLateWork | GrantBonus | RecordPayment

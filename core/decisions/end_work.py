@@ -9,6 +9,7 @@ from ...events.agent import (
     AgentReturned,
     AgentSubmitted,
     AgentSubmittedAgain,
+    AgentSubmittedLate,
 )
 from ...events.engagement import AllWorkEnded, WorkEnded
 from ...events.ids import TaskRunId
@@ -22,7 +23,7 @@ from ..state.decision_state import DecisionState
 
 
 def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEvent]:
-    """Complete the unit with the first submission; a later one is only recorded.
+    """Complete the unit with the first submission. One that comes later, or after the work ended, is only recorded.
 
     Raises:
         UnknownEntityError: there is no such agent.
@@ -33,6 +34,9 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
     agent = state.agents[stream]
     if AGENT.allows(agent.status, AgentSubmittedAgain):
         return [NewEvent(stream, AgentSubmittedAgain(submission=command.submission, files=command.files))]
+    if AGENT.allows(agent.status, AgentSubmittedLate):
+        late = AgentSubmittedLate(submission=command.submission, files=command.files, problems=command.problems)
+        return [NewEvent(stream, late)]
     submitted = AgentSubmitted(submission=command.submission, files=command.files, problems=command.problems)
     outcome = AGENT.after(agent.status, submitted, stream)
     return [

@@ -40,7 +40,7 @@ from ..commands.directory import (
     RevokeQualification,
     UnblockWorker,
 )
-from ..commands.review import GrantBonus, RecordPayment, ReviewWork
+from ..commands.review import AcceptLateWork, GrantBonus, RecordPayment, ReviewWork
 from ..commands.task_run import (
     CompleteRun,
     CreateAssignments,
@@ -127,6 +127,7 @@ DECISIONS: Decisions = dict(
         decision(RecordObservation, record_facts.decide_record_observation),
         decision(RecordOnboardingObservation, record_facts.decide_record_onboarding_observation),
         decision(ReviewWork, review.decide_review_work),
+        decision(AcceptLateWork, review.decide_accept_late_work),
         decision(GrantBonus, review.decide_grant_bonus),
         decision(RecordPayment, record_facts.decide_record_payment),
     )

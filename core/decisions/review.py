@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from ...events import streams
-from ...events.agent import AgentApproved, AgentBonusGranted, AgentEvent, AgentRejected, AgentSoftRejected
+from ...events.agent import (
+    AgentApproved,
+    AgentBonusGranted,
+    AgentEvent,
+    AgentLateAccepted,
+    AgentRejected,
+    AgentSoftRejected,
+)
 from ...events.ids import PaymentId, TaskRunId
 from ...events.payment import PaymentOwed
-from ...events.unit import UnitAccepted, UnitEvent, UnitRejected, UnitSoftRejected
-from ..commands.review import GrantBonus, ReviewWork, Verdict
+from ...events.unit import UnitAccepted, UnitEvent, UnitLateAccepted, UnitRejected, UnitSoftRejected
+from ..commands.review import AcceptLateWork, GrantBonus, ReviewWork, Verdict
 from ..errors import CommandRefusedError
-from ..lifecycles.agent import AgentRecord, AgentStatus
+from ..lifecycles.agent import AGENT, AgentRecord, AgentStatus
 from ..lifecycles.payment import BONUS, PAY
-from ..lifecycles.unit import UnitState
+from ..lifecycles.unit import UNIT, UnitState
 from ..ports import NewEvent
 from ..state.budget import RESERVING_UNIT_STATUSES, Budget
 from ..state.decision_state import DecisionState
@@ -72,6 +79,39 @@ def _pay_cents(agent: AgentRecord, unit: UnitState, verdict: Verdict) -> int:
     """Return what a verdict adds to what is owed for the unit itself."""
     nothing = verdict is Verdict.REJECTED or agent.status in _PAY_IS_OWED
     return 0 if nothing else unit.pay_cents
+
+
+def decide_accept_late_work(state: DecisionState, command: AcceptLateWork) -> list[NewEvent]:
+    """Accept late work. The unit is accepted with it, unless another agent has or did the unit: then it is only paid.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+        IllegalStepError: the agent's work did not end without a submission, or was accepted already.
+        CommandRefusedError: nothing was submitted late, the same worker has the unit again, or the budget does not
+            cover the pay.
+    """
+    run, stream = command.task_run, streams.agent(command.task_run, command.agent)
+    agent = state.agents[stream]
+    unit_stream = streams.unit(run, agent.unit)
+    unit = state.units[unit_stream]
+    AGENT.after(agent.status, AgentLateAccepted(), stream)
+    if agent.submission is None:
+        raise CommandRefusedError(f"agent-{agent.agent} submitted nothing: there is no late work to accept")
+    counts = UNIT.allows(unit.status, UnitLateAccepted)
+    if not counts and unit.worker == agent.worker:
+        raise CommandRefusedError(
+            f"worker-{agent.worker} has unit-{unit.unit} again as agent-{unit.agent}: review that work instead"
+        )
+    budget = state.runs[run].budget
+    reserved = budget.cost_of_unit(unit.pay_cents) if counts and unit.status in RESERVING_UNIT_STATUSES else 0
+    _check_budget(budget, f"the late work on unit-{unit.unit}", budget.with_fee(unit.pay_cents), reserved)
+    accepted = AgentLateAccepted(note=command.note, pay_only_cents=0 if counts else unit.pay_cents)
+    events = [NewEvent(stream, accepted)]
+    if counts:
+        events.append(NewEvent(unit_stream, UnitLateAccepted(agent=agent.agent, worker=agent.worker)))
+    if unit.pay_cents:
+        events.append(_owed(run, agent, command.payment, unit.pay_cents, PAY))
+    return events
 
 
 def decide_grant_bonus(state: DecisionState, command: GrantBonus) -> list[NewEvent]:

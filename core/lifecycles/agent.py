@@ -14,6 +14,7 @@ from ...events.agent import (
     AgentDisconnected,
     AgentEvent,
     AgentExpired,
+    AgentLateAccepted,
     AgentMetadataReceived,
     AgentObserved,
     AgentPartnerLeft,
@@ -23,6 +24,7 @@ from ...events.agent import (
     AgentStarted,
     AgentSubmitted,
     AgentSubmittedAgain,
+    AgentSubmittedLate,
     AgentTimedOut,
     AgentUpdateReceived,
     AgentWaiting,
@@ -57,7 +59,9 @@ _MAY_SUBMIT = (_S.IN_TASK, _S.PARTNER_DISCONNECT)
 #: Statuses of an agent that may still do something: submit, or leave.
 AT_WORK_STATUSES = (*LIVE_AGENT_STATUSES, _S.PARTNER_DISCONNECT)
 _REVIEWABLE = (_S.COMPLETED, _S.REJECTED, _S.SOFT_REJECTED)
-_DONE = tuple(status for status in _S if status not in AT_WORK_STATUSES)
+_SUBMITTED = (*_REVIEWABLE, _S.APPROVED)
+#: Statuses of an agent whose work ended without a submission; one that comes later is late.
+LATE_STATUSES = (_S.DISCONNECT, _S.TIMEOUT, _S.RETURNED, _S.EXPIRED)
 
 AGENT = Lifecycle(
     "agent",
@@ -75,12 +79,14 @@ AGENT = Lifecycle(
         step(AgentApproved, _REVIEWABLE, _S.APPROVED),  # a reviewer may correct
         step(AgentSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
         step(AgentRejected, _S.COMPLETED, _S.REJECTED),
+        step(AgentLateAccepted, LATE_STATUSES, _S.APPROVED),
         # Facts that change no status. A page may still talk after the end; nothing it says is lost.
         *stays(AgentUpdateReceived, *_S),
         *stays(AgentObserved, *_S),
         *stays(AgentMetadataReceived, *_S),
         *stays(AgentBonusGranted, *_S),  # also for work that was lost
-        *stays(AgentSubmittedAgain, *_DONE),
+        *stays(AgentSubmittedAgain, *_SUBMITTED),
+        *stays(AgentSubmittedLate, *LATE_STATUSES),
     ),
 )
 
@@ -98,6 +104,7 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     #: Numbers of live updates from the page and to it.
     received: int = 0
     observed: int = 0
+    #: The first submission, which counts; a late one counts once it is accepted.
     submission: PayloadRef | None = None
 
 
@@ -116,6 +123,8 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
     match event:
         case AgentSubmitted():
             return replace(agent, status=status, submission=event.submission)
+        case AgentSubmittedLate():
+            return replace(agent, submission=agent.submission or event.submission)
         case AgentUpdateReceived():
             return replace(agent, received=event.number)
         case AgentObserved():
@@ -133,6 +142,7 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             | AgentApproved()
             | AgentSoftRejected()
             | AgentRejected()
+            | AgentLateAccepted()
         ):
             return replace(agent, status=status)
         case _:

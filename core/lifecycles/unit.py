@@ -15,6 +15,7 @@ from ...events.unit import (
     UnitCreated,
     UnitEvent,
     UnitExpired,
+    UnitLateAccepted,
     UnitLaunched,
     UnitRejected,
     UnitReleased,
@@ -49,6 +50,8 @@ UNIT = Lifecycle(
         step(UnitReleased, _S.ASSIGNED, _S.LAUNCHED),  # no work was done: offer it again
         step(UnitCompleted, _S.ASSIGNED, _S.COMPLETED),
         step(UnitAccepted, (_S.COMPLETED, _S.REJECTED, _S.SOFT_REJECTED), _S.ACCEPTED),  # a reviewer may correct
+        # Late work, on a unit that nobody else has or did.
+        step(UnitLateAccepted, (_S.CREATED, _S.LAUNCHED, _S.EXPIRED), _S.ACCEPTED),
         step(UnitSoftRejected, _S.COMPLETED, _S.SOFT_REJECTED),
         step(UnitRejected, _S.COMPLETED, _S.REJECTED),
         step(UnitExpired, (_S.CREATED, _S.LAUNCHED, _S.ASSIGNED), _S.EXPIRED),
@@ -87,7 +90,7 @@ def evolve(unit: UnitState | None, event: UnitEvent) -> UnitState:
     match event:
         case UnitLaunched() | UnitCompleted() | UnitAccepted() | UnitExpired() | UnitSoftRejected() | UnitRejected():
             return replace(unit, status=status)
-        case UnitAssigned():
+        case UnitAssigned() | UnitLateAccepted():
             return replace(unit, status=status, agent=event.agent, worker=event.worker)
         case UnitReleased() | UnitReopened():
             return replace(unit, status=status, agent=None, worker=None)

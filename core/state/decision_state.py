@@ -147,7 +147,9 @@ class DecisionState(EntityStates):
         units = index.units_by_status
         units[unit.status] = units.get(unit.status, 0) + 1
         if unit.index < 0:
-            made, expired = before is None, unit.status is UnitStatus.EXPIRED
+            made = before is None
+            was_expired = before is not None and before.status is UnitStatus.EXPIRED
+            expired = (unit.status is UnitStatus.EXPIRED) - was_expired
             index.evaluations_made[unit.index] = index.evaluations_made.get(unit.index, 0) + made
             index.evaluations_expired[unit.index] = index.evaluations_expired.get(unit.index, 0) + expired
         if before is None:

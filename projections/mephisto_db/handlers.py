@@ -10,6 +10,7 @@ from ...events.agent import (
     AgentAccepted,
     AgentApproved,
     AgentBonusGranted,
+    AgentLateAccepted,
     AgentMetadataReceived,
     AgentObserved,
     AgentRejected,
@@ -17,6 +18,7 @@ from ...events.agent import (
     AgentStarted,
     AgentSubmitted,
     AgentSubmittedAgain,
+    AgentSubmittedLate,
     AgentUpdateReceived,
 )
 from ...events.base import Event, FileRef, PayloadRef
@@ -24,7 +26,7 @@ from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingStarted, OnboardingSubmitted
 from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.task_run import TaskRunCompleted, TaskRunCreated, TaskRunDataExhausted, TaskRunDeployed
-from ...events.unit import UnitAssigned, UnitCreated, UnitReleased, UnitReopened
+from ...events.unit import UnitAssigned, UnitCreated, UnitLateAccepted, UnitReleased, UnitReopened
 from ...events.worker import (
     QualificationChanged,
     QualificationGranted,
@@ -134,8 +136,8 @@ def _unit_created(batch: EventBatch, recorded: RecordedEvent, event: UnitCreated
     batch.add(recorded, new_rows.unit_row(event, batch.run_of(recorded), batch.date(recorded)))
 
 
-@_handles(UnitAssigned)
-def _unit_assigned(batch: EventBatch, recorded: RecordedEvent, event: UnitAssigned) -> None:
+@_handles(UnitAssigned, UnitLateAccepted)
+def _unit_held(batch: EventBatch, recorded: RecordedEvent, event: UnitAssigned | UnitLateAccepted) -> None:
     batch.set(recorded, _HOLDER, event.agent, event.worker)
 
 
@@ -160,8 +162,10 @@ def _agent_submitted(batch: EventBatch, recorded: RecordedEvent, event: AgentSub
     _add_payload(batch, recorded, event.submission, event.files)
 
 
-@_handles(AgentSubmittedAgain)
-def _agent_submitted_again(batch: EventBatch, recorded: RecordedEvent, event: AgentSubmittedAgain) -> None:
+@_handles(AgentSubmittedAgain, AgentSubmittedLate)
+def _agent_submitted_afterwards(
+    batch: EventBatch, recorded: RecordedEvent, event: AgentSubmittedAgain | AgentSubmittedLate
+) -> None:
     _add_payload(batch, recorded, event.submission, event.files)
 
 
@@ -185,6 +189,11 @@ def _agent_approved(batch: EventBatch, recorded: RecordedEvent, event: AgentAppr
     batch.reviews.add(recorded, AgentStatus.APPROVED, note, event.bonus_cents or None, date)
     if event.bonus_cents:
         batch.bonuses.add(recorded, event.bonus_cents, note, date)
+
+
+@_handles(AgentLateAccepted)
+def _agent_late_accepted(batch: EventBatch, recorded: RecordedEvent, event: AgentLateAccepted) -> None:
+    batch.reviews.add(recorded, AgentStatus.APPROVED, batch.text(event.note), None, batch.date(recorded))
 
 
 @_handles(AgentBonusGranted)

@@ -13,7 +13,8 @@ import msgspec
 
 from ...core.abstractions.work_data import InitializationData, Update
 from ...core.errors import UnknownEntityError, UnusableLogError
-from ...events.agent import AgentSubmitted
+from ...core.lifecycles.agent import AgentStatus
+from ...events.agent import AgentSubmitted, AgentSubmittedLate
 from ...events.base import FileRef, PayloadRef, kind_of
 from ..engine.projection import ReadPayload
 from . import criteria, rows
@@ -37,6 +38,8 @@ from .tables import TABLE_OF, TABLES, Table
 SqlValue = int | float | str | bytes | None
 
 _files = msgspec.json.Decoder(tuple[FileRef, ...])
+#: Status of an agent whose work was accepted; late work counts from then on.
+_APPROVED = AgentStatus.APPROVED.value
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 
 
@@ -227,12 +230,20 @@ class MephistoDB:
         return None if data is None else data.of_unit(unit.unit_index)
 
     def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
-        """Return an agent's submission, with the names of uploaded `files`.
+        """Return an agent's submission, with the names of uploaded `files`. Late work counts once it is accepted.
 
         Returns:
             The submission, or None if there is none or it was erased.
         """
-        for sent in self.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentSubmitted)):
+        on_time = self._submission(agent, kind_of(AgentSubmitted))
+        return self.get_late_outputs(agent) if on_time is None and agent.status == _APPROVED else on_time
+
+    def get_late_outputs(self, agent: rows.AgentRow) -> JsonValue:
+        """Return what an agent submitted after its work had ended, accepted or not; None if nothing, or erased."""
+        return self._submission(agent, kind_of(AgentSubmittedLate))
+
+    def _submission(self, agent: rows.AgentRow, kind: str) -> JsonValue:
+        for sent in self.find_agent_payloads(agent_id=agent.agent_id, kind=kind):
             outputs = self.read_json(sent.ref)
             if sent.files is not None and isinstance(outputs, dict):
                 return outputs | {"files": [file.filename for file in _files.decode(sent.files)]}

@@ -9,11 +9,19 @@ import msgspec
 
 from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
-from ...events.agent import AgentAccepted, AgentStarted, AgentSubmitted
+from ...events.agent import AgentAccepted, AgentStarted, AgentSubmitted, AgentSubmittedLate
 from ...events.base import Event
 from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
-from ...events.unit import UnitAccepted, UnitCreated, UnitLaunched, UnitRejected, UnitReleased, UnitSoftRejected
+from ...events.unit import (
+    UnitAccepted,
+    UnitCreated,
+    UnitLateAccepted,
+    UnitLaunched,
+    UnitRejected,
+    UnitReleased,
+    UnitSoftRejected,
+)
 from ..mephisto_db.queries import JsonValue
 from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.rows import AgentRow, UnitRow
@@ -99,9 +107,12 @@ def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names
     worker = None if agent is None else db.get_worker(agent.worker_id)
     # A reopened unit has no verdict, whatever the verdict on the earlier work was.
     reviewed = unit.status in _REVIEWED
-    review = next(reversed(db.find_unit_reviews(unit_id=unit.unit_id)), None) if reviewed else None
+    reviews = db.find_unit_reviews(unit_id=unit.unit_id, worker_id=unit.worker_id) if reviewed else []
+    review = reviews[-1] if reviews else None
     events = _events(as_of, unit, agent)
     started, submitted = _last(events, AgentStarted), _last(events, AgentSubmitted)
+    if reviewed and submitted is None:
+        submitted = _last(events, AgentSubmittedLate)
     bonuses = db.find_agent_bonuses(agent_id=agent.agent_id) if agent else []
     bonus = sum(one.bonus_cents for one in bonuses)
     return UnitRecord(
@@ -119,13 +130,13 @@ def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names
         provider_type=unit.provider_type,
         inputs=db.get_inputs(unit),
         outputs=db.get_outputs(agent) if agent else None,
-        created_at=_time(next(one for one in events if isinstance(one.envelope.event, UnitCreated)).envelope.at),
+        created_at=time_of(next(one for one in events if isinstance(one.envelope.event, UnitCreated)).envelope.at),
         launched_at=_last(events, UnitLaunched, UnitReleased),
         taken_at=_last(events, AgentAccepted),
         started_at=started,
         submitted_at=submitted,
         work_seconds=(submitted - started).total_seconds() if started and submitted else None,
-        reviewed_at=_last(events, UnitAccepted, UnitSoftRejected, UnitRejected) if reviewed else None,
+        reviewed_at=_last(events, UnitAccepted, UnitLateAccepted, UnitSoftRejected, UnitRejected) if reviewed else None,
         review_note=review.review_note if review else None,
         pay_cents=unit.pay_cents,
         bonus_cents=bonus,
@@ -147,8 +158,9 @@ def _events(as_of: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[Recorded
 def _last(events: Sequence[RecordedEvent], *kinds: type[Event]) -> datetime | None:
     """Return the time of the last event of some types."""
     at = max((one.envelope.at for one in events if isinstance(one.envelope.event, kinds)), default=None)
-    return None if at is None else _time(at)
+    return None if at is None else time_of(at)
 
 
-def _time(at: int) -> datetime:
+def time_of(at: int) -> datetime:
+    """Convert microseconds since the epoch to a UTC time."""
     return _EPOCH + timedelta(microseconds=at)

@@ -11,7 +11,7 @@ from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
-from mephisto_es.events.agent import AgentReturned
+from mephisto_es.events.agent import AgentLateAccepted, AgentReturned
 from mephisto_es.events.engagement import WorkerRefused, WorkStarted
 from mephisto_es.events.ids import AgentId, WorkerId
 from mephisto_es.projections.queries.history.explain import (
@@ -89,7 +89,12 @@ def test_a_limit_is_shown_where_there_is_one(as_of: MemoryAsOf) -> None:
 
 
 def test_an_agent_that_lost_its_unit(as_of: MemoryAsOf) -> None:
-    returned = next(one for one in as_of.events if isinstance(one.envelope.event, AgentReturned))
+    accepted = {one.envelope.stream for one in as_of.events if isinstance(one.envelope.event, AgentLateAccepted)}
+    returned = next(
+        one
+        for one in as_of.events
+        if isinstance(one.envelope.event, AgentReturned) and one.envelope.stream not in accepted
+    )
     agent = AgentId(int(returned.envelope.stream.rpartition("/")[2]))
     explained = explain_agent(as_of, agent)
     assert explained.entity == f"agent-{agent}"

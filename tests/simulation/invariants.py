@@ -19,7 +19,7 @@ from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
-from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain
+from mephisto_es.events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from mephisto_es.events.ids import TaskRunId, UnitId
 from mephisto_es.events.unit import UnitCompleted
 from mephisto_es.projections.engine import rebuild
@@ -91,7 +91,7 @@ def check_pages(log: MemoryLog, page_record: PageRecord, environment: Environmen
     for recorded in log.read():
         state.apply(recorded.envelope)
         event = recorded.envelope.event
-        if isinstance(event, AgentSubmitted | AgentSubmittedAgain):
+        if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
             body = log.payload(event.submission)
             assert body is not None
             submitted[state.agents[recorded.envelope.stream].token, _plain(msgspec.json.decode(body))] += 1

@@ -18,6 +18,7 @@ from ..services.directory import Directory
 from ..services.paymaster import Paymaster
 from ..services.reviewer import Reviewer
 from .requests import (
+    AcceptLateRequest,
     AnyRequest,
     BlockRequest,
     BonusRequest,
@@ -129,6 +130,7 @@ class RequestExecutor:
     async def _review(
         self,
         request: VerdictRequest
+        | AcceptLateRequest
         | BonusRequest
         | GrantRequest
         | RevokeRequest
@@ -144,6 +146,8 @@ class RequestExecutor:
                 return await reviewer.give_verdict(
                     request.agent, request.verdict, request.note, request.bonus_cents, command_id=key
                 )
+            case AcceptLateRequest():
+                return await reviewer.accept_late_work(request.agent, request.note, command_id=key)
             case BonusRequest():
                 return await reviewer.bonus_worker(
                     request.worker, request.amount_cents, request.reason, request.unit, command_id=key

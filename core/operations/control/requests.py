@@ -26,6 +26,13 @@ class VerdictRequest(Request, frozen=True, kw_only=True, tag="verdict"):
     bonus_cents: int = 0
 
 
+class AcceptLateRequest(Request, frozen=True, kw_only=True, tag="accept_late"):
+    """Accept what an agent submitted after its work had ended."""
+
+    agent: AgentId
+    note: str | None = None
+
+
 class BonusRequest(Request, frozen=True, kw_only=True, tag="bonus"):
     """Grant a worker a bonus."""
 
@@ -115,8 +122,12 @@ class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
     reason: str
 
 
+#: Requests about the work of one agent.
+ReviewRequest = VerdictRequest | AcceptLateRequest
+
 AnyRequest = (
     VerdictRequest
+    | AcceptLateRequest
     | BonusRequest
     | GrantRequest
     | RevokeRequest

@@ -10,7 +10,7 @@ from ....events.streams import run_of
 from ....events.streams import worker as worker_stream
 from ...command_issuer import CommandIssuer
 from ...commands.directory import BlockWorker, GrantQualification, RevokeQualification, UnblockWorker
-from ...commands.review import GrantBonus, RecordPayment, ReviewWork, Verdict
+from ...commands.review import AcceptLateWork, GrantBonus, RecordPayment, ReviewWork, Verdict
 from ...errors import CommandRefusedError, UnknownEntityError
 from ...ledger import Ledger
 from ...payloads import seal
@@ -66,8 +66,7 @@ class Reviewer:
     ) -> AppendResult:
         """Give any verdict on an agent's work."""
         run = self.run_of(agent)
-        worker = self._ledger.state.agents[agent_stream(run, agent)].worker
-        note = None if not review_note else seal(review_note.encode(), self._ids.salt(), worker)
+        note = self._sealed(run, agent, review_note)
         command = ReviewWork(
             task_run=run,
             agent=agent,
@@ -76,6 +75,17 @@ class Reviewer:
             bonus_cents=bonus_cents,
             pay_payment=self._next_payment(),
             bonus_payment=self._next_payment(),
+        )
+        return await self._issuer.issue(command, *([] if note is None else [note]), command_id=command_id)
+
+    async def accept_late_work(
+        self, agent: AgentId, review_note: str | None = None, *, command_id: str | None = None
+    ) -> AppendResult:
+        """Accept what an agent submitted after its work had ended; the unit counts if nobody else has or did it."""
+        run = self.run_of(agent)
+        note = self._sealed(run, agent, review_note)
+        command = AcceptLateWork(
+            task_run=run, agent=agent, note=None if note is None else note.ref, payment=self._next_payment()
         )
         return await self._issuer.issue(command, *([] if note is None else [note]), command_id=command_id)
 
@@ -175,6 +185,11 @@ class Reviewer:
             if state.agents.get(agent_stream(run, agent)) is not None:
                 return run
         raise UnknownEntityError(f"agent-{agent}")
+
+    def _sealed(self, run: TaskRunId, agent: AgentId, note: str | None) -> Payload | None:
+        """Seal a note for the worker of an agent; None if there is no note."""
+        worker = self._ledger.state.agents[agent_stream(run, agent)].worker
+        return seal(note.encode(), self._ids.salt(), worker) if note else None
 
     def _stream_of_work(self, worker: WorkerId, unit: UnitId | None) -> str:
         """Return the stream of the worker's latest agent, on a unit or at all.

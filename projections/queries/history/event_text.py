@@ -47,6 +47,7 @@ _TEMPLATES: dict[type[Event], str] = {
     unit.UnitReleased: "taken back from agent-{agent} and offered again: {reason}",
     unit.UnitCompleted: "completed by agent-{agent}",
     unit.UnitAccepted: "accepted, to be paid",
+    unit.UnitLateAccepted: "accepted with the late work of agent-{agent}, to be paid",
     unit.UnitSoftRejected: "soft-rejected: not used, but paid",
     unit.UnitRejected: "rejected, not paid",
     unit.UnitExpired: "no longer offered: {reason}",
@@ -58,6 +59,7 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentObserved: "received live update {number}",
     agent.AgentSubmitted: "submitted the work ({submission})",
     agent.AgentSubmittedAgain: "submitted again ({submission}); the first submission counts",
+    agent.AgentSubmittedLate: "submitted late ({submission}), after the work had ended",
     agent.AgentMetadataReceived: "left tips or feedback ({metadata})",
     agent.AgentDisconnected: "disconnected: {reason}",
     agent.AgentTimedOut: "timed out: {reason}",
@@ -67,6 +69,7 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentApproved: "approved, with a bonus of {bonus_cents}",
     agent.AgentSoftRejected: "soft-rejected",
     agent.AgentRejected: "rejected",
+    agent.AgentLateAccepted: "late work accepted",
     agent.AgentBonusGranted: "granted a bonus of {bonus_cents}",
     onboarding.OnboardingStarted: "worker-{worker} started the onboarding",
     onboarding.OnboardingUpdateReceived: "sent live update {number}",
@@ -107,7 +110,9 @@ def describe(event: Event) -> str:
     if template is None:
         return f"{KIND_OF[type(event)].replace('_', ' ')} {_text('', values)}".rstrip()
     text = template.format_map(values)
-    if isinstance(event, agent.AgentSubmitted) and event.problems:
+    if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
+        text += "; it is only paid, because the unit went to somebody else"
+    if isinstance(event, agent.AgentSubmitted | agent.AgentSubmittedLate) and event.problems:
         text += f", which does not fit the form: {'; '.join(event.problems)}"
     return text
 

@@ -12,7 +12,7 @@ from ....events.base import Event
 from ....events.codec import KIND_OF
 from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingStarted
-from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitReleased
+from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitLateAccepted, UnitReleased
 from ...mephisto_db.rows import date_of
 from ..entity_ref import EntityRef
 from .event_text import describe
@@ -100,8 +100,8 @@ def timeline(events: Iterable[RecordedEvent], entity: EntityRef) -> Iterator[Tim
 
 
 def _unit_mentions(event: Event, agent: int) -> bool:
-    """Return whether an event says that an agent was assigned, lost or completed a unit."""
-    return isinstance(event, UnitAssigned | UnitReleased | UnitCompleted) and event.agent == agent
+    """Return whether an event says that an agent was assigned, lost, completed or late to complete a unit."""
+    return isinstance(event, UnitAssigned | UnitReleased | UnitCompleted | UnitLateAccepted) and event.agent == agent
 
 
 def entry_of(recorded: RecordedEvent) -> TimelineEntry:

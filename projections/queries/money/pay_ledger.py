@@ -9,7 +9,7 @@ import msgspec
 
 from ....core.lifecycles.payment import BONUS, PAY, PaymentState, PaymentStatus, evolve
 from ....events import streams
-from ....events.agent import AgentApproved, AgentBonusGranted, AgentSoftRejected
+from ....events.agent import AgentApproved, AgentBonusGranted, AgentLateAccepted, AgentSoftRejected
 from ....events.base import Event
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
@@ -138,7 +138,7 @@ def _faults_of(as_of: AsOf, run: TaskRunId, history: Sequence[RecordedEvent]) ->
     match events.get(streams.agent(run, owed.agent)):
         case AgentApproved(bonus_cents=decided) | AgentBonusGranted(bonus_cents=decided) if owed.purpose == BONUS:
             yield from _unequal(first.stream, owed, decided)
-        case AgentApproved() | AgentSoftRejected() if owed.purpose == PAY:
+        case AgentApproved() | AgentSoftRejected() | AgentLateAccepted() if owed.purpose == PAY:
             created = as_of.stream(streams.unit(run, owed.unit))[0].envelope.event
             worth = created.pay_cents if isinstance(created, UnitCreated) else 0
             yield from _unequal(first.stream, owed, worth)

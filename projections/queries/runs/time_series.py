@@ -13,7 +13,7 @@ import msgspec
 from ....core.lifecycles.unit import UnitStatus
 from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
-from ....events.agent import AgentApproved, AgentBonusGranted, AgentSubmitted
+from ....events.agent import AgentApproved, AgentBonusGranted, AgentLateAccepted, AgentSubmitted
 from ....events.base import Event
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
@@ -39,7 +39,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     agents_at_work: int
     #: Number of submissions since the run began.
     submitted: int
-    #: Value of the units in work, waiting for review, or to be paid; includes bonuses.
+    #: Value of the units in work, waiting for review, or to be paid; includes bonuses, and late work that is only paid.
     committed_cents: int
     #: Value of the units not assigned to anybody yet.
     offered_cents: int
@@ -139,6 +139,8 @@ class _RunFold:
             self._submitted += 1
         elif isinstance(event, AgentApproved | AgentBonusGranted):
             self._bonus_cents += event.bonus_cents
+        elif isinstance(event, AgentLateAccepted):
+            self._bonus_cents += event.pay_only_cents
 
     def _current(self) -> Sample:
         return Sample(
