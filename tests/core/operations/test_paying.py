@@ -28,7 +28,7 @@ from ...history_search import find_history, holders
 
 UNDER_WAY = (PaymentStatus.APPROVED, PaymentStatus.REQUESTED, PaymentStatus.IN_DOUBT, PaymentStatus.SENT)
 HISTORY = find_history(
-    1000,
+    500,
     lambda state: (
         any(unit.pay_cents for *_, unit in holders(state, AgentStatus.COMPLETED))
         and sum(payment.status in UNPAID_STATUSES for payment in state.payments.values()) > 5
