@@ -35,7 +35,6 @@ UNMEASURED = {
 #: Modules that are short for a reason.
 SHORT = {
     "adapters/architects/router/python/counters.py": "the same file in both languages",
-    "adapters/architects/router/python/http/request_timeout.py": "the same file in both languages",
     "adapters/architects/router/secret_file.py": "shared by the architects and the router",
     "adapters/log/commit_thread.py": "the one place where the log meets threads",
     "core/decisions/erase_worker.py": "one decision",

@@ -17,6 +17,8 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 
 import { StartError, codeOf } from "./lib/errors.js";
+import { BodyReader } from "./lib/http/bodies.js";
+import { BodyPool, poolLimits } from "./lib/http/body_pool.js";
 import { Routes } from "./lib/http/routes.js";
 import { Uploads } from "./lib/http/uploads.js";
 import { Journal } from "./lib/journal/journal.js";
@@ -52,19 +54,11 @@ const monotonic = () => performance.now() / 1000;
  */
 async function serve(settings, secret) {
   lockDataDirectory(settings.data);
-  const { idleSeconds, maxBodyBytes, maxOutboxBytes, maxPacketBytes, maxSockets, maxUploadBytes } = settings;
-  const uploads = new Uploads(join(settings.data, "uploads"), {
-    limits: { maxBytes: maxUploadBytes, idleSeconds },
-    maxFieldBytes: maxBodyBytes,
-    newName: () => randomBytes(16).toString("hex"),
-  });
+  const { idleSeconds, maxOutboxBytes, maxPacketBytes, maxSockets } = settings;
   const newIncarnation = () => randomUUID().replaceAll("-", "");
   const journal = await Journal.open(settings.data, { maxOutboxBytes, newIncarnation });
   const router = new Router({ settings, secret, journal, clock, monotonic, newId: randomUUID });
-  const server = createServer(
-    { ...CONNECTIONS, ...timeouts(settings) },
-    new Routes({ settings, secret, router, uploads, clock, monotonic }).app(),
-  );
+  const server = createServer({ ...CONNECTIONS, ...timeouts(settings) }, routes(settings, secret, router).app());
   // A connection also stands still while its request waits for an answer.
   server.timeout = (settings.requestDeadlineSeconds + idleSeconds) * 1000;
   const { counters, hub } = router;
@@ -92,6 +86,25 @@ async function serve(settings, secret) {
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
   process.stdout.write(`${JSON.stringify({ listening: address(server) })}\n`);
+}
+
+/**
+ * @param {RouterSettings} settings
+ * @param {Secret} secret
+ * @param {Router} router
+ */
+function routes(settings, secret, router) {
+  const { idleSeconds, maxBodyBytes, maxUploadBytes, trustedProxies } = settings;
+  const onFull = router.counters.drop.bind(router.counters);
+  const pool = new BodyPool({ limits: poolLimits(settings), onFull, monotonic });
+  const reader = (/** @type {number} */ maxBytes) =>
+    new BodyReader({ limits: { maxBytes, idleSeconds, trustedProxies }, pool, monotonic });
+  const uploads = new Uploads(join(settings.data, "uploads"), {
+    bodies: reader(maxUploadBytes),
+    maxFieldBytes: maxBodyBytes,
+    newName: () => randomBytes(16).toString("hex"),
+  });
+  return new Routes({ settings, secret, router, bodies: reader(maxBodyBytes), uploads, clock, monotonic });
 }
 
 /**

@@ -22,8 +22,9 @@ import msgspec
 import uvicorn
 
 from .errors import StartError
-from .http.bodies import BodyLimits
-from .http.request_timeout import TimeoutProtocol
+from .http.bodies import BodyLimits, BodyReader
+from .http.body_pool import BodyPool, pool_limits
+from .http.protocols import HttpProtocol, socket_protocol
 from .http.routes import Routes
 from .http.uploads import Uploads
 from .journal.journal import Journal
@@ -59,24 +60,18 @@ def main() -> int:
     log_to_stderr()
     try:
         settings, secret = read_settings(os.environ), read_secret(os.environ)
-        journal, uploads = _open_data_directory(settings)
+        router, routes = _build(settings, secret)
         listener = _listen(settings)
     except StartError as error:
         log("cannot_start", error=str(error))
         return 2
     _raise_file_limit()
-    anyio.run(serve, settings, secret, journal, uploads, listener, backend_options={"use_uvloop": True})
+    anyio.run(serve, settings, router, routes, listener, backend_options={"use_uvloop": True})
     return 0
 
 
-async def serve(
-    settings: RouterSettings, secret: Secret, journal: Journal, uploads: Uploads, listener: socket.socket
-) -> None:
+async def serve(settings: RouterSettings, router: Router, routes: Routes, listener: socket.socket) -> None:
     """Serve on `listener` until told to stop, then write what still waits to the journal."""
-    router = Router(
-        settings, secret, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
-    )
-    routes = Routes(settings, secret, router, uploads, clock=time.time, monotonic=time.monotonic)
     server = RouterServer(_server_config(settings, routes))
 
     def stop(reason: str) -> None:
@@ -109,10 +104,10 @@ async def serve(
 def _server_config(settings: RouterSettings, routes: Routes) -> uvicorn.Config:
     return uvicorn.Config(
         routes.app(),
-        http=TimeoutProtocol,
+        http=HttpProtocol,
         timeout_keep_alive=math.ceil(settings.idle_seconds),
-        ws="websockets-sansio",
-        # For the operator, whose frames are batches; pages have a limit of their own.
+        ws=socket_protocol(settings.max_packet_bytes),
+        # For the operator, whose frames are batches.
         ws_max_size=max(OPERATOR_FRAME_BYTES, settings.max_packet_bytes),
         ws_ping_interval=None,
         ws_per_message_deflate=False,
@@ -128,22 +123,32 @@ def _server_config(settings: RouterSettings, routes: Routes) -> uvicorn.Config:
     )
 
 
-def _open_data_directory(settings: RouterSettings) -> tuple[Journal, Uploads]:
+def _build(settings: RouterSettings, secret: Secret) -> tuple[Router, Routes]:
     directory = Path(settings.data)
     try:
         lock_data_directory(directory)
-        uploads = Uploads(
-            directory / "uploads",
-            limits=BodyLimits(settings.max_upload_bytes, settings.idle_seconds),
-            max_field_bytes=settings.max_body_bytes,
-            new_name=lambda: secrets.token_hex(16),
-        )
     except OSError as error:
         raise StartError(f"The data directory {directory} cannot be used: {error.strerror}.") from error
     journal = Journal.open(
         directory, max_outbox_bytes=settings.max_outbox_bytes, new_incarnation=lambda: uuid.uuid4().hex
     )
-    return journal, uploads
+    router = Router(
+        settings, secret, journal, clock=time.time, monotonic=time.monotonic, new_id=lambda: str(uuid.uuid4())
+    )
+    pool = BodyPool(pool_limits(settings), lambda resource: router.counters.drop(resource.value), time.monotonic)
+    json_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds, settings.trusted_proxies)
+    try:
+        uploads = Uploads(
+            directory / "uploads",
+            bodies=BodyReader(json_limits._replace(max_bytes=settings.max_upload_bytes), pool),
+            max_field_bytes=settings.max_body_bytes,
+            new_name=lambda: secrets.token_hex(16),
+        )
+    except OSError as error:
+        raise StartError(f"The data directory {directory} cannot be used: {error.strerror}.") from error
+    bodies = BodyReader(json_limits, pool)
+    routes = Routes(settings, secret, router, bodies, uploads, clock=time.time, monotonic=time.monotonic)
+    return router, routes
 
 
 def _listen(settings: RouterSettings) -> socket.socket:

@@ -30,6 +30,12 @@ ROOT = Path(__file__).resolve().parents[4]
 NODE_ROUTER = ROOT / "adapters" / "architects" / "router" / "node"
 PYTHON_MODULE = "mephisto_es.adapters.architects.router.python"
 
+#: Opens a WebSocket, for tests that do what no library does.
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
 Data = dict[str, Any]
 Headers = Mapping[str, str]
 

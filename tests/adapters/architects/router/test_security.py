@@ -7,12 +7,7 @@ import pytest
 import trio
 
 from .conftest import MakeHarness, MakeRouter
-from .harness import OperatorLink, RouterHarness, error_of
-
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+from .harness import HANDSHAKE, OperatorLink, RouterHarness, error_of
 
 # -- the operator's place --------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ NODE = NODE_ROUTER / "lib"
 
 #: Files, or names in a file, that only the Python router has.
 ONLY_IN_PYTHON = {
-    "http/request_timeout": "Node's HTTP server has these time limits",
+    "http/protocols": "Node's HTTP server has these limits",
     "http/form_reader: FormPart.begin": "busboy reads the headers of a part",
     "http/task_config: PageFiles": "Express serves static files itself",
     "http/task_config: PageFiles.file_response": "Express serves static files itself",
@@ -52,7 +52,10 @@ ONLY_IN_NODE = {
     "sockets/connection: Connection.on_pong": "uvicorn offers no pings",
 }
 
-_JS_EXPORT = re.compile(r"^export (?:async )?(?:class|function\*?) (\w+)|^ \* @typedef \{object\} (\w+)", re.MULTILINE)
+_JS_EXPORT = re.compile(
+    r"^export (?:async )?(?:class|function\*?) (\w+)|^ \* @typedef \{object\} (\w+)|^export const ([A-Z][a-z]\w*)",
+    re.MULTILINE,
+)
 _JS_CLASS = re.compile(r"^export class (\w+)[^\n]*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _JS_METHOD = re.compile(r"^  (?:static |async |get |\*)*(\w+)\(", re.MULTILINE)
 
@@ -83,7 +86,7 @@ def names_in_python(path: Path) -> Iterator[str]:
 def names_in_javascript(path: Path) -> Iterator[str]:
     text = path.read_text()
     for found in _JS_EXPORT.finditer(text):
-        yield in_snake_case(found[1] or found[2])
+        yield in_snake_case(found[1] or found[2] or found[3])
     for name, body in _JS_CLASS.findall(text):
         for method in _JS_METHOD.findall(body):
             if method != "constructor":

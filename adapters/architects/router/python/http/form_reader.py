@@ -22,6 +22,7 @@ class FormPart:
         self.original_name = ""
         self.mimetype = ""
         self.is_file = False
+        self.is_complete = False
         #: Bytes that have arrived: of a field all, of a file those that nobody has taken yet.
         self.data = bytearray()
 
@@ -51,7 +52,8 @@ class FormReader:
         self.parts: list[FormPart] = []
         #: Bytes of files that have arrived and that nobody has taken yet; whoever takes them resets it.
         self.untaken_bytes = 0
-        self._field_bytes_left = max_field_bytes
+        self._max_field_bytes = max_field_bytes
+        self._field_bytes = 0
         self._header = b""
         self._is_whole = False
         _, options = parse_options_header(content_type)
@@ -67,11 +69,17 @@ class FormReader:
                     "on_header_end": self._on_header_end,
                     "on_headers_finished": self._on_headers_finished,
                     "on_part_data": self._on_part_data,
+                    "on_part_end": self._on_part_end,
                     "on_end": self._on_end,
                 },
             )
         except FormParserError as error:
             raise RefusalError(400, "The form's boundary is too long.") from error
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of what is in memory: fields, headers, and bytes of files that nobody has taken yet."""
+        return self._field_bytes + self.untaken_bytes
 
     def feed(self, data: bytes) -> None:
         """Parse the next bytes."""
@@ -86,9 +94,9 @@ class FormReader:
             raise RefusalError(400, "The form ends too early.")
 
     def text(self, field: str) -> bytes | None:
-        """Return the content of a field, in UTF-8, or None if there is no such field."""
+        """Return the content of a field that has arrived, in UTF-8, or None if there is no such field."""
         for part in reversed(self.parts):
-            if part.field == field and not part.is_file:
+            if part.field == field and part.is_complete and not part.is_file:
                 return bytes(part.data)
         return None
 
@@ -104,6 +112,7 @@ class FormReader:
         headers = self.parts[-1].headers
         name = self._header.lower()
         headers[name] = headers.get(name, b"") + data[start:end]
+        self._count_field(end - start)
 
     def _on_header_end(self) -> None:
         self._header = b""
@@ -117,8 +126,14 @@ class FormReader:
         if part.is_file:
             self.untaken_bytes += end - start
             return
-        self._field_bytes_left -= end - start
-        if self._field_bytes_left < 0:
+        self._count_field(end - start)
+
+    def _on_part_end(self) -> None:
+        self.parts[-1].is_complete = True
+
+    def _count_field(self, size: int) -> None:
+        self._field_bytes += size
+        if self._field_bytes > self._max_field_bytes:
             raise RefusalError(413, "The form's fields are too large.")
 
     def _on_end(self) -> None:

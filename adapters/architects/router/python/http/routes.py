@@ -16,7 +16,7 @@ from ..json_text import encode, raw, strict_json
 from ..router import Router
 from ..settings import RouterSettings, Secret
 from ..sockets.socket_endpoint import SocketEndpoint
-from .bodies import BodyLimits, is_form, read_body
+from .bodies import BodyReader, is_form
 from .refusals import EXPECTED_ERRORS, answer_error
 from .request_bodies import (
     read_log_error,
@@ -33,9 +33,11 @@ from .uploads import Uploads
 
 JSON = "application/json; charset=utf-8"
 
-#: The fields of a form that are read; the others repeat what is in the result.
-AGENT_FIELD = "USED_AGENT_ID"
+#: The field of a form with the result; the others, apart from the agent's, repeat it.
 RESULT_FIELD = "final_string_data"
+
+#: Size of what a provider's page says of a worker: as long as the operator is away, it is held for each request.
+MAX_PROVIDER_DATA_BYTES = 64 * 2**10
 
 T = TypeVar("T")
 
@@ -53,6 +55,7 @@ class Routes:
         settings: limits, and the page's directory.
         secret: what the operator proves itself with.
         router: what requests are turned into calls of.
+        bodies: reads JSON.
         uploads: where forms go.
         clock: returns seconds since the epoch.
         monotonic: returns seconds since any fixed moment.
@@ -63,6 +66,7 @@ class Routes:
         settings: RouterSettings,
         secret: Secret,
         router: Router,
+        bodies: BodyReader,
         uploads: Uploads,
         *,
         clock: Callable[[], float],
@@ -73,7 +77,7 @@ class Routes:
         self._pages = router.page_requests
         self._uploads = uploads
         self._clock = clock
-        self._body_limits = BodyLimits(settings.max_body_bytes, settings.idle_seconds)
+        self._bodies = bodies
         self._sockets = SocketEndpoint(router.hub, router.counters, settings.max_sockets, settings.idle_seconds)
         self._files = PageFiles(settings.static)
         self._config = TaskConfigFile(settings.static)
@@ -103,6 +107,10 @@ class Routes:
     async def request_agent(self, request: Request) -> Response:
         """POST /request_agent: ask for an agent, and wait for the operator up to the deadline."""
         body = await self._read(request, read_request_agent)
+        if len(bytes(body.provider_data)) > MAX_PROVIDER_DATA_BYTES:
+            raise RefusalError(
+                413, f"The data of the provider is too large: it may have {MAX_PROVIDER_DATA_BYTES} bytes."
+            )
         if not self._limits.allow_request(request, read_worker_names(body.provider_data).worker_name):
             return Response(self._pages.refuse_busy(), media_type=JSON)
         answer = b""
@@ -188,20 +196,18 @@ class Routes:
         return self._files.revalidate(response, request.headers)
 
     async def _submit_form(self, request: Request) -> None:
-        form = await self._uploads.receive(request)
+        form = await self._uploads.receive(request, self._pages.check_known)
         try:
             result = form.text(RESULT_FIELD)
             final_data = Raw(b"null") if result is None else Raw(strict_json(result))
-            token = (form.text(AGENT_FIELD) or b"").decode("utf-8", "replace")
-            self._pages.check_known(token)
             data = raw({"final_data": final_data, "files": await form.keep()})
-            await self._pages.submit("submit_unit", token, data, UNSET)
+            await self._pages.submit("submit_unit", form.agent, data, UNSET)
         except Exception:
             await form.discard()
             raise
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
-        return read(strict_json(await read_body(request, self._body_limits)))
+        return read(strict_json(await self._bodies.read_body(request)))
 
     def _check_secret(self, request: Request) -> None:
         scheme, _, offered = request.headers.get("authorization", "").partition(" ")

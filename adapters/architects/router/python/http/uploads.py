@@ -18,13 +18,14 @@ from starlette.requests import Request
 
 from ..errors import RefusalError
 from ..journal.journal_file import sync_directory
-from .bodies import BodyLimits, read_pieces
+from .bodies import BodyReader
+from .body_pool import PooledBody, Resource
 from .form_reader import FormPart, FormReader
 
-#: Number of forms that are received at the same time.
-MAX_CONCURRENT_FORMS = 100
 #: Bytes of files that are collected before they are written.
-WRITE_BYTES = 2**20
+WRITE_BYTES = 2**18
+#: The field of a form that names the agent. Forms that name it first need not share the disk with strangers.
+AGENT_FIELD = "USED_AGENT_ID"
 
 _UNFINISHED = ".part"
 _FILE_NAME = re.compile(r"[0-9a-f]{32}")
@@ -86,10 +87,19 @@ class _FileWriter:
 class UploadedForm:
     """A form that has arrived: its fields in memory, its files on the disk but not kept yet."""
 
-    def __init__(self, reader: FormReader, directory: Path, new_name: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        reader: FormReader,
+        directory: Path,
+        new_name: Callable[[], str],
+        check_agent: Callable[[str], None],
+    ) -> None:
         self._reader = reader
         self._directory = directory
         self._new_name = new_name
+        self._check_agent = check_agent
+        self._has_known_agent = False
+        self._received_bytes = 0
         self._writers: dict[int, _FileWriter] = {}
 
     def text(self, field: str) -> bytes | None:
@@ -109,19 +119,33 @@ class UploadedForm:
         with anyio.CancelScope(shield=True):
             await _in_thread(self._discard)
 
-    async def receive(self, request: Request, limits: BodyLimits) -> None:
+    @property
+    def agent(self) -> str:
+        """The token of the agent that the form names; empty if it names none."""
+        return (self.text(AGENT_FIELD) or b"").decode("utf-8", "replace")
+
+    async def receive(self, request: Request, bodies: BodyReader) -> None:
         """Read the form from a request.
 
         Raises:
-            RefusalError: it is malformed, incomplete or too large, or could not be written.
+            RefusalError: it is malformed, incomplete or too large, there is no room for it, or it could not be written.
+            UnknownAgentError: no agent has the token that it names.
         """
-        await read_pieces(request, limits, self._take)
+        await bodies.read_pieces(request, self._take)
         self._reader.finish()
+        self._check_agent(self.agent)
 
-    async def _take(self, piece: bytes) -> None:
+    async def _take(self, piece: bytes, body: PooledBody) -> None:
+        body.hold(Resource.FORM, 1)
+        self._received_bytes += len(piece)
         self._reader.feed(piece)
+        if not self._has_known_agent and self.text(AGENT_FIELD) is not None:
+            self._check_agent(self.agent)
+            self._has_known_agent = True
+        body.hold(Resource.DISK, 0 if self._has_known_agent else self._received_bytes)
         if self._reader.untaken_bytes >= WRITE_BYTES:
             await _in_thread(self._write)
+        body.hold(Resource.MEMORY, self._reader.held_bytes)
 
     def _write(self) -> None:
         for index, part in enumerate(self._reader.parts):
@@ -155,7 +179,7 @@ class Uploads:
 
     Args:
         directory: where they are; created if missing, and freed from what an earlier process did not finish.
-        limits: of a form with its files.
+        bodies: reads forms with their files.
         max_field_bytes: size of a form without its files.
         new_name: makes names that nobody can guess, of 32 hex digits.
 
@@ -164,36 +188,35 @@ class Uploads:
     """
 
     def __init__(
-        self, directory: Path, *, limits: BodyLimits, max_field_bytes: int, new_name: Callable[[], str]
+        self, directory: Path, *, bodies: BodyReader, max_field_bytes: int, new_name: Callable[[], str]
     ) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in directory.glob("*" + _UNFINISHED):
             leftover.unlink()
         self._directory = directory
-        self._limits = limits
+        self._bodies = bodies
         self._max_field_bytes = max_field_bytes
         self._new_name = new_name
-        self._under_way = 0
 
-    async def receive(self, request: Request) -> UploadedForm:
+    async def receive(self, request: Request, check_agent: Callable[[str], None]) -> UploadedForm:
         """Receive a form. After an error, or if cancelled, nothing of it stays on the disk.
 
+        Args:
+            request: its body is the form.
+            check_agent: called with the token that the form names as soon as that has arrived; raises for a stranger's.
+
         Raises:
-            RefusalError: the form is malformed, incomplete or too large, could not be written, or too many are under
-                way.
+            RefusalError: the form is malformed, incomplete or too large, there is no room for it, or it could not be
+                written.
+            UnknownAgentError: no agent has the token that it names.
         """
-        if self._under_way >= MAX_CONCURRENT_FORMS:
-            raise RefusalError(503, "Too many files are being uploaded at the moment. Please try again later.")
         reader = FormReader(request.headers["content-type"], self._max_field_bytes)
-        form = UploadedForm(reader, self._directory, self._new_name)
-        self._under_way += 1
+        form = UploadedForm(reader, self._directory, self._new_name, check_agent)
         try:
-            await form.receive(request, self._limits)
+            await form.receive(request, self._bodies)
         except BaseException:
             await form.discard()
             raise
-        finally:
-            self._under_way -= 1
         return form
 
     def path(self, filename: str) -> Path | None:

@@ -7,6 +7,9 @@ import anyio
 
 from ..packets import PacketFactory
 
+#: Size of all packets that wait for an answer.
+MAX_WAITING_BYTES = 32 * 2**20
+
 
 class _WaitingRequest:
     __slots__ = ("answer", "answered", "packet")
@@ -31,6 +34,7 @@ class WaitingRequests:
         self._deadline_seconds = deadline_seconds
         self._max_waiting = max_waiting
         self._waiting: dict[str, _WaitingRequest] = {}
+        self._size_bytes = 0
         self._is_closed = False
 
     @property
@@ -50,13 +54,17 @@ class WaitingRequests:
         Returns:
             The packet that answers the page. After the deadline, or if too many wait, it asks to try again.
         """
-        if self._is_closed or len(self._waiting) >= self._max_waiting:
+        size = len(packet or b"")
+        is_full = len(self._waiting) >= self._max_waiting or self._size_bytes + size > MAX_WAITING_BYTES
+        if self._is_closed or is_full:
             return self._packets.busy(request_id)
+        self._size_bytes += size
         request = self._waiting[request_id] = _WaitingRequest(packet)
         try:
             with anyio.move_on_after(self._deadline_seconds):
                 await request.answered.wait()
         finally:
+            self._size_bytes -= size
             self._waiting.pop(request_id, None)
         return request.answer or self._packets.busy(request_id)
 

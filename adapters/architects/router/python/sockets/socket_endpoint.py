@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..counters import Counters
+from ..http.protocols import LIFT_LIMIT
 from .connection import POLICY_VIOLATION, Connection, is_goodbye
 from .hub import Hub
 
@@ -66,6 +67,8 @@ class SocketEndpoint:
             self._hub.on_message(connection, message.get("text"))
             if self._hub.is_known(connection):
                 greeting.deadline = math.inf
+            if self._hub.is_operator(connection):
+                socket.scope[LIFT_LIMIT]()
 
     async def _write(self, socket: WebSocket, connection: Connection) -> None:
         try:

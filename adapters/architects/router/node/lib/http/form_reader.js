@@ -33,7 +33,8 @@ export class FormReader {
   /** Bytes of files that have arrived and that nobody has taken yet; whoever takes them resets it. */
   untakenBytes = 0;
   #parser;
-  #fieldBytesLeft;
+  #maxFieldBytes;
+  #fieldBytes = 0;
   /** @type {RefusalError | null} */
   #refusal = null;
   /** @type {() => void} */
@@ -47,7 +48,7 @@ export class FormReader {
    * @param {number} maxFieldBytes size of all fields that are no files together
    */
   constructor(contentType, maxFieldBytes) {
-    this.#fieldBytesLeft = maxFieldBytes;
+    this.#maxFieldBytes = maxFieldBytes;
     this.#failed.catch(() => {});
     try {
       this.#parser = busboy({
@@ -62,6 +63,11 @@ export class FormReader {
     this.#parser.on("file", (name, content, info) => this.#addFile(name, content, info));
     this.#parser.on("partsLimit", () => this.#fail(413, `The form has too many parts: it may have ${MAX_PARTS}.`));
     this.#parser.on("error", () => this.#fail(400, "The form is malformed or ends too early."));
+  }
+
+  /** Size of what is in memory: fields, and bytes of files that nobody has taken yet. */
+  get heldBytes() {
+    return this.#fieldBytes + this.untakenBytes;
   }
 
   /**
@@ -89,7 +95,7 @@ export class FormReader {
   }
 
   /**
-   * Return the content of a field.
+   * Return the content of a field that has arrived.
    *
    * @param {string} field
    * @returns {string | null} null if there is no such field
@@ -111,8 +117,8 @@ export class FormReader {
    */
   #addField(name, value, { nameTruncated, valueTruncated }) {
     const data = Buffer.from(value);
-    this.#fieldBytesLeft -= data.length;
-    if (nameTruncated || valueTruncated || this.#fieldBytesLeft < 0) {
+    this.#fieldBytes += data.length;
+    if (nameTruncated || valueTruncated || this.#fieldBytes > this.#maxFieldBytes) {
       this.#fail(413, "The form's fields are too large.");
     }
     const part = new FormPart(name, null);

@@ -4,7 +4,7 @@ import express from "express";
 
 import { RefusalError } from "../errors.js";
 import { raw, rawObject, strictJson } from "../json_text.js";
-import { readBody, isForm } from "./bodies.js";
+import { isForm } from "./bodies.js";
 import { answerError } from "./refusals.js";
 import {
   readLogError,
@@ -21,8 +21,10 @@ import { TaskConfigFile } from "./task_config.js";
 const JSON_TYPE = "application/json; charset=utf-8";
 const CACHE_CONTROL = "public, max-age=0";
 
-/** The fields of a form that are read; the others repeat what is in the result. */
-const AGENT_FIELD = "USED_AGENT_ID";
+/** Size of what a provider's page says of a worker: as long as the operator is away, it is held for each request. */
+const MAX_PROVIDER_DATA_BYTES = 64 * 1024;
+
+/** The field of a form with the result; the others, apart from the agent's, repeat it. */
 const RESULT_FIELD = "final_string_data";
 
 /** @typedef {import("express").Request} Request */
@@ -36,7 +38,7 @@ export class Routes {
   #pages;
   #uploads;
   #clock;
-  #bodyLimits;
+  #bodies;
   #config;
   #limits;
 
@@ -45,18 +47,19 @@ export class Routes {
    * @param {import("../settings.js").RouterSettings} parts.settings limits, and the page's directory
    * @param {import("../settings.js").Secret} parts.secret what the operator proves itself with
    * @param {import("../router.js").Router} parts.router what requests are turned into calls of
+   * @param {import("./bodies.js").BodyReader} parts.bodies reads JSON
    * @param {import("./uploads.js").Uploads} parts.uploads where forms go
    * @param {() => number} parts.clock returns seconds since the epoch
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ settings, secret, router, uploads, clock, monotonic }) {
+  constructor({ settings, secret, router, bodies, uploads, clock, monotonic }) {
     this.#settings = settings;
     this.#secret = secret;
     this.#router = router;
     this.#pages = router.pageRequests;
     this.#uploads = uploads;
     this.#clock = clock;
-    this.#bodyLimits = { maxBytes: settings.maxBodyBytes, idleSeconds: settings.idleSeconds };
+    this.#bodies = bodies;
     this.#config = new TaskConfigFile(settings.static);
     this.#limits = new RequestLimits(settings, monotonic);
   }
@@ -104,6 +107,9 @@ export class Routes {
     const { provider_data: providerData, client_timestamp: clientTimestamp } = readRequestAgent(
       await this.#read(request),
     );
+    if (Buffer.byteLength(providerData) > MAX_PROVIDER_DATA_BYTES) {
+      throw new RefusalError(413, `provider_data is too large: it may have ${MAX_PROVIDER_DATA_BYTES} bytes.`);
+    }
     if (!this.#limits.allowRequest(request, readWorkerNames(providerData).worker_name)) {
       sendJson(response, this.#pages.refuseBusy());
       return;
@@ -255,14 +261,12 @@ export class Routes {
 
   /** @param {Request} request */
   async #submitForm(request) {
-    const form = await this.#uploads.receive(request);
+    const form = await this.#uploads.receive(request, (token) => this.#pages.checkKnown(token));
     try {
       const result = form.text(RESULT_FIELD);
       const finalData = result === null ? "null" : strictJson(result);
-      const token = form.text(AGENT_FIELD) ?? "";
-      this.#pages.checkKnown(token);
       const data = rawObject({ final_data: finalData, files: raw(await form.keep()) });
-      await this.#pages.submit("submit_unit", token, data, undefined);
+      await this.#pages.submit("submit_unit", form.agent, data, undefined);
     } catch (error) {
       await form.discard();
       throw error;
@@ -271,7 +275,7 @@ export class Routes {
 
   /** @param {Request} request */
   async #read(request) {
-    return strictJson(await readBody(request, this.#bodyLimits));
+    return strictJson(await this.#bodies.readBody(request));
   }
 
   /** @param {Request} request */

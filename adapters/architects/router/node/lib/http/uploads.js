@@ -13,19 +13,19 @@ import { join } from "node:path";
 import { RefusalError, StartError, codeOf } from "../errors.js";
 import { syncDirectory } from "../journal/journal_file.js";
 import { log } from "../log.js";
-import { readPieces } from "./bodies.js";
+import { Resource } from "./body_pool.js";
 import { FormReader } from "./form_reader.js";
 
-/** Number of forms that are received at the same time. */
-const MAX_CONCURRENT_FORMS = 100;
 /** Bytes of files that are collected before they are written. */
-const WRITE_BYTES = 1024 * 1024;
+const WRITE_BYTES = 256 * 1024;
+/** The field of a form that names the agent. Forms that name it first need not share the disk with strangers. */
+const AGENT_FIELD = "USED_AGENT_ID";
 
 const UNFINISHED = ".part";
 const FILE_NAME = /^[0-9a-f]{32}$/;
 
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
-/** @typedef {import("./bodies.js").BodyLimits} BodyLimits */
+/** @typedef {import("./bodies.js").BodyReader} BodyReader */
 /** @typedef {import("./form_reader.js").FormPart} FormPart */
 
 /**
@@ -107,6 +107,9 @@ export class UploadedForm {
   #reader;
   #directory;
   #newName;
+  #checkAgent;
+  #hasKnownAgent = false;
+  #receivedBytes = 0;
   /** @type {Map<FormPart, {filename: string, writer: FileWriter}>} */
   #writers = new Map();
 
@@ -114,11 +117,13 @@ export class UploadedForm {
    * @param {FormReader} reader
    * @param {string} directory
    * @param {() => string} newName
+   * @param {(token: string) => void} checkAgent
    */
-  constructor(reader, directory, newName) {
+  constructor(reader, directory, newName, checkAgent) {
     this.#reader = reader;
     this.#directory = directory;
     this.#newName = newName;
+    this.#checkAgent = checkAgent;
   }
 
   /**
@@ -161,15 +166,36 @@ export class UploadedForm {
    * Read the form from a request.
    *
    * @param {IncomingMessage} request
-   * @param {BodyLimits} limits
-   * @throws {RefusalError} it is malformed, incomplete or too large, or could not be written
+   * @param {BodyReader} bodies
+   * @throws {RefusalError} it is malformed, incomplete or too large, there is no room for it, or it could not be written
+   * @throws {UnknownAgentError} no agent has the token that it names
    */
-  async receive(request, limits) {
-    await readPieces(request, limits, async (piece) => {
-      await this.#reader.feed(piece);
-      if (this.#reader.untakenBytes >= WRITE_BYTES) await stored(() => this.#write());
-    });
+  async receive(request, bodies) {
+    await bodies.readPieces(request, (piece, body) => this.#take(piece, body));
     await this.#reader.finish();
+    this.#checkAgent(this.agent);
+  }
+
+  /** The token of the agent that the form names; empty if it names none. */
+  get agent() {
+    return this.text(AGENT_FIELD) ?? "";
+  }
+
+  /**
+   * @param {Buffer} piece
+   * @param {import("./body_pool.js").PooledBody} body
+   */
+  async #take(piece, body) {
+    body.hold(Resource.FORM, 1);
+    this.#receivedBytes += piece.length;
+    await this.#reader.feed(piece);
+    if (!this.#hasKnownAgent && this.text(AGENT_FIELD) !== null) {
+      this.#checkAgent(this.agent);
+      this.#hasKnownAgent = true;
+    }
+    body.hold(Resource.DISK, this.#hasKnownAgent ? 0 : this.#receivedBytes);
+    if (this.#reader.untakenBytes >= WRITE_BYTES) await stored(() => this.#write());
+    body.hold(Resource.MEMORY, this.#reader.heldBytes);
   }
 
   async #write() {
@@ -194,20 +220,19 @@ export class UploadedForm {
 /** The directory of uploaded files. */
 export class Uploads {
   #directory;
-  #limits;
+  #bodies;
   #maxFieldBytes;
   #newName;
-  #underWay = 0;
 
   /**
    * @param {string} directory where they are; created if missing, and freed from what an earlier process did not finish
    * @param {object} options
-   * @param {BodyLimits} options.limits of a form with its files
+   * @param {BodyReader} options.bodies reads forms with their files
    * @param {number} options.maxFieldBytes size of a form without its files
    * @param {() => string} options.newName makes names that nobody can guess, of 32 hex digits
    * @throws {StartError} the directory cannot be used
    */
-  constructor(directory, { limits, maxFieldBytes, newName }) {
+  constructor(directory, { bodies, maxFieldBytes, newName }) {
     try {
       mkdirSync(directory, { mode: 0o700, recursive: true });
       for (const name of readdirSync(directory)) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
@@ -215,7 +240,7 @@ export class Uploads {
       throw new StartError(`The data directory ${directory} cannot be used: ${codeOf(error)}.`);
     }
     this.#directory = directory;
-    this.#limits = limits;
+    this.#bodies = bodies;
     this.#maxFieldBytes = maxFieldBytes;
     this.#newName = newName;
   }
@@ -224,25 +249,22 @@ export class Uploads {
    * Receive a form. After an error nothing of it stays on the disk.
    *
    * @param {IncomingMessage} request
+   * @param {(token: string) => void} checkAgent called with the token that the form names as soon as that has arrived;
+   *   throws for a stranger's
    * @returns {Promise<UploadedForm>}
-   * @throws {RefusalError} the form is malformed, incomplete or too large, could not be written, or too many are under
-   *   way
+   * @throws {RefusalError} the form is malformed, incomplete or too large, there is no room for it, or it could not be
+   *   written
+   * @throws {UnknownAgentError} no agent has the token that it names
    */
-  async receive(request) {
-    if (this.#underWay >= MAX_CONCURRENT_FORMS) {
-      throw new RefusalError(503, "Too many files are being uploaded at the moment. Please try again later.");
-    }
+  async receive(request, checkAgent) {
     const reader = new FormReader(request.headers["content-type"] ?? "", this.#maxFieldBytes);
-    const form = new UploadedForm(reader, this.#directory, this.#newName);
-    this.#underWay += 1;
+    const form = new UploadedForm(reader, this.#directory, this.#newName, checkAgent);
     try {
-      await form.receive(request, this.#limits);
+      await form.receive(request, this.#bodies);
       return form;
     } catch (error) {
       await form.discard();
       throw error;
-    } finally {
-      this.#underWay -= 1;
     }
   }
 

@@ -8,6 +8,9 @@ import { DeadlineQueue } from "../deadline_queue.js";
 
 /** @typedef {import("../json_text.js").Raw} Raw */
 
+/** Size of all packets that wait for an answer. */
+const MAX_WAITING_BYTES = 32 * 1024 * 1024;
+
 /** Requests by their id. */
 export class WaitingRequests {
   #packets;
@@ -17,6 +20,7 @@ export class WaitingRequests {
   /** @type {DeadlineQueue<string>} */
   #deadlines;
   #isClosed = false;
+  #sizeBytes = 0;
 
   /**
    * @param {object} parts
@@ -47,7 +51,10 @@ export class WaitingRequests {
    *   again.
    */
   async wait(requestId, packet, signal) {
-    if (this.#isClosed || this.#waiting.size >= this.#maxWaiting) return this.#packets.busy(requestId);
+    const bytes = packet?.length ?? 0;
+    const isFull = this.#waiting.size >= this.#maxWaiting || this.#sizeBytes + bytes > MAX_WAITING_BYTES;
+    if (this.#isClosed || isFull) return this.#packets.busy(requestId);
+    this.#sizeBytes += bytes;
     const giveUp = () => this.#giveUp(requestId);
     signal.addEventListener("abort", giveUp);
     try {
@@ -57,6 +64,7 @@ export class WaitingRequests {
         if (signal.aborted) giveUp();
       });
     } finally {
+      this.#sizeBytes -= bytes;
       signal.removeEventListener("abort", giveUp);
     }
   }

@@ -10,6 +10,9 @@ const MAX_OPERATOR_FRAME_BYTES = 256 * 1024 * 1024;
 /** One read from a socket may add this much to the count of a page's unfinished message. */
 const READ_SLACK_BYTES = 64 * 1024;
 
+/** A client whose message is too big has this long to learn why it is closed. */
+const LINGER_SECONDS = 1;
+
 /** @typedef {import("ws").WebSocket} WebSocket */
 /** @typedef {import("node:stream").Duplex} Duplex */
 
@@ -76,7 +79,12 @@ export class SocketEndpoint {
     stream.on("data", (chunk) => {
       unfinishedBytes += chunk.length;
       const isTooBig = unfinishedBytes > this.#maxPacketBytes + READ_SLACK_BYTES;
-      if (isTooBig && !this.#hub.isOperator(connection)) connection.close(TOO_BIG);
+      if (!isTooBig || !connection.isOpen || this.#hub.isOperator(connection)) return;
+      this.#counters.drop("packet_too_big");
+      connection.close(TOO_BIG);
+      // The rest is not read, not even to find the answer to the close frame in it.
+      socket.pause();
+      setTimeout(() => connection.terminate(), LINGER_SECONDS * 1000).unref();
     });
     socket.on("message", (message, isBinary) => {
       unfinishedBytes = 0;
