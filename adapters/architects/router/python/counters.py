@@ -1,4 +1,4 @@
-"""Counts what the router dropped or refused, for whoever watches the process."""
+"""Counts what the router dropped or refused, for monitoring."""
 
 from collections import Counter
 

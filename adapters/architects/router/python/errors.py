@@ -5,8 +5,8 @@ DamagedJournalError: the same person; becomes a `StartError` once the file is na
 RefusalError: the sender of a request; its sentence is safe to show to a worker.
 MalformedJsonError: the sender of a body or a packet.
 UnknownAgentError: the sender, who names an agent that does not exist here.
-OutboxFullError: whoever looks after the operator, which has been away for too long.
-JournalUnwritableError: whoever looks after the disk.
+OutboxFullError: the person who runs the operator, which has been away for too long.
+JournalUnwritableError: the person who looks after the disk.
 
 Only the HTTP side knows which status goes with which error (`http/refusals.py`).
 """

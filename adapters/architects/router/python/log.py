@@ -23,7 +23,7 @@ _logger = logging.getLogger("router")
 
 
 def log(event: str, **facts: object) -> None:
-    """Write one line for whoever runs the process.
+    """Write one line for the person who runs the process.
 
     Args:
         event: what happened, a short fixed name.

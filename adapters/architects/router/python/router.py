@@ -77,7 +77,7 @@ class Router:
         await self._link.wait_abandoned(seconds)
 
     def figures(self) -> dict[str, object]:
-        """Return what there is and what was lost, for whoever watches the process."""
+        """Return what there is and what was lost, for monitoring."""
         return {
             "dropped": self.counters.dropped,
             "known_agents": len(self._agents),

@@ -1,5 +1,5 @@
 // @ts-check
-/** Counts what the router dropped or refused, for whoever watches the process. */
+/** Counts what the router dropped or refused, for monitoring. */
 
 /** Counts since the process started. */
 export class Counters {

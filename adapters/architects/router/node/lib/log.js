@@ -77,7 +77,7 @@ export class BoundedLog {
 const stderr = new BoundedLog(2, () => performance.now() / 1000);
 
 /**
- * Write one line for whoever runs the process.
+ * Write one line for the person who runs the process.
  *
  * @param {string} event what happened, a short fixed name
  * @param {Record<string, unknown>} [facts] what else is worth knowing

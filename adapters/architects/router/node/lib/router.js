@@ -86,7 +86,7 @@ export class Router {
     await this.#link.waitAbandoned(seconds);
   }
 
-  /** Return what there is and what was lost, for whoever watches the process. */
+  /** Return what there is and what was lost, for monitoring. */
   figures() {
     return {
       dropped: this.counters.dropped,

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class StoredFile(msgspec.Struct):
-    """One file of a form, as the operator is told of it."""
+    """One file of a form, as the operator receives it."""
 
     fieldname: str
     originalname: str

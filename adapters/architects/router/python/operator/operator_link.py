@@ -90,7 +90,7 @@ class OperatorLink:
         self.flush()
 
     def detach(self, connection: Connection) -> None:
-        """Note that a connection is closed, whoever's it was."""
+        """Note that a connection is closed, the operator's or a page's."""
         if self._connection is connection:
             self._connection = None
             self._away_since = self._monotonic()

@@ -78,7 +78,7 @@ class WaitingRequests:
         return True
 
     def give_up_all(self) -> None:
-        """Ask everyone who waits, and whoever comes later, to try again: the process ends."""
+        """Ask everyone who waits, or comes later, to try again: the process ends."""
         self._is_closed = True
         for request_id in list(self._waiting):
             self.settle(request_id, self._packets.busy(request_id))

@@ -78,7 +78,7 @@ class AgentSession:
 
     @property
     def reported_status(self) -> str:
-        """The status that the operator is told."""
+        """The status that the operator sees."""
         return DISCONNECT if self.is_gone and self.status in AT_WORK else self.status
 
     def keep_unheard(self) -> int:

@@ -59,7 +59,7 @@ class AgentSessions:
         return self._sessions.get(token) if isinstance(token, str) else None
 
     def reported_statuses(self) -> dict[str, str]:
-        """Return the statuses of all agents, as the operator is told them."""
+        """Return the statuses of all agents, as the operator sees them."""
         return {token: session.reported_status for token, session in self._sessions.items()}
 
     def set_status(self, token: str, status: str | None) -> AgentSession:
@@ -124,13 +124,13 @@ class AgentSessions:
         return was_away
 
     def claim(self, session: AgentSession) -> None:
-        """Note that a page was told that the agent is its own; it need not open a socket."""
+        """Note that a page has received the agent as its own; it need not open a socket."""
         if not session.is_claimed:
             session.is_claimed = True
             self._silence.delete(session.token)
 
     def miss(self, session: AgentSession) -> None:
-        """Note that whoever asked for an agent did not wait for the answer.
+        """Note that the page that asked for an agent did not wait for the answer.
 
         If no page knows of the agent, there is as much time to ask again as a silent page has.
         """

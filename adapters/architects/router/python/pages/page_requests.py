@@ -16,7 +16,7 @@ from .agents import AgentSessions
 #: Longest part of a client's version that is reported to the operator.
 MAX_VERSION_LENGTH = 64
 
-#: Different versions that one operator is told of, each once.
+#: Different versions that are reported to one operator, each once.
 MAX_REPORTED_VERSIONS = 20
 
 

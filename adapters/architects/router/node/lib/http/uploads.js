@@ -29,7 +29,7 @@ const FILE_NAME = /^[0-9a-f]{32}$/;
 /** @typedef {import("./form_reader.js").FormPart} FormPart */
 
 /**
- * One file of a form, as the operator is told of it.
+ * One file of a form, as the operator receives it.
  *
  * @typedef {object} StoredFile
  * @property {string} fieldname

@@ -111,7 +111,7 @@ export class OperatorLink {
   }
 
   /**
-   * Note that a connection is closed, whoever's it was.
+   * Note that a connection is closed, the operator's or a page's.
    *
    * @param {Connection} connection
    */

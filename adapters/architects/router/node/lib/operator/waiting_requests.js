@@ -82,7 +82,7 @@ export class WaitingRequests {
     return this.#waiting.delete(requestId);
   }
 
-  /** Ask everyone who waits, and whoever comes later, to try again: the process ends. */
+  /** Ask everyone who waits, or comes later, to try again: the process ends. */
   giveUpAll() {
     this.#isClosed = true;
     for (const requestId of [...this.#waiting.keys()]) this.#giveUp(requestId);

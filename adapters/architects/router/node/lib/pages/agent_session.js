@@ -84,7 +84,7 @@ export class AgentSession {
     this.unheard = unheard;
   }
 
-  /** The status that the operator is told. */
+  /** The status that the operator sees. */
   get reportedStatus() {
     return this.isGone && AT_WORK.has(this.status) ? DISCONNECT : this.status;
   }

@@ -61,7 +61,7 @@ export class AgentSessions {
     return (typeof token === "string" && this.#sessions.get(token)) || null;
   }
 
-  /** Return the statuses of all agents, as the operator is told them. */
+  /** Return the statuses of all agents, as the operator sees them. */
   reportedStatuses() {
     return Object.fromEntries([...this.#sessions].map(([token, session]) => [token, session.reportedStatus]));
   }
@@ -132,7 +132,7 @@ export class AgentSessions {
   }
 
   /**
-   * Note that a page was told that the agent is its own; it need not open a socket.
+   * Note that a page has received the agent as its own; it need not open a socket.
    *
    * @param {AgentSession} session
    */
@@ -143,7 +143,7 @@ export class AgentSessions {
   }
 
   /**
-   * Note that whoever asked for an agent did not wait for the answer. If no page knows of the agent, there is as much
+   * Note that the page that asked for an agent did not wait for the answer. If no page knows of the agent, there is as much
    * time to ask again as a silent page has.
    *
    * @param {AgentSession} session

@@ -6,7 +6,7 @@ import { raw, rawObject } from "../json_text.js";
 /** Longest part of a client's version that is reported to the operator. */
 const MAX_VERSION_LENGTH = 64;
 
-/** Different versions that one operator is told of, each once. */
+/** Different versions that are reported to one operator, each once. */
 const MAX_REPORTED_VERSIONS = 20;
 
 /** @typedef {import("../json_text.js").Raw} Raw */
