@@ -16,7 +16,7 @@
     │   ├── VersionConflictError      an expected version did not hold
     │   ├── WriterFencedError         another writer has taken over
     │   └── OutcomeUnknownError       COMMIT failed: written or not, nobody can say yet
-    ├── UserCodeError                 code of a launch script or blueprint raised
+    ├── UserCodeError                 code of a launch script or blueprint failed
     ├── TaskCodeDivergedError         task code took another path after a restart
     └── AgentLeftError                task code: the agent it waits for will not answer
         ├── AgentDisconnectedError
@@ -180,15 +180,19 @@ class OutcomeUnknownError(LogError):
 
 
 class UserCodeError(MephistoError):
-    """Code of a launch script or blueprint raised. What it raised is the cause; its text is never shown to a worker.
+    """Code of a launch script or blueprint failed. What it raised is the cause; its text is never shown to a worker.
 
     Attributes:
         function: the name of what was called.
+        problem: in a few words what went wrong, without any value: `raised ValueError`.
+        location: the line of the task's code at fault; empty if it is not known.
     """
 
-    def __init__(self, function: str, error: BaseException) -> None:
+    def __init__(self, function: str, problem: BaseException | str, location: str = "") -> None:
         self.function = function
-        super().__init__(f"{function} raised {type(error).__name__}")
+        self.problem = problem if isinstance(problem, str) else f"raised {type(problem).__name__}"
+        self.location = location
+        super().__init__(f"{function} {self.problem}")
 
 
 class TaskCodeDivergedError(MephistoError):

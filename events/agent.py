@@ -98,6 +98,8 @@ class AgentExpired(Event, frozen=True, kw_only=True, tag="agent_expired"):
     """The unit was taken from the worker."""
 
     reason: str
+    #: True if the task's code failed: the worker's page may get another agent.
+    may_retry: bool = False
 
 
 class AgentPartnerLeft(Event, frozen=True, kw_only=True, tag="agent_partner_left"):

@@ -46,6 +46,8 @@ class WorkEnded(Event, frozen=True, kw_only=True, tag="work_ended"):
     agent: AgentId
     #: Status in which the agent ended.
     outcome: str
+    #: The assignment, if the worker may have a unit of it again because the task's code failed; else None.
+    may_retry: AssignmentId | None = None
 
 
 class AllWorkEnded(Event, frozen=True, kw_only=True, tag="all_work_ended"):
@@ -54,6 +56,8 @@ class AllWorkEnded(Event, frozen=True, kw_only=True, tag="all_work_ended"):
     agent: AgentId
     #: Status in which the agent ended.
     outcome: str
+    #: The assignment, if the worker may have a unit of it again because the task's code failed; else None.
+    may_retry: AssignmentId | None = None
 
 
 class WorkerOnboarded(Event, frozen=True, kw_only=True, tag="worker_onboarded"):
@@ -76,6 +80,7 @@ class RefusalReason(Enum):
     TOO_MANY_CONCURRENT = "TOO_MANY_CONCURRENT"
     MAX_FOR_TASK = "MAX_FOR_TASK"
     PAUSED = "PAUSED"
+    TECHNICAL_PROBLEM = "TECHNICAL_PROBLEM"
     TASK_MISSING = "TASK_MISSING"
 
 

@@ -64,9 +64,11 @@ class OnboardingTimedOut(Event, frozen=True, kw_only=True, tag="onboarding_timed
 
 
 class OnboardingReturned(Event, frozen=True, kw_only=True, tag="onboarding_returned"):
-    """The worker gave up, or the run ended before the onboarding was decided."""
+    """The worker gave up, the run ended before the onboarding was decided, or the onboarding's code failed."""
 
     reason: str
+    #: True if the onboarding's code failed: the worker's page may get another onboarding.
+    may_retry: bool = False
 
 
 OnboardingEvent = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .base import Event
-from .ids import RequesterId, TaskId, TaskRunId
+from .base import Event, PayloadRef
+from .ids import AgentId, AssignmentId, OnboardingAgentId, RequesterId, TaskId, TaskRunId, UnitId, WorkerId
 
 
 class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
@@ -88,6 +88,49 @@ class TaskRunReopened(Event, frozen=True, kw_only=True, tag="task_run_reopened")
     reason: str
 
 
+class CallbackFailed(Event, frozen=True, kw_only=True, tag="callback_failed"):
+    """A function of the task's code raised, did not return in time, or returned something of the wrong type.
+
+    It answered nothing: nobody is judged, excluded or counted because of it.
+    """
+
+    #: For instance `validate_onboarding`.
+    function: str
+    #: In a few words what went wrong, without any value: `raised ValueError`, `returned str instead of ...`.
+    error: str
+    #: The line of the task's code at fault, for instance `run_task.py:12`, or the function's first line.
+    location: str
+    #: The message of the exception, or the value that was returned; None if it concerns several workers.
+    message: PayloadRef | None = None
+    #: The worker whom the call was about; None for none or several.
+    worker: WorkerId | None = None
+    unit: UnitId | None = None
+    assignment: AssignmentId | None = None
+    #: The agents that lose their work by the failure, or whose work it was about.
+    agents: tuple[AgentId, ...] = ()
+    onboarding_agent: OnboardingAgentId | None = None
+
+
+class CallbackRecovered(Event, frozen=True, kw_only=True, tag="callback_recovered"):
+    """A function of the task's code that had failed returned a usable answer: its failures are counted anew."""
+
+    function: str
+
+
+class TaskRunAdmissionPaused(Event, frozen=True, kw_only=True, tag="task_run_admission_paused"):
+    """A function of the task's code failed too often in a row: newcomers get no work, people at work continue."""
+
+    function: str
+    #: Failures in a row.
+    failures: int
+
+
+class TaskRunAdmissionResumed(Event, frozen=True, kw_only=True, tag="task_run_admission_resumed"):
+    """Newcomers get work again, and failures are counted anew."""
+
+    reason: str
+
+
 TaskRunEvent = (
     TaskRunCreated
     | TaskRunPrepared
@@ -100,4 +143,8 @@ TaskRunEvent = (
     | TaskRunFailed
     | TaskRunRecovering
     | TaskRunReopened
+    | CallbackFailed
+    | CallbackRecovered
+    | TaskRunAdmissionPaused
+    | TaskRunAdmissionResumed
 )

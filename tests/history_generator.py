@@ -11,11 +11,12 @@ from random import Random
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
 from mephisto_es.core.commands.agent import EndAgent, SubmitUnit
 from mephisto_es.core.commands.review import AcceptLateWork, GrantBonus, ReviewWork, Verdict
-from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, UnitPlan
+from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, RecordCallbackFailure, UnitPlan
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
 from mephisto_es.core.decisions.review import decide_accept_late_work, decide_grant_bonus, decide_review_work
+from mephisto_es.core.decisions.task_run import decide_record_callback_failure
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
@@ -51,6 +52,10 @@ from mephisto_es.events.payment import (
 from mephisto_es.events.records import QualificationCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.events.task_run import (
+    CallbackFailed,
+    CallbackRecovered,
+    TaskRunAdmissionPaused,
+    TaskRunAdmissionResumed,
     TaskRunCompleted,
     TaskRunCreated,
     TaskRunDeployed,
@@ -89,6 +94,10 @@ MOST_OPEN_UNITS = 8
 Events = list[NewEvent]
 
 
+#: Events about functions of the task's code; random histories have few of them.
+_ABOUT_CALLBACKS = (CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused, TaskRunAdmissionResumed)
+
+
 class HistoryGenerator(RandomValues):
     """Writes a history, a request at a time.
 
@@ -122,6 +131,7 @@ class HistoryGenerator(RandomValues):
             self._expire_unit,
             self._reopen_unit,
             self._ask_callback,
+            self._change_callbacks,
             self._start_onboarding,
             *[self._change_onboarding] * 2,
         )
@@ -224,7 +234,7 @@ class HistoryGenerator(RandomValues):
 
     def _change_run(self) -> Events:
         stream = self._pick("task_run")
-        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status)
+        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status, without=_ABOUT_CALLBACKS)
         if kind is None:
             return []
         if kind is TaskRunCompleted:
@@ -232,6 +242,25 @@ class HistoryGenerator(RandomValues):
         if kind in (TaskRunFailed, TaskRunStopping) and not self._seldom():
             return []
         return [NewEvent(stream, self._fill(kind))]
+
+    def _change_callbacks(self) -> Events:
+        """A failure of one of two functions, so that one fails three times in a row now and then, or its end."""
+        stream = self._pick("task_run")
+        run, status = streams.run_of(stream), self.state.task_runs[stream].status
+        kind = self._random.choice((*_ABOUT_CALLBACKS, CallbackFailed))
+        if not TASK_RUN.allows(status, kind):
+            return []
+        if kind is not CallbackFailed:
+            return [NewEvent(stream, self._fill(kind))]
+        worker = ids.WorkerId(self._id("worker"))
+        failed = CallbackFailed(
+            function=self._random.choice(("validate_onboarding", "run_unit")),
+            error="raised ValueError",
+            location="run_task.py:12",
+            message=self._text("no answer of Zoë", worker),
+            worker=worker,
+        )
+        return decide_record_callback_failure(self.state, RecordCallbackFailure(task_run=run, failure=failed))
 
     def _end_all_work(self, run: ids.TaskRunId) -> Events:
         """Events after which a run is idle."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from random import Random
 
 import msgspec
@@ -42,8 +43,8 @@ class RandomValues:
     def _seldom(self) -> bool:
         return self._random.randint(0, 3) == 0
 
-    def _kind(self, lifecycle: Lifecycle[S], status: S) -> type[Event] | None:
-        legal = sorted((kind for kind in lifecycle.events if lifecycle.allows(status, kind)), key=str)
+    def _kind(self, lifecycle: Lifecycle[S], status: S, without: Collection[type[Event]] = ()) -> type[Event] | None:
+        legal = sorted((kind for kind in lifecycle.events - {*without} if lifecycle.allows(status, kind)), key=str)
         return self._random.choice(legal) if legal else None
 
     def _fill(self, kind: type[Event], subject: ids.WorkerId | None = None, **known: int) -> AnyEvent:

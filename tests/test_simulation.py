@@ -26,7 +26,7 @@ from .simulation.simulate import ViolationError, simulate
 ROOT = Path(__file__).resolve().parents[1]
 FRESH_SEEDS = 100
 #: What is planted must be seen by one of so many.
-SEEDS_UNTIL_SEEN = 500
+SEEDS_UNTIL_SEEN = 1000
 SEEDS = 2**48
 
 

@@ -38,7 +38,6 @@ SHORT = {
     "adapters/architects/router/secret_file.py": "shared by the architects and the router",
     "adapters/log/commit_thread.py": "the one place where the log meets threads",
     "core/decisions/erase_worker.py": "one decision",
-    "core/decisions/refusals.py": "one text for each reason",
     "core/gc_tuning.py": "two context managers for all layers",
     "core/suggestions.py": "one function for all layers",
     "projections/registry.py": "the list of projections",

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from ...core.abstractions.agent import Agent, PastUpdate, Unit, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
-from ...core.abstractions.callbacks import called_with
+from ...core.abstractions.callbacks import called_with, quick
 from ...core.abstractions.task_runner import TaskRunner
+from ...core.abstractions.work_data import to_plain
 from ...core.errors import AgentLeftError, ConfigError
-from ...core.operations.launching.assignment_data import to_plain
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.operations.task_code.calls import call
@@ -67,6 +67,7 @@ class RemoteProcedureTaskRunner(TaskRunner):
 
     shared_state: SharedRemoteProcedureTaskState
 
+    @quick
     def get_init_data_for_agent(self, agent: Agent) -> Update:
         """Return the unit's data and the calls and answers so far, so that a reloaded page can continue."""
         requests = [request for past in agent.past_updates() if (request := _as_request(past)) is not None]

@@ -16,6 +16,7 @@ from ...core.payloads import refs_of
 from ...events import streams
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId, WorkerId
+from ...events.task_run import CallbackFailed
 from ...events.worker import WorkerRegistered
 from ..composition.data_dir import RUNS_FOLDER
 from ..composition.ledger import open_ledger
@@ -94,7 +95,19 @@ def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
                 name = found[0].decode(errors="replace")
             if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
                 uploads |= {file.filename for file in event.files}
+    bodies += _failure_messages(ledger, worker)
     return Traces(name, frozenset(tokens.values()), frozenset(uploads), tuple(bodies))
+
+
+def _failure_messages(ledger: Ledger, worker: WorkerId) -> list[bytes]:
+    """Return what functions of tasks said when they failed on a worker; that may quote the worker."""
+    failures = (
+        envelope.event
+        for stream in ledger.state.task_runs
+        for _, envelope in ledger.log.history(stream)
+        if isinstance(envelope.event, CallbackFailed) and envelope.event.worker == worker
+    )
+    return [body for event in failures for ref in refs_of(event) if (body := ledger.log.payload(ref)) is not None]
 
 
 def _clear_runs(folder: Path, ledger: Ledger, traces: Traces) -> list[Path]:

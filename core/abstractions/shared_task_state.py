@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .agent import Unit, Update
-from .callbacks import called_with
+from .callbacks import called_with, quick
 
 
 @dataclass
@@ -31,6 +31,7 @@ class SharedTaskState:
     )
 
 
+@quick
 def _accept(_onboarding_data: Update) -> bool:
     return True
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from .agent import Agent, Assignment, OnboardingAgent, PastUpdate, Unit, Update
+from .callbacks import quick
 from .shared_task_state import OnboardingSharedState, SharedTaskState
 
 
@@ -28,10 +29,12 @@ class TaskRunner:
         self.args = args
         self.shared_state = shared_state
 
+    @quick
     def get_init_data_for_agent(self, agent: Agent) -> Update:
         """Return the initial data of the worker's page; the same each time the page is loaded."""
         return agent.unit.data
 
+    @quick
     def get_init_data_for_onboarding(self, agent: OnboardingAgent) -> Update:  # noqa: ARG002
         """Return the initial data of an onboarding page."""
         return self.shared_state.onboarding_data if isinstance(self.shared_state, OnboardingSharedState) else {}
@@ -76,6 +79,7 @@ class TaskRunner:
 class LiveTaskRunner(TaskRunner):
     """Base for tasks whose page and task code exchange live updates: a reloaded page gets all earlier updates."""
 
+    @quick
     def get_init_data_for_agent(self, agent: Agent) -> Update:
         """Return the unit's data, and the live updates of both sides in order."""
         past = [_as_page_sees_it(one) for one in agent.past_updates()]

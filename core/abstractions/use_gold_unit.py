@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from ..errors import ConfigError
 from .agent import Update
-from .callbacks import called_with
+from .callbacks import called_with, quick
 from .mixins import EvaluatingBlueprint, require, require_validation
 from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState
@@ -41,6 +41,7 @@ def get_gold_factory(golds: Sequence[Update]) -> Callable[[GoldWorker], Update]:
     if not golds:
         raise ConfigError("there are no gold units", key="golds", hint="Pass at least one to get_gold_factory")
 
+    @quick
     def get_gold_for_worker(worker: GoldWorker) -> Update:
         round_number, place = divmod(worker.golds_given, len(golds))
         order = Random(f"{worker.seed}/{round_number}").sample(range(len(golds)), len(golds))
@@ -49,6 +50,7 @@ def get_gold_factory(golds: Sequence[Update]) -> Callable[[GoldWorker], Update]:
     return get_gold_for_worker
 
 
+@quick
 def worker_needs_gold(units_completed: int, num_correct: int, num_incorrect: int, min_golds: int) -> bool:
     """Return whether a worker's next unit should be a gold unit: always until `min_golds` are right, then rarely.
 
@@ -57,6 +59,7 @@ def worker_needs_gold(units_completed: int, num_correct: int, num_incorrect: int
     return num_correct < min_golds + num_incorrect + math.isqrt(units_completed) // 3
 
 
+@quick
 def worker_qualifies(
     units_completed: int,  # noqa: ARG001 - a script's own rule may need it
     num_correct: int,  # noqa: ARG001
@@ -67,6 +70,7 @@ def worker_qualifies(
     return num_incorrect <= max_incorrect_golds
 
 
+@quick
 def _empty_gold(_worker: GoldWorker) -> Update:
     return {}
 

@@ -48,3 +48,15 @@ class AssignedAgent(msgspec.Struct, frozen=True):
     agent_id: AgentId
     worker_id: WorkerId
     state: AgentState
+
+
+def to_plain(value: object) -> object:
+    """Convert a value of numpy or pandas to plain Python types.
+
+    Raises:
+        TypeError: the value is of another type.
+    """
+    tolist = getattr(value, "tolist", None)
+    if callable(tolist) and not isinstance(value, type):
+        return tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

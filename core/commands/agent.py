@@ -57,6 +57,18 @@ class EndAgent(RunCommand, frozen=True, kw_only=True, tag="end_agent"):
     concurrent: bool
 
 
+class ReleaseWork(RunCommand, frozen=True, kw_only=True, tag="release_work"):
+    """Put the units of agents back on offer because the task's code failed; those that are not at work are left alone.
+
+    Their workers, and the pages they were on, may ask for the units again.
+    """
+
+    agents: tuple[AgentId, ...]
+    reason: str
+    #: True if the units of an assignment are worked on together.
+    concurrent: bool
+
+
 class EndOnboarding(RunCommand, frozen=True, kw_only=True, tag="end_onboarding"):
     """End an onboarding that is not decided; does nothing if it is."""
 
@@ -108,6 +120,7 @@ AnyAgentCommand = (
     | SubmitOnboarding
     | ReturnUnit
     | EndAgent
+    | ReleaseWork
     | EndOnboarding
     | RecordLiveUpdate
     | RecordOnboardingUpdate

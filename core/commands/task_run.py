@@ -8,7 +8,7 @@ from ...events.base import PayloadRef
 from ...events.ids import AssignmentId, UnitId
 from ...events.resource import ResourceEvent
 from ...events.streams import DIRECTORY, partition_of_run
-from ...events.task_run import TaskRunCreated, TaskRunEvent
+from ...events.task_run import CallbackFailed, TaskRunCreated, TaskRunEvent
 from .base import Command, RunCommand
 
 
@@ -109,6 +109,27 @@ class ExpireUnits(RunCommand, frozen=True, kw_only=True, tag="expire_units"):
     reason: str
 
 
+class RecordCallbackFailure(RunCommand, frozen=True, kw_only=True, tag="record_callback_failure"):
+    """Record that a function of the task's code failed; after some failures in a row, pause the admission.
+
+    Does nothing if the run has ended.
+    """
+
+    failure: CallbackFailed
+
+
+class RecordCallbackRecovery(RunCommand, frozen=True, kw_only=True, tag="record_callback_recovery"):
+    """Record that a function of the task's code returned a usable answer; does nothing if it had not failed."""
+
+    function: str
+
+
+class ResumeAdmission(RunCommand, frozen=True, kw_only=True, tag="resume_admission"):
+    """Give work to newcomers again, and count failures anew; does nothing if no function has failed."""
+
+    reason: str
+
+
 AnyRunCommand = (
     CreateRun
     | RecordRunEvent
@@ -121,4 +142,7 @@ AnyRunCommand = (
     | RepeatAssignment
     | LaunchUnits
     | ExpireUnits
+    | RecordCallbackFailure
+    | RecordCallbackRecovery
+    | ResumeAdmission
 )

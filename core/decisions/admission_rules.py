@@ -13,6 +13,9 @@ from ..lifecycles.engagement import EngagementState
 from ..lifecycles.task_run import TaskRunState, TaskRunStatus
 from ..lifecycles.worker import WorkerState, WorkerStatus
 
+#: The rule that newcomers get no work while a function of the task's code keeps failing.
+ADMISSION_OPEN = "admission_open"
+
 
 class Check(NamedTuple):
     """Inputs and result of one rule."""
@@ -35,6 +38,9 @@ def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementStat
     """
     live = run.status is TaskRunStatus.LIVE
     yield Check("run_is_live", {"run": run.status.value}, live, RefusalReason.NO_AVAILABLE_UNITS)
+    paused_by = run.admission_paused_by
+    if paused_by is not None:
+        yield Check(ADMISSION_OPEN, {"failed": paused_by}, False, RefusalReason.PAUSED)
     free = worker.status is WorkerStatus.REGISTERED
     yield Check("not_blocked", {"worker": worker.status.value}, free, RefusalReason.NOT_QUALIFIED)
     excluded = engagement.excluded if engagement else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ...events import streams
 from ...events.agent import (
     AgentExpired,
@@ -12,9 +14,9 @@ from ...events.agent import (
     AgentSubmittedLate,
 )
 from ...events.engagement import AllWorkEnded, WorkEnded
-from ...events.ids import TaskRunId
+from ...events.ids import AgentId, AssignmentId, TaskRunId
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
-from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReturnUnit, SubmitUnit
+from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReleaseWork, ReturnUnit, SubmitUnit
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ..lifecycles.task_run import GIVING_RUN_STATUSES
@@ -70,6 +72,22 @@ def decide_end_agent(state: DecisionState, command: EndAgent) -> list[NewEvent]:
     return _departure_events(state, command.task_run, agent, command.departure, concurrent=command.concurrent)
 
 
+def decide_release_work(state: DecisionState, command: ReleaseWork) -> list[NewEvent]:
+    """End agents whose task code failed, and put their units back on offer; nothing for those that are not at work.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+    """
+    run, departure = command.task_run, AgentExpired(reason=command.reason, may_retry=True)
+    agents = (state.agents[streams.agent(run, agent)] for agent in command.agents)
+    leaving = {agent.agent: agent for agent in agents if agent.status in AT_WORK_STATUSES}
+    return [
+        event
+        for agent in leaving.values()
+        for event in _departure_events(state, run, agent, departure, concurrent=command.concurrent, together=leaving)
+    ]
+
+
 def decide_end_onboarding(state: DecisionState, command: EndOnboarding) -> list[NewEvent]:
     """End an onboarding that is not decided; nothing if it is.
 
@@ -82,12 +100,27 @@ def decide_end_onboarding(state: DecisionState, command: EndOnboarding) -> list[
 
 
 def _departure_events(
-    state: DecisionState, run: TaskRunId, agent: AgentRecord, departure: AgentDeparture, *, concurrent: bool
+    state: DecisionState,
+    run: TaskRunId,
+    agent: AgentRecord,
+    departure: AgentDeparture,
+    *,
+    concurrent: bool,
+    together: Collection[AgentId] = (),
 ) -> list[NewEvent]:
     """Return what ends an agent, and what becomes of its unit and its partners.
 
     The unit is offered again, with three exceptions: the run gives out no more work, the unit was created for this
-    worker, or it belongs to a group that has started. Then it expires, and the partners are notified.
+    worker, or it belongs to a group that has started. Then it expires, and the partners are notified. If the task's
+    code failed for a whole group, of which nobody has submitted or left, its units are offered again.
+
+    Args:
+        state: the present state.
+        run: the run.
+        agent: the agent.
+        departure: the event by which it ends.
+        concurrent: True if the units of an assignment are worked on together.
+        together: the agents that end with it.
 
     Raises:
         IllegalStepError: the agent is not at work.
@@ -95,28 +128,40 @@ def _departure_events(
     stream = streams.agent(run, agent.agent)
     outcome = AGENT.after(agent.status, departure, stream)
     unit_stream = streams.unit(run, agent.unit)
+    others = [
+        one for one in state.agents_of_assignment(run, agent.assignment) if one.agent not in {*together, agent.agent}
+    ]
     started = concurrent and agent.status is not AgentStatus.WAITING
+    may_retry = isinstance(departure, AgentExpired) and departure.may_retry
+    breaks_group = started and not (may_retry and not others)
     stopping = state.task_runs[streams.task_run(run)].status not in GIVING_RUN_STATUSES
+    is_taken_away = isinstance(departure, AgentExpired) and not may_retry
     unit_event = (
         UnitExpired(reason=departure.reason)
-        if started or stopping or state.units[unit_stream].index < 0 or isinstance(departure, AgentExpired)
+        if breaks_group or stopping or state.units[unit_stream].index < 0 or is_taken_away
         else UnitReleased(agent=agent.agent, reason=departure.reason)
     )
     partners = [
         NewEvent(streams.agent(run, partner.agent), AgentPartnerLeft(partner=agent.agent))
-        for partner in state.agents_of_assignment(run, agent.assignment)
-        if started and partner.agent != agent.agent and AGENT.allows(partner.status, AgentPartnerLeft)
+        for partner in others
+        if started and AGENT.allows(partner.status, AgentPartnerLeft)
     ]
     return [
         NewEvent(stream, departure),
         NewEvent(unit_stream, unit_event),
-        _work_ended(state, run, agent, outcome),
+        _work_ended(state, run, agent, outcome, agent.assignment if may_retry else None),
         *partners,
     ]
 
 
-def _work_ended(state: DecisionState, run: TaskRunId, agent: AgentRecord, outcome: AgentStatus) -> NewEvent:
+def _work_ended(
+    state: DecisionState,
+    run: TaskRunId,
+    agent: AgentRecord,
+    outcome: AgentStatus,
+    may_retry: AssignmentId | None = None,
+) -> NewEvent:
     stream = streams.engagement(run, agent.worker)
     last = state.engagements[stream].live == {agent.agent}
     ended = AllWorkEnded if last else WorkEnded
-    return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value))
+    return NewEvent(stream, ended(agent=agent.agent, outcome=outcome.value, may_retry=may_retry))

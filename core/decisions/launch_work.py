@@ -85,7 +85,7 @@ def decide_expire_units(state: DecisionState, command: ExpireUnits) -> list[NewE
 
 
 def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId, max_repeats: int) -> bool:
-    """Return whether an assignment for several workers failed because one left, and is to be created again.
+    """Return whether an assignment for several workers is to be created again: one left, or its code failed.
 
     Args:
         state: the present state.
@@ -96,11 +96,18 @@ def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId,
     index = state.runs[run]
     gives = state.task_runs[streams.task_run(run)].status in GIVING_RUN_STATUSES
     left = any(agent.status in _LEFT for agent in state.agents_of_assignment(run, assignment))
-    if not (gives and left) or len(index.units_of[assignment]) < 2:
+    if not (gives and (left or _code_failed(state, run, assignment))) or len(index.units_of[assignment]) < 2:
         return False
     original = index.repeats.get(assignment, assignment)
     again = [repeat for repeat, first in index.repeats.items() if first == original]
     return len(again) < max_repeats and assignment == max([original, *again])
+
+
+def _code_failed(state: DecisionState, run: TaskRunId, assignment: AssignmentId) -> bool:
+    """Return whether the code of an assignment failed when it was too late to offer its units again."""
+    index = state.runs[run]
+    units = (state.units[streams.unit(run, unit)] for unit in index.units_of.get(assignment, ()))
+    return assignment in index.failed_assignments and any(unit.status is UnitStatus.EXPIRED for unit in units)
 
 
 def decide_repeat_assignment(state: DecisionState, command: RepeatAssignment) -> list[NewEvent]:

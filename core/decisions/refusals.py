@@ -20,6 +20,10 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
             "You are already working on as many of these tasks as you may have at a time."
         ),
         RefusalReason.PAUSED: "This task is paused. Please come back later.",
+        RefusalReason.TECHNICAL_PROBLEM: (
+            "This task has a technical problem. It is not your fault, and nothing you did is lost. "
+            "Please come back later."
+        ),
         RefusalReason.MAX_FOR_TASK: "You have already worked on as many of these tasks as one person may.",
         RefusalReason.TASK_MISSING: (
             "You appear to have already completed this task, or have disconnected long enough for your session to "

@@ -1,4 +1,4 @@
-"""Decides on a run as a whole: creates, stops and completes it."""
+"""Decides on a run as a whole: creates, stops and completes it, and pauses its admission when its code fails."""
 
 from __future__ import annotations
 
@@ -6,14 +6,35 @@ from msgspec.structs import replace
 
 from ...events import streams
 from ...events.records import RequesterRegistered, TaskRegistered
-from ...events.task_run import TaskRunCompleted, TaskRunPaused, TaskRunReopened, TaskRunStopping
+from ...events.task_run import (
+    CallbackFailed,
+    CallbackRecovered,
+    TaskRunAdmissionPaused,
+    TaskRunAdmissionResumed,
+    TaskRunCompleted,
+    TaskRunPaused,
+    TaskRunReopened,
+    TaskRunStopping,
+)
 from ...events.unit import UnitReopened
-from ..commands.task_run import CompleteRun, CreateRun, PauseRun, ReopenRun, StopRun
+from ..commands.task_run import (
+    CompleteRun,
+    CreateRun,
+    PauseRun,
+    RecordCallbackFailure,
+    RecordCallbackRecovery,
+    ReopenRun,
+    ResumeAdmission,
+    StopRun,
+)
 from ..errors import CommandRefusedError
-from ..lifecycles.task_run import TASK_RUN, TaskRunStatus
+from ..lifecycles.task_run import GIVING_RUN_STATUSES, TASK_RUN, TaskRunState, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
+
+#: Failures in a row of one function of the task after which newcomers get no more work.
+FAILURES_IN_A_ROW = 3
 
 
 def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent]:
@@ -95,3 +116,60 @@ def decide_complete_run(state: DecisionState, command: CompleteRun) -> list[NewE
             f"{len(index.live_agents)} agents and {len(index.live_onboardings)} onboardings are at work"
         )
     return [NewEvent(streams.task_run(command.task_run), TaskRunCompleted())]
+
+
+def decide_record_callback_failure(state: DecisionState, command: RecordCallbackFailure) -> list[NewEvent]:
+    """Record a failure, and pause the admission of newcomers after too many in a row; nothing if the run has ended.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    stream, failure = streams.task_run(command.task_run), command.failure
+    run = state.task_runs[stream]
+    if not TASK_RUN.allows(run.status, CallbackFailed):
+        return []
+    failures = run.failures.get(failure.function, 0) + 1
+    pauses = failures >= FAILURES_IN_A_ROW and run.admission_paused_by is None and run.status in GIVING_RUN_STATUSES
+    paused = TaskRunAdmissionPaused(function=failure.function, failures=failures)
+    return [NewEvent(stream, failure), *([NewEvent(stream, paused)] if pauses else [])]
+
+
+def decide_record_callback_recovery(state: DecisionState, command: RecordCallbackRecovery) -> list[NewEvent]:
+    """Record that a function works again; nothing if it had not failed, or the run has ended.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    stream = streams.task_run(command.task_run)
+    run = state.task_runs[stream]
+    had_failed = command.function in run.failures and TASK_RUN.allows(run.status, CallbackRecovered)
+    return [NewEvent(stream, CallbackRecovered(function=command.function))] if had_failed else []
+
+
+def decide_resume_admission(state: DecisionState, command: ResumeAdmission) -> list[NewEvent]:
+    """Give work to newcomers again; nothing if no function has failed since it last succeeded.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+        CommandRefusedError: the run has ended, or has no server yet.
+    """
+    stream = streams.task_run(command.task_run)
+    run = state.task_runs[stream]
+    if not TASK_RUN.allows(run.status, TaskRunAdmissionResumed):
+        raise CommandRefusedError(f"run {command.task_run} is {run.status.value!r}: it admits nobody")
+    changes = run.admission_paused_by is not None or run.failures
+    return [NewEvent(stream, TaskRunAdmissionResumed(reason=command.reason))] if changes else []
+
+
+def admission_paused_text(run: int, function: str) -> str:
+    """Return the sentence that tells people why newcomers get no work, and the remedy."""
+    return (
+        f"admission is paused because {function} failed {FAILURES_IN_A_ROW} times in a row: fix it and resume the run, "
+        f"or ask it again with `mephisto-es retry {run}`"
+    )
+
+
+def admission_problem(run: TaskRunState) -> str | None:
+    """Return why newcomers get no work from a run, and the remedy; None if its code did not keep failing."""
+    paused_by = run.admission_paused_by
+    return None if paused_by is None else admission_paused_text(run.task_run, paused_by)

@@ -75,7 +75,8 @@ class EngagementState(msgspec.Struct, frozen=True):
     worker: WorkerId
     #: Agents that have a unit now.
     live: frozenset[AgentId] = frozenset()
-    #: Assignments of which the worker ever had a unit; the worker gets no other unit of them.
+    #: Assignments of which the worker ever had a unit; the worker gets no other unit of them. One whose code failed is
+    #: left out.
     assignments: frozenset[AssignmentId] = frozenset()
     #: Number of units that count against `maximum_units_per_worker`: in progress or submitted.
     counted: int = 0
@@ -136,6 +137,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 engagement,
                 status=status,
                 live=engagement.live - {event.agent},
+                assignments=engagement.assignments - {event.may_retry},
                 counted=engagement.counted - (counts and event.outcome in NOT_COUNTED_OUTCOMES),
                 evaluations=engagement.evaluations | ended,
             )

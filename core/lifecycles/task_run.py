@@ -9,6 +9,10 @@ from msgspec.structs import replace
 
 from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.task_run import (
+    CallbackFailed,
+    CallbackRecovered,
+    TaskRunAdmissionPaused,
+    TaskRunAdmissionResumed,
     TaskRunCompleted,
     TaskRunCreated,
     TaskRunDataExhausted,
@@ -47,6 +51,8 @@ OPEN_RUN_STATUSES = frozenset({_S.LIVE, _S.STOPPING})
 GIVING_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.RECOVERING})
 #: Statuses in which a run can be taken up again by another process.
 RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING})
+#: Statuses in which something of a run that has a server may still be on its way.
+_UNDER_WAY = (_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING)
 #: Statuses in which a run holds no server and takes no work.
 ENDED_RUN_STATUSES = frozenset({_S.COMPLETED, _S.FAILED})
 
@@ -74,7 +80,11 @@ TASK_RUN = Lifecycle(
         ),
         step(TaskRunReopened, (_S.COMPLETED, _S.FAILED), _S.PAUSED),
         # Paused: what was on its way when the operator left.
-        *stays(TaskRunDataExhausted, _S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING),
+        *stays(TaskRunDataExhausted, *_UNDER_WAY),
+        *stays(CallbackFailed, *_UNDER_WAY),
+        *stays(CallbackRecovered, *_UNDER_WAY),
+        *stays(TaskRunAdmissionPaused, *_UNDER_WAY),
+        *stays(TaskRunAdmissionResumed, *_UNDER_WAY),
     ),
 )
 
@@ -92,6 +102,10 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     url: str | None = None
     #: Number of assignments in the data; None if the data is not exhausted yet.
     assignments: int | None = None
+    #: Failures in a row of each function of the task's code that did not succeed since.
+    failures: dict[str, int] = {}
+    #: The function whose failures paused the admission of newcomers; None if it is not paused.
+    admission_paused_by: str | None = None
 
 
 def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
@@ -117,6 +131,14 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             return replace(run, status=status, url=event.url)
         case TaskRunDataExhausted():
             return replace(run, assignments=event.assignments)
+        case CallbackFailed():
+            return replace(run, failures=run.failures | {event.function: run.failures.get(event.function, 0) + 1})
+        case CallbackRecovered():
+            return replace(run, failures={name: n for name, n in run.failures.items() if name != event.function})
+        case TaskRunAdmissionPaused():
+            return replace(run, admission_paused_by=event.function)
+        case TaskRunAdmissionResumed():
+            return replace(run, admission_paused_by=None, failures={})
         case (
             TaskRunPrepared()
             | TaskRunWentLive()

@@ -96,6 +96,13 @@ class TaskRunArgs:
     submission_timeout: int = field(
         default=600, metadata={"help": "Seconds that a worker has to submit after task code has ended."}
     )
+    callback_timeout: int = field(
+        default=300,
+        metadata={
+            "help": "Seconds after which a call of the task's code counts as failed; "
+            "for code that runs while people work, seconds after they are done."
+        },
+    )
     post_install_script: str = field(
         default="", metadata={"help": "For `build_custom_bundle`: script to run between install and build."}
     )

@@ -13,6 +13,7 @@ from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
 from ..abstractions.blueprint import SharedTaskState
 from ..abstractions.crowd.payments import payer_of
+from ..decisions.task_run import admission_problem
 from ..errors import CommandRefusedError, ConfigError, MephistoError
 from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
@@ -267,6 +268,8 @@ class Operator:
             index = self.ledger.state.runs[run]
             counts = {status.value: index.units_by_status.get(status, 0) for status in UnitStatus}
             logger.info("run", run=run, agents=len(index.live_agents), **{k: v for k, v in counts.items() if v})
+            if problem := admission_problem(self.ledger.state.task_runs[streams.task_run(run)]):
+                logger.warning(problem, run=run)
 
     @must_be_awaited
     async def wait_for_runs_then_shutdown(
@@ -333,6 +336,17 @@ class Operator:
         self.runs.stop_all("the operator was shut down at once", at_once=True)
         with trio.move_on_after(timeout):
             await self.runs.wait_until_all_ended()
+
+    @must_be_awaited
+    async def retry(self, task_run: TaskRunId) -> None:
+        """Give work to newcomers of a live run again, and ask its code about everybody whom it failed on.
+
+        Raises:
+            CommandRefusedError: the run is not live here.
+        """
+        if task_run not in self.runs.live:
+            raise CommandRefusedError(f"run {task_run} is not live: resume it, and its code is asked again")
+        await self.runs.live[task_run].worker_pool.retry("the operator was asked to")
 
     def run_status(self, run: TaskRunId) -> TaskRunStatus:
         """Return the status of a run, live or not.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 import msgspec
 import trio
@@ -14,6 +16,17 @@ from ...events.envelope import RecordedEvent
 from ...events.ids import AgentId, WorkerId
 from ...events.onboarding import OnboardingDisconnected
 from ..abstractions.agent import Agent
+from ..abstractions.callbacks import (
+    INIT_DATA_FOR_AGENT,
+    INIT_DATA_FOR_ONBOARDING,
+    ON_UNIT_SUBMITTED,
+    RUN_ASSIGNMENT,
+    RUN_ONBOARDING,
+    RUN_UNIT,
+    VALIDATE_ONBOARDING,
+    is_quick,
+)
+from ..abstractions.work_data import to_plain
 from ..decisions.refusals import refusal_text
 from ..errors import UserCodeError
 from ..ledger import Ledger
@@ -29,10 +42,10 @@ from .run_context import RunContext
 from .services.directory import Directory
 from .services.provider_places import ProviderPlaces
 from .task_code.agents import LiveAgents
-from .task_code.calls import call_nowait
 from .task_code.onboardings import LiveOnboardings
 from .task_code.submission_callbacks import SubmissionCallbacks
 from .task_code.timings import UserFunction, timings
+from .task_code.user_code import UserCode
 from .task_launcher import TaskLauncher
 
 #: Seconds that a worker waits for the verdict on its last submission.
@@ -67,6 +80,7 @@ class WorkerPool:
         clock: WallClock,
         launcher: TaskLauncher,
         pages: AgentPages,
+        on_change: Callable[[], None],
     ) -> None:
         """Keep the parts.
 
@@ -77,6 +91,7 @@ class WorkerPool:
             clock: the wall clock, for deadlines.
             launcher: makes the units that workers get.
             pages: sends to the workers' pages.
+            on_change: called when people or submissions may have stopped waiting without an event.
         """
         self._context = context
         self._run = context.task_run
@@ -84,11 +99,19 @@ class WorkerPool:
         self._pages = pages
         self._directory = Directory(ledger, ids)
         self._places = ProviderPlaces(ledger, ids)
-        self.admission = Admission(context, ledger, ids, launcher)
-        self.agents = LiveAgents(context, ledger, ids, clock, pages)
-        self.submissions = SubmissionCallbacks(context, ledger, ids)
+        self._user_code = UserCode(context, ledger, ids)
+        self.admission = Admission(context, ledger, ids, launcher, self._user_code)
+        self.agents = LiveAgents(context, ledger, ids, clock, pages, self._user_code)
+        self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, on_change)
         self.onboardings = LiveOnboardings(
-            context, ledger, ids, clock, pages, answer=self.register_agent_from_onboarding
+            context,
+            ledger,
+            ids,
+            clock,
+            pages,
+            self._user_code,
+            answer=self.register_agent_from_onboarding,
+            refuse=self._refuse_for_now,
         )
         self._registration_open = trio.Event()
         self._is_closed = False
@@ -146,10 +169,9 @@ class WorkerPool:
 
     async def _answer(self, worker: WorkerId, registration: str, request_id: str) -> None:
         state, run = self._ledger.state, self._run
-        agent = state.agent_by_registration(run, registration)
-        reason = None
-        is_over = isinstance(agent, OnboardingRecord) and agent.status not in LIVE_ONBOARDING_STATUSES
-        if agent is None or (is_over and agent.worker == worker):
+        before = state.agent_by_registration(run, registration)
+        agent, reason = before, None
+        if before is None or (before.worker == worker and self._has_to_ask_anew(before)):
             reason = RefusalReason.PAUSED if self._is_closed else await self._register_agent(worker, registration)
             agent = state.agent_by_registration(run, registration)
         if agent is not None and agent.worker != worker:
@@ -159,17 +181,39 @@ class WorkerPool:
             self._answer_refusal(worker, RefusalReason.TASK_MISSING, request_id)
             return
         if reason is None and agent is not None:
-            await self.reconnect_agent(agent, request_id)
+            is_new = before is None or before.token != agent.token
+            await self.reconnect_agent(agent, request_id, is_new=is_new)
         else:
             self._answer_refusal(worker, reason or RefusalReason.TASK_MISSING, request_id)
+
+    def _has_to_ask_anew(self, agent: AgentRecord | OnboardingRecord) -> bool:
+        """Return whether the page of an onboarding that is over, or cannot be decided, is treated as a new one."""
+        if isinstance(agent, AgentRecord):
+            return False
+        return agent.status not in LIVE_ONBOARDING_STATUSES or self.onboardings.is_undecided(agent.agent)
 
     async def _register_agent(self, worker: WorkerId, registration: str) -> RefusalReason | None:
         """Give a page an agent if its worker may have one; returns the reason if it gets none."""
         await self.submissions.wait_decided(worker, VERDICT_TIMEOUT_SECONDS)
+        if not await self.onboardings.settle(worker):
+            return await self.admission.refuse_for_now(worker, VALIDATE_ONBOARDING.name)
+        if not await self.submissions.settle(worker):
+            return await self.admission.refuse_for_now(worker, ON_UNIT_SUBMITTED.name)
         return await self.admission.admit(worker, registration)
 
-    async def reconnect_agent(self, state: AgentRecord | OnboardingRecord, request_id: str) -> None:
-        """Answer a page with its agent and the agent's initial data, once the agent is durable."""
+    async def _refuse_for_now(self, worker: WorkerId, function: str, request_id: str) -> None:
+        """Answer a page whose worker has to wait because a function of the task's code failed."""
+        reason = await self.admission.refuse_for_now(worker, function)
+        self._answer_refusal(worker, reason, request_id)
+
+    async def reconnect_agent(
+        self, state: AgentRecord | OnboardingRecord, request_id: str, *, is_new: bool = False
+    ) -> None:
+        """Answer a page with its agent and the agent's initial data, once the agent is durable.
+
+        If the task's code fails to give the data, the page is asked to come back later. A new agent then loses its
+        unit, which is offered again; one that is at work keeps it.
+        """
         run = self._run
         await self._ledger.wait_durable(
             streams.agent(run, state.agent)
@@ -178,17 +222,21 @@ class WorkerPool:
         )
         # More may have happened by now, and the page may know it already.
         state = self._ledger.state.agent_by_token(state.token) or state
+        if self._ledger.state.agent_by_registration(run, state.registration) is None:
+            # The task's code failed at once.
+            await self._refuse_for_now(state.worker, self._task_code_of(state), request_id)
+            return
         if isinstance(state, OnboardingRecord) and state.status not in LIVE_ONBOARDING_STATUSES:
             failed = state.status is OnboardingStatus.REJECTED
             reason = RefusalReason.NOT_QUALIFIED if failed else RefusalReason.TASK_MISSING
             self._answer_refusal(state.worker, reason, request_id)
             return
         try:
-            with timings().function(UserFunction.INIT_DATA):
-                init_data = call_nowait(self._init_data, state)
-        except UserCodeError:
-            logger.exception("the initial data of an agent could not be read", worker=state.worker)
-            self._answer_refusal(state.worker, RefusalReason.TASK_MISSING, request_id)
+            init_data = await self._init_data(state)
+        except UserCodeError as error:
+            if is_new:
+                await self._release(state)
+            await self._refuse_for_now(state.worker, error.function, request_id)
             return
         details = AgentDetailsData(
             request_id=request_id,
@@ -209,14 +257,39 @@ class WorkerPool:
             return None
         return WorkerProgress(engagement.counted, self._context.settings.maximum_units_per_worker or None)
 
-    def _init_data(self, state: AgentRecord | OnboardingRecord) -> msgspec.Raw:
-        """Return the data that the task's code gives a page to start with."""
-        runner = self._context.task_runner
+    def _task_code_of(self, state: AgentRecord | OnboardingRecord) -> str:
+        """Return the name of the code that runs while an agent is at work."""
+        if isinstance(state, OnboardingRecord):
+            return RUN_ONBOARDING.name
+        return (RUN_ASSIGNMENT if self._context.task_runner.is_concurrent else RUN_UNIT).name
+
+    async def _init_data(self, state: AgentRecord | OnboardingRecord) -> msgspec.Raw:
+        """Return the data that the task's code gives a page to start with.
+
+        Raises:
+            UserCodeError: the code failed.
+        """
+        method: Callable[..., object]
         if isinstance(state, AgentRecord):
-            data = runner.get_init_data_for_agent(self.agents.handle_of(state))
+            callback, affected = INIT_DATA_FOR_AGENT, self.agents.affected(state)
+            method, handle = self._context.task_runner.get_init_data_for_agent, self.agents.handle_of(state)
+            code = partial(method, handle)
         else:
-            data = runner.get_init_data_for_onboarding(self.onboardings.handle_of(state))
+            callback, affected = INIT_DATA_FOR_ONBOARDING, self.onboardings.affected(state)
+            method = self._context.task_runner.get_init_data_for_onboarding
+            code = partial(method, self.onboardings.handle_of(state))
+        if is_quick(method):
+            with suppress(TypeError, ValueError), timings().function(UserFunction.INIT_DATA):
+                return msgspec.Raw(msgspec.json.encode(code(), enc_hook=to_plain))
+        data = await self._user_code.ask(callback, code, affected, timed_as=UserFunction.INIT_DATA)
         return msgspec.Raw(msgspec.json.encode(data))
+
+    async def _release(self, state: AgentRecord | OnboardingRecord) -> None:
+        """End a new agent whose page got no data; the worker may try again."""
+        if isinstance(state, AgentRecord):
+            await self.agents.release([state.agent])
+        else:
+            await self.onboardings.release([state.agent])
 
     def expect_onboarding_answer(self, state: OnboardingRecord, request_id: str) -> None:
         """Answer a page that submitted its onboarding, once that is decided."""
@@ -230,7 +303,20 @@ class WorkerPool:
         )
         self._pages.answer(request_id, details)
 
+    async def retry(self, reason: str) -> None:
+        """Give work to newcomers again, and ask the task's code about everybody whom it failed on."""
+        await self._user_code.resume_admission(reason)
+        self.admission.retry()
+        await self.onboardings.retry()
+        await self.submissions.retry()
+
     # Ending ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """True if nobody is at work, and nobody waits for the task's code, unless that failed."""
+        index = self._ledger.state.runs[self._run]
+        return not index.live_agents and self.onboardings.are_all_undecided and self.submissions.all_answered
 
     def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
         """End the agents whose pages have gone for good, according to a router."""
@@ -239,7 +325,7 @@ class WorkerPool:
             state = self._ledger.state.agent_by_token(token) if status == GONE else None
             if isinstance(state, AgentRecord):
                 nursery.start_soon(self.agents.end_agent, state.agent, AgentDisconnected(reason=PAGE_GONE))
-            elif isinstance(state, OnboardingRecord):
+            elif isinstance(state, OnboardingRecord) and state.status is OnboardingStatus.ONBOARDING:
                 nursery.start_soon(self.onboardings.end_agent, state.agent, OnboardingDisconnected(reason=PAGE_GONE))
 
     async def end_idle(self, reason: str) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import msgspec
 
 from ...events import streams
-from ...events.agent import AgentAccepted, AgentUpdateReceived
+from ...events.agent import AgentAccepted, AgentExpired, AgentUpdateReceived
 from ...events.base import Event
+from ...events.engagement import CallbackAnswered
 from ...events.ids import (
     AgentId,
     AssignmentId,
@@ -25,13 +26,14 @@ from ...events.ids import (
     UnitId,
     WorkerId,
 )
-from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
+from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed
 from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
-from ...events.task_run import TaskRunCreated
+from ...events.task_run import CallbackFailed, TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
 from ..errors import UnknownEntityError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord
+from ..lifecycles.engagement import ON_SUBMITTED
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from ..lifecycles.worker import WorkerStatus
@@ -61,12 +63,20 @@ class RunIndex(msgspec.Struct):
     #: Numbers of created and of expired units that evaluate workers, by unit index.
     evaluations_made: dict[int, int] = {}
     evaluations_expired: dict[int, int] = {}
+    #: Units by which workers are evaluated whose submission could not be judged, with their index.
+    unjudged: dict[UnitId, int] = {}
+    #: Assignments for several workers whose code failed.
+    failed_assignments: set[AssignmentId] = set()
     #: The run's money, with what is committed and reserved.
     budget: Budget = msgspec.field(default_factory=Budget)
 
     def evaluations(self, unit_index: int) -> int:
-        """Return the number of units of a negative index that did not expire: they are, or may have to be, paid."""
-        return self.evaluations_made.get(unit_index, 0) - self.evaluations_expired.get(unit_index, 0)
+        """Return the number of units of a negative index that are in progress, judged, or waiting to be judged.
+
+        One whose judgement failed is not used up; it is judged when the function is asked again.
+        """
+        made, expired = self.evaluations_made.get(unit_index, 0), self.evaluations_expired.get(unit_index, 0)
+        return made - expired - sum(index == unit_index for index in self.unjudged.values())
 
     @property
     def has_open_work(self) -> bool:
@@ -186,6 +196,8 @@ class DecisionState(EntityStates):
         else:
             index.live_agents.discard(agent.agent)
             self._update_ids.pop(stream, None)
+            if isinstance(event, AgentExpired) and event.may_retry:
+                _forget_registration(index, agent.registration, stream)
 
     def _index_onboarding(self, stream: str, event: Event) -> None:
         agent = self.onboardings[stream]
@@ -200,6 +212,8 @@ class DecisionState(EntityStates):
         else:
             index.live_onboardings.discard(agent.agent)
             self._update_ids.pop(stream, None)
+            if isinstance(event, OnboardingReturned) and event.may_retry:
+                _forget_registration(index, agent.registration, stream)
 
     def _index_record(self, stream: str, event: Event) -> None:
         match event:
@@ -209,6 +223,10 @@ class DecisionState(EntityStates):
                 self.runs.of_stream(stream).budget = Budget(
                     event.budget_cents, event.fee_percent, event.bonus_limit_cents
                 )
+            case CallbackFailed():
+                self._index_failure(stream, event)
+            case CallbackAnswered():
+                self.runs.of_stream(stream).unjudged.pop(event.unit, None)
             case PaymentOwed():
                 budget = self.runs.of_stream(stream).budget
                 budget.committed_cents += budget.with_fee(event.amount_cents)
@@ -226,6 +244,14 @@ class DecisionState(EntityStates):
                 self.qualifications_by_name[event.name] = event.qualification
             case _:
                 pass
+
+    def _index_failure(self, stream: str, failed: CallbackFailed) -> None:
+        run, index = streams.run_of(stream), self.runs.of_stream(stream)
+        unit = None if failed.unit is None else self.units.get(streams.unit(run, failed.unit))
+        if failed.function == ON_SUBMITTED and unit is not None and unit.index < 0:
+            index.unjudged[unit.unit] = unit.index
+        if failed.assignment is not None and failed.agents:
+            index.failed_assignments.add(failed.assignment)
 
     def _index_assignment(self, index: RunIndex, created: AssignmentCreated) -> None:
         if 0 <= created.number < len(index.assignments):
@@ -264,3 +290,9 @@ class DecisionState(EntityStates):
         """
         stream = self.runs[run].by_registration.get(registration)
         return None if stream is None else self.agents.get(stream) or self.onboardings.get(stream)
+
+
+def _forget_registration(index: RunIndex, registration: str, stream: str) -> None:
+    """Let the page of an agent that ended get another one."""
+    if index.by_registration.get(registration) == stream:
+        del index.by_registration[registration]

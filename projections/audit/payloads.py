@@ -14,6 +14,7 @@ from ...events.engagement import WorkerArrived
 from ...events.envelope import Envelope, RecordedEvent
 from ...events.ids import WorkerId
 from ...events.onboarding import OnboardingStarted
+from ...events.task_run import CallbackFailed
 from ...events.worker import WorkerRegistered
 from .report import FindingKind, Findings
 
@@ -44,6 +45,15 @@ class AuditedPayloads(Protocol):
         """Yield every payload."""
 
 
+class _Reference(NamedTuple):
+    """An event that refers to a payload."""
+
+    seq: int
+    stream: str
+    #: The worker whose personal value it is, if the event says so itself.
+    worker: WorkerId | None
+
+
 class PayloadCheck:
     """Looks up every reference, and recomputes every commitment.
 
@@ -58,30 +68,32 @@ class PayloadCheck:
         self._log = log
         self._statuses = statuses
         self._findings = findings
-        #: Position and stream of each event whose payload is missing.
-        self._missing: list[tuple[int, str]] = []
+        #: Events whose payload is missing.
+        self._missing: list[_Reference] = []
 
     def check(self, events: Iterable[RecordedEvent]) -> None:
         """Look up the payloads that the next events refer to."""
-        wanted: dict[str, tuple[int, str]] = {}
+        wanted: dict[str, _Reference] = {}
         for seq, envelope in events:
-            for ref in refs_of(envelope.event):
-                wanted.setdefault(ref.sha256, (seq, envelope.stream))
+            event = envelope.event
+            for ref in refs_of(event):
+                worker = event.worker if isinstance(event, CallbackFailed) else None
+                wanted.setdefault(ref.sha256, _Reference(seq, envelope.stream, worker))
         if wanted:
             missing = self._log.missing_payloads(list(wanted))
             self._missing += [place for sha256, place in wanted.items() if sha256 in missing]
 
     def finish(self) -> None:
         """Check, after the last event, that missing payloads were erased with a worker, and that the others match."""
-        for seq, stream in self._missing:
-            if self._was_erased(stream):
+        for reference in self._missing:
+            if self._was_erased(reference):
                 self.erased += 1
             else:
                 self._findings.add(
                     FindingKind.PAYLOAD_MISSING,
                     "the payload of the event is missing, but no worker was erased",
-                    seq=seq,
-                    stream=stream,
+                    seq=reference.seq,
+                    stream=reference.stream,
                 )
         for sha256, salt, body, subject in self._log.payloads():
             actual = commitment(body, salt, None if subject is None else WorkerId(subject)).sha256
@@ -95,8 +107,8 @@ class PayloadCheck:
                     found=actual,
                 )
 
-    def _was_erased(self, stream: str) -> bool:
-        worker = self._worker_of(stream)
+    def _was_erased(self, reference: _Reference) -> bool:
+        worker = reference.worker or self._worker_of(reference.stream)
         status = None if worker is None else self._statuses.by_stream.get(streams.worker(worker))
         return status is not None and status[1] is WorkerStatus.ERASED
 

@@ -33,6 +33,8 @@ FAULTS_LIMIT = 8
 FAULT_SECONDS = 12.0
 #: How long an operator, or a router, stays dead.
 DOWN_SECONDS = (0.0, 60.0)
+#: How soon somebody looks after callbacks that have failed too often.
+REPAIR_SECONDS = (30.0, 90.0)
 CLOCK_STEP_SECONDS = (-600.0, 300.0)
 #: Steps of tasks without any time going by: more of them are a loop that does not wait.
 STEPS_AT_ONCE_LIMIT = 200_000
@@ -175,13 +177,24 @@ class Simulation:
                     for job in self.jobs:
                         if not self._has_ended(ledger, job):
                             launches.start_soon(self._launch, operator, job)
+                process.start_soon(self._look_after, operator)
                 await operator.wait_for_runs_then_shutdown(log_rate=None)
                 check_ledger(ledger)
-                ended = True
+                # Not if a callback failed on the last submissions: a run is paused then.
+                ended = all(self._has_ended(ledger, job) for job in self.jobs)
                 process.cancel_scope.cancel()
         except* (PowerCutError, LogError):
             self._cut_off()
         return ended
+
+    async def _look_after(self, operator: Operator) -> None:
+        """Be the person who repairs callbacks that have failed too often."""
+        while True:
+            await trio.sleep(self._people_chance.uniform(*REPAIR_SECONDS))
+            for run in [TaskRunId(int(run)) for run in operator.get_running_task_runs()]:
+                if operator.ledger.state.task_runs[streams.task_run(run)].admission_paused_by is not None:
+                    self._note("callbacks repaired")
+                    await operator.retry(run)
 
     def _has_ended(self, ledger: Ledger, job: JobPlan) -> bool:
         run = self._run_of.get(job)

@@ -36,12 +36,18 @@ class EvaluationStep(Protocol):
     def resume(self) -> None:
         """Continue where an earlier process of the run stood."""
 
+    def retry(self) -> None:
+        """Ask code again that has failed before."""
+
     async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
         """Return what a worker has to do first.
 
         Args:
             worker: the worker.
             granted: its qualifications by name.
+
+        Raises:
+            UserCodeError: the task's code failed, so nobody knows.
         """
 
     def return_data(self, data: Update) -> None:

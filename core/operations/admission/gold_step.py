@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from ....events import streams
 from ....events.engagement import RefusalReason, WorkerAssessed, WorkerRefused
 from ....events.ids import GOLD_UNIT_INDEX, WorkerId
 from ...abstractions.agent import Update
+from ...abstractions.callbacks import GET_GOLD, WORKER_NEEDS_GOLD, WORKER_QUALIFIES, Callback
 from ...abstractions.use_gold_unit import Golds, GoldUnitSharedState, GoldWorker
 from ...command_issuer import CommandIssuer
 from ...commands.admission import DisqualifyWorker, GoldQualifications, RecordAssessment, RefuseWorker
@@ -16,44 +18,45 @@ from ...errors import ConfigError, UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.engagement import EngagementState
 from ...ports import Ids
-from ..launching.assignment_data import is_usable
-from ..logger_core import get_logger
 from ..run_context import RunContext
-from ..task_code.calls import call
-from ..task_code.timings import UserFunction, timings
+from ..task_code.timings import UserFunction
+from ..task_code.user_code import AffectedIds, UserCode
 from .evaluation_step import NextStep, RequiredUnit
-
-logger = get_logger(__name__)
 
 
 class GoldStep:
     """Mixes gold units into the work of one run."""
 
-    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, golds: Golds) -> None:
+    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, golds: Golds, user_code: UserCode) -> None:
         shared_state = context.blueprint.shared_state
         if not isinstance(shared_state, GoldUnitSharedState):
             raise ConfigError("gold units take a GoldUnitSharedState", key="shared_state")
         self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids)
         self._run = context.task_run
-        self._max_item_bytes = context.settings.max_item_bytes
         self._golds = golds
+        self._user_code = user_code
         self._shared_state = shared_state
 
     def resume(self) -> None:
         """Do nothing: the log holds all that the step needs."""
 
+    def retry(self) -> None:
+        """Do nothing: the launch script is asked for each worker anyway."""
+
     async def next_requirement(self, worker: WorkerId, granted: Mapping[str, int]) -> NextStep:
-        """Return the gold unit that a worker has to do first, if one is due."""
+        """Return the gold unit that a worker has to do first, if one is due.
+
+        Raises:
+            UserCodeError: the launch script's code failed. If no gold unit could be chosen for a worker who has shown
+                enough already, it gets ordinary work instead.
+        """
         golds, shared = self._golds, self._shared_state
         completed = granted.get(golds.completed_qualification, 0)
         correct, wrong = granted.get(golds.correct_qualification, 0), granted.get(golds.wrong_qualification, 0)
         facts = {"units_completed": completed, "num_correct": correct, "num_incorrect": wrong}
-        qualifies = await self._ask(
-            worker, "worker_qualifies", shared.worker_qualifies, facts | {"max_incorrect_golds": golds.max_incorrect}
-        )
-        if qualifies is None:
-            return self._refuse(worker, "worker_qualifies", facts)
+        allowed = facts | {"max_incorrect_golds": golds.max_incorrect}
+        qualifies = await self._ask(worker, WORKER_QUALIFIES, shared.worker_qualifies, allowed)
         if not qualifies.answer:
             ids = self._qualification_ids()
             return DisqualifyWorker(task_run=self._run, worker=worker, assessment=qualifies, golds=ids)
@@ -61,13 +64,17 @@ class GoldStep:
         left = golds.max_units - self._ledger.state.runs[self._run].evaluations(GOLD_UNIT_INDEX)
         if left <= 0 and not required:
             return None
-        needs = await self._ask(
-            worker, "worker_needs_gold", shared.worker_needs_gold, facts | {"min_golds": golds.min_golds}
-        )
-        if needs is not None and not needs.answer:
+        needed = facts | {"min_golds": golds.min_golds}
+        needs = await self._ask(worker, WORKER_NEEDS_GOLD, shared.worker_needs_gold, needed)
+        if not needs.answer:
             return None
-        data = await self._gold_for(worker)
-        if data is not None and needs is not None:
+        try:
+            data = await self._gold_for(worker)
+        except UserCodeError:
+            if required:
+                raise
+            return None
+        if data is not None:
             return RequiredUnit(GOLD, data, golds.max_units, required)
         return self._refuse(worker, "gold_data", facts) if required else None
 
@@ -79,34 +86,30 @@ class GoldStep:
         engagement = state.engagements.get(streams.engagement(self._run, worker))
         given = engagement.given(GOLD) if engagement else 0
         seed = f"{state.task_runs[streams.task_run(self._run)].seed}/{worker}"
-        choose: Callable[[GoldWorker], object] = self._shared_state.get_gold_for_worker
-        try:
-            with timings().function(UserFunction.GOLD_DATA):
-                gold = await call(choose, GoldWorker(worker, given, seed))
-        except UserCodeError:
-            logger.exception("get_gold_for_worker failed", worker=worker)
-            return None
-        if gold is not None and not is_usable(gold, self._max_item_bytes):
-            logger.error("get_gold_for_worker returned no JSON object", worker=worker, returned=type(gold).__name__)
-            return None
-        return gold
+        choose = partial(self._shared_state.get_gold_for_worker, GoldWorker(worker, given, seed))
+        affected = AffectedIds(worker=worker)
+        return await self._user_code.ask(GET_GOLD, choose, affected, timed_as=UserFunction.GOLD_DATA)
 
     async def _ask(
-        self, worker: WorkerId, callback: str, ask: Callable[[int, int, int, int], object], facts: dict[str, int]
-    ) -> WorkerAssessed | None:
-        """Return the answer of the launch script's code about a worker and these facts; None if the code failed."""
-        known = known_assessment(self._engagement(worker), callback, facts)
+        self,
+        worker: WorkerId,
+        callback: Callback[bool],
+        ask: Callable[[int, int, int, int], object],
+        facts: dict[str, int],
+    ) -> WorkerAssessed:
+        """Return the answer of the launch script's code about a worker and these facts.
+
+        Raises:
+            UserCodeError: the code failed.
+        """
+        known = known_assessment(self._engagement(worker), callback.name, facts)
         if known is not None:
-            return WorkerAssessed(callback=callback, facts=facts, answer=known)
-        try:
-            with timings().function(UserFunction.QUALIFIES):
-                answer = await call(ask, *facts.values())
-        except UserCodeError:
-            logger.exception(f"{callback} failed", worker=worker)
-            return None
-        judged = WorkerAssessed(callback=callback, facts=facts, answer=bool(answer))
-        await self._issuer.issue(RecordAssessment(task_run=self._run, worker=worker, assessment=judged))
-        return judged
+            return WorkerAssessed(callback=callback.name, facts=facts, answer=known)
+        code, affected = partial(ask, *facts.values()), AffectedIds(worker=worker)
+        answer = await self._user_code.ask(callback, code, affected, timed_as=UserFunction.QUALIFIES)
+        assessed = WorkerAssessed(callback=callback.name, facts=facts, answer=answer)
+        await self._issuer.issue(RecordAssessment(task_run=self._run, worker=worker, assessment=assessed))
+        return assessed
 
     def _engagement(self, worker: WorkerId) -> EngagementState | None:
         return self._ledger.state.engagements.get(streams.engagement(self._run, worker))

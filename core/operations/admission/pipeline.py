@@ -16,9 +16,11 @@ from ...command_issuer import CommandIssuer
 from ...commands.admission import Applicant, AssignUnit, RefuseWorker, RequiredEvaluation, StartOnboarding
 from ...commands.base import Command
 from ...decisions.evaluate_worker import SCREENING
+from ...errors import UserCodeError
 from ...ledger import Ledger
 from ...ports import AppendResult, Ids
 from ..run_context import RunContext
+from ..task_code.user_code import UserCode
 from ..task_launcher import TaskLauncher
 from .eligibility import Eligibility
 from .evaluation_step import EvaluationStep, RequiredUnit
@@ -27,6 +29,8 @@ from .screening_step import ScreeningStep
 
 #: Seconds that a worker waits for units that are about to be launched.
 OFFER_TIMEOUT_SECONDS = 2.0
+#: The rule that a worker gets nothing while nobody knows whether it may, because the task's code failed.
+CALLBACK_FAILED = "callback_failed"
 #: Pages recognize an onboarding by the prefix of its agent's token.
 ONBOARDING_PREFIX = "onboarding_"
 
@@ -34,24 +38,32 @@ ONBOARDING_PREFIX = "onboarding_"
 class Admission:
     """Admits workers to the units of one run."""
 
-    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids, launcher: TaskLauncher) -> None:
+    def __init__(
+        self, context: RunContext, ledger: Ledger, ids: Ids, launcher: TaskLauncher, user_code: UserCode
+    ) -> None:
         self._ledger = ledger
         self._ids = ids
         self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._run = context.task_run
         self._launcher = launcher
-        self._eligibility = Eligibility(context, ledger, ids)
+        self._user_code = user_code
+        self._eligibility = Eligibility(context, ledger, ids, user_code)
         self._steps: list[EvaluationStep] = []
         if context.screening is not None:
-            self._steps.append(ScreeningStep(context, ledger, context.screening))
+            self._steps.append(ScreeningStep(context, ledger, context.screening, user_code))
         if context.golds is not None:
-            self._steps.append(GoldStep(context, ledger, ids, context.golds))
+            self._steps.append(GoldStep(context, ledger, ids, context.golds, user_code))
 
     def resume(self) -> None:
         """Let the steps continue where an earlier process of the run stood."""
         for step in self._steps:
             step.resume()
+
+    def retry(self) -> None:
+        """Let the steps ask code again that has failed before."""
+        for step in self._steps:
+            step.retry()
 
     async def admit(self, worker: WorkerId, registration: str) -> RefusalReason | None:
         """Give a page that has no agent an agent, if its worker may have one.
@@ -93,22 +105,34 @@ class Admission:
         self, applicant: Applicant, agent: AgentId, *, more_to_come: bool
     ) -> RefusalReason | None:
         worker = applicant.worker
-        eligible_units = await self._eligibility.eligible_units(worker)
+        eligible = await self._eligibility.eligible_units(worker)
+        if eligible is not None and eligible.failed and not eligible.units:
+            return await self.refuse_for_now(worker, eligible.failed)
         assign = AssignUnit(
             task_run=self._run,
             applicant=applicant,
             agent=agent,
             concurrent=self._context.task_runner.is_concurrent,
-            eligible_units=None if eligible_units is None else tuple(eligible_units),
+            eligible_units=None if eligible is None else eligible.units,
             more_to_come=more_to_come,
         )
         for step in self._steps:
-            requirement = await step.next_requirement(worker, self._eligibility.granted(worker))
+            try:
+                requirement = await step.next_requirement(worker, self._eligibility.granted(worker))
+            except UserCodeError as error:
+                return await self.refuse_for_now(worker, error.function)
             if isinstance(requirement, RequiredUnit):
                 return await self._evaluate(step, requirement, assign)
             if requirement is not None:
                 return await self._issue(requirement, worker)
         return await self._issue(assign, worker)
+
+    async def refuse_for_now(self, worker: WorkerId, function: str) -> RefusalReason:
+        """Refuse a worker because a function of the task's code failed; returns the reason."""
+        reason = RefusalReason.PAUSED if self._user_code.is_admission_paused else RefusalReason.TECHNICAL_PROBLEM
+        refused = WorkerRefused(rule=CALLBACK_FAILED, inputs={"function": function}, reason=reason)
+        await self._issue(RefuseWorker(task_run=self._run, worker=worker, refusal=refused), worker)
+        return reason
 
     async def _evaluate(
         self, step: EvaluationStep, requirement: RequiredUnit, assign: AssignUnit

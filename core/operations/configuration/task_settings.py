@@ -43,6 +43,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_num_concurrent_units: _Limit
     max_item_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_ITEM_BYTES)]
     submission_timeout: _Seconds
+    callback_timeout: _Seconds
     post_install_script: str
     force_rebuild: bool
     resume_incomplete_run: bool | None

@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from ...abstractions.blueprint import AssignmentData
-from ...abstractions.work_data import InitializationData, Update
+from ...abstractions.work_data import InitializationData, Update, to_plain
 from ...errors import ConfigError, LaunchError, UserCodeError
 from ..task_code.calls import call
 
@@ -68,18 +68,6 @@ def data_error(error: BaseException, created: int) -> LaunchError:
     raised = error.__cause__ if isinstance(error, UserCodeError) else error
     reason = str(raised) if isinstance(raised, ConfigError) else f"the data's own code raised {type(raised).__name__}"
     return LaunchError(DATA_STEP, f"{reason} ({created} assignments were created)")
-
-
-def to_plain(value: object) -> object:
-    """Convert a value of numpy or pandas to plain Python types.
-
-    Raises:
-        TypeError: the value is of another type.
-    """
-    tolist = getattr(value, "tolist", None)
-    if callable(tolist) and not isinstance(value, type):
-        return tolist()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def is_usable(data: object, max_item_bytes: int) -> TypeGuard[Update]:

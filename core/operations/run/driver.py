@@ -14,13 +14,14 @@ import trio
 from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
-from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared, TaskRunRecovering, TaskRunWentLive
+from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared, TaskRunWentLive
 from ...abstractions.architect import ArchitectContext
 from ...abstractions.blueprint import AssignmentData
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
 from ...errors import LaunchError, LogError
 from ...ledger import Ledger
+from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
 from ...redaction import redacted_text
@@ -214,7 +215,7 @@ class LiveRunDriver:
         """Record a new run, or that this process resumes one."""
         if self._resumed is None:
             return await self._record.create(self.plan)
-        await self._record.record_event(self._resumed, TaskRunRecovering(reason="resumed by another operator process"))
+        await self._record.recover(self._resumed, "resumed by another operator process")
         return self._resumed
 
     async def _launch_and_watch(self, run: TaskRunId, on_live: Callable[[LiveTaskRun], None]) -> None:
@@ -294,7 +295,7 @@ class LiveRunDriver:
             concurrent=context.task_runner.is_concurrent,
         )
         pages = AgentPages(context.task_run, ledger)
-        pool = WorkerPool(context, ledger, ids, self._clock, launcher, pages)
+        pool = WorkerPool(context, ledger, ids, self._clock, launcher, pages, self._changed.notify)
         client_io = ClientIOHandler(context, ledger, ids, pool, pages, self._on_channel_lost)
         return LiveTaskRun(context, url, launcher, pool, client_io)
 
@@ -346,14 +347,16 @@ class LiveRunDriver:
             await self._changed.wait()
         if self._at_once:
             await live_run.worker_pool.disconnect_active_agents(reason)
+        elif self._stopping is None and await submissions.retry():
+            self.pause(f"{ON_SUBMITTED} failed on {submissions.failed} of the submissions; fix it and resume the run")
 
     async def _drain(self, live_run: LiveTaskRun, reason: str) -> None:
         """Close the registration, and pause the run if nobody is at work any more."""
-        index, pool = self._ledger.state.runs[live_run.task_run], live_run.worker_pool
+        pool = live_run.worker_pool
         pool.close_registration()
         if self._takes_work_away:
             await pool.return_all_work(reason)
-        if not (index.live_agents or index.live_onboardings) and pool.submissions.all_answered:
+        if pool.is_idle:
             self.pause(reason)
 
     async def _let_code_end(self, live_run: LiveTaskRun) -> None:

@@ -13,13 +13,13 @@ from ...abstractions.blueprint import Blueprint, SharedTaskState
 from ...abstractions.callbacks import check_callbacks
 from ...abstractions.crowd_provider import CrowdProvider
 from ...abstractions.qualifications import QualificationRule, rules_for_provider
+from ...abstractions.work_data import to_plain
 from ...errors import ConfigError
 from ...state.budget import Budget
 from ..configuration.money import amount
 from ..configuration.task_config import check_run_config
 from ..configuration.task_settings import TaskSettings
 from ..hydra_config import MephistoConfig
-from ..launching.assignment_data import to_plain
 from ..registry import (
     get_architect_from_type,
     get_blueprint_from_type,

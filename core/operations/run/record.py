@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from ....events.ids import RequesterId, TaskId, TaskRunId
-from ....events.task_run import TaskRunCreated, TaskRunEvent
+from ....events.task_run import TaskRunCreated, TaskRunEvent, TaskRunRecovering
 from ...command_issuer import OPERATOR, CommandIssuer
-from ...commands.task_run import CompleteRun, CreateRun, PauseRun, RecordRunEvent, StopRun
+from ...commands.task_run import CompleteRun, CreateRun, PauseRun, RecordRunEvent, ResumeAdmission, StopRun
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
@@ -50,6 +50,15 @@ class RunRecord:
             IllegalStepError: it cannot happen to the run now.
         """
         await self._issuer.issue(RecordRunEvent(task_run=run, event=event))
+
+    async def recover(self, run: TaskRunId, reason: str) -> None:
+        """Record that a process resumes a run; code of the task that has failed is asked again.
+
+        Raises:
+            IllegalStepError: the run cannot be resumed.
+        """
+        await self.record_event(run, TaskRunRecovering(reason=reason))
+        await self._issuer.issue(ResumeAdmission(task_run=run, reason=reason))
 
     async def stop(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
         """Record that a run gives out no more work; does nothing if it is not live."""

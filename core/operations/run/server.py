@@ -11,10 +11,10 @@ import msgspec
 from ....events import streams
 from ...abstractions.blueprint import Blueprint
 from ...abstractions.crowd_provider import CrowdProvider
+from ...abstractions.work_data import to_plain
 from ...errors import LaunchError, LogError, MephistoError
 from ...lifecycles.resource import ResourceStatus
 from ...state.decision_state import DecisionState
-from ..launching.assignment_data import to_plain
 from ..run_context import RunContext
 
 #: Configuration of the page, in the folder of static files.

@@ -11,7 +11,8 @@ from ....events import streams
 from ....events.agent import AgentExpired, AgentObserved, AgentReturned, AgentTimedOut, AgentUpdateReceived
 from ....events.ids import AgentId, AssignmentId
 from ...abstractions.agent import Agent, PastUpdate
-from ...commands.agent import AgentDeparture, EndAgent
+from ...abstractions.callbacks import CLEANUP_ASSIGNMENT, CLEANUP_UNIT, RUN_ASSIGNMENT, RUN_UNIT
+from ...commands.agent import AgentDeparture, EndAgent, ReleaseWork
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
@@ -19,8 +20,10 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .participants import LiveParticipants, decode_update
+from .calls import call_on_loop
+from .participants import CODE_FAILED, LiveParticipants, RunningCode, decode_update
 from .units import Units
+from .user_code import AffectedIds, UserCode
 
 logger = get_logger(__name__)
 
@@ -45,8 +48,9 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
         ids: Ids,
         clock: WallClock,
         pages: AgentPages,
+        user_code: UserCode,
     ) -> None:
-        super().__init__(context, ledger, ids, clock, pages)
+        super().__init__(context, ledger, ids, clock, pages, user_code)
         self._running_assignments: set[AssignmentId] = set()
         self._units = Units(ledger, context.task_run)
 
@@ -76,7 +80,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
             record.token,
             record.status.value,
             partial(self._observe, record.agent),
-            partial(self._past_updates, record.agent),
+            partial(call_on_loop, partial(self._past_updates, record.agent)),
         )
 
     def _past_updates(self, agent_id: AgentId) -> list[PastUpdate]:
@@ -101,7 +105,8 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
         if not runner.is_concurrent or unit.unit_index < 0:
             # A unit that evaluates its worker is done alone.
             agents = [handle]
-            code, cleanup = partial(runner.run_unit, unit, handle), partial(runner.cleanup_unit, unit)
+            run, cleanup = partial(runner.run_unit, unit, handle), partial(runner.cleanup_unit, unit)
+            code = RunningCode(RUN_UNIT, run, CLEANUP_UNIT, cleanup, self.affected(record))
         else:
             assignment = unit.assignment
             records = list(self._ledger.state.agents_of_assignment(self._run, assignment.assignment_id))
@@ -110,11 +115,20 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
                 return
             self._running_assignments.add(assignment.assignment_id)
             agents = [self.handle_of(one) for one in records]
-            code = partial(runner.run_assignment, assignment, agents)
+            together = partial(runner.run_assignment, assignment, agents)
             cleanup = partial(runner.cleanup_assignment, assignment)
+            code = RunningCode(RUN_ASSIGNMENT, together, CLEANUP_ASSIGNMENT, cleanup, self.affected(*records))
         if again:
             self._replay_code(agents)
-        self._start_code(code, cleanup, agents)
+        self._start_code(code, agents)
+
+    def affected(self, *records: AgentRecord) -> AffectedIds:
+        """Return the ids that a failure of code about agents names: one agent, or those of an assignment."""
+        agents = tuple(record.agent for record in records)
+        first, *others = records
+        if others:
+            return AffectedIds(assignment=first.assignment, agents=agents)
+        return AffectedIds(worker=first.worker, unit=first.unit, assignment=first.assignment, agents=agents)
 
     def _replay_code(self, agents: Sequence[Agent]) -> None:
         submitted = [agent for agent in agents if agent.has_submitted]
@@ -136,8 +150,23 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
 
     # Ending ---------------------------------------------------------------------------------------------------------
 
-    def _code_failed(self) -> AgentDeparture:
-        return AgentExpired(reason="the task's code failed")
+    def _is_at_work(self, record: AgentRecord) -> bool:
+        return record.status in AT_WORK_STATUSES
+
+    async def release(self, agents: Sequence[int]) -> None:
+        """Put the units of agents back on offer because the task's code failed; does nothing for those that ended."""
+        concurrent = self._context.task_runner.is_concurrent
+        self._running_assignments.difference_update(
+            self._record_of(self._stream_of(agent)).assignment for agent in agents
+        )
+        await self._issuer.issue(
+            ReleaseWork(
+                task_run=self._run,
+                agents=tuple(AgentId(agent) for agent in agents),
+                reason=CODE_FAILED,
+                concurrent=concurrent,
+            )
+        )
 
     def _timed_out(self, reason: str) -> AgentDeparture:
         return AgentTimedOut(reason=reason)

@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import inspect
+import math
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import ParamSpec, TypeVar, cast, overload
 
 import trio
 
+from ...abstractions.callbacks import is_quick
 from ...errors import AgentLeftError, LogError, MephistoError, TaskCodeDivergedError, UserCodeError
-from ..logger_core import get_logger
+from .code_location import name_of, plain_function, where_raised, where_thread_stands
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Plain functions that run at a time, over all runs of the process.
+#: Plain functions that run at a time, over all runs of the process. One that is given up on does not count any more.
 CALLBACK_THREADS = 16
 
 #: Errors of this package that a user's function may let through without being at fault.
 PASSED_ON = (AgentLeftError, TaskCodeDivergedError, LogError)
 
-logger = get_logger(__name__)
-
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("callback_threads")
+
+
+class TimeLimit:
+    """Seconds that a call may take, from its start or from a later moment; for one call.
+
+    The time that a plain function waits for a free thread does not count.
+    """
+
+    def __init__(self, seconds: float, *, from_start: bool = True) -> None:
+        """Set up the limit.
+
+        Args:
+            seconds: seconds that the call may take.
+            from_start: True to count from the start of the function, False to count from `begin`.
+        """
+        self.seconds = seconds
+        self.from_start = from_start
+        #: Cancelled when the time is over.
+        self.scope = trio.CancelScope()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.scope.deadline = trio.current_time() + self.seconds
+
+
+class _Thread:
+    """The thread of one call, while it is known."""
+
+    ident: int | None = None
 
 
 @overload
@@ -35,7 +65,7 @@ async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a user's function and wait for its answer.
+    """Call a user's function and wait for its answer, however long that takes.
 
     When the caller is cancelled, a plain function continues in its thread and its answer is discarded. Errors that a
     function raises while it is being cancelled are discarded too.
@@ -44,20 +74,38 @@ async def call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs:
         AgentLeftError, TaskCodeDivergedError, LogError: the function let it through, perhaps out of its own nursery.
         UserCodeError: the function raised anything else.
     """
+    return await call_within(TimeLimit(math.inf), partial(function, *args, **kwargs))
+
+
+async def call_within(limit: TimeLimit, function: Callable[[], T | Awaitable[T]]) -> T:
+    """Call a user's function without arguments, and give it up when its time is over.
+
+    Raises:
+        AgentLeftError, TaskCodeDivergedError, LogError: the function let it through, perhaps out of its own nursery.
+        UserCodeError: the function raised anything else, or did not return in time.
+    """
+    thread, location = _Thread(), ""
     try:
-        return await _call(function, *args, **kwargs)
+        with limit.scope:
+            try:
+                return await _call(limit, function, thread)
+            except BaseException as error:
+                if limit.scope.cancel_called:
+                    location = where_thread_stands(thread.ident) or where_raised(error, function)
+                raise
     except BaseExceptionGroup as group:
         _, ended = group.split(Exception)
         if ended is not None:
             raise ended from None
         passed_on, rest = group.split(PASSED_ON)
         if rest is not None or passed_on is None:
-            raise UserCodeError(_name(function), group) from group
+            raise UserCodeError(name_of(function), group) from group
         raise _first(passed_on) from None
     except PASSED_ON:
         raise
     except Exception as error:
-        raise UserCodeError(_name(function), error) from error
+        raise UserCodeError(name_of(function), error) from error
+    raise UserCodeError(name_of(function), f"did not return within {limit.seconds:g} s", location)
 
 
 def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -72,37 +120,45 @@ def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     except PASSED_ON:
         raise
     except Exception as error:
-        raise UserCodeError(_name(function), error) from error
+        raise UserCodeError(name_of(function), error) from error
 
 
-async def clean_up(function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a user's function that cleans up after unfinished work; its failure is only logged."""
+def call_on_loop(function: Callable[[], T]) -> T:
+    """Call a function of ours on the event loop, from there or from the thread of a user's function."""
     try:
-        await call(function, *args, **kwargs)
-    except MephistoError:
-        logger.exception("the cleanup failed")
+        trio.lowlevel.current_task()
+    except RuntimeError:
+        return trio.from_thread.run_sync(function)
+    return function()
 
 
-async def _call(function: Callable[P, T | Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _call(limit: TimeLimit, function: Callable[[], T | Awaitable[T]], thread: _Thread) -> T:
+    if is_quick(plain_function(function)):
+        return cast(T, function())
     if inspect.iscoroutinefunction(function):
-        return await cast(Awaitable[T], function(*args, **kwargs))
-    answer = await trio.to_thread.run_sync(
-        lambda: function(*args, **kwargs), abandon_on_cancel=True, limiter=_threads()
-    )
-    if inspect.isawaitable(answer):
-        return await cast(Awaitable[T], answer)
-    return answer
+        if limit.from_start:
+            limit.begin()
+        return await cast(Awaitable[T], function())
+    async with _threads():
+        if limit.from_start:
+            limit.begin()
+        # A thread that is given up on must not take the place of another one.
+        alone = trio.CapacityLimiter(1)
+        answer = await trio.to_thread.run_sync(_run_in, thread, function, abandon_on_cancel=True, limiter=alone)
+        return await cast(Awaitable[T], answer) if inspect.isawaitable(answer) else answer
+
+
+def _run_in(thread: _Thread, function: Callable[[], T]) -> T:
+    thread.ident = threading.get_ident()
+    try:
+        return function()
+    finally:
+        thread.ident = None
 
 
 def _first(group: BaseExceptionGroup[MephistoError]) -> MephistoError:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _name(function: Callable[..., object]) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    return getattr(function, "__qualname__", type(function).__name__)
 
 
 def _threads() -> trio.CapacityLimiter:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
 
 from ....events import streams
-from ....events.ids import OnboardingAgentId, QualificationId
+from ....events.ids import OnboardingAgentId, QualificationId, WorkerId
 from ....events.onboarding import (
     OnboardingFailed,
     OnboardingPassed,
@@ -16,6 +16,7 @@ from ....events.onboarding import (
     OnboardingTimedOut,
 )
 from ...abstractions.agent import OnboardingAgent
+from ...abstractions.callbacks import CLEANUP_ONBOARDING, RUN_ONBOARDING, VALIDATE_ONBOARDING
 from ...abstractions.shared_task_state import OnboardingSharedState
 from ...commands.admission import RecordOnboardingOutcome
 from ...commands.agent import EndOnboarding, OnboardingDeparture
@@ -26,9 +27,9 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .calls import call
-from .participants import LiveParticipants, decode_update
-from .timings import UserFunction, timings
+from .participants import CODE_FAILED, LiveParticipants, RunningCode, decode_update
+from .timings import UserFunction
+from .user_code import AffectedIds, UserCode
 
 logger = get_logger(__name__)
 
@@ -40,6 +41,8 @@ LOOK_BACK_EVENTS = 20_000
 
 #: Answers a page whose onboarding is decided; takes the id of its request.
 Answer = Callable[[OnboardingRecord, str], Awaitable[None]]
+#: Answers a page whose onboarding cannot be decided now; takes the worker, the function that failed and the request.
+Refuse = Callable[[WorkerId, str, str], Awaitable[None]]
 
 
 class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, OnboardingDeparture]):
@@ -54,18 +57,26 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
         ids: Ids,
         clock: WallClock,
         pages: AgentPages,
+        user_code: UserCode,
         *,
         answer: Answer,
+        refuse: Refuse,
     ) -> None:
-        super().__init__(context, ledger, ids, clock, pages)
+        super().__init__(context, ledger, ids, clock, pages, user_code)
         self._clock = clock
         self._answer = answer
+        self._refuse = refuse
+        #: Submitted onboardings that the launch script's code failed on, or that an earlier process left.
+        self._undecided: dict[OnboardingAgentId, OnboardingRecord] = {}
+        #: Onboardings that are about to end because their code failed.
+        self._failed: set[int] = set()
         #: Requests that wait for the outcome of an onboarding.
         self._requests: dict[OnboardingAgentId, list[str]] = {}
 
     def resume(self) -> None:
         """Follow the onboardings that an earlier process of the run left, and answer pages that may still wait."""
         super().resume()
+        self._nursery.start_soon(self.retry)
         for record in self._just_decided():
             self._nursery.start_soon(self._answer, record, record.request)
 
@@ -113,29 +124,42 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
     def _advance(self, handle: OnboardingAgent, record: OnboardingRecord, *, again: bool) -> None:
         """Start the code of an onboarding that has started, and decide one that was submitted."""
         if record.status is OnboardingStatus.WAITING:
-            if again and record.request:
+            if not again:
+                self._nursery.start_soon(self._decide, record)
+                return
+            # Decided when all of them are known.
+            self._undecided[record.agent] = record
+            if record.request:
                 self._requests[record.agent] = [record.request]
-            self._nursery.start_soon(self._decide, record)
             return
         runner = self._context.task_runner
         if again:
             self._replay([handle], lambda: None)
-        self._start_code(partial(runner.run_onboarding, handle), partial(runner.cleanup_onboarding, handle), [handle])
+        code = RunningCode(
+            RUN_ONBOARDING,
+            partial(runner.run_onboarding, handle),
+            CLEANUP_ONBOARDING,
+            partial(runner.cleanup_onboarding, handle),
+            self.affected(record),
+        )
+        self._start_code(code, [handle])
 
-    async def _decide(self, record: OnboardingRecord) -> None:
-        """Ask the launch script whether the worker passes, and record its answer."""
-        shared = self._context.blueprint.shared_state
-        body = self._ledger.log.payload(record.submission) if record.submission else None
-        passed = False
+    async def _decide(self, record: OnboardingRecord) -> bool:
+        """Ask the launch script whether the worker passes, and record its answer.
+
+        Returns:
+            False if the launch script's code failed: nobody knows, and it can be asked again.
+        """
+        self._undecided.pop(record.agent, None)
         try:
-            data = decode_update(body or b"{}")
-            if isinstance(shared, OnboardingSharedState):
-                with timings().function(UserFunction.VALIDATE_ONBOARDING):
-                    passed = bool(await call(shared.validate_onboarding, data))
-        except msgspec.DecodeError:
-            logger.info("an onboarding's data is not an object", onboarding_agent=record.agent)
+            passed = await self._validate(record)
         except UserCodeError:
-            logger.exception("validate_onboarding failed: the worker does not pass", onboarding_agent=record.agent)
+            # Not if it has ended meanwhile.
+            if record.agent in self._handles:
+                self._undecided[record.agent] = record
+            for request_id in self._requests.pop(record.agent, ()):
+                self._nursery.start_soon(self._refuse, record.worker, VALIDATE_ONBOARDING.name, request_id)
+            return False
         outcome = RecordOnboardingOutcome(
             task_run=self._run, agent=record.agent, qualification=self._qualification, passed=passed
         )
@@ -143,6 +167,58 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
             await self._issuer.issue(outcome)
         except CommandRefusedError as error:
             logger.info("the onboarding ended before it was decided", reason=str(error))
+        return True
+
+    async def _validate(self, record: OnboardingRecord) -> bool:
+        """Return whether the worker passes.
+
+        Raises:
+            UserCodeError: the launch script's code failed.
+        """
+        shared = self._context.blueprint.shared_state
+        body = self._ledger.log.payload(record.submission) if record.submission else None
+        try:
+            data = decode_update(body or b"{}")
+        except msgspec.DecodeError:
+            logger.info("an onboarding's data is not an object", onboarding_agent=record.agent)
+            return False
+        if not isinstance(shared, OnboardingSharedState):
+            return False
+        code, affected = partial(shared.validate_onboarding, data), self.affected(record)
+        timed_as = UserFunction.VALIDATE_ONBOARDING
+        return await self._user_code.ask(VALIDATE_ONBOARDING, code, affected, timed_as=timed_as)
+
+    async def retry(self) -> None:
+        """Ask the launch script again about all onboardings that its code failed on."""
+        await self._user_code.ask_again([partial(self._decide_again, record) for record in self._undecided.values()])
+
+    async def settle(self, worker: WorkerId) -> bool:
+        """Ask the launch script again about a worker whose onboarding its code failed on.
+
+        Returns:
+            False if nobody knows yet whether the worker passes.
+        """
+        undecided = [record for record in self._undecided.values() if record.worker == worker]
+        if undecided and self._user_code.is_admission_paused:
+            return False
+        return all([await self._decide_again(record) for record in undecided])
+
+    async def _decide_again(self, record: OnboardingRecord) -> bool:
+        """Decide an onboarding unless somebody else has asked about it meanwhile; returns False if that failed."""
+        return record.agent not in self._undecided or await self._decide(record)
+
+    def is_undecided(self, agent: OnboardingAgentId) -> bool:
+        """Return whether an onboarding was submitted, and the launch script's code failed on it."""
+        return agent in self._undecided
+
+    @property
+    def are_all_undecided(self) -> bool:
+        """True if the launch script's code failed on all onboardings: none of them can go on now."""
+        return all(agent in self._undecided for agent in self._live_ids())
+
+    def affected(self, record: OnboardingRecord) -> AffectedIds:
+        """Return the ids that a failure of code about an onboarding names."""
+        return AffectedIds(worker=record.worker, onboarding_agent=record.agent)
 
     @property
     def _qualification(self) -> QualificationId:
@@ -151,15 +227,26 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
 
     # Ending ---------------------------------------------------------------------------------------------------------
 
-    def _code_failed(self) -> OnboardingDeparture:
-        return OnboardingReturned(reason="the onboarding's code failed")
+    async def release(self, agents: Sequence[int]) -> None:
+        """End onboardings whose code failed; their pages may get new ones."""
+        self._failed.update(agents)
+        for agent in agents:
+            await self.end_agent(agent, OnboardingReturned(reason=CODE_FAILED, may_retry=True))
+
+    def _is_at_work(self, record: OnboardingRecord) -> bool:
+        return record.status is OnboardingStatus.ONBOARDING
 
     def _timed_out(self, reason: str) -> OnboardingDeparture:
         return OnboardingTimedOut(reason=reason)
 
     def _on_ended(self, record: OnboardingRecord) -> None:
+        self._undecided.pop(record.agent, None)
         for request_id in self._requests.pop(record.agent, ()):
-            self._nursery.start_soon(self._answer, record, request_id)
+            if record.agent in self._failed:
+                self._nursery.start_soon(self._refuse, record.worker, RUN_ONBOARDING.name, request_id)
+            else:
+                self._nursery.start_soon(self._answer, record, request_id)
+        self._failed.discard(record.agent)
 
     async def end_agent(self, agent_id: int, departure: OnboardingDeparture) -> None:
         """End an onboarding without a decision; does nothing if it is decided or has ended."""

@@ -7,9 +7,9 @@ events in between were, so resuming a run from the log is the same as following 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from ....events.base import Event, PayloadRef
 from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingObserved, OnboardingStarted, OnboardingUpdateReceived
 from ...abstractions.agent import Participant, Update
+from ...abstractions.callbacks import Callback
 from ...command_issuer import CommandIssuer
 from ...errors import AgentLeftError, TaskCodeDivergedError, UserCodeError
 from ...ledger import Ledger
@@ -29,10 +30,11 @@ from ...signal import Signal
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .calls import call, clean_up
+from .calls import TimeLimit
 from .deadlines import Deadlines, paused_us
 from .observations import Observations
 from .replayer import TaskCodeReplayer, recorded_exchanges
+from .user_code import AffectedIds, UserCode
 
 logger = get_logger(__name__)
 
@@ -41,10 +43,20 @@ HandleT = TypeVar("HandleT", bound=Participant)
 #: The events by which a participant leaves.
 DepartureT = TypeVar("DepartureT", bound=Event)
 
-#: A call of task code with its arguments.
-Code = Callable[[], Awaitable[object]]
+#: Reason for which agents lose their work when task code fails.
+CODE_FAILED = "the task's code failed"
 
 decode_update = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class RunningCode(NamedTuple):
+    """Task code with its arguments bound, and the code that cleans up after it."""
+
+    callback: Callback[None]
+    code: Callable[[], object]
+    cleanup_callback: Callback[None]
+    cleanup: Callable[[], object]
+    affected: AffectedIds
 
 
 class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
@@ -60,8 +72,10 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         ids: Ids,
         clock: WallClock,
         pages: AgentPages,
+        user_code: UserCode,
     ) -> None:
         self._context = context
+        self._user_code = user_code
         self._run = context.task_run
         self._nursery = context.nursery
         self._ledger = ledger
@@ -73,6 +87,8 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         self._observations = Observations(ledger, ids, context.task_run)
         self._deadlines = Deadlines(clock)
         self._running_codes = 0
+        #: The time limit of the task code that runs for each agent, and those of its agents that are at work.
+        self._limits: dict[int, tuple[TimeLimit, set[int]]] = {}
         self._code_ended = Signal()
 
     def __len__(self) -> int:
@@ -118,8 +134,12 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         """React to the end of a participant, which has just lost its handle."""
 
     @abstractmethod
-    def _code_failed(self) -> DepartureT:
-        """Return the event by which a participant leaves when its task code fails."""
+    def _is_at_work(self, record: RecordT) -> bool:
+        """Return whether a participant has neither submitted nor left, so that its task code may take its time."""
+
+    @abstractmethod
+    async def release(self, agents: Sequence[int]) -> None:
+        """End participants whose task code failed, so that they can begin anew; does nothing for those that ended."""
 
     @abstractmethod
     def _timed_out(self, reason: str) -> DepartureT:
@@ -157,7 +177,7 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         self._deadlines.set_from(started_at, seconds, partial(self._end_soon, record.agent, departure))
 
     def _end_soon(self, agent_id: int, departure: DepartureT) -> None:
-        if agent_id in self._handles:
+        if agent_id in self._handles and self._is_at_work(self._record_of(self._stream_of(agent_id))):
             self._nursery.start_soon(self.end_agent, agent_id, departure)
 
     # Following ------------------------------------------------------------------------------------------------------
@@ -201,6 +221,8 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
             return
         self._pages.send_status(record.token, status)
         handle.notice(status)
+        if not self._is_at_work(record):
+            self._limit_code_of(record.agent)
         if self._is_live(record):
             self._advance(handle, record, again=again)
         else:
@@ -228,28 +250,49 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         )
         self._replayers.update((agent.agent_id, replayer) for agent in agents)
 
-    def _start_code(self, code: Code, cleanup: Callable[[], Awaitable[None]], agents: Sequence[HandleT]) -> None:
+    def _start_code(self, code: RunningCode, agents: Sequence[HandleT]) -> None:
         self._running_codes += 1
-        self._nursery.start_soon(self._run_code, code, cleanup, agents)
+        self._nursery.start_soon(self._run_code, code, agents)
 
-    async def _run_code(self, code: Code, cleanup: Callable[[], Awaitable[None]], agents: Sequence[HandleT]) -> None:
+    async def _run_code(self, code: RunningCode, agents: Sequence[HandleT]) -> None:
         """Run task code to its end, and clean up after code that did not get there."""
+        limit = self._user_code.time_after_work()
+        ids = [agent.agent_id for agent in agents]
+        at_work = {agent for agent in ids if self._is_at_work(self._record_of(self._stream_of(agent)))}
+        self._limits.update((agent, (limit, at_work)) for agent in ids)
         try:
-            await call(code)
+            await self._user_code.ask(code.callback, code.code, code.affected, limit=limit)
             await self._after_code(agents)
         except AgentLeftError as left:
             logger.info("an agent left", reason=str(left))
-            await clean_up(cleanup)
-        except (UserCodeError, TaskCodeDivergedError):
-            logger.exception("the task's code failed", agents=[agent.agent_id for agent in agents])
-            for agent in agents:
-                await self.end_agent(agent.agent_id, self._code_failed())
-            await clean_up(cleanup)
+            await self._clean_up(code)
+        except UserCodeError:
+            await self.release(ids)
+            await self._clean_up(code)
+        except TaskCodeDivergedError:
+            logger.exception("the task's code takes another path than before the restart", at=code.callback.name)
+            await self.release(ids)
+            await self._clean_up(code)
         finally:
-            for agent in agents:
-                self._replayers.pop(agent.agent_id, None)
+            for agent in ids:
+                self._limits.pop(agent, None)
+                self._replayers.pop(agent, None)
             self._running_codes -= 1
             self._code_ended.notify()
+
+    async def _clean_up(self, code: RunningCode) -> None:
+        """Clean up after task code; a failure is only recorded."""
+        try:
+            await self._user_code.ask(code.cleanup_callback, code.cleanup, code.affected)
+        except (UserCodeError, AgentLeftError, TaskCodeDivergedError) as error:
+            logger.warning("the cleanup did not succeed", reason=str(error))
+
+    def _limit_code_of(self, agent_id: int) -> None:
+        """Limit the time of task code once none of its agents is at work."""
+        limit, at_work = self._limits.get(agent_id, (None, set()))
+        at_work.discard(agent_id)
+        if limit is not None and not at_work:
+            limit.begin()
 
     async def _after_code(self, agents: Sequence[HandleT]) -> None:
         """Continue with agents whose task code has returned.

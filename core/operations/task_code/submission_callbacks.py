@@ -6,7 +6,8 @@ got right. A resumed run makes the calls that its earlier process did not get to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import trio
 
@@ -14,7 +15,9 @@ from ....events import streams
 from ....events.engagement import CallbackAnswered
 from ....events.envelope import RecordedEvent
 from ....events.ids import UnitId, WorkerId
+from ....events.task_run import CallbackFailed
 from ....events.unit import UnitCompleted
+from ...abstractions.callbacks import ON_EVALUATION_SUBMITTED, ON_UNIT_SUBMITTED, Callback
 from ...command_issuer import CommandIssuer
 from ...commands.admission import GoldQualifications, RecordEvaluation, ScreeningQualifications
 from ...errors import UserCodeError
@@ -23,19 +26,29 @@ from ...lifecycles.engagement import ON_SUBMITTED
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
 from ...signal import Signal
-from ..logger_core import get_logger
 from ..run_context import RunContext
-from .calls import call
 from .units import Units
-
-logger = get_logger(__name__)
+from .user_code import AffectedIds, UserCode
 
 
 class SubmissionCallbacks:
     """The submissions of one run that the launch script has not answered yet."""
 
-    def __init__(self, context: RunContext, ledger: Ledger, ids: Ids) -> None:
+    def __init__(
+        self, context: RunContext, ledger: Ledger, ids: Ids, user_code: UserCode, on_change: Callable[[], None]
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            context: the run.
+            ledger: takes the commands.
+            ids: source of ids.
+            user_code: calls the launch script.
+            on_change: called when `all_answered` may have changed without an event.
+        """
         self._ledger = ledger
+        self._user_code = user_code
+        self._on_change = on_change
         self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._run = context.task_run
@@ -43,19 +56,25 @@ class SubmissionCallbacks:
         self._units = Units(ledger, context.task_run)
         #: Unanswered units, with the workers who submitted them.
         self._unanswered: dict[UnitId, WorkerId] = {}
+        #: Units that the launch script's code failed on, or that an earlier process left unanswered.
+        self._failed: dict[UnitId, WorkerId] = {}
+        self._is_retrying = 0
         self._answered = Signal()
 
     def resume(self) -> None:
         """Call the launch script for submissions that an earlier process of the run did not get to."""
+        if self._callback is None:
+            return
         state = self._ledger.state
         for stream, unit in state.units.items():
             if unit.status is UnitStatus.COMPLETED and streams.run_of(stream) == self._run and unit.worker is not None:
                 engagement = state.engagements[streams.engagement(self._run, unit.worker)]
                 if (ON_SUBMITTED, unit.unit) not in engagement.answers:
-                    self._call_soon(unit.unit, unit.worker)
+                    self._failed[unit.unit] = unit.worker
+        self._context.nursery.start_soon(self.retry)
 
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
-        """Follow submissions and recorded answers among durable events of the run."""
+        """Follow submissions, recorded answers and failures among durable events of the run."""
         for recorded in events:
             event = recorded.envelope.event
             if isinstance(event, UnitCompleted):
@@ -64,12 +83,20 @@ class SubmissionCallbacks:
                     self._call_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
                 self._unanswered.pop(event.unit, None)
+                self._failed.pop(event.unit, None)
                 self._answered.notify()
+            elif isinstance(event, CallbackFailed) and event.function == ON_SUBMITTED and event.unit is not None:
+                self._note_failure(event.unit)
 
     @property
     def all_answered(self) -> bool:
-        """True if the launch script has answered every submission."""
-        return not self._unanswered
+        """True if the launch script is not being asked about a submission, and none waits for that."""
+        return not (self._unanswered or self._is_retrying)
+
+    @property
+    def failed(self) -> int:
+        """Number of submissions that the launch script's code failed on."""
+        return len(self._failed)
 
     async def wait_decided(self, worker: WorkerId, seconds: float) -> None:
         """Wait until a worker's submissions are answered, if the run's next step for it depends on that.
@@ -84,20 +111,60 @@ class SubmissionCallbacks:
             while worker in self._unanswered.values():
                 await self._answered.wait()
 
+    async def retry(self) -> bool:
+        """Ask the launch script again about all submissions that its code failed on; returns True if any are left."""
+        questions = [partial(self._ask_again, unit) for unit in self._failed]
+        self._is_retrying += 1
+        try:
+            await self._user_code.ask_again(questions)
+        finally:
+            self._is_retrying -= 1
+            self._answered.notify()
+            self._on_change()
+        return bool(self._failed)
+
+    async def settle(self, worker: WorkerId) -> bool:
+        """Ask the launch script again about a worker's evaluation, if its code failed on that.
+
+        Returns:
+            False if nobody knows yet whether the worker did it well.
+        """
+        engagement = self._ledger.state.engagements.get(streams.engagement(self._run, worker))
+        undecided = None if engagement is None else engagement.undecided()
+        if undecided is None or undecided not in self._failed:
+            return True
+        return not self._user_code.is_admission_paused and await self._ask_again(undecided)
+
     def _call_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:
             self._unanswered[unit] = worker
             self._context.nursery.start_soon(self._call, unit, worker)
 
-    async def _call(self, unit: UnitId, worker: WorkerId) -> None:
+    async def _ask_again(self, unit: UnitId) -> bool:
+        worker = self._failed.pop(unit, None)
+        if worker is None:
+            return True
+        self._unanswered[unit] = worker
+        return await self._call(unit, worker)
+
+    async def _call(self, unit: UnitId, worker: WorkerId) -> bool:
+        """Ask the launch script about a submission, and record its answer; returns False if its code failed."""
         if self._callback is None:
-            return
-        verdict: bool | None = None
+            return True
+        submitted = self._units.submitted_unit(unit)
+        agent = submitted.assigned_agent
+        affected = AffectedIds(
+            worker=worker,
+            unit=unit,
+            assignment=submitted.assignment.assignment_id,
+            agents=() if agent is None else (agent.agent_id,),
+        )
+        callback: Callback[bool | None] = ON_EVALUATION_SUBMITTED if submitted.is_evaluation else ON_UNIT_SUBMITTED
         try:
-            answer = await call(self._callback, self._units.submitted_unit(unit))
-            verdict = answer if isinstance(answer, bool) else None
+            verdict = await self._user_code.ask(callback, partial(self._callback, submitted), affected)
         except UserCodeError:
-            logger.exception("on_unit_submitted failed", unit=unit)
+            self._note_failure(unit)
+            return False
         evaluation = RecordEvaluation(
             task_run=self._run,
             unit=unit,
@@ -107,6 +174,13 @@ class SubmissionCallbacks:
             golds=self._gold_qualifications(),
         )
         await self._issuer.issue(evaluation)
+        return True
+
+    def _note_failure(self, unit: UnitId) -> None:
+        worker = self._unanswered.pop(unit, None)
+        if worker is not None:
+            self._failed[unit] = worker
+            self._answered.notify()
 
     def _screening_qualifications(self) -> ScreeningQualifications | None:
         screening, names = self._context.screening, self._ledger.state.qualifications_by_name

@@ -18,7 +18,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ...history_search import find_history, most_to_review
 
-HISTORY = find_history(1500, lambda state: most_to_review(state) >= 4)
+HISTORY = find_history(1000, lambda state: most_to_review(state) >= 4)
 
 
 @pytest.fixture
@@ -153,8 +153,8 @@ def test_a_bonus_of_a_worker_is_owed_and_told(database: Path) -> None:
 
 
 def test_after_a_refusal_a_bonus_is_not_owed(database: Path) -> None:
-    _, (agent, *_) = waiting(database)
-    (worker,) = all_of(database, f"SELECT worker_id FROM agents WHERE agent_id = {agent}")[0]
+    allowed = "SELECT worker_id FROM workers JOIN units USING (worker_id) WHERE workers.status = 'registered'"
+    (worker,) = all_of(database, allowed)[0]
     bonuses = all_of(database, "SELECT count(*) FROM agent_bonuses")
     bonus = ("--bonus", "0.50", "--reason", "was kind")
     assert ask("worker", database, f"worker-{worker}", *bonus, "--revoke", "nothing").exit_code == 1

@@ -194,9 +194,9 @@ async def test_screening_data_that_ends_or_breaks_refuses_and_the_run_goes_on(tm
         assert (await ask(router, "ann"))["agent_id"]
         for worker in ("bob", "cyd"):
             answer = await ask(router, worker)
-            assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
+            assert answer["failure_reason"] == refusal_text(RefusalReason.TECHNICAL_PROBLEM)
         assert (await ask(router, "ann"))["agent_id"], "who is at it keeps it"
-        assert refusals(harness) == ["screening_data"] * 2
+        assert refusals(harness) == ["callback_failed"] * 2
         await harness.operator.force_shutdown()
 
 
@@ -285,7 +285,7 @@ async def test_golds_code_that_raises_refuses_and_the_run_goes_on(tmp_path: Path
     async with open_harness(tmp_path, blueprint=GOLDEN) as harness:
         router = harness.router(await harness.launch(shared(5, is_right, **{callback: broken})))
         answer = await ask(router, "ann")
-        assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
+        assert answer["failure_reason"] == refusal_text(RefusalReason.TECHNICAL_PROBLEM)
         assert qualifications(harness) == {}, "it may be right the next time"
         await harness.operator.force_shutdown()
 

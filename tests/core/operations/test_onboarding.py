@@ -107,7 +107,8 @@ async def test_a_validation_that_raises_lets_nobody_pass_and_says_nothing_to_the
         first = await ask(router, "ann")
         answer = await router.submit_onboarding(first["agent_id"], {"answer": 42})
         assert "secret" not in str(answer)
-        assert answer["failure_reason"] == refusal_text(RefusalReason.NOT_QUALIFIED)
+        assert answer["failure_reason"] == refusal_text(RefusalReason.TECHNICAL_PROBLEM)
+        assert statuses(harness) == ["waiting"]
         await harness.operator.force_shutdown()
 
 

@@ -281,7 +281,7 @@ class Careless(TaskRunner):
         raise ZeroDivisionError("secret words of an exception")
 
 
-async def test_task_code_that_raises_ends_its_unit_and_not_the_run(tmp_path: Path) -> None:
+async def test_task_code_that_raises_puts_its_unit_back_on_offer(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         live_run = await harness.launch(HarnessTaskState(data=items(1), runner=Careless))
         router = harness.router(live_run)
@@ -291,8 +291,9 @@ async def test_task_code_that_raises_ends_its_unit_and_not_the_run(tmp_path: Pat
         while seen[-1]["data"].get("status") != "expired":
             seen.append(await page.receive())
         assert "secret" not in str(seen)
-        await harness.operator.wait_for_runs_then_shutdown()
-        assert harness.statuses("unit") == {"expired": 1}
+        assert harness.statuses("unit") == {"launched": 1}
+        await harness.operator.shutdown()
+        assert harness.statuses("task_run") == {"completed": 1}
 
 
 async def test_a_worker_the_script_does_not_want_is_refused_and_the_answer_is_kept(tmp_path: Path) -> None:
@@ -468,9 +469,9 @@ async def test_task_code_none_of_which_works_does_not_end_the_run(tmp_path: Path
         router = harness.router(await harness.launch(HarnessTaskState(data=items(2), runner=Hopeless)))
         for visit in range(2):
             answer = await ask(router, "ann", visit)
-            assert answer["failure_reason"] == refusal_text(RefusalReason.TASK_MISSING)
-        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
-        assert harness.statuses("unit") == {"expired": 2}
+            assert answer["failure_reason"] == refusal_text(RefusalReason.TECHNICAL_PROBLEM)
+        assert harness.statuses("unit") == {"launched": 2}
+        await harness.operator.shutdown()
         assert harness.statuses("task_run") == {"completed": 1}
 
 

@@ -87,12 +87,14 @@ async def test_it_is_not_made_for_ever(tmp_path: Path) -> None:
         assert harness.statuses("unit") == {"expired": 6}
 
 
-async def test_code_that_breaks_is_not_tried_again(tmp_path: Path) -> None:
+async def test_a_group_whose_code_breaks_is_not_made_again_but_offered_again(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         router = harness.router(await harness.launch(HarnessTaskState(data=items(1, workers=2), runner=BrokenPairs)))
         await pair(router, "ann", "bob")
-        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        await until(harness, lambda: harness.statuses("unit") == {"launched": 2})
         assert len(assignments(harness)) == 1
+        assert harness.statuses("agent") == {"expired": 2}
+        await harness.operator.shutdown()
 
 
 async def test_a_run_that_is_taken_up_again_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def test_screening_data_that_make_no_sense_screen_nobody(tmp_path: Path, d
         )
         live_run = await harness.launch(shared)
         answer = await ask(harness.router(live_run), "ann")
-        assert answer["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
+        assert answer["failure_reason"] == refusal_text(RefusalReason.TECHNICAL_PROBLEM)
         await harness.operator.shutdown()
         assert harness.statuses("task_run") == {"completed": 1}
 
@@ -81,7 +81,7 @@ async def test_a_filter_that_gives_no_units_gives_none(tmp_path: Path, answer: o
     async with open_harness(tmp_path) as harness:
         live_run = await harness.launch(HarnessTaskState(data=items(1), runner=Filter))
         refused = await ask(harness.router(live_run), "ann")
-        assert refused["failure_reason"] == refusal_text(RefusalReason.NO_AVAILABLE_UNITS)
+        assert refused["failure_reason"] == refusal_text(RefusalReason.TECHNICAL_PROBLEM)
         await harness.operator.shutdown()
         assert harness.statuses("task_run") == {"completed": 1}
 
