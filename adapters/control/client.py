@@ -95,8 +95,13 @@ def new_key() -> str:
     return f"request/{os.urandom(16).hex()}"
 
 
-async def ask_to_yield(database: Path) -> None:
-    """Ask a process that merely keeps the log open to close it, and return once it has; do nothing if there is none."""
+async def ask_to_yield(database: Path, limit_seconds: float = REACH_SECONDS) -> None:
+    """Ask a process that merely keeps the log open to close it, and return once it has; do nothing if there is none.
+
+    Args:
+        database: the log.
+        limit_seconds: how long to wait for it; an operator keeps its log.
+    """
     stream = await _connect(database)
     if stream is None:
         return
@@ -104,9 +109,11 @@ async def ask_to_yield(database: Path) -> None:
     try:
         async with stream:
             await stream.send_all(_encoder.encode(message) + b"\n")
-            with trio.move_on_after(REACH_SECONDS):
-                while await stream.receive_some(4096):
-                    pass
+            with trio.move_on_after(limit_seconds):
+                async with aclosing(_answers(stream)) as answers:
+                    async for answer in answers:
+                        if answer.error is not None:
+                            return  # it keeps the log; whoever opens it learns who that is
     except trio.BrokenResourceError:
         return
 

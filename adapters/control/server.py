@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from ...core.errors import MephistoError, UnusableLogError
+from ...core.errors import CommandRefusedError, MephistoError, UnusableLogError
 from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.control.requests import Reply
 from ...core.operations.logger_core import get_logger
@@ -116,22 +116,21 @@ class _Connection:
 
     async def run(self) -> None:
         """Serve until the client leaves."""
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            async with aclosing(self._lines()) as lines, trio.open_nursery() as nursery:
-                async for line in lines:
-                    try:
-                        message = _decoder.decode(line)
-                    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                        logger.warning("the control socket got a request that it cannot read", reason=str(error))
-                        return
-                    await self._under_way.acquire_on_behalf_of(message)
-                    # Decided in the order of arrival: each task runs up to its commit before the next one starts.
-                    nursery.start_soon(self._execute, message)
-                    await trio.lowlevel.checkpoint()
+        async with aclosing(self._lines()) as lines, trio.open_nursery() as nursery:
+            async for line in lines:
+                try:
+                    message = _decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    logger.warning("the control socket got a request that it cannot read", reason=str(error))
+                    return
+                await self._under_way.acquire_on_behalf_of(message)
+                # Decided in the order of arrival: each task runs up to its commit before the next one starts.
+                nursery.start_soon(self._execute, message)
+                await trio.lowlevel.checkpoint()
 
     async def _lines(self) -> AsyncGenerator[bytes]:
         buffer = bytearray()
-        while chunk := await self._stream.receive_some(65536):
+        while chunk := await self._receive():
             buffer += chunk
             *lines, rest = buffer.split(b"\n")
             for line in lines:
@@ -141,6 +140,13 @@ class _Connection:
                 logger.warning("the control socket got a line that is too long", limit_bytes=MAX_LINE_BYTES)
                 return
 
+    async def _receive(self) -> bytes | bytearray:
+        """Return what the client sent next; nothing if it has left."""
+        try:
+            return await self._stream.receive_some(65536)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
+
     async def _execute(self, message: ControlMessage) -> None:
         self._on_request()
         try:
@@ -148,13 +154,16 @@ class _Connection:
         finally:
             self._on_request()
             self._under_way.release_on_behalf_of(message)
-        async with self._sending:
-            await self._stream.send_all(_encoder.encode(answer) + b"\n")
+        # A client that has left asks again with the same key, if it wants to know.
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async with self._sending:
+                await self._stream.send_all(_encoder.encode(answer) + b"\n")
 
     async def _answer(self, message: ControlMessage) -> ControlAnswer:
         if isinstance(message.request, YieldRequest):
-            if self._on_yield is not None:
-                self._on_yield()
+            if self._on_yield is None:
+                return answer_of_error(message.id, CommandRefusedError("an operator keeps its log"))
+            self._on_yield()
             return ControlAnswer(id=message.id, reply=Reply())
         try:
             reply = await self._executor.execute(message.request, message.author, message.key)

@@ -86,7 +86,8 @@ def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
     uploads: set[str] = set()
     tokens = {stream: agent.token for stream, agent in state.agents.items() if agent.worker == worker}
     tokens |= {stream: agent.token for stream, agent in state.onboardings.items() if agent.worker == worker}
-    for stream in (streams.worker(worker), *tokens):
+    engagements = [stream for stream, one in state.engagements.items() if one.worker == worker]
+    for stream in (streams.worker(worker), *engagements, *tokens):
         for _, envelope in ledger.log.history(stream):
             event = envelope.event
             found = [body for ref in refs_of(event) if (body := ledger.log.payload(ref)) is not None]

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
-from mephisto_es.adapters.control.client import open_control
+from mephisto_es.adapters.control.client import ask_to_yield, open_control
 from mephisto_es.adapters.control.protocol import MAX_LINE_BYTES, author_of, socket_path
 from mephisto_es.adapters.control.reviews import content_key, record_verdicts
 from mephisto_es.adapters.log.audit.replay import replay
@@ -202,6 +202,22 @@ async def test_nonsense_on_the_socket_harms_nobody(tmp_path: Path, data_dir: Pat
                     assert connection.recv(10) == b""
                 except (BrokenPipeError, ConnectionResetError):
                     pass
+        async with open_control(data_dir / DATABASE_FILE, "user/ann") as control:
+            with pytest.raises(CommandRefusedError, match="there is no worker"):
+                await control.execute(BlockRequest(worker=WorkerId(99), reason="nobody"))
+        await script.kill()
+
+
+async def test_a_client_that_leaves_before_its_answer_harms_nobody(tmp_path: Path, data_dir: Path) -> None:
+    async with launched(data_dir, some_sentences(tmp_path, 3)) as script:
+        script.process.send_signal(signal.SIGSTOP)
+        for _ in range(3):
+            await ask_to_yield(data_dir / DATABASE_FILE, limit_seconds=0.2)
+            with trio.move_on_after(0.2):
+                await record_verdicts(
+                    data_dir / DATABASE_FILE, "user/ann", [VerdictRequest(agent=AgentId(1), verdict=Verdict.APPROVED)]
+                )
+        script.process.send_signal(signal.SIGCONT)
         async with open_control(data_dir / DATABASE_FILE, "user/ann") as control:
             with pytest.raises(CommandRefusedError, match="there is no worker"):
                 await control.execute(BlockRequest(worker=WorkerId(99), reason="nobody"))
