@@ -52,6 +52,7 @@ VERBS = {
     "requesters": Verb("requesters:requesters_command", "List the accounts that offer work."),
     "resources": Verb("resources:resources_group", "List or release what runs hold outside."),
     "resume": Verb("resume:resume_command", "Continue a paused run, or one whose operator died."),
+    "retry": Verb("run_control:retry_command", "Ask the code of a live run again after it failed."),
     "review": Verb("review:review_command", "Accept or reject submitted work."),
     "runs": Verb("runs:runs_command", "List the runs and their progress."),
     "serve": Verb("serve:serve_command", "Show a log in a browser."),

@@ -1,4 +1,4 @@
-"""Implements `mephisto-es pause`, `end` and `reopen`: what becomes of a run as a whole."""
+"""Implements `mephisto-es pause`, `end`, `reopen` and `retry`: what becomes of a run as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import trio
 
 from ...core.errors import ConfigError
 from ...core.lifecycles.task_run import TaskRunStatus
-from ...core.operations.control.requests import AnyRequest, EndRequest, PauseRequest, ReopenRequest
+from ...core.operations.control.requests import AnyRequest, EndRequest, PauseRequest, ReopenRequest, RetryRequest
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
@@ -81,6 +81,23 @@ def reopen_command(database: Path, run: EntityRef, reason: str, author: str | No
     """
     _execute(database, ReopenRequest(task_run=TaskRunId(run.number), reason=reason), author)
     click.echo(f"{run} is open again; `mephisto-es resume` continues it")
+
+
+@click.command("retry", cls=LogCommand)
+@log_argument
+@run_argument
+@author_option
+def retry_command(database: Path, run: EntityRef, author: str | None) -> None:
+    """Ask the code of RUN, which is live, again about everybody whom it failed on, and let newcomers in again.
+
+    A run that is paused needs no retry: its code is asked again when it is resumed.
+
+    \b
+    Example:
+      mephisto-es retry mephisto_data 1
+    """
+    _execute(database, RetryRequest(task_run=TaskRunId(run.number)), author)
+    click.echo(f"{run}: its code is asked again, and newcomers get work")
 
 
 def _execute(database: Path, request: AnyRequest, author: str | None) -> None:

@@ -344,9 +344,7 @@ class Operator:
         Raises:
             CommandRefusedError: the run is not live here.
         """
-        if task_run not in self.runs.live:
-            raise CommandRefusedError(f"run {task_run} is not live: resume it, and its code is asked again")
-        await self.runs.live[task_run].worker_pool.retry("the operator was asked to")
+        await self.runs.retry(task_run, "the operator was asked to")
 
     def run_status(self, run: TaskRunId) -> TaskRunStatus:
         """Return the status of a run, live or not.

@@ -29,6 +29,7 @@ from .requests import (
     RegisterRequest,
     ReopenRequest,
     Reply,
+    RetryRequest,
     RevokeRequest,
     SettleRequest,
     UnblockRequest,
@@ -47,6 +48,9 @@ class RunControl(Protocol):
 
     async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:
         """End a live run, and return when it is completed."""
+
+    async def retry(self, run: TaskRunId, reason: str) -> None:
+        """Ask a live run's code again about everybody whom it failed on."""
 
 
 class NoRuns:
@@ -67,6 +71,14 @@ class NoRuns:
             CommandRefusedError: always.
         """
         raise CommandRefusedError(f"run {run} is not running")
+
+    async def retry(self, run: TaskRunId, reason: str) -> None:  # noqa: ARG002 - the protocol's
+        """Refuse.
+
+        Raises:
+            CommandRefusedError: always.
+        """
+        raise CommandRefusedError(f"run {run} is not live: resume it, and its code is asked again")
 
 
 class RequestExecutor:
@@ -113,6 +125,9 @@ class RequestExecutor:
                 return Reply()
             case PauseRequest() | EndRequest():
                 return Reply(repeated=True)
+            case RetryRequest():
+                await self._runs.retry(request.task_run, f"asked to by {author}")
+                return Reply()
             case RegisterRequest():
                 await Directory(self._ledger, self._ids, author).find_or_create_requester(
                     request.requester, request.provider_type

@@ -115,6 +115,12 @@ class EndRequest(Request, frozen=True, kw_only=True, tag="end"):
     reason: str
 
 
+class RetryRequest(Request, frozen=True, kw_only=True, tag="retry"):
+    """Ask a live run's code again about everybody whom it failed on, and give work to newcomers again."""
+
+    task_run: TaskRunId
+
+
 class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
     """Put the expired units of an ended run back, so that it can be resumed."""
 
@@ -138,6 +144,7 @@ AnyRequest = (
     | SettleRequest
     | PauseRequest
     | EndRequest
+    | RetryRequest
     | ReopenRequest
 )
 

@@ -118,6 +118,16 @@ class DrivenRuns:
         driver.stop(reason, author=author)
         await self._wait_for(driver)
 
+    async def retry(self, run: TaskRunId, reason: str) -> None:
+        """Give work to newcomers of a live run again, and ask its code about everybody whom it failed on.
+
+        Raises:
+            CommandRefusedError: the run is not live here.
+        """
+        if run not in self.live:
+            raise CommandRefusedError(f"run {run} is not live: resume it, and its code is asked again")
+        await self.live[run].worker_pool.retry(reason)
+
     def _driver_of(self, run: TaskRunId) -> LiveRunDriver:
         for driver in self._drivers:
             if driver.task_run == run:

@@ -23,7 +23,13 @@ from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.commands.review import Verdict
 from mephisto_es.core.errors import CommandRefusedError, ConfigError, UnusableLogError
-from mephisto_es.core.operations.control.requests import BlockRequest, BonusRequest, PauseRequest, VerdictRequest
+from mephisto_es.core.operations.control.requests import (
+    BlockRequest,
+    BonusRequest,
+    PauseRequest,
+    RetryRequest,
+    VerdictRequest,
+)
 from mephisto_es.events.agent import AgentApproved
 from mephisto_es.events.ids import AgentId, TaskRunId, WorkerId
 from mephisto_es.events.payment import PaymentOwed
@@ -177,6 +183,9 @@ async def test_what_is_refused_is_refused_with_its_reason(tmp_path: Path, data_d
             await control.execute(BlockRequest(worker=WorkerId(99), reason="nobody"))
         with pytest.raises(CommandRefusedError, match="there is no task_run/7"):
             await control.execute(PauseRequest(task_run=TaskRunId(7), reason="x"))
+        with pytest.raises(CommandRefusedError, match="run 7 is not live"):
+            await control.execute(RetryRequest(task_run=TaskRunId(7)))
+        await control.execute(RetryRequest(task_run=TaskRunId(1)))
         mode = socket_path(data_dir / DATABASE_FILE).stat().st_mode
         assert stat.S_ISSOCK(mode)
         assert stat.S_IMODE(mode) == 0o600
