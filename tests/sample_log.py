@@ -12,7 +12,13 @@ import msgspec
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
 from mephisto_es.core.commands.agent import ReturnUnit, SubmitUnit
 from mephisto_es.core.commands.base import Command
-from mephisto_es.core.commands.task_run import AssignmentPlan, CreateAssignments, LaunchUnits, UnitPlan
+from mephisto_es.core.commands.task_run import (
+    AssignmentPlan,
+    CreateAssignments,
+    LaunchUnits,
+    RecordCallbackFailure,
+    UnitPlan,
+)
 from mephisto_es.core.decisions.registry import DECISIONS
 from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import AppendRequest, NewEvent, Payload
@@ -21,7 +27,13 @@ from mephisto_es.events import ids, streams
 from mephisto_es.events.base import PayloadRef
 from mephisto_es.events.records import RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceAcquired, ResourceIntended
-from mephisto_es.events.task_run import TaskRunCreated, TaskRunDeployed, TaskRunPrepared, TaskRunWentLive
+from mephisto_es.events.task_run import (
+    CallbackFailed,
+    TaskRunCreated,
+    TaskRunDeployed,
+    TaskRunPrepared,
+    TaskRunWentLive,
+)
 from mephisto_es.events.worker import WorkerRegistered
 
 #: 2026-01-31, 14:00 UTC, in microseconds.
@@ -49,6 +61,20 @@ def sample_history() -> tuple[AppendRequest, ...]:
             agent = day.take(worker)
         if number < DONE:
             day.hand_in(worker, agent, rating=number % 5 + 1)
+    return tuple(day.requests)
+
+
+def failing_history() -> tuple[AppendRequest, ...]:
+    """The same log, with a function of the task's code that has failed three times in the end."""
+    day = _Day()
+    day.requests.extend(sample_history())
+    state = DecisionState()
+    for request in day.requests:
+        for stream, event in request.events:
+            state.evolve(stream, event)
+    day.continue_from(state, day.requests[-1].at)
+    for number in range(1, 4):
+        day.fail(ids.WorkerId(number))
     return tuple(day.requests)
 
 
@@ -88,6 +114,21 @@ class _Day:
             name = self._sealed(f"Zoë {number}", worker)
             known = WorkerRegistered(worker=worker, provider_type="mock", name=name, identity=f"identity {number}")
             self._add([NewEvent(streams.worker(worker), known)], actor=f"worker/{number}")
+
+    def continue_from(self, state: DecisionState, at: int) -> None:
+        """Go on after a history."""
+        self._market, self._at = state, at + _MINUTE
+
+    def fail(self, worker: ids.WorkerId) -> None:
+        """The code that says whether a worker may have a unit fails."""
+        failed = CallbackFailed(
+            function="worker_can_do_unit",
+            error="raised KeyError",
+            location="run_task.py:31",
+            message=self._sealed(f"KeyError: 'Zoë {worker}'", worker),
+            worker=worker,
+        )
+        self._execute(RecordCallbackFailure(task_run=RUN, failure=failed))
 
     def put_on_offer(self) -> None:
         """All units."""

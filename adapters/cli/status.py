@@ -65,6 +65,7 @@ def status_panel(status: RunStatus) -> Group:
     head = f"[bold]run-{progress.task_run_id}[/]  {escape(progress.task_name)}  [bold]{escape(progress.status)}[/]"
     return Group(
         Text.from_markup(f"{head}  [dim]at {status.at} UTC, seq {status.seq:,}[/]"),
+        *_problem(progress.admission_problem),
         _figures(status),
         *_last_events(status.last_events),
     )
@@ -90,6 +91,10 @@ def _figures(status: RunStatus) -> Table:
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))
     return table
+
+
+def _problem(sentence: str | None) -> list[Text]:
+    return [] if sentence is None else [Text(f"! {sentence}", style="bold red")]
 
 
 def _last_events(lines: Sequence[TimelineEntry]) -> list[Text]:

@@ -25,7 +25,14 @@ from ...events.base import Event, FileRef, PayloadRef
 from ...events.envelope import RecordedEvent
 from ...events.onboarding import OnboardingStarted, OnboardingSubmitted
 from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
-from ...events.task_run import TaskRunCompleted, TaskRunCreated, TaskRunDataExhausted, TaskRunDeployed
+from ...events.task_run import (
+    TaskRunAdmissionPaused,
+    TaskRunAdmissionResumed,
+    TaskRunCompleted,
+    TaskRunCreated,
+    TaskRunDataExhausted,
+    TaskRunDeployed,
+)
 from ...events.unit import UnitAssigned, UnitCreated, UnitLateAccepted, UnitReleased, UnitReopened
 from ...events.worker import (
     QualificationChanged,
@@ -45,6 +52,7 @@ H = TypeVar("H", bound=Callable[..., None])
 _IS_COMPLETED = ColumnGroup(TaskRunRow, "is_completed")
 _SERVER_URL = ColumnGroup(TaskRunRow, "server_url")
 _ASSIGNMENT_COUNT = ColumnGroup(TaskRunRow, "assignment_count")
+_ADMISSION_PAUSED_BY = ColumnGroup(TaskRunRow, "admission_paused_by")
 _HOLDER = ColumnGroup(UnitRow, "agent_id", "worker_id")
 _TASK_START = ColumnGroup(AgentRow, "task_start")
 _TASK_END = ColumnGroup(AgentRow, "task_end")
@@ -119,6 +127,16 @@ def _task_run_deployed(batch: EventBatch, recorded: RecordedEvent, event: TaskRu
 @_handles(TaskRunDataExhausted)
 def _task_run_data_exhausted(batch: EventBatch, recorded: RecordedEvent, event: TaskRunDataExhausted) -> None:
     batch.set(recorded, _ASSIGNMENT_COUNT, event.assignments)
+
+
+@_handles(TaskRunAdmissionPaused)
+def _admission_paused(batch: EventBatch, recorded: RecordedEvent, event: TaskRunAdmissionPaused) -> None:
+    batch.set(recorded, _ADMISSION_PAUSED_BY, event.function)
+
+
+@_handles(TaskRunAdmissionResumed)
+def _admission_resumed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunAdmissionResumed) -> None:
+    batch.set(recorded, _ADMISSION_PAUSED_BY, None)
 
 
 @_handles(TaskRunCompleted)

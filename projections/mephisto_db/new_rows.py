@@ -55,6 +55,7 @@ def task_run_row(event: TaskRunCreated, date: str) -> TaskRunRow:
         status=TaskRunStatus.CREATED.value,
         server_url=None,
         assignment_count=None,
+        admission_paused_by=None,
         event_count=0,
         last_event_date=date,
     )

@@ -98,6 +98,8 @@ class TaskRunRow(Row, frozen=True, gc=False):
     server_url: str | None
     #: The number of assignments in the data; None until the data is exhausted.
     assignment_count: int | None
+    #: The function of the task whose failures keep newcomers from getting work; None if newcomers are admitted.
+    admission_paused_by: str | None
     #: Number of events of the run and of everything that belongs to it.
     event_count: int
     last_event_date: str

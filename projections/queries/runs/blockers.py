@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ....core.decisions.task_run import admission_paused_text
 from ....core.lifecycles.agent import AT_WORK_STATUSES
 from ....core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ....core.lifecycles.resource import ResourceStatus
@@ -16,6 +17,7 @@ from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId
 from ....events.resource import ResourceIntended
+from ....events.task_run import TaskRunAdmissionPaused
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from ..entity_ref import EntityRef
@@ -98,6 +100,8 @@ def find_blockers(as_of: AsOf, run: TaskRunId) -> OpenReport:
     blockers: list[Blocker] = []
     if status not in ENDED_RUN_STATUSES:
         blockers += _open_entities(as_of, run)
+        if row.admission_paused_by is not None:
+            blockers.append(_paused_admission(as_of, run, row.admission_paused_by))
         if row.assignment_count is None:
             blockers.append(Blocker("the run's data is not exhausted, so more units may follow", 1))
         blockers.append(Blocker(_STATUS_REASONS[status], 1, since=_since(as_of, streams.task_run(run))))
@@ -113,6 +117,12 @@ def _open_entities(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:
             entities = tuple(str(EntityRef(kind, number)) for number in listed)
             since = min(_since(as_of, _stream(kind, run, number)) for number in listed)
             yield Blocker(f"{reason}: {len(numbers):,}", len(numbers), entities, since)
+
+
+def _paused_admission(as_of: AsOf, run: TaskRunId, function: str) -> Blocker:
+    history = as_of.stream(streams.task_run(run))
+    paused = [one.envelope.at for one in history if isinstance(one.envelope.event, TaskRunAdmissionPaused)]
+    return Blocker(admission_paused_text(run, function), 1, since=date_of(paused[-1]))
 
 
 def _held_resources(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:

@@ -8,6 +8,7 @@ from enum import Enum
 
 import msgspec
 
+from ....core.decisions.task_run import admission_paused_text
 from ....core.lifecycles.agent import AgentStatus
 from ....core.lifecycles.onboarding import OnboardingStatus
 from ....core.lifecycles.unit import DONE_UNIT_STATUSES, OPEN_UNIT_STATUSES, UnitStatus
@@ -32,6 +33,8 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     task_name: str
     status: str
     server_url: str | None
+    #: A sentence with the remedy if newcomers get no work because a function of the task failed too often; else None.
+    admission_problem: str | None = None
     #: Number of units by status.
     units: dict[str, int]
     agents: dict[str, int]
@@ -75,13 +78,14 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
         UnknownEntityError: there is no such run.
     """
     run = db.get_task_run(task_run_id)
-    number = run.task_run_id
+    number, paused_by = run.task_run_id, run.admission_paused_by
     assignments = db.execute("SELECT count(*) FROM assignments WHERE task_run_id = ?", (number,)).fetchone()[0]
     return RunProgress(
         task_run_id=number,
         task_name=db.get_task(run.task_id).task_name,
         status=run.status,
         server_url=run.server_url,
+        admission_problem=paused_by and admission_paused_text(number, paused_by),
         units=_by_status(db, "units", number, UnitStatus),
         agents=_by_status(db, "agents", number, AgentStatus),
         onboarding_agents=_by_status(db, "onboarding_agents", number, OnboardingStatus),

@@ -23,7 +23,7 @@ from mephisto_es.projections.queries.history.timeline import timeline
 from mephisto_es.projections.queries.runs.run_status import all_runs, run_status
 from mephisto_es.projections.registry import PROJECTIONS
 
-from ...sample_log import RUN
+from ...sample_log import RUN, failing_history
 from .visitor import Visitor, words_of
 
 _LINK = re.compile(r'(?:href|src)="([^"]+)"')
@@ -65,6 +65,18 @@ async def test_the_runs(visitor: Visitor, database: Path) -> None:
     for run in runs:
         assert f"run-{run.task_run_id} {run.task_name} {run.status}" in said
         assert f"{run.units_done:,} of {run.units_total:,} units done" in said
+
+
+async def test_a_banner_says_that_newcomers_get_no_work(tmp_path: Path) -> None:
+    path = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(path, PROJECTIONS) as log:
+        log.commit(failing_history())
+    visitor = Visitor(path, Access(None), "127.0.0.1")
+    for page in ("/", f"/runs/{RUN}"):
+        said = await visitor.read(page)
+        assert "admission is paused because worker_can_do_unit failed 3 times in a row" in said
+        assert f"mephisto-es retry {RUN}" in said
+    visitor.log.close()
 
 
 async def test_a_run_is_what_status_says_at_each_moment(visitor: Visitor, database: Path) -> None:
