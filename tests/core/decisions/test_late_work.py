@@ -24,7 +24,7 @@ from mephisto_es.events.agent import (
 )
 from mephisto_es.events.base import Event
 from mephisto_es.events.payment import PaymentOwed
-from mephisto_es.events.unit import UnitLateAccepted
+from mephisto_es.events.unit import UnitAssigned, UnitLateAccepted
 
 from .conftest import DATA, PAY_CENTS, RUN, SmallRun, only
 
@@ -207,3 +207,10 @@ def test_nobody_is_paid_twice_for_a_unit(steps: list[tuple[str, int]]) -> None:
     assert budget.committed_cents == len(owed) * PAY_CENTS
     assert budget.left_cents is not None
     assert budget.left_cents >= 0
+
+
+def test_late_work_is_not_accepted_while_its_worker_has_the_unit_again(late: SmallRun) -> None:
+    # No command gives a worker the same data twice; a log of an earlier version might.
+    late.state.evolve(streams.unit(RUN, UNIT), UnitAssigned(agent=ids.AgentId(2), worker=ids.WorkerId(1)))
+    with pytest.raises(CommandRefusedError, match="worker-1 has unit-10 again as agent-2"):
+        accept_late(late, 1)

@@ -14,6 +14,7 @@ from mephisto_es.core.commands.task_run import (
     ExpireUnits,
     LaunchUnits,
     PauseRun,
+    RecordCallbackFailure,
     RecordResource,
     RecordRunEvent,
     ReopenRun,
@@ -22,12 +23,14 @@ from mephisto_es.core.commands.task_run import (
     UnitPlan,
 )
 from mephisto_es.core.decisions.launch_work import original_of, wants_repeat
+from mephisto_es.core.decisions.task_run import admission_problem
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentTimedOut
 from mephisto_es.events.records import AssignmentCreated, RequesterRegistered, TaskRegistered
 from mephisto_es.events.resource import ResourceIntended, ResourceReleased
 from mephisto_es.events.task_run import (
+    CallbackFailed,
     TaskRunCompleted,
     TaskRunCreated,
     TaskRunDataExhausted,
@@ -217,3 +220,19 @@ def test_outside_resources_are_recorded_with_their_run(run: SmallRun) -> None:
 def test_an_illegal_event_of_a_run_is_refused(run: SmallRun) -> None:
     with pytest.raises(IllegalStepError, match="task_run/1 is 'live'"):
         run.execute(RecordRunEvent(task_run=RUN, event=TaskRunCompleted()))
+
+
+def test_a_failure_of_code_that_comes_after_the_end_is_not_recorded(run: SmallRun) -> None:
+    run.execute(StopRun(task_run=RUN, reason="enough"))
+    run.execute(CompleteRun(task_run=RUN))
+    failure = CallbackFailed(function="on_unit_submitted", error="raised ValueError", location="run_task.py:12")
+    assert run.execute(RecordCallbackFailure(task_run=RUN, failure=failure)) == []
+
+
+def test_a_paused_admission_names_the_function_and_the_remedy(run: SmallRun) -> None:
+    state = run.state.task_runs[streams.task_run(RUN)]
+    assert admission_problem(state) is None
+    problem = admission_problem(replace(state, admission_paused_by="validate_onboarding"))
+    assert problem is not None
+    assert "validate_onboarding failed 3 times in a row" in problem
+    assert f"mephisto-es retry {RUN}" in problem
