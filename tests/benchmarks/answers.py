@@ -24,26 +24,27 @@ _DEMO_SECONDS, _LARGE_SECONDS = 1, 2
 #: Where in the log the past moment is that is asked about: midway between two snapshots.
 _PAST_PART = 0.55
 
-#: Verbs and what follows the database.
+#: Stands for the database in a command line.
+_DATABASE = "DATABASE"
 _ON_THE_DEMO = (
-    ("runs",),
-    ("status", "1"),
-    ("timeline", "unit-1"),
-    ("explain", "agent-1"),
-    ("explain", "worker-1"),
-    ("blockers", "1"),
-    ("ledger", "1"),
-    ("ledger", "1", "verify"),
-    ("review", "1"),
-    ("export", "1"),
-    ("show",),
-    ("show", "--seq", "300"),
-    ("diff", "100", "120"),
-    ("replay",),
-    ("verify",),
-    ("resources", "list"),
-    ("requesters",),
-    ("projections", "list"),
+    "runs DATABASE",
+    "status DATABASE 1",
+    "timeline DATABASE unit-1",
+    "explain DATABASE agent-1",
+    "explain DATABASE worker-1",
+    "blockers DATABASE 1",
+    "ledger DATABASE 1",
+    "ledger DATABASE 1 verify",
+    "review DATABASE 1",
+    "export DATABASE 1",
+    "show DATABASE",
+    "show DATABASE --seq 300",
+    "diff DATABASE 100 120",
+    "replay DATABASE",
+    "verify DATABASE",
+    "resources list DATABASE",
+    "requesters DATABASE",
+    "projections DATABASE list",
 )
 
 
@@ -62,8 +63,8 @@ def measure(report: Report, sizes: Sizes, folder: Path) -> None:
     """Measure everything."""
     demo = ("demo", "--units", str(sizes.demo_units), "--think", "0.1", "--data-dir", str(folder))
     _run(*demo)
-    for verb, *rest in _ON_THE_DEMO:
-        _judge(report, (verb, str(folder), *rest), "the demo's log", sizes.rounds, _DEMO_SECONDS)
+    for line in _ON_THE_DEMO:
+        _judge(report, line, folder, "the demo's log", sizes.rounds, _DEMO_SECONDS)
     large = folder / "large.db"
     long_job.make(str(large), sizes.large_events)
     with open_as_of(large) as moment:
@@ -71,23 +72,23 @@ def measure(report: Report, sizes: Sizes, folder: Path) -> None:
         head = moment.seq
     # Keeps snapshots, without which a past moment takes as long as reading all events before it.
     _run("projections", str(large), "rebuild")
-    past = ("--seq", str(int(head * _PAST_PART)))
-    for verb, about in (
-        ("status", "1"),
-        ("timeline", f"unit-{unit}"),
-        ("timeline", "worker-1"),
-        ("explain", f"agent-{agent}"),
-        ("explain", "worker-1"),
+    past = f"--seq {int(head * _PAST_PART)}"
+    for line in (
+        "status DATABASE 1",
+        f"timeline DATABASE unit-{unit}",
+        "timeline DATABASE worker-1",
+        f"explain DATABASE agent-{agent}",
+        "explain DATABASE worker-1",
     ):
-        for then in ((), past):
-            _judge(report, (verb, str(large), about, *then), f"{head:,} events", sizes.rounds, _LARGE_SECONDS)
+        for asked in (line, f"{line} {past}"):
+            _judge(report, asked, large, f"{head:,} events", sizes.rounds, _LARGE_SECONDS)
 
 
-def _judge(report: Report, words: tuple[str, ...], where: str, rounds: int, bar: int) -> None:
-    """The median of a few rounds beside the bar; a first one that fetches the file is not counted."""
-    verb, _, *rest = words
+def _judge(report: Report, line: str, database: Path, where: str, rounds: int, bar: int) -> None:
+    """Judge the median of a few rounds; a first one, which brings the file into memory, is not counted."""
+    words = [str(database) if word == _DATABASE else word for word in line.split()]
     seconds = [_run(*words) for _ in range(rounds + 1)][1:]
-    report.judge(f"{' '.join((verb, *rest))} on {where}, s", median(seconds), "<=", bar)
+    report.judge(f"{line.replace(f' {_DATABASE}', '')} on {where}, s", median(seconds), "<=", bar)
 
 
 def _run(*words: str) -> float:
