@@ -17,6 +17,26 @@ class WorkerArrived(Event, frozen=True, kw_only=True, tag="worker_arrived"):
     worker: WorkerId
 
 
+class SiteWorkStatus(Enum):
+    """Status of a piece of work at a crowd site, whatever the site calls it."""
+
+    RESERVED = "reserved"
+    WORKING = "working"
+    #: Completed, and nobody has decided.
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    #: A part of the reward was paid.
+    PARTIALLY_APPROVED = "partially approved"
+    REJECTED = "rejected"
+    SCREENED_OUT = "screened out"
+    RETURNED = "returned"
+    TIMED_OUT = "timed out"
+    #: Not finished, and the site does not tell if it ever will be.
+    UNFINISHED = "unfinished"
+    #: A status that the site's documentation does not have.
+    UNKNOWN = "unknown"
+
+
 class PlaceTaken(Event, frozen=True, kw_only=True, tag="place_taken"):
     """The worker's page named the place that the worker holds at the provider."""
 
@@ -26,6 +46,18 @@ class PlaceTaken(Event, frozen=True, kw_only=True, tag="place_taken"):
     handle: PayloadRef
     #: The provider's id of the study or project; None: the page gave none.
     study: PayloadRef | None = None
+
+
+class ProviderObserved(Event, frozen=True, kw_only=True, tag="provider_observed"):
+    """The provider showed the worker's place in another status than before. It overrides no verdict of ours."""
+
+    #: Pseudonym of the provider's registration id.
+    registration: str
+    status: SiteWorkStatus
+    #: All bonuses that the provider shows.
+    bonus_cents: int = 0
+    #: When the provider approves the work by itself, in seconds since the epoch; None: it does not.
+    approved_by_site_at: int | None = None
 
 
 class WorkStarted(Event, frozen=True, kw_only=True, tag="work_started"):
@@ -117,6 +149,7 @@ class WorkerAssessed(Event, frozen=True, kw_only=True, tag="worker_assessed"):
 EngagementEvent = (
     WorkerArrived
     | PlaceTaken
+    | ProviderObserved
     | WorkStarted
     | WorkEnded
     | AllWorkEnded

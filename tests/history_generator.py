@@ -32,6 +32,7 @@ from mephisto_es.events.base import FileRef, PayloadRef
 from mephisto_es.events.engagement import (
     CallbackAnswered,
     PlaceTaken,
+    ProviderObserved,
     WorkerArrived,
     WorkerAssessed,
     WorkerExcluded,
@@ -480,7 +481,7 @@ class HistoryGenerator(RandomValues):
         stream = self._pick("engagement")
         worker = self.state.engagements[stream].worker
         is_erased = self.state.workers[streams.worker(worker)].status is WorkerStatus.ERASED
-        kinds = (CallbackAnswered, WorkerAssessed) if is_erased else (CallbackAnswered, WorkerAssessed, PlaceTaken)
+        kinds = (CallbackAnswered, WorkerAssessed, ProviderObserved, *(() if is_erased else (PlaceTaken,)))
         return [NewEvent(stream, self._fill(self._random.choice(kinds), subject=worker))]
 
     def _change_onboarding(self) -> Events:

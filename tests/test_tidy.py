@@ -37,6 +37,7 @@ THREAD_CALLS = {"to_thread", "from_thread", "Thread", "start_thread_soon"}
 FOREIGN = {
     "adapters/blueprints/remote_procedure.py",
     "core/operations/registry.py",
+    "core/operations/run/site_loop.py",
 }
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import trio
+from msgspec.structs import replace
+
 from ...core.abstractions.crowd.effects import SendResult
-from ...core.decisions.settlement import Settlement
+from ...core.decisions.settlement import SENDING_STEPS, Attempts, NextStep, Settlement, before_step, next_step
 from ...events.payment import Answer, Sighting
 from .api.errors import (
     EffectUnknownError,
@@ -14,6 +17,9 @@ from .api.errors import (
     SiteThrottledError,
     SiteUnreachableError,
 )
+
+#: Seconds between two looks for something whose creation was not answered.
+LOOK_AGAIN_SECONDS = 5.0
 
 
 class SiteCalls(Protocol):
@@ -74,6 +80,44 @@ class CalledPayment(CalledEffect):
     async def set_up(self) -> str | None:
         """Prepare nothing."""
         return None
+
+
+async def bring_about(calls: SiteCalls, *, was_sent: bool) -> None:
+    """Request something and look for it until it is there.
+
+    A request whose answer is lost is repeated once the site's lists would show what it made.
+
+    Args:
+        calls: the calls for it.
+        was_sent: True if an earlier process may have requested it.
+
+    Raises:
+        SiteError: the site refuses, or cannot be asked.
+    """
+    attempts = Attempts()
+    if was_sent:
+        attempts = before_step(NextStep.SEND, attempts, trio.current_time())
+    failure: SiteError | None = None
+    while True:
+        step = next_step(calls.settlement, attempts, trio.current_time())
+        if step in SENDING_STEPS:
+            attempts = before_step(step, attempts, trio.current_time())
+            try:
+                await calls.send("")
+            except (SiteRefusedError, SiteUnreachableError):
+                raise
+            except SiteError as error:
+                failure, attempts = error, replace(attempts, answer=answer_of(error))
+            else:
+                return
+        elif step in {NextStep.LOOK, NextStep.WAIT}:
+            if step is NextStep.WAIT:
+                await trio.sleep(LOOK_AGAIN_SECONDS)
+            if await calls.look() is Sighting.THERE:
+                return
+            attempts = replace(attempts, sighting=Sighting.NOT_THERE, looked_at=trio.current_time())
+        else:
+            raise failure or LookupError(f"nothing can be brought about by {step.value}")
 
 
 def answer_of(error: SiteError) -> Answer:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from types import TracebackType
+from typing import ClassVar, Self
 
 from omegaconf import DictConfig
 
 from .args import CrowdProviderArgs, RequesterArgs
+from .crowd.effects import SiteEffect
+from .crowd.site_work import SiteAccount, SiteWork, WorkOrder
 from .resources import HoldsResources, Resources
 from .shared_task_state import SharedTaskState
 
@@ -16,24 +20,45 @@ from .shared_task_state import SharedTaskState
 class CrowdProvider(HoldsResources, ABC):
     """A source of workers, for one run.
 
+    Every provider has a page script, an address and an account's name; the other methods do nothing unless overridden.
+    A provider whose site has an API also overrides those about the offer and the work. They are called by the run's
+    reconciler, which compares what is wanted with what is there again and again, so each of them
+
+    * asks for a state and not for a change: a second call with the same arguments changes nothing more;
+    * may raise any error: the call is repeated later, with growing pauses.
+
+    A provider that pays has the methods of `PaymentSite` or `PaymentProvider` too.
+
     Attributes:
         PROVIDER_TYPE: the name that selects this provider in a configuration.
         ArgsClass: the dataclass of its settings.
         RequesterArgsClass: the dataclass with which an account is registered.
         SHOWS_PROGRESS: whether pages may tell workers which of their units this one is; False if the provider
             offers each unit by itself, so that a worker does not know of others.
+        POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
+            and the reconciler does not run.
     """
 
     PROVIDER_TYPE: ClassVar[str]
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = CrowdProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = RequesterArgs
     SHOWS_PROGRESS: ClassVar[bool] = True
+    POLL_SECONDS: ClassVar[float | None] = None
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         """Keep the run's whole configuration, in which `args.provider` is the provider's part, and the rest."""
         self.args = args
         self.shared_state = shared_state
         self.resources = resources
+
+    async def __aenter__(self) -> Self:
+        """Open connections to the site. All other methods that wait are called within this context."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
@@ -42,6 +67,13 @@ class CrowdProvider(HoldsResources, ABC):
         Raises:
             ConfigError: a setting is wrong or an account is missing.
         """
+
+    @staticmethod
+    def is_sandbox() -> bool:
+        """Return whether workers are not really paid."""
+        return False
+
+    # The page -------------------------------------------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -52,21 +84,75 @@ class CrowdProvider(HoldsResources, ABC):
     def get_wrapper_js_path(self) -> Path:
         """Return the script that tells the page who the worker is, with the four globals of `wrap_crowd_source.js`."""
 
+    def page_settings(self) -> Mapping[str, object]:
+        """Return what the script finds in the global `MEPHISTO_PROVIDER`, as JSON. Anybody can read it."""
+        return {}
+
     @abstractmethod
     def worker_url(self, server_url: str) -> str:
         """Return the URL that a worker opens."""
 
+    # The offer ------------------------------------------------------------------------------------------------------
+
     async def setup_resources_for_task_run(self, server_url: str) -> None:
-        """Publish the run at the provider; workers may come from now on.
+        """Prepare the run at the site. Workers may come from now on, or with the first `offer`.
+
+        A run that is resumed calls it again: what an earlier process made is found by `Resources.held`.
 
         Raises:
             LaunchError: the provider refuses.
         """
 
-    async def cleanup_resources_from_task_run(self) -> None:
-        """Withdraw the run from the provider. May be called more than once."""
+    async def offer(self, places: int) -> int:
+        """Offer so many places in all, those that are taken included; start an offer that was withdrawn.
 
-    @staticmethod
-    def is_sandbox() -> bool:
-        """Return whether workers are not really paid."""
-        return False
+        Returns:
+            The places that the site has now: more than were wanted if it cannot take any away.
+        """
+        return places
+
+    async def withdraw(self) -> None:
+        """Admit nobody else until `offer` is called again. Those who hold a place keep it."""
+
+    async def cleanup_resources_from_task_run(self) -> None:
+        """Withdraw the run from the site for good, and release what it holds there. May be called more than once."""
+
+    # The work -------------------------------------------------------------------------------------------------------
+
+    async def observe(self) -> Sequence[SiteWork]:
+        """Return all work of the run that the site shows."""
+        return ()
+
+    def work_effect(self, order: WorkOrder) -> SiteEffect | None:  # noqa: ARG002 - for providers with a site
+        """Return an action on a piece of work as an effect; None: the site has no such action."""
+        return None
+
+    @classmethod
+    def rejection_problem(cls, reason: str | None) -> str | None:  # noqa: ARG003 - for providers with rules
+        """Return why the site would refuse a rejection for this reason; None: it would not."""
+        return None
+
+    # The account ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def read_account(
+        cls,
+        args: DictConfig,  # noqa: ARG003 - for providers with a site
+        reward_cents: int,  # noqa: ARG003
+        places: int,  # noqa: ARG003
+    ) -> SiteAccount | None:
+        """Ask the site for the account of a configuration; nothing is changed.
+
+        Args:
+            args: the whole configuration.
+            reward_cents: the reward for one unit.
+            places: the number of units whose cost is asked for.
+
+        Returns:
+            What the site says; None: there is no site to ask.
+
+        Raises:
+            ConfigError: the account is not registered.
+            MephistoError: the credentials are not accepted, or the site cannot be asked.
+        """
+        return None

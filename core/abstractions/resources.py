@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import trio
 
+from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.resource import ResourceAcquired, ResourceEvent, ResourceFailed, ResourceIntended, ResourceReleased
 from ..command_issuer import CommandIssuer
 from ..commands.task_run import RecordResource
 from ..errors import LaunchError
 from ..ledger import Ledger
+from ..lifecycles.resource import ResourceStatus
+from ..payloads import pseudonym
 from ..ports import Ids
 from ..redaction import redacted_text
 
 Details = Mapping[str, str | int]
+
+
+class RecordedResource(NamedTuple):
+    """A resource that the run may hold, according to the log."""
+
+    number: int
+    #: False if the log does not tell whether the outside call succeeded.
+    is_acquired: bool
+    details: Details
 
 
 class HoldsResources:
@@ -51,9 +63,39 @@ class Resources:
     """
 
     def __init__(self, ledger: Ledger, ids: Ids, task_run: TaskRunId) -> None:
+        self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids)
         self._ids = ids
         self._run = task_run
+
+    @property
+    def task_run(self) -> TaskRunId:
+        """The run."""
+        return self._run
+
+    def held(self, resource_type: str, *, or_released: bool = False) -> list[RecordedResource]:
+        """Return the resources of a type that the run has not released, the oldest first.
+
+        Args:
+            resource_type: as given to `intend`.
+            or_released: include those that the run held once.
+        """
+        return [
+            RecordedResource(
+                streams.number_of(stream), resource.status is not ResourceStatus.INTENDED, dict(resource.details)
+            )
+            for stream, resource in self._ledger.state.resources.items()
+            if streams.run_of(stream) == self._run
+            and resource.resource_type == resource_type
+            and (or_released or resource.status is not ResourceStatus.RELEASED)
+        ]
+
+    def secret_for(self, purpose: str) -> str:
+        """Return an unguessable text of hexadecimal digits, the same in every process of the run.
+
+        It follows from the log's secret key and is not recorded anywhere.
+        """
+        return pseudonym(self._ledger.log.pseudonym_key, purpose, f"run-{self._run}")
 
     def new_secret(self) -> str:
         """Return a new unguessable text for access by the run alone. It is not recorded anywhere."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ...events.base import PayloadRef
-from ...events.engagement import WorkerAssessed, WorkerRefused
+from ...events.engagement import ProviderObserved, WorkerAssessed, WorkerRefused
 from ...events.ids import AgentId, OnboardingAgentId, QualificationId, UnitId, WorkerId
 from ..lifecycles.engagement import Answer
 from .base import RunAndDirectoryCommand, RunCommand
@@ -63,6 +63,13 @@ class RecordPlace(RunCommand, frozen=True, kw_only=True, tag="record_place"):
     handle: PayloadRef
     #: The provider's id of the study; None: it is unknown.
     study: PayloadRef | None = None
+
+
+class RecordProviderObservation(RunCommand, frozen=True, kw_only=True, tag="record_provider_observation"):
+    """Record how the provider shows a place; does nothing if it showed the same before."""
+
+    worker: WorkerId
+    observed: ProviderObserved
 
 
 class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
@@ -147,6 +154,7 @@ class RecordOnboardingOutcome(RunAndDirectoryCommand, frozen=True, kw_only=True,
 
 AnyAdmissionCommand = (
     RecordPlace
+    | RecordProviderObservation
     | AssignUnit
     | StartOnboarding
     | RefuseWorker

@@ -7,7 +7,7 @@ from ...events.agent import AgentMetadataReceived, AgentObserved, AgentUpdateRec
 from ...events.engagement import PlaceTaken
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
 from ...events.payment import PaymentRequested
-from ..commands.admission import RecordPlace
+from ..commands.admission import RecordPlace, RecordProviderObservation
 from ..commands.agent import (
     RecordLiveUpdate,
     RecordObservation,
@@ -95,6 +95,18 @@ def decide_record_place(state: DecisionState, command: RecordPlace) -> list[NewE
         return []
     taken = PlaceTaken(registration=command.registration, handle=command.handle, study=command.study)
     return [*arrival_events(state, run, worker), NewEvent(stream, taken)]
+
+
+def decide_record_provider_observation(state: DecisionState, command: RecordProviderObservation) -> list[NewEvent]:
+    """Record how the provider shows a place; nothing if it showed the same before.
+
+    Raises:
+        UnknownEntityError: the worker is not known in the run.
+    """
+    stream, observed = streams.engagement(command.task_run, command.worker), command.observed
+    if state.engagements[stream].places.get(observed.registration) == observed:
+        return []
+    return [NewEvent(stream, observed)]
 
 
 def decide_record_payment(state: DecisionState, command: RecordPayment) -> list[NewEvent]:

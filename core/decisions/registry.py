@@ -13,6 +13,7 @@ from ..commands.admission import (
     RecordEvaluation,
     RecordOnboardingOutcome,
     RecordPlace,
+    RecordProviderObservation,
     RefuseWorker,
     StartOnboarding,
 )
@@ -115,6 +116,7 @@ DECISIONS: Decisions = dict(
         decision(LaunchUnits, launch_work.decide_launch_units),
         decision(ExpireUnits, launch_work.decide_expire_units),
         decision(RecordPlace, record_facts.decide_record_place),
+        decision(RecordProviderObservation, record_facts.decide_record_provider_observation),
         decision(AssignUnit, assign_work.decide_assign_unit),
         decision(StartOnboarding, assign_work.decide_start_onboarding),
         decision(RecordOnboardingOutcome, assign_work.decide_record_onboarding_outcome),

@@ -12,6 +12,7 @@ from ...events.engagement import (
     CallbackAnswered,
     EngagementEvent,
     PlaceTaken,
+    ProviderObserved,
     WorkEnded,
     WorkerArrived,
     WorkerAssessed,
@@ -41,6 +42,7 @@ ENGAGEMENT = Lifecycle(
     (
         step(WorkerArrived, None, _S.IDLE),
         *stays(PlaceTaken, *_S),
+        *stays(ProviderObserved, *_S),
         step(WorkStarted, (_S.IDLE, _S.WORKING), _S.WORKING),
         step(WorkEnded, _S.WORKING, _S.WORKING),  # another unit is still open
         step(AllWorkEnded, _S.WORKING, _S.IDLE),
@@ -89,8 +91,8 @@ class EngagementState(msgspec.Struct, frozen=True):
     evaluations: dict[AgentId, Evaluation] = {}
     #: Latest assessment by the launch script's own code, by callback.
     assessments: dict[str, WorkerAssessed] = {}
-    #: Registrations whose place at the provider is known.
-    places: frozenset[str] = frozenset()
+    #: Registrations whose place at the provider is known, with what the provider last showed; None: nothing yet.
+    places: dict[str, ProviderObserved | None] = {}
 
     def undecided(self) -> UnitId | None:
         """Return the unit of an evaluation that is in progress or has no answer yet; there is one at a time."""
@@ -142,7 +144,9 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 evaluations=engagement.evaluations | ended,
             )
         case PlaceTaken():
-            return replace(engagement, places=engagement.places | {event.registration})
+            return replace(engagement, places=engagement.places | {event.registration: None})
+        case ProviderObserved():
+            return replace(engagement, places=engagement.places | {event.registration: event})
         case WorkerOnboarded():
             return replace(engagement, onboarded=True)
         case WorkerExcluded():

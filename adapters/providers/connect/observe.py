@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..observations import DAY_SECONDS, SiteWork, SiteWorkStatus, seconds_of
+from ....core.abstractions.crowd.site_work import DAY_SECONDS, SiteWork, seconds_of
+from ....events.engagement import SiteWorkStatus
 from .answers import ConnectAssignment, ConnectAssignmentStatus, ConnectProjectStatus
 from .client import ConnectClient
 from .project_request import ProjectChange

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from ....core.decisions.settlement import SETTLEMENTS, CrowdSite, Settlement, SiteOperation
 from ....events.payment import Sighting
-from .answers import ProlificSubmission, ProlificSubmissionStatus
-from .client import ProlificClient
-from .study_request import StudyRequest
-from .submissions import RejectionCategory
+from .api.answers import ProlificSubmission, ProlificSubmissionStatus
+from .api.client import ProlificClient
+from .api.study_request import StudyRequest
+from .api.submissions import RejectionCategory
 
 #: Statuses that a submission has only while nobody has decided about it.
 _UNDECIDED = frozenset(
@@ -29,15 +31,80 @@ class StudyCreation:
         """Keep the study; its internal name is a token of ours."""
         self._client = client
         self._study = study
+        #: The id of the draft, once it is known.
+        self.study_id: str | None = None
 
     async def send(self, token: str) -> None:  # noqa: ARG002  # the internal name is the token
         """Make the draft."""
-        await self._client.studies.create(self._study)
+        self.study_id = (await self._client.studies.create(self._study)).id
 
     async def look(self) -> Sighting:
         """Look for the internal name among the studies."""
         found = await self._client.studies.find(self._study.internal_name, self._study.project)
+        if found:
+            self.study_id = found[-1].id
         return Sighting.THERE if found else Sighting.NOT_THERE
+
+
+class SubmissionCompletion:
+    """The completion of a submission by our server."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.PROLIFIC, SiteOperation.BASE_PAY]
+
+    def __init__(self, client: ProlificClient, submission_id: str, code: str) -> None:
+        """Keep the submission, and a code whose actor is the researcher."""
+        self._client = client
+        self._submission_id = submission_id
+        self._code = code
+
+    async def send(self, token: str) -> None:  # noqa: ARG002  # a transition needs none
+        """Complete it."""
+        await self._client.submissions.complete(self._submission_id, self._code)
+
+    async def look(self) -> Sighting:
+        """Read the submission's status."""
+        submission = await self._client.submissions.get(self._submission_id)
+        is_open = submission.status in _UNDECIDED - {ProlificSubmissionStatus.AWAITING_REVIEW}
+        return Sighting.NOT_THERE if is_open else Sighting.THERE
+
+
+class RejectionReversal:
+    """A rejection that is taken back, so that the submission can be approved."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.PROLIFIC, SiteOperation.BASE_PAY]
+
+    def __init__(self, client: ProlificClient, submission_id: str) -> None:
+        """Keep the submission."""
+        self._client = client
+        self._submission_id = submission_id
+
+    async def send(self, token: str) -> None:  # noqa: ARG002  # a transition needs none
+        """Take the rejection back."""
+        await self._client.submissions.reverse_rejection(self._submission_id)
+
+    async def look(self) -> Sighting:
+        """Read the submission's status."""
+        submission = await self._client.submissions.get(self._submission_id)
+        is_rejected = submission.status is ProlificSubmissionStatus.REJECTED
+        return Sighting.NOT_THERE if is_rejected else Sighting.THERE
+
+
+class SilentMessage:
+    """A message to the participant of a submission, or the request to return it: nobody can look for one."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.PROLIFIC, SiteOperation.MESSAGE]
+
+    def __init__(self, send: Callable[[], Awaitable[object]]) -> None:
+        """Keep the call that sends it."""
+        self._send = send
+
+    async def send(self, token: str) -> None:  # noqa: ARG002  # there are no tokens
+        """Send it."""
+        await self._send()
+
+    async def look(self) -> Sighting:
+        """Return that nobody can tell."""
+        return Sighting.CANNOT_TELL
 
 
 class SubmissionVerdict:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..observations import DAY_SECONDS, SiteWork, SiteWorkStatus, seconds_of
-from .answers import ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
-from .client import ProlificClient
-from .studies import StudyAction
+from ....core.abstractions.crowd.site_work import DAY_SECONDS, SiteWork, seconds_of
+from ....events.engagement import SiteWorkStatus
+from .api.answers import ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
+from .api.client import ProlificClient
+from .api.studies import StudyAction
 
 #: Unreviewed work is approved by the site after this.
 AUTO_APPROVAL_DAYS = 21
@@ -44,10 +45,13 @@ class ProlificStudyPlaces:
         self._fixed_reward_cents = fixed_reward_cents
 
     async def set_places(self, wanted: int) -> int:
-        """Raise the places to a number, and start a study that waits; the places that the study has now."""
+        """Raise the places to a number, and publish or start a study that waits; the places that it has now."""
         study = await self._client.studies.get(self._study_id)
-        if study.total_available_places < wanted:
+        is_draft = study.status is ProlificStudyStatus.UNPUBLISHED
+        if study.total_available_places < wanted or (is_draft and study.total_available_places > wanted):
             study = await self._client.studies.set_places(self._study_id, wanted)
+        if is_draft:
+            study = await self._client.studies.transition(self._study_id, StudyAction.PUBLISH)
         if study.status in _STARTABLE and study.places_taken < wanted:
             study = await self._client.studies.transition(self._study_id, StudyAction.START)
         return study.total_available_places
@@ -57,6 +61,14 @@ class ProlificStudyPlaces:
         study = await self._client.studies.get(self._study_id)
         if study.status is ProlificStudyStatus.ACTIVE:
             await self._client.studies.transition(self._study_id, StudyAction.PAUSE)
+
+    async def stop(self) -> None:
+        """Offer no place any more, and delete a study that was never published. Twice is harmless."""
+        study = await self._client.studies.get(self._study_id)
+        if study.status is ProlificStudyStatus.UNPUBLISHED:
+            await self._client.studies.delete(self._study_id)
+        elif study.status is not ProlificStudyStatus.COMPLETED:
+            await self._client.studies.transition(self._study_id, StudyAction.STOP)
 
     async def observe(self) -> Sequence[SiteWork]:
         """Return the submissions."""

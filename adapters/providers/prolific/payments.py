@@ -11,9 +11,9 @@ from ....core.lifecycles.payment import PAY
 from ....events.payment import Sighting
 from ..api.errors import SiteError
 from ..effects import CalledEffect, CalledPayment
-from .client import ProlificClient
+from .api.client import ProlificClient
+from .api.submissions import BonusLine
 from .effects import SubmissionBonus, SubmissionVerdict
-from .submissions import BonusLine
 
 
 class _Setup(msgspec.Struct, frozen=True):

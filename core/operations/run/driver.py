@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -40,6 +39,7 @@ from .record import RunRecord
 from .releases import Releases
 from .restart import parts_to_resume
 from .server import RunServer, launch_step
+from .site_loop import site_loop_of
 from .submission_timeout import SubmissionTimeout
 
 #: Seconds that workers are kept waiting for the first units of a run whose data is slow.
@@ -160,19 +160,20 @@ class LiveRunDriver:
         """
         run = self.task_run = await self._begin()
         with log_ids(run=run):
-            try:
-                await self._launch_and_watch(run, on_live)
-            except BaseException as error:
-                await self._on_error(run, error)
-                raise
-            if self._pausing is None:
-                await self._releases.run()
-                await self._record.complete(run)
-                logger.info("the run is completed")
-            elif self._lost is not None:
-                raise self._lost
-            elif not self.is_live:
-                await self._abandon(run, self._pausing)
+            async with self._releases:
+                try:
+                    await self._launch_and_watch(run, on_live)
+                except BaseException as error:
+                    await self._on_error(run, error)
+                    raise
+                if self._pausing is None:
+                    await self._releases.run()
+                    await self._record.complete(run)
+                    logger.info("the run is completed")
+                elif self._lost is not None:
+                    raise self._lost
+                elif not self.is_live:
+                    await self._abandon(run, self._pausing)
 
     async def _on_error(self, run: TaskRunId, error: BaseException) -> None:
         """Record what an error or a cancellation means for the run, if anything can be recorded.
@@ -230,17 +231,18 @@ class LiveRunDriver:
                     on_live(live_run)
                     await self._watch(live_run)
                     await live_run.client_io.drain(at_once=self._at_once)
+                    await live_run.site.finish()
                     await self._let_code_end(live_run)
             if self._under_way.cancelled_caught:
                 await self._record_pause(run, self._pausing or "")
             if live_run is not None:
-                with trio.move_on_after(PAUSE_SECONDS if self._pausing else math.inf):
-                    await live_run.client_io.shutdown()
+                await live_run.leave(PAUSE_SECONDS if self._pausing else None)
             nursery.cancel_scope.cancel()
 
     async def _launch(self, run: TaskRunId, nursery: trio.Nursery) -> LiveTaskRun:
         """Bring the server up, and put the parts of the run together."""
         context = self._make_context(run, nursery)
+        await self._releases.open(context.provider)
         # A run that is only resumed to be ended needs no data, which may be gone.
         data = context.blueprint.get_initialization_data() if self._stopping is None else []
         self._releases.add(context.architect.shutdown)
@@ -297,7 +299,7 @@ class LiveRunDriver:
         pages = AgentPages(context.task_run, ledger)
         pool = WorkerPool(context, ledger, ids, self._clock, launcher, pages, self._changed.notify)
         client_io = ClientIOHandler(context, ledger, ids, pool, pages, self._on_channel_lost)
-        return LiveTaskRun(context, url, launcher, pool, client_io)
+        return LiveTaskRun(context, url, launcher, pool, client_io, site_loop_of(context, ledger, ids))
 
     @contextmanager
     def _following(self, live_run: LiveTaskRun) -> Iterator[None]:
@@ -316,15 +318,17 @@ class LiveRunDriver:
         with launch_step("channels"):
             await live_run.client_io.launch_channels()
         await self._record.record_event(live_run.task_run, TaskRunWentLive())
+        self._releases.add(provider.cleanup_resources_from_task_run)
         if self._stopping is not None:
             return
         nursery.start_soon(launcher.create_assignments)
         nursery.start_soon(launcher.launch_units, live_run.url)
         with trio.move_on_after(FIRST_UNITS_SECONDS):
             await launcher.wait_for_offer()
-        self._releases.add(provider.cleanup_resources_from_task_run)
         with launch_step("provider"):
             await provider.setup_resources_for_task_run(live_run.url)
+            await live_run.site.start()
+        nursery.start_soon(live_run.site.run)
         nursery.start_soon(live_run.architect.watch_over)
         live_run.worker_pool.open_registration()
         nursery.start_soon(self._timeout.run)
@@ -354,6 +358,7 @@ class LiveRunDriver:
         """Close the registration, and pause the run if nobody is at work any more."""
         pool = live_run.worker_pool
         pool.close_registration()
+        live_run.site.close()
         if self._takes_work_away:
             await pool.return_all_work(reason)
         if pool.is_idle:
@@ -378,8 +383,6 @@ class LiveRunDriver:
         open_work = self._ledger.state.runs[live_run.task_run].has_open_work
         return None if open_work or not launcher.is_done else "all work is done"
 
-    # Notifications --------------------------------------------------------------------------------------------------
-
     def _on_committed(self, live_run: LiveTaskRun, events: Sequence[RecordedEvent]) -> None:
         own = streams.partition_of_run(live_run.task_run)
         ours = [one for one in events if streams.partition_of(one.envelope.stream) == own]
@@ -387,6 +390,7 @@ class LiveRunDriver:
             live_run.worker_pool.on_committed(ours)
             live_run.task_launcher.on_committed(ours)
             self._timeout.on_committed(ours)
+            live_run.site.notify()
             self._changed.notify()
 
     def _on_channel_lost(self, channel_id: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import trio
 from omegaconf import DictConfig
 
 from ....events.ids import TaskRunId
@@ -14,6 +16,7 @@ from ..client_io_handler import ClientIOHandler
 from ..run_context import RunContext
 from ..task_launcher import TaskLauncher
 from ..worker_pool import WorkerPool
+from .site_loop import SiteLoop
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class LiveTaskRun:
     task_launcher: TaskLauncher
     worker_pool: WorkerPool
     client_io: ClientIOHandler
+    site: SiteLoop
 
     @property
     def task_run(self) -> TaskRunId:
@@ -54,6 +58,17 @@ class LiveTaskRun:
     def provider(self) -> CrowdProvider:
         """The crowd provider that the run's workers come from."""
         return self.context.provider
+
+    async def leave(self, pause_seconds: float | None) -> None:
+        """Close the channels, once they have sent what is queued.
+
+        Args:
+            pause_seconds: time for that if the run pauses, in which case its offer is withdrawn too; None: it ends.
+        """
+        if pause_seconds is not None:
+            await self.site.withdraw()
+        with trio.move_on_after(math.inf if pause_seconds is None else pause_seconds):
+            await self.client_io.shutdown()
 
     @property
     def worker_url(self) -> str:

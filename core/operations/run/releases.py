@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
 
 import trio
 
@@ -16,10 +18,24 @@ logger = get_logger(__name__)
 
 
 class Releases:
-    """Functions that release what a run has acquired."""
+    """Functions that release what a run has acquired; as a context manager, the connections that they need."""
 
     def __init__(self) -> None:
         self._functions: list[Callable[[], Awaitable[None]]] = []
+        self._connections = AsyncExitStack()
+
+    async def __aenter__(self) -> None:
+        """Open nothing yet."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self._connections.aclose()
+
+    async def open(self, connection: AbstractAsyncContextManager[object]) -> None:
+        """Open a connection, which stays open while functions can be called."""
+        await self._connections.enter_async_context(connection)
 
     def add(self, release: Callable[[], Awaitable[None]]) -> None:
         """Call a function when the run ends, before those that were added earlier."""

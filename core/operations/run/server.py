@@ -48,7 +48,10 @@ def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) 
         OSError: a file cannot be written.
     """
     blueprint.build_page(static_dir)
-    (static_dir / WRAPPER_FILE).write_bytes(provider.get_wrapper_js_path().read_bytes())
+    settings = msgspec.json.encode(provider.page_settings())
+    # In a script, "<" can only be the beginning of its end.
+    head = b"window.MEPHISTO_PROVIDER = " + settings.replace(b"<", b"\\u003c") + b";\n"
+    (static_dir / WRAPPER_FILE).write_bytes(head + provider.get_wrapper_js_path().read_bytes())
     (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(blueprint.get_frontend_args(), enc_hook=to_plain))
 
 
@@ -97,6 +100,7 @@ class RunServer:
             (streams.number_of(stream), resource)
             for stream, resource in state.resources.items()
             if streams.run_of(stream) == self._context.task_run
+            and resource.resource_type not in self._context.provider.RESOURCE_TYPES
         ]
         with launch_step("reattach"):
             if servers:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ....events import streams
-from ....events.ids import PaymentId, TaskRunId, WorkerId
+from ....events.ids import PaymentId, TaskRunId
 from ....events.payment import (
     Answer,
     PaymentConfirmed,
@@ -23,7 +23,6 @@ from ....events.payment import (
     PaymentSent,
     Sighting,
 )
-from ....events.worker import WorkerRegistered
 from ...abstractions.crowd.effects import SendResult
 from ...abstractions.crowd.payments import Payer, PaymentEffect, PaymentOrder, PaymentRefusedError, payment_effect
 from ...command_issuer import CommandIssuer
@@ -42,7 +41,7 @@ from ...ledger import Ledger
 from ...lifecycles.payment import BONUS, DOUBTFUL_STATUSES, UNPAID_STATUSES, PaymentState, PaymentStatus
 from ...payloads import pseudonym
 from ...ports import Ids
-from .provider_places import place_of_agent
+from .provider_places import name_of_worker, place_of_agent
 
 ACTOR = "paymaster"
 #: Most steps with one payment in one call: enough to request it and to look for it.
@@ -241,7 +240,7 @@ class Paymaster:
         return PaymentOrder(
             token=known.tokens[-1] if known.tokens else self._token(case),
             worker=state.worker,
-            worker_name=self._name_of(state.worker),
+            worker_name=name_of_worker(self._ledger, state.worker),
             amount_cents=state.amount_cents,
             purpose=state.purpose,
             task_run=case.run,
@@ -277,11 +276,6 @@ class Paymaster:
         """Return a token of a payment, derived from this log's secret, so that no other payment has it."""
         text = f"{case.stream}#{number}" if number else case.stream
         return pseudonym(self._ledger.log.pseudonym_key, "payment", text)
-
-    def _name_of(self, worker: WorkerId) -> str | None:
-        registered = self._ledger.log.history(streams.worker(worker))[0].envelope.event
-        name = self._ledger.log.payload(registered.name) if isinstance(registered, WorkerRegistered) else None
-        return None if name is None else name.decode()
 
     def _now(self) -> float:
         return self._ledger.now_us() / 1_000_000

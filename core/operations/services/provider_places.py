@@ -5,6 +5,7 @@ Approvals, bonuses and rejections at a site go to these ids. They are personal v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ....events import streams
@@ -12,6 +13,7 @@ from ....events.agent import AgentAccepted
 from ....events.base import PayloadRef
 from ....events.engagement import PlaceTaken
 from ....events.ids import AgentId, TaskRunId, WorkerId
+from ....events.worker import WorkerRegistered
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordPlace
 from ...ledger import Ledger
@@ -26,6 +28,17 @@ class ProviderPlace(NamedTuple):
     #: The provider's id of the work: a submission, an assignment, a survey code.
     handle: str
     #: The provider's id of the study or project; None: the page gave none.
+    study: str | None
+
+
+class RecordedPlace(NamedTuple):
+    """A place with the worker who holds it."""
+
+    worker: WorkerId
+    #: Pseudonym of the registration, by which the place's agent is found.
+    registration: str
+    #: As in `ProviderPlace`.
+    handle: str
     study: str | None
 
 
@@ -84,6 +97,61 @@ def place_of_agent(ledger: Ledger, run: TaskRunId, agent: AgentId) -> ProviderPl
             handle = _text_of(ledger, event.handle)
             return None if handle is None else ProviderPlace(handle, _text_of(ledger, event.study))
     return None
+
+
+class PlaceDirectory:
+    """The places of one run, read from the log as far as they are new."""
+
+    def __init__(self, ledger: Ledger, run: TaskRunId) -> None:
+        """Read nothing yet.
+
+        Args:
+            ledger: reads the log.
+            run: the run.
+        """
+        self._ledger = ledger
+        self._run = run
+        #: Places by the stream of their engagement.
+        self._by_stream: dict[str, list[RecordedPlace]] = {}
+
+    def all(self) -> Sequence[RecordedPlace]:
+        """Return the places that are not erased, those of one worker in the order in which they were taken.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        for stream, engagement in self._ledger.state.engagements.items():
+            is_known = len(self._by_stream.get(stream, ())) == len(engagement.places)
+            if engagement.places and not is_known and streams.run_of(stream) == self._run:
+                self._by_stream[stream] = self._read(stream, engagement.worker)
+        return [place for places in self._by_stream.values() for place in places if place.handle]
+
+    def name_of(self, place: RecordedPlace) -> str | None:
+        """Return the provider's name of the worker who holds a place; None: it was erased."""
+        return name_of_worker(self._ledger, place.worker)
+
+    def _read(self, stream: str, worker: WorkerId) -> list[RecordedPlace]:
+        return [
+            # An erased place stays in the list, so that its stream is not read again.
+            RecordedPlace(
+                worker,
+                event.registration,
+                _text_of(self._ledger, event.handle) or "",
+                _text_of(self._ledger, event.study),
+            )
+            for recorded in self._ledger.log.history(stream)
+            if isinstance(event := recorded.envelope.event, PlaceTaken)
+        ]
+
+
+def name_of_worker(ledger: Ledger, worker: WorkerId) -> str | None:
+    """Return the provider's name of a worker; None: it was erased.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    registered = ledger.log.history(streams.worker(worker))[0].envelope.event
+    return _text_of(ledger, registered.name) if isinstance(registered, WorkerRegistered) else None
 
 
 def _text_of(ledger: Ledger, ref: PayloadRef | None) -> str | None:

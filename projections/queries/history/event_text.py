@@ -96,6 +96,7 @@ _TEMPLATES: dict[type[Event], str] = {
     payment.PaymentFailed: "not paid: {reason}",
     engagement.WorkerArrived: "first asked for work",
     engagement.PlaceTaken: "holds a place at the provider",
+    engagement.ProviderObserved: "{status} at the provider, which shows bonuses of {bonus_cents}",
     engagement.WorkStarted: "was assigned unit-{unit} as agent-{agent}",
     engagement.WorkEnded: "finished as agent-{agent} ({outcome}), still has another unit",
     engagement.AllWorkEnded: "finished as agent-{agent} ({outcome})",

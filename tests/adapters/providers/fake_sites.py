@@ -26,8 +26,8 @@ from mephisto_es.adapters.providers.connect.project_request import (
     ProjectRequest,
     dollars,
 )
-from mephisto_es.adapters.providers.prolific.client import ProlificClient
-from mephisto_es.adapters.providers.prolific.study_request import (
+from mephisto_es.adapters.providers.prolific.api.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.api.study_request import (
     CodeActor,
     CompletionCode,
     FixedScreenOutAction,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mephisto_es.adapters.providers.api.amounts import answer_decoder
 from mephisto_es.adapters.providers.api.calls import OpenEnum
 from mephisto_es.adapters.providers.connect import answers as connect
-from mephisto_es.adapters.providers.prolific import answers as prolific
-from mephisto_es.adapters.providers.prolific.webhooks import WebhookKind
+from mephisto_es.adapters.providers.prolific.api import answers as prolific
+from mephisto_es.adapters.providers.prolific.api.webhooks import WebhookKind
 from mephisto_es.adapters.providers.sona.answer import read_credit_answer
 
 ENUMS: list[type[OpenEnum]] = [

@@ -15,7 +15,7 @@ from mephisto_es.adapters.providers.api.errors import (
     SiteUnreachableError,
 )
 from mephisto_es.adapters.providers.effects import CalledEffect, answer_of
-from mephisto_es.adapters.providers.prolific.answers import ProlificSubmission, ProlificSubmissionStatus
+from mephisto_es.adapters.providers.prolific.api.answers import ProlificSubmission, ProlificSubmissionStatus
 from mephisto_es.adapters.providers.prolific.effects import bonus_sighting, verdict_sighting
 from mephisto_es.adapters.providers.sona.answer import CreditAnswer
 from mephisto_es.adapters.providers.sona.effects import CreditGrant, CreditRefusedError

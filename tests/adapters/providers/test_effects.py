@@ -37,10 +37,10 @@ from mephisto_es.adapters.providers.connect.effects import (
     ProjectCreation,
 )
 from mephisto_es.adapters.providers.effects import CalledEffect, SiteCalls
-from mephisto_es.adapters.providers.prolific.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.api.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
+from mephisto_es.adapters.providers.prolific.api.submissions import BonusLine, RejectionCategory
 from mephisto_es.adapters.providers.prolific.effects import StudyCreation, SubmissionBonus, SubmissionVerdict
-from mephisto_es.adapters.providers.prolific.studies import StudyAction
-from mephisto_es.adapters.providers.prolific.submissions import BonusLine, RejectionCategory
 from mephisto_es.adapters.providers.sona.client import SonaClient
 from mephisto_es.adapters.providers.sona.effects import CreditGrant
 from mephisto_es.adapters.providers.sona.study import SonaStudy

@@ -11,20 +11,13 @@ from mephisto_es.adapters.providers.connect.answers import (
 )
 from mephisto_es.adapters.providers.connect.observe import ConnectProjectPlaces
 from mephisto_es.adapters.providers.connect.observe import site_work as connect_work
-from mephisto_es.adapters.providers.observations import (
-    DAY_SECONDS,
-    PlaceOffer,
-    SiteWork,
-    SiteWorkStatus,
-    WorkObserver,
-    missing_from_log,
-    seconds_of,
-)
-from mephisto_es.adapters.providers.prolific.answers import ProlificStudyStatus, ProlificSubmission
-from mephisto_es.adapters.providers.prolific.answers import ProlificSubmissionStatus as Status
+from mephisto_es.adapters.providers.prolific.api.answers import ProlificStudyStatus, ProlificSubmission
+from mephisto_es.adapters.providers.prolific.api.answers import ProlificSubmissionStatus as Status
+from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
 from mephisto_es.adapters.providers.prolific.observe import ProlificStudyPlaces
 from mephisto_es.adapters.providers.prolific.observe import site_work as prolific_work
-from mephisto_es.adapters.providers.prolific.studies import StudyAction
+from mephisto_es.core.abstractions.crowd.site_work import DAY_SECONDS, seconds_of
+from mephisto_es.events.engagement import SiteWorkStatus
 
 from .fake_sites import SCREENED, open_connect, open_prolific, project_request, screen_out_code, study_request
 
@@ -49,42 +42,27 @@ def test_an_assignment_without_an_id_is_left_out() -> None:
     assert (work.handle, work.status) == ("p", SiteWorkStatus.UNFINISHED)
 
 
-def test_what_only_the_site_has() -> None:
-    def work(handle: str, status: SiteWorkStatus) -> SiteWork:
-        return SiteWork(handle=handle, participant=None, status=status)
-
-    seen = [
-        work("A1", SiteWorkStatus.SUBMITTED),
-        work("b2", SiteWorkStatus.SUBMITTED),
-        work("c3", SiteWorkStatus.RETURNED),
-        work("d4", SiteWorkStatus.APPROVED),
-    ]
-    assert [one.handle for one in missing_from_log(seen, ["a1"])] == ["b2", "d4"]
-
-
 async def test_prolific_is_observed() -> None:
     async with open_prolific() as stage:
         codes = (*study_request().completion_codes, screen_out_code(20))
         study = (await stage.client.studies.create(study_request(2, completion_codes=codes))).id
         await stage.client.studies.transition(study, StudyAction.PUBLISH)
         places = ProlificStudyPlaces(stage.client, study, fixed_reward_cents=20)
-        offer: PlaceOffer = places
-        observer: WorkObserver = places
         submitted = await stage.submission(study, "anna")
         screened = await stage.submission(study, "bert", code=None)
         await stage.client.submissions.complete(screened, SCREENED)
-        seen = {one.handle: one for one in await observer.observe()}
+        seen = {one.handle: one for one in await places.observe()}
         assert seen[submitted].status is SiteWorkStatus.SUBMITTED
         assert seen[submitted].completed_at is not None
         left = (seen[submitted].approved_by_site_at or 0) - (seen[submitted].completed_at or 0)
         assert left == 21 * DAY_SECONDS
         assert (seen[screened].status, seen[screened].bonus_cents) == (SiteWorkStatus.SCREENED_OUT, 0)
         assert seen[screened].approved_by_site_at is None
-        assert [await offer.set_places(wanted) for wanted in (2, 5, 5, 3)] == [2, 5, 5, 5]
-        await offer.withdraw()
-        await offer.withdraw()
+        assert [await places.set_places(wanted) for wanted in (2, 5, 5, 3)] == [2, 5, 5, 5]
+        await places.withdraw()
+        await places.withdraw()
         assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.PAUSED
-        assert await offer.set_places(5) == 5
+        assert await places.set_places(5) == 5
         assert (await stage.client.studies.get(study)).status is ProlificStudyStatus.ACTIVE
 
 
@@ -94,7 +72,6 @@ async def test_connect_is_observed() -> None:
             project = (await stage.client.projects.create(project_request(3))).project_id
             await stage.client.projects.move(project, ConnectProjectStatus.LIVE)
             places = ConnectProjectPlaces(stage.client, project)
-            offer: PlaceOffer = places
             done = await stage.assignment(project, "anna")
             await stage.assignment(project, "bert", completed=False)
             stage.site.clock.advance(3600)
@@ -103,7 +80,7 @@ async def test_connect_is_observed() -> None:
             assert (seen["anna"].approved_by_site_at or 0) - (seen["anna"].completed_at or 0) == 14 * DAY_SECONDS
             assert ("bert" in seen) == (flipped == ["returned_stays"])
             assert "bert" not in seen or seen["bert"].status is SiteWorkStatus.UNFINISHED
-            assert [await offer.set_places(wanted) for wanted in (1, 4, 4)] == [3, 4, 4]
-            await offer.withdraw()
-            await offer.withdraw()
+            assert [await places.set_places(wanted) for wanted in (1, 4, 4)] == [3, 4, 4]
+            await places.withdraw()
+            await places.withdraw()
             assert await stage.client.projects.status(project) is ConnectProjectStatus.PAUSED

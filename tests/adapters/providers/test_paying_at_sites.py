@@ -28,9 +28,9 @@ from mephisto_es.adapters.providers.api.transport import TransportLimits
 from mephisto_es.adapters.providers.connect.answers import ConnectProjectStatus
 from mephisto_es.adapters.providers.connect.client import ConnectClient
 from mephisto_es.adapters.providers.connect.payments import connect_payment
-from mephisto_es.adapters.providers.prolific.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.api.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
 from mephisto_es.adapters.providers.prolific.payments import prolific_payment
-from mephisto_es.adapters.providers.prolific.studies import StudyAction
 from mephisto_es.core.abstractions.crowd.effects import SendResult
 from mephisto_es.core.abstractions.crowd.payments import PaymentEffect, PaymentOrder
 from mephisto_es.core.decisions.settlement import BySendingAgain, Settlement

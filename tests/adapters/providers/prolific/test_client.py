@@ -20,10 +20,10 @@ from mephisto_es.adapters.providers.api.errors import (
     SiteRefusedError,
     SiteThrottledError,
 )
-from mephisto_es.adapters.providers.prolific.answers import ProlificStudyStatus, ProlificSubmissionStatus
-from mephisto_es.adapters.providers.prolific.client import ProlificClient
-from mephisto_es.adapters.providers.prolific.studies import StudyAction
-from mephisto_es.adapters.providers.prolific.study_request import (
+from mephisto_es.adapters.providers.prolific.api.answers import ProlificStudyStatus, ProlificSubmissionStatus
+from mephisto_es.adapters.providers.prolific.api.client import ProlificClient
+from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
+from mephisto_es.adapters.providers.prolific.api.study_request import (
     ALLOW_GROUP_FILTER,
     BLOCK_GROUP_FILTER,
     AccessDetail,
@@ -32,7 +32,7 @@ from mephisto_es.adapters.providers.prolific.study_request import (
     SimpleAction,
     StudyFilter,
 )
-from mephisto_es.adapters.providers.prolific.submissions import BonusLine, RejectionCategory
+from mephisto_es.adapters.providers.prolific.api.submissions import BonusLine, RejectionCategory
 from mephisto_es.core.errors import ConfigError
 
 from ..fake_sites import BY_SERVER, DAY, DONE, LIMITS, SCREENED, Prolific, open_prolific, screen_out_code, study_request

@@ -10,8 +10,8 @@ from mephisto_es.adapters.fakes.faults import Fault
 from mephisto_es.adapters.fakes.prolific.books import WORKSPACE, RuleError
 from mephisto_es.adapters.fakes.prolific.guesses import ProlificGuess
 from mephisto_es.adapters.providers.api.errors import SiteRefusedError, SiteThrottledError
-from mephisto_es.adapters.providers.prolific.studies import StudyAction
-from mephisto_es.adapters.providers.prolific.submissions import MAX_BONUSES, BonusLine, RejectionCategory
+from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
+from mephisto_es.adapters.providers.prolific.api.submissions import MAX_BONUSES, BonusLine, RejectionCategory
 
 from ..fake_sites import Prolific, open_prolific, study_request
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mephisto_es.adapters.providers.prolific.webhooks import (
+from mephisto_es.adapters.providers.prolific.api.webhooks import (
     MAX_AGE_SECONDS,
     MAX_BODY_BYTES,
     WebhookKind,

@@ -13,8 +13,8 @@ from starlette.routing import Route
 from mephisto_es.adapters.fakes.prolific.books import WORKSPACE
 from mephisto_es.adapters.fakes.server import serve_fake
 from mephisto_es.adapters.providers.api.errors import SiteRefusedError
-from mephisto_es.adapters.providers.prolific.studies import StudyAction
-from mephisto_es.adapters.providers.prolific.webhooks import (
+from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
+from mephisto_es.adapters.providers.prolific.api.webhooks import (
     WebhookEvent,
     WebhookKind,
     WebhookRefusal,

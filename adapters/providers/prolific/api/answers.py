@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ..api.amounts import FromCents, FromCentsRoundedUp
-from ..api.calls import OpenEnum
+from ...api.amounts import FromCents, FromCentsRoundedUp
+from ...api.calls import OpenEnum
 
 
 class ProlificStudyStatus(OpenEnum):

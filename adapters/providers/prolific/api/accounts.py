@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ..api.calls import Repeat, SiteCall, json_as, path_id
-from ..api.transport import SiteTransport
+from ...api.calls import Repeat, SiteCall, json_as, path_id
+from ...api.transport import SiteTransport
 from .answers import ProlificBalance, ProlificCost, ProlificProject, ProlificRates, ProlificUser, ProlificWorkspace
 from .listing import all_items
 

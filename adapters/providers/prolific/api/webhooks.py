@@ -15,8 +15,8 @@ from enum import Enum
 
 import msgspec
 
-from ....core.errors import ProtocolError
-from ..api.calls import OpenEnum
+from .....core.errors import ProtocolError
+from ...api.calls import OpenEnum
 
 SIGNATURE_HEADER = "x-prolific-request-signature"
 TIMESTAMP_HEADER = "x-prolific-request-timestamp"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..api.calls import Repeat, SiteCall, json_as, no_content, path_id
-from ..api.transport import SiteTransport
+from ...api.calls import Repeat, SiteCall, json_as, no_content, path_id
+from ...api.transport import SiteTransport
 from .answers import ProlificGroup, ProlificMember
 from .listing import all_items
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..api.calls import HttpAnswer, Repeat, SiteCall, json_as, no_content, path_id
-from ..api.transport import SiteTransport
+from ...api.calls import HttpAnswer, Repeat, SiteCall, json_as, no_content, path_id
+from ...api.transport import SiteTransport
 from .answers import ProlificHook, ProlificHookDelivery
 from .listing import all_items
 

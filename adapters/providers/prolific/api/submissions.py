@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ....core.errors import ConfigError
-from ..api.amounts import units_of
-from ..api.calls import Repeat, SiteCall, json_as, no_content, path_id
-from ..api.transport import SiteTransport
+from .....core.errors import ConfigError
+from ...api.amounts import units_of
+from ...api.calls import Repeat, SiteCall, json_as, no_content, path_id
+from ...api.transport import SiteTransport
 from .answers import ProlificBonusSetup, ProlificSubmission
 from .listing import all_items
 

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import httpx
 
-from ..api.transport import SiteTransport, TransportLimits, credential
+from ...api.transport import SiteTransport, TransportLimits, credential
 from .accounts import ProlificAccounts
 from .hooks import ProlificHooks
 from .people import ProlificPeople

@@ -6,8 +6,8 @@ from enum import Enum
 
 import msgspec
 
-from ..api.calls import Repeat, SiteCall, json_as, no_content, path_id
-from ..api.transport import SiteTransport
+from ...api.calls import Repeat, SiteCall, json_as, no_content, path_id
+from ...api.transport import SiteTransport
 from .answers import ProlificStudy, ProlificStudyCost, ProlificTestStudy
 from .listing import all_items
 from .study_request import StudyRequest

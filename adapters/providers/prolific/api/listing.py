@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ..api.calls import Repeat, SiteCall, json_as
-from ..api.transport import SiteTransport
+from ...api.calls import Repeat, SiteCall, json_as
+from ...api.transport import SiteTransport
 
 Item = TypeVar("Item")
 

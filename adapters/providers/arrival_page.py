@@ -1,0 +1,57 @@
+"""Describes the page script of a crowd site: the parameters that name the worker, and how a visit ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from .link.arrival import ArrivalNames
+
+#: The script that reads `MEPHISTO_PROVIDER`.
+WRAPPER_FILE = Path(__file__).parent / "page" / "wrap_crowd_source.js"
+
+
+class VisitEnd(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The end of a visit, once the server has the work."""
+
+    #: Shown at the top of the page.
+    sentence: str
+    #: The address back to the site; `{participant}`, `{work}` and `{study}` are the ids that arrived. None: no link.
+    url: str | None = None
+    #: Text of the link.
+    label: str = ""
+    #: True: open the address at once instead of showing it.
+    is_automatic: bool = False
+
+
+class _PageSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Settings of the page script."""
+
+    provider: str
+    worker: str
+    work: str | None
+    study: str | None
+    ignores_case: bool
+    completion: VisitEnd
+
+
+def arrival_settings(provider: str, names: ArrivalNames, end: VisitEnd) -> Mapping[str, object]:
+    """Return the settings of the page script, for `CrowdProvider.page_settings`.
+
+    Args:
+        provider: the provider's type.
+        names: the parameters of the address.
+        end: the end of a visit.
+    """
+    settings = _PageSettings(
+        provider=provider,
+        worker=names.participant,
+        work=names.work,
+        study=names.study,
+        ignores_case=names.ignores_case,
+        completion=end,
+    )
+    found: Mapping[str, object] = msgspec.to_builtins(settings)
+    return found

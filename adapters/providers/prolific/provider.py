@@ -1,0 +1,315 @@
+"""Provides Prolific: a study for each run, whose places follow the units."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from omegaconf import DictConfig
+
+from ....core.abstractions.args import CrowdProviderArgs, RequesterArgs
+from ....core.abstractions.crowd.effects import SiteEffect
+from ....core.abstractions.crowd.payments import PaymentEffect, PaymentOrder
+from ....core.abstractions.crowd.site_work import SiteAccount, SiteWork, WorkAction, WorkOrder
+from ....core.abstractions.crowd_provider import CrowdProvider
+from ....core.abstractions.resources import Details, Resources
+from ....core.abstractions.shared_task_state import SharedTaskState
+from ....core.errors import LaunchError
+from ....core.operations.registry import register_mephisto_abstraction
+from ..accounts import RegisteredAccount, registered_account
+from ..api.errors import SiteError, SiteMissingError
+from ..arrival_page import WRAPPER_FILE, arrival_settings
+from ..effects import CalledEffect, SiteCalls, bring_about
+from .api.client import BASE_URL, SITE, ProlificClient
+from .api.submissions import MIN_REJECTION_LENGTH, RejectionCategory
+from .effects import RejectionReversal, SilentMessage, StudyCreation, SubmissionCompletion, SubmissionVerdict
+from .observe import ProlificStudyPlaces
+from .payments import prolific_payment
+from .settings import ProlificProviderArgs, ProlificRequesterArgs
+from .study import ARRIVAL_NAMES, StudyCodes, check_settings, page_url, screen_out_cents, study_request, visit_end
+from .workspace import Workspace, find_workspace
+
+STUDY = "prolific_study"
+
+
+@register_mephisto_abstraction()
+class ProlificProvider(CrowdProvider):
+    """Prolific: one study for each run, one submission for each unit."""
+
+    PROVIDER_TYPE: ClassVar[str] = SITE
+    ArgsClass: ClassVar[type[CrowdProviderArgs]] = ProlificProviderArgs
+    RequesterArgsClass: ClassVar[type[RequesterArgs]] = ProlificRequesterArgs
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (STUDY,)
+    SHOWS_PROGRESS: ClassVar[bool] = False
+    POLL_SECONDS: ClassVar[float | None] = 45.0
+
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
+        super().__init__(args, shared_state, resources)
+        self._account = registered_account(SITE, args.provider.requester_name)
+        self._client = self.client_of(self._account)
+        self._codes = StudyCodes(resources)
+        self._fixed_reward_cents = screen_out_cents(args)
+        #: The study that is on offer; None before `setup_resources_for_task_run`.
+        self._study_id: str | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connections to Prolific."""
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self._client.__aexit__(kind, error, trace)
+
+    @classmethod
+    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
+        """Check the settings, and that the account is registered.
+
+        Raises:
+            ConfigError: a setting is wrong, or there is no account.
+        """
+        check_settings(args)
+        cls.client_of(registered_account(SITE, args.provider.requester_name))
+
+    # The page -------------------------------------------------------------------------------------------------------
+
+    @property
+    def requester_name(self) -> str:
+        """The name of the registered account."""
+        return self._account.name
+
+    def get_wrapper_js_path(self) -> Path:
+        """Return the script that reads the ids from the address."""
+        return WRAPPER_FILE
+
+    def page_settings(self) -> Mapping[str, object]:
+        """Return the names of Prolific's parameters, and the end of a visit."""
+        return arrival_settings(SITE, ARRIVAL_NAMES, visit_end(self.args, self._codes, base_url_of(self._account)))
+
+    def worker_url(self, server_url: str) -> str:
+        """Return the address of the study's page, with Prolific's placeholders."""
+        return page_url(self.args, server_url)
+
+    # The offer ------------------------------------------------------------------------------------------------------
+
+    async def setup_resources_for_task_run(self, server_url: str) -> None:
+        """Make the draft of a study, or find the one of an earlier process; a study for another address is stopped.
+
+        Raises:
+            LaunchError: Prolific refuses, or cannot be asked.
+        """
+        url = page_url(self.args, server_url)
+        for held in self.resources.held(STUDY):
+            study_id = held.details.get("study")
+            if not held.is_acquired:
+                study_id = await self._make(held.number, held.details, was_sent=True)
+            if held.details.get("url") == url:
+                self._study_id = str(study_id)
+            else:
+                await ProlificStudyPlaces(self._client, str(study_id)).stop()
+                await self.resources.released(held.number, "the page has another address")
+        if self._study_id is None:
+            token = self.resources.new_secret()[:16]
+            name = f"mephisto-es run {self.resources.task_run} {token}"
+            details = {"account": self._account.name, "internal_name": name, "url": url}
+            number = await self.resources.intend(STUDY, details)
+            self._study_id = await self._make(number, details, was_sent=False)
+
+    async def _make(self, number: int, details: Details, *, was_sent: bool) -> str:
+        """Make a draft, or find the one that an earlier request made; return its id.
+
+        Raises:
+            SiteError: Prolific refuses, or cannot be asked.
+            LaunchError: there is no such workspace, or the pay is too low.
+        """
+        try:
+            workspace = await find_workspace(self._client, self.args)
+            request = study_request(
+                self.args,
+                self._codes,
+                internal_name=str(details["internal_name"]),
+                url=str(details["url"]),
+                project_id=await workspace.project_id(),
+                allow_group=await workspace.group_id(self.args.provider.prolific_allow_list_group_name),
+                block_group=await workspace.group_id(self.args.provider.prolific_block_list_group_name),
+            )
+            await _check_pay(workspace, request.reward, request.estimated_completion_time)
+            creation = StudyCreation(self._client, request)
+            await bring_about(creation, was_sent=was_sent)
+        except (SiteError, LaunchError) as error:
+            if not was_sent:
+                await self.resources.failed(number, str(error))
+            raise
+        await self.resources.acquired(number, {"study": str(creation.study_id)})
+        return str(creation.study_id)
+
+    async def offer(self, places: int) -> int:
+        """Raise the places of the study, and publish or start it."""
+        return await self._places().set_places(places)
+
+    async def withdraw(self) -> None:
+        """Pause the study."""
+        if self._study_id is not None:
+            await self._places().withdraw()
+
+    async def cleanup_resources_from_task_run(self) -> None:
+        """Stop the study; its submissions stay, and can be reviewed and paid."""
+        for held in self.resources.held(STUDY):
+            await _stop(self._client, held.details)
+            await self.resources.released(held.number, "the run is over")
+
+    @classmethod
+    async def release(cls, details: Details) -> None:
+        """Stop a study that an earlier process left.
+
+        Raises:
+            LaunchError: Prolific refuses, or cannot be asked.
+        """
+        account = registered_account(SITE, str(details["account"]))
+        try:
+            async with cls.client_of(account) as client:
+                await _stop(client, details)
+        except SiteError as error:
+            raise LaunchError("release", f"{error}; stop it on Prolific's pages, or try again later") from error
+
+    # The work -------------------------------------------------------------------------------------------------------
+
+    async def observe(self) -> Sequence[SiteWork]:
+        """Return the submissions of all studies of the run."""
+        works: list[SiteWork] = []
+        for study in self.resources.held(STUDY, or_released=True):
+            if "study" in study.details:
+                places = ProlificStudyPlaces(self._client, str(study.details["study"]), self._fixed_reward_cents)
+                works += await places.observe()
+        return works
+
+    def work_effect(self, order: WorkOrder) -> SiteEffect | None:
+        """Return an action on a submission as an effect; None: it is not possible with the run's settings."""
+        calls = self._calls(order)
+        return None if calls is None else CalledEffect(calls)
+
+    def _calls(self, order: WorkOrder) -> SiteCalls | None:
+        client, handle = self._client, order.handle
+        match order.action:
+            case WorkAction.COMPLETE:
+                return SubmissionCompletion(client, handle, self._codes.server)
+            case WorkAction.SCREEN_OUT if self._fixed_reward_cents is not None:
+                return SubmissionCompletion(client, handle, self._codes.screen_out)
+            case WorkAction.REJECT:
+                return SubmissionVerdict(client, handle, rejection_of(order.text))
+            case WorkAction.REVERSE_REJECTION:
+                return RejectionReversal(client, handle)
+            case WorkAction.REQUEST_RETURN:
+                return SilentMessage(partial(client.submissions.request_return, handle, [order.text]))
+            case WorkAction.MESSAGE if order.participant is not None:
+                study = order.study or self._study_id or ""
+                return SilentMessage(partial(client.people.send_message, order.participant, study, order.text))
+            case _:
+                return None
+
+    @classmethod
+    def rejection_problem(cls, reason: str | None) -> str | None:
+        """Return why Prolific would refuse a rejection for this reason."""
+        message = rejection_of(reason or "")[1]
+        if len(message) >= MIN_REJECTION_LENGTH:
+            return None
+        return (
+            f"Prolific wants a reason of at least {MIN_REJECTION_LENGTH} characters, and this one has {len(message)}: "
+            "say what was wrong, how you saw it, and what would have been right"
+        )
+
+    def payment_effect(self, order: PaymentOrder) -> PaymentEffect:
+        """Return a payment as an effect: the reward is paid by an approval, a bonus in two steps.
+
+        Raises:
+            PaymentRefusedError: the submission is unknown here.
+        """
+        return prolific_payment(self._client, order, self._fixed_reward_cents)
+
+    # The account ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def read_account(cls, args: DictConfig, reward_cents: int, places: int) -> SiteAccount | None:
+        """Ask Prolific for the workspace's money, the cost of an order and the least pay; nothing is changed.
+
+        Raises:
+            ConfigError: the account is not registered.
+            SiteError: the token is not accepted, or Prolific cannot be asked.
+            LaunchError: there is no such workspace.
+        """
+        async with cls.client_of(registered_account(SITE, args.provider.requester_name)) as client:
+            workspace = await find_workspace(client, args)
+            balance = await client.accounts.balance(workspace.id)
+            rates = await client.accounts.pay_advice(workspace.id, balance.currency_code)
+            cost = await client.accounts.calculate_cost_cents(reward_cents, places) if reward_cents and places else None
+            return SiteAccount(
+                name=f"workspace {workspace.title!r}",
+                currency=balance.currency_code,
+                available_cents=balance.available_cents,
+                cost_cents=cost,
+                minimum_hourly_cents=None if rates is None else rates.minimum_cents,
+            )
+
+    @classmethod
+    def client_of(cls, account: RegisteredAccount) -> ProlificClient:
+        """Return a client for a registered account.
+
+        Raises:
+            ConfigError: its token or address cannot be used.
+        """
+        return ProlificClient(account.values.get("api_key", ""), random.random, base_url=base_url_of(account))
+
+    def _places(self) -> ProlificStudyPlaces:
+        if self._study_id is None:
+            raise LaunchError("provider", "the run has no study at Prolific yet")
+        return ProlificStudyPlaces(self._client, self._study_id, self._fixed_reward_cents)
+
+
+def base_url_of(account: RegisteredAccount) -> str:
+    """Return the address of the API that an account is registered at."""
+    return account.values.get("base_url", BASE_URL).rstrip("/")
+
+
+def rejection_of(reason: str) -> tuple[RejectionCategory, str]:
+    """Return the category and the message of a rejection; the reason may begin with `CATEGORY: `."""
+    name, colon, rest = reason.partition(":")
+    found = RejectionCategory.__members__.get(name.strip().upper()) if colon else None
+    return (RejectionCategory.OTHER, reason.strip()) if found is None else (found, rest.strip())
+
+
+async def _check_pay(workspace: Workspace, reward_cents: int, minutes: int) -> None:
+    """Check that the reward is at least the pay that Prolific demands.
+
+    Raises:
+        LaunchError: it is not.
+    """
+    minimum = await workspace.minimum_hourly_cents()
+    hourly = reward_cents * 60 // minutes
+    if hourly < minimum:
+        raise LaunchError(
+            "provider",
+            f"{reward_cents} cents for {minutes} minutes are {hourly} cents an hour, and Prolific demands {minimum}; "
+            "raise task_reward, or lower prolific_estimated_completion_time_in_minutes if the work is shorter",
+        )
+
+
+async def _stop(client: ProlificClient, details: Details) -> None:
+    """Stop the study of a recorded resource, wherever it is.
+
+    Raises:
+        SiteError: Prolific refuses, or cannot be asked.
+    """
+    ids = [str(details["study"])] if "study" in details else []
+    if not ids:
+        ids = [study.id for study in await client.studies.find(str(details["internal_name"]))]
+    for study_id in ids:
+        try:
+            await ProlificStudyPlaces(client, study_id).stop()
+        except SiteMissingError:
+            continue

@@ -1,0 +1,276 @@
+"""Keeps a run's offer and its work at a crowd site as the log wants them, and reports what only a person can settle.
+
+Nothing is remembered of earlier rounds but what the log has: the reconciler compares what is wanted with what the site
+showed last, and asks for the difference. So a lost answer, a crash or a person's change on the site's pages is put
+right by the next round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import msgspec
+import trio
+
+from ....events import streams
+from ....events.agent import AgentRejected, AgentReturned
+from ....events.engagement import ProviderObserved
+from ....events.ids import TaskRunId, WorkerId
+from ....events.payment import Answer
+from ...abstractions.crowd.differences import ACTIONS, STATUS_AFTER, SiteDifference, difference, fills_place, is_news
+from ...abstractions.crowd.site_work import SiteWork, WorkAction, WorkOrder
+from ...abstractions.crowd_provider import CrowdProvider
+from ...command_issuer import CommandIssuer
+from ...commands.admission import RecordProviderObservation
+from ...commands.agent import EndAgent
+from ...decisions.task_run import admission_problem
+from ...ledger import Ledger
+from ...lifecycles.agent import AgentRecord
+from ...lifecycles.onboarding import OnboardingRecord
+from ...lifecycles.task_run import TaskRunStatus
+from ...lifecycles.unit import UnitStatus
+from ...ports import Ids
+from ..logger_core import get_logger
+from .provider_places import PlaceDirectory, RecordedPlace
+
+ACTOR = "reconciler"
+#: Seconds that one action at the site may take before the round goes on without it.
+ACTION_SECONDS = 180.0
+#: Units that want a place at the site, or hold one.
+_PLACED = (
+    UnitStatus.LAUNCHED,
+    UnitStatus.ASSIGNED,
+    UnitStatus.COMPLETED,
+    UnitStatus.ACCEPTED,
+    UnitStatus.SOFT_REJECTED,
+)
+
+logger = get_logger(__name__)
+
+
+class RoundOutcome(Enum):
+    """Result of a round for one difference."""
+
+    SETTLED = "settled"
+    #: The next round tries again.
+    PENDING = "pending"
+    #: The site, or its rules, do not allow it.
+    REFUSED = "refused"
+    FOR_PERSON = "a person has to decide"
+
+
+class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference between site and log after a round, without personal values."""
+
+    difference: SiteDifference
+    outcome: RoundOutcome
+    #: None: the log does not know the worker.
+    worker: WorkerId | None = None
+    #: The agent's or onboarding agent's stream; None: there is none.
+    stream: str | None = None
+    #: Why it is not settled.
+    reason: str = ""
+
+
+class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A round of reconciliation."""
+
+    #: Places that the run wants in all; None: it offers nothing.
+    wanted: int | None
+    #: Places that the site has; None: it was not asked for any.
+    offered: int | None
+    #: Pieces of work that the site showed; None: it was not asked.
+    observed: int | None
+    differences: tuple[DifferenceReport, ...]
+
+
+class Reconciler:
+    """Reconciles one run with its provider's site."""
+
+    def __init__(self, ledger: Ledger, ids: Ids, run: TaskRunId, provider: CrowdProvider, *, concurrent: bool) -> None:
+        """Keep the parts; the provider is open.
+
+        Args:
+            ledger: executes the commands; its writer task is running.
+            ids: source of command ids.
+            run: the run.
+            provider: its provider.
+            concurrent: True if the units of an assignment are worked on together.
+        """
+        self._ledger = ledger
+        self._issuer = CommandIssuer(ledger, ids, ACTOR)
+        self._run = run
+        self._provider = provider
+        self._concurrent = concurrent
+        self._places = PlaceDirectory(ledger, run)
+        #: Finished work that no page of ours knows, from the last observation.
+        self._strangers: list[SiteWork] = []
+        #: Actions that the site refused; asked for again after the next observation.
+        self._refused: dict[tuple[str, WorkAction], str] = {}
+        self._offered: int | None = None
+        self._is_withdrawn = False
+
+    async def reconcile(self, *, observes: bool = True, is_offering: bool = True) -> RoundReport:
+        """Go through one round.
+
+        Args:
+            observes: ask the site for all work of the run; otherwise what it showed last counts.
+            is_offering: False to withdraw the offer.
+
+        Raises:
+            LogError: nothing could be recorded.
+            Exception: the provider could not ask its site; what was done before stays.
+        """
+        observed = await self._observe() if observes else None
+        reports = [
+            report
+            for place in self._places.all()
+            if (report := await self._settle(place, self._shown(place))) is not None
+        ]
+        strangers = [
+            DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON)
+            for _ in self._strangers
+        ]
+        wanted = self.wanted_places() if is_offering and self.may_offer() else None
+        await self._offer(wanted)
+        return RoundReport(wanted=wanted, offered=self._offered, observed=observed, differences=(*reports, *strangers))
+
+    def may_offer(self) -> bool:
+        """Return whether newcomers would get work now."""
+        state = self._ledger.state.task_runs[streams.task_run(self._run)]
+        return state.status is TaskRunStatus.LIVE and admission_problem(state) is None
+
+    def wanted_places(self) -> int:
+        """Return the number of places that the run wants at its site in all, those that are taken included."""
+        by_status = self._ledger.state.runs[self._run].units_by_status
+        extra = len(self._strangers) + sum(
+            (shown := self._shown(place)) is not None and fills_place(shown.status) and not self._has_unit(place)
+            for place in self._places.all()
+        )
+        return sum(by_status.get(status, 0) for status in _PLACED) + extra
+
+    # The offer ------------------------------------------------------------------------------------------------------
+
+    async def _offer(self, wanted: int | None) -> None:
+        """Bring the offer to a number of places, or withdraw it."""
+        on_offer = self._ledger.state.runs[self._run].units_by_status.get(UnitStatus.LAUNCHED, 0)
+        has_surplus = wanted is not None and not on_offer and (self._offered is None or self._offered > wanted)
+        if wanted is None or has_surplus:
+            if not self._is_withdrawn:
+                await self._provider.withdraw()
+                self._is_withdrawn = True
+        elif on_offer and (self._is_withdrawn or self._offered is None or self._offered < wanted):
+            self._offered = await self._provider.offer(wanted)
+            self._is_withdrawn = False
+
+    def _has_unit(self, place: RecordedPlace) -> bool:
+        """Return True if the place's agent has a unit that is counted by itself."""
+        agent = self._work_of(place)
+        if not isinstance(agent, AgentRecord):
+            return False
+        unit = self._ledger.state.units[streams.unit(self._run, agent.unit)]
+        return unit.agent == agent.agent and unit.status in _PLACED
+
+    # The work -------------------------------------------------------------------------------------------------------
+
+    async def _observe(self) -> int:
+        """Record what the site shows; return the number of pieces of work."""
+        works = await self._provider.observe()
+        self._refused.clear()
+        # A page that asked for work meanwhile may not be in the list yet; that is no difference.
+        known = {place.handle.casefold(): place for place in self._places.all()}
+        self._strangers = [work for work in works if work.handle.casefold() not in known and fills_place(work.status)]
+        for work in works:
+            place = known.get(work.handle.casefold())
+            if place is None or not (is_news(work.status) or self._shown(place) is not None):
+                continue
+            at = None if work.approved_by_site_at is None else int(work.approved_by_site_at)
+            await self._record(
+                place,
+                ProviderObserved(
+                    registration=place.registration,
+                    status=work.status,
+                    bonus_cents=work.bonus_cents,
+                    approved_by_site_at=at,
+                ),
+            )
+        return len(works)
+
+    async def _settle(self, place: RecordedPlace, shown: ProviderObserved | None) -> DifferenceReport | None:
+        """Remove the difference about one place, if there is one and it can be removed."""
+        work = self._work_of(place)
+        found = difference(work, None if shown is None else shown.status)
+        if found is None:
+            return None
+        outcome, reason = RoundOutcome.FOR_PERSON, ""
+        if found is SiteDifference.STILL_AT_WORK and isinstance(work, AgentRecord):
+            departure = AgentReturned(reason="the worker returned the unit at the provider")
+            end = EndAgent(task_run=self._run, agent=work.agent, departure=departure, concurrent=self._concurrent)
+            await self._issuer.issue(end)
+            outcome = RoundOutcome.SETTLED
+        elif found in ACTIONS:
+            acted = await self._act(place, work, ACTIONS[found])
+            if acted is None:
+                return None
+            outcome, reason = acted
+        return DifferenceReport(
+            difference=found, outcome=outcome, worker=place.worker, stream=self._stream_of(place), reason=reason
+        )
+
+    async def _act(
+        self, place: RecordedPlace, work: AgentRecord | OnboardingRecord | None, action: WorkAction
+    ) -> tuple[RoundOutcome, str] | None:
+        """Ask the site for an action; None: it has no such action, and nothing is to be done."""
+        if (known := self._refused.get((place.handle, action))) is not None:
+            return RoundOutcome.REFUSED, known
+        text = self._reason_of(work) if action is WorkAction.REJECT else ""
+        if action is WorkAction.REJECT and (problem := self._provider.rejection_problem(text)) is not None:
+            return RoundOutcome.REFUSED, problem
+        order = WorkOrder(
+            action=action, handle=place.handle, study=place.study, participant=self._places.name_of(place), text=text
+        )
+        effect = self._provider.work_effect(order)
+        if effect is None:
+            return None
+        result = None
+        with trio.move_on_after(ACTION_SECONDS):
+            result = await effect.send("")
+        if result is None or result.answer not in {Answer.DONE, Answer.REFUSED}:
+            return RoundOutcome.PENDING, "" if result is None else result.reason
+        if result.answer is Answer.REFUSED:
+            self._refused[place.handle, action] = result.reason
+            logger.warning("the site refused an action", run=self._run, action=action.value, reason=result.reason)
+            return RoundOutcome.REFUSED, result.reason
+        await self._record(place, ProviderObserved(registration=place.registration, status=STATUS_AFTER[action]))
+        return RoundOutcome.SETTLED, ""
+
+    def _reason_of(self, work: AgentRecord | OnboardingRecord | None) -> str:
+        """Return the reviewer's note on rejected work."""
+        if not isinstance(work, AgentRecord):
+            return ""
+        for recorded in reversed(self._ledger.log.history(streams.agent(self._run, work.agent))):
+            event = recorded.envelope.event
+            if isinstance(event, AgentRejected):
+                note = None if event.note is None else self._ledger.log.payload(event.note)
+                return "" if note is None else note.decode()
+        return ""
+
+    async def _record(self, place: RecordedPlace, observed: ProviderObserved) -> None:
+        command = RecordProviderObservation(task_run=self._run, worker=place.worker, observed=observed)
+        await self._issuer.issue(command)
+
+    def _shown(self, place: RecordedPlace) -> ProviderObserved | None:
+        engagement = self._ledger.state.engagements[streams.engagement(self._run, place.worker)]
+        return engagement.places.get(place.registration)
+
+    def _work_of(self, place: RecordedPlace) -> AgentRecord | OnboardingRecord | None:
+        return self._ledger.state.agent_by_registration(self._run, place.registration)
+
+    def _stream_of(self, place: RecordedPlace) -> str | None:
+        return self._ledger.state.runs[self._run].by_registration.get(place.registration)
+
+
+def open_differences(report: RoundReport) -> Sequence[DifferenceReport]:
+    """Return the differences that are still there after a round."""
+    return [one for one in report.differences if one.outcome is not RoundOutcome.SETTLED]

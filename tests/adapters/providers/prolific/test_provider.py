@@ -1,0 +1,123 @@
+"""A run on Prolific from its launch to its end: the study follows the units, people are approved and paid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from mephisto_es.core.errors import ConfigError, LaunchError
+from mephisto_es.core.lifecycles.agent import AgentStatus
+from mephisto_es.core.lifecycles.payment import PaymentStatus
+from mephisto_es.events.codec import encode
+
+from ..prolific_run import ProlificRun, open_prolific_run, until, write_account
+
+REASON = (
+    "LOW_EFFORT: every sentence got the same rating within two seconds, the one that is in Dutch included; "
+    "we had hoped for a rating of each"
+)
+
+
+@pytest.fixture(autouse=True)
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(write_account(tmp_path)))
+
+
+def statuses(run: ProlificRun) -> list[str]:
+    return [one.status for one in run.submissions()]
+
+
+async def test_a_run_from_launch_to_pay(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_prolific_run(tmp_path) as run:
+        live = await run.launch(2, task_title="Rate sentences")
+        assert (run.study.status, run.study.places) == ("ACTIVE", 2)
+        assert run.study.body.name == "Rate sentences"
+        operator = run.harness.operator
+        async with trio.open_nursery() as nursery:
+            for name in ("anna", "bert"):
+                nursery.start_soon(run.person(name).take_part, run.harness.router(live))
+        await operator.runs.wait_until_all_ended()
+        assert statuses(run) == ["AWAITING REVIEW"] * 2
+        by_server = {code.code for code in run.study.body.completion_codes if code.actor == "researcher"}
+        assert {one.entered_code for one in run.submissions()} == by_server
+        agents = list(operator.ledger.state.agents.values())
+        await operator.reviewer().approve_work(agents[0].agent, bonus_cents=30)
+        await operator.reviewer().reject_work(agents[1].agent, REASON)
+        assert await run.settle(live.task_run) == 2
+        assert await run.settle(live.task_run) == 0
+        paid = [(one.status, one.reward_paid, one.bonuses) for one in run.submissions()]
+        assert paid == [("APPROVED", 150, [30]), ("REJECTED", 0, [])]
+        assert run.submissions()[1].message == REASON.partition(": ")[2]
+        assert {one.status for one in operator.ledger.state.payments.values()} == {PaymentStatus.SENT}
+        assert run.study.is_stopped
+        secrets = (b"fake-prolific-token", b"anna", *(one.id.encode() for one in run.submissions()))
+        logged = [encode(recorded.envelope) for recorded in operator.ledger.log.read()]
+        assert not any(secret in line for line in logged for secret in secrets)
+
+
+async def test_pausing_pauses_the_study_and_resuming_publishes_it(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_prolific_run(tmp_path) as run:
+        live = await run.launch(3)
+        await run.person("anna").take_part(run.harness.router(live))
+        await until(lambda: statuses(run) == ["AWAITING REVIEW"])
+        operator = run.harness.operator
+        await operator.runs.pause_run(live.task_run, "lunch", "me")
+        assert run.study.status == "PAUSED"
+        resumed = await run.launch(3, resume_incomplete_run=True)
+        assert resumed.task_run == live.task_run
+        assert (run.study.status, len(run.site.ledger.studies)) == ("ACTIVE", 1)
+        await run.person("bert").take_part(run.harness.router(resumed))
+        await until(lambda: statuses(run) == ["AWAITING REVIEW"] * 2)
+        await operator.runs.end_run(live.task_run, "enough", "me")
+        assert run.study.is_stopped
+        assert not operator.ledger.state.resources or all(
+            one.status.value == "released" for one in operator.ledger.state.resources.values()
+        )
+
+
+async def test_a_returned_place_frees_its_unit(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_prolific_run(tmp_path) as run:
+        live = await run.launch(1)
+        router, anna = run.harness.router(live), run.person("anna")
+        taken = await anna.reserve()
+        assert taken is not None
+        details = await router.request_agent(await anna.open(taken))
+        assert details["agent_id"] is not None
+        await anna.give_back(taken)
+        state = run.harness.operator.ledger.state
+        await until(lambda: [one.status for one in state.agents.values()] == [AgentStatus.RETURNED])
+        assert await run.person("bert").take_part(router) is not None
+        await until(lambda: statuses(run) == ["RETURNED", "AWAITING REVIEW"])
+
+
+async def test_places_follow_the_units(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_prolific_run(tmp_path) as run:
+        live = await run.launch(4, max_num_concurrent_units=2)
+        assert run.study.places == 2
+        await run.person("anna").take_part(run.harness.router(live))
+        await until(lambda: run.study.places == 3)
+        await run.person("bert").take_part(run.harness.router(live))
+        await until(lambda: run.study.places == 4)
+
+
+async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_prolific_run(tmp_path, balance_cents=100) as run:
+        with pytest.raises(LaunchError, match=r"raise task_reward, or lower prolific_estimated_completion_time"):
+            await run.launch(1, task_reward="0.30")
+        assert not run.site.ledger.studies
+        with pytest.raises(LaunchError, match="publish a study was refused"):
+            await run.launch(1)
+        assert not run.site.ledger.studies
+        with pytest.raises(
+            LaunchError, match=r"no workspace 'Nowhere': set mephisto\.provider\.prolific_workspace_name"
+        ):
+            await run.launch(1, prolific_workspace_name="Nowhere")
+        with pytest.raises(ConfigError, match="Prolific has no unpaid studies"):
+            await run.launch(1, task_reward="0")
+        with pytest.raises(ConfigError, match="there is no requirement 'AgeRange'"):
+            await run.launch(1, prolific_eligibility_requirements=[{"name": "AgeRange"}])
