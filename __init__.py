@@ -12,18 +12,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adapters.architects.heroku import HerokuArchitect
-    from .adapters.architects.local import LocalArchitect
-    from .adapters.architects.mock import MockArchitect
+    from .adapters.architects.local import LocalArchitect, LocalArchitectArgs
+    from .adapters.architects.mock import MockArchitect, MockArchitectArgs
     from .adapters.architects.mock_server import MockServer
     from .adapters.blueprints.build_bundle import build_custom_bundle
-    from .adapters.blueprints.mock import MockBlueprint
+    from .adapters.blueprints.mock import MockBlueprint, MockBlueprintArgs, MockSharedState
     from .adapters.blueprints.paired_chat import PairedChatBlueprint, PairedChatTaskRunner
     from .adapters.blueprints.remote_procedure import (
         RemoteProcedureBlueprint,
         RemoteProcedureTaskRunner,
         SharedRemoteProcedureTaskState,
     )
-    from .adapters.blueprints.static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
+    from .adapters.blueprints.static_task import (
+        SharedStaticTaskState,
+        StaticReactBlueprint,
+        StaticReactBlueprintArgs,
+        StaticTaskBlueprint,
+        StaticTaskBlueprintArgs,
+    )
     from .adapters.channels.websocket import WebsocketChannel
     from .adapters.composition.ledger import open_ledger
     from .adapters.composition.operator import (
@@ -33,7 +39,9 @@ if TYPE_CHECKING:
         task_script,
     )
     from .adapters.exports.frame import to_pandas
-    from .adapters.providers.mock import MockProvider
+    from .adapters.facade.local_db import LocalMephistoDB, connect
+    from .adapters.facade.plain_operator import PlainOperator
+    from .adapters.providers.mock import MockProvider, MockProviderArgs
     from .core.abstractions.agent import Agent, Assignment, OnboardingAgent, Unit
     from .core.abstractions.architect import Architect, ArchitectContext
     from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
@@ -164,19 +172,30 @@ if TYPE_CHECKING:
 
 #: The modules that define the public names.
 _NAMES_BY_MODULE = {
+    "adapters.facade.plain_operator": ("PlainOperator",),
+    "adapters.facade.local_db": (
+        "LocalMephistoDB",
+        "connect",
+    ),
     "adapters.architects.heroku": ("HerokuArchitect",),
-    "adapters.architects.local": ("LocalArchitect",),
-    "adapters.architects.mock": ("MockArchitect",),
+    "adapters.architects.local": ("LocalArchitect", "LocalArchitectArgs"),
+    "adapters.architects.mock": ("MockArchitect", "MockArchitectArgs"),
     "adapters.architects.mock_server": ("MockServer",),
     "adapters.blueprints.build_bundle": ("build_custom_bundle",),
-    "adapters.blueprints.mock": ("MockBlueprint",),
+    "adapters.blueprints.mock": ("MockBlueprint", "MockBlueprintArgs", "MockSharedState"),
     "adapters.blueprints.paired_chat": ("PairedChatBlueprint", "PairedChatTaskRunner"),
     "adapters.blueprints.remote_procedure": (
         "RemoteProcedureBlueprint",
         "RemoteProcedureTaskRunner",
         "SharedRemoteProcedureTaskState",
     ),
-    "adapters.blueprints.static_task": ("SharedStaticTaskState", "StaticTaskBlueprint", "StaticTaskBlueprintArgs"),
+    "adapters.blueprints.static_task": (
+        "SharedStaticTaskState",
+        "StaticReactBlueprint",
+        "StaticReactBlueprintArgs",
+        "StaticTaskBlueprint",
+        "StaticTaskBlueprintArgs",
+    ),
     "adapters.channels.websocket": ("WebsocketChannel",),
     "adapters.composition.ledger": ("open_ledger",),
     "adapters.composition.operator": (
@@ -186,7 +205,7 @@ _NAMES_BY_MODULE = {
         "task_script",
     ),
     "adapters.exports.frame": ("to_pandas",),
-    "adapters.providers.mock": ("MockProvider",),
+    "adapters.providers.mock": ("MockProvider", "MockProviderArgs"),
     "core.abstractions.agent": ("Agent", "Assignment", "OnboardingAgent", "Unit"),
     "core.abstractions.architect": ("Architect", "ArchitectContext"),
     "core.abstractions.args": ("ArchitectArgs", "BlueprintArgs", "CrowdProviderArgs", "RequesterArgs"),
@@ -311,6 +330,26 @@ _NAMES_BY_MODULE = {
     "projections.queries.data_browser": ("DataBrowser", "UnitData"),
     "projections.queries.unit_records": ("UnitRecord",),
 }
+#: Names of Mephisto that do not exist here, with what to write instead.
+_FORMER_NAMES = {
+    "BlueprintMixin": "Blueprint: a mixin of your own extends it",
+    "ConsoleWriter": "get_logger(__name__), whose methods are debug, info, warning and error",
+    "EntryDoesNotExistException": "UnknownEntityError",
+    "MephistoDBException": "LogError",
+    "Packet": "agent.observe({...}) and agent.get_live_update(), which take and give plain dicts",
+    "PACKET_TYPE_AGENT_ACTION": "agent.observe({...}), which takes a plain dict",
+    "PACKET_TYPE_UPDATE_AGENT_STATUS": "nothing: statuses follow from events, and pages are told of them",
+    "RemoteProcedureAgentState": "AgentState",
+    "RunScriptConfig": "TaskConfig, or build_default_task_config(NAME) to start from conf/NAME.yaml",
+    "StaticHTMLBlueprint": "StaticTaskBlueprint, with an HTML file as task_source",
+    "StaticHTMLBlueprintArgs": "StaticTaskBlueprintArgs",
+    "StaticReactTaskBuilder": "build_custom_bundle",
+    "TaskBuilder": "Blueprint.build_page, or build_custom_bundle for a page that npm builds",
+    "building_react_apps": "build_custom_bundle(task_dir, ...) for each webapp",
+    "create_extrapolated_config": "a form in the settings of static_task",
+    "get_root_dir": "pathlib.Path",
+    "validate_and_run_config": "operator.launch_task_run(cfg.mephisto, shared_state)",
+}
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
@@ -365,15 +404,21 @@ __all__ = [
     "LiveTaskRun",
     "LiveTaskRunner",
     "LocalArchitect",
+    "LocalArchitectArgs",
+    "LocalMephistoDB",
     "LogError",
     "LogFormat",
     "MephistoConfig",
     "MephistoDB",
     "MephistoError",
     "MockArchitect",
+    "MockArchitectArgs",
     "MockBlueprint",
+    "MockBlueprintArgs",
     "MockProvider",
+    "MockProviderArgs",
     "MockServer",
+    "MockSharedState",
     "OnCatastrophicDisconnect",
     "OnChannelOpen",
     "OnMessage",
@@ -392,6 +437,7 @@ __all__ = [
     "PaymentOrder",
     "PaymentProvider",
     "PaymentRefusedError",
+    "PlainOperator",
     "PlannedUnits",
     "ProtocolError",
     "QualificationDict",
@@ -409,6 +455,8 @@ __all__ = [
     "SharedStaticTaskState",
     "SharedTaskState",
     "StaleCommandError",
+    "StaticReactBlueprint",
+    "StaticReactBlueprintArgs",
     "StaticTaskBlueprint",
     "StaticTaskBlueprintArgs",
     "TaskCodeDivergedError",
@@ -441,6 +489,7 @@ __all__ = [
     "add_config_arg",
     "build_custom_bundle",
     "build_default_task_config",
+    "connect",
     "fill_registries",
     "get_architect_from_type",
     "get_blueprint_from_type",
@@ -474,7 +523,15 @@ __all__ = [
 if not TYPE_CHECKING:  # a type checker would take any name to be there
 
     def __getattr__(name: str) -> object:
-        """Import a public name when it is first used."""
+        """Import a public name when it is first used.
+
+        Raises:
+            ImportError: the name is one of Mephisto's that has no counterpart; the message says what to write. An
+                `AttributeError` would be replaced by Python's own sentence in a `from ... import`.
+            AttributeError: there is no such name.
+        """
+        if name in _FORMER_NAMES:
+            raise ImportError(f"{name!r} is a name of Mephisto. Here it is {_FORMER_NAMES[name]}", name=__name__)
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)

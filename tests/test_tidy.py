@@ -21,7 +21,8 @@ WORLDLY = {
     *("io", "os", "pathlib", "shutil", "tempfile", "socket", "sqlite3", "httpx"),
 }
 #: Where worker threads are: the log's commit and its anchor, plain user callbacks, the router process, which writes its
-#: journal and uploads beside its event loop, and the web view's process, which reads the log beside its own.
+#: journal and uploads beside its event loop, the web view's process, which reads the log beside its
+#: own, and plain launch scripts and notebooks.
 THREADED = {
     "adapters/composition/operator.py",
     "adapters/log/commit_thread.py",
@@ -30,6 +31,7 @@ THREADED = {
     "adapters/architects/router/python/http/uploads.py",
     "adapters/web/log_access.py",
     "adapters/control/holder.py",
+    "adapters/facade/calls.py",
 }
 #: Attributes by which code starts or enters a thread.
 THREAD_CALLS = {"to_thread", "from_thread", "Thread", "start_thread_soon"}

@@ -21,14 +21,17 @@ NOT_SERVED = ("node_modules", ".*")
 #: Where the server has the files of the media folder.
 MEDIA_FOLDER = "media"
 MEDIA_KEY = "mephisto.blueprint.media_dir"
+#: What the folders are for that settings name.
+_FILES = {"media_dir": "the media", "extra_source_dir": "the files that the page refers to"}
 
 
-def put_page(task_source: str, static_dir: Path) -> None:
+def put_page(task_source: str, static_dir: Path, *, link: bool = False) -> None:
     """Copy a page, and the client's scripts, to the folder that is served from `/`.
 
     Args:
         task_source: as for `check_page`.
         static_dir: the folder.
+        link: True to serve the bundle itself and not a copy, so that a build that writes into the file is served.
 
     Raises:
         ConfigError: the page is missing or unusable.
@@ -40,7 +43,10 @@ def put_page(task_source: str, static_dir: Path) -> None:
         put_folder(source, static_dir)
     else:
         put_folder(BUNDLE_PAGE, static_dir)
-        shutil.copyfile(source, static_dir / BUNDLE_FILE)
+        served = static_dir / BUNDLE_FILE
+        # A link from an earlier launch must not be written through.
+        served.unlink(missing_ok=True)
+        (_link_or_copy if link else shutil.copyfile)(str(source), str(served))
 
 
 def put_folder(source: Path, static_dir: Path) -> None:
@@ -48,19 +54,18 @@ def put_folder(source: Path, static_dir: Path) -> None:
     shutil.copytree(source, static_dir, ignore=shutil.ignore_patterns(*NOT_SERVED), dirs_exist_ok=True)
 
 
-def check_media_dir(media_dir: str | None) -> Path | None:
-    """Return the folder of a task's media; None: it has none.
+def check_folder(setting: str, path: str | None) -> Path | None:
+    """Return the folder of files that a setting of a blueprint names; None if it is not set.
 
     Raises:
         ConfigError: there is no such folder.
     """
-    if media_dir is None:
+    if path is None:
         return None
-    folder = Path(media_dir).expanduser()
+    folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise ConfigError(
-            f"there is no folder {folder}", key=MEDIA_KEY, hint=f"Set {MEDIA_KEY} to the folder of the media"
-        )
+        key, files = f"mephisto.blueprint.{setting}", _FILES[setting]
+        raise ConfigError(f"there is no folder {folder}", key=key, hint=f"Set {key} to the folder of {files}")
     return folder
 
 

@@ -15,6 +15,7 @@ from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from ...core.errors import ConfigError
 from ...core.operations.registry import register_mephisto_abstraction
+from .html.html_page import is_html_task
 from .page_checks import KEY as PAGE_KEY
 from .static_task import StaticTaskBlueprint, StaticTaskBlueprintArgs
 
@@ -96,7 +97,7 @@ class PairedChatBlueprint(StaticTaskBlueprint):
             ConfigError: something is missing or wrong.
         """
         super().assert_task_args(args, shared_state)
-        if args.blueprint.task_source is None:
+        if args.blueprint.task_source is None or is_html_task(args.blueprint.task_source):
             raise ConfigError(
                 "a chat needs its own page",
                 key=PAGE_KEY,

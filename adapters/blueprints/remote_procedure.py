@@ -21,6 +21,7 @@ from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.operations.task_code.calls import call
 from ...core.operations.task_code.timings import UserFunction, timings
+from .html.html_page import is_html_task
 from .page_checks import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 
@@ -176,7 +177,7 @@ class RemoteProcedureBlueprint(StaticTaskBlueprint):
             ConfigError: something is missing.
         """
         super().assert_task_args(args, shared_state)
-        if args.blueprint.task_source is None:
+        if args.blueprint.task_source is None or is_html_task(args.blueprint.task_source):
             raise ConfigError(
                 "a task with remote procedures needs its own page",
                 key=PAGE_KEY,

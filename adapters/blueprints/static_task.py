@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.agent import InitializationData, Update
-from ...core.abstractions.args import BlueprintArgs
+from ...core.abstractions.args import BlueprintArgs, accepted
 from ...core.abstractions.blueprint import AssignmentData, PlannedUnits, SharedTaskState
 from ...core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from ...core.abstractions.screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
@@ -26,9 +26,10 @@ from .data_files import READERS, read_file
 from .file_remarks import FileRemarks
 from .form_spec import AnyField, read_form
 from .form_validation import problems_of
+from .html.html_page import HtmlPage, is_html_task
 from .item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
 from .page_checks import check_page
-from .page_files import CLIENT, MEDIA_FOLDER, check_media_dir, put_folder, put_media, put_page
+from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
 from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, read_settings
 
 SCRIPT_DATA = "static_task_data"
@@ -52,7 +53,40 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
     units_per_assignment: int = field(default=1, metadata={"help": "Number of workers for each piece of data."})
     task_source: str | None = field(
         default=None,
-        metadata={"help": "The page: a folder with an index.html, or a bundle of scripts; the stock page if not set."},
+        metadata={
+            "help": "The page: a folder with an index.html, a bundle of scripts, or an HTML file with ${fields} of the "
+            "data; the stock page if not set."
+        },
+    )
+    extra_source_dir: str | None = field(
+        default=None, metadata={"help": "A folder of files that the page refers to: images, styles, scripts."}
+    )
+    link_task_source: bool = field(
+        default=False, metadata={"help": "Whether the server sees a bundle change when it is built again."}
+    )
+    preview_source: str | None = field(
+        default=None, metadata={"help": "For an HTML file: another one, for people who only look."}
+    )
+    onboarding_source: str | None = field(
+        default=None, metadata={"help": "For an HTML file: another one, for the onboarding."}
+    )
+    html_fields: list[str] = field(
+        default_factory=list,
+        metadata={"help": "For an HTML file: fields of the data whose values are HTML; all others are shown as text."},
+    )
+    task_source_review: str | None = field(
+        default=None,
+        metadata=accepted(
+            "The page in which Mephisto's review app shows the work.",
+            "`mephisto-es serve` shows inputs and outputs of each unit itself",
+        ),
+    )
+    tips_location: str | None = field(
+        default=None,
+        metadata=accepted(
+            "A CSV file of tips for workers.",
+            "nothing reads it: pass tips to the page in SharedTaskState(task_config=...)",
+        ),
     )
     instructions: str | None = field(
         default=None, metadata={"help": "Text above the work; blank lines separate paragraphs."}
@@ -105,12 +139,16 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         super().assert_task_args(args, shared_state)
         check_units_per_assignment(args.blueprint.units_per_assignment)
         settings = plain_settings(args.blueprint)
-        check_media_dir(settings["media_dir"])
+        check_folder("media_dir", settings["media_dir"])
         task_page, onboarding_page = read_settings(settings)
+        check_folder("extra_source_dir", settings["extra_source_dir"])
         has_own_page = settings["task_source"] is not None
-        if has_own_page:
+        is_html = is_html_task(settings["task_source"])
+        if has_own_page and not is_html:
             check_page(settings["task_source"], CLIENT)
         seen = _check_data(args, shared_state)
+        if is_html:
+            HtmlPage(settings).check(None if seen is None else seen.columns, tuple(shared_state.onboarding_data))
         if has_own_page:
             return
         if settings["onboarding_qualification"] is not None:
@@ -148,12 +186,18 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         Raises:
             ConfigError: the page is missing.
         """
-        if self.args.blueprint.task_source is None:
+        settings = self.args.blueprint
+        if settings.task_source is None:
             put_folder(CLIENT, static_dir)
             put_folder(STOCK_PAGE, static_dir)
+        elif is_html_task(settings.task_source):
+            HtmlPage(plain_settings(settings)).put(static_dir)
         else:
-            put_page(self.args.blueprint.task_source, static_dir)
-        media_dir = check_media_dir(self.args.blueprint.media_dir)
+            put_page(settings.task_source, static_dir, link=settings.link_task_source)
+        extra_files = check_folder("extra_source_dir", settings.extra_source_dir)
+        if extra_files is not None:
+            put_folder(extra_files, static_dir)
+        media_dir = check_folder("media_dir", self.args.blueprint.media_dir)
         if media_dir is not None:
             put_media(media_dir, static_dir)
 
@@ -175,7 +219,8 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         instructions = {} if settings["instructions"] is None else {"instructions": settings["instructions"]}
         if settings["media_dir"] is not None:
             frontend["media"] = f"/{MEDIA_FOLDER}/"
-        return {**instructions, "frontend": frontend, **super().get_frontend_args()}
+        html = HtmlPage(settings).frontend_args() if is_html_task(settings["task_source"]) else {}
+        return {**instructions, **html, "frontend": frontend, **super().get_frontend_args()}
 
 
 def plain_settings(blueprint: DictConfig) -> dict[str, Any]:
@@ -228,7 +273,7 @@ def _check_file(setting: str, args: DictConfig) -> ItemsSeen:
 def _rules(args: DictConfig, source: str) -> ItemRules:
     settings = plain_settings(args.blueprint)
     shown = () if settings["task_source"] is not None else read_settings(settings)[0].media_columns
-    return ItemRules(source, args.task.max_item_bytes, shown, check_media_dir(settings["media_dir"]))
+    return ItemRules(source, args.task.max_item_bytes, shown, check_folder("media_dir", settings["media_dir"]))
 
 
 def _named_files(blueprint: DictConfig) -> list[str]:
@@ -255,3 +300,16 @@ async def _assignments_from_async(
 
 def _assignment(item: Update, units: int) -> InitializationData:
     return InitializationData(shared=item, unit_data=({},) * units)
+
+
+@dataclass
+class StaticReactBlueprintArgs(StaticTaskBlueprintArgs):
+    """Settings of a static task, under Mephisto's name for those with a bundle."""
+
+
+@register_mephisto_abstraction()
+class StaticReactBlueprint(StaticTaskBlueprint):
+    """A static task under the name that Mephisto has for those whose page is a bundle."""
+
+    BLUEPRINT_TYPE: ClassVar[str] = "static_react_task"
+    ArgsClass: ClassVar[type[BlueprintArgs]] = StaticReactBlueprintArgs

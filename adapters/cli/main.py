@@ -31,6 +31,9 @@ VERBS = {
     "blockers": Verb("blockers:blockers_command", "Show what keeps a run from completing."),
     "bundle": Verb("bundle:bundle_command", "Pack a run's redacted log for a bug report."),
     "check": Verb("check:check_command", "Check that this machine has everything that runs need."),
+    "check-config": Verb(
+        "check_config:check_config_command", "Say which configuration files run, and what others lack."
+    ),
     "config": Verb("config:config_command", "Show or change your own settings."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
     "diff": Verb("diff:diff_command", "Show what changed between two points in time."),

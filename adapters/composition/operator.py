@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import trio
 from omegaconf import DictConfig
@@ -26,12 +29,14 @@ from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
 from ..control.client import ask_to_yield
 from ..control.server import serve_control
+from ..facade.local_db import LocalMephistoDB
+from ..facade.plain_operator import PlainMain, run_plain_main
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.sqlite.log import SqliteLog
 from ..metrics.endpoint import serve_metrics
 from ..metrics.latencies import Latencies
 from ..metrics.operator_metrics import OperatorMetrics
-from ..scripts.command import ScriptMain, ask_on_terminal, script_decorator
+from ..scripts.command import AsyncMain, ScriptMain, ask_on_terminal, script_decorator
 from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
@@ -189,10 +194,10 @@ def run_operator(
 
 
 def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
-    """Run a launch script's `async def main(operator, cfg)` until it ends.
+    """Run a launch script's `main(operator, cfg)` until it ends.
 
     Args:
-        main: the function.
+        main: the function; a plain one runs in a thread, with an operator whose methods block.
         cfg: the checked configuration.
         dry_run: do everything except publish; the log is not opened.
 
@@ -201,20 +206,32 @@ def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
         KeyboardInterrupt: the third Ctrl-C.
     """
 
-    async def job(operator: Operator) -> None:
-        with suppress(DryRunEndError):
-            await main(operator, cfg)
-        operator.calls.check()
-        if operator.failed_launches:
-            raise operator.failed_launches[0]
-
     ask = ask_on_terminal if sys.stdin.isatty() else None
-    quote = LaunchQuote(data_dir_of(cfg) / DATABASE_FILE, asks=ask is not None and not dry_run)
+    folder = data_dir_of(cfg)
+    quote = LaunchQuote(folder / DATABASE_FILE, asks=ask is not None and not dry_run)
     if dry_run:
-        with TemporaryDirectory(prefix="mephisto-dry-run-") as folder:
-            run_operator(job, Path(folder), approve_quote=quote.approve, operator_class=DryRunOperator)
+        with TemporaryDirectory(prefix="mephisto-dry-run-") as nowhere:
+            job = partial(_run_main, main, cfg, Path(nowhere))
+            run_operator(job, Path(nowhere), approve_quote=quote.approve, operator_class=DryRunOperator)
     else:
-        run_operator(job, data_dir_of(cfg), ask=ask, metrics=cfg.mephisto.metrics, approve_quote=quote.approve)
+        job = partial(_run_main, main, cfg, folder)
+        run_operator(job, folder, ask=ask, metrics=cfg.mephisto.metrics, approve_quote=quote.approve)
+
+
+async def _run_main(main: ScriptMain, cfg: DictConfig, folder: Path, operator: Operator) -> None:
+    """Run a script's main to its end, and check that it did what it seems to do.
+
+    Raises:
+        ConfigError, LaunchError: a call was not awaited, or a launch failed.
+    """
+    with suppress(DryRunEndError):
+        if inspect.iscoroutinefunction(inspect.unwrap(main)):
+            await cast("AsyncMain", main)(operator, cfg)
+        else:
+            await run_plain_main(cast("PlainMain", main), operator, cfg, partial(LocalMephistoDB, folder))
+    operator.calls.check()
+    if operator.failed_launches:
+        raise operator.failed_launches[0]
 
 
 @asynccontextmanager
@@ -257,7 +274,9 @@ def task_script(
     default_config_file: str | None = None,
     config_path: str = "hydra_configs",
 ) -> Callable[[ScriptMain], Callable[[], None]]:
-    """Turn a launch script's `async def main(operator, cfg)` into a command with Hydra's overrides.
+    """Turn a launch script's `main(operator, cfg)` into a command with Hydra's overrides.
+
+    An `async def` awaits the operator's methods. A plain `def` calls them as they are: it runs in a thread.
 
     Args:
         config: the script's config class; or

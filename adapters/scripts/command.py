@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import click
 import trio
@@ -31,12 +31,15 @@ from ...core.operations.hydra_config import (
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
 from ...core.operations.registry import get_valid_types
-from ...core.redaction import redacted
+from ...core.redaction import redacted, redacted_text
+from ..facade.plain_operator import PlainMain
+from .hydra_flags import described, hydra_settings, sweep, with_config_name
 
 _CONFIG_NAME = "taskconfig"
 
-#: A script's `async def main(operator, cfg)`.
-ScriptMain = Callable[[Operator, DictConfig], Awaitable[None]]
+#: A script's `async def main(operator, cfg)`, or a plain one, whose operator blocks.
+AsyncMain = Callable[[Operator, DictConfig], Awaitable[None]]
+ScriptMain = AsyncMain | PlainMain
 
 
 class Runner(Protocol):
@@ -98,16 +101,20 @@ def script_decorator(
         @functools.wraps(main)
         def command() -> None:
             try:
-                _check_is_async(main)
                 set_mephisto_log_format()
                 register_script_config(_CONFIG_NAME, script_config)
-                overrides, only_show, dry_run = _read_command_line(script, config_path, main.__doc__, sys.argv[1:])
-                cfg = load_task_config(script, config_path, _CONFIG_NAME, overrides)
-                if only_show:
-                    click.echo(yaml.safe_dump(redacted(cfg), sort_keys=False, allow_unicode=True), nl=False)
+                given = _read_command_line(script, config_path, main.__doc__, sys.argv[1:])
+                config_dir = script.resolve().parent / config_path
+                name, chosen = with_config_name(config_dir, _CONFIG_NAME, given.config_name)
+                overrides = [*chosen, *given.overrides]
+                if given.show is not None:
+                    click.echo(_shown(script, config_path, name, overrides, given.show), nl=False)
                     sys.exit(0)
-                set_mephisto_log_level(level=cfg.mephisto.log_level)
-                run(main, cfg, dry_run=dry_run)
+                runs = sweep(config_dir, overrides) if given.is_sweep else [overrides]
+                configs = [load_task_config(script, config_path, name, one) for one in runs]
+                for cfg in configs:
+                    set_mephisto_log_level(level=cfg.mephisto.log_level)
+                    run(main, cfg, dry_run=given.dry_run)
             except _FOR_THE_USER as error:
                 click.echo(f"{script.name}: {error}", err=True)
                 sys.exit(1)
@@ -117,28 +124,34 @@ def script_decorator(
     return decorate
 
 
-def _check_is_async(main: ScriptMain) -> None:
-    """Check that a script's main can wait for its runs.
+class _CommandLine(NamedTuple):
+    """The command line of a script."""
 
-    Raises:
-        ConfigError: it is a plain function.
-    """
-    if not inspect.iscoroutinefunction(inspect.unwrap(main)):
-        raise ConfigError(
-            f"{main.__name__} is a plain function",
-            key=main.__name__,
-            hint=f"Write 'async def {main.__name__}(operator, cfg)', and 'await' before operator.launch_task_run(...) "
-            "and operator.wait_for_runs_then_shutdown()",
-        )
+    overrides: list[str]
+    config_name: str | None
+    #: Part of the configuration to show instead of running; None to run.
+    show: str | None
+    dry_run: bool
+    #: True to run once for each combination of values.
+    is_sweep: bool
 
 
-def _read_command_line(
-    script: Path, config_path: str, about: str | None, arguments: Sequence[str]
-) -> tuple[list[str], bool, bool]:
-    """Return the overrides, whether to only show the configuration, and whether this is a dry run.
+def _shown(script: Path, config_path: str, name: str, overrides: list[str], part: str) -> str:
+    """Return a configuration, or a part of it, as text."""
+    config_dir = script.resolve().parent / config_path
+    if part == "info":
+        return described(config_dir, name, overrides) + "\n"
+    parts: dict[str, object] = {}
+    if part in ("hydra", "all"):
+        parts["hydra"] = hydra_settings(config_dir, name, overrides)
+    if part in ("job", "all"):
+        job = redacted(load_task_config(script, config_path, name, overrides))
+        parts |= {"job": job} if part == "all" else job
+    return redacted_text(yaml.safe_dump(parts, sort_keys=False, allow_unicode=True))
 
-    Does not return from `--help`.
-    """
+
+def _read_command_line(script: Path, config_path: str, about: str | None, arguments: Sequence[str]) -> _CommandLine:
+    """Read the command line. Does not return from `--help`."""
     command = _ScriptCommand(
         name=script.name,
         help=about,
@@ -147,7 +160,12 @@ def _read_command_line(
             "obj": script.resolve().parent / config_path / "conf",
         },
         params=[
-            click.Option(["-c", "--cfg"], type=click.Choice(["job"]), help="Print the configuration and stop."),
+            click.Option(
+                ["-c", "--cfg"], type=click.Choice(["job", "hydra", "all"]), help="Print the configuration and stop."
+            ),
+            click.Option(["-i", "--info"], is_flag=True, help="Print what the configuration is made of and stop."),
+            click.Option(["-cn", "--config-name"], metavar="NAME", help="Start from another file: conf/NAME.yaml."),
+            click.Option(["-m", "--multirun"], is_flag=True, help="Run once for each combination: SETTING=1,2."),
             click.Option(["--dry-run"], is_flag=True, help="Check everything and show the cost; publish nothing."),
             click.Argument(["overrides"], nargs=-1, metavar="[GROUP=NAME | SETTING=VALUE]..."),
         ],
@@ -159,7 +177,10 @@ def _read_command_line(
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    return list(parsed["overrides"]), parsed["cfg"] is not None, parsed["dry_run"]
+    show = "info" if parsed["info"] else parsed["cfg"]
+    return _CommandLine(
+        list(parsed["overrides"]), parsed["config_name"], show, parsed["dry_run"], is_sweep=parsed["multirun"]
+    )
 
 
 class _ScriptCommand(click.Command):

@@ -9,9 +9,27 @@ OmegaConf reads the annotations at run time, so they must be types that it knows
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from omegaconf import MISSING
+
+_REMARK = "remark"
+
+
+def accepted(help_text: str, remark: str) -> dict[str, str]:
+    """Return the metadata of a field that Mephisto's configurations set, and that does something else here.
+
+    Args:
+        help_text: its meaning.
+        remark: what happens here instead; shown whenever it is set.
+    """
+    return {"help": help_text, _REMARK: remark}
+
+
+def remark_of(metadata: Mapping[str, str]) -> str | None:
+    """Return what happens instead of what a field does in Mephisto; None if it does that here too."""
+    return metadata.get(_REMARK)
 
 
 @dataclass

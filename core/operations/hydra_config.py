@@ -17,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ..abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
+from ..abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, accepted
 from ..errors import ConfigError
 
 _PROVIDER = "mephisto_es"
@@ -46,7 +46,8 @@ class AbstractionType(Enum):
         return f"{self.name}_TYPE"
 
 
-_ARGS_BASES = {
+#: The class that the args of all plugins of a kind extend.
+ARGS_BASES = {
     AbstractionType.BLUEPRINT: BlueprintArgs,
     AbstractionType.ARCHITECT: ArchitectArgs,
     AbstractionType.PROVIDER: CrowdProviderArgs,
@@ -77,7 +78,10 @@ class TaskRunArgs:
     bonus_limit: str = field(
         default="0", metadata={"help": "Bonus that the budget reserves for each unit, for example 0.10."}
     )
-    task_tags: str = field(default=MISSING, metadata={"help": "Keywords to find the task by, separated by commas."})
+    # A text or a list; OmegaConf has no type for either.
+    task_tags: Any = field(
+        default=MISSING, metadata={"help": "Keywords to find the task by: a list, or a text with commas."}
+    )
     task_lifetime_in_seconds: int = field(
         default=31 * 24 * 60 * 60, metadata={"help": "Time for which the task is offered."}
     )
@@ -124,6 +128,10 @@ class DatabaseArgs:
     data_dir: str | None = field(
         default=None, metadata={"help": "Data folder; core.main_data_directory of config.yml if not set."}
     )
+    _database_type: str | None = field(
+        default=None,
+        metadata=accepted("Mephisto's kind of database.", "the log is stored in database.data_dir, whatever this says"),
+    )
 
 
 @dataclass
@@ -147,6 +155,7 @@ class MephistoConfig:
     database: DatabaseArgs = field(default_factory=DatabaseArgs)
     metrics: MetricsArgs = field(default_factory=MetricsArgs)
     log_level: str = field(default="info", metadata={"help": "debug, info, warning, error or critical."})
+    datapath: str | None = field(default=None, metadata={"help": "Mephisto's older name of database.data_dir."})
 
 
 @dataclass
@@ -189,7 +198,7 @@ def register_abstraction_config(name: str, node: object, abstraction_type: str) 
         ConfigError: `node` is not a dataclass that extends the args of its kind.
     """
     kind = AbstractionType(abstraction_type)
-    base = _ARGS_BASES[kind]
+    base = ARGS_BASES[kind]
     if not (isinstance(node, type) and issubclass(node, base) and "__dataclass_fields__" in vars(node)):
         raise ConfigError(
             f"the ArgsClass of the {kind.value} {name!r} is {node!r}",

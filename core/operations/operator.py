@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Never, Self
 
 import trio
 from omegaconf import DictConfig
@@ -19,6 +20,7 @@ from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
 from ..ports import Ids, WallClock
+from .configuration.task_config import RunConfig, complete_run_config
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
@@ -53,6 +55,21 @@ class Operator:
         runs: the runs that are live or being launched, and what ended them too early.
     """
 
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Refuse what Mephisto's scripts write, `Operator(db)`, with what to write instead.
+
+        Raises:
+            ConfigError: there is one argument only.
+        """
+        if len(args) + len(kwargs) == 1:
+            raise ConfigError(
+                "Operator(db) does not exist here: an operator owns tasks, which end with a block",
+                key="Operator",
+                hint="Decorate main with @task_script(...), which passes an operator, or write "
+                "'async with open_operator(data_dir) as operator:'",
+            )
+        return super().__new__(cls)
+
     def __init__(
         self,
         ledger: Ledger,
@@ -86,11 +103,11 @@ class Operator:
         self.calls = AwaitedCalls()
 
     @must_be_awaited
-    async def launch_task_run(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str | None:
+    async def launch_task_run(self, run_config: RunConfig, shared_state: SharedTaskState | None = None) -> str | None:
         """Launch a run; returns once workers can come. Failures are logged.
 
         Args:
-            run_config: the `mephisto` section of a configuration.
+            run_config: the `mephisto` section of a configuration, or a `MephistoConfig`.
             shared_state: callbacks and data that a configuration cannot hold.
 
         Returns:
@@ -104,14 +121,14 @@ class Operator:
             return None
 
     @must_be_awaited
-    async def launch_task_run_or_die(self, run_config: DictConfig, shared_state: SharedTaskState | None = None) -> str:
+    async def launch_task_run_or_die(self, run_config: RunConfig, shared_state: SharedTaskState | None = None) -> str:
         """Launch a run; returns once workers can come.
 
         If the task's last run is incomplete, it is resumed if `task.resume_incomplete_run` is true, or if the person
         who started the operator agrees.
 
         Args:
-            run_config: the `mephisto` section of a configuration.
+            run_config: the `mephisto` section of a configuration, or a `MephistoConfig`.
             shared_state: callbacks and data that a configuration cannot hold.
 
         Returns:
@@ -121,11 +138,24 @@ class Operator:
             ConfigError: the configuration is wrong; nothing was recorded.
             LaunchError: a step failed; everything acquired is released, and the run is recorded as failed.
         """
+        run_config = complete_run_config(run_config)
         previous = await self._run_to_resume(run_config)
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
             await self._check_quote(plan)
         return await self._launch(plan, previous)
+
+    def validate_and_run_config(self, *_: object) -> Never:
+        """Refuse: Mephisto has renamed it.
+
+        Raises:
+            ConfigError: always; the hint has the new name.
+        """
+        raise ConfigError(
+            "validate_and_run_config is Mephisto's old name",
+            key="validate_and_run_config",
+            hint="Write: await operator.launch_task_run(cfg.mephisto, shared_state)",
+        )
 
     async def _check_quote(self, plan: RunPlan) -> None:
         """Have the quote of a new run approved, if there is somebody to look at it.

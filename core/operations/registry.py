@@ -22,8 +22,8 @@ from ..abstractions.crowd_provider import CrowdProvider
 from ..abstractions.resources import HoldsResources
 from ..errors import ConfigError
 from ..suggestions import did_you_mean
-from .configuration.closed_sites import closed_site_error
-from .hydra_config import AbstractionType, register_abstraction_config
+from .configuration.closed_sites import closed_site_error, hint_for_missing
+from .hydra_config import ARGS_BASES, AbstractionType, register_abstraction_config
 from .logger_core import get_logger
 
 ENTRY_POINT_GROUPS = {
@@ -153,6 +153,18 @@ def get_valid_provider_types() -> list[str]:
     return get_valid_types(AbstractionType.PROVIDER)
 
 
+def type_of_args(kind: AbstractionType, args_class: object) -> str | None:
+    """Return the name of the only plugin whose settings are of a class; None if there is none, or several.
+
+    A class that all plugins of a kind share says nothing, even if only one of them has no class of its own.
+    """
+    if args_class in ARGS_BASES.values():
+        return None
+    fill_registries()
+    names = [name for name, found in _classes[kind].items() if getattr(found, "ArgsClass", None) is args_class]
+    return names[0] if len(names) == 1 else None
+
+
 def unknown_type(kind: AbstractionType, type_name: str) -> ConfigError:
     """Return the error for a name that is not registered: not installed, misspelt, or failed to load."""
     for failure in load_failures():
@@ -164,9 +176,8 @@ def unknown_type(kind: AbstractionType, type_name: str) -> ConfigError:
             )
     if kind is AbstractionType.PROVIDER and (closed := closed_site_error(type_name)) is not None:
         return closed
-    return ConfigError(
-        f"there is no {kind.value} {type_name!r}", key=kind.group, hint=did_you_mean(type_name, get_valid_types(kind))
-    )
+    hint = hint_for_missing(kind, type_name) or did_you_mean(type_name, get_valid_types(kind))
+    return ConfigError(f"there is no {kind.value} {type_name!r}", key=kind.group, hint=hint)
 
 
 def _named(kind: AbstractionType, type_name: str) -> type:

@@ -16,6 +16,7 @@ from ...core.lifecycles.worker import WorkerStatus
 from ...events.ids import TaskId, TaskRunId, WorkerId
 from . import rows
 from .criteria import EntityId
+from .decisions import AgentDecisions, WorkerDecisions
 from .queries import JsonValue, MephistoQueries
 
 #: Statuses that an assignment takes from any one of its units, the first match first.
@@ -240,6 +241,9 @@ class UnitView(RunMember, rows.UnitRow, frozen=True, gc=True, dict=True):
         """Return its current status."""
         return self.db.get(UnitView, self.unit_id).status
 
+    #: Mephisto's name for a read of the database alone; there is nothing else here.
+    get_db_status = get_status
+
     def get_assigned_agent(self) -> AgentView | None:
         """Return the agent it is assigned to now, or None."""
         agent = self.db.get(UnitView, self.unit_id).agent_id
@@ -262,7 +266,7 @@ class UnitView(RunMember, rows.UnitRow, frozen=True, gc=True, dict=True):
         return self.pay_amount
 
 
-class WorkerView(Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
+class WorkerView(WorkerDecisions, Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
     """A person who works."""
 
     def get_agents(self, status: str | None = None) -> list[AgentView]:
@@ -302,7 +306,7 @@ class WorkerView(Entity, rows.WorkerRow, frozen=True, gc=True, dict=True):
         return self.db.get(WorkerView, self.worker_id).status == WorkerStatus.BLOCKED.value
 
 
-class AgentView(WorkerInRun, rows.AgentRow, frozen=True, gc=True, dict=True):
+class AgentView(AgentDecisions, WorkerInRun, rows.AgentRow, frozen=True, gc=True, dict=True):
     """A worker's work on one unit."""
 
     @property

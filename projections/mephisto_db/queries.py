@@ -8,13 +8,14 @@ from ...core.abstractions.work_data import InitializationData, Update
 from ...events.base import PayloadRef
 from . import rows
 from .criteria import EntityId
+from .decisions import Decider
 from .rows import R
 
 #: Any JSON value, as a worker's page may send it.
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
-class MephistoQueries(Protocol):
+class MephistoQueries(Decider, Protocol):
     """A source of rows, and of the payloads they refer to. Implemented by `MephistoDB`."""
 
     def get(self, row: type[R], db_id: EntityId) -> R:

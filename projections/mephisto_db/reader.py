@@ -12,8 +12,9 @@ from urllib.parse import quote
 import msgspec
 
 from ...core.abstractions.work_data import InitializationData, Update
-from ...core.errors import UnknownEntityError, UnusableLogError
+from ...core.errors import CommandRefusedError, UnknownEntityError, UnusableLogError
 from ...core.lifecycles.agent import AgentStatus
+from ...core.operations.control.requests import AnyRequest, Reply
 from ...events.agent import AgentSubmitted, AgentSubmittedLate
 from ...events.base import FileRef, PayloadRef, kind_of
 from ..engine.projection import ReadPayload
@@ -97,6 +98,17 @@ class MephistoDB:
         cursor = self._db.cursor()
         cursor.row_factory = None
         return cursor.execute(sql, parameters)
+
+    def decide(self, request: AnyRequest) -> Reply:
+        """Refuse: this database only reads.
+
+        Raises:
+            CommandRefusedError: always.
+        """
+        raise CommandRefusedError(
+            f"{type(request).__name__} was not sent: this database only reads. "
+            "Open the log with mephisto_es.connect(path) to decide about work and workers"
+        )
 
     # One entity by its id. Each of these raises UnknownEntityError if there is none.
 

@@ -117,6 +117,7 @@ export class Task {
   #procedures = new RemoteProcedures((update) => this.send(update));
   /** @type {[any, Record<string, File[]>]} what is to be submitted; the latest counts until it is delivered */
   #answer = [null, {}];
+  #isForm = false;
   /** @type {Promise<void> | null} the delivery under way or done */
   #delivery = null;
   /** @type {((value?: unknown) => void) | null} set while a failed submission waits for the worker */
@@ -161,6 +162,17 @@ export class Task {
     this.#submittedAgain?.();
     this.#delivery ??= this.#deliver();
     return this.#delivery;
+  }
+
+  /**
+   * Submits a form as Mephisto's static tasks do: fields and files in one multipart request, also without files.
+   *
+   * @param {FormData} form
+   * @returns {Promise<void>} as `submit`
+   */
+  submitForm(form) {
+    this.#isForm = true;
+    return this.submit(form);
   }
 
   /**
@@ -281,7 +293,7 @@ export class Task {
 
   async #postTask() {
     const [data, files] = this.#answer;
-    const withFiles = Object.values(files).some((list) => list.length > 0);
+    const withFiles = this.#isForm || Object.values(files).some((list) => list.length > 0);
     const answer = withFiles
       ? await postFiles(this.agentId ?? "", data, files)
       : await postJSON("/submit_task", { USED_AGENT_ID: this.agentId, final_data: data });

@@ -1,4 +1,4 @@
-"""Answers for sites that are gone: which provider comes closest, and which of its settings.
+"""Answers for plugins of Mephisto that do not exist here, or whose site is gone: what comes closest.
 
 Amazon Mechanical Turk closed on 2026-09-30. Its runs can still be imported; new ones need another site.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...errors import ConfigError
+from ..hydra_config import AbstractionType
 
 #: Names under which Mephisto offered Mechanical Turk.
 CLOSED = frozenset({"mturk", "mturk_sandbox"})
@@ -42,3 +43,26 @@ def closed_site_error(provider_type: str, settings: Iterable[str] = ()) -> Confi
         key="mephisto.provider",
         hint=f"{hint}. The nearest settings are: {'; '.join(used)}" if used else hint,
     )
+
+
+#: What to choose instead of a plugin of Mephisto, by its kind and name.
+NEAREST_PLUGINS = {
+    (AbstractionType.ARCHITECT, "ec2"): (
+        "Run the launch script on the EC2 instance itself with mephisto/architect=local, and set "
+        "mephisto.architect.public_url to the address of the web server in front of it; or use "
+        "mephisto/architect=heroku. Remove instance_type, subdomain and profile_name"
+    ),
+    (AbstractionType.PROVIDER, "inhouse"): (
+        "Use mephisto/provider=mock for your own people: everybody opens the page with "
+        "?worker_id=NAME&assignment_id=1 in its address"
+    ),
+    (AbstractionType.BLUEPRINT, "abstract_static"): "Use mephisto/blueprint=static_task",
+    (AbstractionType.BLUEPRINT, "acute_eval"): (
+        "Show both items with mephisto/blueprint=static_task and a comparison field in its form"
+    ),
+}
+
+
+def hint_for_missing(kind: AbstractionType, type_name: str) -> str | None:
+    """Return what to choose instead of a plugin of Mephisto; None if Mephisto has none of that name."""
+    return NEAREST_PLUGINS.get((kind, type_name))

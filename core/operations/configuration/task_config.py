@@ -7,6 +7,7 @@ folders.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -15,13 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from ...errors import ConfigError
 from ...suggestions import did_you_mean
-from ..hydra_config import AbstractionType, initialize_named_configs
+from ..hydra_config import AbstractionType, MephistoConfig, initialize_named_configs
 from ..logger_core import log_level
-from ..registry import fill_registries, get_valid_types
+from ..registry import fill_registries, get_valid_types, type_of_args
 from .config_errors import COMPOSITION_ERRORS, explained, unknown_setting
 from .task_settings import TaskSettings, read_task_settings
 
-_HYDRA_VERSION = "1.3"
+HYDRA_VERSION = "1.3"
+#: The `mephisto` section of a configuration, as Hydra composes it or as a script builds it.
+RunConfig = DictConfig | MephistoConfig
 
 
 def load_task_config(
@@ -39,7 +42,26 @@ def load_task_config(
         ConfigError: a setting is unknown, wrong or missing, or a file is missing or broken.
     """
     script_dir = Path(script_file).resolve().parent
-    config_dir = script_dir / config_path
+    with composing(script_dir / config_path) as config_dir:
+        with initialize_config_dir(str(config_dir), version_base=HYDRA_VERSION):
+            config = compose(config_name, overrides=list(overrides))
+        if OmegaConf.is_missing(config, "task_dir"):
+            config.task_dir = str(script_dir)
+        OmegaConf.to_container(config, resolve=True)
+    check_run_config(config.mephisto)
+    return config
+
+
+@contextmanager
+def composing(config_dir: Path) -> Iterator[Path]:
+    """Prepare Hydra for composing configurations in a block, and explain the errors that it raises.
+
+    Args:
+        config_dir: the folder with the configuration files; it is what the block gets.
+
+    Raises:
+        ConfigError: there is no such folder, or the block raised an error of Hydra or OmegaConf.
+    """
     if not config_dir.is_dir():
         raise ConfigError(
             f"there is no folder {config_dir}", key=str(config_dir), hint="It holds the settings: conf/NAME.yaml"
@@ -47,15 +69,39 @@ def load_task_config(
     initialize_named_configs()
     fill_registries()
     try:
-        with initialize_config_dir(str(config_dir), version_base=_HYDRA_VERSION):
-            config = compose(config_name, overrides=list(overrides))
-        if OmegaConf.is_missing(config, "task_dir"):
-            config.task_dir = str(script_dir)
-        OmegaConf.to_container(config, resolve=True)
+        yield config_dir
     except COMPOSITION_ERRORS as error:
         raise explained(error, config_dir) from error
-    check_run_config(config.mephisto)
-    return config
+
+
+def complete_run_config(run_config: RunConfig) -> DictConfig:
+    """Return a configuration with what follows from other settings filled in, in place where it can be.
+
+    A configuration that a script builds from args classes need not name its plugins: each has args of its own. The data
+    folder may have Mephisto's older name.
+
+    Args:
+        run_config: the `mephisto` section of a configuration, or a `MephistoConfig` made by a script.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if isinstance(run_config, MephistoConfig):
+        run_config = OmegaConf.structured(run_config)
+    if not isinstance(run_config, DictConfig):
+        raise ConfigError(
+            f"the configuration is a {type(run_config).__name__}", hint="Pass cfg.mephisto, or a MephistoConfig"
+        )
+    for kind in AbstractionType:
+        args = run_config.get(kind.value)
+        if isinstance(args, DictConfig) and OmegaConf.is_missing(args, kind.type_field):
+            name = type_of_args(kind, OmegaConf.get_type(args))
+            if name is not None:
+                args[kind.type_field] = name
+    database = run_config.get("database")
+    if isinstance(database, DictConfig) and database.get("data_dir") is None and run_config.get("datapath") is not None:
+        database.data_dir = run_config.datapath
+    return run_config
 
 
 def check_run_config(run_config: DictConfig) -> TaskSettings:
@@ -67,6 +113,7 @@ def check_run_config(run_config: DictConfig) -> TaskSettings:
     Raises:
         ConfigError: no blueprint, architect or provider is chosen, or a setting is unknown, wrong or missing.
     """
+    run_config = complete_run_config(run_config)
     for kind in AbstractionType:
         args = run_config.get(kind.value)
         if not isinstance(args, DictConfig) or args.get(kind.type_field) is None:

@@ -60,6 +60,10 @@ def read_task_settings(task: DictConfig) -> TaskSettings:
         if value == MISSING:
             meaning = TaskRunArgs.__dataclass_fields__[name].metadata["help"]
             raise ConfigError(f"{_PREFIX}.{name} is not set", key=f"{_PREFIX}.{name}", hint=meaning)
+    if isinstance(tags := settings["task_tags"], list):
+        settings["task_tags"] = ",".join(map(str, tags))
+    elif not isinstance(tags, str):
+        settings["task_tags"] = str(tags)
     for name in _AMOUNTS:
         amount = settings.pop(name)
         settings[f"{name}_cents"] = None if amount is None else cents(str(amount), key=f"{_PREFIX}.{name}")

@@ -22,11 +22,13 @@ from .requests import (
     AnyRequest,
     BlockRequest,
     BonusRequest,
+    CreateQualificationRequest,
     EndRequest,
     GrantRequest,
     PauseRequest,
     PayRequest,
     RegisterRequest,
+    RegisterWorkerRequest,
     ReopenRequest,
     Reply,
     RetryRequest,
@@ -132,6 +134,13 @@ class RequestExecutor:
                 await Directory(self._ledger, self._ids, author).find_or_create_requester(
                     request.requester, request.provider_type
                 )
+                return Reply()
+            case RegisterWorkerRequest():
+                directory = Directory(self._ledger, self._ids, author)
+                await directory.new_worker(request.worker_name, request.provider_type)
+                return Reply()
+            case CreateQualificationRequest():
+                await Directory(self._ledger, self._ids, author).find_or_create_qualification(request.qualification)
                 return Reply()
             case ReopenRequest():
                 command = ReopenRun(task_run=request.task_run, reason=request.reason)

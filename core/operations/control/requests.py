@@ -80,6 +80,19 @@ class RegisterRequest(Request, frozen=True, kw_only=True, tag="register"):
     provider_type: str
 
 
+class RegisterWorkerRequest(Request, frozen=True, kw_only=True, tag="register_worker"):
+    """Register a worker before the first visit."""
+
+    worker_name: str
+    provider_type: str
+
+
+class CreateQualificationRequest(Request, frozen=True, kw_only=True, tag="create_qualification"):
+    """Create a qualification unless there is one of that name."""
+
+    qualification: str
+
+
 class PayRequest(Request, frozen=True, kw_only=True, tag="pay"):
     """Pay what a run owes, and ask what became of earlier payments."""
 
@@ -140,6 +153,8 @@ AnyRequest = (
     | BlockRequest
     | UnblockRequest
     | RegisterRequest
+    | RegisterWorkerRequest
+    | CreateQualificationRequest
     | PayRequest
     | SettleRequest
     | PauseRequest

@@ -17,15 +17,19 @@ from ...abstractions.work_data import to_plain
 from ...errors import ConfigError
 from ...state.budget import Budget
 from ..configuration.money import amount
+from ..configuration.remarks import remarks_on
 from ..configuration.task_config import check_run_config
 from ..configuration.task_settings import TaskSettings
 from ..hydra_config import MephistoConfig
+from ..logger_core import get_logger
 from ..registry import (
     get_architect_from_type,
     get_blueprint_from_type,
     get_crowd_provider_from_type,
     get_valid_provider_types,
 )
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resume
         ConfigError: a setting is wrong; the error names it, and a remedy.
     """
     settings = check_run_config(config)
+    for remark in remarks_on(config):
+        logger.warning(str(remark))
     blueprint_class = get_blueprint_from_type(config.blueprint._blueprint_type)
     architect_class = get_architect_from_type(config.architect._architect_type)
     provider_class = get_crowd_provider_from_type(config.provider._provider_type)

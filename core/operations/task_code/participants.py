@@ -21,7 +21,7 @@ from ....events.onboarding import OnboardingObserved, OnboardingStarted, Onboard
 from ...abstractions.agent import Participant, Update
 from ...abstractions.callbacks import Callback
 from ...command_issuer import CommandIssuer
-from ...errors import AgentLeftError, TaskCodeDivergedError, UserCodeError
+from ...errors import AgentLeftError, AgentTimeoutError, TaskCodeDivergedError, UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord
 from ...lifecycles.onboarding import OnboardingRecord
@@ -265,6 +265,7 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
             await self._after_code(agents)
         except AgentLeftError as left:
             logger.info("an agent left", reason=str(left))
+            await self._end_late(left)
             await self._clean_up(code)
         except UserCodeError:
             await self.release(ids)
@@ -279,6 +280,14 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
                 self._replayers.pop(agent, None)
             self._running_codes -= 1
             self._code_ended.notify()
+
+    async def _end_late(self, left: AgentLeftError) -> None:
+        """End an agent that task code did not wait for any longer, if it is still at work."""
+        agent_id = left.agent_id
+        if not isinstance(left, AgentTimeoutError) or agent_id not in self._handles:
+            return
+        if self._is_at_work(self._record_of(self._stream_of(agent_id))):
+            await self.end_agent(agent_id, self._timed_out("the task's code did not wait any longer"))
 
     async def _clean_up(self, code: RunningCode) -> None:
         """Clean up after task code; a failure is only recorded."""

@@ -97,7 +97,14 @@ def test_media_that_are_missing(launch: LaunchHarness, picture: str, what: str, 
 
 
 PAGES: list[tuple[str, dict[str, Content], str, str]] = [
-    ("page.html", {"page.html": PAGE}, "page.html is a page, and would be served as a script", "as index.html"),
+    ("page.html", {}, "there is no file page.html", "to an HTML file"),
+    ("page.html", {"page.html": PAGE}, "page.html loads 'page.js', which is not served", "extra_source_dir"),
+    (
+        "page.html",
+        {"page.html": "<p>${sentense}</p>"},
+        "page.html shows ${sentense}, which is not in the data",
+        "Known are: id, text",
+    ),
     ("page.txt", {"page.txt": "hello"}, "is neither a page nor a bundle of scripts", "a bundle of scripts (.js)"),
     ("app.jsx", {"app.jsx": "<App />"}, "is source code that browsers cannot run", "build/bundle.js"),
     ("app.js", {"app.js": "// The page.\nimport React from 'react';\n"}, "has import or export statements", "Build it"),
@@ -181,11 +188,6 @@ def test_a_procedure_with_other_parameters(launch: LaunchHarness) -> None:
 @pytest.mark.parametrize(
     ("main", "what", "remedy"),
     [
-        (
-            "def main(operator, cfg):\n    operator.launch_task_run(cfg.mephisto)",
-            "main is a plain function",
-            "Write 'async def main(operator, cfg)', and 'await' before operator.launch_task_run(...)",
-        ),
         (
             "async def main(operator, cfg):\n    operator.launch_task_run(cfg.mephisto)",
             "launch_task_run(...) was called without await, so it did nothing",
