@@ -30,9 +30,9 @@ def run(name: str, quick: bool) -> Report | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run them all, and say by the exit code whether every bar was met."""
+    """Run them all; the exit code is 0 if none broke and, unless they were quick, every bar was met."""
     parser = argparse.ArgumentParser(description="Run all benchmarks.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that they run; figures say little")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that they run: bars are not held")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")
     chosen = parser.parse_args(arguments)
     reports = {name: run(name, chosen.quick) for name in BENCHMARKS}
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
             console.print(f"[red]{name} broke[/]")
     if chosen.json is not None:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(whole), indent=2))
-    return 0 if len(whole) == len(BENCHMARKS) and all(report.all_met for report in whole) else 1
+    return 0 if len(whole) == len(BENCHMARKS) and (chosen.quick or all(report.all_met for report in whole)) else 1
 
 
 if __name__ == "__main__":
