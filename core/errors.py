@@ -95,6 +95,15 @@ class StaleCommandError(CommandRefusedError):
         super().__init__(f"{stream} has changed: it is at version {actual} now; look at it again, then decide")
 
 
+class TooManyUpdatesError(CommandRefusedError):
+    """A page has sent as many live updates, or as much in them, as it may; the sentence is for its worker."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The limit of messages for this task is reached; nothing more is taken. Please submit your work."
+        )
+
+
 class ProtocolError(MephistoError):
     """The other side of a wire sent something that the wire does not allow."""
 

@@ -121,6 +121,7 @@ from mephisto_es import (
     TaskRunStatus,
     TaskRunView,
     TaskView,
+    TooManyUpdatesError,
     Unit,
     UnitData,
     UnitId,

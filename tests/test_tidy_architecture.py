@@ -15,7 +15,7 @@ CORE_LAYERS = ("base", "lifecycles", "state", "commands", "decisions", "ledger",
 #: The layer of each module that lies directly in `core`.
 CORE_MODULES = {
     **dict.fromkeys(
-        ("errors", "chain", "payloads", "ports", "redaction", "suggestions", "gc_tuning", "signal"), "base"
+        ("errors", "chain", "payloads", "ports", "redaction", "suggestions", "gc_tuning", "signal", "printable"), "base"
     ),
     "packets": "base",
     "command_issuer": "ledger",
@@ -39,6 +39,7 @@ SHORT = {
     "adapters/log/commit_thread.py": "the one place where the log meets threads",
     "core/decisions/erase_worker.py": "one decision",
     "core/gc_tuning.py": "two context managers for all layers",
+    "core/printable.py": "one way to escape for all layers",
     "core/suggestions.py": "one function for all layers",
     "projections/registry.py": "the list of projections",
 }

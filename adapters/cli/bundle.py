@@ -9,6 +9,7 @@ import click
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ..diagnostics.bug_report import write_bundle
+from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import as_json_option, print_json
 
@@ -38,6 +39,4 @@ def bundle_command(database: Path, run: EntityRef, output: Path | None, as_of: A
         print_json(manifest)
     else:
         verdict = "legal" if manifest.report.legal else "not legal"
-        click.echo(
-            f"{output}: {manifest.events:,} events of {manifest.source_seq:,}, redacted; its replay is {verdict}"
-        )
+        echo(f"{output}: {manifest.events:,} events of {manifest.source_seq:,}, redacted; its replay is {verdict}")

@@ -9,6 +9,7 @@ from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file, get_config
 from ...core.redaction import redacted
 from ...core.suggestions import did_you_mean
+from ..terminal import echo
 from .common.arguments import read_value
 from .common.output import as_json_option, print_json
 
@@ -37,7 +38,7 @@ def config_command(setting: str | None, value: str | None, as_json: bool) -> Non
         if not (section and key):
             raise click.UsageError(f"{setting!r} is not the name of a setting; write SECTION.KEY.")
         add_config_arg(section, key, read_value(setting, value))
-        click.echo(f"{setting} is set in {config_file()}")
+        echo(f"{setting} is set in {config_file()}")
         return
     config = get_config()
     if section not in config or (dot and key not in config[section]):
@@ -47,7 +48,7 @@ def config_command(setting: str | None, value: str | None, as_json: bool) -> Non
     if as_json:
         print_json({"setting": setting, "value": found})
     else:
-        click.echo(_as_yaml(found), nl=False)
+        echo(_as_yaml(found), nl=False)
 
 
 def _show_all(as_json: bool) -> None:
@@ -55,9 +56,9 @@ def _show_all(as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "config": config})
     elif not config:
-        click.echo(f"{file} has no settings yet.")
+        echo(f"{file} has no settings yet.")
     else:
-        click.echo(f"# {file}\n{_as_yaml(config)}", nl=False)
+        echo(f"# {file}\n{_as_yaml(config)}", nl=False)
 
 
 def _as_yaml(value: object) -> str:

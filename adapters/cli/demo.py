@@ -22,6 +22,7 @@ from ...core.operations.run.live_task_run import LiveTaskRun
 from ..crowd.demo_run import DemoRun, run_demo
 from ..crowd.plan import plan_crowd
 from ..crowd.sentence_rating import configuration, rate, sentences
+from ..terminal import make_console
 from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
 
@@ -68,7 +69,7 @@ def demo_command(
     """
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
-    console = Console(stderr=True, highlight=False)
+    console = make_console(stderr=True)
     with _progress(console, units) as (on_live, on_submitted):
         done = trio.run(
             partial(
@@ -126,7 +127,7 @@ def _print(done: DemoRun) -> None:
     )
     facts.add_row("time", f"{done.seconds:.1f} s")
     facts.add_row("events", str(done.events))
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(facts)
-    console.print(f"\n$ mephisto-es replay {escape(done.database)}")
+    out = make_console()
+    out.print(facts)
+    out.print(f"\n$ mephisto-es replay {escape(done.database)}")
     print_report(done.replay, Path(done.database))

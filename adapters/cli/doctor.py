@@ -9,6 +9,7 @@ import click
 
 from ...projections.registry import PROJECTIONS
 from ..log.audit.salvage import salvage
+from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, print_findings, print_json
 
@@ -41,10 +42,10 @@ def doctor_command(database: Path, output: Path, as_json: bool) -> None:
     if as_json:
         print_json(done)
     else:
-        click.echo(f"{output}: {done.seq:,} events and {done.payloads:,} payloads, head {done.chain}")
+        echo(f"{output}: {done.seq:,} events and {done.payloads:,} payloads, head {done.chain}")
         if done.lost_payloads:
-            click.echo(f"{done.lost_payloads:,} payloads are lost; their events are saved")
+            echo(f"{done.lost_payloads:,} payloads are lost; their events are saved")
         if done.quarantine is not None:
-            click.echo(f"{done.quarantine}: {done.quarantined:,} events that cannot be trusted")
+            echo(f"{done.quarantine}: {done.quarantined:,} events that cannot be trusted")
         print_findings(done.faults)
     sys.exit(0 if done.whole else ILLEGAL)

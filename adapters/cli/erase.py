@@ -11,6 +11,7 @@ import trio
 from ...events.ids import WorkerId
 from ...projections.queries.entity_ref import EntityRef
 from ..erasure.worker import ErasureReport, erase_worker
+from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, log_argument
 from .common.output import ILLEGAL, as_json_option, print_json
 
@@ -24,7 +25,8 @@ def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool)
     """Delete WORKER's name and everything they sent from the log in DATABASE, its tables and its data folder.
 
     The events stay, without the personal values: the hash chain still verifies, and `replay` reports them as erased.
-    This needs write access to the log, so no operator may run on it. Copies elsewhere are not reached.
+    This needs write access to the log, so no operator may run on it. Copies elsewhere are not reached. If it was
+    interrupted, repeat it: what is left is deleted, at the latest by the next command on this log.
 
     \b
     Example:
@@ -42,13 +44,12 @@ def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool)
 
 
 def _print(done: ErasureReport) -> None:
-    click.echo(
-        f"worker-{done.worker} is erased, at seq {done.seq:,}: "
+    was_erased = "was erased before" if done.repeated else "is erased"
+    echo(
+        f"worker-{done.worker} {was_erased}, at seq {done.seq:,}: "
         f"{done.payloads:,} values and {len(done.uploads):,} files were deleted"
     )
     for path in done.left:
-        click.echo(f"✗ {path} still contains the worker's name or submissions; delete or recreate it")
+        echo(f"✗ {path} still contains the worker's name or submissions; delete or recreate it")
     if done.held_by_reader:
-        click.echo(
-            "✗ a program has the log open for reading: end it, then open and close the log once, as `worker` does"
-        )
+        echo("✗ a program has the log open for reading: end it; the next command on this log then deletes the rest")

@@ -17,6 +17,7 @@ from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_writer
+from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 
 
@@ -51,7 +52,7 @@ def export_command(
     with as_of.open(database) as moment, _opened(output) as file:
         count = write(unit_records(moment, TaskRunId(run.number), names=names), file)
     if output is not None:
-        click.echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)
+        echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)
 
 
 @contextmanager

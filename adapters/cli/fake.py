@@ -9,6 +9,7 @@ import click
 import trio
 
 from ..fakes.program import SITES, make_fake, run_fake
+from ..terminal import echo
 
 HIGHEST_PORT = 65535
 
@@ -35,6 +36,6 @@ def fake_command(site: str, host: str, port: int, seed: int, flipped: tuple[str,
     program = make_fake(site, time.monotonic, flipped, seed)
 
     def announce(address: str) -> None:
-        click.echo(f"{site} is simulated at {address}, {program.access}")
+        echo(f"{site} is simulated at {address}, {program.access}")
 
     trio.run(partial(run_fake, program, host, port, announce))

@@ -13,6 +13,7 @@ from ..composition.clock_and_ids import SystemIds
 from ..composition.data_dir import DATABASE_FILE
 from ..mephisto_import.importing import ImportReport, import_database
 from ..mephisto_import.source import Source
+from ..private_files import make_private_folder
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 
@@ -39,7 +40,7 @@ def import_mephisto_command(source: Path, output: Path, as_json: bool) -> None:
     Exit code 0: all figures are equal. 1: some differ. 2: SOURCE or the output cannot be used.
     """
     if output.suffix != ".db":
-        output.mkdir(parents=True, exist_ok=True)
+        make_private_folder(output)
         output = output / DATABASE_FILE
     with closing(Source(source)) as opened:
         report = import_database(opened, output, SystemIds({}, epoch=0))

@@ -14,6 +14,7 @@ from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.budget_check import find_overspending
 from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
+from ..terminal import echo
 from ..text import format_spending
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
@@ -51,9 +52,9 @@ def ledger_command(database: Path, run: EntityRef, check: str | None, as_of: AsO
     else:
         _print(found)
         for fault in faults:
-            click.echo(f"✗ {fault}")
+            echo(f"✗ {fault}")
         if check and not faults:
-            click.echo(f"every cent of {len(found.payments):,} payments is traced to a decision{_kept(found)}")
+            echo(f"every cent of {len(found.payments):,} payments is traced to a decision{_kept(found)}")
     sys.exit(ILLEGAL if faults else 0)
 
 
@@ -63,11 +64,11 @@ def _kept(ledger: PayLedger) -> str:
 
 def _print(ledger: PayLedger) -> None:
     if not ledger.payments:
-        click.echo(f"nothing is owed in {ledger.run}")
+        echo(f"nothing is owed in {ledger.run}")
     else:
         _print_accounts(ledger)
     if ledger.spending is not None:
-        click.echo(f"budget: {format_spending(ledger.spending)}")
+        echo(f"budget: {format_spending(ledger.spending)}")
 
 
 def _print_accounts(ledger: PayLedger) -> None:

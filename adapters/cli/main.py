@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
+from ..terminal import echo
 
 #: The request was refused, or a check failed.
 EXIT_REFUSED = 1
@@ -108,7 +109,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except* MephistoError as errors:
             for error in leaves(errors):
-                click.echo(f"mephisto-es {ctx.invoked_subcommand}: {error}", err=True)
+                echo(f"mephisto-es {ctx.invoked_subcommand}: {error}", err=True)
                 exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
         raise click.exceptions.Exit(exit_code)
 

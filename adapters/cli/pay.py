@@ -26,6 +26,7 @@ from ..composition.paymaster import paying_provider
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
+from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -146,7 +147,7 @@ async def _settle(
     request = SettleRequest(task_run=due.created.task_run, payment=payment, is_paid=decision == "paid", reason=reason)
     async with open_control(database, author) as control:
         await control.execute(request)
-    click.echo(f"payment-{payment} is recorded as {decision}")
+    echo(f"payment-{payment} is recorded as {decision}")
 
 
 async def _pay(database: Path, due: AmountsDue, author: str) -> None:
@@ -158,7 +159,7 @@ async def _pay(database: Path, due: AmountsDue, author: str) -> None:
 
 def _print_due(due: AmountsDue) -> None:
     if not due.payments:
-        click.echo(f"{due.ledger.run} has paid everything it owes")
+        echo(f"{due.ledger.run} has paid everything it owes")
         return
     by_worker: defaultdict[int, list[Payment]] = defaultdict(list)
     for payment in due.payments:
@@ -172,7 +173,7 @@ def _print_due(due: AmountsDue) -> None:
     table.add_row("[bold]all[/]", *_sums(due.payments))
     console().print(table)
     fees = f", and {amount(due.fees_cents)} in fees" if due.fees_cents else ""
-    click.echo(f"by {due.created.provider_type}{fees}")
+    echo(f"by {due.created.provider_type}{fees}")
 
 
 def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:
@@ -183,7 +184,7 @@ def _sums(payments: Sequence[Payment]) -> tuple[str, str, str, str]:
 def _print_paid(due: AmountsDue) -> None:
     cents = due.ledger.cents
     sent, confirmed = (cents.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED))
-    click.echo(f"{amount(confirmed)} confirmed, {amount(sent)} sent")
+    echo(f"{amount(confirmed)} confirmed, {amount(sent)} sent")
     for payment in due.payments:
         reason = f": {payment.failure}" if payment.failure else ""
         console().print(
@@ -191,7 +192,7 @@ def _print_paid(due: AmountsDue) -> None:
             f"{payment.status}{escape(reason)}"
         )
     if any(payment.status == PaymentStatus.IN_DOUBT.value for payment in due.payments):
-        click.echo(
+        echo(
             "Look for what is in doubt on the provider's pages, and record what you found: "
             "mephisto-es pay RUN --settle PAYMENT paid|unpaid"
         )

@@ -20,6 +20,7 @@ from ...core.operations.registry import (
     get_valid_types,
     load_failures,
 )
+from ..terminal import echo
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _GETTERS = {
@@ -65,7 +66,7 @@ def plugins_command(as_json: bool) -> None:
         console().print(_table(found.plugins))
         for failure in found.failures:
             where = failure.package or failure.target
-            click.echo(
+            echo(
                 f"{failure.abstraction_type.value} {failure.name!r} of {where} does not load: {failure.reason}",
                 err=True,
             )

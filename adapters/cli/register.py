@@ -18,6 +18,7 @@ from ...core.operations.services.directory import Directory
 from ...core.suggestions import did_you_mean
 from ..composition.data_dir import DATABASE_FILE, data_dir
 from ..composition.ledger import make_log, open_ledger
+from ..terminal import echo
 from .common.arguments import read_value
 from .common.output import console, facts
 
@@ -38,7 +39,7 @@ def register_command(provider: str | None, settings: tuple[str, ...], folder: st
       mephisto-es register mock name=my_account
     """
     if provider is None:
-        click.echo("\n".join(get_valid_provider_types()))
+        echo("\n".join(get_valid_provider_types()))
         return
     args_class = get_crowd_provider_from_type(provider).RequesterArgsClass
     if not settings:
@@ -56,8 +57,8 @@ def register_command(provider: str | None, settings: tuple[str, ...], folder: st
     is_new = trio.run(register)
     if given:
         add_config_arg(provider, name, given)
-        click.echo(f"The credentials of {name!r} are stored in {config_file()}")
-    click.echo(f"{name!r} is {'registered' if is_new else 'already known'} as a requester of {provider} in {database}")
+        echo(f"The credentials of {name!r} are stored in {config_file()}")
+    echo(f"{name!r} is {'registered' if is_new else 'already known'} as a requester of {provider} in {database}")
 
 
 def _given(args_class: type, provider: str, settings: Sequence[str]) -> dict[str, str]:
@@ -86,5 +87,5 @@ def _explain(provider: str, args_class: type) -> None:
     for field in fields(args_class):
         needed = "required" if _is_required(field) else f"default: {field.default}"
         table.add_row(f"{field.name}=", f"{escape(field.metadata.get('help', ''))} ({needed})")
-    click.echo(f"mephisto-es register {provider} takes:")
+    echo(f"mephisto-es register {provider} takes:")
     console().print(table)

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,8 +13,9 @@ from ...projections.audit.report import ReplayReport
 from ...projections.registry import PROJECTIONS
 from ..diagnostics.bug_report import disagreements, unpacked
 from ..log.audit.replay import replay
+from ..terminal import echo
 from .common.arguments import log_argument
-from .common.output import ILLEGAL, as_json_option, print_findings, print_json
+from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
 
 
 @click.command("replay")
@@ -55,19 +55,19 @@ def _assert_bundle(bundle: Path, *, as_json: bool) -> int:
     else:
         print_report(report, bundle)
         for sentence in differing or ["the same result as where the bundle was created"]:
-            click.echo(sentence)
+            echo(sentence)
     return ILLEGAL if differing else 0
 
 
 def print_report(report: ReplayReport, database: Path) -> None:
     """Print a report for people."""
-    console = Console(highlight=False, soft_wrap=True)
+    out = console()
     if report.legal:
-        console.print(f"[bold green]legal[/]  {escape(str(database))}")
+        out.print(f"[bold green]legal[/]  {escape(str(database))}")
     else:
         count = len(report.findings) + report.findings_left_out
-        console.print(f"[bold red]not legal[/]  {escape(str(database))}: {count} finding{'s' * (count != 1)}")
-    console.print(_facts(report))
+        out.print(f"[bold red]not legal[/]  {escape(str(database))}: {count} finding{'s' * (count != 1)}")
+    out.print(_facts(report))
     print_findings(report.findings, report.findings_left_out, report.notes)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
+from ..terminal import echo
 from .common.arguments import AsOfOption, as_of_options, log_argument
 from .common.output import as_json_option, console, print_json
 
@@ -55,7 +56,7 @@ def requesters_command(database: Path, as_of: AsOfOption, as_json: bool) -> None
     if as_json:
         print_json(RequesterList(found))
     elif not found:
-        click.echo(f"{database} has no requesters yet.")
+        echo(f"{database} has no requesters yet.")
     else:
         console().print(_table(found))
 

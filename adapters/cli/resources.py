@@ -21,6 +21,7 @@ from ...projections.queries.as_of import AsOf
 from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
 from ..log.sqlite.as_of import open_as_of
+from ..terminal import echo
 from .common.arguments import LogCommand, RunType, log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -77,7 +78,7 @@ def list_command(database: Path, as_json: bool) -> None:
     elif found.resources:
         console().print(_table(found.resources))
     else:
-        click.echo("Nothing is held outside.")
+        echo("Nothing is held outside.")
 
 
 @resources_group.command("release", cls=LogCommand)
@@ -104,10 +105,10 @@ def release_command(database: Path, run: EntityRef | None) -> None:
         chosen = [one for one in found if not one.is_resumable]
         for one in found:
             if one.is_resumable:
-                click.echo(f"{one.run} is {one.run_status} and keeps its {one.held.resource_type}.")
+                echo(f"{one.run} is {one.run_status} and keeps its {one.held.resource_type}.")
     failures = trio.run(partial(_release_all, database, chosen)) if chosen else 0
     if not chosen:
-        click.echo("There is nothing to release.")
+        echo("There is nothing to release.")
     if failures:
         raise click.exceptions.Exit(ILLEGAL)
 
@@ -122,9 +123,9 @@ async def _release_all(database: Path, chosen: Sequence[RunResource]) -> int:
                 await release_resource(ledger, ids, one.held)
             except (LaunchError, ConfigError) as error:
                 failures += 1
-                click.echo(f"mephisto-es resources release: {name}: {error}", err=True)
+                echo(f"mephisto-es resources release: {name}: {error}", err=True)
             else:
-                click.echo(f"released {name}")
+                echo(f"released {name}")
     return failures
 
 

@@ -14,6 +14,7 @@ from ...projections.mephisto_db import MephistoDB
 from ...projections.queries.entity_ref import EntityRef, stream_of
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import run_operator
+from ..terminal import echo
 from .common.arguments import LogCommand, log_argument, run_argument
 
 
@@ -46,7 +47,7 @@ def resume_command(database: Path, run: EntityRef) -> None:
     async def resume(operator: Operator) -> None:
         run_id = TaskRunId(run.number)
         await operator.launch_from_incomplete_run(run_id)
-        click.echo(f"Open {operator.get_running_task_runs()[str(run_id)].worker_url}")
+        echo(f"Open {operator.get_running_task_runs()[str(run_id)].worker_url}")
         await operator.wait_for_runs_then_shutdown()
 
     run_operator(resume, database.parent)

@@ -21,6 +21,7 @@ from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
 from ..log.sqlite.as_of import open_as_of
+from ..terminal import echo
 from ..text import format_duration
 from .common.arguments import EntityType, LogCommand, author_option, log_argument, run_argument
 from .common.output import as_json_option, console, print_json, progress
@@ -178,10 +179,10 @@ def _check_once(decisions: Sequence[ReviewRequest]) -> None:
 def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     before = "  (recorded before)" if reply.repeated else ""
     if isinstance(decision, AcceptLateRequest):
-        click.echo(f"agent-{decision.agent}: late work accepted{before}")
+        echo(f"agent-{decision.agent}: late work accepted{before}")
         return
     bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
-    click.echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
+    echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
 
 
 def _list(work: UnreviewedWork) -> None:

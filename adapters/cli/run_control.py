@@ -20,6 +20,7 @@ from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import run_operator
 from ..control.client import open_control
 from ..control.protocol import author_of, socket_path
+from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 
 
@@ -39,9 +40,9 @@ def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author
       mephisto-es pause mephisto_data 1
     """
     if not now:
-        click.echo(f"{run} gives no work to newcomers; waiting until nobody is at work (--now does not wait)", err=True)
+        echo(f"{run} gives no work to newcomers; waiting until nobody is at work (--now does not wait)", err=True)
     _execute(database, PauseRequest(task_run=TaskRunId(run.number), reason=reason, drain=not now), author)
-    click.echo(f"{run} is paused; `mephisto-es resume` continues it")
+    echo(f"{run} is paused; `mephisto-es resume` continues it")
 
 
 @click.command("end", cls=LogCommand)
@@ -59,12 +60,12 @@ def end_command(database: Path, run: EntityRef, reason: str, author: str | None)
       mephisto-es end mephisto_data 1 --reason "enough data"
     """
     number, who = TaskRunId(run.number), author_of(author)
-    click.echo(f"{run} gives out no more work; waiting for the people at work", err=True)
+    echo(f"{run} gives out no more work; waiting for the people at work", err=True)
     if socket_path(database).exists():
         _execute(database, EndRequest(task_run=number, reason=reason), author)
     else:
         _end_alone(database, number, reason, who)
-    click.echo(f"{run} has ended")
+    echo(f"{run} has ended")
 
 
 @click.command("reopen", cls=LogCommand)
@@ -80,7 +81,7 @@ def reopen_command(database: Path, run: EntityRef, reason: str, author: str | No
       mephisto-es reopen mephisto_data 1
     """
     _execute(database, ReopenRequest(task_run=TaskRunId(run.number), reason=reason), author)
-    click.echo(f"{run} is open again; `mephisto-es resume` continues it")
+    echo(f"{run} is open again; `mephisto-es resume` continues it")
 
 
 @click.command("retry", cls=LogCommand)
@@ -97,7 +98,7 @@ def retry_command(database: Path, run: EntityRef, author: str | None) -> None:
       mephisto-es retry mephisto_data 1
     """
     _execute(database, RetryRequest(task_run=TaskRunId(run.number)), author)
-    click.echo(f"{run}: its code is asked again, and newcomers get work")
+    echo(f"{run}: its code is asked again, and newcomers get work")
 
 
 def _execute(database: Path, request: AnyRequest, author: str | None) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ...projections.queries.runs.progress import RunProgress
 from ...projections.queries.runs.run_status import all_runs
+from ..terminal import echo
 from ..text import format_counts, format_duration
 from .common.arguments import AsOfOption, as_of_options, log_argument
 from .common.output import as_json_option, console, print_json
@@ -31,7 +32,7 @@ def runs_command(database: Path, as_of: AsOfOption, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif not found.runs:
-        click.echo(f"{database} has no runs yet.")
+        echo(f"{database} has no runs yet.")
     else:
         console().print(_table(found.runs))
 

@@ -8,6 +8,7 @@ import click
 
 from ..composition.clock_and_ids import SystemClock
 from ..control.protocol import author_of
+from ..terminal import echo
 from ..web.serving import ServerOptions, serve
 from .common.arguments import author_option, log_argument
 
@@ -41,5 +42,5 @@ def serve_command(database: Path, host: str, port: int, token_file: Path | None,
     serve(
         ServerOptions(database, host, port, token_file, author_of(author)),
         SystemClock(),
-        on_open=lambda url: click.echo(f"Open {url}"),
+        on_open=lambda url: echo(f"Open {url}"),
     )

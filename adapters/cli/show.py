@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from ...core.printable import printable
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import date_of
 from ...projections.mephisto_db.tables import TABLES, Table
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.view_rows import ShownRow, counts_of, rows_of
 from ..log.sqlite.as_of import LogAsOf
+from ..terminal import make_console
 from ..text import format_counts
 from .common.arguments import AsOfOption, RunType, as_of_options, log_argument
 from .common.output import as_json_option, console, facts, print_json
@@ -74,6 +75,6 @@ def _print_rows(table: Table, rows: Iterable[ShownRow]) -> None:
     for column in table.columns:
         grid.add_column(column, no_wrap=True)
     for row in rows:
-        grid.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        grid.add_row(*("" if value is None else escape(printable(str(value))) for value in row.values()))
     # One line per row, however long, so that it can be cut and searched.
-    Console(highlight=False, soft_wrap=True, width=ROW_WIDTH).print(grid)
+    make_console(width=ROW_WIDTH).print(grid)

@@ -10,6 +10,7 @@ import msgspec
 from ...projections.queries.entity_ref import KINDS, EntityRef
 from ...projections.queries.history.entity_events import events_about
 from ...projections.queries.history.timeline import TimelineEntry, timeline
+from ..terminal import echo
 from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument
 from .common.output import as_json_option, print_json
 
@@ -43,4 +44,4 @@ def timeline_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_j
         print_json(found)
     else:
         for line in found.lines:
-            click.echo(str(line))
+            echo(str(line))

@@ -13,12 +13,14 @@ from rich.live import Live
 
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...core.ports import WallClock
+from ...core.printable import printable_json
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import end_of
 from ...projections.queries.entity_ref import EntityRef, stream_of
 from ...projections.queries.runs.run_status import RunStatus, run_status
 from ..composition.clock_and_ids import SystemClock
 from ..log.sqlite.as_of import open_as_of
+from ..terminal import echo
 from .common.arguments import LogCommand, log_argument, run_argument
 from .common.output import as_json_option, console
 from .status import status_panel
@@ -104,7 +106,7 @@ def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
 def _printing(as_json: bool) -> Iterator[Callable[[RunStatus], None]]:
     """Return a function that shows a status: as a line of JSON, or in place of the previous one."""
     if as_json:
-        yield lambda status: click.echo(msgspec.json.encode(status))
+        yield lambda status: echo(printable_json(msgspec.json.encode(status).decode()))
     else:
         with Live(console=console(), auto_refresh=False) as screen:
             yield lambda status: screen.update(status_panel(status), refresh=True)

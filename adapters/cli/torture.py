@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 import msgspec
 import trio
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -22,6 +21,7 @@ from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto
 from ..crowd.outcome_check import JobOutcome
 from ..crowd.torture import KillPlan, PassResult, run_passes
 from ..crowd.torture_job import TortureJob
+from ..terminal import echo, make_console
 from ..text import format_counts
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -89,7 +89,7 @@ def torture_command(
     folder = data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-torture-"))
     if any(folder.glob("pass-*")):
         raise ConfigError(f"{folder} has passes already", key="--data-dir", hint="Name another folder")
-    errors = Console(stderr=True, highlight=False)
+    errors = make_console(stderr=True)
     done = trio.run(
         partial(
             run_passes,
@@ -106,7 +106,7 @@ def torture_command(
         print_json(TortureReport(is_success, tuple(done)))
     else:
         console().print(_table(done))
-        click.echo(f"the logs are in {folder}")
+        echo(f"the logs are in {folder}")
     sys.exit(0 if is_success else ILLEGAL)
 
 

@@ -12,6 +12,7 @@ from ...projections.audit.verify import ChainReport
 from ...projections.registry import PROJECTIONS
 from ..log.anchor import line
 from ..log.audit.replay import verified
+from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
 
@@ -44,7 +45,7 @@ def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: boo
     if as_json:
         print_json(report)
     elif anchor and report.whole:
-        click.echo(line(report.head))
+        echo(line(report.head))
     else:
         _print(report, database)
     sys.exit(0 if report.whole else ILLEGAL)

@@ -22,6 +22,7 @@ from ...projections.queries.entity_ref import EntityRef
 from ..control.client import new_key, open_control
 from ..control.protocol import author_of
 from ..control.reviews import content_key
+from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, author_option, log_argument
 
 #: The default value of a granted qualification.
@@ -96,9 +97,9 @@ def worker_command(
 
     reply = trio.run(decide)
     if bonus and reply.repeated:
-        click.echo(f"{worker}: this bonus was given before, and is not given twice; --again gives another one")
+        echo(f"{worker}: this bonus was given before, and is not given twice; --again gives another one")
     else:
-        click.echo(f"{worker}: done")
+        echo(f"{worker}: done")
 
 
 def _grant(written: str) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from ...core.operations.registry import (
     get_valid_types,
 )
 from ...core.suggestions import did_you_mean
+from ..terminal import echo
 from .common.output import as_json_option, console, facts, print_json
 
 _TASK, _REQUESTER = "task", "requester"
@@ -68,7 +69,7 @@ def wut_command(what: str, names: tuple[str, ...], as_json: bool) -> None:
     if kind != _TASK and kind not in _CLASSES:
         raise click.UsageError(f"There is no {kind!r}. {did_you_mean(kind, [_TASK, *_CLASSES])}.")
     if kind != _TASK and not equals:
-        click.echo("\n".join(get_valid_types(_kind_of(kind))))
+        echo("\n".join(get_valid_types(_kind_of(kind))))
         return
     found = SettingList(what, _settings(kind, name))
     if names:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...core.errors import ConfigError
 from ...core.operations.config_handler import CORE_SECTION, DATA_STORAGE_KEY, get_config_arg
+from ..private_files import make_private_folder
 
 #: The log, in the data folder.
 DATABASE_FILE = "mephisto.db"
@@ -26,13 +27,13 @@ def data_dir(chosen: object = None) -> Path:
 
 
 def make_data_dir(folder: Path) -> None:
-    """Create a data folder unless it exists.
+    """Create a data folder, for its owner only, unless it exists.
 
     Raises:
         ConfigError: it cannot be created.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise ConfigError(
             f"the data folder {folder} cannot be created: {error.strerror}",

@@ -15,6 +15,7 @@ from ...core.ports import Ids
 from ...projections.registry import PROJECTIONS
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.sqlite.log import SqliteLog
+from ..private_files import make_private_folder
 from .clock_and_ids import SystemClock, SystemIds
 
 
@@ -34,7 +35,7 @@ def make_log(database: Path) -> None:
     if database.exists():
         return
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(database.parent)
     except OSError as error:
         raise UnusableLogError(f"the data folder {database.parent} cannot be made: {error.strerror}") from error
     SqliteLog.create_or_open(database, PROJECTIONS).close()

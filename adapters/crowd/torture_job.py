@@ -28,6 +28,7 @@ from ...core.operations.operator import Operator
 from ...events.envelope import RecordedEvent
 from ..blueprints.static_task import SharedStaticTaskState
 from ..composition.operator import open_operator
+from ..terminal import echo
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 #: The names of the two tasks.
@@ -103,8 +104,7 @@ async def operate(data_dir: Path, job: TortureJob) -> None:
                 cfg = configuration(job, task)
                 run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state(job, task))
                 urls[task] = operator.get_running_task_runs()[run].url
-        sys.stdout.write(msgspec.json.encode(urls).decode() + "\n")
-        sys.stdout.flush()
+        echo(msgspec.json.encode(urls).decode())
         await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
 
 

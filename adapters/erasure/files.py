@@ -26,7 +26,9 @@ from ..architects.router.python.journal.journal_contents import (
 )
 from ..architects.router.python.journal.journal_file import JournalFile
 from ..log.anchor import anchor_path
+from ..log.sqlite.file_identity import wal_paths
 from ..log.sqlite.writer_lock import lock_path
+from .unfinished import mark_path
 
 _JOURNALS = "journal-*.jsonl*"
 #: Shorter names and words stand in many files by chance.
@@ -35,8 +37,9 @@ _SQLITE = b"SQLite format 3\0"
 
 
 class Traces(msgspec.Struct, frozen=True):
-    """By what a worker's values are known in files."""
+    """Values by which a worker's traces are found in files."""
 
+    #: Empty if it was erased before.
     name: str
     #: The unguessable ids of the worker's agents.
     tokens: frozenset[str]
@@ -122,7 +125,7 @@ def _lines(contents: JournalContents) -> Iterator[bytes]:
 def _is_about(packet: bytes, traces: Traces) -> bool:
     """Return True if a packet names a worker or one of their agents."""
     strings = set(_strings(msgspec.json.decode(packet)))
-    return traces.name in strings or not traces.tokens.isdisjoint(strings)
+    return (traces.name and traces.name in strings) or not traces.tokens.isdisjoint(strings)
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -140,7 +143,7 @@ def _strings(value: object) -> Iterator[str]:
 def files_with_traces(database: Path, traces: Traces) -> list[Path]:
     """Files below the folder of a log in which a worker's name or words still stand; its own are not looked at."""
     own = {database, lock_path(database), anchor_path(database)}
-    own |= {database.with_name(f"{database.name}{end}") for end in ("-wal", "-shm")}
+    own |= {*wal_paths(database), mark_path(database)}
     words = _words(traces)
     if not words:
         return []

@@ -12,15 +12,18 @@ from ...core.commands.directory import EraseWorker
 from ...core.decisions.erase_worker import decide_erase_worker
 from ...core.ledger import Ledger
 from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.lifecycles.worker import WorkerStatus
 from ...core.payloads import refs_of
 from ...events import streams
 from ...events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId, WorkerId
 from ...events.task_run import CallbackFailed
-from ...events.worker import WorkerRegistered
+from ...events.worker import WorkerErased, WorkerRegistered
 from ..composition.data_dir import RUNS_FOLDER
 from ..composition.ledger import open_ledger
+from ..log.sqlite.file_identity import has_wal
 from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
+from .unfinished import begin_erasure, end_erasure
 
 #: Who the log says it was.
 ACTOR = "privacy"
@@ -40,6 +43,8 @@ class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
     left: tuple[str, ...]
     #: A reader holds the log open, and with it a `-wal` file in which deleted bytes may stand until it is gone.
     held_by_reader: bool
+    #: True if the worker had been erased before: only remains were deleted.
+    repeated: bool = False
 
     @property
     def complete(self) -> bool:
@@ -50,7 +55,8 @@ class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
 async def erase_worker(database: Path, worker: WorkerId, reason: str) -> ErasureReport:
     """Delete a worker's name and all that it sent, and write down that this was done.
 
-    Files go first: if this is interrupted it can be done again. A cancelled call may have deleted files.
+    Files go first: if this is interrupted it can be done again, and an erasure that was recorded already deletes what
+    an interrupted one left. A cancelled call may have deleted files.
 
     Args:
         database: the log; the data folder is the folder it is in.
@@ -60,22 +66,39 @@ async def erase_worker(database: Path, worker: WorkerId, reason: str) -> Erasure
     Raises:
         UnusableLogError: there is no such log, or another process writes it.
         UnknownEntityError: there is no such worker.
-        CommandRefusedError: the worker was forgotten before, is at work, or a server holds work of theirs.
+        CommandRefusedError: the worker is at work, or a server holds work of theirs.
     """
     command = EraseWorker(worker=worker, reason=reason)
     async with open_ledger(database) as (ledger, ids):
-        ledger.state.check(decide_erase_worker(ledger.state, command))
+        before = _erased_at(ledger, worker)
+        if before is None:
+            ledger.state.check(decide_erase_worker(ledger.state, command))
         traces = _traces_of(ledger, worker)
         uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
-        receipt = await CommandIssuer(ledger, ids, ACTOR).issue(command)
+        begin_erasure(database)
+        seq = before or (await CommandIssuer(ledger, ids, ACTOR).issue(command)).events[-1].seq
+    end_erasure(database)
     return ErasureReport(
         worker=worker,
-        seq=receipt.events[-1].seq,
+        seq=seq,
         payloads=len(traces.bodies),
         uploads=tuple(map(str, uploads)),
         left=tuple(map(str, files_with_traces(database, traces))),
-        held_by_reader=_has_wal(database),
+        held_by_reader=has_wal(database),
+        repeated=before is not None,
     )
+
+
+def _erased_at(ledger: Ledger, worker: WorkerId) -> int | None:
+    """Return the position at which a worker was erased; None if that has not happened.
+
+    Raises:
+        UnknownEntityError: there is no such worker.
+    """
+    if ledger.state.workers[streams.worker(worker)].status is not WorkerStatus.ERASED:
+        return None
+    history = ledger.log.history(streams.worker(worker))
+    return next(recorded.seq for recorded in history if isinstance(recorded.envelope.event, WorkerErased))
 
 
 def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
@@ -132,8 +155,3 @@ def _is_over(ledger: Ledger, folder: Path) -> bool:
     """Return True if a folder belongs to a run that cannot be resumed."""
     run = ledger.state.task_runs.get(streams.task_run(TaskRunId(int(folder.name)))) if folder.name.isdecimal() else None
     return run is not None and run.status is TaskRunStatus.COMPLETED
-
-
-def _has_wal(database: Path) -> bool:
-    wal = database.with_name(f"{database.name}-wal")
-    return wal.exists() and wal.stat().st_size > 0

@@ -2,27 +2,35 @@
 
 JSON Lines has one object per line, with nested values as they are. CSV is UTF-8 and starts with a line of column
 names; JSON values and lists become JSON text, times become ISO 8601.
+
+CSV is opened in spreadsheets, which run a cell that begins like a formula, and either may be printed on a terminal. So
+such a cell begins with an apostrophe, and characters that would act on a terminal are escaped.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import BinaryIO
 
 import msgspec
 
+from ...core.printable import printable_json, printable_lines
 from ...projections.queries.unit_records import UnitRecord
 from .columns import COLUMNS, Cell, cells
+
+#: The beginning of a cell that a spreadsheet takes for a formula. A number that JSON has as text is none.
+_FORMULA = re.compile(r"[=+@\t\r]|-(?!\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z)")
 
 
 def write_jsonl(records: Iterable[UnitRecord], file: BinaryIO) -> int:
     """Write rows one by one; return how many there were."""
     count = 0
     for count, record in enumerate(records, start=1):  # noqa: B007 - the last number is the answer
-        file.write(msgspec.json.encode(record) + b"\n")
+        file.write(printable_json(msgspec.json.encode(record).decode()).encode() + b"\n")
     return count
 
 
@@ -41,11 +49,18 @@ def write_csv(records: Iterable[UnitRecord], file: BinaryIO) -> int:
     return count
 
 
+def spreadsheet_text(text: str) -> str:
+    """Return the text of a cell, which no spreadsheet runs and no terminal obeys."""
+    return f"'{printable_lines(text)}" if _FORMULA.match(text) else printable_lines(text)
+
+
 def _text(cell: Cell) -> object:
     match cell:
         case datetime():
             return cell.isoformat()
         case list():
             return msgspec.json.encode(cell).decode()
+        case str():
+            return spreadsheet_text(cell)
         case _:
             return cell

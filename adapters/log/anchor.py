@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...core.errors import LogError, UnusableLogError
 from ...core.ports import Head
+from ..private_files import PRIVATE_FILE, sync_folder
 
 #: Longer than any line: two 64-bit numbers, 64 hex digits, two spaces and a newline.
 _LINE_LIMIT_BYTES = 128
@@ -44,7 +45,8 @@ def append_anchor(log: Path, head: Head) -> None:
 
 
 def _append_line(path: Path, text: str) -> None:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    is_new = not path.exists()
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         size = os.fstat(fd).st_size
         before = os.pread(fd, _LINE_LIMIT_BYTES, max(0, size - _LINE_LIMIT_BYTES))
@@ -55,6 +57,8 @@ def _append_line(path: Path, text: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    if is_new:
+        sync_folder(path.parent)
 
 
 class Anchors:

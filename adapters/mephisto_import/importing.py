@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -16,8 +17,12 @@ from ...core.ports import AppendRequest, Ids
 from ...events.ids import TaskRunId, WorkerId
 from ...projections.queries.money.pay_ledger import IMPORTER
 from ...projections.registry import PROJECTIONS
+from ..log.anchor import anchor_path
 from ..log.sqlite.as_of import open_as_of
+from ..log.sqlite.file_identity import wal_paths
 from ..log.sqlite.log import SqliteLog
+from ..log.sqlite.writer_lock import lock_path
+from ..private_files import sync_folder
 from .directory import directory_facts, run_facts
 from .engagements import Span, engagement_facts, has_ended
 from .facts import Fact, Sealer
@@ -35,6 +40,8 @@ from .work import agent_facts, assignment_fact, onboarding_fact, unit_facts
 
 #: The number of facts written in one transaction.
 _BATCH = 1000
+#: Suffix of a log that is not complete.
+_DRAFT = ".importing"
 _ASSIGNMENT_FILE, _AGENT_FILE, _META_FILE = "assign_data.json", "agent_data.json", "agent_meta.json"
 #: Tables whose rows are compared in total, and by status.
 _COUNTED = ("tasks", "requesters", "qualifications", "workers", "granted_qualifications", "assignments")
@@ -71,6 +78,8 @@ class ImportReport(msgspec.Struct, frozen=True):
 def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
     """Write a new log with the content of a Mephisto database.
 
+    The log gets its name once it is complete: what an interrupted import leaves is no log, and the next one removes it.
+
     Args:
         source: the database.
         output: the log file; it must not exist.
@@ -80,8 +89,31 @@ def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
         UnusableLogError: the file exists or cannot be created.
         ConfigError: an amount of money in the source is invalid.
     """
-    if output.exists():
-        raise UnusableLogError(f"{output} exists; an import creates a new log, so name another file")
+    for file in (output, anchor_path(output)):
+        if file.exists():
+            raise UnusableLogError(f"{file} exists; an import creates a new log, so name another file")
+    draft = output.with_name(f".{output.name}{_DRAFT}")
+    _remove(draft)
+    try:
+        events = _write(source, draft, ids)
+        figures = tuple(_compare(source, draft))
+        os.replace(draft, output)
+        if anchor_path(draft).exists():
+            os.replace(anchor_path(draft), anchor_path(output))
+        sync_folder(output.parent)
+    finally:
+        _remove(draft)
+    return ImportReport(events, figures)
+
+
+def _remove(draft: Path) -> None:
+    """Remove an incomplete log."""
+    for file in (draft, anchor_path(draft), lock_path(draft), *wal_paths(draft)):
+        file.unlink(missing_ok=True)
+
+
+def _write(source: Source, output: Path, ids: Ids) -> int:
+    """Write the log, and return the number of its events."""
     with SqliteLog.create_or_open(output, PROJECTIONS) as log:
         facts = sorted(_facts(source, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
         requests = (
@@ -92,8 +124,7 @@ def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
         )
         while batch := list(islice(requests, _BATCH)):
             log.commit(batch)
-        events = log.head().seq
-    return ImportReport(events, tuple(_compare(source, output)))
+        return log.head().seq
 
 
 def _facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:

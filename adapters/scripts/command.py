@@ -33,6 +33,7 @@ from ...core.operations.operator import Operator
 from ...core.operations.registry import get_valid_types
 from ...core.redaction import redacted, redacted_text
 from ..facade.plain_operator import PlainMain
+from ..terminal import echo
 from .hydra_flags import described, hydra_settings, sweep, with_config_name
 
 _CONFIG_NAME = "taskconfig"
@@ -64,7 +65,7 @@ async def ask_on_terminal(question: str, *, default: bool = True) -> bool:
         question: the question.
         default: the answer that an empty line stands for.
     """
-    click.echo(f"{question} [{'Y/n' if default else 'y/N'}] ", nl=False, err=True)
+    echo(f"{question} [{'Y/n' if default else 'y/N'}] ", nl=False, err=True)
     # A terminal becomes readable once a line is complete, so reading it does not block the loop.
     await trio.lowlevel.wait_readable(sys.stdin)
     line = sys.stdin.readline()
@@ -108,7 +109,7 @@ def script_decorator(
                 name, chosen = with_config_name(config_dir, _CONFIG_NAME, given.config_name)
                 overrides = [*chosen, *given.overrides]
                 if given.show is not None:
-                    click.echo(_shown(script, config_path, name, overrides, given.show), nl=False)
+                    echo(_shown(script, config_path, name, overrides, given.show), nl=False)
                     sys.exit(0)
                 runs = sweep(config_dir, overrides) if given.is_sweep else [overrides]
                 configs = [load_task_config(script, config_path, name, one) for one in runs]
@@ -116,7 +117,7 @@ def script_decorator(
                     set_mephisto_log_level(level=cfg.mephisto.log_level)
                     run(main, cfg, dry_run=given.dry_run)
             except _FOR_THE_USER as error:
-                click.echo(f"{script.name}: {error}", err=True)
+                echo(f"{script.name}: {error}", err=True)
                 sys.exit(1)
 
         return command

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from ...core.errors import LogError
 from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import LogFormat, get_logger, mephisto_log_format
 from ...core.operations.run.quote import Quote
 from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.runs.durations import Durations, durations_of_task
+from ..terminal import echo
 from .command import ask_on_terminal
 
 _HOUR = 3600
@@ -40,7 +39,7 @@ class LaunchQuote:
         if mephisto_log_format() is LogFormat.JSON:
             logger.info("quote", **dict(lines_of(quote, durations)))
         else:
-            click.echo(as_table(quote, durations), err=True)
+            echo(as_table(quote, durations), err=True)
         if quote.is_covered or not self._asks:
             return True
         return await ask_on_terminal("The budget does not cover everything. Launch anyway?", default=False)

@@ -18,6 +18,7 @@ from ...events.ids import TaskRunId
 from ...events.streams import run_of
 from ...events.task_run import TaskRunStopping
 from ...events.unit import UnitExpired, UnitLaunched
+from ..terminal import make_console
 
 #: With fewer units, a bar would be gone before anybody could read it.
 UNITS_WORTH_A_BAR = 500
@@ -32,7 +33,7 @@ def progress_bars(operator: Operator, console: Console | None = None) -> Iterato
         operator: the operator.
         console: the console; by default standard error.
     """
-    console = console or Console(stderr=True)
+    console = console or make_console(stderr=True)
     if not console.is_terminal:
         yield
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ...events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
 from ...events.base import FileRef, PayloadRef
 from ...events.ids import AgentId, OnboardingAgentId
@@ -76,6 +78,15 @@ class EndOnboarding(RunCommand, frozen=True, kw_only=True, tag="end_onboarding")
     departure: OnboardingDeparture
 
 
+class UpdateLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Limits of the number and the size of live updates, for the page of one agent and for all pages of the run."""
+
+    agent_updates: int
+    agent_bytes: int
+    run_updates: int
+    run_bytes: int
+
+
 class RecordLiveUpdate(RunCommand, frozen=True, kw_only=True, tag="record_live_update"):
     """Record a live update from an agent's page; does nothing if an update of that id is recorded."""
 
@@ -83,6 +94,8 @@ class RecordLiveUpdate(RunCommand, frozen=True, kw_only=True, tag="record_live_u
     #: Id that the page gave it; empty if it gave none.
     update_id: str
     update: PayloadRef
+    #: None if there are none.
+    limits: UpdateLimits | None = None
 
 
 class RecordOnboardingUpdate(RunCommand, frozen=True, kw_only=True, tag="record_onboarding_update"):
@@ -92,6 +105,8 @@ class RecordOnboardingUpdate(RunCommand, frozen=True, kw_only=True, tag="record_
     #: Id that the page gave it; empty if it gave none.
     update_id: str
     update: PayloadRef
+    #: None if there are none.
+    limits: UpdateLimits | None = None
 
 
 class RecordObservation(RunCommand, frozen=True, kw_only=True, tag="record_observation"):

@@ -18,7 +18,9 @@ from ..commands.agent import (
 )
 from ..commands.review import RecordPayment
 from ..commands.task_run import RecordResource, RecordRunEvent
-from ..errors import CommandRefusedError
+from ..errors import CommandRefusedError, TooManyUpdatesError
+from ..lifecycles.agent import AgentRecord
+from ..lifecycles.onboarding import OnboardingRecord
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from .worker_events import arrival_events
@@ -41,10 +43,12 @@ def decide_record_live_update(state: DecisionState, command: RecordLiveUpdate) -
 
     Raises:
         UnknownEntityError: there is no such agent.
+        TooManyUpdatesError: the page, or all pages of the run, may send no more.
     """
     stream = streams.agent(command.task_run, command.agent)
     if state.has_update(stream, command.update_id):
         return []
+    _check_limits(state, state.agents[stream], command)
     number = state.agents[stream].received + 1
     received = AgentUpdateReceived(number=number, update_id=command.update_id, update=command.update)
     return [NewEvent(stream, received)]
@@ -55,13 +59,35 @@ def decide_record_onboarding_update(state: DecisionState, command: RecordOnboard
 
     Raises:
         UnknownEntityError: there is no such onboarding agent.
+        TooManyUpdatesError: the page, or all pages of the run, may send no more.
     """
     stream = streams.onboarding_agent(command.task_run, command.agent)
     if state.has_update(stream, command.update_id):
         return []
+    _check_limits(state, state.onboardings[stream], command)
     number = state.onboardings[stream].received + 1
     received = OnboardingUpdateReceived(number=number, update_id=command.update_id, update=command.update)
     return [NewEvent(stream, received)]
+
+
+def _check_limits(
+    state: DecisionState, agent: AgentRecord | OnboardingRecord, command: RecordLiveUpdate | RecordOnboardingUpdate
+) -> None:
+    """Check that an agent's page may send one more live update.
+
+    Raises:
+        TooManyUpdatesError: it may not.
+    """
+    limits, run, size = command.limits, state.runs[command.task_run], command.update.size
+    if limits is None:
+        return
+    if (
+        agent.received >= limits.agent_updates
+        or agent.received_bytes + size > limits.agent_bytes
+        or run.updates >= limits.run_updates
+        or run.update_bytes + size > limits.run_bytes
+    ):
+        raise TooManyUpdatesError
 
 
 def decide_record_observation(_: DecisionState, command: RecordObservation) -> list[NewEvent]:

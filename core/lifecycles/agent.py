@@ -104,6 +104,8 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     #: Numbers of live updates from the page and to it.
     received: int = 0
     observed: int = 0
+    #: Size of the updates from the page.
+    received_bytes: int = 0
     #: The first submission, which counts; a late one counts once it is accepted.
     submission: PayloadRef | None = None
 
@@ -126,7 +128,8 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
         case AgentSubmittedLate():
             return replace(agent, submission=agent.submission or event.submission)
         case AgentUpdateReceived():
-            return replace(agent, received=event.number)
+            size = agent.received_bytes + event.update.size
+            return replace(agent, received=event.number, received_bytes=size)
         case AgentObserved():
             return replace(agent, observed=event.number)
         case AgentSubmittedAgain() | AgentMetadataReceived() | AgentBonusGranted():

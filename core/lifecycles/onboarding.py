@@ -69,6 +69,8 @@ class OnboardingRecord(msgspec.Struct, frozen=True, gc=False):
     #: Numbers of live updates from the page and to it.
     received: int = 0
     observed: int = 0
+    #: Size of the updates from the page.
+    received_bytes: int = 0
     submission: PayloadRef | None = None
     #: Id of the router's request that waits for the outcome.
     request: str = ""
@@ -88,7 +90,8 @@ def evolve(agent: OnboardingRecord | None, event: OnboardingEvent) -> Onboarding
         case OnboardingSubmitted():
             return replace(agent, status=status, submission=event.submission, request=event.request)
         case OnboardingUpdateReceived():
-            return replace(agent, received=event.number)
+            size = agent.received_bytes + event.update.size
+            return replace(agent, received=event.number, received_bytes=size)
         case OnboardingObserved():
             return replace(agent, observed=event.number)
         case (

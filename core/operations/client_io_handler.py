@@ -14,8 +14,9 @@ import trio
 from ...events.engagement import RefusalReason
 from ..abstractions.channel import Channel
 from ..command_issuer import CommandIssuer
+from ..commands.agent import UpdateLimits
 from ..decisions.refusals import refusal_text
-from ..errors import CommandRefusedError, ProtocolError
+from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
 from ..ledger import Ledger, PendingCommand
 from ..lifecycles.onboarding import OnboardingRecord
 from ..packets import (
@@ -39,8 +40,9 @@ from ..packets import (
 from ..ports import Ids
 from ..signal import Signal
 from .agent_pages import AgentPages
+from .configuration.task_settings import TaskSettings
 from .logger_core import get_logger
-from .packet_commands import OutboxPackets, PacketCommands
+from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
 from .run_context import RunContext
 from .task_code.timings import timings
 from .worker_pool import WorkerPool
@@ -56,6 +58,8 @@ DRAIN_SECONDS = 120.0
 SHORT_DRAIN_SECONDS = 10.0
 #: Requests for an agent that are handled at a time; the others wait.
 REGISTRATION_LIMIT = 256
+#: Times that one page is told that it may send no more live updates.
+MAX_NOTICES = 100
 #: Bytes of a page's error report that are logged.
 QUOTE_BYTES = 2000
 
@@ -67,6 +71,7 @@ class _Received(NamedTuple):
 
     #: Position in the outbox it came from. By the time it is durable, its router may have a new outbox.
     place: AckData
+    packet: OutboxPackets
     #: The command it became; None if the packet is unusable.
     pending: PendingCommand | None
     #: Called once the packet is dealt with.
@@ -110,6 +115,7 @@ class ClientIOHandler:
             context.task_run,
             ids,
             context.blueprint.check_submission,
+            _update_limits(context.settings),
             concurrent=context.task_runner.is_concurrent,
         )
         self._channels: dict[str, Channel] = {}
@@ -123,6 +129,8 @@ class ClientIOHandler:
         self._progress = Signal()
         self._registering = trio.CapacityLimiter(REGISTRATION_LIMIT)
         self.dropped: dict[str, int] = {}
+        #: How often each page sent more live updates than it may, by the token of its agent.
+        self._notices: dict[str, int] = {}
 
     async def launch_channels(self) -> None:
         """Open the channels to all servers of the run; returns once packets can come.
@@ -191,7 +199,9 @@ class ClientIOHandler:
                 | ReturnUnitPacket()
             ):
                 place = AckData(self._incarnations[channel_id], packet.seq)
-                await self._acking[channel_id].send(_Received(place, self._submit(channel_id, packet, place), done))
+                await self._acking[channel_id].send(
+                    _Received(place, packet, self._submit(channel_id, packet, place), done)
+                )
             case RegisterAgent():
                 if not self._pages.is_open(packet.data.request_id):
                     self._pages.open_request(packet.data.request_id, channel_id)
@@ -257,10 +267,12 @@ class ClientIOHandler:
     async def _acknowledge(self, channel: Channel, received: trio.MemoryReceiveChannel[_Received]) -> None:
         """Acknowledge outbox packets in order, each once it is durable."""
         since = 0
-        async for place, pending, done in received:
+        async for place, packet, pending, done in received:
             if pending is not None:
                 try:
                     await pending.wait()
+                except TooManyUpdatesError as error:
+                    self._tell_limit(packet, str(error))
                 except CommandRefusedError as error:
                     self._drop("not legal in the agent's status", error)
             done()
@@ -271,6 +283,28 @@ class ClientIOHandler:
                 since = 0
                 channel.enqueue_send(Ack(subject_id=SYSTEM, data=place))
 
+    def _tell_limit(self, packet: OutboxPackets, sentence: str) -> None:
+        """Tell a page that it may send no more live updates; after `MAX_NOTICES` it should know."""
+        token = packet.subject_id or ""
+        number = self._notices[token] = self._notices.get(token, 0) + 1
+        self._count("more live updates than a page may send")
+        if number == 1:
+            logger.warning("a page sends more live updates than it may")
+        if isinstance(packet, LiveUpdatePacket) and number <= MAX_NOTICES:
+            self._pages.send_update(token, notice_of_limit(packet, sentence, number))
+
     def _drop(self, reason: str, error: Exception | None) -> None:
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self._count(reason)
         logger.info("dropped a packet", reason=reason, error=str(error) if error else None)
+
+    def _count(self, reason: str) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+
+def _update_limits(settings: TaskSettings) -> UpdateLimits:
+    return UpdateLimits(
+        agent_updates=settings.max_live_updates,
+        agent_bytes=settings.max_live_update_bytes,
+        run_updates=settings.max_live_updates_in_run,
+        run_bytes=settings.max_live_update_bytes_in_run,
+    )

@@ -97,6 +97,18 @@ class TaskRunArgs:
     max_item_bytes: int = field(
         default=8 * 1024 * 1024, metadata={"help": "Maximum size of one data item as JSON, in bytes; at most 15 MiB."}
     )
+    max_live_updates: int = field(
+        default=10_000, metadata={"help": "Maximum number of live updates that the page of one agent may send."}
+    )
+    max_live_update_bytes: int = field(
+        default=32 * 1024 * 1024, metadata={"help": "Maximum size of all live updates from the page of one agent."}
+    )
+    max_live_updates_in_run: int = field(
+        default=1_000_000, metadata={"help": "Maximum number of live updates from all pages of the run."}
+    )
+    max_live_update_bytes_in_run: int = field(
+        default=4 * 1024 * 1024 * 1024, metadata={"help": "Maximum size of all live updates of the run."}
+    )
     submission_timeout: int = field(
         default=600, metadata={"help": "Seconds that a worker has to submit after task code has ended."}
     )

@@ -24,6 +24,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.typing import FilteringBoundLogger
 
 from ..errors import ConfigError
+from ..printable import printable, printable_lines
 from ..redaction import redacted
 from ..suggestions import did_you_mean
 
@@ -179,15 +180,10 @@ def _render(logger: object, method: str, event: _EventDict) -> str:
     if _output.format is LogFormat.JSON:
         return str(_json(logger, method, event))
     for name, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[name] = _printable(value, keep="\n" if name == "exception" else "")
+        if isinstance(value, str):
+            event[name] = printable_lines(value) if name == "exception" else printable(value)
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     return (_coloured if colours else _plain)(logger, method, event)
-
-
-def _printable(text: str, keep: str) -> str:
-    """Escape characters by which a worker's text could move the terminal's cursor or start a new line."""
-    return "".join(char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text)
 
 
 _json = structlog.processors.JSONRenderer()

@@ -16,6 +16,7 @@ from ..commands.agent import (
     SubmitMetadata,
     SubmitOnboarding,
     SubmitUnit,
+    UpdateLimits,
 )
 from ..commands.base import Command
 from ..errors import UserCodeError
@@ -43,6 +44,11 @@ CheckSubmission = Callable[[object], tuple[str, ...]]
 MAX_PROBLEMS = 20
 MAX_PROBLEM_LENGTH = 200
 
+#: Name under which pages show what the server itself has to say.
+NOTICE_SPEAKER = "Task server"
+#: Longest id of a call that is answered with a notice.
+MAX_REQUEST_ID_LENGTH = 100
+
 logger = get_logger(__name__)
 
 _NOTHING = msgspec.Raw(b"null")
@@ -51,6 +57,11 @@ _NOTHING = msgspec.Raw(b"null")
 class _Identified(msgspec.Struct):
     #: A string, if the page follows the protocol.
     update_id: object = None
+
+
+class _Asked(msgspec.Struct):
+    #: Id of a call of a procedure, if the update is one.
+    request_id: object = None
 
 
 class PacketCommand(NamedTuple):
@@ -63,18 +74,22 @@ class PacketCommand(NamedTuple):
 class PacketCommands:
     """Translates the packets of one run."""
 
-    def __init__(self, run: TaskRunId, ids: Ids, check: CheckSubmission, *, concurrent: bool) -> None:
+    def __init__(
+        self, run: TaskRunId, ids: Ids, check: CheckSubmission, limits: UpdateLimits, *, concurrent: bool
+    ) -> None:
         """Initialize.
 
         Args:
             run: the run.
             ids: source of salts.
             check: finds what is wrong with submitted work.
+            limits: of live updates from pages.
             concurrent: True if the units of an assignment are worked on together.
         """
         self._run = run
         self._ids = ids
         self._check = check
+        self._limits = limits
         self._concurrent = concurrent
 
     def command_of(self, agent: AgentRecord | OnboardingRecord, packet: OutboxPackets) -> PacketCommand | None:
@@ -104,7 +119,9 @@ class PacketCommands:
                 if update_id is None:
                     return None
                 payload = self._sealed(packet.data, agent)
-                update = RecordLiveUpdate(task_run=run, agent=agent_id, update_id=update_id, update=payload.ref)
+                update = RecordLiveUpdate(
+                    task_run=run, agent=agent_id, update_id=update_id, update=payload.ref, limits=self._limits
+                )
                 return PacketCommand(update, (payload,))
             case SubmitMetadataPacket():
                 payload = self._sealed(packet.data, agent)
@@ -130,7 +147,9 @@ class PacketCommands:
                 if update_id is None:
                     return None
                 payload = self._sealed(packet.data, agent)
-                update = RecordOnboardingUpdate(task_run=run, agent=agent_id, update_id=update_id, update=payload.ref)
+                update = RecordOnboardingUpdate(
+                    task_run=run, agent=agent_id, update_id=update_id, update=payload.ref, limits=self._limits
+                )
                 return PacketCommand(update, (payload,))
             case SubmitUnitPacket() | SubmitMetadataPacket() | ReturnUnitPacket():
                 return None
@@ -162,6 +181,21 @@ def _body_of(packet: OutboxPackets) -> msgspec.Raw:
             return _NOTHING
         case _:
             assert_never(packet)
+
+
+def notice_of_limit(packet: LiveUpdatePacket, sentence: str, number: int) -> bytes:
+    """Return the live update that tells a page why its own was refused.
+
+    Args:
+        packet: the update; if it called a procedure, the notice is the answer.
+        sentence: the reason.
+        number: 1, 2, 3 ... among the notices to this page.
+    """
+    notice: dict[str, object] = {"update_id": f"limit-{number}", "id": NOTICE_SPEAKER, "text": sentence}
+    request_id = msgspec.json.decode(packet.data, type=_Asked).request_id
+    if isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID_LENGTH:
+        notice |= {"handles": request_id, "response": None, "error": sentence}
+    return msgspec.json.encode(notice)
 
 
 def _update_id(update: msgspec.Raw) -> str | None:

@@ -67,8 +67,16 @@ class RunIndex(msgspec.Struct):
     unjudged: dict[UnitId, int] = {}
     #: Assignments for several workers whose code failed.
     failed_assignments: set[AssignmentId] = set()
+    #: Live updates from all pages of the run, and their size.
+    updates: int = 0
+    update_bytes: int = 0
     #: The run's money, with what is committed and reserved.
     budget: Budget = msgspec.field(default_factory=Budget)
+
+    def count_update(self, size_bytes: int) -> None:
+        """Count a live update from a page."""
+        self.updates += 1
+        self.update_bytes += size_bytes
 
     def evaluations(self, unit_index: int) -> int:
         """Return the number of units of a negative index that are in progress, judged, or waiting to be judged.
@@ -189,6 +197,8 @@ class DecisionState(EntityStates):
         if isinstance(event, AgentAccepted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
+        if isinstance(event, AgentUpdateReceived):
+            index.count_update(event.update.size)
         if agent.status in AT_WORK_STATUSES:
             index.live_agents.add(agent.agent)
             if isinstance(event, AgentUpdateReceived):
@@ -205,6 +215,8 @@ class DecisionState(EntityStates):
         if isinstance(event, OnboardingStarted):
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
+        if isinstance(event, OnboardingUpdateReceived):
+            index.count_update(event.update.size)
         if agent.status in LIVE_ONBOARDING_STATUSES:
             index.live_onboardings.add(agent.agent)
             if isinstance(event, OnboardingUpdateReceived):

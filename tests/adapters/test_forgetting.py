@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.architects.router.python.journal.journal_contents import (
@@ -24,9 +26,12 @@ from mephisto_es.adapters.architects.router.python.journal.journal_contents impo
     read_contents,
 )
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.composition.ledger import open_ledger
+from mephisto_es.adapters.erasure.unfinished import begin_erasure, mark_path
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite import schema
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.core.command_issuer import CommandIssuer
 from mephisto_es.core.commands.directory import EraseWorker
 from mephisto_es.core.decisions.erase_worker import decide_erase_worker
 from mephisto_es.core.errors import CommandRefusedError
@@ -227,11 +232,43 @@ def test_a_worker_at_work_is_not_forgotten(finished: FinishedRun) -> None:
     assert replay(finished.path, PROJECTIONS).legal
 
 
-def test_twice_is_refused(finished: FinishedRun) -> None:
-    forgotten(0, finished)
-    again = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "again")
-    assert again.exit_code == 1
-    assert "is 'erased'" in again.stderr
+def test_twice_is_harmless_and_deletes_what_came_back(finished: FinishedRun) -> None:
+    first = forgotten(0, finished)
+    run = finished.runs()[0]
+    restored = finished.journal(run).parent / "uploads" / sorted(finished.uploads_of(finished.worker))[0]
+    restored.write_text("from a backup")
+    again = forgotten(0, finished)
+    assert (again["repeated"], again["seq"], again["payloads"]) == (True, first["seq"], 0)
+    assert not restored.exists()
+    assert replay(finished.path, PROJECTIONS).legal
+    third = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "again")
+    assert third.stdout.startswith(f"worker-{finished.worker} was erased before, at seq {first['seq']:,}: ")
+
+
+async def commit_and_be_killed(finished: FinishedRun, left: Path) -> None:
+    """Record an erasure, and copy the disk as it is before the values are gone from the files beside the log."""
+    async with open_ledger(finished.path) as (ledger, ids):
+        begin_erasure(finished.path)
+        command = EraseWorker(worker=WorkerId(finished.worker), reason="asked us to")
+        await CommandIssuer(ledger, ids, "privacy").issue(command)
+        shutil.copytree(finished.folder, left)
+
+
+@pytest.mark.parametrize("verb", [("runs",), ("replay",), ("show", "--table", "workers"), ("erase",)])
+def test_what_a_killed_erasure_left_is_gone_after_the_next_command(
+    finished: FinishedRun, reader: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.1)
+    words, left = finished.words_of(finished.worker), tmp_path / "left"
+    trio.run(commit_and_be_killed, finished, left)
+    reader.close()
+    finished.folder = left
+    assert "mephisto.db" in finished.holding(words)
+    options = [f"worker-{finished.worker}", "--reason", "again"] if verb[0] == "erase" else verb[1:]
+    assert ask(verb[0], left, *options).exit_code == 0
+    assert not [name for name in finished.holding(words) if name.startswith("mephisto.db")]
+    assert not mark_path(left / finished.path.name).exists()
+    assert replay(left / finished.path.name, PROJECTIONS).legal
 
 
 def test_nobody_is_refused(finished: FinishedRun) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from ....core.errors import ProtocolError
+from ...private_files import create_private
 
 #: Longest pause within an answer.
 SILENCE_SECONDS = 30.0
@@ -70,6 +71,7 @@ class RouterClient:
             ):
                 if answer.status_code != httpx.codes.OK:
                     raise ProtocolError(f"the router does not serve {filename!r} (status {answer.status_code})")
+                create_private(partial)
                 with partial.open("wb") as file:
                     async for piece in answer.aiter_bytes():
                         file.write(piece)

@@ -16,6 +16,7 @@ from pathlib import Path
 import trio
 
 from ....core.errors import LaunchError
+from ...private_files import create_private
 from .client import RouterClient
 
 #: Prefix of the variables that a router reads its settings from; see `python/settings.py`.
@@ -66,6 +67,7 @@ class RouterProcess:
         environment |= {PREFIX + name: value for name, value in settings.items()}
         environment[PREFIX + "FD"] = str(listener.fileno())
         # The router shortens its own log, for which it has to read it.
+        create_private(log_file)
         with log_file.open("a+b") as output:
             try:
                 process = await trio.lowlevel.open_process(

@@ -19,6 +19,7 @@ import click
 
 from ....projections.queries.entity_ref import EntityRef, parse_entity_ref
 from ...composition.data_dir import DATABASE_FILE, data_dir
+from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
 
 #: Stands for a value that is read from standard input or prompted for.
@@ -93,7 +94,15 @@ author_option = click.option(
     metavar="NAME",
     help="Who makes this decision, as the log records it. Default: your login name.",
 )
-log_argument = click.argument("database", type=DatabaseType(), default="")
+
+
+def _without_remains(ctx: click.Context, param: click.Parameter, database: Path) -> Path:  # noqa: ARG001
+    """Delete what an interrupted erasure left in a log, whatever the verb is about to do."""
+    finish_erasure(database)
+    return database
+
+
+log_argument = click.argument("database", type=DatabaseType(), default="", callback=_without_remains)
 run_argument = click.argument("run", type=RunType())
 
 

@@ -8,26 +8,25 @@ from contextlib import contextmanager
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from ....core.printable import printable_json
 from ....projections.audit.report import Finding
+from ...terminal import TerminalConsole, echo, make_console
 
 #: Exit code when the log could be read but a check failed. A file that is not a log ends in exit code 2.
 ILLEGAL = 1
 #: Findings that are printed; `--json` prints all of them.
 SHOWN_FINDINGS = 20
-#: Columns of a table that is not printed to a terminal.
-PIPED_WIDTH = 160
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 
 
-def console() -> Console:
-    """Return a console that never breaks lines, so that its output can be pasted and searched."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+def console() -> TerminalConsole:
+    """Return the console for standard output."""
+    return make_console()
 
 
 @contextmanager
@@ -40,7 +39,7 @@ def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
     if total < 2 or not sys.stderr.isatty():
         yield lambda: None
         return
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with Progress(console=make_console(stderr=True), transient=True) as bars:
         task = bars.add_task(description, total=total)
         yield lambda: bars.advance(task)
 
@@ -55,7 +54,7 @@ def facts() -> Table:
 
 def print_json(value: msgspec.Struct | dict[str, object]) -> None:
     """Print one object, indented so that people can read it too."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    echo(printable_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
 def print_findings(findings: Sequence[Finding], left_out: int = 0, notes: Sequence[str] = ()) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ....core.errors import LogError, UnusableLogError
 from ....projections.audit.report import ReplayReport
 from ....projections.engine.projection import Projection
+from ...private_files import create_private
 from ..anchor import anchor_path, append_anchor, last_anchor
 from ..sqlite import reader, schema
 from .replay import replay
@@ -37,6 +38,7 @@ def back_up(path: Path, copy: Path, projections: Sequence[Projection]) -> Replay
     with closing(schema.connect_read_only(path)) as db:
         schema.check_ours(db, path)
         try:
+            create_private(copy)
             with closing(sqlite3.connect(copy)) as target:
                 db.backup(target)
                 # A single file, which can be read from a read-only folder. A writer of the copy switches back to WAL.

@@ -18,8 +18,10 @@ from ....projections.audit.payloads import StoredPayload
 from ....projections.audit.prefix import longest_valid_prefix
 from ....projections.audit.report import Finding
 from ....projections.engine.projection import Projection
+from ...private_files import open_private
 from ..anchor import anchor_path
 from ..sqlite import reader, schema
+from ..sqlite.file_identity import wal_paths
 from ..sqlite.log import SqliteLog
 from ..sqlite.writer_lock import lock_path
 from .audited_file import AuditedFile
@@ -182,7 +184,7 @@ def _write_quarantine(log: AuditedFile, after: int, path: Path) -> int:
     """Write the readable events after a position as JSON lines, and return their number."""
     count = 0
     for row in _rows_after(log, after):
-        with path.open("ab") as file:
+        with open(path, "ab", opener=open_private) as file:
             file.write(msgspec.json.encode(_described(row)) + b"\n")
         count += 1
     return count
@@ -220,6 +222,5 @@ def _described(row: ChainRow) -> dict[str, object]:
 
 def _remove(new: Path, quarantine: Path) -> None:
     """Remove an incomplete new log."""
-    beside = (new.with_name(f"{new.name}{end}") for end in ("-wal", "-shm"))
-    for file in (new, quarantine, anchor_path(new), lock_path(new), *beside):
+    for file in (new, quarantine, anchor_path(new), lock_path(new), *wal_paths(new)):
         file.unlink(missing_ok=True)

@@ -24,6 +24,17 @@ _ANSWER_BYTES = 256
 _identity_in = Struct("=32xQ96xII").unpack_from
 
 
+def wal_paths(log: Path) -> tuple[Path, ...]:
+    """Return the files that SQLite makes beside a log."""
+    return tuple(log.with_name(f"{log.name}{suffix}") for suffix in (WAL_SUFFIX, "-shm"))
+
+
+def has_wal(log: Path) -> bool:
+    """Return whether there are pages beside a log that are not in its file yet."""
+    wal = wal_paths(log)[0]
+    return wal.exists() and wal.stat().st_size > 0
+
+
 class FileGuard:
     """Watches the files of a log that is open for writing."""
 

@@ -17,7 +17,7 @@ from ....projections.engine.projection import Projection
 from ..anchor import append_anchor, last_anchor
 from ..batch_plan import BatchPlan
 from . import reader, schema
-from .file_identity import FileGuard
+from .file_identity import FileGuard, has_wal
 from .open_checks import check_before_writing
 from .projector import Projector, Rebuilt
 from .reader import LogReader
@@ -52,6 +52,9 @@ class SqliteLog:
         self._stopped: LogError | None = None
         #: True while the `-wal` file may still contain erased values.
         self._wal_holds_forgotten = False
+        if has_wal(path):
+            # A writer that was killed may have left erased values there.
+            self._empty_wal()
         db.execute(_NEXT_EPOCH)
         self.epoch: int = db.execute("SELECT epoch FROM writer").fetchone()[0]
         self._reader = LogReader(path)

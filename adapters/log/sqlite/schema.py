@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from ....core.chain import ChainRow, Columns
 from ....core.errors import UnusableLogError
 from ....events.ids import WorkerId
+from ...private_files import create_private
 
 #: Stored in the header of every log: "mphE".
 APPLICATION_ID = 0x6D706845
@@ -89,7 +91,12 @@ BUSY_TIMEOUT_SECONDS = 5.0
 
 
 def connect_read_write(path: Path) -> sqlite3.Connection:
-    """Open a connection for the writer, and create the file if it does not exist."""
+    """Open a connection for the writer; if the file does not exist, create it for its owner only.
+
+    SQLite gives the files that it makes beside it the same permissions.
+    """
+    with suppress(OSError):  # SQLite says better what is wrong
+        create_private(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS)
     for pragma in WRITER_PRAGMAS:
         db.execute(f"PRAGMA {pragma}")

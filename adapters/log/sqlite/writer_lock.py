@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from ....core.errors import UnusableLogError
+from ...private_files import PRIVATE_FILE
 
 
 def lock_path(log: Path) -> Path:
@@ -28,7 +29,7 @@ class WriterLock:
         """
         path = lock_path(log)
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:
             raise UnusableLogError(
                 f"{path.parent} cannot be written to ({error.strerror}); "

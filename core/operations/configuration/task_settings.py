@@ -42,6 +42,10 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     maximum_units_per_worker: _Limit
     max_num_concurrent_units: _Limit
     max_item_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_ITEM_BYTES)]
+    max_live_updates: _Limit
+    max_live_update_bytes: _Limit
+    max_live_updates_in_run: _Limit
+    max_live_update_bytes_in_run: _Limit
     submission_timeout: _Seconds
     callback_timeout: _Seconds
     post_install_script: str

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import trio
 import trio.testing
 
-from mephisto_es.adapters.architects.memory.router import MemoryRouter
+from mephisto_es.adapters.architects.memory.router import MemoryPageSocket, MemoryRouter
+from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
-from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from mephisto_es.core.errors import ProtocolError
+from mephisto_es.core.operations.client_io_handler import MAX_NOTICES
 from mephisto_es.core.packets import decode_packet, split_frame
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness, page_of
@@ -135,3 +138,66 @@ def test_lists_in_lists_beyond_any_stack_are_no_packet() -> None:
         decode_packet(packet)
     with pytest.raises(ProtocolError, match="not a frame of packets"):
         split_frame(b"[%b]" % packet)
+
+
+class Chatty(LiveTaskRunner):
+    """Listens until the page submits."""
+
+    async def run_unit(self, unit: Unit, agent: Agent) -> None:
+        while await agent.get_live_update() is not None:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "sent"),
+    [
+        ("max_live_updates", 3, 3),
+        ("max_live_update_bytes", 140, 3),
+        ("max_live_updates_in_run", 5, 2),
+        ("max_live_update_bytes_in_run", 230, 2),
+    ],
+)
+async def test_live_updates_are_limited_and_the_page_is_told(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, limit: str, value: int, sent: int
+) -> None:
+    log = MemoryLog()
+    for start in range(2):
+        async with open_harness(tmp_path, log) as harness:
+            shared = HarnessTaskState(data=items(2), runner=Chatty)
+            live_run = await harness.launch(shared, resume_incomplete_run=bool(start), **{limit: value})
+            router = harness.router(live_run)
+            ann, bob = [(await ask(router, worker))["agent_id"] for worker in ("ann", "bob")]
+            page = router.connect(ann)
+            for number in range(3):
+                for token in (bob, ann) if start == 0 else (ann,):
+                    router.send_live_update(token, {"text": "x" * 10, "update_id": f"{start}-{number}"})
+            for number in range(2 * MAX_NOTICES):
+                router.send_live_update(ann, {"request_id": f"r{number}", "update_id": f"{start}-call-{number}"})
+            await trio.testing.wait_all_tasks_blocked()
+            past = (await ask(router, "ann"))["init_task_data"]["past_live_updates"]
+            assert len([line for line in past if "text" in line]) == sent
+            told = [packet["data"] for packet in await received(page) if "text" in packet["data"]]
+            assert len(told) == MAX_NOTICES
+            assert len({notice["update_id"] for notice in told}) == MAX_NOTICES
+            assert {notice["text"] for notice in told} == {
+                "The limit of messages for this task is reached; nothing more is taken. Please submit your work."
+            }
+            assert "error" not in told[0] or sent == 3
+            assert told[-1]["error"] == told[0]["text"]
+            assert told[-1]["handles"].startswith("r")
+            [(reason, _)] = live_run.client_io.dropped.items()
+            assert reason == "more live updates than a page may send"
+            if start == 1:
+                for token in (ann, bob):
+                    router.submit_task(token, {})
+                await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+                assert harness.statuses("unit") == {"completed": 2}
+
+
+async def received(page: MemoryPageSocket) -> list[Any]:
+    """Return all packets that a page has got."""
+    packets: list[Any] = []
+    with trio.move_on_after(1):
+        while True:
+            packets.append(await page.receive())
+    return packets

@@ -5,6 +5,7 @@ the text it was (`msgspec.Raw`), so that numbers keep their digits.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from typing import TypeGuard, TypeVar
 
@@ -13,9 +14,15 @@ from msgspec import Raw, UnsetType
 
 from .errors import MalformedJsonError
 
-#: Levels of nesting that reading must have to spare: the operator wraps what it receives, and reads it with a deeper
-#: stack.
-SPARE_LEVELS = 300
+#: Deeper data is refused: whatever reads it behind the router has a limited stack.
+MAX_NESTING = 200
+
+#: The largest number that a reader in JavaScript can hold.
+MAX_NUMBER = int(sys.float_info.max)
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# As many digits as it takes to be too large for a reader that holds numbers in 64 bits.
+_LONG_NUMBER = re.compile(rb"\d{309}")
 
 T = TypeVar("T")
 
@@ -35,21 +42,24 @@ def raw(value: object) -> Raw:
 
 
 def strict_json(text: bytes) -> bytes:
-    """Return `text` as strict JSON on a single line.
+    """Return `text` as strict JSON on a single line. A byte order mark before it is dropped.
 
     Half of a surrogate pair, which JavaScript writes for a string cut in the middle of a character, becomes U+FFFD:
     nothing behind the router could read it.
 
     Raises:
-        MalformedJsonError: it is not JSON, not UTF-8, or nested too deeply for a later reader.
+        MalformedJsonError: it is not JSON, not UTF-8, nested too deeply for a later reader, or holds a number that no
+            reader can hold.
     """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         try:
-            msgspec.json.decode(text)
+            value = msgspec.json.decode(text)
         except msgspec.DecodeError:
             text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
-            msgspec.json.decode(text)
-        msgspec.json.decode(b"[" * SPARE_LEVELS + text + b"]" * SPARE_LEVELS)
+            value = msgspec.json.decode(text)
+        if text.count(b"[") + text.count(b"{") > MAX_NESTING or _LONG_NUMBER.search(text):
+            _check(value, MAX_NESTING)
         if b"\n" in text or b"\r" in text:
             text = msgspec.json.format(text, indent=-1)
     except UnicodeDecodeError as error:
@@ -57,6 +67,23 @@ def strict_json(text: bytes) -> bytes:
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedJsonError(str(error)) from error
     return text
+
+
+def _check(value: object, levels: int) -> None:
+    """Check the numbers and the depth of a value.
+
+    Args:
+        value: the value.
+        levels: how many may be below it.
+    """
+    if isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise MalformedJsonError("a number is out of range")
+    if not isinstance(value, dict | list):
+        return
+    if levels == 0:
+        raise MalformedJsonError("the data is nested too deeply")
+    for part in value.values() if isinstance(value, dict) else value:
+        _check(part, levels - 1)
 
 
 def is_object(data: Raw | UnsetType) -> TypeGuard[Raw]:

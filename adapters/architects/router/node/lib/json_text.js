@@ -46,7 +46,7 @@ export function rawObject(members) {
 }
 
 /**
- * Return a text as strict JSON on a single line.
+ * Return a text as strict JSON on a single line. A byte order mark before it is dropped.
  *
  * Half of a surrogate pair, which JavaScript writes for a string cut in the middle of a character, becomes U+FFFD:
  * nothing behind the router could read it.
@@ -59,7 +59,7 @@ export function rawObject(members) {
  */
 export function strictJson(content, maxNesting = MAX_NESTING) {
   if (typeof content !== "string" && !isUtf8(content)) throw new MalformedJsonError("the text is not UTF-8");
-  const text = content.toString();
+  const text = content.toString().replace(/^\ufeff/, "");
   check(parse(text), maxNesting);
   return wholeCharacters(text.replace(/[\r\n]+/g, " ").trim());
 }

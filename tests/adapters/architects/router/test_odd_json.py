@@ -1,0 +1,121 @@
+"""Unusual JSON is read the same by both routers: it is forwarded digit by digit, or refused."""
+
+import json
+
+import pytest
+
+from .harness import OperatorLink, RouterHarness, error_of
+
+#: Values, and how they are forwarded; None: they are refused.
+ODD = [
+    # Numbers keep their digits, whatever a reader makes of them.
+    (b"9007199254740993", b"9007199254740993"),
+    (b"-9223372036854775809", b"-9223372036854775809"),
+    (b"123456789012345678901234567890", b"123456789012345678901234567890"),
+    (b"-0", b"-0"),
+    (b"-0.0", b"-0.0"),
+    (b"1e-400", b"1e-400"),
+    (b"0.1000000000000000055511151231257827", b"0.1000000000000000055511151231257827"),
+    (b"1E+5", b"1E+5"),
+    (b"1.7976931348623157e308", b"1.7976931348623157e308"),
+    (b"9" * 308, b"9" * 308),
+    # Numbers that no reader can hold, and what only looks like one.
+    (b"9" * 400, None),
+    (b"-" + b"9" * 400, None),
+    (b"[[1, " + b"9" * 400 + b"]]", None),
+    (b"1e400", None),
+    (b"-1e400", None),
+    (b"NaN", None),
+    (b"Infinity", None),
+    (b"-Infinity", None),
+    (b"01", None),
+    (b"+1", None),
+    (b"1.", None),
+    (b".5", None),
+    (b"0x10", None),
+    (b"1_000", None),
+    # Text.
+    (rb'"\u0000\u001b"', rb'"\u0000\u001b"'),
+    ('"\u2028 \U0001f989"'.encode(), '"\u2028 \U0001f989"'.encode()),
+    (rb'"\ud83d"', rb'"\ufffd"'),
+    (rb'"\udd89\ud83d"', rb'"\ufffd\ufffd"'),
+    (rb'"\ud83e\udd89"', rb'"\ud83e\udd89"'),
+    (b'"\xed\xa0\x80"', None),
+    (b'"\xc0\xaf"', None),
+    (b'"\xff"', None),
+    (b'"a\x00b"', None),
+    (b'"a\tb"', None),
+    (b'"a\nb"', None),
+    (rb'"\x41"', None),
+    (rb'"\u12"', None),
+    (b"'a'", None),
+    # Shapes.
+    (b'{"a":1,"a":2}', b'{"a":1,"a":2}'),
+    (b'{"__proto__":{"a":1},"constructor":null}', b'{"__proto__":{"a":1},"constructor":null}'),
+    (b"{a:1}", None),
+    (b"[1,]", None),
+    (b"[1] [2]", None),
+    (b"/* none */ 1", None),
+    (b"[" * 199 + b"]" * 199, b"[" * 199 + b"]" * 199),
+    (b"[" * 200 + b"]" * 200, None),
+    (b'"' + b"[" * 300 + b'"', b'"' + b"[" * 300 + b'"'),
+    (b"[" + b"[]," * 300 + b"[]]", b"[" + b"[]," * 300 + b"[]]"),
+]
+
+
+async def post(harness: RouterHarness, body: bytes) -> int:
+    answer = await harness.http.post("/submit_task", content=body, headers={"Content-Type": "application/json"})
+    if answer.status_code != 200:
+        error_of(answer)
+    return answer.status_code
+
+
+async def test_a_value_is_forwarded_digit_by_digit_or_refused(harness: RouterHarness, operator: OperatorLink) -> None:
+    await operator.agents({"author": "in task"})
+    await operator.settled()
+    statuses = [await post(harness, b'{"USED_AGENT_ID":"author","final_data":' + value + b"}") for value, _ in ODD]
+    expected = [400 if forwarded is None else 200 for _, forwarded in ODD]
+    assert {value[:40]: status for (value, _), status in zip(ODD, statuses, strict=True)} == {
+        value[:40]: status for (value, _), status in zip(ODD, expected, strict=True)
+    }
+
+    wanted = [forwarded for _, forwarded in ODD if forwarded is not None]
+    for _ in wanted:
+        await operator.expect("submit_unit")
+    frames = "".join(map(str, operator.frames))
+    at = 0
+    for forwarded in wanted:
+        at = frames.index(f'"final_data":{forwarded.decode()}', at) + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'\xef\xbb\xbf{"USED_AGENT_ID":"author","final_data":1}', 200),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"USED_AGENT_ID":"author","final_data":1}', 400),
+        (b' \xef\xbb\xbf{"USED_AGENT_ID":"author","final_data":1}', 400),
+        (json.dumps({"USED_AGENT_ID": "author", "final_data": 1}).encode("utf-16"), 400),
+        (b'\t\r\n{"USED\\u005fAGENT_ID":"author","final_data":1}\r\n ', 200),
+        (b'{"USED_AGENT_ID":"nobody","USED_AGENT_ID":"author","final_data":1}', 200),
+        (b'{"USED_AGENT_ID":"author","USED_AGENT_ID":"nobody","final_data":1}', 403),
+        (b'{"USED_AGENT_ID":"auth\\u006fr","final_data":1}', 200),
+        (b'{"USED_AGENT_ID":["author"],"final_data":1}', 400),
+        (b'{"USED_AGENT_ID":null,"final_data":1}', 400),
+        (b'{"used_agent_id":"author","final_data":1}', 400),
+        (b'{"USED_AGENT_ID":"author","final_data":1,"client_timestamp":"1"}', 400),
+        (b'{"USED_AGENT_ID":"author","final_data":1,"client_timestamp":true}', 400),
+        (b'{"USED_AGENT_ID":"author","final_data":1,"client_timestamp":1e400}', 400),
+        (b'{"USED_AGENT_ID":"author","final_data":1,"client_timestamp":12345678901234567890123}', 200),
+        (b'{"USED_AGENT_ID":"author","final_data":1,"client_timestamp":-1e-7}', 200),
+        (b'{"USED_AGENT_ID":"author","final_data":1}\x00', 400),
+    ],
+    ids=range(17),
+)
+async def test_an_odd_body_is_read_one_way(
+    harness: RouterHarness, operator: OperatorLink, body: bytes, status: int
+) -> None:
+    await operator.agents({"author": "in task"})
+    await operator.settled()
+    assert await post(harness, body) == status
+    if status == 200:
+        assert (await operator.expect("submit_unit")).data == {"final_data": 1}
