@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adapters.architects.heroku import HerokuArchitect
-    from .adapters.architects.local import LocalArchitect, LocalArchitectArgs
-    from .adapters.architects.mock import MockArchitect, MockArchitectArgs
+    from .adapters.architects.local import (
+        LocalArchitect,
+        LocalArchitectArgs,
+    )
+    from .adapters.architects.mock import (
+        MockArchitect,
+        MockArchitectArgs,
+    )
     from .adapters.architects.mock_server import MockServer
     from .adapters.blueprints.build_bundle import build_custom_bundle
-    from .adapters.blueprints.mock import MockBlueprint, MockBlueprintArgs, MockSharedState
+    from .adapters.blueprints.mock import (
+        MockBlueprint,
+        MockBlueprintArgs,
+        MockSharedState,
+    )
     from .adapters.blueprints.paired_chat import PairedChatBlueprint, PairedChatTaskRunner
     from .adapters.blueprints.remote_procedure import (
         RemoteProcedureBlueprint,
@@ -30,6 +40,17 @@ if TYPE_CHECKING:
         StaticTaskBlueprint,
         StaticTaskBlueprintArgs,
     )
+    from .adapters.blueprints.worlds.parlai_chat import (
+        ParlAIChatBlueprint,
+        ParlAIChatBlueprintArgs,
+        SharedParlAITaskState,
+    )
+    from .adapters.blueprints.worlds.world_agents import (
+        MephistoAgentWrapper,
+    )
+    from .adapters.blueprints.worlds.world_runner import (
+        ParlAIChatTaskRunner,
+    )
     from .adapters.channels.websocket import WebsocketChannel
     from .adapters.composition.ledger import open_ledger
     from .adapters.composition.operator import (
@@ -39,9 +60,17 @@ if TYPE_CHECKING:
         task_script,
     )
     from .adapters.exports.frame import to_pandas
-    from .adapters.facade.local_db import LocalMephistoDB, connect
-    from .adapters.facade.plain_operator import PlainOperator
-    from .adapters.providers.mock import MockProvider, MockProviderArgs
+    from .adapters.facade.local_db import (
+        LocalMephistoDB,
+        connect,
+    )
+    from .adapters.facade.plain_operator import (
+        PlainOperator,
+    )
+    from .adapters.providers.mock import (
+        MockProvider,
+        MockProviderArgs,
+    )
     from .core.abstractions.agent import Agent, Assignment, OnboardingAgent, Unit
     from .core.abstractions.architect import Architect, ArchitectContext
     from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
@@ -144,6 +173,9 @@ if TYPE_CHECKING:
     from .core.operations.services.directory import Directory
     from .core.operations.services.paymaster import Paymaster
     from .core.operations.services.reviewer import Reviewer
+    from .core.operations.task_code.plain_agents import (
+        PlainAgent,
+    )
     from .core.operations.task_launcher import TaskLauncher
     from .core.operations.worker_pool import WorkerPool
     from .events.ids import (
@@ -173,17 +205,35 @@ if TYPE_CHECKING:
 
 #: The modules that define the public names.
 _NAMES_BY_MODULE = {
+    "core.operations.task_code.plain_agents": ("PlainAgent",),
+    "adapters.blueprints.worlds.world_agents": ("MephistoAgentWrapper",),
+    "adapters.blueprints.worlds.world_runner": ("ParlAIChatTaskRunner",),
+    "adapters.blueprints.worlds.parlai_chat": (
+        "ParlAIChatBlueprint",
+        "ParlAIChatBlueprintArgs",
+        "SharedParlAITaskState",
+    ),
     "adapters.facade.plain_operator": ("PlainOperator",),
     "adapters.facade.local_db": (
         "LocalMephistoDB",
         "connect",
     ),
     "adapters.architects.heroku": ("HerokuArchitect",),
-    "adapters.architects.local": ("LocalArchitect", "LocalArchitectArgs"),
-    "adapters.architects.mock": ("MockArchitect", "MockArchitectArgs"),
+    "adapters.architects.local": (
+        "LocalArchitect",
+        "LocalArchitectArgs",
+    ),
+    "adapters.architects.mock": (
+        "MockArchitect",
+        "MockArchitectArgs",
+    ),
     "adapters.architects.mock_server": ("MockServer",),
     "adapters.blueprints.build_bundle": ("build_custom_bundle",),
-    "adapters.blueprints.mock": ("MockBlueprint", "MockBlueprintArgs", "MockSharedState"),
+    "adapters.blueprints.mock": (
+        "MockBlueprint",
+        "MockBlueprintArgs",
+        "MockSharedState",
+    ),
     "adapters.blueprints.paired_chat": ("PairedChatBlueprint", "PairedChatTaskRunner"),
     "adapters.blueprints.remote_procedure": (
         "RemoteProcedureBlueprint",
@@ -206,7 +256,10 @@ _NAMES_BY_MODULE = {
         "task_script",
     ),
     "adapters.exports.frame": ("to_pandas",),
-    "adapters.providers.mock": ("MockProvider", "MockProviderArgs"),
+    "adapters.providers.mock": (
+        "MockProvider",
+        "MockProviderArgs",
+    ),
     "core.abstractions.agent": ("Agent", "Assignment", "OnboardingAgent", "Unit"),
     "core.abstractions.architect": ("Architect", "ArchitectContext"),
     "core.abstractions.args": ("ArchitectArgs", "BlueprintArgs", "CrowdProviderArgs", "RequesterArgs"),
@@ -410,6 +463,7 @@ __all__ = [
     "LocalMephistoDB",
     "LogError",
     "LogFormat",
+    "MephistoAgentWrapper",
     "MephistoConfig",
     "MephistoDB",
     "MephistoError",
@@ -435,10 +489,14 @@ __all__ = [
     "OutcomeUnknownError",
     "PairedChatBlueprint",
     "PairedChatTaskRunner",
+    "ParlAIChatBlueprint",
+    "ParlAIChatBlueprintArgs",
+    "ParlAIChatTaskRunner",
     "Paymaster",
     "PaymentOrder",
     "PaymentProvider",
     "PaymentRefusedError",
+    "PlainAgent",
     "PlainOperator",
     "PlannedUnits",
     "ProtocolError",
@@ -453,6 +511,7 @@ __all__ = [
     "ScreenTaskRequired",
     "ScreenTaskRequiredArgs",
     "ScreenTaskSharedState",
+    "SharedParlAITaskState",
     "SharedRemoteProcedureTaskState",
     "SharedStaticTaskState",
     "SharedTaskState",

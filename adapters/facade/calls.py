@@ -1,17 +1,15 @@
-"""Crosses between plain code and the event loop: plain code in a thread, and calls from there back to the loop."""
+"""Runs plain code beside an event loop, and jobs of plain code on a loop of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import trio
 
 from ...core.errors import ConfigError
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -48,15 +46,6 @@ def run_apart(prepare: Callable[[], None], job: Callable[[], Awaitable[T]], name
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix=name) as pool:
         return pool.submit(run).result()
-
-
-def wait_on_loop(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call an async function on the event loop that started this thread, and wait for its answer.
-
-    Raises:
-        RuntimeError: this thread was not started by an event loop.
-    """
-    return trio.from_thread.run(partial(function, *args, **kwargs))
 
 
 async def run_plain(function: Callable[[], T]) -> T:

@@ -12,8 +12,9 @@ from ...core.abstractions.blueprint import SharedTaskState
 from ...core.operations.configuration.task_config import RunConfig
 from ...core.operations.operator import DEFAULT_LOG_RATE_SECONDS, Operator
 from ...core.operations.run.live_task_run import LiveTaskRun
+from ...core.operations.task_code.calls import wait_on_loop
 from ...events.ids import TaskRunId
-from .calls import run_plain, wait_on_loop
+from .calls import run_plain
 from .local_db import LocalMephistoDB
 
 T = TypeVar("T")

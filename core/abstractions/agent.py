@@ -203,9 +203,22 @@ class Agent(Participant):
 class OnboardingAgent(Participant):
     """A worker in the step before the first unit of a run."""
 
-    def __init__(self, agent_id: OnboardingAgentId, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+    def __init__(
+        self,
+        agent_id: OnboardingAgentId,
+        worker_id: WorkerId,
+        token: str,
+        status: str,
+        send: Send,
+        recall: Recall = list,
+    ) -> None:
         super().__init__(agent_id, worker_id, token, status, send)
         self.agent_id = agent_id
+        self._recall = recall
+
+    def past_updates(self) -> list[PastUpdate]:
+        """Return all recorded updates in order, also those from before a restart; erased ones are left out."""
+        return self._recall()
 
     @property
     def has_submitted(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from .agent import Agent, Assignment, OnboardingAgent, PastUpdate, Unit, Update
+from .agent import Agent, Assignment, OnboardingAgent, Unit, Update
 from .callbacks import quick
 from .shared_task_state import OnboardingSharedState, SharedTaskState
 
@@ -82,10 +82,10 @@ class LiveTaskRunner(TaskRunner):
     @quick
     def get_init_data_for_agent(self, agent: Agent) -> Update:
         """Return the unit's data, and the live updates of both sides in order."""
-        past = [_as_page_sees_it(one) for one in agent.past_updates()]
-        return {"task_data": agent.unit.data, "past_live_updates": past}
+        return {"task_data": agent.unit.data, "past_live_updates": [past.update for past in agent.past_updates()]}
 
-
-def _as_page_sees_it(past: PastUpdate) -> Update:
-    # A page recognizes its own updates by the lack of a speaker.
-    return {name: value for name, value in past.update.items() if not (past.by_page and name == "id")}
+    @quick
+    def get_init_data_for_onboarding(self, agent: OnboardingAgent) -> Update:
+        """Return the onboarding's data, and the live updates of both sides in order."""
+        data = super().get_init_data_for_onboarding(agent)
+        return {"task_data": data, "past_live_updates": [past.update for past in agent.past_updates()]}

@@ -47,6 +47,8 @@ class AgentPages:
         #: The channel that each open request for an agent came from.
         self._requests: dict[str, str] = {}
         self._is_draining = False
+        #: Tokens of agents whose pages were told a status beside that of the state, and the status.
+        self._told: dict[str, str] = {}
 
     def add_channel(self, channel: Channel) -> None:
         """Send through one more channel, from its first opening on."""
@@ -96,6 +98,12 @@ class AgentPages:
     def drop(self, token: str) -> None:
         """Stop keeping the updates of an agent's page."""
         self._sent.pop(token, None)
+        self._told.pop(token, None)
+
+    def tell(self, token: str, status: str) -> None:
+        """Send an agent's page a status that its lifecycle does not have, until `send_status` is called again."""
+        self.send_status(token, status)
+        self._told[token] = status
 
     def send_update(self, token: str, update: bytes) -> None:
         """Send a live update to an agent's page."""
@@ -105,6 +113,7 @@ class AgentPages:
 
     def send_status(self, token: str, status: str) -> None:
         """Send an agent's new status to its page."""
+        self._told.pop(token, None)
         self._send_to_synced(UpdateStatus(subject_id=token, data=UpdateStatusData(status)))
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -134,4 +143,4 @@ class AgentPages:
         """Return the status of each agent that a router has to know."""
         state = self._ledger.state
         agents = (state.agent_by_token(token) for token in state.tokens_of(self._run))
-        return {agent.token: agent.status.value for agent in agents if agent is not None}
+        return {agent.token: agent.status.value for agent in agents if agent is not None} | self._told

@@ -20,11 +20,14 @@ T = TypeVar("T")
 
 #: Plain functions that run at a time, over all runs of the process. One that is given up on does not count any more.
 CALLBACK_THREADS = 16
+#: Plain functions and worlds that run as long as people work, at a time; the next ones wait for one of them to end.
+PEOPLE_THREADS = 400
 
 #: Errors of this package that a user's function may let through without being at fault.
 PASSED_ON = (AgentLeftError, TaskCodeDivergedError, LogError)
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("callback_threads")
+_people_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("people_threads")
 
 
 class TimeLimit:
@@ -123,6 +126,25 @@ def call_nowait(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         raise UserCodeError(name_of(function), error) from error
 
 
+def wait_on_loop(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call an async function on the event loop that started this thread, and wait for its answer.
+
+    Raises:
+        RuntimeError: this thread was not started by an event loop.
+    """
+    return trio.from_thread.run(partial(function, *args, **kwargs))
+
+
+async def run_in_thread(function: Callable[[], T]) -> T:
+    """Run a plain function that takes as long as people work in a thread, from which `wait_on_loop` works.
+
+    When cancelled, the thread is left alone; its next call of `wait_on_loop` raises.
+    """
+    async with _threads(_people_limiter, PEOPLE_THREADS):
+        alone = trio.CapacityLimiter(1)
+        return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=alone)
+
+
 def call_on_loop(function: Callable[[], T]) -> T:
     """Call a function of ours on the event loop, from there or from the thread of a user's function."""
     try:
@@ -139,7 +161,7 @@ async def _call(limit: TimeLimit, function: Callable[[], T | Awaitable[T]], thre
         if limit.from_start:
             limit.begin()
         return await cast(Awaitable[T], function())
-    async with _threads():
+    async with _threads_for(limit):
         if limit.from_start:
             limit.begin()
         # A thread that is given up on must not take the place of another one.
@@ -161,10 +183,17 @@ def _first(group: BaseExceptionGroup[MephistoError]) -> MephistoError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _threads() -> trio.CapacityLimiter:
+def _threads_for(limit: TimeLimit) -> trio.CapacityLimiter:
+    """Return the limiter of short calls, or that of calls which take as long as people work."""
+    if limit.from_start:
+        return _threads(_limiter, CALLBACK_THREADS)
+    return _threads(_people_limiter, PEOPLE_THREADS)
+
+
+def _threads(variable: trio.lowlevel.RunVar[trio.CapacityLimiter], count: int) -> trio.CapacityLimiter:
     try:
-        return _limiter.get()
+        return variable.get()
     except LookupError:
-        limiter = trio.CapacityLimiter(CALLBACK_THREADS)
-        _limiter.set(limiter)
+        limiter = trio.CapacityLimiter(count)
+        variable.set(limiter)
         return limiter

@@ -11,11 +11,13 @@ from ....events import streams
 from ....events.ids import OnboardingAgentId, QualificationId, WorkerId
 from ....events.onboarding import (
     OnboardingFailed,
+    OnboardingObserved,
     OnboardingPassed,
     OnboardingReturned,
     OnboardingTimedOut,
+    OnboardingUpdateReceived,
 )
-from ...abstractions.agent import OnboardingAgent
+from ...abstractions.agent import OnboardingAgent, PastUpdate
 from ...abstractions.callbacks import CLEANUP_ONBOARDING, RUN_ONBOARDING, VALIDATE_ONBOARDING
 from ...abstractions.shared_task_state import OnboardingSharedState
 from ...commands.admission import RecordOnboardingOutcome
@@ -27,6 +29,7 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
+from .calls import call_on_loop
 from .participants import CODE_FAILED, LiveParticipants, RunningCode, decode_update
 from .timings import UserFunction
 from .user_code import AffectedIds, UserCode
@@ -117,7 +120,20 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
 
     def _make_handle(self, record: OnboardingRecord) -> OnboardingAgent:
         observe = partial(self._observe, record.agent)
-        return OnboardingAgent(record.agent, record.worker, record.token, record.status.value, observe)
+        recall = partial(call_on_loop, partial(self._past_updates, record.agent))
+        return OnboardingAgent(record.agent, record.worker, record.token, record.status.value, observe, recall)
+
+    def _past_updates(self, agent_id: OnboardingAgentId) -> list[PastUpdate]:
+        """Read the recorded updates between an onboarding's page and the task's code."""
+        updates: list[PastUpdate] = []
+        for _, envelope in self._ledger.log.history(self._stream_of(agent_id)):
+            event = envelope.event
+            if isinstance(event, OnboardingUpdateReceived | OnboardingObserved):
+                body = self._ledger.log.payload(event.update)
+                if body is not None:
+                    by_page = isinstance(event, OnboardingUpdateReceived)
+                    updates.append(PastUpdate(by_page, decode_update(body), envelope.at / 1_000_000))
+        return updates
 
     # Task code ------------------------------------------------------------------------------------------------------
 
@@ -143,6 +159,13 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
             self.affected(record),
         )
         self._start_code(code, [handle])
+
+    async def _after_code(self, agents: Sequence[OnboardingAgent]) -> None:
+        """Tell the page of an onboarding whose code has returned that it may submit: chat pages wait for that."""
+        for agent in agents:
+            record = self._record_of(self._stream_of(agent.agent_id))
+            if record.status is OnboardingStatus.ONBOARDING:
+                self._pages.tell(record.token, OnboardingStatus.WAITING.value)
 
     async def _decide(self, record: OnboardingRecord) -> bool:
         """Ask the launch script whether the worker passes, and record its answer.

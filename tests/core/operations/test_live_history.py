@@ -39,7 +39,7 @@ def _no_router_is_left() -> None:
     MemoryArchitect.routers.clear()
 
 
-async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speaker(tmp_path: Path) -> None:
+async def test_a_live_page_gets_both_sides_in_order_and_its_own_as_it_sent_them(tmp_path: Path) -> None:
     log = MemoryLog()
     token = ""
     for start in range(2):
@@ -58,7 +58,7 @@ async def test_a_live_page_gets_both_sides_in_order_and_its_own_without_a_speake
                 line
                 for number in map(str, range(start + 1))
                 for line in (
-                    {"text": number, "update_id": number},
+                    {"text": number, "id": "7", "update_id": number},
                     {"id": "Echo", "text": number, "update_id": f"echo-{number}"},
                 )
             ]
