@@ -72,7 +72,7 @@ class MephistoAgentWrapper:
 
 
 class World(Protocol):
-    """What a `world_file` makes: it takes turns until the episode is done."""
+    """A conversation that a `world_file` makes: it takes turns until the episode is done."""
 
     def parley(self) -> None:
         """Make one exchange."""
