@@ -80,6 +80,20 @@ class RegisterAgent(Packet, frozen=True, kw_only=True, tag="register_agent"):
     data: RegisterAgentData
 
 
+class RequestWorkerPageData(msgspec.Struct, frozen=True):
+    """A request for the contents of a worker's own page."""
+
+    request_id: str
+    #: The token in the page's address.
+    worker_page: str
+
+
+class RequestWorkerPage(Packet, frozen=True, kw_only=True, tag="request_worker_page"):
+    """A worker opened their own page."""
+
+    data: RequestWorkerPageData
+
+
 class SubmitOnboardingData(msgspec.Struct, frozen=True):
     """An onboarding that was handed in."""
 
@@ -124,6 +138,18 @@ class SubmitMetadataPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_
     data: msgspec.Raw
 
 
+class SubmitAppealData(msgspec.Struct, frozen=True):
+    """An objection to a rejection."""
+
+    text: str
+
+
+class SubmitAppealPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_appeal"):
+    """A worker objected to the rejection of their work."""
+
+    data: SubmitAppealData
+
+
 class ReturnUnitPacket(OutboxPacket, frozen=True, kw_only=True, tag="return_unit"):
     """A worker gave the unit back undone."""
 
@@ -157,9 +183,11 @@ class RouterReport(Packet, frozen=True, kw_only=True, tag="router_report"):
 Inbound = (
     RouterState
     | RegisterAgent
+    | RequestWorkerPage
     | SubmitOnboardingPacket
     | SubmitUnitPacket
     | SubmitMetadataPacket
+    | SubmitAppealPacket
     | ReturnUnitPacket
     | LiveUpdatePacket
     | LogErrorPacket
@@ -215,12 +243,32 @@ class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None = None
     #: For pages that tell their worker; None if the provider gives out each unit by itself.
     progress: WorkerProgress | None = None
+    #: Whole seconds until the agent's time is up; None: its work has ended.
+    seconds_left: int | None = None
+    #: True if the work was submitted after it had ended, and nobody has accepted it.
+    is_late: bool = False
+    #: The token in the address of the worker's own page.
+    worker_page: str | None = None
 
 
 class AgentDetails(Packet, frozen=True, kw_only=True, tag="agent_details"):
     """The answer to a page that asked for an agent."""
 
     data: AgentDetailsData
+
+
+class WorkerPageDetailsData(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a worker who opened their own page."""
+
+    request_id: str
+    #: What the page shows, see `core.operations.services.worker_page`; null: there is no such page.
+    page: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class WorkerPageDetails(Packet, frozen=True, kw_only=True, tag="worker_page"):
+    """The answer to a worker who opened their own page."""
+
+    data: WorkerPageDetailsData
 
 
 class UpdateStatusData(msgspec.Struct, frozen=True):
@@ -266,7 +314,17 @@ class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
     data: dict[str, str] = {}
 
 
-Outbound = Alive | Agents | AgentDetails | UpdateStatus | ClientBoundLiveUpdate | Ack | RequestStatuses | Drain
+Outbound = (
+    Alive
+    | Agents
+    | AgentDetails
+    | WorkerPageDetails
+    | UpdateStatus
+    | ClientBoundLiveUpdate
+    | Ack
+    | RequestStatuses
+    | Drain
+)
 
 #: How reading fails; a text that is nested beyond reason exhausts the stack.
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)

@@ -113,18 +113,35 @@ class AgentApproved(Event, frozen=True, kw_only=True, tag="agent_approved"):
 
     note: PayloadRef | None = None
     bonus_cents: int = 0
+    #: The author of the verdict; None if it was not recorded here.
+    reviewer: str | None = None
 
 
 class AgentSoftRejected(Event, frozen=True, kw_only=True, tag="agent_soft_rejected"):
     """A reviewer left the work out of the data; it is paid all the same."""
 
     note: PayloadRef | None = None
+    reviewer: str | None = None
 
 
 class AgentRejected(Event, frozen=True, kw_only=True, tag="agent_rejected"):
     """A reviewer rejected the work."""
 
     note: PayloadRef | None = None
+    reviewer: str | None = None
+
+
+class AgentAppealed(Event, frozen=True, kw_only=True, tag="agent_appealed"):
+    """The worker objected to the rejection of the work."""
+
+    objection: PayloadRef
+
+
+class AgentAppealDismissed(Event, frozen=True, kw_only=True, tag="agent_appeal_dismissed"):
+    """A reviewer answered the worker's objection, and the rejection stands."""
+
+    answer: PayloadRef
+    reviewer: str
 
 
 class AgentLateAccepted(Event, frozen=True, kw_only=True, tag="agent_late_accepted"):
@@ -160,6 +177,8 @@ AgentEvent = (
     | AgentApproved
     | AgentSoftRejected
     | AgentRejected
+    | AgentAppealed
+    | AgentAppealDismissed
     | AgentLateAccepted
     | AgentBonusGranted
 )

@@ -10,15 +10,28 @@ from random import Random
 
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
 from mephisto_es.core.commands.agent import EndAgent, SubmitUnit
-from mephisto_es.core.commands.review import AcceptLateWork, GrantBonus, ReviewWork, Verdict
+from mephisto_es.core.commands.review import (
+    AcceptLateWork,
+    DismissAppeal,
+    GrantBonus,
+    ReviewWork,
+    SubmitAppeal,
+    Verdict,
+)
 from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, LaunchUnits, RecordCallbackFailure, UnitPlan
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
-from mephisto_es.core.decisions.review import decide_accept_late_work, decide_grant_bonus, decide_review_work
+from mephisto_es.core.decisions.review import (
+    decide_accept_late_work,
+    decide_dismiss_appeal,
+    decide_grant_bonus,
+    decide_review_work,
+    decide_submit_appeal,
+)
 from mephisto_es.core.decisions.task_run import decide_record_callback_failure
 from mephisto_es.core.errors import CommandRefusedError
-from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord
+from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord, AgentStatus, AppealStatus
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.lifecycles.resource import RESOURCE
@@ -387,6 +400,8 @@ class HistoryGenerator(RandomValues):
         verdict = self._random.choice(tuple(Verdict))
         if AGENT.allows(state.status, agent.AgentLateAccepted) and state.submission:
             return self._accept_late(stream, state, note)
+        if state.status is AgentStatus.REJECTED and (appeal := self._appeal(stream, state, note)):
+            return appeal
         command = ReviewWork(
             task_run=streams.run_of(stream),
             agent=state.agent,
@@ -395,6 +410,7 @@ class HistoryGenerator(RandomValues):
             bonus_cents=bonus if verdict is Verdict.APPROVED else 0,
             pay_payment=ids.PaymentId(self._next()),
             bonus_payment=ids.PaymentId(self._next()),
+            reviewer="user/ann",
         )
         try:
             events = decide_review_work(self.state, command)
@@ -402,6 +418,15 @@ class HistoryGenerator(RandomValues):
         except CommandRefusedError:
             return []
         return [*events, *self._pay()]
+
+    def _appeal(self, stream: str, state: AgentRecord, text: PayloadRef | None) -> Events:
+        run = streams.run_of(stream)
+        if state.appeal is None and text is not None:
+            return decide_submit_appeal(self.state, SubmitAppeal(task_run=run, agent=state.agent, objection=text))
+        if state.appeal is AppealStatus.OPEN and text is not None:
+            dismissal = DismissAppeal(task_run=run, agent=state.agent, answer=text, reviewer="user/ann")
+            return decide_dismiss_appeal(self.state, dismissal)
+        return []
 
     def _accept_late(self, stream: str, state: AgentRecord, note: PayloadRef | None) -> Events:
         command = AcceptLateWork(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 import msgspec
@@ -13,8 +14,15 @@ from rich.markup import escape
 from ...core.commands.review import Verdict
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
-from ...core.operations.control.requests import AcceptLateRequest, Reply, ReviewRequest, VerdictRequest
+from ...core.operations.control.requests import (
+    AcceptLateRequest,
+    DismissAppealRequest,
+    Reply,
+    ReviewRequest,
+    VerdictRequest,
+)
 from ...events.ids import AgentId, TaskRunId
+from ...projections.queries.appeals import OpenAppeal, open_appeals
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.late_work import LateWork, late_work
 from ...projections.queries.unit_records import UnitRecord, unit_records
@@ -47,6 +55,27 @@ class UnacceptedLateWork(msgspec.Struct, frozen=True):
     late: tuple[LateWork, ...]
 
 
+class UnansweredAppeals(msgspec.Struct, frozen=True):
+    """The objections to rejections of a run that wait for an answer."""
+
+    run: str
+    appeals: tuple[OpenAppeal, ...]
+
+
+class ChosenVerdicts(TypedDict):
+    """Values of the options that ask for verdicts."""
+
+    approve: Sequence[EntityRef]
+    soft_reject: Sequence[EntityRef]
+    reject: Sequence[EntityRef]
+    approve_all: bool
+    accept_late: Sequence[EntityRef]
+    accept_appeal: Sequence[EntityRef]
+    dismiss_appeal: Sequence[EntityRef]
+    note: str | None
+    bonus: str
+
+
 @click.command("review", cls=LogCommand)
 @log_argument
 @run_argument
@@ -60,25 +89,35 @@ class UnacceptedLateWork(msgspec.Struct, frozen=True):
 @click.option(
     "--accept-late", multiple=True, type=_AGENT, metavar="AGENT", help="Accept this agent's late work and pay it."
 )
+@click.option("--appeals", is_flag=True, help="List the objections to rejections that wait for an answer.")
+@click.option(
+    "--accept-appeal",
+    multiple=True,
+    type=_AGENT,
+    metavar="AGENT",
+    help="Accept the worker's objection and pay.",
+)
+@click.option(
+    "--dismiss-appeal",
+    multiple=True,
+    type=_AGENT,
+    metavar="AGENT",
+    help="Let the rejection stand; --note is the answer for the worker.",
+)
 @click.option("--ask", is_flag=True, help="Show the units one by one and ask for verdicts.")
-@click.option("--note", help="A note to record with every verdict.")
+@click.option("--note", help="A note to record with every verdict; the worker reads it.")
 @click.option("--bonus", default="0", metavar="AMOUNT", help="A bonus for each accepted unit: 0.50.")
 @author_option
 @as_json_option
 def review_command(
     database: Path,
     run: EntityRef,
-    approve: Sequence[EntityRef],
-    soft_reject: Sequence[EntityRef],
-    reject: Sequence[EntityRef],
-    approve_all: bool,
     late: bool,
-    accept_late: Sequence[EntityRef],
+    appeals: bool,
     ask: bool,
-    note: str | None,
-    bonus: str,
     author: str | None,
     as_json: bool,
+    **chosen: Unpack[ChosenVerdicts],
 ) -> None:
     """Record verdicts on the work of RUN. Without verdicts, list the unreviewed work.
 
@@ -89,25 +128,55 @@ def review_command(
     Late work came after a timeout, a return, a disconnect or an expiry. Accepting it accepts the unit, too, unless
     somebody else has or did the unit: then the work is only paid.
 
+    A worker whose work was rejected may object once. If several people review the run, the one who rejected the work
+    cannot dismiss the objection.
+
     \b
     Examples:
       mephisto-es review mephisto_data 1
       mephisto-es review mephisto_data 1 --ask
       mephisto-es review mephisto_data 1 --late
       mephisto-es review mephisto_data 1 --accept-late agent-9
+      mephisto-es review mephisto_data 1 --appeals
+      mephisto-es review mephisto_data 1 --dismiss-appeal agent-7 --note "The second half is copied from the example."
       mephisto-es review mephisto_data 1 --approve agent-7 --bonus 0.50 --note "well done"
     """
     work = _unreviewed(database, run)
-    bonus_cents = cents(bonus, key="--bonus")
-    _check_bonus(bonus_cents, accept_late)
+    bonus_cents = cents(chosen["bonus"], key="--bonus")
+    decisions = _decisions(chosen, work, bonus_cents)
+    if ask:
+        decisions += _ask(work, chosen["note"], bonus_cents)
+    if decisions:
+        _record(database, author, decisions)
+    elif late:
+        _show_late(database, run, as_json=as_json)
+    elif appeals:
+        _show_appeals(database, run, as_json=as_json)
+    elif as_json:
+        print_json(work)
+    elif not ask:
+        _list(work)
+
+
+def _decisions(chosen: ChosenVerdicts, work: UnreviewedWork, bonus_cents: int) -> list[ReviewRequest]:
+    """Return the decisions that the options ask for.
+
+    Raises:
+        click.UsageError: they contradict each other; nothing is recorded.
+    """
+    note = chosen["note"]
+    _check_bonus(bonus_cents, chosen["accept_late"])
+    _check_answers(chosen["dismiss_appeal"], note)
     decisions: list[ReviewRequest] = [
-        *(_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in approve),
-        *(_decision(agent, Verdict.SOFT_REJECTED, note) for agent in soft_reject),
-        *(_decision(agent, Verdict.REJECTED, note) for agent in reject),
-        *(AcceptLateRequest(agent=AgentId(agent.number), note=note) for agent in accept_late),
+        *(_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in chosen["approve"]),
+        *(_decision(agent, Verdict.SOFT_REJECTED, note) for agent in chosen["soft_reject"]),
+        *(_decision(agent, Verdict.REJECTED, note) for agent in chosen["reject"]),
+        *(AcceptLateRequest(agent=AgentId(agent.number), note=note) for agent in chosen["accept_late"]),
+        *(_decision(agent, Verdict.APPROVED, note) for agent in chosen["accept_appeal"]),
+        *(DismissAppealRequest(agent=AgentId(agent.number), answer=note or "") for agent in chosen["dismiss_appeal"]),
     ]
     _check_once(decisions)
-    if approve_all:
+    if chosen["approve_all"]:
         named = {one.agent for one in decisions}
         everyone = (AgentId(unit.agent_id) for unit in work.units if unit.agent_id is not None)
         decisions += [
@@ -115,16 +184,7 @@ def review_command(
             for agent in everyone
             if agent not in named
         ]
-    if ask:
-        decisions += _ask(work, note, bonus_cents)
-    if decisions:
-        _record(database, author, decisions)
-    elif late:
-        _show_late(database, run, as_json=as_json)
-    elif as_json:
-        print_json(work)
-    elif not ask:
-        _list(work)
+    return decisions
 
 
 def _record(database: Path, author: str | None, decisions: Sequence[ReviewRequest]) -> None:
@@ -164,6 +224,16 @@ def _check_bonus(bonus_cents: int, accept_late: Sequence[EntityRef]) -> None:
         raise click.UsageError("--bonus does not go with --accept-late; grant it with `mephisto-es worker`.")
 
 
+def _check_answers(dismiss_appeal: Sequence[EntityRef], note: str | None) -> None:
+    """Check that each objection that is dismissed is answered.
+
+    Raises:
+        click.UsageError: one is not; nothing is recorded.
+    """
+    if dismiss_appeal and not (note or "").strip():
+        raise click.UsageError("--dismiss-appeal needs --note with the answer for the worker.")
+
+
 def _check_once(decisions: Sequence[ReviewRequest]) -> None:
     """Check that no agent gets two verdicts.
 
@@ -180,6 +250,9 @@ def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     before = "  (recorded before)" if reply.repeated else ""
     if isinstance(decision, AcceptLateRequest):
         echo(f"agent-{decision.agent}: late work accepted{before}")
+        return
+    if isinstance(decision, DismissAppealRequest):
+        click.echo(f"agent-{decision.agent}: objection answered, the rejection stands{before}")
         return
     bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
     echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
@@ -214,6 +287,28 @@ def _late_lines(late: LateWork) -> Iterator[str]:
     yield f"    [dim]end[/] {late.ended_as}: {escape(late.reason)}"
     yield f"    [dim]in [/] {_json(late.inputs)}"
     yield f"    [dim]out[/] {_json(late.outputs)}"
+
+
+def _show_appeals(database: Path, run: EntityRef, *, as_json: bool) -> None:
+    with open_as_of(database) as moment:
+        work = UnansweredAppeals(str(run), tuple(open_appeals(moment, TaskRunId(run.number))))
+    if as_json:
+        print_json(work)
+        return
+    out = console()
+    if not work.appeals:
+        out.print(f"{work.run} has no unanswered objections")
+    for one in work.appeals:
+        out.print("\n".join(_appeal_lines(one)))
+
+
+def _appeal_lines(appeal: OpenAppeal) -> Iterator[str]:
+    head = f"[bold]agent-{appeal.agent_id}[/]  unit-{appeal.unit_id}  worker-{appeal.worker_id}"
+    yield f"{head}  worth {amount(appeal.pay_cents)}  rejected by {escape(appeal.rejected_by or 'an unknown author')}"
+    yield f"    [dim]why[/] {_json(appeal.note)}"
+    yield f"    [dim]but[/] {_json(appeal.objection)}"
+    yield f"    [dim]in [/] {_json(appeal.inputs)}"
+    yield f"    [dim]out[/] {_json(appeal.outputs)}"
 
 
 def _lines(unit: UnitRecord) -> Iterator[str]:

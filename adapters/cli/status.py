@@ -81,6 +81,8 @@ def _figures(status: RunStatus) -> Table:
     if progress.onboarding_agents:
         table.add_row("onboardings", format_counts(progress.onboarding_agents))
     table.add_row("workers", f"{progress.workers:,}, {status.workers_at_work:,} working")
+    if status.open_appeals:
+        table.add_row("appeals", f"{status.open_appeals:,} unanswered: mephisto-es review --appeals")
     left = "" if pace.seconds_to_finish is None else f", done in {format_duration(pace.seconds_to_finish)}"
     table.add_row("pace", f"{pace.units_per_hour:,.0f} units per hour over {format_duration(pace.over_seconds)}{left}")
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,11 +18,13 @@ from ...core.operations.control.requests import (
     RevokeRequest,
     UnblockRequest,
 )
+from ...core.operations.services.worker_page import page_address, page_token
 from ...events.ids import UnitId, WorkerId
 from ...projections.queries.entity_ref import EntityRef
 from ..control.client import new_key, open_control
 from ..control.protocol import author_of
 from ..control.reviews import content_key
+from ..log.sqlite.reader import LogReader
 from ..terminal import echo
 from .common.arguments import EntityType, LogCommand, author_option, log_argument
 
@@ -39,6 +42,7 @@ GRANTED = 1
 @click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for their latest work: 0.50.")
 @click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="The unit that the bonus is for.")
 @click.option("--reason", metavar="REASON", help="The reason for the bonus; required.")
+@click.option("--page", is_flag=True, help="Print the address of the worker's own page, without that of the server.")
 @click.option("--again", is_flag=True, help="Give a bonus of the same amount and reason once more.")
 @author_option
 def worker_command(
@@ -51,6 +55,7 @@ def worker_command(
     bonus: str | None,
     unit: EntityRef | None,
     reason: str | None,
+    page: bool,
     again: bool,
     author: str | None,
 ) -> None:
@@ -63,21 +68,23 @@ def worker_command(
     Examples:
       mephisto-es worker mephisto_data worker-3 --grant can-rate=2
       mephisto-es worker mephisto_data worker-3 --block "answers at random"
+      mephisto-es worker mephisto_data worker-3 --page
       mephisto-es worker mephisto_data worker-3 --bonus 0.50 --reason "found a mistake in the task" --unit unit-12
     """
+    if page:
+        _print_page(database, WorkerId(worker.number))
+        return
     if not any((block, unblock, grant, revoke, bonus)):
-        raise click.UsageError("Nothing to do: give --block, --unblock, --grant, --revoke or --bonus.")
+        raise click.UsageError("Nothing to do: give --block, --unblock, --grant, --revoke, --bonus or --page.")
     if bool(bonus) != bool(reason) or (unit and not bonus):
         raise click.UsageError("--bonus needs --reason; --reason and --unit go only with --bonus.")
     bonus_cents = cents(bonus, key="--bonus") if bonus else 0
-    name, value = _grant(grant) if grant else ("", GRANTED)
-
     number, who = WorkerId(worker.number), author_of(author)
     requests: list[AnyRequest] = []
     if unblock:
         requests.append(UnblockRequest(worker=number, reason=unblock))
     if grant:
-        requests.append(GrantRequest(worker=number, qualification=name, value=value))
+        requests.append(_grant(number, grant))
     if revoke:
         requests.append(RevokeRequest(worker=number, qualification=revoke, reason="revoked by a reviewer"))
     if block:
@@ -85,26 +92,33 @@ def worker_command(
     owed = BonusRequest(
         worker=number, amount_cents=bonus_cents, reason=reason or "", unit=UnitId(unit.number) if unit else None
     )
-
-    async def decide() -> Reply:
-        async with open_control(database, who) as control:
-            reply = Reply()
-            for request in requests:
-                reply = await control.execute(request)
-            if bonus:
-                reply = await control.execute(owed, new_key() if again else content_key(owed, who))
-            return reply
-
-    reply = trio.run(decide)
+    keyed: list[tuple[AnyRequest, str]] = [(request, new_key()) for request in requests]
+    if bonus:
+        keyed.append((owed, new_key() if again else content_key(owed, who)))
+    reply = trio.run(_execute, database, who, keyed)
     if bonus and reply.repeated:
         echo(f"{worker}: this bonus was given before, and is not given twice; --again gives another one")
     else:
         echo(f"{worker}: done")
 
 
-def _grant(written: str) -> tuple[str, int]:
+async def _execute(database: Path, author: str, requests: Sequence[tuple[AnyRequest, str]]) -> Reply:
+    """Execute requests in order; return the reply to the last one."""
+    reply = Reply()
+    async with open_control(database, author) as control:
+        for request, key in requests:
+            reply = await control.execute(request, key)
+    return reply
+
+
+def _print_page(database: Path, worker: WorkerId) -> None:
+    with LogReader(database) as log:
+        echo(page_address(page_token(log.pseudonym_key, worker)))
+
+
+def _grant(worker: WorkerId, written: str) -> GrantRequest:
     name, equals, value = written.partition("=")
     try:
-        return name, int(value) if equals else GRANTED
+        return GrantRequest(worker=worker, qualification=name, value=int(value) if equals else GRANTED)
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a whole number.", param_hint="--grant") from None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.errors import CommandRefusedError
-from ...core.operations.control.requests import AcceptLateRequest, AnyRequest, Reply, ReviewRequest, VerdictRequest
+from ...core.operations.control.requests import AnyRequest, Reply, ReviewRequest
 from .client import open_control
 
 
@@ -53,10 +53,10 @@ async def record_verdicts(
     keyed = [(verdict, content_key(verdict, author)) for verdict in verdicts]
     async with open_control(database, author) as control, aclosing(control.execute_all(keyed)) as outcomes:
         async for request, outcome in outcomes:
-            if isinstance(outcome, Reply) and isinstance(request, VerdictRequest | AcceptLateRequest):
+            if isinstance(outcome, Reply) and isinstance(request, ReviewRequest):
                 recorded += 1
                 on_recorded(request, outcome)
-            elif isinstance(outcome, CommandRefusedError) and isinstance(request, VerdictRequest | AcceptLateRequest):
+            elif isinstance(outcome, CommandRefusedError) and isinstance(request, ReviewRequest):
                 refusal, refused = refusal or outcome, refused or request
             elif isinstance(outcome, Exception):
                 raise outcome

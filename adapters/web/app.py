@@ -21,6 +21,7 @@ from .log_access import LogAccess
 from .pages.downloads import Downloads
 from .pages.entities import EntityPages
 from .pages.login import LoginPages
+from .pages.own_page import OwnPages
 from .pages.review import ReviewPages
 from .pages.runs import RunPages
 from .pages.worker import WorkerPages
@@ -54,6 +55,7 @@ def make_app(
             WorkerPages(site),
             Downloads(site),
             LoginPages(site),
+            OwnPages(site),
         )
         for route in part.routes()
     ]

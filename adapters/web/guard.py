@@ -15,8 +15,11 @@ from .access import SESSION_SECONDS, Access, Sessions, is_local
 
 LOGIN = "/login"
 STATIC = "/static"
-#: Paths that need no session.
-_OPEN = (LOGIN, f"{STATIC}/")
+#: The page of a worker, whose address is a secret of its own.
+OWN_PAGE = "/worker_page"
+APPEAL = "/submit_appeal"
+#: Beginnings of paths that need no session.
+_OPEN = (LOGIN, f"{STATIC}/", OWN_PAGE, APPEAL)
 
 #: Nothing from other origins, no inline script or style, no framing.
 CONTENT_SECURITY_POLICY = (

@@ -76,12 +76,15 @@ class LogAccess:
         record = partial(record_verdicts, self.database, self._author, verdicts)
         return await to_thread.run_sync(self._write, record, limiter=self._writer)
 
-    async def execute(self, request: AnyRequest, key: str | None = None) -> CommandRefusedError | None:
-        """Execute one request of a reviewer, even if this call is cancelled.
+    async def execute(
+        self, request: AnyRequest, key: str | None = None, author: str | None = None
+    ) -> CommandRefusedError | None:
+        """Execute one request, even if this call is cancelled.
 
         Args:
             request: the request.
             key: idempotency key; a new one, unless given.
+            author: who makes it; the reviewer, unless given.
 
         Returns:
             The refusal, or None if the request was executed.
@@ -89,7 +92,7 @@ class LogAccess:
         Raises:
             UnusableLogError, LogError: as `record_verdicts`.
         """
-        return await to_thread.run_sync(self._write, partial(self._execute, request, key), limiter=self._writer)
+        return await to_thread.run_sync(self._write, partial(self._execute, request, key, author), limiter=self._writer)
 
     def close(self) -> None:
         """Close the log, if it is still open for writing."""
@@ -99,8 +102,8 @@ class LogAccess:
         self._holder.ensure_writer()
         return trio.run(act)
 
-    async def _execute(self, request: AnyRequest, key: str | None) -> CommandRefusedError | None:
-        async with open_control(self.database, self._author) as control:
+    async def _execute(self, request: AnyRequest, key: str | None, author: str | None) -> CommandRefusedError | None:
+        async with open_control(self.database, author or self._author) as control:
             try:
                 await control.execute(request, key)
             except CommandRefusedError as error:

@@ -10,6 +10,9 @@ from ...events.payment import PaymentEvent
 from ..lifecycles.agent import AgentStatus
 from .base import RunCommand
 
+#: Beginning of the name of an author who is a person.
+PERSON_PREFIX = "user/"
+
 
 class Verdict(Enum):
     """A reviewer's verdict on an agent's work; the values are the agent's status after it."""
@@ -28,9 +31,28 @@ class ReviewWork(RunCommand, frozen=True, kw_only=True, tag="review_work"):
     note: PayloadRef | None = None
     #: Paid on top of the unit's pay; only for approved work.
     bonus_cents: int = 0
+    #: The author of the verdict.
+    reviewer: str | None = None
     #: Ids of what the verdict makes payable.
     pay_payment: PaymentId
     bonus_payment: PaymentId
+
+
+class SubmitAppeal(RunCommand, frozen=True, kw_only=True, tag="submit_appeal"):
+    """Object to the rejection of an agent's work, once."""
+
+    agent: AgentId
+    #: What the worker says.
+    objection: PayloadRef
+
+
+class DismissAppeal(RunCommand, frozen=True, kw_only=True, tag="dismiss_appeal"):
+    """Answer a worker's objection and let the rejection stand; approving the work is the other answer."""
+
+    agent: AgentId
+    answer: PayloadRef
+    #: Who answers: somebody else than the author of the rejection, if several people review the run.
+    reviewer: str
 
 
 class AcceptLateWork(RunCommand, frozen=True, kw_only=True, tag="accept_late_work"):
@@ -60,4 +82,4 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
     event: PaymentEvent
 
 
-AnyReviewCommand = ReviewWork | AcceptLateWork | GrantBonus | RecordPayment
+AnyReviewCommand = ReviewWork | SubmitAppeal | DismissAppeal | AcceptLateWork | GrantBonus | RecordPayment

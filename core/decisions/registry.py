@@ -42,7 +42,14 @@ from ..commands.directory import (
     RevokeQualification,
     UnblockWorker,
 )
-from ..commands.review import AcceptLateWork, GrantBonus, RecordPayment, ReviewWork
+from ..commands.review import (
+    AcceptLateWork,
+    DismissAppeal,
+    GrantBonus,
+    RecordPayment,
+    ReviewWork,
+    SubmitAppeal,
+)
 from ..commands.task_run import (
     CompleteRun,
     CreateAssignments,
@@ -137,6 +144,8 @@ DECISIONS: Decisions = dict(
         decision(RecordObservation, record_facts.decide_record_observation),
         decision(RecordOnboardingObservation, record_facts.decide_record_onboarding_observation),
         decision(ReviewWork, review.decide_review_work),
+        decision(SubmitAppeal, review.decide_submit_appeal),
+        decision(DismissAppeal, review.decide_dismiss_appeal),
         decision(AcceptLateWork, review.decide_accept_late_work),
         decision(GrantBonus, review.decide_grant_bonus),
         decision(RecordPayment, record_facts.decide_record_payment),

@@ -1,4 +1,4 @@
-"""Decides on submitted work: verdicts, bonuses, and what is owed for them."""
+"""Decides on submitted work: verdicts, objections to them, bonuses, and what is owed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import assert_never
 
 from ...events import streams
 from ...events.agent import (
+    AgentAppealDismissed,
+    AgentAppealed,
     AgentApproved,
     AgentBonusGranted,
     AgentEvent,
@@ -17,9 +19,17 @@ from ...events.agent import (
 from ...events.ids import PaymentId, TaskRunId
 from ...events.payment import PaymentOwed
 from ...events.unit import UnitAccepted, UnitEvent, UnitLateAccepted, UnitRejected, UnitSoftRejected
-from ..commands.review import AcceptLateWork, GrantBonus, ReviewWork, Verdict
+from ..commands.review import (
+    PERSON_PREFIX,
+    AcceptLateWork,
+    DismissAppeal,
+    GrantBonus,
+    ReviewWork,
+    SubmitAppeal,
+    Verdict,
+)
 from ..errors import CommandRefusedError
-from ..lifecycles.agent import AGENT, AgentRecord, AgentStatus
+from ..lifecycles.agent import AGENT, AgentRecord, AgentStatus, AppealStatus
 from ..lifecycles.payment import BONUS, PAY
 from ..lifecycles.unit import UNIT, UnitState
 from ..ports import NewEvent
@@ -114,6 +124,46 @@ def decide_accept_late_work(state: DecisionState, command: AcceptLateWork) -> li
     return events
 
 
+def decide_submit_appeal(state: DecisionState, command: SubmitAppeal) -> list[NewEvent]:
+    """Record a worker's objection to a rejection.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+        IllegalStepError: the work is not rejected.
+        CommandRefusedError: the worker has objected before.
+    """
+    stream = streams.agent(command.task_run, command.agent)
+    agent, appealed = state.agents[stream], AgentAppealed(objection=command.objection)
+    AGENT.after(agent.status, appealed, stream)
+    if agent.appeal is not None:
+        raise CommandRefusedError(f"worker-{agent.worker} has objected to the rejection of agent-{agent.agent} before")
+    return [NewEvent(stream, appealed)]
+
+
+def decide_dismiss_appeal(state: DecisionState, command: DismissAppeal) -> list[NewEvent]:
+    """Let a rejection stand, with an answer to the worker's objection.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+        IllegalStepError: the work is not rejected.
+        CommandRefusedError: no objection is open, or another reviewer has to answer it.
+    """
+    run, stream = command.task_run, streams.agent(command.task_run, command.agent)
+    agent = state.agents[stream]
+    dismissed = AgentAppealDismissed(answer=command.answer, reviewer=command.reviewer)
+    AGENT.after(agent.status, dismissed, stream)
+    if agent.appeal is not AppealStatus.OPEN:
+        raise CommandRefusedError(f"agent-{agent.agent} has no open objection")
+    people = {one for one in state.runs[run].reviewers if one.startswith(PERSON_PREFIX)}
+    others = sorted(people - {command.reviewer})
+    if command.reviewer == agent.rejected_by and others:
+        raise CommandRefusedError(
+            f"agent-{agent.agent} was rejected by {command.reviewer}, so the objection has to be dismissed by "
+            f"somebody else: {', '.join(others)}; the work can be approved by anybody"
+        )
+    return [NewEvent(stream, dismissed)]
+
+
 def decide_grant_bonus(state: DecisionState, command: GrantBonus) -> list[NewEvent]:
     """Grant a bonus for an agent's work, whatever became of that; it is owed at once.
 
@@ -156,10 +206,10 @@ def _owed(run: TaskRunId, agent: AgentRecord, payment: PaymentId, cents: int, pu
 def _agent_event(command: ReviewWork) -> AgentEvent:
     match command.verdict:
         case Verdict.APPROVED:
-            return AgentApproved(note=command.note, bonus_cents=command.bonus_cents)
+            return AgentApproved(note=command.note, bonus_cents=command.bonus_cents, reviewer=command.reviewer)
         case Verdict.SOFT_REJECTED:
-            return AgentSoftRejected(note=command.note)
+            return AgentSoftRejected(note=command.note, reviewer=command.reviewer)
         case Verdict.REJECTED:
-            return AgentRejected(note=command.note)
+            return AgentRejected(note=command.note, reviewer=command.reviewer)
         case _:
             assert_never(command.verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import assert_never
 
 import msgspec
@@ -9,6 +10,8 @@ from msgspec.structs import replace
 
 from ...events.agent import (
     AgentAccepted,
+    AgentAppealDismissed,
+    AgentAppealed,
     AgentApproved,
     AgentBonusGranted,
     AgentDisconnected,
@@ -51,6 +54,16 @@ class AgentStatus(Status):
     PARTNER_DISCONNECT = "partner disconnect"
 
 
+class AppealStatus(Enum):
+    """Status of a worker's objection to a rejection."""
+
+    OPEN = "open"
+    #: The rejection stands.
+    DISMISSED = "dismissed"
+    #: The work was approved after all.
+    ACCEPTED = "accepted"
+
+
 _S = AgentStatus
 
 #: Statuses in which the worker has the unit.
@@ -85,6 +98,8 @@ AGENT = Lifecycle(
         *stays(AgentObserved, *_S),
         *stays(AgentMetadataReceived, *_S),
         *stays(AgentBonusGranted, *_S),  # also for work that was lost
+        *stays(AgentAppealed, _S.REJECTED),
+        *stays(AgentAppealDismissed, _S.REJECTED),
         *stays(AgentSubmittedAgain, *_SUBMITTED),
         *stays(AgentSubmittedLate, *LATE_STATUSES),
     ),
@@ -108,6 +123,15 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     received_bytes: int = 0
     #: The first submission, which counts; a late one counts once it is accepted.
     submission: PayloadRef | None = None
+    #: The author of the rejection; None if the work is not rejected, or nobody knows.
+    rejected_by: str | None = None
+    #: The worker's objection to the rejection; None: there was none.
+    appeal: AppealStatus | None = None
+
+
+def is_late(agent: AgentRecord) -> bool:
+    """Return whether an agent's work was submitted after it had ended, and is not accepted."""
+    return agent.status in LATE_STATUSES and agent.submission is not None
 
 
 def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
@@ -132,6 +156,16 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             return replace(agent, received=event.number, received_bytes=size)
         case AgentObserved():
             return replace(agent, observed=event.number)
+        case AgentRejected():
+            return replace(agent, status=status, rejected_by=event.reviewer)
+        case AgentAppealed():
+            return replace(agent, appeal=AppealStatus.OPEN)
+        case AgentAppealDismissed():
+            return replace(agent, appeal=AppealStatus.DISMISSED)
+        case AgentApproved():
+            is_accepted = agent.appeal is AppealStatus.OPEN
+            appeal = AppealStatus.ACCEPTED if is_accepted else agent.appeal
+            return replace(agent, status=status, rejected_by=None, appeal=appeal)
         case AgentSubmittedAgain() | AgentMetadataReceived() | AgentBonusGranted():
             return agent
         case (
@@ -142,9 +176,7 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             | AgentTimedOut()
             | AgentReturned()
             | AgentExpired()
-            | AgentApproved()
             | AgentSoftRejected()
-            | AgentRejected()
             | AgentLateAccepted()
         ):
             return replace(agent, status=status)

@@ -27,6 +27,8 @@ from ..packets import (
     Outbound,
     UpdateStatus,
     UpdateStatusData,
+    WorkerPageDetails,
+    WorkerPageDetailsData,
 )
 
 #: Updates per page that are sent again when a channel opens.
@@ -44,7 +46,7 @@ class AgentPages:
         self._synced_channels: set[str] = set()
         #: The last updates sent to each page, by the token of its agent.
         self._sent: dict[str, deque[bytes]] = {}
-        #: The channel that each open request for an agent came from.
+        #: The channel that each open request of a page came from.
         self._requests: dict[str, str] = {}
         self._is_draining = False
         #: Tokens of agents whose pages were told a status beside that of the state, and the status.
@@ -64,10 +66,10 @@ class AgentPages:
         self._is_draining = True
         self._send_to_all(Drain(subject_id=SYSTEM))
 
-    # Requests for agents --------------------------------------------------------------------------------------------
+    # Requests of pages ----------------------------------------------------------------------------------------------
 
     def is_open(self, request_id: str) -> bool:
-        """Return whether a request for an agent still waits for its answer."""
+        """Return whether a page's request still waits for its answer."""
         return request_id in self._requests
 
     def open_request(self, request_id: str, channel_id: str) -> None:
@@ -76,7 +78,13 @@ class AgentPages:
 
     def answer(self, request_id: str, details: AgentDetailsData) -> None:
         """Answer a page's request for an agent, through the channel that the request came from."""
-        packet = AgentDetails(subject_id=request_id, data=details)
+        self._answer(request_id, AgentDetails(subject_id=request_id, data=details))
+
+    def answer_worker_page(self, details: WorkerPageDetailsData) -> None:
+        """Answer a request for a worker's own page, through the channel that the request came from."""
+        self._answer(details.request_id, WorkerPageDetails(subject_id=details.request_id, data=details))
+
+    def _answer(self, request_id: str, packet: AgentDetails | WorkerPageDetails) -> None:
         channel = self._channels.get(self._requests.pop(request_id, ""))
         if channel is None:
             # An earlier process took the request; the router that holds it recognizes its id.

@@ -28,13 +28,16 @@ from ..packets import (
     LiveUpdatePacket,
     LogErrorPacket,
     RegisterAgent,
+    RequestWorkerPage,
     ReturnStatuses,
     ReturnUnitPacket,
     RouterReport,
     RouterState,
+    SubmitAppealPacket,
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
+    WorkerPageDetailsData,
     provider_data_of,
 )
 from ..ports import Ids
@@ -195,6 +198,7 @@ class ClientIOHandler:
                 SubmitUnitPacket()
                 | SubmitOnboardingPacket()
                 | SubmitMetadataPacket()
+                | SubmitAppealPacket()
                 | LiveUpdatePacket()
                 | ReturnUnitPacket()
             ):
@@ -206,6 +210,10 @@ class ClientIOHandler:
                 if not self._pages.is_open(packet.data.request_id):
                     self._pages.open_request(packet.data.request_id, channel_id)
                     self._nursery.start_soon(self._register_agent, packet, done)
+            case RequestWorkerPage():
+                if not self._pages.is_open(packet.data.request_id):
+                    self._pages.open_request(packet.data.request_id, channel_id)
+                    self._nursery.start_soon(self._show_worker_page, packet, done)
             case _:
                 self._note(channel_id, packet)
                 done()
@@ -241,6 +249,12 @@ class ClientIOHandler:
                 self._pages.answer(request_id, AgentDetailsData(request_id=request_id, failure_reason=reason))
                 return
             await self._worker_pool.register_worker(provider_data, request_id)
+            done()
+
+    async def _show_worker_page(self, packet: RequestWorkerPage, done: Callable[[], None]) -> None:
+        async with self._registering:
+            page = await self._worker_pool.worker_page(packet.data.worker_page)
+            self._pages.answer_worker_page(WorkerPageDetailsData(request_id=packet.data.request_id, page=page))
             done()
 
     def _submit(self, channel_id: str, packet: OutboxPackets, place: AckData) -> PendingCommand | None:

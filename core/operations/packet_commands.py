@@ -19,6 +19,7 @@ from ..commands.agent import (
     UpdateLimits,
 )
 from ..commands.base import Command
+from ..commands.review import SubmitAppeal
 from ..errors import UserCodeError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
@@ -26,6 +27,7 @@ from ..packets import (
     UNREADABLE,
     LiveUpdatePacket,
     ReturnUnitPacket,
+    SubmitAppealPacket,
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
@@ -36,13 +38,22 @@ from ..ports import Ids, Payload
 from .logger_core import get_logger
 from .task_code.calls import call_nowait
 
-OutboxPackets = SubmitUnitPacket | SubmitOnboardingPacket | SubmitMetadataPacket | LiveUpdatePacket | ReturnUnitPacket
+OutboxPackets = (
+    SubmitUnitPacket
+    | SubmitOnboardingPacket
+    | SubmitMetadataPacket
+    | SubmitAppealPacket
+    | LiveUpdatePacket
+    | ReturnUnitPacket
+)
 
 #: Finds what is wrong with submitted work; see `Blueprint.check_submission`.
 CheckSubmission = Callable[[object], tuple[str, ...]]
 #: Problems of one submission that are recorded, and characters of each.
 MAX_PROBLEMS = 20
 MAX_PROBLEM_LENGTH = 200
+#: Characters of an objection.
+MAX_APPEAL_LENGTH = 4000
 
 #: Name under which pages show what the server itself has to say.
 NOTICE_SPEAKER = "Task server"
@@ -126,6 +137,11 @@ class PacketCommands:
             case SubmitMetadataPacket():
                 payload = self._sealed(packet.data, agent)
                 return PacketCommand(SubmitMetadata(task_run=run, agent=agent_id, metadata=payload.ref), (payload,))
+            case SubmitAppealPacket():
+                if not packet.data.text.strip() or len(packet.data.text) > MAX_APPEAL_LENGTH:
+                    return None
+                payload = seal(packet.data.text.encode(errors="replace"), self._ids.salt(), agent.worker)
+                return PacketCommand(SubmitAppeal(task_run=run, agent=agent_id, objection=payload.ref), (payload,))
             case ReturnUnitPacket():
                 return PacketCommand(ReturnUnit(task_run=run, agent=agent_id, concurrent=self._concurrent))
             case SubmitOnboardingPacket():
@@ -151,7 +167,7 @@ class PacketCommands:
                     task_run=run, agent=agent_id, update_id=update_id, update=payload.ref, limits=self._limits
                 )
                 return PacketCommand(update, (payload,))
-            case SubmitUnitPacket() | SubmitMetadataPacket() | ReturnUnitPacket():
+            case SubmitUnitPacket() | SubmitMetadataPacket() | SubmitAppealPacket() | ReturnUnitPacket():
                 return None
             case _:
                 assert_never(packet)
@@ -177,7 +193,7 @@ def _body_of(packet: OutboxPackets) -> msgspec.Raw:
             return packet.data.onboarding_data
         case SubmitMetadataPacket() | LiveUpdatePacket():
             return packet.data
-        case ReturnUnitPacket():
+        case ReturnUnitPacket() | SubmitAppealPacket():
             return _NOTHING
         case _:
             assert_never(packet)

@@ -30,8 +30,9 @@ from ..abstractions.work_data import to_plain
 from ..decisions.refusals import refusal_text
 from ..errors import UserCodeError
 from ..ledger import Ledger
-from ..lifecycles.agent import AgentRecord
+from ..lifecycles.agent import AgentRecord, is_late
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingRecord, OnboardingStatus
+from ..lifecycles.worker import WorkerStatus
 from ..packets import AgentDetailsData, ProviderData, WorkerProgress
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
@@ -41,6 +42,7 @@ from .logger_core import get_logger
 from .run_context import RunContext
 from .services.directory import Directory
 from .services.provider_places import ProviderPlaces
+from .services.worker_page import page_token, worker_of_token, worker_page
 from .task_code.agents import LiveAgents
 from .task_code.onboardings import LiveOnboardings
 from .task_code.submission_callbacks import SubmissionCallbacks
@@ -245,8 +247,40 @@ class WorkerPool:
             init_task_data=init_data,
             status=state.status.value,
             progress=self._progress_of(state),
+            seconds_left=self._seconds_left(state),
+            is_late=isinstance(state, AgentRecord) and is_late(state),
+            worker_page=page_token(self._ledger.log.pseudonym_key, state.worker),
         )
         self._pages.answer(request_id, details)
+
+    def _seconds_left(self, state: AgentRecord | OnboardingRecord) -> int | None:
+        participants = self.agents if isinstance(state, AgentRecord) else self.onboardings
+        return participants.seconds_left(state.agent)
+
+    async def worker_page(self, token: str) -> msgspec.Raw:
+        """Return the contents of a worker's own page, as JSON; null if no page has this token.
+
+        Whatever the worker has done before is in it.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        state, log = self._ledger.state, self._ledger.log
+        worker = worker_of_token(log.pseudonym_key, token)
+        known = None if worker is None else state.workers.get(streams.worker(worker))
+        if known is None or known.status is WorkerStatus.ERASED:
+            return msgspec.Raw(b"null")
+        await self._ledger.wait_durable(streams.engagement(self._run, known.worker))
+        durable = trio.Event()
+        self._ledger.call_when_durable(durable.set)
+        await durable.wait()
+        task = state.task_runs[streams.task_run(self._run)].task
+        runs = [
+            run.task_run
+            for run in reversed(state.task_runs.values())
+            if run.task == task and streams.engagement(run.task_run, known.worker) in state.engagements
+        ]
+        return msgspec.Raw(msgspec.json.encode(worker_page(log, known.worker, runs)))
 
     def _progress_of(self, state: AgentRecord | OnboardingRecord) -> WorkerProgress | None:
         """Return which of its worker's units an ordinary unit is; None if the page is not to tell."""

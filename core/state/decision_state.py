@@ -12,7 +12,14 @@ from collections.abc import Iterator
 import msgspec
 
 from ...events import streams
-from ...events.agent import AgentAccepted, AgentExpired, AgentUpdateReceived
+from ...events.agent import (
+    AgentAccepted,
+    AgentApproved,
+    AgentExpired,
+    AgentRejected,
+    AgentSoftRejected,
+    AgentUpdateReceived,
+)
 from ...events.base import Event
 from ...events.engagement import CallbackAnswered
 from ...events.ids import (
@@ -65,6 +72,8 @@ class RunIndex(msgspec.Struct):
     evaluations_expired: dict[int, int] = {}
     #: Units by which workers are evaluated whose submission could not be judged, with their index.
     unjudged: dict[UnitId, int] = {}
+    #: Authors of verdicts.
+    reviewers: set[str] = set()
     #: Assignments for several workers whose code failed.
     failed_assignments: set[AssignmentId] = set()
     #: Live updates from all pages of the run, and their size.
@@ -199,6 +208,8 @@ class DecisionState(EntityStates):
             index.by_registration[agent.registration] = stream
         if isinstance(event, AgentUpdateReceived):
             index.count_update(event.update.size)
+        if isinstance(event, AgentApproved | AgentSoftRejected | AgentRejected) and event.reviewer is not None:
+            index.reviewers.add(event.reviewer)
         if agent.status in AT_WORK_STATUSES:
             index.live_agents.add(agent.agent)
             if isinstance(event, AgentUpdateReceived):

@@ -8,6 +8,8 @@ from typing import TypeVar, cast
 from ...core.lifecycles.agent import AgentStatus
 from ...events.agent import (
     AgentAccepted,
+    AgentAppealDismissed,
+    AgentAppealed,
     AgentApproved,
     AgentBonusGranted,
     AgentLateAccepted,
@@ -199,6 +201,16 @@ def _agent_metadata_received(batch: EventBatch, recorded: RecordedEvent, event: 
 
 def _add_payload(batch: EventBatch, recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...] = ()) -> None:
     batch.agent_payloads.append(new_rows.agent_payload_row(recorded, ref, files))
+
+
+@_handles(AgentAppealed)
+def _agent_appealed(batch: EventBatch, recorded: RecordedEvent, event: AgentAppealed) -> None:
+    _add_payload(batch, recorded, event.objection)
+
+
+@_handles(AgentAppealDismissed)
+def _agent_appeal_dismissed(batch: EventBatch, recorded: RecordedEvent, event: AgentAppealDismissed) -> None:
+    _add_payload(batch, recorded, event.answer)
 
 
 @_handles(AgentApproved)

@@ -269,6 +269,11 @@ class MephistoDB:
             value: JsonValue = None if body is None else msgspec.json.decode(body)
         return value
 
+    def read_text(self, ref: PayloadRef) -> str | None:
+        """Return the text behind a reference, or None if it was erased."""
+        body = self._read_payload(ref)
+        return None if body is None else body.decode(errors="replace")
+
     def _stored_payload(self, ref: PayloadRef) -> bytes | None:
         with _reading("the payloads"):
             found = self.execute(_PAYLOAD, (ref.sha256,)).fetchone()

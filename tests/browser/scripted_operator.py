@@ -38,6 +38,7 @@ class ScriptedOperator:
         self._visits: dict[str, Visit] = {}  # by registration id
         self._received: list[Packet] = []
         self._changed = trio.Event()
+        self._socket: WebSocketConnection | None = None
         self._incarnation: object = None
         self._acked = 0
         self._updates: set[object] = set()  # ids of the pages' live updates: they may come twice
@@ -62,7 +63,14 @@ class ScriptedOperator:
         """Return the received packets of a type."""
         return [packet for packet in self._received if packet.packet_type == packet_type]
 
+    async def end(self, status: str) -> None:
+        """End all work with a status."""
+        assert self._socket is not None
+        ended = [Send("update_status", visit.token, {"status": status}) for visit in self._visits.values()]
+        await self._send_all(self._socket, ended)
+
     async def _attend(self, socket: WebSocketConnection) -> None:
+        self._socket = socket
         greeting: Data = {
             "token": self._secret,
             "incarnation": self._incarnation,
@@ -98,6 +106,14 @@ class ScriptedOperator:
             case "submit_onboarding" if visit is not None:
                 answer = self._script.onboarded(visit, packet.data["onboarding_data"])
                 await self._answer(socket, packet, self._registration(visit), answer)
+            case "submit_unit" if visit is not None and visit.status == "timeout":
+                visit.is_late = True
+            case "submit_appeal" if visit is not None:
+                self._script.appealed(visit, str(packet.data["text"]))
+            case "request_worker_page":
+                page = self._script.worker_page(str(packet.data["worker_page"]))
+                request_id = str(packet.data["request_id"])
+                await _send(socket, Send("worker_page", request_id, {"request_id": request_id, "page": page}))
             case "submit_unit" if visit is not None:
                 completed = Send("update_status", visit.token, {"status": "completed"})
                 await self._send_all(socket, [completed])
@@ -137,6 +153,9 @@ class ScriptedOperator:
                 "failure_reason": None,
                 "status": answer.status,
                 "progress": answer.progress,
+                "seconds_left": answer.seconds_left,
+                "worker_page": answer.worker_page,
+                "is_late": answer.is_late,
             }
         else:
             details = {

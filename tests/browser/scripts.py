@@ -22,6 +22,11 @@ class Visit:
     status: str
     #: Which of the worker's units it is, for the page.
     progress: Data | None = None
+    #: Seconds until its time is up, and the token of the worker's own page.
+    seconds_left: int | None = None
+    worker_page: str | None = None
+    #: Whether it was submitted after its time was up.
+    is_late: bool = False
 
 
 class Send(NamedTuple):
@@ -54,6 +59,13 @@ class Script:
     def left(self, visit: Visit) -> Iterable[Send]:
         """React to a closed page."""
         return ()
+
+    def worker_page(self, token: str) -> Data | None:
+        """Return what a worker's own page shows."""
+        return None
+
+    def appealed(self, visit: Visit, text: str) -> None:
+        """React to an objection."""
 
 
 def new_token() -> str:

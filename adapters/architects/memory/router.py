@@ -104,6 +104,14 @@ class MemoryRouter:
         """
         return await self._ask("register_agent", None, {"provider_data": provider_data})
 
+    async def request_worker_page(self, worker_page: str) -> object:
+        """Ask for a worker's own page; return what it shows, or None if there is no such page.
+
+        Raises:
+            PageGoneError: the router was shut down.
+        """
+        return (await self._ask("request_worker_page", None, {"worker_page": worker_page}))["page"]
+
     async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
         """Submit an onboarding; return the data of the answer, which is an agent or a refusal.
 
@@ -130,6 +138,15 @@ class MemoryRouter:
         """
         self._check(token)
         self._keep({"packet_type": "return_unit", "subject_id": token, "data": {}})
+
+    def submit_appeal(self, token: str, text: str) -> None:
+        """Object to a rejection.
+
+        Raises:
+            UnknownPageError: there is no such agent.
+        """
+        self._check(token)
+        self._keep({"packet_type": "submit_appeal", "subject_id": token, "data": {"text": text}})
 
     def send_live_update(self, token: str, update: Json) -> None:
         """Send a live update to the task's code.
@@ -208,7 +225,7 @@ class MemoryRouter:
         for packet in self._outbox:
             self._send(packet)
         for waiting in self._open.values():
-            if waiting.packet["packet_type"] == "register_agent":
+            if waiting.packet["packet_type"] != "submit_onboarding":
                 self._send(waiting.packet)
 
     def _send_state(self) -> None:
@@ -232,7 +249,7 @@ class MemoryRouter:
         match packet["packet_type"]:
             case "agents":
                 self.statuses = dict(data["agents"])
-            case "agent_details":
+            case "agent_details" | "worker_page":
                 self._answer(subject, data)
             case "update_status":
                 self.statuses[subject] = data["status"]
@@ -250,7 +267,7 @@ class MemoryRouter:
                 self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": seen})
 
     def _answer(self, request_id: str, data: Json) -> None:
-        if data["agent_id"] is not None:
+        if data.get("agent_id") is not None:
             self.statuses[data["agent_id"]] = data["status"]
         waiting = self._open.get(request_id)
         if waiting is not None and not waiting.answered.is_set():

@@ -20,7 +20,7 @@
  */
 
 import { LiveConnection } from "./mephisto_live.js";
-import { untilRetry } from "./mephisto_notice.js";
+import { untilPressed, untilRetry } from "./mephisto_notice.js";
 import { RemoteProcedures } from "./mephisto_procedures.js";
 import { ServerProblem, getJSON, newId, persistently, postFiles, postJSON, splitForm } from "./mephisto_requests.js";
 
@@ -36,6 +36,12 @@ const NO_PHONES = "Sorry, this task cannot be completed on mobile devices. Pleas
 const LATE =
   "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.";
 const NO_WORK = "There is no work for you here at the moment.";
+const MAY_SEND =
+  "You can still send your work. It will be kept, and the people who run the task decide whether it counts.";
+/** After the deadline the operator ends the work, and the server hears of it. */
+const TIME_UP_SLACK_MS = 1_500;
+/** The longest time that a browser's timer can run. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The statuses of an agent whose work has been submitted. */
 const SUBMITTED = new Set(["completed", "approved", "soft_rejected", "rejected"]);
@@ -47,6 +53,27 @@ const STATUS_SENTENCES = {
   disconnect: "You were away from this task for too long, and it has ended. Please return it.",
   returned: "You have returned this task.",
   "partner disconnect": "Your partner has left. This is not your fault: please hand in the task as it is.",
+};
+
+/**
+ * What has become of work that is over.
+ *
+ * @type {Record<string, string>}
+ */
+const OUTCOME_SENTENCES = {
+  completed: "You have submitted this work. It has not been reviewed yet.",
+  approved: "Your work was approved. Thank you!",
+  soft_rejected: "Your work was reviewed and is paid. Thank you!",
+  rejected: "Your work was reviewed and not accepted.",
+};
+
+/** Why work has ended without a submission, for someone who may still send it. */
+/** @type {Record<string, string>} */
+const TIME_UP_SENTENCES = {
+  expired: "This task was withdrawn.",
+  timeout: "The time for this task has run out.",
+  disconnect: "You were away from this task for too long, and it has ended.",
+  returned: "You have returned this task.",
 };
 
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -66,6 +93,15 @@ export const explainStatus = (status) => STATUS_SENTENCES[status] ?? null;
 export const isSubmitted = (status) => SUBMITTED.has(status);
 
 /**
+ * What to tell a worker about work that is over.
+ *
+ * @param {string} status
+ * @param {boolean} isLate  whether it was submitted after it had ended
+ */
+export const describeOutcome = (status, isLate) =>
+  isLate ? LATE : (OUTCOME_SENTENCES[status] ?? explainStatus(status) ?? NO_WORK);
+
+/**
  * @typedef {object} Handlers
  * @property {(data: any, task: Task) => void} onTask        a piece of work is theirs
  * @property {(data: any, task: Task) => void} [onOnboarding]  a trial comes first
@@ -73,6 +109,8 @@ export const isSubmitted = (status) => SUBMITTED.has(status);
  * @property {(sentence: string, task: Task) => void} [onBlocked]  there is nothing for them
  * @property {(data: any, task: Task) => void} [onSubmitted] the work has been submitted
  *     (`data` is null if that was on an earlier load of the page)
+ * @property {(sentence: string, task: Task) => void} [onEnded]  the work has ended without a submission that counts;
+ *     by default as `onBlocked`
  * @property {(sentence: string, task: Task) => void} [onNotSubmitted]  a submission did not go through; it is
  *     tried again until it does, or until the worker has to do something about it
  * @property {(status: string, task: Task) => void} [onStatus]  live: the agent's status
@@ -110,6 +148,16 @@ export class Task {
    * @type {{unit: number, of: number | null} | null}
    */
   progress = null;
+  /** The agent's status as of the last answer of the server. */
+  status = "";
+  /** Whether the work was submitted after it had ended. */
+  isLate = false;
+  /** @type {string | null} the address of the worker's own page */
+  workerPage = null;
+  /** Whether the worker knows that the time is up. */
+  #knowsTimeIsUp = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timeUp;
   /** @type {Handlers} */
   #handlers;
   /** @type {LiveConnection | null} */
@@ -129,6 +177,9 @@ export class Task {
     this.#handlers = handlers;
     addEventListener("error", (event) => this.#report(event.message));
     addEventListener("unhandledrejection", (event) => this.#report(String(event.reason)));
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.#noticeTimeUp();
+    });
   }
 
   /** Called once by `start`: everything up to the first thing the worker sees. */
@@ -225,8 +276,13 @@ export class Task {
     this.isOnboarding = agentId.startsWith("onboarding");
     this.initialData = data.init_task_data;
     this.progress = data.progress ?? null;
+    this.status = data.status ?? "";
+    this.isLate = data.is_late === true;
+    this.workerPage = typeof data.worker_page === "string" ? `/worker_page.html#${data.worker_page}` : null;
     const { onTask, onOnboarding, onSubmitted, onLiveUpdate, onStatus, live } = this.#handlers;
-    if (isSubmitted(data.status)) return onSubmitted?.(null, this);
+    if (isSubmitted(this.status)) return onSubmitted?.(null, this);
+    if (this.status in TIME_UP_SENTENCES) return this.#ended();
+    this.#watchTime(data.seconds_left ?? null);
     (this.isOnboarding ? onOnboarding : onTask)?.(this.initialData, this);
     if (live ?? Boolean(onLiveUpdate || onStatus)) this.#connect();
   }
@@ -237,10 +293,60 @@ export class Task {
     else document.body.textContent = sentence;
   }
 
+  #ended() {
+    clearTimeout(this.#timeUp);
+    const sentence = describeOutcome(this.status, this.isLate);
+    if (this.#handlers.onEnded) this.#handlers.onEnded(sentence, this);
+    else this.#block(sentence);
+  }
+
+  /** @param {number | null} seconds  until the time is up */
+  #watchTime(seconds) {
+    clearTimeout(this.#timeUp);
+    if (seconds === null) return;
+    const wait = Math.min(seconds * 1000 + TIME_UP_SLACK_MS, LONGEST_TIMER_MS);
+    this.#timeUp = setTimeout(() => this.#noticeTimeUp(), wait);
+  }
+
+  /** Whether the worker is to be told that the time is up: asks the server, which may not be reached. */
+  async #isTimeUp() {
+    const isAtWork = this.agentId !== null && !this.isOnboarding && this.#delivery === null;
+    if (this.#knowsTimeIsUp || !isAtWork) return false;
+    return this.#askStatus();
+  }
+
+  async #askStatus() {
+    try {
+      const { status } = await postJSON("/agent_status", { USED_AGENT_ID: this.agentId });
+      this.status = status;
+    } catch (problem) {
+      console.warn(problem);
+    }
+    return this.status in TIME_UP_SENTENCES;
+  }
+
+  /** Tells the worker when the time is up, before the work is sent. */
+  async #noticeTimeUp() {
+    if (!(await this.#isTimeUp()) || this.#knowsTimeIsUp) return;
+    this.#knowsTimeIsUp = true;
+    await untilPressed(`${TIME_UP_SENTENCES[this.status]} ${MAY_SEND}`, "OK");
+  }
+
+  /** Lets the worker decide whether to send work whose time is up. */
+  async #confirmLate() {
+    if (this.#knowsTimeIsUp || !(await this.#askStatus())) return;
+    this.#knowsTimeIsUp = true;
+    await untilPressed(`${TIME_UP_SENTENCES[this.status]} ${MAY_SEND}`, "Send it anyway");
+  }
+
   #connect() {
     this.#connection?.close();
     const connection = new LiveConnection(this.agentId ?? "", {
-      onStatus: (status) => this.#handlers.onStatus?.(status, this),
+      onStatus: (status) => {
+        this.status = status;
+        if (this.#handlers.onStatus && status in TIME_UP_SENTENCES) this.#knowsTimeIsUp = true;
+        this.#handlers.onStatus?.(status, this);
+      },
       onUpdate: (update) => this.#receive(update),
       onState: (state) => this.#connectionIs(state),
     });
@@ -292,6 +398,7 @@ export class Task {
   }
 
   async #postTask() {
+    await this.#confirmLate();
     const [data, files] = this.#answer;
     const withFiles = this.#isForm || Object.values(files).some((list) => list.length > 0);
     const answer = withFiles
@@ -299,8 +406,11 @@ export class Task {
       : await postJSON("/submit_task", { USED_AGENT_ID: this.agentId, final_data: data });
     this.#connection?.close();
     this.#connection = null;
+    clearTimeout(this.#timeUp);
     try {
-      if (answer?.status === "late") return this.#block(LATE);
+      this.isLate = answer?.status === "late";
+      if (this.isLate) return this.#ended();
+      this.status = "completed";
       this.#handlers.onSubmitted?.(data, this);
       handleSubmitToProvider(data);
     } catch (problem) {

@@ -9,14 +9,28 @@ const BUTTON_STYLE = `
   font: inherit; padding: 0.5rem 1rem; min-height: 2.75rem; cursor: pointer; width: auto;
   border: 0; border-radius: 0.5rem; background: #fff; color: #7a1d1d`;
 
+const NEVER = new Promise(() => {});
+
 /**
- * Shows a sentence at the top of the page until the worker presses the button below it.
+ * Shows what did not work until the worker presses the button to try again.
  *
  * @param {string} sentence
  * @param {Promise<unknown>} [otherwise]  what takes the bar away as well
  * @returns {Promise<void>} settles when the bar is gone
  */
-export async function untilRetry(sentence, otherwise = new Promise(() => {})) {
+export async function untilRetry(sentence, otherwise = NEVER) {
+  await untilPressed(sentence, "Try again", otherwise);
+}
+
+/**
+ * Shows a sentence at the top of the page until the worker presses the button beside it.
+ *
+ * @param {string} sentence
+ * @param {string} label  of the button
+ * @param {Promise<unknown>} [otherwise]  what takes the bar away as well
+ * @returns {Promise<void>} settles when the bar is gone
+ */
+export async function untilPressed(sentence, label, otherwise = NEVER) {
   const bar = document.createElement("div");
   bar.className = "mephisto-notice";
   bar.setAttribute("role", "alert");
@@ -25,7 +39,7 @@ export async function untilRetry(sentence, otherwise = new Promise(() => {})) {
   text.textContent = sentence;
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Try again";
+  button.textContent = label;
   button.style.cssText = BUTTON_STYLE;
   bar.append(text, button);
   document.body.append(bar);

@@ -7,6 +7,7 @@ export const TEXTS = {
   submitting: "Submitting…",
   notSubmitted: "Your work is not submitted yet. It is kept on this page and will be sent again.",
   submitted: "Submitted. Thank you! You can close this page.",
+  ownPage: "Your work, the verdicts on it and your pay",
   broken: "This task is not set up correctly. Please return it; we have been notified.",
   pageFailed:
     "Something went wrong on this page, and your work is not submitted. Please try again; we have been notified.",

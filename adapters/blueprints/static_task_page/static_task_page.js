@@ -34,21 +34,27 @@ const DEFAULT_ONBOARDING_FORM = [{ name: "success", type: "checkbox", label: TEX
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const [title, state, progress, instructions, item] = ["title", "state", "progress", "instructions", "item"].map(byId);
+const ownPage = byId("own-page");
 const form = /** @type {HTMLFormElement} */ (byId("form"));
 
 /** @type {Draft | null} the draft of the work that is on the page */
 let draft = null;
 
 /**
- * Shows a sentence in place of the work.
+ * Shows a sentence in place of the work, with the way to the worker's own page if there is one.
  *
  * @param {string} sentence
+ * @param {Task} [task]
  */
-function showOnly(sentence) {
+function showOnly(sentence, task) {
   item.hidden = true;
   form.hidden = true;
   progress.hidden = true;
   state.textContent = sentence;
+  const address = task?.workerPage ?? null;
+  const link = address === null ? [] : [element("a", { href: address, textContent: TEXTS.ownPage })];
+  ownPage.replaceChildren(...link);
+  ownPage.hidden = address === null;
   title.focus();
 }
 
@@ -163,6 +169,12 @@ async function report(task, error) {
 }
 
 /** @param {Task} task */
+function forgetDraft(task) {
+  new Draft(task.agentId ?? "").remove();
+  draft?.remove();
+}
+
+/** @param {Task} task */
 const frontendOf = (task) => task.config.frontend ?? {};
 /** @param {Record<string, any>} config */
 const textOf = (config) => config.instructions ?? config.task_description;
@@ -188,14 +200,20 @@ Mephisto.start({
     showHead(task.config, null);
     showOnly(sentence);
   },
+  onEnded(sentence, task) {
+    if (task.isLate) forgetDraft(task);
+    showHead(task.config, null);
+    showOnly(sentence, task);
+  },
   onNotSubmitted() {
     state.textContent = TEXTS.notSubmitted;
   },
-  onSubmitted(_data, task) {
-    new Draft(task.agentId ?? "").remove();
-    draft?.remove();
+  onSubmitted(data, task) {
+    forgetDraft(task);
     showHead(task.config, null);
-    showOnly(frontendOf(task).submitted ?? TEXTS.submitted);
+    const isJustNow = data !== null || task.status === "completed";
+    const sentence = frontendOf(task).submitted ?? TEXTS.submitted;
+    showOnly(isJustNow ? sentence : Mephisto.describeOutcome(task.status, task.isLate), task);
   },
 }).catch((error) => {
   showOnly(TEXTS.broken);

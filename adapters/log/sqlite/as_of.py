@@ -86,6 +86,11 @@ class LogAsOf:
             rebuild.apply_batch(self._tables, [MephistoDbProjection()], batch, self.payload)
             self.at = batch[-1].envelope.at
 
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The secret key of all pseudonyms in the log."""
+        return reader.meta(self._db)[0]
+
     def payload(self, ref: PayloadRef) -> bytes | None:
         """Return the bytes behind a reference, or None if they were erased."""
         return reader.payload(self._db, ref)

@@ -22,6 +22,7 @@ from ....core.operations.control.requests import (
     RevokeRequest,
     UnblockRequest,
 )
+from ....core.operations.services.worker_page import page_address, page_token
 from ....events.ids import UnitId, WorkerId
 from ....projections.queries.entity_ref import EntityRef
 from ....projections.queries.worker_status import worker_status
@@ -81,13 +82,16 @@ class WorkerPages(FormPage):
         self, request: Request, status_code: int, notice: str, *, refused: str, fields: Mapping[str, str]
     ) -> Response:
         worker = worker_of(request)
-        found = await self._site.log.query(lambda moment: worker_status(moment, worker))
+        found, token = await self._site.log.query(
+            lambda moment: (worker_status(moment, worker), page_token(moment.pseudonym_key, worker))
+        )
         return self._site.templates.page(
             "worker.html",
             request,
             status_code,
             subject=EntityRef("worker", worker),
             worker=found,
+            own_page=page_address(token),
             max_reason=MAX_REASON_CHARACTERS,
             max_name=MAX_NAME_CHARACTERS,
             max_value=MAX_VALUE,

@@ -20,9 +20,11 @@ from ..services.reviewer import Reviewer
 from .requests import (
     AcceptLateRequest,
     AnyRequest,
+    AppealRequest,
     BlockRequest,
     BonusRequest,
     CreateQualificationRequest,
+    DismissAppealRequest,
     EndRequest,
     GrantRequest,
     PauseRequest,
@@ -154,6 +156,8 @@ class RequestExecutor:
     async def _review(
         self,
         request: VerdictRequest
+        | AppealRequest
+        | DismissAppealRequest
         | AcceptLateRequest
         | BonusRequest
         | GrantRequest
@@ -170,6 +174,10 @@ class RequestExecutor:
                 return await reviewer.give_verdict(
                     request.agent, request.verdict, request.note, request.bonus_cents, command_id=key
                 )
+            case AppealRequest():
+                return await reviewer.appeal(request.agent, request.objection, command_id=key)
+            case DismissAppealRequest():
+                return await reviewer.dismiss_appeal(request.agent, request.answer, command_id=key)
             case AcceptLateRequest():
                 return await reviewer.accept_late_work(request.agent, request.note, command_id=key)
             case BonusRequest():

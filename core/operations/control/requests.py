@@ -26,6 +26,20 @@ class VerdictRequest(Request, frozen=True, kw_only=True, tag="verdict"):
     bonus_cents: int = 0
 
 
+class AppealRequest(Request, frozen=True, kw_only=True, tag="appeal"):
+    """Object to the rejection of an agent's work, in the name of its worker."""
+
+    agent: AgentId
+    objection: str
+
+
+class DismissAppealRequest(Request, frozen=True, kw_only=True, tag="dismiss_appeal"):
+    """Answer a worker's objection and let the rejection stand."""
+
+    agent: AgentId
+    answer: str
+
+
 class AcceptLateRequest(Request, frozen=True, kw_only=True, tag="accept_late"):
     """Accept what an agent submitted after its work had ended."""
 
@@ -142,10 +156,12 @@ class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
 
 
 #: Requests about the work of one agent.
-ReviewRequest = VerdictRequest | AcceptLateRequest
+ReviewRequest = VerdictRequest | AcceptLateRequest | DismissAppealRequest
 
 AnyRequest = (
     VerdictRequest
+    | AppealRequest
+    | DismissAppealRequest
     | AcceptLateRequest
     | BonusRequest
     | GrantRequest

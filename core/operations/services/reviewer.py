@@ -10,7 +10,15 @@ from ....events.streams import run_of
 from ....events.streams import worker as worker_stream
 from ...command_issuer import CommandIssuer
 from ...commands.directory import BlockWorker, GrantQualification, RevokeQualification, UnblockWorker
-from ...commands.review import AcceptLateWork, GrantBonus, RecordPayment, ReviewWork, Verdict
+from ...commands.review import (
+    AcceptLateWork,
+    DismissAppeal,
+    GrantBonus,
+    RecordPayment,
+    ReviewWork,
+    SubmitAppeal,
+    Verdict,
+)
 from ...errors import CommandRefusedError, UnknownEntityError
 from ...ledger import Ledger
 from ...payloads import seal
@@ -41,6 +49,7 @@ class Reviewer:
         """
         self._ledger = ledger
         self._ids = ids
+        self._actor = actor
         self._issuer = CommandIssuer(ledger, ids, actor)
 
     async def approve_work(self, agent: AgentId, review_note: str | None = None, bonus_cents: int = 0) -> AppendResult:
@@ -73,6 +82,7 @@ class Reviewer:
             verdict=verdict,
             note=None if note is None else note.ref,
             bonus_cents=bonus_cents,
+            reviewer=self._actor,
             pay_payment=self._next_payment(),
             bonus_payment=self._next_payment(),
         )
@@ -88,6 +98,24 @@ class Reviewer:
             task_run=run, agent=agent, note=None if note is None else note.ref, payment=self._next_payment()
         )
         return await self._issuer.issue(command, *([] if note is None else [note]), command_id=command_id)
+
+    async def appeal(self, agent: AgentId, objection: str, *, command_id: str | None = None) -> AppendResult:
+        """Object to the rejection of an agent's work, in the worker's name; possible once."""
+        sealed = self._sealed_for(agent, objection)
+        command = SubmitAppeal(task_run=self.run_of(agent), agent=agent, objection=sealed.ref)
+        return await self._issuer.issue(command, sealed, command_id=command_id)
+
+    async def dismiss_appeal(self, agent: AgentId, answer: str, *, command_id: str | None = None) -> AppendResult:
+        """Let a rejection stand although the worker objected; `approve_work` accepts the objection.
+
+        Args:
+            agent: the agent.
+            answer: the reason, for the worker.
+            command_id: as for all methods.
+        """
+        sealed = self._sealed_for(agent, answer)
+        command = DismissAppeal(task_run=self.run_of(agent), agent=agent, answer=sealed.ref, reviewer=self._actor)
+        return await self._issuer.issue(command, sealed, command_id=command_id)
 
     async def bonus_worker(
         self,
@@ -190,6 +218,10 @@ class Reviewer:
         """Seal a note for the worker of an agent; None if there is no note."""
         worker = self._ledger.state.agents[agent_stream(run, agent)].worker
         return seal(note.encode(), self._ids.salt(), worker) if note else None
+
+    def _sealed_for(self, agent: AgentId, text: str) -> Payload:
+        worker = self._ledger.state.agents[agent_stream(self.run_of(agent), agent)].worker
+        return seal(text.encode(), self._ids.salt(), worker)
 
     def _stream_of_work(self, worker: WorkerId, unit: UnitId | None) -> str:
         """Return the stream of the worker's latest agent, on a unit or at all.

@@ -46,8 +46,8 @@ class Deadlines:
         self._order = count()
         self._changed = Signal()
 
-    def set_from(self, since_us: int, seconds: int, action: Callable[[], None]) -> None:
-        """Call a function some seconds after a recorded time.
+    def set_from(self, since_us: int, seconds: int, action: Callable[[], None]) -> int:
+        """Call a function some seconds after a recorded time; return that deadline, in microseconds.
 
         A recorded time in the future comes from a clock that was wrong, and counts as now.
 
@@ -56,7 +56,13 @@ class Deadlines:
             seconds: seconds after that.
             action: the function.
         """
-        self.set(min(since_us, self._clock.now_us()) + seconds * 1_000_000, action)
+        at_us = min(since_us, self._clock.now_us()) + seconds * 1_000_000
+        self.set(at_us, action)
+        return at_us
+
+    def seconds_until(self, at_us: int) -> int:
+        """Return the seconds until a deadline, rounded up; 0 if it has passed."""
+        return -(-max(0, at_us - self._clock.now_us()) // 1_000_000)
 
     def set(self, at_us: int, action: Callable[[], None]) -> None:
         """Call a function at a time, or immediately if the time has passed.

@@ -86,6 +86,8 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         self._replayers: dict[int, TaskCodeReplayer] = {}
         self._observations = Observations(ledger, ids, context.task_run)
         self._deadlines = Deadlines(clock)
+        #: The time at which the work of each live participant ends, in microseconds since the epoch.
+        self._ends_at: dict[int, int] = {}
         self._running_codes = 0
         #: The time limit of the task code that runs for each agent, and those of its agents that are at work.
         self._limits: dict[int, tuple[TimeLimit, set[int]]] = {}
@@ -174,7 +176,13 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         self._pages.add(record.token, sent)
         seconds = self._context.settings.assignment_duration_in_seconds
         departure = self._timed_out(f"not done within {seconds} s")
-        self._deadlines.set_from(started_at, seconds, partial(self._end_soon, record.agent, departure))
+        end = partial(self._end_soon, record.agent, departure)
+        self._ends_at[record.agent] = self._deadlines.set_from(started_at, seconds, end)
+
+    def seconds_left(self, agent_id: int) -> int | None:
+        """Return the whole seconds until a participant's time is up; None if its work has ended."""
+        ends_at = self._ends_at.get(agent_id)
+        return None if ends_at is None else self._deadlines.seconds_until(ends_at)
 
     def _end_soon(self, agent_id: int, departure: DepartureT) -> None:
         if agent_id in self._handles and self._is_at_work(self._record_of(self._stream_of(agent_id))):
@@ -227,6 +235,7 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
             self._advance(handle, record, again=again)
         else:
             del self._handles[record.agent]
+            self._ends_at.pop(record.agent, None)
             self._pages.drop(record.token)
             self._on_ended(record)
 

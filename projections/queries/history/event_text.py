@@ -73,6 +73,8 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentApproved: "approved, with a bonus of {bonus_cents}",
     agent.AgentSoftRejected: "soft-rejected",
     agent.AgentRejected: "rejected",
+    agent.AgentAppealed: "objected to the rejection ({objection})",
+    agent.AgentAppealDismissed: "objection answered ({answer}); the rejection stands",
     agent.AgentLateAccepted: "late work accepted",
     agent.AgentBonusGranted: "granted a bonus of {bonus_cents}",
     onboarding.OnboardingStarted: "worker-{worker} started the onboarding",

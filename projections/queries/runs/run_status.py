@@ -9,6 +9,7 @@ from ....core.lifecycles.unit import UnitStatus
 from ....events import streams
 from ....events.ids import TaskRunId
 from ...mephisto_db.rows import date_of
+from ..appeals import count_open_appeals
 from ..as_of import AsOf
 from ..history.timeline import TimelineEntry, entry_of
 from ..money.spending import Spending, spending
@@ -67,6 +68,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     progress: RunProgress
     workers_at_work: int
+    #: Objections to rejections that wait for an answer.
+    open_appeals: int
     pace: Pace
     worth: Worth
     #: None if the run has no budget.
@@ -108,6 +111,7 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
         at=date_of(as_of.at),
         progress=progress,
         workers_at_work=at_work,
+        open_appeals=count_open_appeals(as_of, run),
         pace=_pace(as_of, run, progress, now),
         worth=_worth(as_of, run),
         spending=spending(as_of, run),

@@ -54,6 +54,12 @@ class AgentAnswer(msgspec.Struct):
     status: str | None = None
 
 
+class WorkerPageAnswer(msgspec.Struct):
+    """The part of the data of `worker_page` that concerns the router."""
+
+    request_id: str
+
+
 class StatusUpdate(msgspec.Struct):
     """Data of `update_status`."""
 
@@ -79,6 +85,7 @@ read_packets = reader(WirePacket | list[WirePacket])  # type: ignore[arg-type]  
 read_operator_greeting = reader(OperatorGreeting)
 read_agent_statuses = reader(AgentStatuses)
 read_agent_answer = reader(AgentAnswer)
+read_worker_page_answer = reader(WorkerPageAnswer)
 read_status_update = reader(StatusUpdate)
 read_acknowledgement = reader(Acknowledgement)
 

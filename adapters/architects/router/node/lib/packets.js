@@ -70,6 +70,13 @@ export const BUSY = "The task server is busy at the moment, please try again in 
  */
 
 /**
+ * The part of the data of `worker_page` that concerns the router.
+ *
+ * @typedef {object} WorkerPageAnswer
+ * @property {string} request_id
+ */
+
+/**
  * Data of `update_status`.
  *
  * @typedef {object} StatusUpdate
@@ -153,6 +160,15 @@ export function readAgentStatuses(data) {
  */
 export function readAgentAnswer(data) {
   return read(data, { request_id: readText, agent_id: optional(readText), status: optional(readText) });
+}
+
+/**
+ * @param {Raw} data
+ * @returns {WorkerPageAnswer}
+ * @throws {MalformedJsonError}
+ */
+export function readWorkerPageAnswer(data) {
+  return read(data, { request_id: readText });
 }
 
 /**

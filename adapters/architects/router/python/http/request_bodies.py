@@ -19,6 +19,10 @@ _EMPTY = Raw(b"{}")
 WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"\A(?=[^\x00-\x1f\x7f-\x9f]+\Z).*\S")]
 
 
+#: What a worker says against a rejection: not only spaces.
+AppealText = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
+
+
 class RequestAgentBody(msgspec.Struct):
     """POST /request_agent."""
 
@@ -70,6 +74,28 @@ class ReturnTaskBody(msgspec.Struct):
     client_timestamp: Timestamp = UNSET
 
 
+class AgentStatusBody(msgspec.Struct):
+    """POST /agent_status, an addition of ours."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+
+
+class SubmitAppealBody(msgspec.Struct):
+    """POST /submit_appeal, an addition of ours: a worker objects to the rejection of their work."""
+
+    agent: str = msgspec.field(name="USED_AGENT_ID")
+    text: AppealText
+    client_timestamp: Timestamp = UNSET
+
+
+class WorkerPageBody(msgspec.Struct):
+    """POST /worker_page, an addition of ours."""
+
+    #: The token in the page's address.
+    worker_page: WorkerName
+    client_timestamp: Timestamp = UNSET
+
+
 class LogErrorBody(msgspec.Struct):
     """POST /log_error; the agent is null until the page has one."""
 
@@ -84,4 +110,7 @@ read_submit_onboarding = reader(SubmitOnboardingBody)
 read_submit_task = reader(SubmitTaskBody)
 read_submit_metadata = reader(SubmitMetadataBody)
 read_return_task = reader(ReturnTaskBody)
+read_agent_status = reader(AgentStatusBody)
+read_submit_appeal = reader(SubmitAppealBody)
+read_worker_page = reader(WorkerPageBody)
 read_log_error = reader(LogErrorBody)

@@ -1,6 +1,6 @@
 """The HTTP side: turns requests into calls, and results into answers."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
@@ -19,13 +19,16 @@ from ..sockets.socket_endpoint import SocketEndpoint
 from .bodies import BodyReader, is_form
 from .refusals import EXPECTED_ERRORS, answer_error
 from .request_bodies import (
+    read_agent_status,
     read_log_error,
     read_request_agent,
     read_return_task,
+    read_submit_appeal,
     read_submit_metadata,
     read_submit_onboarding,
     read_submit_task,
     read_worker_names,
+    read_worker_page,
 )
 from .request_limits import RequestLimits
 from .task_config import PageFiles, TaskConfigFile
@@ -42,8 +45,10 @@ MAX_PROVIDER_DATA_BYTES = 64 * 2**10
 T = TypeVar("T")
 
 SUBMITTED = Response(b'{"status":"Submitted!"}', media_type=JSON)
+SUBMITTED_LATE = Response(b'{"status":"late"}', media_type=JSON)
 RETURNED = Response(b'{"status":"Returned"}', media_type=JSON)
 SUBMITTED_METADATA = Response(b'{"status":"Submitted metadata"}', media_type=JSON)
+SUBMITTED_APPEAL = Response(b'{"status":"Submitted appeal"}', media_type=JSON)
 ERROR_LOGGED = Response(b'{"status":"Error log sent!"}', media_type=JSON)
 ALIVE = Response(b'{"status":"Alive!"}', media_type=JSON)
 
@@ -95,6 +100,9 @@ class Routes:
                 Route("/submit_metadata", self.submit_metadata, methods=["POST"]),
                 Route("/return_task", self.return_task, methods=["POST"]),
                 Route("/log_error", self.log_error, methods=["POST"]),
+                Route("/agent_status", self.agent_status, methods=["POST"]),
+                Route("/submit_appeal", self.submit_appeal, methods=["POST"]),
+                Route("/worker_page", self.worker_page, methods=["POST"]),
                 Route("/is_alive", self.is_alive, methods=["GET"]),
                 Route("/get_timestamp", self.get_timestamp, methods=["GET"]),
                 Route("/counters", self.counters, methods=["GET"]),
@@ -113,12 +121,9 @@ class Routes:
             )
         if not self._limits.allow_request(request, read_worker_names(body.provider_data).worker_name):
             return Response(self._pages.refuse_busy(), media_type=JSON)
-        answer = b""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
-            answer = await self._pages.request_agent(body.provider_data, body.client_timestamp)
-            tasks.cancel_scope.cancel()
-        return Response(answer, media_type=JSON)
+        return await _answer_if_there(
+            request, lambda: self._pages.request_agent(body.provider_data, body.client_timestamp)
+        )
 
     async def submit_onboarding(self, request: Request) -> Response:
         """POST /submit_onboarding: record the result, then answer like /request_agent."""
@@ -130,14 +135,14 @@ class Routes:
         return Response(answer, media_type=JSON)
 
     async def submit_task(self, request: Request) -> Response:
-        """POST /submit_task: answer once the submission is durable."""
+        """POST /submit_task: answer once the submission is durable, and say if it came late."""
         if is_form(request):
-            await self._submit_form(request)
+            token = await self._submit_form(request)
         else:
             body = await self._read(request, read_submit_task)
-            data = raw({"final_data": body.final_data})
-            await self._pages.submit("submit_unit", body.agent, data, body.client_timestamp)
-        return SUBMITTED
+            data, token = raw({"final_data": body.final_data}), body.agent
+            await self._pages.submit("submit_unit", token, data, body.client_timestamp)
+        return SUBMITTED_LATE if self._pages.has_ended(token) else SUBMITTED
 
     async def submit_metadata(self, request: Request) -> Response:
         """POST /submit_metadata: answer once the tips or the feedback are durable."""
@@ -158,6 +163,26 @@ class Routes:
         if self._limits.allow_report(request):
             self._pages.log_error(body.agent, body.error_data, body.client_timestamp)
         return ERROR_LOGGED
+
+    async def agent_status(self, request: Request) -> Response:
+        """POST /agent_status: return an agent's status as the operator gave it, for pages without a socket."""
+        body = await self._read(request, read_agent_status)
+        return Response(encode({"status": self._pages.status_of(body.agent)}), media_type=JSON)
+
+    async def submit_appeal(self, request: Request) -> Response:
+        """POST /submit_appeal: answer once a worker's objection to a rejection is durable."""
+        body = await self._read(request, read_submit_appeal)
+        await self._pages.submit("submit_appeal", body.agent, raw({"text": body.text}), body.client_timestamp)
+        return SUBMITTED_APPEAL
+
+    async def worker_page(self, request: Request) -> Response:
+        """POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline."""
+        body = await self._read(request, read_worker_page)
+        if not self._limits.allow_request(request, body.worker_page):
+            return Response(self._pages.refuse_busy(), media_type=JSON)
+        return await _answer_if_there(
+            request, lambda: self._pages.request_worker_page(body.worker_page, body.client_timestamp)
+        )
 
     async def is_alive(self, _request: Request) -> Response:
         """GET /is_alive: say that the router serves."""
@@ -195,7 +220,8 @@ class Routes:
         response = Response(answer.body, media_type=JSON, headers=headers)
         return self._files.revalidate(response, request.headers)
 
-    async def _submit_form(self, request: Request) -> None:
+    async def _submit_form(self, request: Request) -> str:
+        """Submit a form; return the token of its agent."""
         form = await self._uploads.receive(request, self._pages.check_known)
         try:
             result = form.text(RESULT_FIELD)
@@ -205,6 +231,7 @@ class Routes:
         except Exception:
             await form.discard()
             raise
+        return form.agent
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         return read(strict_json(await self._bodies.read_body(request)))
@@ -213,6 +240,16 @@ class Routes:
         scheme, _, offered = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not self._secret.matches(offered):
             raise RefusalError(401, "Only the operator may ask for this.")
+
+
+async def _answer_if_there(request: Request, ask: Callable[[], Awaitable[bytes]]) -> Response:
+    """Answer with a packet that may take long; the wait ends if the client closes the connection."""
+    answer = b""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
+        answer = await ask()
+        tasks.cancel_scope.cancel()
+    return Response(answer, media_type=JSON)
 
 
 async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:

@@ -17,6 +17,7 @@ from ..packets import (
     read_agent_statuses,
     read_packets,
     read_status_update,
+    read_worker_page_answer,
 )
 from ..pages.agents import AgentSessions
 from .operator_link import OperatorLink
@@ -77,6 +78,8 @@ class OperatorOrders:
                 self._agents.send(session, self._packets.forwarded(packet))
             case "agent_details":
                 self._answer_request(read_agent_answer(data), packet)
+            case "worker_page":
+                self._settle(read_worker_page_answer(data).request_id, packet)
             case "ack":
                 self._acknowledge(read_acknowledgement(data))
             case "agents":
@@ -98,13 +101,18 @@ class OperatorOrders:
 
     def _answer_request(self, answer: AgentAnswer, packet: WirePacket) -> None:
         session = None if answer.agent_id is None else self._agents.set_status(answer.agent_id, answer.status)
-        was_waited_for = self._requests.settle(answer.request_id, self._packets.answered(packet))
-        if not was_waited_for:
-            self._counters.drop("late_answer")
+        was_waited_for = self._settle(answer.request_id, packet)
         if session is not None and was_waited_for:
             self._agents.claim(session)
         elif session is not None:
             self._agents.miss(session)
+
+    def _settle(self, request_id: str, packet: WirePacket) -> bool:
+        """Answer a page's request; return whether it still waited."""
+        was_waited_for = self._requests.settle(request_id, self._packets.answered(packet))
+        if not was_waited_for:
+            self._counters.drop("late_answer")
+        return was_waited_for
 
     def _acknowledge(self, ack: Acknowledgement) -> None:
         if ack.incarnation != self._journal.incarnation or ack.seq >= self._journal.outbox.next_seq:

@@ -11,13 +11,16 @@ from ..json_text import raw
 from ..operator.operator_link import OperatorLink
 from ..operator.waiting_requests import WaitingRequests
 from ..packets import PacketFactory, Timestamp
-from .agents import AgentSessions
+from .agents import FIRST_STATUS, AgentSessions
 
 #: Longest part of a client's version that is reported to the operator.
 MAX_VERSION_LENGTH = 64
 
 #: Different versions that are reported to one operator, each once.
 MAX_REPORTED_VERSIONS = 20
+
+#: Statuses of agents whose work ended without a submission; what is submitted afterwards is late.
+ENDED_STATUSES = frozenset({"disconnect", "timeout", "returned", "expired"})
 
 
 class PageRequests:
@@ -60,14 +63,21 @@ class PageRequests:
         Returns:
             The packet that answers the page, at the deadline one that asks to try again.
         """
-        request_id = self._new_id()
-        data = raw({"provider_data": provider_data, "request_id": request_id})
-        packet = self._packets.from_worker("register_agent", request_id, data, client_timestamp)
-        # What this page has sent before reaches the operator before: it finds its own words in the answer.
-        await self._journal.wait_written()
-        if self._link.is_attached:
-            self._link.send(packet)
-        return await self._wait_answer(request_id, packet)
+        return await self._ask("register_agent", {"provider_data": provider_data}, client_timestamp)
+
+    async def request_worker_page(self, worker_page: str, client_timestamp: Timestamp) -> bytes:
+        """Ask the operator for what a worker's own page shows.
+
+        Cancelling gives the request up.
+
+        Args:
+            worker_page: the token in the page's address.
+            client_timestamp: when, by the page's clock.
+
+        Returns:
+            The packet that answers the page, at the deadline one that asks to try again.
+        """
+        return await self._ask("request_worker_page", {"worker_page": worker_page}, client_timestamp)
 
     def refuse_busy(self) -> bytes:
         """Return the answer to a page that asks too often: it may try again later."""
@@ -96,6 +106,21 @@ class PageRequests:
         """
         self.check_known(token)
         await self._journal.record(self._packets.from_worker(packet_type, token, data, client_timestamp))
+
+    def status_of(self, token: str) -> str:
+        """Return the status of an agent, as the operator gave it.
+
+        Raises:
+            UnknownAgentError: no agent has this token.
+        """
+        self.check_known(token)
+        session = self._agents.get(token)
+        return FIRST_STATUS if session is None else session.status
+
+    def has_ended(self, token: str) -> bool:
+        """Return whether an agent's work ended without a submission, so that one that comes now is late."""
+        session = self._agents.get(token)
+        return session is not None and session.status in ENDED_STATUSES
 
     def log_error(self, token: str | None, error_data: Raw, client_timestamp: Timestamp) -> None:
         """Send the operator an error that happened in a page; lost if no operator is attached.
@@ -137,6 +162,16 @@ class PageRequests:
         if self._agents.get(token) is None:
             self._counters.drop("unknown_agent")
             raise UnknownAgentError
+
+    async def _ask(self, packet_type: str, fields: dict[str, object], client_timestamp: Timestamp) -> bytes:
+        request_id = self._new_id()
+        data = raw({**fields, "request_id": request_id})
+        packet = self._packets.from_worker(packet_type, request_id, data, client_timestamp)
+        # What this page has sent before reaches the operator before: it finds its own words in the answer.
+        await self._journal.wait_written()
+        if self._link.is_attached:
+            self._link.send(packet)
+        return await self._wait_answer(request_id, packet)
 
     async def _wait_answer(self, request_id: str, packet: bytes | None) -> bytes:
         answer = await self._requests.wait(request_id, packet)

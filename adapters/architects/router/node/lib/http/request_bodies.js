@@ -11,6 +11,7 @@ import { anything, optional, read, readObject, readText, readTimestamp } from ".
 // eslint-disable-next-line no-control-regex -- these are what is refused
 const NAME = /^(?=[^\x00-\x1f\x7f-\x9f]+$)[^]*\S/;
 const MAX_NAME_LENGTH = 255;
+const MAX_APPEAL_LENGTH = 4000;
 
 /** @typedef {import("../json_text.js").Raw} Raw */
 /** @typedef {import("../packets.js").Timestamp} Timestamp */
@@ -70,6 +71,30 @@ const MAX_NAME_LENGTH = 255;
  *
  * @typedef {object} ReturnTaskBody
  * @property {string} USED_AGENT_ID
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * POST /agent_status, an addition of ours.
+ *
+ * @typedef {object} AgentStatusBody
+ * @property {string} USED_AGENT_ID
+ */
+
+/**
+ * POST /submit_appeal, an addition of ours: a worker objects to the rejection of their work.
+ *
+ * @typedef {object} SubmitAppealBody
+ * @property {string} USED_AGENT_ID
+ * @property {string} text
+ * @property {Timestamp} client_timestamp
+ */
+
+/**
+ * POST /worker_page, an addition of ours.
+ *
+ * @typedef {object} WorkerPageBody
+ * @property {string} worker_page the token in the page's address
  * @property {Timestamp} client_timestamp
  */
 
@@ -134,6 +159,30 @@ export function readReturnTask(text) {
 
 /**
  * @param {Raw} text
+ * @returns {AgentStatusBody}
+ */
+export function readAgentStatus(text) {
+  return read(text, { USED_AGENT_ID: readText });
+}
+
+/**
+ * @param {Raw} text
+ * @returns {SubmitAppealBody}
+ */
+export function readSubmitAppeal(text) {
+  return read(text, { USED_AGENT_ID: readText, text: readAppeal, client_timestamp: readTimestamp });
+}
+
+/**
+ * @param {Raw} text
+ * @returns {WorkerPageBody}
+ */
+export function readWorkerPage(text) {
+  return read(text, { worker_page: readName, client_timestamp: readTimestamp });
+}
+
+/**
+ * @param {Raw} text
  * @returns {LogErrorBody}
  */
 export function readLogError(text) {
@@ -151,4 +200,13 @@ function readName(text) {
     throw new MalformedJsonError(`a name has 1 to ${MAX_NAME_LENGTH} characters and no control characters`);
   }
   return name;
+}
+
+/** @type {import("../json_text.js").MemberReader<string>} */
+function readAppeal(text) {
+  const appeal = readText(text);
+  if (!/\S/.test(appeal) || [...appeal].length > MAX_APPEAL_LENGTH) {
+    throw new MalformedJsonError(`an objection has 1 to ${MAX_APPEAL_LENGTH} characters`);
+  }
+  return appeal;
 }

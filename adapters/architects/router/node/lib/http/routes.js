@@ -7,13 +7,16 @@ import { raw, rawObject, strictJson } from "../json_text.js";
 import { isForm } from "./bodies.js";
 import { answerError } from "./refusals.js";
 import {
+  readAgentStatus,
   readLogError,
   readRequestAgent,
   readReturnTask,
+  readSubmitAppeal,
   readSubmitMetadata,
   readSubmitOnboarding,
   readSubmitTask,
   readWorkerNames,
+  readWorkerPage,
 } from "./request_bodies.js";
 import { RequestLimits } from "./request_limits.js";
 import { TaskConfigFile } from "./task_config.js";
@@ -85,6 +88,9 @@ export class Routes {
     app.post("/submit_metadata", (request, response) => this.submitMetadata(request, response));
     app.post("/return_task", (request, response) => this.returnTask(request, response));
     app.post("/log_error", (request, response) => this.logError(request, response));
+    app.post("/agent_status", (request, response) => this.agentStatus(request, response));
+    app.post("/submit_appeal", (request, response) => this.submitAppeal(request, response));
+    app.post("/worker_page", (request, response) => this.workerPage(request, response));
     app.get("/is_alive", (request, response) => this.isAlive(request, response));
     app.get("/get_timestamp", (request, response) => this.getTimestamp(request, response));
     app.get("/counters", (request, response) => this.counters(request, response));
@@ -133,23 +139,14 @@ export class Routes {
   }
 
   /**
-   * POST /submit_task: answer once the submission is durable.
+   * POST /submit_task: answer once the submission is durable, and say if it came late.
    *
    * @param {Request} request
    * @param {Response} response
    */
   async submitTask(request, response) {
-    if (isForm(request)) {
-      await this.#submitForm(request);
-    } else {
-      const {
-        USED_AGENT_ID: token,
-        final_data: finalData,
-        client_timestamp: clientTimestamp,
-      } = readSubmitTask(await this.#read(request));
-      await this.#pages.submit("submit_unit", token, rawObject({ final_data: finalData }), clientTimestamp);
-    }
-    response.json({ status: "Submitted!" });
+    const token = isForm(request) ? await this.#submitForm(request) : await this.#submitJson(request);
+    response.json({ status: this.#pages.hasEnded(token) ? "late" : "Submitted!" });
   }
 
   /**
@@ -194,6 +191,48 @@ export class Routes {
     } = readLogError(await this.#read(request));
     if (this.#limits.allowReport(request)) this.#pages.logError(token, errorData, clientTimestamp);
     response.json({ status: "Error log sent!" });
+  }
+
+  /**
+   * POST /agent_status: return an agent's status as the operator gave it, for pages without a socket.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async agentStatus(request, response) {
+    const { USED_AGENT_ID: token } = readAgentStatus(await this.#read(request));
+    response.json({ status: this.#pages.statusOf(token) });
+  }
+
+  /**
+   * POST /submit_appeal: answer once a worker's objection to a rejection is durable.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async submitAppeal(request, response) {
+    const {
+      USED_AGENT_ID: token,
+      text,
+      client_timestamp: clientTimestamp,
+    } = readSubmitAppeal(await this.#read(request));
+    await this.#pages.submit("submit_appeal", token, rawObject({ text: raw(text) }), clientTimestamp);
+    response.json({ status: "Submitted appeal" });
+  }
+
+  /**
+   * POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async workerPage(request, response) {
+    const { worker_page: workerPage, client_timestamp: clientTimestamp } = readWorkerPage(await this.#read(request));
+    if (!this.#limits.allowRequest(request, workerPage)) {
+      sendJson(response, this.#pages.refuseBusy());
+      return;
+    }
+    sendJson(response, await this.#pages.requestWorkerPage(workerPage, clientTimestamp, goneSignal(response)));
   }
 
   /**
@@ -259,7 +298,24 @@ export class Routes {
     response.set("Content-Type", JSON_TYPE).send(answer.body);
   }
 
-  /** @param {Request} request */
+  /**
+   * @param {Request} request
+   * @returns {Promise<string>} the token of the agent
+   */
+  async #submitJson(request) {
+    const {
+      USED_AGENT_ID: token,
+      final_data: finalData,
+      client_timestamp: clientTimestamp,
+    } = readSubmitTask(await this.#read(request));
+    await this.#pages.submit("submit_unit", token, rawObject({ final_data: finalData }), clientTimestamp);
+    return token;
+  }
+
+  /**
+   * @param {Request} request
+   * @returns {Promise<string>} the token of the agent
+   */
   async #submitForm(request) {
     const form = await this.#uploads.receive(request, (token) => this.#pages.checkKnown(token));
     try {
@@ -271,6 +327,7 @@ export class Routes {
       await form.discard();
       throw error;
     }
+    return form.agent;
   }
 
   /** @param {Request} request */

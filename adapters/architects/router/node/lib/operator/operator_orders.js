@@ -3,7 +3,14 @@
 import { MalformedJsonError } from "../errors.js";
 import { raw, strictJson } from "../json_text.js";
 import { log } from "../log.js";
-import { readAcknowledgement, readAgentAnswer, readAgentStatuses, readPackets, readStatusUpdate } from "../packets.js";
+import {
+  readAcknowledgement,
+  readAgentAnswer,
+  readAgentStatuses,
+  readPackets,
+  readStatusUpdate,
+  readWorkerPageAnswer,
+} from "../packets.js";
 
 /** @typedef {import("../packets.js").WirePacket} WirePacket */
 /** @typedef {import("../packets.js").AgentAnswer} AgentAnswer */
@@ -73,6 +80,9 @@ export class OperatorOrders {
       case "agent_details":
         this.#answerRequest(readAgentAnswer(data), packet);
         break;
+      case "worker_page":
+        this.#settle(readWorkerPageAnswer(data).request_id, packet);
+        break;
       case "ack":
         this.#acknowledge(readAcknowledgement(data));
         break;
@@ -108,10 +118,22 @@ export class OperatorOrders {
    */
   #answerRequest({ request_id: requestId, agent_id: token, status }, packet) {
     const session = token === null ? null : this.#agents.setStatus(token, status);
-    const wasWaitedFor = this.#requests.settle(requestId, this.#packets.answered(packet));
-    if (!wasWaitedFor) this.#counters.drop("late_answer");
+    const wasWaitedFor = this.#settle(requestId, packet);
     if (session !== null && wasWaitedFor) this.#agents.claim(session);
     else if (session !== null) this.#agents.miss(session);
+  }
+
+  /**
+   * Answer a page's request.
+   *
+   * @param {string} requestId
+   * @param {WirePacket} packet
+   * @returns {boolean} whether it still waited
+   */
+  #settle(requestId, packet) {
+    const wasWaitedFor = this.#requests.settle(requestId, this.#packets.answered(packet));
+    if (!wasWaitedFor) this.#counters.drop("late_answer");
+    return wasWaitedFor;
   }
 
   /** @param {Acknowledgement} ack */

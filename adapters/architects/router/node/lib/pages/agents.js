@@ -5,7 +5,7 @@ import { POLICY_VIOLATION } from "../sockets/connection.js";
 import { AgentSession, UpdateBuffer } from "./agent_session.js";
 
 /** The status of an agent that came without one. */
-const FIRST_STATUS = "none";
+export const FIRST_STATUS = "none";
 
 /** A page that lets this much pile up does not read; its socket is dropped, and it gets the rest on its next one. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;

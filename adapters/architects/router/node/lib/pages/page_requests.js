@@ -2,12 +2,16 @@
 /** Handles what pages ask for by HTTP request. Knows nothing of HTTP itself. */
 import { UnknownAgentError } from "../errors.js";
 import { raw, rawObject } from "../json_text.js";
+import { FIRST_STATUS } from "./agents.js";
 
 /** Longest part of a client's version that is reported to the operator. */
 const MAX_VERSION_LENGTH = 64;
 
 /** Different versions that are reported to one operator, each once. */
 const MAX_REPORTED_VERSIONS = 20;
+
+/** Statuses of agents whose work ended without a submission; what is submitted afterwards is late. */
+const ENDED_STATUSES = new Set(["disconnect", "timeout", "returned", "expired"]);
 
 /** @typedef {import("../json_text.js").Raw} Raw */
 /** @typedef {import("../packets.js").Timestamp} Timestamp */
@@ -53,13 +57,19 @@ export class PageRequests {
    * @returns {Promise<Raw>} the packet that answers the page, at the deadline one that asks to try again
    */
   async requestAgent(providerData, clientTimestamp, signal) {
-    const requestId = this.#newId();
-    const data = rawObject({ provider_data: providerData, request_id: raw(requestId) });
-    const packet = this.#packets.fromWorker("register_agent", requestId, data, clientTimestamp);
-    // What this page has sent before reaches the operator before: it finds its own words in the answer.
-    await this.#journal.waitWritten();
-    if (this.#link.isAttached) this.#link.send(packet);
-    return this.#waitAnswer(requestId, packet, signal);
+    return this.#ask("register_agent", { provider_data: providerData }, clientTimestamp, signal);
+  }
+
+  /**
+   * Ask the operator for what a worker's own page shows.
+   *
+   * @param {string} workerPage the token in the page's address
+   * @param {Timestamp} clientTimestamp
+   * @param {AbortSignal} signal gives the request up
+   * @returns {Promise<Raw>} the packet that answers the page, at the deadline one that asks to try again
+   */
+  async requestWorkerPage(workerPage, clientTimestamp, signal) {
+    return this.#ask("request_worker_page", { worker_page: raw(workerPage) }, clientTimestamp, signal);
   }
 
   /** Return the answer to a page that asks too often: it may try again later. */
@@ -98,6 +108,28 @@ export class PageRequests {
   async submit(packetType, token, data, clientTimestamp) {
     this.checkKnown(token);
     await this.#journal.record(this.#packets.fromWorker(packetType, token, data, clientTimestamp));
+  }
+
+  /**
+   * Return the status of an agent, as the operator gave it.
+   *
+   * @param {string} token
+   * @returns {string}
+   * @throws {UnknownAgentError} no agent has this token
+   */
+  statusOf(token) {
+    this.checkKnown(token);
+    return this.#agents.get(token)?.status ?? FIRST_STATUS;
+  }
+
+  /**
+   * Return whether an agent's work ended without a submission, so that one that comes now is late.
+   *
+   * @param {string} token
+   * @returns {boolean}
+   */
+  hasEnded(token) {
+    return ENDED_STATUSES.has(this.#agents.get(token)?.status ?? FIRST_STATUS);
   }
 
   /**
@@ -144,6 +176,22 @@ export class PageRequests {
     if (this.#agents.get(token) !== null) return;
     this.#counters.drop("unknown_agent");
     throw new UnknownAgentError();
+  }
+
+  /**
+   * @param {string} packetType
+   * @param {Record<string, Raw>} fields
+   * @param {Timestamp} clientTimestamp
+   * @param {AbortSignal} signal
+   */
+  async #ask(packetType, fields, clientTimestamp, signal) {
+    const requestId = this.#newId();
+    const data = rawObject({ ...fields, request_id: raw(requestId) });
+    const packet = this.#packets.fromWorker(packetType, requestId, data, clientTimestamp);
+    // What this page has sent before reaches the operator before: it finds its own words in the answer.
+    await this.#journal.waitWritten();
+    if (this.#link.isAttached) this.#link.send(packet);
+    return this.#waitAnswer(requestId, packet, signal);
   }
 
   /**

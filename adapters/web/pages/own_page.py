@@ -1,0 +1,165 @@
+"""Serves workers their own pages once no router does; the address itself shows whose page it is, so nobody logs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import aclosing
+from typing import Annotated, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from ....core.lifecycles.worker import WorkerStatus
+from ....core.operations.control.requests import AppealRequest
+from ....core.operations.packet_commands import MAX_APPEAL_LENGTH
+from ....core.operations.services.worker_page import WorkerPage, worker_of_token, worker_page
+from ....events import streams
+from ....events.agent import AgentAccepted
+from ....events.base import PayloadRef
+from ....events.envelope import RecordedEvent
+from ....events.ids import AgentId, TaskRunId
+from ....projections.mephisto_db.rows import AgentRow
+from ...blueprints.page_files import CLIENT
+from ...log.sqlite.as_of import LogAsOf
+from ..guard import APPEAL, OWN_PAGE
+from ..site import Site
+
+#: The files of the page, which routers serve as well.
+FILES = (f"{OWN_PAGE}.html", f"{OWN_PAGE}.css", f"{OWN_PAGE}.js")
+MAX_REQUEST_BYTES = 64 * 2**10
+
+T = TypeVar("T")
+
+_STATUS = "SELECT status FROM workers WHERE worker_id = ?"
+_RUNS = "SELECT DISTINCT task_run_id FROM agents WHERE worker_id = ? ORDER BY task_run_id DESC"
+
+
+class _WorkerPageRequest(msgspec.Struct):
+    #: The token in the page's address.
+    worker_page: str
+
+
+class _AppealRequest(msgspec.Struct):
+    worker_page: str
+    #: What the worker says.
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_APPEAL_LENGTH, pattern=r"\S")]
+    #: The agent's token.
+    token: str = msgspec.field(name="USED_AGENT_ID")
+
+
+class _WorkerPageAnswer(msgspec.Struct):
+    #: None if there is no such page.
+    page: WorkerPage | None
+
+
+class _Answer(msgspec.Struct):
+    """The answer in the form of the routers' packets."""
+
+    data: _WorkerPageAnswer
+
+
+class OwnPages:
+    """The pages of workers, made from the log."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        files = [Route(path, _send_file, methods=["GET"]) for path in FILES]
+        return [
+            *files,
+            Route(OWN_PAGE, self.contents, methods=["POST"]),
+            Route(APPEAL, self.appeal, methods=["POST"]),
+        ]
+
+    async def contents(self, request: Request) -> Response:
+        """Return what a worker's page shows; null if there is no such page."""
+        asked = await _read(request, _WorkerPageRequest)
+        page = await self._site.log.query(lambda moment: _page_of(moment, asked.worker_page))
+        body = msgspec.json.encode(_Answer(_WorkerPageAnswer(page)))
+        return Response(body, media_type="application/json")
+
+    async def appeal(self, request: Request) -> Response:
+        """Record a worker's objection to a rejection."""
+        asked = await _read(request, _AppealRequest)
+        agent = await self._site.log.query(lambda moment: _agent_of(moment, asked))
+        if agent is None:
+            raise HTTPException(403, "There is no such work on this page")
+        appeal = AppealRequest(agent=AgentId(agent.agent_id), objection=asked.text)
+        refusal = await self._site.log.execute(appeal, author=f"worker/{agent.worker_id}")
+        if refusal is not None:
+            raise HTTPException(409, str(refusal))
+        return Response(b'{"status":"Submitted appeal"}', media_type="application/json")
+
+
+class _LogOfMoment:
+    """A log as of a moment in the form that the page is made from."""
+
+    def __init__(self, moment: LogAsOf) -> None:
+        self._moment = moment
+
+    def history(self, stream: str) -> Iterable[RecordedEvent]:
+        return self._moment.stream(stream)
+
+    def find(self, command: str) -> Iterable[RecordedEvent]:
+        return self._moment.command(command)
+
+    def payload(self, ref: PayloadRef) -> bytes | None:
+        return self._moment.payload(ref)
+
+
+def _page_of(moment: LogAsOf, token: str) -> WorkerPage | None:
+    number = worker_of_token(moment.pseudonym_key, token)
+    if number is None:
+        return None
+    if moment.db.execute(_STATUS, (number,)).fetchone() in (None, (WorkerStatus.ERASED.value,)):
+        return None
+    runs = [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, (number,)).fetchall()]
+    return worker_page(_LogOfMoment(moment), number, runs)
+
+
+def _agent_of(moment: LogAsOf, asked: _AppealRequest) -> AgentRow | None:
+    """Return the agent whose rejection a worker objects to; None if it is not one of theirs."""
+    worker = worker_of_token(moment.pseudonym_key, asked.worker_page)
+    if worker is None:
+        return None
+    for agent in moment.db.find_agents(worker_id=worker):
+        accepted = moment.stream(streams.agent(agent.task_run_id, agent.agent_id))[0].envelope.event
+        if isinstance(accepted, AgentAccepted) and accepted.token == asked.token:
+            return agent
+    return None
+
+
+async def _read(request: Request, shape: type[T]) -> T:
+    """Return what a request says.
+
+    Raises:
+        HTTPException: it cannot be read, or is too large.
+    """
+    try:
+        return msgspec.json.decode(await _body(request), type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(400, "This request cannot be read") from error
+
+
+async def _send_file(request: Request) -> Response:
+    return FileResponse(CLIENT / request.url.path.lstrip("/"))
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        HTTPException: it is too large.
+    """
+    body = bytearray()
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_REQUEST_BYTES:
+                raise HTTPException(413, f"A request may have at most {MAX_REQUEST_BYTES:,} bytes")
+    return bytes(body)

@@ -1,0 +1,106 @@
+"""A worker's own page in a real browser, and what the stock page says of work whose time is up, on both routers."""
+
+from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness
+from .scripts import Data, StaticScript, Visit
+
+CONFIG: Data = {"task_title": "Rate a sentence", "frontend": {"form": [{"name": "why", "type": "text"}]}}
+OWN_TOKEN = "3-9b1f"
+
+
+class RejectedScript(StaticScript):
+    """Rejects what is submitted, and keeps what the worker says to that."""
+
+    objection: str | None = None
+    agent = ""
+
+    def admit(self, worker: str) -> Visit | str:
+        visit = super().admit(worker)
+        assert isinstance(visit, Visit)
+        visit.worker_page, self.agent = OWN_TOKEN, visit.token
+        return visit
+
+    def appealed(self, visit: Visit, text: str) -> None:
+        assert visit.token == self.agent
+        self.objection = text
+
+    def worker_page(self, token: str) -> Data | None:
+        if token != OWN_TOKEN:
+            return None
+        appeal = {"status": "open", "objection": self.objection, "answer": None}
+        work: Data = {
+            "task": "Rate a sentence",
+            "unit": 12,
+            "agent": self.agent,
+            "status": "rejected",
+            "started_at": 1_795_290_650.6,
+            "submitted_at": 1_795_290_811.0,
+            "is_late": False,
+            "pay_cents": 30,
+            "note": "<b>Too</b> short",
+            "payments": [{"purpose": "bonus", "amount_cents": 5, "status": "owed", "reason": "was kind"}],
+            "may_appeal": self.objection is None,
+            "appeal": None if self.objection is None else appeal,
+        }
+        return {"work": [work], "has_more": False, "owed_cents": 5, "paid_cents": 0}
+
+
+async def test_a_worker_finds_verdict_and_pay_and_objects(harness: BrowserHarness) -> None:
+    script = RejectedScript([{"sentence": "Bees return."}])
+    async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], CONFIG, script) as session:
+        page = await session.visitor("ann")
+        await page.see("Bees return.")
+        await page.press("Submit")
+        await page.see("Submitted. Thank you!")
+        await page.call("click", "text=Your work, the verdicts on it and your pay")
+        await page.see("Rate a sentence · 12")
+        await page.see("Not accepted. It is not paid.")
+        await page.see("<b>Too</b> short")
+        await page.see("Paid so far: 0.00. Still to be paid: 0.05.")
+        assert await page.barriers() == []
+        await page.picture("1-rejected")
+        await page.fill("textarea", "One sentence is enough 👋")
+        await page.press("Send the objection")
+        await page.see("Nobody has answered your objection yet.")
+        await page.see("One sentence is enough 👋")
+        assert script.objection == "One sentence is enough 👋"
+        assert await page.barriers() == []
+        await page.visit(f"{session.router.url}/worker_page.html#made-up")
+        await page.see("There is no page at this address.")
+
+
+async def test_a_page_whose_time_is_up_says_so_before_it_submits(harness: BrowserHarness) -> None:
+    async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], CONFIG, StaticScript([{"a": 1}])) as session:
+        page = await session.visitor("ann")
+        await page.see("Submit")
+        await page.fill("#field-why", "it is true")
+        await session.operator.end("timeout")
+        await page.press("Submit")
+        await page.see("The time for this task has run out. You can still send your work.")
+        assert session.operator.received("submit_unit") == []
+        await page.press("Send it anyway")
+        await page.see("Your work came after its time was up.")
+        [submission] = await session.operator.packets("submit_unit")
+        assert submission.data["final_data"] == {"why": "it is true"}
+        await page.visit(session.address("ann"))
+        await page.see("Your work came after its time was up.")
+        assert await page.text("#form") == ""
+
+
+async def test_a_page_says_at_the_deadline_that_the_time_is_up(harness: BrowserHarness) -> None:
+    class Short(StaticScript):
+        """Gives a second for the work."""
+
+        def admit(self, worker: str) -> Visit | str:
+            visit = super().admit(worker)
+            assert isinstance(visit, Visit)
+            visit.seconds_left = 1
+            return visit
+
+    async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], CONFIG, Short([{"a": 1}])) as session:
+        page = await session.visitor("ann")
+        await page.see("Submit")
+        await session.operator.end("timeout")
+        await page.see("The time for this task has run out. You can still send your work.")
+        await page.press("OK")
+        await page.press("Submit")
+        await page.see("Your work came after its time was up.")
