@@ -55,6 +55,7 @@ VERBS = {
     "replay": Verb("replay:replay_command", "Prove from the log alone that what happened was legal."),
     "requesters": Verb("requesters:requesters_command", "List the accounts that offer work."),
     "resources": Verb("resources:resources_group", "List or release what runs hold outside."),
+    "restore": Verb("restore:restore_command", "Put a backup in the place of a log."),
     "resume": Verb("resume:resume_command", "Continue a paused run, or one whose operator died."),
     "retry": Verb("run_control:retry_command", "Ask the code of a live run again after it failed."),
     "review": Verb("review:review_command", "Accept or reject submitted work."),
