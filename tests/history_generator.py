@@ -46,6 +46,7 @@ from mephisto_es.events.engagement import (
     CallbackAnswered,
     PlaceTaken,
     ProviderObserved,
+    SiteWorkStatus,
     WorkerArrived,
     WorkerAssessed,
     WorkerExcluded,
@@ -506,8 +507,21 @@ class HistoryGenerator(RandomValues):
         stream = self._pick("engagement")
         worker = self.state.engagements[stream].worker
         is_erased = self.state.workers[streams.worker(worker)].status is WorkerStatus.ERASED
-        kinds = (CallbackAnswered, WorkerAssessed, ProviderObserved, *(() if is_erased else (PlaceTaken,)))
-        return [NewEvent(stream, self._fill(self._random.choice(kinds), subject=worker))]
+        kinds = (CallbackAnswered, WorkerAssessed) if is_erased else (CallbackAnswered, WorkerAssessed, PlaceTaken)
+        kind = self._random.choice(kinds)
+        places = self.state.engagements[stream].places
+        if kind is PlaceTaken and places:
+            # Without a draw, so that the histories of earlier seeds stay as they were.
+            statuses = list(SiteWorkStatus)
+            return [
+                NewEvent(
+                    stream,
+                    ProviderObserved(
+                        registration=next(iter(places)), status=statuses[self._serial % len(statuses)], bonus_cents=30
+                    ),
+                )
+            ]
+        return [NewEvent(stream, self._fill(kind, subject=worker))]
 
     def _change_onboarding(self) -> Events:
         if not self._streams["onboarding_agent"]:

@@ -6,14 +6,19 @@ import sys
 from pathlib import Path
 
 import click
+import trio
 from rich.table import Table
 
 from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.configuration.money import amount
+from ...core.operations.control.requests import CompareBooksRequest
+from ...core.operations.control.round_report import BooksReport
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.budget_check import find_overspending
 from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
+from ..control.client import open_control
+from ..control.protocol import author_of
 from ..terminal import echo
 from ..text import format_spending
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
@@ -27,35 +32,52 @@ _STATUSES = tuple(status.value for status in PaymentStatus)
 @log_argument
 @run_argument
 @click.argument("check", type=click.Choice([VERIFY]), required=False)
+@click.option("--provider", "asks_provider", is_flag=True, help="With verify: compare with the site's books, too.")
 @as_of_options
 @as_json_option
-def ledger_command(database: Path, run: EntityRef, check: str | None, as_of: AsOfOption, as_json: bool) -> None:
+def ledger_command(
+    database: Path, run: EntityRef, check: str | None, asks_provider: bool, as_of: AsOfOption, as_json: bool
+) -> None:
     """Show what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
     A verdict makes money owed. It is approved once `mephisto-es pay` is to pay it, sent once the provider took the
     order, and confirmed once it has arrived. Amounts are in the currency's main unit; with --json, in cents. `verify`
-    also checks that the owed and reserved amounts of a run never exceeded its budget.
+    also checks that the owed and reserved amounts of a run never exceeded its budget. With --provider it reads the
+    books of the crowd provider's site and compares each piece of work; nothing is changed there.
 
     \b
     Examples:
       mephisto-es ledger mephisto_data 1
       mephisto-es ledger mephisto_data 1 verify
+      mephisto-es ledger mephisto_data 1 verify --provider
 
     Exit code of verify: 0: every cent is traced and the budget was kept. 1: something is not, and is named.
     """
+    if asks_provider and check is None:
+        raise click.UsageError("--provider compares books with `verify`: add that word.")
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
         found = pay_ledger(moment, number)
         faults = [*find_untraced(moment, number), *find_overspending(moment, number)] if check else []
+    books = trio.run(_compare_books, database, number) if asks_provider else None
+    if books is not None:
+        faults += books.faults
     if as_json:
-        print_json({"ledger": found, "faults": faults})
+        print_json({"ledger": found, "faults": faults} | ({} if books is None else {"compared": books.compared}))
     else:
         _print(found)
         for fault in faults:
             echo(f"✗ {fault}")
         if check and not faults:
             echo(f"every cent of {len(found.payments):,} payments is traced to a decision{_kept(found)}")
+            if books is not None:
+                echo(f"the site shows the same for all {books.compared:,} pieces of work")
     sys.exit(ILLEGAL if faults else 0)
+
+
+async def _compare_books(database: Path, run: TaskRunId) -> BooksReport | None:
+    async with open_control(database, author_of()) as control:
+        return (await control.execute(CompareBooksRequest(task_run=run))).books
 
 
 def _kept(ledger: PayLedger) -> str:

@@ -50,6 +50,7 @@ VERBS = {
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),
     "plugins": Verb("plugins:plugins_command", "List what is installed, and why something does not load."),
     "projections": Verb("projections:projections_command", "List the views of a log, or rebuild them."),
+    "reconcile": Verb("reconcile:reconcile_command", "Compare a run with its crowd site."),
     "register": Verb("register:register_command", "Register an account at a crowd provider."),
     "reopen": Verb("run_control:reopen_command", "Put the expired units of an ended run back."),
     "replay": Verb("replay:replay_command", "Prove from the log alone that what happened was legal."),

@@ -22,7 +22,7 @@ from ...events.ids import PaymentId, TaskRunId
 from ...events.task_run import TaskRunCreated
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
-from ..composition.paymaster import paying_provider
+from ..composition.provider import paying_provider
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of

@@ -41,7 +41,7 @@ from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
-from .paymaster import paymaster_opener
+from .provider import provider_opener
 
 #: The interval at which the anchor file is brought up to date with the log.
 ANCHOR_SECONDS = 1.0
@@ -96,7 +96,7 @@ async def open_operator(
                 measure_with(Latencies(operator_metrics.registry, clock))
                 await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
-            executor = RequestExecutor(ledger, ids, paymaster_opener(log.path, ledger, ids), operator.runs)
+            executor = RequestExecutor(ledger, ids, provider_opener(log.path, ledger, ids), operator.runs)
             try:
                 await nursery.start(serve_control, log.path, executor)
                 async with _ending_in_order(operator):

@@ -19,7 +19,7 @@ from ...core.errors import LogError, MephistoError, OutcomeUnknownError, Unusabl
 from ...core.operations.control.executor import NoRuns, RequestExecutor
 from ...core.operations.control.requests import AnyRequest, Reply
 from ..composition.ledger import open_ledger
-from ..composition.paymaster import paymaster_opener
+from ..composition.provider import provider_opener
 from .protocol import ControlAnswer, ControlMessage, YieldRequest, error_of_answer, socket_path
 
 #: Seconds between two attempts to reach the writer of a log, at first and at most.
@@ -86,7 +86,7 @@ async def open_control(database: Path, author: str) -> AsyncIterator[Control]:
                     raise
             await trio.sleep(wait)
             wait = min(2 * wait, MAX_RETRY_SECONDS)
-        executor = RequestExecutor(ledger, ids, paymaster_opener(database, ledger, ids), NoRuns())
+        executor = RequestExecutor(ledger, ids, provider_opener(database, ledger, ids), NoRuns())
         yield _LocalControl(executor, author)
 
 

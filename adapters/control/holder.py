@@ -12,7 +12,7 @@ import trio
 from ...core.errors import MephistoError
 from ...core.operations.control.executor import NoRuns, RequestExecutor
 from ..composition.ledger import open_ledger
-from ..composition.paymaster import paymaster_opener
+from ..composition.provider import provider_opener
 from .client import is_reachable
 from .server import serve_control
 
@@ -74,7 +74,7 @@ class LogHolder:
 
                 self._stop = lambda: token.run_sync_soon(open_scope.cancel)
                 async with open_ledger(self._database) as (ledger, ids), trio.open_nursery() as nursery:
-                    opener = paymaster_opener(self._database, ledger, ids)
+                    opener = provider_opener(self._database, ledger, ids)
                     executor = RequestExecutor(ledger, ids, opener, NoRuns())
                     serve = partial(serve_control, on_yield=open_scope.cancel, on_request=note_request)
                     await nursery.start(serve, self._database, executor)

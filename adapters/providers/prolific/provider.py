@@ -155,8 +155,9 @@ class ProlificProvider(CrowdProvider):
 
     async def withdraw(self) -> None:
         """Pause the study."""
-        if self._study_id is not None:
-            await self._places().withdraw()
+        for held in self.resources.held(STUDY):
+            if "study" in held.details:
+                await ProlificStudyPlaces(self._client, str(held.details["study"])).withdraw()
 
     async def cleanup_resources_from_task_run(self) -> None:
         """Stop the study; its submissions stay, and can be reviewed and paid."""

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol, assert_never
 
 from ....events.ids import TaskRunId
 from ....events.streams import task_run as task_run_stream
+from ...abstractions.crowd.payments import payer_of
+from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.task_run import ReopenRun
-from ...errors import CommandRefusedError
+from ...errors import CommandRefusedError, ConfigError, LogError
 from ...ledger import Ledger
 from ...lifecycles.task_run import TaskRunStatus
 from ...ports import AppendResult, Ids
+from ...redaction import redacted_text
 from ..services.directory import Directory
 from ..services.paymaster import Paymaster
+from ..services.reconciler import Reconciler
 from ..services.reviewer import Reviewer
+from ..services.site_books import compare_books
 from .requests import (
     AcceptLateRequest,
     AnyRequest,
     AppealRequest,
     BlockRequest,
     BonusRequest,
+    CompareBooksRequest,
     CreateQualificationRequest,
     DismissAppealRequest,
     EndRequest,
     GrantRequest,
     PauseRequest,
     PayRequest,
+    ReconcileRequest,
     RegisterRequest,
     RegisterWorkerRequest,
     ReopenRequest,
@@ -39,9 +46,10 @@ from .requests import (
     UnblockRequest,
     VerdictRequest,
 )
+from .round_report import RoundReport
 
-#: Opens what pays for a run, in the name of an author.
-OpenPaymaster = Callable[[TaskRunId, str], AbstractAsyncContextManager[Paymaster]]
+#: Opens the crowd provider of a run.
+OpenProvider = Callable[[TaskRunId], AbstractAsyncContextManager[CrowdProvider]]
 
 
 class RunControl(Protocol):
@@ -91,18 +99,18 @@ class RequestExecutor:
     A request is executed at most once for a key, however often it is sent. A cancelled call does not withdraw it.
     """
 
-    def __init__(self, ledger: Ledger, ids: Ids, open_paymaster: OpenPaymaster, runs: RunControl) -> None:
+    def __init__(self, ledger: Ledger, ids: Ids, open_provider: OpenProvider, runs: RunControl) -> None:
         """Initialize.
 
         Args:
             ledger: executes the commands; its writer task is running.
             ids: source of ids and salts.
-            open_paymaster: opens the paymaster of a run.
+            open_provider: opens the provider of a run.
             runs: controls the live runs.
         """
         self._ledger = ledger
         self._ids = ids
-        self._open_paymaster = open_paymaster
+        self._open_provider = open_provider
         self._runs = runs
 
     async def execute(self, request: AnyRequest, author: str, key: str) -> Reply:
@@ -116,11 +124,16 @@ class RequestExecutor:
         Raises:
             CommandRefusedError: it is not legal now; the message says why.
             ConfigError: the run's provider cannot pay.
+            MephistoError: the provider's site refused, or could not be asked.
             LogError: nothing was written, or it is not known whether it was; the same call can be made again.
         """
         match request:
             case PayRequest():
                 return await self._pay(request, author)
+            case ReconcileRequest():
+                return await self._reconcile(request)
+            case CompareBooksRequest():
+                return await self._compare_books(request)
             case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
                 await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()
@@ -204,10 +217,48 @@ class RequestExecutor:
                 assert_never(request)
 
     async def _pay(self, request: PayRequest, author: str) -> Reply:
-        async with self._open_paymaster(request.task_run, author) as paymaster:
-            paid = await paymaster.pay_owed(request.task_run, only=frozenset(request.payments))
-            await paymaster.confirm_sent(request.task_run)
+        run = request.task_run
+        async with self._open_provider(run) as provider:
+            paymaster = Paymaster(self._ledger, self._ids, payer_of(provider), author)
+            if provider.POLL_SECONDS is not None:
+                # Work can only be approved once the site has it as completed.
+                await self._round(run, provider)
+            paid = await paymaster.pay_owed(run, only=frozenset(request.payments))
+            await paymaster.confirm_sent(run)
         return Reply(paid=paid)
+
+    async def _reconcile(self, request: ReconcileRequest) -> Reply:
+        async with self._open_provider(request.task_run) as provider:
+            has_site = provider.POLL_SECONDS is not None
+            return Reply(round=await self._round(request.task_run, provider) if has_site else None)
+
+    async def _round(self, run: TaskRunId, provider: CrowdProvider) -> RoundReport:
+        # The offer of a live run is its operator's; that of any other one is withdrawn.
+        is_live = self._status_of(run) is TaskRunStatus.LIVE
+        reconciler = Reconciler(self._ledger, self._ids, run, provider)
+        with _provider_code():
+            return await reconciler.reconcile(offers=None if is_live else False)
+
+    async def _compare_books(self, request: CompareBooksRequest) -> Reply:
+        async with self._open_provider(request.task_run) as provider:
+            with _provider_code():
+                return Reply(books=await compare_books(self._ledger, request.task_run, provider))
+
+
+@contextmanager
+def _provider_code() -> Iterator[None]:
+    """Name what a provider's code raises: it may be anything, and must not end the process that executes requests.
+
+    Raises:
+        CommandRefusedError: in place of any other error than those of the log, the configuration or this one.
+    """
+    try:
+        yield
+    except (LogError, ConfigError, CommandRefusedError):
+        raise
+    except Exception as error:
+        text = redacted_text(f"{type(error).__name__}: {error}")
+        raise CommandRefusedError(f"the provider's site could not be compared with the log: {text}") from error
 
 
 def _reply(result: AppendResult) -> Reply:

@@ -10,6 +10,7 @@ import msgspec
 
 from ....events.ids import AgentId, PaymentId, TaskRunId, UnitId, WorkerId
 from ...commands.review import Verdict
+from .round_report import BooksReport, RoundReport
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="request"):
@@ -115,6 +116,18 @@ class PayRequest(Request, frozen=True, kw_only=True, tag="pay"):
     payments: tuple[PaymentId, ...]
 
 
+class ReconcileRequest(Request, frozen=True, kw_only=True, tag="reconcile"):
+    """Compare a run with its crowd site, and remove the differences that can be removed."""
+
+    task_run: TaskRunId
+
+
+class CompareBooksRequest(Request, frozen=True, kw_only=True, tag="compare_books"):
+    """Compare what a run has paid with what its crowd site shows."""
+
+    task_run: TaskRunId
+
+
 class SettleRequest(Request, frozen=True, kw_only=True, tag="settle"):
     """Decide about a payment that the provider cannot tell about, or that was made by other means."""
 
@@ -172,6 +185,8 @@ AnyRequest = (
     | RegisterWorkerRequest
     | CreateQualificationRequest
     | PayRequest
+    | ReconcileRequest
+    | CompareBooksRequest
     | SettleRequest
     | PauseRequest
     | EndRequest
@@ -189,3 +204,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     seq: int | None = None
     #: Number of payments that the provider accepted.
     paid: int = 0
+    #: The round that was asked for; None: none was, or the provider has no site that can be asked.
+    round: RoundReport | None = None
+    #: The comparison that was asked for.
+    books: BooksReport | None = None

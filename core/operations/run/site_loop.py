@@ -118,7 +118,7 @@ class SiteLoop:
     async def _go_through(self, *, observes: bool) -> bool:
         """Go through a round; return False if it failed."""
         try:
-            await self._reconciler.reconcile(observes=observes, is_offering=self._is_offering)
+            await self._reconciler.reconcile(observes=observes, offers=self._is_offering)
         except LogError:
             raise
         except Exception as error:  # noqa: BLE001 - a provider's code may raise anything

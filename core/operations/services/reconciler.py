@@ -7,16 +7,12 @@ right by the next round.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import Enum
-
-import msgspec
 import trio
 
 from ....events import streams
 from ....events.agent import AgentRejected, AgentReturned
 from ....events.engagement import ProviderObserved
-from ....events.ids import TaskRunId, WorkerId
+from ....events.ids import TaskRunId
 from ....events.payment import Answer
 from ...abstractions.crowd.differences import ACTIONS, STATUS_AFTER, SiteDifference, difference, fills_place, is_news
 from ...abstractions.crowd.site_work import SiteWork, WorkAction, WorkOrder
@@ -31,6 +27,7 @@ from ...lifecycles.onboarding import OnboardingRecord
 from ...lifecycles.task_run import TaskRunStatus
 from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
+from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport
 from ..logger_core import get_logger
 from .provider_places import PlaceDirectory, RecordedPlace
 
@@ -49,46 +46,12 @@ _PLACED = (
 logger = get_logger(__name__)
 
 
-class RoundOutcome(Enum):
-    """Result of a round for one difference."""
-
-    SETTLED = "settled"
-    #: The next round tries again.
-    PENDING = "pending"
-    #: The site, or its rules, do not allow it.
-    REFUSED = "refused"
-    FOR_PERSON = "a person has to decide"
-
-
-class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference between site and log after a round, without personal values."""
-
-    difference: SiteDifference
-    outcome: RoundOutcome
-    #: None: the log does not know the worker.
-    worker: WorkerId | None = None
-    #: The agent's or onboarding agent's stream; None: there is none.
-    stream: str | None = None
-    #: Why it is not settled.
-    reason: str = ""
-
-
-class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A round of reconciliation."""
-
-    #: Places that the run wants in all; None: it offers nothing.
-    wanted: int | None
-    #: Places that the site has; None: it was not asked for any.
-    offered: int | None
-    #: Pieces of work that the site showed; None: it was not asked.
-    observed: int | None
-    differences: tuple[DifferenceReport, ...]
-
-
 class Reconciler:
     """Reconciles one run with its provider's site."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, run: TaskRunId, provider: CrowdProvider, *, concurrent: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, ids: Ids, run: TaskRunId, provider: CrowdProvider, *, concurrent: bool | None = None
+    ) -> None:
         """Keep the parts; the provider is open.
 
         Args:
@@ -96,7 +59,8 @@ class Reconciler:
             ids: source of command ids.
             run: the run.
             provider: its provider.
-            concurrent: True if the units of an assignment are worked on together.
+            concurrent: True if the units of an assignment are worked on together; None: it is not known, and agents are
+                left to the run's operator.
         """
         self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids, ACTOR)
@@ -111,12 +75,12 @@ class Reconciler:
         self._offered: int | None = None
         self._is_withdrawn = False
 
-    async def reconcile(self, *, observes: bool = True, is_offering: bool = True) -> RoundReport:
+    async def reconcile(self, *, observes: bool = True, offers: bool | None = True) -> RoundReport:
         """Go through one round.
 
         Args:
             observes: ask the site for all work of the run; otherwise what it showed last counts.
-            is_offering: False to withdraw the offer.
+            offers: False to withdraw the offer, None to leave it as it is.
 
         Raises:
             LogError: nothing could be recorded.
@@ -132,8 +96,9 @@ class Reconciler:
             DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON)
             for _ in self._strangers
         ]
-        wanted = self.wanted_places() if is_offering and self.may_offer() else None
-        await self._offer(wanted)
+        wanted = self.wanted_places() if offers and self.may_offer() else None
+        if offers is not None:
+            await self._offer(wanted)
         return RoundReport(wanted=wanted, offered=self._offered, observed=observed, differences=(*reports, *strangers))
 
     def may_offer(self) -> bool:
@@ -204,9 +169,11 @@ class Reconciler:
         if found is None:
             return None
         outcome, reason = RoundOutcome.FOR_PERSON, ""
-        if found is SiteDifference.STILL_AT_WORK and isinstance(work, AgentRecord):
+        if found is SiteDifference.STILL_AT_WORK and self._concurrent is None:
+            outcome = RoundOutcome.PENDING
+        elif found is SiteDifference.STILL_AT_WORK and isinstance(work, AgentRecord):
             departure = AgentReturned(reason="the worker returned the unit at the provider")
-            end = EndAgent(task_run=self._run, agent=work.agent, departure=departure, concurrent=self._concurrent)
+            end = EndAgent(task_run=self._run, agent=work.agent, departure=departure, concurrent=bool(self._concurrent))
             await self._issuer.issue(end)
             outcome = RoundOutcome.SETTLED
         elif found in ACTIONS:
@@ -269,8 +236,3 @@ class Reconciler:
 
     def _stream_of(self, place: RecordedPlace) -> str | None:
         return self._ledger.state.runs[self._run].by_registration.get(place.registration)
-
-
-def open_differences(report: RoundReport) -> Sequence[DifferenceReport]:
-    """Return the differences that are still there after a round."""
-    return [one for one in report.differences if one.outcome is not RoundOutcome.SETTLED]

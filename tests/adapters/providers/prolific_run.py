@@ -28,10 +28,17 @@ from mephisto_es.adapters.providers.prolific.api.study_request import arrival_ur
 from mephisto_es.adapters.providers.prolific.provider import ProlificProvider
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
+from mephisto_es.core.operations.control.executor import NoRuns, RequestExecutor
+from mephisto_es.core.operations.control.requests import (
+    AnyRequest,
+    CompareBooksRequest,
+    PayRequest,
+    ReconcileRequest,
+    Reply,
+)
+from mephisto_es.core.operations.control.round_report import RoundReport
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
-from mephisto_es.core.operations.services.paymaster import Paymaster
-from mephisto_es.core.operations.services.reconciler import Reconciler
 from mephisto_es.events.ids import TaskRunId
 
 from ...core.operations.operator_harness import HarnessTaskState, OperatorHarness, config, items, open_harness
@@ -128,6 +135,7 @@ class ProlificRun:
     site: FakeProlific
     harness: OperatorHarness
     carrier: httpx.AsyncBaseTransport
+    _asked: int = 0
 
     async def launch(self, units: int, **settings: object) -> LiveTaskRun:
         """Launch a run with so many units."""
@@ -149,13 +157,34 @@ class ProlificRun:
         return cfg
 
     async def settle(self, task_run: TaskRunId) -> int:
-        """Reconcile and pay a run as the command line does: with a provider of its own; the number of orders taken."""
+        """Pay a run as the command line does; the number of orders taken."""
+        owed = tuple(one.payment for one in self.harness.operator.ledger.state.payments.values())
+        return (await self.ask(PayRequest(task_run=task_run, payments=owed))).paid
+
+    async def reconcile(self, task_run: TaskRunId) -> RoundReport:
+        """Compare a run with its site, as the command line does."""
+        found = (await self.ask(ReconcileRequest(task_run=task_run))).round
+        assert found is not None
+        return found
+
+    async def faults(self, task_run: TaskRunId) -> tuple[str, ...]:
+        """Compare the books, as the command line does."""
+        found = (await self.ask(CompareBooksRequest(task_run=task_run))).books
+        assert found is not None
+        return found.faults
+
+    async def ask(self, request: AnyRequest) -> Reply:
+        """Execute a request as a process without the run's operator does."""
         ledger = self.harness.operator.ledger
-        ids = SystemIds(ledger.state.highest_ids(), epoch=1_000_000 + ledger.log.head().seq)
-        provider = NearProlific(self.config(), SharedTaskState(), Resources(ledger, ids, task_run))
-        async with provider:
-            await Reconciler(ledger, ids, task_run, provider, concurrent=False).reconcile()
-            return await Paymaster(ledger, ids, provider).pay_owed(task_run)
+        self._asked += 1
+        ids = SystemIds(ledger.state.highest_ids(), epoch=1_000_000 + self._asked)
+
+        @asynccontextmanager
+        async def open_provider(run: TaskRunId) -> AsyncIterator[NearProlific]:
+            async with NearProlific(self.config(), SharedTaskState(), Resources(ledger, ids, run)) as provider:
+                yield provider
+
+        return await RequestExecutor(ledger, ids, open_provider, NoRuns()).execute(request, "user/me", f"{self._asked}")
 
     def person(self, name: str) -> Participant:
         return Participant(self.site, self.carrier, name)

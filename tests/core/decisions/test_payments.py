@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mephisto_es.core.commands.admission import RecordPlace
+from mephisto_es.core.commands.admission import RecordPlace, RecordProviderObservation
 from mephisto_es.core.commands.review import RecordPayment, ReviewWork, Verdict
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.events import ids
-from mephisto_es.events.engagement import PlaceTaken
+from mephisto_es.events.engagement import PlaceTaken, ProviderObserved, SiteWorkStatus
 from mephisto_es.events.payment import (
     Answer,
     PaymentEvent,
@@ -101,3 +101,14 @@ def test_the_first_place_of_a_registration_stands(run: SmallRun) -> None:
     place = RecordPlace(task_run=RUN, worker=worker, registration="r", handle=DATA)
     assert [type(event) for event in run.execute(place)] == [PlaceTaken]
     assert run.execute(place) == []
+
+
+def test_what_the_provider_shows_is_recorded_once(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    (worker,) = {one.worker for one in run.state.agents.values()}
+    for status in (SiteWorkStatus.SUBMITTED, SiteWorkStatus.RETURNED):
+        observed = ProviderObserved(registration="r", status=status)
+        command = RecordProviderObservation(task_run=RUN, worker=worker, observed=observed)
+        assert run.execute(command) == [observed]
+        assert run.execute(command) == []

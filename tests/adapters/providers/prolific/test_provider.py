@@ -36,9 +36,8 @@ async def test_a_run_from_launch_to_pay(tmp_path: Path, autojump_clock: trio.tes
         assert (run.study.status, run.study.places) == ("ACTIVE", 2)
         assert run.study.body.name == "Rate sentences"
         operator = run.harness.operator
-        async with trio.open_nursery() as nursery:
-            for name in ("anna", "bert"):
-                nursery.start_soon(run.person(name).take_part, run.harness.router(live))
+        for name in ("anna", "bert"):
+            await run.person(name).take_part(run.harness.router(live))
         await operator.runs.wait_until_all_ended()
         assert statuses(run) == ["AWAITING REVIEW"] * 2
         by_server = {code.code for code in run.study.body.completion_codes if code.actor == "researcher"}
@@ -52,6 +51,8 @@ async def test_a_run_from_launch_to_pay(tmp_path: Path, autojump_clock: trio.tes
         assert paid == [("APPROVED", 150, [30]), ("REJECTED", 0, [])]
         assert run.submissions()[1].message == REASON.partition(": ")[2]
         assert {one.status for one in operator.ledger.state.payments.values()} == {PaymentStatus.SENT}
+        assert await run.faults(live.task_run) == ()
+        assert (await run.reconcile(live.task_run)).open == ()
         assert run.study.is_stopped
         secrets = (b"fake-prolific-token", b"anna", *(one.id.encode() for one in run.submissions()))
         logged = [encode(recorded.envelope) for recorded in operator.ledger.log.read()]
@@ -121,3 +122,61 @@ async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_cloc
             await run.launch(1, task_reward="0")
         with pytest.raises(ConfigError, match="there is no requirement 'AgeRange'"):
             await run.launch(1, prolific_eligibility_requirements=[{"name": "AgeRange"}])
+
+
+async def test_what_people_do_on_the_site_is_recorded_and_overrides_nothing(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_prolific_run(tmp_path) as run:
+        live = await run.launch(4)
+        router, operator = run.harness.router(live), run.harness.operator
+        for name in ("anna", "bert", "cleo"):
+            await run.person(name).take_part(router)
+        await until(lambda: statuses(run) == ["AWAITING REVIEW"] * 3)
+        anna, *_ = operator.ledger.state.agents.values()
+        await operator.reviewer().reject_work(anna.agent, "too short")
+        rules = run.site.submissions
+        rules.approve(run.submissions()[0])
+        rules.give_back(run.submissions()[1])
+        stranger = rules.reserve(run.study, "dora")
+        rules.start(stranger)
+        rules.enter_code(stranger, "GUESSED")
+        await trio.sleep(60)
+        engagements = operator.ledger.state.engagements.values()
+        shown = [one.status.value for each in engagements for one in each.places.values() if one is not None]
+        assert shown == ["approved", "returned", "submitted"]
+        assert [one.status for one in operator.ledger.state.agents.values()] == [
+            AgentStatus.REJECTED,
+            AgentStatus.COMPLETED,
+            AgentStatus.COMPLETED,
+        ]
+        left = (await run.reconcile(live.task_run)).open
+        assert [(one.difference.name, one.outcome.name) for one in left] == [
+            ("APPROVED_THERE", "FOR_PERSON"),
+            ("RETURNED_THERE", "FOR_PERSON"),
+            ("UNKNOWN_HERE", "FOR_PERSON"),
+        ]
+        assert await run.faults(live.task_run) == ("agent-1: approved at the site, and not paid according to the log",)
+
+
+async def test_a_rejection_without_a_reason_waits_and_can_be_reversed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_prolific_run(tmp_path) as run:
+        live = await run.launch(2)
+        operator = run.harness.operator
+        for name in ("anna", "bert"):
+            await run.person(name).take_part(run.harness.router(live))
+        await operator.runs.wait_until_all_ended()
+        anna, bert = operator.ledger.state.agents.values()
+        await operator.reviewer().reject_work(anna.agent, "bad")
+        await operator.reviewer().reject_work(bert.agent, REASON)
+        (left,) = (await run.reconcile(live.task_run)).open
+        assert (left.difference.name, left.outcome.name) == ("NOT_REJECTED", "REFUSED")
+        assert left.reason.startswith("Prolific wants a reason of at least 100 characters, and this one has 3: ")
+        assert statuses(run) == ["AWAITING REVIEW", "REJECTED"]
+        for agent in (anna, bert):
+            await operator.reviewer().approve_work(agent.agent)
+        assert await run.settle(live.task_run) == 2
+        assert statuses(run) == ["APPROVED"] * 2
+        assert await run.faults(live.task_run) == ()

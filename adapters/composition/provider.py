@@ -1,4 +1,4 @@
-"""Pays what a run owes through the crowd provider that it was launched with."""
+"""Opens the crowd provider of a run without its operator: to pay, and to compare its site with the log."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from ...core.abstractions.blueprint import SharedTaskState
-from ...core.abstractions.crowd.payments import PaymentProvider, PaymentSite, payer_of
+from ...core.abstractions.crowd.payments import PaymentProvider, PaymentSite
 from ...core.abstractions.crowd_provider import CrowdProvider
 from ...core.abstractions.resources import Resources
 from ...core.errors import ConfigError, UnknownEntityError
 from ...core.ledger import Ledger
-from ...core.operations.control.executor import OpenPaymaster
+from ...core.operations.control.executor import OpenProvider
 from ...core.operations.hydra_config import MephistoConfig
 from ...core.operations.registry import get_crowd_provider_from_type
-from ...core.operations.services.paymaster import ACTOR as PAYMASTER
-from ...core.operations.services.paymaster import Paymaster
 from ...core.ports import Ids
 from ...events import streams
 from ...events.ids import TaskRunId
 from ...events.task_run import TaskRunCreated
-from .ledger import open_ledger
 
 
 def paying_provider(created: TaskRunCreated) -> type[CrowdProvider]:
@@ -41,8 +38,8 @@ def paying_provider(created: TaskRunCreated) -> type[CrowdProvider]:
     return provider
 
 
-def paymaster_opener(database: Path, ledger: Ledger, ids: Ids) -> OpenPaymaster:
-    """Return what opens the paymaster of any run of an open log.
+def provider_opener(database: Path, ledger: Ledger, ids: Ids) -> OpenProvider:
+    """Return what opens the provider of any run of an open log.
 
     Args:
         database: the log's file; providers are told its folder.
@@ -51,46 +48,33 @@ def paymaster_opener(database: Path, ledger: Ledger, ids: Ids) -> OpenPaymaster:
     """
 
     @asynccontextmanager
-    async def open_for(run: TaskRunId, author: str) -> AsyncIterator[Paymaster]:
+    async def open_for(run: TaskRunId) -> AsyncIterator[CrowdProvider]:
         history = ledger.log.history(streams.task_run(run))
         created = history[0].envelope.event if history else None
         if not isinstance(created, TaskRunCreated):
             raise UnknownEntityError(f"run-{run}")
-        provider_class = paying_provider(created)
-        resources = Resources(ledger, ids, run)
-        provider = provider_class(_config(database, created, provider_class), SharedTaskState(), resources)
-        yield Paymaster(ledger, ids, payer_of(provider), author)
+        provider_class = get_crowd_provider_from_type(created.provider_type)
+        config = provider_config(database, created, provider_class)
+        async with provider_class(config, SharedTaskState(), Resources(ledger, ids, run)) as provider:
+            yield provider
 
     return open_for
 
 
-@asynccontextmanager
-async def open_paymaster(database: Path, created: TaskRunCreated) -> AsyncIterator[Paymaster]:
-    """Open a log for writing, and pay from it what a run owes.
+def provider_config(database: Path, created: TaskRunCreated, provider: type[CrowdProvider]) -> DictConfig:
+    """Return the parts of a run's configuration that its provider needs; the blueprint's code may be elsewhere.
 
     Args:
-        database: the log's file; the provider is told of the folder that it is in.
+        database: the log's file.
         created: the run.
-
-    Raises:
-        ConfigError: the run's provider is not installed, or does not pay.
-        UnusableLogError: there is no such log, or another process writes it.
-        DamagedLogError: the log was changed from outside.
+        provider: its provider.
     """
-    paying_provider(created)
-    async with (
-        open_ledger(database) as (ledger, ids),
-        paymaster_opener(database, ledger, ids)(created.task_run, PAYMASTER) as paymaster,
-    ):
-        yield paymaster
-
-
-def _config(database: Path, created: TaskRunCreated, provider: type[CrowdProvider]) -> DictConfig:
-    """Return the part of a run's configuration that its provider needs; the blueprint's code may be elsewhere."""
     config: DictConfig = OmegaConf.structured(MephistoConfig)
     config.provider = provider.ArgsClass
     stored = OmegaConf.create(created.config)
-    if isinstance(stored, DictConfig) and "provider" in stored:
-        config.provider.merge_with(stored.provider)
+    if isinstance(stored, DictConfig):
+        for part in ("provider", "task"):
+            if part in stored:
+                config[part].merge_with(stored[part])
     config.database.data_dir = str(database.absolute().parent)
     return config

@@ -1,0 +1,60 @@
+"""Reports a round of reconciliation between a run and its crowd site, without personal values."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from ....events.ids import WorkerId
+from ...abstractions.crowd.differences import SiteDifference
+
+
+class RoundOutcome(Enum):
+    """Result of a round for one difference."""
+
+    SETTLED = "settled"
+    #: The next round tries again.
+    PENDING = "pending"
+    #: The site, or its rules, do not allow it.
+    REFUSED = "refused"
+    FOR_PERSON = "a person has to decide"
+
+
+class DifferenceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference between site and log after a round, without personal values."""
+
+    difference: SiteDifference
+    outcome: RoundOutcome
+    #: None: the log does not know the worker.
+    worker: WorkerId | None = None
+    #: The agent's or onboarding agent's stream; None: there is none.
+    stream: str | None = None
+    #: Why it is not settled.
+    reason: str = ""
+
+
+class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A round of reconciliation."""
+
+    #: Places that the run wants in all; None: it offers nothing.
+    wanted: int | None
+    #: Places that the site has; None: it was not asked for any.
+    offered: int | None
+    #: Pieces of work that the site showed; None: it was not asked.
+    observed: int | None
+    differences: tuple[DifferenceReport, ...]
+
+    @property
+    def open(self) -> tuple[DifferenceReport, ...]:
+        """The differences that are still there."""
+        return tuple(one for one in self.differences if one.outcome is not RoundOutcome.SETTLED)
+
+
+class BooksReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison of the log's payments with the site's, without personal values."""
+
+    #: Pieces of work that were compared.
+    compared: int
+    #: One sentence for each difference.
+    faults: tuple[str, ...]

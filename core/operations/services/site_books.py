@@ -1,0 +1,87 @@
+"""Compares what the log says a run has paid with what its crowd site shows, piece of work by piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ....events import streams
+from ....events.engagement import SiteWorkStatus
+from ....events.ids import AgentId, TaskRunId
+from ...abstractions.crowd.site_work import SiteWork
+from ...abstractions.crowd_provider import CrowdProvider
+from ...errors import CommandRefusedError
+from ...ledger import Ledger
+from ...lifecycles.agent import AgentRecord
+from ...lifecycles.payment import BONUS, PAY, PaymentStatus
+from ..configuration.money import amount
+from ..control.round_report import BooksReport
+from .provider_places import PlaceDirectory
+
+_PAID = frozenset({PaymentStatus.SENT, PaymentStatus.CONFIRMED})
+_PAID_THERE = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPROVED})
+
+
+class _Paid(NamedTuple):
+    """What an agent was paid according to the log, in cents."""
+
+    pay: int = 0
+    bonus: int = 0
+
+
+async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider) -> BooksReport:
+    """Return how the log's payments of a run and its provider's site differ.
+
+    Args:
+        ledger: reads the log.
+        run: the run.
+        provider: its provider, open.
+
+    Raises:
+        CommandRefusedError: the provider has no site that can be asked.
+        Exception: the provider could not ask it.
+    """
+    if provider.POLL_SECONDS is None:
+        raise CommandRefusedError(f"the provider {provider.PROVIDER_TYPE!r} has no books that can be read")
+    works = {work.handle.casefold(): work for work in await provider.observe()}
+    paid = _paid_by_agent(ledger, run)
+    faults: list[str] = []
+    compared = 0
+    for place in PlaceDirectory(ledger, run).all():
+        agent = ledger.state.agent_by_registration(run, place.registration)
+        work = works.pop(place.handle.casefold(), None)
+        if not isinstance(agent, AgentRecord):
+            continue
+        compared += 1
+        faults += _faults_of(agent.agent, paid.pop(agent.agent, _Paid()), work)
+    faults += [f"agent-{agent}: paid, and the provider's id of the work is not known here" for agent in sorted(paid)]
+    strangers = sum(work.status in _PAID_THERE or work.bonus_cents > 0 for work in works.values())
+    if strangers:
+        faults.append(f"{strangers} pieces of work are paid at the site, and the log does not know them")
+    return BooksReport(compared=compared, faults=tuple(faults))
+
+
+def _paid_by_agent(ledger: Ledger, run: TaskRunId) -> dict[AgentId, _Paid]:
+    found: dict[AgentId, _Paid] = {}
+    for stream, payment in ledger.state.payments.items():
+        if streams.run_of(stream) == run and payment.status in _PAID:
+            before = found.get(payment.agent, _Paid())
+            found[payment.agent] = _Paid(
+                before.pay + payment.amount_cents * (payment.purpose == PAY),
+                before.bonus + payment.amount_cents * (payment.purpose == BONUS),
+            )
+    return found
+
+
+def _faults_of(agent: AgentId, paid: _Paid, work: SiteWork | None) -> Iterator[str]:
+    if work is None:
+        if paid != _Paid():
+            yield f"agent-{agent}: {amount(sum(paid))} paid, and the site does not show the work"
+        return
+    is_paid_there = work.status in _PAID_THERE
+    if paid.pay and not is_paid_there:
+        yield f"agent-{agent}: {amount(paid.pay)} paid, and the work is {work.status.value!r} at the site"
+    if is_paid_there and not paid.pay:
+        yield f"agent-{agent}: {work.status.value} at the site, and not paid according to the log"
+    if paid.bonus != work.bonus_cents:
+        yield f"agent-{agent}: a bonus of {amount(paid.bonus)} paid, and the site shows {amount(work.bonus_cents)}"
