@@ -34,16 +34,21 @@ class _PageSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     work: str | None
     study: str | None
     ignores_case: bool
+    #: True if the work has the worker's id where the address names none.
+    work_is_worker: bool
     completion: VisitEnd
 
 
-def arrival_settings(provider: str, names: ArrivalNames, end: VisitEnd) -> Mapping[str, object]:
+def arrival_settings(
+    provider: str, names: ArrivalNames, end: VisitEnd, *, work_is_worker: bool = False
+) -> Mapping[str, object]:
     """Return the settings of the page script, for `CrowdProvider.page_settings`.
 
     Args:
         provider: the provider's type.
         names: the parameters of the address.
         end: the end of a visit.
+        work_is_worker: True if the site finds a person's work by the person's id too.
     """
     settings = _PageSettings(
         provider=provider,
@@ -51,6 +56,7 @@ def arrival_settings(provider: str, names: ArrivalNames, end: VisitEnd) -> Mappi
         work=names.work,
         study=names.study,
         ignores_case=names.ignores_case,
+        work_is_worker=work_is_worker,
         completion=end,
     )
     found: Mapping[str, object] = msgspec.to_builtins(settings)

@@ -98,6 +98,16 @@ class ConnectAssignment(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     bonus_cents: FromUnits = msgspec.field(name="bonus", default=FromUnits(0))
     completion: ConnectCompletion | None = None
 
+    @property
+    def assignment_key(self) -> str | None:
+        """The assignment's id, for comparisons: the site writes it in either case."""
+        return None if self.assignment_id is None else self.assignment_id.casefold()
+
+    @property
+    def participant_key(self) -> str | None:
+        """The person's id, for comparisons."""
+        return None if self.participant_id is None else self.participant_id.casefold()
+
     def is_of(self, *, participant_id: str, assignment_id: str | None = None) -> bool:
         """Return True if the assignment is this person's, compared without case.
 

@@ -19,14 +19,18 @@ class ProjectCreation:
         """Keep the project; its internal name is a token of ours."""
         self._client = client
         self._project = project
+        #: The id of the project, once it is known.
+        self.project_id: str | None = None
 
     async def send(self, token: str) -> None:
         """Make the project."""
-        await self._client.projects.create(self._project, token)
+        self.project_id = (await self._client.projects.create(self._project, token or None)).project_id
 
     async def look(self) -> Sighting:
         """Look for the internal name among the projects."""
         found = await self._client.projects.find(self._project.internal_name or "")
+        if found:
+            self.project_id = found[-1].project_id
         return Sighting.THERE if found else Sighting.NOT_THERE
 
 
@@ -46,7 +50,7 @@ class AssignmentVerdict:
         """Approve or reject."""
         assignments = self._client.assignments
         review = assignments.approve if self._is_approved else assignments.reject
-        await review(self._project_id, [self._line], token)
+        await review(self._project_id, [self._line], token or None)
 
     async def look(self) -> Sighting:
         """Read the assignment's status."""
@@ -57,6 +61,28 @@ class AssignmentVerdict:
         if assignment.status is wanted:
             return Sighting.THERE
         return Sighting.NOT_THERE if assignment.status is ConnectAssignmentStatus.PENDING else Sighting.CANNOT_TELL
+
+
+class RejectionWithdrawal:
+    """A rejection that is reversed: the assignment is approved by it."""
+
+    settlement: Settlement = SETTLEMENTS[CrowdSite.CONNECT, SiteOperation.BASE_PAY]
+
+    def __init__(self, client: ConnectClient, project_id: str, assignment_id: str) -> None:
+        """Keep the assignment."""
+        self._client = client
+        self._project_id = project_id
+        self._line = ReviewLine(assignment_id)
+
+    async def send(self, token: str) -> None:
+        """Reverse the rejection."""
+        await self._client.assignments.reverse_rejection(self._project_id, [self._line], token or None)
+
+    async def look(self) -> Sighting:
+        """Read the assignment's status."""
+        assignment = await find_assignment(self._client, self._project_id, self._line.id)
+        is_rejected = assignment is not None and assignment.status is ConnectAssignmentStatus.REJECTED
+        return Sighting.NOT_THERE if is_rejected else Sighting.THERE
 
 
 class AssignmentBonus:
@@ -118,6 +144,7 @@ class ParticipantMessage:
 
 
 async def find_assignment(client: ConnectClient, project_id: str, assignment_id: str) -> ConnectAssignment | None:
-    """Return an assignment of a project; None: the list does not have it."""
+    """Return an assignment of a project by its id, or by that of its person; None: the list does not have it."""
     listed = await client.assignments.of_project(project_id)
-    return next((one for one in listed if one.is_of(participant_id="", assignment_id=assignment_id)), None)
+    wanted = assignment_id.casefold()
+    return next((one for one in listed if wanted in {one.assignment_key, one.participant_key}), None)

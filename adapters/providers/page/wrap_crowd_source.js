@@ -90,7 +90,7 @@ function getAgentRegistration() {
     agent_registration_id: `${getAssignmentId()}-${getWorkerName()}`,
     assignment_id: getAssignmentId(),
     provider_type: siteSettings.provider,
-    provider_handle: arrivedWork,
+    provider_handle: arrivedWork ?? (siteSettings.workIsWorker ? arrivedWorker : null),
     provider_study: arrivedStudy,
   };
 }

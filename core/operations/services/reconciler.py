@@ -7,11 +7,13 @@ right by the next round.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import trio
 
 from ....events import streams
 from ....events.agent import AgentRejected, AgentReturned
-from ....events.engagement import ProviderObserved
+from ....events.engagement import ProviderObserved, SiteWorkStatus
 from ....events.ids import TaskRunId
 from ....events.payment import Answer
 from ...abstractions.crowd.differences import ACTIONS, STATUS_AFTER, SiteDifference, difference, fills_place, is_news
@@ -110,7 +112,7 @@ class Reconciler:
         """Return the number of places that the run wants at its site in all, those that are taken included."""
         by_status = self._ledger.state.runs[self._run].units_by_status
         extra = len(self._strangers) + sum(
-            (shown := self._shown(place)) is not None and fills_place(shown.status) and not self._has_unit(place)
+            (shown := self._shown(place)) is not None and self._holds_place(shown) and not self._has_unit(place)
             for place in self._places.all()
         )
         return sum(by_status.get(status, 0) for status in _PLACED) + extra
@@ -129,6 +131,10 @@ class Reconciler:
             self._offered = await self._provider.offer(wanted)
             self._is_withdrawn = False
 
+    def _holds_place(self, shown: ProviderObserved) -> bool:
+        is_rejected = shown.status is SiteWorkStatus.REJECTED
+        return fills_place(shown.status) or (is_rejected and self._provider.REJECTED_WORK_HOLDS_PLACE)
+
     def _has_unit(self, place: RecordedPlace) -> bool:
         """Return True if the place's agent has a unit that is counted by itself."""
         agent = self._work_of(place)
@@ -145,9 +151,9 @@ class Reconciler:
         self._refused.clear()
         # A page that asked for work meanwhile may not be in the list yet; that is no difference.
         known = {place.handle.casefold(): place for place in self._places.all()}
-        self._strangers = [work for work in works if work.handle.casefold() not in known and fills_place(work.status)]
+        self._strangers = [work for work in works if fills_place(work.status) and _place_of(work, known) is None]
         for work in works:
-            place = known.get(work.handle.casefold())
+            place = _place_of(work, known)
             if place is None or not (is_news(work.status) or self._shown(place) is not None):
                 continue
             at = None if work.approved_by_site_at is None else int(work.approved_by_site_at)
@@ -155,8 +161,9 @@ class Reconciler:
                 place,
                 ProviderObserved(
                     registration=place.registration,
-                    status=work.status,
-                    bonus_cents=work.bonus_cents,
+                    # A provider may use subclasses, which an event cannot hold.
+                    status=SiteWorkStatus(work.status),
+                    bonus_cents=int(work.bonus_cents),
                     approved_by_site_at=at,
                 ),
             )
@@ -236,3 +243,9 @@ class Reconciler:
 
     def _stream_of(self, place: RecordedPlace) -> str | None:
         return self._ledger.state.runs[self._run].by_registration.get(place.registration)
+
+
+def _place_of(work: SiteWork, known: Mapping[str, RecordedPlace]) -> RecordedPlace | None:
+    """Return the place of a piece of work: by its id, or by its person's where the page named no other."""
+    place = known.get(work.handle.casefold())
+    return place if place is not None or work.participant is None else known.get(work.participant.casefold())

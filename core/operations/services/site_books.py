@@ -44,12 +44,14 @@ async def compare_books(ledger: Ledger, run: TaskRunId, provider: CrowdProvider)
     if provider.POLL_SECONDS is None:
         raise CommandRefusedError(f"the provider {provider.PROVIDER_TYPE!r} has no books that can be read")
     works = {work.handle.casefold(): work for work in await provider.observe()}
+    by_person = {work.participant.casefold(): work.handle.casefold() for work in works.values() if work.participant}
     paid = _paid_by_agent(ledger, run)
     faults: list[str] = []
     compared = 0
     for place in PlaceDirectory(ledger, run).all():
         agent = ledger.state.agent_by_registration(run, place.registration)
-        work = works.pop(place.handle.casefold(), None)
+        key = place.handle.casefold()
+        work = works.pop(key if key in works else by_person.get(key, key), None)
         if not isinstance(agent, AgentRecord):
             continue
         compared += 1

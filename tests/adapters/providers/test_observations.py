@@ -9,8 +9,8 @@ from mephisto_es.adapters.providers.connect.answers import (
     ConnectAssignmentStatus,
     ConnectProjectStatus,
 )
-from mephisto_es.adapters.providers.connect.observe import ConnectProjectPlaces
 from mephisto_es.adapters.providers.connect.observe import site_work as connect_work
+from mephisto_es.adapters.providers.connect.offer import close, pause, set_places
 from mephisto_es.adapters.providers.prolific.api.answers import ProlificStudyStatus, ProlificSubmission
 from mephisto_es.adapters.providers.prolific.api.answers import ProlificSubmissionStatus as Status
 from mephisto_es.adapters.providers.prolific.api.studies import StudyAction
@@ -71,16 +71,45 @@ async def test_connect_is_observed() -> None:
         async with open_connect(*flipped) as stage:
             project = (await stage.client.projects.create(project_request(3))).project_id
             await stage.client.projects.move(project, ConnectProjectStatus.LIVE)
-            places = ConnectProjectPlaces(stage.client, project)
             done = await stage.assignment(project, "anna")
             await stage.assignment(project, "bert", completed=False)
             stage.site.clock.advance(3600)
-            seen = {one.participant: one for one in await places.observe()}
+            listed = [connect_work(one) for one in await stage.client.assignments.of_project(project)]
+            seen = {one.participant: one for one in listed if one is not None}
             assert (seen["anna"].handle, seen["anna"].status) == (done, SiteWorkStatus.SUBMITTED)
             assert (seen["anna"].approved_by_site_at or 0) - (seen["anna"].completed_at or 0) == 14 * DAY_SECONDS
             assert ("bert" in seen) == (flipped == ["returned_stays"])
             assert "bert" not in seen or seen["bert"].status is SiteWorkStatus.UNFINISHED
-            assert [await places.set_places(wanted) for wanted in (1, 4, 4)] == [3, 4, 4]
-            await places.withdraw()
-            await places.withdraw()
-            assert await stage.client.projects.status(project) is ConnectProjectStatus.PAUSED
+
+
+async def test_connects_places_are_an_absolute_number() -> None:
+    async with open_connect() as stage:
+        client = stage.client
+        project = (await client.projects.create(project_request(3))).project_id
+        totals = [(await set_places(client, [project], wanted, may_start=True)).total for wanted in (1, 4, 4)]
+        assert totals == [3, 4, 4]
+        await pause(client, project)
+        await pause(client, project)
+        assert await client.projects.status(project) is ConnectProjectStatus.PAUSED
+        found = await set_places(client, [project], 5, may_start=False)
+        assert (found.total, found.is_paused_there) == (5, True)
+        assert not (await set_places(client, [project], 5, may_start=True)).is_paused_there
+        assert await client.projects.status(project) is ConnectProjectStatus.LIVE
+        for _ in range(2):
+            await close(client, await client.projects.get(project))
+        assert await client.projects.status(project) is ConnectProjectStatus.CLOSED
+        assert (await set_places(client, [project], 7, may_start=True)).missing == 2
+        follow_up = (await client.projects.create(project_request(2, internal_name="token-2"))).project_id
+        assert (await set_places(client, [project, follow_up], 7, may_start=True)).total == 7
+        draft = await client.projects.create(project_request(2, internal_name="token-3"))
+        await close(client, draft)
+        assert await client.projects.status(draft.project_id) is ConnectProjectStatus.ARCHIVED
+
+
+async def test_a_completed_project_may_take_no_more_places() -> None:
+    async with open_connect("completed_is_final") as stage:
+        project = (await stage.client.projects.create(project_request(1))).project_id
+        await stage.client.projects.move(project, ConnectProjectStatus.LIVE)
+        await stage.assignment(project, "anna")
+        found = await set_places(stage.client, [project], 3, may_start=True)
+        assert (found.total, found.missing) == (1, 2)

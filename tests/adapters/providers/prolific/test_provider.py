@@ -8,12 +8,13 @@ import pytest
 import trio
 import trio.testing
 
+from mephisto_es.adapters.fakes.prolific.books import FakeStudy, FakeSubmission
 from mephisto_es.core.errors import ConfigError, LaunchError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.events.codec import encode
 
-from ..prolific_run import ProlificRun, open_prolific_run, until, write_account
+from ..site_run import SiteRun, open_site_run, until, write_accounts
 
 REASON = (
     "LOW_EFFORT: every sentence got the same rating within two seconds, the one that is in Dutch included; "
@@ -23,38 +24,42 @@ REASON = (
 
 @pytest.fixture(autouse=True)
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEPHISTO_CONFIG", str(write_account(tmp_path)))
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(write_accounts(tmp_path)))
 
 
-def statuses(run: ProlificRun) -> list[str]:
-    return [one.status for one in run.submissions()]
+def study_of(run: SiteRun) -> FakeStudy:
+    return list(run.prolific.ledger.studies.values())[-1]
+
+
+def submissions_of(run: SiteRun) -> list[FakeSubmission]:
+    return list(run.prolific.ledger.submissions.values())
 
 
 async def test_a_run_from_launch_to_pay(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_prolific_run(tmp_path) as run:
+    async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(2, task_title="Rate sentences")
-        assert (run.study.status, run.study.places) == ("ACTIVE", 2)
-        assert run.study.body.name == "Rate sentences"
+        assert (study_of(run).status, study_of(run).places) == ("ACTIVE", 2)
+        assert study_of(run).body.name == "Rate sentences"
         operator = run.harness.operator
         for name in ("anna", "bert"):
             await run.person(name).take_part(run.harness.router(live))
         await operator.runs.wait_until_all_ended()
-        assert statuses(run) == ["AWAITING REVIEW"] * 2
-        by_server = {code.code for code in run.study.body.completion_codes if code.actor == "researcher"}
-        assert {one.entered_code for one in run.submissions()} == by_server
+        assert run.statuses() == ["AWAITING REVIEW"] * 2
+        by_server = {code.code for code in study_of(run).body.completion_codes if code.actor == "researcher"}
+        assert {one.entered_code for one in submissions_of(run)} == by_server
         agents = list(operator.ledger.state.agents.values())
         await operator.reviewer().approve_work(agents[0].agent, bonus_cents=30)
         await operator.reviewer().reject_work(agents[1].agent, REASON)
         assert await run.settle(live.task_run) == 2
         assert await run.settle(live.task_run) == 0
-        paid = [(one.status, one.reward_paid, one.bonuses) for one in run.submissions()]
+        paid = [(one.status, one.reward_paid, one.bonuses) for one in submissions_of(run)]
         assert paid == [("APPROVED", 150, [30]), ("REJECTED", 0, [])]
-        assert run.submissions()[1].message == REASON.partition(": ")[2]
-        assert {one.status for one in operator.ledger.state.payments.values()} == {PaymentStatus.SENT}
+        assert submissions_of(run)[1].message == REASON.partition(": ")[2]
+        assert {one.status for one in operator.ledger.state.payments.values()} == {PaymentStatus.CONFIRMED}
         assert await run.faults(live.task_run) == ()
         assert (await run.reconcile(live.task_run)).open == ()
-        assert run.study.is_stopped
-        secrets = (b"fake-prolific-token", b"anna", *(one.id.encode() for one in run.submissions()))
+        assert study_of(run).is_stopped
+        secrets = (b"fake-prolific-token", b"anna", *(one.id.encode() for one in submissions_of(run)))
         logged = [encode(recorded.envelope) for recorded in operator.ledger.log.read()]
         assert not any(secret in line for line in logged for secret in secrets)
 
@@ -62,27 +67,27 @@ async def test_a_run_from_launch_to_pay(tmp_path: Path, autojump_clock: trio.tes
 async def test_pausing_pauses_the_study_and_resuming_publishes_it(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_prolific_run(tmp_path) as run:
+    async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(3)
         await run.person("anna").take_part(run.harness.router(live))
-        await until(lambda: statuses(run) == ["AWAITING REVIEW"])
+        await until(lambda: run.statuses() == ["AWAITING REVIEW"])
         operator = run.harness.operator
         await operator.runs.pause_run(live.task_run, "lunch", "me")
-        assert run.study.status == "PAUSED"
+        assert study_of(run).status == "PAUSED"
         resumed = await run.launch(3, resume_incomplete_run=True)
         assert resumed.task_run == live.task_run
-        assert (run.study.status, len(run.site.ledger.studies)) == ("ACTIVE", 1)
+        assert (study_of(run).status, len(run.prolific.ledger.studies)) == ("ACTIVE", 1)
         await run.person("bert").take_part(run.harness.router(resumed))
-        await until(lambda: statuses(run) == ["AWAITING REVIEW"] * 2)
+        await until(lambda: run.statuses() == ["AWAITING REVIEW"] * 2)
         await operator.runs.end_run(live.task_run, "enough", "me")
-        assert run.study.is_stopped
+        assert study_of(run).is_stopped
         assert not operator.ledger.state.resources or all(
             one.status.value == "released" for one in operator.ledger.state.resources.values()
         )
 
 
 async def test_a_returned_place_frees_its_unit(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_prolific_run(tmp_path) as run:
+    async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(1)
         router, anna = run.harness.router(live), run.person("anna")
         taken = await anna.reserve()
@@ -93,27 +98,27 @@ async def test_a_returned_place_frees_its_unit(tmp_path: Path, autojump_clock: t
         state = run.harness.operator.ledger.state
         await until(lambda: [one.status for one in state.agents.values()] == [AgentStatus.RETURNED])
         assert await run.person("bert").take_part(router) is not None
-        await until(lambda: statuses(run) == ["RETURNED", "AWAITING REVIEW"])
+        await until(lambda: run.statuses() == ["RETURNED", "AWAITING REVIEW"])
 
 
 async def test_places_follow_the_units(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_prolific_run(tmp_path) as run:
+    async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(4, max_num_concurrent_units=2)
-        assert run.study.places == 2
+        assert study_of(run).places == 2
         await run.person("anna").take_part(run.harness.router(live))
-        await until(lambda: run.study.places == 3)
+        await until(lambda: study_of(run).places == 3)
         await run.person("bert").take_part(run.harness.router(live))
-        await until(lambda: run.study.places == 4)
+        await until(lambda: study_of(run).places == 4)
 
 
 async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_prolific_run(tmp_path, balance_cents=100) as run:
+    async with open_site_run("prolific", tmp_path, balance_cents=100) as run:
         with pytest.raises(LaunchError, match=r"raise task_reward, or lower prolific_estimated_completion_time"):
             await run.launch(1, task_reward="0.30")
-        assert not run.site.ledger.studies
+        assert not run.prolific.ledger.studies
         with pytest.raises(LaunchError, match="publish a study was refused"):
             await run.launch(1)
-        assert not run.site.ledger.studies
+        assert not run.prolific.ledger.studies
         with pytest.raises(
             LaunchError, match=r"no workspace 'Nowhere': set mephisto\.provider\.prolific_workspace_name"
         ):
@@ -127,18 +132,18 @@ async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_cloc
 async def test_what_people_do_on_the_site_is_recorded_and_overrides_nothing(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_prolific_run(tmp_path) as run:
+    async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(4)
         router, operator = run.harness.router(live), run.harness.operator
         for name in ("anna", "bert", "cleo"):
             await run.person(name).take_part(router)
-        await until(lambda: statuses(run) == ["AWAITING REVIEW"] * 3)
+        await until(lambda: run.statuses() == ["AWAITING REVIEW"] * 3)
         anna, *_ = operator.ledger.state.agents.values()
         await operator.reviewer().reject_work(anna.agent, "too short")
-        rules = run.site.submissions
-        rules.approve(run.submissions()[0])
-        rules.give_back(run.submissions()[1])
-        stranger = rules.reserve(run.study, "dora")
+        rules = run.prolific.submissions
+        rules.approve(submissions_of(run)[0])
+        rules.give_back(submissions_of(run)[1])
+        stranger = rules.reserve(study_of(run), "dora")
         rules.start(stranger)
         rules.enter_code(stranger, "GUESSED")
         await trio.sleep(60)
@@ -162,7 +167,7 @@ async def test_what_people_do_on_the_site_is_recorded_and_overrides_nothing(
 async def test_a_rejection_without_a_reason_waits_and_can_be_reversed(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with open_prolific_run(tmp_path) as run:
+    async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(2)
         operator = run.harness.operator
         for name in ("anna", "bert"):
@@ -174,9 +179,9 @@ async def test_a_rejection_without_a_reason_waits_and_can_be_reversed(
         (left,) = (await run.reconcile(live.task_run)).open
         assert (left.difference.name, left.outcome.name) == ("NOT_REJECTED", "REFUSED")
         assert left.reason.startswith("Prolific wants a reason of at least 100 characters, and this one has 3: ")
-        assert statuses(run) == ["AWAITING REVIEW", "REJECTED"]
+        assert run.statuses() == ["AWAITING REVIEW", "REJECTED"]
         for agent in (anna, bert):
             await operator.reviewer().approve_work(agent.agent)
         assert await run.settle(live.task_run) == 2
-        assert statuses(run) == ["APPROVED"] * 2
+        assert run.statuses() == ["APPROVED"] * 2
         assert await run.faults(live.task_run) == ()

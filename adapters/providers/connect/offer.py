@@ -1,0 +1,88 @@
+"""Offers places of a run's projects at Connect as one absolute number, and withdraws them.
+
+A project whose places are full completes itself. Nobody knows if such a project takes more places; where it does not,
+a follow-up project is needed, which excludes the people of the earlier ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..api.errors import SiteRefusedError
+from .answers import ConnectProject, ConnectProjectStatus
+from .client import ConnectClient
+from .project_request import ProjectChange
+
+_S = ConnectProjectStatus
+#: Statuses of a project that offers nothing, now or ever again.
+_ENDED = frozenset({_S.CLOSED, _S.ARCHIVED})
+
+
+class PlacesAtConnect(NamedTuple):
+    """The places of a run's projects."""
+
+    total: int
+    #: Places that only a follow-up project can have.
+    missing: int = 0
+    #: True if the last project is paused, and not by us.
+    is_paused_there: bool = False
+
+
+async def set_places(
+    client: ConnectClient, project_ids: Sequence[str], wanted: int, *, may_start: bool
+) -> PlacesAtConnect:
+    """Raise the places of the last project so that all projects have a number, and launch it.
+
+    Args:
+        client: the site.
+        project_ids: the run's projects, the present one last.
+        wanted: places of all projects together.
+        may_start: False to leave a paused project as it is: the site or a person has paused it.
+
+    Raises:
+        SiteError: the site refuses, or could not be asked.
+    """
+    earlier = sum([(await client.projects.get(one)).participants for one in project_ids[:-1]])
+    present = project_ids[-1]
+    project, status = await client.projects.get(present), await client.projects.status(present)
+    need = wanted - earlier
+    if status in _ENDED:
+        return PlacesAtConnect(earlier + project.participants, max(need - project.participants, 0))
+    if need > project.participants:
+        try:
+            project = await client.projects.change(present, ProjectChange(participants=need))
+        except SiteRefusedError:
+            if status is not _S.COMPLETED:
+                raise
+            return PlacesAtConnect(earlier + project.participants, need - project.participants)
+    if status is _S.UNPUBLISHED or (status is _S.PAUSED and may_start):
+        await client.projects.move(present, _S.LIVE)
+    is_paused = status is _S.PAUSED and not may_start
+    return PlacesAtConnect(earlier + project.participants, is_paused_there=is_paused)
+
+
+async def pause(client: ConnectClient, project_id: str) -> None:
+    """Pause a live project. Twice is harmless.
+
+    Raises:
+        SiteError: the site refuses, or could not be asked.
+    """
+    if await client.projects.status(project_id) is _S.LIVE:
+        await client.projects.move(project_id, _S.PAUSED)
+
+
+async def close(client: ConnectClient, project: ConnectProject) -> None:
+    """End a project for good: a live one is paused first, and one that was never launched is archived.
+
+    Raises:
+        SiteError: the site refuses, or could not be asked.
+    """
+    status = await client.projects.status(project.project_id)
+    if status is _S.UNPUBLISHED:
+        await client.projects.move(project.project_id, _S.ARCHIVED)
+        return
+    if status is _S.LIVE:
+        await client.projects.move(project.project_id, _S.PAUSED)
+    if status in {_S.LIVE, _S.PAUSED}:
+        await client.projects.move(project.project_id, _S.CLOSED)
