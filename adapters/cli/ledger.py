@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
-import trio
 from rich.table import Table
 
 from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.configuration.money import amount
-from ...core.operations.control.requests import CompareBooksRequest
 from ...core.operations.control.round_report import BooksReport
 from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.budget_check import find_overspending
 from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
-from ..control.client import open_control
-from ..control.protocol import author_of
 from ..terminal import echo
 from ..text import format_spending
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
@@ -59,7 +56,7 @@ def ledger_command(
         number = TaskRunId(run.number)
         found = pay_ledger(moment, number)
         faults = [*find_untraced(moment, number), *find_overspending(moment, number)] if check else []
-    books = trio.run(_compare_books, database, number) if asks_provider else None
+    books = _compare_books(database, number) if asks_provider else None
     if books is not None:
         faults += books.faults
     if as_json:
@@ -75,9 +72,10 @@ def ledger_command(
     sys.exit(ILLEGAL if faults else 0)
 
 
-async def _compare_books(database: Path, run: TaskRunId) -> BooksReport | None:
-    async with open_control(database, author_of()) as control:
-        return (await control.execute(CompareBooksRequest(task_run=run))).books
+def _compare_books(database: Path, run: TaskRunId) -> BooksReport:
+    # Loaded when it is asked for: the rest of this verb answers faster than that loads.
+    found: BooksReport = import_module(".common.site_books", __package__).site_books(database, run)
+    return found
 
 
 def _kept(ledger: PayLedger) -> str:
