@@ -17,6 +17,7 @@ from ...events.ids import TaskRunId
 from ...projections.queries.entity_ref import EntityRef
 from ..control.client import open_control
 from ..control.protocol import author_of
+from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -49,7 +50,7 @@ def reconcile_command(database: Path, run: EntityRef, author: str | None, as_jso
     if as_json:
         print_json({"run": str(run), "round": found})
     elif found is None:
-        click.echo(f"{run} has its workers from a provider without a site that can be asked")
+        echo(f"{run} has its workers from a provider without a site that can be asked")
     else:
         _print(run, found)
     if found is not None and found.open:
@@ -69,9 +70,9 @@ async def _reconcile(database: Path, run: TaskRunId, author: str) -> RoundReport
 
 
 def _print(run: EntityRef, found: RoundReport) -> None:
-    click.echo(f"the site shows {found.observed or 0:,} pieces of work of {run}")
+    echo(f"the site shows {found.observed or 0:,} pieces of work of {run}")
     if not found.differences:
-        click.echo("log and site agree")
+        echo("log and site agree")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("worker", "work", "difference", "outcome"):
@@ -82,4 +83,4 @@ def _print(run: EntityRef, found: RoundReport) -> None:
         table.add_row(worker, _work(one), one.difference.value, outcome)
     console().print(table)
     counted = Counter(one.outcome.value for one in found.differences)
-    click.echo(", ".join(f"{count:,} {outcome}" for outcome, count in counted.items()))
+    echo(", ".join(f"{count:,} {outcome}" for outcome, count in counted.items()))
