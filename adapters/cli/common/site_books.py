@@ -19,6 +19,8 @@ from ...control.protocol import author_of
 def site_books(database: Path, run: TaskRunId) -> BooksReport:
     """Return how the log's payments of a run and its site differ.
 
+    Nothing is changed, in the log or at the site.
+
     Args:
         database: the log.
         run: the run.

@@ -17,7 +17,11 @@ _DECIDED = {
 
 
 def site_work(assignment: ConnectAssignment) -> SiteWork | None:
-    """Return an assignment as work at any site; None: it has no id to be handled by."""
+    """Return an assignment as work at any site; None: it has no id to be handled by.
+
+    Args:
+        assignment: as the site lists it.
+    """
     handle = assignment.assignment_id or assignment.participant_id
     if handle is None:
         return None

@@ -23,7 +23,7 @@ _PAID_THERE = frozenset({SiteWorkStatus.APPROVED, SiteWorkStatus.PARTIALLY_APPRO
 
 
 class _Paid(NamedTuple):
-    """What an agent was paid according to the log, in cents."""
+    """Cents that an agent was paid according to the log."""
 
     pay: int = 0
     bonus: int = 0
