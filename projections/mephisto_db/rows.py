@@ -230,13 +230,15 @@ class UnitReviewRow(Row, frozen=True, gc=False):
     task_id: TaskId
     status: str
     review_note: str | None
-    #: In cents; None if there is no bonus.
-    bonus: int | None
+    #: In whole currency, as in Mephisto; None if there is no bonus. `bonus_cents` is exact.
+    bonus: float | None
     blocked_worker: bool
     updated_qualification_id: QualificationId | None
     updated_qualification_value: int | None
     revoked_qualification_id: QualificationId | None
     creation_date: str
+    #: None if there is no bonus. Not in Mephisto.
+    bonus_cents: int | None
 
 
 class AgentBonusRow(Row, frozen=True, gc=False):

@@ -133,6 +133,7 @@ class RosterProjection:
     """A projection: each stream's last event, and each worker's name while it is known."""
 
     name = "roster"
+    views = ()
     tables = ("roster", "roster_names")
 
     def create(self, db: sqlite_utils.Database) -> None:
@@ -160,6 +161,7 @@ class FailingProjection:
     """A projection that fails on a unit's expiry."""
 
     name = "stubborn"
+    views = ()
     tables = ("stubborn",)
 
     def create(self, db: sqlite_utils.Database) -> None:
