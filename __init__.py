@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .adapters.blueprints.paired_chat import PairedChatBlueprint, PairedChatTaskRunner
     from .adapters.blueprints.remote_procedure import (
+        RemoteProcedureAgentState,
         RemoteProcedureBlueprint,
         RemoteProcedureTaskRunner,
         SharedRemoteProcedureTaskState,
@@ -111,7 +112,8 @@ if TYPE_CHECKING:
         UseGoldUnitArgs,
         get_gold_factory,
     )
-    from .core.abstractions.work_data import AgentState, AssignedAgent, InitializationData
+    from .core.abstractions.work.handles import AssignedAgent, Worker
+    from .core.abstractions.work_data import AgentState, InitializationData
     from .core.errors import (
         AgentDisconnectedError,
         AgentLeftError,
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
         UnknownEntityError,
         UnknownEventError,
         UnusableLogError,
+        UploadGoneError,
         UserCodeError,
         VersionConflictError,
         WriterFencedError,
@@ -236,6 +239,7 @@ _NAMES_BY_MODULE = {
     ),
     "adapters.blueprints.paired_chat": ("PairedChatBlueprint", "PairedChatTaskRunner"),
     "adapters.blueprints.remote_procedure": (
+        "RemoteProcedureAgentState",
         "RemoteProcedureBlueprint",
         "RemoteProcedureTaskRunner",
         "SharedRemoteProcedureTaskState",
@@ -295,7 +299,8 @@ _NAMES_BY_MODULE = {
         "UseGoldUnitArgs",
         "get_gold_factory",
     ),
-    "core.abstractions.work_data": ("AgentState", "AssignedAgent", "InitializationData"),
+    "core.abstractions.work.handles": ("AssignedAgent", "Worker"),
+    "core.abstractions.work_data": ("AgentState", "InitializationData"),
     "core.errors": (
         "AgentDisconnectedError",
         "AgentLeftError",
@@ -318,6 +323,7 @@ _NAMES_BY_MODULE = {
         "UnknownEntityError",
         "UnknownEventError",
         "UnusableLogError",
+        "UploadGoneError",
         "UserCodeError",
         "VersionConflictError",
         "WriterFencedError",
@@ -394,7 +400,6 @@ _FORMER_NAMES = {
     "Packet": "agent.observe({...}) and agent.get_live_update(), which take and give plain dicts",
     "PACKET_TYPE_AGENT_ACTION": "agent.observe({...}), which takes a plain dict",
     "PACKET_TYPE_UPDATE_AGENT_STATUS": "nothing: statuses follow from events, and pages are told of them",
-    "RemoteProcedureAgentState": "AgentState",
     "RunScriptConfig": "TaskConfig, or build_default_task_config(NAME) to start from conf/NAME.yaml",
     "StaticHTMLBlueprint": "StaticTaskBlueprint, with an HTML file as task_source",
     "StaticHTMLBlueprintArgs": "StaticTaskBlueprintArgs",
@@ -502,6 +507,7 @@ __all__ = [
     "ProtocolError",
     "QualificationDict",
     "QualificationRule",
+    "RemoteProcedureAgentState",
     "RemoteProcedureBlueprint",
     "RemoteProcedureTaskRunner",
     "RequesterArgs",
@@ -539,11 +545,13 @@ __all__ = [
     "UnknownEntityError",
     "UnknownEventError",
     "UnusableLogError",
+    "UploadGoneError",
     "UseGoldUnit",
     "UseGoldUnitArgs",
     "UserCodeError",
     "VersionConflictError",
     "WebsocketChannel",
+    "Worker",
     "WorkerId",
     "WorkerPool",
     "WorkerView",

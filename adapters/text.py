@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from ..core.operations.configuration.money import amount
 from ..projections.queries.money.spending import Spending
 
+#: Characters of a text from a stranger that are printed.
+MAX_STRANGERS_TEXT = 200
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -38,3 +41,9 @@ def format_duration(seconds: float) -> str:
     if whole < _DAY:
         return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def printable(text: str, limit: int = MAX_STRANGERS_TEXT) -> str:
+    """Return a text from a stranger in a form that is safe to print: one line, without control characters, not long."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: limit + 1])
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -7,6 +7,7 @@
     │   ├── CommandIdReusedError      a command id was used again for something else
     │   └── StaleCommandError         a stream has changed since the caller looked at it
     ├── ProtocolError                 the other side sent what the wire does not allow
+    │   └── UploadGoneError           a server does not have the uploaded file
     ├── ConfigError                   the operator: a setting, file or plugin is wrong
     ├── LaunchError                   the operator: a launch step failed; names the step
     ├── LogError                      the log cannot be trusted or written
@@ -106,6 +107,10 @@ class TooManyUpdatesError(CommandRefusedError):
 
 class ProtocolError(MephistoError):
     """The other side of a wire sent something that the wire does not allow."""
+
+
+class UploadGoneError(ProtocolError):
+    """A server does not have an uploaded file, and will not have it later."""
 
 
 class ConfigError(MephistoError):

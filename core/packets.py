@@ -132,10 +132,18 @@ class SubmitUnitPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_unit
     data: SubmitUnitData
 
 
+class SubmitMetadataData(msgspec.Struct, frozen=True):
+    """Tips, feedback or an opinion that a worker left."""
+
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    #: None: the page sent JSON; a form sends a list, which may be empty.
+    files: list[UploadedFile] | None = None
+
+
 class SubmitMetadataPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_metadata"):
     """A worker left tips or feedback."""
 
-    data: msgspec.Raw
+    data: SubmitMetadataData
 
 
 class SubmitAppealData(msgspec.Struct, frozen=True):

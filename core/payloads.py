@@ -1,16 +1,27 @@
-"""Keeps personal data apart from events: sealed bytes, and pseudonyms for lookups."""
+"""Keeps personal data apart from events: sealed bytes, folders of uploaded files, and pseudonyms for lookups."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 from ..events.base import Event, PayloadRef
 from ..events.catalogue import AnyEvent
 from ..events.codec import KIND_OF
-from ..events.ids import WorkerId
+from ..events.ids import AgentId, WorkerId
 from ..events.upcasting import UPCASTERS
 from .ports import Payload
+
+#: One folder for each run, in the folder of the log: the page, the server's files, uploads.
+RUNS_FOLDER = "runs"
+#: Folder of the uploaded files that were fetched, in the folder of a run.
+FILES_FOLDER = "files"
+
+
+def agent_files_dir(run_dir: Path, agent: AgentId) -> Path:
+    """Return the folder of the files that an agent's page uploaded. It may not exist."""
+    return run_dir / FILES_FOLDER / str(agent)
 
 
 def seal(body: bytes, salt: bytes, subject: WorkerId | None = None) -> Payload:

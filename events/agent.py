@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from .base import Event, FileRef, PayloadRef
 from .ids import AgentId, AssignmentId, UnitId, WorkerId
 
@@ -50,6 +52,8 @@ class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
 
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
+    #: Names, types and form fields of the files, as the worker's browser gave them, in the order of `files`.
+    file_details: PayloadRef | None = None
     #: What the blueprint found wrong with the work; nothing of what the worker wrote is in it.
     problems: tuple[str, ...] = ()
 
@@ -59,6 +63,8 @@ class AgentSubmittedAgain(Event, frozen=True, kw_only=True, tag="agent_submitted
 
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
+    #: Names, types and form fields of the files, as the worker's browser gave them, in the order of `files`.
+    file_details: PayloadRef | None = None
 
 
 class AgentSubmittedLate(Event, frozen=True, kw_only=True, tag="agent_submitted_late"):
@@ -66,6 +72,8 @@ class AgentSubmittedLate(Event, frozen=True, kw_only=True, tag="agent_submitted_
 
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
+    #: Names, types and form fields of the files, as the worker's browser gave them, in the order of `files`.
+    file_details: PayloadRef | None = None
     #: Problems that the blueprint found in the work; they quote nothing that the worker wrote.
     problems: tuple[str, ...] = ()
 
@@ -74,6 +82,33 @@ class AgentMetadataReceived(Event, frozen=True, kw_only=True, tag="agent_metadat
     """The worker left tips or feedback."""
 
     metadata: PayloadRef
+    #: Files that were attached to it.
+    files: tuple[FileRef, ...] = ()
+    #: Names, types and form fields of the files, as the worker's browser gave them, in the order of `files`.
+    file_details: PayloadRef | None = None
+
+
+class FileLoss(Enum):
+    """Reason why an uploaded file cannot be had."""
+
+    #: The server does not have it.
+    GONE = "gone"
+    #: The server has something else under its name.
+    DIFFERENT = "different"
+
+
+class AgentFileStored(Event, frozen=True, kw_only=True, tag="agent_file_stored"):
+    """An uploaded file was fetched from the server, and is durable in the folder of the run."""
+
+    #: Name of the file at the router, as in the submission.
+    filename: str
+
+
+class AgentFileLost(Event, frozen=True, kw_only=True, tag="agent_file_lost"):
+    """An uploaded file cannot be fetched from the server, now or later."""
+
+    filename: str
+    reason: FileLoss
 
 
 class AgentDisconnected(Event, frozen=True, kw_only=True, tag="agent_disconnected"):
@@ -169,6 +204,8 @@ AgentEvent = (
     | AgentSubmittedAgain
     | AgentSubmittedLate
     | AgentMetadataReceived
+    | AgentFileStored
+    | AgentFileLost
     | AgentDisconnected
     | AgentTimedOut
     | AgentReturned

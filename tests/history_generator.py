@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from mephisto_es.core.commands.admission import Applicant, AssignUnit
-from mephisto_es.core.commands.agent import EndAgent, SubmitUnit
+from mephisto_es.core.commands.agent import EndAgent, RecordFile, SubmitUnit
 from mephisto_es.core.commands.review import (
     AcceptLateWork,
     DismissAppeal,
@@ -22,6 +22,7 @@ from mephisto_es.core.commands.task_run import AssignmentPlan, ExpireUnits, Laun
 from mephisto_es.core.decisions.assign_work import decide_assign_unit
 from mephisto_es.core.decisions.end_work import decide_end_agent, decide_submit_unit
 from mephisto_es.core.decisions.launch_work import creation_events, decide_expire_units, decide_launch_units
+from mephisto_es.core.decisions.record_facts import decide_record_file
 from mephisto_es.core.decisions.review import (
     decide_accept_late_work,
     decide_dismiss_appeal,
@@ -139,6 +140,7 @@ class HistoryGenerator(RandomValues):
             *[self._launch_unit] * 3,
             *[self._take_unit] * 6,
             *[self._submit] * 4,
+            self._store_file,
             self._leave,
             self._chat,
             *[self._review] * 2,
@@ -357,13 +359,30 @@ class HistoryGenerator(RandomValues):
             return []
         files = (FileRef(filename=f"{self._next()}.png", size=3, sha256="a" * 64),)
         submission = self._json({"rating": self._random.randint(1, 5)}, state.worker)
+        has_files = self._seldom()
+        details = [{"filename": files[0].filename, "fieldname": "photo", "originalname": "me.png", "size": 3}]
         command = SubmitUnit(
             task_run=streams.run_of(stream),
             agent=state.agent,
             submission=submission,
-            files=files if self._seldom() else (),
+            files=files if has_files else (),
+            file_details=self._json(details, state.worker) if has_files else None,
         )
         return decide_submit_unit(self.state, command)
+
+    def _store_file(self) -> Events:
+        found = [stream for stream in self._streams["agent"] if self.state.agents[stream].awaited_files]
+        if not found:
+            return []
+        stream = self._random.choice(found)
+        state = self.state.agents[stream]
+        name = state.awaited_files[0].filename
+        stored = agent.AgentFileStored(filename=name)
+        lost = agent.AgentFileLost(filename=name, reason=self._random.choice(tuple(agent.FileLoss)))
+        command = RecordFile(
+            task_run=streams.run_of(stream), agent=state.agent, event=self._random.choice((lost, stored))
+        )
+        return decide_record_file(self.state, command)
 
     def _leave(self) -> Events:
         found = self._pick_agent()

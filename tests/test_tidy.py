@@ -21,14 +21,15 @@ WORLDLY = {
     *("io", "os", "pathlib", "shutil", "tempfile", "socket", "sqlite3", "httpx"),
 }
 #: Where worker threads are: the log's commit and its anchor, plain user callbacks, the router process, which writes its
-#: journal and uploads beside its event loop, the web view's process, which reads the log beside its
-#: own, and plain launch scripts and notebooks.
+#: journal and uploads beside its event loop, the operator's client of routers, which makes fetched files durable, the
+#: web view's process, which reads the log beside its own, and plain launch scripts and notebooks.
 THREADED = {
     "adapters/composition/operator.py",
     "adapters/log/commit_thread.py",
     "core/operations/task_code/calls.py",
     "adapters/architects/router/python/journal/journal.py",
     "adapters/architects/router/python/http/uploads.py",
+    "adapters/architects/router/client.py",
     "adapters/web/log_access.py",
     "adapters/control/holder.py",
     "adapters/facade/calls.py",

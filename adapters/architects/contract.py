@@ -24,7 +24,7 @@ import trio
 from ...core.abstractions.architect import Architect
 from ...core.abstractions.channel import Channel
 from ...core.abstractions.resources import Resources
-from ...core.errors import LaunchError, ProtocolError
+from ...core.errors import LaunchError, ProtocolError, UploadGoneError
 from ...core.lifecycles.resource import ResourceState, ResourceStatus, evolve
 from ...core.packets import (
     AgentDetails,
@@ -250,7 +250,7 @@ class PageServerContract(ArchitectContract):
             assert details["init_task_data"] == {"text": "x"}
 
     async def test_an_uploaded_file_can_be_downloaded(self, tmp_path: Path) -> None:
-        """Byte for byte, under the name in the submission."""
+        """Byte for byte, under the name in the submission, until it is dropped."""
         content = bytes(range(256)) * 1000
         save_dir = tmp_path / "saved"
         save_dir.mkdir()
@@ -265,8 +265,11 @@ class PageServerContract(ArchitectContract):
             submitted = await deployment.next(SubmitUnitPacket)
             [file] = submitted.data.files or []
             saved = await deployment.architect.download_file(file.filename, save_dir)
-        assert saved.parent == save_dir
-        assert saved.read_bytes() == content
+            assert saved.parent == save_dir
+            assert saved.read_bytes() == content
+            await deployment.architect.drop_file(file.filename)
+            with pytest.raises(UploadGoneError):
+                await deployment.architect.download_file(file.filename, save_dir)
 
     async def _register(self, deployment: Deployment, page: httpx.AsyncClient) -> dict[str, object]:
         """Request an agent as a page, and answer as an operator; return the page's answer."""

@@ -13,8 +13,9 @@ from ...core.abstractions.architect import ArchitectContext
 from ...core.abstractions.args import ArchitectArgs
 from ...core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ...core.abstractions.resources import Details
-from ...core.errors import LaunchError, ProtocolError
+from ...core.errors import LaunchError, UploadGoneError
 from ...core.operations.registry import register_mephisto_abstraction
+from .memory.architect import save_memory_file
 from .mock_server import MockServer
 from .router.listening import listen
 from .single_server import SingleServerArchitect
@@ -120,9 +121,16 @@ class MockArchitect(SingleServerArchitect):
         """Do nothing: the server ended with its process."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Refuse: there are no files.
+        """Save an uploaded file of the scripted server.
 
         Raises:
-            ProtocolError: always.
+            UploadGoneError: the server does not have it, or there is no server.
         """
-        raise ProtocolError(f"the mock server has no file {filename!r} for {save_dir}")
+        if self._resource is None:
+            raise UploadGoneError(f"there is no server that has {filename!r}")
+        return save_memory_file(self.server.router, filename, save_dir)
+
+    async def drop_file(self, filename: str) -> None:
+        """Let the scripted server forget an uploaded file."""
+        if self._resource is not None:
+            self.server.router.files.pop(filename, None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from itertools import count
 
 import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, WebSocketServer
 
-from .memory.router import Json, MemoryPageSocket, MemoryRouter
+from .memory.router import Json, MemoryPageSocket, MemoryRouter, PageFile
 
 #: The number of frames that may wait for the operator.
 WAITING_LIMIT = 10_000
@@ -22,12 +23,13 @@ class MockServer:
 
     Attributes:
         received: every packet that an operator sent, oldest first.
+        router: the router behind it, with the uploaded files.
     """
 
     def __init__(self, secret: str, incarnation: str) -> None:
         self.received: list[Json] = []
         self._secret = secret
-        self._router = MemoryRouter(incarnation)
+        self.router = MemoryRouter(incarnation)
         self._update_numbers = count(1)
         self._pages: dict[str, MemoryPageSocket] = {}
         self._lifetime = trio.CancelScope()
@@ -46,25 +48,25 @@ class MockServer:
             The page's answer: `agent_id` and `init_task_data`, or a `failure_reason`.
         """
         registration = {"worker_name": worker_name, "agent_registration_id": agent_details, "provider_type": "mock"}
-        return self._connected(await self._router.request_agent(registration))
+        return self._connected(await self.router.request_agent(registration))
 
     async def register_mock_agent_after_onboarding(self, agent_id: str, onboard_data: object) -> Json:
         """Submit an onboarding; return the page's answer, as `register_mock_agent`."""
-        return self._connected(await self._router.submit_onboarding(agent_id, onboard_data))
+        return self._connected(await self.router.submit_onboarding(agent_id, onboard_data))
 
     def send_agent_act(self, agent_id: str, act_content: Json) -> None:
         """Send a live update to the task's code."""
         number = next(self._update_numbers)
-        self._router.send_live_update(agent_id, {"update_id": f"mock-{number}", **act_content})
+        self.router.send_live_update(agent_id, {"update_id": f"mock-{number}", **act_content})
 
-    def submit_mock_unit(self, agent_id: str, submit_data: object) -> None:
-        """Submit the work."""
-        self._router.submit_task(agent_id, submit_data)
+    def submit_mock_unit(self, agent_id: str, submit_data: object, files: Sequence[PageFile] = ()) -> None:
+        """Submit the work, with files if there are any."""
+        self.router.submit_task(agent_id, submit_data, files)
 
     def disconnect_mock_agent(self, agent_id: str) -> None:
         """Close the page."""
         self._pages.pop(agent_id, None)
-        self._router.disconnect(agent_id)
+        self.router.disconnect(agent_id)
 
     async def next_packet_for(self, agent_id: str) -> Json:
         """Return the next status or live update for the agent's page."""
@@ -77,7 +79,7 @@ class MockServer:
     def _connected(self, details: Json) -> Json:
         agent_id = details["agent_id"]
         if agent_id is not None and agent_id not in self._pages:
-            self._pages[agent_id] = self._router.connect(agent_id)
+            self._pages[agent_id] = self.router.connect(agent_id)
         return details
 
     # The server -----------------------------------------------------------------------------------------------------
@@ -92,7 +94,7 @@ class MockServer:
     async def stop(self) -> None:
         """Accept no more connections and close the existing ones."""
         self._lifetime.cancel()
-        self._router.close()
+        self.router.close()
         await self._stopped.wait()
 
     async def _serve(self, listener: trio.SocketListener) -> None:
@@ -122,14 +124,14 @@ class MockServer:
 
     async def _serve_operator(self, socket: WebSocketConnection) -> None:
         end = _OperatorSocket()
-        self._router.attach(end)
+        self.router.attach(end)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(end.send_all, socket)
                 await self._receive_all(socket)
                 nursery.cancel_scope.cancel()
         finally:
-            self._router.detach(end)
+            self.router.detach(end)
 
     async def _receive_all(self, socket: WebSocketConnection) -> None:
         try:
@@ -137,7 +139,7 @@ class MockServer:
                 frame = msgspec.json.decode(await socket.get_message())
                 for packet in frame if isinstance(frame, list) else [frame]:
                     self.received.append(packet)
-                    self._router.take(packet)
+                    self.router.take(packet)
         except ConnectionClosed:
             return
 

@@ -55,9 +55,18 @@ class SingleServerArchitect(Architect):
         """Fetch an uploaded file.
 
         Raises:
-            ProtocolError: the router does not have it.
+            UploadGoneError: the router does not have it.
+            ProtocolError: it did not arrive.
         """
         return await self._client().download_file(filename, save_dir)
+
+    async def drop_file(self, filename: str) -> None:
+        """Let the router delete an uploaded file.
+
+        Raises:
+            ProtocolError: the router does not answer.
+        """
+        await self._client().delete_file(filename)
 
     @abstractmethod
     async def _stop_server(self) -> None:

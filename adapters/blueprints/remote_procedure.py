@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import msgspec
 from omegaconf import DictConfig
 
-from ...core.abstractions.agent import Agent, PastUpdate, Unit, Update
+from ...core.abstractions.agent import Agent, Unit, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
 from ...core.abstractions.callbacks import called_with, quick
 from ...core.abstractions.task_runner import TaskRunner
-from ...core.abstractions.work_data import to_plain
+from ...core.abstractions.work.agent_data import as_request
+from ...core.abstractions.work_data import RemoteRequest, to_plain
 from ...core.errors import AgentLeftError, ConfigError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
@@ -25,8 +26,43 @@ from .html.html_page import is_html_task
 from .page_checks import KEY as PAGE_KEY
 from .static_task import SharedStaticTaskState, StaticTaskBlueprint, StaticTaskBlueprintArgs
 
-#: `function(request_id, args, agent)`: `args` is the value that the page passed; the result must fit into JSON.
-RemoteProcedure = Callable[[str, Any, Agent], Any | Awaitable[Any]]
+
+class RemoteProcedureAgentState:
+    """The state of an agent whose page calls procedures, as the procedures get it.
+
+    Attributes:
+        agent: the agent, for procedures that send updates to the page themselves.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+
+    @property
+    def init_data(self) -> Update:
+        """The data of the agent's unit."""
+        return self.agent.unit.data
+
+    @property
+    def requests(self) -> dict[str, RemoteRequest]:
+        """Calls so far and the answers to them, by their ids, the oldest first."""
+        found = (as_request(past) for past in self.agent.past_updates())
+        return {request.uuid: request for request in found if request is not None}
+
+    def get_init_state(self) -> Update:
+        """Return the unit's data, and the calls and answers so far, as the page gets them."""
+        return {
+            "task_data": self.init_data,
+            "previous_requests": [request.to_dict() for request in self.requests.values()],
+        }
+
+    def get_data(self) -> dict[str, Any]:
+        """Return the work so far, under the names `inputs` and `outputs`."""
+        requests = [request.to_dict() for request in self.requests.values()]
+        return {"inputs": self.init_data, "outputs": {"requests": requests, "final_submission": None}}
+
+
+#: `function(request_id, args, agent_state)`: `args` is the value that the page passed; the result must fit into JSON.
+RemoteProcedure = Callable[[str, Any, RemoteProcedureAgentState], Any | Awaitable[Any]]
 
 #: Messages to the page about a failed call. The log has the details.
 UNKNOWN = "This task has no such procedure."
@@ -47,7 +83,7 @@ class SharedRemoteProcedureTaskState(SharedStaticTaskState):
 
     #: The functions that the page may call, by name. Plain functions run in worker threads.
     function_registry: Mapping[str, RemoteProcedure] = field(
-        default_factory=dict, metadata=called_with("request_id", "args", "agent")
+        default_factory=dict, metadata=called_with("request_id", "args", "agent_state")
     )
 
 
@@ -71,8 +107,8 @@ class RemoteProcedureTaskRunner(TaskRunner):
     @quick
     def get_init_data_for_agent(self, agent: Agent) -> Update:
         """Return the unit's data and the calls and answers so far, so that a reloaded page can continue."""
-        requests = [request for past in agent.past_updates() if (request := _as_request(past)) is not None]
-        return {"task_data": super().get_init_data_for_agent(agent), "previous_requests": requests}
+        state = RemoteProcedureAgentState(agent).get_init_state()
+        return state | {"task_data": super().get_init_data_for_agent(agent)}
 
     async def run_unit(self, unit: Unit, agent: Agent) -> None:  # noqa: ARG002
         """Answer calls until the work is submitted.
@@ -121,7 +157,7 @@ class RemoteProcedureTaskRunner(TaskRunner):
             return None, UNREADABLE
         try:
             with timings().function(UserFunction.REMOTE_PROCEDURE):
-                answer = await call(function, request.request_id, args, agent)
+                answer = await call(function, request.request_id, args, RemoteProcedureAgentState(agent))
             return msgspec.json.encode(answer, enc_hook=to_plain).decode(), None
         except AgentLeftError:
             raise
@@ -136,28 +172,6 @@ async def _repeat(agent: Agent, sent: deque[Update], request_id: str) -> None:
     while update.get("handles") != request_id:
         update = sent.popleft()
         await agent.observe(update)
-
-
-def _as_request(past: PastUpdate) -> Update | None:
-    """Return a call or an answer in the form that a reloaded page expects; None if it is neither."""
-    update = past.update
-    if past.by_page:
-        try:
-            called = msgspec.convert(update, _Call)
-        except msgspec.ValidationError:
-            return None
-        uuid, target, args, response = called.request_id, called.target, called.args, None
-    elif "handles" in update:
-        uuid, target, args, response = update["update_id"], update["handles"], None, update["response"]
-    else:
-        return None
-    return {
-        "uuid": uuid,
-        "target": target,
-        "args_json": args,
-        "response_json": response,
-        "timestamp": past.at,
-    }
 
 
 @register_mephisto_abstraction()

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import click
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
-from ...core.suggestions import nearest
 from ..terminal import echo
 
 #: The request was refused, or a check failed.
@@ -45,6 +44,7 @@ VERBS = {
     "explain": Verb("explain:explain_command", "Show why a worker was admitted, refused, or given a unit."),
     "export": Verb("export:export_command", "Export a run as JSON Lines, CSV or Parquet."),
     "fake": Verb("fake:fake_command", "Simulate a crowd site: Prolific, Connect or SONA."),
+    "files": Verb("files:files_command", "List the files that workers uploaded, or copy them out."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Create a log from a Mephisto database."),
     "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
     "pause": Verb("run_control:pause_command", "Pause a live run; nothing is lost."),
@@ -81,17 +81,6 @@ ALIASES = {
 }
 
 
-#: Verbs of Mephisto's command line that have other names here.
-OF_MEPHISTO = {
-    "db": "'export', 'backup' and 'import-mephisto'",
-    "form_composer": "a form in the settings of static_task: see docs/tutorial/stock_page.md",
-    "metrics": "'serve', and mephisto.metrics.port for Prometheus",
-    "review_app": "'serve' or 'review'",
-    "scripts": "'review', 'worker', 'export' and 'resources'",
-    "video_annotator": "a page of your own as task_source of static_task",
-}
-
-
 class LazyGroup(click.Group):
     """A group whose commands are those in `VERBS`."""
 
@@ -109,24 +98,6 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{target} is not a click command")
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the verb of a command line; for one of Mephisto's, the error has ours.
-
-        Raises:
-            click.UsageError: there is no such verb.
-        """
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            given = args[0] if args else ""
-            near = nearest(given, VERBS)
-            hint = f" Did you mean {near!r}?" if near else " `mephisto-es --help` lists all."
-            if given in OF_MEPHISTO:
-                hint = f" Here it is {OF_MEPHISTO[given]}."
-            raise click.UsageError(f"{error.message.rstrip('.')}.{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs into the help text without importing them."""

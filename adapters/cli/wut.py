@@ -51,13 +51,13 @@ class SettingList(msgspec.Struct, frozen=True):
 
 
 @click.command("wut")
-@click.argument("what", metavar="[task|KIND[=NAME]]", required=False)
+@click.argument("what", metavar="task|KIND[=NAME]")
 @click.argument("names", nargs=-1, metavar="[SETTING]...")
 @as_json_option
-def wut_command(what: str | None, names: tuple[str, ...], as_json: bool) -> None:
+def wut_command(what: str, names: tuple[str, ...], as_json: bool) -> None:
     """Show the settings of every run (`task`), or of one blueprint, architect, provider or requester.
 
-    KIND without a name lists the names of that kind; without anything, all of them are listed.
+    KIND without a name lists the names of that kind.
 
     \b
     Examples:
@@ -65,10 +65,6 @@ def wut_command(what: str | None, names: tuple[str, ...], as_json: bool) -> None
       mephisto-es wut blueprint=static_task
       mephisto-es wut architect=local port
     """
-    if what is None:
-        plugins = (f"{kind.value}={name}" for kind in AbstractionType for name in get_valid_types(kind))
-        click.echo("\n".join([_TASK, *plugins]))
-        return
     kind, equals, name = what.partition("=")
     if kind != _TASK and kind not in _CLASSES:
         raise click.UsageError(f"There is no {kind!r}. {did_you_mean(kind, [_TASK, *_CLASSES])}.")

@@ -1,4 +1,7 @@
-"""Locates the data folder and names the files in it."""
+"""Locates the data folder and names the files in it.
+
+It is one folder for everything: the log, the folders of runs, the socket of the operator.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,8 @@ from ...core.errors import ConfigError
 from ...core.operations.config_handler import CORE_SECTION, DATA_STORAGE_KEY, get_config_arg
 from ..private_files import make_private_folder
 
-#: The log, in the data folder.
+#: The log, in the data folder. The folders of runs are beside it: `core.payloads.RUNS_FOLDER`.
 DATABASE_FILE = "mephisto.db"
-#: One folder for each run, in the data folder: the page, the server's files, uploads.
-RUNS_FOLDER = "runs"
 #: The default data folder, in the current folder.
 LOCAL_DATA_DIR = "mephisto_data"
 

@@ -24,6 +24,7 @@ from ...core.operations.logger_core import set_mephisto_log_level
 from ...core.operations.operator import ApproveQuote, Ask, Operator
 from ...core.operations.registry import fill_registries
 from ...core.operations.task_code.timings import measure_with
+from ...core.payloads import RUNS_FOLDER
 from ...core.ports import WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
@@ -40,7 +41,7 @@ from ..scripts.command import AsyncMain, ScriptMain, ask_on_terminal, script_dec
 from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
-from .data_dir import DATABASE_FILE, RUNS_FOLDER, data_dir, make_data_dir
+from .data_dir import DATABASE_FILE, data_dir, make_data_dir
 from .provider import provider_opener
 
 #: The interval at which the anchor file is brought up to date with the log.

@@ -17,9 +17,9 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
+from ...core.payloads import RUNS_FOLDER
 from ...core.signal import Signal
 from ..architects.router.process import RouterProcess
-from ..composition.data_dir import RUNS_FOLDER
 from .crowd import Crowd
 from .outcome_check import JobOutcome, check_outcome
 from .plan import WorkerPlan, plan_crowd

@@ -90,7 +90,8 @@ def shared_state(job: TortureJob, task: str) -> SharedStaticTaskState:
 
 
 def _has_succeeded(onboarding_data: Update) -> bool:
-    return onboarding_data.get("success") is True
+    outputs = onboarding_data["outputs"]
+    return isinstance(outputs, dict) and outputs.get("success") is True
 
 
 async def operate(data_dir: Path, job: TortureJob) -> None:

@@ -13,13 +13,12 @@ from ...core.decisions.erase_worker import decide_erase_worker
 from ...core.ledger import Ledger
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.lifecycles.worker import WorkerStatus
-from ...core.payloads import refs_of
+from ...core.payloads import RUNS_FOLDER, refs_of
 from ...events import streams
-from ...events.agent import AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
+from ...events.agent import AgentMetadataReceived, AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId, WorkerId
 from ...events.task_run import CallbackFailed
 from ...events.worker import WorkerErased, WorkerRegistered
-from ..composition.data_dir import RUNS_FOLDER
 from ..composition.ledger import open_ledger
 from ..log.sqlite.file_identity import has_wal
 from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
@@ -117,7 +116,7 @@ def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
             bodies += found
             if isinstance(event, WorkerRegistered) and found:
                 name = found[0].decode(errors="replace")
-            if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate):
+            if isinstance(event, AgentSubmitted | AgentSubmittedAgain | AgentSubmittedLate | AgentMetadataReceived):
                 uploads |= {file.filename for file in event.files}
     bodies += _failure_messages(ledger, worker)
     return Traces(name, frozenset(tokens.values()), frozenset(uploads), tuple(bodies))

@@ -24,6 +24,7 @@ from .pages.login import LoginPages
 from .pages.own_page import OwnPages
 from .pages.review import ReviewPages
 from .pages.runs import RunPages
+from .pages.uploads import UploadPages
 from .pages.worker import WorkerPages
 from .rendering import HERE, Templates
 from .site import Site
@@ -54,6 +55,7 @@ def make_app(
             ReviewPages(site),
             WorkerPages(site),
             Downloads(site),
+            UploadPages(site),
             LoginPages(site),
             OwnPages(site),
         )

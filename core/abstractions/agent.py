@@ -1,19 +1,23 @@
-"""Handles that task code works with: agents, units, assignments."""
+"""Handles of agents and onboarding agents, which task code works with."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Protocol
 
-import msgspec
 import trio
 
-from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, UnitId, WorkerId
+from ...events.ids import AgentId, OnboardingAgentId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from ..signal import Signal
-from .work_data import AssignedAgent
+from .work.agent_data import PastUpdate as PastUpdate
+from .work.handles import Assignment as Assignment
+from .work.handles import Unit as Unit
+from .work.handles import Worker as Worker
+from .work.handles import WorkReader
+from .work_data import AgentState
 from .work_data import InitializationData as InitializationData
 from .work_data import Update as Update
 
@@ -25,56 +29,12 @@ _LEFT: dict[str, type[AgentLeftError]] = {
 }
 
 
-class Assignment(msgspec.Struct, frozen=True):
-    """An assignment, for task code."""
-
-    assignment_id: AssignmentId
-    data: InitializationData
-
-    def get_assignment_data(self) -> InitializationData:
-        """Return the assignment's data."""
-        return self.data
-
-
-class Unit(msgspec.Struct, frozen=True):
-    """A unit, for task code."""
-
-    unit_id: UnitId
-    unit_index: int
-    assignment: Assignment
-    #: The agent that did the unit, with its submission; only set for callbacks about submissions.
-    assigned_agent: AssignedAgent | None = None
-    #: True for a unit that evaluates its worker: a screening or gold unit, or an ordinary unit that serves as one.
-    is_evaluation: bool = False
-
-    def get_assignment(self) -> Assignment:
-        """Return the assignment that the unit is part of."""
-        return self.assignment
-
-    def get_assigned_agent(self) -> AssignedAgent | None:
-        """Return the agent that did the unit, with its submission; None except in callbacks about submissions."""
-        return self.assigned_agent
-
-    @property
-    def data(self) -> Update:
-        """Data that the worker works on: the assignment's shared data and the unit's own."""
-        return self.assignment.data.of_unit(self.unit_index)
-
-
-class PastUpdate(NamedTuple):
-    """A recorded live update between an agent's page and task code."""
-
-    #: True if the page sent it, False if task code did.
-    by_page: bool
-    update: Update
-    #: Seconds since the epoch.
-    at: float
-
-
 class Participant(ABC):
     """A worker's page, as task code sees it: its updates come in order, and its leaving raises an exception."""
 
-    def __init__(self, agent_id: int, worker_id: WorkerId, token: str, status: str, send: Send) -> None:
+    def __init__(
+        self, agent_id: int, worker_id: WorkerId, token: str, status: str, send: Send, reader: ParticipantReader | None
+    ) -> None:
         self.worker_id = worker_id
         #: Id by which pages and routers know the participant.
         self.token = token
@@ -84,7 +44,31 @@ class Participant(ABC):
         self._status = status
         self._noticed = ""
         self._send = send
+        self._reader = reader
         self._news = Signal()
+
+    @property
+    def db_id(self) -> int:
+        """The id, under Mephisto's name."""
+        return self.agent_id
+
+    def get_worker(self) -> Worker:
+        """Return the worker."""
+        return Worker(self.worker_id, self._require_reader())
+
+    @property
+    @abstractmethod
+    def state(self) -> AgentState:
+        """The data of the work so far: inputs, outputs with messages or requests, metadata."""
+
+    @abstractmethod
+    def get_agent_id(self) -> str:
+        """Return the id as Mephisto gives it to pages: text."""
+
+    def _require_reader(self) -> ParticipantReader:
+        if self._reader is None:
+            raise TypeError("this agent was not made by an operator, and has nothing to read from")
+        return self._reader
 
     def get_status(self) -> str:
         """Return the status, in Mephisto's terms, as of the last durable event."""
@@ -168,6 +152,19 @@ Send = Callable[[Update], Awaitable[None]]
 Recall = Callable[[], list[PastUpdate]]
 
 
+class ParticipantReader(WorkReader, Protocol):
+    """Reads about agents and onboarding agents for their handles."""
+
+    def state_of(self, agent: AgentId) -> AgentState:
+        """Return the data of an agent's work so far."""
+
+    def onboarding_state_of(self, agent: OnboardingAgentId) -> AgentState:
+        """Return the data of an onboarding so far."""
+
+    def data_dir(self, agent: AgentId) -> str:
+        """Return the folder of the files that an agent's page uploaded."""
+
+
 class Agent(Participant):
     """A worker at work on one unit."""
 
@@ -180,15 +177,33 @@ class Agent(Participant):
         status: str,
         send: Send,
         recall: Recall = list,
+        reader: ParticipantReader | None = None,
     ) -> None:
-        super().__init__(agent_id, worker_id, token, status, send)
+        super().__init__(agent_id, worker_id, token, status, send, reader)
         self.agent_id = agent_id
         self.unit = unit
         self._recall = recall
 
+    def get_agent_id(self) -> str:
+        """Return the id as Mephisto gives it to pages: text."""
+        return str(self.agent_id)
+
+    @property
+    def state(self) -> AgentState:
+        """The data of the work so far: inputs, outputs with messages or requests, metadata."""
+        return self._require_reader().state_of(AgentId(self.agent_id))
+
+    def get_data_dir(self) -> str:
+        """Return the folder of the files that the worker uploaded, which are there some time after the submission."""
+        return self._require_reader().data_dir(AgentId(self.agent_id))
+
     def past_updates(self) -> list[PastUpdate]:
         """Return all recorded updates in order, also those from before a restart; erased ones are left out."""
         return self._recall()
+
+    def get_assignment(self) -> Assignment:
+        """Return the assignment of the agent's unit."""
+        return self.unit.assignment
 
     def get_unit(self) -> Unit:
         """Return the unit that the agent works on."""
@@ -211,14 +226,24 @@ class OnboardingAgent(Participant):
         status: str,
         send: Send,
         recall: Recall = list,
+        reader: ParticipantReader | None = None,
     ) -> None:
-        super().__init__(agent_id, worker_id, token, status, send)
+        super().__init__(agent_id, worker_id, token, status, send, reader)
         self.agent_id = agent_id
         self._recall = recall
 
     def past_updates(self) -> list[PastUpdate]:
         """Return all recorded updates in order, also those from before a restart; erased ones are left out."""
         return self._recall()
+
+    def get_agent_id(self) -> str:
+        """Return the id as Mephisto gives it to pages: text that begins with `onboarding_`."""
+        return f"onboarding_{self.agent_id}"
+
+    @property
+    def state(self) -> AgentState:
+        """The data of the onboarding so far: inputs, and outputs with messages if there were any."""
+        return self._require_reader().onboarding_state_of(OnboardingAgentId(self.agent_id))
 
     @property
     def has_submitted(self) -> bool:

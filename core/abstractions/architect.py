@@ -131,15 +131,23 @@ class Architect(HoldsResources, ABC):
 
     @abstractmethod
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Fetch an uploaded file from the server.
+        """Fetch an uploaded file from the server, streamed to the disk.
 
         Args:
             filename: the router's name for the file.
             save_dir: an existing folder.
 
         Returns:
-            The path of the saved file.
+            The path of the saved file, which is durable.
 
         Raises:
-            ProtocolError: the server does not have it.
+            UploadGoneError: the server does not have it.
+            ProtocolError: it did not arrive, for instance because the server does not answer.
+        """
+
+    async def drop_file(self, filename: str) -> None:
+        """Let the server delete an uploaded file, which is stored here; by default it keeps all files to the end.
+
+        Raises:
+            ProtocolError: the server does not answer.
         """

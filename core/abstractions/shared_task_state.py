@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .agent import Unit, Update
+from .agent import Unit, Update, Worker
 from .callbacks import called_with, quick
 
 
@@ -20,9 +20,9 @@ class SharedTaskState:
     task_config: Update = field(default_factory=dict)
     #: Rules made by `make_qualification_dict`, all of which a worker must satisfy.
     qualifications: Sequence[Mapping[str, object]] = field(default_factory=list)
-    #: `worker_can_do_unit(worker_id, unit)` returns whether the worker may have the unit.
-    worker_can_do_unit: Callable[[int, Unit], bool | Awaitable[bool]] | None = field(
-        default=None, metadata=called_with("worker_id", "unit")
+    #: `worker_can_do_unit(worker, unit)` returns whether the worker may have the unit.
+    worker_can_do_unit: Callable[[Worker, Unit], bool | Awaitable[bool]] | None = field(
+        default=None, metadata=called_with("worker", "unit")
     )
     #: `on_unit_submitted(unit)` is called for each submission; the unit has its agent. For a screening or gold unit it
     #: returns whether the unit was done well.
@@ -42,7 +42,9 @@ class OnboardingSharedState(SharedTaskState):
 
     #: Initial data of the onboarding page.
     onboarding_data: Update = field(default_factory=dict)
-    #: `validate_onboarding(onboarding_data)` returns whether a worker passes with the submitted data.
+    #: `validate_onboarding(onboarding_data)` returns whether a worker passes. The data has `inputs`, which the page
+    #: started with, and `outputs`, which the worker submitted; for an onboarding with live updates, `outputs` has
+    #: `messages` and the `final_submission`, and `agent` is the onboarding agent.
     validate_onboarding: Callable[[Update], bool | Awaitable[bool]] = field(
         default=_accept, metadata=called_with("onboarding_data")
     )

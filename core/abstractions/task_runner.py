@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from .agent import Agent, Assignment, OnboardingAgent, Unit, Update
+from .agent import Agent, Assignment, OnboardingAgent, Unit, Update, Worker
 from .callbacks import quick
 from .shared_task_state import OnboardingSharedState, SharedTaskState
 
@@ -39,7 +39,7 @@ class TaskRunner:
         """Return the initial data of an onboarding page."""
         return self.shared_state.onboarding_data if isinstance(self.shared_state, OnboardingSharedState) else {}
 
-    def filter_units_for_worker(self, units: Sequence[Unit], worker_id: int) -> Sequence[Unit]:  # noqa: ARG002
+    def filter_units_for_worker(self, units: Sequence[Unit], worker: Worker) -> Sequence[Unit]:  # noqa: ARG002
         """Return the offered units that are for this worker, the best first."""
         return units
 

@@ -10,22 +10,28 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
+from ...events.ids import WorkerId
 from ..errors import ConfigError
-from .agent import Update
+from .agent import Update, Worker
 from .callbacks import called_with, quick
 from .mixins import EvaluatingBlueprint, require, require_validation
 from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState
+from .work.handles import WorkReader
 
 
-class GoldWorker(NamedTuple):
-    """The worker who is to get a gold unit."""
+class GoldWorker(Worker):
+    """The worker who is to get a gold unit.
 
-    worker_id: int
-    #: Number of gold units that the worker got in this run before.
-    golds_given: int
-    #: A text that differs between runs and workers, but is the same when the run is resumed or replayed.
-    seed: str
+    Attributes:
+        golds_given: number of gold units that the worker got in this run before.
+        seed: a text that differs between runs and workers, but is the same when the run is resumed or replayed.
+    """
+
+    def __init__(self, worker_id: int, golds_given: int, seed: str, reader: WorkReader | None = None) -> None:
+        super().__init__(WorkerId(worker_id), reader)
+        self.golds_given = golds_given
+        self.seed = seed
 
 
 #: `get_gold_for_worker(worker)` returns the data of the worker's next gold unit; None if there is none.

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from ...events.agent import AgentDisconnected, AgentExpired, AgentReturned, AgentTimedOut
+from ...events.agent import (
+    AgentDisconnected,
+    AgentExpired,
+    AgentFileLost,
+    AgentFileStored,
+    AgentReturned,
+    AgentTimedOut,
+)
 from ...events.base import FileRef, PayloadRef
 from ...events.ids import AgentId, OnboardingAgentId
 from ...events.onboarding import OnboardingDisconnected, OnboardingReturned, OnboardingTimedOut
@@ -22,6 +29,8 @@ class SubmitUnit(RunCommand, frozen=True, kw_only=True, tag="submit_unit"):
     agent: AgentId
     submission: PayloadRef
     files: tuple[FileRef, ...] = ()
+    #: Names, types and form fields of the files.
+    file_details: PayloadRef | None = None
     #: What the blueprint found wrong with the work.
     problems: tuple[str, ...] = ()
 
@@ -31,6 +40,16 @@ class SubmitMetadata(RunCommand, frozen=True, kw_only=True, tag="submit_metadata
 
     agent: AgentId
     metadata: PayloadRef
+    files: tuple[FileRef, ...] = ()
+    #: Names, types and form fields of the files.
+    file_details: PayloadRef | None = None
+
+
+class RecordFile(RunCommand, frozen=True, kw_only=True, tag="record_file"):
+    """Record what became of an uploaded file; does nothing if that is recorded."""
+
+    agent: AgentId
+    event: AgentFileStored | AgentFileLost
 
 
 class SubmitOnboarding(RunCommand, frozen=True, kw_only=True, tag="submit_onboarding"):
@@ -132,6 +151,7 @@ class RecordOnboardingObservation(RunCommand, frozen=True, kw_only=True, tag="re
 AnyAgentCommand = (
     SubmitUnit
     | SubmitMetadata
+    | RecordFile
     | SubmitOnboarding
     | ReturnUnit
     | EndAgent

@@ -35,11 +35,24 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
     stream = streams.agent(run, command.agent)
     agent = state.agents[stream]
     if AGENT.allows(agent.status, AgentSubmittedAgain):
-        return [NewEvent(stream, AgentSubmittedAgain(submission=command.submission, files=command.files))]
+        again = AgentSubmittedAgain(
+            submission=command.submission, files=command.files, file_details=command.file_details
+        )
+        return [NewEvent(stream, again)]
     if AGENT.allows(agent.status, AgentSubmittedLate):
-        late = AgentSubmittedLate(submission=command.submission, files=command.files, problems=command.problems)
+        late = AgentSubmittedLate(
+            submission=command.submission,
+            files=command.files,
+            file_details=command.file_details,
+            problems=command.problems,
+        )
         return [NewEvent(stream, late)]
-    submitted = AgentSubmitted(submission=command.submission, files=command.files, problems=command.problems)
+    submitted = AgentSubmitted(
+        submission=command.submission,
+        files=command.files,
+        file_details=command.file_details,
+        problems=command.problems,
+    )
     outcome = AGENT.after(agent.status, submitted, stream)
     return [
         NewEvent(stream, submitted),

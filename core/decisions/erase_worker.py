@@ -8,6 +8,7 @@ from ..commands.directory import EraseWorker
 from ..errors import CommandRefusedError
 from ..lifecycles.agent import AT_WORK_STATUSES
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
+from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 
@@ -19,7 +20,7 @@ def decide_erase_worker(state: DecisionState, command: EraseWorker) -> list[NewE
 
     Raises:
         UnknownEntityError: there is no such worker.
-        CommandRefusedError: the worker is at work.
+        CommandRefusedError: the worker is at work, or a run would still fetch files that the worker uploaded.
     """
     worker = command.worker
     stream = streams.worker(state.workers[streams.worker(worker)].worker)
@@ -29,6 +30,13 @@ def decide_erase_worker(state: DecisionState, command: EraseWorker) -> list[NewE
             f"worker-{worker} is still at work: agent-{agents[0].agent} is {agents[0].status.value!r}; "
             "resume its run and let it end, then try again"
         )
+    for agent_stream, agent in state.agents.items():
+        run = state.task_runs[streams.task_run(streams.run_of(agent_stream))]
+        if agent.worker == worker and agent.awaited_files and run.status in RESUMABLE_RUN_STATUSES:
+            raise CommandRefusedError(
+                f"files of worker-{worker} are still at the server of a run; "
+                "resume the run and let it end, then try again"
+            )
     onboardings = (one for one in state.onboardings.values() if one.worker == worker)
     if any(one.status in LIVE_ONBOARDING_STATUSES for one in onboardings):
         raise CommandRefusedError(

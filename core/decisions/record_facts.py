@@ -9,6 +9,7 @@ from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, Onboar
 from ...events.payment import PaymentRequested
 from ..commands.admission import RecordPlace, RecordProviderObservation
 from ..commands.agent import (
+    RecordFile,
     RecordLiveUpdate,
     RecordObservation,
     RecordOnboardingObservation,
@@ -29,7 +30,19 @@ from .worker_events import arrival_events
 def decide_submit_metadata(_: DecisionState, command: SubmitMetadata) -> list[NewEvent]:
     """Record tips or feedback of an agent."""
     stream = streams.agent(command.task_run, command.agent)
-    return [NewEvent(stream, AgentMetadataReceived(metadata=command.metadata))]
+    received = AgentMetadataReceived(metadata=command.metadata, files=command.files, file_details=command.file_details)
+    return [NewEvent(stream, received)]
+
+
+def decide_record_file(state: DecisionState, command: RecordFile) -> list[NewEvent]:
+    """Record what became of an uploaded file; nothing if it is not awaited any more.
+
+    Raises:
+        UnknownEntityError: there is no such agent.
+    """
+    stream = streams.agent(command.task_run, command.agent)
+    awaited = {file.filename for file in state.agents[stream].awaited_files}
+    return [NewEvent(stream, command.event)] if command.event.filename in awaited else []
 
 
 def decide_submit_onboarding(_: DecisionState, command: SubmitOnboarding) -> list[NewEvent]:

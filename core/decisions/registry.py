@@ -20,6 +20,7 @@ from ..commands.admission import (
 from ..commands.agent import (
     EndAgent,
     EndOnboarding,
+    RecordFile,
     RecordLiveUpdate,
     RecordObservation,
     RecordOnboardingObservation,
@@ -138,6 +139,7 @@ DECISIONS: Decisions = dict(
         decision(ReleaseWork, end_work.decide_release_work),
         decision(EndOnboarding, end_work.decide_end_onboarding),
         decision(SubmitMetadata, record_facts.decide_submit_metadata),
+        decision(RecordFile, record_facts.decide_record_file),
         decision(SubmitOnboarding, record_facts.decide_submit_onboarding),
         decision(RecordLiveUpdate, record_facts.decide_record_live_update),
         decision(RecordOnboardingUpdate, record_facts.decide_record_onboarding_update),

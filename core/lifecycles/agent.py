@@ -17,6 +17,8 @@ from ...events.agent import (
     AgentDisconnected,
     AgentEvent,
     AgentExpired,
+    AgentFileLost,
+    AgentFileStored,
     AgentLateAccepted,
     AgentMetadataReceived,
     AgentObserved,
@@ -32,7 +34,7 @@ from ...events.agent import (
     AgentUpdateReceived,
     AgentWaiting,
 )
-from ...events.base import PayloadRef
+from ...events.base import FileRef, PayloadRef
 from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from .table import Lifecycle, Status, existing, stays, step
 
@@ -97,6 +99,8 @@ AGENT = Lifecycle(
         *stays(AgentUpdateReceived, *_S),
         *stays(AgentObserved, *_S),
         *stays(AgentMetadataReceived, *_S),
+        *stays(AgentFileStored, *_S),  # metadata may come with files at any time
+        *stays(AgentFileLost, *_S),
         *stays(AgentBonusGranted, *_S),  # also for work that was lost
         *stays(AgentAppealed, _S.REJECTED),
         *stays(AgentAppealDismissed, _S.REJECTED),
@@ -127,6 +131,8 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     rejected_by: str | None = None
     #: The worker's objection to the rejection; None: there was none.
     appeal: AppealStatus | None = None
+    #: Uploaded files that only the server has so far.
+    awaited_files: tuple[FileRef, ...] = ()
 
 
 def is_late(agent: AgentRecord) -> bool:
@@ -148,9 +154,16 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
     agent = existing(agent)
     match event:
         case AgentSubmitted():
-            return replace(agent, status=status, submission=event.submission)
+            awaited = agent.awaited_files + event.files
+            return replace(agent, status=status, submission=event.submission, awaited_files=awaited)
         case AgentSubmittedLate():
-            return replace(agent, submission=agent.submission or event.submission)
+            awaited = agent.awaited_files + event.files
+            return replace(agent, submission=agent.submission or event.submission, awaited_files=awaited)
+        case AgentSubmittedAgain() | AgentMetadataReceived():
+            return replace(agent, awaited_files=agent.awaited_files + event.files) if event.files else agent
+        case AgentFileStored() | AgentFileLost():
+            awaited = tuple(file for file in agent.awaited_files if file.filename != event.filename)
+            return replace(agent, awaited_files=awaited)
         case AgentUpdateReceived():
             size = agent.received_bytes + event.update.size
             return replace(agent, received=event.number, received_bytes=size)
@@ -166,7 +179,7 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             is_accepted = agent.appeal is AppealStatus.OPEN
             appeal = AppealStatus.ACCEPTED if is_accepted else agent.appeal
             return replace(agent, status=status, rejected_by=None, appeal=appeal)
-        case AgentSubmittedAgain() | AgentMetadataReceived() | AgentBonusGranted():
+        case AgentBonusGranted():
             return agent
         case (
             AgentWaiting()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, assert_never
 
 import msgspec
 
 from ...events.base import FileRef
 from ...events.ids import TaskRunId
+from ..abstractions.work_data import FileDetails
 from ..commands.agent import (
     RecordLiveUpdate,
     RecordOnboardingUpdate,
@@ -31,6 +32,7 @@ from ..packets import (
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
+    UploadedFile,
     is_readable,
 )
 from ..payloads import seal
@@ -82,6 +84,17 @@ class PacketCommand(NamedTuple):
     payloads: tuple[Payload, ...] = ()
 
 
+class _Files(NamedTuple):
+    """The files of one submission."""
+
+    refs: tuple[FileRef, ...]
+    details: Payload | None
+
+    def with_details(self, payload: Payload) -> tuple[Payload, ...]:
+        """Return the payloads of a submission with these files."""
+        return (payload,) if self.details is None else (payload, self.details)
+
+
 class PacketCommands:
     """Translates the packets of one run."""
 
@@ -116,15 +129,16 @@ class PacketCommands:
         match packet:
             case SubmitUnitPacket():
                 payload = self._sealed(packet.data.final_data, agent)
-                files = tuple(
-                    FileRef(filename=file.filename, size=file.size, sha256=file.sha256)
-                    for file in packet.data.files or ()
-                )
-                problems = self._problems_of(packet.data.final_data)
+                files = self._files(packet.data.files, agent)
                 submission = SubmitUnit(
-                    task_run=run, agent=agent_id, submission=payload.ref, files=files, problems=problems
+                    task_run=run,
+                    agent=agent_id,
+                    submission=payload.ref,
+                    files=files.refs,
+                    file_details=files.details and files.details.ref,
+                    problems=self._problems_of(packet.data.final_data),
                 )
-                return PacketCommand(submission, (payload,))
+                return PacketCommand(submission, files.with_details(payload))
             case LiveUpdatePacket():
                 update_id = _update_id(packet.data)
                 if update_id is None:
@@ -135,8 +149,16 @@ class PacketCommands:
                 )
                 return PacketCommand(update, (payload,))
             case SubmitMetadataPacket():
-                payload = self._sealed(packet.data, agent)
-                return PacketCommand(SubmitMetadata(task_run=run, agent=agent_id, metadata=payload.ref), (payload,))
+                payload = self._sealed(_metadata_body(packet.data.metadata), agent)
+                files = self._files(packet.data.files, agent)
+                metadata = SubmitMetadata(
+                    task_run=run,
+                    agent=agent_id,
+                    metadata=payload.ref,
+                    files=files.refs,
+                    file_details=files.details and files.details.ref,
+                )
+                return PacketCommand(metadata, files.with_details(payload))
             case SubmitAppealPacket():
                 if not packet.data.text.strip() or len(packet.data.text) > MAX_APPEAL_LENGTH:
                     return None
@@ -172,6 +194,23 @@ class PacketCommands:
             case _:
                 assert_never(packet)
 
+    def _files(self, uploaded: Sequence[UploadedFile] | None, agent: AgentRecord) -> _Files:
+        """Return what the log holds of uploaded files: references, and what the worker called them as a payload."""
+        if not uploaded:
+            return _Files((), None)
+        refs = tuple(FileRef(filename=file.filename, size=file.size, sha256=file.sha256) for file in uploaded)
+        details = [
+            FileDetails(
+                filename=file.filename,
+                fieldname=file.fieldname,
+                originalname=file.originalname,
+                mimetype=file.mimetype,
+                size=file.size,
+            )
+            for file in uploaded
+        ]
+        return _Files(refs, self._sealed(msgspec.Raw(msgspec.json.encode(details)), agent))
+
     def _problems_of(self, answers: msgspec.Raw) -> tuple[str, ...]:
         try:
             found = call_nowait(self._check, msgspec.json.decode(answers))
@@ -191,7 +230,9 @@ def _body_of(packet: OutboxPackets) -> msgspec.Raw:
             return packet.data.final_data
         case SubmitOnboardingPacket():
             return packet.data.onboarding_data
-        case SubmitMetadataPacket() | LiveUpdatePacket():
+        case SubmitMetadataPacket():
+            return packet.data.metadata
+        case LiveUpdatePacket():
             return packet.data
         case ReturnUnitPacket() | SubmitAppealPacket():
             return _NOTHING
@@ -212,6 +253,11 @@ def notice_of_limit(packet: LiveUpdatePacket, sentence: str, number: int) -> byt
     if isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID_LENGTH:
         notice |= {"handles": request_id, "response": None, "error": sentence}
     return msgspec.json.encode(notice)
+
+
+def _metadata_body(metadata: msgspec.Raw) -> msgspec.Raw:
+    """Return the form in which metadata is kept: an object with the name `metadata`."""
+    return msgspec.Raw(b'{"metadata":' + bytes(metadata) + b"}")
 
 
 def _update_id(update: msgspec.Raw) -> str | None:

@@ -49,6 +49,7 @@ from .task_code.submission_callbacks import SubmissionCallbacks
 from .task_code.timings import UserFunction, timings
 from .task_code.user_code import UserCode
 from .task_launcher import TaskLauncher
+from .uploads import UploadFetcher
 
 #: Seconds that a worker waits for the verdict on its last submission.
 VERDICT_TIMEOUT_SECONDS = 10.0
@@ -82,6 +83,7 @@ class WorkerPool:
         clock: WallClock,
         launcher: TaskLauncher,
         pages: AgentPages,
+        uploads: UploadFetcher,
         on_change: Callable[[], None],
     ) -> None:
         """Keep the parts.
@@ -93,6 +95,7 @@ class WorkerPool:
             clock: the wall clock, for deadlines.
             launcher: makes the units that workers get.
             pages: sends to the workers' pages.
+            uploads: fetches the files of submissions.
             on_change: called when people or submissions may have stopped waiting without an event.
         """
         self._context = context
@@ -104,7 +107,7 @@ class WorkerPool:
         self._user_code = UserCode(context, ledger, ids)
         self.admission = Admission(context, ledger, ids, launcher, self._user_code)
         self.agents = LiveAgents(context, ledger, ids, clock, pages, self._user_code)
-        self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, on_change)
+        self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, uploads, on_change)
         self.onboardings = LiveOnboardings(
             context,
             ledger,

@@ -62,7 +62,11 @@ class RunIndex(msgspec.Struct):
     units_of: dict[AssignmentId, list[UnitId]] = {}
     agent_of_unit: dict[UnitId, AgentId] = {}
     live_agents: set[AgentId] = set()
+    #: Agents of each worker, the oldest first.
+    agents_of_worker: dict[WorkerId, list[AgentId]] = {}
     live_onboardings: set[OnboardingAgentId] = set()
+    #: Agents with uploaded files that only the server has so far.
+    awaiting_files: set[AgentId] = set()
     #: Stream of the latest agent or onboarding agent by the registration of its page.
     by_registration: dict[str, str] = {}
     #: Number of units by status.
@@ -204,12 +208,17 @@ class DecisionState(EntityStates):
         agent = self.agents[stream]
         index = self.runs.of_stream(stream)
         if isinstance(event, AgentAccepted):
+            index.agents_of_worker.setdefault(agent.worker, []).append(agent.agent)
             self.by_token[agent.token] = stream
             index.by_registration[agent.registration] = stream
         if isinstance(event, AgentUpdateReceived):
             index.count_update(event.update.size)
         if isinstance(event, AgentApproved | AgentSoftRejected | AgentRejected) and event.reviewer is not None:
             index.reviewers.add(event.reviewer)
+        if agent.awaited_files:
+            index.awaiting_files.add(agent.agent)
+        else:
+            index.awaiting_files.discard(agent.agent)
         if agent.status in AT_WORK_STATUSES:
             index.live_agents.add(agent.agent)
             if isinstance(event, AgentUpdateReceived):

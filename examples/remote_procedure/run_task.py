@@ -6,12 +6,12 @@ python run_task.py mephisto.blueprint.data_csv=my_passages.csv
 
 from omegaconf import DictConfig
 
-from mephisto_es import Agent, Operator, SharedRemoteProcedureTaskState, task_script
+from mephisto_es import Operator, RemoteProcedureAgentState, SharedRemoteProcedureTaskState, task_script
 
 
-def check(_request_id: str, args: dict[str, str], agent: Agent) -> dict[str, object]:
+def check(_request_id: str, args: dict[str, str], agent_state: RemoteProcedureAgentState) -> dict[str, object]:
     """Compare a rewritten passage with the original."""
-    passage, text = agent.unit.data["passage"], args["text"]
+    passage, text = agent_state.init_data["passage"], args["text"]
     words, most = len(text.split()), len(passage.split()) // 2
     longest = max(text.split(), key=len, default="")
     return {"words": words, "most": most, "longest": longest, "good": 0 < words <= most}

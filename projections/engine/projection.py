@@ -31,10 +31,6 @@ class Projection(Protocol):
     def tables(self) -> tuple[str, ...]:
         """The tables it writes; nothing else writes them."""
 
-    @property
-    def views(self) -> tuple[str, ...]:
-        """The views over those tables that it creates with them, for readers."""
-
     def create(self, db: sqlite_utils.Database) -> None:
         """Create the tables, empty, with only the indexes that `apply` needs."""
 

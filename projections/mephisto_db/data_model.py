@@ -13,11 +13,13 @@ from typing import Protocol, Self
 from ...core.abstractions.work_data import AgentState, InitializationData
 from ...core.lifecycles.unit import UnitStatus
 from ...core.lifecycles.worker import WorkerStatus
+from ...core.payloads import agent_files_dir
 from ...events.ids import TaskId, TaskRunId, WorkerId
 from . import rows
 from .criteria import EntityId
 from .decisions import AgentDecisions, WorkerDecisions
 from .queries import JsonValue, MephistoQueries
+from .work_reader import read_onboarding_state, read_state
 
 #: Statuses that an assignment takes from any one of its units, the first match first.
 _UNFINISHED = (UnitStatus.CREATED, UnitStatus.LAUNCHED, UnitStatus.ASSIGNED, UnitStatus.COMPLETED)
@@ -311,8 +313,20 @@ class AgentView(AgentDecisions, WorkerInRun, rows.AgentRow, frozen=True, gc=True
 
     @property
     def state(self) -> AgentState:
-        """The inputs and the submission; empty where they were erased."""
-        return AgentState(self.db.get_inputs(self.get_unit()) or {}, self.db.get_outputs(self))
+        """The inputs, the outputs and the metadata; empty where they were erased."""
+        return read_state(self.db, self)
+
+    def get_agent_id(self) -> str:
+        """Return the id as Mephisto gives it to pages: text."""
+        return str(self.agent_id)
+
+    def get_data_dir(self) -> str:
+        """Return the folder of the files that the worker uploaded, which may not exist; they have the router's names.
+
+        Raises:
+            UnusableLogError: the log is not a file.
+        """
+        return str(agent_files_dir(self.db.run_dir(self.task_run_id), self.agent_id))
 
     def get_status(self) -> str:
         """Return its current status."""
@@ -333,6 +347,15 @@ class OnboardingAgentView(WorkerInRun, rows.OnboardingAgentRow, frozen=True, gc=
     def get_status(self) -> str:
         """Return its current status."""
         return self.db.get(OnboardingAgentView, self.onboarding_agent_id).status
+
+    @property
+    def state(self) -> AgentState:
+        """The submission, and the messages if there were any; empty where they were erased."""
+        return read_onboarding_state(self.db, self)
+
+    def get_agent_id(self) -> str:
+        """Return the id as Mephisto gives it to pages: text that begins with `onboarding_`."""
+        return f"onboarding_{self.onboarding_agent_id}"
 
     def get_outputs(self) -> JsonValue:
         """Return its submission, or None if there is none or it was erased."""

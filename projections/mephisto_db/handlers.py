@@ -25,7 +25,12 @@ from ...events.agent import (
 )
 from ...events.base import Event, FileRef, PayloadRef
 from ...events.envelope import RecordedEvent
-from ...events.onboarding import OnboardingStarted, OnboardingSubmitted
+from ...events.onboarding import (
+    OnboardingObserved,
+    OnboardingStarted,
+    OnboardingSubmitted,
+    OnboardingUpdateReceived,
+)
 from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.task_run import (
     TaskRunAdmissionPaused,
@@ -179,28 +184,41 @@ def _agent_started(batch: EventBatch, recorded: RecordedEvent, _: AgentStarted) 
 @_handles(AgentSubmitted)
 def _agent_submitted(batch: EventBatch, recorded: RecordedEvent, event: AgentSubmitted) -> None:
     batch.set(recorded, _TASK_END, recorded.envelope.at / 1_000_000)
-    _add_payload(batch, recorded, event.submission, event.files)
+    _add_payload(batch, recorded, event.submission, event.files, event.file_details)
 
 
 @_handles(AgentSubmittedAgain, AgentSubmittedLate)
 def _agent_submitted_afterwards(
     batch: EventBatch, recorded: RecordedEvent, event: AgentSubmittedAgain | AgentSubmittedLate
 ) -> None:
-    _add_payload(batch, recorded, event.submission, event.files)
+    _add_payload(batch, recorded, event.submission, event.files, event.file_details)
 
 
 @_handles(AgentUpdateReceived, AgentObserved)
 def _agent_update(batch: EventBatch, recorded: RecordedEvent, event: AgentUpdateReceived | AgentObserved) -> None:
-    _add_payload(batch, recorded, event.update)
+    batch.agent_payloads.append(new_rows.agent_payload_row(recorded, event.update))
+
+
+@_handles(OnboardingUpdateReceived, OnboardingObserved)
+def _onboarding_update(
+    batch: EventBatch, recorded: RecordedEvent, event: OnboardingUpdateReceived | OnboardingObserved
+) -> None:
+    batch.onboarding_payloads.append(new_rows.onboarding_payload_row(recorded, event.update))
 
 
 @_handles(AgentMetadataReceived)
 def _agent_metadata_received(batch: EventBatch, recorded: RecordedEvent, event: AgentMetadataReceived) -> None:
-    _add_payload(batch, recorded, event.metadata)
+    _add_payload(batch, recorded, event.metadata, event.files, event.file_details)
 
 
-def _add_payload(batch: EventBatch, recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...] = ()) -> None:
-    batch.agent_payloads.append(new_rows.agent_payload_row(recorded, ref, files))
+def _add_payload(
+    batch: EventBatch,
+    recorded: RecordedEvent,
+    ref: PayloadRef,
+    files: tuple[FileRef, ...] = (),
+    details: PayloadRef | None = None,
+) -> None:
+    batch.agent_payloads.append(new_rows.agent_payload_row(recorded, ref, files, details))
 
 
 @_handles(AgentAppealed)

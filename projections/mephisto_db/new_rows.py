@@ -13,7 +13,7 @@ from ...events.agent import AgentAccepted
 from ...events.base import FileRef, PayloadRef
 from ...events.codec import KIND_OF
 from ...events.envelope import RecordedEvent
-from ...events.ids import AgentId
+from ...events.ids import AgentId, OnboardingAgentId
 from ...events.onboarding import OnboardingStarted
 from ...events.records import AssignmentCreated
 from ...events.streams import number_of
@@ -21,7 +21,16 @@ from ...events.task_run import TaskRunCreated
 from ...events.unit import UnitCreated
 from ...events.worker import WorkerRegistered
 from .batch import RunFacts
-from .rows import AgentPayloadRow, AgentRow, AssignmentRow, OnboardingAgentRow, TaskRunRow, UnitRow, WorkerRow
+from .rows import (
+    AgentPayloadRow,
+    AgentRow,
+    AssignmentRow,
+    OnboardingAgentRow,
+    OnboardingPayloadRow,
+    TaskRunRow,
+    UnitRow,
+    WorkerRow,
+)
 
 #: Providers without real workers or real money.
 SANDBOX_PROVIDERS = frozenset({"mock", "mturk_sandbox"})
@@ -143,7 +152,9 @@ def onboarding_agent_row(event: OnboardingStarted, run: RunFacts, date: str) -> 
     )
 
 
-def agent_payload_row(recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...]) -> AgentPayloadRow:
+def agent_payload_row(
+    recorded: RecordedEvent, ref: PayloadRef, files: tuple[FileRef, ...] = (), details: PayloadRef | None = None
+) -> AgentPayloadRow:
     """Build the row of a payload that an agent sent or received."""
     seq, envelope = recorded
     return AgentPayloadRow(
@@ -153,5 +164,20 @@ def agent_payload_row(recorded: RecordedEvent, ref: PayloadRef, files: tuple[Fil
         sha256=ref.sha256,
         size=ref.size,
         files=msgspec.json.encode(files).decode() if files else None,
+        at=envelope.at,
+        file_details_sha256=details.sha256 if details else None,
+        file_details_size=details.size if details else None,
+    )
+
+
+def onboarding_payload_row(recorded: RecordedEvent, ref: PayloadRef) -> OnboardingPayloadRow:
+    """Build the row of a live update of an onboarding."""
+    seq, envelope = recorded
+    return OnboardingPayloadRow(
+        onboarding_payload_id=seq,
+        onboarding_agent_id=OnboardingAgentId(number_of(envelope.stream)),
+        kind=KIND_OF[type(envelope.event)],
+        sha256=ref.sha256,
+        size=ref.size,
         at=envelope.at,
     )

@@ -158,9 +158,9 @@ class Reviews:
 
     _ADD = """
         INSERT INTO unit_review(
-            id, status, review_note, bonus, bonus_cents, creation_date, blocked_worker, unit_id, worker_id, task_id
+            id, status, review_note, bonus, creation_date, blocked_worker, unit_id, worker_id, task_id
         )
-        SELECT ?, ?, ?, ?, ?, ?, 0, unit_id, worker_id, task_id FROM agents WHERE agent_id = ?
+        SELECT ?, ?, ?, ?, ?, 0, unit_id, worker_id, task_id FROM agents WHERE agent_id = ?
     """
     #: Notes written after the erasure are kept: a reviewer may still review the work of an erased worker.
     _FORGET = "UPDATE unit_review SET review_note = NULL WHERE worker_id = ? AND id < ?"
@@ -173,9 +173,7 @@ class Reviews:
         self, recorded: RecordedEvent, verdict: AgentStatus, note: str | None, bonus_cents: int | None, date: str
     ) -> None:
         """Add a verdict on the work of the event's agent."""
-        bonus = None if bonus_cents is None else bonus_cents / 100
-        agent = number_of(recorded.envelope.stream)
-        self._added.append((recorded.seq, verdict.value, note, bonus, bonus_cents, date, agent))
+        self._added.append((recorded.seq, verdict.value, note, bonus_cents, date, number_of(recorded.envelope.stream)))
 
     def forget(self, recorded: RecordedEvent) -> None:
         """Erase the notes written so far on the work of the event's worker."""

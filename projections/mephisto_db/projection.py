@@ -60,7 +60,6 @@ class MephistoDbProjection:
     """
 
     name = "mephisto_db"
-    views = tuple(tables.VIEWS)
     tables = tuple(table.name for table in tables.TABLES)
 
     def create(self, db: sqlite_utils.Database) -> None:

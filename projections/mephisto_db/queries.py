@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from ...core.abstractions.work_data import InitializationData, Update
@@ -37,6 +38,16 @@ class MephistoQueries(Decider, Protocol):
 
     def get_inputs(self, unit: rows.UnitRow) -> Update | None:
         """Return the input data of a unit, or None if it was erased."""
+
+    def get_unit_inputs(self, unit_id: EntityId) -> Update | None:
+        """Return the input data of the unit with an id, or None if it was erased."""
+
+    def run_dir(self, task_run_id: EntityId) -> Path:
+        """Return the folder of a run, beside the log.
+
+        Raises:
+            UnusableLogError: the log is not a file.
+        """
 
     def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
         """Return an agent's submission, or None if there is none or it was erased."""

@@ -13,10 +13,9 @@ import msgspec
 
 from ...core.abstractions.work_data import InitializationData, Update
 from ...core.errors import CommandRefusedError, UnknownEntityError, UnusableLogError
-from ...core.lifecycles.agent import AgentStatus
 from ...core.operations.control.requests import AnyRequest, Reply
-from ...events.agent import AgentSubmitted, AgentSubmittedLate
-from ...events.base import FileRef, PayloadRef, kind_of
+from ...core.payloads import RUNS_FOLDER
+from ...events.base import PayloadRef
 from ..engine.projection import ReadPayload
 from . import criteria, rows
 from .criteria import EntityId
@@ -34,13 +33,11 @@ from .data_model import (
 from .queries import JsonValue
 from .rows import R
 from .tables import TABLE_OF, TABLES, Table
+from .work_reader import read_late_outputs, read_outputs
 
 #: A value that SQLite stores.
 SqlValue = int | float | str | bytes | None
 
-_files = msgspec.json.Decoder(tuple[FileRef, ...])
-#: Status of an agent whose work was accepted; late work counts from then on.
-_APPROVED = AgentStatus.APPROVED.value
 _PAYLOAD = "SELECT body FROM payloads WHERE sha256 = ?"
 
 
@@ -242,25 +239,36 @@ class MephistoDB:
         return None if data is None else data.of_unit(unit.unit_index)
 
     def get_outputs(self, agent: rows.AgentRow) -> JsonValue:
-        """Return an agent's submission, with the names of uploaded `files`. Late work counts once it is accepted.
+        """Return an agent's outputs. Late work counts once it is accepted.
 
         Returns:
-            The submission, or None if there is none or it was erased.
+            The submission, with the names of uploaded `files`; for work with live updates an object with `messages` or
+            `requests` and the `final_submission`; None if there is nothing, or it was erased.
         """
-        on_time = self._submission(agent, kind_of(AgentSubmitted))
-        return self.get_late_outputs(agent) if on_time is None and agent.status == _APPROVED else on_time
+        return read_outputs(self, agent)
 
     def get_late_outputs(self, agent: rows.AgentRow) -> JsonValue:
         """Return what an agent submitted after its work had ended, accepted or not; None if nothing, or erased."""
-        return self._submission(agent, kind_of(AgentSubmittedLate))
+        return read_late_outputs(self, agent)
 
-    def _submission(self, agent: rows.AgentRow, kind: str) -> JsonValue:
-        for sent in self.find_agent_payloads(agent_id=agent.agent_id, kind=kind):
-            outputs = self.read_json(sent.ref)
-            if sent.files is not None and isinstance(outputs, dict):
-                return outputs | {"files": [file.filename for file in _files.decode(sent.files)]}
-            return outputs
-        return None
+    def get_unit_inputs(self, unit_id: EntityId) -> Update | None:
+        """Return the input data of the unit with an id, or None if it was erased.
+
+        Raises:
+            UnknownEntityError: there is no such unit.
+        """
+        return self.get_inputs(self.get_unit(unit_id))
+
+    def run_dir(self, task_run_id: EntityId) -> Path:
+        """Return the folder of a run, beside the log: uploaded files are there.
+
+        Raises:
+            UnusableLogError: the log is not a file.
+        """
+        files = [file for _, name, file in self.execute("PRAGMA database_list") if name == "main" and file]
+        if not files:
+            raise UnusableLogError("a log in memory has no folder for files; open the log from its file")
+        return Path(files[0]).parent / RUNS_FOLDER / str(int(task_run_id))
 
     def read_json(self, ref: PayloadRef) -> JsonValue:
         """Return the JSON value behind a reference; None if it was erased, or if it is JSON's null."""

@@ -230,15 +230,13 @@ class UnitReviewRow(Row, frozen=True, gc=False):
     task_id: TaskId
     status: str
     review_note: str | None
-    #: In whole currency, as in Mephisto; None if there is no bonus. `bonus_cents` is exact.
-    bonus: float | None
+    #: In cents; None if there is no bonus.
+    bonus: int | None
     blocked_worker: bool
     updated_qualification_id: QualificationId | None
     updated_qualification_value: int | None
     revoked_qualification_id: QualificationId | None
     creation_date: str
-    #: None if there is no bonus. Not in Mephisto.
-    bonus_cents: int | None
 
 
 class AgentBonusRow(Row, frozen=True, gc=False):
@@ -265,6 +263,35 @@ class AgentPayloadRow(Row, frozen=True, gc=False):
     size: int
     #: Uploaded files as a JSON list of objects with `filename`, `size` and `sha256`; None if there are none.
     files: str | None
+    #: Microseconds since the epoch.
+    at: int
+    #: What the worker's browser said about the files; None if there are none.
+    file_details_sha256: str | None
+    file_details_size: int | None
+
+    @property
+    def ref(self) -> PayloadRef:
+        """The reference to the bytes."""
+        return PayloadRef(self.sha256, self.size)
+
+    @property
+    def file_details(self) -> PayloadRef | None:
+        """The reference to the details of the files; None if there are none."""
+        if self.file_details_sha256 is None or self.file_details_size is None:
+            return None
+        return PayloadRef(self.file_details_sha256, self.file_details_size)
+
+
+class OnboardingPayloadRow(Row, frozen=True, gc=False):
+    """A reference to a live update of an onboarding. Not in Mephisto."""
+
+    #: Position of the event that refers to it.
+    onboarding_payload_id: int
+    onboarding_agent_id: OnboardingAgentId
+    #: Kind of that event, such as `onboarding_observed`.
+    kind: str
+    sha256: str
+    size: int
     #: Microseconds since the epoch.
     at: int
 

@@ -91,16 +91,13 @@ TABLES = (
     ),
     Table("agent_bonuses", rows.AgentBonusRow, {"agent_id": "agents"}, (("agent_id",),)),
     Table("agent_payloads", rows.AgentPayloadRow, {"agent_id": "agents"}, (("agent_id",),)),
+    Table(
+        "onboarding_payloads",
+        rows.OnboardingPayloadRow,
+        {"onboarding_agent_id": "onboarding_agents"},
+        (("onboarding_agent_id",),),
+    ),
 )
-
-#: Tables of later releases of Mephisto under their own names, by the queries that they are.
-VIEWS = {
-    "worker_review": """
-        SELECT id, unit_id, worker_id, task_id, status, review_note, bonus, blocked_worker, updated_qualification_id,
-            updated_qualification_value, revoked_qualification_id, creation_date AS created_at
-        FROM unit_review
-    """
-}
 
 TABLE_OF: dict[type[rows.Row], Table] = {table.row: table for table in TABLES}
 _KEYS = {table.name: table.key for table in TABLES}
@@ -118,9 +115,6 @@ def create(db: sqlite_utils.Database) -> None:
         )
         if table.unique:
             made.create_index(table.unique, unique=True)
-    for name, query in VIEWS.items():
-        db.execute(f"DROP VIEW IF EXISTS {name}")
-        db.execute(f"CREATE VIEW {name} AS {query}")
 
 
 def index(db: sqlite_utils.Database) -> None:

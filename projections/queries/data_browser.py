@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ...core.errors import UnknownEntityError
 from ...core.lifecycles.unit import UnitStatus
-from ...events.agent import AgentMetadataReceived
-from ...events.base import kind_of
 from ...events.ids import AssignmentId, UnitId, WorkerId
 from ..mephisto_db.criteria import EntityId
-from ..mephisto_db.data_model import AgentView, TaskRunView, UnitView, WorkerView
-from ..mephisto_db.queries import JsonValue
+from ..mephisto_db.data_model import TaskRunView, UnitView, WorkerView
 from ..mephisto_db.reader import MephistoDB
 
 #: Statuses of units whose work was submitted.
@@ -28,10 +25,10 @@ class UnitData(TypedDict):
     """The data collected for one unit."""
 
     assignment_id: AssignmentId
-    #: `inputs`: the input data; `outputs`: the submission, with the names of uploaded `files`.
-    data: dict[str, JsonValue]
-    #: The times again, and lists of what else the worker left, by kind: `tips`, `feedback` ...
-    metadata: dict[str, JsonValue]
+    #: What `AgentState.get_parsed_data` returns: `inputs`, `outputs`, and more for chats and remote procedures.
+    data: dict[str, Any]
+    #: The times again, and what else the worker left: `tips`, `feedback`, `worker_opinion`, `default`.
+    metadata: dict[str, Any]
     #: The agent's status; None if the unit is not assigned.
     status: str | None
     #: Seconds since the epoch.
@@ -41,6 +38,9 @@ class UnitData(TypedDict):
     worker_id: WorkerId | None
     #: None if the unit is not assigned, or the worker was erased.
     worker_name: str | None
+    #: Mephisto's copies of what `metadata` has.
+    tips: list[dict[str, Any]] | None
+    feedback: list[dict[str, Any]] | None
 
 
 class DataBrowser:
@@ -103,16 +103,19 @@ class DataBrowser:
         if agent is None and raise_exception:
             raise UnknownEntityError(f"agent of unit-{unit.unit_id}: it is {unit.status}")
         worker = None if agent is None else self.db.get_worker(agent.worker_id)
+        state = None if agent is None else agent.state
         return UnitData(
             assignment_id=unit.assignment_id,
-            data={} if agent is None else {"inputs": self.db.get_inputs(unit), "outputs": self.db.get_outputs(agent)},
-            metadata={} if agent is None else self._metadata(agent),
+            data={} if state is None else state.get_parsed_data(),
+            metadata={} if state is None else state.get_metadata(),
             status=agent.status if agent else None,
             task_start=agent.task_start if agent else None,
             task_end=agent.task_end if agent else None,
             unit_id=unit.unit_id,
             worker_id=worker.worker_id if worker else None,
             worker_name=worker.worker_name if worker else None,
+            tips=state.get_tips() if state else None,
+            feedback=state.get_feedback() if state else None,
         )
 
     def get_workers_with_qualification(self, qualification_name: str) -> list[WorkerView]:
@@ -127,17 +130,24 @@ class DataBrowser:
         granted = self.db.find_granted_qualifications(qualification_id=found[0].qualification_id, value=1)
         return [self.db.get_worker(one.worker_id) for one in granted]
 
+    def get_metadata_property_from_task_name(self, task_name: str, property_name: str) -> list[Any]:
+        """Return one property of the data of all final units of a task, such as `tips`, put together in one list.
+
+        Raises:
+            UnknownEntityError: there is no such task, or no such property.
+        """
+        found: list[Any] = []
+        for unit in self.get_all_units_for_task_name(task_name):
+            if unit.agent_id is None:
+                continue
+            data: dict[str, Any] = {**self.get_data_from_unit(unit)}
+            if property_name not in data:
+                raise UnknownEntityError(f"property {property_name!r} of unit-{unit.unit_id}")
+            found += data[property_name] or []
+        return found
+
     def _runs_of_task(self, task_name: str) -> list[TaskRunView]:
         found = self.db.find_tasks(task_name=task_name)
         if not found:
             raise UnknownEntityError(f"task {task_name!r}")
         return self.db.find_task_runs(task_id=found[0].task_id)
-
-    def _metadata(self, agent: AgentView) -> dict[str, JsonValue]:
-        lists: dict[str, list[JsonValue]] = {}
-        for sent in self.db.find_agent_payloads(agent_id=agent.agent_id, kind=kind_of(AgentMetadataReceived)):
-            match self.db.read_json(sent.ref):
-                case {"metadata": dict(by_kind)}:
-                    for kind, value in by_kind.items():
-                        lists.setdefault(kind, []).append(value)
-        return {"tips": None, "feedback": None, **lists, "task_start": agent.task_start, "task_end": agent.task_end}

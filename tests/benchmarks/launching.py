@@ -11,13 +11,13 @@ from typing import NamedTuple
 import trio
 from omegaconf import DictConfig
 
-from mephisto_es.adapters.composition.data_dir import RUNS_FOLDER
 from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.logger_core import set_mephisto_log_level
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
+from mephisto_es.core.payloads import RUNS_FOLDER
 from mephisto_es.events.envelope import RecordedEvent
 
 

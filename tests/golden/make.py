@@ -19,6 +19,8 @@ from mephisto_es.adapters.log.anchor import anchor_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import ids, streams
+from mephisto_es.events.agent import AgentFileLost, AgentFileStored, AgentMetadataReceived, FileLoss
+from mephisto_es.events.base import FileRef
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.task_run import (
     TaskRunCompleted,
@@ -34,12 +36,12 @@ from mephisto_es.tests.history_generator import HistoryGenerator
 
 HERE = Path(__file__).parent
 #: So many moves that most kinds of events come by chance.
-MOVES = 1500
+MOVES = 2500
 MAX_SEEDS = 500
 
 
 class EveryKindGenerator(HistoryGenerator):
-    """A generator that also writes a run that ended well."""
+    """A generator that also writes a run that ended well, and what becomes of uploaded files."""
 
     def end_a_run(self) -> None:
         """A run from its beginning to its end, without any work."""
@@ -63,6 +65,21 @@ class EveryKindGenerator(HistoryGenerator):
         for kind in (*rest, TaskRunCompleted):
             self._request([NewEvent(stream, self._fill(kind))])
 
+    def receive_files(self) -> None:
+        """Two files that come with the metadata of an agent: one is stored, the other one is lost."""
+        if not self._streams["agent"]:
+            return
+        stream = self._pick("agent")
+        worker = self.state.agents[stream].worker
+        names = (f"{self._next()}.png", f"{self._next()}.png")
+        files = tuple(FileRef(filename=name, size=3, sha256="a" * 64) for name in names)
+        details = [{"filename": name, "fieldname": "photo", "originalname": "me.png", "size": 3} for name in names]
+        metadata = self._json({"metadata": {"worker_opinion": {"questions": []}}}, worker)
+        received = AgentMetadataReceived(metadata=metadata, files=files, file_details=self._json(details, worker))
+        self._request([NewEvent(stream, received)])
+        self._request([NewEvent(stream, AgentFileStored(filename=names[0]))])
+        self._request([NewEvent(stream, AgentFileLost(filename=names[1], reason=FileLoss.GONE))])
+
 
 def requests_of_every_kind() -> tuple[AppendRequest, ...]:
     """The first history in which everything there is happens."""
@@ -71,6 +88,7 @@ def requests_of_every_kind() -> tuple[AppendRequest, ...]:
         generator.begin()
         generator.write(MOVES)
         generator.end_a_run()
+        generator.receive_files()
         if {type(event) for request in generator.requests for _, event in request.events} == set(KIND_OF):
             return tuple(generator.requests)
     raise LookupError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
@@ -12,6 +13,7 @@ from mephisto_es.core.payloads import seal
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import streams
 from mephisto_es.events.agent import AgentMetadataReceived
+from mephisto_es.events.base import FileRef
 from mephisto_es.events.ids import WorkerId
 from mephisto_es.events.worker import WorkerErased
 from mephisto_es.projections.mephisto_db import MephistoDB
@@ -64,7 +66,7 @@ def test_the_data_of_a_unit_has_mephistos_keys(path: Path) -> None:
     found = data.get_data_from_unit(unit)
     assert set(found) == {
         *("assignment_id", "data", "metadata", "status", "task_start", "task_end", "unit_id", "worker_id"),
-        "worker_name",
+        *("worker_name", "tips", "feedback"),
     }
     assert (found["unit_id"], found["assignment_id"], found["status"]) == (unit.unit_id, unit.assignment_id, "approved")
     assert found["worker_name"] == f"Zoë {found['worker_id']}"
@@ -88,13 +90,43 @@ def test_what_the_worker_left_beside_the_work(path: Path) -> None:
     unit = browser(path).db.find_units(status="completed")[0]
     assert unit.agent_id is not None
     stream = streams.agent(unit.task_run_id, unit.agent_id)
-    left = seal(b'{"metadata": {"tips": {"type": "tips", "text": "be kind"}}}', bytes(16), unit.worker_id)
-    event = NewEvent(stream, AgentMetadataReceived(metadata=left.ref))
-    append(path, AppendRequest(command="tips", actor="worker/1", at=0, events=(event,), payloads=(left,)))
-    metadata = browser(path).get_data_from_unit(unit)["metadata"]
-    assert metadata["tips"] == [{"type": "tips", "text": "be kind"}]
-    assert metadata["feedback"] is None
+    file = FileRef(filename="f" * 32, size=4, sha256="0" * 64)
+    details = b'[{"filename": "%s", "fieldname": "proof", "originalname": "me.png", "size": 4}]' % (b"f" * 32)
+    proof = seal(details, bytes(16), unit.worker_id)
+    for number, (said, files) in enumerate(
+        (
+            ({"tips": {"type": "tips", "header": "hello", "text": "be kind"}}, ()),
+            ({"feedback": {"data": [{"question": "How was it?", "text": "short"}]}}, ()),
+            ({"worker_opinion": {"questions": [{"question": "Why?", "text": "because"}]}}, (file,)),
+            ({"worker_opinion": {"questions": [{"question": "And?", "text": "well"}]}}, ()),
+            ({"tips": {"header": "again", "text": "be kinder"}}, ()),
+            ({"mood": "good"}, ()),
+        )
+    ):
+        left = seal(msgspec.json.encode({"metadata": said}), bytes([number] * 16), unit.worker_id)
+        received = AgentMetadataReceived(metadata=left.ref, files=files, file_details=proof.ref if files else None)
+        payloads = (left, proof) if files else (left,)
+        event = NewEvent(stream, received)
+        append(path, AppendRequest(command=f"m{number}", actor="worker/1", at=0, events=(event,), payloads=payloads))
+    data = browser(path).get_data_from_unit(unit)
+    metadata = data["metadata"]
+    assert [(tip["header"], tip["text"], tip["accepted"]) for tip in metadata["tips"]] == [
+        ("hello", "be kind", False),
+        ("again", "be kinder", False),
+    ]
+    [feedback] = metadata["feedback"]
+    assert (feedback["question"], feedback["text"], feedback["reviewed"]) == ("How was it?", "short", False)
+    opinion = metadata["worker_opinion"]
+    assert [(one["question"], one["answer"]) for one in opinion["questions"]] == [("Why?", "because"), ("And?", "well")]
+    assert [one["originalname"] for one in opinion["attachments"]] == ["me.png"]
+    assert list(opinion["attachments_by_fields"]) == ["proof"]
+    assert metadata["default"] == {"mood": "good"}
     assert metadata["task_end"] is not None
+    assert (data["tips"], data["feedback"]) == (metadata["tips"], metadata["feedback"])
+    name = browser(path).db.get_task(unit.task_id).task_name
+    assert browser(path).get_metadata_property_from_task_name(name, "tips") == metadata["tips"]
+    with pytest.raises(UnknownEntityError, match="there is no property 'mood'"):
+        browser(path).get_metadata_property_from_task_name(name, "mood")
 
 
 def test_a_unit_that_nobody_has(path: Path) -> None:

@@ -185,14 +185,10 @@ def test_a_forgotten_worker_has_no_name_and_no_notes_or_reasons_but_later_ones()
     for cuts in (range(0), range(8)):
         db = rebuilt(numbered([request(*events)]), lambda ref: kept.get(ref.sha256), cuts)
         assert rows(db, "SELECT worker_name, status FROM workers") == [(None, "erased")]
-        assert rows(db, "SELECT review_note, bonus, bonus_cents, unit_id FROM unit_review ORDER BY id") == [
-            (None, 0.5, 50, 1),
-            ("looked again", None, None, 1),
+        assert rows(db, "SELECT review_note, bonus, unit_id, worker_id FROM unit_review ORDER BY id") == [
+            (None, 50, 1, 7),
+            ("looked again", None, 1, 7),
         ]
-        # Mephisto 1.5 has the same table under another name.
-        assert rows(db, "SELECT id, bonus, created_at FROM worker_review") == rows(
-            db, "SELECT id, bonus, creation_date FROM unit_review"
-        )
         assert rows(db, "SELECT agent_id, bonus_cents, reason FROM agent_bonuses ORDER BY agent_bonus_id") == [
             (3, 50, None),
             (3, 20, None),

@@ -42,7 +42,7 @@ def test_it_ends_where_the_run_stands_however_it_was_read(
 
 
 def test_a_long_run_has_as_many_samples_as_can_be_drawn() -> None:
-    as_of = MemoryAsOf(history(Random(5), 3000))
+    as_of = MemoryAsOf(history(Random(1), 3000))
     series = LogSeries()
     series.apply_events(as_of.events)
     for run in all_runs(as_of).runs:

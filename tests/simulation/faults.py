@@ -12,7 +12,7 @@ from random import Random
 import sqlite_utils
 import trio
 
-from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, MemoryRouter, PageGoneError
+from mephisto_es.adapters.architects.memory.router import Json, MemoryPageSocket, MemoryRouter, PageFile, PageGoneError
 from mephisto_es.adapters.composition.clock_and_ids import SystemIds
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import LogError, OutcomeUnknownError, ProtocolError
@@ -200,8 +200,8 @@ class Router(MemoryRouter):
             self._sent.setdefault(packet["subject_id"], deque(maxlen=SENT_LIMIT)).append(packet)
         super()._to_page(packet, keep=keep)
 
-    def submit_task(self, token: str, final_data: object) -> None:
-        super().submit_task(token, final_data)
+    def submit_task(self, token: str, final_data: object, files: Sequence[PageFile] = ()) -> None:
+        super().submit_task(token, final_data, files)
         self.accepted.append((token, final_data))
 
     def hang_up(self, token: str) -> None:

@@ -13,7 +13,15 @@ import trio
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
-from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, OnboardingAgent, Unit, Update
+from mephisto_es.core.abstractions.agent import (
+    Agent,
+    Assignment,
+    InitializationData,
+    OnboardingAgent,
+    Unit,
+    Update,
+    Worker,
+)
 from mephisto_es.core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
 from mephisto_es.core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
@@ -246,11 +254,11 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
     async def validate(data: Update) -> bool:
         await trio.sleep(1)
         environment.maybe_fail()
-        return bool(data["passes"])
+        return bool(data["outputs"]["passes"])
 
-    async def can_do(worker: int, unit: Unit) -> bool:
+    async def can_do(worker: Worker, unit: Unit) -> bool:
         await trio.sleep(0.5)
-        return (worker + unit.unit_id) % 3 != 0
+        return (worker.worker_id + unit.unit_id) % 3 != 0
 
     async def submitted(unit: Unit) -> None:
         environment.told[unit.unit_id] = environment.told.get(unit.unit_id, 0) + 1

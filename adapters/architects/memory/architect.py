@@ -13,7 +13,7 @@ from ....core.abstractions.architect import ArchitectContext
 from ....core.abstractions.args import ArchitectArgs
 from ....core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
 from ....core.abstractions.resources import Details
-from ....core.errors import ProtocolError
+from ....core.errors import ProtocolError, UploadGoneError
 from ....core.packets import Outbound, decode_packet, encode_frame
 from ....core.signal import Signal
 from ..single_server import SingleServerArchitect
@@ -142,9 +142,30 @@ class MemoryArchitect(SingleServerArchitect):
         """Do nothing: the router ended with its process."""
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Refuse: pages of this router upload no files.
+        """Save an uploaded file of the router.
 
         Raises:
-            ProtocolError: always.
+            UploadGoneError: the router does not have it.
         """
-        raise ProtocolError(f"the memory router has no file {filename!r} for {save_dir}")
+        return save_memory_file(self.routers[self.task_run], filename, save_dir)
+
+    async def drop_file(self, filename: str) -> None:
+        """Let the router forget an uploaded file."""
+        self.routers[self.task_run].files.pop(filename, None)
+
+
+def save_memory_file(router: MemoryRouter, filename: str, save_dir: Path) -> Path:
+    """Save an uploaded file of a router.
+
+    Raises:
+        UploadGoneError: the router does not have it.
+        ProtocolError: the router does not answer.
+    """
+    if not router.serves_files:
+        raise ProtocolError(f"the router does not answer a request for {filename!r}")
+    content = router.files.get(filename)
+    if content is None:
+        raise UploadGoneError(f"the router does not have {filename!r}")
+    target = save_dir / filename
+    target.write_bytes(content)
+    return target

@@ -7,7 +7,8 @@ operator is attached, packets kept for a disconnected page. Packets cross it as 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -28,6 +29,15 @@ class PageGoneError(ProtocolError):
 
 class UnknownPageError(ProtocolError):
     """The router does not know the agent. A real router answers with status 403."""
+
+
+class PageFile(NamedTuple):
+    """A file that a page uploads."""
+
+    fieldname: str
+    originalname: str
+    content: bytes
+    mimetype: str = "application/octet-stream"
 
 
 class MemoryPageSocket:
@@ -74,11 +84,16 @@ class MemoryRouter:
     Attributes:
         incarnation: the name of its outbox.
         statuses: the last status that the operator sent, by agent.
+        files: uploaded files by name, until the operator has stored them.
+        serves_files: False while the router does not answer the operator's requests for files.
     """
 
     def __init__(self, incarnation: str) -> None:
         self.incarnation = incarnation
         self.statuses: dict[str, str] = {}
+        self.files: dict[str, bytes] = {}
+        self.serves_files = True
+        self._uploads = 0
         self._seq = 0
         self._requests = 0
         self._outbox: deque[Json] = deque()
@@ -121,14 +136,49 @@ class MemoryRouter:
         self._check(token)
         return await self._ask("submit_onboarding", token, {"onboarding_data": onboarding_data})
 
-    def submit_task(self, token: str, final_data: object) -> None:
+    def submit_task(self, token: str, final_data: object, files: Sequence[PageFile] = ()) -> None:
         """Submit work. When this returns, the router has stored it.
+
+        Args:
+            token: the agent's token.
+            final_data: the submission.
+            files: files that are uploaded with it.
 
         Raises:
             UnknownPageError: there is no such agent.
         """
         self._check(token)
-        self._keep({"packet_type": "submit_unit", "subject_id": token, "data": {"final_data": final_data}})
+        data = {"final_data": final_data, **self._stored(files)}
+        self._keep({"packet_type": "submit_unit", "subject_id": token, "data": data})
+
+    def submit_metadata(self, token: str, metadata: Json, files: Sequence[PageFile] = ()) -> None:
+        """Leave tips, feedback or an opinion, with files if there are any.
+
+        Raises:
+            UnknownPageError: there is no such agent.
+        """
+        self._check(token)
+        data = {"metadata": metadata, **self._stored(files)}
+        self._keep({"packet_type": "submit_metadata", "subject_id": token, "data": data})
+
+    def _stored(self, files: Sequence[PageFile]) -> Json:
+        """Keep uploaded files; returns what a packet says of them."""
+        stored = []
+        for file in files:
+            self._uploads += 1
+            filename = sha256(f"{self.incarnation} {self._uploads}".encode()).hexdigest()[:32]
+            self.files[filename] = file.content
+            stored.append(
+                {
+                    "fieldname": file.fieldname,
+                    "originalname": file.originalname,
+                    "mimetype": file.mimetype,
+                    "filename": filename,
+                    "size": len(file.content),
+                    "sha256": sha256(file.content).hexdigest(),
+                }
+            )
+        return {"files": stored} if files else {}
 
     def return_task(self, token: str) -> None:
         """Return a unit.

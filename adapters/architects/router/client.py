@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import trio
 
-from ....core.errors import ProtocolError
+from ....core.errors import ProtocolError, UploadGoneError
 from ...private_files import create_private
 
 #: Longest pause within an answer.
@@ -51,14 +52,15 @@ class RouterClient:
         return answer.status_code == httpx.codes.OK
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
-        """Download an uploaded file; it gets its name once it is whole.
+        """Download an uploaded file; it gets its name once it is whole and durable.
 
         Args:
             filename: the router's name for it.
             save_dir: an existing folder.
 
         Raises:
-            ProtocolError: the router does not have it, or the connection broke.
+            UploadGoneError: the router does not have it.
+            ProtocolError: the name is not that of an uploaded file, or the connection broke.
         """
         if Path(filename).name != filename or filename in {"", ".", ".."}:
             raise ProtocolError(f"{filename!r} is not the name of an uploaded file")
@@ -69,18 +71,34 @@ class RouterClient:
                 self._client() as client,
                 client.stream("GET", f"/download_file/{quote(filename, safe='')}") as answer,
             ):
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    raise UploadGoneError(f"the router does not have {filename!r}")
                 if answer.status_code != httpx.codes.OK:
                     raise ProtocolError(f"the router does not serve {filename!r} (status {answer.status_code})")
                 create_private(partial)
                 with partial.open("wb") as file:
                     async for piece in answer.aiter_bytes():
                         file.write(piece)
-            os.replace(partial, target)
+            await trio.to_thread.run_sync(_put_in_place, partial, target)
         except httpx.HTTPError as error:
             raise ProtocolError(f"{filename!r} did not arrive from the router: {type(error).__name__}") from error
         finally:
             partial.unlink(missing_ok=True)
         return target
+
+    async def delete_file(self, filename: str) -> None:
+        """Let the router delete an uploaded file; a file that it does not have is no error.
+
+        Raises:
+            ProtocolError: the router does not answer, or could not delete it.
+        """
+        async with self._client() as client:
+            try:
+                answer = await client.delete(f"/download_file/{quote(filename, safe='')}")
+            except httpx.HTTPError as error:
+                raise ProtocolError(f"the router did not delete {filename!r}: {type(error).__name__}") from error
+        if answer.status_code != httpx.codes.OK:
+            raise ProtocolError(f"the router did not delete {filename!r} (status {answer.status_code})")
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -89,3 +107,15 @@ class RouterClient:
             timeout=SILENCE_SECONDS,
             trust_env=self._through_proxy,
         )
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Make a file durable and give it its name; blocks."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -68,7 +68,7 @@ def projection_schema_problems(
     owned: set[str] = set()
     for view in stored:
         if (projection := by_name.get(view.name)) is not None:
-            owned |= {*projection.tables, *projection.views}
+            owned |= set(projection.tables)
             if view.code == code_fingerprint(projection):
                 yield from _compared(db, projection)
     if all(view.name in by_name for view in stored):

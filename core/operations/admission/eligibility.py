@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ....events import streams
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import UnitId, WorkerId
-from ...abstractions.agent import Unit
+from ...abstractions.agent import Unit, Worker
 from ...abstractions.callbacks import FILTER_UNITS, WORKER_CAN_DO_UNIT
 from ...abstractions.qualifications import unmet_rules
 from ...abstractions.task_runner import TaskRunner
@@ -30,7 +30,7 @@ from ..task_code.user_code import AffectedIds, UserCode
 MAX_UNITS_ASKED_ABOUT = 50
 CAN_DO_UNIT = WORKER_CAN_DO_UNIT.name
 
-CanDoUnit = Callable[[int, Unit], bool | Awaitable[bool]]
+CanDoUnit = Callable[[Worker, Unit], bool | Awaitable[bool]]
 
 
 class EligibleUnits(NamedTuple):
@@ -49,7 +49,7 @@ class Eligibility:
         self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._user_code = user_code
-        self._units = Units(ledger, context.task_run)
+        self._units = Units(ledger, context)
         #: Units that `worker_can_do_unit` failed on.
         self._failed_on: set[UnitId] = set()
 
@@ -101,7 +101,7 @@ class Eligibility:
         offered = self._ledger.state.runs[self._context.task_run].offered
         units = [self._units.unit(unit) for unit in islice(offered, MAX_UNITS_ASKED_ABOUT)]
         if filters:
-            code = partial(runner.filter_units_for_worker, units, worker)
+            code = partial(runner.filter_units_for_worker, units, self._units.worker(worker))
             affected = AffectedIds(worker=worker)
             try:
                 units = await self._user_code.ask(FILTER_UNITS, code, affected, timed_as=UserFunction.FILTER_UNITS)
@@ -124,7 +124,7 @@ class Eligibility:
         unasked = (unit for unit in units if unit.unit_id not in answers)
         for unit in sorted(unasked, key=lambda one: one.unit_id in self._failed_on):
             affected = AffectedIds(worker=worker, unit=unit.unit_id, assignment=unit.assignment.assignment_id)
-            code = partial(ask, worker, unit)
+            code = partial(ask, self._units.worker(worker), unit)
             try:
                 new[unit.unit_id] = await self._user_code.ask(
                     WORKER_CAN_DO_UNIT, code, affected, timed_as=UserFunction.CAN_DO_UNIT

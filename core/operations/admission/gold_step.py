@@ -20,6 +20,7 @@ from ...lifecycles.engagement import EngagementState
 from ...ports import Ids
 from ..run_context import RunContext
 from ..task_code.timings import UserFunction
+from ..task_code.units import Units
 from ..task_code.user_code import AffectedIds, UserCode
 from .evaluation_step import NextStep, RequiredUnit
 
@@ -37,6 +38,7 @@ class GoldStep:
         self._golds = golds
         self._user_code = user_code
         self._shared_state = shared_state
+        self._units = Units(ledger, context)
 
     def resume(self) -> None:
         """Do nothing: the log holds all that the step needs."""
@@ -86,7 +88,7 @@ class GoldStep:
         engagement = state.engagements.get(streams.engagement(self._run, worker))
         given = engagement.given(GOLD) if engagement else 0
         seed = f"{state.task_runs[streams.task_run(self._run)].seed}/{worker}"
-        choose = partial(self._shared_state.get_gold_for_worker, GoldWorker(worker, given, seed))
+        choose = partial(self._shared_state.get_gold_for_worker, GoldWorker(worker, given, seed, self._units))
         affected = AffectedIds(worker=worker)
         return await self._user_code.ask(GET_GOLD, choose, affected, timed_as=UserFunction.GOLD_DATA)
 

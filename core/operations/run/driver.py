@@ -15,7 +15,6 @@ from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared, TaskRunWentLive
 from ...abstractions.architect import ArchitectContext
-from ...abstractions.blueprint import AssignmentData
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
 from ...errors import LaunchError, LogError
@@ -25,13 +24,10 @@ from ...lifecycles.task_run import RESUMABLE_RUN_STATUSES
 from ...ports import Ids, WallClock
 from ...redaction import redacted_text
 from ...signal import Signal
-from ..agent_pages import AgentPages
-from ..client_io_handler import ClientIOHandler
 from ..logger_core import get_logger, log_ids
 from ..run_context import RunContext
 from ..services.directory import Directory
-from ..task_launcher import TaskLauncher
-from ..worker_pool import WorkerPool
+from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
 from .live_task_run import LiveTaskRun
 from .plan import RunPlan
@@ -39,7 +35,6 @@ from .record import RunRecord
 from .releases import Releases
 from .restart import parts_to_resume
 from .server import RunServer, launch_step
-from .site_loop import site_loop_of
 from .submission_timeout import SubmissionTimeout
 
 #: Seconds that workers are kept waiting for the first units of a run whose data is slow.
@@ -231,6 +226,9 @@ class LiveRunDriver:
                     on_live(live_run)
                     await self._watch(live_run)
                     await live_run.client_io.drain(at_once=self._at_once)
+                    if missing := await live_run.uploads.wait_for_all(at_once=self._at_once):
+                        self.pause(missing)
+                        await trio.lowlevel.checkpoint()
                     await live_run.site.finish()
                     await self._let_code_end(live_run)
             if self._under_way.cancelled_caught:
@@ -248,7 +246,16 @@ class LiveRunDriver:
         self._releases.add(context.architect.shutdown)
         url = await self._bring_up_server(context)
         await Directory(self._ledger, self._ids).find_or_create_qualifications(context.qualification_names)
-        return self._assemble(context, url, data)
+        return assemble_live_run(
+            context,
+            url,
+            data,
+            self._ledger,
+            self._ids,
+            self._clock,
+            on_change=self._changed.notify,
+            on_channel_lost=self._on_channel_lost,
+        )
 
     def _make_context(self, run: TaskRunId, nursery: trio.Nursery) -> RunContext:
         plan, resources = self.plan, Resources(self._ledger, self._ids, run)
@@ -282,24 +289,6 @@ class LiveRunDriver:
         url = await server.deploy()
         await self._record.record_event(context.task_run, TaskRunDeployed(url=url))
         return url
-
-    def _assemble(self, context: RunContext, url: str, data: AssignmentData) -> LiveTaskRun:
-        ledger, ids = self._ledger, self._ids
-        launcher = TaskLauncher(
-            ledger,
-            ids,
-            context.task_run,
-            data,
-            pay_cents=context.settings.task_reward_cents,
-            max_num_concurrent_units=context.settings.max_num_concurrent_units,
-            max_repeats=context.task_runner.max_repeats,
-            max_item_bytes=context.settings.max_item_bytes,
-            concurrent=context.task_runner.is_concurrent,
-        )
-        pages = AgentPages(context.task_run, ledger)
-        pool = WorkerPool(context, ledger, ids, self._clock, launcher, pages, self._changed.notify)
-        client_io = ClientIOHandler(context, ledger, ids, pool, pages, self._on_channel_lost)
-        return LiveTaskRun(context, url, launcher, pool, client_io, site_loop_of(context, ledger, ids))
 
     @contextmanager
     def _following(self, live_run: LiveTaskRun) -> Iterator[None]:
@@ -387,6 +376,7 @@ class LiveRunDriver:
         own = streams.partition_of_run(live_run.task_run)
         ours = [one for one in events if streams.partition_of(one.envelope.stream) == own]
         if ours:
+            live_run.uploads.on_committed(ours)
             live_run.worker_pool.on_committed(ours)
             live_run.task_launcher.on_committed(ours)
             self._timeout.on_committed(ours)

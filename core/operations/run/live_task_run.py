@@ -15,6 +15,7 @@ from ...abstractions.crowd_provider import CrowdProvider
 from ..client_io_handler import ClientIOHandler
 from ..run_context import RunContext
 from ..task_launcher import TaskLauncher
+from ..uploads import UploadFetcher
 from ..worker_pool import WorkerPool
 from .site_loop import SiteLoop
 
@@ -32,6 +33,7 @@ class LiveTaskRun:
     task_launcher: TaskLauncher
     worker_pool: WorkerPool
     client_io: ClientIOHandler
+    uploads: UploadFetcher
     site: SiteLoop
 
     @property

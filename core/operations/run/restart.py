@@ -33,6 +33,8 @@ def parts_to_resume(live_run: LiveTaskRun) -> tuple[Resumable, ...]:
         pool.admission,
         # Agents at work, their deadlines, the last updates of their pages, and their task code.
         pool.agents,
+        # Uploaded files that only the server has.
+        live_run.uploads,
         # Submissions that the launch script has not answered.
         pool.submissions,
         # Onboardings that are not decided, and pages that wait for the outcome.

@@ -8,9 +8,9 @@ from functools import partial
 import trio
 
 from ....events import streams
-from ....events.agent import AgentExpired, AgentObserved, AgentReturned, AgentTimedOut, AgentUpdateReceived
+from ....events.agent import AgentExpired, AgentReturned, AgentTimedOut
 from ....events.ids import AgentId, AssignmentId
-from ...abstractions.agent import Agent, PastUpdate
+from ...abstractions.agent import Agent
 from ...abstractions.callbacks import CLEANUP_ASSIGNMENT, CLEANUP_UNIT, RUN_ASSIGNMENT, RUN_UNIT
 from ...commands.agent import AgentDeparture, EndAgent, ReleaseWork
 from ...errors import CommandRefusedError
@@ -20,8 +20,7 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .calls import call_on_loop
-from .participants import CODE_FAILED, LiveParticipants, RunningCode, decode_update
+from .participants import CODE_FAILED, LiveParticipants, RunningCode
 from .units import Units
 from .user_code import AffectedIds, UserCode
 
@@ -52,7 +51,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
     ) -> None:
         super().__init__(context, ledger, ids, clock, pages, user_code)
         self._running_assignments: set[AssignmentId] = set()
-        self._units = Units(ledger, context.task_run)
+        self._units = Units(ledger, context)
 
     def get(self, agent_id: AgentId) -> Agent | None:
         """Return the handle of an agent that has a unit now."""
@@ -80,20 +79,9 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
             record.token,
             record.status.value,
             partial(self._observe, record.agent),
-            partial(call_on_loop, partial(self._past_updates, record.agent)),
+            partial(self._units.past_updates, record.agent),
+            self._units,
         )
-
-    def _past_updates(self, agent_id: AgentId) -> list[PastUpdate]:
-        """Read the recorded updates between an agent's page and the task's code."""
-        updates: list[PastUpdate] = []
-        for _, envelope in self._ledger.log.history(self._stream_of(agent_id)):
-            event = envelope.event
-            if isinstance(event, AgentUpdateReceived | AgentObserved):
-                body = self._ledger.log.payload(event.update)
-                if body is not None:
-                    by_page = isinstance(event, AgentUpdateReceived)
-                    updates.append(PastUpdate(by_page, decode_update(body), envelope.at / 1_000_000))
-        return updates
 
     # Task code ------------------------------------------------------------------------------------------------------
 

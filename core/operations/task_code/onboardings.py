@@ -11,15 +11,14 @@ from ....events import streams
 from ....events.ids import OnboardingAgentId, QualificationId, WorkerId
 from ....events.onboarding import (
     OnboardingFailed,
-    OnboardingObserved,
     OnboardingPassed,
     OnboardingReturned,
     OnboardingTimedOut,
-    OnboardingUpdateReceived,
 )
-from ...abstractions.agent import OnboardingAgent, PastUpdate
+from ...abstractions.agent import OnboardingAgent
 from ...abstractions.callbacks import CLEANUP_ONBOARDING, RUN_ONBOARDING, VALIDATE_ONBOARDING
 from ...abstractions.shared_task_state import OnboardingSharedState
+from ...abstractions.work_data import WorkKind
 from ...commands.admission import RecordOnboardingOutcome
 from ...commands.agent import EndOnboarding, OnboardingDeparture
 from ...errors import CommandRefusedError, UserCodeError
@@ -29,9 +28,9 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .calls import call_on_loop
 from .participants import CODE_FAILED, LiveParticipants, RunningCode, decode_update
 from .timings import UserFunction
+from .units import Units
 from .user_code import AffectedIds, UserCode
 
 logger = get_logger(__name__)
@@ -67,6 +66,7 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
     ) -> None:
         super().__init__(context, ledger, ids, clock, pages, user_code)
         self._clock = clock
+        self._units = Units(ledger, context)
         self._answer = answer
         self._refuse = refuse
         #: Submitted onboardings that the launch script's code failed on, or that an earlier process left.
@@ -120,20 +120,9 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
 
     def _make_handle(self, record: OnboardingRecord) -> OnboardingAgent:
         observe = partial(self._observe, record.agent)
-        recall = partial(call_on_loop, partial(self._past_updates, record.agent))
-        return OnboardingAgent(record.agent, record.worker, record.token, record.status.value, observe, recall)
-
-    def _past_updates(self, agent_id: OnboardingAgentId) -> list[PastUpdate]:
-        """Read the recorded updates between an onboarding's page and the task's code."""
-        updates: list[PastUpdate] = []
-        for _, envelope in self._ledger.log.history(self._stream_of(agent_id)):
-            event = envelope.event
-            if isinstance(event, OnboardingUpdateReceived | OnboardingObserved):
-                body = self._ledger.log.payload(event.update)
-                if body is not None:
-                    by_page = isinstance(event, OnboardingUpdateReceived)
-                    updates.append(PastUpdate(by_page, decode_update(body), envelope.at / 1_000_000))
-        return updates
+        recall = partial(self._units.past_onboarding_updates, record.agent)
+        token, status = record.token, record.status.value
+        return OnboardingAgent(record.agent, record.worker, token, status, observe, recall, self._units)
 
     # Task code ------------------------------------------------------------------------------------------------------
 
@@ -201,12 +190,16 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
         shared = self._context.blueprint.shared_state
         body = self._ledger.log.payload(record.submission) if record.submission else None
         try:
-            data = decode_update(body or b"{}")
+            decode_update(body or b"{}")
         except msgspec.DecodeError:
             logger.info("an onboarding's data is not an object", onboarding_agent=record.agent)
             return False
         if not isinstance(shared, OnboardingSharedState):
             return False
+        state = self._units.onboarding_state_of(record.agent)
+        data = state.get_data()
+        if state.kind is WorkKind.CHAT:
+            data["agent"] = self._handles.get(record.agent) or self._make_handle(record)
         code, affected = partial(shared.validate_onboarding, data), self.affected(record)
         timed_as = UserFunction.VALIDATE_ONBOARDING
         return await self._user_code.ask(VALIDATE_ONBOARDING, code, affected, timed_as=timed_as)

@@ -27,15 +27,25 @@ from ...lifecycles.unit import UnitStatus
 from ...ports import Ids
 from ...signal import Signal
 from ..run_context import RunContext
+from ..uploads import UploadFetcher
 from .units import Units
 from .user_code import AffectedIds, UserCode
+
+#: Seconds that a submission waits for its files before the launch script is asked about it.
+FILES_SECONDS = 600.0
 
 
 class SubmissionCallbacks:
     """The submissions of one run that the launch script has not answered yet."""
 
     def __init__(
-        self, context: RunContext, ledger: Ledger, ids: Ids, user_code: UserCode, on_change: Callable[[], None]
+        self,
+        context: RunContext,
+        ledger: Ledger,
+        ids: Ids,
+        user_code: UserCode,
+        uploads: UploadFetcher,
+        on_change: Callable[[], None],
     ) -> None:
         """Keep the parts.
 
@@ -44,16 +54,18 @@ class SubmissionCallbacks:
             ledger: takes the commands.
             ids: source of ids.
             user_code: calls the launch script.
+            uploads: fetches the files of submissions.
             on_change: called when `all_answered` may have changed without an event.
         """
         self._ledger = ledger
         self._user_code = user_code
+        self._uploads = uploads
         self._on_change = on_change
         self._issuer = CommandIssuer(ledger, ids)
         self._context = context
         self._run = context.task_run
         self._callback = context.blueprint.shared_state.on_unit_submitted
-        self._units = Units(ledger, context.task_run)
+        self._units = Units(ledger, context)
         #: Unanswered units, with the workers who submitted them.
         self._unanswered: dict[UnitId, WorkerId] = {}
         #: Units that the launch script's code failed on, or that an earlier process left unanswered.
@@ -153,6 +165,9 @@ class SubmissionCallbacks:
             return True
         submitted = self._units.submitted_unit(unit)
         agent = submitted.assigned_agent
+        if agent is not None:
+            with trio.move_on_after(FILES_SECONDS):
+                await self._uploads.wait_for(agent.agent_id)
         affected = AffectedIds(
             worker=worker,
             unit=unit,

@@ -2,13 +2,13 @@
 
 from omegaconf import DictConfig
 
-from mephisto_es import Agent, Operator, SharedRemoteProcedureTaskState, task_script
+from mephisto_es import Operator, RemoteProcedureAgentState, SharedRemoteProcedureTaskState, task_script
 
 KIND = {"fast", "again", "keeps"}
 HARSH = {"quiet", "nobody", "broke"}
 
 
-def weigh(request_id: str, args: dict[str, str], agent: Agent) -> dict[str, int]:
+def weigh(request_id: str, args: dict[str, str], agent_state: RemoteProcedureAgentState) -> dict[str, int]:
     """Count kind and harsh words."""
     words = {word.strip(".,").lower() for word in args["text"].split()}
     return {"kind": len(words & KIND), "harsh": len(words & HARSH)}

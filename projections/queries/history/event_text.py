@@ -65,6 +65,8 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentSubmittedAgain: "submitted again ({submission}); the first submission counts",
     agent.AgentSubmittedLate: "submitted late ({submission}), after the work had ended",
     agent.AgentMetadataReceived: "left tips or feedback ({metadata})",
+    agent.AgentFileStored: "uploaded file {filename} stored",
+    agent.AgentFileLost: "uploaded file {filename} lost: {reason}",
     agent.AgentDisconnected: "disconnected: {reason}",
     agent.AgentTimedOut: "timed out: {reason}",
     agent.AgentReturned: "returned the unit: {reason}",

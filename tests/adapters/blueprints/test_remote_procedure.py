@@ -11,6 +11,7 @@ import trio
 
 from mephisto_es.adapters.blueprints.remote_procedure import (
     RemoteProcedure,
+    RemoteProcedureAgentState,
     RemoteProcedureBlueprint,
     RemoteProcedureTaskRunner,
     SharedRemoteProcedureTaskState,
@@ -22,35 +23,41 @@ from mephisto_es.events.ids import AgentId, AssignmentId, UnitId, WorkerId
 from .settings import run_config
 
 
-def add(request_id: str, args: dict[str, int], agent: Agent) -> dict[str, int]:
+def add(request_id: str, args: dict[str, int], agent_state: RemoteProcedureAgentState) -> dict[str, int]:
     return {"sum": args["a"] + args["b"]}
 
 
-async def whoami(request_id: str, args: None, agent: Agent) -> str:
+async def whoami(request_id: str, args: None, agent_state: RemoteProcedureAgentState) -> str:
     await trio.lowlevel.checkpoint()
-    return f"{agent.token}, {args!r}"
+    return f"{agent_state.agent.token}, {args!r}"
 
 
-def broken(request_id: str, args: object, agent: Agent) -> object:
+def broken(request_id: str, args: object, agent_state: RemoteProcedureAgentState) -> object:
     raise RuntimeError("the password is swordfish")
 
 
-def unspeakable(request_id: str, args: object, agent: Agent) -> object:
+def unspeakable(request_id: str, args: object, agent_state: RemoteProcedureAgentState) -> object:
     return {1, object()}
 
 
-def is_even(request_id: str, args: dict[str, int], agent: Agent) -> object:
+def is_even(request_id: str, args: dict[str, int], agent_state: RemoteProcedureAgentState) -> object:
     return {"even": np.int64(args["a"]) % 2 == 0, "half": np.float64(args["a"]) / 2}
 
 
-async def asks_the_worker(request_id: str, args: object, agent: Agent) -> None:
-    agent.notice("disconnect")
-    await agent.observe({"text": "are you there?"})
+async def asks_the_worker(request_id: str, args: object, agent_state: RemoteProcedureAgentState) -> None:
+    agent_state.agent.notice("disconnect")
+    await agent_state.agent.observe({"text": "are you there?"})
+
+
+def count_requests(request_id: str, args: object, agent_state: RemoteProcedureAgentState) -> object:
+    calls = [one.target for one in agent_state.requests.values() if one.args_json is not None]
+    return {"calls": calls, "data": agent_state.init_data, "inputs": agent_state.get_data()["inputs"]}
 
 
 FUNCTIONS: dict[str, RemoteProcedure] = {
     "add": add,
     "is_even": is_even,
+    "count_requests": count_requests,
     "whoami": whoami,
     "broken": broken,
     "unspeakable": unspeakable,
@@ -156,6 +163,17 @@ async def test_a_page_that_is_loaded_again_gets_what_was_said() -> None:
         assert request == {"uuid": "r1", "target": "add", "args_json": '{"a": 2, "b": 40}', "response_json": None}
         assert answer.pop("uuid") != "r1"
         assert answer == {"target": "r1", "args_json": None, "response_json": '{"sum":42}'}
+
+    await during(work)
+
+
+async def test_a_procedure_gets_the_state_of_the_agent() -> None:
+    async def work(desk: LedgerHandle) -> None:
+        desk.call("r1", "add", '{"a": 2, "b": 40}')
+        desk.call("r2", "count_requests")
+        await desk.answers.receive()
+        answer = json.loads((await desk.answers.receive())["response"])
+        assert answer == {"calls": ["add", "count_requests"], "data": {"text": "x"}, "inputs": {"text": "x"}}
 
     await during(work)
 

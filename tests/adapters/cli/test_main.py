@@ -114,24 +114,3 @@ def test_help_lists_the_verbs_without_importing_them() -> None:
     unwrapped = " ".join(help_text.split())
     for verb, (_, about) in VERBS.items():
         assert f"{verb} {about}" in unwrapped
-
-
-@pytest.mark.parametrize(
-    ("verb", "remedy"),
-    [
-        ("review_app", "Here it is 'serve' or 'review'"),
-        ("db", "'import-mephisto'"),
-        ("statsu", "Did you mean 'status'?"),
-    ],
-)
-def test_a_verb_that_is_not_there_has_its_nearest(verb: str, remedy: str) -> None:
-    result = CliRunner().invoke(main, [verb])
-    assert result.exit_code == 2
-    assert f"No such command '{verb}'." in result.stderr
-    assert remedy in result.stderr
-
-
-def test_wut_alone_lists_all_that_there_is() -> None:
-    listed = CliRunner().invoke(main, ["wut"]).stdout.splitlines()
-    assert listed[0] == "task"
-    assert {"blueprint=static_react_task", "blueprint=parlai_chat", "architect=local", "provider=mock"} <= {*listed}

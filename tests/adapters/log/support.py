@@ -133,7 +133,6 @@ class RosterProjection:
     """A projection: each stream's last event, and each worker's name while it is known."""
 
     name = "roster"
-    views = ()
     tables = ("roster", "roster_names")
 
     def create(self, db: sqlite_utils.Database) -> None:
@@ -161,7 +160,6 @@ class FailingProjection:
     """A projection that fails on a unit's expiry."""
 
     name = "stubborn"
-    views = ()
     tables = ("stubborn",)
 
     def create(self, db: sqlite_utils.Database) -> None:

@@ -79,7 +79,6 @@ class Power:
     """A projection that does nothing, except to keep a copy of the folder in the middle of a transaction."""
 
     name = "power"
-    views = ()
     tables = ()
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import trio.testing
 from prometheus_client import CollectorRegistry
 
 from mephisto_es.adapters.metrics.latencies import STAGES, WHOLE_WAY, Latencies
-from mephisto_es.core.abstractions.agent import Unit
+from mephisto_es.core.abstractions.agent import Unit, Worker
 from mephisto_es.core.operations.task_code.timings import UserFunction, measure_with, timings
 from mephisto_es.core.packets import LogErrorPacket, ReturnStatuses
 
@@ -30,7 +30,7 @@ class Watch:
         return self._registry.get_sample_value(name, labels) or 0.0
 
 
-async def takes_its_time(_worker: int, _unit: Unit) -> bool:
+async def takes_its_time(_worker: Worker, _unit: Unit) -> bool:
     await trio.sleep(SECONDS_TO_DECIDE)
     return True
 

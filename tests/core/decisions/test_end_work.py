@@ -7,20 +7,25 @@ import pytest
 from mephisto_es.core.commands.agent import (
     EndAgent,
     EndOnboarding,
+    RecordFile,
     RecordLiveUpdate,
     RecordObservation,
     RecordOnboardingObservation,
     RecordOnboardingUpdate,
     ReturnUnit,
     SubmitMetadata,
+    SubmitUnit,
 )
+from mephisto_es.core.commands.directory import EraseWorker
 from mephisto_es.core.commands.task_run import StopRun
-from mephisto_es.core.errors import IllegalStepError
+from mephisto_es.core.errors import CommandRefusedError, IllegalStepError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import (
     AgentExpired,
+    AgentFileLost,
+    AgentFileStored,
     AgentMetadataReceived,
     AgentObserved,
     AgentPartnerLeft,
@@ -29,10 +34,13 @@ from mephisto_es.events.agent import (
     AgentSubmittedAgain,
     AgentTimedOut,
     AgentUpdateReceived,
+    FileLoss,
 )
+from mephisto_es.events.base import FileRef
 from mephisto_es.events.engagement import AllWorkEnded, WorkEnded
 from mephisto_es.events.onboarding import OnboardingObserved, OnboardingTimedOut, OnboardingUpdateReceived
 from mephisto_es.events.unit import UnitCompleted, UnitExpired, UnitReleased
+from mephisto_es.events.worker import WorkerErased
 
 from .conftest import DATA, RUN, SmallRun, only
 
@@ -155,3 +163,45 @@ def test_what_is_sent_to_pages_and_what_they_add_is_recorded(run: SmallRun) -> N
     assert run.execute(sent_too) == [OnboardingObserved(number=1, update_id="x", update=DATA)]
     tips = SubmitMetadata(task_run=RUN, agent=AGENT, metadata=DATA)
     assert run.execute(tips) == [AgentMetadataReceived(metadata=DATA)]
+
+
+def test_a_file_is_awaited_until_its_outcome_is_recorded(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    files = tuple(FileRef(filename=name, size=1, sha256="0" * 64) for name in ("a", "b", "c", "d"))
+    run.execute(SubmitMetadata(task_run=RUN, agent=AGENT, metadata=DATA, files=files[:1], file_details=DATA))
+    run.execute(SubmitUnit(task_run=RUN, agent=AGENT, submission=DATA, files=files[1:3]))
+    run.execute(SubmitUnit(task_run=RUN, agent=AGENT, submission=DATA, files=files[3:]))
+    stream, index = streams.agent(RUN, AGENT), run.state.runs[RUN]
+    assert run.state.agents[stream].awaited_files == files
+    assert index.awaiting_files == {AGENT}
+    stored, lost = AgentFileStored(filename="b"), AgentFileLost(filename="c", reason=FileLoss.GONE)
+    for event in (stored, lost):
+        assert run.execute(RecordFile(task_run=RUN, agent=AGENT, event=event)) == [event]
+        assert run.execute(RecordFile(task_run=RUN, agent=AGENT, event=event)) == []
+    assert [file.filename for file in run.state.agents[stream].awaited_files] == ["a", "d"]
+    for name in ("a", "d"):
+        run.execute(RecordFile(task_run=RUN, agent=AGENT, event=AgentFileStored(filename=name)))
+    assert index.awaiting_files == set()
+
+
+def test_files_of_late_work_are_awaited(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=False))
+    file = FileRef(filename="a", size=1, sha256="0" * 64)
+    run.execute(SubmitUnit(task_run=RUN, agent=AGENT, submission=DATA, files=(file,)))
+    assert run.state.agents[streams.agent(RUN, AGENT)].awaited_files == (file,)
+
+
+def test_a_worker_is_not_erased_while_a_run_would_fetch_its_files(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    file = FileRef(filename="a", size=1, sha256="0" * 64)
+    run.execute(SubmitUnit(task_run=RUN, agent=AGENT, submission=DATA, files=(file,)))
+    worker = run.state.agents[streams.agent(RUN, AGENT)].worker
+    erase = EraseWorker(worker=worker, reason="asked for it")
+    with pytest.raises(CommandRefusedError, match="still at the server of a run"):
+        run.execute(erase)
+    run.execute(RecordFile(task_run=RUN, agent=AGENT, event=AgentFileStored(filename="a")))
+    assert run.execute(erase) == [WorkerErased(reason="asked for it")]

@@ -291,7 +291,7 @@ async def test_golds_code_that_raises_refuses_and_the_run_goes_on(tmp_path: Path
 
 
 def passes(data: Update) -> bool:
-    return bool(data.get("ready"))
+    return bool(data["outputs"].get("ready"))
 
 
 async def everything(router: MemoryRouter, worker: str) -> list[dict[str, Any]]:

@@ -16,7 +16,11 @@ from omegaconf import DictConfig
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
-from mephisto_es.adapters.blueprints.remote_procedure import RemoteProcedureTaskRunner, SharedRemoteProcedureTaskState
+from mephisto_es.adapters.blueprints.remote_procedure import (
+    RemoteProcedureAgentState,
+    RemoteProcedureTaskRunner,
+    SharedRemoteProcedureTaskState,
+)
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Agent, Unit
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
@@ -111,9 +115,9 @@ class Procedures(RemoteProcedureTaskRunner):
     def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
         super().__init__(args, SharedRemoteProcedureTaskState(function_registry={"throw": self._throw}))
 
-    async def _throw(self, request_id: str, args: Any, agent: Agent) -> int:
+    async def _throw(self, request_id: str, args: Any, agent_state: RemoteProcedureAgentState) -> int:
         Procedures.thrown += 1
-        await agent.observe({"text": f"throw {Procedures.thrown}"})
+        await agent_state.agent.observe({"text": f"throw {Procedures.thrown}"})
         return Procedures.thrown
 
 

@@ -18,7 +18,7 @@ from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, ope
 
 
 def passes(data: Update) -> bool:
-    return data.get("answer") == 42
+    return bool(data["outputs"].get("answer") == 42)
 
 
 async def apasses(data: Update) -> bool:

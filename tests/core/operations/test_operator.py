@@ -12,7 +12,7 @@ import trio.testing
 
 from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.log.memory import MemoryLog
-from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit
+from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, Unit, Worker
 from mephisto_es.core.abstractions.blueprint import AssignmentData
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.decisions.refusals import refusal_text
@@ -299,7 +299,7 @@ async def test_task_code_that_raises_puts_its_unit_back_on_offer(tmp_path: Path)
 async def test_a_worker_the_script_does_not_want_is_refused_and_the_answer_is_kept(tmp_path: Path) -> None:
     asked: list[int] = []
 
-    async def may(worker: int, unit: Unit) -> bool:
+    async def may(worker: Worker, unit: Unit) -> bool:
         asked.append(unit.unit_id)
         return unit.unit_id != 1
 

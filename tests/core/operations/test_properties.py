@@ -135,7 +135,7 @@ async def qualifies(completed: int, correct: int, wrong: int, most: int) -> bool
 
 
 async def is_ready(data: Update) -> bool:
-    return bool(data["ready"])
+    return bool(data["outputs"]["ready"])
 
 
 async def is_right(unit: Unit) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -149,13 +150,13 @@ async def test_the_page_of_an_onboarding_is_sent_again_what_may_have_been_lost(
 async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restart(
     tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    asked: list[object] = []
+    asked: list[dict[str, Any]] = []
 
     async def for_long(_data: object) -> bool:
         await trio.sleep(1000)
         return True
 
-    async def slowly(data: object) -> bool:
+    async def slowly(data: dict[str, Any]) -> bool:
         asked.append(data)
         await trio.sleep(10)
         return True
@@ -180,7 +181,12 @@ async def test_an_onboarding_that_was_handed_in_is_looked_at_once_after_a_restar
             await harness.launch(shared, resume_incomplete_run=True)
             router.send_live_update(token, {"text": "is anybody there?", "update_id": "2"})
             await trio.sleep(20)
-            assert asked == [{"ready": True}]
+            [data] = asked
+            outputs = data["outputs"]
+            assert outputs["final_submission"] == {"ready": True}
+            assert [message["sent_by"] for message in outputs["messages"][:2]] == ["task", "worker"]
+            assert outputs["messages"][1]["name"] == "ann"
+            assert data["agent"].get_agent_id() == "onboarding_1"
             [answer] = answers
             router.submit_task(answer["agent_id"], {})
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)

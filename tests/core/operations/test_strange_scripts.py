@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from mephisto_es.core.abstractions.agent import InitializationData, Unit
+from mephisto_es.core.abstractions.agent import InitializationData, Unit, Worker
 from mephisto_es.core.abstractions.task_runner import TaskRunner
 from mephisto_es.core.decisions.refusals import refusal_text
 from mephisto_es.core.errors import LaunchError
@@ -68,7 +68,7 @@ class Strange(TaskRunner):
 
     answer: object = None
 
-    def filter_units_for_worker(self, units: Sequence[Unit], worker_id: int) -> Sequence[Unit]:
+    def filter_units_for_worker(self, units: Sequence[Unit], worker: Worker) -> Sequence[Unit]:
         return cast("Sequence[Unit]", self.answer)
 
 
@@ -91,7 +91,7 @@ async def test_a_slow_callback_is_asked_once_while_units_are_being_launched(
 ) -> None:
     asked: list[int] = []
 
-    async def slow(_worker: int, unit: Unit) -> bool:
+    async def slow(_worker: Worker, unit: Unit) -> bool:
         asked.append(unit.unit_id)
         await trio.sleep(5)
         return True

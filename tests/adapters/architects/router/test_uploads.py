@@ -375,3 +375,59 @@ async def raw_get(router: Router, path: str) -> bytes:
     async with await trio.open_tcp_stream(host, port) as stream:
         await stream.send_all(request.encode())
         return b"".join([chunk async for chunk in stream])
+
+
+async def test_only_the_operator_deletes_files(harness: RouterHarness, operator: OperatorLink) -> None:
+    name = await uploaded(harness, operator)
+    address = f"/download_file/{name}"
+
+    refused = await harness.http.delete(address, headers={"Authorization": "Bearer wrong"})
+    assert refused.status_code == 401
+    assert (await harness.http.get(address, headers=harness.router.auth)).content == b"private"
+    for _ in range(2):
+        deleted = await harness.http.delete(address, headers=harness.router.auth)
+        assert (deleted.status_code, deleted.json()) == (200, {"status": "Deleted"})
+    assert (await harness.http.get(address, headers=harness.router.auth)).status_code == 404
+
+
+# -- /submit_metadata ------------------------------------------------------------------------
+
+
+async def post_metadata(harness: RouterHarness, body: bytes) -> httpx.Response:
+    content_type = f"multipart/form-data; boundary={BOUNDARY}"
+    return await harness.http.post("/submit_metadata", content=body, headers={"content-type": content_type})
+
+
+async def test_an_opinion_comes_as_a_form_with_files(harness: RouterHarness, operator: OperatorLink) -> None:
+    await operator.agents({"critic": "in task"})
+    await operator.settled()
+    opinion = '{"worker_opinion":{"questions":[{"question":"Why?","text":"Because 1.0"}]}}'
+
+    answer = await post_metadata(
+        harness, form(field("USED_AGENT_ID", "critic"), file("proof", "screen.png", PNG), field("metadata", opinion))
+    )
+    packet = await operator.expect("submit_metadata")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "Submitted metadata"})
+    assert packet.subject_id == "critic"
+    assert packet.data["metadata"] == {"worker_opinion": {"questions": [{"question": "Why?", "text": "Because 1.0"}]}}
+    (record,) = packet.data["files"]
+    assert (record["fieldname"], record["originalname"], record["size"]) == ("proof", "screen.png", len(PNG))
+    download = await harness.http.get(f"/download_file/{record['filename']}", headers=harness.router.auth)
+    assert download.content == PNG
+
+
+@pytest.mark.parametrize("metadata", [None, "", "[1]", '"tips"', "null", "{"])
+async def test_metadata_of_a_form_is_an_object(
+    harness: RouterHarness, operator: OperatorLink, metadata: str | None
+) -> None:
+    await operator.agents({"critic": "in task"})
+    await operator.settled()
+    parts = [] if metadata is None else [field("metadata", metadata)]
+    before = stored_bytes(harness.router)
+
+    answer = await post_metadata(harness, form(field("USED_AGENT_ID", "critic"), file("f", "f.png", PNG), *parts))
+
+    assert answer.status_code == 400
+    error_of(answer)
+    assert stored_bytes(harness.router) == before

@@ -109,6 +109,8 @@ read_worker_names = reader(WorkerNames)
 read_submit_onboarding = reader(SubmitOnboardingBody)
 read_submit_task = reader(SubmitTaskBody)
 read_submit_metadata = reader(SubmitMetadataBody)
+#: Read the `metadata` of a form, which must be an object.
+read_metadata = reader(dict[str, Raw])
 read_return_task = reader(ReturnTaskBody)
 read_agent_status = reader(AgentStatusBody)
 read_submit_appeal = reader(SubmitAppealBody)

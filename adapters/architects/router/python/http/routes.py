@@ -21,6 +21,7 @@ from .refusals import EXPECTED_ERRORS, answer_error
 from .request_bodies import (
     read_agent_status,
     read_log_error,
+    read_metadata,
     read_request_agent,
     read_return_task,
     read_submit_appeal,
@@ -38,6 +39,8 @@ JSON = "application/json; charset=utf-8"
 
 #: The field of a form with the result; the others, apart from the agent's, repeat it.
 RESULT_FIELD = "final_string_data"
+#: The field of a form with metadata.
+METADATA_FIELD = "metadata"
 
 #: Size of what a provider's page says of a worker: as long as the operator is away, it is held for each request.
 MAX_PROVIDER_DATA_BYTES = 64 * 2**10
@@ -50,6 +53,7 @@ RETURNED = Response(b'{"status":"Returned"}', media_type=JSON)
 SUBMITTED_METADATA = Response(b'{"status":"Submitted metadata"}', media_type=JSON)
 SUBMITTED_APPEAL = Response(b'{"status":"Submitted appeal"}', media_type=JSON)
 ERROR_LOGGED = Response(b'{"status":"Error log sent!"}', media_type=JSON)
+DELETED = Response(b'{"status":"Deleted"}', media_type=JSON)
 ALIVE = Response(b'{"status":"Alive!"}', media_type=JSON)
 
 
@@ -107,6 +111,7 @@ class Routes:
                 Route("/get_timestamp", self.get_timestamp, methods=["GET"]),
                 Route("/counters", self.counters, methods=["GET"]),
                 Route("/download_file/{name}", self.download_file, methods=["GET"]),
+                Route("/download_file/{name}", self.delete_file, methods=["DELETE"]),
                 Mount("/", self._files),
             ],
             exception_handlers=dict.fromkeys((*EXPECTED_ERRORS, Exception), answer_error),
@@ -145,10 +150,13 @@ class Routes:
         return SUBMITTED_LATE if self._pages.has_ended(token) else SUBMITTED
 
     async def submit_metadata(self, request: Request) -> Response:
-        """POST /submit_metadata: answer once the tips or the feedback are durable."""
-        body = await self._read(request, read_submit_metadata)
-        data = raw({"metadata": body.metadata})
-        await self._pages.submit("submit_metadata", body.agent, data, body.client_timestamp)
+        """POST /submit_metadata: answer once the tips, the feedback or the opinion are durable."""
+        if is_form(request):
+            await self._submit_metadata_form(request)
+        else:
+            body = await self._read(request, read_submit_metadata)
+            data = raw({"metadata": body.metadata})
+            await self._pages.submit("submit_metadata", body.agent, data, body.client_timestamp)
         return SUBMITTED_METADATA
 
     async def return_task(self, request: Request) -> Response:
@@ -205,6 +213,12 @@ class Routes:
             raise RefusalError(404, "There is no such file.")
         return FileResponse(path, media_type="application/octet-stream")
 
+    async def delete_file(self, request: Request) -> Response:
+        """DELETE /download_file/<name>: delete an uploaded file that the operator has stored."""
+        self._check_secret(request)
+        await self._uploads.delete(request.path_params["name"])
+        return DELETED
+
     async def task_config(self, request: Request) -> Response:
         """GET /task_config.json: return the page's configuration, with the client's own version in it."""
         version = request.query_params.get("mephisto_task_version")
@@ -232,6 +246,16 @@ class Routes:
             await form.discard()
             raise
         return form.agent
+
+    async def _submit_metadata_form(self, request: Request) -> None:
+        form = await self._uploads.receive(request, self._pages.check_known)
+        try:
+            metadata = read_metadata(strict_json(form.text(METADATA_FIELD) or b""))
+            data = raw({"metadata": metadata, "files": await form.keep()})
+            await self._pages.submit("submit_metadata", form.agent, data, UNSET)
+        except Exception:
+            await form.discard()
+            raise
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
         return read(strict_json(await self._bodies.read_body(request)))

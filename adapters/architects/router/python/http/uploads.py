@@ -7,6 +7,7 @@ so that the remains of a crash or of a broken upload are never served.
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -225,6 +226,16 @@ class Uploads:
             return None
         path = self._directory / filename
         return path if path.is_file() else None
+
+    async def delete(self, filename: str) -> None:
+        """Delete an uploaded file, which the operator has stored; a no-op if there is none of that name.
+
+        Raises:
+            RefusalError: it could not be deleted.
+        """
+        path = self.path(filename)
+        if path is not None:
+            await _in_thread(partial(path.unlink, missing_ok=True))
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -3,7 +3,7 @@
 import express from "express";
 
 import { RefusalError } from "../errors.js";
-import { raw, rawObject, strictJson } from "../json_text.js";
+import { raw, rawObject, readObject, strictJson } from "../json_text.js";
 import { isForm } from "./bodies.js";
 import { answerError } from "./refusals.js";
 import {
@@ -29,6 +29,9 @@ const MAX_PROVIDER_DATA_BYTES = 64 * 1024;
 
 /** The field of a form with the result; the others, apart from the agent's, repeat it. */
 const RESULT_FIELD = "final_string_data";
+
+/** The field of a form with metadata. */
+const METADATA_FIELD = "metadata";
 
 /** @typedef {import("express").Request} Request */
 /** @typedef {import("express").Response} Response */
@@ -95,6 +98,7 @@ export class Routes {
     app.get("/get_timestamp", (request, response) => this.getTimestamp(request, response));
     app.get("/counters", (request, response) => this.counters(request, response));
     app.get("/download_file/:name", (request, response) => this.downloadFile(request, response));
+    app.delete("/download_file/:name", (request, response) => this.deleteFile(request, response));
     app.use(express.static(this.#settings.static, { redirect: false }));
     app.use(() => {
       throw new RefusalError(404, "Not Found.");
@@ -150,18 +154,22 @@ export class Routes {
   }
 
   /**
-   * POST /submit_metadata: answer once the tips or the feedback are durable.
+   * POST /submit_metadata: answer once the tips, the feedback or the opinion are durable.
    *
    * @param {Request} request
    * @param {Response} response
    */
   async submitMetadata(request, response) {
-    const {
-      USED_AGENT_ID: token,
-      metadata,
-      client_timestamp: clientTimestamp,
-    } = readSubmitMetadata(await this.#read(request));
-    await this.#pages.submit("submit_metadata", token, rawObject({ metadata }), clientTimestamp);
+    if (isForm(request)) {
+      await this.#submitMetadataForm(request);
+    } else {
+      const {
+        USED_AGENT_ID: token,
+        metadata,
+        client_timestamp: clientTimestamp,
+      } = readSubmitMetadata(await this.#read(request));
+      await this.#pages.submit("submit_metadata", token, rawObject({ metadata }), clientTimestamp);
+    }
     response.json({ status: "Submitted metadata" });
   }
 
@@ -283,6 +291,18 @@ export class Routes {
   }
 
   /**
+   * DELETE /download_file/<name>: delete an uploaded file that the operator has stored.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async deleteFile(request, response) {
+    this.#checkSecret(request);
+    await this.#uploads.delete(String(request.params.name));
+    response.json({ status: "Deleted" });
+  }
+
+  /**
    * GET /task_config.json: return the page's configuration, with the client's own version in it.
    *
    * @param {Request} request
@@ -328,6 +348,19 @@ export class Routes {
       throw error;
     }
     return form.agent;
+  }
+
+  /** @param {Request} request */
+  async #submitMetadataForm(request) {
+    const form = await this.#uploads.receive(request, (token) => this.#pages.checkKnown(token));
+    try {
+      const metadata = readObject(strictJson(form.text(METADATA_FIELD) ?? ""));
+      const data = rawObject({ metadata, files: raw(await form.keep()) });
+      await this.#pages.submit("submit_metadata", form.agent, data, undefined);
+    } catch (error) {
+      await form.discard();
+      throw error;
+    }
   }
 
   /** @param {Request} request */

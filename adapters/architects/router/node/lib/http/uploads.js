@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, statSync, unlinkSync } from "node:fs";
-import { open, rename, unlink } from "node:fs/promises";
+import { open, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
 import { RefusalError, StartError, codeOf } from "../errors.js";
@@ -278,6 +278,17 @@ export class Uploads {
     if (!FILE_NAME.test(filename)) return null;
     const path = join(this.#directory, filename);
     return statSync(path, { throwIfNoEntry: false })?.isFile() ? path : null;
+  }
+
+  /**
+   * Delete an uploaded file, which the operator has stored; a no-op if there is none of that name.
+   *
+   * @param {string} filename
+   * @throws {RefusalError} it could not be deleted
+   */
+  async delete(filename) {
+    const path = this.path(filename);
+    if (path !== null) await stored(() => rm(path, { force: true }));
   }
 }
 
