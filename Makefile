@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage matrix docs bench simulate torture damage
+.PHONY: help demo test lint coverage matrix docs bench simulate torture damage hostile powercut mutants
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,17 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
 	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
+
+SECONDS ?= 60
+hostile: $(VENV)/installed-for-tests ## Serve honest workers next to hostile clients of all kinds, SECONDS=60 for each router.
+	HOSTILE_SECONDS=$(SECONDS) $(VENV)/bin/python -m pytest -s -q tests/adapters/architects/router/test_hostile_clients.py
+
+STATES ?= 1000
+powercut: $(VENV)/installed-for-tests ## Check STATES=1000 states of each disk after a power cut; needs strace.
+	POWERCUT_STATES=$(STATES) POWERCUT_SEED=$${RANDOM:-1} $(VENV)/bin/python -m pytest -q tests/powercut
+
+mutants: $(VENV)/installed-for-tests ## Break each promise on purpose and check that the tests notice.
+	$(VENV)/bin/python -m tests.mutants
 
 FILES ?= 1000
 damage: $(VENV)/installed-for-tests ## Check what every command says about FILES=1000 log files damaged at random.

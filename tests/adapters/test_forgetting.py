@@ -25,6 +25,7 @@ from mephisto_es.adapters.architects.router.python.journal.journal_contents impo
     packet_line,
     read_contents,
 )
+from mephisto_es.adapters.architects.router.python.journal.journal_lines import witness_line
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.composition.ledger import open_ledger
 from mephisto_es.adapters.erasure.unfinished import begin_erasure, mark_path
@@ -306,7 +307,8 @@ def test_packets_of_the_worker_that_nobody_took_are_in_the_way(finished: Finishe
 
 def test_a_damaged_journal_is_said(finished: FinishedRun) -> None:
     journal = finished.journal(an_open_run(finished))
-    journal.write_bytes(journal.read_bytes().replace(b'"alive"', b'"alove"').replace(b"ack", b"kca"))
+    damaged = journal.read_bytes().replace(b'"alive"', b'"alove"').replace(b"ack", b"kca")
+    journal.write_bytes(damaged + witness_line(len(damaged)))
     result = ask("erase", finished.folder, f"worker-{finished.worker}", "--reason", "asked us to")
     assert result.exit_code == 1
     assert "cannot be read" in result.stderr

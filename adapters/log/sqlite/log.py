@@ -88,11 +88,11 @@ class SqliteLog:
         lock = WriterLock(path)
         try:
             check_before_writing(path, fresh=fresh)
+            if fresh:
+                key = pseudonym_key or secrets.token_bytes(32)
+                schema.create_file(path, key, f"mephisto-es {version('mephisto-es')}")
             db = schema.connect_read_write(path)
             try:
-                if fresh:
-                    key = pseudonym_key or secrets.token_bytes(32)
-                    schema.create(db, key, f"mephisto-es {version('mephisto-es')}")
                 return cls(path, db, lock, projections)
             except BaseException:
                 db.close()

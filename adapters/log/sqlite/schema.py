@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from ....core.chain import ChainRow, Columns
 from ....core.errors import UnusableLogError
 from ....events.ids import WorkerId
-from ...private_files import create_private
+from ...private_files import create_private, sync_folder
+from .file_identity import wal_paths
 
 #: Stored in the header of every log: "mphE".
 APPLICATION_ID = 0x6D706845
@@ -86,6 +87,8 @@ WRITER_PRAGMAS = (
 )
 _EVENT = f"INSERT INTO events({', '.join(ChainRow._fields)}) VALUES ({', '.join('?' * len(ChainRow._fields))})"
 _PAYLOAD = "INSERT OR IGNORE INTO payloads(sha256, salt, body, subject) VALUES (?, ?, ?, ?)"
+#: Suffix of a log that is being created.
+_DRAFT = ".new"
 #: Seconds that SQLite waits for another connection's lock before it gives up.
 BUSY_TIMEOUT_SECONDS = 5.0
 
@@ -191,6 +194,18 @@ def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
     if objects:
         raise UnusableLogError(f"{path} is an SQLite database, but not a log of mephisto-es; choose another path")
     return False
+
+
+def create_file(path: Path, pseudonym_key: bytes, created_by: str) -> None:
+    """Create an empty log, or replace an empty file by one, such that a crash leaves the old state or the new one."""
+    path = path.resolve()
+    draft = path.with_name(f"{path.name}{_DRAFT}")
+    for leftover in (draft, *wal_paths(draft), draft.with_name(f"{draft.name}-journal")):
+        leftover.unlink(missing_ok=True)
+    with closing(connect_read_write(draft)) as db:
+        create(db, pseudonym_key, created_by)
+    os.replace(draft, path)
+    sync_folder(path.parent)
 
 
 def create(db: sqlite3.Connection, pseudonym_key: bytes, created_by: str) -> None:

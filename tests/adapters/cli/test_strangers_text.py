@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.cli.main import ALIASES, VERBS
+from mephisto_es.adapters.cli.main import VERBS
 from mephisto_es.adapters.exports.text_formats import spreadsheet_text
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.terminal import echo, make_console
@@ -135,12 +135,12 @@ def subjects(written: Path) -> dict[str, str]:
     return {kind: f"{kind}-{ids_of(written, *column)[0]}" for kind, column in columns.items()}
 
 
-@pytest.mark.parametrize("verb", sorted(ASKED))
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - OURS))
 def test_a_verb_prints_nothing_that_acts_on_a_terminal(verb: str, folder: Path, subjects: dict[str, str]) -> None:
     kept = folder / "kept"
     kept.write_text(HOSTILE)
     values = {**subjects, "kept": str(kept), "hostile": HOSTILE.replace(" ", "")}
-    for number, asked in enumerate(ASKED[verb]):
+    for number, asked in enumerate(ASKED.get(verb, ["{run}", "{run} --json"])):
         words = asked.split()
         action = words.pop(0) if verb == "resources" else None
         arguments = [word.format(**values, out=folder / f"out-{number}") for word in words]
@@ -153,9 +153,9 @@ def test_a_verb_prints_nothing_that_acts_on_a_terminal(verb: str, folder: Path, 
             json.loads(result.stdout)
 
 
-def test_every_verb_is_asked() -> None:
-    assert sorted(ASKED.keys() | OURS) == sorted(VERBS)
-    assert not ASKED.keys() & (OURS | ALIASES.keys())
+def test_verbs_that_are_asked_exist() -> None:
+    assert ASKED.keys() | OURS <= VERBS.keys()
+    assert not ASKED.keys() & OURS
 
 
 def test_json_holds_the_same_text(folder: Path) -> None:

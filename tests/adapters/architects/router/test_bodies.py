@@ -77,7 +77,7 @@ async def test_unfinished_bodies_have_a_limit_in_memory(own: RouterHarness) -> N
         nursery.cancel_scope.cancel()
 
     assert answer.status_code == 200, answer.text
-    # The limit is 64 MiB; the rest is what collectors have yet to return. They sent 360 MB.
+    # The limit is 40 MiB; the rest is what collectors have yet to return. They sent 360 MB.
     assert held < 280 * 2**20
     assert (await own.counters())["dropped"]["body_memory"] > 10
 

@@ -132,7 +132,8 @@ test("a journal cut at any byte opens with the packets that were whole", async (
   const start = whole.indexOf(10) + 1;
   for (let size = start; size < whole.length; size += 1) {
     writeFileSync(file(), whole.subarray(0, size));
-    const complete = whole.subarray(start, size).filter((byte) => byte === 10).length;
+    const lines = whole.toString("utf8", start, size).split("\n").slice(0, -1);
+    const complete = lines.filter((line) => line.includes('"packet"')).length;
     journal = await openJournal();
     assert.deepEqual(
       contents(journal).map(([seq]) => seq),
@@ -152,6 +153,17 @@ test("a damaged last line is cut off", async () => {
   await journal.close();
   opened = [];
   appendFileSync(file(), encodeLine('{"seq":2,"packet":{}}').replace("seq", "sEq"));
+  journal = await openJournal();
+  assert.deepEqual(contents(journal), [[1, { n: 1 }]]);
+});
+
+test("what a power cut damaged is cut off with all behind it", async () => {
+  let journal = await openJournal();
+  await journal.record('{"n":1}');
+  await journal.close();
+  opened = [];
+  const [torn, whole] = [2, 3].map((seq) => encodeLine(`{"seq":${seq},"packet":{}}`));
+  appendFileSync(file(), torn.replace("seq", "sEq") + whole);
   journal = await openJournal();
   assert.deepEqual(contents(journal), [[1, { n: 1 }]]);
 });

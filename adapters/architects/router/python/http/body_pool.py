@@ -19,7 +19,7 @@ MIN_AGE_SECONDS = 0.25
 
 
 #: Memory for all bodies; more if a body may be very large.
-MEMORY_BYTES = 64 * 2**20
+MEMORY_BYTES = 40 * 2**20
 
 #: Number of forms that are received at the same time.
 MAX_FORMS = 100

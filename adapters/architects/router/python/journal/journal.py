@@ -29,6 +29,7 @@ from .journal_contents import (
     read_contents,
 )
 from .journal_file import JournalFile
+from .journal_lines import witness_line
 
 #: A journal smaller than this is never rewritten.
 REWRITE_BYTES = 16 * 2**20
@@ -82,6 +83,7 @@ class Journal:
         self._changed_agents: dict[str, str | None] = {}
         self._new_pages: set[str] = set()
         self._written_ack = contents.outbox.acknowledged
+        self._witnessed_bytes = 0
         self._work = anyio.Event()
         self._is_closed = False
         self._on_drained: Callable[[], None] | None = None
@@ -246,14 +248,16 @@ class Journal:
         # An operator may come meanwhile that has seen these numbers already: then the packets are written with others.
         while first_seq != self.outbox.next_seq:
             first_seq, acknowledged = self.outbox.next_seq, self.outbox.acknowledged
-            lines = [agent_line(token, status) for token, status in agents.items()]
+            synced_bytes = self._file.synced_bytes
+            lines = [witness_line(synced_bytes)] if synced_bytes != self._witnessed_bytes else []
+            lines += [agent_line(token, status) for token, status in agents.items()]
             lines += [page_line(token) for token in pages]
             if acknowledged > self._written_ack:
                 lines.append(ack_line(acknowledged))
             lines += [packet_line(seq, packet) for seq, packet in enumerate(packets, first_seq)]
             text = b"".join(lines)
             await self._in_thread(partial(self._file.append, text, durably=bool(packets)))
-            self._written_ack = acknowledged
+            self._written_ack, self._witnessed_bytes = acknowledged, synced_bytes
 
     async def _rewrite_if_worthwhile(self) -> None:
         """Replace a large file by one with only what still counts."""

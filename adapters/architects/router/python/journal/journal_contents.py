@@ -1,7 +1,8 @@
 """Reads and writes the records of the journal, without touching a file.
 
 The first line names the incarnation and the next number. The others are a packet with its number, an acknowledgement
-(cumulative), an agent's status (null: forgotten), or a note that an agent's page was there.
+(cumulative), an agent's status (null: forgotten), a note that an agent's page was there, or a witness of what was on
+the disk.
 """
 
 from collections.abc import Iterable
@@ -43,16 +44,17 @@ class _Record(msgspec.Struct):
     agent: str | UnsetType = UNSET
     status: str | UnsetType | None = UNSET
     page: str | UnsetType = UNSET
+    durable: int | UnsetType = UNSET
 
 
 def read_contents(lines: Iterable[bytes]) -> JournalContents:
     """Fold a journal's lines into the state they describe.
 
     Args:
-        lines: the text, cut behind each line end; an incomplete last line is ignored.
+        lines: the text, cut behind each line end; what a power cut damaged is ignored.
 
     Raises:
-        DamagedJournalError: a line before the last one is damaged, a record does not fit where it stands, or the
+        DamagedJournalError: a line that was on the disk is damaged, a record does not fit where it stands, or the
             header is missing.
     """
     contents = JournalContents()
@@ -88,6 +90,8 @@ def _apply(contents: JournalContents, json: bytes, *, is_header: bool) -> bool:
         case _Record(page=str(token)):
             if token in contents.agents:
                 contents.pages.add(token)
+        case _Record(durable=int()):
+            pass
         case _:
             return False
     return not is_header

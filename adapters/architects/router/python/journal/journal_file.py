@@ -29,6 +29,8 @@ class JournalFile:
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
         self.size_bytes = size_bytes
+        #: How much of it is on the disk, as far as this process knows.
+        self.synced_bytes = 0
         self._fd = os.open(path, _APPEND)
         self._has_torn_end = True
         self._name_is_durable = True
@@ -60,6 +62,8 @@ class JournalFile:
             _sync_content(self._fd)
         self._has_torn_end = False
         self.size_bytes += len(text)
+        if durably:
+            self.synced_bytes = self.size_bytes
 
     def replace(self, text: bytes) -> None:
         """Replace the whole content with `text`, all or nothing.
@@ -70,6 +74,7 @@ class JournalFile:
         fd = _write_draft(self.path, text)
         os.close(self._fd)
         self._fd, self.size_bytes, self._has_torn_end = fd, len(text), False
+        self.synced_bytes = self.size_bytes
         self._name_is_durable = False
         self._make_name_durable()
 

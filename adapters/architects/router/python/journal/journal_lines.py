@@ -1,10 +1,11 @@
 """Encodes and decodes the lines of the journal: ``<crc32 of the JSON text, 8 hex digits> <JSON>``.
 
-A crash in the middle of a write leaves at most a torn or damaged last line, and nobody was told that its content was
-safe: reading ends before it. Damage further up is not the work of a crash, and the lines behind it may have been
-promised to somebody: that is an error.
+A power cut leaves any part of what was not synced: lines that are torn, and lines behind them that are whole. Nobody
+was told that their content was safe, so reading ends before the first damaged line. Damage to what was synced is not
+the work of a power cut, and is an error: later lines witness how much of the file was.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from zlib import crc32
@@ -12,6 +13,7 @@ from zlib import crc32
 from ..errors import DamagedJournalError
 
 _CRC_DIGITS = 8
+_WITNESS = re.compile(rb'\{"durable":(\d+)\}')
 
 
 class JournalLine(NamedTuple):
@@ -30,25 +32,30 @@ def encode_line(json: bytes) -> bytes:
 
 
 def decode_lines(lines: Iterable[bytes]) -> Iterator[JournalLine]:
-    """Return the whole lines of a journal, in order.
+    """Return the whole lines of a journal up to the first damaged one, in order.
 
     Args:
         lines: the text, cut behind each line end.
 
     Raises:
-        DamagedJournalError: a line is damaged and others follow it.
+        DamagedJournalError: a line is damaged that was on the disk before, as a later one witnesses.
     """
     damaged: int | None = None
     end = 0
     for number, text in enumerate(lines, start=1):
-        if damaged is not None:
-            raise DamagedJournalError(f"line {damaged} is damaged and others follow it")
         json = _decode_line(text)
-        if json is None:
+        if damaged is None and json is not None:
+            end += len(text)
+            yield JournalLine(number, json, end)
+        elif damaged is None:
             damaged = number
-            continue
-        end += len(text)
-        yield JournalLine(number, json, end)
+        elif json is not None and (witness := _WITNESS.fullmatch(json)) and int(witness[1]) > end:
+            raise DamagedJournalError(f"line {damaged} is damaged, and was on the disk before")
+
+
+def witness_line(size_bytes: int) -> bytes:
+    """Return the line that witnesses how much of the file is on the disk."""
+    return encode_line(b'{"durable":%d}' % size_bytes)
 
 
 def _decode_line(text: bytes) -> bytes | None:

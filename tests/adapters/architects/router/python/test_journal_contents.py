@@ -19,6 +19,7 @@ from mephisto_es.adapters.architects.router.python.journal.journal_contents impo
     page_line,
     read_contents,
 )
+from mephisto_es.adapters.architects.router.python.journal.journal_lines import witness_line
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -117,16 +118,23 @@ def test_a_journal_cut_off_anywhere_is_a_shorter_journal(written: Written, data:
     check(contents, written.meanings[whole - 1], len(b"".join(written.lines[:whole])))
 
 
-@given(journals().filter(lambda written: len(written.lines) > 2), st.data())
-def test_damage_before_the_last_line_is_found(written: Written, data: st.DataObject) -> None:
-    number = data.draw(st.integers(0, len(written.lines) - 2), label="damaged line")
+@given(journals(), st.data())
+def test_damage_of_what_was_on_the_disk_is_found_and_other_damage_is_cut_off(
+    written: Written, data: st.DataObject
+) -> None:
+    number = data.draw(st.integers(1, len(written.lines)) if len(written.lines) > 1 else st.just(1)) - 1
     line = bytearray(written.lines[number])
     position = data.draw(st.integers(0, len(line) - 2), label="damaged byte")
     line[position] ^= data.draw(st.sampled_from([1, 2, 4, 8, 16, 32, 64]), label="flipped")
-    damaged = [*written.lines[:number], bytes(line), *written.lines[number + 1 :]]
+    synced = data.draw(st.integers(0, len(written.lines)), label="lines that were on the disk")
+    witness = witness_line(len(b"".join(written.lines[:synced])))
+    damaged = [*written.lines[:number], bytes(line), *written.lines[number + 1 :], witness, b"torn"]
 
-    with pytest.raises(DamagedJournalError, match=f"line {number + 1} "):
-        read_contents(damaged)
+    if synced > number or number == 0:
+        with pytest.raises(DamagedJournalError, match=f"line {number + 1}"):
+            read_contents(damaged)
+    else:
+        check(read_contents(damaged), written.meanings[number - 1], len(b"".join(written.lines[:number])))
 
 
 @pytest.mark.parametrize("lines", [[], [b""], [b"deadbeef {}\n"], [ack_line(1)], [b"\0" * 100]])
@@ -150,4 +158,5 @@ def test_lines_are_as_agreed_with_other_routers() -> None:
     assert ack_line(7).endswith(b' {"ack":7}\n')
     assert agent_line("a", "in task").endswith(b' {"agent":"a","status":"in task"}\n')
     assert page_line("a").endswith(b' {"page":"a"}\n')
+    assert witness_line(9).endswith(b' {"durable":9}\n')
     assert packet_line(3, b'{"packet_type":"x"}').endswith(b' {"seq":3,"packet":{"packet_type":"x"}}\n')

@@ -11,7 +11,7 @@ import { RefusalError } from "../errors.js";
 const MIN_AGE_SECONDS = 0.25;
 
 /** Memory for all bodies; more if a body may be very large. */
-const MEMORY_BYTES = 64 * 1024 * 1024;
+const MEMORY_BYTES = 40 * 1024 * 1024;
 
 /** Number of forms that are received at the same time. */
 const MAX_FORMS = 100;

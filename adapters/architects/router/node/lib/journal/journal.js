@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { DamagedJournalError, JournalUnwritableError, OutboxFullError, StartError, codeOf } from "../errors.js";
 import { ackLine, agentLine, headerLine, packetLine, pageLine, readContents } from "./journal_contents.js";
 import { JournalFile } from "./journal_file.js";
+import { witnessLine } from "./journal_lines.js";
 
 /** A journal smaller than this is never rewritten. */
 const REWRITE_BYTES = 16 * 1024 * 1024;
@@ -53,6 +54,7 @@ export class Journal {
   /** @type {Set<string>} */
   #newPages = new Set();
   #writtenAck;
+  #witnessedBytes = 0;
   #hasWork = false;
   #isClosed = false;
   /** @type {(() => void) | null} */
@@ -303,12 +305,15 @@ export class Journal {
     while (firstSeq !== this.outbox.nextSeq) {
       const { acknowledged, nextSeq } = this.outbox;
       firstSeq = nextSeq;
-      const lines = [...agents].map(([token, status]) => agentLine(token, status));
+      const { syncedBytes } = this.#file;
+      const lines = syncedBytes === this.#witnessedBytes ? [] : [witnessLine(syncedBytes)];
+      for (const [token, status] of agents) lines.push(agentLine(token, status));
       for (const token of pages) lines.push(pageLine(token));
       if (acknowledged > this.#writtenAck) lines.push(ackLine(acknowledged));
       packets.forEach((packet, index) => lines.push(packetLine(nextSeq + index, packet)));
       await this.#file.append(lines.join(""), { durably: packets.length > 0 });
       this.#writtenAck = acknowledged;
+      this.#witnessedBytes = syncedBytes;
     }
   }
 

@@ -3,7 +3,8 @@
  * Reads and writes the records of the journal, without touching a file.
  *
  * The first line names the incarnation and the next number. The others are a packet with its number, an acknowledgement
- * (cumulative), an agent's status (null: forgotten), or a note that an agent's page was there.
+ * (cumulative), an agent's status (null: forgotten), a note that an agent's page was there, or a witness of what was on
+ * the disk.
  */
 import { DamagedJournalError, MalformedJsonError } from "../errors.js";
 import { membersOf, strictJson } from "../json_text.js";
@@ -36,9 +37,9 @@ export class JournalContents {
 /**
  * Fold a journal's lines into the state they describe.
  *
- * @param {Buffer} content an incomplete last line is ignored
+ * @param {Buffer} content what a power cut damaged is ignored
  * @returns {JournalContents}
- * @throws {DamagedJournalError} a line before the last one is damaged, a record does not fit where it stands, or the
+ * @throws {DamagedJournalError} a line that was on the disk is damaged, a record does not fit where it stands, or the
  *   header is missing
  */
 export function readContents(content) {
@@ -83,7 +84,7 @@ function apply(contents, json, isHeader) {
     contents.forgetAgent(record.agent);
   } else if (typeof record.page === "string") {
     if (contents.agents.has(record.page)) contents.pages.add(record.page);
-  } else {
+  } else if (!Number.isSafeInteger(record.durable)) {
     return false;
   }
   return !isHeader;

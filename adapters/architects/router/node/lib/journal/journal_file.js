@@ -30,6 +30,8 @@ export class JournalFile {
   constructor(path, handle, sizeBytes) {
     this.path = path;
     this.sizeBytes = sizeBytes;
+    /** How much of it is on the disk, as far as this process knows. */
+    this.syncedBytes = 0;
     this.#handle = handle;
   }
 
@@ -70,6 +72,7 @@ export class JournalFile {
     if (durably) await this.#handle.datasync();
     this.#hasTornEnd = false;
     this.sizeBytes += written;
+    if (durably) this.syncedBytes = this.sizeBytes;
   }
 
   /**
@@ -82,7 +85,7 @@ export class JournalFile {
     const { handle, sizeBytes } = await writeDraft(this.path, text);
     const previous = this.#handle;
     this.#handle = handle;
-    this.sizeBytes = sizeBytes;
+    this.sizeBytes = this.syncedBytes = sizeBytes;
     this.#hasTornEnd = false;
     this.#nameIsDurable = false;
     await previous.close();

@@ -2,9 +2,9 @@
 /**
  * Encodes and decodes the lines of the journal: `<crc32 of the JSON text, 8 hex digits> <JSON>`.
  *
- * A crash in the middle of a write leaves at most a torn or damaged last line, and nobody was told that its content was
- * safe: reading ends before it. Damage further up is not the work of a crash, and the lines behind it may have been
- * promised to somebody: that is an error.
+ * A power cut leaves any part of what was not synced: lines that are torn, and lines behind them that are whole. Nobody
+ * was told that their content was safe, so reading ends before the first damaged line. Damage to what was synced is not
+ * the work of a power cut, and is an error: later lines witness how much of the file was.
  */
 import { DamagedJournalError } from "../errors.js";
 import { crc32 } from "./crc32.js";
@@ -12,6 +12,7 @@ import { crc32 } from "./crc32.js";
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const CRC_DIGITS = 8;
+const WITNESS = /^\{"durable":(\d+)\}$/;
 
 /**
  * One whole line.
@@ -33,25 +34,39 @@ export function encodeLine(json) {
 }
 
 /**
- * Return the whole lines of a journal, in order.
+ * Return the whole lines of a journal up to the first damaged one, in order.
  *
  * @param {Buffer} content
  * @returns {Generator<JournalLine>}
- * @throws {DamagedJournalError} a line is damaged and others follow it
+ * @throws {DamagedJournalError} a line is damaged that was on the disk before, as a later one witnesses
  */
 export function* decodeLines(content) {
+  /** @type {number | null} */
+  let damaged = null;
+  let end = 0;
   let start = 0;
   for (let number = 1; start < content.length; number += 1) {
     const newline = content.indexOf(NEWLINE, start);
     const json = newline < 0 ? null : decodeLine(content.subarray(start, newline));
-    if (json === null) {
-      const isLast = newline < 0 || newline + 1 === content.length;
-      if (!isLast) throw new DamagedJournalError(`line ${number} is damaged and others follow it`);
-      return;
+    start = newline < 0 ? content.length : newline + 1;
+    if (damaged === null && json !== null) {
+      end = start;
+      yield { number, json, end };
+    } else if (damaged === null) {
+      damaged = number;
+    } else if (json !== null && Number(WITNESS.exec(json)?.[1] ?? 0) > end) {
+      throw new DamagedJournalError(`line ${damaged} is damaged, and was on the disk before`);
     }
-    start = newline + 1;
-    yield { number, json, end: start };
   }
+}
+
+/**
+ * Return the line that witnesses how much of the file is on the disk.
+ *
+ * @param {number} sizeBytes
+ */
+export function witnessLine(sizeBytes) {
+  return encodeLine(JSON.stringify({ durable: sizeBytes }));
 }
 
 /**

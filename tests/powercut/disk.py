@@ -1,0 +1,226 @@
+"""Builds the states in which a power cut may leave a disk, from a record of what programs did to it.
+
+What was synced before the cut is there. Of the rest, any part may be: writes in any order, torn at sectors, the size of
+a file without its content, names of files or not. A rename is one step: the old state or the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from .trace import Call, descriptor, strings
+
+#: What a disk writes at once.
+SECTOR_BYTES = 512
+#: Files that are written through memory, which no record shows; SQLite makes them anew.
+MAPPED = "-shm"
+
+
+class Survival(Enum):
+    """How much of what was not synced survives a power cut."""
+
+    NOTHING = "nothing"
+    EVERYTHING = "everything"
+    #: The first changes, in order; the last of them may be torn.
+    BEGINNING = "beginning"
+    #: Some changes, in no order, each of which may be torn.
+    SOME = "some"
+
+
+@dataclass
+class Change:
+    """A change of a file's content: bytes written at an offset, or a new size."""
+
+    offset: int
+    #: None: the file gets the offset as its size.
+    data: bytes | None
+    #: Line of the record on which the call returned.
+    ended: int
+    is_synced: bool = False
+
+
+@dataclass
+class File:
+    """A file, by whatever name."""
+
+    changes: list[Change] = field(default_factory=list)
+    size: int = 0
+
+    def content(self, survives: Iterable[Change]) -> bytes:
+        """Return the content after some of the changes."""
+        content = bytearray()
+        for change in survives:
+            end = change.offset + len(change.data or b"")
+            if len(content) < end:
+                content.extend(bytes(end - len(content)))
+            if change.data is None:
+                del content[change.offset :]
+            else:
+                content[change.offset : end] = change.data
+        return bytes(content)
+
+
+@dataclass
+class Naming:
+    """A change of names in a folder: some appear, some are gone."""
+
+    folder: Path
+    appear: dict[Path, File]
+    vanish: tuple[Path, ...]
+    ended: int
+    is_synced: bool = False
+
+
+C = TypeVar("C", Change, Naming)
+
+
+class Disk:
+    """A folder on a disk, as a record of calls says that it is.
+
+    Args:
+        folder: the folder, which was empty at first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._live: dict[Path, File] = {}
+        self._namings: list[Naming] = []
+
+    def apply(self, call: Call) -> None:
+        """Apply a call that has returned."""
+        if call.result < 0:
+            return
+        match call.name:
+            case "openat":
+                self._open(call)
+            case "write" | "writev" | "pwrite64" | "pwritev":
+                self._write(call)
+            case "ftruncate":
+                self._change(call, Change(int(call.arguments.rpartition(",")[2]), None, call.ended))
+            case "fsync" | "fdatasync":
+                self._sync(call)
+            case "rename" | "renameat" | "renameat2":
+                self._rename(call)
+            case "unlink" | "unlinkat":
+                path = self._path(call, strings(call.arguments.partition(",")[2] or call.arguments)[-1])
+                self._name(Naming(path.parent, {}, (path,), call.ended))
+
+    def cut(self, random: Random, survival: Survival, target: Path) -> None:
+        """Write what a power cut now may leave into an empty folder."""
+        names: dict[Path, File] = {}
+        for naming in surviving(random, survival, self._namings):
+            for path in naming.vanish:
+                names.pop(path, None)
+            names.update(naming.appear)
+        for path, file in names.items():
+            copy = target / path.relative_to(self._folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            changes = surviving(random, survival, file.changes)
+            copy.write_bytes(file.content(torn(random, survival, changes)))
+
+    def _open(self, call: Call) -> None:
+        path = Path(call.opened)
+        if not path.is_relative_to(self._folder) or path.name.endswith(MAPPED):
+            return
+        if path not in self._live and "O_CREAT" in call.arguments:
+            file = File()
+            self._name(Naming(path.parent, {path: file}, (), call.ended))
+        elif path in self._live and "O_TRUNC" in call.arguments and self._live[path].size:
+            self._add(self._live[path], Change(0, None, call.ended))
+
+    def _write(self, call: Call) -> None:
+        file = self._file(call)
+        if file is None:
+            return
+        data = b"".join(strings(call.arguments))[: call.result]
+        offset = int(call.arguments.rpartition(",")[2]) if call.name.startswith("p") else file.size
+        self._add(file, Change(offset, data, call.ended))
+
+    def _change(self, call: Call, change: Change) -> None:
+        file = self._file(call)
+        if file is not None:
+            self._add(file, change)
+
+    def _add(self, file: File, change: Change) -> None:
+        file.changes.append(change)
+        end = change.offset + len(change.data or b"")
+        file.size = change.offset if change.data is None else max(file.size, end)
+
+    def _sync(self, call: Call) -> None:
+        path = Path(descriptor(call.arguments)[1])
+        done: Sequence[Change | Naming] = [naming for naming in self._namings if naming.folder == path]
+        for one in self._live[path].changes if path in self._live else done:
+            # What began to be written while the sync was under way may not be covered.
+            one.is_synced = one.is_synced or one.ended < call.began
+
+    def _rename(self, call: Call) -> None:
+        names = strings(call.arguments)
+        old, new = (self._path(call, name) for name in names[-2:])
+        if old in self._live:
+            self._name(Naming(new.parent, {new: self._live[old]}, (old,), call.ended))
+
+    def _name(self, naming: Naming) -> None:
+        if not naming.folder.is_relative_to(self._folder):
+            return
+        self._namings.append(naming)
+        for path in naming.vanish:
+            self._live.pop(path, None)
+        self._live.update(naming.appear)
+
+    def _file(self, call: Call) -> File | None:
+        return self._live.get(Path(descriptor(call.arguments)[1]))
+
+    def _path(self, call: Call, name: bytes) -> Path:
+        directory = descriptor(call.arguments)[1] if "AT_FDCWD" in call.arguments else ""
+        return Path(directory or ".") / name.decode()
+
+
+def surviving(random: Random, survival: Survival, changes: Sequence[C]) -> Iterator[C]:
+    """Yield the changes that survive, in order: all that are synced, and of the others what is left."""
+    unsynced = sum(not change.is_synced for change in changes)
+    beginning = random.randint(0, unsynced)
+    number = 0
+    for change in changes:
+        if not change.is_synced:
+            number += 1
+            is_left = {
+                Survival.NOTHING: False,
+                Survival.EVERYTHING: True,
+                Survival.BEGINNING: number <= beginning,
+                Survival.SOME: random.random() < 0.5,
+            }[survival]
+            if not is_left:
+                continue
+        yield change
+
+
+def torn(random: Random, survival: Survival, changes: Iterable[Change]) -> Iterator[Change]:
+    """Yield changes of one file, of which those that were not synced may have reached the disk in part."""
+    for change in changes:
+        if change.is_synced or not change.data or survival in (Survival.NOTHING, Survival.EVERYTHING):
+            yield change
+        elif survival is Survival.BEGINNING:
+            end = random.choice((len(change.data), random.randint(0, len(change.data))))
+            yield Change(change.offset, change.data[:end], change.ended)
+        else:
+            yield Change(change.offset, _some_sectors(random, change), change.ended)
+
+
+def _some_sectors(random: Random, change: Change) -> bytes:
+    """Return the data of a write of which some sectors are missing: the file has its size, but zeros there."""
+    assert change.data is not None
+    data = bytearray(change.data)
+    if random.random() < 0.5:
+        return change.data
+    first = change.offset // SECTOR_BYTES
+    for sector in range(first, (change.offset + len(data) - 1) // SECTOR_BYTES + 1):
+        if random.random() < 0.5:
+            begin = max(0, sector * SECTOR_BYTES - change.offset)
+            end = min(len(data), (sector + 1) * SECTOR_BYTES - change.offset)
+            data[begin:end] = bytes(end - begin)
+    return bytes(data)
