@@ -18,6 +18,11 @@ def format_status(status: str) -> str:
     return status.replace("_", " ")
 
 
+def format_worker(worker: int, name: str | None) -> str:
+    """Return a worker's id with the name at the provider, if it is to be shown: `worker-3 (R_x7)`."""
+    return f"worker-{worker}" if name is None else f"worker-{worker} ({name})"
+
+
 def format_counts(counts: Mapping[str, int]) -> str:
     """Return counts by name: `completed 3, launched 1`; `none` if there are no counts."""
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"

@@ -4,6 +4,7 @@
     ├── CommandRefusedError           the caller: the command is not legal now
     │   ├── IllegalStepError          the lifecycle has no such step from the present status
     │   ├── UnknownEntityError        there is no such unit, agent, worker ...
+    │   ├── AmbiguousReferenceError   several entities may be meant
     │   ├── CommandIdReusedError      a command id was used again for something else
     │   └── StaleCommandError         a stream has changed since the caller looked at it
     ├── ProtocolError                 the other side sent what the wire does not allow
@@ -30,10 +31,15 @@ Facts are attributes, the sentence is `str(error)`, the cause is kept by `raise 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 AnyError = TypeVar("AnyError", bound=BaseException)
+
+#: Words for categories of streams that people call otherwise.
+_KIND_OF_STREAM = {"task_run": "run", "onboarding_agent": "onboarding"}
+#: What the kinds of events begin with: the kind of entity.
+_KIND_PREFIXES = ("task_run_", "unit_", "agent_", "onboarding_", "worker_", "payment_", "resource_")
 
 
 class MephistoError(Exception):
@@ -57,7 +63,7 @@ class IllegalStepError(CommandRefusedError):
         self.entity = entity
         self.status = status
         self.event_kind = event_kind
-        super().__init__(f"{entity} is {status!r}: {event_kind} is not a legal step from there")
+        super().__init__(f"{named(entity)} is {status!r}: it cannot be {_step_in_words(event_kind)!r} now")
 
 
 class UnknownEntityError(CommandRefusedError):
@@ -71,7 +77,21 @@ class UnknownEntityError(CommandRefusedError):
     def __init__(self, entity: str, nearest: str | None = None) -> None:
         self.entity = entity
         self.nearest = nearest
-        super().__init__(f"there is no {entity}" + (f"; the nearest is {nearest}" if nearest else ""))
+        super().__init__(f"there is no {named(entity)}" + (f"; the nearest is {nearest}" if nearest else ""))
+
+
+class AmbiguousReferenceError(CommandRefusedError):
+    """Several entities may be meant by what was written.
+
+    Attributes:
+        written: the text.
+        candidates: the entities, each with the way to write it unmistakably.
+    """
+
+    def __init__(self, written: str, candidates: Sequence[str]) -> None:
+        self.written = written
+        self.candidates = tuple(candidates)
+        super().__init__(f"{written!r} may be {', or '.join(candidates)}")
 
 
 class CommandIdReusedError(CommandRefusedError):
@@ -93,7 +113,24 @@ class StaleCommandError(CommandRefusedError):
     def __init__(self, stream: str, actual: int) -> None:
         self.stream = stream
         self.actual = actual
-        super().__init__(f"{stream} has changed: it is at version {actual} now; look at it again, then decide")
+        super().__init__(f"{named(stream)} has changed: it is at version {actual} now; look at it again, then decide")
+
+
+def named(entity: str) -> str:
+    """Return the name of a stream's entity as people write it: `unit-12` for `unit/1/12`; other text as it is."""
+    category, *ids = entity.split("/")
+    if not ids or not all(one.isdecimal() for one in ids):
+        return entity
+    if category == "engagement":
+        return f"worker-{ids[-1]} in run-{ids[0]}"
+    return f"{_KIND_OF_STREAM.get(category, category)}-{ids[-1]}"
+
+
+def _step_in_words(event_kind: str) -> str:
+    """Return what a kind of event does to its entity: `rejected` for `agent_rejected`."""
+    for prefix in _KIND_PREFIXES:
+        event_kind = event_kind.removeprefix(prefix)
+    return event_kind.replace("_", " ")
 
 
 class TooManyUpdatesError(CommandRefusedError):

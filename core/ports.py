@@ -117,6 +117,10 @@ class EventLog(Protocol):
     def pseudonym_key(self) -> bytes:
         """Secret of this log, created with it and stored beside its events, that keys all pseudonyms."""
 
+    @property
+    def holds_erased(self) -> bool:
+        """True while erased values may still be in the log's files, because a reader has them open."""
+
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or refused by itself.
 

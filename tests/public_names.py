@@ -29,6 +29,7 @@ from mephisto_es import (
     AgentStatus,
     AgentTimeoutError,
     AgentView,
+    AmbiguousReferenceError,
     Architect,
     ArchitectArgs,
     ArchitectContext,

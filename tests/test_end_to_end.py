@@ -187,4 +187,4 @@ def test_a_second_operator_is_kept_out(tmp_path: Path) -> None:
             return await trio.to_thread.run_sync(refused, tmp_path)
 
     sentence = trio.run(with_the_first_one_at_work)
-    assert f"{tmp_path / DATABASE_FILE} is being written by process {os.getpid()}; end that process" in sentence
+    assert f"{tmp_path / DATABASE_FILE} is being written by process {os.getpid()}: `mephisto-es status`" in sentence

@@ -169,7 +169,10 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir, some_sentences(tmp_path, 1)) as script:
         code, said = refused(data_dir, "1")
-        assert (code, f"is being written by process {script.process.pid}; end that process" in said) == (2, True)
+        assert (
+            code,
+            f"is being written by process {script.process.pid}: `mephisto-es status` shows its runs" in said,
+        ) == (2, True)
         script.process.send_signal(signal.SIGINT)
         assert await script.process.wait() == 0
     assert refused(data_dir, "run-2") == (1, "mephisto-es resume: there is no run-2; the nearest is run-1")

@@ -22,10 +22,12 @@ WORLDLY = {
 }
 #: Where worker threads are: the log's commit and its anchor, plain user callbacks, the router process, which writes its
 #: journal and uploads beside its event loop, the operator's client of routers, which makes fetched files durable, the
-#: web view's process, which reads the log beside its own, and plain launch scripts and notebooks.
+#: web view's process, which reads the log beside its own, plain launch scripts and notebooks, and waits for locks that
+#: another process holds.
 THREADED = {
     "adapters/composition/operator.py",
     "adapters/log/commit_thread.py",
+    "adapters/log/opening.py",
     "core/operations/task_code/calls.py",
     "adapters/architects/router/python/journal/journal.py",
     "adapters/architects/router/python/http/uploads.py",

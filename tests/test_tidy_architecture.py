@@ -18,6 +18,7 @@ CORE_MODULES = {
         ("errors", "chain", "payloads", "ports", "redaction", "suggestions", "gc_tuning", "signal", "printable"), "base"
     ),
     "packets": "base",
+    "entity_ref": "base",
     "command_issuer": "ledger",
     "ledger": "ledger",
 }
@@ -40,6 +41,7 @@ SHORT = {
     "core/gc_tuning.py": "two context managers for all layers",
     "core/printable.py": "one way to escape for all layers",
     "core/suggestions.py": "one function for all layers",
+    "projections/queries/worker_names.py": "one query and one function for all readers",
     "projections/registry.py": "the list of projections",
 }
 #: Modules that are long for a reason.

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
+from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.runs.blockers import OpenReport, find_blockers
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
 from .common.output import as_json_option, console, print_json

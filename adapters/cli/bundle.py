@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
 from ..diagnostics.bug_report import write_bundle
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument

@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 import trio
 
+from ...core.entity_ref import EntityRef
+from ...core.errors import LogError
+from ...core.operations.control.requests import EraseRequest, ErasureReport
 from ...events.ids import WorkerId
-from ...projections.queries.entity_ref import EntityRef
-from ..erasure.worker import ErasureReport, erase_worker
+from ..control.client import open_control
+from ..control.protocol import author_of
 from ..terminal import echo
-from .common.arguments import EntityType, LogCommand, log_argument
+from .common.arguments import EntityType, LogCommand, author_option, log_argument
 from .common.output import ILLEGAL, as_json_option, print_json
 
 
@@ -20,27 +23,38 @@ from .common.output import ILLEGAL, as_json_option, print_json
 @log_argument
 @click.argument("worker", type=EntityType("worker"))
 @click.option("--reason", required=True, help="The reason. It is recorded in the log, so do not name anybody in it.")
+@author_option
 @as_json_option
-def erase_command(database: Path, worker: EntityRef, reason: str, as_json: bool) -> None:
+def erase_command(database: Path, worker: EntityRef, reason: str, author: str | None, as_json: bool) -> None:
     """Delete WORKER's name and everything they sent from the log in DATABASE, its tables and its data folder.
 
     The events stay, without the personal values: the hash chain still verifies, and `replay` reports them as erased.
-    This needs write access to the log, so no operator may run on it. Copies elsewhere are not reached. If it was
-    interrupted, repeat it: what is left is deleted, at the latest by the next command on this log.
+    This works while a run is live, if the worker is not at work. The journal of a server that runs is not touched:
+    erase the worker again when the run has ended. Copies elsewhere are not reached. If it was interrupted, repeat it:
+    what is left is deleted, at the latest by the next command on this log.
 
     \b
     Example:
       mephisto-es erase mephisto_data worker-3 --reason "asked us to on 2026-02-01"
 
-    Exit code 0: nothing of the worker is left in the data folder. 1: it was refused, or files that somebody put there
-    still contain the name or submissions, and are listed. 2: the file is not a usable log, or an operator runs on it.
+    Exit code 0: nothing of the worker is left in the data folder. 1: it was refused, or files still contain the name or
+    submissions, and are listed. 2: the file is not a usable log.
     """
-    done = trio.run(erase_worker, database, WorkerId(worker.number), reason)
+    request = EraseRequest(worker=WorkerId(worker.number), reason=reason)
+    done = trio.run(_erase, database, request, author_of(author))
     if as_json:
         print_json(done)
     else:
         _print(done)
     sys.exit(0 if done.complete else ILLEGAL)
+
+
+async def _erase(database: Path, request: EraseRequest, author: str) -> ErasureReport:
+    async with open_control(database, author) as control:
+        erasure = (await control.execute(request)).erasure
+    if erasure is None:
+        raise LogError("the process that has the log open did not report on the erasure; repeat the command")
+    return erasure
 
 
 def _print(done: ErasureReport) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
+from ...core.entity_ref import EntityRef
 from ...events.ids import AgentId, WorkerId
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.history.explain import (
     Explanation,
     ExplanationStep,
@@ -17,18 +17,21 @@ from ...projections.queries.history.explain import (
     explain_agent,
     explain_worker,
 )
-from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument
+from ...projections.queries.worker_names import worker_names
+from .common.arguments import AsOfOption, EntityType, LogCommand, as_of_options, log_argument, pseudonyms_option
 from .common.output import as_json_option, console, print_json
 
 
 @click.command("explain", cls=LogCommand)
 @log_argument
 @click.argument("subject", type=EntityType("agent", "worker"), metavar="ID")
+@pseudonyms_option
 @as_of_options
 @as_json_option
-def explain_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
+def explain_command(database: Path, subject: EntityRef, pseudonyms: bool, as_of: AsOfOption, as_json: bool) -> None:
     """Show why ID, an agent or a worker, was admitted, refused, given a unit, or lost it.
 
+    A worker may also be given by the name at the provider.
     Each decision is shown with its rules, their inputs and their results.
 
     \b
@@ -41,14 +44,17 @@ def explain_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_js
             found = explain_agent(moment, AgentId(subject.number))
         else:
             found = explain_worker(moment, WorkerId(subject.number))
+        is_named = subject.kind == "worker" and not pseudonyms
+        name = worker_names(moment.db, [subject.number]).get(WorkerId(subject.number)) if is_named else None
     if as_json:
         print_json(found)
     else:
-        console().print("\n".join(_lines(found)))
+        console().print("\n".join(_lines(found, name)))
 
 
-def _lines(explanation: Explanation) -> Iterator[str]:
-    yield f"[bold]{explanation.entity}[/] {escape(explanation.summary)}"
+def _lines(explanation: Explanation, name: str | None) -> Iterator[str]:
+    named = "" if name is None else f" ({escape(name)})"
+    yield f"[bold]{explanation.entity}[/]{named} {escape(explanation.summary)}"
     for step in explanation.steps:
         yield _headline(step)
         for rule in step.rules:

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import click
 
+from ...core.entity_ref import EntityRef
 from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.unit_records import unit_records
 from ..exports.formats import FORMATS, load_writer
 from ..terminal import echo

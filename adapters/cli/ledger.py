@@ -3,37 +3,71 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
+from ...core.entity_ref import EntityRef
 from ...core.lifecycles.payment import PaymentStatus
 from ...core.operations.configuration.money import amount
 from ...core.operations.control.round_report import BooksReport
-from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
+from ...events.ids import TaskRunId, WorkerId
 from ...projections.queries.money.budget_check import find_overspending
 from ...projections.queries.money.pay_ledger import PayLedger, find_untraced, pay_ledger
+from ...projections.queries.worker_names import worker_names
 from ..terminal import echo
-from ..text import format_spending
-from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
+from ..text import format_spending, format_worker
+from .common.arguments import (
+    AsOfOption,
+    LogCommand,
+    as_of_options,
+    is_id,
+    log_argument,
+    pseudonyms_option,
+    run_argument,
+)
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 VERIFY = "verify"
 _STATUSES = tuple(status.value for status in PaymentStatus)
 
 
-@click.command("ledger", cls=LogCommand)
+class LedgerCommand(LogCommand):
+    """The verb with its check, which may follow the database without a run."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; stand in for what was omitted before `verify`."""
+        if VERIFY in args:
+            others = [one for one in args if one != VERIFY]
+            given, _, _ = self.make_parser(ctx).parse_args(list(others))
+            first, run = given.get("database"), given.get("run")
+            if not isinstance(first, str):
+                args = ["", "", *others, VERIFY]
+            elif not isinstance(run, str) and not is_id(first):
+                args = [*others, "", VERIFY]
+        return super().parse_args(ctx, args)
+
+
+@click.command("ledger", cls=LedgerCommand)
 @log_argument
 @run_argument
 @click.argument("check", type=click.Choice([VERIFY]), required=False)
 @click.option("--provider", "asks_provider", is_flag=True, help="With verify: compare with the site's books, too.")
+@pseudonyms_option
 @as_of_options
 @as_json_option
 def ledger_command(
-    database: Path, run: EntityRef, check: str | None, asks_provider: bool, as_of: AsOfOption, as_json: bool
+    database: Path,
+    run: EntityRef,
+    check: str | None,
+    asks_provider: bool,
+    pseudonyms: bool,
+    as_of: AsOfOption,
+    as_json: bool,
 ) -> None:
     """Show what is owed and paid to each worker of RUN. With `verify`, trace every cent to the verdict behind it.
 
@@ -56,13 +90,14 @@ def ledger_command(
         number = TaskRunId(run.number)
         found = pay_ledger(moment, number)
         faults = [*find_untraced(moment, number), *find_overspending(moment, number)] if check else []
+        names = {} if pseudonyms else worker_names(moment.db, (one.worker for one in found.accounts))
     books = _compare_books(database, number) if asks_provider else None
     if books is not None:
         faults += books.faults
     if as_json:
         print_json({"ledger": found, "faults": faults} | ({} if books is None else {"compared": books.compared}))
     else:
-        _print(found)
+        _print(found, names)
         for fault in faults:
             echo(f"✗ {fault}")
         if check and not faults:
@@ -82,22 +117,23 @@ def _kept(ledger: PayLedger) -> str:
     return ", and the budget was kept at every event" if ledger.spending else ""
 
 
-def _print(ledger: PayLedger) -> None:
+def _print(ledger: PayLedger, names: Mapping[WorkerId, str]) -> None:
     if not ledger.payments:
         echo(f"nothing is owed in {ledger.run}")
     else:
-        _print_accounts(ledger)
+        _print_accounts(ledger, names)
     if ledger.spending is not None:
         echo(f"budget: {format_spending(ledger.spending)}")
 
 
-def _print_accounts(ledger: PayLedger) -> None:
+def _print_accounts(ledger: PayLedger, names: Mapping[WorkerId, str]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("worker")
     for status in _STATUSES:
         table.add_column(status, justify="right")
     for account in ledger.accounts:
-        table.add_row(f"worker-{account.worker}", *_amounts(account.cents))
+        worker = WorkerId(account.worker)
+        table.add_row(escape(format_worker(worker, names.get(worker))), *_amounts(account.cents))
     table.add_row("[bold]all[/]", *_amounts(ledger.cents))
     console().print(table)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 from typing import Any, NamedTuple
 
 import click
 
 from ...core.errors import ConfigError, MephistoError, UnusableLogError, leaves
+from ...core.suggestions import nearest
 from ..terminal import echo
 
 #: The request was refused, or a check failed.
@@ -72,6 +74,21 @@ VERBS = {
     "worker": Verb("worker:worker_command", "Block a worker, grant qualifications, or give a bonus."),
     "wut": Verb("wut:wut_command", "Show the settings of every run or of one blueprint."),
 }
+#: Verbs that record decisions, in the name of their author.
+DECIDING = ("end", "erase", "pause", "pay", "reopen", "retry", "review", "worker")
+#: Verbs by the heading under which the help lists them; the last heading has all others, too.
+GROUPS = {
+    "Launch": (
+        *("check", "check-config", "config", "demo", "fake", "import-mephisto", "plugins", "register", "resume"),
+        "wut",
+    ),
+    "Watch": (
+        *("blockers", "diff", "explain", "export", "files", "ledger", "requesters", "runs", "serve", "show"),
+        *("status", "timeline", "top"),
+    ),
+    "Decide": DECIDING,
+    "Check and keep": ("backup", "bundle", "doctor", "projections", "replay", "resources", "torture", "verify"),
+}
 #: Former names of verbs. They work, but no list shows them.
 ALIASES = {
     "forget": "erase:erase_command",
@@ -99,22 +116,53 @@ class LazyGroup(click.Group):
             raise TypeError(f"{target} is not a click command")
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the verbs into the help text without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, VERBS[verb].about) for verb in self.list_commands(ctx)])
+        grouped = {verb for verbs in GROUPS.values() for verb in verbs}
+        others = VERBS.keys() - grouped
+        for number, (group, verbs) in enumerate(GROUPS.items(), start=1):
+            shown = {*verbs, *(others if number == len(GROUPS) else ())} & VERBS.keys()
+            with formatter.section(group):
+                formatter.write_dl([(verb, VERBS[verb].about) for verb in sorted(shown)])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a verb; suggest one for a word that is none."""
+        if args and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"No such command {args[0]!r}. {_suggestion(args[0])}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb. An error that the user can act on becomes one sentence on standard error."""
+        """Run a verb. An error that the user can act on becomes one sentence on standard error.
+
+        With `--json` it becomes one JSON object on standard output.
+        """
         # The return type is click's: whatever a command returns.
-        exit_code = 0
+        prints_json = "--json" in ctx.args
+        exit_code, sentences = 0, list[str]()
         try:
             return super().invoke(ctx)
         except* MephistoError as errors:
             for error in leaves(errors):
-                echo(f"mephisto-es {ctx.invoked_subcommand}: {error}", err=True)
+                sentences.append(str(error))
                 exit_code = max(exit_code, EXIT_UNUSABLE if isinstance(error, _UNUSABLE) else EXIT_REFUSED)
+        except* click.UsageError as errors:
+            if not prints_json:
+                raise next(leaves(errors)) from None
+            sentences = [error.format_message() for error in leaves(errors)]
+            exit_code = EXIT_UNUSABLE
+        if prints_json:
+            echo(json.dumps({"error": {"verb": ctx.invoked_subcommand, "messages": sentences}}))
+        else:
+            for sentence in sentences:
+                echo(f"mephisto-es {ctx.invoked_subcommand}: {sentence}", err=True)
         raise click.exceptions.Exit(exit_code)
+
+
+def _suggestion(word: str) -> str:
+    near = nearest(word, VERBS)
+    return "See mephisto-es --help." if near is None else f"Did you mean {near!r}?"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,22 +12,24 @@ import trio
 from rich.markup import escape
 from rich.table import Table
 
+from ...core.entity_ref import EntityRef
 from ...core.errors import UnknownEntityError
 from ...core.lifecycles.payment import BONUS, PAY, UNPAID_STATUSES, PaymentStatus
 from ...core.operations.configuration.money import amount
 from ...core.operations.control.requests import PayRequest, SettleRequest
 from ...core.state.budget import Budget
 from ...events import streams
-from ...events.ids import PaymentId, TaskRunId
+from ...events.ids import PaymentId, TaskRunId, WorkerId
 from ...events.task_run import TaskRunCreated
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.money.pay_ledger import PayLedger, Payment, pay_ledger
+from ...projections.queries.worker_names import worker_names
 from ..composition.provider import paying_provider
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
-from .common.arguments import LogCommand, author_option, log_argument, run_argument
+from ..text import format_worker
+from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
@@ -51,11 +53,17 @@ class AmountsDue(NamedTuple):
 
     created: TaskRunCreated
     ledger: PayLedger
+    #: Names of workers at the provider; empty if they are not to be shown.
+    names: Mapping[WorkerId, str]
 
     @property
     def payments(self) -> tuple[Payment, ...]:
         """The payments that are not paid yet."""
         return tuple(payment for payment in self.ledger.payments if payment.status in _UNPAID)
+
+    def label_of(self, worker: int) -> str:
+        """Return a worker's id, with the name at the provider if it is to be shown."""
+        return format_worker(worker, self.names.get(WorkerId(worker)))
 
     @property
     def fees_cents(self) -> int:
@@ -78,6 +86,7 @@ class AmountsDue(NamedTuple):
 )
 @click.option("--reason", help="With --settle: how you know.")
 @author_option
+@pseudonyms_option
 @as_json_option
 def pay_command(
     database: Path,
@@ -87,6 +96,7 @@ def pay_command(
     settle: tuple[PaymentId, str] | None,
     reason: str | None,
     author: str | None,
+    pseudonyms: bool,
     as_json: bool,
 ) -> None:
     """Pay what RUN owes, through the crowd provider of its workers, after showing the payments and asking.
@@ -108,7 +118,7 @@ def pay_command(
 
     Exit code 0: everything is paid, or payments were only shown. 1: something is not paid.
     """
-    due = _due(database, run)
+    due = _due(database, run, pseudonyms=pseudonyms)
     if settle is not None:
         trio.run(_settle, database, due, *settle, reason, author_of(author))
         return
@@ -120,7 +130,7 @@ def pay_command(
         click.confirm("Pay this?", abort=True)
     if not is_preview:
         trio.run(_pay, database, due, author_of(author))
-        due = _due(database, run)
+        due = _due(database, run, pseudonyms=pseudonyms)
     if as_json:
         print_json({"paid": not is_preview, "to_pay": due.payments, "ledger": due.ledger})
     elif not is_preview:
@@ -129,14 +139,15 @@ def pay_command(
         raise click.exceptions.Exit(ILLEGAL)
 
 
-def _due(database: Path, run: EntityRef) -> AmountsDue:
+def _due(database: Path, run: EntityRef, *, pseudonyms: bool) -> AmountsDue:
     number = TaskRunId(run.number)
     with open_as_of(database) as moment:
         ledger = pay_ledger(moment, number)
+        names = {} if pseudonyms else worker_names(moment.db, (one.worker for one in ledger.accounts))
         created = moment.stream(streams.task_run(number))[0].envelope.event
     if not isinstance(created, TaskRunCreated):
         raise LookupError("only being created can happen first to a run: a table has a wrong row")
-    return AmountsDue(created, ledger)
+    return AmountsDue(created, ledger, names)
 
 
 async def _settle(
@@ -169,7 +180,7 @@ def _print_due(due: AmountsDue) -> None:
     for heading in ("payments", PAY, BONUS, "total"):
         table.add_column(heading, justify="right")
     for worker, payments in sorted(by_worker.items()):
-        table.add_row(f"worker-{worker}", *_sums(payments))
+        table.add_row(escape(due.label_of(worker)), *_sums(payments))
     table.add_row("[bold]all[/]", *_sums(due.payments))
     console().print(table)
     fees = f", and {amount(due.fees_cents)} in fees" if due.fees_cents else ""
@@ -188,8 +199,8 @@ def _print_paid(due: AmountsDue) -> None:
     for payment in due.payments:
         reason = f": {payment.failure}" if payment.failure else ""
         console().print(
-            f"[red]✗[/] payment-{payment.payment}: {amount(payment.amount_cents)} to worker-{payment.worker} "
-            f"{payment.status}{escape(reason)}"
+            f"[red]✗[/] payment-{payment.payment}: {amount(payment.amount_cents)} to "
+            f"{escape(due.label_of(payment.worker))} {payment.status}{escape(reason)}"
         )
     if any(payment.status == PaymentStatus.IN_DOUBT.value for payment in due.payments):
         echo(

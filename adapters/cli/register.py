@@ -13,13 +13,15 @@ from rich.markup import escape
 
 from ...core.errors import ConfigError
 from ...core.operations.config_handler import add_config_arg, config_file
+from ...core.operations.control.requests import RegisterRequest
 from ...core.operations.registry import get_crowd_provider_from_type, get_valid_provider_types
-from ...core.operations.services.directory import Directory
 from ...core.suggestions import did_you_mean
 from ..composition.data_dir import DATABASE_FILE, data_dir
-from ..composition.ledger import make_log, open_ledger
+from ..composition.ledger import make_log
+from ..control.client import open_control
+from ..control.protocol import author_of
 from ..terminal import echo
-from .common.arguments import read_value
+from .common.arguments import author_option, read_value
 from .common.output import console, facts
 
 
@@ -27,7 +29,8 @@ from .common.output import console, facts
 @click.argument("provider", required=False)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data-dir", "folder", type=click.Path(file_okay=False), help="The data folder, if not the default one.")
-def register_command(provider: str | None, settings: tuple[str, ...], folder: str | None) -> None:
+@author_option
+def register_command(provider: str | None, settings: tuple[str, ...], folder: str | None, author: str | None) -> None:
     """Register an account at PROVIDER, so that runs can be launched under its name.
 
     Without settings, list the provider's settings; without a provider, list the providers. Credentials are stored only
@@ -51,8 +54,9 @@ def register_command(provider: str | None, settings: tuple[str, ...], folder: st
     make_log(database)
 
     async def register() -> bool:
-        async with open_ledger(database) as (ledger, ids):
-            return await Directory(ledger, ids).find_or_create_requester(name, provider)
+        async with open_control(database, author_of(author)) as control:
+            reply = await control.execute(RegisterRequest(requester=name, provider_type=provider))
+            return not reply.repeated
 
     is_new = trio.run(register)
     if given:

@@ -12,13 +12,13 @@ import trio
 from rich.markup import escape
 from rich.table import Table
 
+from ...core.entity_ref import EntityRef
 from ...core.errors import ConfigError, LaunchError
 from ...core.lifecycles.resource import ResourceStatus
 from ...core.lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ...core.operations.services.resource_release import HeldResource, held_resources, release_resource
 from ...projections.mephisto_db.rows import date_of
 from ...projections.queries.as_of import AsOf
-from ...projections.queries.entity_ref import EntityRef
 from ..composition.ledger import open_ledger
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from ...core.entity_ref import EntityRef
 from ...core.errors import ConfigError
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db import MephistoDB
-from ...projections.queries.entity_ref import EntityRef, stream_of
+from ...projections.queries.entity_ref import stream_of
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import run_operator
 from ..terminal import echo

@@ -12,6 +12,7 @@ import trio
 from rich.markup import escape
 
 from ...core.commands.review import Verdict
+from ...core.entity_ref import EntityRef
 from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
 from ...core.operations.control.requests import (
@@ -23,21 +24,31 @@ from ...core.operations.control.requests import (
 )
 from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.appeals import OpenAppeal, open_appeals
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.late_work import LateWork, late_work
 from ...projections.queries.unit_records import UnitRecord, unit_records
+from ...projections.queries.worker_names import shown_name
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
-from ..text import format_duration
-from .common.arguments import EntityType, LogCommand, author_option, log_argument, run_argument
+from ..text import format_duration, format_worker
+from .common.arguments import (
+    EntityType,
+    LogCommand,
+    author_option,
+    log_argument,
+    pseudonyms_option,
+    run_argument,
+)
 from .common.output import as_json_option, console, print_json, progress
 
 #: The longest input or output that is shown whole, in characters.
 SHOWN_CHARACTERS = 400
 
 _AGENT = EntityType("agent")
+_UNREVIEWED = """
+    SELECT agent_id FROM units WHERE task_run_id = ? AND status = ? AND agent_id IS NOT NULL ORDER BY unit_id
+"""
 _KEYS = {"a": Verdict.APPROVED, "s": Verdict.SOFT_REJECTED, "r": Verdict.REJECTED}
 
 
@@ -108,6 +119,7 @@ class ChosenVerdicts(TypedDict):
 @click.option("--note", help="A note to record with every verdict; the worker reads it.")
 @click.option("--bonus", default="0", metavar="AMOUNT", help="A bonus for each accepted unit: 0.50.")
 @author_option
+@pseudonyms_option
 @as_json_option
 def review_command(
     database: Path,
@@ -116,6 +128,7 @@ def review_command(
     appeals: bool,
     ask: bool,
     author: str | None,
+    pseudonyms: bool,
     as_json: bool,
     **chosen: Unpack[ChosenVerdicts],
 ) -> None:
@@ -141,24 +154,22 @@ def review_command(
       mephisto-es review mephisto_data 1 --dismiss-appeal agent-7 --note "The second half is copied from the example."
       mephisto-es review mephisto_data 1 --approve agent-7 --bonus 0.50 --note "well done"
     """
-    work = _unreviewed(database, run)
     bonus_cents = cents(chosen["bonus"], key="--bonus")
-    decisions = _decisions(chosen, work, bonus_cents)
+    decisions = _decisions(chosen, database, run, bonus_cents)
+    names = not pseudonyms
     if ask:
-        decisions += _ask(work, chosen["note"], bonus_cents)
-    if decisions:
+        decisions += _ask(_unreviewed(database, run, names=names), chosen["note"], bonus_cents)
+    if decisions or chosen["approve_all"]:
         _record(database, author, decisions)
     elif late:
-        _show_late(database, run, as_json=as_json)
+        _show_late(database, run, names=names, as_json=as_json)
     elif appeals:
         _show_appeals(database, run, as_json=as_json)
-    elif as_json:
-        print_json(work)
     elif not ask:
-        _list(work)
+        _list(_unreviewed(database, run, names=names), as_json=as_json)
 
 
-def _decisions(chosen: ChosenVerdicts, work: UnreviewedWork, bonus_cents: int) -> list[ReviewRequest]:
+def _decisions(chosen: ChosenVerdicts, database: Path, run: EntityRef, bonus_cents: int) -> list[ReviewRequest]:
     """Return the decisions that the options ask for.
 
     Raises:
@@ -176,14 +187,11 @@ def _decisions(chosen: ChosenVerdicts, work: UnreviewedWork, bonus_cents: int) -
         *(DismissAppealRequest(agent=AgentId(agent.number), answer=note or "") for agent in chosen["dismiss_appeal"]),
     ]
     _check_once(decisions)
+    _check_run(database, run, decisions)
     if chosen["approve_all"]:
-        named = {one.agent for one in decisions}
-        everyone = (AgentId(unit.agent_id) for unit in work.units if unit.agent_id is not None)
-        decisions += [
-            VerdictRequest(agent=agent, verdict=Verdict.APPROVED, note=note, bonus_cents=bonus_cents)
-            for agent in everyone
-            if agent not in named
-        ]
+        decided = {one.agent for one in decisions}
+        rest = (EntityRef("agent", agent) for agent in _unreviewed_agents(database, run) if agent not in decided)
+        decisions += [_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in rest]
     return decisions
 
 
@@ -204,10 +212,19 @@ def _record(database: Path, author: str | None, decisions: Sequence[ReviewReques
         raise result.refusal
 
 
-def _unreviewed(database: Path, run: EntityRef) -> UnreviewedWork:
+def _unreviewed(database: Path, run: EntityRef, *, names: bool) -> UnreviewedWork:
     with open_as_of(database) as moment:
-        records = unit_records(moment, TaskRunId(run.number))
-        return UnreviewedWork(str(run), tuple(one for one in records if one.unit_status == UnitStatus.COMPLETED.value))
+        number = TaskRunId(run.number)
+        units = moment.db.find_units(task_run_id=number, status=UnitStatus.COMPLETED.value)
+        return UnreviewedWork(str(run), tuple(unit_records(moment, number, units=units, names=names)))
+
+
+def _unreviewed_agents(database: Path, run: EntityRef) -> list[AgentId]:
+    """Return the agents whose work nobody has reviewed, without reading the work."""
+    with open_as_of(database) as moment:
+        moment.db.get_task_run(run.number)
+        found = moment.db.execute(_UNREVIEWED, (run.number, UnitStatus.COMPLETED.value)).fetchall()
+    return [AgentId(agent) for (agent,) in found]
 
 
 def _decision(agent: EntityRef, verdict: Verdict, note: str | None, bonus_cents: int = 0) -> VerdictRequest:
@@ -246,6 +263,23 @@ def _check_once(decisions: Sequence[ReviewRequest]) -> None:
         raise click.UsageError(f"agent-{twice[0]} is given more than one verdict; nothing was recorded.")
 
 
+def _check_run(database: Path, run: EntityRef, decisions: Sequence[ReviewRequest]) -> None:
+    """Check that there is the run, and that the agents that were named belong to it.
+
+    Raises:
+        UnknownEntityError: there is no such run, or agent.
+        click.UsageError: an agent belongs to another run; nothing is recorded.
+    """
+    with open_as_of(database) as moment:
+        number = moment.db.get_task_run(run.number).task_run_id
+        for decision in decisions:
+            its = moment.db.get_agent(decision.agent).task_run_id
+            if its != number:
+                raise click.UsageError(
+                    f"agent-{decision.agent} belongs to run-{its}, not to {run}; nothing was recorded."
+                )
+
+
 def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     before = "  (recorded before)" if reply.repeated else ""
     if isinstance(decision, AcceptLateRequest):
@@ -258,7 +292,10 @@ def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
     echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
 
 
-def _list(work: UnreviewedWork) -> None:
+def _list(work: UnreviewedWork, *, as_json: bool) -> None:
+    if as_json:
+        print_json(work)
+        return
     out = console()
     if not work.units:
         out.print(f"{work.run} has no unreviewed work")
@@ -266,9 +303,9 @@ def _list(work: UnreviewedWork) -> None:
         out.print("\n".join(_lines(unit)))
 
 
-def _show_late(database: Path, run: EntityRef, *, as_json: bool) -> None:
+def _show_late(database: Path, run: EntityRef, *, names: bool, as_json: bool) -> None:
     with open_as_of(database) as moment:
-        work = UnacceptedLateWork(str(run), tuple(late_work(moment, TaskRunId(run.number))))
+        work = UnacceptedLateWork(str(run), tuple(late_work(moment, TaskRunId(run.number), names=names)))
     if as_json:
         print_json(work)
         return
@@ -282,7 +319,7 @@ def _show_late(database: Path, run: EntityRef, *, as_json: bool) -> None:
 def _late_lines(late: LateWork) -> Iterator[str]:
     after = format_duration((late.submitted_at - late.ended_at).total_seconds())
     other = "" if late.other_agent_id is None else f" by agent-{late.other_agent_id}"
-    head = f"[bold]agent-{late.agent_id}[/]  unit-{late.unit_id}  worker-{late.worker_id}"
+    head = f"[bold]agent-{late.agent_id}[/]  unit-{late.unit_id}  {_worker(late.worker_id, late.worker_name)}"
     yield f"{head}  worth {amount(late.pay_cents)}  {after} late; the unit is now {late.unit_status}{other}"
     yield f"    [dim]end[/] {late.ended_as}: {escape(late.reason)}"
     yield f"    [dim]in [/] {_json(late.inputs)}"
@@ -313,10 +350,14 @@ def _appeal_lines(appeal: OpenAppeal) -> Iterator[str]:
 
 def _lines(unit: UnitRecord) -> Iterator[str]:
     took = "" if unit.work_seconds is None else f"  took {format_duration(unit.work_seconds)}"
-    head = f"[bold]agent-{unit.agent_id}[/]  unit-{unit.unit_id}  worker-{unit.worker_id}"
+    head = f"[bold]agent-{unit.agent_id}[/]  unit-{unit.unit_id}  {_worker(unit.worker_id, unit.worker_name)}"
     yield f"{head}  worth {amount(unit.pay_cents)}{took}"
     yield f"    [dim]in [/] {_json(unit.inputs)}"
     yield f"    [dim]out[/] {_json(unit.outputs)}"
+
+
+def _worker(worker: int | None, name: str | None) -> str:
+    return "" if worker is None else escape(format_worker(worker, None if name is None else shown_name(name)))
 
 
 def _json(value: object) -> str:

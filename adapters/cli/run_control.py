@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 import trio
 
-from ...core.errors import ConfigError
-from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.entity_ref import EntityRef
 from ...core.operations.control.requests import AnyRequest, EndRequest, PauseRequest, ReopenRequest, RetryRequest
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
-from ...core.operations.operator import Operator
 from ...events.ids import TaskRunId
-from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.queries.entity_ref import EntityRef
-from ..composition.data_dir import DATABASE_FILE
-from ..composition.operator import run_operator
 from ..control.client import open_control
-from ..control.protocol import author_of, socket_path
+from ..control.protocol import author_of
 from ..terminal import echo
 from .common.arguments import LogCommand, author_option, log_argument, run_argument
 
@@ -48,23 +41,24 @@ def pause_command(database: Path, run: EntityRef, now: bool, reason: str, author
 @click.command("end", cls=LogCommand)
 @log_argument
 @run_argument
+@click.option("--now", is_flag=True, help="Take their work from the people at work, instead of waiting for them.")
 @click.option("--reason", default="ended by hand", show_default=True, help="Recorded in the log.")
 @author_option
-def end_command(database: Path, run: EntityRef, reason: str, author: str | None) -> None:
+def end_command(database: Path, run: EntityRef, now: bool, reason: str, author: str | None) -> None:
     """End RUN: wait for the people at work, expire what is open, and release its server.
 
-    A run that is not live is resumed for that, so that nothing is lost that its server took from workers.
+    Nobody waits for the unit of a blocked worker. A run that is not live is resumed for that, so that nothing is lost
+    that its server took from workers.
 
     \b
     Example:
       mephisto-es end mephisto_data 1 --reason "enough data"
     """
-    number, who = TaskRunId(run.number), author_of(author)
-    echo(f"{run} gives out no more work; waiting for the people at work", err=True)
-    if socket_path(database).exists():
-        _execute(database, EndRequest(task_run=number, reason=reason), author)
-    else:
-        _end_alone(database, number, reason, who)
+    if not now:
+        echo(f"{run} gives out no more work; waiting for the people at work (--now does not wait)", err=True)
+    set_mephisto_log_format()
+    set_mephisto_log_level(level="warning")
+    _execute(database, EndRequest(task_run=TaskRunId(run.number), reason=reason, at_once=now), author)
     echo(f"{run} has ended")
 
 
@@ -107,28 +101,3 @@ def _execute(database: Path, request: AnyRequest, author: str | None) -> None:
             await control.execute(request)
 
     trio.run(execute)
-
-
-def _end_alone(database: Path, run: TaskRunId, reason: str, author: str) -> None:
-    """End a run that no operator drives.
-
-    Raises:
-        ConfigError: the database is not one that an operator could open.
-        UnknownEntityError: there is no such run.
-        CommandRefusedError: the run has ended.
-    """
-    if database.name != DATABASE_FILE:
-        raise ConfigError(
-            f"{database} is not the database of a data folder",
-            hint=f"Name the run's data folder, which contains {DATABASE_FILE}",
-        )
-    with closing(MephistoDB(database)) as db:
-        if db.get_task_run(run).status == TaskRunStatus.COMPLETED.value:
-            return
-    set_mephisto_log_format()
-    set_mephisto_log_level(level="warning")
-
-    async def end(operator: Operator) -> None:
-        await operator.end_incomplete_run(run, reason, author)
-
-    run_operator(end, database.parent)

@@ -10,7 +10,7 @@ from ..composition.clock_and_ids import SystemClock
 from ..control.protocol import author_of
 from ..terminal import echo
 from ..web.serving import ServerOptions, serve
-from .common.arguments import author_option, log_argument
+from .common.arguments import author_option, log_argument, pseudonyms_option
 
 MAX_PORT = 65535
 
@@ -28,7 +28,10 @@ MAX_PORT = 65535
     help="A file with the token that visitors must enter. Without it, only this machine can be served.",
 )
 @author_option
-def serve_command(database: Path, host: str, port: int, token_file: Path | None, author: str | None) -> None:
+@pseudonyms_option
+def serve_command(
+    database: Path, host: str, port: int, token_file: Path | None, author: str | None, pseudonyms: bool
+) -> None:
     """Show DATABASE in a browser: live runs, any earlier state, timelines, decisions, review, export.
 
     This works next to a running operator, which then records what is decided here. Let other machines in through a
@@ -40,7 +43,7 @@ def serve_command(database: Path, host: str, port: int, token_file: Path | None,
       mephisto-es serve mephisto_data --host 0.0.0.0 --token-file token.txt
     """
     serve(
-        ServerOptions(database, host, port, token_file, author_of(author)),
+        ServerOptions(database, host, port, token_file, author_of(author), not pseudonyms),
         SystemClock(),
         on_open=lambda url: echo(f"Open {url}"),
     )

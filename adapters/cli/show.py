@@ -9,16 +9,16 @@ import click
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from ...core.entity_ref import EntityRef
 from ...core.printable import printable
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import date_of
 from ...projections.mephisto_db.tables import TABLES, Table
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.view_rows import ShownRow, counts_of, rows_of
 from ..log.sqlite.as_of import LogAsOf
 from ..terminal import make_console
 from ..text import format_counts
-from .common.arguments import AsOfOption, RunType, as_of_options, log_argument
+from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
 from .common.output import as_json_option, console, facts, print_json
 
 #: The longest row that is printed whole, in characters.
@@ -27,7 +27,7 @@ ROW_WIDTH = 4000
 _BY_NAME = {table.name: table for table in TABLES}
 
 
-@click.command("show")
+@click.command("show", cls=LogCommand)
 @log_argument
 @click.option("--run", type=RunType(), help="Only rows of one run.")
 @click.option("--table", "name", type=click.Choice(list(_BY_NAME)), help="Show the rows of one table.")

@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ...core.entity_ref import EntityRef
 from ...core.errors import UnknownEntityError
 from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.as_of import AsOf
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.history.timeline import TimelineEntry
 from ...projections.queries.runs.run_status import RunStatus, run_status
 from ..text import format_counts, format_duration, format_spending

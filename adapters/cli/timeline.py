@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ...projections.queries.entity_ref import KINDS, EntityRef
+from ...core.entity_ref import KINDS, EntityRef
 from ...projections.queries.history.entity_events import events_about
 from ...projections.queries.history.timeline import TimelineEntry, timeline
 from ..terminal import echo

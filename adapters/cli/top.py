@@ -11,12 +11,13 @@ import msgspec
 import trio
 from rich.live import Live
 
+from ...core.entity_ref import EntityRef
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
 from ...core.ports import WallClock
 from ...core.printable import printable_json
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.rows import end_of
-from ...projections.queries.entity_ref import EntityRef, stream_of
+from ...projections.queries.entity_ref import stream_of
 from ...projections.queries.runs.run_status import RunStatus, run_status
 from ..composition.clock_and_ids import SystemClock
 from ..log.sqlite.as_of import open_as_of

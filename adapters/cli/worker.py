@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import trio
 
+from ...core.entity_ref import EntityRef
 from ...core.operations.configuration.money import cents
 from ...core.operations.control.requests import (
     AnyRequest,
@@ -20,13 +21,15 @@ from ...core.operations.control.requests import (
 )
 from ...core.operations.services.worker_page import page_address, page_token
 from ...events.ids import UnitId, WorkerId
-from ...projections.queries.entity_ref import EntityRef
+from ...projections.queries.worker_names import worker_names
 from ..control.client import new_key, open_control
 from ..control.protocol import author_of
 from ..control.reviews import content_key
+from ..log.sqlite.as_of import open_as_of
 from ..log.sqlite.reader import LogReader
 from ..terminal import echo
-from .common.arguments import EntityType, LogCommand, author_option, log_argument
+from ..text import format_worker
+from .common.arguments import EntityType, LogCommand, author_option, log_argument, pseudonyms_option
 
 #: The default value of a granted qualification.
 GRANTED = 1
@@ -45,6 +48,7 @@ GRANTED = 1
 @click.option("--page", is_flag=True, help="Print the address of the worker's own page, without that of the server.")
 @click.option("--again", is_flag=True, help="Give a bonus of the same amount and reason once more.")
 @author_option
+@pseudonyms_option
 def worker_command(
     database: Path,
     worker: EntityRef,
@@ -58,8 +62,11 @@ def worker_command(
     page: bool,
     again: bool,
     author: str | None,
+    pseudonyms: bool,
 ) -> None:
     """Block or unblock WORKER, grant or revoke qualifications, give a bonus. `explain` shows earlier decisions.
+
+    WORKER is an id, or the name at the provider. If it may be both, you are told how to write which.
 
     This works while a run is live: a blocked worker is refused at the next request. A bonus becomes owed once, however
     often the same command is repeated; `mephisto-es pay` pays it.
@@ -96,10 +103,19 @@ def worker_command(
     if bonus:
         keyed.append((owed, new_key() if again else content_key(owed, who)))
     reply = trio.run(_execute, database, who, keyed)
+    label = label_of_worker(database, number, pseudonyms=pseudonyms)
     if bonus and reply.repeated:
-        echo(f"{worker}: this bonus was given before, and is not given twice; --again gives another one")
+        echo(f"{label}: this bonus was given before, and is not given twice; --again gives another one")
     else:
-        echo(f"{worker}: done")
+        echo(f"{label}: done")
+
+
+def label_of_worker(database: Path, worker: WorkerId, *, pseudonyms: bool) -> str:
+    """Return a worker's id, with the name at the provider if it is to be shown."""
+    if pseudonyms:
+        return f"worker-{worker}"
+    with open_as_of(database) as moment:
+        return format_worker(worker, worker_names(moment.db, [worker]).get(worker))
 
 
 async def _execute(database: Path, author: str, requests: Sequence[tuple[AnyRequest, str]]) -> Reply:

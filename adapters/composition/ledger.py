@@ -14,6 +14,7 @@ from ...core.ledger import Ledger
 from ...core.ports import Ids
 from ...projections.registry import PROJECTIONS
 from ..log.commit_thread import commit_in_thread, run_writer
+from ..log.opening import pass_gate
 from ..log.sqlite.log import SqliteLog
 from ..private_files import make_private_folder
 from .clock_and_ids import SystemClock, SystemIds
@@ -43,16 +44,41 @@ def make_log(database: Path) -> None:
 
 @asynccontextmanager
 async def open_ledger(database: Path) -> AsyncIterator[LedgerHandle]:
-    """Open a log that exists for writing.
+    """Open a log that exists for writing; other processes wait meanwhile.
 
     When the block ends, also by an error or cancelled, what was committed is durable and the log is free again.
 
     Raises:
-        UnusableLogError: there is no such log, or another process writes it: the operator, while a run goes on.
+        UnusableLogError: there is no such log, or another process writes it: the operator, while a run is live.
         DamagedLogError: the log was changed from outside.
+    """
+    await check_exists(database)
+    gate = await pass_gate(database)
+    try:
+        async with open_within_gate(database) as handle:
+            yield handle
+    finally:
+        gate.release()
+
+
+async def check_exists(database: Path) -> None:
+    """Check that there is a log to open; opening a folder for writing leaves traces.
+
+    Raises:
+        UnusableLogError: there is none.
     """
     if not await trio.Path(database).is_file():
         raise UnusableLogError(f"there is no log at {database}; check the path")
+
+
+@asynccontextmanager
+async def open_within_gate(database: Path) -> AsyncIterator[LedgerHandle]:
+    """Open a log for writing, as `open_ledger`; the caller holds the gate of the log.
+
+    Raises:
+        UnusableLogError: another process writes it.
+        DamagedLogError: the log was changed from outside.
+    """
     log = SqliteLog.create_or_open(database, PROJECTIONS)
     try:
         ledger = Ledger(log, SystemClock(), commit_in_thread)

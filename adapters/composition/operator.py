@@ -14,10 +14,9 @@ from typing import cast
 import trio
 from omegaconf import DictConfig
 
-from ...core.errors import LogError, leaves
+from ...core.errors import LogError
 from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
-from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
@@ -28,11 +27,12 @@ from ...core.payloads import RUNS_FOLDER
 from ...core.ports import WallClock
 from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.mephisto_db.reader import MephistoDB
-from ..control.client import ask_to_yield
+from ..control.client import open_gate_for_operator
 from ..control.server import serve_control
 from ..facade.local_db import LocalMephistoDB
 from ..facade.plain_operator import PlainMain, run_plain_main
 from ..log.commit_thread import commit_in_thread, run_writer
+from ..log.opening import OpeningGate
 from ..log.sqlite.log import SqliteLog
 from ..metrics.endpoint import serve_metrics
 from ..metrics.latencies import Latencies
@@ -42,7 +42,7 @@ from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
-from .provider import provider_opener
+from .requests import request_executor, unwrapped_nursery
 
 #: The interval at which the anchor file is brought up to date with the log.
 ANCHOR_SECONDS = 1.0
@@ -80,15 +80,13 @@ async def open_operator(
     fill_registries()
     clock = clock or SystemClock()
     make_data_dir(data_dir)
-    await ask_to_yield(data_dir / DATABASE_FILE)
-    log = SqliteLog.create_or_open(data_dir / DATABASE_FILE, [MephistoDbProjection()])
-    try:
+    async with _open_log(data_dir / DATABASE_FILE) as (log, gate):
         operator_metrics = OperatorMetrics()
         # Nothing is measured that nobody can read.
         is_measured = metrics is not None and metrics.port is not None
         ledger = Ledger(log, clock, operator_metrics.timed(commit_in_thread) if is_measured else commit_in_thread)
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
-        async with _open_nursery() as nursery:
+        async with unwrapped_nursery() as nursery:
             # Cancelled last, so that a run that is cancelled can still record that it is paused.
             writing = trio.CancelScope(shield=True)
             await nursery.start(_write_within, writing, ledger)
@@ -97,19 +95,36 @@ async def open_operator(
                 measure_with(Latencies(operator_metrics.registry, clock))
                 await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
             operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
-            executor = RequestExecutor(ledger, ids, provider_opener(log.path, ledger, ids), operator.runs)
             try:
-                await nursery.start(serve_control, log.path, executor)
+                await nursery.start(serve_control, log.path, request_executor(log.path, ledger, ids, operator))
+                gate.release()
                 async with _ending_in_order(operator):
                     yield operator
             finally:
                 writing.cancel()
             nursery.cancel_scope.cancel()
-    except BaseException:
-        with suppress(LogError):  # the first error says more
-            log.close()
-        raise
-    log.close()
+
+
+@asynccontextmanager
+async def _open_log(database: Path) -> AsyncIterator[tuple[SqliteLog, OpeningGate]]:
+    """Open a log for an operator; the gate of the log is to be released once others can reach the operator.
+
+    Raises:
+        UnusableLogError: the database is not a log, or another operator has it open.
+        DamagedLogError: the log was modified from outside.
+    """
+    gate = await open_gate_for_operator(database)
+    try:
+        log = SqliteLog.create_or_open(database, [MephistoDbProjection()])
+        try:
+            yield log, gate
+        except BaseException:
+            with suppress(LogError):  # the first error says more
+                log.close()
+            raise
+        log.close()
+    finally:
+        gate.release()
 
 
 @asynccontextmanager
@@ -131,22 +146,6 @@ async def _write_within(
     """Run the writer task of a ledger until the scope is cancelled."""
     with scope:
         await run_writer(ledger, task_status=task_status)
-
-
-@asynccontextmanager
-async def _open_nursery() -> AsyncIterator[trio.Nursery]:
-    """Open a nursery that raises a single error as itself instead of in a group, as the caller expects.
-
-    A failing log counts as a single error, although every task that waits for it raises it.
-    """
-    try:
-        async with trio.open_nursery() as nursery:
-            yield nursery
-    except BaseExceptionGroup as group:
-        error, *others = leaves(group)
-        if not others or all(isinstance(one, LogError) for one in (error, *others)):
-            raise error from error.__cause__
-        raise
 
 
 async def _keep_anchored(log: SqliteLog) -> None:
@@ -184,7 +183,7 @@ def run_operator(
         opened = open_operator(
             data_dir, ask=ask, metrics=metrics, approve_quote=approve_quote, operator_class=operator_class
         )
-        async with opened as operator, _open_nursery() as nursery:
+        async with opened as operator, unwrapped_nursery() as nursery:
             await nursery.start(operator.runs.watch_signals)
             with progress_bars(operator):
                 await job(operator)

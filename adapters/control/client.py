@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -16,17 +16,19 @@ import msgspec
 import trio
 
 from ...core.errors import LogError, MephistoError, OutcomeUnknownError, UnusableLogError
-from ...core.operations.control.executor import NoRuns, RequestExecutor
+from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.control.requests import AnyRequest, Reply
-from ..composition.ledger import open_ledger
-from ..composition.provider import provider_opener
+from ..composition.ledger import check_exists, open_within_gate
+from ..composition.requests import executor_without_operator
+from ..log.opening import WAIT_SECONDS, OpeningGate, pass_gate, wait_for_writer, writer_of
 from .protocol import ControlAnswer, ControlMessage, YieldRequest, error_of_answer, socket_path
 
-#: Seconds between two attempts to reach the writer of a log, at first and at most.
-RETRY_SECONDS = 0.02
-MAX_RETRY_SECONDS = 0.5
-#: Seconds in which a process that has the log open must listen, or close it.
-REACH_SECONDS = 10.0
+#: Seconds in which a process that merely keeps the log open must close it.
+YIELD_SECONDS = 10.0
+#: Connections in a row that may be lost before a request is answered.
+MAX_LOST_CONNECTIONS = 5
+#: Times that an operator asks others to close the log before it gives up.
+MAX_YIELDS = 5
 #: Requests that are under way at a time, so that they share commits.
 WINDOW = 256
 
@@ -60,34 +62,39 @@ class Control(Protocol):
 
 
 @asynccontextmanager
-async def open_control(database: Path, author: str) -> AsyncIterator[Control]:
+async def open_control(database: Path, author: str, limit_seconds: float = WAIT_SECONDS) -> AsyncIterator[Control]:
     """Open a way to the writer of a log: its operator, or the log itself if there is none.
+
+    A process that has the log open for a moment, or is about to listen, is waited for.
 
     Args:
         database: the log.
         author: who makes the requests; see `author_of`.
+        limit_seconds: how long to wait for another process.
 
     Raises:
-        UnusableLogError: there is no such log, or another process writes it and does not listen.
+        UnusableLogError: there is no such log, or another process keeps it open and does not listen.
         DamagedLogError: the log was changed from outside.
     """
-    async with AsyncExitStack() as stack:
-        wait, deadline = RETRY_SECONDS, trio.current_time() + REACH_SECONDS
-        while True:
-            if await is_reachable(database):
-                yield _RemoteControl(database, author)
-                return
-            try:
-                ledger, ids = await stack.enter_async_context(open_ledger(database))
-                break
-            except UnusableLogError:
-                # Another command may have the log open for a moment, or an operator has not begun to listen yet.
-                if not await trio.Path(database).is_file() or trio.current_time() >= deadline:
-                    raise
-            await trio.sleep(wait)
-            wait = min(2 * wait, MAX_RETRY_SECONDS)
-        executor = RequestExecutor(ledger, ids, provider_opener(database, ledger, ids), NoRuns())
-        yield _LocalControl(executor, author)
+    await check_exists(database)
+    if await is_reachable(database):
+        yield _RemoteControl(database, author)
+        return
+    gate = await pass_gate(database, limit_seconds)
+    try:
+        # Whoever opened the log meanwhile listens by now.
+        if await is_reachable(database):
+            gate.release()
+            yield _RemoteControl(database, author)
+            return
+        await wait_for_writer(database, limit_seconds)
+        async with (
+            open_within_gate(database) as (ledger, ids),
+            executor_without_operator(database, ledger, ids) as executor,
+        ):
+            yield _LocalControl(executor, author)
+    finally:
+        gate.release()
 
 
 def new_key() -> str:
@@ -95,16 +102,39 @@ def new_key() -> str:
     return f"request/{os.urandom(16).hex()}"
 
 
-async def ask_to_yield(database: Path, limit_seconds: float = REACH_SECONDS) -> None:
-    """Ask a process that merely keeps the log open to close it, and return once it has; do nothing if there is none.
+async def open_gate_for_operator(database: Path) -> OpeningGate:
+    """Return the gate of a log that nobody has open; a process that merely keeps it open is asked to close it.
+
+    Raises:
+        UnusableLogError: an operator has it open, or another process does not close it.
+    """
+    for _ in range(MAX_YIELDS):
+        if not await ask_to_yield(database):
+            break
+        gate = await pass_gate(database)
+        if not await is_reachable(database):
+            return gate
+        gate.release()
+    raise UnusableLogError(
+        f"{database} is being written by process {writer_of(database)}: `mephisto-es status` shows its runs, "
+        "`mephisto-es pause` pauses one. To launch another task beside them, launch both from one script, "
+        "or choose another data folder"
+    )
+
+
+async def ask_to_yield(database: Path, limit_seconds: float = YIELD_SECONDS) -> bool:
+    """Ask a process that merely keeps the log open to close it, and return once it has, or if there is none.
 
     Args:
         database: the log.
-        limit_seconds: how long to wait for it; an operator keeps its log.
+        limit_seconds: how long to wait for it.
+
+    Returns:
+        False if it keeps the log: it is an operator, is busy, or does not answer.
     """
     stream = await _connect(database)
     if stream is None:
-        return
+        return True
     message = ControlMessage(id=0, author="operator", key="", request=YieldRequest())
     try:
         async with stream:
@@ -113,9 +143,11 @@ async def ask_to_yield(database: Path, limit_seconds: float = REACH_SECONDS) -> 
                 async with aclosing(_answers(stream)) as answers:
                     async for answer in answers:
                         if answer.error is not None:
-                            return  # it keeps the log; whoever opens it learns who that is
+                            return False
+                return True
+            return False
     except trio.BrokenResourceError:
-        return
+        return True
 
 
 class _LocalControl:
@@ -169,17 +201,14 @@ class _RemoteControl:
         for start in range(0, len(requests), WINDOW):
             window = requests[start : start + WINDOW]
             outcomes: dict[int, RequestOutcome] = {}
-            deadline = trio.current_time() + REACH_SECONDS
+            lost = 0
             while len(outcomes) < len(window):
                 before = len(outcomes)
                 missing = [place for place in range(len(window)) if place not in outcomes]
                 await self._exchange(window, missing, outcomes)
-                if len(outcomes) > before:
-                    deadline = trio.current_time() + REACH_SECONDS
-                elif trio.current_time() >= deadline:
+                lost = 0 if len(outcomes) > before else lost + 1
+                if lost > MAX_LOST_CONNECTIONS:
                     raise OutcomeUnknownError("the operator was lost; repeat the command, nothing happens twice")
-                else:
-                    await trio.sleep(RETRY_SECONDS)
             for place, (request, _) in enumerate(window):
                 yield request, outcomes[place]
 

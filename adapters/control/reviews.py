@@ -12,6 +12,7 @@ import msgspec
 
 from ...core.errors import CommandRefusedError
 from ...core.operations.control.requests import AnyRequest, Reply, ReviewRequest
+from ..log.opening import WAIT_SECONDS
 from .client import open_control
 
 
@@ -36,6 +37,7 @@ async def record_verdicts(
     author: str,
     verdicts: Sequence[ReviewRequest],
     on_recorded: Callable[[ReviewRequest, Reply], None] = lambda *_: None,
+    limit_seconds: float = WAIT_SECONDS,
 ) -> BatchResult:
     """Record verdicts, several at a time; one that is refused does not keep the others from being recorded.
 
@@ -44,6 +46,7 @@ async def record_verdicts(
         author: who gives them.
         verdicts: the verdicts, decided in this order.
         on_recorded: called after each verdict is durable, in order.
+        limit_seconds: how long to wait for a process that has the log open.
 
     Raises:
         UnusableLogError: there is no such log, or it cannot be written.
@@ -51,7 +54,10 @@ async def record_verdicts(
     """
     recorded, refusal, refused = 0, None, None
     keyed = [(verdict, content_key(verdict, author)) for verdict in verdicts]
-    async with open_control(database, author) as control, aclosing(control.execute_all(keyed)) as outcomes:
+    async with (
+        open_control(database, author, limit_seconds) as control,
+        aclosing(control.execute_all(keyed)) as outcomes,
+    ):
         async for request, outcome in outcomes:
             if isinstance(outcome, Reply) and isinstance(request, ReviewRequest):
                 recorded += 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ import trio
 
 from ...core.errors import CommandRefusedError, MephistoError, UnusableLogError
 from ...core.operations.control.executor import RequestExecutor
-from ...core.operations.control.requests import Reply
+from ...core.operations.control.requests import Reply, Request
 from ...core.operations.logger_core import get_logger
 from .protocol import MAX_LINE_BYTES, ControlAnswer, ControlMessage, YieldRequest, answer_of_error, socket_path
 
@@ -31,7 +31,7 @@ async def serve_control(
     database: Path,
     executor: RequestExecutor,
     on_yield: Callable[[], None] | None = None,
-    on_request: Callable[[], None] = lambda: None,
+    on_requests: Callable[[int], None] = lambda _: None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -40,8 +40,9 @@ async def serve_control(
     Args:
         database: the log; this process has it open for writing.
         executor: executes the requests.
-        on_yield: closes the log in favour of an operator; None: this process does not give way.
-        on_request: called with each request, and with each answer.
+        on_yield: closes the log in favor of an operator; None: this process keeps it. It is not called while requests
+            are under way.
+        on_requests: called with the number of requests that are under way, whenever that changes.
         task_status: for `nursery.start`.
 
     Raises:
@@ -53,11 +54,12 @@ async def serve_control(
     except OSError as error:
         raise UnusableLogError(f"the control socket {path} cannot be made: {error.strerror}") from error
     connections = trio.CapacityLimiter(MAX_CONNECTIONS)
+    requests = _RequestCount(on_requests)
 
     async def serve(stream: trio.SocketStream) -> None:
         async with connections, stream:
             if _is_same_user(stream.socket):
-                await _Connection(stream, executor, on_yield, on_request).run()
+                await _Connection(stream, executor, on_yield, requests).run()
 
     try:
         task_status.started()
@@ -97,6 +99,28 @@ def _is_same_user(connection: trio.socket.SocketType) -> bool:
     return True
 
 
+class _RequestCount:
+    """The number of requests that are under way on all connections."""
+
+    def __init__(self, on_change: Callable[[int], None]) -> None:
+        self.under_way = 0
+        self._on_change = on_change
+
+    @contextmanager
+    def counted(self, request: Request) -> Iterator[None]:
+        """Count a request while it is executed; one to close the log does not count."""
+        if isinstance(request, YieldRequest):
+            yield
+            return
+        self.under_way += 1
+        self._on_change(self.under_way)
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._on_change(self.under_way)
+
+
 class _Connection:
     """One client. Its requests are executed in the order in which they arrive, and answered as they become durable."""
 
@@ -105,12 +129,12 @@ class _Connection:
         stream: trio.SocketStream,
         executor: RequestExecutor,
         on_yield: Callable[[], None] | None,
-        on_request: Callable[[], None],
+        requests: _RequestCount,
     ) -> None:
         self._stream = stream
         self._executor = executor
         self._on_yield = on_yield
-        self._on_request = on_request
+        self._requests = requests
         self._sending = trio.Lock()
         self._under_way = trio.CapacityLimiter(MAX_UNDER_WAY)
 
@@ -148,11 +172,10 @@ class _Connection:
             return b""
 
     async def _execute(self, message: ControlMessage) -> None:
-        self._on_request()
         try:
-            answer = await self._answer(message)
+            with self._requests.counted(message.request):
+                answer = await self._answer(message)
         finally:
-            self._on_request()
             self._under_way.release_on_behalf_of(message)
         # A client that has left asks again with the same key, if it wants to know.
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -163,6 +186,8 @@ class _Connection:
         if isinstance(message.request, YieldRequest):
             if self._on_yield is None:
                 return answer_of_error(message.id, CommandRefusedError("an operator keeps its log"))
+            if self._requests.under_way:
+                return answer_of_error(message.id, CommandRefusedError("requests are under way"))
             self._on_yield()
             return ControlAnswer(id=message.id, reply=Reply())
         try:

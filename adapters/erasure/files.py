@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -49,13 +50,17 @@ class Traces(msgspec.Struct, frozen=True):
     bodies: tuple[bytes, ...]
 
 
-@contextmanager
-def router_folder(run_folder: Path) -> Iterator[Path | None]:
-    """The folder in which a run's server keeps what workers send, while no server uses it; None: there is none.
+class RouterFolder(NamedTuple):
+    """The folder in which a run's server keeps what workers send."""
 
-    Raises:
-        CommandRefusedError: the server runs.
-    """
+    path: Path
+    #: True if the server runs, so that its journal can only be read.
+    is_in_use: bool
+
+
+@contextmanager
+def router_folder(run_folder: Path) -> Iterator[RouterFolder | None]:
+    """Return the folder of a run's server; no server starts to use it meanwhile. None if there is none."""
     folder = run_folder / DATA_FOLDER
     if not folder.is_dir():
         yield None
@@ -64,11 +69,10 @@ def router_folder(run_folder: Path) -> Iterator[Path | None]:
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_in_use = False
         except BlockingIOError:
-            raise CommandRefusedError(
-                f"the server of run {run_folder.name} still runs; resume the run and let it end, then try again"
-            ) from None
-        yield folder
+            is_in_use = True
+        yield RouterFolder(folder, is_in_use)
     finally:
         os.close(fd)
 
@@ -81,29 +85,46 @@ def delete_uploads(run_folder: Path, traces: Traces) -> list[Path]:
     return found
 
 
-def clear_journals(folder: Path, traces: Traces, *, over: bool) -> list[Path]:
-    """Take out of a router's journal what the log has, and with it what the worker sent.
+def clear_journals(folder: RouterFolder, traces: Traces, *, over: bool) -> list[Path]:
+    """Remove from a router's journal what the log has, and with it what the worker sent.
+
+    The journal of a server that runs is only checked.
 
     Args:
-        folder: the router's, while no router uses it.
-        traces: the worker's.
-        over: the run is over for good, so nobody needs the journal.
+        folder: the router's folder.
+        traces: the worker's traces.
+        over: True if the run is over for good, so that nobody needs the journal.
+
+    Returns:
+        The journals.
 
     Raises:
         CommandRefusedError: the journal has packets of the worker that no operator has taken, or cannot be read.
     """
-    found = sorted(folder.glob(_JOURNALS))
+    found = sorted(folder.path.glob(_JOURNALS))
     for path in found:
+        if folder.is_in_use:
+            _check_taken(path, _read(path), traces)
+            continue
         if over or path.suffix != ".jsonl":
             path.unlink()
             continue
         contents = _read(path)
-        if any(_is_about(packet, traces) for _, packet in contents.outbox.entries_from(0, inf)):
-            raise CommandRefusedError(
-                f"{path} has packets of this worker that no operator has taken; resume the run and let it end"
-            )
+        _check_taken(path, contents, traces)
         JournalFile.create(path, b"".join(_lines(contents)))
     return found
+
+
+def _check_taken(path: Path, contents: JournalContents, traces: Traces) -> None:
+    """Check that an operator has taken everything that a worker sent.
+
+    Raises:
+        CommandRefusedError: it has not.
+    """
+    if any(_is_about(packet, traces) for _, packet in contents.outbox.entries_from(0, inf)):
+        raise CommandRefusedError(
+            f"{path} has packets of this worker that no operator has taken; resume the run and let it end"
+        )
 
 
 def _read(path: Path) -> JournalContents:

@@ -32,10 +32,10 @@ def finish_erasure(database: Path) -> None:
         return
     with suppress(LogError):
         SqliteLog.create_or_open(database, PROJECTIONS).close()
-    end_erasure(database)
+    end_erasure(database, values_remain=has_wal(database))
 
 
-def end_erasure(database: Path) -> None:
+def end_erasure(database: Path, *, values_remain: bool) -> None:
     """Remove the mark, unless erased values may still be in a file beside the log."""
-    if not has_wal(database):
+    if not values_remain:
         mark_path(database).unlink(missing_ok=True)

@@ -1,11 +1,9 @@
-"""Forgetting a worker: what the log and the data folder hold of it goes, and what happened stays provable."""
+"""Erases a worker: deletes what the log and the data folder contain of them; the events stay."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-
-import msgspec
 
 from ...core.command_issuer import CommandIssuer
 from ...core.commands.directory import EraseWorker
@@ -13,77 +11,56 @@ from ...core.decisions.erase_worker import decide_erase_worker
 from ...core.ledger import Ledger
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.lifecycles.worker import WorkerStatus
+from ...core.operations.control.requests import ErasureReport
 from ...core.payloads import RUNS_FOLDER, refs_of
+from ...core.ports import Ids
 from ...events import streams
 from ...events.agent import AgentMetadataReceived, AgentSubmitted, AgentSubmittedAgain, AgentSubmittedLate
 from ...events.ids import TaskRunId, WorkerId
 from ...events.task_run import CallbackFailed
 from ...events.worker import WorkerErased, WorkerRegistered
-from ..composition.ledger import open_ledger
-from ..log.sqlite.file_identity import has_wal
 from .files import Traces, clear_journals, delete_uploads, files_with_traces, router_folder
 from .unfinished import begin_erasure, end_erasure
 
-#: Who the log says it was.
-ACTOR = "privacy"
 
+async def erase_worker(
+    database: Path, ledger: Ledger, ids: Ids, worker: WorkerId, reason: str, author: str
+) -> ErasureReport:
+    """Delete a worker's name and everything they sent, and record that.
 
-class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Report of an erasure."""
-
-    worker: WorkerId
-    #: Position of the event that says so.
-    seq: int
-    #: Names, submissions, updates and notes that were deleted.
-    payloads: int
-    #: Uploaded files that were deleted.
-    uploads: tuple[str, ...]
-    #: Files below the data folder that still hold the worker's name or words: somebody put them there.
-    left: tuple[str, ...]
-    #: A reader holds the log open, and with it a `-wal` file in which deleted bytes may stand until it is gone.
-    held_by_reader: bool
-    #: True if the worker had been erased before: only remains were deleted.
-    repeated: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """True if nothing of the worker is left in the data folder."""
-        return not self.left and not self.held_by_reader
-
-
-async def erase_worker(database: Path, worker: WorkerId, reason: str) -> ErasureReport:
-    """Delete a worker's name and all that it sent, and write down that this was done.
-
-    Files go first: if this is interrupted it can be done again, and an erasure that was recorded already deletes what
-    an interrupted one left. A cancelled call may have deleted files.
+    Files go first: if this is interrupted, it can be repeated, and an erasure that was recorded before deletes what is
+    left. A cancelled call may have deleted files. The journal of a server that runs is not touched; if it still
+    contains packets of the worker, it is listed among the files that are left.
 
     Args:
         database: the log; the data folder is the folder it is in.
-        worker: who.
-        reason: goes into the event; say nothing personal in it.
+        ledger: the ledger of that log; its writer task is running.
+        ids: source of command ids.
+        worker: the worker.
+        reason: recorded in the log, so it names nobody.
+        author: who asked for it.
 
     Raises:
-        UnusableLogError: there is no such log, or another process writes it.
         UnknownEntityError: there is no such worker.
-        CommandRefusedError: the worker is at work, or a server holds work of theirs.
+        CommandRefusedError: the worker is at work, or a server that has stopped holds work of theirs.
     """
     command = EraseWorker(worker=worker, reason=reason)
-    async with open_ledger(database) as (ledger, ids):
-        before = _erased_at(ledger, worker)
-        if before is None:
-            ledger.state.check(decide_erase_worker(ledger.state, command))
-        traces = _traces_of(ledger, worker)
-        uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
-        begin_erasure(database)
-        seq = before or (await CommandIssuer(ledger, ids, ACTOR).issue(command)).events[-1].seq
-    end_erasure(database)
+    before = _erased_at(ledger, worker)
+    if before is None:
+        ledger.state.check(decide_erase_worker(ledger.state, command))
+    traces = _traces_of(ledger, worker)
+    uploads = _clear_runs(database.parent / RUNS_FOLDER, ledger, traces)
+    begin_erasure(database)
+    seq = before or (await CommandIssuer(ledger, ids, author).issue(command)).events[-1].seq
+    values_remain = ledger.log.holds_erased
+    end_erasure(database, values_remain=values_remain)
     return ErasureReport(
         worker=worker,
         seq=seq,
         payloads=len(traces.bodies),
         uploads=tuple(map(str, uploads)),
         left=tuple(map(str, files_with_traces(database, traces))),
-        held_by_reader=has_wal(database),
+        held_by_reader=values_remain,
         repeated=before is not None,
     )
 
@@ -101,7 +78,7 @@ def _erased_at(ledger: Ledger, worker: WorkerId) -> int | None:
 
 
 def _traces_of(ledger: Ledger, worker: WorkerId) -> Traces:
-    """By what the worker's values are known, from its events and those of its agents."""
+    """Return how a worker's values can be recognized, from the events of the worker and of their agents."""
     state = ledger.state
     name = ""
     bodies: list[bytes] = []
@@ -134,7 +111,7 @@ def _failure_messages(ledger: Ledger, worker: WorkerId) -> list[bytes]:
 
 
 def _clear_runs(folder: Path, ledger: Ledger, traces: Traces) -> list[Path]:
-    """Delete what is in the runs' folders, once no server uses any of them; gives the uploads that were deleted."""
+    """Delete a worker's traces from the folders of runs; return the uploads that were deleted."""
     uploads: list[Path] = []
     with ExitStack() as stack:
         held = [(run, stack.enter_context(router_folder(run))) for run in _run_folders(folder)]

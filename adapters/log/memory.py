@@ -41,6 +41,11 @@ class MemoryLog:
         rebuild.build(self._db, self._projections, (), self.payload)
 
     @property
+    def holds_erased(self) -> bool:
+        """False: there are no files."""
+        return False
+
+    @property
     def pseudonym_key(self) -> bytes:
         """The key of all pseudonyms; not a secret."""
         return _PSEUDONYM_KEY

@@ -33,7 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 def make_app(
-    log: LogAccess, access: Access, sessions: Sessions, changes: Changes, clock: WallClock, port: int
+    log: LogAccess,
+    access: Access,
+    sessions: Sessions,
+    changes: Changes,
+    clock: WallClock,
+    port: int,
+    *,
+    shows_names: bool = True,
 ) -> ASGIApp:
     """Return the application that shows one log.
 
@@ -44,9 +51,10 @@ def make_app(
         changes: reports commits; the caller runs its `watch`.
         clock: the wall clock.
         port: the port of the server.
+        shows_names: False to show workers only by their ids.
     """
     templates, cookie = Templates(log.database), Cookie(port)
-    site = Site(log, templates, changes, access, sessions, cookie, clock)
+    site = Site(log, templates, changes, access, sessions, cookie, clock, shows_names)
     routes = [
         route
         for part in (

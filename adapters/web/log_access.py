@@ -25,6 +25,8 @@ from ..control.reviews import BatchResult, record_verdicts
 from ..log.sqlite.as_of import LogAsOf, open_as_of
 from ..log.sqlite.reader import LogReader
 
+#: Seconds that a click waits for another process that has the log open.
+WAIT_SECONDS = 10.0
 #: Concurrent queries. One about an early position of a long log takes a whole processor.
 READERS = 4
 
@@ -34,16 +36,18 @@ T = TypeVar("T")
 class LogAccess:
     """Access to one log file for the pages."""
 
-    def __init__(self, database: Path, author: str) -> None:
+    def __init__(self, database: Path, author: str, wait_seconds: float = WAIT_SECONDS) -> None:
         """Initialize; the file is opened for each query.
 
         Args:
             database: the log.
             author: who makes the decisions, as the log records it.
+            wait_seconds: how long to wait for a process that has the log open.
         """
         self.database = database
         self._author = author
-        self._holder = LogHolder(database)
+        self._wait_seconds = wait_seconds
+        self._holder = LogHolder(database, wait_seconds=wait_seconds)
         self._readers = anyio.CapacityLimiter(READERS)
         self._drawing = anyio.CapacityLimiter(1)
         self._writer = anyio.CapacityLimiter(1)
@@ -73,7 +77,7 @@ class LogAccess:
             UnusableLogError: the log cannot be written.
             LogError: it is unknown whether the verdicts were recorded.
         """
-        record = partial(record_verdicts, self.database, self._author, verdicts)
+        record = partial(record_verdicts, self.database, self._author, verdicts, limit_seconds=self._wait_seconds)
         return await to_thread.run_sync(self._write, record, limiter=self._writer)
 
     async def execute(
@@ -103,7 +107,7 @@ class LogAccess:
         return trio.run(act)
 
     async def _execute(self, request: AnyRequest, key: str | None, author: str | None) -> CommandRefusedError | None:
-        async with open_control(self.database, author or self._author) as control:
+        async with open_control(self.database, author or self._author, self._wait_seconds) as control:
             try:
                 await control.execute(request, key)
             except CommandRefusedError as error:

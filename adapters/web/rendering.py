@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from ...core.entity_ref import KINDS
 from ...core.operations.configuration.money import amount
-from ...projections.queries.entity_ref import KINDS
 from ..text import format_duration, format_status
 from . import charts
 from .guard import Visitor

@@ -38,6 +38,8 @@ class ServerOptions(NamedTuple):
     token_file: Path | None
     #: Author of the decisions that visitors make, as the log records it.
     author: str
+    #: False to show workers only by their ids.
+    shows_names: bool = True
 
 
 class _Server(uvicorn.Server):
@@ -75,7 +77,7 @@ async def _serve(
     sessions = Sessions(secrets.token_bytes(KEY_BYTES), time.time)
     server = _Server(
         uvicorn.Config(
-            make_app(log, access, sessions, changes, clock, port),
+            make_app(log, access, sessions, changes, clock, port, shows_names=options.shows_names),
             lifespan="off",
             ws="none",
             log_config=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from ...core.errors import UnknownEntityError
 from ...core.ports import WallClock
 from ...events.ids import TaskRunId, WorkerId
+from ...projections.mephisto_db.reader import MephistoDB
+from ...projections.queries.worker_names import worker_names
 from .access import Access, Sessions
 from .changes import Changes
 from .guard import Cookie
@@ -30,6 +33,12 @@ class Site(NamedTuple):
     sessions: Sessions
     cookie: Cookie
     clock: WallClock
+    #: False to show workers only by their ids.
+    shows_names: bool = True
+
+    def names_of(self, db: MephistoDB, workers: Iterable[int | None]) -> dict[WorkerId, str]:
+        """Return the names that workers have at their providers; none if they are not to be shown."""
+        return worker_names(db, workers) if self.shows_names else {}
 
 
 def run_of(request: Request) -> TaskRunId:

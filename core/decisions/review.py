@@ -29,7 +29,7 @@ from ..commands.review import (
     Verdict,
 )
 from ..errors import CommandRefusedError
-from ..lifecycles.agent import AGENT, AgentRecord, AgentStatus, AppealStatus
+from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, LATE_STATUSES, AgentRecord, AgentStatus, AppealStatus
 from ..lifecycles.payment import BONUS, PAY
 from ..lifecycles.unit import UNIT, UnitState
 from ..ports import NewEvent
@@ -41,8 +41,14 @@ _UNIT_EVENTS: Mapping[Verdict, UnitEvent] = {
     Verdict.SOFT_REJECTED: UnitSoftRejected(),
     Verdict.REJECTED: UnitRejected(),
 }
+_AGENT_EVENTS: Mapping[Verdict, type[AgentEvent]] = {
+    Verdict.APPROVED: AgentApproved,
+    Verdict.SOFT_REJECTED: AgentSoftRejected,
+    Verdict.REJECTED: AgentRejected,
+}
 
-
+#: Statuses of an agent that submitted in time and whose work may get another verdict.
+_REVIEWABLE = frozenset({AgentStatus.COMPLETED, AgentStatus.SOFT_REJECTED, AgentStatus.REJECTED})
 #: Statuses of an agent whose unit's pay is owed already.
 _PAY_IS_OWED = frozenset({AgentStatus.APPROVED, AgentStatus.SOFT_REJECTED})
 
@@ -53,10 +59,11 @@ def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEve
     Raises:
         UnknownEntityError: there is no such agent.
         CommandRefusedError: the agent no longer has the unit, the bonus does not go with the verdict, or the budget
-            does not cover it. Work that was not submitted, or is approved already, is refused by the lifecycles.
+            does not cover it; or the work was not submitted, or is reviewed already.
     """
     run, verdict = command.task_run, command.verdict
     agent = state.agents[streams.agent(run, command.agent)]
+    _check_verdict(agent, verdict)
     unit_stream = streams.unit(run, agent.unit)
     unit = state.units[unit_stream]
     if unit.agent != agent.agent:
@@ -85,6 +92,30 @@ def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEve
     ]
 
 
+def _check_verdict(agent: AgentRecord, verdict: Verdict) -> None:
+    """Check that an agent's work can get a verdict.
+
+    Raises:
+        CommandRefusedError: it cannot; the message says why, and what can be done instead.
+    """
+    if AGENT.allows(agent.status, _AGENT_EVENTS[verdict]):
+        return
+    name = f"agent-{agent.agent}"
+    if agent.status in AT_WORK_STATUSES:
+        raise CommandRefusedError(f"{name} is still at work ({agent.status.value}): review it once it has submitted")
+    if agent.status in LATE_STATUSES:
+        raise CommandRefusedError(
+            f"{name} ended as {agent.status.value!r} without submitting; what it submitted later is accepted with "
+            "`mephisto-es review RUN --accept-late`"
+        )
+    rest = (
+        "approved work stays approved, because its worker is owed the pay; block the worker to give them no more work"
+        if agent.status is AgentStatus.APPROVED
+        else "the only other verdict that is possible now is to approve it"
+    )
+    raise CommandRefusedError(f"{name} is already {agent.status.value.replace('_', '-')}: {rest}")
+
+
 def _pay_cents(agent: AgentRecord, unit: UnitState, verdict: Verdict) -> int:
     """Return what a verdict adds to what is owed for the unit itself."""
     nothing = verdict is Verdict.REJECTED or agent.status in _PAY_IS_OWED
@@ -97,13 +128,15 @@ def decide_accept_late_work(state: DecisionState, command: AcceptLateWork) -> li
     Raises:
         UnknownEntityError: there is no such agent.
         IllegalStepError: the agent's work did not end without a submission, or was accepted already.
-        CommandRefusedError: nothing was submitted late, the same worker has the unit again, or the budget does not
-            cover the pay.
+        CommandRefusedError: the work is not late, nothing was submitted, the same worker has the unit again, or the
+            budget does not cover the pay.
     """
     run, stream = command.task_run, streams.agent(command.task_run, command.agent)
     agent = state.agents[stream]
     unit_stream = streams.unit(run, agent.unit)
     unit = state.units[unit_stream]
+    if agent.status in _REVIEWABLE:
+        raise CommandRefusedError(f"the work of agent-{agent.agent} is not late: review it as usual")
     AGENT.after(agent.status, AgentLateAccepted(), stream)
     if agent.submission is None:
         raise CommandRefusedError(f"agent-{agent.agent} submitted nothing: there is no late work to accept")

@@ -15,7 +15,7 @@ from .launching.assignment_data import DATA_STEP, data_error, encoded_item, send
 from .logger_core import get_logger
 from .operator import Operator
 from .run.live_task_run import LiveTaskRun
-from .run.plan import RunPlan
+from .run.plan import RunEnding, RunPlan
 from .run.server import launch_step, write_site
 
 #: Stands for the id of a run that was not made.
@@ -47,7 +47,7 @@ class DryRunOperator(Operator):
         """
         raise DryRunEndError
 
-    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: tuple[str, str] | None = None) -> str:  # noqa: ARG002 - nothing is resumed
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: RunEnding | None = None) -> str:  # noqa: ARG002 - nothing is resumed
         static_dir = self._runs_dir / DRY_RUN
         static_dir.mkdir(parents=True, exist_ok=True)
         blueprint = plan.blueprint_class(plan.config, plan.shared_state)

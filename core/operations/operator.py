@@ -26,7 +26,7 @@ from .run.awaited_calls import AwaitedCalls, must_be_awaited
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
-from .run.plan import RunPlan, plan_run, stored_config, task_name
+from .run.plan import RunEnding, RunPlan, plan_run, stored_config, task_name
 from .run.quote import Quote, quote_of
 from .services.directory import Directory
 from .services.paymaster import Paymaster
@@ -224,7 +224,19 @@ class Operator:
             )
         return await self._launch(plan_run(stored_config(created), shared_state, resumes=True), task_run)
 
-    async def end_incomplete_run(self, task_run: TaskRunId, reason: str, author: str) -> None:
+    async def end_run(self, task_run: TaskRunId, reason: str, author: str, *, at_once: bool = False) -> None:
+        """End a run, live or not, and return when it is completed.
+
+        Raises: as `end_incomplete_run`; CommandRefusedError also if it was paused before it could end.
+        """
+        if self.runs.is_running(task_run):
+            await self.runs.end_run(task_run, reason, author, at_once=at_once)
+        else:
+            await self.end_incomplete_run(task_run, reason, author, at_once=at_once)
+        if self.run_status(task_run) is not TaskRunStatus.COMPLETED:
+            raise CommandRefusedError(f"run {task_run} was paused before it could end; its timeline says why")
+
+    async def end_incomplete_run(self, task_run: TaskRunId, reason: str, author: str, *, at_once: bool = False) -> None:
         """End a run of an earlier process, and return when it is completed.
 
         Its routers are connected, so that what they took from workers is not lost; nothing is read from its data, and
@@ -234,6 +246,7 @@ class Operator:
             task_run: the run.
             reason: recorded in the log, as is the author.
             author: who asked for it.
+            at_once: take their work from the people at work, instead of waiting for them.
 
         Raises:
             UnknownEntityError: there is no such run.
@@ -241,8 +254,8 @@ class Operator:
             ConfigError, LaunchError: as `launch_task_run_or_die`.
         """
         plan = plan_run(stored_config(self._created_run(task_run)), None, resumes=True)
-        await self._launch(plan, task_run, ending=(reason, author))
-        await self.runs.wait_until_all_ended()
+        await self._launch(plan, task_run, ending=RunEnding(reason, author, at_once))
+        await self.runs.wait_until_ended(task_run)
 
     def _created_run(self, task_run: TaskRunId) -> TaskRunCreated:
         """Return the creation of a run that can be resumed.
@@ -259,15 +272,14 @@ class Operator:
             raise CommandRefusedError(f"the configuration of run {task_run} was not recorded")
         return created
 
-    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: tuple[str, str] | None = None) -> str:
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: RunEnding | None = None) -> str:
         if previous is not None and self.runs.is_running(previous):
             raise CommandRefusedError(f"run {previous} is already running")
         if self.runs.is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
         driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
         if ending is not None:
-            reason, author = ending
-            driver.stop(reason, author=author)
+            driver.stop(ending.reason, author=ending.author, at_once=ending.at_once)
         self.runs.add(driver)
         live_run: LiveTaskRun = await self._nursery.start(self.runs.drive, driver)
         return str(live_run.task_run)

@@ -1,33 +1,35 @@
-"""References to entities as people write them: `unit-12`, `agent-7`, `worker-3`, `run-1`."""
+"""Finds entities of a log by reference: the stream of one, and which ones there are."""
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from collections.abc import Sequence
 
+from ...core.entity_ref import EntityRef
 from ...core.errors import UnknownEntityError
 from ...events import streams
+from ...events.ids import WorkerId
 from ..mephisto_db.reader import MephistoDB
 
-KINDS = ("run", "assignment", "unit", "agent", "onboarding", "worker")
-_REF = re.compile(rf"({'|'.join(KINDS)})-(\d{{1,18}})")
+_WORKERS_NAMED = "SELECT worker_id FROM workers WHERE worker_name = ? ORDER BY worker_id"
 
 
-class EntityRef(NamedTuple):
-    """A reference to one entity, by kind and id."""
+class ViewLookup:
+    """Knowledge of the entities in a view; see `EntityLookup`."""
 
-    #: One of `KINDS`.
-    kind: str
-    number: int
+    def __init__(self, db: MephistoDB) -> None:
+        self._db = db
 
-    def __str__(self) -> str:
-        return f"{self.kind}-{self.number}"
+    def has(self, entity: EntityRef) -> bool:
+        """Return whether there is such an entity."""
+        try:
+            stream_of(self._db, entity)
+        except UnknownEntityError:
+            return False
+        return True
 
-
-def parse_entity_ref(text: str) -> EntityRef | None:
-    """Parse a reference, or return None if the text is not one."""
-    found = _REF.fullmatch(text)
-    return EntityRef(found[1], int(found[2])) if found else None
+    def workers_named(self, name: str) -> Sequence[WorkerId]:
+        """Return the workers with a name at their provider."""
+        return [WorkerId(worker) for (worker,) in self._db.execute(_WORKERS_NAMED, (name,))]
 
 
 def stream_of(db: MephistoDB, entity: EntityRef) -> str:

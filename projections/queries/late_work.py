@@ -33,6 +33,8 @@ class LateWork(msgspec.Struct, frozen=True, kw_only=True):
 
     agent_id: int
     worker_id: int
+    #: The name at the provider; None also if it was erased or omitted.
+    worker_name: str | None
     unit_id: int
     #: How the work ended: `timeout`, `returned`, `disconnect` or `expired`.
     ended_as: str
@@ -52,8 +54,13 @@ class LateWork(msgspec.Struct, frozen=True, kw_only=True):
     outputs: JsonValue
 
 
-def late_work(as_of: AsOf, run: TaskRunId) -> Iterator[LateWork]:
+def late_work(as_of: AsOf, run: TaskRunId, *, names: bool = True) -> Iterator[LateWork]:
     """Yield the late work of a run that nobody has accepted, by agent.
+
+    Args:
+        as_of: the log as of the position.
+        run: the run.
+        names: whether to include the workers' names at the provider.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -61,10 +68,10 @@ def late_work(as_of: AsOf, run: TaskRunId) -> Iterator[LateWork]:
     as_of.db.get_task_run(run)
     values = (run, kind_of(AgentSubmittedLate), *(status.value for status in LATE_STATUSES))
     for (agent,) in as_of.db.execute(_LATE, values).fetchall():
-        yield _late_work(as_of, run, AgentId(agent))
+        yield _late_work(as_of, run, AgentId(agent), names=names)
 
 
-def _late_work(as_of: AsOf, run: TaskRunId, agent_id: AgentId) -> LateWork:
+def _late_work(as_of: AsOf, run: TaskRunId, agent_id: AgentId, *, names: bool) -> LateWork:
     agent = as_of.db.get_agent(agent_id)
     unit = as_of.db.get_unit(agent.unit_id)
     history = [one.envelope for one in as_of.stream(streams.agent(run, agent_id))]
@@ -76,6 +83,7 @@ def _late_work(as_of: AsOf, run: TaskRunId, agent_id: AgentId) -> LateWork:
     return LateWork(
         agent_id=agent_id,
         worker_id=agent.worker_id,
+        worker_name=as_of.db.get_worker(agent.worker_id).worker_name if names else None,
         unit_id=agent.unit_id,
         ended_as=agent.status,
         reason=reason,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
+from mephisto_es.core.entity_ref import KINDS, EntityRef
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.projections.mephisto_db.tables import TABLES
-from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
 from mephisto_es.projections.queries.history.entity_events import events_about
 from mephisto_es.projections.queries.history.timeline import timeline
 

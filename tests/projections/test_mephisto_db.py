@@ -124,7 +124,7 @@ def test_histories_hold_every_kind_of_event() -> None:
 
 def test_an_event_of_a_run_that_nobody_created_is_refused() -> None:
     events = [one for one in numbered(history(Random(1), 0)) if one.envelope.stream.startswith("assignment/")]
-    with pytest.raises(UnknownEntityError, match="there is no task_run/"):
+    with pytest.raises(UnknownEntityError, match="there is no run-"):
         PROJECTION.apply(empty(), events, lambda _: None)
 
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from mephisto_es.core.entity_ref import KINDS, EntityRef
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.envelope import RecordedEvent
-from mephisto_es.projections.queries.entity_ref import KINDS, EntityRef
 from mephisto_es.projections.queries.history.timeline import TimelineEntry, entry_of, timeline
 
 from ..histories import histories, numbered

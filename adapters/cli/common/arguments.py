@@ -2,13 +2,14 @@
 
 The first argument is the database: a log file, or the data folder that contains it. It may be omitted: then it is the
 one named in config.yml, or `mephisto_data` in the current folder. So a first argument that is an id (`3`, `unit-12`)
-is not taken for a database; write `./3` for a file with such a name.
+is not taken for a database; write `./3` for a file with such a name. Where an entity is required and nothing else is
+given, that is the entity.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import wraps
@@ -17,13 +18,18 @@ from typing import Any, NamedTuple
 
 import click
 
-from ....projections.queries.entity_ref import EntityRef, parse_entity_ref
+from ....core.entity_ref import ID_PREFIX, WORKER, EntityRef, find_entity, parse_entity_ref
+from ....core.errors import UnknownEntityError
+from ....projections.mephisto_db.reader import MephistoDB
+from ....projections.queries.entity_ref import ViewLookup
 from ...composition.data_dir import DATABASE_FILE, data_dir
 from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
 
 #: Stands for a value that is read from standard input or prompted for.
 FROM_INPUT = "-"
+#: Runs that are named if one has to be chosen.
+LISTED_RUNS = 10
 
 _MICROSECONDS = 1_000_000
 
@@ -39,55 +45,126 @@ class DatabaseType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         return path / DATABASE_FILE if path.is_dir() or not value else path
 
 
-class RunType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
-    """The id of a run: `1` or `run-1`."""
-
-    name = "run"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> EntityRef:
-        """Return the run."""
-        if isinstance(value, EntityRef):
-            return value
-        run = parse_entity_ref(f"run-{value}") or parse_entity_ref(value)
-        if run is None or run.kind != "run":
-            self.fail(f"{value!r} is not the id of a run; write 1 or run-1.", param, ctx)
-        return run
-
-
 class EntityType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
-    """The id of an entity of certain kinds: `unit-12`."""
+    """An entity of certain kinds, by id (`unit-12`, `unit12`) or, for a worker, by the name at the provider.
+
+    The text is checked here as far as that is possible without the log; `LogCommand` then looks it up.
+    """
 
     name = "id"
 
     def __init__(self, *kinds: str) -> None:
-        self._kinds = kinds
+        self.kinds = kinds
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> EntityRef:
-        """Return the entity."""
-        entity = value if isinstance(value, EntityRef) else parse_entity_ref(value)
-        if entity is None or entity.kind not in self._kinds:
-            examples = ", ".join(f"{kind}-1" for kind in self._kinds)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, if it may refer to such an entity."""
+        text = str(value).strip()
+        other = parse_entity_ref(text)
+        if (
+            not text
+            or (other is not None and other.kind not in self.kinds)
+            or (WORKER not in self.kinds and not any(parse_entity_ref(_bare(text), one) for one in self.kinds))
+        ):
+            examples = ", ".join(f"{kind}-1" for kind in self.kinds)
             self.fail(f"{value!r} is not an id that fits here; write for instance {examples}.", param, ctx)
-        return entity
+        return text
+
+
+class RunType(EntityType):
+    """A run: `1` or `run-1`."""
+
+    name = "run"
+
+    def __init__(self) -> None:
+        super().__init__("run")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, if it may be the id of a run; an empty text stands for an omitted one."""
+        if value and parse_entity_ref(_bare(str(value)), "run") is None:
+            self.fail(f"{value!r} is not the id of a run; write 1 or run-1.", param, ctx)
+        return str(value)
+
+
+class OnlyRunType(RunType):
+    """A run, which may be omitted if there is only one."""
 
 
 class LogCommand(click.Command):
-    """A verb whose first argument, the database, may be omitted although another argument follows."""
+    """A verb whose first argument, the database, may be omitted although others follow.
+
+    Its arguments and options of type `EntityType` are looked up in the database before the verb is called.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; if the first one is an id, the database was omitted."""
+        """Parse the arguments; add an empty database if it was omitted."""
         given, _, _ = self.make_parser(ctx).parse_args(list(args))
-        first = given.get("database")
-        if isinstance(first, str) and is_id(first):
+        arguments = [param for param in self.params if isinstance(param, click.Argument)]
+        texts = [text for one in arguments if isinstance(text := given.get(one.name or ""), str)]
+        if texts and len(arguments) > 1 and self._omits_database(texts, sum(one.required for one in arguments)):
             args = ["", *args]
         return super().parse_args(ctx, args)
 
+    @staticmethod
+    def _omits_database(texts: Sequence[str], required: int) -> bool:
+        return is_id(texts[0]) or (len(texts) <= required and not Path(texts[0]).exists())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Look the entities up, and call the verb."""
+        # The return type is click's: whatever a command returns.
+        _check_moment(ctx.params.get("at"), ctx.params.get("seq"))
+        wanted = {one.name: one.type for one in self.params if isinstance(one.type, EntityType) and one.name}
+        only = any(isinstance(kind, OnlyRunType) and not ctx.params[name] for name, kind in wanted.items())
+        if only or any(ctx.params[name] for name in wanted):
+            with open_as_of(ctx.params["database"]) as moment:
+                for name, kind in wanted.items():
+                    ctx.params[name] = _found(moment.db, kind, ctx.params[name])
+        return super().invoke(ctx)
+
+
+def _found(db: MephistoDB, kind: EntityType, written: str | tuple[str, ...] | None) -> Any:
+    """Return the entity that was written, a tuple of them, or None if none was.
+
+    Raises:
+        CommandRefusedError: there is no such entity, or it is not clear which is meant.
+    """
+    if isinstance(written, tuple):
+        return tuple(find_entity(ViewLookup(db), text, kind.kinds) for text in written)
+    if written:
+        return find_entity(ViewLookup(db), written, kind.kinds)
+    return only_run(db) if isinstance(kind, OnlyRunType) else None
+
+
+def only_run(db: MephistoDB) -> EntityRef:
+    """Return the only run of a log.
+
+    Raises:
+        UnknownEntityError: there is none.
+        click.UsageError: there are several; the message lists the latest.
+    """
+    runs = db.find_task_runs()
+    if not runs:
+        raise UnknownEntityError("run in this log yet")
+    if len(runs) > 1:
+        latest = ", ".join(f"run-{run.task_run_id} ({run.status})" for run in runs[-LISTED_RUNS:])
+        more = "the latest are " if len(runs) > LISTED_RUNS else ""
+        raise click.UsageError(f"This log has {len(runs):,} runs; name one of them as RUN: {more}{latest}.")
+    return EntityRef("run", runs[0].task_run_id)
+
 
 def is_id(text: str) -> bool:
-    """Return whether an argument is an id rather than a database."""
-    return text.isdecimal() or parse_entity_ref(text) is not None
+    """Return whether an argument is an id rather than a database. A file or folder named `run1` is a database."""
+    if text.isdecimal():
+        return True
+    return parse_entity_ref(text) is not None and ("-" in text or not Path(text).exists())
 
 
+def _bare(text: str) -> str:
+    return text.strip().removeprefix(ID_PREFIX)
+
+
+pseudonyms_option = click.option(
+    "--pseudonyms", is_flag=True, help="Show workers only by their ids, without their names at the provider."
+)
 author_option = click.option(
     "--as",
     "author",
@@ -103,7 +180,7 @@ def _without_remains(ctx: click.Context, param: click.Parameter, database: Path)
 
 
 log_argument = click.argument("database", type=DatabaseType(), default="", callback=_without_remains)
-run_argument = click.argument("run", type=RunType())
+run_argument = click.argument("run", type=OnlyRunType(), required=False)
 
 
 class TimestampType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
@@ -133,6 +210,16 @@ class AsOfOption(NamedTuple):
         return open_as_of(database, seq=self.seq, at=self.at)
 
 
+def _check_moment(at: int | None, seq: int | None) -> None:
+    """Check that at most one point in time is given.
+
+    Raises:
+        click.UsageError: there are two.
+    """
+    if at is not None and seq is not None:
+        raise click.UsageError("--at and --seq exclude each other; give only one of them.")
+
+
 def as_of_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Add the options `--at` and `--seq` to a verb, which receives them as its argument `as_of`."""
 
@@ -140,8 +227,7 @@ def as_of_options(verb: Callable[..., None]) -> Callable[..., None]:
     @click.option("--seq", type=click.IntRange(min=0), help="As of a position in the log, instead of its end.")
     @wraps(verb)
     def with_as_of(*, at: int | None, seq: int | None, **given: object) -> None:
-        if at is not None and seq is not None:
-            raise click.UsageError("--at and --seq exclude each other; give only one of them.")
+        _check_moment(at, seq)
         verb(as_of=AsOfOption(at, seq), **given)
 
     return with_as_of

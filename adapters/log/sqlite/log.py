@@ -123,6 +123,11 @@ class SqliteLog:
         """The value of the chain before the first event."""
         return self._reader.genesis
 
+    @property
+    def holds_erased(self) -> bool:
+        """True while erased values may still be in the `-wal` file, because a reader has it open."""
+        return self._wal_holds_forgotten
+
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
         """Write the requests in order, in one transaction; each is accepted or rejected individually.
 

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from ....core.entity_ref import KINDS, WORKER, EntityRef, find_entity, parse_entity_ref
 from ....core.lifecycles.unit import UnitStatus
 from ....events.ids import AgentId, WorkerId
-from ....projections.queries.entity_ref import KINDS, EntityRef, parse_entity_ref
+from ....projections.queries.entity_ref import ViewLookup
 from ....projections.queries.history.entity_events import events_about
 from ....projections.queries.history.explain import Explanation, explain_agent, explain_worker
 from ....projections.queries.history.timeline import TimelineEntry, timeline
@@ -25,6 +26,8 @@ PAGE_ROWS = 50
 MAX_LINES = 1000
 #: Kinds of entities whose decisions are explained.
 EXPLAINED = ("agent", "worker")
+
+Names = dict[WorkerId, str]
 
 _STATUSES = tuple(status.value for status in UnitStatus)
 
@@ -52,36 +55,42 @@ class EntityPages:
         if status is not None and status not in _STATUSES:
             raise HTTPException(400, f"No unit is {status!r}; choose one of {', '.join(_STATUSES)}")
 
-        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitListPage]:
+        def answer(moment: LogAsOf) -> tuple[RunProgress, UnitListPage, Names]:
             page = unit_page(moment, run, size=PAGE_ROWS, status=status, after=after)
-            return run_progress(moment.db, run), page
+            names = self._site.names_of(moment.db, (unit.worker_id for unit in page.units))
+            return run_progress(moment.db, run), page, names
 
-        progress, page = await self._site.log.query(answer, seq)
-        return self._site.templates.page("units.html", request, run=progress, page=page, status=status, seq=seq)
+        progress, page, names = await self._site.log.query(answer, seq)
+        return self._site.templates.page(
+            "units.html", request, run=progress, page=page, names=names, status=status, seq=seq
+        )
 
     async def workers(self, request: Request) -> Response:
         """List a run's workers."""
         run, seq, after = run_of(request), seq_of(request), after_of(request)
 
-        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerListPage]:
-            return run_progress(moment.db, run), worker_page(moment, run, size=PAGE_ROWS, after=after)
+        def answer(moment: LogAsOf) -> tuple[RunProgress, WorkerListPage, Names]:
+            page = worker_page(moment, run, size=PAGE_ROWS, after=after)
+            names = self._site.names_of(moment.db, (worker.worker_id for worker in page.workers))
+            return run_progress(moment.db, run), page, names
 
-        progress, page = await self._site.log.query(answer, seq)
-        return self._site.templates.page("workers.html", request, run=progress, page=page, seq=seq)
+        progress, page, names = await self._site.log.query(answer, seq)
+        return self._site.templates.page("workers.html", request, run=progress, page=page, names=names, seq=seq)
 
     async def timeline(self, request: Request) -> Response:
         """Show the timeline of an entity."""
         subject, seq = _subject_of(request), seq_of(request)
 
-        def answer(moment: LogAsOf) -> list[TimelineEntry]:
-            return list(timeline(events_about(moment, subject), subject))
+        def answer(moment: LogAsOf) -> tuple[list[TimelineEntry], str | None]:
+            return list(timeline(events_about(moment, subject), subject)), self._name_of(moment, subject)
 
-        lines = await self._site.log.query(answer, seq)
+        lines, name = await self._site.log.query(answer, seq)
         shown = lines[-MAX_LINES:]
         return self._site.templates.page(
             "timeline.html",
             request,
             subject=subject,
+            name=name,
             lines=shown,
             left_out=len(lines) - len(shown),
             seq=seq,
@@ -93,27 +102,32 @@ class EntityPages:
         if subject.kind not in EXPLAINED:
             raise HTTPException(404, f"Decisions are shown for agents and workers only, not for {subject}")
 
-        def answer(moment: LogAsOf) -> Explanation:
+        def answer(moment: LogAsOf) -> tuple[Explanation, str | None]:
             if subject.kind == "agent":
-                return explain_agent(moment, AgentId(subject.number))
-            return explain_worker(moment, WorkerId(subject.number))
+                return explain_agent(moment, AgentId(subject.number)), None
+            return explain_worker(moment, WorkerId(subject.number)), self._name_of(moment, subject)
 
-        explanation = await self._site.log.query(answer, seq)
-        return self._site.templates.page("explain.html", request, subject=subject, explanation=explanation, seq=seq)
+        explanation, name = await self._site.log.query(answer, seq)
+        return self._site.templates.page(
+            "explain.html", request, subject=subject, name=name, explanation=explanation, seq=seq
+        )
 
     async def find(self, request: Request) -> Response:
-        """Redirect to the entity whose id was typed."""
-        subject = _parse(request.query_params.get("id", "").strip().lower())
+        """Redirect to the entity whose id or name at the provider was typed."""
+        text = request.query_params.get("id", "")
+        subject = await self._site.log.query(lambda moment: find_entity(ViewLookup(moment.db), text, KINDS))
         if subject.kind == "run":
             return RedirectResponse(f"/runs/{subject.number}", 303)
         return RedirectResponse(f"/timeline/{subject}{query(seq=seq_of(request))}", 303)
 
+    def _name_of(self, moment: LogAsOf, subject: EntityRef) -> str | None:
+        """Return the name at the provider of a worker, if names are shown."""
+        worker = WorkerId(subject.number)
+        return self._site.names_of(moment.db, [worker]).get(worker) if subject.kind == WORKER else None
+
 
 def _subject_of(request: Request) -> EntityRef:
-    return _parse(request.path_params["subject"])
-
-
-def _parse(text: str) -> EntityRef:
+    text = request.path_params["subject"]
     subject = parse_entity_ref(text)
     if subject is None:
         examples = ", ".join(f"{kind}-1" for kind in KINDS)

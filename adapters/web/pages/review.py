@@ -14,7 +14,7 @@ from ....core.commands.review import Verdict
 from ....core.lifecycles.unit import UnitStatus
 from ....core.operations.configuration.money import cents
 from ....core.operations.control.requests import VerdictRequest
-from ....events.ids import AgentId
+from ....events.ids import AgentId, WorkerId
 from ....projections.queries.runs.progress import RunProgress, run_progress
 from ....projections.queries.unit_list import UnitListPage, unit_page
 from ....projections.queries.unit_records import UnitRecord, unit_records
@@ -40,6 +40,8 @@ class ReviewList(NamedTuple):
     run: RunProgress
     page: UnitListPage
     records: tuple[UnitRecord, ...]
+    #: Names of workers at the provider.
+    names: dict[WorkerId, str]
 
 
 class ReviewPages(FormPage):
@@ -78,8 +80,9 @@ class ReviewPages(FormPage):
 
         def answer(moment: LogAsOf) -> ReviewList:
             page = unit_page(moment, run, size=PAGE_UNITS, status=status, after=after)
-            records = tuple(unit_records(moment, run, units=page.units))
-            return ReviewList(run_progress(moment.db, run), page, records)
+            records = tuple(unit_records(moment, run, units=page.units, names=False))
+            names = self._site.names_of(moment.db, (one.worker_id for one in records))
+            return ReviewList(run_progress(moment.db, run), page, records, names)
 
         found = await self._site.log.query(answer)
         return self._site.templates.page(

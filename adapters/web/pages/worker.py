@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ....core.errors import ConfigError
+from ....core.entity_ref import EntityRef, find_entity
+from ....core.errors import CommandRefusedError, ConfigError
 from ....core.operations.configuration.money import cents
 from ....core.operations.control.requests import (
     AnyRequest,
@@ -24,8 +25,9 @@ from ....core.operations.control.requests import (
 )
 from ....core.operations.services.worker_page import page_address, page_token
 from ....events.ids import UnitId, WorkerId
-from ....projections.queries.entity_ref import EntityRef
-from ....projections.queries.worker_status import worker_status
+from ....projections.queries.entity_ref import ViewLookup
+from ....projections.queries.worker_status import WorkerStatusReport, worker_status
+from ...log.sqlite.as_of import LogAsOf
 from ..forms import FormPage, FormRefusedError
 from ..site import worker_of
 
@@ -72,19 +74,37 @@ class WorkerPages(FormPage):
         return notice.format(worker=f"worker-{worker_of(request)}")
 
     async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
-        action = _action(worker_of(request), fields)
+        action = _action(worker_of(request), fields, await self._unit_of(fields))
         refusal = await self._site.log.execute(action.request, action.key)
         if refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {refusal}.")
         return {"done": action.name}
 
+    async def _unit_of(self, fields: Mapping[str, str]) -> UnitId | None:
+        """Return the unit that a form names.
+
+        Raises:
+            ConfigError: it names something else.
+        """
+        written = fields.get("unit", "").strip()
+        if not written:
+            return None
+        try:
+            found = await self._site.log.query(lambda moment: find_entity(ViewLookup(moment.db), written, ("unit",)))
+        except CommandRefusedError as error:
+            raise ConfigError(f"the unit is {written!r}: {error}", key="unit") from error
+        return UnitId(found.number)
+
     async def _render(
         self, request: Request, status_code: int, notice: str, *, refused: str, fields: Mapping[str, str]
     ) -> Response:
         worker = worker_of(request)
-        found, token = await self._site.log.query(
-            lambda moment: (worker_status(moment, worker), page_token(moment.pseudonym_key, worker))
-        )
+
+        def answer(moment: LogAsOf) -> tuple[WorkerStatusReport, str | None, str]:
+            name = self._site.names_of(moment.db, [worker]).get(worker)
+            return worker_status(moment, worker), name, page_token(moment.pseudonym_key, worker)
+
+        found, name, token = await self._site.log.query(answer)
         return self._site.templates.page(
             "worker.html",
             request,
@@ -92,6 +112,7 @@ class WorkerPages(FormPage):
             subject=EntityRef("worker", worker),
             worker=found,
             own_page=page_address(token),
+            name=name,
             max_reason=MAX_REASON_CHARACTERS,
             max_name=MAX_NAME_CHARACTERS,
             max_value=MAX_VALUE,
@@ -102,8 +123,8 @@ class WorkerPages(FormPage):
         )
 
 
-def _action(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
-    """Return the action that a form asks for.
+def _action(worker: WorkerId, fields: Mapping[str, str], unit: UnitId | None) -> WorkerAction:
+    """Return the action that a form asks for; `unit` is the one that it names.
 
     Raises:
         ConfigError: a field is missing or makes no sense.
@@ -127,12 +148,12 @@ def _action(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
                 name, RevokeRequest(worker=worker, qualification=qualification, reason="revoked by a reviewer")
             )
         case "bonus":
-            return _bonus(worker, fields)
+            return _bonus(worker, fields, unit)
         case _:
             raise HTTPException(400, f"{name!r} is not an action on a worker")
 
 
-def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
+def _bonus(worker: WorkerId, fields: Mapping[str, str], unit: UnitId | None) -> WorkerAction:
     """Return the action of a form that gives a bonus.
 
     Raises:
@@ -142,8 +163,6 @@ def _bonus(worker: WorkerId, fields: Mapping[str, str]) -> WorkerAction:
     if not BONUS_NAME.fullmatch(name):
         raise HTTPException(400, "This bonus has no name; reload the page")
     amount_cents = cents(fields.get("amount", "").strip(), key="amount")
-    written = fields.get("unit", "").strip()
-    unit = UnitId(_number(written.removeprefix("unit-"), "unit")) if written else None
     reason = _text(fields, "reason", MAX_REASON_CHARACTERS)
     request = BonusRequest(worker=worker, amount_cents=amount_cents, reason=reason, unit=unit)
     return WorkerAction("bonus", request, f"bonus-{worker}-{name}")

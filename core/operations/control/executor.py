@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol, assert_never
 
-from ....events.ids import TaskRunId
+from ....events.ids import TaskRunId, WorkerId
 from ....events.streams import task_run as task_run_stream
 from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.task_run import ReopenRun
+from ...entity_ref import find_entity
 from ...errors import CommandRefusedError, ConfigError, LogError
 from ...ledger import Ledger
 from ...lifecycles.task_run import TaskRunStatus
@@ -32,6 +33,9 @@ from .requests import (
     CreateQualificationRequest,
     DismissAppealRequest,
     EndRequest,
+    EraseRequest,
+    ErasureReport,
+    FindRequest,
     GrantRequest,
     PauseRequest,
     PayRequest,
@@ -47,9 +51,12 @@ from .requests import (
     VerdictRequest,
 )
 from .round_report import RoundReport
+from .state_lookup import StateLookup
 
 #: Opens the crowd provider of a run.
 OpenProvider = Callable[[TaskRunId], AbstractAsyncContextManager[CrowdProvider]]
+#: Deletes a worker's data, for a reason, in the name of an author.
+EraseWorkerData = Callable[[WorkerId, str, str], Awaitable[ErasureReport]]
 
 
 class RunControl(Protocol):
@@ -58,39 +65,11 @@ class RunControl(Protocol):
     async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool) -> None:
         """Pause a live run, and return when that is recorded."""
 
-    async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:
-        """End a live run, and return when it is completed."""
+    async def end_run(self, run: TaskRunId, reason: str, author: str, *, at_once: bool) -> None:
+        """End a run, and return when it is completed."""
 
     async def retry(self, run: TaskRunId, reason: str) -> None:
         """Ask a live run's code again about everybody whom it failed on."""
-
-
-class NoRuns:
-    """Stands for the operator where there is none."""
-
-    async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool) -> None:  # noqa: ARG002 - the protocol's
-        """Refuse.
-
-        Raises:
-            CommandRefusedError: always.
-        """
-        raise CommandRefusedError(f"run {run} is not running: there is nothing to pause")
-
-    async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:  # noqa: ARG002 - the protocol's
-        """Refuse.
-
-        Raises:
-            CommandRefusedError: always.
-        """
-        raise CommandRefusedError(f"run {run} is not running")
-
-    async def retry(self, run: TaskRunId, reason: str) -> None:  # noqa: ARG002 - the protocol's
-        """Refuse.
-
-        Raises:
-            CommandRefusedError: always.
-        """
-        raise CommandRefusedError(f"run {run} is not live: resume it, and its code is asked again")
 
 
 class RequestExecutor:
@@ -99,18 +78,22 @@ class RequestExecutor:
     A request is executed at most once for a key, however often it is sent. A cancelled call does not withdraw it.
     """
 
-    def __init__(self, ledger: Ledger, ids: Ids, open_provider: OpenProvider, runs: RunControl) -> None:
+    def __init__(
+        self, ledger: Ledger, ids: Ids, open_provider: OpenProvider, erase: EraseWorkerData, runs: RunControl
+    ) -> None:
         """Initialize.
 
         Args:
             ledger: executes the commands; its writer task is running.
             ids: source of ids and salts.
             open_provider: opens the provider of a run.
-            runs: controls the live runs.
+            erase: deletes what the log and the files beside it contain of a worker.
+            runs: controls the runs.
         """
         self._ledger = ledger
         self._ids = ids
         self._open_provider = open_provider
+        self._erase = erase
         self._runs = runs
 
     async def execute(self, request: AnyRequest, author: str, key: str) -> Reply:
@@ -138,7 +121,7 @@ class RequestExecutor:
                 await self._runs.pause_run(request.task_run, request.reason, author, drain=request.drain)
                 return Reply()
             case EndRequest() if self._status_of(request.task_run) is not TaskRunStatus.COMPLETED:
-                await self._runs.end_run(request.task_run, request.reason, author)
+                await self._runs.end_run(request.task_run, request.reason, author, at_once=request.at_once)
                 return Reply()
             case PauseRequest() | EndRequest():
                 return Reply(repeated=True)
@@ -146,10 +129,9 @@ class RequestExecutor:
                 await self._runs.retry(request.task_run, f"asked to by {author}")
                 return Reply()
             case RegisterRequest():
-                await Directory(self._ledger, self._ids, author).find_or_create_requester(
-                    request.requester, request.provider_type
-                )
-                return Reply()
+                directory = Directory(self._ledger, self._ids, author)
+                is_new = await directory.find_or_create_requester(request.requester, request.provider_type)
+                return Reply(repeated=not is_new)
             case RegisterWorkerRequest():
                 directory = Directory(self._ledger, self._ids, author)
                 await directory.new_worker(request.worker_name, request.provider_type)
@@ -157,9 +139,14 @@ class RequestExecutor:
             case CreateQualificationRequest():
                 await Directory(self._ledger, self._ids, author).find_or_create_qualification(request.qualification)
                 return Reply()
+            case EraseRequest():
+                return Reply(erasure=await self._erase(request.worker, request.reason, author))
             case ReopenRequest():
                 command = ReopenRun(task_run=request.task_run, reason=request.reason)
                 return _reply(await CommandIssuer(self._ledger, self._ids, author).issue(command, command_id=key))
+            case FindRequest():
+                lookup = StateLookup(self._ledger.state, self._ledger.log.pseudonym_key)
+                return Reply(found=str(find_entity(lookup, request.text, request.kinds)))
             case _:
                 return _reply(await self._review(request, author, key))
 

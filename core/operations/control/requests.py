@@ -10,6 +10,7 @@ import msgspec
 
 from ....events.ids import AgentId, PaymentId, TaskRunId, UnitId, WorkerId
 from ...commands.review import Verdict
+from ...entity_ref import KINDS
 from .round_report import BooksReport, RoundReport
 
 
@@ -149,10 +150,12 @@ class PauseRequest(Request, frozen=True, kw_only=True, tag="pause"):
 
 
 class EndRequest(Request, frozen=True, kw_only=True, tag="end"):
-    """End a live run: wait for the people at work, expire what is open."""
+    """End a run: wait for the people at work, expire what is open, release its server."""
 
     task_run: TaskRunId
     reason: str
+    #: Take their work from the people at work, instead of waiting for them.
+    at_once: bool = False
 
 
 class RetryRequest(Request, frozen=True, kw_only=True, tag="retry"):
@@ -166,6 +169,22 @@ class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
 
     task_run: TaskRunId
     reason: str
+
+
+class EraseRequest(Request, frozen=True, kw_only=True, tag="erase"):
+    """Delete a worker's name and everything they sent."""
+
+    worker: WorkerId
+    #: Recorded in the log, so it names nobody.
+    reason: str
+
+
+class FindRequest(Request, frozen=True, kw_only=True, tag="find"):
+    """Find the entity that a text refers to: an id, or the name of a worker at the provider. Changes nothing."""
+
+    text: str
+    #: Kinds that fit, of `core.entity_ref.KINDS`.
+    kinds: tuple[str, ...] = KINDS
 
 
 #: Requests about the work of one agent.
@@ -192,7 +211,32 @@ AnyRequest = (
     | EndRequest
     | RetryRequest
     | ReopenRequest
+    | EraseRequest
+    | FindRequest
 )
+
+
+class ErasureReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Report of an erasure."""
+
+    worker: WorkerId
+    #: Position of the event that says so.
+    seq: int
+    #: Number of names, submissions, updates and notes that were deleted.
+    payloads: int
+    #: Uploaded files that were deleted.
+    uploads: tuple[str, ...]
+    #: Files below the data folder that still contain the worker's name or submissions.
+    left: tuple[str, ...]
+    #: True if a reader has the log open, and with it a `-wal` file that may contain deleted bytes until it closes.
+    held_by_reader: bool
+    #: True if the worker had been erased before: only remains were deleted.
+    repeated: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """True if nothing of the worker is left in the data folder."""
+        return not self.left and not self.held_by_reader
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +248,10 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     seq: int | None = None
     #: Number of payments that the provider accepted.
     paid: int = 0
+    #: The entity that was found, such as `worker-3`.
+    found: str | None = None
+    #: Report of the erasure that was requested.
+    erasure: ErasureReport | None = None
     #: The round that was asked for; None: none was, or the provider has no site that can be asked.
     round: RoundReport | None = None
     #: The comparison that was asked for.

@@ -108,14 +108,20 @@ class DrivenRuns:
             driver.pause(reason, author=author)
         await self._wait_for(driver)
 
-    async def end_run(self, run: TaskRunId, reason: str, author: str) -> None:
+    async def end_run(self, run: TaskRunId, reason: str, author: str, *, at_once: bool = False) -> None:
         """End one run: wait for the people at work, expire what is open, and return when it is completed.
 
+        Args:
+            run: the run.
+            reason: recorded in the log, as is the author.
+            author: who asked for it.
+            at_once: take their work from the people at work, instead of waiting for them.
+
         Raises:
-            CommandRefusedError: the run is not live here.
+            CommandRefusedError: the run is not live here, or was paused in the meantime.
         """
         driver = self._driver_of(run)
-        driver.stop(reason, author=author)
+        driver.stop(reason, at_once=at_once, author=author)
         await self._wait_for(driver)
 
     async def retry(self, run: TaskRunId, reason: str) -> None:
@@ -133,6 +139,11 @@ class DrivenRuns:
             if driver.task_run == run:
                 return driver
         raise CommandRefusedError(f"run {run} is not running")
+
+    async def wait_until_ended(self, run: TaskRunId) -> None:
+        """Wait until one run has ended or is paused."""
+        while self.is_running(run):
+            await self._ended.wait()
 
     async def _wait_for(self, driver: LiveRunDriver) -> None:
         while driver in self._drivers:

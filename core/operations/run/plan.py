@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import msgspec
 from omegaconf import DictConfig, OmegaConf
@@ -30,6 +31,15 @@ from ..registry import (
 )
 
 logger = get_logger(__name__)
+
+
+class RunEnding(NamedTuple):
+    """A request to end a run, with its author."""
+
+    reason: str
+    author: str
+    #: True to take their work from the people at work, instead of waiting for them.
+    at_once: bool
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ....core.entity_ref import EntityRef
 from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId, WorkerId
 from ..as_of import AsOf
-from ..entity_ref import EntityRef, stream_of
+from ..entity_ref import stream_of
 
 _AGENTS = "SELECT task_run_id, agent_id FROM agents WHERE"
 _ONBOARDINGS = "SELECT task_run_id, onboarding_agent_id FROM onboarding_agents WHERE"

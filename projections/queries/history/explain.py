@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from ....core.decisions.admission_rules import Check, admission
+from ....core.entity_ref import EntityRef
 from ....core.lifecycles import agent as agents
 from ....core.lifecycles import engagement as engagements
 from ....core.lifecycles import task_run as task_runs
@@ -33,7 +34,7 @@ from ....events.ids import AgentId, TaskRunId, UnitId, WorkerId
 from ....events.unit import UnitExpired, UnitLaunched, UnitReleased
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
-from ..entity_ref import EntityRef, stream_of
+from ..entity_ref import stream_of
 from .event_text import describe
 
 S = TypeVar("S")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from ....core.entity_ref import EntityRef
 from ....core.state.status_fold import STATUS_AFTER
 from ....events.agent import AgentAccepted
 from ....events.base import Event
@@ -14,7 +15,6 @@ from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingStarted
 from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitLateAccepted, UnitReleased
 from ...mephisto_db.rows import date_of
-from ..entity_ref import EntityRef
 from .event_text import describe
 
 

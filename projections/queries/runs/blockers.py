@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from ....core.decisions.task_run import admission_paused_text
+from ....core.entity_ref import EntityRef
 from ....core.lifecycles.agent import AT_WORK_STATUSES
 from ....core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ....core.lifecycles.resource import ResourceStatus
@@ -20,7 +21,6 @@ from ....events.resource import ResourceIntended
 from ....events.task_run import TaskRunAdmissionPaused
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
-from ..entity_ref import EntityRef
 
 #: Entities that are listed for one blocker; the rest are only counted.
 MAX_LISTED = 20

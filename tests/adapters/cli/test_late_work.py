@@ -135,9 +135,7 @@ def test_what_is_not_late_is_refused_in_a_sentence(database: Path) -> None:
     stream, agent = next((stream, one) for stream, one in state.agents.items() if one.status.value == "completed")
     result = review(database, int(run_of(stream)), "--accept-late", f"agent-{agent.agent}")
     assert result.exit_code == 1
-    assert result.stderr == (
-        f"mephisto-es review: {stream} is 'completed': agent_late_accepted is not a legal step from there\n"
-    )
+    assert result.stderr == (f"mephisto-es review: the work of agent-{agent.agent} is not late: review it as usual\n")
 
 
 def test_a_bonus_does_not_go_with_late_work(database: Path) -> None:

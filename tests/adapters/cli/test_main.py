@@ -1,5 +1,6 @@
 """The command itself: its verbs, aliases and errors."""
 
+import json
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from mephisto_es.adapters.cli.main import ALIASES, VERBS, LazyGroup, main
+from mephisto_es.adapters.cli.main import ALIASES, GROUPS, VERBS, LazyGroup, main
 from mephisto_es.core.errors import ConfigError, MephistoError, UnknownEntityError
 
 
@@ -32,7 +33,7 @@ def run_failing(*errors: MephistoError) -> tuple[int, str]:
 
 
 def test_a_refusal_ends_in_a_sentence() -> None:
-    assert run_failing(UnknownEntityError("unit/1/9")) == (1, "mephisto-es try: there is no unit/1/9\n")
+    assert run_failing(UnknownEntityError("unit/1/9")) == (1, "mephisto-es try: there is no unit-9\n")
 
 
 def test_unusable_input_is_told_from_a_refusal() -> None:
@@ -45,7 +46,7 @@ def test_each_of_several_errors_is_told() -> None:
     assert code == 2
     assert sorted(said.splitlines()) == [
         "mephisto-es try: data.csv is missing",
-        "mephisto-es try: there is no unit/1/9",
+        "mephisto-es try: there is no unit-9",
     ]
 
 
@@ -82,7 +83,30 @@ def test_a_former_name_still_works_and_is_not_listed(former: str, now: list[str]
 def test_an_unknown_verb_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["lanch"])
     assert result.exit_code == 2
-    assert "No such command 'lanch'" in result.stderr
+    assert "No such command 'lanch'. See mephisto-es --help." in result.stderr
+
+
+def test_a_mistyped_verb_is_suggested() -> None:
+    assert "No such command 'timline'. Did you mean 'timeline'?" in CliRunner().invoke(main, ["timline"]).stderr
+
+
+def test_help_groups_the_verbs() -> None:
+    headings = [line for line in CliRunner().invoke(main, ["--help"]).stdout.splitlines() if line.endswith(":")]
+    assert headings == ["Options:", *(f"{group}:" for group in GROUPS)]
+    assert {verb for verbs in GROUPS.values() for verb in verbs} <= VERBS.keys() | {"files"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["status", "nowhere.db", "--json"], 2, "there is no log at nowhere.db; check the path"),
+        (["timeline", "--json"], 2, "Missing argument 'ID'."),
+    ],
+)
+def test_programs_get_errors_as_json(words: list[str], code: int, message: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.stderr) == (code, "")
+    assert json.loads(result.stdout) == {"error": {"verb": words[0], "messages": [message]}}
 
 
 #: Verbs that answer from a log as it stands, and what takes them longer to load than to answer.
@@ -112,5 +136,5 @@ def test_help_lists_the_verbs_without_importing_them() -> None:
     help_text, _, imported = done.stdout.rstrip().rpartition("\n")
     assert imported == "[]"
     unwrapped = " ".join(help_text.split())
-    for verb, (_, about) in VERBS.items():
-        assert f"{verb} {about}" in unwrapped
+    for verb, found in VERBS.items():
+        assert f"{verb} {found.about}" in unwrapped

@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.audit.replay import replay
+from mephisto_es.adapters.log.opening import gate_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -101,17 +103,38 @@ def test_a_verdict_that_is_not_legal_ends_in_a_sentence(database: Path) -> None:
     result = ask("review", database, run, "--reject", f"agent-{first}")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"mephisto-es review: agent/{run}/{first} is 'approved': agent_rejected is not a legal step from there\n"
+        f"mephisto-es review: agent-{first} is already approved: approved work stays approved, because its worker is "
+        "owed the pay; block the worker to give them no more work\n"
     )
 
 
-def test_not_while_an_operator_is_at_work(database: Path) -> None:
+def test_an_agent_of_another_run_is_not_meant(database: Path) -> None:
     run, (first, *_) = waiting(database)
-    with SqliteLog.create_or_open(database, PROJECTIONS):
-        result = ask("review", database, run, "--approve", f"agent-{first}")
-        assert ask("review", database, run).exit_code == 0
+    other = all_of(database, f"SELECT min(task_run_id) FROM task_runs WHERE task_run_id != {run}")[0][0]
+    result = ask("review", database, str(other), "--approve", f"agent-{first}")
     assert result.exit_code == 2
-    assert "is being written by process" in result.stderr
+    assert f"agent-{first} belongs to run-{run}, not to run-{other}; nothing was recorded." in result.stderr
+    assert ask("review", database, 9999, "--approve", f"agent-{first}").exit_code == 1
+    assert verdicts(database)[first] == "completed"
+
+
+async def test_a_process_that_has_the_log_open_is_waited_for(database: Path) -> None:
+    run, (first, *_) = waiting(database)
+    log = SqliteLog.create_or_open(database, PROJECTIONS)
+    results: list[Result] = []
+
+    async def review() -> None:
+        results.append(await trio.to_thread.run_sync(ask, "review", database, run, "--approve", f"agent-{first}"))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(review)
+            while not gate_path(database).exists():  # noqa: ASYNC110 - the verb waits in another thread
+                await trio.sleep(0.01)
+            assert ask("review", database, run).exit_code == 0
+            assert verdicts(database)[first] == "completed"
+            log.close()
+    assert [(one.exit_code, one.stdout) for one in results] == [(0, f"agent-{first}: approved\n")]
 
 
 @pytest.mark.parametrize("bonus", ["0.505", "much", "-1"])

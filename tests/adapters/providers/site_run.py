@@ -32,18 +32,21 @@ from mephisto_es.adapters.providers.prolific.provider import ProlificProvider
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
 from mephisto_es.core.abstractions.resources import Resources
-from mephisto_es.core.operations.control.executor import NoRuns, RequestExecutor
+from mephisto_es.core.errors import CommandRefusedError
+from mephisto_es.core.operations.control.executor import RequestExecutor
 from mephisto_es.core.operations.control.requests import (
     AnyRequest,
     CompareBooksRequest,
+    ErasureReport,
     PayRequest,
     ReconcileRequest,
     Reply,
 )
 from mephisto_es.core.operations.control.round_report import RoundReport
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
+from mephisto_es.core.operations.run.driven_runs import DrivenRuns
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
-from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.ids import TaskRunId, WorkerId
 
 from ...core.operations.operator_harness import HarnessTaskState, OperatorHarness, config, items, open_harness
 
@@ -52,6 +55,11 @@ PAGE = "https://tasks.example/"
 LIMITS = TransportLimits(patience_seconds=20)
 #: A provider's site, in this process.
 CARRIERS: dict[str, httpx.AsyncBaseTransport] = {}
+
+
+async def no_erasure(worker: WorkerId, reason: str, author: str) -> ErasureReport:
+    """Refuse: there are no files here."""
+    raise CommandRefusedError(f"worker-{worker} is not erased for {author}: {reason}")
 
 
 @register_mephisto_abstraction()
@@ -273,7 +281,8 @@ class SiteRun:
         ledger = self.harness.operator.ledger
         self._asked += 1
         ids = SystemIds(ledger.state.highest_ids(), epoch=2_000_000 + self._asked)
-        return await RequestExecutor(ledger, ids, open_provider, NoRuns()).execute(request, "user/me", f"{self._asked}")
+        executor = RequestExecutor(ledger, ids, open_provider, no_erasure, DrivenRuns())
+        return await executor.execute(request, "user/me", f"{self._asked}")
 
 
 @asynccontextmanager

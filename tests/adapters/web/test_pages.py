@@ -15,8 +15,8 @@ from pyarrow import parquet
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
+from mephisto_es.core.entity_ref import EntityRef
 from mephisto_es.events.ids import UnitId
-from mephisto_es.projections.queries.entity_ref import EntityRef
 from mephisto_es.projections.queries.history.entity_events import events_about
 from mephisto_es.projections.queries.history.explain import explain_worker
 from mephisto_es.projections.queries.history.timeline import timeline
@@ -171,7 +171,7 @@ async def test_exports(visitor: Visitor, database: Path, tmp_path: Path) -> None
         ("/timeline/worker-9999", 404, "there is no worker-9999; the nearest is worker-"),
         ("/timeline/someone", 404, "'someone' is not an id; write for instance run-1, "),
         ("/explain/unit-1", 404, "Decisions are shown for agents and workers only, not for unit-1."),
-        ("/find?id=<b>", 404, "'<b>' is not an id"),
+        ("/find?id=<b>", 404, "there is no run or assignment or unit or agent or onboarding or worker '<b>'"),
         ("/?seq=soon", 400, "seq is 'soon'; it must be a position in the log"),
         ("/?seq=99999999", 404, "there is no seq 99999999; the nearest is seq "),
     ],
@@ -183,6 +183,9 @@ async def test_what_is_not_there(address: str, status: int, sentence: str, visit
 async def test_finding(visitor: Visitor) -> None:
     assert (await visitor.get("/find?id= Unit-12 ")).url.path == "/timeline/unit-12"
     assert (await visitor.get("/find?id=run-1")).url.path == "/runs/1"
+    assert (await visitor.get("/find?id=Zoë 3")).url.path == "/timeline/worker-3"
+    said = await visitor.read("/find?id=12", status=404)
+    assert "may be assignment-12 by its id (write id=assignment-12), or unit-12 by its id" in said
 
 
 async def test_a_log_without_runs(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from mephisto_es.adapters.web.log_access import LogAccess
 #: Author of what is decided in the pages.
 AUTHOR = "user/tester"
 PORT = 8000
+#: Seconds that a click waits for another process.
+WAIT_SECONDS = 0.2
 KEY = b"k" * 32
 NOW = 1_800_000_000.0
 _TOKEN = re.compile(r'name="form_token" value="(\w+)"')
@@ -37,7 +39,7 @@ class Visitor:
     def __init__(self, database: Path, access: Access, host: str) -> None:
         self.now = NOW
         sessions = Sessions(KEY, lambda: self.now)
-        self.log = LogAccess(database, AUTHOR)
+        self.log = LogAccess(database, AUTHOR, WAIT_SECONDS)
         app = make_app(self.log, access, sessions, Changes(database), SystemClock(), PORT)
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")

@@ -220,5 +220,5 @@ def test_a_refusal_arrives_first(run: SmallRun) -> None:
 
 def test_an_unknown_worker_gets_nothing(run: SmallRun) -> None:
     run.offer(1)
-    with pytest.raises(UnknownEntityError, match="worker/9"):
+    with pytest.raises(UnknownEntityError, match="worker-9"):
         run.assign(9, agent=1)

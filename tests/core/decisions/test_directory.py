@@ -117,14 +117,14 @@ def test_a_worker_is_blocked_and_unblocked_once(run: SmallRun) -> None:
     ids=lambda command: type(command).__name__,
 )
 def test_an_unknown_worker_is_refused(run: SmallRun, command: DirectoryCommand) -> None:
-    with pytest.raises(UnknownEntityError, match="worker/9"):
+    with pytest.raises(UnknownEntityError, match="worker-9"):
         run.execute(command)
 
 
 def test_a_worker_is_erased_once_and_its_identity_is_free(run: SmallRun) -> None:
     assert run.execute(EraseWorker(worker=WORKER, reason="asked to")) == [WorkerErased(reason="asked to")]
     assert "identity 1" not in run.state.workers_by_identity
-    with pytest.raises(IllegalStepError, match="worker/1 is 'erased'"):
+    with pytest.raises(IllegalStepError, match="worker-1 is 'erased'"):
         run.execute(EraseWorker(worker=WORKER, reason="asked to"))
 
 

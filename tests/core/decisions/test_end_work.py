@@ -76,7 +76,7 @@ def test_work_ends_for_good_with_the_last_unit(run: SmallRun) -> None:
 def test_an_agent_that_waits_cannot_submit(run: SmallRun) -> None:
     run.offer(1, units=2)
     run.assign(1, agent=1, concurrent=True)
-    with pytest.raises(IllegalStepError, match="agent/1/1 is 'waiting'"):
+    with pytest.raises(IllegalStepError, match="agent-1 is 'waiting'"):
         run.submit(1)
 
 

@@ -121,17 +121,17 @@ def test_work_on_a_unit_of_somebody_else_is_only_paid(late: SmallRun, submitted:
 
 def test_late_work_is_accepted_once(late: SmallRun) -> None:
     accept_late(late, 1)
-    with pytest.raises(IllegalStepError, match="agent/1/1 is 'approved'"):
+    with pytest.raises(IllegalStepError, match="agent-1 is 'approved'"):
         accept_late(late, 1, payment=2)
 
 
 def test_work_that_came_in_time_is_not_late(run: SmallRun) -> None:
     run.offer(1)
     run.assign(1, agent=1)
-    with pytest.raises(IllegalStepError, match="agent/1/1 is 'in task'"):
+    with pytest.raises(IllegalStepError, match="agent-1 is 'in task'"):
         accept_late(run, 1)
     run.submit(1)
-    with pytest.raises(IllegalStepError, match="agent/1/1 is 'completed'"):
+    with pytest.raises(CommandRefusedError, match="the work of agent-1 is not late: review it as usual"):
         accept_late(run, 1)
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_accepted_from_an_agent_that_submitted_nothing(run: SmallRun)
     run.execute(ReturnUnit(task_run=RUN, agent=ids.AgentId(1), concurrent=False))
     with pytest.raises(CommandRefusedError, match="agent-1 submitted nothing: there is no late work to accept"):
         accept_late(run, 1)
-    with pytest.raises(UnknownEntityError, match="agent/1/7"):
+    with pytest.raises(UnknownEntityError, match="agent-7"):
         accept_late(run, 7)
 
 

@@ -7,10 +7,10 @@ import pytest
 from mephisto_es.core.commands.agent import ReturnUnit
 from mephisto_es.core.commands.review import GrantBonus, RecordPayment, ReviewWork, Verdict
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
-from mephisto_es.events import ids
+from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentApproved, AgentBonusGranted, AgentRejected, AgentSoftRejected
 from mephisto_es.events.payment import PaymentIntended, PaymentOwed
-from mephisto_es.events.unit import UnitAccepted, UnitRejected, UnitSoftRejected
+from mephisto_es.events.unit import UnitAccepted, UnitRejected, UnitReopened, UnitSoftRejected
 
 from .conftest import DATA, PAY_CENTS, RUN, SmallRun, only
 
@@ -74,16 +74,33 @@ def test_pay_is_owed_once_whatever_is_corrected(reviewed: SmallRun) -> None:
     reviewed.execute(verdict(Verdict.SOFT_REJECTED))
     events = reviewed.execute(verdict(Verdict.APPROVED, payment=3))
     assert not any(isinstance(event, PaymentOwed) for event in events)
-    with pytest.raises(IllegalStepError):
+    with pytest.raises(CommandRefusedError, match="agent-1 is already approved: approved work stays approved"):
         reviewed.execute(verdict(Verdict.REJECTED, payment=5))
 
 
-def test_an_agent_that_has_lost_its_unit_is_not_reviewed(run: SmallRun) -> None:
+def test_rejected_work_can_only_be_approved(reviewed: SmallRun) -> None:
+    reviewed.execute(verdict(Verdict.REJECTED))
+    with pytest.raises(CommandRefusedError, match="agent-1 is already rejected: the only other verdict"):
+        reviewed.execute(verdict(Verdict.SOFT_REJECTED, payment=3))
+    reviewed.execute(verdict(Verdict.APPROVED, payment=5))
+
+
+def test_an_agent_at_work_or_without_a_submission_is_not_reviewed(run: SmallRun) -> None:
     run.offer(1)
     run.assign(1, agent=1)
-    run.execute(ReturnUnit(task_run=RUN, agent=AGENT, concurrent=False))
-    with pytest.raises(CommandRefusedError, match="agent-1 does not have unit-10 any more"):
+    with pytest.raises(CommandRefusedError, match=r"agent-1 is still at work \(in task\): review it once"):
         run.execute(verdict(Verdict.APPROVED))
+    run.execute(ReturnUnit(task_run=RUN, agent=AGENT, concurrent=False))
+    with pytest.raises(CommandRefusedError, match="agent-1 ended as 'returned' without submitting"):
+        run.execute(verdict(Verdict.APPROVED))
+
+
+def test_an_agent_whose_unit_was_reopened_is_not_reviewed(reviewed: SmallRun) -> None:
+    reviewed.execute(verdict(Verdict.REJECTED))
+    unit = streams.unit(RUN, reviewed.state.agents[streams.agent(RUN, AGENT)].unit)
+    reviewed.state.evolve(unit, UnitReopened(reason="somebody else does it"))
+    with pytest.raises(CommandRefusedError, match="agent-1 does not have unit-10 any more"):
+        reviewed.execute(verdict(Verdict.APPROVED))
 
 
 def test_a_bonus_is_granted_for_any_work_of_an_agent(run: SmallRun) -> None:
@@ -113,13 +130,13 @@ def test_the_budget_covers_verdicts_and_bonuses_or_they_are_refused() -> None:
 
 def test_an_unknown_agent_is_refused(run: SmallRun) -> None:
     for command in (verdict(Verdict.APPROVED), bonus(5)):
-        with pytest.raises(UnknownEntityError, match="agent/1/1"):
+        with pytest.raises(UnknownEntityError, match="agent-1"):
             run.execute(command)
 
 
 def test_what_becomes_of_a_payment_is_recorded_if_it_is_owed(reviewed: SmallRun) -> None:
     intended = RecordPayment(task_run=RUN, payment=ids.PaymentId(1), event=PaymentIntended(token="t"))
-    with pytest.raises(IllegalStepError, match="payment/1/1"):
+    with pytest.raises(IllegalStepError, match="payment-1"):
         reviewed.execute(intended)
     reviewed.execute(verdict(Verdict.APPROVED))
     assert reviewed.execute(intended) == [PaymentIntended(token="t")]

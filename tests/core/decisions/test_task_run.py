@@ -120,7 +120,7 @@ def test_an_ended_run_is_reopened_with_its_expired_units(run: SmallRun) -> None:
     run.offer(1)
     run.offer(2)
     reopen = ReopenRun(task_run=RUN, reason="more")
-    with pytest.raises(IllegalStepError, match="task_run/1 is 'live'"):
+    with pytest.raises(IllegalStepError, match="run-1 is 'live'"):
         run.execute(reopen)
     run.assign(1, agent=1)
     run.submit(1)
@@ -148,7 +148,7 @@ def test_a_run_that_does_not_exist_is_refused() -> None:
         LaunchUnits(task_run=RUN, units=()),
         CreateAssignments(task_run=RUN, assignments=()),
     ):
-        with pytest.raises(UnknownEntityError, match="task_run/1"):
+        with pytest.raises(UnknownEntityError, match="run-1"):
             run.execute(command)
     assert run.state.runs == {}
 
@@ -205,7 +205,7 @@ def test_an_assignment_for_one_worker_is_not_repeated(run: SmallRun) -> None:
 
 
 def test_the_original_of_nothing_is_unknown(run: SmallRun) -> None:
-    with pytest.raises(UnknownEntityError, match="assignment/1/9"):
+    with pytest.raises(UnknownEntityError, match="assignment-9"):
         original_of(run.state, RUN, ids.AssignmentId(9))
 
 
@@ -213,12 +213,12 @@ def test_outside_resources_are_recorded_with_their_run(run: SmallRun) -> None:
     intended = ResourceIntended(resource_type="local_router", details={"port": 3000})
     assert run.execute(RecordResource(task_run=RUN, number=1, event=intended)) == [intended]
     assert list(run.state.resources) == [streams.resource(RUN, 1)]
-    with pytest.raises(IllegalStepError, match="resource/1/2"):
+    with pytest.raises(IllegalStepError, match="resource-2"):
         run.execute(RecordResource(task_run=RUN, number=2, event=ResourceReleased(reason="none")))
 
 
 def test_an_illegal_event_of_a_run_is_refused(run: SmallRun) -> None:
-    with pytest.raises(IllegalStepError, match="task_run/1 is 'live'"):
+    with pytest.raises(IllegalStepError, match="run-1 is 'live'"):
         run.execute(RecordRunEvent(task_run=RUN, event=TaskRunCompleted()))
 
 

@@ -74,7 +74,7 @@ def test_every_index_agrees_with_the_entities(requests: tuple[AppendRequest, ...
 
 def test_a_run_that_does_not_exist_is_refused_and_not_made() -> None:
     state = DecisionState()
-    with pytest.raises(UnknownEntityError, match="task_run/7"):
+    with pytest.raises(UnknownEntityError, match="there is no run-7"):
         state.agent_by_registration(TaskRunId(7), "registration")
     assert state.agent_by_token("token") is None
     assert state.runs == {}
