@@ -10,9 +10,9 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
+from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.uploads import UploadRecord, uploads_of_run
 from ..exports.files import copy_files
 from ..text import printable

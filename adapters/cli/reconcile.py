@@ -10,11 +10,11 @@ import trio
 from rich.markup import escape
 from rich.table import Table
 
+from ...core.entity_ref import EntityRef
 from ...core.operations.control.requests import ReconcileRequest
 from ...core.operations.control.round_report import DifferenceReport, RoundOutcome, RoundReport
 from ...events import streams
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
