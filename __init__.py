@@ -61,6 +61,13 @@ if TYPE_CHECKING:
         task_script,
     )
     from .adapters.exports.frame import to_pandas
+    from .adapters.facade.examine import (
+        format_worker_stats,
+        get_worker_stats,
+        print_results,
+        run_examine_by_worker,
+        run_examine_or_review,
+    )
     from .adapters.facade.local_db import (
         LocalMephistoDB,
         connect,
@@ -216,6 +223,13 @@ _NAMES_BY_MODULE = {
         "ParlAIChatBlueprint",
         "ParlAIChatBlueprintArgs",
         "SharedParlAITaskState",
+    ),
+    "adapters.facade.examine": (
+        "format_worker_stats",
+        "get_worker_stats",
+        "print_results",
+        "run_examine_by_worker",
+        "run_examine_or_review",
     ),
     "adapters.facade.plain_operator": ("PlainOperator",),
     "adapters.facade.local_db": (
@@ -564,6 +578,7 @@ __all__ = [
     "build_default_task_config",
     "connect",
     "fill_registries",
+    "format_worker_stats",
     "get_architect_from_type",
     "get_blueprint_from_type",
     "get_config",
@@ -574,15 +589,19 @@ __all__ = [
     "get_valid_architect_types",
     "get_valid_blueprint_types",
     "get_valid_provider_types",
+    "get_worker_stats",
     "init_config",
     "load_db_and_process_config",
     "make_qualification_dict",
     "open_ledger",
     "open_operator",
+    "print_results",
     "process_config_and_get_operator",
     "qualification_rule",
     "register_mephisto_abstraction",
     "register_script_config",
+    "run_examine_by_worker",
+    "run_examine_or_review",
     "set_mephisto_log_format",
     "set_mephisto_log_level",
     "task_script",

@@ -7,19 +7,25 @@ here writes; use `Reviewer` for verdicts and workers, and `Directory` for names.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol, Self
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from ...core.abstractions.work_data import AgentState, InitializationData
 from ...core.lifecycles.unit import UnitStatus
 from ...core.lifecycles.worker import WorkerStatus
 from ...core.payloads import agent_files_dir
 from ...events.ids import TaskId, TaskRunId, WorkerId
+from ..engine.lazy_import import lazy_import
 from . import rows
-from .criteria import EntityId
 from .decisions import AgentDecisions, WorkerDecisions
+from .entity import Entity as Entity
 from .queries import JsonValue, MephistoQueries
 from .work_reader import read_onboarding_state, read_state
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_omegaconf = lazy_import("omegaconf")
 
 #: Statuses that an assignment takes from any one of its units, the first match first.
 _UNFINISHED = (UnitStatus.CREATED, UnitStatus.LAUNCHED, UnitStatus.ASSIGNED, UnitStatus.COMPLETED)
@@ -37,44 +43,6 @@ PAYABLE_UNIT_STATUSES = frozenset(
         UnitStatus.SOFT_REJECTED,
     )
 )
-
-
-class Entity(rows.Row, frozen=True):
-    """A row together with the database it was read from.
-
-    The database is not a column. It is kept in the `__dict__` that entities have for this purpose, so they compare and
-    serialize by their columns alone.
-    """
-
-    @classmethod
-    def from_columns(cls, db: MephistoQueries, columns: Mapping[str, object]) -> Self:
-        """Construct an entity from the columns of its row.
-
-        Args:
-            db: the database that the row was read from.
-            columns: the values by column name, as SQLite returns them.
-
-        Raises:
-            msgspec.ValidationError: a value does not have the type of its column.
-        """
-        entity = rows.from_columns(cls, columns)
-        entity.__dict__["_db"] = db
-        return entity
-
-    @property
-    def db(self) -> MephistoQueries:
-        """The database that the row was read from."""
-        db: MephistoQueries = self.__dict__["_db"]
-        return db
-
-    @classmethod
-    def get(cls, db: MephistoQueries, db_id: EntityId) -> Self:
-        """Return the entity with an id.
-
-        Raises:
-            UnknownEntityError: there is none; the message names the nearest id.
-        """
-        return db.get(cls, db_id)
 
 
 class _InRun(Protocol):
@@ -181,6 +149,24 @@ class TaskRunView(Entity, rows.TaskRunRow, frozen=True, gc=True, dict=True):
         counts = Counter(self._assignment_statuses().values())
         return {status: counts[status] for status in ASSIGNMENT_STATUSES}
 
+    def get_task_args(self) -> DictConfig:
+        """Return the settings of the run, with secrets redacted: the `mephisto` section of a config file."""
+        args: DictConfig = _omegaconf.OmegaConf.create(self.init_params)
+        return args
+
+    @property
+    def args(self) -> DictConfig:
+        """The settings of the run, as `get_task_args` returns them."""
+        return self.get_task_args()
+
+    def get_run_dir(self) -> str:
+        """Return the folder of the run's files, which may not exist.
+
+        Raises:
+            UnusableLogError: the log is not a file.
+        """
+        return str(self.db.run_dir(self.task_run_id))
+
     def get_is_completed(self) -> bool:
         """Return whether the run has completed; a failed run has not."""
         return self.db.get(TaskRunView, self.task_run_id).is_completed
@@ -243,6 +229,11 @@ class UnitView(RunMember, rows.UnitRow, frozen=True, gc=True, dict=True):
         """Return its current status."""
         return self.db.get(UnitView, self.unit_id).status
 
+    def get_worker(self) -> WorkerView | None:
+        """Return the worker who has or did it, or None."""
+        agent = self.get_assigned_agent()
+        return None if agent is None else agent.get_worker()
+
     #: Mephisto's name for a read of the database alone; there is nothing else here.
     get_db_status = get_status
 
@@ -275,6 +266,10 @@ class WorkerView(WorkerDecisions, Entity, rows.WorkerRow, frozen=True, gc=True, 
         """Return the worker's agents: all, or those with a status."""
         return self.db.find(AgentView, worker_id=self.worker_id, status=status)
 
+    def get_units(self, status: str | None = None) -> list[UnitView]:
+        """Return the units that the worker has or did: all, or those with a status."""
+        return self.db.find(UnitView, worker_id=self.worker_id, status=status)
+
     def get_qualifications(self) -> dict[str, int]:
         """Return the values of the worker's qualifications by name."""
         return {
@@ -303,7 +298,7 @@ class WorkerView(WorkerDecisions, Entity, rows.WorkerRow, frozen=True, gc=True, 
         held = self.get_granted_qualification(qualification_name)
         return held is not None and held.value == 0
 
-    def is_blocked(self) -> bool:
+    def is_blocked(self, requester: object = None) -> bool:  # noqa: ARG002 - a block holds for all requesters
         """Return whether the worker is blocked in all runs."""
         return self.db.get(WorkerView, self.worker_id).status == WorkerStatus.BLOCKED.value
 

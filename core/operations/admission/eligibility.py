@@ -98,6 +98,8 @@ class Eligibility:
         filters = type(runner).filter_units_for_worker is not TaskRunner.filter_units_for_worker
         if ask is None and not filters:
             return None
+        # The code may read about the worker, who may have been registered a moment ago.
+        await self._ledger.wait_durable(streams.worker(worker))
         offered = self._ledger.state.runs[self._context.task_run].offered
         units = [self._units.unit(unit) for unit in islice(offered, MAX_UNITS_ASKED_ABOUT)]
         if filters:
