@@ -21,6 +21,7 @@ from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
 from .participants import CODE_FAILED, LiveParticipants, RunningCode
+from .plain_agents import agent_for
 from .units import Units
 from .user_code import AffectedIds, UserCode
 
@@ -93,7 +94,8 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
         if not runner.is_concurrent or unit.unit_index < 0:
             # A unit that evaluates its worker is done alone.
             agents = [handle]
-            run, cleanup = partial(runner.run_unit, unit, handle), partial(runner.cleanup_unit, unit)
+            run = partial(runner.run_unit, unit, agent_for(runner.run_unit, handle))
+            cleanup = partial(runner.cleanup_unit, unit)
             code = RunningCode(RUN_UNIT, run, CLEANUP_UNIT, cleanup, self.affected(record))
         else:
             assignment = unit.assignment
@@ -103,7 +105,8 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
                 return
             self._running_assignments.add(assignment.assignment_id)
             agents = [self.handle_of(one) for one in records]
-            together = partial(runner.run_assignment, assignment, agents)
+            given = [agent_for(runner.run_assignment, agent) for agent in agents]
+            together = partial(runner.run_assignment, assignment, given)
             cleanup = partial(runner.cleanup_assignment, assignment)
             code = RunningCode(RUN_ASSIGNMENT, together, CLEANUP_ASSIGNMENT, cleanup, self.affected(*records))
         if again:

@@ -29,6 +29,7 @@ from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
 from .participants import CODE_FAILED, LiveParticipants, RunningCode, decode_update
+from .plain_agents import agent_for
 from .timings import UserFunction
 from .units import Units
 from .user_code import AffectedIds, UserCode
@@ -142,7 +143,7 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
             self._replay([handle], lambda: None)
         code = RunningCode(
             RUN_ONBOARDING,
-            partial(runner.run_onboarding, handle),
+            partial(runner.run_onboarding, agent_for(runner.run_onboarding, handle)),
             CLEANUP_ONBOARDING,
             partial(runner.cleanup_onboarding, handle),
             self.affected(record),

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+import inspect
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
 
 from ...abstractions.agent import Participant, Update
 from .calls import wait_on_loop
 
 HandleT = TypeVar("HandleT", bound=Participant)
+
+
+def agent_for(function: Callable[..., object], agent: HandleT) -> HandleT:
+    """Return the agent that a function of a task runner gets: one whose methods block, if it is a plain one."""
+    if inspect.iscoroutinefunction(function):
+        return agent
+    # A plain function cannot use what has to be awaited; everything else of the handle is there too.
+    return cast(HandleT, PlainAgent(agent))
 
 
 class PlainAgent(Generic[HandleT]):

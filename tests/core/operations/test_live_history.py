@@ -71,6 +71,30 @@ async def test_a_live_page_gets_both_sides_in_order_and_its_own_as_it_sent_them(
                 await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
 
 
+class PlainEcho(LiveTaskRunner):
+    """Code as Mephisto's users write it: plain functions whose agents block."""
+
+    def run_unit(self, unit: Unit, agent: Agent) -> None:  # type: ignore[override]  # a plain function is allowed too
+        said = agent.get_live_update(timeout=30)
+        agent.observe({"text": said["text"].upper(), "unit": unit.unit_index})  # type: ignore[index, unused-coroutine]
+        assert agent.await_submit()
+
+
+async def test_plain_task_code_gets_agents_that_block(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        shared = HarnessTaskState(data=items(1), runner=PlainEcho)
+        router = harness.router(await harness.launch(shared))
+        token = (await ask(router, "ann"))["agent_id"]
+        page = router.connect(token)
+        router.send_live_update(token, {"text": "hello", "update_id": "1"})
+        while (packet := await page.receive())["packet_type"] != "client_bound_live_update":
+            pass
+        assert packet["data"]["text"] == "HELLO"
+        router.submit_task(token, {})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 1}
+
+
 @given(steps=st.lists(st.sampled_from(["ann speaks", "bob speaks", "ann reloads", "time passes"]), max_size=12))
 def test_a_page_that_is_loaded_again_finds_all_that_it_sent(steps: list[str]) -> None:
     trio.run(_follow, steps, clock=trio.testing.MockClock(autojump_threshold=0))
