@@ -407,8 +407,10 @@ _NAMES_BY_MODULE = {
     "projections.queries.data_browser": ("DataBrowser", "UnitData"),
     "projections.queries.unit_records": ("UnitRecord",),
 }
+#: All public names, for programs that look them up.
+PUBLIC_NAMES = frozenset(name for names in _NAMES_BY_MODULE.values() for name in names)
 #: Names of Mephisto that do not exist here, with what to write instead.
-_FORMER_NAMES = {
+FORMER_NAMES = {
     "BlueprintMixin": "Blueprint: a mixin of your own extends it",
     "ConsoleWriter": "get_logger(__name__), whose methods are debug, info, warning and error",
     "EntryDoesNotExistException": "UnknownEntityError",
@@ -622,8 +624,8 @@ if not TYPE_CHECKING:  # a type checker would take any name to be there
                 `AttributeError` would be replaced by Python's own sentence in a `from ... import`.
             AttributeError: there is no such name.
         """
-        if name in _FORMER_NAMES:
-            raise ImportError(f"{name!r} is a name of Mephisto. Here it is {_FORMER_NAMES[name]}", name=__name__)
+        if name in FORMER_NAMES:
+            raise ImportError(f"{name!r} is a name of Mephisto. Here it is {FORMER_NAMES[name]}", name=__name__)
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
         value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)

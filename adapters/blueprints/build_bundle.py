@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Awaitable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from ...core.errors import ConfigError, LaunchError
 from ...core.operations.logger_core import get_logger
+from ...core.operations.task_code.calls import is_on_loop, wait_on_loop
 
 #: The time limit of one step: npm downloads some hundred packages the first time.
 STEP_SECONDS = 900.0
@@ -24,16 +26,34 @@ _NOT_SOURCE = frozenset({"node_modules", "build"})
 logger = get_logger(__name__)
 
 
-async def build_custom_bundle(
+class FinishedBuild(os.PathLike[str], Awaitable[Path]):
+    """A bundle that is built already; awaiting it returns its path."""
+
+    def __init__(self, bundle: Path) -> None:
+        self.bundle = bundle
+
+    def __fspath__(self) -> str:
+        """Return the path of the bundle."""
+        return str(self.bundle)
+
+    __str__ = __fspath__
+
+    def __await__(self) -> Generator[None, None, Path]:
+        yield from ()
+        return self.bundle
+
+
+def build_custom_bundle(
     custom_src_dir: str | Path,
     force_rebuild: bool | None = None,
     post_install_script: str | None = None,
     webapp_name: str = "webapp",
     build_command: str = "dev",
-) -> Path:
+) -> Awaitable[Path]:
     """Build a task's page with npm, unless it is newer than all its sources.
 
-    Cancelling ends the current step; the next call starts over.
+    In async functions the call is awaited. In plain ones it blocks until the page is built. Cancelling ends the current
+    step; the next call starts over.
 
     Args:
         custom_src_dir: the task's folder.
@@ -50,6 +70,19 @@ async def build_custom_bundle(
         ConfigError: the folder is not a node project, or has no such script.
         LaunchError: a step failed; the end of its output is quoted.
     """
+    build = partial(_build, custom_src_dir, force_rebuild, post_install_script, webapp_name, build_command)
+    if is_on_loop():
+        return build()
+    return FinishedBuild(wait_on_loop(build))
+
+
+async def _build(
+    custom_src_dir: str | Path,
+    force_rebuild: bool | None,
+    post_install_script: str | None,
+    webapp_name: str,
+    build_command: str,
+) -> Path:
     project = _project(Path(custom_src_dir), webapp_name, "package.json", post_install_script or ".")
     bundle = project / BUNDLE
     if force_rebuild or not _is_up_to_date(project, bundle):

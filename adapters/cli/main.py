@@ -52,6 +52,7 @@ VERBS = {
     "pause": Verb("run_control:pause_command", "Pause a live run; nothing is lost."),
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),
     "plugins": Verb("plugins:plugins_command", "List what is installed, and why something does not load."),
+    "port": Verb("port:port_command", "Show how a script written for Mephisto has to be changed."),
     "projections": Verb("projections:projections_command", "List the views of a log, or rebuild them."),
     "reconcile": Verb("reconcile:reconcile_command", "Compare a run with its crowd site."),
     "register": Verb("register:register_command", "Register an account at a crowd provider."),

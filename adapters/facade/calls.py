@@ -9,17 +9,9 @@ from typing import TypeVar
 import trio
 
 from ...core.errors import ConfigError
+from ...core.operations.task_code.calls import is_on_loop
 
 T = TypeVar("T")
-
-
-def is_on_loop() -> bool:
-    """Return whether the caller runs on the event loop, where nothing may block."""
-    try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
-        return False
-    return True
 
 
 def run_apart(prepare: Callable[[], None], job: Callable[[], Awaitable[T]], name: str) -> T:

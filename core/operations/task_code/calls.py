@@ -147,11 +147,16 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 def call_on_loop(function: Callable[[], T]) -> T:
     """Call a function of ours on the event loop, from there or from the thread of a user's function."""
+    return function() if is_on_loop() else trio.from_thread.run_sync(function)
+
+
+def is_on_loop() -> bool:
+    """Return whether the caller runs on an event loop, where nothing may block."""
     try:
         trio.lowlevel.current_task()
     except RuntimeError:
-        return trio.from_thread.run_sync(function)
-    return function()
+        return False
+    return True
 
 
 async def _call(limit: TimeLimit, function: Callable[[], T | Awaitable[T]], thread: _Thread) -> T:

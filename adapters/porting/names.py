@@ -1,0 +1,91 @@
+"""Lists what becomes of the names that Mephisto's scripts use."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ... import FORMER_NAMES, PUBLIC_NAMES
+
+#: Names that are the same thing under another name here.
+RENAMED = {
+    "EntryDoesNotExistException": "UnknownEntityError",
+    "RemoteProcedureAgentState": "AgentState",
+    "RunScriptConfig": "TaskConfig",
+    "StaticHTMLBlueprint": "StaticTaskBlueprint",
+    "StaticHTMLBlueprintArgs": "StaticTaskBlueprintArgs",
+    "StaticBlueprintArgs": "StaticTaskBlueprintArgs",
+}
+#: Constants of Mephisto, whose values are the names of plugins.
+CONSTANTS = {
+    "BLUEPRINT_TYPE_MOCK": "mock",
+    "BLUEPRINT_TYPE_PARLAI_CHAT": "parlai_chat",
+    "BLUEPRINT_TYPE_REMOTE_PROCEDURE": "remote_procedure",
+    "BLUEPRINT_TYPE_STATIC_HTML": "static_task",
+    "BLUEPRINT_TYPE_STATIC_REACT": "static_react_task",
+}
+#: The name `BLUEPRINT_TYPE`, which several modules have, by a part of the module's name.
+BLUEPRINT_TYPES = {
+    "mock": "mock",
+    "parlai_chat": "parlai_chat",
+    "remote_procedure": "remote_procedure",
+    "static_html": "static_task",
+    "static_react": "static_react_task",
+}
+#: Methods that have to be awaited, whatever they are called on.
+AWAITED_METHODS = frozenset(
+    {
+        *("launch_task_run", "launch_task_run_or_die", "wait_for_runs_then_shutdown", "force_shutdown"),
+        *("validate_and_run_config", "validate_and_run_config_or_die"),
+        *("observe", "get_live_update", "await_submit"),
+    }
+)
+#: Methods that have to be awaited on an operator; other objects have such names too.
+AWAITED_OF_OPERATOR = frozenset({"shutdown"})
+#: Functions that have to be awaited.
+AWAITED_FUNCTIONS = frozenset({"build_custom_bundle"})
+#: Methods under other names here.
+RENAMED_METHODS = {
+    "validate_and_run_config": "launch_task_run",
+    "validate_and_run_config_or_die": "launch_task_run_or_die",
+}
+#: Methods and functions that have no counterpart, with what to do instead.
+WITHOUT_COUNTERPART = {
+    "mark_done": "remove it: a status follows from what happened",
+    "process_config_and_get_operator": "write: async with process_config_and_get_operator(cfg) as (operator, cfg):",
+    "reserve_unit": "remove it: a unit is assigned in one step",
+    "update_agent": "remove it: a status follows from what happened",
+    "update_status": "remove it: a status follows from what happened",
+    "update_unit": "remove it: a status follows from what happened",
+}
+
+
+class NewName(NamedTuple):
+    """What becomes of an imported name."""
+
+    #: The name to import; None if there is nothing to import.
+    public: str | None
+    #: The value of a constant to define instead.
+    constant: str | None = None
+    #: What to write instead, if it cannot be changed.
+    remedy: str | None = None
+
+
+def new_name(module: str, name: str) -> NewName:
+    """Return what becomes of a name that a script imports from Mephisto.
+
+    Args:
+        module: the module of Mephisto.
+        name: the name.
+    """
+    if name in RENAMED:
+        return NewName(RENAMED[name])
+    if name in CONSTANTS:
+        return NewName(None, CONSTANTS[name])
+    if name == "BLUEPRINT_TYPE":
+        known = next((value for part, value in BLUEPRINT_TYPES.items() if part in module), None)
+        return NewName(None, known, None if known else "write the name of the blueprint")
+    if name in PUBLIC_NAMES:
+        return NewName(name)
+    if f"{name}View" in PUBLIC_NAMES:
+        return NewName(f"{name}View")
+    return NewName(None, remedy=FORMER_NAMES.get(name, "nothing of that name is here; see docs/mephisto.md"))

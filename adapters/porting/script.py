@@ -1,0 +1,191 @@
+"""Ports a launch script or task code of Mephisto: its imports, names, `async` and `await`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ...core.errors import ConfigError
+from .edits import SourceText
+from .names import (
+    AWAITED_FUNCTIONS,
+    AWAITED_METHODS,
+    AWAITED_OF_OPERATOR,
+    RENAMED,
+    RENAMED_METHODS,
+    WITHOUT_COUNTERPART,
+    new_name,
+)
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+#: The place of a call that nothing can await.
+_NOWHERE = None
+
+
+class Obstacle(NamedTuple):
+    """Something that has to be changed by hand."""
+
+    line: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.problem}"
+
+
+class PortedScript(NamedTuple):
+    """A script after its port."""
+
+    text: str
+    obstacles: list[Obstacle]
+
+
+def port_script(text: str, file: str, *, keeps_plain: bool = False) -> PortedScript:
+    """Port a script.
+
+    Args:
+        text: the script.
+        file: its name, for errors.
+        keeps_plain: True to leave plain functions plain: only imports and names are changed.
+
+    Raises:
+        ConfigError: it is not Python.
+    """
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise ConfigError(f"{file}, line {error.lineno} is not Python: {error.msg}", key=file) from error
+    port = _Port(tree, SourceText(text))
+    port.change_imports()
+    port.change_names()
+    if not keeps_plain:
+        port.add_async()
+    return PortedScript(port.source.changed(), sorted(port.obstacles))
+
+
+class _Port:
+    def __init__(self, tree: ast.Module, source: SourceText) -> None:
+        self.source = source
+        self.obstacles: list[Obstacle] = []
+        self._tree = tree
+        self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        #: Names of imported things that have another name here.
+        self._renamed: dict[str, str] = {}
+
+    # Imports and names ----------------------------------------------------------------------------------------------
+
+    def change_imports(self) -> None:
+        """Import from `mephisto_es` what was imported from modules of Mephisto."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.ImportFrom) and not node.level and _is_mephisto(node.module or ""):
+                self._change_import(node, node.module or "")
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    if _is_mephisto(alias.name):
+                        self._report(node, f"'import {alias.name}': import the names themselves from mephisto_es")
+
+    def _change_import(self, node: ast.ImportFrom, module: str) -> None:
+        imported: list[str] = []
+        constants: list[str] = []
+        for alias in node.names:
+            new = new_name(module, alias.name)
+            known_as = alias.asname or alias.name
+            if new.public is not None:
+                kept = f" as {alias.asname}" if alias.asname else ""
+                imported.append(f"{new.public}{kept}")
+                if alias.name != new.public and not alias.asname:
+                    self._renamed[alias.name] = new.public
+            elif new.constant is not None:
+                constants.append(f'{known_as} = "{new.constant}"')
+            else:
+                self._report(node, f"{alias.name} has no counterpart: {new.remedy}")
+        lines = [f"from mephisto_es import {', '.join(dict.fromkeys(imported))}"] if imported else []
+        lines += constants
+        indent = "\n" + " " * node.col_offset
+        self.source.replace(self.source.start_of(node), self.source.end_of(node), indent.join(lines) or "pass")
+
+    def change_names(self) -> None:
+        """Write the new names of what has another name here."""
+        renamed = {**RENAMED, **self._renamed}
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Name) and self._renamed.get(node.id):
+                self.source.replace(self.source.start_of(node), self.source.end_of(node), renamed[node.id])
+            elif isinstance(node, ast.Call):
+                self._change_call(node)
+
+    def _change_call(self, call: ast.Call) -> None:
+        name = _called(call)
+        if name in WITHOUT_COUNTERPART:
+            self._report(call, f"{name}(...): {WITHOUT_COUNTERPART[name]}")
+        if name == "Operator" and len(call.args) == 1:
+            self._report(call, "Operator(db): decorate main with @task_script(...), or use open_operator(data_dir)")
+        if isinstance(call.func, ast.Attribute) and name in RENAMED_METHODS:
+            end = self.source.end_of(call.func)
+            self.source.replace(end - len(name.encode()), end, RENAMED_METHODS[name])
+
+    # async and await ------------------------------------------------------------------------------------------------
+
+    def add_async(self) -> None:
+        """Await what has to be awaited, in functions that are made `async` as far as that reaches."""
+        functions: set[str] = set()
+        while True:
+            calls = [call for call in self._calls() if self._is_awaited(call, functions)]
+            reached = {function.name for call in calls if (function := self._function_of(call)) is not None}
+            if reached <= functions:
+                break
+            functions |= reached
+        for call in calls:
+            self._await(call)
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.FunctionDef) and node.name in functions:
+                self.source.insert(self.source.start_of(node), "async ")
+
+    def _calls(self) -> Iterator[ast.Call]:
+        return (node for node in ast.walk(self._tree) if isinstance(node, ast.Call))
+
+    def _is_awaited(self, call: ast.Call, functions: set[str]) -> bool:
+        name, function = _called(call), call.func
+        if isinstance(self._parents.get(call), ast.Await):
+            return False
+        if isinstance(function, ast.Name):
+            # The command that task_script makes of a main is called as it is.
+            return name in AWAITED_FUNCTIONS or (name in functions and self._function_of(call) is not None)
+        if not isinstance(function, ast.Attribute):
+            return False
+        on = ast.unparse(function.value)
+        is_super = on == "super()" and name in functions
+        return name in AWAITED_METHODS or (name in AWAITED_OF_OPERATOR and on.endswith("operator")) or is_super
+
+    def _function_of(self, node: ast.AST) -> _Function | None:
+        """Return the function that a node is directly in; None if it is in none, or in a lambda."""
+        parent = self._parents.get(node)
+        while parent is not None and not isinstance(parent, _Function | ast.Lambda):
+            parent = self._parents.get(parent)
+        return parent if isinstance(parent, _Function) else _NOWHERE
+
+    def _await(self, call: ast.Call) -> None:
+        if self._function_of(call) is None:
+            self._report(call, f"{_called(call)}(...) has to be awaited in an async function")
+            return
+        parent = self._parents.get(call)
+        needs_brackets = isinstance(parent, ast.Attribute | ast.Subscript | ast.BinOp | ast.UnaryOp) or (
+            isinstance(parent, ast.Call) and parent.func is call
+        )
+        self.source.insert(self.source.start_of(call), "(await " if needs_brackets else "await ")
+        if needs_brackets:
+            self.source.insert(self.source.end_of(call), ")")
+
+    def _report(self, node: ast.expr | ast.stmt, problem: str) -> None:
+        self.obstacles.append(Obstacle(node.lineno, problem))
+
+
+def _is_mephisto(module: str) -> bool:
+    return module == "mephisto" or module.startswith("mephisto.")
+
+
+def _called(call: ast.Call) -> str:
+    """Return the name of the function or method that is called; empty if it has none."""
+    match call.func:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return ""

@@ -1,0 +1,156 @@
+"""Scripts written for Mephisto: what `mephisto-es port` makes of them, and what it says that it cannot change."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mephisto_es.adapters.cli.main import main as command
+from mephisto_es.adapters.porting.script import port_script
+from mephisto_es.core.errors import ConfigError
+
+LAUNCH = '''#!/usr/bin/env python3
+"""Ask for colors."""
+
+from omegaconf import DictConfig
+from mephisto.operations.operator import Operator
+from mephisto.tools.scripts import (
+    task_script,
+    build_custom_bundle,
+)
+from mephisto.abstractions.blueprints.static_html_task.static_html_blueprint import BLUEPRINT_TYPE_STATIC_HTML
+from mephisto.abstractions.blueprints.static_html_task.static_html_blueprint import StaticHTMLBlueprint as Html
+from mephisto.data_model.worker import Worker
+
+
+def launch(operator: Operator, cfg: DictConfig) -> None:
+    print("Größe:", operator.validate_and_run_config(cfg.mephisto).upper())
+
+
+@task_script(default_config_file="colors")
+def main(operator: Operator, cfg: DictConfig) -> None:
+    build_custom_bundle(cfg.task_dir, force_rebuild=cfg.mephisto.task.force_rebuild)
+    launch(operator, cfg)
+    operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
+    assert Html and BLUEPRINT_TYPE_STATIC_HTML and Worker
+
+
+if __name__ == "__main__":
+    main()
+'''
+PORTED = '''#!/usr/bin/env python3
+"""Ask for colors."""
+
+from omegaconf import DictConfig
+from mephisto_es import Operator
+from mephisto_es import task_script, build_custom_bundle
+BLUEPRINT_TYPE_STATIC_HTML = "static_task"
+from mephisto_es import StaticTaskBlueprint as Html
+from mephisto_es import WORKER
+
+
+async def launch(operator: Operator, cfg: DictConfig) -> None:
+    print("Größe:", (await operator.launch_task_run(cfg.mephisto)).upper())
+
+
+@task_script(default_config_file="colors")
+async def main(operator: Operator, cfg: DictConfig) -> None:
+    await build_custom_bundle(cfg.task_dir, force_rebuild=cfg.mephisto.task.force_rebuild)
+    await launch(operator, cfg)
+    await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=30)
+    assert Html and BLUEPRINT_TYPE_STATIC_HTML and WORKER
+
+
+if __name__ == "__main__":
+    main()
+'''
+RUNNER = """
+from mephisto.abstractions.blueprint import TaskRunner
+
+
+class Echo(TaskRunner):
+    def run_unit(self, unit, agent):
+        if agent.get_live_update(timeout=3)["text"]:
+            agent.observe({"text": "yes"})
+        agent.await_submit()
+
+    def cleanup_unit(self, unit):
+        pass
+"""
+ODD = """
+import mephisto.data_model
+from mephisto.operations.operator import Operator
+from mephisto.abstractions.blueprint import TaskBuilder, Blueprint
+from mephisto.utils.nothing import nowhere
+
+operator = Operator(db)
+agent.update_status("completed")
+operator.launch_task_run(cfg)
+"""
+
+
+def worker_name() -> str:
+    """Return the public name that a worker of the data model has."""
+    from mephisto_es import PUBLIC_NAMES
+
+    return "Worker" if "Worker" in PUBLIC_NAMES else "WorkerView"
+
+
+def test_a_launch_script() -> None:
+    ported = port_script(LAUNCH, "run_task.py")
+    assert ported.obstacles == []
+    assert ported.text == PORTED.replace("WORKER\n", f"{worker_name()}\n")
+    ast.parse(ported.text)
+
+
+def test_a_launch_script_that_stays_plain() -> None:
+    ported = port_script(LAUNCH, "run_task.py", keeps_plain=True)
+    assert ported.obstacles == []
+    plain = PORTED.replace("(await operator.launch_task_run(cfg.mephisto))", "operator.launch_task_run(cfg.mephisto)")
+    assert ported.text == plain.replace("async ", "").replace("await ", "").replace("WORKER\n", f"{worker_name()}\n")
+
+
+def test_task_code() -> None:
+    ported = port_script(RUNNER, "runner.py")
+    assert ported.obstacles == []
+    assert '(await agent.get_live_update(timeout=3))["text"]' in ported.text
+    assert "async def run_unit(self, unit, agent):" in ported.text
+    assert "\n    def cleanup_unit" in ported.text
+
+
+def test_what_cannot_be_changed_is_listed_with_its_lines() -> None:
+    problems = [str(obstacle) for obstacle in port_script(ODD, "odd.py").obstacles]
+    assert problems == [
+        "line 2: 'import mephisto.data_model': import the names themselves from mephisto_es",
+        "line 4: TaskBuilder has no counterpart: "
+        "Blueprint.build_page, or build_custom_bundle for a page that npm builds",
+        "line 5: nowhere has no counterpart: nothing of that name is here; see docs/mephisto.md",
+        "line 7: Operator(db): decorate main with @task_script(...), or use open_operator(data_dir)",
+        "line 8: update_status(...): remove it: a status follows from what happened",
+        "line 9: launch_task_run(...) has to be awaited in an async function",
+    ]
+
+
+def test_a_file_that_is_not_python_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"bad\.py, line 1 is not Python"):
+        port_script("def", "bad.py")
+
+
+def test_the_verb_prints_a_diff_and_leaves_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "runner.py"
+    script.write_text(RUNNER)
+    output = tmp_path / "ported" / "runner.py"
+    done = CliRunner().invoke(command, ["port", str(script), "-o", str(output)])
+    assert done.exit_code == 0, done.stderr
+    assert (
+        "-from mephisto.abstractions.blueprint import TaskRunner\n+from mephisto_es import TaskRunner\n" in done.stdout
+    )
+    assert script.read_text() == RUNNER
+    assert output.read_text() == port_script(RUNNER, "").text
+    script.write_text(ODD)
+    done = CliRunner().invoke(command, ["port", str(script)])
+    assert done.exit_code == 1
+    assert f"{script}, line 4: TaskBuilder has no counterpart" in done.stderr
