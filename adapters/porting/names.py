@@ -60,7 +60,7 @@ WITHOUT_COUNTERPART = {
 
 
 class NewName(NamedTuple):
-    """What becomes of an imported name."""
+    """An imported name after the port."""
 
     #: The name to import; None if there is nothing to import.
     public: str | None
