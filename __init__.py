@@ -60,6 +60,9 @@ if TYPE_CHECKING:
         process_config_and_get_operator,
         task_script,
     )
+    from .adapters.crowd.bot import Bot, BotFile, draw_bots
+    from .adapters.crowd.crowd import Crowd
+    from .adapters.crowd.summary import CrowdSummary
     from .adapters.exports.frame import to_pandas
     from .adapters.facade.examine import (
         format_worker_stats,
@@ -274,6 +277,9 @@ _NAMES_BY_MODULE = {
         "process_config_and_get_operator",
         "task_script",
     ),
+    "adapters.crowd.bot": ("Bot", "BotFile", "draw_bots"),
+    "adapters.crowd.crowd": ("Crowd",),
+    "adapters.crowd.summary": ("CrowdSummary",),
     "adapters.exports.frame": ("to_pandas",),
     "adapters.providers.mock": (
         "MockProvider",
@@ -464,13 +470,17 @@ __all__ = [
     "AssignmentView",
     "Blueprint",
     "BlueprintArgs",
+    "Bot",
+    "BotFile",
     "Channel",
     "ClientIOHandler",
     "CommandIdReusedError",
     "CommandRefusedError",
     "ConfigError",
+    "Crowd",
     "CrowdProvider",
     "CrowdProviderArgs",
+    "CrowdSummary",
     "DamagedLogError",
     "DataBrowser",
     "Directory",
@@ -579,6 +589,7 @@ __all__ = [
     "build_custom_bundle",
     "build_default_task_config",
     "connect",
+    "draw_bots",
     "fill_registries",
     "format_worker_stats",
     "get_architect_from_type",

@@ -146,6 +146,18 @@ class WorkerAssessed(Event, frozen=True, kw_only=True, tag="worker_assessed"):
     answer: bool
 
 
+class VerdictsRevoked(Event, frozen=True, kw_only=True, tag="verdicts_revoked"):
+    """Verdicts of the launch script's own code against the worker do not count: the code was at fault."""
+
+    #: For instance `validate_onboarding`.
+    callback: str
+    reason: str
+    #: Units whose answers do not count; the code is asked about their submissions again.
+    units: tuple[UnitId, ...] = ()
+    #: Agents whose work evaluated the worker, and does not any more: it was reviewed meanwhile.
+    agents: tuple[AgentId, ...] = ()
+
+
 EngagementEvent = (
     WorkerArrived
     | PlaceTaken
@@ -158,4 +170,5 @@ EngagementEvent = (
     | WorkerRefused
     | CallbackAnswered
     | WorkerAssessed
+    | VerdictsRevoked
 )

@@ -48,6 +48,7 @@ from mephisto_es.events.engagement import (
     PlaceTaken,
     ProviderObserved,
     SiteWorkStatus,
+    VerdictsRevoked,
     WorkerArrived,
     WorkerAssessed,
     WorkerExcluded,
@@ -540,6 +541,10 @@ class HistoryGenerator(RandomValues):
                     ),
                 )
             ]
+        answers = self.state.engagements[stream].answers
+        if kind is WorkerAssessed and answers and self._serial % 2:
+            callback, unit = next(iter(answers))
+            return [NewEvent(stream, VerdictsRevoked(callback=callback, reason="it was at fault", units=(unit,)))]
         return [NewEvent(stream, self._fill(kind, subject=worker))]
 
     def _change_onboarding(self) -> Events:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from urllib.parse import urlsplit
 import trio
 
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.crowd.bot import draw_bots
 from mephisto_es.adapters.crowd.crowd import Crowd
-from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.events.resource import ResourceAcquired
@@ -32,10 +31,10 @@ COMMAND = str(Path(sys.executable).parent / "mephisto-es")
 GIVE_UP_SECONDS = 120
 
 
-def rating(chance: Random, data: object) -> object:
+def rating(data: object, rng: Random) -> object:
     assert isinstance(data, dict)
     assert data["sentence"]
-    return {"rating": chance.randint(1, 5)}
+    return {"rating": rng.randint(1, 5)}
 
 
 def some_sentences(folder: Path, count: int) -> str:
@@ -55,8 +54,8 @@ class OperatorProcess:
 
     def crowd(self, on_submitted: Callable[[], None] = lambda: None) -> Crowd:
         """Five people, two of whom give a sentence back."""
-        plans = plan_crowd(Random(1), 5, returning=2, disconnecting=0, think_seconds=0.05)
-        return Crowd(self.url, plans, rating, now=time.time, patience_seconds=20, on_submitted=on_submitted)
+        bots = draw_bots(Random(1), 5, rating, returning=2, disconnecting=0, think_seconds=0.05)
+        return Crowd(self.url, bots, patience_seconds=20, on_submitted=on_submitted)
 
     async def kill(self) -> None:
         """End it without a warning."""

@@ -22,8 +22,8 @@ import trio
 
 import mephisto_es
 from mephisto_es.adapters.cli.main import VERBS, main
+from mephisto_es.adapters.crowd.bot import draw_bots
 from mephisto_es.adapters.crowd.demo_run import run_demo
-from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
 from mephisto_es.core.operations.registry import ENTRY_POINT_GROUPS
 from mephisto_es.core.state.status_fold import LIFECYCLES
@@ -148,10 +148,10 @@ def test_a_command_in_a_sentence_has_its_verb_and_options(page: str) -> None:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a run that is over."""
     folder = tmp_path_factory.mktemp("docs") / "mephisto_data"
-    crowd = plan_crowd(Random(1), 5, returning=0, disconnecting=0, think_seconds=0.05)
+    crowd = draw_bots(Random(1), 5, rate, returning=0, disconnecting=0, think_seconds=0.05)
     task = configuration("python")
     nothing: dict[str, Callable[..., None]] = {"on_live": lambda _: None, "on_submitted": lambda: None}
-    done = trio.run(partial(run_demo, task, sentences(30), folder, crowd, rate, **nothing))
+    done = trio.run(partial(run_demo, task, sentences(30), folder, crowd, **nothing))
     assert done.is_success
     return folder
 

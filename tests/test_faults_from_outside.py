@@ -19,9 +19,9 @@ from mephisto_es.adapters.channels import connection, websocket
 from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
+from mephisto_es.adapters.crowd.bot import draw_bots
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.crowd.outcome_check import check_outcome
-from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
@@ -37,14 +37,14 @@ class People:
     """A crowd that goes on whatever becomes of the operator, and does not leave."""
 
     def __init__(self, url: str) -> None:
-        plans = plan_crowd(Random(2), 4, returning=0, disconnecting=0, think_seconds=0.2)
-        self.crowd = Crowd(url, plans, self.rate, now=time.time, on_submitted=self._count, retry_seconds=60)
+        bots = draw_bots(Random(2), 4, self.rate, returning=0, disconnecting=0, think_seconds=0.2)
+        self.crowd = Crowd(url, bots, on_submitted=self._count, retry_seconds=60)
         self._submitted = 0
         self._more = trio.Event()
 
     @staticmethod
-    def rate(chance: Random, data: object) -> object:
-        return {"rating": rating(chance, data), "comment": f"{chance.getrandbits(64):x}"}
+    def rate(data: object, rng: Random) -> object:
+        return {"rating": rating(data, rng), "comment": f"{rng.getrandbits(64):x}"}
 
     def _count(self) -> None:
         self._submitted += 1

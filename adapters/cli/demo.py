@@ -19,8 +19,8 @@ from rich.table import Table
 
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.run.live_task_run import LiveTaskRun
+from ..crowd.bot import draw_bots
 from ..crowd.demo_run import DemoRun, run_demo
-from ..crowd.plan import plan_crowd
 from ..crowd.sentence_rating import configuration, rate, sentences
 from ..terminal import make_console
 from .common.output import ILLEGAL, as_json_option, print_json
@@ -77,8 +77,7 @@ def demo_command(
                 configuration(server_type, architect),
                 sentences(units),
                 data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-demo-")),
-                plan_crowd(Random(seed), workers, think_seconds=think_seconds),
-                rate,
+                draw_bots(Random(seed), workers, rate, think_seconds=think_seconds),
                 on_live=on_live,
                 on_submitted=on_submitted,
             )

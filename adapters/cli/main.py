@@ -56,6 +56,7 @@ VERBS = {
     "projections": Verb("projections:projections_command", "List the views of a log, or rebuild them."),
     "reconcile": Verb("reconcile:reconcile_command", "Compare a run with its crowd site."),
     "register": Verb("register:register_command", "Register an account at a crowd provider."),
+    "rehearse": Verb("rehearse:rehearse_command", "Run a launch script with simulated workers, before people come."),
     "reopen": Verb("run_control:reopen_command", "Put the expired units of an ended run back."),
     "replay": Verb("replay:replay_command", "Prove from the log alone that what happened was legal."),
     "requesters": Verb("requesters:requesters_command", "List the accounts that offer work."),

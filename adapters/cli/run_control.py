@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 import trio
 
 from ...core.entity_ref import EntityRef
-from ...core.operations.control.requests import AnyRequest, EndRequest, PauseRequest, ReopenRequest, RetryRequest
+from ...core.lifecycles.task_run import TaskRunStatus
+from ...core.operations.control.requests import (
+    AnyRequest,
+    EndRequest,
+    PauseRequest,
+    ReopenRequest,
+    Reply,
+    RetryRequest,
+    RevokeVerdictsRequest,
+)
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...events.ids import TaskRunId
+from ...projections.mephisto_db.reader import MephistoDB
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
@@ -81,23 +92,44 @@ def reopen_command(database: Path, run: EntityRef, reason: str, author: str | No
 @click.command("retry", cls=LogCommand)
 @log_argument
 @run_argument
+@click.option(
+    "--revoke",
+    "function",
+    metavar="FUNCTION",
+    help="First revoke what FUNCTION said against workers while it was at fault: "
+    "validate_onboarding, on_unit_submitted, worker_can_do_unit or worker_qualifies.",
+)
+@click.option("--reason", default="the function was at fault", show_default=True, help="Recorded with --revoke.")
 @author_option
-def retry_command(database: Path, run: EntityRef, author: str | None) -> None:
+def retry_command(database: Path, run: EntityRef, function: str | None, reason: str, author: str | None) -> None:
     """Ask the code of RUN, which is live, again about everybody whom it failed on, and let newcomers in again.
 
     A run that is paused needs no retry: its code is asked again when it is resumed.
 
+    With --revoke, workers whom a faulty function has refused can come again: their exclusion and the qualifications
+    that say so are taken back, and submissions that nobody has reviewed are judged again. Use it for runs whose log has
+    the failure of a function as its verdict. The run need not be live.
+
     \b
-    Example:
+    Examples:
       mephisto-es retry mephisto_data 1
+      mephisto-es retry mephisto_data 1 --revoke validate_onboarding
     """
-    _execute(database, RetryRequest(task_run=TaskRunId(run.number)), author)
+    number = TaskRunId(run.number)
+    if function is not None:
+        request = RevokeVerdictsRequest(task_run=number, function=function, reason=reason)
+        workers = _execute(database, request, author).workers
+        echo(f"{run}: what {function} said against {workers} workers does not count any more")
+        with closing(MephistoDB(database)) as db:
+            if db.get_task_run(number).status != TaskRunStatus.LIVE.value:
+                return
+    _execute(database, RetryRequest(task_run=number), author)
     echo(f"{run}: its code is asked again, and newcomers get work")
 
 
-def _execute(database: Path, request: AnyRequest, author: str | None) -> None:
-    async def execute() -> None:
+def _execute(database: Path, request: AnyRequest, author: str | None) -> Reply:
+    async def execute() -> Reply:
         async with open_control(database, author_of(author)) as control:
-            await control.execute(request)
+            return await control.execute(request)
 
-    trio.run(execute)
+    return trio.run(execute)

@@ -22,6 +22,7 @@ from ...core.operations.hydra_config import MetricsArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
 from ...core.operations.operator import ApproveQuote, Ask, Operator
 from ...core.operations.registry import fill_registries
+from ...core.operations.task_code.loop_watchdog import watching_the_loop
 from ...core.operations.task_code.timings import measure_with
 from ...core.payloads import RUNS_FOLDER
 from ...core.ports import WallClock
@@ -42,6 +43,7 @@ from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
+from .operator_override import OperatorFactory, operator_override
 from .requests import request_executor, unwrapped_nursery
 
 #: The interval at which the anchor file is brought up to date with the log.
@@ -57,7 +59,7 @@ async def open_operator(
     ask: Ask | None = None,
     metrics: MetricsArgs | None = None,
     approve_quote: ApproveQuote | None = None,
-    operator_class: type[Operator] = Operator,
+    operator_class: OperatorFactory = Operator,
 ) -> AsyncIterator[Operator]:
     """Open the log of a data folder and run an operator on it.
 
@@ -77,6 +79,10 @@ async def open_operator(
         UnusableLogError: the database is not a log, or another operator has it open.
         DamagedLogError: the log was modified from outside.
     """
+    override = operator_override()
+    if override is not None:
+        data_dir, operator_class = override.data_dir, override.make_operator
+        ask = metrics = approve_quote = None
     fill_registries()
     clock = clock or SystemClock()
     make_data_dir(data_dir)
@@ -91,6 +97,7 @@ async def open_operator(
             writing = trio.CancelScope(shield=True)
             await nursery.start(_write_within, writing, ledger)
             nursery.start_soon(_keep_anchored, log)
+            nursery.start_soon(_watch_loop)
             if metrics is not None and metrics.port is not None:
                 measure_with(Latencies(operator_metrics.registry, clock))
                 await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
@@ -148,6 +155,12 @@ async def _write_within(
         await run_writer(ledger, task_status=task_status)
 
 
+async def _watch_loop() -> None:
+    """Log whatever blocks the event loop, until cancelled."""
+    with watching_the_loop():
+        await trio.sleep_forever()
+
+
 async def _keep_anchored(log: SqliteLog) -> None:
     """Keep the head of the chain outside the database, so that a lost tail is noticed."""
     while True:
@@ -162,7 +175,7 @@ def run_operator(
     ask: Ask | None = None,
     metrics: MetricsArgs | None = None,
     approve_quote: ApproveQuote | None = None,
-    operator_class: type[Operator] = Operator,
+    operator_class: OperatorFactory = Operator,
 ) -> None:
     """Run an operator for the duration of a job, with progress bars and with handling of Ctrl-C from the start.
 
@@ -266,6 +279,9 @@ def load_db_and_process_config(cfg: DictConfig) -> tuple[MephistoDB, DictConfig]
 
 def data_dir_of(cfg: DictConfig) -> Path:
     """Return the data folder of a configuration, by default the one in config.yml or `mephisto_data`."""
+    override = operator_override()
+    if override is not None:
+        return override.data_dir
     return data_dir(cfg.mephisto.database.data_dir)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,10 +21,9 @@ from ...projections.registry import PROJECTIONS
 from ..composition.data_dir import DATABASE_FILE
 from ..composition.operator import open_operator
 from ..log.audit.replay import replay
+from .bot import Bot
 from .crowd import Crowd
-from .plan import WorkerPlan
 from .summary import CrowdSummary
-from .worker import Answer
 
 
 class DemoRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +52,7 @@ async def run_demo(
     cfg: DictConfig,
     shared_state: SharedTaskState,
     data_dir: Path,
-    plans: Sequence[WorkerPlan],
-    answer: Answer,
+    bots: Sequence[Bot],
     *,
     on_live: Callable[[LiveTaskRun], None],
     on_submitted: Callable[[], None],
@@ -68,8 +65,7 @@ async def run_demo(
         cfg: the configuration of a launch script.
         shared_state: the shared state that a launch script would pass.
         data_dir: the folder for the log.
-        plans: the workers.
-        answer: returns the work for a unit's data.
+        bots: the workers.
         on_live: called when the run is open to workers.
         on_submitted: called after each acknowledged submission.
 
@@ -82,7 +78,7 @@ async def run_demo(
         run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state)
         live_run = operator.get_running_task_runs()[run]
         on_live(live_run)
-        crowd = Crowd(live_run.url, plans, answer, now=time.time, on_submitted=on_submitted)
+        crowd = Crowd(live_run.url, bots, on_submitted=on_submitted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_work_until_done, crowd, operator, live_run.task_run)
             await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -11,13 +11,16 @@ import msgspec
 import trio
 
 from ...core.errors import ProtocolError
+from ...core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from ..channels.dial import ConnectionFailedError, dial
+from .bot import BotFile
 from .page_socket import PageSocket, RouterUnreachableError, SocketLostError
 
 #: The version reported by the client library, fixed in its build.
 CLIENT_VERSION = "2.0.3"
 #: The close code of a closed tab.
 GOING_AWAY = 1001
+_ENDED_STATUSES = frozenset(status.value for status in AgentStatus if status not in LIVE_AGENT_STATUSES)
 #: Response statuses that may be temporary.
 _BUSY = frozenset({408, 429, 502, 503, 504, 507})
 
@@ -95,15 +98,26 @@ class PageClient:
         return _read_answer(await self._post("/submit_onboarding", {"provider_data": answer}))
 
     async def submit_task(self, agent_id: str, final_data: object) -> None:
-        """Submit the work; return once the router has stored it."""
-        await self._post("/submit_task", {"USED_AGENT_ID": agent_id, "final_data": final_data})
+        """Submit the work; return once the router has stored it. Work with an `BotFile` in it is sent as a form."""
+        described, uploads = split_uploads(final_data)
+        if not uploads:
+            await self._post("/submit_task", {"USED_AGENT_ID": agent_id, "final_data": final_data})
+            return
+        fields = {"USED_AGENT_ID": agent_id, "final_string_data": msgspec.json.encode(described).decode()}
+        files = [(field, (one.name, one.content, one.media_type)) for field, one in uploads]
+        await self._send("POST", "/submit_task", fields=fields, files=files)
 
     async def return_task(self, agent_id: str) -> None:
         """Return the unit without doing it."""
         await self._post("/return_task", {"USED_AGENT_ID": agent_id})
 
-    async def stay_connected(self, agent_id: str, seconds: float) -> None:
+    async def stay_connected(self, agent_id: str, seconds: float, *, until_ended: bool = False) -> None:
         """Keep a socket open for a while, as live pages do, then close it like a tab. A lost socket counts as closed.
+
+        Args:
+            agent_id: the agent.
+            seconds: how long.
+            until_ended: close it earlier, as soon as the agent's work has ended.
 
         Raises:
             RouterUnreachableError: no connection can be made.
@@ -111,8 +125,9 @@ class PageClient:
         with suppress(SocketLostError):
             async with self.connect(agent_id) as socket:
                 closes_at = trio.current_time() + seconds
-                while await socket.receive(closes_at) is not None:
-                    pass
+                while (packet := await socket.receive(closes_at)) is not None:
+                    if until_ended and packet.data.get("status") in _ENDED_STATUSES:
+                        return
 
     @asynccontextmanager
     async def connect(self, agent_id: str) -> AsyncIterator[PageSocket]:
@@ -150,9 +165,13 @@ class PageClient:
         params: dict[str, str] | None = None,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
+        fields: dict[str, str] | None = None,
+        files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None,
     ) -> bytes:
         try:
-            response = await self._client.request(method, path, params=params, content=content, headers=headers)
+            response = await self._client.request(
+                method, path, params=params, content=content, headers=headers, data=fields, files=files
+            )
         except httpx.TransportError as error:
             raise RouterUnreachableError(f"{method} {path} got no answer ({type(error).__name__})") from error
         if response.status_code in _BUSY:
@@ -160,6 +179,27 @@ class PageClient:
         if not response.is_success:
             raise ProtocolError(f"{method} {path} was answered {response.status_code}")
         return response.content
+
+
+def split_uploads(work: object) -> tuple[object, list[tuple[str, BotFile]]]:
+    """Return work with its uploads described as the client library describes them, and the uploads by field."""
+    if not isinstance(work, dict):
+        return work, []
+    uploads = [
+        (str(field), one)
+        for field, value in work.items()
+        for one in (value if isinstance(value, list) else [value])
+        if isinstance(one, BotFile)
+    ]
+    return {field: _described(value) for field, value in work.items()}, uploads
+
+
+def _described(value: object) -> object:
+    if isinstance(value, list):
+        return [_described(one) for one in value]
+    if isinstance(value, BotFile):
+        return {"name": value.name, "size": len(value.content), "type": value.media_type}
+    return value
 
 
 def _read_answer(body: bytes) -> AgentReply:

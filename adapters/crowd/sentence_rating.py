@@ -42,6 +42,6 @@ def sentences(units: int) -> SharedStaticTaskState:
         return SharedStaticTaskState(static_task_data=list(islice(cycle(csv.DictReader(file)), units)))
 
 
-def rate(chance: Random, _sentence: object) -> object:
+def rate(_sentence: object, rng: Random) -> object:
     """Return a random rating."""
-    return {"rating": chance.randint(1, 5), "comment": None}
+    return {"rating": rng.randint(1, 5), "comment": None}

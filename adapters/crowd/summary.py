@@ -30,6 +30,12 @@ class CrowdSummary(msgspec.Struct, frozen=True, kw_only=True):
     returned: int
     #: Pages that were closed during the work.
     disconnected: int
+    #: Units whose time ran out before they were submitted.
+    timed_out: int
+    #: Pages that were loaded again during the work.
+    reloaded: int
+    #: Submissions that were sent twice at the same time.
+    double_clicked: int
     #: Visits without work, by the sentence shown to the worker.
     refusals: dict[str, int]
     #: Failed requests by kind of failure; each was retried.
@@ -61,6 +67,9 @@ class CrowdCounters:
         self.visits = 0
         self.returned = 0
         self.disconnected = 0
+        self.timed_out = 0
+        self.reloaded = 0
+        self.double_clicked = 0
         #: By agent.
         self.submissions: dict[str, SentSubmission] = {}
         self.refusals: Counter[str] = Counter()
@@ -77,6 +86,9 @@ class CrowdCounters:
             submissions=len(self.submit_task_seconds),
             returned=self.returned,
             disconnected=self.disconnected,
+            timed_out=self.timed_out,
+            reloaded=self.reloaded,
+            double_clicked=self.double_clicked,
             refusals=dict(self.refusals),
             failures=dict(self.failures),
             request_agent=latency(self.request_agent_seconds),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -20,9 +19,9 @@ from msgspec.structs import replace
 from ...core.payloads import RUNS_FOLDER
 from ...core.signal import Signal
 from ..architects.router.process import RouterProcess
+from .bot import Bot, draw_bots
 from .crowd import Crowd
 from .outcome_check import JobOutcome, check_outcome
-from .plan import WorkerPlan, plan_crowd
 from .summary import SentSubmission
 from .torture_job import CHAT, CHAT_MESSAGES, RATING, TortureJob, rate
 
@@ -81,7 +80,7 @@ class PassRunner:
         self._job = job
         self._seed = seed
         self._folder = folder
-        self._plans = _divide(job, workers, Random(seed))
+        self._bots = _divide(job, workers, Random(seed))
         self._count = 0
 
     async def run_pass(self, plan: KillPlan, baseline: JobOutcome | None = None) -> PassResult:
@@ -96,7 +95,7 @@ class PassRunner:
         chance = Random(f"{self._seed}/{plan.name}")
         job = replace(self._job, dies_at=plan.position)
         started_at = trio.current_time()
-        current = _PassRun(job, plan, chance, self._plans, data_dir)
+        current = _PassRun(job, plan, chance, self._bots, data_dir)
         await current.run_until_done()
         outcome = None if current.failure else await check_outcome(data_dir, current.submissions)
         faults = [current.failure] if current.failure else []
@@ -113,14 +112,22 @@ class PassRunner:
         )
 
 
-def _divide(job: TortureJob, workers: int, chance: Random) -> dict[str, tuple[WorkerPlan, ...]]:
+def _divide(job: TortureJob, workers: int, chance: Random) -> dict[str, tuple[Bot, ...]]:
     """Return the workers of each task: an even number chats, and nobody leaves a chat."""
     chatting = min(2 * job.chats, workers // 4 * 2)
     rating = workers - chatting
     leavers = 1 if rating >= LARGE_CROWD else 0
     return {
-        CHAT: plan_crowd(chance, chatting, returning=0, disconnecting=0, think_seconds=THINK_SECONDS),
-        RATING: plan_crowd(chance, rating, disconnecting=leavers, think_seconds=THINK_SECONDS),
+        CHAT: draw_bots(
+            chance,
+            chatting,
+            rate,
+            returning=0,
+            disconnecting=0,
+            think_seconds=THINK_SECONDS,
+            chat_messages=CHAT_MESSAGES,
+        ),
+        RATING: draw_bots(chance, rating, rate, disconnecting=leavers, think_seconds=THINK_SECONDS),
     }
 
 
@@ -136,7 +143,7 @@ class _PassRun:
         job: TortureJob,
         plan: KillPlan,
         chance: Random,
-        workers: Mapping[str, Sequence[WorkerPlan]],
+        workers: Mapping[str, Sequence[Bot]],
         data_dir: Path,
     ) -> None:
         self._job = job
@@ -213,13 +220,10 @@ class _PassRun:
                 self._crowds[task] = crowd = Crowd(
                     url,
                     self._workers[task],
-                    rate,
-                    now=time.time,
                     on_submitted=self._count,
                     # Nobody must leave because an operator is down.
                     patience_seconds=PASS_SECONDS,
                     retry_seconds=PASS_SECONDS,
-                    chat_messages=CHAT_MESSAGES if task == CHAT else 0,
                 )
                 nursery.start_soon(crowd.run)
 

@@ -56,9 +56,9 @@ class TortureJob(msgspec.Struct, frozen=True, kw_only=True):
         return self.sentences + 2 * self.chats
 
 
-def rate(chance: Random, _sentence: object) -> object:
+def rate(_sentence: object, rng: Random) -> object:
     """Return a random rating that no other submission equals."""
-    return {"rating": chance.randint(1, 5), "comment": f"{chance.getrandbits(64):016x}"}
+    return {"rating": rng.randint(1, 5), "comment": f"{rng.getrandbits(64):016x}"}
 
 
 def configuration(job: TortureJob, task: str) -> DictConfig:

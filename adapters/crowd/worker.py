@@ -14,14 +14,12 @@ import msgspec
 import trio
 
 from ...core.errors import ProtocolError
+from .bot import Bot
 from .chat import ChatSession
+from .live_session import LiveSession, is_live
 from .page_client import AgentReply, PageClient, Visit
 from .page_socket import RouterUnreachableError, SocketLostError
-from .plan import WorkerPlan
 from .summary import CrowdCounters, SentSubmission
-
-#: Returns the work for a unit's data, using the worker's random numbers.
-Answer = Callable[[Random, object], object]
 
 #: The minimum and maximum wait after a visit without work.
 REVISIT_SECONDS = (1.0, 3.0)
@@ -30,6 +28,8 @@ RETRY_SECONDS = 0.25
 RETRY_LIMIT_SECONDS = 30.0
 #: The variation of a worker's times for single units: the standard deviation of their logarithm.
 UNEVENNESS = 0.3
+#: How long a worker who lets the time of a unit run out waits for that.
+TIME_OUT_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -44,33 +44,27 @@ class SimulatedWorker:
     """One worker with a browser.
 
     Args:
-        plan: the worker's behaviour.
+        bot: the worker's answers and habits.
         client: the browser; its base URL is the router's.
-        answer: returns the work for a unit's data.
         now: returns seconds since the epoch, by the worker's clock.
         counters: the crowd's counters.
         retry_seconds: the time during which a request that fails temporarily is retried.
-        chat_messages: the number of messages to send in a chat; 0 if the work is not a chat.
     """
 
     def __init__(
         self,
-        plan: WorkerPlan,
+        bot: Bot,
         client: httpx.AsyncClient,
-        answer: Answer,
         now: Callable[[], float],
         counters: CrowdCounters,
         retry_seconds: float,
-        chat_messages: int,
     ) -> None:
-        self._plan = plan
+        self._bot = bot
         self._client = client
-        self._answer = answer
         self._now = now
         self._counters = counters
         self._retry_seconds = retry_seconds
-        self._chat_messages = chat_messages
-        self._chance = Random(plan.seed)
+        self._chance = Random(bot.seed)
         #: The number of units the worker has had.
         self._units = 0
 
@@ -97,7 +91,7 @@ class SimulatedWorker:
 
     async def _visit(self) -> _Outcome:
         self._counters.visits += 1
-        visit = Visit(self._plan.name, f"{self._chance.getrandbits(48):012x}")
+        visit = Visit(self._bot.name, f"{self._chance.getrandbits(48):012x}")
         page = PageClient(self._client, visit, self._now)
         await self._retry(page.load)
         answer = await self._get_agent(page)
@@ -111,35 +105,58 @@ class SimulatedWorker:
         onboarding = answer.agent_id
         if onboarding is None or not answer.is_onboarding:
             return answer
-        return await self._retry(lambda: page.submit_onboarding(onboarding, {"success": True}))
+        submission = self._bot.answer_onboarding(msgspec.json.decode(answer.init_task_data), self._chance)
+        return await self._retry(lambda: page.submit_onboarding(onboarding, submission))
 
     async def _do_unit(self, page: PageClient, answer: AgentReply, agent: str) -> _Outcome:
         self._units += 1
-        if self._units == self._plan.disconnects_on_unit:
+        if self._units == self._bot.disconnects_on_unit:
             await self._retry(partial(page.stay_connected, agent, self._draw_seconds()))
             self._counters.disconnected += 1
             return _Outcome.LEFT
-        if self._units == self._plan.returns_unit:
+        if self._units == self._bot.returns_unit:
             await trio.sleep(self._draw_seconds())
             await self._retry(partial(page.return_task, agent))
             self._counters.returned += 1
             return _Outcome.WORKED
-        work = await (self._chat(page, answer) if self._chat_messages else self._think(answer))
-        if work is None:
-            return _Outcome.NOTHING
-        submission = self._counters.submissions[agent] = SentSubmission(work)
-        await self._retry(partial(self._submit, page, agent, submission), self._counters.submit_task_seconds)
-        submission.is_acknowledged = True
-        self._counters.submitted()
-        return _Outcome.WORKED
+        if self._units == self._bot.times_out_on_unit:
+            await self._retry(partial(page.stay_connected, agent, TIME_OUT_SECONDS, until_ended=True))
+            self._counters.timed_out += 1
+        elif self._units == self._bot.reloads_on_unit:
+            await self._reload(page, agent)
+        work = await self._work(page, answer)
+        if work is not None:
+            await self._submit(page, agent, work)
+            return _Outcome.WORKED
+        if not self._bot.chat_messages:
+            await self._retry(partial(page.return_task, agent))
+        return _Outcome.NOTHING
 
-    async def _think(self, answer: AgentReply) -> object:
+    async def _reload(self, page: PageClient, agent: str) -> None:
+        """Leave the page in the middle of the work, and open it again."""
         await trio.sleep(self._draw_seconds())
-        return self._answer(self._chance, msgspec.json.decode(answer.init_task_data))
+        await self._retry(page.load)
+        again = await self._retry(page.request_agent)
+        self._counters.reloaded += 1
+        if again.agent_id != agent:
+            raise ProtocolError("a page that was loaded again got other work")
+
+    async def _work(self, page: PageClient, answer: AgentReply) -> object | None:
+        """Return the work for a unit; None if there is nothing to submit."""
+        if self._bot.chat_messages:
+            return await self._chat(page, answer)
+        data = msgspec.json.decode(answer.init_task_data)
+        if is_live(data):
+            live = LiveSession(page, answer, lambda update: self._bot.reply(update, self._chance), self._draw_seconds)
+            if not await self._retry(live.follow):
+                return None
+        else:
+            await trio.sleep(self._draw_seconds())
+        return self._bot.answer(data, self._chance)
 
     async def _chat(self, page: PageClient, answer: AgentReply) -> object | None:
         """Chat until the chat is over, reconnecting as often as needed, unless the router stays unreachable."""
-        chat = ChatSession(page, answer, self._chat_messages, self._draw_seconds)
+        chat = ChatSession(page, answer, self._bot.chat_messages, self._draw_seconds)
         while True:
             try:
                 return await self._retry(chat.finish_chat)
@@ -147,13 +164,31 @@ class SimulatedWorker:
                 self._counters.failures[str(error)] += 1
                 await trio.sleep(RETRY_SECONDS)
 
-    async def _submit(self, page: PageClient, agent: str, submission: SentSubmission) -> None:
+    async def _submit(self, page: PageClient, agent: str, work: object) -> None:
+        submission = self._counters.submissions[agent] = SentSubmission(work)
+        send = partial(self._send, page, agent, submission)
+        async with trio.open_nursery() as nursery:
+            if self._bot.double_clicks:
+                self._counters.double_clicked += 1
+                nursery.start_soon(self._send_again, send)
+            await self._retry(send, self._counters.submit_task_seconds)
+        submission.is_acknowledged = True
+        self._counters.submitted()
+
+    async def _send_again(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Send a submission a second time; it matters only that the first one arrives."""
+        try:
+            await send()
+        except ProtocolError as error:
+            self._counters.failures[str(error)] += 1
+
+    async def _send(self, page: PageClient, agent: str, submission: SentSubmission) -> None:
         submission.times_sent += 1
         await page.submit_task(agent, submission.work)
 
     def _draw_seconds(self) -> float:
         """Return the time that the worker takes for the next unit or message."""
-        return self._chance.lognormvariate(math.log(self._plan.think_seconds), UNEVENNESS)
+        return self._chance.lognormvariate(math.log(self._bot.think_seconds), UNEVENNESS)
 
     async def _retry(self, request: Callable[[], Awaitable[T]], durations: list[float] | None = None) -> T:
         """Repeat a request until it is answered; append the duration of the answered one to a list."""

@@ -152,6 +152,19 @@ class RecordOnboardingOutcome(RunAndDirectoryCommand, frozen=True, kw_only=True,
     passed: bool
 
 
+class RevokeVerdicts(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="revoke_verdicts"):
+    """Let what a function of the task's code said against a worker not count; does nothing if it said nothing."""
+
+    worker: WorkerId
+    #: For instance `validate_onboarding`.
+    callback: str
+    reason: str
+    #: The qualifications that record such verdicts, as far as the run has them.
+    onboarding: QualificationId | None = None
+    screening: ScreeningQualifications | None = None
+    golds: GoldQualifications | None = None
+
+
 AnyAdmissionCommand = (
     RecordPlace
     | RecordProviderObservation
@@ -163,4 +176,5 @@ AnyAdmissionCommand = (
     | RecordAnswers
     | RecordEvaluation
     | RecordOnboardingOutcome
+    | RevokeVerdicts
 )

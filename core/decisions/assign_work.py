@@ -23,7 +23,7 @@ from ..commands.admission import (
     StartOnboarding,
 )
 from ..lifecycles.agent import AgentRecord, AgentStatus
-from ..lifecycles.engagement import EngagementState
+from ..lifecycles.engagement import EXCLUSIONS, EngagementState
 from ..lifecycles.onboarding import OnboardingStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
@@ -154,7 +154,7 @@ def decide_record_onboarding_outcome(state: DecisionState, command: RecordOnboar
     run = command.task_run
     stream = streams.onboarding_agent(run, command.agent)
     worker = state.onboardings[stream].worker
-    reason = "the onboarding was not passed"
+    reason = EXCLUSIONS["validate_onboarding"]
     outcome = OnboardingPassed() if command.passed else OnboardingFailed(reason=reason)
     engaged = WorkerOnboarded(agent=command.agent) if command.passed else WorkerExcluded(reason=reason)
     return [

@@ -19,7 +19,7 @@ from ..commands.admission import (
     RecordEvaluation,
     ScreeningQualifications,
 )
-from ..lifecycles.engagement import ON_SUBMITTED, Answer, EngagementState
+from ..lifecycles.engagement import EXCLUSIONS, ON_SUBMITTED, Answer, EngagementState
 from ..lifecycles.worker import WorkerStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
@@ -97,7 +97,7 @@ def _screening_events(
     if command.answer is True:
         return grant_events(state, worker, screening.passed, 1)
     if command.answer is False:
-        excluded = WorkerExcluded(reason="the screening was not passed")
+        excluded = WorkerExcluded(reason=EXCLUSIONS[ON_SUBMITTED])
         stream = streams.engagement(command.task_run, worker)
         return [*grant_events(state, worker, screening.failed, 1), NewEvent(stream, excluded)]
     return []

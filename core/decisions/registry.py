@@ -15,6 +15,7 @@ from ..commands.admission import (
     RecordPlace,
     RecordProviderObservation,
     RefuseWorker,
+    RevokeVerdicts,
     StartOnboarding,
 )
 from ..commands.agent import (
@@ -80,6 +81,7 @@ from . import (
     review,
     task_run,
 )
+from .worker_rights import revoke_verdicts
 
 C = TypeVar("C", bound=Command)
 
@@ -133,6 +135,7 @@ DECISIONS: Decisions = dict(
         decision(RecordAssessment, evaluate_worker.decide_record_assessment),
         decision(RecordAnswers, evaluate_worker.decide_record_answers),
         decision(RecordEvaluation, evaluate_worker.decide_record_evaluation),
+        decision(RevokeVerdicts, revoke_verdicts.decide_revoke_verdicts),
         decision(SubmitUnit, end_work.decide_submit_unit),
         decision(ReturnUnit, end_work.decide_return_unit),
         decision(EndAgent, end_work.decide_end_agent),

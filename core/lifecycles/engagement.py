@@ -13,6 +13,7 @@ from ...events.engagement import (
     EngagementEvent,
     PlaceTaken,
     ProviderObserved,
+    VerdictsRevoked,
     WorkEnded,
     WorkerArrived,
     WorkerAssessed,
@@ -51,12 +52,15 @@ ENGAGEMENT = Lifecycle(
         *stays(WorkerRefused, *_S),
         *stays(CallbackAnswered, *_S),
         *stays(WorkerAssessed, *_S),
+        *stays(VerdictsRevoked, *_S),
     ),
 )
 
 
 #: The callback whose answer says whether an evaluation was done well.
 ON_SUBMITTED = "on_unit_submitted"
+#: Reasons for which a worker is excluded, by the callback that said so.
+EXCLUSIONS = {"validate_onboarding": "the onboarding was not passed", ON_SUBMITTED: "the screening was not passed"}
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -155,10 +159,24 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, answers=engagement.answers | {(event.callback, event.unit): event.answer})
         case WorkerAssessed():
             return replace(engagement, assessments=engagement.assessments | {event.callback: event})
+        case VerdictsRevoked():
+            return _without_verdicts(engagement, event)
         case WorkerRefused():
             return engagement
         case _:
             assert_never(event)
+
+
+def _without_verdicts(engagement: EngagementState, revoked: VerdictsRevoked) -> EngagementState:
+    name, answers, assessments = revoked.callback, engagement.answers, engagement.assessments
+    was_excluded_by_it = engagement.excluded == EXCLUSIONS.get(name)
+    return replace(
+        engagement,
+        excluded=None if was_excluded_by_it else engagement.excluded,
+        answers={key: answer for key, answer in answers.items() if key[0] != name or key[1] not in revoked.units},
+        assessments={key: one for key, one in assessments.items() if key != name},
+        evaluations={key: one for key, one in engagement.evaluations.items() if key not in revoked.agents},
+    )
 
 
 def _with(engagement: EngagementState, taken: WorkStarted) -> dict[AgentId, Evaluation]:

@@ -21,7 +21,7 @@ from ...events.agent import (
     AgentUpdateReceived,
 )
 from ...events.base import Event
-from ...events.engagement import CallbackAnswered
+from ...events.engagement import CallbackAnswered, VerdictsRevoked
 from ...events.ids import (
     AgentId,
     AssignmentId,
@@ -41,7 +41,7 @@ from ...events.worker import WorkerErased, WorkerRegistered
 from ..errors import UnknownEntityError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord
 from ..lifecycles.engagement import ON_SUBMITTED
-from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord
+from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord, OnboardingStatus
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from ..lifecycles.worker import WorkerStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
@@ -259,6 +259,8 @@ class DecisionState(EntityStates):
                 self._index_failure(stream, event)
             case CallbackAnswered():
                 self.runs.of_stream(stream).unjudged.pop(event.unit, None)
+            case VerdictsRevoked():
+                self._forget_failed_onboardings(stream)
             case PaymentOwed():
                 budget = self.runs.of_stream(stream).budget
                 budget.committed_cents += budget.with_fee(event.amount_cents)
@@ -284,6 +286,14 @@ class DecisionState(EntityStates):
             index.unjudged[unit.unit] = unit.index
         if failed.assignment is not None and failed.agents:
             index.failed_assignments.add(failed.assignment)
+
+    def _forget_failed_onboardings(self, stream: str) -> None:
+        """Let the pages on which a worker failed an onboarding have another one."""
+        index, worker = self.runs.of_stream(stream), self.engagements[stream].worker
+        for registration, agent_stream in list(index.by_registration.items()):
+            onboarding = self.onboardings.get(agent_stream)
+            if onboarding and onboarding.worker == worker and onboarding.status is OnboardingStatus.REJECTED:
+                del index.by_registration[registration]
 
     def _index_assignment(self, index: RunIndex, created: AssignmentCreated) -> None:
         if 0 <= created.number < len(index.assignments):

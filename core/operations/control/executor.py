@@ -23,6 +23,7 @@ from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
 from ..services.reviewer import Reviewer
 from ..services.site_books import compare_books
+from ..services.verdict_revoker import VerdictRevoker
 from .requests import (
     AcceptLateRequest,
     AnyRequest,
@@ -46,6 +47,7 @@ from .requests import (
     Reply,
     RetryRequest,
     RevokeRequest,
+    RevokeVerdictsRequest,
     SettleRequest,
     UnblockRequest,
     VerdictRequest,
@@ -141,6 +143,9 @@ class RequestExecutor:
                 return Reply()
             case EraseRequest():
                 return Reply(erasure=await self._erase(request.worker, request.reason, author))
+            case RevokeVerdictsRequest(task_run=run, function=function, reason=reason):
+                revoked = await VerdictRevoker(self._ledger, self._ids, author).revoke(run, function, reason)
+                return Reply(workers=len(revoked))
             case ReopenRequest():
                 command = ReopenRun(task_run=request.task_run, reason=request.reason)
                 return _reply(await CommandIssuer(self._ledger, self._ids, author).issue(command, command_id=key))

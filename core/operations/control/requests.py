@@ -164,6 +164,15 @@ class RetryRequest(Request, frozen=True, kw_only=True, tag="retry"):
     task_run: TaskRunId
 
 
+class RevokeVerdictsRequest(Request, frozen=True, kw_only=True, tag="revoke_verdicts"):
+    """Let what a function of a run's code said against workers not count, because the function was at fault."""
+
+    task_run: TaskRunId
+    #: For instance `validate_onboarding`.
+    function: str
+    reason: str
+
+
 class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
     """Put the expired units of an ended run back, so that it can be resumed."""
 
@@ -210,6 +219,7 @@ AnyRequest = (
     | PauseRequest
     | EndRequest
     | RetryRequest
+    | RevokeVerdictsRequest
     | ReopenRequest
     | EraseRequest
     | FindRequest
@@ -256,3 +266,5 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     round: RoundReport | None = None
     #: The comparison that was asked for.
     books: BooksReport | None = None
+    #: Number of workers whom the request concerned.
+    workers: int = 0

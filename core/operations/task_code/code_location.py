@@ -44,10 +44,20 @@ def where_raised(error: BaseException, function: Callable[..., object]) -> str:
 
 def where_thread_stands(thread: int | None) -> str:
     """Return the line of the task's code that a thread is at; empty if it is not in the task's code."""
+    return _place_of(_frame_of_thread(thread))
+
+
+def function_of_thread(thread: int) -> tuple[str, str] | None:
+    """Return the function of the task's code that a thread is in, and its line there; None if it is in none."""
+    frame = _frame_of_thread(thread)
+    return None if frame is None else (frame.f_code.co_qualname, _place_of(frame))
+
+
+def _frame_of_thread(thread: int | None) -> FrameType | None:
     frame = None if thread is None else sys._current_frames().get(thread)
     while frame is not None and not _is_the_tasks(frame.f_code):
         frame = frame.f_back
-    return _place_of(frame)
+    return frame
 
 
 def where_coroutine_stands(coroutine: object) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 import trio
 
 from ....events import streams
-from ....events.engagement import CallbackAnswered
+from ....events.engagement import CallbackAnswered, VerdictsRevoked
 from ....events.envelope import RecordedEvent
 from ....events.ids import UnitId, WorkerId
 from ....events.task_run import CallbackFailed
@@ -85,6 +85,13 @@ class SubmissionCallbacks:
                     self._failed[unit.unit] = unit.worker
         self._context.nursery.start_soon(self.retry)
 
+    def _judge_again(self, worker: WorkerId, units: Sequence[UnitId]) -> None:
+        """Let the next retry ask about submissions whose answers were revoked."""
+        state = self._ledger.state
+        for unit in units:
+            if state.units[streams.unit(self._run, unit)].status is UnitStatus.COMPLETED:
+                self._failed[unit] = worker
+
     def on_committed(self, events: Sequence[RecordedEvent]) -> None:
         """Follow submissions, recorded answers and failures among durable events of the run."""
         for recorded in events:
@@ -97,6 +104,9 @@ class SubmissionCallbacks:
                 self._unanswered.pop(event.unit, None)
                 self._failed.pop(event.unit, None)
                 self._answered.notify()
+            elif isinstance(event, VerdictsRevoked) and event.callback == ON_SUBMITTED and self._callback is not None:
+                worker = self._ledger.state.engagements[recorded.envelope.stream].worker
+                self._judge_again(worker, event.units)
             elif isinstance(event, CallbackFailed) and event.function == ON_SUBMITTED and event.unit is not None:
                 self._note_failure(event.unit)
 

@@ -108,6 +108,7 @@ _TEMPLATES: dict[type[Event], str] = {
     engagement.WorkerExcluded: "excluded from this run: {reason}",
     engagement.WorkerRefused: "refused by the rule {rule} ({inputs}) and shown {reason}",
     engagement.WorkerAssessed: "{callback} was asked about the worker ({facts}): {answer}",
+    engagement.VerdictsRevoked: "what {callback} said against the worker does not count: {reason}",
     engagement.CallbackAnswered: "{callback} was asked about unit-{unit}: {answer}",
 }
 

@@ -11,8 +11,8 @@ import trio
 
 from mephisto_es.adapters.architects.contract import answers
 from mephisto_es.adapters.cli.resources import find_resources
+from mephisto_es.adapters.crowd.bot import draw_bots
 from mephisto_es.adapters.crowd.demo_run import run_demo
-from mephisto_es.adapters.crowd.plan import plan_crowd
 from mephisto_es.adapters.crowd.sentence_rating import configuration, rate, sentences
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 
@@ -35,8 +35,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
             task,
             sentences(UNITS),
             tmp_path,
-            plan_crowd(Random(0), 4, think_seconds=0.05),
-            rate,
+            draw_bots(Random(0), 4, rate, think_seconds=0.05),
             on_live=lambda _: apps.extend(fake_heroku.apps()),
             on_submitted=lambda: None,
         )

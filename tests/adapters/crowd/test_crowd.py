@@ -1,6 +1,5 @@
 """The crowd against a real router."""
 
-import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -8,8 +7,8 @@ from random import Random
 import pytest
 import trio
 
+from mephisto_es.adapters.crowd.bot import Bot, draw_bots
 from mephisto_es.adapters.crowd.crowd import Crowd
-from mephisto_es.adapters.crowd.plan import WorkerPlan, plan_crowd
 from mephisto_es.adapters.crowd.summary import latency
 
 from .fake_operator import NO_WORK, FakeOperator
@@ -17,20 +16,20 @@ from .fake_operator import NO_WORK, FakeOperator
 GIVE_UP_SECONDS = 40
 
 
-def doubled(_: Random, data: object) -> object:
+def doubled(data: object, _: Random) -> object:
     assert isinstance(data, dict)
     return {"answer": data["number"] * 2}
 
 
-def crowd_at(url: str, plans: tuple[WorkerPlan, ...], patience_seconds: float = 0.5) -> Crowd:
-    return Crowd(url, plans, doubled, now=time.time, patience_seconds=patience_seconds)
+def crowd_at(url: str, bots: tuple[Bot, ...], patience_seconds: float = 0.5) -> Crowd:
+    return Crowd(url, bots, patience_seconds=patience_seconds)
 
 
 async def test_they_work_until_there_is_no_more_work(tmp_path: Path) -> None:
-    plans = plan_crowd(Random(1), 4, returning=0, disconnecting=0, think_seconds=0.01)
+    bots = draw_bots(Random(1), 4, doubled, returning=0, disconnecting=0, think_seconds=0.01)
     with trio.fail_after(GIVE_UP_SECONDS):
         async with FakeOperator(20).open(tmp_path) as operator:
-            crowd = crowd_at(operator.url, plans)
+            crowd = crowd_at(operator.url, bots)
             await crowd.run()
     assert operator.submitted == {number: {"answer": number * 2} for number in range(20)}
     assert operator.workers == {"worker-01", "worker-02", "worker-03", "worker-04"}
@@ -44,10 +43,10 @@ async def test_they_work_until_there_is_no_more_work(tmp_path: Path) -> None:
 
 
 async def test_some_give_back_and_some_vanish_and_others_do_the_work(tmp_path: Path) -> None:
-    plans = plan_crowd(Random(5), 4, returning=2, disconnecting=1, think_seconds=0.05)
+    bots = draw_bots(Random(5), 4, doubled, returning=2, disconnecting=1, think_seconds=0.05)
     with trio.fail_after(GIVE_UP_SECONDS):
         async with FakeOperator(12).open(tmp_path, MEPHISTO_ROUTER_HEARTBEAT_LIMIT_SECONDS="1") as operator:
-            crowd = crowd_at(operator.url, plans, patience_seconds=5)
+            crowd = crowd_at(operator.url, bots, patience_seconds=5)
             await crowd.run()
     assert len(operator.returned) == 2
     assert len(operator.disconnected) == 1
@@ -57,10 +56,10 @@ async def test_some_give_back_and_some_vanish_and_others_do_the_work(tmp_path: P
 
 
 async def test_they_pass_an_onboarding(tmp_path: Path) -> None:
-    plans = plan_crowd(Random(1), 1, think_seconds=0.01)
+    bots = draw_bots(Random(1), 1, doubled, think_seconds=0.01)
     with trio.fail_after(GIVE_UP_SECONDS):
         async with FakeOperator(2, with_onboarding=True).open(tmp_path) as operator:
-            await crowd_at(operator.url, plans).run()
+            await crowd_at(operator.url, bots).run()
     assert set(operator.submitted) == {0, 1}
     assert operator.onboarded[:2] == [{"success": True}, {"success": True}]
 
@@ -69,8 +68,8 @@ async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: t
     listener = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener[0].socket.getsockname()[1]
     await listener[0].aclose()
-    plans = plan_crowd(Random(1), 1)
-    crowd = crowd_at(f"http://127.0.0.1:{port}", plans, patience_seconds=10)
+    bots = draw_bots(Random(1), 1, doubled)
+    crowd = crowd_at(f"http://127.0.0.1:{port}", bots, patience_seconds=10)
     with trio.fail_after(60):
         await crowd.run()
     summary = crowd.summary()
@@ -79,27 +78,27 @@ async def test_a_router_that_is_not_there_is_tried_for_a_while(autojump_clock: t
 
 
 async def test_a_request_that_is_refused_is_counted(tmp_path: Path) -> None:
-    plans = plan_crowd(Random(1), 1, think_seconds=0.01)
+    bots = draw_bots(Random(1), 1, doubled, think_seconds=0.01)
     with trio.fail_after(GIVE_UP_SECONDS):
         async with FakeOperator(1).open(tmp_path) as operator:
             (tmp_path / "static" / "wrap_crowd_source.js").unlink()
-            crowd = crowd_at(operator.url, plans)
+            crowd = crowd_at(operator.url, bots)
             await crowd.run()
     assert crowd.summary().failures == {"GET /wrap_crowd_source.js was answered 404": 1}
     assert operator.submitted == {}
 
 
 def test_a_seed_is_a_crowd() -> None:
-    assert plan_crowd(Random(7), 12) == plan_crowd(Random(7), 12)
-    assert plan_crowd(Random(7), 12) != plan_crowd(Random(8), 12)
+    assert draw_bots(Random(7), 12, doubled) == draw_bots(Random(7), 12, doubled)
+    assert draw_bots(Random(7), 12, doubled) != draw_bots(Random(8), 12, doubled)
 
 
 @pytest.mark.parametrize(("workers", "returning", "disconnecting"), [(12, 2, 1), (3, 1, 1), (2, 0, 1), (1, 0, 0)])
 def test_somebody_is_always_left_to_do_the_work(workers: int, returning: int, disconnecting: int) -> None:
-    plans = plan_crowd(Random(3), workers)
-    assert len({plan.name for plan in plans}) == workers
-    assert len([plan for plan in plans if plan.returns_unit]) == returning
-    assert len([plan for plan in plans if plan.disconnects_on_unit]) == disconnecting
+    bots = draw_bots(Random(3), workers, doubled)
+    assert len({bot.name for bot in bots}) == workers
+    assert len([bot for bot in bots if bot.returns_unit]) == returning
+    assert len([bot for bot in bots if bot.disconnects_on_unit]) == disconnecting
 
 
 def test_percentiles_are_nearest_ranks() -> None:

@@ -1,0 +1,114 @@
+"""Rehearsals as users run them: a command, a launch script in a process of its own, and simulated workers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+
+from mephisto_es.adapters.rehearsal.chromium import find_chromium
+from mephisto_es.adapters.rehearsal.report import RehearsalReport
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMAND = str(Path(sys.executable).parent / "mephisto-es")
+PLANTED = Path(__file__).parent / "planted_faults"
+#: So few workers that nobody leaves, which takes longer to be noticed than all the rest.
+SMALL = ("--workers=3", "--units=4", "--seed=7")
+GIVE_UP_SECONDS = 120
+
+
+async def rehearsed(script: Path, folder: Path, *arguments: str) -> RehearsalReport:
+    """Rehearse a script in a process of its own; return its report."""
+    command = [COMMAND, "rehearse", str(script), *SMALL, f"--data-dir={folder}", "--json", *arguments]
+    with trio.fail_after(GIVE_UP_SECONDS):
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    assert done.returncode in (0, 1), done.stderr.decode()
+    report = msgspec.json.decode(done.stdout, type=RehearsalReport)
+    assert done.returncode == any(report.findings()), "the exit code says whether something was found"
+    return report
+
+
+async def test_examples_need_no_second_look(tmp_path: Path) -> None:
+    scripts = {
+        "sentence-rating": ROOT / "examples" / "sentence_rating" / "run_task.py",
+        "plain-words": ROOT / "examples" / "remote_procedure" / "run_task.py",
+        "paired-chat": ROOT / "examples" / "paired_chat" / "run_task.py",
+        "chat-in-turns": ROOT / "docs" / "tutorial" / "chat_in_turns" / "run_task.py",
+    }
+    reports: dict[str, RehearsalReport] = {}
+
+    async def rehearse(name: str, script: Path) -> None:
+        workers = 5 if name == "sentence-rating" else 3
+        reports[name] = await rehearsed(script, tmp_path / name, "--no-browser", f"--workers={workers}")
+
+    async with trio.open_nursery() as nursery:
+        for name, script in scripts.items():
+            nursery.start_soon(rehearse, name, script)
+    for name, report in reports.items():
+        [run] = report.runs
+        assert (run.task_name, list(report.findings())) == (name, [])
+        assert run.units["completed"] == run.submissions > 0
+        if name == "sentence-rating":
+            assert (run.crowd.workers, run.crowd.disconnected, run.crowd.returned) == (5, 1, 1)
+        assert run.planned_cents
+        assert run.cost_cents
+        honest, careless = run.pay
+        assert (honest.kind, careless.kind) == ("honest", "careless")
+        assert honest.cents_per_hour
+
+
+@pytest.mark.parametrize("has_browser", [False, True])
+async def test_planted_faults_are_named(tmp_path: Path, has_browser: bool) -> None:
+    if has_browser and find_chromium() is None:
+        pytest.skip("Chromium is not installed")
+    browser = "--browser" if has_browser else "--no-browser"
+    report = await rehearsed(PLANTED / "run_task.py", tmp_path, browser)
+    [run] = report.runs
+    [failed] = run.failed_callbacks
+    assert (failed.function, failed.error, failed.location) == (
+        "worker_can_do_unit",
+        "raised KeyError",
+        "run_task.py:10",
+    )
+    assert failed.workers == 1
+    found = list(report.findings())
+    assert "the page may stay blank: page.js loads /missing.js, which is not there (404)" in found
+    assert "field never filled: no submission has an answer to 'comment'" in found
+    assert any(one.startswith("blank page: the task page showed nothing") for one in found) == has_browser
+    assert any("/missing.js" in error for error in run.console_errors) == has_browser
+
+
+async def test_answers_come_from_a_file(tmp_path: Path) -> None:
+    answers = tmp_path / "my_bots.py"
+    answers.write_text(
+        "calls = []\n"
+        "def answer(unit_data, rng):\n"
+        "    calls.append(unit_data)\n"
+        "    if len(calls) == 2:\n"
+        "        raise RuntimeError(unit_data)\n"
+        "    return {'rating': 9}\n"
+    )
+    script = ROOT / "examples" / "sentence_rating" / "run_task.py"
+    report = await rehearsed(script, tmp_path / "data", "--no-browser", f"--answers={answers}")
+    [run] = report.runs
+    assert list(run.answers_failures) == ["answer raised RuntimeError at my_bots.py:5"]
+    assert run.answer_problems == {"rating: is not one of the answers": run.submissions}
+    assert run.unfilled_fields == ("comment",)
+
+
+def test_what_cannot_be_rehearsed_is_refused(tmp_path: Path) -> None:
+    script = tmp_path / "run_task.py"
+    script.write_text("raise SystemExit('no configuration')")
+    answers = tmp_path / "my_bots.py"
+    answers.write_text("def answers(unit_data, rng): ...")
+    done = subprocess.run([COMMAND, "rehearse", str(script), f"--answers={answers}"], capture_output=True, text=True)
+    assert (done.returncode, "has no function answer" in done.stderr) == (2, True)
+    done = subprocess.run([COMMAND, "rehearse", str(script)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "the script ended with status 1: no configuration" in done.stdout
+    shutil.rmtree(Path(done.stderr.split(" in ")[-1].strip()))
