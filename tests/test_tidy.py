@@ -21,9 +21,9 @@ WORLDLY = {
     *("io", "os", "pathlib", "shutil", "tempfile", "socket", "sqlite3", "httpx"),
 }
 #: Where worker threads are: the log's commit and its anchor, plain user callbacks, the watchdog of the event loop, the
-#: router process, which writes its journal and uploads beside its event loop, the operator's client of routers, which makes fetched files durable, the
-#: web view's process, which reads the log beside its own, plain launch scripts and notebooks, and waits for locks that
-#: another process holds.
+#: router process, which writes its journal and uploads beside its event loop, the operator's client of routers, which
+#: makes fetched files durable, the web view's process, which reads the log beside its own, plain launch scripts and
+#: notebooks, and waits for locks that another process holds.
 THREADED = {
     "adapters/composition/operator.py",
     "adapters/log/commit_thread.py",

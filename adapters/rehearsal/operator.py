@@ -18,7 +18,7 @@ from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import RunConfig, complete_run_config
 from ...core.operations.operator import ApproveQuote, Ask, Operator
 from ...core.operations.run.awaited_calls import must_be_awaited
-from ...core.operations.run.plan import RunPlan
+from ...core.operations.run.plan import RunEnding, RunPlan
 from ...core.operations.run.quote import quote_of
 from ...core.ports import Ids, WallClock
 from ...events.ids import TaskRunId
@@ -67,7 +67,7 @@ class RehearsalOperator(Operator):
         config = rehearsed_config(complete_run_config(run_config), self._rehearsal.data_dir)
         return str(await super().launch_task_run_or_die(config, shared_state))
 
-    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: tuple[str, str] | None = None) -> str:
+    async def _launch(self, plan: RunPlan, previous: TaskRunId | None, ending: RunEnding | None = None) -> str:
         quote = quote_of(plan)
         limited = replace(plan, blueprint_class=with_units(plan.blueprint_class, self._rehearsal.units))
         run = await super()._launch(limited, previous, ending)

@@ -12,8 +12,7 @@ from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import Unit, Update
 from mephisto_es.core.errors import CommandRefusedError, UnknownEntityError
-from mephisto_es.core.operations.control.executor import RequestExecutor
-from mephisto_es.core.operations.control.requests import Reply, RevokeVerdictsRequest
+from mephisto_es.core.operations.services.verdict_revoker import VerdictRevoker
 from mephisto_es.events import streams
 from mephisto_es.events.engagement import VerdictsRevoked
 from mephisto_es.events.ids import TaskRunId, WorkerId
@@ -48,11 +47,11 @@ def no_routers() -> None:
     MemoryArchitect.routers.clear()
 
 
-async def revoke(harness: OperatorHarness, function: str, run: TaskRunId = RUN) -> Reply:
+async def revoke(harness: OperatorHarness, function: str, run: TaskRunId = RUN) -> int:
+    """Revoke the verdicts of a function; return the number of workers."""
     operator = harness.operator
-    executor = RequestExecutor(operator.ledger, operator._ids, lambda *_: None, operator.runs)  # type: ignore[arg-type]  # pays nobody
-    request = RevokeVerdictsRequest(task_run=run, function=function, reason="it was at fault")
-    return await executor.execute(request, "reviewer", f"revoke {function}")
+    revoker = VerdictRevoker(operator.ledger, operator._ids, "reviewer")
+    return len(await revoker.revoke(run, function, "it was at fault"))
 
 
 async def test_an_onboarding_that_nobody_could_pass_is_done_again(
@@ -73,13 +72,13 @@ async def test_an_onboarding_that_nobody_could_pass_is_done_again(
             assert refused["agent_id"] is None
         validate.is_repaired = True
         assert (await ask(router, "ann", 1))["agent_id"] is None, "the verdict stands"
-        assert (await revoke(harness, "validate_onboarding")).workers == 2
+        assert await revoke(harness, "validate_onboarding") == 2
         for visit in (0, 2):
             details = await ask(router, "ann", visit)
             assert details["agent_id"] is not None, "also on the page of the failed onboarding"
         passed = await router.submit_onboarding(details["agent_id"], {})
         assert passed["agent_id"] is not None
-        assert (await revoke(harness, "validate_onboarding")).workers == 0
+        assert await revoke(harness, "validate_onboarding") == 0
         await harness.operator.force_shutdown()
 
 
@@ -100,7 +99,7 @@ async def test_a_screening_that_nobody_could_pass_is_judged_again(
         router.submit_task(details["agent_id"], {})
         await until(harness, lambda: state.engagements[streams.engagement(RUN, WorkerId(1))].excluded is not None)
         judge.is_repaired = True
-        assert (await revoke(harness, "on_unit_submitted")).workers == 1
+        assert await revoke(harness, "on_unit_submitted") == 1
         await harness.operator.retry(RUN)
         passed = state.qualifications_by_name["can-do-it"]
         await until(harness, lambda: state.workers[streams.worker(WorkerId(1))].qualifications == {passed: 1})
