@@ -182,6 +182,18 @@ class ReturnStatuses(Packet, frozen=True, kw_only=True, tag="return_statuses"):
     data: dict[str, str]
 
 
+class PagesData(msgspec.Struct, frozen=True):
+    """Agents, by token."""
+
+    agents: list[str]
+
+
+class PagesConfirmed(Packet, frozen=True, kw_only=True, tag="pages_confirmed"):
+    """Pages that have just shown that they are open: an answer to `confirm_pages`; there may be several."""
+
+    data: PagesData
+
+
 class RouterReport(Packet, frozen=True, kw_only=True, tag="router_report"):
     """Something for the operator's log."""
 
@@ -200,6 +212,7 @@ Inbound = (
     | LiveUpdatePacket
     | LogErrorPacket
     | ReturnStatuses
+    | PagesConfirmed
     | RouterReport
 )
 
@@ -316,6 +329,24 @@ class RequestStatuses(Packet, frozen=True, kw_only=True, tag="request_statuses")
     data: dict[str, str] = {}
 
 
+class ConfirmPages(Packet, frozen=True, kw_only=True, tag="confirm_pages"):
+    """Asks the router to report each of some pages as soon as it shows that it is open."""
+
+    data: PagesData
+
+
+class PausingData(msgspec.Struct, frozen=True):
+    """Text for pages that request work while the operator is away."""
+
+    failure_reason: str
+
+
+class Pausing(Packet, frozen=True, kw_only=True, tag="pausing"):
+    """Announces that the operator leaves in order: the router keeps the pages until an operator comes back."""
+
+    data: PausingData
+
+
 class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
     """Asks the router to take nothing more from workers, and to say so once all it has taken is durable."""
 
@@ -331,6 +362,8 @@ Outbound = (
     | ClientBoundLiveUpdate
     | Ack
     | RequestStatuses
+    | ConfirmPages
+    | Pausing
     | Drain
 )
 

@@ -143,6 +143,13 @@ class AgentPartnerLeft(Event, frozen=True, kw_only=True, tag="agent_partner_left
     partner: AgentId
 
 
+class AgentCompletedAlone(Event, frozen=True, kw_only=True, tag="agent_completed_alone"):
+    """An agent whose partner had left ended without a submission; its unit counts as completed all the same."""
+
+    #: How it ended.
+    reason: str
+
+
 class AgentApproved(Event, frozen=True, kw_only=True, tag="agent_approved"):
     """A reviewer approved the work."""
 
@@ -211,6 +218,7 @@ AgentEvent = (
     | AgentReturned
     | AgentExpired
     | AgentPartnerLeft
+    | AgentCompletedAlone
     | AgentApproved
     | AgentSoftRejected
     | AgentRejected

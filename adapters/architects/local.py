@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,18 +20,19 @@ from ...core.errors import ConfigError, LaunchError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
 from ...core.redaction import redacted_text
+from ..channels.backoff import Backoff
 from .router.client import RouterClient
 from .router.limits import RouterArgs, changed_limits, check_router_limits
 from .router.listening import in_url, listen
-from .router.process import RouterProcess
+from .router.process import RouterKilledError, RouterProcess
 from .router.program import check_router_args, install_router
 from .router.secret_file import SECRET_FILE, read_secret, write_secret
 from .single_server import SingleServerArchitect
 
 #: Time for a router that another process left behind to answer.
 REATTACH_SECONDS = 10.0
-#: How often a router that ends unexpectedly is restarted.
-RESTART_LIMIT = 20
+#: A router that runs this long has started well.
+STEADY_SECONDS = 30.0
 PUBLIC_URL_KEY = "mephisto.architect.public_url"
 STATIC_FOLDER = "static"
 DATA_FOLDER = "router_data"
@@ -62,6 +64,8 @@ class LocalArchitect(SingleServerArchitect):
     ARCHITECT_TYPE: ClassVar[str] = "local"
     ArgsClass: ClassVar[type[ArchitectArgs]] = LocalArchitectArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = ("local_router",)
+    #: Seconds for which a router that cannot be started again, or keeps ending, is tried.
+    PATIENCE_SECONDS: ClassVar[float] = 600.0
 
     def __init__(self, context: ArchitectContext) -> None:
         super().__init__(replace(context, build_dir=context.build_dir.absolute()))
@@ -69,6 +73,8 @@ class LocalArchitect(SingleServerArchitect):
         self._listener: socket.socket | None = None
         self._command: list[str] = []
         self._process: RouterProcess | None = None
+        self._has_address = False
+        self._backoff = Backoff(self.PATIENCE_SECONDS, random.random)
 
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
@@ -83,8 +89,20 @@ class LocalArchitect(SingleServerArchitect):
         listen(args.architect.hostname, args.architect.port).close()
 
     async def prepare(self) -> Path:
-        """Open the socket, and put the page folder, the router's program and the secret in place."""
-        self._listener = listen(self.args.architect.hostname, self._port)
+        """Open the socket, and put the page folder, the router's program and the secret in place.
+
+        Workers have the address of a router that is to be replaced, so a port that is taken is waited for.
+
+        Raises:
+            ConfigError: the port is taken.
+        """
+        while self._listener is None:
+            try:
+                self._listener = listen(self.args.architect.hostname, self._port)
+            except ConfigError as error:
+                if not self._has_address:
+                    raise
+                await self._wait_to_retry(error)
         static_dir = self.build_dir / STATIC_FOLDER
         static_dir.mkdir(parents=True, exist_ok=True)
         self._secret = self.resources.new_secret()
@@ -100,7 +118,11 @@ class LocalArchitect(SingleServerArchitect):
         """
         if self._listener is None:
             raise LaunchError("deploy", "nothing was prepared")
-        await self._start(self._listener)
+        try:
+            await self._start(self._listener)
+        except RouterKilledError as error:
+            await self._wait_to_retry(error)
+            await self._restart()
         return self._workers_url
 
     async def watch_over(self) -> None:
@@ -109,21 +131,48 @@ class LocalArchitect(SingleServerArchitect):
         If this is cancelled during a restart, `shutdown` ends the new router as well.
 
         Raises:
-            LaunchError: the router cannot be restarted, or keeps ending.
+            LaunchError: for a long time the router could not be restarted, or ended each time.
         """
-        for _ in range(RESTART_LIMIT):
+        while True:
+            started_at = trio.current_time()
             if self._process is not None:
                 await self._process.wait_for_end()
+            ended = LaunchError("live", "it ended unexpectedly")
+            if trio.current_time() - started_at >= STEADY_SECONDS:
+                self._backoff.reset()
             logger.warning("the router ended unexpectedly, restarting it", url=self._url)
             await self._stop_server()
             await self._record_release("it ended unexpectedly")
+            await self._wait_to_retry(ended)
+            await self._restart()
+
+    async def _restart(self) -> None:
+        """Start a router at the address of the one before, as soon as that is possible.
+
+        Raises:
+            LaunchError: it was not for a long time.
+        """
+        while True:
             self._command = self._command or await install_router(self.args.architect, self.build_dir / PROGRAM_FOLDER)
-            self._listener = listen(self.args.architect.hostname, self._port)
             try:
+                self._listener = listen(self.args.architect.hostname, self._port)
                 await self._start(self._listener)
-            except LaunchError as error:
-                logger.warning("the router could not be restarted", reason=str(error))
-        raise LaunchError("live", f"the router at {self._url} ended unexpectedly {RESTART_LIMIT} times")
+            except (ConfigError, LaunchError) as error:
+                await self._wait_to_retry(error)
+            else:
+                return
+
+    async def _wait_to_retry(self, error: ConfigError | LaunchError) -> None:
+        """Wait before the next attempt to start a router; pages keep trying meanwhile.
+
+        Raises:
+            LaunchError: there have been attempts for too long.
+        """
+        delay = self._backoff.next_delay(trio.current_time())
+        if delay is None:
+            raise LaunchError("live", f"the router could not be restarted: {error}") from error
+        logger.warning("the router is not up; trying again", reason=str(error), retry_in_seconds=round(delay, 2))
+        await trio.sleep(delay)
 
     async def _start(self, listener: socket.socket) -> None:
         """Start a router on a socket and wait until it answers.
@@ -157,7 +206,8 @@ class LocalArchitect(SingleServerArchitect):
     def return_to(self, details: Details) -> None:
         """Have `prepare` listen at the same port again."""
         port = details.get("port")
-        self._port = port if isinstance(port, int) else self._port
+        if isinstance(port, int):
+            self._port, self._has_address = port, True
 
     async def reattach(self, resource: int, details: Details) -> str | None:
         """Resume with the router of an earlier process, if the server at its URL knows the run's secret."""

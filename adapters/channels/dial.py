@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import trio
 from trio_websocket import HandshakeError, WebSocketConnection, wrap_client_stream
+from wsproto.utilities import LocalProtocolError
 
 CONNECT_SECONDS = 20.0
 DISCONNECT_SECONDS = 3.0
@@ -61,10 +62,14 @@ async def dial(url: str, ssl_context: ssl.SSLContext | None = None) -> AsyncIter
                     await socket.aclose()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
-            raise
+        # The library answers a ping even while it is closing, which is an error of its own.
+        _, others = group.split(LocalProtocolError)
+        if others is None:
+            return
+        if len(others.exceptions) > 1:
+            raise others from None
         # The library needs the nursery; the caller should not notice it.
-        raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise others.exceptions[0] from others.exceptions[0].__cause__
     finally:
         if stream is not None:
             await trio.aclose_forcefully(stream)

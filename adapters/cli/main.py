@@ -69,6 +69,7 @@ VERBS = {
     "serve": Verb("serve:serve_command", "Show a log in a browser."),
     "show": Verb("show:show_command", "Show the tables as of a time or position."),
     "status": Verb("status:status_command", "Show the status of a run."),
+    "tail": Verb("tail:tail_command", "Print events as they happen."),
     "timeline": Verb("timeline:timeline_command", "Show what happened to a unit, agent, worker or run."),
     "top": Verb("top:top_command", "Watch a run live, or replay a past one."),
     "torture": Verb("torture:torture_command", "Kill an operator repeatedly and check that nothing is lost."),

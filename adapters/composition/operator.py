@@ -18,7 +18,7 @@ from ...core.errors import LogError
 from ...core.ledger import Ledger
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
-from ...core.operations.hydra_config import MetricsArgs, TaskConfig
+from ...core.operations.hydra_config import MetricsArgs, NotifyArgs, TaskConfig
 from ...core.operations.logger_core import set_mephisto_log_level
 from ...core.operations.operator import ApproveQuote, Ask, Operator
 from ...core.operations.registry import fill_registries
@@ -38,6 +38,7 @@ from ..log.sqlite.log import SqliteLog
 from ..metrics.endpoint import serve_metrics
 from ..metrics.latencies import Latencies
 from ..metrics.operator_metrics import OperatorMetrics
+from ..notify.service import Notifier, notifier_of
 from ..scripts.command import AsyncMain, ScriptMain, ask_on_terminal, script_decorator
 from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
@@ -50,6 +51,8 @@ from .requests import request_executor, unwrapped_nursery
 ANCHOR_SECONDS = 1.0
 #: Seconds in which runs must be paused when a script fails or is interrupted.
 PAUSE_SECONDS = 2.5
+#: Seconds in which notices of the last events may still be taken.
+NOTICE_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -60,35 +63,35 @@ async def open_operator(
     metrics: MetricsArgs | None = None,
     approve_quote: ApproveQuote | None = None,
     operator_class: OperatorFactory = Operator,
+    notify: NotifyArgs | None = None,
 ) -> AsyncIterator[Operator]:
     """Open the log of a data folder and run an operator on it.
 
-    When the block ends, its runs end too: no more work is given out, and people at work may finish. When the block
-    raises, is cancelled or interrupted, its runs are paused: they can be resumed, and nobody's work is lost.
+    When the block ends, its runs end too: no more work is given out, and people at work may finish. When it raises, is
+    cancelled or interrupted, its runs are paused: they can be resumed.
 
     Args:
         data_dir: the folder, created if missing.
-        clock: the wall clock, by default the machine's.
+        clock: by default the machine's.
         ask: asks whether to resume a run that did not end; None if nobody can be asked.
         metrics: the address to serve metrics at; None to serve none.
-        approve_quote: shows the cost of each new run and decides whether to launch it; None to launch every run.
+        approve_quote: shows the cost of each new run and decides whether to launch it; None launches every run.
         operator_class: `DryRunOperator`, to publish nothing.
+        notify: who is notified of what; None: nobody.
 
     Raises:
-        ConfigError: the folder cannot be created, or the port for metrics is taken.
-        UnusableLogError: the database is not a log, or another operator has it open.
-        DamagedLogError: the log was modified from outside.
+        ConfigError: the folder cannot be created, the port for metrics is taken, or a setting of notices is wrong.
+        UnusableLogError, DamagedLogError: as `SqliteLog.create_or_open`.
     """
     override = operator_override()
     if override is not None:
         data_dir, operator_class = override.data_dir, override.make_operator
-        ask = metrics = approve_quote = None
+        ask = metrics = approve_quote = notify = None
     fill_registries()
     clock = clock or SystemClock()
     make_data_dir(data_dir)
     async with _open_log(data_dir / DATABASE_FILE) as (log, gate):
         operator_metrics = OperatorMetrics()
-        # Nothing is measured that nobody can read.
         is_measured = metrics is not None and metrics.port is not None
         ledger = Ledger(log, clock, operator_metrics.timed(commit_in_thread) if is_measured else commit_in_thread)
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
@@ -96,16 +99,17 @@ async def open_operator(
             # Cancelled last, so that a run that is cancelled can still record that it is paused.
             writing = trio.CancelScope(shield=True)
             await nursery.start(_write_within, writing, ledger)
-            nursery.start_soon(_keep_anchored, log)
-            nursery.start_soon(_watch_loop)
-            if metrics is not None and metrics.port is not None:
-                measure_with(Latencies(operator_metrics.registry, clock))
-                await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
-            operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
             try:
+                nursery.start_soon(_keep_anchored, log)
+                nursery.start_soon(_watch_loop)
+                if metrics is not None and metrics.port is not None:
+                    measure_with(Latencies(operator_metrics.registry, clock))
+                    await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
+                operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
+                notifier = notifier_of(notify or NotifyArgs(), log, ledger, data_dir, clock)
                 await nursery.start(serve_control, log.path, request_executor(log.path, ledger, ids, operator))
                 gate.release()
-                async with _ending_in_order(operator):
+                async with _notifying(notifier), _ending_in_order(operator):
                     yield operator
             finally:
                 writing.cancel()
@@ -147,6 +151,26 @@ async def _ending_in_order(operator: Operator) -> AsyncIterator[None]:
         raise
 
 
+@asynccontextmanager
+async def _notifying(notifier: Notifier) -> AsyncIterator[None]:
+    """Send notices during a block, and those of its last events after it, however it ends."""
+    async with unwrapped_nursery() as nursery:
+        sending = trio.CancelScope(shield=True)
+        nursery.start_soon(_send_within, sending, notifier)
+        try:
+            yield
+        finally:
+            with trio.CancelScope(shield=True):
+                await notifier.wait_caught_up(NOTICE_SECONDS)
+            sending.cancel()
+
+
+async def _send_within(scope: trio.CancelScope, notifier: Notifier) -> None:
+    """Send notices until the scope is cancelled."""
+    with scope:
+        await notifier.run()
+
+
 async def _write_within(
     scope: trio.CancelScope, ledger: Ledger, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
@@ -176,6 +200,7 @@ def run_operator(
     metrics: MetricsArgs | None = None,
     approve_quote: ApproveQuote | None = None,
     operator_class: OperatorFactory = Operator,
+    notify: NotifyArgs | None = None,
 ) -> None:
     """Run an operator for the duration of a job, with progress bars and with handling of Ctrl-C from the start.
 
@@ -186,6 +211,7 @@ def run_operator(
         metrics: as `open_operator`.
         approve_quote: as `open_operator`.
         operator_class: as `open_operator`.
+        notify: as `open_operator`.
 
     Raises:
         ConfigError, LaunchError, UnusableLogError: errors that the user must act on.
@@ -194,7 +220,12 @@ def run_operator(
 
     async def run() -> None:
         opened = open_operator(
-            data_dir, ask=ask, metrics=metrics, approve_quote=approve_quote, operator_class=operator_class
+            data_dir,
+            ask=ask,
+            metrics=metrics,
+            approve_quote=approve_quote,
+            operator_class=operator_class,
+            notify=notify,
         )
         async with opened as operator, unwrapped_nursery() as nursery:
             await nursery.start(operator.runs.watch_signals)
@@ -228,7 +259,14 @@ def run_script(main: ScriptMain, cfg: DictConfig, *, dry_run: bool) -> None:
             run_operator(job, Path(nowhere), approve_quote=quote.approve, operator_class=DryRunOperator)
     else:
         job = partial(_run_main, main, cfg, folder)
-        run_operator(job, folder, ask=ask, metrics=cfg.mephisto.metrics, approve_quote=quote.approve)
+        run_operator(
+            job,
+            folder,
+            ask=ask,
+            metrics=cfg.mephisto.metrics,
+            approve_quote=quote.approve,
+            notify=cfg.mephisto.notify,
+        )
 
 
 async def _run_main(main: ScriptMain, cfg: DictConfig, folder: Path, operator: Operator) -> None:
@@ -264,7 +302,7 @@ async def process_config_and_get_operator(cfg: DictConfig) -> AsyncIterator[tupl
     fill_registries()
     check_run_config(cfg.mephisto)
     set_mephisto_log_level(level=cfg.mephisto.log_level)
-    async with open_operator(data_dir_of(cfg), metrics=cfg.mephisto.metrics) as operator:
+    async with open_operator(data_dir_of(cfg), metrics=cfg.mephisto.metrics, notify=cfg.mephisto.notify) as operator:
         yield operator, cfg
 
 

@@ -84,6 +84,8 @@ class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
     eligible_units: tuple[UnitId, ...] | None = None
     #: True while units are being launched: an applicant for whom there is none is not refused yet.
     more_to_come: bool = False
+    #: Agents that wait for partners and whose pages did not answer: nobody is made their partner.
+    absent: tuple[AgentId, ...] = ()
     #: Evaluation that replaces the ordinary unit.
     evaluation: RequiredEvaluation | None = None
 

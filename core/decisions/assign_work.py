@@ -6,7 +6,7 @@ event that says why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from ...events import streams
@@ -26,7 +26,7 @@ from ..lifecycles.agent import AgentRecord, AgentStatus
 from ..lifecycles.engagement import EXCLUSIONS, EngagementState
 from ..lifecycles.onboarding import OnboardingStatus
 from ..ports import NewEvent
-from ..state.decision_state import DecisionState
+from ..state.decision_state import DecisionState, RunIndex
 from .admission_rules import admission
 from .launch_work import creation_events
 from .worker_events import arrival_events, grant_events
@@ -46,7 +46,8 @@ def decide_assign_unit(state: DecisionState, command: AssignUnit) -> list[NewEve
     """Assign a unit to the applicant, or refuse the applicant with the first rule that is not met.
 
     Returns:
-        The events, the last of which is the outcome; none if the page has an agent already, or has to ask again.
+        The events, the last of which is the outcome; none if the page has an agent already, or has to ask again:
+        because units are being launched, or the only ones are those of agents whose pages do not answer.
     """
     run, worker = command.task_run, command.applicant.worker
     if _has_agent(state, run, command.applicant.registration):
@@ -55,9 +56,9 @@ def decide_assign_unit(state: DecisionState, command: AssignUnit) -> list[NewEve
     engagement = state.engagements.get(stream)
     arrival = arrival_events(state, run, worker)
     refusal = _refusal(state, run, worker, engagement)
-    unit = None if refusal else _select_unit(state, run, engagement, command.eligible_units)
+    unit, is_withheld = (None, False) if refusal else _select_unit(state, command, engagement)
     if refusal is None and unit is None:
-        if command.more_to_come:
+        if command.more_to_come or is_withheld:
             return []
         offered = len(state.runs[run].offered)
         refusal = WorkerRefused(
@@ -186,16 +187,30 @@ def _refusal(
 
 
 def _select_unit(
-    state: DecisionState, run: TaskRunId, engagement: EngagementState | None, eligible_units: Collection[UnitId] | None
-) -> UnitId | None:
-    """Return the first unit on offer whose data is new to the worker; a repeated assignment has the same data."""
-    offered, repeats = state.runs[run].offered, state.runs[run].repeats
+    state: DecisionState, command: AssignUnit, engagement: EngagementState | None
+) -> tuple[UnitId | None, bool]:
+    """Return the first unit for the applicant, and whether others were withheld because a partner is absent."""
+    index = state.runs[command.task_run]
+    withheld = {index.waiting[agent] for agent in command.absent if agent in index.waiting}
+    is_withheld = False
+    for unit in _selectable_units(index, engagement, command.eligible_units):
+        if index.offered[unit] not in withheld:
+            return unit, is_withheld
+        is_withheld = True
+    return None, is_withheld
+
+
+def _selectable_units(
+    index: RunIndex, engagement: EngagementState | None, eligible_units: Collection[UnitId] | None
+) -> Iterator[UnitId]:
+    """Yield the units on offer whose data is new to the worker; a repeated assignment has the same data."""
+    offered, repeats = index.offered, index.repeats
     seen: Collection[AssignmentId] = engagement.assignments if engagement else ()
-    candidates = offered if eligible_units is None else (unit for unit in eligible_units if unit in offered)
-    if not repeats:
-        return next((unit for unit in candidates if offered[unit] not in seen), None)
     data_seen = {repeats.get(assignment, assignment) for assignment in seen}
-    return next((unit for unit in candidates if repeats.get(offered[unit], offered[unit]) not in data_seen), None)
+    candidates = index.in_order_of_offer() if eligible_units is None else eligible_units
+    for unit in candidates:
+        if unit in offered and repeats.get(offered[unit], offered[unit]) not in data_seen:
+            yield unit
 
 
 def _wait_or_start(state: DecisionState, run: TaskRunId, selected: _Selection, stream: str) -> list[NewEvent]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from ...events import streams
 from ...events.agent import (
+    AgentCompletedAlone,
     AgentExpired,
     AgentPartnerLeft,
     AgentReturned,
@@ -53,11 +54,25 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
         file_details=command.file_details,
         problems=command.problems,
     )
-    outcome = AGENT.after(agent.status, submitted, stream)
+    return _completion_events(state, run, agent, submitted)
+
+
+def _completion_events(
+    state: DecisionState, run: TaskRunId, agent: AgentRecord, completion: AgentSubmitted | AgentCompletedAlone
+) -> list[NewEvent]:
+    """Return what completes an agent's unit.
+
+    If the agent's partner had left, the unit does not count against the worker's maximum: the worker may have another.
+
+    Raises:
+        IllegalStepError: the agent cannot complete its unit now.
+    """
+    stream = streams.agent(run, agent.agent)
+    outcome = AGENT.after(agent.status, completion, stream)
     return [
-        NewEvent(stream, submitted),
+        NewEvent(stream, completion),
         NewEvent(streams.unit(run, agent.unit), UnitCompleted(agent=agent.agent)),
-        _work_ended(state, run, agent, outcome),
+        _work_ended(state, run, agent, agent.status if agent.was_left else outcome),
     ]
 
 
@@ -123,6 +138,7 @@ def _departure_events(
 ) -> list[NewEvent]:
     """Return what ends an agent, and what becomes of its unit and its partners.
 
+    The unit of an agent whose partner has left is completed, because it could not be done any better.
     The unit is offered again, with three exceptions: the run gives out no more work, the unit was created for this
     worker, or it belongs to a group that has started. Then it expires, and the partners are notified. If the task's
     code failed for a whole group, of which nobody has submitted or left, its units are offered again.
@@ -140,6 +156,8 @@ def _departure_events(
     """
     stream = streams.agent(run, agent.agent)
     outcome = AGENT.after(agent.status, departure, stream)
+    if agent.status is AgentStatus.PARTNER_DISCONNECT:
+        return _completion_events(state, run, agent, AgentCompletedAlone(reason=departure.reason))
     unit_stream = streams.unit(run, agent.unit)
     others = [
         one for one in state.agents_of_assignment(run, agent.assignment) if one.agent not in {*together, agent.agent}

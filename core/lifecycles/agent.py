@@ -14,6 +14,7 @@ from ...events.agent import (
     AgentAppealed,
     AgentApproved,
     AgentBonusGranted,
+    AgentCompletedAlone,
     AgentDisconnected,
     AgentEvent,
     AgentExpired,
@@ -87,6 +88,7 @@ AGENT = Lifecycle(
         step(AgentStarted, (_S.ACCEPTED, _S.WAITING), _S.IN_TASK),  # a worker alone does not wait
         step(AgentSubmitted, _MAY_SUBMIT, _S.COMPLETED),
         step(AgentPartnerLeft, (_S.WAITING, _S.IN_TASK), _S.PARTNER_DISCONNECT),
+        step(AgentCompletedAlone, _S.PARTNER_DISCONNECT, _S.COMPLETED),  # nobody pays for a partner who left
         step(AgentDisconnected, AT_WORK_STATUSES, _S.DISCONNECT),
         step(AgentTimedOut, AT_WORK_STATUSES, _S.TIMEOUT),
         step(AgentReturned, AT_WORK_STATUSES, _S.RETURNED),
@@ -125,8 +127,11 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     observed: int = 0
     #: Size of the updates from the page.
     received_bytes: int = 0
-    #: The first submission, which counts; a late one counts once it is accepted.
+    #: The first submission, which counts; a late one counts once it is accepted. None if there is none: also for an
+    #: agent that completed alone.
     submission: PayloadRef | None = None
+    #: True if a partner left after both had started.
+    was_left: bool = False
     #: The author of the rejection; None if the work is not rejected, or nobody knows.
     rejected_by: str | None = None
     #: The worker's objection to the rejection; None: there was none.
@@ -156,14 +161,16 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
         case AgentSubmitted():
             awaited = agent.awaited_files + event.files
             return replace(agent, status=status, submission=event.submission, awaited_files=awaited)
-        case AgentSubmittedLate():
+        case AgentSubmittedLate() | AgentSubmittedAgain():
             awaited = agent.awaited_files + event.files
             return replace(agent, submission=agent.submission or event.submission, awaited_files=awaited)
-        case AgentSubmittedAgain() | AgentMetadataReceived():
+        case AgentMetadataReceived():
             return replace(agent, awaited_files=agent.awaited_files + event.files) if event.files else agent
         case AgentFileStored() | AgentFileLost():
             awaited = tuple(file for file in agent.awaited_files if file.filename != event.filename)
             return replace(agent, awaited_files=awaited)
+        case AgentPartnerLeft():
+            return replace(agent, status=status, was_left=True)
         case AgentUpdateReceived():
             size = agent.received_bytes + event.update.size
             return replace(agent, received=event.number, received_bytes=size)
@@ -184,7 +191,7 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
         case (
             AgentWaiting()
             | AgentStarted()
-            | AgentPartnerLeft()
+            | AgentCompletedAlone()
             | AgentDisconnected()
             | AgentTimedOut()
             | AgentReturned()

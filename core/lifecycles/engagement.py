@@ -111,8 +111,8 @@ class EngagementState(msgspec.Struct, frozen=True):
         return sum(evaluation.kind == kind for evaluation in self.evaluations.values())
 
 
-#: Final statuses of an agent whose unit does not count against the worker's maximum.
-NOT_COUNTED_OUTCOMES = frozenset({"returned", "expired", "disconnect", "timeout"})
+#: How work ends that does not count against the worker's maximum; `partner disconnect`: it was completed all the same.
+NOT_COUNTED_OUTCOMES = frozenset({"returned", "expired", "disconnect", "timeout", "partner disconnect"})
 
 
 def evolve(engagement: EngagementState | None, event: EngagementEvent) -> EngagementState:

@@ -8,13 +8,17 @@ that they already have. From then on it gets each change as it becomes durable.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
+from itertools import count
 
 import msgspec
+import trio
 
+from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
+from ..decisions.refusals import refusal_text
 from ..ledger import Ledger
 from ..packets import (
     SYSTEM,
@@ -23,16 +27,23 @@ from ..packets import (
     Agents,
     AgentsData,
     ClientBoundLiveUpdate,
+    ConfirmPages,
     Drain,
     Outbound,
+    PagesData,
+    Pausing,
+    PausingData,
     UpdateStatus,
     UpdateStatusData,
     WorkerPageDetails,
     WorkerPageDetailsData,
 )
+from ..signal import Signal
 
 #: Updates per page that are sent again when a channel opens.
 RESEND_LIMIT = 50
+#: Seconds in which an open page answers its router.
+CONFIRM_SECONDS = 2.0
 
 
 class AgentPages:
@@ -48,6 +59,10 @@ class AgentPages:
         self._sent: dict[str, deque[bytes]] = {}
         #: The channel that each open request of a page came from.
         self._requests: dict[str, str] = {}
+        #: Agents of each question whose pages have not been confirmed yet.
+        self._unconfirmed: dict[int, set[str]] = {}
+        self._questions = count()
+        self._confirmed = Signal()
         self._is_draining = False
         #: Tokens of agents whose pages were told a status beside that of the state, and the status.
         self._told: dict[str, str] = {}
@@ -65,6 +80,37 @@ class AgentPages:
         """Tell all routers, also those that connect later, to accept nothing more from workers."""
         self._is_draining = True
         self._send_to_all(Drain(subject_id=SYSTEM))
+
+    def pause(self) -> None:
+        """Tell all routers that the operator leaves in order: they keep the pages of everybody at work."""
+        reason = refusal_text(RefusalReason.PAUSED)
+        self._send_to_all(Pausing(subject_id=SYSTEM, data=PausingData(reason)))
+
+    async def absent(self, tokens: Collection[str]) -> set[str]:
+        """Ask the routers whether pages are open, and return those that have not answered after a short time.
+
+        Args:
+            tokens: tokens of their agents.
+        """
+        missing = set(tokens)
+        if not missing:
+            return missing
+        question = next(self._questions)
+        self._unconfirmed[question] = missing
+        try:
+            self._send_to_all(ConfirmPages(subject_id=SYSTEM, data=PagesData(sorted(missing))))
+            with trio.move_on_after(CONFIRM_SECONDS):
+                while missing:
+                    await self._confirmed.wait()
+        finally:
+            del self._unconfirmed[question]
+        return missing
+
+    def confirm(self, tokens: Collection[str]) -> None:
+        """Note that pages are open, according to a router."""
+        for missing in self._unconfirmed.values():
+            missing.difference_update(tokens)
+        self._confirmed.notify()
 
     # Requests of pages ----------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from ..packets import (
     Inbound,
     LiveUpdatePacket,
     LogErrorPacket,
+    PagesConfirmed,
     RegisterAgent,
     RequestWorkerPage,
     ReturnStatuses,
@@ -181,8 +182,14 @@ class ClientIOHandler:
             return last.seq <= 0
         return last.seq <= durable.seq
 
-    async def shutdown(self) -> None:
-        """Close all channels for good, once they have sent what is queued."""
+    async def shutdown(self, *, is_paused: bool = False) -> None:
+        """Close all channels for good, once they have sent what is queued.
+
+        Args:
+            is_paused: the run is left and may be resumed; routers keep its pages.
+        """
+        if is_paused:
+            self._pages.pause()
         for channel in self._channels.values():
             channel.close()
         for closed in self._closed.values():
@@ -218,7 +225,9 @@ class ClientIOHandler:
                 self._note(channel_id, packet)
                 done()
 
-    def _note(self, channel_id: str, packet: RouterState | ReturnStatuses | LogErrorPacket | RouterReport) -> None:
+    def _note(
+        self, channel_id: str, packet: RouterState | ReturnStatuses | PagesConfirmed | LogErrorPacket | RouterReport
+    ) -> None:
         """Handle a router's reports about itself, its pages and its agents."""
         match packet:
             case RouterState():
@@ -230,6 +239,8 @@ class ClientIOHandler:
                     self._progress.notify()
             case ReturnStatuses():
                 self._worker_pool.handle_updated_agent_status(packet.data)
+            case PagesConfirmed():
+                self._pages.confirm(packet.data.agents)
             case LogErrorPacket():
                 error = bytes(packet.data)[:QUOTE_BYTES].decode(errors="replace")
                 logger.warning("a worker's page reported an error", error=error)

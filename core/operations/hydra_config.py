@@ -112,6 +112,13 @@ class TaskRunArgs:
     submission_timeout: int = field(
         default=600, metadata={"help": "Seconds that a worker has to submit after task code has ended."}
     )
+    approve_left_partners: bool = field(
+        default=False,
+        metadata={
+            "help": "Whether the work of someone whose partner left is approved, and so paid, as soon as it ends; "
+            "otherwise a reviewer decides."
+        },
+    )
     callback_timeout: int = field(
         default=300,
         metadata={
@@ -157,6 +164,43 @@ class MetricsArgs:
 
 
 @dataclass
+class NotifyArgs:
+    """Settings of notices, which are sent to people who do not look at the run.
+
+    What grants access comes from environment variables, because a run's configuration is recorded.
+    """
+
+    events: list[str] = field(
+        default_factory=lambda: [
+            *("paused", "failed", "admission", "budget", "callbacks", "appeals", "approvals", "anchor", "disk")
+        ],
+        metadata={
+            "help": "What is worth a notice: paused, failed, completed, admission, budget, callbacks, appeals, "
+            "approvals, anchor, disk, or the name of any event, such as agent_submitted."
+        },
+    )
+    webhook_url: str | None = field(
+        default=None, metadata={"help": "Address that each notice is posted to as JSON, starting with https://."}
+    )
+    webhook_signed_with: str | None = field(
+        default=None,
+        metadata={"help": "Environment variable with the key that signs these requests, as in Standard Webhooks."},
+    )
+    slack_url_from: str | None = field(
+        default=None, metadata={"help": "Environment variable with the address of an incoming webhook of Slack."}
+    )
+    smtp_host: str | None = field(default=None, metadata={"help": "Mail server that sends notices."})
+    smtp_port: int = field(default=587, metadata={"help": "Its port."})
+    smtp_encrypts: bool = field(default=True, metadata={"help": "Whether to encrypt the connection to it (STARTTLS)."})
+    smtp_from: str | None = field(default=None, metadata={"help": "Address that the mail comes from."})
+    smtp_to: list[str] = field(default_factory=list, metadata={"help": "Addresses that the mail goes to."})
+    smtp_user: str | None = field(default=None, metadata={"help": "User name at the mail server, if it wants one."})
+    smtp_login_from: str | None = field(
+        default=None, metadata={"help": "Environment variable with the password of that user."}
+    )
+
+
+@dataclass
 class MephistoConfig:
     """The `mephisto` section of a configuration, which `Operator.launch_task_run` takes."""
 
@@ -166,6 +210,7 @@ class MephistoConfig:
     task: TaskRunArgs = field(default_factory=TaskRunArgs)
     database: DatabaseArgs = field(default_factory=DatabaseArgs)
     metrics: MetricsArgs = field(default_factory=MetricsArgs)
+    notify: NotifyArgs = field(default_factory=NotifyArgs)
     log_level: str = field(default="info", metadata={"help": "debug, info, warning, error or critical."})
     datapath: str | None = field(default=None, metadata={"help": "Mephisto's older name of database.data_dir."})
 

@@ -44,6 +44,7 @@ from .services.directory import Directory
 from .services.provider_places import ProviderPlaces
 from .services.worker_page import page_token, worker_of_token, worker_page
 from .task_code.agents import LiveAgents
+from .task_code.left_partners import LeftPartners
 from .task_code.onboardings import LiveOnboardings
 from .task_code.submission_callbacks import SubmissionCallbacks
 from .task_code.timings import UserFunction, timings
@@ -71,6 +72,7 @@ class WorkerPool:
         admission: the steps that workers pass before they get a unit.
         agents: the agents that have a unit now.
         submissions: what was submitted, for the launch script.
+        left_partners: the completed units of workers whose partners left.
         onboardings: the onboardings that are not decided.
         impersonations: requests that carried the registration of another worker, and got nothing.
     """
@@ -105,9 +107,10 @@ class WorkerPool:
         self._directory = Directory(ledger, ids)
         self._places = ProviderPlaces(ledger, ids)
         self._user_code = UserCode(context, ledger, ids)
-        self.admission = Admission(context, ledger, ids, launcher, self._user_code)
+        self.admission = Admission(context, ledger, ids, launcher, pages, self._user_code)
         self.agents = LiveAgents(context, ledger, ids, clock, pages, self._user_code)
         self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, uploads, on_change)
+        self.left_partners = LeftPartners(context, ledger, ids)
         self.onboardings = LiveOnboardings(
             context,
             ledger,
@@ -138,6 +141,7 @@ class WorkerPool:
         """Follow durable events of the run."""
         self.agents.on_committed(events)
         self.submissions.on_committed(events)
+        self.left_partners.on_committed(events)
         self.onboardings.on_committed(events)
 
     # Registration ---------------------------------------------------------------------------------------------------

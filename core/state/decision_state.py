@@ -39,7 +39,7 @@ from ...events.records import AssignmentCreated, QualificationCreated, Requester
 from ...events.task_run import CallbackFailed, TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
 from ..errors import UnknownEntityError
-from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord
+from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ..lifecycles.engagement import ON_SUBMITTED
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord, OnboardingStatus
 from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
@@ -53,6 +53,10 @@ class RunIndex(msgspec.Struct):
 
     #: Ordinary units on offer, the longest offered first.
     offered: dict[UnitId, AssignmentId] = {}
+    #: Those of them that somebody had and did not do, the longest ago first; see `in_order_of_offer`.
+    released: dict[UnitId, None] = {}
+    #: Agents that wait for their partners, the longest waiting first.
+    waiting: dict[AgentId, AssignmentId] = {}
     #: Units that are created, launched or assigned.
     open_units: set[UnitId] = set()
     #: Assignments in the order of the run's data, without repeated ones and those created for one worker.
@@ -98,6 +102,19 @@ class RunIndex(msgspec.Struct):
         """
         made, expired = self.evaluations_made.get(unit_index, 0), self.evaluations_expired.get(unit_index, 0)
         return made - expired - sum(index == unit_index for index in self.unjudged.values())
+
+    def in_order_of_offer(self) -> Iterator[UnitId]:
+        """Yield the units on offer in the order in which workers get them.
+
+        First come those in which others wait for a partner, the longest waiting first; then those that were released;
+        then the longest offered. The index must not change meanwhile.
+        """
+        awaited: dict[UnitId, None] = {}
+        for assignment in self.waiting.values():
+            awaited.update((unit, None) for unit in self.units_of[assignment] if unit in self.offered)
+        yield from awaited
+        yield from (unit for unit in self.released if unit not in awaited)
+        yield from (unit for unit in self.offered if unit not in awaited and unit not in self.released)
 
     @property
     def has_open_work(self) -> bool:
@@ -197,8 +214,11 @@ class DecisionState(EntityStates):
             index.open_units.discard(unit.unit)
         if unit.status is UnitStatus.LAUNCHED and unit.index >= 0:
             index.offered[unit.unit] = unit.assignment
+            if before.status is UnitStatus.ASSIGNED:
+                index.released[unit.unit] = None
         else:
             index.offered.pop(unit.unit, None)
+            index.released.pop(unit.unit, None)
         if unit.agent is None:
             index.agent_of_unit.pop(unit.unit, None)
         else:
@@ -219,6 +239,10 @@ class DecisionState(EntityStates):
             index.awaiting_files.add(agent.agent)
         else:
             index.awaiting_files.discard(agent.agent)
+        if agent.status is AgentStatus.WAITING:
+            index.waiting.setdefault(agent.agent, agent.assignment)
+        else:
+            index.waiting.pop(agent.agent, None)
         if agent.status in AT_WORK_STATUSES:
             index.live_agents.add(agent.agent)
             if isinstance(event, AgentUpdateReceived):

@@ -12,6 +12,7 @@ from ...events.agent import (
     AgentAppealed,
     AgentApproved,
     AgentBonusGranted,
+    AgentCompletedAlone,
     AgentLateAccepted,
     AgentMetadataReceived,
     AgentObserved,
@@ -185,6 +186,11 @@ def _agent_started(batch: EventBatch, recorded: RecordedEvent, _: AgentStarted) 
 def _agent_submitted(batch: EventBatch, recorded: RecordedEvent, event: AgentSubmitted) -> None:
     batch.set(recorded, _TASK_END, recorded.envelope.at / 1_000_000)
     _add_payload(batch, recorded, event.submission, event.files, event.file_details)
+
+
+@_handles(AgentCompletedAlone)
+def _agent_completed_alone(batch: EventBatch, recorded: RecordedEvent, _: AgentCompletedAlone) -> None:
+    batch.set(recorded, _TASK_END, recorded.envelope.at / 1_000_000)
 
 
 @_handles(AgentSubmittedAgain, AgentSubmittedLate)

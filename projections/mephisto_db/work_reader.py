@@ -20,6 +20,7 @@ from ...events.agent import (
     AgentMetadataReceived,
     AgentObserved,
     AgentSubmitted,
+    AgentSubmittedAgain,
     AgentSubmittedLate,
     AgentUpdateReceived,
 )
@@ -32,6 +33,7 @@ _files = msgspec.json.Decoder(tuple[FileRef, ...])
 #: Status of an agent whose work was accepted; late work counts from then on.
 _APPROVED = AgentStatus.APPROVED.value
 _SUBMITTED, _LATE, _METADATA = kind_of(AgentSubmitted), kind_of(AgentSubmittedLate), kind_of(AgentMetadataReceived)
+_AGAIN = kind_of(AgentSubmittedAgain)
 _BY_PAGE = {kind_of(AgentUpdateReceived), kind_of(OnboardingUpdateReceived)}
 _UPDATES = {kind_of(AgentUpdateReceived), kind_of(AgentObserved)}
 
@@ -54,6 +56,8 @@ def read_state(db: MephistoQueries, agent: AgentRow) -> AgentState:
     wanted = [row for row in sent if row.kind == _SUBMITTED]
     if not wanted and agent.status == _APPROVED:
         wanted = [row for row in sent if row.kind == _LATE]
+    # An agent that completed alone, because its partner had left, may have submitted afterwards.
+    wanted = wanted or [row for row in sent if row.kind == _AGAIN]
     outputs = _outputs(db, kind, wanted, updates)
     return AgentState(
         inputs=db.get_unit_inputs(agent.unit_id) or {},

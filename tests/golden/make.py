@@ -35,9 +35,11 @@ from mephisto_es.projections.registry import PROJECTIONS
 from mephisto_es.tests.history_generator import HistoryGenerator
 
 HERE = Path(__file__).parent
-#: So many moves that most kinds of events come by chance.
+#: So many moves that most kinds of events come by chance, and how many more a history gets that lacks a few.
 MOVES = 2500
-MAX_SEEDS = 500
+MORE_MOVES = 300
+MAX_EXTENSIONS = 4
+MAX_SEEDS = 100
 
 
 class EveryKindGenerator(HistoryGenerator):
@@ -89,8 +91,10 @@ def requests_of_every_kind() -> tuple[AppendRequest, ...]:
         generator.write(MOVES)
         generator.end_a_run()
         generator.receive_files()
-        if {type(event) for request in generator.requests for _, event in request.events} == set(KIND_OF):
-            return tuple(generator.requests)
+        for _ in range(MAX_EXTENSIONS):
+            if {type(event) for request in generator.requests for _, event in request.events} == set(KIND_OF):
+                return tuple(generator.requests)
+            generator.write(MORE_MOVES)
     raise LookupError(
         "some event never happens; let `HistoryGenerator` write it more often, or `EveryKindGenerator` once"
     )

@@ -100,6 +100,10 @@ class MemoryRouter:
         self._open: dict[str, _OpenRequest] = {}
         self._sockets: dict[str, MemoryPageSocket] = {}
         self._kept: dict[str, deque[Json]] = {}
+        #: Agents whose pages were closed.
+        self._closed_pages: set[str] = set()
+        #: The text for pages that request work while the operator is away; None if it did not leave in order.
+        self.paused_reason: str | None = None
         self._channel: OperatorEnd | None = None
         self._closed = False
         self._takes_more = True
@@ -215,13 +219,19 @@ class MemoryRouter:
         """
         self._check(token)
         now = {"packet_type": "update_status", "subject_id": token, "data": {"status": self.statuses[token]}}
+        self._closed_pages.discard(token)
         socket = self._sockets[token] = MemoryPageSocket([now, *self._kept.pop(token, ())])
         return socket
 
     def disconnect(self, token: str) -> None:
         """Close a page's socket for good; the operator is notified."""
-        self._sockets.pop(token, None)
+        self.vanish(token)
         self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
+
+    def vanish(self, token: str) -> None:
+        """Close a page's socket; the operator does not know yet, because the page may come back."""
+        self._sockets.pop(token, None)
+        self._closed_pages.add(token)
 
     def _check(self, token: str) -> None:
         if token not in self.statuses:
@@ -271,6 +281,7 @@ class MemoryRouter:
             self._channel.lose()
         self._channel = channel
         self._takes_more = True
+        self.paused_reason = None
         self._send_state()
         for packet in self._outbox:
             self._send(packet)
@@ -309,6 +320,11 @@ class MemoryRouter:
             case "ack" if data["incarnation"] == self.incarnation:
                 while self._outbox and self._outbox[0]["seq"] <= data["seq"]:
                     self._outbox.popleft()
+            case "confirm_pages":
+                present = [token for token in data["agents"] if token not in self._closed_pages]
+                self._send({"packet_type": "pages_confirmed", "subject_id": SYSTEM, "data": {"agents": present}})
+            case "pausing":
+                self.paused_reason = data["failure_reason"]
             case "drain":
                 self._takes_more = False
                 self._send_state()

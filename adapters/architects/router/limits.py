@@ -24,6 +24,10 @@ class RouterArgs(ArchitectArgs):
     operator_grace_seconds: float = field(
         default=600.0, metadata={"help": "How long pages are kept alive while no operator is attached."}
     )
+    operator_silence_seconds: float = field(
+        default=30.0,
+        metadata={"help": "How long an operator may answer no ping before the router counts it as away."},
+    )
     heartbeat_limit_seconds: float = field(
         default=15.0,
         metadata={

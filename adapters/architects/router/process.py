@@ -33,6 +33,10 @@ PID_FILE = "router.pid"
 _NUMBERED = ("/bin/sh", "-c", 'echo "$$" >"$0" && exec "$@"')
 
 
+class RouterKilledError(LaunchError):
+    """A router was killed while it started. The next one may have better luck."""
+
+
 class RouterProcess:
     """A router in a session of its own: neither Ctrl-C nor a crash of the operator ends it.
 
@@ -107,7 +111,8 @@ class RouterProcess:
         """Wait until the router answers.
 
         Raises:
-            LaunchError: it ended, or did not answer in time.
+            RouterKilledError: a signal ended it.
+            LaunchError: it ended by itself, or did not answer in time.
         """
         is_alive = False
         with trio.move_on_after(READY_SECONDS):
@@ -118,7 +123,8 @@ class RouterProcess:
                     nursery.cancel_scope.cancel()
                 # Otherwise it is about to end, and its exit status says more.
         if self._has_ended:
-            raise LaunchError("deploy", f"the router ended with status {self._status}: {self._quote_output()}")
+            error = RouterKilledError if self._status is not None and self._status < 0 else LaunchError
+            raise error("deploy", f"the router ended with status {self._status}: {self._quote_output()}")
         if not is_alive:
             raise LaunchError(
                 "deploy", f"the router did not answer in {READY_SECONDS:g} seconds: {self._quote_output()}"

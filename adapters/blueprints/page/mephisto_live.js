@@ -215,14 +215,14 @@ export class LiveConnection {
     }
   }
 
-  /** @param {{client_timestamp: number, data: {last_mephisto_ping: number}}} answer */
+  /** @param {{client_timestamp: number, data: {last_mephisto_ping: number, operator_away?: boolean}}} answer */
   #heartbeatAnswered({ client_timestamp: time, data }) {
     this.#unanswered = 0;
     if (this.#mark !== null && this.#mark.time === time) {
       this.#unconfirmed.splice(0, this.#mark.sent);
       this.#mark = null;
     }
-    const away = Date.now() - data.last_mephisto_ping > SERVER_AWAY_MS;
+    const away = data.operator_away === true || Date.now() - data.last_mephisto_ping > SERVER_AWAY_MS;
     this.#become(away ? "server away" : "connected");
   }
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ....core.errors import LogError, OutcomeUnknownError, UnusableLogError, WriterFencedError
+from ....core.operations.logger_core import get_logger
 from ....core.ports import AppendRequest, Head, Outcome
 from ....events.base import PayloadRef
 from ....events.envelope import RecordedEvent
@@ -29,6 +30,13 @@ from .writer_lock import WriterLock
 _NEXT_EPOCH = """
     UPDATE writer SET epoch = 1 + max(epoch, ifnull((SELECT epoch FROM events ORDER BY seq DESC LIMIT 1), 0))
 """
+#: How often SQLite waits for a foreign lock, for `BUSY_TIMEOUT_SECONDS` each time: five minutes in all.
+LOCK_ATTEMPTS = 60
+#: The part of an SQLite error code that is not extended.
+_PRIMARY_CODE = 0xFF
+
+logger = get_logger(__name__)
+
 _VERSION = "SELECT max(version) FROM events WHERE stream = ?"
 
 
@@ -39,12 +47,14 @@ class SqliteLog:
 
     Attributes:
         path: the file.
+        lock_attempts: how often SQLite waits for a foreign lock before nothing more can be written.
         epoch: the number of this writer: 1, 2, 3 ...
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection, lock: WriterLock, projections: Sequence[Projection]) -> None:
         """Take over a log that was checked; use `create_or_open` instead."""
         self.path = path
+        self.lock_attempts = LOCK_ATTEMPTS
         self._db = db
         self._lock = lock
         self._closed = False
@@ -275,12 +285,28 @@ class SqliteLog:
     def _write(self, plan: BatchPlan) -> None:
         """Begin a transaction and write a plan in it; roll back on an error."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._begin()
             self._check_epoch()
             self._insert(plan)
         except BaseException:
             self._roll_back()
             raise
+
+    def _begin(self) -> None:
+        """Begin a transaction; a lock of another program, for instance of a backup, is waited for."""
+        for attempts_left in reversed(range(self.lock_attempts)):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or not attempts_left:
+                    raise
+                logger.warning(
+                    "another program has locked the log; work goes on when it lets go",
+                    path=str(self.path),
+                    hint=f"`lsof {self.path}` or `fuser -v {self.path}` shows which one",
+                )
+            else:
+                return
 
     def _insert(self, plan: BatchPlan) -> None:
         db = self._db

@@ -100,7 +100,7 @@ class Eligibility:
             return None
         # The code may read about the worker, who may have been registered a moment ago.
         await self._ledger.wait_durable(streams.worker(worker))
-        offered = self._ledger.state.runs[self._context.task_run].offered
+        offered = self._ledger.state.runs[self._context.task_run].in_order_of_offer()
         units = [self._units.unit(unit) for unit in islice(offered, MAX_UNITS_ASKED_ABOUT)]
         if filters:
             code = partial(runner.filter_units_for_worker, units, self._units.worker(worker))

@@ -6,9 +6,12 @@ its inputs. A step that requires something first gives the worker that instead o
 
 from __future__ import annotations
 
+from itertools import islice
+
 import trio
 from msgspec.structs import replace
 
+from ....events import streams
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import AgentId, OnboardingAgentId, WorkerId
 from ....events.unit import UnitCreated
@@ -19,6 +22,7 @@ from ...decisions.evaluate_worker import SCREENING
 from ...errors import UserCodeError
 from ...ledger import Ledger
 from ...ports import AppendResult, Ids
+from ..agent_pages import AgentPages
 from ..run_context import RunContext
 from ..task_code.user_code import UserCode
 from ..task_launcher import TaskLauncher
@@ -29,6 +33,12 @@ from .screening_step import ScreeningStep
 
 #: Seconds that a worker waits for units that are about to be launched.
 OFFER_TIMEOUT_SECONDS = 2.0
+#: Seconds that a worker waits for a partner whose page does not answer: long enough for its router to give it up.
+PARTNER_TIMEOUT_SECONDS = 20.0
+#: Agents waiting for partners whose pages are asked whether they are open; the others count as absent.
+MAX_PARTNERS_ASKED = 200
+#: The rule that a worker gets no unit whose other workers have closed their pages.
+PARTNER_PRESENT = "partner_present"
 #: The rule that a worker gets nothing while nobody knows whether it may, because the task's code failed.
 CALLBACK_FAILED = "callback_failed"
 #: Pages recognize an onboarding by the prefix of its agent's token.
@@ -39,7 +49,13 @@ class Admission:
     """Admits workers to the units of one run."""
 
     def __init__(
-        self, context: RunContext, ledger: Ledger, ids: Ids, launcher: TaskLauncher, user_code: UserCode
+        self,
+        context: RunContext,
+        ledger: Ledger,
+        ids: Ids,
+        launcher: TaskLauncher,
+        pages: AgentPages,
+        user_code: UserCode,
     ) -> None:
         self._ledger = ledger
         self._ids = ids
@@ -47,6 +63,7 @@ class Admission:
         self._context = context
         self._run = context.task_run
         self._launcher = launcher
+        self._pages = pages
         self._user_code = user_code
         self._eligibility = Eligibility(context, ledger, ids, user_code)
         self._steps: list[EvaluationStep] = []
@@ -99,7 +116,24 @@ class Admission:
             # Only the wait has a deadline: calls of the launch script's code are not cut short.
             with trio.move_on_at(deadline):
                 await change.wait()
-        return await self._try_to_assign_unit(applicant, agent, more_to_come=False)
+        deadline = trio.current_time() + PARTNER_TIMEOUT_SECONDS
+        while trio.current_time() < deadline:
+            reason = await self._try_to_assign_unit(applicant, agent, more_to_come=False)
+            if reason or self._ledger.state.agent_by_registration(self._run, applicant.registration) is not None:
+                return reason
+            # All units left are those of partners who are not there; each attempt has waited for them.
+        refused = WorkerRefused(rule=PARTNER_PRESENT, inputs={}, reason=RefusalReason.NO_AVAILABLE_UNITS)
+        return await self._issue(
+            RefuseWorker(task_run=self._run, worker=applicant.worker, refusal=refused), applicant.worker
+        )
+
+    async def _absent_partners(self) -> tuple[AgentId, ...]:
+        """Return the agents that wait for partners and whose pages do not answer."""
+        state, run = self._ledger.state, self._run
+        waiting = tuple(state.runs[run].waiting)
+        asked = {state.agents[streams.agent(run, agent)].token: agent for agent in islice(waiting, MAX_PARTNERS_ASKED)}
+        absent = await self._pages.absent(asked.keys())
+        return (*(asked[token] for token in absent), *waiting[MAX_PARTNERS_ASKED:])
 
     async def _try_to_assign_unit(
         self, applicant: Applicant, agent: AgentId, *, more_to_come: bool
@@ -115,6 +149,7 @@ class Admission:
             concurrent=self._context.task_runner.is_concurrent,
             eligible_units=None if eligible is None else eligible.units,
             more_to_come=more_to_come,
+            absent=await self._absent_partners(),
         )
         for step in self._steps:
             try:

@@ -47,6 +47,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_live_updates_in_run: _Limit
     max_live_update_bytes_in_run: _Limit
     submission_timeout: _Seconds
+    approve_left_partners: bool
     callback_timeout: _Seconds
     post_install_script: str
     force_rebuild: bool

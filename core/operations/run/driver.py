@@ -304,6 +304,8 @@ class LiveRunDriver:
     async def _go_live(self, live_run: LiveTaskRun) -> None:
         """Connect the routers, offer the first units, publish the run at its provider, and let workers in."""
         launcher, provider, nursery = live_run.task_launcher, live_run.provider, live_run.context.nursery
+        # Before the channels: a server that dies now is restarted, and they connect to it then.
+        nursery.start_soon(live_run.architect.watch_over)
         with launch_step("channels"):
             await live_run.client_io.launch_channels()
         await self._record.record_event(live_run.task_run, TaskRunWentLive())
@@ -318,7 +320,6 @@ class LiveRunDriver:
             await provider.setup_resources_for_task_run(live_run.url)
             await live_run.site.start()
         nursery.start_soon(live_run.site.run)
-        nursery.start_soon(live_run.architect.watch_over)
         live_run.worker_pool.open_registration()
         nursery.start_soon(self._timeout.run)
 

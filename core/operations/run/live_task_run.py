@@ -70,7 +70,7 @@ class LiveTaskRun:
         if pause_seconds is not None:
             await self.site.withdraw()
         with trio.move_on_after(math.inf if pause_seconds is None else pause_seconds):
-            await self.client_io.shutdown()
+            await self.client_io.shutdown(is_paused=pause_seconds is not None)
 
     @property
     def worker_url(self) -> str:

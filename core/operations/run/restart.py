@@ -37,6 +37,8 @@ def parts_to_resume(live_run: LiveTaskRun) -> tuple[Resumable, ...]:
         live_run.uploads,
         # Submissions that the launch script has not answered.
         pool.submissions,
+        # Completed units of workers whose partners left, which are to be approved.
+        pool.left_partners,
         # Onboardings that are not decided, and pages that wait for the outcome.
         pool.onboardings,
     )

@@ -23,7 +23,7 @@ from ...commands.admission import GoldQualifications, RecordEvaluation, Screenin
 from ...errors import UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.engagement import ON_SUBMITTED
-from ...lifecycles.unit import UnitStatus
+from ...lifecycles.unit import UnitState, UnitStatus
 from ...ports import Ids
 from ...signal import Signal
 from ..run_context import RunContext
@@ -79,7 +79,9 @@ class SubmissionCallbacks:
             return
         state = self._ledger.state
         for stream, unit in state.units.items():
-            if unit.status is UnitStatus.COMPLETED and streams.run_of(stream) == self._run and unit.worker is not None:
+            if unit.status is not UnitStatus.COMPLETED or streams.run_of(stream) != self._run:
+                continue
+            if unit.worker is not None and self._was_submitted(unit):
                 engagement = state.engagements[streams.engagement(self._run, unit.worker)]
                 if (ON_SUBMITTED, unit.unit) not in engagement.answers:
                     self._failed[unit.unit] = unit.worker
@@ -98,7 +100,7 @@ class SubmissionCallbacks:
             event = recorded.envelope.event
             if isinstance(event, UnitCompleted):
                 unit = self._ledger.state.units[recorded.envelope.stream]
-                if unit.worker is not None:
+                if unit.worker is not None and self._was_submitted(unit):
                     self._call_soon(unit.unit, unit.worker)
             elif isinstance(event, CallbackAnswered) and event.callback == ON_SUBMITTED:
                 self._unanswered.pop(event.unit, None)
@@ -156,6 +158,11 @@ class SubmissionCallbacks:
         if undecided is None or undecided not in self._failed:
             return True
         return not self._user_code.is_admission_paused and await self._ask_again(undecided)
+
+    def _was_submitted(self, unit: UnitState) -> bool:
+        """Return whether a completed unit has a submission; it has none if a partner left and so did its worker."""
+        agent = self._ledger.state.agents[streams.agent(self._run, unit.agent)] if unit.agent is not None else None
+        return agent is not None and agent.submission is not None
 
     def _call_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:

@@ -72,6 +72,7 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentReturned: "returned the unit: {reason}",
     agent.AgentExpired: "expired: {reason}",
     agent.AgentPartnerLeft: "partner agent-{partner} left",
+    agent.AgentCompletedAlone: "completed without a submission, because the partner had left: {reason}",
     agent.AgentApproved: "approved, with a bonus of {bonus_cents}",
     agent.AgentSoftRejected: "soft-rejected",
     agent.AgentRejected: "rejected",

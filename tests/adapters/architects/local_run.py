@@ -20,7 +20,9 @@ def run_config(**settings: object) -> DictConfig:
     return config
 
 
-def local(folder: Path, resources: Resources, **settings: object) -> LocalArchitect:
+def local(
+    folder: Path, resources: Resources, architect_class: type[LocalArchitect] = LocalArchitect, /, **settings: object
+) -> LocalArchitect:
     config = run_config(**settings)
     LocalArchitect.assert_task_args(config, SharedTaskState())
-    return LocalArchitect(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))
+    return architect_class(ArchitectContext(config, SharedTaskState(), TaskRunId(1), folder, resources))

@@ -308,6 +308,77 @@ async def test_a_router_that_is_killed_comes_back_at_its_url_with_what_it_kept(t
     assert resources.count(ResourceStatus.RELEASED) == len(resources.states) == 3
 
 
+class Impatient(LocalArchitect):
+    """Gives up a router soon."""
+
+    PATIENCE_SECONDS = 0.3
+
+
+async def killed(architect: LocalArchitect, resources: ResourceBook) -> socket.socket:
+    """Deploy a router, kill it, and take its port; returns the socket that has it."""
+    await architect.prepare()
+    url = await architect.deploy()
+    process = await running_router(resources, 1)
+    os.kill(process, signal.SIGKILL)
+    await wait_for_end(process)
+    return socket.create_server(("127.0.0.1", int(url.rpartition(":")[2])))
+
+
+async def test_a_port_that_is_taken_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    resources = ResourceBook()
+    architect = local(tmp_path, resources)
+    with trio.fail_after(60), await killed(architect, resources) as thief:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(architect.watch_over)
+            while resources.count(ResourceStatus.RELEASED) == 0:
+                await resources.changed.wait()
+            await trio.sleep(0.5)
+            assert resources.count(ResourceStatus.ACQUIRED) == 0
+            thief.close()
+            await running_router(resources, 2)
+            nursery.cancel_scope.cancel()
+        await architect.shutdown()
+
+
+async def test_a_router_that_cannot_come_back_for_long_is_an_error(tmp_path: Path) -> None:
+    resources = ResourceBook()
+    architect = local(tmp_path, resources, Impatient)
+    with trio.fail_after(60), await killed(architect, resources):
+        with pytest.raises(LaunchError, match=r"the router could not be restarted: .*Address already in use"):
+            await architect.watch_over()
+        await architect.shutdown()
+    assert resources.count(ResourceStatus.RELEASED) == len(resources.states)
+
+
+async def test_whoever_resumes_a_run_waits_for_its_port_and_nobody_else_does(tmp_path: Path) -> None:
+    with trio.fail_after(60), socket.create_server(("127.0.0.1", 0)) as thief:
+        architect = local(tmp_path, ResourceBook())
+        architect.return_to({"port": thief.getsockname()[1]})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(architect.prepare)
+            await trio.sleep(0.3)
+            thief.close()
+        await architect.shutdown()
+
+
+@pytest.mark.parametrize("dies", ["at first", "always"])
+async def test_a_router_that_is_killed_while_it_starts_is_started_again(tmp_path: Path, dies: str) -> None:
+    resources = ResourceBook()
+    architect = local(tmp_path, resources, Impatient if dies == "always" else LocalArchitect)
+    condition = "test -e here || { touch here;" if dies == "at first" else "{"
+    with trio.fail_after(60):
+        await architect.prepare()
+        architect._command = ["/bin/sh", "-c", f'{condition} kill -KILL $$; }}; exec "$@"', "sh", *architect._command]
+        if dies == "at first":
+            await architect.deploy()
+            assert resources.count(ResourceStatus.ACQUIRED) == 1
+        else:
+            with pytest.raises(LaunchError, match=r"could not be restarted: .*ended with status -9"):
+                await architect.deploy()
+        await architect.shutdown()
+    assert resources.count(ResourceStatus.RELEASED) == len(resources.states)
+
+
 async def running_router(resources: ResourceBook, number: int) -> int:
     """Wait until the router of this number is recorded as acquired; returns its process id."""
     while True:

@@ -124,6 +124,6 @@ def run() -> SmallRun:
     """A live run without a budget; two workers are registered."""
     small = SmallRun()
     small.open()
-    for worker in (1, 2):
+    for worker in range(1, 6):
         small.register(worker)
     return small

@@ -11,12 +11,14 @@ from mephisto_es.core.commands.admission import (
     RefuseWorker,
     RequiredEvaluation,
 )
+from mephisto_es.core.commands.agent import ReturnUnit
 from mephisto_es.core.commands.directory import BlockWorker
 from mephisto_es.core.commands.task_run import AssignmentPlan, StopRun, UnitPlan
 from mephisto_es.core.errors import IllegalStepError, UnknownEntityError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentAccepted, AgentStarted, AgentWaiting
+from mephisto_es.events.base import Event
 from mephisto_es.events.engagement import (
     RefusalReason,
     WorkerArrived,
@@ -42,13 +44,13 @@ def evaluation(*, maximum: int, required: bool, unit: int = 900) -> RequiredEval
     return RequiredEvaluation("gold", plan, maximum, required)
 
 
-def ask(agent: int, *, worker: int = 1, **more: object) -> AssignUnit:
+def ask(agent: int, *, worker: int = 1, concurrent: bool = False, **more: object) -> AssignUnit:
     applicant = Applicant(ids.WorkerId(worker), f"token {agent}", f"registration {agent}")
     return AssignUnit(
         task_run=RUN,
         applicant=applicant,
         agent=ids.AgentId(agent),
-        concurrent=False,
+        concurrent=concurrent,
         **more,  # type: ignore[arg-type]  # the fields of the command
     )
 
@@ -118,6 +120,40 @@ def test_agents_of_a_group_wait_and_the_last_one_starts_them_all(run: SmallRun) 
     assert run.state.agents[streams.agent(RUN, ids.AgentId(1))].status is AgentStatus.WAITING
     started = run.assign(2, agent=2, concurrent=True)
     assert [type(event) for event in started[-3:]] == [AgentWaiting, AgentStarted, AgentStarted]
+
+
+def unit_of(events: list[Event]) -> int:
+    return only(events, AgentAccepted).unit
+
+
+def test_a_newcomer_joins_whoever_has_waited_longest(run: SmallRun) -> None:
+    for assignment in (1, 2, 3):
+        run.offer(assignment, units=2)
+    run.execute(ask(1, worker=1, concurrent=True, eligible_units=(ids.UnitId(21),)))
+    run.execute(ask(2, worker=2, concurrent=True, eligible_units=(ids.UnitId(10),)))
+    assert unit_of(run.assign(3, agent=3, concurrent=True)) == 20
+    assert unit_of(run.assign(4, agent=4, concurrent=True)) == 11
+
+
+def test_what_somebody_gave_back_comes_before_what_nobody_had(run: SmallRun) -> None:
+    for assignment in (1, 2, 3):
+        run.offer(assignment)
+    run.assign(1, agent=1)
+    run.assign(2, agent=2)
+    for agent in (2, 1):
+        run.execute(ReturnUnit(task_run=RUN, agent=ids.AgentId(agent), concurrent=False))
+    assert [unit_of(run.assign(worker, agent=worker)) for worker in (3, 4, 5)] == [20, 10, 30]
+
+
+def test_nobody_becomes_the_partner_of_an_agent_whose_page_does_not_answer(run: SmallRun) -> None:
+    run.offer(1, units=2)
+    run.offer(2, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    absent = (ids.AgentId(1), ids.AgentId(77))
+    assert unit_of(run.execute(ask(2, worker=2, concurrent=True, absent=absent))) == 20
+    assert unit_of(run.execute(ask(3, worker=3, concurrent=True, absent=absent))) == 21
+    assert run.execute(ask(4, worker=4, concurrent=True, absent=absent)) == []
+    assert unit_of(run.execute(ask(4, worker=4, concurrent=True))) == 11
 
 
 def test_a_unit_on_offer_serves_as_an_evaluation(run: SmallRun) -> None:

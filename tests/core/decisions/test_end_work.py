@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mephisto_es.core.commands.agent import (
+    AgentDeparture,
     EndAgent,
     EndOnboarding,
     RecordFile,
@@ -23,6 +24,7 @@ from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import (
+    AgentCompletedAlone,
     AgentExpired,
     AgentFileLost,
     AgentFileStored,
@@ -124,8 +126,26 @@ def test_partners_of_a_group_that_has_started_are_told_and_may_submit(run: Small
     assert only(events, AgentPartnerLeft).partner == AGENT
     assert unit_status(run, 10) is UnitStatus.EXPIRED
     assert agent_status(run, 2) is AgentStatus.PARTNER_DISCONNECT
-    run.submit(2)
+    assert only(run.submit(2), AllWorkEnded).outcome == "partner disconnect"
     assert unit_status(run, 11) is UnitStatus.COMPLETED
+
+
+@pytest.mark.parametrize("departure", [GONE, AgentReturned(reason="bored"), AgentExpired(reason="over")])
+def test_the_unit_of_an_agent_whose_partner_left_counts_however_it_ends(
+    run: SmallRun, departure: AgentDeparture
+) -> None:
+    run.offer(1, units=2)
+    run.assign(1, agent=1, concurrent=True)
+    run.assign(2, agent=2, concurrent=True)
+    run.execute(EndAgent(task_run=RUN, agent=AGENT, departure=GONE, concurrent=True))
+    events = run.execute(EndAgent(task_run=RUN, agent=ids.AgentId(2), departure=departure, concurrent=True))
+    assert [type(event) for event in events] == [AgentCompletedAlone, UnitCompleted, AllWorkEnded]
+    assert only(events, AgentCompletedAlone).reason == departure.reason
+    engagement = run.state.engagements[streams.engagement(RUN, ids.WorkerId(2))]
+    assert engagement.counted == 0
+    run.submit(2)
+    agent = run.state.agents[streams.agent(RUN, ids.AgentId(2))]
+    assert (agent.status, agent.submission, agent.was_left) == (AgentStatus.COMPLETED, DATA, True)
 
 
 def test_an_onboarding_is_ended_once(run: SmallRun) -> None:

@@ -17,6 +17,7 @@ class Kettle:
     def __init__(self) -> None:
         self.calls = AwaitedCalls()
         self.boiled: list[str] = []
+        self.is_on = trio.Event()
 
     @must_be_awaited
     async def boil(self, what: str) -> str:
@@ -28,6 +29,7 @@ class Kettle:
     @must_be_awaited
     async def boil_over(self) -> None:
         """Never get done."""
+        self.is_on.set()
         await trio.sleep_forever()
 
 
@@ -46,7 +48,7 @@ async def test_a_call_that_still_goes_on_counts_as_awaited() -> None:
     kettle = Kettle()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(kettle.boil_over)
-        await trio.testing.wait_all_tasks_blocked()
+        await kettle.is_on.wait()
         kettle.calls.check()
         nursery.cancel_scope.cancel()
 

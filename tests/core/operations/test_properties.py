@@ -27,10 +27,9 @@ from mephisto_es.core.lifecycles.agent import LIVE_AGENT_STATUSES, AgentStatus
 from mephisto_es.core.lifecycles.task_run import TaskRunStatus
 from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
 from mephisto_es.core.state.decision_state import DecisionState
-from mephisto_es.events.agent import AgentSubmitted
+from mephisto_es.events.agent import AgentCompletedAlone, AgentSubmitted
 from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AssignmentId, TaskRunId, UnitId, WorkerId
-from mephisto_es.events.streams import run_of
 from mephisto_es.projections.engine import rebuild
 from mephisto_es.projections.registry import PROJECTIONS
 
@@ -277,7 +276,8 @@ def check_end(plan: Plan, log: MemoryLog, state: DecisionState) -> None:
     # A run in which nothing was submitted for too long is paused: its units wait for whoever resumes it.
     assert run.status is (TaskRunStatus.PAUSED if still_open else TaskRunStatus.COMPLETED)
     assert state.runs[RUN].is_idle or still_open
-    submitted = [run_of(one.envelope.stream) for one in log.read() if isinstance(one.envelope.event, AgentSubmitted)]
+    events = [recorded.envelope.event for recorded in log.read()]
+    submitted = [event for event in events if isinstance(event, AgentSubmitted | AgentCompletedAlone)]
     owed = sum(unit.pay_cents for unit in state.units.values() if unit.status is UnitStatus.COMPLETED)
     assert owed == REWARD_CENTS * len(submitted)
     done = {agent.unit for agent in state.agents.values() if agent.status is AgentStatus.COMPLETED}

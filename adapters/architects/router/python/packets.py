@@ -73,11 +73,25 @@ class Acknowledgement(msgspec.Struct):
     seq: int
 
 
+class PageList(msgspec.Struct):
+    """Data of `confirm_pages` and of `pages_confirmed`: agents by token."""
+
+    agents: list[str]
+
+
+class PauseNotice(msgspec.Struct):
+    """Data of `pausing`: the text for pages that request an agent meanwhile."""
+
+    failure_reason: str
+
+
 class HeartbeatAnswer(msgspec.Struct):
     """Data of the answer to a heartbeat; the time is in milliseconds."""
 
     last_mephisto_ping: int
     status: str
+    #: True if nobody answers what the page sends: it is kept until an operator comes back.
+    operator_away: bool
 
 
 read_packet = reader(WirePacket)
@@ -88,6 +102,8 @@ read_agent_answer = reader(AgentAnswer)
 read_worker_page_answer = reader(WorkerPageAnswer)
 read_status_update = reader(StatusUpdate)
 read_acknowledgement = reader(Acknowledgement)
+read_page_list = reader(PageList)
+read_pause_notice = reader(PauseNotice)
 
 
 class PacketFactory:
@@ -128,14 +144,19 @@ class PacketFactory:
         """Make the packet that tells a page its agent's status."""
         return self.from_router("update_status", raw(StatusUpdate(status)), agent)
 
-    def busy(self, request_id: str) -> bytes:
-        """Make the answer to a page whose request the operator did not answer in time."""
+    def busy(self, request_id: str, reason: str = BUSY) -> bytes:
+        """Make the answer to a page whose request the operator did not answer in time.
+
+        Args:
+            request_id: the request.
+            reason: what the worker reads.
+        """
         refusal = {
             "request_id": request_id,
             "worker_id": None,
             "agent_id": None,
             "init_task_data": None,
-            "failure_reason": BUSY,
+            "failure_reason": reason,
         }
         return self.from_router("agent_details", raw(refusal))
 

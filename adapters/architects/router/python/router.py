@@ -43,11 +43,11 @@ class Router:
         self.counters = Counters()
         self._journal = journal
         packets = PacketFactory(clock)
-        self._requests = WaitingRequests(packets, settings.request_deadline_seconds, settings.max_sockets)
+        self._requests = WaitingRequests(packets, settings.request_deadline_seconds, settings.max_sockets, monotonic)
         self._agents = AgentSessions(
             journal, self.counters, settings.max_kept_per_agent, settings.heartbeat_limit_seconds, monotonic
         )
-        self._link = OperatorLink(journal, packets, self.counters, monotonic)
+        self._link = OperatorLink(journal, packets, self.counters, settings.operator_silence_seconds, monotonic)
         orders = OperatorOrders(journal, self._agents, self._requests, self._link, packets, self.counters)
         self._sessions = PageSessions(
             journal, self._agents, self._link, packets, self.counters, settings.operator_grace_seconds
@@ -70,6 +70,8 @@ class Router:
         """Write the journal and watch for pages that are gone. Never returns."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._sessions.watch_silence)
+            tasks.start_soon(self._sessions.watch_pulse)
+            tasks.start_soon(self._link.watch_pulse)
             await self._journal.write_batches(self._link.flush, self._on_journal_failed)
 
     async def wait_abandoned(self, seconds: float) -> None:

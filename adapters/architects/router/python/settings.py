@@ -56,6 +56,8 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True, rename=_variable
     request_deadline_seconds: Seconds = 25
     #: How long pages are kept alive while no operator is attached.
     operator_grace_seconds: Seconds = 600
+    #: Silence after which an attached operator counts as away.
+    operator_silence_seconds: Seconds = 30
     #: Silence (or absence) after which an agent is reported as disconnected.
     heartbeat_limit_seconds: Seconds = 15
     #: Time without an operator after which the process ends itself.

@@ -213,7 +213,7 @@ async def test_a_heartbeat_is_answered_in_the_pages_own_time(harness: RouterHarn
 
     assert answer.subject_id == "a"
     assert answer.client_timestamp == 1795290311.414
-    assert answer.data == {"last_mephisto_ping": 1795290311414, "status": "waiting"}
+    assert answer.data == {"last_mephisto_ping": 1795290311414, "status": "waiting", "operator_away": False}
     assert isinstance(answer.data["last_mephisto_ping"], int)
     assert answer.router_incoming_timestamp is not None
     assert answer.router_outgoing_timestamp is not None
@@ -306,7 +306,11 @@ async def test_a_page_goes_on_with_a_router_that_was_started_again_before_its_op
 
     assert page.statuses() == ["in task"]
     # Its clock is right, however long the operator takes: within the grace it does not leave.
-    assert (await page.heartbeat(at=100.0)).data == {"last_mephisto_ping": 100_000, "status": "in task"}
+    assert (await page.heartbeat(at=100.0)).data == {
+        "last_mephisto_ping": 100_000,
+        "status": "in task",
+        "operator_away": False,
+    }
     await page.say(text="to whom it may concern")
     successor = await harness.operator(after=operator)
     assert (await successor.expect("mephisto_bound_live_update")).data["text"] == "to whom it may concern"
@@ -531,6 +535,7 @@ async def test_a_silent_page_is_gone_after_the_limit(tight: RouterHarness, heart
     page = await tight.page("a")
     for _ in range(heartbeats):
         await page.heartbeat()
+    page.freeze()
 
     pushed = await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
 
@@ -540,7 +545,7 @@ async def test_a_silent_page_is_gone_after_the_limit(tight: RouterHarness, heart
 async def test_a_page_with_a_heart_is_not_gone(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task", "b": "in task"})
     page = await tight.page("a")
-    await tight.page("b")
+    (await tight.page("b")).freeze()
 
     async def beat(page: Page) -> None:
         while True:
@@ -555,15 +560,29 @@ async def test_a_page_with_a_heart_is_not_gone(tight: RouterHarness) -> None:
     assert (await operator.settled())["a"] == "in task"
 
 
+async def test_a_page_whose_tab_sleeps_is_not_gone_while_its_socket_answers(tight: RouterHarness) -> None:
+    operator = await tight.operator({"a": "in task", "b": "in task"})
+    await tight.page("a")
+    frozen = await tight.page("b")
+    for _ in range(2):
+        frozen.freeze()
+        await operator.expect("return_statuses", lambda packet: gone("b", packet.data))
+        frozen.thaw()
+        await operator.expect("return_statuses", lambda packet: packet.data == {"b": "in task"})
+    assert await operator.settled() == {"a": "in task", "b": "in task"}
+
+
 async def test_a_page_that_comes_back_is_reported_and_gets_what_it_missed(tight: RouterHarness) -> None:
     operator = await tight.operator({"a": "in task"})
     page = await tight.page("a")
+    page.freeze()
     await operator.expect("return_statuses", lambda packet: gone("a", packet.data))
     await operator.tell("a", text="missed")
     await operator.settled()
     operator.inbox.forget()
 
     # The very same socket speaks again.
+    page.thaw()
     await page.heartbeat()
 
     await page.expect("client_bound_live_update")
@@ -575,7 +594,7 @@ async def test_a_page_that_is_back_in_time_is_never_gone(tight: RouterHarness) -
     operator = await tight.operator({"a": "in task", "marker": "in task"})
     page = await tight.page("a")
     await page.close()
-    await tight.page("marker")
+    (await tight.page("marker")).freeze()
     again = await tight.page("a")
 
     for _ in range(20):
@@ -588,7 +607,7 @@ async def test_a_page_that_is_back_in_time_is_never_gone(tight: RouterHarness) -
 
 async def test_an_agent_that_never_had_a_socket_is_not_gone(tight: RouterHarness) -> None:
     operator = await tight.operator({"static": "in task", "live": "in task"})
-    await tight.page("live")
+    (await tight.page("live")).freeze()
 
     await operator.expect("return_statuses", lambda packet: gone("live", packet.data))
 

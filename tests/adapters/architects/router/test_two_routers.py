@@ -48,8 +48,6 @@ ONLY_IN_NODE = {
     "json_text: read_timestamp": "msgspec reads shapes",
     "json_text: optional": "msgspec reads shapes",
     "json_text: anything": "msgspec reads shapes",
-    "sockets/connection: Connection.ping": "uvicorn offers no pings",
-    "sockets/connection: Connection.on_pong": "uvicorn offers no pings",
 }
 
 _JS_EXPORT = re.compile(

@@ -92,11 +92,26 @@ export const BUSY = "The task server is busy at the moment, please try again in 
  */
 
 /**
+ * Data of `confirm_pages` and of `pages_confirmed`: agents by token.
+ *
+ * @typedef {object} PageList
+ * @property {string[]} agents
+ */
+
+/**
+ * Data of `pausing`: the text for pages that request an agent meanwhile.
+ *
+ * @typedef {object} PauseNotice
+ * @property {string} failure_reason
+ */
+
+/**
  * Data of the answer to a heartbeat; the time is in milliseconds.
  *
  * @typedef {object} HeartbeatAnswer
  * @property {number} last_mephisto_ping
  * @property {string} status
+ * @property {boolean} operator_away true if nobody answers what the page sends: it is kept until an operator comes back
  */
 
 /** @type {import("./json_text.js").MemberReader<string | null | undefined>} */
@@ -189,6 +204,24 @@ export function readAcknowledgement(data) {
   return read(data, { incarnation: readText, seq: readInteger });
 }
 
+/**
+ * @param {Raw} data
+ * @returns {PageList}
+ * @throws {MalformedJsonError}
+ */
+export function readPageList(data) {
+  return read(data, { agents: (text) => itemsOf(text ?? "null").map(readText) });
+}
+
+/**
+ * @param {Raw} data
+ * @returns {PauseNotice}
+ * @throws {MalformedJsonError}
+ */
+export function readPauseNotice(data) {
+  return read(data, { failure_reason: readText });
+}
+
 /** Makes encoded packets. */
 export class PacketFactory {
   #clock;
@@ -249,15 +282,16 @@ export class PacketFactory {
    * Make the answer to a page whose request the operator did not answer in time.
    *
    * @param {string} requestId
+   * @param {string} [reason] what the worker reads
    * @returns {Raw}
    */
-  busy(requestId) {
+  busy(requestId, reason = BUSY) {
     const refusal = {
       request_id: requestId,
       worker_id: null,
       agent_id: null,
       init_task_data: null,
-      failure_reason: BUSY,
+      failure_reason: reason,
     };
     return this.fromRouter("agent_details", raw(refusal));
   }

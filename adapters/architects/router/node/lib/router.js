@@ -45,7 +45,13 @@ export class Router {
       heartbeatLimitSeconds: settings.heartbeatLimitSeconds,
       monotonic,
     });
-    const link = new OperatorLink({ journal, packets, counters, monotonic });
+    const link = new OperatorLink({
+      journal,
+      packets,
+      counters,
+      silenceSeconds: settings.operatorSilenceSeconds,
+      monotonic,
+    });
     const orders = new OperatorOrders({ journal, agents, requests, link, packets, counters });
     const graceSeconds = settings.operatorGraceSeconds;
     const sessions = new PageSessions({ journal, agents, link, packets, counters, graceSeconds });
@@ -71,6 +77,8 @@ export class Router {
   /** From now on write the journal and watch for pages that are gone. */
   run() {
     this.#sessions.watchSilence();
+    this.#sessions.watchPulse();
+    this.#link.watchPulse();
     this.#journal.writeBatches(
       () => this.#link.flush(),
       (error) => this.#onJournalFailed(error),

@@ -24,6 +24,7 @@ const MAX_PORT = 65_535;
  * @property {number} port 0 takes any free port
  * @property {number} requestDeadlineSeconds how long a page waits for the operator before it is asked to try again
  * @property {number} operatorGraceSeconds how long pages are kept alive while no operator is attached
+ * @property {number} operatorSilenceSeconds silence after which an attached operator counts as away
  * @property {number} heartbeatLimitSeconds silence (or absence) after which an agent is reported as disconnected
  * @property {number} orphanSeconds time without an operator after which the process ends itself
  * @property {number} idleSeconds how long a client may pause: before the head of a request, within its body, before a
@@ -77,6 +78,7 @@ export function readSettings(env) {
     port: integer(env, "PORT", 0, 0, MAX_PORT),
     requestDeadlineSeconds: positive(env, "REQUEST_DEADLINE_SECONDS", 25),
     operatorGraceSeconds: positive(env, "OPERATOR_GRACE_SECONDS", 600),
+    operatorSilenceSeconds: positive(env, "OPERATOR_SILENCE_SECONDS", 30),
     heartbeatLimitSeconds: positive(env, "HEARTBEAT_LIMIT_SECONDS", 15),
     orphanSeconds: positive(env, "ORPHAN_SECONDS", 3600),
     idleSeconds: positive(env, "IDLE_SECONDS", 75),

@@ -1,18 +1,33 @@
 """uvicorn's protocols, with limits for clients that send slowly, endlessly or nothing."""
 
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 #: Size of the head of a request, and of what comes between two pieces of a body.
 MAX_HEAD_BYTES = 64 * 2**10
 #: A client that is still sending a refused body has this long to read the answer.
 LINGER_SECONDS = 2.0
-#: Name in a socket's scope of the function that lifts the limit of a page's messages.
-LIFT_LIMIT = "router.lift_message_limit"
+#: Name in a socket's scope of its `SocketControls`.
+SOCKET_CONTROLS = "router.socket_controls"
 #: A page's message may be this much larger here than where it is counted and refused.
 MESSAGE_SLACK_BYTES = 64 * 2**10
+
+
+class SocketControls(Protocol):
+    """Controls of a socket besides sending and receiving."""
+
+    def lift_limit(self) -> None:
+        """Accept messages of the operator's size."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life, unless the socket is being closed."""
+
+    def on_pong(self, listener: Callable[[], None]) -> None:
+        """Call a function with each sign of life."""
 
 
 class _Timer(Protocol):
@@ -101,16 +116,34 @@ def socket_protocol(max_packet_bytes: int) -> type[WebSocketsSansIOProtocol]:
     limit = max_packet_bytes + MESSAGE_SLACK_BYTES
 
     class PageSocketProtocol(WebSocketsSansIOProtocol):
-        """uvicorn's protocol with the limit of a page."""
+        """uvicorn's protocol with the limit of a page, and with pings at the application's wish."""
 
         def handle_connect(self, event: object) -> None:
-            """Put the function that lifts the limit where the application finds it."""
+            """Put the controls where the application finds them."""
             self._maximum, self.conn.max_message_size = self.conn.max_message_size, limit
+            self._pong_listener: Callable[[], None] | None = None
             super().handle_connect(event)  # type: ignore[arg-type]  # the library's own event, as it comes
             if hasattr(self, "scope"):
-                cast(dict[str, object], self.scope)[LIFT_LIMIT] = self._lift_limit
+                cast(dict[str, object], self.scope)[SOCKET_CONTROLS] = self
 
-        def _lift_limit(self) -> None:
+        def handle_pong(self, event: object) -> None:
+            """Report a sign of life."""
+            super().handle_pong(event)  # type: ignore[arg-type]  # the library's own event, as it comes
+            if self._pong_listener is not None:
+                self._pong_listener()
+
+        def lift_limit(self) -> None:
+            """Accept messages of the operator's size."""
             self.conn.max_message_size = self._maximum
+
+        def ping(self) -> None:
+            """Ask for a sign of life, unless the socket is being closed."""
+            if self.conn.state is State.OPEN and not self.transport.is_closing():
+                self.conn.send_ping(b"")
+                self.transport.write(b"".join(self.conn.data_to_send()))
+
+        def on_pong(self, listener: Callable[[], None]) -> None:
+            """Call a function with each sign of life."""
+            self._pong_listener = listener
 
     return PageSocketProtocol

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 import anyio
 
@@ -23,6 +24,9 @@ MAX_QUEUE_BYTES = 64 * 2**20
 #: Reports, which may be lost, are discarded when this much waits already.
 MAX_REPORT_QUEUE_BYTES = 4 * 2**20
 
+#: How often a silent operator is asked for a sign of life until it counts as away.
+PINGS_PER_LIMIT = 3
+
 
 class OperatorLink:
     """Sends the operator what it has to know.
@@ -33,18 +37,26 @@ class OperatorLink:
         journal: holds the outbox.
         packets: makes packets.
         counters: counts packets that nobody could be sent.
+        silence_seconds: silence after which the operator is away.
         monotonic: returns seconds since any fixed moment.
     """
 
     def __init__(
-        self, journal: Journal, packets: PacketFactory, counters: Counters, monotonic: Callable[[], float]
+        self,
+        journal: Journal,
+        packets: PacketFactory,
+        counters: Counters,
+        silence_seconds: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self._journal = journal
         self._packets = packets
         self._counters = counters
+        self._silence_seconds = silence_seconds
         self._monotonic = monotonic
         self._connection: Connection | None = None
-        self._away_since = monotonic()
+        self._away_since = self._heard_at = monotonic()
+        self._is_paused = False
         self._changed = anyio.Event()
         # Number of the next packet of the outbox to send.
         self._cursor = 0
@@ -63,6 +75,11 @@ class OperatorLink:
         """Time since there was an operator; 0 while there is one."""
         return 0.0 if self.is_attached else self._monotonic() - self._away_since
 
+    @property
+    def is_paused(self) -> bool:
+        """True if the operator has left in order, and none has come since."""
+        return self._is_paused and not self.is_attached
+
     def is_held_by(self, connection: Connection) -> bool:
         """Return whether a connection is the operator's."""
         return self._connection is connection
@@ -78,6 +95,8 @@ class OperatorLink:
         if self._connection is not None and self._connection is not connection:
             self._connection.close(SERVICE_RESTART)
         self._connection = connection
+        self._is_paused = False
+        self.hear()
         self._notify()
         if greeting.incarnation == journal.incarnation and greeting.acked is not None:
             journal.acknowledge(greeting.acked)
@@ -96,6 +115,29 @@ class OperatorLink:
             self._away_since = self._monotonic()
             self._clear_queue()
             self._notify()
+
+    def pause(self) -> None:
+        """Note that the operator is about to leave in order."""
+        self._is_paused = True
+
+    def hear(self) -> None:
+        """Note a sign of life of the operator."""
+        self._heard_at = self._monotonic()
+
+    async def watch_pulse(self) -> NoReturn:
+        """Drop the connection of an operator that gives no sign of life. Never returns.
+
+        An operator that hangs, or whose machine or network died, closes nothing: without this it would count as
+        attached, and nobody would be told.
+        """
+        while True:
+            await anyio.sleep(self._silence_seconds / PINGS_PER_LIMIT)
+            if self._connection is None:
+                continue
+            if self._monotonic() - self._heard_at >= self._silence_seconds:
+                self._connection.terminate()
+            else:
+                self._connection.ping()
 
     async def wait_abandoned(self, seconds: float) -> None:
         """Return once there has been no operator for `seconds`."""

@@ -16,6 +16,8 @@ from ..packets import (
     read_agent_answer,
     read_agent_statuses,
     read_packets,
+    read_page_list,
+    read_pause_notice,
     read_status_update,
     read_worker_page_answer,
 )
@@ -85,6 +87,12 @@ class OperatorOrders:
             case "agents":
                 for session in self._agents.replace_all(read_agent_statuses(data).agents):
                     self._agents.send(session, self._packets.status(session.token, session.status))
+            case "confirm_pages":
+                for token in read_page_list(data).agents:
+                    self._agents.ask(token)
+            case "pausing":
+                self._link.pause()
+                self._requests.pause(read_pause_notice(data).failure_reason)
             case "drain":
                 self._journal.drain(self._send_state)
             case "request_statuses":

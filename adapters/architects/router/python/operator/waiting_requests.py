@@ -3,9 +3,11 @@
 Each is answered once, by the deadline at the latest.
 """
 
+from collections.abc import Callable
+
 import anyio
 
-from ..packets import PacketFactory
+from ..packets import BUSY, PacketFactory
 
 #: Size of all packets that wait for an answer.
 MAX_WAITING_BYTES = 32 * 2**20
@@ -27,12 +29,19 @@ class WaitingRequests:
         packets: makes the answer of a request that nobody else answered.
         deadline_seconds: how long a request waits.
         max_waiting: how many may wait at once; further ones are asked at once to try again.
+        monotonic: returns seconds since any fixed moment.
     """
 
-    def __init__(self, packets: PacketFactory, deadline_seconds: float, max_waiting: int) -> None:
+    def __init__(
+        self, packets: PacketFactory, deadline_seconds: float, max_waiting: int, monotonic: Callable[[], float]
+    ) -> None:
         self._packets = packets
         self._deadline_seconds = deadline_seconds
         self._max_waiting = max_waiting
+        self._monotonic = monotonic
+        self._paused_at: float | None = None
+        # What a page reads that nobody answers.
+        self._reason = BUSY
         self._waiting: dict[str, _WaitingRequest] = {}
         self._size_bytes = 0
         self._is_closed = False
@@ -56,8 +65,8 @@ class WaitingRequests:
         """
         size = len(packet or b"")
         is_full = len(self._waiting) >= self._max_waiting or self._size_bytes + size > MAX_WAITING_BYTES
-        if self._is_closed or is_full:
-            return self._packets.busy(request_id)
+        if self._is_closed or is_full or self._is_paused_for_long:
+            return self._busy(request_id)
         self._size_bytes += size
         request = self._waiting[request_id] = _WaitingRequest(packet)
         try:
@@ -66,7 +75,7 @@ class WaitingRequests:
         finally:
             self._size_bytes -= size
             self._waiting.pop(request_id, None)
-        return request.answer or self._packets.busy(request_id)
+        return request.answer or self._busy(request_id)
 
     def settle(self, request_id: str, answer: bytes) -> bool:
         """Answer a request; return whether it still waited."""
@@ -81,4 +90,25 @@ class WaitingRequests:
         """Ask everyone who waits, or comes later, to try again: the process ends."""
         self._is_closed = True
         for request_id in list(self._waiting):
-            self.settle(request_id, self._packets.busy(request_id))
+            self.settle(request_id, self._busy(request_id))
+
+    def pause(self, reason: str) -> None:
+        """Note that the operator leaves in order. It may be back soon: only those who come much later do not wait.
+
+        Args:
+            reason: what pages read that get no answer.
+        """
+        self._paused_at = self._monotonic()
+        self._reason = reason
+
+    def resume(self) -> None:
+        """Note that there is an operator."""
+        self._paused_at = None
+        self._reason = BUSY
+
+    @property
+    def _is_paused_for_long(self) -> bool:
+        return self._paused_at is not None and self._monotonic() - self._paused_at > self._deadline_seconds
+
+    def _busy(self, request_id: str) -> bytes:
+        return self._packets.busy(request_id, self._reason)

@@ -61,7 +61,17 @@ class AgentSession:
         unheard: holds the live updates sent since the page was last heard; they are lost if it is never heard again.
     """
 
-    __slots__ = ("connection", "connections", "is_claimed", "is_gone", "kept", "status", "token", "unheard")
+    __slots__ = (
+        "connection",
+        "connections",
+        "is_asked",
+        "is_claimed",
+        "is_gone",
+        "kept",
+        "status",
+        "token",
+        "unheard",
+    )
 
     def __init__(self, token: str, status: str, *, is_claimed: bool, kept: UpdateBuffer, unheard: UpdateBuffer) -> None:
         self.token = token
@@ -73,6 +83,8 @@ class AgentSession:
         #: True if its page was there once, and has been away or silent for too long.
         self.is_gone = False
         self.is_claimed = is_claimed
+        #: True if the operator wants to know when the page shows that it is open.
+        self.is_asked = False
         self.kept = kept
         self.unheard = unheard
 

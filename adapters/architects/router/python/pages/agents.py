@@ -21,6 +21,9 @@ MAX_CONNECTIONS = 3
 #: Size of the live updates that are kept for one agent, apart from the newest.
 MAX_KEPT_BYTES = 4 * 2**20
 
+#: How often a silent page is asked for a sign of life until it is gone: a tab in the background sends no heartbeats.
+PINGS_PER_LIMIT = 3
+
 
 class AgentSessions:
     """All known agents, and which of those with a page have not been heard from the longest.
@@ -45,6 +48,7 @@ class AgentSessions:
         self._counters = counters
         self._max_kept = max_kept
         self._silence: DeadlineQueue[str] = DeadlineQueue(heartbeat_limit_seconds, monotonic)
+        self._pulse: DeadlineQueue[str] = DeadlineQueue(heartbeat_limit_seconds / PINGS_PER_LIMIT, monotonic)
         self._sessions = {
             token: self._new_session(token, status, is_claimed=True) for token, status in journal.agents.items()
         }
@@ -120,8 +124,25 @@ class AgentSessions:
         session.is_gone = False
         session.is_claimed = True
         self._silence.set(session.token)
+        self._pulse.set(session.token)
         self._journal.note_page(session.token)
         return was_away
+
+    def feel(self, session: AgentSession) -> bool:
+        """Note that the socket of an agent's page gave a sign of life; return whether the page was away before."""
+        was_away = session.is_gone
+        session.is_gone = False
+        self._silence.set(session.token)
+        self._pulse.set(session.token)
+        return was_away
+
+    def ask(self, token: str) -> None:
+        """Have an agent's page show that it is open; if its socket is closed, it may open another one."""
+        session = self._sessions.get(token)
+        if session is not None:
+            session.is_asked = True
+            if session.connection is not None:
+                session.connection.ping()
 
     def claim(self, session: AgentSession) -> None:
         """Note that a page has received the agent as its own; it need not open a socket."""
@@ -172,6 +193,10 @@ class AgentSessions:
 
         await self._silence.watch(pass_on)
 
+    async def watch_pulse(self) -> NoReturn:
+        """Ask the sockets of silent pages for a sign of life. Never returns."""
+        await self._pulse.watch(self._ping)
+
     def send(self, session: AgentSession, packet: bytes) -> None:
         """Send a packet to the agent's page if it is there; otherwise it is not worth keeping."""
         connection = session.connection
@@ -204,10 +229,18 @@ class AgentSessions:
             self._counters.drop("agent_sockets")
             session.connections.pop(0).close(POLICY_VIOLATION)
 
+    def _ping(self, tokens: list[str]) -> None:
+        for token in tokens:
+            session = self._sessions.get(token)
+            if session is not None and session.connection is not None and not session.is_gone:
+                session.connection.ping()
+                self._pulse.set(token)
+
     def _forget(self, token: str) -> None:
         """Remove an agent; its socket stays open and speaks for nobody."""
         session = self._sessions.pop(token)
         self._silence.delete(token)
+        self._pulse.delete(token)
         if session.connection is not None:
             session.connection.agents.discard(token)
         self._journal.note_agent(token, None)

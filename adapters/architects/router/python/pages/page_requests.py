@@ -149,6 +149,7 @@ class PageRequests:
 
     def on_operator_attached(self) -> None:
         """Put the open requests to a new operator, and report versions to it again."""
+        self._requests.resume()
         self._reported_versions.clear()
         for packet in self._requests.unanswered:
             self._link.send(packet)

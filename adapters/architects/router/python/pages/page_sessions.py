@@ -7,10 +7,13 @@ from ..errors import OutboxFullError
 from ..journal.journal import Journal
 from ..json_text import is_object, raw
 from ..operator.operator_link import OperatorLink
-from ..packets import HeartbeatAnswer, PacketFactory, WirePacket
+from ..packets import HeartbeatAnswer, PacketFactory, PageList, WirePacket
 from ..sockets.connection import Connection
 from .agent_session import AgentSession
 from .agents import AgentSessions
+
+#: Absence of the operator that pages are told about; a restart is shorter.
+NOTICE_SECONDS = 15
 
 
 class PageSessions:
@@ -59,6 +62,13 @@ class PageSessions:
             case _:
                 self._counters.drop("unknown_packet_type")
 
+    def on_pong(self, connection: Connection) -> None:
+        """Handle a sign of life of a page's socket, which a tab in the background gives too."""
+        for token in tuple(connection.agents):
+            session = self._agents.get(token)
+            if session is not None:
+                self._welcome(session, was_away=self._agents.feel(session))
+
     def on_disconnect(self, connection: Connection, *, said_goodbye: bool) -> None:
         """Handle the end of a socket.
 
@@ -76,22 +86,35 @@ class PageSessions:
         """Report agents whose page is gone. Never returns."""
         await self._agents.watch_silence(self._report_statuses)
 
+    async def watch_pulse(self) -> NoReturn:
+        """Ask the sockets of silent pages for a sign of life. Never returns."""
+        await self._agents.watch_pulse()
+
     def _hear(self, session: AgentSession, connection: Connection, *, is_new: bool) -> None:
         # Any packet may be the first sign of a page: it does not always say `alive` for its agent.
         was_away = self._agents.hear(session, connection, is_new=is_new)
+        self._welcome(session, was_away=was_away, is_new=is_new)
+
+    def _welcome(self, session: AgentSession, *, was_away: bool, is_new: bool = False) -> None:
         if is_new or was_away:
             self._agents.send(session, self._packets.status(session.token, session.status))
             self._agents.deliver_kept(session)
         if was_away:
             self._report_statuses([session])
+        if session.is_asked and self._link.is_attached:
+            session.is_asked = False
+            self._link.send(self._packets.from_router("pages_confirmed", raw(PageList([session.token]))))
 
     def _answer_heartbeat(self, session: AgentSession, connection: Connection, packet: WirePacket) -> None:
         # In terms of the page's own clock: it compares, and leaves for good if the time looks old.
         seen_at = packet.client_timestamp if isinstance(packet.client_timestamp, float) else self._packets.now()
         away = self._link.away_seconds
-        if away > self._grace_seconds:
+        if away > self._grace_seconds and not self._link.is_paused:
             seen_at -= away
-        packet.data = raw(HeartbeatAnswer(last_mephisto_ping=round(seen_at * 1000), status=session.status))
+        answer = HeartbeatAnswer(
+            last_mephisto_ping=round(seen_at * 1000), status=session.status, operator_away=away > NOTICE_SECONDS
+        )
+        packet.data = raw(answer)
         connection.send(self._packets.forwarded(packet))
 
     def _record_live_update(self, session: AgentSession, packet: WirePacket) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import anyio
 
+from ..http.protocols import SocketControls
+
 #: Reasons for closing, as WebSocket codes.
 POLICY_VIOLATION = 1008
 TOO_BIG = 1009
@@ -15,11 +17,25 @@ class Connection:
     """Packets to send in order, then perhaps a reason to close.
 
     A connection has no identity: it gets one from what is said on it. Sending never waits.
+
+    Args:
+        controls: the socket's.
     """
 
-    __slots__ = ("_close_code", "_on_sent", "_queue", "_ready", "_unsent_bytes", "agents", "lifetime", "spoke_for")
+    __slots__ = (
+        "_close_code",
+        "_controls",
+        "_on_sent",
+        "_queue",
+        "_ready",
+        "_unsent_bytes",
+        "agents",
+        "lifetime",
+        "spoke_for",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, controls: SocketControls) -> None:
+        self._controls = controls
         #: Tokens of the agents whose packets go to this socket.
         self.agents: set[str] = set()
         #: Tokens of all agents that were spoken for on this socket.
@@ -65,6 +81,15 @@ class Connection:
             self._close_code = code
             self._queue.clear()
             self._ready.set()
+
+    def ping(self) -> None:
+        """Ask for a sign of life; see `on_pong`."""
+        if self.is_open:
+            self._controls.ping()
+
+    def on_pong(self, listener: Callable[[], None]) -> None:
+        """Call a function with each sign of life that was asked for."""
+        self._controls.on_pong(listener)
 
     def terminate(self) -> None:
         """Drop the connection at once."""

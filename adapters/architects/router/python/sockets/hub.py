@@ -1,5 +1,7 @@
 """Decides who speaks on which socket, and passes on what is said there."""
 
+from functools import partial
+
 from msgspec import Raw
 
 from ..counters import Counters
@@ -68,6 +70,7 @@ class Hub:
 
     def connect(self, connection: Connection) -> None:
         """Register a new socket."""
+        connection.on_pong(partial(self._on_pong, connection))
         self._connections.add(connection)
         self._unknown[connection] = None
         if len(self._unknown) > self._max_unknown:
@@ -100,6 +103,7 @@ class Hub:
             return
         message = text.encode("utf-8", "surrogatepass")
         if self.is_operator(connection):
+            self._link.hear()
             self._orders.execute(message)
         elif len(message) > self._max_packet_bytes:
             self._counters.drop("packet_too_big")
@@ -113,6 +117,12 @@ class Hub:
         """Close all sockets: the process ends."""
         for connection in self._connections:
             connection.close(SERVICE_RESTART)
+
+    def _on_pong(self, connection: Connection) -> None:
+        if self.is_operator(connection):
+            self._link.hear()
+        else:
+            self._sessions.on_pong(connection)
 
     def _close_unknown(self, connection: Connection) -> None:
         del self._unknown[connection]

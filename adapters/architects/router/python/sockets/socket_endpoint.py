@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..counters import Counters
-from ..http.protocols import LIFT_LIMIT
+from ..http.protocols import SOCKET_CONTROLS
 from .connection import POLICY_VIOLATION, Connection, is_goodbye
 from .hub import Hub
 
@@ -40,7 +40,7 @@ class SocketEndpoint:
             await socket.send_denial_response(JSONResponse({"error": "The server is full."}, 503))
             return
         await socket.accept()
-        connection = Connection()
+        connection = Connection(socket.scope[SOCKET_CONTROLS])
         self._hub.connect(connection)
         code = 0
         try:
@@ -68,7 +68,7 @@ class SocketEndpoint:
             if self._hub.is_known(connection):
                 greeting.deadline = math.inf
             if self._hub.is_operator(connection):
-                socket.scope[LIFT_LIMIT]()
+                socket.scope[SOCKET_CONTROLS].lift_limit()
 
     async def _write(self, socket: WebSocket, connection: Connection) -> None:
         try:

@@ -16,8 +16,8 @@ const MAX_QUEUE_BYTES = 64 * 1024 * 1024;
 /** Reports, which may be lost, are discarded when this much waits already. */
 const MAX_REPORT_QUEUE_BYTES = 4 * 1024 * 1024;
 
-/** How often the operator is asked for a sign of life; without one since the last time it is gone. */
-const PING_SECONDS = 20;
+/** How often a silent operator is asked for a sign of life until it counts as away. */
+const PINGS_PER_LIMIT = 3;
 
 /** @typedef {import("../sockets/connection.js").Connection} Connection */
 /** @typedef {import("../packets.js").OperatorGreeting} OperatorGreeting */
@@ -32,6 +32,7 @@ export class OperatorLink {
   #journal;
   #packets;
   #counters;
+  #silenceSeconds;
   #monotonic;
   /** @type {Connection | null} */
   #connection = null;
@@ -46,22 +47,24 @@ export class OperatorLink {
   #queue = [];
   #queueBytes = 0;
   #isFlushScheduled = false;
-  #isSilent = false;
+  #heardAt;
+  #isPaused = false;
 
   /**
    * @param {object} parts
    * @param {import("../journal/journal.js").Journal} parts.journal holds the outbox
    * @param {import("../packets.js").PacketFactory} parts.packets makes packets
    * @param {import("../counters.js").Counters} parts.counters counts packets that nobody could be sent
+   * @param {number} parts.silenceSeconds silence after which the operator is away
    * @param {() => number} parts.monotonic returns seconds since any fixed moment
    */
-  constructor({ journal, packets, counters, monotonic }) {
+  constructor({ journal, packets, counters, silenceSeconds, monotonic }) {
     this.#journal = journal;
     this.#packets = packets;
     this.#counters = counters;
+    this.#silenceSeconds = silenceSeconds;
     this.#monotonic = monotonic;
-    this.#awaySince = monotonic();
-    setInterval(() => this.#checkPulse(), PING_SECONDS * 1000).unref();
+    this.#awaySince = this.#heardAt = monotonic();
   }
 
   /** True while there is an operator. */
@@ -72,6 +75,11 @@ export class OperatorLink {
   /** Time since there was an operator; 0 while there is one. */
   get awaySeconds() {
     return this.isAttached ? 0 : this.#monotonic() - this.#awaySince;
+  }
+
+  /** True if the operator has left in order, and none has come since. */
+  get isPaused() {
+    return this.#isPaused && !this.isAttached;
   }
 
   /**
@@ -91,12 +99,10 @@ export class OperatorLink {
    * @param {OperatorGreeting} greeting the data of its `alive`
    */
   attach(connection, greeting) {
-    if (this.#connection !== connection) {
-      this.#connection?.close(SERVICE_RESTART);
-      connection.onPong(() => this.#heard(connection));
-    }
+    if (this.#connection !== connection) this.#connection?.close(SERVICE_RESTART);
     this.#connection = connection;
-    this.#isSilent = false;
+    this.#isPaused = false;
+    this.hear();
     this.#onChanged?.();
     if (greeting.incarnation === this.#journal.incarnation && greeting.acked !== null) {
       this.#journal.acknowledge(greeting.acked);
@@ -121,6 +127,29 @@ export class OperatorLink {
     this.#awaySince = this.#monotonic();
     this.#clearQueue();
     this.#onChanged?.();
+  }
+
+  /** Note that the operator is about to leave in order. */
+  pause() {
+    this.#isPaused = true;
+  }
+
+  /** Note a sign of life of the operator. */
+  hear() {
+    this.#heardAt = this.#monotonic();
+  }
+
+  /**
+   * From now on drop the connection of an operator that gives no sign of life.
+   *
+   * An operator that hangs, or whose machine or network died, closes nothing: without this it would count as attached, and
+   * nobody would be told.
+   */
+  watchPulse() {
+    setInterval(() => {
+      if (this.#monotonic() - this.#heardAt >= this.#silenceSeconds) this.#connection?.terminate();
+      else this.#connection?.ping();
+    }, (this.#silenceSeconds / PINGS_PER_LIMIT) * 1000).unref();
   }
 
   /**
@@ -221,17 +250,5 @@ export class OperatorLink {
   #clearQueue() {
     this.#queue = [];
     this.#queueBytes = 0;
-  }
-
-  /** @param {Connection} connection */
-  #heard(connection) {
-    if (this.isHeldBy(connection)) this.#isSilent = false;
-  }
-
-  /** An operator whose machine or network died says nothing: without this it would count as attached for ever. */
-  #checkPulse() {
-    if (this.#isSilent) this.#connection?.terminate();
-    this.#isSilent = this.isAttached;
-    this.#connection?.ping();
   }
 }

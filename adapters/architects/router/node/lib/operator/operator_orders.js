@@ -8,6 +8,8 @@ import {
   readAgentAnswer,
   readAgentStatuses,
   readPackets,
+  readPageList,
+  readPauseNotice,
   readStatusUpdate,
   readWorkerPageAnswer,
 } from "../packets.js";
@@ -90,6 +92,13 @@ export class OperatorOrders {
         for (const session of this.#agents.replaceAll(readAgentStatuses(data).agents)) {
           this.#agents.send(session, this.#packets.status(session.token, session.status));
         }
+        break;
+      case "confirm_pages":
+        for (const token of readPageList(data).agents) this.#agents.ask(token);
+        break;
+      case "pausing":
+        this.#link.pause();
+        this.#requests.pause(readPauseNotice(data).failure_reason);
         break;
       case "drain":
         this.#journal.drain(() => this.#sendState());

@@ -5,6 +5,7 @@
  * Each is answered once, by the deadline at the latest.
  */
 import { DeadlineQueue } from "../deadline_queue.js";
+import { BUSY } from "../packets.js";
 
 /** @typedef {import("../json_text.js").Raw} Raw */
 
@@ -14,7 +15,13 @@ const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /** Requests by their id. */
 export class WaitingRequests {
   #packets;
+  #deadlineSeconds;
   #maxWaiting;
+  #monotonic;
+  /** @type {number | null} */
+  #pausedAt = null;
+  /** What a page reads that nobody answers. */
+  #reason = BUSY;
   /** @type {Map<string, {answer: (packet: Raw) => void, packet: Raw | null}>} */
   #waiting = new Map();
   /** @type {DeadlineQueue<string>} */
@@ -31,7 +38,9 @@ export class WaitingRequests {
    */
   constructor({ packets, deadlineSeconds, maxWaiting, monotonic }) {
     this.#packets = packets;
+    this.#deadlineSeconds = deadlineSeconds;
     this.#maxWaiting = maxWaiting;
+    this.#monotonic = monotonic;
     this.#deadlines = new DeadlineQueue(deadlineSeconds, monotonic);
     this.#deadlines.watch((requestIds) => requestIds.forEach((requestId) => this.#giveUp(requestId)));
   }
@@ -53,7 +62,7 @@ export class WaitingRequests {
   async wait(requestId, packet, signal) {
     const bytes = packet?.length ?? 0;
     const isFull = this.#waiting.size >= this.#maxWaiting || this.#sizeBytes + bytes > MAX_WAITING_BYTES;
-    if (this.#isClosed || isFull) return this.#packets.busy(requestId);
+    if (this.#isClosed || isFull || this.#isPausedForLong) return this.#busy(requestId);
     this.#sizeBytes += bytes;
     const giveUp = () => this.#giveUp(requestId);
     signal.addEventListener("abort", giveUp);
@@ -88,8 +97,33 @@ export class WaitingRequests {
     for (const requestId of [...this.#waiting.keys()]) this.#giveUp(requestId);
   }
 
+  /**
+   * Note that the operator leaves in order. It may be back soon: only those who come much later do not wait.
+   *
+   * @param {string} reason what pages read that get no answer
+   */
+  pause(reason) {
+    this.#pausedAt = this.#monotonic();
+    this.#reason = reason;
+  }
+
+  /** Note that there is an operator. */
+  resume() {
+    this.#pausedAt = null;
+    this.#reason = BUSY;
+  }
+
+  get #isPausedForLong() {
+    return this.#pausedAt !== null && this.#monotonic() - this.#pausedAt > this.#deadlineSeconds;
+  }
+
   /** @param {string} requestId */
   #giveUp(requestId) {
-    this.settle(requestId, this.#packets.busy(requestId));
+    this.settle(requestId, this.#busy(requestId));
+  }
+
+  /** @param {string} requestId */
+  #busy(requestId) {
+    return this.#packets.busy(requestId, this.#reason);
   }
 }

@@ -66,6 +66,8 @@ export class AgentSession {
   connections = [];
   /** True if its page was there once, and has been away or silent for too long. */
   isGone = false;
+  /** True if the operator wants to know when the page shows that it is open. */
+  isAsked = false;
 
   /**
    * @param {string} token its id on the wire

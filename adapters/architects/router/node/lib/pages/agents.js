@@ -16,6 +16,9 @@ const MAX_CONNECTIONS = 3;
 /** Size of the live updates that are kept for one agent, apart from the newest. */
 const MAX_KEPT_BYTES = 4 * 1024 * 1024;
 
+/** How often a silent page is asked for a sign of life until it is gone: a tab in the background sends no heartbeats. */
+const PINGS_PER_LIMIT = 3;
+
 /** @typedef {import("../sockets/connection.js").Connection} Connection */
 
 /** All known agents, and which of those with a page have not been heard from the longest. */
@@ -25,6 +28,8 @@ export class AgentSessions {
   #maxKept;
   /** @type {DeadlineQueue<string>} */
   #silence;
+  /** @type {DeadlineQueue<string>} */
+  #pulse;
   /** @type {Map<string, AgentSession>} */
   #sessions = new Map();
 
@@ -42,6 +47,7 @@ export class AgentSessions {
     this.#counters = counters;
     this.#maxKept = maxKept;
     this.#silence = new DeadlineQueue(heartbeatLimitSeconds, monotonic);
+    this.#pulse = new DeadlineQueue(heartbeatLimitSeconds / PINGS_PER_LIMIT, monotonic);
     for (const [token, status] of journal.agents) this.#sessions.set(token, this.#newSession(token, status, true));
     for (const token of journal.pages) this.#silence.set(token);
   }
@@ -127,8 +133,35 @@ export class AgentSessions {
     session.isGone = false;
     session.isClaimed = true;
     this.#silence.set(session.token);
+    this.#pulse.set(session.token);
     this.#journal.notePage(session.token);
     return wasAway;
+  }
+
+  /**
+   * Note that the socket of an agent's page gave a sign of life.
+   *
+   * @param {AgentSession} session
+   * @returns {boolean} whether the page was away before
+   */
+  feel(session) {
+    const wasAway = session.isGone;
+    session.isGone = false;
+    this.#silence.set(session.token);
+    this.#pulse.set(session.token);
+    return wasAway;
+  }
+
+  /**
+   * Have an agent's page show that it is open; if its socket is closed, it may open another one.
+   *
+   * @param {string} token
+   */
+  ask(token) {
+    const session = this.#sessions.get(token);
+    if (session === undefined) return;
+    session.isAsked = true;
+    session.connection?.ping();
   }
 
   /**
@@ -199,6 +232,11 @@ export class AgentSessions {
     });
   }
 
+  /** From now on ask the sockets of silent pages for a sign of life. */
+  watchPulse() {
+    this.#pulse.watch((tokens) => tokens.forEach((token) => this.#ping(token)));
+  }
+
   /**
    * Send a packet to the agent's page if it is there; otherwise it is not worth keeping.
    *
@@ -251,6 +289,14 @@ export class AgentSessions {
     connections.shift()?.close(POLICY_VIOLATION);
   }
 
+  /** @param {string} token */
+  #ping(token) {
+    const session = this.#sessions.get(token);
+    if (!session?.connection || session.isGone) return;
+    session.connection.ping();
+    this.#pulse.set(token);
+  }
+
   /**
    * Remove an agent; its socket stays open and speaks for nobody.
    *
@@ -259,6 +305,7 @@ export class AgentSessions {
   #forget({ token, connection }) {
     this.#sessions.delete(token);
     this.#silence.delete(token);
+    this.#pulse.delete(token);
     connection?.agents.delete(token);
     this.#journal.noteAgent(token, null);
   }

@@ -162,6 +162,7 @@ export class PageRequests {
 
   /** Put the open requests to a new operator, and report versions to it again. */
   onOperatorAttached() {
+    this.#requests.resume();
     this.#reportedVersions.clear();
     for (const packet of this.#requests.unanswered) this.#link.send(packet);
   }

@@ -3,6 +3,9 @@
 import { OutboxFullError } from "../errors.js";
 import { isObject, raw } from "../json_text.js";
 
+/** Absence of the operator that pages are told about; a restart is shorter. */
+const NOTICE_SECONDS = 15;
+
 /** @typedef {import("./agent_session.js").AgentSession} AgentSession */
 /** @typedef {import("../sockets/connection.js").Connection} Connection */
 /** @typedef {import("../packets.js").WirePacket} WirePacket */
@@ -58,6 +61,18 @@ export class PageSessions {
   }
 
   /**
+   * Handle a sign of life of a page's socket, which a tab in the background gives too.
+   *
+   * @param {Connection} connection
+   */
+  onPong(connection) {
+    for (const token of [...connection.agents]) {
+      const session = this.#agents.get(token);
+      if (session !== null) this.#welcome(session, { wasAway: this.#agents.feel(session), isNew: false });
+    }
+  }
+
+  /**
    * Handle the end of a socket.
    *
    * @param {Connection} connection
@@ -78,6 +93,11 @@ export class PageSessions {
     this.#agents.watchSilence((sessions) => this.#reportStatuses(sessions));
   }
 
+  /** From now on ask the sockets of silent pages for a sign of life. */
+  watchPulse() {
+    this.#agents.watchPulse();
+  }
+
   /**
    * @param {AgentSession} session
    * @param {Connection} connection
@@ -85,12 +105,22 @@ export class PageSessions {
    */
   #hear(session, connection, isNew) {
     // Any packet may be the first sign of a page: it does not always say `alive` for its agent.
-    const wasAway = this.#agents.hear(session, connection, { isNew });
+    this.#welcome(session, { wasAway: this.#agents.hear(session, connection, { isNew }), isNew });
+  }
+
+  /**
+   * @param {AgentSession} session
+   * @param {{wasAway: boolean, isNew: boolean}} how
+   */
+  #welcome(session, { wasAway, isNew }) {
     if (isNew || wasAway) {
       this.#agents.send(session, this.#packets.status(session.token, session.status));
       this.#agents.deliverKept(session);
     }
     if (wasAway) this.#reportStatuses([session]);
+    if (!session.isAsked || !this.#link.isAttached) return;
+    session.isAsked = false;
+    this.#link.send(this.#packets.fromRouter("pages_confirmed", raw({ agents: [session.token] })));
   }
 
   /**
@@ -102,9 +132,13 @@ export class PageSessions {
     // In terms of the page's own clock: it compares, and leaves for good if the time looks old.
     const seenAt = typeof packet.client_timestamp === "number" ? packet.client_timestamp : this.#packets.now();
     const away = this.#link.awaySeconds;
-    const age = away > this.#graceSeconds ? away : 0;
+    const age = away > this.#graceSeconds && !this.#link.isPaused ? away : 0;
     /** @type {import("../packets.js").HeartbeatAnswer} */
-    const answer = { last_mephisto_ping: Math.round((seenAt - age) * 1000), status: session.status };
+    const answer = {
+      last_mephisto_ping: Math.round((seenAt - age) * 1000),
+      status: session.status,
+      operator_away: away > NOTICE_SECONDS,
+    };
     connection.send(this.#packets.forwarded({ ...packet, data: raw(answer) }));
   }
 

@@ -79,6 +79,7 @@ export class Hub {
    * @param {Connection} connection
    */
   connect(connection) {
+    connection.onPong(() => this.#onPong(connection));
     this.#connections.add(connection);
     this.#unknown.add(connection);
     if (this.#unknown.size <= this.#maxUnknown) return;
@@ -113,6 +114,7 @@ export class Hub {
     if (text === null) {
       this.#counters.drop("malformed_packet");
     } else if (this.isOperator(connection)) {
+      this.#link.hear();
       this.#orders.execute(text);
     } else if (Buffer.byteLength(text) > this.#maxPacketBytes) {
       this.#counters.drop("packet_too_big");
@@ -126,6 +128,12 @@ export class Hub {
   /** Close all sockets: the process ends. */
   close() {
     for (const connection of this.#connections) connection.close(SERVICE_RESTART);
+  }
+
+  /** @param {Connection} connection */
+  #onPong(connection) {
+    if (this.isOperator(connection)) this.#link.hear();
+    else this.#sessions.onPong(connection);
   }
 
   /**
