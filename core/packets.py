@@ -5,11 +5,10 @@ What a worker's page sends is opaque here (`msgspec.Raw`): it is kept as the byt
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from .errors import ProtocolError
+from .packet_data import PagesData, PausingData, ProviderData, UploadedFile, WorkerProgress
 
 #: The name by which operator and router call each other.
 SYSTEM = "mephisto"
@@ -32,22 +31,6 @@ class OutboxPacket(Packet, frozen=True, kw_only=True):
 
     #: Place in the router's outbox.
     seq: int
-
-
-#: A name as a provider's page gives it: 1 to 255 characters, not only spaces, without control characters.
-ProviderName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"\A(?=[^\x00-\x1f\x7f-\x9f]+\Z).*\S")]
-
-
-class ProviderData(msgspec.Struct, frozen=True):
-    """Facts about a worker, from the provider's page."""
-
-    worker_name: ProviderName
-    agent_registration_id: ProviderName
-    assignment_id: str | None = None
-    provider_type: str | None = None
-    #: The provider's ids of the work and of its study; approvals and payments there go to them.
-    provider_handle: ProviderName | None = None
-    provider_study: ProviderName | None = None
 
 
 class RouterStateData(msgspec.Struct, frozen=True):
@@ -105,17 +88,6 @@ class SubmitOnboardingPacket(OutboxPacket, frozen=True, kw_only=True, tag="submi
     """A worker handed in the onboarding."""
 
     data: SubmitOnboardingData
-
-
-class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file as the router stored it."""
-
-    fieldname: str
-    originalname: str
-    mimetype: str
-    filename: str
-    size: int
-    sha256: str
 
 
 class SubmitUnitData(msgspec.Struct, frozen=True):
@@ -182,12 +154,6 @@ class ReturnStatuses(Packet, frozen=True, kw_only=True, tag="return_statuses"):
     data: dict[str, str]
 
 
-class PagesData(msgspec.Struct, frozen=True):
-    """Agents, by token."""
-
-    agents: list[str]
-
-
 class PagesConfirmed(Packet, frozen=True, kw_only=True, tag="pages_confirmed"):
     """Pages that have just shown that they are open: an answer to `confirm_pages`; there may be several."""
 
@@ -241,15 +207,6 @@ class Agents(Packet, frozen=True, kw_only=True, tag="agents"):
     """Replaces what the router knows of agents."""
 
     data: AgentsData
-
-
-class WorkerProgress(msgspec.Struct, frozen=True):
-    """The place of a unit among those that its worker may have in the run."""
-
-    #: 1, 2, 3 ...
-    unit: int
-    #: Units that the worker may have at most; None: there is no limit.
-    of: int | None
 
 
 class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,12 +290,6 @@ class ConfirmPages(Packet, frozen=True, kw_only=True, tag="confirm_pages"):
     """Asks the router to report each of some pages as soon as it shows that it is open."""
 
     data: PagesData
-
-
-class PausingData(msgspec.Struct, frozen=True):
-    """Text for pages that request work while the operator is away."""
-
-    failure_reason: str
 
 
 class Pausing(Packet, frozen=True, kw_only=True, tag="pausing"):

@@ -20,6 +20,7 @@ from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..decisions.refusals import refusal_text
 from ..ledger import Ledger
+from ..packet_data import PagesData, PausingData
 from ..packets import (
     SYSTEM,
     AgentDetails,
@@ -30,9 +31,7 @@ from ..packets import (
     ConfirmPages,
     Drain,
     Outbound,
-    PagesData,
     Pausing,
-    PausingData,
     UpdateStatus,
     UpdateStatusData,
     WorkerPageDetails,

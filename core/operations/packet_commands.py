@@ -24,6 +24,7 @@ from ..commands.review import SubmitAppeal
 from ..errors import UserCodeError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
+from ..packet_data import UploadedFile
 from ..packets import (
     UNREADABLE,
     LiveUpdatePacket,
@@ -32,7 +33,6 @@ from ..packets import (
     SubmitMetadataPacket,
     SubmitOnboardingPacket,
     SubmitUnitPacket,
-    UploadedFile,
     is_readable,
 )
 from ..payloads import seal

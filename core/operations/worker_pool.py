@@ -33,7 +33,8 @@ from ..ledger import Ledger
 from ..lifecycles.agent import AgentRecord, is_late
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingRecord, OnboardingStatus
 from ..lifecycles.worker import WorkerStatus
-from ..packets import AgentDetailsData, ProviderData, WorkerProgress
+from ..packet_data import ProviderData, WorkerProgress
+from ..packets import AgentDetailsData
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
 from .admission.pipeline import Admission

@@ -17,7 +17,7 @@ from ....events.worker import WorkerRegistered
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordPlace
 from ...ledger import Ledger
-from ...packets import ProviderData
+from ...packet_data import ProviderData
 from ...payloads import seal
 from ...ports import Ids
 

@@ -1,0 +1,54 @@
+"""Values within the packets between router and operator: who asks, what was uploaded, whose pages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+#: A name as a provider's page gives it: 1 to 255 characters, not only spaces, without control characters.
+ProviderName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"\A(?=[^\x00-\x1f\x7f-\x9f]+\Z).*\S")]
+
+
+class ProviderData(msgspec.Struct, frozen=True):
+    """Facts about a worker, from the provider's page."""
+
+    worker_name: ProviderName
+    agent_registration_id: ProviderName
+    assignment_id: str | None = None
+    provider_type: str | None = None
+    #: The provider's ids of the work and of its study; approvals and payments there go to them.
+    provider_handle: ProviderName | None = None
+    provider_study: ProviderName | None = None
+
+
+class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as the router stored it."""
+
+    fieldname: str
+    originalname: str
+    mimetype: str
+    filename: str
+    size: int
+    sha256: str
+
+
+class WorkerProgress(msgspec.Struct, frozen=True):
+    """The place of a unit among those that its worker may have in the run."""
+
+    #: 1, 2, 3 ...
+    unit: int
+    #: Units that the worker may have at most; None: there is no limit.
+    of: int | None
+
+
+class PagesData(msgspec.Struct, frozen=True):
+    """Agents, by token."""
+
+    agents: list[str]
+
+
+class PausingData(msgspec.Struct, frozen=True):
+    """Text for pages that request work while the operator is away."""
+
+    failure_reason: str
