@@ -10,14 +10,15 @@ import click
 import msgspec
 import trio
 
+from ...core.entity_ref import EntityRef
 from ...events import streams
 from ...events.envelope import RecordedEvent
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.queries.history.timeline import entry_of
 from ..log.feed import FileCommits, LogFeed
 from ..log.sqlite import schema
 from ..log.sqlite.reader import LogReader
+from ..terminal import echo
 from .common.arguments import LogCommand, RunType, log_argument
 
 
@@ -54,7 +55,7 @@ async def _print_all(feed: LogFeed, commits: FileCommits | None, run: TaskRunId 
     while True:
         while piece := feed.read_piece():
             for line in _lines(piece, run, as_json):
-                click.echo(line)
+                echo(line)
         if commits is None:
             return
         await commits.wait()
