@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage matrix docs bench simulate torture damage hostile powercut mutants
+.PHONY: help demo test lint coverage matrix docs bench simulate sites torture damage hostile powercut mutants
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
 	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
+
+SEEDS ?= 1000
+sites: $(VENV)/installed-for-tests ## Run whole jobs on simulated sites with faults from SEEDS=1000 seeds each, for about an hour.
+	SITE_SEEDS=$(SEEDS) $(PYTEST) tests/adapters/providers/test_runs_under_faults.py tests/adapters/providers/test_paying_at_sites.py
 
 SECONDS ?= 60
 hostile: $(VENV)/installed-for-tests ## Serve honest workers next to hostile clients of all kinds, SECONDS=60 for each router.

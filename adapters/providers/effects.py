@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -15,11 +16,14 @@ from .api.errors import (
     SiteError,
     SiteRefusedError,
     SiteThrottledError,
+    SiteUnavailableError,
     SiteUnreachableError,
 )
 
 #: Seconds between two looks for something whose creation was not answered.
-LOOK_AGAIN_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 2.0
+#: Attempts at what can be asked for any number of times.
+MAX_ATTEMPTS = 4
 
 
 class SiteCalls(Protocol):
@@ -80,6 +84,20 @@ class CalledPayment(CalledEffect):
     async def set_up(self) -> str | None:
         """Prepare nothing."""
         return None
+
+
+async def repeated(call: Callable[[], Awaitable[None]]) -> None:
+    """Make a call that reads the site before it changes anything, again if its answer is lost.
+
+    Raises:
+        SiteError: the site refuses, or the answers to all attempts are lost.
+    """
+    for _ in range(MAX_ATTEMPTS - 1):
+        try:
+            return await call()
+        except (EffectUnknownError, SiteThrottledError, SiteUnavailableError):
+            await trio.sleep(LOOK_AGAIN_SECONDS)
+    return await call()
 
 
 async def bring_about(calls: SiteCalls, *, was_sent: bool) -> None:

@@ -36,6 +36,7 @@ class CrowdProvider(HoldsResources, ABC):
         SHOWS_PROGRESS: whether pages may tell workers which of their units this one is; False if the provider
             offers each unit by itself, so that a worker does not know of others.
         REJECTED_WORK_HOLDS_PLACE: whether nobody else gets the place of rejected work.
+        HIDES_RETURNED_WORK: whether the site may stop showing work that its worker has returned.
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
     """
@@ -45,6 +46,7 @@ class CrowdProvider(HoldsResources, ABC):
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = RequesterArgs
     SHOWS_PROGRESS: ClassVar[bool] = True
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = False
+    HIDES_RETURNED_WORK: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..api.errors import SiteRefusedError
+import trio
+
+from ....core.decisions.settlement import LIST_LAG_SECONDS
+from ..api.errors import SiteRefusedError, SiteUnavailableError
+from ..effects import LOOK_AGAIN_SECONDS
 from .answers import ConnectProject, ConnectProjectStatus
-from .client import ConnectClient
+from .client import SITE, ConnectClient
 from .project_request import ProjectChange
 
 _S = ConnectProjectStatus
@@ -45,7 +49,7 @@ async def set_places(
     """
     earlier = sum([(await client.projects.get(one)).participants for one in project_ids[:-1]])
     present = project_ids[-1]
-    project, status = await client.projects.get(present), await client.projects.status(present)
+    project, status = await client.projects.get(present), await _status(client, present)
     need = wanted - earlier
     if status in _ENDED:
         return PlacesAtConnect(earlier + project.participants, max(need - project.participants, 0))
@@ -62,13 +66,28 @@ async def set_places(
     return PlacesAtConnect(earlier + project.participants, is_paused_there=is_paused)
 
 
+async def _status(client: ConnectClient, project_id: str) -> ConnectProjectStatus:
+    """Return a project's status; the lists by status show a new project late.
+
+    Raises:
+        SiteUnavailableError: no list shows it within the lag of lists.
+        SiteError: the site could not be asked.
+    """
+    for _ in range(int(LIST_LAG_SECONDS / LOOK_AGAIN_SECONDS)):
+        status = await client.projects.status(project_id)
+        if status is not _S.UNKNOWN:
+            return status
+        await trio.sleep(LOOK_AGAIN_SECONDS)
+    raise SiteUnavailableError(SITE, "read a project's status", detail="no list shows the project")
+
+
 async def pause(client: ConnectClient, project_id: str) -> None:
     """Pause a live project. Twice is harmless.
 
     Raises:
         SiteError: the site refuses, or could not be asked.
     """
-    if await client.projects.status(project_id) is _S.LIVE:
+    if await _status(client, project_id) is _S.LIVE:
         await client.projects.move(project_id, _S.PAUSED)
 
 
@@ -78,7 +97,7 @@ async def close(client: ConnectClient, project: ConnectProject) -> None:
     Raises:
         SiteError: the site refuses, or could not be asked.
     """
-    status = await client.projects.status(project.project_id)
+    status = await _status(client, project.project_id)
     if status is _S.UNPUBLISHED:
         await client.projects.move(project.project_id, _S.ARCHIVED)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -23,7 +24,7 @@ from ....core.operations.registry import register_mephisto_abstraction
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
 from ..arrival_page import WRAPPER_FILE, arrival_settings
-from ..effects import CalledEffect, SiteCalls, bring_about
+from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .assignments import ReviewLine
 from .client import BASE_URL, SITE, ConnectClient
 from .effects import AssignmentVerdict, ParticipantMessage, ProjectCreation, RejectionWithdrawal
@@ -48,6 +49,7 @@ class ConnectProvider(CrowdProvider):
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (PROJECT,)
     SHOWS_PROGRESS: ClassVar[bool] = False
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = True
+    HIDES_RETURNED_WORK: ClassVar[bool] = True
     POLL_SECONDS: ClassVar[float | None] = 50.0
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
@@ -161,7 +163,7 @@ class ConnectProvider(CrowdProvider):
     async def withdraw(self) -> None:
         """Pause the project."""
         for project_id in self._project_ids()[-1:]:
-            await pause(self._client, project_id)
+            await repeated(partial(pause, self._client, project_id))
         self._may_start = True
 
     async def cleanup_resources_from_task_run(self) -> None:
@@ -285,4 +287,4 @@ async def _close_recorded(client: ConnectClient, details: Details) -> None:
     else:
         projects = await client.projects.find(str(details["internal_name"]))
     for project in projects:
-        await close(client, project)
+        await repeated(partial(close, client, project))

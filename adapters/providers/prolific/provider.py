@@ -23,7 +23,7 @@ from ....core.operations.registry import register_mephisto_abstraction
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
 from ..arrival_page import WRAPPER_FILE, arrival_settings
-from ..effects import CalledEffect, SiteCalls, bring_about
+from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .api.client import BASE_URL, SITE, ProlificClient
 from .api.submissions import MIN_REJECTION_LENGTH, RejectionCategory
 from .effects import RejectionReversal, SilentMessage, StudyCreation, SubmissionCompletion, SubmissionVerdict
@@ -157,7 +157,7 @@ class ProlificProvider(CrowdProvider):
         """Pause the study."""
         for held in self.resources.held(STUDY):
             if "study" in held.details:
-                await ProlificStudyPlaces(self._client, str(held.details["study"])).withdraw()
+                await repeated(ProlificStudyPlaces(self._client, str(held.details["study"])).withdraw)
 
     async def cleanup_resources_from_task_run(self) -> None:
         """Stop the study; its submissions stay, and can be reviewed and paid."""
@@ -311,6 +311,6 @@ async def _stop(client: ProlificClient, details: Details) -> None:
         ids = [study.id for study in await client.studies.find(str(details["internal_name"]))]
     for study_id in ids:
         try:
-            await ProlificStudyPlaces(client, study_id).stop()
+            await repeated(ProlificStudyPlaces(client, study_id).stop)
         except SiteMissingError:
             continue

@@ -7,7 +7,7 @@ right by the next round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import trio
 
@@ -72,6 +72,8 @@ class Reconciler:
         self._places = PlaceDirectory(ledger, run)
         #: Finished work that no page of ours knows, from the last observation.
         self._strangers: list[SiteWork] = []
+        #: Places whose work the last observation did not show.
+        self._missing: set[str] = set()
         #: Actions that the site refused; asked for again after the next observation.
         self._refused: dict[tuple[str, WorkAction], str] = {}
         self._offered: int | None = None
@@ -152,6 +154,8 @@ class Reconciler:
         # A page that asked for work meanwhile may not be in the list yet; that is no difference.
         known = {place.handle.casefold(): place for place in self._places.all()}
         self._strangers = [work for work in works if fills_place(work.status) and _place_of(work, known) is None]
+        if self._provider.HIDES_RETURNED_WORK:
+            await self._note_missing(known, works)
         for work in works:
             place = _place_of(work, known)
             if place is None or not (is_news(work.status) or self._shown(place) is not None):
@@ -168,6 +172,16 @@ class Reconciler:
                 ),
             )
         return len(works)
+
+    async def _note_missing(self, known: Mapping[str, RecordedPlace], works: Sequence[SiteWork]) -> None:
+        """Record work as returned that two observations in a row do not show: the first may have been too early."""
+        listed = {key.casefold() for work in works for key in (work.handle, work.participant) if key is not None}
+        missing = {key for key in known if key not in listed}
+        for key in missing & self._missing:
+            if self._shown(known[key]) is None:
+                status = SiteWorkStatus.RETURNED
+                await self._record(known[key], ProviderObserved(registration=known[key].registration, status=status))
+        self._missing = missing
 
     async def _settle(self, place: RecordedPlace, shown: ProviderObserved | None) -> DifferenceReport | None:
         """Remove the difference about one place, if there is one and it can be removed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
@@ -53,6 +54,8 @@ from ...core.operations.operator_harness import HarnessTaskState, OperatorHarnes
 URL = "http://localhost:1"
 PAGE = "https://tasks.example/"
 LIMITS = TransportLimits(patience_seconds=20)
+#: Numbers of processes; those of operators are lower.
+EPOCHS = count(1_000_000)
 #: A provider's site, in this process.
 CARRIERS: dict[str, httpx.AsyncBaseTransport] = {}
 
@@ -106,12 +109,13 @@ class ShownWork(NamedTuple):
 class Participant:
     """Somebody who takes part, through the site's pages and the page of the run."""
 
-    def __init__(self, run: SiteRun, name: str) -> None:
+    def __init__(self, site: FakeProlific | FakeConnect, name: str) -> None:
         self.name = name
-        self._run = run
+        self._site = site
+        self._kind = "prolific" if isinstance(site, FakeProlific) else "connect"
         self._pages = httpx.AsyncClient(
             base_url=URL,
-            transport=CARRIERS[run.kind],
+            transport=CARRIERS[self._kind],
             headers={"accept": "application/json"},
             cookies={"fake_person": name},
         )
@@ -119,10 +123,10 @@ class Participant:
     async def reserve(self) -> dict[str, Any] | None:
         """Take a place where there is one; None: there is none."""
         home = (await self._pages.get("/")).json()
-        offers = home["studies"] if self._run.kind == "prolific" else home["projects"]
+        offers = home["studies"] if self._kind == "prolific" else home["projects"]
         if not offers:
             return None
-        path = "studies/{}/reserve" if self._run.kind == "prolific" else "projects/{}/accept"
+        path = "studies/{}/reserve" if self._kind == "prolific" else "projects/{}/accept"
         answer = await self._pages.post(f"/{path.format(offers[0]['id'])}")
         if answer.status_code == 409:
             return None
@@ -132,20 +136,21 @@ class Participant:
 
     async def open(self, taken: dict[str, Any]) -> dict[str, str | None]:
         """Open the page; what its script would send."""
-        if self._run.kind == "prolific":
+        if self._kind == "prolific":
             taken = (await self._pages.post(f"/submissions/{taken['id']}/open")).json()
-        return registration_of(self._run.kind, taken["address"])
+        return registration_of(self._kind, taken["address"])
 
     async def give_back(self, taken: dict[str, Any]) -> None:
         """Return the work at the site."""
-        path = "submissions" if self._run.kind == "prolific" else "assignments"
+        path = "submissions" if self._kind == "prolific" else "assignments"
         await self._pages.post(f"/{path}/{taken['id']}/return")
 
     async def enter_code(self, taken: dict[str, Any]) -> None:
         """Enter the code that the page shows; at Prolific the server completes the work."""
-        if self._run.kind == "connect":
-            code = self._run.provider_class.page_settings(self._run.provider())["completion"]["sentence"].split()[-1]  # type: ignore[index]  # JSON
-            await self._pages.post(f"/assignments/{taken['id']}/code", data={"code": code})
+        if isinstance(self._site, FakeConnect):
+            completion = self._site.ledger.assignments[taken["id"]].project.body.completion_settings
+            assert completion is not None
+            await self._pages.post(f"/assignments/{taken['id']}/code", data={"code": completion.value})
 
     async def take_part(self, router: MemoryRouter, minutes: float = 5) -> str | None:
         """Take a place, do the work and submit it; the work's id, None: there was no place or no work."""
@@ -190,7 +195,6 @@ class SiteRun:
     kind: str
     site: FakeProlific | FakeConnect
     harness: OperatorHarness
-    _asked: int = 0
 
     @property
     def provider_class(self) -> type[CrowdProvider]:
@@ -229,7 +233,7 @@ class SiteRun:
         return cfg
 
     def person(self, name: str) -> Participant:
-        return Participant(self, name)
+        return Participant(self.site, name)
 
     def works(self) -> list[ShownWork]:
         """All work in the site's books."""
@@ -249,8 +253,7 @@ class SiteRun:
     def provider(self, run: TaskRunId = TaskRunId(1)) -> CrowdProvider:  # noqa: B008 - a number
         """Return a provider of its own for a run, as a process without the operator has."""
         ledger = self.harness.operator.ledger
-        self._asked += 1
-        ids = SystemIds(ledger.state.highest_ids(), epoch=1_000_000 + self._asked)
+        ids = SystemIds(ledger.state.highest_ids(), epoch=next(EPOCHS))
         return self.provider_class(self.config(), SharedTaskState(), Resources(ledger, ids, run))
 
     async def settle(self, task_run: TaskRunId) -> int:
@@ -279,10 +282,10 @@ class SiteRun:
                 yield provider
 
         ledger = self.harness.operator.ledger
-        self._asked += 1
-        ids = SystemIds(ledger.state.highest_ids(), epoch=2_000_000 + self._asked)
+        epoch = next(EPOCHS)
+        ids = SystemIds(ledger.state.highest_ids(), epoch)
         executor = RequestExecutor(ledger, ids, open_provider, no_erasure, DrivenRuns())
-        return await executor.execute(request, "user/me", f"{self._asked}")
+        return await executor.execute(request, "user/me", f"key {epoch}")
 
 
 @asynccontextmanager
