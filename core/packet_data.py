@@ -20,6 +20,10 @@ class ProviderData(msgspec.Struct, frozen=True):
     #: The provider's ids of the work and of its study; approvals and payments there go to them.
     provider_handle: ProviderName | None = None
     provider_study: ProviderName | None = None
+    #: A proof that the page may be let in, for instance a signed invitation; only the provider can read it.
+    provider_proof: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    #: An unguessable text that the browser keeps, so that a pass is used by one browser only.
+    provider_session: ProviderName | None = None
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):

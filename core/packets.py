@@ -227,6 +227,8 @@ class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
     is_late: bool = False
     #: The token in the address of the worker's own page.
     worker_page: str | None = None
+    #: The code that proves to the provider that the worker is done, once the work is submitted.
+    completion_code: str | None = None
 
 
 class AgentDetails(Packet, frozen=True, kw_only=True, tag="agent_details"):
@@ -304,11 +306,12 @@ class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
     data: dict[str, str] = {}
 
 
+#: Answers to what a page asked for.
+PageAnswer = AgentDetails | WorkerPageDetails
 Outbound = (
     Alive
     | Agents
-    | AgentDetails
-    | WorkerPageDetails
+    | PageAnswer
     | UpdateStatus
     | ClientBoundLiveUpdate
     | Ack

@@ -37,6 +37,15 @@ class SiteWorkStatus(Enum):
     UNKNOWN = "unknown"
 
 
+class VisitAdmitted(Event, frozen=True, kw_only=True, tag="visit_admitted"):
+    """The worker was let in by a link that does not let in everybody."""
+
+    #: Pseudonym of the invitation; None: the link is open, for a limited number of people.
+    invitation: str | None = None
+    #: Pseudonym of the browser that may use the invitation from now on.
+    session: str | None = None
+
+
 class PlaceTaken(Event, frozen=True, kw_only=True, tag="place_taken"):
     """The worker's page named the place that the worker holds at the provider."""
 
@@ -111,6 +120,10 @@ class RefusalReason(Enum):
     NO_AVAILABLE_UNITS = "NO_AVAILABLE_UNITS"
     TOO_MANY_CONCURRENT = "TOO_MANY_CONCURRENT"
     MAX_FOR_TASK = "MAX_FOR_TASK"
+    NOT_INVITED = "NOT_INVITED"
+    INVITATION_EXPIRED = "INVITATION_EXPIRED"
+    INVITATION_USED = "INVITATION_USED"
+    ENOUGH_PEOPLE = "ENOUGH_PEOPLE"
     PAUSED = "PAUSED"
     TECHNICAL_PROBLEM = "TECHNICAL_PROBLEM"
     TASK_MISSING = "TASK_MISSING"
@@ -160,6 +173,7 @@ class VerdictsRevoked(Event, frozen=True, kw_only=True, tag="verdicts_revoked"):
 
 EngagementEvent = (
     WorkerArrived
+    | VisitAdmitted
     | PlaceTaken
     | ProviderObserved
     | WorkStarted

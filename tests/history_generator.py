@@ -49,6 +49,7 @@ from mephisto_es.events.engagement import (
     ProviderObserved,
     SiteWorkStatus,
     VerdictsRevoked,
+    VisitAdmitted,
     WorkerArrived,
     WorkerAssessed,
     WorkerExcluded,
@@ -545,6 +546,8 @@ class HistoryGenerator(RandomValues):
         if kind is WorkerAssessed and answers and self._serial % 2:
             callback, unit = next(iter(answers))
             return [NewEvent(stream, VerdictsRevoked(callback=callback, reason="it was at fault", units=(unit,)))]
+        if kind is WorkerAssessed and self._serial % 5 == 0:
+            return [NewEvent(stream, VisitAdmitted(invitation=f"invitation {self._serial}", session="browser"))]
         return [NewEvent(stream, self._fill(kind, subject=worker))]
 
     def _change_onboarding(self) -> Events:

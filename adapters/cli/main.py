@@ -37,6 +37,7 @@ VERBS = {
     "check-config": Verb(
         "check_config:check_config_command", "Say which configuration files run, and what others lack."
     ),
+    "codes": Verb("invite:codes_command", "Print the completion codes of people who came through links."),
     "config": Verb("config:config_command", "Show or change your own settings."),
     "demo": Verb("demo:demo_command", "Run the sentence rating example with a simulated crowd."),
     "diff": Verb("diff:diff_command", "Show what changed between two points in time."),
@@ -48,6 +49,7 @@ VERBS = {
     "fake": Verb("fake:fake_command", "Simulate a crowd site: Prolific, Connect or SONA."),
     "files": Verb("files:files_command", "List the files that workers uploaded, or copy them out."),
     "import-mephisto": Verb("import_mephisto:import_mephisto_command", "Create a log from a Mephisto database."),
+    "invite": Verb("invite:invite_command", "Print personal links to a run."),
     "ledger": Verb("ledger:ledger_command", "Show what a run owes and has paid to each worker."),
     "pause": Verb("run_control:pause_command", "Pause a live run; nothing is lost."),
     "pay": Verb("pay:pay_command", "Pay what a run owes, after asking."),

@@ -31,6 +31,7 @@ from ..terminal import echo
 from ..text import format_worker
 from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
+from .common.settlements import PaymentDecision, read_decisions, write_payments
 
 _UNPAID = frozenset(status.value for status in UNPAID_STATUSES)
 
@@ -65,6 +66,11 @@ class AmountsDue(NamedTuple):
         """Return a worker's id, with the name at the provider if it is to be shown."""
         return format_worker(worker, self.names.get(WorkerId(worker)))
 
+    def is_confirmed(self, payment: PaymentId) -> bool:
+        """Return whether the worker is known to have the money."""
+        confirmed = PaymentStatus.CONFIRMED.value
+        return any(one.payment == payment and one.status == confirmed for one in self.ledger.payments)
+
     @property
     def fees_cents(self) -> int:
         """The provider's fees for them."""
@@ -84,6 +90,19 @@ class AmountsDue(NamedTuple):
     metavar="PAYMENT paid|unpaid",
     help="Pay nothing: record your decision on one payment.",
 )
+@click.option(
+    "--settle-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Pay nothing: record the decisions of a CSV file (columns payment, status, and if wanted amount, reason).",
+)
+@click.option(
+    "--list",
+    "list_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Pay nothing: write what is to be paid to a CSV file, for --settle-file.",
+)
 @click.option("--reason", help="With --settle: how you know.")
 @author_option
 @pseudonyms_option
@@ -94,6 +113,8 @@ def pay_command(
     dry_run: bool,
     yes: bool,
     settle: tuple[PaymentId, str] | None,
+    settle_file: Path | None,
+    list_file: Path | None,
     reason: str | None,
     author: str | None,
     pseudonyms: bool,
@@ -105,8 +126,8 @@ def pay_command(
     continues, and nobody is paid twice. A payment whose answer was lost is in doubt: it is looked up before it is
     requested again. The status of payments that were sent earlier is updated.
 
-    Where the provider cannot tell, look at its pages and record what you found with --settle. Payments that you make by
-    other means are settled in the same way.
+    Where the provider cannot tell, look at its pages and record what you found with --settle. If you pay by other
+    means, write the payments with --list, set their status to paid, and record them with --settle-file.
 
     With --json nothing is asked: without --yes the payments are only shown. This works while a run is live, too.
 
@@ -115,17 +136,22 @@ def pay_command(
       mephisto-es pay mephisto_data 1 --dry-run
       mephisto-es pay mephisto_data 1 --yes
       mephisto-es pay mephisto_data 1 --settle payment-7 paid --reason "seen in the account"
+      mephisto-es pay mephisto_data 1 --settle-file transfers.csv
 
     Exit code 0: everything is paid, or payments were only shown. 1: something is not paid.
     """
     due = _due(database, run, pseudonyms=pseudonyms)
-    if settle is not None:
-        trio.run(_settle, database, due, *settle, reason, author_of(author))
+    if settle is not None or settle_file is not None:
+        decisions = _decisions(due, settle, reason, settle_file)
+        trio.run(_settle, database, due, decisions, author_of(author))
         return
-    paying_provider(due.created)
+    if list_file is not None:
+        write_payments(database, list_file, due.payments)
+    is_preview = dry_run or list_file is not None or (as_json and not yes)
+    if not is_preview:
+        paying_provider(due.created)
     if not as_json:
         _print_due(due)
-    is_preview = dry_run or (as_json and not yes)
     if not is_preview and due.payments and not yes:
         click.confirm("Pay this?", abort=True)
     if not is_preview:
@@ -150,15 +176,33 @@ def _due(database: Path, run: EntityRef, *, pseudonyms: bool) -> AmountsDue:
     return AmountsDue(created, ledger, names)
 
 
-async def _settle(
-    database: Path, due: AmountsDue, payment: PaymentId, decision: str, reason: str | None, author: str
-) -> None:
-    if payment not in {one.payment for one in due.ledger.payments}:
-        raise UnknownEntityError(f"payment-{payment} in {due.ledger.run}")
-    request = SettleRequest(task_run=due.created.task_run, payment=payment, is_paid=decision == "paid", reason=reason)
+def _decisions(
+    due: AmountsDue, settle: tuple[PaymentId, str] | None, reason: str | None, file: Path | None
+) -> list[PaymentDecision]:
+    """Return the decisions on payments that a person has taken.
+
+    Raises:
+        UnknownEntityError: the run has no such payment.
+        ConfigError: a line of the file cannot be meant.
+    """
+    decisions = [] if file is None else read_decisions(file, due.ledger.payments)
+    if settle is not None:
+        payment, decision = settle
+        if payment not in {one.payment for one in due.ledger.payments}:
+            raise UnknownEntityError(f"payment-{payment} in {due.ledger.run}")
+        decisions.append(PaymentDecision(payment, decision == "paid", reason))
+    return decisions
+
+
+async def _settle(database: Path, due: AmountsDue, decisions: Sequence[PaymentDecision], author: str) -> None:
+    run = due.created.task_run
     async with open_control(database, author) as control:
-        await control.execute(request)
-    echo(f"payment-{payment} is recorded as {decision}")
+        for payment, is_paid, reason in decisions:
+            if is_paid and due.is_confirmed(payment):
+                continue
+            request = SettleRequest(task_run=run, payment=payment, is_paid=is_paid, reason=reason)
+            await control.execute(request)
+            echo(f"payment-{payment} is recorded as {'paid' if is_paid else 'unpaid'}")
 
 
 async def _pay(database: Path, due: AmountsDue, author: str) -> None:

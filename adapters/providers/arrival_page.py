@@ -24,6 +24,8 @@ class VisitEnd(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     label: str = ""
     #: True: open the address at once instead of showing it.
     is_automatic: bool = False
+    #: True: ask the server for the worker's completion code, and show it; `{code}` in the address is replaced by it.
+    has_code: bool = False
 
 
 class _PageSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -36,11 +38,21 @@ class _PageSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ignores_case: bool
     #: True if the work has the worker's id where the address names none.
     work_is_worker: bool
+    #: The parameter with an invitation, which the server reads; None: there are no invitations.
+    proof: str | None
+    #: True: the address has to be opened in one browser only.
+    binds_browser: bool
     completion: VisitEnd
 
 
 def arrival_settings(
-    provider: str, names: ArrivalNames, end: VisitEnd, *, work_is_worker: bool = False
+    provider: str,
+    names: ArrivalNames,
+    end: VisitEnd,
+    *,
+    work_is_worker: bool = False,
+    proof: str | None = None,
+    binds_browser: bool = False,
 ) -> Mapping[str, object]:
     """Return the settings of the page script, for `CrowdProvider.page_settings`.
 
@@ -49,6 +61,8 @@ def arrival_settings(
         names: the parameters of the address.
         end: the end of a visit.
         work_is_worker: True if the site finds a person's work by the person's id too.
+        proof: the parameter with an invitation, in place of the one with the worker's id.
+        binds_browser: True if an address may be used in one browser only.
     """
     settings = _PageSettings(
         provider=provider,
@@ -57,6 +71,8 @@ def arrival_settings(
         study=names.study,
         ignores_case=names.ignores_case,
         work_is_worker=work_is_worker,
+        proof=proof,
+        binds_browser=binds_browser,
         completion=end,
     )
     found: Mapping[str, object] = msgspec.to_builtins(settings)

@@ -10,9 +10,11 @@ from typing import ClassVar, Self
 
 from omegaconf import DictConfig
 
+from ..packet_data import ProviderData
 from .args import CrowdProviderArgs, RequesterArgs
 from .crowd.effects import SiteEffect
 from .crowd.site_work import SiteAccount, SiteWork, WorkOrder
+from .crowd.visits import VisitTerms
 from .resources import HoldsResources, Resources
 from .shared_task_state import SharedTaskState
 
@@ -95,6 +97,22 @@ class CrowdProvider(HoldsResources, ABC):
     @abstractmethod
     def worker_url(self, server_url: str) -> str:
         """Return the URL that a worker opens."""
+
+    def visit_terms(self, page: ProviderData, now_seconds: float) -> VisitTerms:  # noqa: ARG002 - for providers with links
+        """Return the terms under which a page that asks for work is let in.
+
+        Args:
+            page: what the page says.
+            now_seconds: the wall clock, in seconds since the epoch.
+
+        Raises:
+            VisitRefusedError: it is not let in; nobody is registered.
+        """
+        return VisitTerms(page)
+
+    def completion_code(self, worker_name: str) -> str | None:  # noqa: ARG002 - for providers with codes
+        """Return the code that proves to the provider that a worker is done; None: it wants none."""
+        return None
 
     # The offer ------------------------------------------------------------------------------------------------------
 

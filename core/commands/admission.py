@@ -53,6 +53,18 @@ class GoldQualifications(msgspec.Struct, frozen=True, gc=False):
     disqualified: QualificationId
 
 
+class AdmitVisit(RunCommand, frozen=True, kw_only=True, tag="admit_visit"):
+    """Let a worker in through a link that does not let in everybody, or refuse the worker."""
+
+    worker: WorkerId
+    #: Pseudonym of the invitation; None: the page has none and needs none.
+    invitation: str | None = None
+    #: Pseudonym of the browser.
+    session: str | None = None
+    #: The number of people who may be let in; None: there is no limit.
+    max_people: int | None = None
+
+
 class RecordPlace(RunCommand, frozen=True, kw_only=True, tag="record_place"):
     """Record the place that a worker holds at the provider; the first one of a registration stands."""
 
@@ -168,7 +180,8 @@ class RevokeVerdicts(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="rev
 
 
 AnyAdmissionCommand = (
-    RecordPlace
+    AdmitVisit
+    | RecordPlace
     | RecordProviderObservation
     | AssignUnit
     | StartOnboarding

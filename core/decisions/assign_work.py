@@ -11,11 +11,19 @@ from typing import NamedTuple
 
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentStarted, AgentWaiting
-from ...events.engagement import RefusalReason, WorkerExcluded, WorkerOnboarded, WorkerRefused, WorkStarted
+from ...events.engagement import (
+    RefusalReason,
+    VisitAdmitted,
+    WorkerExcluded,
+    WorkerOnboarded,
+    WorkerRefused,
+    WorkStarted,
+)
 from ...events.ids import AssignmentId, TaskRunId, UnitId, WorkerId
 from ...events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingStarted
 from ...events.unit import UnitAssigned, UnitLaunched
 from ..commands.admission import (
+    AdmitVisit,
     AssignUnit,
     RecordOnboardingOutcome,
     RefuseWorker,
@@ -163,6 +171,29 @@ def decide_record_onboarding_outcome(state: DecisionState, command: RecordOnboar
         NewEvent(streams.engagement(run, worker), engaged),
         *grant_events(state, worker, command.qualification, int(command.passed)),
     ]
+
+
+def decide_admit_visit(state: DecisionState, command: AdmitVisit) -> list[NewEvent]:
+    """Let a worker in, or refuse the worker: an invitation is for one browser, and a link has room for some people.
+
+    Returns:
+        The events, the last of which is the outcome; none if the worker was let in before.
+    """
+    run, worker = command.task_run, command.worker
+    index, stream = state.runs[run], streams.engagement(run, worker)
+    arrival = arrival_events(state, run, worker)
+    holder = None if command.invitation is None else index.invitations.get(command.invitation)
+    if holder is not None and holder != command.session:
+        used = WorkerRefused(rule="invitation_unused", inputs={}, reason=RefusalReason.INVITATION_USED)
+        return [*arrival, NewEvent(stream, used)]
+    is_new = worker not in index.admitted
+    if is_new and command.max_people is not None and len(index.admitted) >= command.max_people:
+        inputs: dict[str, str | int | bool | None] = {"limit": command.max_people, "has": len(index.admitted)}
+        full = WorkerRefused(rule="link_has_room", inputs=inputs, reason=RefusalReason.ENOUGH_PEOPLE)
+        return [*arrival, NewEvent(stream, full)]
+    if not is_new and (command.invitation is None or holder is not None):
+        return []
+    return [*arrival, NewEvent(stream, VisitAdmitted(invitation=command.invitation, session=command.session))]
 
 
 def decide_refuse_worker(state: DecisionState, command: RefuseWorker) -> list[NewEvent]:

@@ -25,6 +25,12 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
             "Please come back later."
         ),
         RefusalReason.MAX_FOR_TASK: "You have already worked on as many of these tasks as one person may.",
+        RefusalReason.NOT_INVITED: (
+            "This address does not let you in. Please open the whole address that you were given, in the same browser."
+        ),
+        RefusalReason.INVITATION_EXPIRED: "This invitation has expired.",
+        RefusalReason.INVITATION_USED: ("This invitation was already used in another browser. Please go on there."),
+        RefusalReason.ENOUGH_PEOPLE: "Enough people have taken part. Thank you for your interest.",
         RefusalReason.TASK_MISSING: (
             "You appear to have already completed this task, or have disconnected long enough for your session to "
             "clear."

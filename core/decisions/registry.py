@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from ..commands.admission import (
+    AdmitVisit,
     AssignUnit,
     DisqualifyWorker,
     RecordAnswers,
@@ -127,6 +128,7 @@ DECISIONS: Decisions = dict(
         decision(ExpireUnits, launch_work.decide_expire_units),
         decision(RecordPlace, record_facts.decide_record_place),
         decision(RecordProviderObservation, record_facts.decide_record_provider_observation),
+        decision(AdmitVisit, assign_work.decide_admit_visit),
         decision(AssignUnit, assign_work.decide_assign_unit),
         decision(StartOnboarding, assign_work.decide_start_onboarding),
         decision(RecordOnboardingOutcome, assign_work.decide_record_onboarding_outcome),

@@ -75,7 +75,8 @@ _MAY_SUBMIT = (_S.IN_TASK, _S.PARTNER_DISCONNECT)
 #: Statuses of an agent that may still do something: submit, or leave.
 AT_WORK_STATUSES = (*LIVE_AGENT_STATUSES, _S.PARTNER_DISCONNECT)
 _REVIEWABLE = (_S.COMPLETED, _S.REJECTED, _S.SOFT_REJECTED)
-_SUBMITTED = (*_REVIEWABLE, _S.APPROVED)
+#: Statuses of an agent whose work was submitted, in time or accepted later.
+SUBMITTED_STATUSES = (*_REVIEWABLE, _S.APPROVED)
 #: Statuses of an agent whose work ended without a submission; one that comes later is late.
 LATE_STATUSES = (_S.DISCONNECT, _S.TIMEOUT, _S.RETURNED, _S.EXPIRED)
 
@@ -106,7 +107,7 @@ AGENT = Lifecycle(
         *stays(AgentBonusGranted, *_S),  # also for work that was lost
         *stays(AgentAppealed, _S.REJECTED),
         *stays(AgentAppealDismissed, _S.REJECTED),
-        *stays(AgentSubmittedAgain, *_SUBMITTED),
+        *stays(AgentSubmittedAgain, *SUBMITTED_STATUSES),
         *stays(AgentSubmittedLate, *LATE_STATUSES),
     ),
 )

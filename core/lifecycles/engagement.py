@@ -14,6 +14,7 @@ from ...events.engagement import (
     PlaceTaken,
     ProviderObserved,
     VerdictsRevoked,
+    VisitAdmitted,
     WorkEnded,
     WorkerArrived,
     WorkerAssessed,
@@ -42,6 +43,7 @@ ENGAGEMENT = Lifecycle(
     EngagementStatus,
     (
         step(WorkerArrived, None, _S.IDLE),
+        *stays(VisitAdmitted, *_S),
         *stays(PlaceTaken, *_S),
         *stays(ProviderObserved, *_S),
         step(WorkStarted, (_S.IDLE, _S.WORKING), _S.WORKING),
@@ -161,7 +163,7 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, assessments=engagement.assessments | {event.callback: event})
         case VerdictsRevoked():
             return _without_verdicts(engagement, event)
-        case WorkerRefused():
+        case WorkerRefused() | VisitAdmitted():
             return engagement
         case _:
             assert_never(event)

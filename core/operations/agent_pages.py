@@ -31,6 +31,7 @@ from ..packets import (
     ConfirmPages,
     Drain,
     Outbound,
+    PageAnswer,
     Pausing,
     UpdateStatus,
     UpdateStatusData,
@@ -129,7 +130,7 @@ class AgentPages:
         """Answer a request for a worker's own page, through the channel that the request came from."""
         self._answer(details.request_id, WorkerPageDetails(subject_id=details.request_id, data=details))
 
-    def _answer(self, request_id: str, packet: AgentDetails | WorkerPageDetails) -> None:
+    def _answer(self, request_id: str, packet: PageAnswer) -> None:
         channel = self._channels.get(self._requests.pop(request_id, ""))
         if channel is None:
             # An earlier process took the request; the router that holds it recognizes its id.

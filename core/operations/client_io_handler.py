@@ -48,6 +48,7 @@ from .configuration.task_settings import TaskSettings
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
 from .run_context import RunContext
+from .services.worker_page import open_worker_page
 from .task_code.timings import timings
 from .worker_pool import WorkerPool
 
@@ -109,6 +110,7 @@ class ClientIOHandler:
             on_channel_lost: called with the id of a channel that has given up for good.
         """
         self._ledger = ledger
+        self._run = context.task_run
         self._issuer = CommandIssuer(ledger, ids)
         self._architect = context.architect
         self._nursery = context.nursery
@@ -264,7 +266,7 @@ class ClientIOHandler:
 
     async def _show_worker_page(self, packet: RequestWorkerPage, done: Callable[[], None]) -> None:
         async with self._registering:
-            page = await self._worker_pool.worker_page(packet.data.worker_page)
+            page = await open_worker_page(self._ledger, self._run, packet.data.worker_page)
             self._pages.answer_worker_page(WorkerPageDetailsData(request_id=packet.data.request_id, page=page))
             done()
 

@@ -26,24 +26,25 @@ from ..abstractions.callbacks import (
     VALIDATE_ONBOARDING,
     is_quick,
 )
+from ..abstractions.crowd.visits import VisitRefusedError
 from ..abstractions.work_data import to_plain
 from ..decisions.refusals import refusal_text
 from ..errors import UserCodeError
 from ..ledger import Ledger
-from ..lifecycles.agent import AgentRecord, is_late
+from ..lifecycles.agent import SUBMITTED_STATUSES, AgentRecord, is_late
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingRecord, OnboardingStatus
-from ..lifecycles.worker import WorkerStatus
 from ..packet_data import ProviderData, WorkerProgress
 from ..packets import AgentDetailsData
 from ..payloads import pseudonym
 from ..ports import Ids, WallClock
 from .admission.pipeline import Admission
+from .admission.visits import VisitAdmission
 from .agent_pages import AgentPages
 from .logger_core import get_logger
 from .run_context import RunContext
 from .services.directory import Directory
 from .services.provider_places import ProviderPlaces
-from .services.worker_page import page_token, worker_of_token, worker_page
+from .services.worker_page import page_token
 from .task_code.agents import LiveAgents
 from .task_code.left_partners import LeftPartners
 from .task_code.onboardings import LiveOnboardings
@@ -70,6 +71,7 @@ class WorkerPool:
     """The workers of one run, from their first request on.
 
     Attributes:
+        visits: lets pages in on the provider's terms.
         admission: the steps that workers pass before they get a unit.
         agents: the agents that have a unit now.
         submissions: what was submitted, for the launch script.
@@ -108,6 +110,7 @@ class WorkerPool:
         self._directory = Directory(ledger, ids)
         self._places = ProviderPlaces(ledger, ids)
         self._user_code = UserCode(context, ledger, ids)
+        self.visits = VisitAdmission(context.task_run, context.provider, ledger, ids)
         self.admission = Admission(context, ledger, ids, launcher, pages, self._user_code)
         self.agents = LiveAgents(context, ledger, ids, clock, pages, self._user_code)
         self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, uploads, on_change)
@@ -150,8 +153,18 @@ class WorkerPool:
     async def register_worker(self, crowd_data: ProviderData, request_id: str) -> None:
         """Find or register the worker of a page that asks for an agent, then answer the page with `register_agent`."""
         await self._wait_until_open()
-        worker = await self._register_worker(crowd_data)
-        await self.register_agent(crowd_data, worker, request_id)
+        try:
+            terms = self.visits.terms_of(crowd_data)
+        except VisitRefusedError as error:
+            self.visits.refused[error.reason] = self.visits.refused.get(error.reason, 0) + 1
+            self._answer_refusal(None, error.reason, request_id)
+            return
+        worker = await self._register_worker(terms.page)
+        reason = await self.visits.admit(worker, terms)
+        if reason is None:
+            await self.register_agent(terms.page, worker, request_id)
+        else:
+            self._answer_refusal(worker, reason, request_id)
 
     async def _wait_until_open(self) -> None:
         if not self._registration_open.is_set():
@@ -258,37 +271,13 @@ class WorkerPool:
             seconds_left=self._seconds_left(state),
             is_late=isinstance(state, AgentRecord) and is_late(state),
             worker_page=page_token(self._ledger.log.pseudonym_key, state.worker),
+            completion_code=self.visits.completion_code(state.worker) if state.status in SUBMITTED_STATUSES else None,
         )
         self._pages.answer(request_id, details)
 
     def _seconds_left(self, state: AgentRecord | OnboardingRecord) -> int | None:
         participants = self.agents if isinstance(state, AgentRecord) else self.onboardings
         return participants.seconds_left(state.agent)
-
-    async def worker_page(self, token: str) -> msgspec.Raw:
-        """Return the contents of a worker's own page, as JSON; null if no page has this token.
-
-        Whatever the worker has done before is in it.
-
-        Raises:
-            LogError: the log cannot be read.
-        """
-        state, log = self._ledger.state, self._ledger.log
-        worker = worker_of_token(log.pseudonym_key, token)
-        known = None if worker is None else state.workers.get(streams.worker(worker))
-        if known is None or known.status is WorkerStatus.ERASED:
-            return msgspec.Raw(b"null")
-        await self._ledger.wait_durable(streams.engagement(self._run, known.worker))
-        durable = trio.Event()
-        self._ledger.call_when_durable(durable.set)
-        await durable.wait()
-        task = state.task_runs[streams.task_run(self._run)].task
-        runs = [
-            run.task_run
-            for run in reversed(state.task_runs.values())
-            if run.task == task and streams.engagement(run.task_run, known.worker) in state.engagements
-        ]
-        return msgspec.Raw(msgspec.json.encode(worker_page(log, known.worker, runs)))
 
     def _progress_of(self, state: AgentRecord | OnboardingRecord) -> WorkerProgress | None:
         """Return which of its worker's units an ordinary unit is; None if the page is not to tell."""
@@ -337,10 +326,10 @@ class WorkerPool:
         """Answer a page that submitted its onboarding, once that is decided."""
         self.onboardings.expect_answer(state, request_id)
 
-    def _answer_refusal(self, worker: WorkerId, reason: RefusalReason, request_id: str) -> None:
+    def _answer_refusal(self, worker: WorkerId | None, reason: RefusalReason, request_id: str) -> None:
         details = AgentDetailsData(
             request_id=request_id,
-            worker_id=None if reason in _ANONYMOUS else str(worker),
+            worker_id=None if worker is None or reason in _ANONYMOUS else str(worker),
             failure_reason=refusal_text(reason),
         )
         self._pages.answer(request_id, details)

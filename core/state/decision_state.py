@@ -21,7 +21,7 @@ from ...events.agent import (
     AgentUpdateReceived,
 )
 from ...events.base import Event
-from ...events.engagement import CallbackAnswered, VerdictsRevoked
+from ...events.engagement import CallbackAnswered, VerdictsRevoked, VisitAdmitted
 from ...events.ids import (
     AgentId,
     AssignmentId,
@@ -80,6 +80,10 @@ class RunIndex(msgspec.Struct):
     evaluations_expired: dict[int, int] = {}
     #: Units by which workers are evaluated whose submission could not be judged, with their index.
     unjudged: dict[UnitId, int] = {}
+    #: Workers who were let in by a link that does not let in everybody.
+    admitted: set[WorkerId] = set()
+    #: The browser that may use each invitation.
+    invitations: dict[str, str | None] = {}
     #: Authors of verdicts.
     reviewers: set[str] = set()
     #: Assignments for several workers whose code failed.
@@ -281,6 +285,8 @@ class DecisionState(EntityStates):
                 )
             case CallbackFailed():
                 self._index_failure(stream, event)
+            case VisitAdmitted():
+                self._index_visit(self.runs.of_stream(stream), self.engagements[stream].worker, event)
             case CallbackAnswered():
                 self.runs.of_stream(stream).unjudged.pop(event.unit, None)
             case VerdictsRevoked():
@@ -302,6 +308,11 @@ class DecisionState(EntityStates):
                 self.qualifications_by_name[event.name] = event.qualification
             case _:
                 pass
+
+    def _index_visit(self, index: RunIndex, worker: WorkerId, visit: VisitAdmitted) -> None:
+        index.admitted.add(worker)
+        if visit.invitation is not None:
+            index.invitations[visit.invitation] = visit.session
 
     def _index_failure(self, stream: str, failed: CallbackFailed) -> None:
         run, index = streams.run_of(stream), self.runs.of_stream(stream)

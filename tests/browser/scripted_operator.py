@@ -156,6 +156,7 @@ class ScriptedOperator:
                 "seconds_left": answer.seconds_left,
                 "worker_page": answer.worker_page,
                 "is_late": answer.is_late,
+                "completion_code": answer.completion_code if answer.status == "completed" else None,
             }
         else:
             details = {

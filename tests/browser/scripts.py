@@ -25,6 +25,8 @@ class Visit:
     #: Seconds until its time is up, and the token of the worker's own page.
     seconds_left: int | None = None
     worker_page: str | None = None
+    #: The provider's code for whoever is done.
+    completion_code: str | None = None
     #: Whether it was submitted after its time was up.
     is_late: bool = False
 

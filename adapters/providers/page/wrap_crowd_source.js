@@ -40,7 +40,12 @@ function arrivedId(name, isRequired) {
   return siteSettings.ignoresCase ? value.toLowerCase() : value;
 }
 
-const arrivedWorker = arrivedId(siteSettings.worker, true);
+/** The invitation, which only the server can read, or null. */
+const arrivedProof = siteSettings.proof === null ? null : new URLSearchParams(location.search).get(siteSettings.proof);
+if (siteSettings.proof !== null && !arrivedProof) arrivalProblem = ARRIVAL_PROBLEMS.missing;
+
+// With an invitation, the server knows who it is for.
+const arrivedWorker = arrivedProof === null ? arrivedId(siteSettings.worker, true) : "invited";
 const arrivedWork = arrivedId(siteSettings.work, false);
 const arrivedStudy = arrivedId(siteSettings.study, false);
 
@@ -83,9 +88,27 @@ function getAssignmentId() {
   return arrivalProblem === null ? (arrivedWork ?? arrivedWorker) : null;
 }
 
+/** A text that this browser keeps, so that an address for one browser cannot be used in another. */
+function browserSession() {
+  const name = "mephisto-session";
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const fresh = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  try {
+    const kept = window.localStorage.getItem(name) ?? fresh;
+    window.localStorage.setItem(name, kept);
+    return kept;
+  } catch (problem) {
+    console.warn("this browser keeps nothing; please do not reload the page", problem);
+    return fresh;
+  }
+}
+const arrivedSession = siteSettings.bindsBrowser ? browserSession() : null;
+
 /** What the server needs to find or make this worker's agent. */
 function getAgentRegistration() {
   return {
+    provider_proof: arrivedProof,
+    provider_session: arrivedSession,
     worker_name: getWorkerName(),
     agent_registration_id: `${getAssignmentId()}-${getWorkerName()}`,
     assignment_id: getAssignmentId(),
@@ -95,11 +118,28 @@ function getAgentRegistration() {
   };
 }
 
+/** The code that proves that the work is done, or null if the server does not tell it now. */
+async function completionCode() {
+  try {
+    const response = await fetch("/request_agent", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ provider_data: getAgentRegistration(), client_timestamp: Date.now() / 1000 }),
+    });
+    return (await response.json()).data.completion_code ?? null;
+  } catch (problem) {
+    console.warn(problem);
+    return null;
+  }
+}
+
 /** Called once the server has the work: the worker goes back to the site. */
-function handleSubmitToProvider() {
-  const { sentence, url, label, isAutomatic } = siteSettings.completion;
+async function handleSubmitToProvider() {
+  const { sentence: words, url, label, isAutomatic, hasCode } = siteSettings.completion;
+  const code = hasCode ? await completionCode() : null;
+  const sentence = code === null ? words : `${words} ${code}`;
   /** @type {Record<string, string | null>} */
-  const ids = { participant: arrivedWorker, work: arrivedWork, study: arrivedStudy };
+  const ids = { participant: arrivedWorker, work: arrivedWork, study: arrivedStudy, code };
   const address = url?.replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) =>
     encodeURIComponent(ids[name] ?? ""),
   );

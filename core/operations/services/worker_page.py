@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
+import trio
 
 from ....events import streams
 from ....events.agent import (
@@ -33,10 +34,12 @@ from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.payment import PaymentOwed
 from ....events.task_run import TaskRunCreated
 from ....events.unit import UnitCreated
+from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.agent import evolve as evolve_agent
 from ...lifecycles.payment import PaymentState, PaymentStatus
 from ...lifecycles.payment import evolve as evolve_payment
+from ...lifecycles.worker import WorkerStatus
 from ...payloads import pseudonym
 
 #: Pieces of work that a page shows at most, the latest first.
@@ -143,6 +146,37 @@ def worker_of_token(key: bytes, token: str) -> WorkerId | None:
         return None
     worker = WorkerId(int(number))
     return worker if hmac.compare_digest(page_token(key, worker).encode(), token.encode("utf-8", "replace")) else None
+
+
+async def open_worker_page(ledger: Ledger, run: TaskRunId, token: str) -> msgspec.Raw:
+    """Return the contents of a worker's own page, as JSON; null if no page has this token.
+
+    Whatever the worker has done before is in it.
+
+    Args:
+        ledger: the ledger.
+        run: the run; the page shows the work in all runs of its task.
+        token: the token in the page's address.
+
+    Raises:
+        LogError: the log cannot be read.
+    """
+    state, log = ledger.state, ledger.log
+    worker = worker_of_token(log.pseudonym_key, token)
+    known = None if worker is None else state.workers.get(streams.worker(worker))
+    if known is None or known.status is WorkerStatus.ERASED:
+        return msgspec.Raw(b"null")
+    await ledger.wait_durable(streams.engagement(run, known.worker))
+    durable = trio.Event()
+    ledger.call_when_durable(durable.set)
+    await durable.wait()
+    task = state.task_runs[streams.task_run(run)].task
+    runs = [
+        one.task_run
+        for one in reversed(state.task_runs.values())
+        if one.task == task and streams.engagement(one.task_run, known.worker) in state.engagements
+    ]
+    return msgspec.Raw(msgspec.json.encode(worker_page(log, known.worker, runs)))
 
 
 def worker_page(log: WorkLog, worker: WorkerId, runs: Iterable[TaskRunId]) -> WorkerPage:

@@ -100,6 +100,7 @@ _TEMPLATES: dict[type[Event], str] = {
     payment.PaymentConfirmed: "received by the worker",
     payment.PaymentFailed: "not paid: {reason}",
     engagement.WorkerArrived: "first asked for work",
+    engagement.VisitAdmitted: "let in by the run's link",
     engagement.PlaceTaken: "holds a place at the provider",
     engagement.ProviderObserved: "{status} at the provider, which shows bonuses of {bonus_cents}",
     engagement.WorkStarted: "was assigned unit-{unit} as agent-{agent}",

@@ -1,0 +1,65 @@
+"""Lets pages in on the terms of the crowd provider, and gives those who are done the provider's code."""
+
+from __future__ import annotations
+
+from ....events import streams
+from ....events.engagement import RefusalReason, WorkerRefused
+from ....events.ids import TaskRunId, WorkerId
+from ....events.worker import WorkerRegistered
+from ...abstractions.crowd.visits import VisitTerms
+from ...abstractions.crowd_provider import CrowdProvider
+from ...command_issuer import CommandIssuer
+from ...commands.admission import AdmitVisit
+from ...ledger import Ledger
+from ...packet_data import ProviderData
+from ...payloads import pseudonym
+from ...ports import Ids
+
+
+class VisitAdmission:
+    """The first step of every page of a run."""
+
+    def __init__(self, run: TaskRunId, provider: CrowdProvider, ledger: Ledger, ids: Ids) -> None:
+        self._run = run
+        self._provider = provider
+        self._ledger = ledger
+        self._issuer = CommandIssuer(ledger, ids)
+        #: Pages that were not let in, by the reason.
+        self.refused: dict[RefusalReason, int] = {}
+
+    def terms_of(self, page: ProviderData) -> VisitTerms:
+        """Return the terms under which a page is let in.
+
+        Raises:
+            VisitRefusedError: it is not.
+        """
+        return self._provider.visit_terms(page, self._ledger.now_us() / 1_000_000)
+
+    async def admit(self, worker: WorkerId, terms: VisitTerms) -> RefusalReason | None:
+        """Let a worker in, if the terms allow it; returns the reason if they do not."""
+        if not terms.is_limited:
+            return None
+        key, session = self._ledger.log.pseudonym_key, terms.page.provider_session
+        command = AdmitVisit(
+            task_run=self._run,
+            worker=worker,
+            invitation=None if terms.invitation is None else pseudonym(key, "invitation", terms.invitation),
+            session=None if session is None else pseudonym(key, "session", session),
+            max_people=terms.max_people,
+        )
+        result = await self._issuer.issue(command, actor=f"worker/{worker}")
+        last = result.events[-1].envelope.event if result.events else None
+        return last.reason if isinstance(last, WorkerRefused) else None
+
+    def completion_code(self, worker: WorkerId) -> str | None:
+        """Return the code that proves to the provider that a worker is done; None if it wants none.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        for recorded in self._ledger.log.history(streams.worker(worker)):
+            event = recorded.envelope.event
+            if isinstance(event, WorkerRegistered):
+                name = self._ledger.log.payload(event.name)
+                return None if name is None else self._provider.completion_code(name.decode())
+        return None

@@ -1,0 +1,67 @@
+"""The page script of crowd sites in a real browser, for people who come through links."""
+
+from pathlib import Path
+
+import msgspec
+
+from mephisto_es.adapters.providers.arrival_page import WRAPPER_FILE, VisitEnd, arrival_settings
+from mephisto_es.adapters.providers.link.arrival import ArrivalNames
+
+from .browser_harness import CLIENT, STOCK_PAGE, BrowserHarness
+from .scripts import Data, StaticScript, Visit
+
+CONFIG: Data = {"task_title": "Rate", "frontend": {"form": [{"name": "why", "type": "text"}]}}
+
+
+class CodeScript(StaticScript):
+    """Has a code for whoever is done."""
+
+    def admit(self, worker: str) -> Visit | str:
+        visit = super().admit(worker)
+        assert isinstance(visit, Visit)
+        visit.completion_code = "7K3M-9QXT-0B5R"
+        return visit
+
+
+def wrapper(folder: Path, *, proof: str | None) -> Path:
+    """Write the script with its settings in front, as the operator does."""
+    names = ArrivalNames("MW_ID", "SLOT")
+    end = VisitEnd(
+        sentence="Thank you! Your code is", url="/done?id={participant}&c={code}", label="Go on", has_code=True
+    )
+    settings = arrival_settings("link", names, end, proof=proof, binds_browser=proof is not None)
+    path = folder / WRAPPER_FILE.name
+    head = b"window.MEPHISTO_PROVIDER = " + msgspec.json.encode(settings) + b";\n"
+    path.write_bytes(head + WRAPPER_FILE.read_bytes())
+    return path
+
+
+async def test_an_invited_person_works_and_gets_a_code(harness: BrowserHarness) -> None:
+    script = wrapper(harness.folder, proof="invitation")
+    async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, CodeScript([{"a": 1}])) as session:
+        page = await session.browser.open("ann")
+        await page.visit(f"{session.router.url}/")
+        await page.see("This address lacks your id.")
+        await page.visit(f"{session.router.url}/?invitation=signed.text")
+        await page.see("Submit")
+        await page.press("Submit")
+        await page.see("Thank you! Your code is 7K3M-9QXT-0B5R")
+        asked = [packet.data["provider_data"] for packet in session.operator.received("register_agent")]
+        assert {str(msgspec.json.encode(one)) for one in asked} == {str(msgspec.json.encode(asked[0]))}
+        first = msgspec.convert(asked[0], dict[str, str | None])
+        assert first["provider_proof"] == "signed.text"
+        assert len(first["provider_session"] or "") == 32
+        assert await page.text("#mephisto-site-bar a") == "Go on"
+
+
+async def test_an_id_of_the_address_is_the_worker(harness: BrowserHarness) -> None:
+    script = wrapper(harness.folder, proof=None)
+    async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, CodeScript([{"a": 1}])) as session:
+        page = await session.browser.open("ann")
+        await page.visit(f"{session.router.url}/?MW_ID={{{{MW_ID}}}}")
+        await page.see("This address has a placeholder")
+        await page.visit(f"{session.router.url}/?MW_ID=ann&SLOT=7")
+        await page.see("Submit")
+        [packet] = session.operator.received("register_agent")
+        asked = msgspec.convert(packet.data["provider_data"], dict[str, str | None])
+        assert (asked["worker_name"], asked["provider_handle"], asked["provider_session"]) == ("ann", "7", None)
