@@ -15,6 +15,7 @@ from ...events.ids import TaskRunId
 from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.uploads import UploadRecord, uploads_of_run
 from ..exports.files import copy_files
+from ..terminal import echo
 from ..text import printable
 from .common.arguments import LogCommand, log_argument, run_argument
 from .common.output import ILLEGAL, as_json_option, console, print_json
@@ -62,9 +63,9 @@ def files_command(database: Path, run: EntityRef, output: Path | None, as_json: 
     elif output is None:
         _print(uploads)
     else:
-        click.echo(f"{len(copies):,} file{'s' * (len(copies) != 1)} in {output}", err=True)
+        echo(f"{len(copies):,} file{'s' * (len(copies) != 1)} in {output}", err=True)
     if missing and not as_json:
-        click.echo(f"{missing:,} of the files are not here: the run's server may still have them", err=True)
+        echo(f"{missing:,} of the files are not here: the run's server may still have them", err=True)
     sys.exit(ILLEGAL if missing else 0)
 
 

@@ -1,7 +1,8 @@
-"""Derives the columns of a table of units from `UnitRecord`, for formats without nested values."""
+"""Derives the columns of a table of units: those of `UnitRecord`, and one for each value in inputs and outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import Enum
 from types import NoneType
@@ -9,9 +10,18 @@ from typing import NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from ...projections.mephisto_db.queries import JsonValue
 from ...projections.queries.unit_records import UnitRecord
 
-Cell = int | float | str | datetime | list[int] | None
+Cell = bool | int | float | str | datetime | list[int] | list[str] | None
+
+#: Columns made of inputs and outputs at most; what has no column is in the JSON of `inputs` and `outputs`.
+MAX_FLAT_COLUMNS = 300
+#: Objects within objects that get columns of their own.
+MAX_DEPTH = 4
+#: Keys of outputs that are lists of their own, and no columns.
+_LISTS = frozenset({"files", "filesByFields", "messages", "requests"})
+_LARGEST, _SMALLEST = 2**63 - 1, -(2**63)
 
 
 class ColumnKind(Enum):
@@ -19,9 +29,11 @@ class ColumnKind(Enum):
 
     INTEGER = "integer"
     NUMBER = "number"
+    BOOLEAN = "boolean"
     TEXT = "text"
     TIME = "time"
     INTEGERS = "integers"
+    TEXTS = "texts"
     #: Any JSON value, as text.
     JSON = "json"
 
@@ -32,9 +44,14 @@ class Column(NamedTuple):
     name: str
     kind: ColumnKind
     nullable: bool
+    #: The field of `UnitRecord` that it is, or whose value it is a part of.
+    field: str
+    #: The keys that lead from the field's value to the column's; empty for the field itself.
+    path: tuple[str, ...] = ()
 
 
 _KINDS: dict[object, ColumnKind] = {
+    bool: ColumnKind.BOOLEAN,
     int: ColumnKind.INTEGER,
     float: ColumnKind.NUMBER,
     str: ColumnKind.TEXT,
@@ -44,19 +61,93 @@ _KINDS: dict[object, ColumnKind] = {
 
 def _column(name: str, hint: object) -> Column:
     if get_origin(hint) is tuple:
-        return Column(name, ColumnKind.INTEGERS, nullable=False)
+        kind = ColumnKind.INTEGERS if get_args(hint)[0] is int else ColumnKind.TEXTS
+        return Column(name, kind, nullable=False, field=name)
     members = [member for member in get_args(hint) if member is not NoneType] or [hint]
     if len(members) > 1:
-        return Column(name, ColumnKind.JSON, nullable=True)
-    return Column(name, _KINDS[members[0]], nullable=NoneType in get_args(hint))
+        return Column(name, ColumnKind.JSON, nullable=True, field=name)
+    return Column(name, _KINDS[members[0]], nullable=NoneType in get_args(hint), field=name)
 
 
+#: The columns that every export has.
 COLUMNS = tuple(_column(name, hint) for name, hint in get_type_hints(UnitRecord).items())
+#: The fields whose values get columns, with the prefix of their names.
+_FLAT_FIELDS = {"inputs": "input", "outputs": "output"}
 
 
-def cells(record: UnitRecord) -> list[Cell]:
-    """Return the values of a row, in the order of the columns."""
-    return [_cell(column, getattr(record, column.name)) for column in COLUMNS]
+class UnitTable:
+    """The rows of an export, which can be read several times, and their columns."""
+
+    def __init__(self, records: Callable[[], Iterable[UnitRecord]]) -> None:
+        """Read the rows once, to find out which columns inputs and outputs have.
+
+        Args:
+            records: returns the rows; called again for each reading.
+        """
+        self._records = records
+        self.columns = (*COLUMNS, *_flat_columns(records()))
+
+    def __iter__(self) -> Iterator[UnitRecord]:
+        return iter(self._records())
+
+    def cells(self, record: UnitRecord) -> list[Cell]:
+        """Return the values of a row, in the order of the columns."""
+        return [_cell(column, value_of(column, record)) for column in self.columns]
+
+
+def value_of(column: Column, record: UnitRecord) -> object:
+    """Return the value of a column in a row, as it is; None if the row has none."""
+    value: object = getattr(record, column.field)
+    for key in column.path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _flat_columns(records: Iterable[UnitRecord]) -> list[Column]:
+    """Return a column for each value in inputs and outputs, in the order in which they first appear."""
+    found: dict[tuple[str, tuple[str, ...]], set[ColumnKind]] = {}
+    for record in records:
+        for field in _FLAT_FIELDS:
+            for path, value in _leaves(getattr(record, field), ()):
+                place = (field, path)
+                if place in found or len(found) < MAX_FLAT_COLUMNS:
+                    found.setdefault(place, set()).update({_kind_of(value)} if value is not None else ())
+    names: dict[str, Column] = {}
+    for (field, path), kinds in found.items():
+        name = ".".join((_FLAT_FIELDS[field], *path))
+        # Keys with dots in them may lead to the same name; the first one has it.
+        names.setdefault(name, Column(name, _common(kinds), nullable=True, field=field, path=path))
+    return list(names.values())
+
+
+def _leaves(value: JsonValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    if isinstance(value, dict) and value and len(path) < MAX_DEPTH:
+        for key, part in value.items():
+            if key not in _LISTS:
+                yield from _leaves(part, (*path, key))
+    elif path:
+        yield path, value
+
+
+def _kind_of(value: JsonValue) -> ColumnKind:
+    match value:
+        case bool():
+            return ColumnKind.BOOLEAN
+        case int() if _SMALLEST <= value <= _LARGEST:
+            return ColumnKind.INTEGER
+        case float():
+            return ColumnKind.NUMBER
+        case str():
+            return ColumnKind.TEXT
+        case _:
+            return ColumnKind.JSON
+
+
+def _common(kinds: set[ColumnKind]) -> ColumnKind:
+    """Return the kind that holds the values of several kinds."""
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return ColumnKind.NUMBER if kinds == {ColumnKind.INTEGER, ColumnKind.NUMBER} else ColumnKind.JSON
 
 
 def _cell(column: Column, value: object) -> Cell:
@@ -65,9 +156,11 @@ def _cell(column: Column, value: object) -> Cell:
             return None
         case _ if column.kind is ColumnKind.JSON:
             return msgspec.json.encode(value).decode()
+        case int() if column.kind is ColumnKind.NUMBER:
+            return float(value)
         case tuple():
             return list(value)
-        case int() | float() | str() | datetime():
+        case bool() | int() | float() | str() | datetime():
             return value
         case _:
             raise TypeError(f"{column.name} cannot hold {value!r}")

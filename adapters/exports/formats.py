@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple, cast
 
 from ...core.errors import ConfigError
-from ...projections.queries.unit_records import UnitRecord
+from .columns import UnitTable
 
 #: Writes rows to a file and returns how many there were.
-Writer = Callable[[Iterable[UnitRecord], BinaryIO], int]
+Writer = Callable[[UnitTable, BinaryIO], int]
 
 
 class Format(NamedTuple):

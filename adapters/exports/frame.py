@@ -9,19 +9,23 @@ import pandas
 from ...events.ids import TaskRunId
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ..log.sqlite.as_of import open_as_of
-from .columns import COLUMNS, ColumnKind
+from .columns import Column, ColumnKind, UnitTable, value_of
 
 #: The dtypes of columns; other columns hold Python objects.
 _TYPES = {
     ColumnKind.INTEGER: "Int64",
     ColumnKind.NUMBER: "Float64",
+    ColumnKind.BOOLEAN: "boolean",
     ColumnKind.TEXT: "string",
     ColumnKind.TIME: "datetime64[us, UTC]",
 }
 
 
 def to_pandas(database: str | Path, run: int, *, seq: int | None = None, names: bool = True) -> pandas.DataFrame:
-    """Return a run's units, one row each. The columns are those of `UnitRecord`, with nested values as they are.
+    """Return a run's units, one row each.
+
+    The columns are those of `UnitRecord`, with nested values as they are, and one for each value in inputs and
+    outputs, such as `input.text` and `output.label`.
 
     Args:
         database: the log file.
@@ -35,9 +39,10 @@ def to_pandas(database: str | Path, run: int, *, seq: int | None = None, names: 
     """
     with open_as_of(Path(database), seq=seq) as moment:
         records = list(unit_records(moment, TaskRunId(run), names=names))
-    return pandas.DataFrame({column.name: _series(records, column.name, column.kind) for column in COLUMNS})
+    table = UnitTable(lambda: records)
+    return pandas.DataFrame({column.name: _series(records, column) for column in table.columns})
 
 
-def _series(records: list[UnitRecord], name: str, kind: ColumnKind) -> pandas.Series:
-    values = [getattr(record, name) for record in records]
-    return pandas.Series(values, dtype=_TYPES.get(kind, "object"))
+def _series(records: list[UnitRecord], column: Column) -> pandas.Series:
+    values = [value_of(column, record) for record in records]
+    return pandas.Series(values, dtype=_TYPES.get(column.kind, "object"))

@@ -12,37 +12,35 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import BinaryIO
 
 import msgspec
 
 from ...core.printable import printable_json, printable_lines
-from ...projections.queries.unit_records import UnitRecord
-from .columns import COLUMNS, Cell, cells
+from .columns import Cell, UnitTable
 
 #: The beginning of a cell that a spreadsheet takes for a formula. A number that JSON has as text is none.
 _FORMULA = re.compile(r"[=+@\t\r]|-(?!\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z)")
 
 
-def write_jsonl(records: Iterable[UnitRecord], file: BinaryIO) -> int:
+def write_jsonl(table: UnitTable, file: BinaryIO) -> int:
     """Write rows one by one; return how many there were."""
     count = 0
-    for count, record in enumerate(records, start=1):  # noqa: B007 - the last number is the answer
+    for count, record in enumerate(table, start=1):  # noqa: B007 - the last number is the answer
         file.write(printable_json(msgspec.json.encode(record).decode()).encode() + b"\n")
     return count
 
 
-def write_csv(records: Iterable[UnitRecord], file: BinaryIO) -> int:
+def write_csv(table: UnitTable, file: BinaryIO) -> int:
     """Write rows one by one; return how many there were."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     count = 0
     try:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([column.name for column in COLUMNS])
-        for count, record in enumerate(records, start=1):  # noqa: B007 - the last number is the answer
-            writer.writerow(map(_text, cells(record)))
+        writer.writerow([spreadsheet_text(column.name) for column in table.columns])
+        for count, record in enumerate(table, start=1):  # noqa: B007 - the last number is the answer
+            writer.writerow(map(_text, table.cells(record)))
     finally:
         # The caller closes the file.
         text.detach()
@@ -58,6 +56,8 @@ def _text(cell: Cell) -> object:
     match cell:
         case datetime():
             return cell.isoformat()
+        case bool():
+            return "true" if cell else "false"
         case list():
             return msgspec.json.encode(cell).decode()
         case str():

@@ -7,12 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from ...core.lifecycles.agent import AgentStatus
+from ...core.lifecycles.engagement import ON_SUBMITTED
 from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentStarted, AgentSubmitted, AgentSubmittedLate
 from ...events.base import Event
+from ...events.engagement import CallbackAnswered, WorkStarted
 from ...events.envelope import RecordedEvent
-from ...events.ids import TaskRunId
+from ...events.ids import (
+    COMPENSATION_UNIT_INDEX,
+    GOLD_UNIT_INDEX,
+    SCREENING_UNIT_INDEX,
+    TaskRunId,
+    UnitId,
+    WorkerId,
+)
 from ...events.unit import (
     UnitAccepted,
     UnitCreated,
@@ -30,7 +40,15 @@ from .as_of import AsOf
 _EPOCH = datetime.fromtimestamp(0, UTC)
 #: Statuses of units that are paid.
 _PAID = frozenset({UnitStatus.ACCEPTED.value, UnitStatus.SOFT_REJECTED.value})
-_REVIEWED = _PAID | {UnitStatus.REJECTED.value}
+_VERDICT_OF = {
+    UnitStatus.ACCEPTED.value: AgentStatus.APPROVED.value,
+    UnitStatus.SOFT_REJECTED.value: AgentStatus.SOFT_REJECTED.value,
+    UnitStatus.REJECTED.value: AgentStatus.REJECTED.value,
+}
+_REVIEWED = frozenset(_VERDICT_OF)
+_VERDICTS = (UnitAccepted, UnitLateAccepted, UnitSoftRejected, UnitRejected)
+#: Kinds of units by their index; the others are ordinary work.
+_KINDS = {SCREENING_UNIT_INDEX: "screening", GOLD_UNIT_INDEX: "gold", COMPENSATION_UNIT_INDEX: "compensation"}
 
 
 class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +97,18 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     owed_cents: int
     #: Positions of the events behind the row.
     seqs: tuple[int, ...]
+    #: `work`, `screening`, `gold` or `compensation`.
+    kind: str
+    #: What the launch script said about a unit that evaluates its worker, such as a gold unit; None for other units,
+    #: and if it has not answered.
+    evaluation_passed: bool | None
+    #: The last verdict on the work: `approved`, `soft_rejected` or `rejected`.
+    verdict: str | None
+    #: Who gave it, as the log has it.
+    verdict_by: str | None
+    #: Names of the uploaded files of the submission, as they are stored; in an export with `--files` the paths of the
+    #: copies.
+    files: tuple[str, ...]
 
 
 def unit_records(
@@ -97,11 +127,42 @@ def unit_records(
     """
     db = as_of.db
     task_name = db.get_task(db.get_task_run(run).task_id).task_name
+    evaluations = _Evaluations(as_of, run)
     for unit in db.find_units(task_run_id=run) if units is None else units:
-        yield _record(as_of, db, task_name, unit, names=names)
+        yield _record(as_of, db, task_name, unit, evaluations, names=names)
 
 
-def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names: bool) -> UnitRecord:
+class _Evaluations:
+    """The launch script's answers about units that evaluate workers, read once for each worker."""
+
+    def __init__(self, as_of: AsOf, run: TaskRunId) -> None:
+        self._as_of = as_of
+        self._run = run
+        self._answers: dict[WorkerId, dict[UnitId, bool | None]] = {}
+
+    def passed(self, unit: UnitRow) -> bool | None:
+        """Return whether a unit was done well; None if it evaluates nobody, or nobody knows."""
+        if unit.worker_id is None:
+            return None
+        if unit.worker_id not in self._answers:
+            self._answers[unit.worker_id] = self._read(unit.worker_id)
+        return self._answers[unit.worker_id].get(unit.unit_id)
+
+    def _read(self, worker: WorkerId) -> dict[UnitId, bool | None]:
+        evaluated: set[UnitId] = set()
+        answers: dict[UnitId, bool | None] = {}
+        for recorded in self._as_of.stream(streams.engagement(self._run, worker)):
+            match recorded.envelope.event:
+                case WorkStarted() as event if event.evaluation is not None:
+                    evaluated.add(event.unit)
+                case CallbackAnswered() as event if event.callback == ON_SUBMITTED and event.unit in evaluated:
+                    answers[event.unit] = event.answer if isinstance(event.answer, bool) else None
+        return answers
+
+
+def _record(
+    as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, evaluations: _Evaluations, *, names: bool
+) -> UnitRecord:
     run = unit.task_run_id
     agent = None if unit.agent_id is None else db.get_agent(unit.agent_id)
     worker = None if agent is None else db.get_worker(agent.worker_id)
@@ -115,6 +176,8 @@ def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names
         submitted = _last(events, AgentSubmittedLate)
     bonuses = db.find_agent_bonuses(agent_id=agent.agent_id) if agent else []
     bonus = sum(one.bonus_cents for one in bonuses)
+    outputs = db.get_outputs(agent) if agent else None
+    decided = [one for one in events if isinstance(one.envelope.event, _VERDICTS)] if reviewed else []
     return UnitRecord(
         task_run_id=run,
         task_name=task_name,
@@ -129,20 +192,37 @@ def _record(as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, *, names
         worker_name=worker.worker_name if worker and names else None,
         provider_type=unit.provider_type,
         inputs=db.get_inputs(unit),
-        outputs=db.get_outputs(agent) if agent else None,
+        outputs=outputs,
         created_at=time_of(next(one for one in events if isinstance(one.envelope.event, UnitCreated)).envelope.at),
         launched_at=_last(events, UnitLaunched, UnitReleased),
         taken_at=_last(events, AgentAccepted),
         started_at=started,
         submitted_at=submitted,
         work_seconds=(submitted - started).total_seconds() if started and submitted else None,
-        reviewed_at=_last(events, UnitAccepted, UnitLateAccepted, UnitSoftRejected, UnitRejected) if reviewed else None,
+        reviewed_at=_last(decided, *_VERDICTS),
         review_note=review.review_note if review else None,
         pay_cents=unit.pay_cents,
         bonus_cents=bonus,
         owed_cents=bonus + (unit.pay_cents if unit.status in _PAID else 0),
         seqs=tuple(sorted(recorded.seq for recorded in events)),
+        kind=_KINDS.get(unit.unit_index, "work"),
+        evaluation_passed=evaluations.passed(unit),
+        verdict=_VERDICT_OF.get(unit.status),
+        verdict_by=decided[-1].envelope.actor if decided else None,
+        files=_files_of(outputs),
     )
+
+
+def _files_of(outputs: JsonValue) -> tuple[str, ...]:
+    """Return the names of the files in outputs, wherever they stand in those of the kind of task."""
+    if not isinstance(outputs, dict):
+        return ()
+    final = outputs.get("final_submission")
+    names = (final if isinstance(final, dict) else outputs).get("files")
+    details = (final if isinstance(final, dict) else outputs).get("filesByFields")
+    if not isinstance(names, list) or not isinstance(details, dict):
+        return ()
+    return tuple(str(name) for name in names)
 
 
 def _events(as_of: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[RecordedEvent]:

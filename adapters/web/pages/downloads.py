@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ....projections.queries.unit_records import unit_records
+from ...exports.columns import UnitTable
 from ...exports.formats import FORMATS, load_writer
 from ...log.sqlite.as_of import LogAsOf
 from ..site import Site, run_of, seq_of
@@ -42,7 +43,8 @@ class Downloads:
             # Closed by the response.
             file = cast(IO[bytes], tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
             try:
-                write(unit_records(moment, run, names=names), cast(BinaryIO, file))
+                table = UnitTable(lambda: unit_records(moment, run, names=names))
+                write(table, cast(BinaryIO, file))
             except BaseException:
                 file.close()
                 raise

@@ -11,6 +11,7 @@ import trio
 from click.testing import CliRunner
 
 from mephisto_es.adapters.architects.contract import answers
+from mephisto_es.adapters.cli.export import export_command
 from mephisto_es.adapters.cli.files import files_command
 from mephisto_es.adapters.composition.operator import open_operator
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
@@ -79,6 +80,12 @@ async def test_the_bytes_are_here_when_the_server_is_gone(
         ("photo", "unit-1/agent-1-1-me.png"),
         ("voice", "unit-1/agent-1-2-hello.wav"),
     ]
+    table = tmp_path / "run.jsonl"
+    options = ["-o", str(table), "--files", str(tmp_path / "copies")]
+    assert CliRunner().invoke(export_command, [str(tmp_path), "1", *options]).exit_code == 0
+    row = json.loads(table.read_text())
+    assert row["files"] == ["unit-1/agent-1-1-me.png", "unit-1/agent-1-2-hello.wav"]
+    assert (tmp_path / "copies" / row["files"][0]).read_bytes() == PHOTO
 
 
 async def test_a_large_file_is_streamed(tmp_path: Path) -> None:

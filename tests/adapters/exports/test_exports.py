@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 import pandas
 import pytest
+import yaml
 from click.testing import CliRunner
 from pyarrow import parquet
 
 from mephisto_es.adapters.cli import main as command
-from mephisto_es.adapters.exports.columns import COLUMNS
+from mephisto_es.adapters.exports.columns import COLUMNS, MAX_FLAT_COLUMNS, ColumnKind, UnitTable
 from mephisto_es.adapters.exports.formats import FORMATS, load_writer
 from mephisto_es.adapters.exports.frame import to_pandas
-from mephisto_es.adapters.exports.parquet import SCHEMA
+from mephisto_es.adapters.exports.parquet import schema_of
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError
@@ -135,7 +136,10 @@ def test_csv(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == len(records)
     for row, record in zip(rows, records, strict=True):
-        assert list(row) == list(UnitRecord.__struct_fields__)
+        assert list(row)[: len(COLUMNS)] == list(UnitRecord.__struct_fields__)
+        assert row["input.text"] == "All happy families"
+        rating = record.outputs.get("rating") if isinstance(record.outputs, dict) else None
+        assert row["output.rating"] == ("" if rating is None else str(rating))
         assert json.loads(row["seqs"]) == list(record.seqs)
         assert json.loads(row["inputs"] or "null") == record.inputs
         assert datetime.fromisoformat(row["created_at"]) == record.created_at
@@ -146,7 +150,10 @@ def test_parquet(database: Path, run: TaskRunId, records: list[UnitRecord], tmp_
     path = tmp_path / "run.parquet"
     exported(database, run, "--format", "parquet", "-o", str(path))
     table = parquet.read_table(path)
-    assert table.schema.equals(SCHEMA)
+    assert table.schema.equals(schema_of(UnitTable(lambda: records)))
+    assert table.column("input.text").to_pylist() == [
+        record.inputs["text"] if isinstance(record.inputs, dict) else None for record in records
+    ]
     assert table.column("created_at").to_pylist() == [record.created_at for record in records]
     assert table.column("owed_cents").to_pylist() == [record.owed_cents for record in records]
     assert [json.loads(text or "null") for text in table.column("outputs").to_pylist()] == plain(
@@ -157,7 +164,10 @@ def test_parquet(database: Path, run: TaskRunId, records: list[UnitRecord], tmp_
 
 def test_pandas(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
     frame = to_pandas(database, run)
-    assert list(frame.columns) == [column.name for column in COLUMNS]
+    assert list(frame.columns)[: len(COLUMNS)] == [column.name for column in COLUMNS]
+    assert set(frame.columns[len(COLUMNS) :]) == {"input.text", "output.rating"}
+    assert frame["output.rating"].dtype == "Int64"
+    assert frame["evaluation_passed"].dtype == "boolean"
     assert frame["owed_cents"].sum() == sum(record.owed_cents for record in records)
     assert list(frame["outputs"]) == [record.outputs for record in records]
     assert pandas.isna(frame["submitted_at"]).sum() == sum(record.submitted_at is None for record in records)
@@ -182,7 +192,7 @@ def test_names_can_be_left_out(database: Path, run: TaskRunId, records: list[Uni
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_run_without_units(name: str) -> None:
     file = io.BytesIO()
-    assert load_writer(name)(iter(()), file) == 0
+    assert load_writer(name)(UnitTable(list), file) == 0
     assert not file.closed
 
 
@@ -206,3 +216,100 @@ def test_a_folder_that_is_not_there(database: Path, run: TaskRunId, tmp_path: Pa
 def test_an_unknown_run(database: Path) -> None:
     with pytest.raises(UnknownEntityError):
         to_pandas(database, 9999)
+
+
+def record_with(records: list[UnitRecord], **values: object) -> UnitRecord:
+    return msgspec.structs.replace(records[0], **values)
+
+
+def columns_of(*made: UnitRecord) -> dict[str, ColumnKind]:
+    table = UnitTable(lambda: made)
+    return {column.name: column.kind for column in table.columns[len(COLUMNS) :]}
+
+
+def test_each_value_gets_a_column_of_its_type(records: list[UnitRecord]) -> None:
+    first = record_with(
+        records,
+        inputs={"text": "a", "deep": {"er": {"x": 1}}, "empty": {}, "nothing": None},
+        outputs={"label": True, "score": 1, "tags": ["a"], "mixed": 1, "big": 2**70, "files": [], "filesByFields": {}},
+    )
+    second = record_with(records, inputs={"text": "b"}, outputs={"score": 0.5, "mixed": "x", "final": [1]})
+    third = record_with(records, inputs=None, outputs="a text")
+    assert columns_of(first, second, third) == {
+        "input.text": ColumnKind.TEXT,
+        "input.deep.er.x": ColumnKind.INTEGER,
+        "input.empty": ColumnKind.JSON,
+        "input.nothing": ColumnKind.JSON,
+        "output.label": ColumnKind.BOOLEAN,
+        "output.score": ColumnKind.NUMBER,
+        "output.tags": ColumnKind.JSON,
+        "output.mixed": ColumnKind.JSON,
+        "output.big": ColumnKind.JSON,
+        "output.final": ColumnKind.JSON,
+    }
+    table = UnitTable(lambda: [first, second, third])
+    rows = [dict(zip((column.name for column in table.columns), table.cells(one), strict=True)) for one in table]
+    assert [row["output.score"] for row in rows] == [1.0, 0.5, None]
+    assert [row["output.mixed"] for row in rows] == ["1", '"x"', None]
+    assert [row["input.deep.er.x"] for row in rows] == [1, None, None]
+    file = io.BytesIO()
+    assert load_writer("parquet")(table, file) == 3
+
+
+def test_strangers_cannot_make_any_number_of_columns(records: list[UnitRecord]) -> None:
+    many = record_with(records, inputs={}, outputs={f"key {number}": number for number in range(1000)})
+    assert len(columns_of(many)) == MAX_FLAT_COLUMNS
+    ambiguous = record_with(records, inputs={"a.b": 1, "a": {"b": 2}}, outputs=None)
+    assert columns_of(ambiguous) == {"input.a.b": ColumnKind.INTEGER}
+
+
+def test_the_kind_and_the_verdict_of_a_unit(database: Path, records: list[UnitRecord]) -> None:
+    kinds = {-1: "screening", -2: "gold", -3: "compensation"}
+    assert all(record.kind == kinds.get(record.unit_index, "work") for record in records)
+    verdicts = {"accepted": "approved", "rejected": "rejected", "soft_rejected": "soft_rejected"}
+    for record in records:
+        assert record.verdict == verdicts.get(record.unit_status)
+        assert (record.verdict_by is None) == (record.verdict is None)
+
+
+def test_nobody_is_known_from_an_anonymous_export(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
+    text = exported(database, run, "--anonymous").decode()
+    assert "Zoë" not in text
+    assert "me.png" not in text
+    rows = [json.loads(line) for line in text.splitlines()]
+    workers = [row["worker_id"] for row in rows if row["worker_id"] is not None]
+    assert list(dict.fromkeys(workers)) == list(range(1, len(set(workers)) + 1))
+    for row, record in zip(rows, records, strict=True):
+        assert (row["worker_name"], row["agent_id"], row["review_note"], row["verdict_by"]) == (None,) * 4
+        assert row["seqs"] == []
+        assert row["created_at"].endswith("T00:00:00Z")
+        assert (row["work_seconds"], row["unit_status"]) == (record.work_seconds, record.unit_status)
+
+
+def test_a_folder_for_hugging_face(database: Path, run: TaskRunId, records: list[UnitRecord], tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    exported(database, run, "--format", "huggingface", "--no-names", "-o", str(folder))
+    head = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+    [config] = head["configs"]
+    [data] = config["data_files"]
+    table = parquet.read_table(folder / data["path"])
+    assert (data["split"], table.num_rows) == ("train", len(records))
+    assert head["size_categories"] == ["n<1K"]
+    codebook = json.loads((folder / "codebook.json").read_text())
+    assert [one["name"] for one in codebook] == table.schema.names
+    by_name = {one["name"]: one for one in codebook}
+    statuses = by_name["unit_status"]
+    assert sum(statuses["counts"].values()) == statuses["values"] == len(records)
+    assert by_name["unit_index"]["description"].startswith("Index in the assignment from 0")
+    rating = by_name["output.rating"]
+    assert (rating["type"], rating["description"]) == ("integer", "`rating` in `outputs`.")
+    assert 1 <= rating["least"] <= rating["most"] <= 5
+    assert rating["values"] + rating["missing"] == len(records)
+    with open_as_of(database) as moment:
+        assert moment.head().chain.hex() in (folder / "README.md").read_text()
+
+
+def test_a_folder_must_be_named_for_a_dataset(database: Path, run: TaskRunId) -> None:
+    result = CliRunner().invoke(command.main, ["export", str(database), str(run), "--format", "huggingface"])
+    assert result.exit_code == 2
+    assert "give it with -o" in result.stderr
