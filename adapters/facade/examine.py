@@ -16,6 +16,7 @@ from ...events.ids import WorkerId
 from ...projections.mephisto_db.data_model import AgentView, UnitView, WorkerView
 from ...projections.mephisto_db.reader import MephistoDB
 from ...projections.queries.data_browser import DataBrowser, UnitData
+from ..terminal import echo
 
 #: Returns the text that is shown for the data of a unit.
 FormatData = Callable[[UnitData], str]
@@ -51,7 +52,7 @@ def print_results(
     browser = DataBrowser(db)
     units = browser.get_units_for_task_name(task_name)[::-1]
     for unit in units[start or 0 : len(units) if end is None else end]:
-        click.echo(format_data_for_printing(browser.get_data_from_unit(unit)))
+        echo(format_data_for_printing(browser.get_data_from_unit(unit)))
 
 
 def get_worker_stats(units: list[UnitView]) -> dict[WorkerId | None, WorkerStats]:
@@ -112,8 +113,8 @@ def run_examine_by_worker(
     by_worker: dict[WorkerId | None, list[UnitView]] = {}
     for unit in left:
         by_worker.setdefault(unit.worker_id, []).append(unit)
-    click.echo("Accepted and passed work is paid, rejected work is not. Reject only work done in bad faith.")
-    click.echo(_CAPS)
+    echo("Accepted and passed work is paid, rejected work is not. Reject only work done in bad faith.")
+    echo(_CAPS)
     remaining = len(left)
     for worker_id, of_worker in by_worker.items():
         for_all: str | None = None
@@ -124,9 +125,9 @@ def run_examine_by_worker(
                 raise UnknownEntityError(f"agent of unit-{unit.unit_id}")
             place = f"({number}/{len(of_worker)})"
             previous = format_worker_stats(worker_id, stats)
-            click.echo(f"{worker.worker_name} {place}, previous {previous}, {remaining} left")
+            echo(f"{worker.worker_name} {place}, previous {previous}, {remaining} left")
             remaining -= 1
-            click.echo(format_data_for_printing(browser.get_data_from_unit(unit)))
+            echo(format_data_for_printing(browser.get_data_from_unit(unit)))
             answer = for_all or _ask()
             _decide(answer, agent, worker, names, is_first=for_all is None)
             for_all = answer if answer.isupper() else for_all

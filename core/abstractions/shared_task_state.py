@@ -43,8 +43,8 @@ class OnboardingSharedState(SharedTaskState):
     #: Initial data of the onboarding page.
     onboarding_data: Update = field(default_factory=dict)
     #: `validate_onboarding(onboarding_data)` returns whether a worker passes. The data has `inputs`, which the page
-    #: started with, and `outputs`, which the worker submitted; for an onboarding with live updates, `outputs` has
-    #: `messages` and the `final_submission`, and `agent` is the onboarding agent.
+    #: started with, and `outputs`, which the worker submitted; after live updates `outputs` has `messages`, for chats
+    #: beside the `final_submission`, and `agent` is the onboarding agent.
     validate_onboarding: Callable[[Update], bool | Awaitable[bool]] = field(
         default=_accept, metadata=called_with("onboarding_data")
     )

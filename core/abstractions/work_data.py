@@ -47,6 +47,8 @@ class WorkKind(Enum):
     CHAT = "chat"
     #: `requests` and `final_submission`.
     PROCEDURES = "procedures"
+    #: What the page submitted, with `messages` if live updates were exchanged: a task with code of its own.
+    OTHER = "other"
 
 
 class RemoteRequest(msgspec.Struct, frozen=True):
@@ -89,7 +91,7 @@ class AgentState(msgspec.Struct, frozen=True):
         """Return the work under the names `inputs` and `outputs`, with the times where Mephisto has them."""
         data = {"inputs": self.inputs, "outputs": self.outputs}
         match self.kind:
-            case WorkKind.FORM:
+            case WorkKind.FORM | WorkKind.OTHER:
                 return data
             case WorkKind.CHAT:
                 return {**data, "metadata": self.metadata}
@@ -149,14 +151,21 @@ class AgentState(msgspec.Struct, frozen=True):
     @property
     def final_submission(self) -> Any:
         """The submission of the page, without messages and requests; None if there is none."""
-        if self.kind is WorkKind.FORM:
-            return self.outputs
-        return None if self.outputs is None else self.outputs["final_submission"]
+        match self.kind:
+            case WorkKind.FORM:
+                return self.outputs
+            case WorkKind.OTHER if isinstance(self.outputs, dict):
+                return {key: value for key, value in self.outputs.items() if key != "messages"}
+            case WorkKind.OTHER:
+                return self.outputs
+            case WorkKind.CHAT | WorkKind.PROCEDURES:
+                return None if self.outputs is None else self.outputs["final_submission"]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The messages of a chat, the oldest first, each with its `timestamp`."""
-        return [] if self.kind is not WorkKind.CHAT or self.outputs is None else self.outputs["messages"]
+        """The live updates of the work, the oldest first, each with its `timestamp`."""
+        messages = self.outputs.get("messages") if isinstance(self.outputs, dict) else None
+        return messages if isinstance(messages, list) else []
 
     @property
     def requests(self) -> dict[str, RemoteRequest]:

@@ -12,6 +12,7 @@ from ...core.abstractions.work.agent_data import (
     SentMetadata,
     make_metadata,
     make_outputs,
+    onboarding_kind,
     work_kind,
 )
 from ...core.abstractions.work_data import AgentState, FileDetails, WorkKind
@@ -52,7 +53,7 @@ def read_state(db: MephistoQueries, agent: AgentRow) -> AgentState:
     """Return the data of an agent's work. Late work counts once it is accepted; what was erased is missing."""
     sent = db.find(AgentPayloadRow, agent_id=agent.agent_id)
     updates = _updates(db, [row for row in sent if row.kind in _UPDATES])
-    kind = work_kind(agent.task_type, has_updates=bool(updates))
+    kind = work_kind(agent.task_type)
     wanted = [row for row in sent if row.kind == _SUBMITTED]
     if not wanted and agent.status == _APPROVED:
         wanted = [row for row in sent if row.kind == _LATE]
@@ -80,7 +81,7 @@ def read_late_outputs(db: MephistoQueries, agent: AgentRow) -> JsonValue:
     if not late:
         return None
     updates = _updates(db, [row for row in sent if row.kind in _UPDATES])
-    kind = work_kind(agent.task_type, has_updates=bool(updates))
+    kind = work_kind(agent.task_type)
     outputs: JsonValue = _outputs(db, kind, late, updates)
     return outputs
 
@@ -90,7 +91,7 @@ def read_onboarding_state(db: MephistoQueries, agent: OnboardingAgentRow) -> Age
     sent = db.find(OnboardingPayloadRow, onboarding_agent_id=agent.onboarding_agent_id)
     updates = _updates(db, sent)
     submission = None if agent.submission is None else db.read_json(agent.submission)
-    kind = WorkKind.CHAT if updates else WorkKind.FORM
+    kind = onboarding_kind(agent.task_type, has_updates=bool(updates))
     outputs = make_outputs(kind, submission, updates)
     return AgentState(inputs={}, outputs=outputs, kind=kind, metadata=make_metadata((), None, None))
 

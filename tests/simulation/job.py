@@ -254,7 +254,8 @@ def shared_state(plan: JobPlan, environment: Environment) -> SimulatedState:
     async def validate(data: Update) -> bool:
         await trio.sleep(1)
         environment.maybe_fail()
-        return bool(data["outputs"]["passes"])
+        outputs = data["outputs"]
+        return bool(outputs["passes"])
 
     async def can_do(worker: Worker, unit: Unit) -> bool:
         await trio.sleep(0.5)

@@ -38,14 +38,16 @@ class _Called(msgspec.Struct):
     args: str = "null"
 
 
-def work_kind(blueprint_type: str, *, has_updates: bool) -> WorkKind:
-    """Return the shape of the outputs of a task.
+def work_kind(blueprint_type: str) -> WorkKind:
+    """Return the shape of the outputs of a task, by the name of its blueprint."""
+    return _KINDS.get(blueprint_type, WorkKind.OTHER)
 
-    Args:
-        blueprint_type: the name of the blueprint.
-        has_updates: whether live updates were exchanged; then a task of another blueprint counts as a chat.
-    """
-    return _KINDS.get(blueprint_type, WorkKind.CHAT if has_updates else WorkKind.FORM)
+
+def onboarding_kind(blueprint_type: str, *, has_updates: bool) -> WorkKind:
+    """Return the shape of the outputs of an onboarding: a chat's may be a chat too, or a form."""
+    if not has_updates:
+        return WorkKind.FORM
+    return WorkKind.CHAT if work_kind(blueprint_type) is WorkKind.CHAT else WorkKind.OTHER
 
 
 def make_outputs(
@@ -63,6 +65,9 @@ def make_outputs(
     match kind:
         case WorkKind.FORM:
             return final
+        case WorkKind.OTHER:
+            messages = [as_message(one) for one in updates]
+            return {"messages": messages, **(final or {})} if messages and isinstance(final, dict | None) else final
         case WorkKind.CHAT:
             return {"messages": [as_message(one) for one in updates], "final_submission": final}
         case WorkKind.PROCEDURES:

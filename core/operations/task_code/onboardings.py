@@ -18,7 +18,6 @@ from ....events.onboarding import (
 from ...abstractions.agent import OnboardingAgent
 from ...abstractions.callbacks import CLEANUP_ONBOARDING, RUN_ONBOARDING, VALIDATE_ONBOARDING
 from ...abstractions.shared_task_state import OnboardingSharedState
-from ...abstractions.work_data import WorkKind
 from ...commands.admission import RecordOnboardingOutcome
 from ...commands.agent import EndOnboarding, OnboardingDeparture
 from ...errors import CommandRefusedError, UserCodeError
@@ -199,7 +198,7 @@ class LiveOnboardings(LiveParticipants[OnboardingRecord, OnboardingAgent, Onboar
             return False
         state = self._units.onboarding_state_of(record.agent)
         data = state.get_data()
-        if state.kind is WorkKind.CHAT:
+        if state.messages:
             data["agent"] = self._handles.get(record.agent) or self._make_handle(record)
         code, affected = partial(shared.validate_onboarding, data), self.affected(record)
         timed_as = UserFunction.VALIDATE_ONBOARDING

@@ -24,9 +24,16 @@ from ....events.records import AssignmentCreated
 from ....events.worker import WorkerRegistered
 from ...abstractions.agent import Assignment, InitializationData, Unit, Worker
 from ...abstractions.shared_task_state import OnboardingSharedState
-from ...abstractions.work.agent_data import PastUpdate, SentMetadata, make_metadata, make_outputs, work_kind
+from ...abstractions.work.agent_data import (
+    PastUpdate,
+    SentMetadata,
+    make_metadata,
+    make_outputs,
+    onboarding_kind,
+    work_kind,
+)
 from ...abstractions.work.handles import AssignedAgent, with_reader
-from ...abstractions.work_data import AgentState, FileDetails, WorkKind
+from ...abstractions.work_data import AgentState, FileDetails
 from ...ledger import Ledger
 from ...lifecycles import agent as lifecycles
 from ...lifecycles.worker import WorkerStatus
@@ -155,7 +162,7 @@ class Units:
         """Return the data of an onboarding so far; its inputs are those that the launch script gave."""
         record = self._ledger.state.onboardings[streams.onboarding_agent(self._run, agent)]
         updates = self._updates(streams.onboarding_agent(self._run, agent))
-        kind = WorkKind.CHAT if updates else WorkKind.FORM
+        kind = onboarding_kind(self._blueprint_type, has_updates=bool(updates))
         shared = self._shared_state
         inputs = shared.onboarding_data if isinstance(shared, OnboardingSharedState) else {}
         outputs = make_outputs(kind, self._read(record.submission), updates)
@@ -180,7 +187,7 @@ class Units:
     def agent_state(self, agent: lifecycles.AgentRecord) -> AgentState:
         """Return the data of an agent's work so far; what was erased is missing."""
         work = self._recorded_work(agent)
-        kind = work_kind(self._blueprint_type, has_updates=bool(work.updates))
+        kind = work_kind(self._blueprint_type)
         outputs = make_outputs(kind, self._read(agent.submission), work.updates, work.files)
         metadata = make_metadata(work.metadata, work.started, work.submitted)
         unit = self.unit(agent.unit)

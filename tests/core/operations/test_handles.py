@@ -115,7 +115,7 @@ class Curious(TaskRunner):
         self.seen["started"] = state.get_task_start() is not None and state.get_task_end() is None
         await agent.await_submit()
         self.seen["end"] = agent.state.get_task_end() is not None
-        self.seen["submitted"] = agent.state.get_parsed_data()["final_submission"]
+        self.seen["submitted"] = (agent.state.final_submission, len(agent.state.messages))
 
 
 async def test_task_code_reads_its_agents(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
@@ -143,15 +143,16 @@ async def test_task_code_reads_its_agents(tmp_path: Path, autojump_clock: trio.t
         "said": ["who are you?", "ann"],
         "question": {"question": 1},
         "agent": ("1", 1, "ann"),
-        "data": ({"number": 0, "seat": 0}, "hello", None),
+        "data": ({"number": 0, "seat": 0}, "hello", {}),
         "assignment": True,
         "started": True,
         "end": True,
-        "submitted": {"rating": 3},
+        "submitted": ({"rating": 3}, 1),
     }
     [asked] = data
     assert asked["inputs"] == {"question": 1}
-    assert asked["outputs"]["final_submission"] == {"ready": True}
+    assert asked["outputs"]["ready"] is True
+    assert asked["agent"].get_agent_id() == "onboarding_1"
     assert [message["sent_by"] for message in asked["outputs"]["messages"]] == ["task", "worker"]
 
 

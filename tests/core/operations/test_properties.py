@@ -134,7 +134,8 @@ async def qualifies(completed: int, correct: int, wrong: int, most: int) -> bool
 
 
 async def is_ready(data: Update) -> bool:
-    return bool(data["outputs"]["ready"])
+    outputs = data["outputs"]
+    return bool(outputs["ready"])
 
 
 async def is_right(unit: Unit) -> bool:
