@@ -57,6 +57,7 @@ VERBS = {
     "port": Verb("port:port_command", "Show how a script written for Mephisto has to be changed."),
     "projections": Verb("projections:projections_command", "List the views of a log, or rebuild them."),
     "reconcile": Verb("reconcile:reconcile_command", "Compare a run with its crowd site."),
+    "prove": Verb("prove:prove_command", "Prove what happened to a unit, without the log."),
     "register": Verb("register:register_command", "Register an account at a crowd provider."),
     "rehearse": Verb("rehearse:rehearse_command", "Run a launch script with simulated workers, before people come."),
     "reopen": Verb("run_control:reopen_command", "Put the expired units of an ended run back."),
@@ -68,6 +69,7 @@ VERBS = {
     "retry": Verb("run_control:retry_command", "Ask the code of a live run again after it failed."),
     "review": Verb("review:review_command", "Accept or reject submitted work."),
     "runs": Verb("runs:runs_command", "List the runs and their progress."),
+    "seal": Verb("seal:seal_command", "Sign what is in a log, so that it cannot be rewritten unnoticed."),
     "serve": Verb("serve:serve_command", "Show a log in a browser."),
     "show": Verb("show:show_command", "Show the tables as of a time or position."),
     "status": Verb("status:status_command", "Show the status of a run."),
@@ -116,7 +118,14 @@ class LazyGroup(click.Group):
         if target is None:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = target.partition(":")
-        command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        try:
+            command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "cryptography":
+                raise
+            raise click.ClickException(
+                "seals need cryptography, which is not installed. Run: pip install 'mephisto-es[proof]'"
+            ) from error
         if not isinstance(command, click.Command):
             raise TypeError(f"{target} is not a click command")
         return command

@@ -6,15 +6,29 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 from rich.markup import escape
 
+from ...events.envelope import recorded_of
 from ...projections.audit.verify import ChainReport
+from ...projections.queries.history.timeline import entry_of
 from ...projections.registry import PROJECTIONS
+from ...projections.sealing.checkpoint import SealError
+from ...projections.sealing.consistency import ProvedExtension
 from ..log.anchor import line
 from ..log.audit.replay import verified
+from ..sealing.extra import load_check_seal, load_verify_proof, read_text
 from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, console, print_findings, print_json
+
+
+class ProofReport(msgspec.Struct, frozen=True):
+    """The verdict on a proof."""
+
+    genuine: bool
+    #: What it shows, or what is wrong with it.
+    about: str
 
 
 @click.command("verify")
@@ -26,8 +40,29 @@ from .common.output import ILLEGAL, as_json_option, console, print_findings, pri
     metavar="FILE",
     help="Also compare the log with such lines, stored in FILE.",
 )
+@click.option(
+    "--seal",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Also check that the log begins with what was sealed.",
+)
+@click.option(
+    "--proof",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Check a proof instead of a log; no log is needed.",
+)
+@click.option("--public-key", metavar="KEY", help="The public key for --seal and --proof, as `seal` printed it.")
 @as_json_option
-def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: bool) -> None:
+def verify_command(
+    database: Path,
+    anchor: bool,
+    kept: Path | None,
+    seal: Path | None,
+    proof: Path | None,
+    public_key: str | None,
+    as_json: bool,
+) -> None:
     """Check the hash chain of the log in DATABASE, and compare it with its anchors. `replay` checks everything else
     too.
 
@@ -38,9 +73,17 @@ def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: boo
       mephisto-es verify mephisto_data
       mephisto-es verify mephisto_data --anchor >> /mnt/elsewhere/anchors
       mephisto-es verify mephisto_data --kept /mnt/elsewhere/anchors
+      mephisto-es verify mephisto_data --seal may.seal --public-key example.edu/lab+0a1b2c3d+AQ...
+      mephisto-es verify --proof unit-12.proof --public-key example.edu/lab+0a1b2c3d+AQ...
 
     Exit code 0: intact. 1: something was changed, and is named. 2: the file is not a usable log.
     """
+    if (seal or proof) and public_key is None:
+        raise click.UsageError("--seal and --proof need --public-key: whose seal should it be?")
+    if proof is not None:
+        sys.exit(_verify_proof(proof, public_key or "", as_json=as_json))
+    if seal is not None and not _has_sealed(database, seal, public_key or ""):
+        sys.exit(ILLEGAL)
     report = verified(database, kept, PROJECTIONS)
     if as_json:
         print_json(report)
@@ -49,6 +92,42 @@ def verify_command(database: Path, anchor: bool, kept: Path | None, as_json: boo
     else:
         _print(report, database)
     sys.exit(0 if report.whole else ILLEGAL)
+
+
+def _has_sealed(database: Path, seal: Path, public_key: str) -> bool:
+    """Check a log against a seal, and print what is wrong."""
+    try:
+        load_check_seal()(database, read_text(seal), public_key)
+    except SealError as error:
+        echo(f"✗ {error}", err=True)
+        return False
+    return True
+
+
+def _verify_proof(file: Path, public_key: str, *, as_json: bool) -> int:
+    """Check a proof, print what it shows, and return the exit code."""
+    try:
+        found = load_verify_proof()(read_text(file), public_key)
+    except SealError as error:
+        if as_json:
+            print_json(ProofReport(False, str(error)))
+        else:
+            echo(f"✗ {error}")
+        return ILLEGAL
+    if isinstance(found, ProvedExtension):
+        old, new = found.old.events.size, found.new.events.size
+        lines = [f"{found.new.origin}: {new:,} events, which extend the {old:,} that were sealed before"]
+    else:
+        proof, sealed = found.proof, found.checkpoint
+        lines = [f"unit-{proof.unit} of run-{proof.run}, in the log {sealed.origin} of {sealed.events.size:,} events"]
+        for index, envelope in found.events:
+            entry = entry_of(recorded_of((index + 1, envelope)))
+            lines.append(f"  {entry.date}  {entry.stream}  {entry.text}")
+    if as_json:
+        print_json(ProofReport(True, "\n".join(lines)))
+    else:
+        echo("\n".join(["genuine  " + lines[0], *lines[1:]]))
+    return 0
 
 
 def _print(report: ChainReport, database: Path) -> None:

@@ -156,6 +156,15 @@ def test_nobody_becomes_the_partner_of_an_agent_whose_page_does_not_answer(run: 
     assert unit_of(run.execute(ask(4, worker=4, concurrent=True))) == 11
 
 
+def test_a_group_of_three_waits_for_the_third(run: SmallRun) -> None:
+    run.register(3)
+    run.offer(1, units=3)
+    for number in (1, 2):
+        assert type(run.assign(number, agent=number, concurrent=True)[-1]) is AgentWaiting
+    started = run.assign(3, agent=3, concurrent=True)
+    assert [type(event) for event in started[-4:]] == [AgentWaiting, AgentStarted, AgentStarted, AgentStarted]
+
+
 def test_a_unit_on_offer_serves_as_an_evaluation(run: SmallRun) -> None:
     run.offer(1)
     taken = only(run.execute(ask(1, evaluation=RequiredEvaluation("screening"))), WorkStarted)

@@ -10,6 +10,7 @@ import trio.testing
 
 from mephisto_es.core.operations.client_io_handler import ACK_EVERY
 from mephisto_es.core.ports import Outcome
+from mephisto_es.events.agent import AgentUpdateReceived
 
 from .operator_harness import HarnessTaskState, ask, items, open_harness
 
@@ -39,3 +40,29 @@ async def test_a_router_that_lost_its_outbox_is_not_told_to_forget_what_it_has_s
         await trio.sleep(10)
         assert router.unacknowledged == 0
         await harness.operator.force_shutdown()
+
+
+async def test_what_a_router_took_before_the_end_is_recorded(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(1)))
+        router = harness.router(live_run)
+        ann = (await ask(router, "ann"))["agent_id"]
+        router.submit_task(ann, {})
+        # The connection is lost before what follows has come through.
+        connection = router._channel
+        assert connection is not None
+        router.detach(connection)
+        router.send_live_update(ann, {"text": "one more word", "update_id": "1"})
+
+        async def come_back() -> None:
+            await trio.sleep(5)
+            router.attach(connection)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come_back)
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        recorded = [one.envelope.event for one in harness.log.read()]
+        assert any(isinstance(event, AgentUpdateReceived) for event in recorded)
+        assert harness.statuses("task_run") == {"completed": 1}

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
 from mephisto_es.adapters.architects.router.python.errors import JournalUnwritableError
-from mephisto_es.adapters.architects.router.python.journal.journal import Journal
+from mephisto_es.adapters.architects.router.python.journal.journal import REWRITE_BYTES, Journal
 from mephisto_es.adapters.architects.router.python.journal.journal_file import JournalFile
 
 
@@ -75,3 +76,22 @@ async def test_after_a_failed_write_nothing_of_it_counts_and_the_next_one_takes_
     again = opened(tmp_path)
     assert packets_of(again) == [(1, {"n": 1})]
     assert again.agents == {"a": "waiting"}
+
+
+async def test_a_journal_that_is_written_anew_keeps_all_that_is_not_acknowledged(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, max_outbox_bytes=10**8, new_incarnation=lambda: "first")
+    path = tmp_path / "journal-first.jsonl"
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.write_batches, nothing, nothing)
+            for _ in range(40):
+                await journal.record(b'{"past":"%b"}' % (b"x" * 500_000))
+            for number in range(3):
+                await journal.record(b'{"kept":%d}' % number)
+            assert os.stat(path).st_size > REWRITE_BYTES
+            journal.acknowledge(40)
+            while os.stat(path).st_size > REWRITE_BYTES:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+    await journal.close(nothing, nothing)
+    assert packets_of(opened(tmp_path)) == [(41, {"kept": 0}), (42, {"kept": 1}), (43, {"kept": 2})]

@@ -1,0 +1,96 @@
+"""Implements `mephisto-es seal`: sign what is in a log now, so that nobody can rewrite it unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from ...events.ids import TaskRunId
+from ...projections.queries.entity_ref import EntityRef
+from ..log.sqlite.as_of import open_as_of
+from ..sealing.extra import read_text
+from ..sealing.keys import SealKey, make_key, read_key
+from ..sealing.seals import seal_log
+from ..terminal import echo
+from .common.arguments import LogCommand, log_argument, run_argument
+from .common.output import as_json_option, print_json
+
+KEY_FILE = "seal.key"
+
+
+class SealReport(msgspec.Struct, frozen=True):
+    """A new seal."""
+
+    run: str
+    seal: str
+    #: The number of events that are sealed.
+    events: int
+    root: str
+    public_key: str
+    #: The file with the proof that the log extends an older seal.
+    consistency: str | None
+
+
+@click.command("seal", cls=LogCommand)
+@log_argument
+@run_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: RUN.seal]")
+@click.option("--key", "key_file", type=click.Path(path_type=Path, dir_okay=False), help="The key that signs.")
+@click.option("--name", help="The name of a new key, such as example.edu/lab/ratings.")
+@click.option(
+    "--since",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="OLD",
+    help="An older seal: prove that the log was only extended since.",
+)
+@as_json_option
+def seal_command(
+    database: Path,
+    run: EntityRef,
+    output: Path | None,
+    key_file: Path | None,
+    name: str | None,
+    since: Path | None,
+    as_json: bool,
+) -> None:
+    """Sign what is in the log in DATABASE now, all events of RUN included, and write the seal beside the log.
+
+    The seal is small and shows nothing of the log. Give it to somebody, or publish it with the public key: then nobody,
+    you included, can change or remove a sealed event unnoticed, and `prove` can show what happened to a unit. The first
+    seal makes a key beside the log; keep it, and publish its public key.
+
+    \b
+    Examples:
+      mephisto-es seal mephisto_data 1 --name example.edu/lab/ratings
+      mephisto-es seal mephisto_data 1 -o june.seal --since may.seal
+    """
+    with open_as_of(database) as moment:
+        moment.db.get_task_run(TaskRunId(run.number))
+    key = _key(key_file or database.with_name(KEY_FILE), name)
+    target = output or database.with_name(f"{run}.seal")
+    done = seal_log(database, key, None if since is None else read_text(since))
+    target.write_text(done.note, encoding="utf-8")
+    extension = None
+    if done.consistency is not None:
+        extension = target.with_name(f"{target.name}.consistency")
+        extension.write_bytes(msgspec.json.encode(done.consistency))
+    events = done.checkpoint.events
+    report = SealReport(
+        str(run), str(target), events.size, events.root.hex(), key.verifier, str(extension) if extension else None
+    )
+    if as_json:
+        print_json(report)
+        return
+    echo(f"{target}: {events.size:,} events are sealed, root {events.root.hex()}")
+    if extension is not None:
+        echo(f"{extension}: the log was only extended since {since}")
+    echo(f"public key: {key.verifier}")
+
+
+def _key(path: Path, name: str | None) -> SealKey:
+    """Read the key; make it if there is none."""
+    if path.exists():
+        return read_key(path)
+    return make_key(path, name or "mephisto-es")

@@ -1,0 +1,70 @@
+"""Proves that a log was only extended between two seals."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from .checkpoint import Checkpoint, SealError, Verify, decoded, encoded, open_note, read_checkpoint
+from .merkle import is_consistent
+from .sealed_log import SealedLog
+
+FORMAT = "mephisto-es consistency 1"
+
+
+class ConsistencyProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Two seals of a log, and the proof that the second extends the first."""
+
+    format: str = FORMAT
+    old: str
+    new: str
+    #: Hashes in base64.
+    path: tuple[str, ...]
+
+
+class ProvedExtension(NamedTuple):
+    """Two seals of which the second extends the first."""
+
+    old: Checkpoint
+    new: Checkpoint
+
+
+def prove_consistency(log: SealedLog, old: str, new: str) -> ConsistencyProof:
+    """Return the proof that a log extends what an older seal commits to.
+
+    Args:
+        log: the log, as it is sealed now.
+        old: the older seal.
+        new: the new seal.
+
+    Raises:
+        SealError: it does not: what was sealed is changed or gone.
+    """
+    before = read_checkpoint(old.rpartition("\n\n")[0]).events
+    if before.size > log.size or log.events.root(before.size) != before.root:
+        raise SealError(
+            "the log is not the one that was sealed before",
+            "Compare it with a backup, or with the file that was sealed",
+        )
+    path = log.events.consistency_proof(before.size, log.size)
+    return ConsistencyProof(old=old, new=new, path=tuple(map(encoded, path)))
+
+
+def verify_consistency(proof: ConsistencyProof, name: str, public: bytes, verify: Verify) -> ProvedExtension:
+    """Check the proof with nothing but a public key, and return what both seals commit to.
+
+    Args:
+        proof: the proof.
+        name: the name of the log, and of the key.
+        public: the key.
+        verify: checks a signature.
+
+    Raises:
+        SealError: the key has not signed both, or the second does not extend the first.
+    """
+    old, new = (open_note(seal, name, public, verify) for seal in (proof.old, proof.new))
+    path = [decoded(part) for part in proof.path]
+    if not is_consistent(old.events.size, old.events.root, new.events.size, new.events.root, path):
+        raise SealError("the newer seal does not extend the older one", "The log was rewritten between them")
+    return ProvedExtension(old, new)

@@ -1,0 +1,165 @@
+"""Proves the history of one unit from a seal: every event of the unit and of the agents who had it, and none left out.
+
+A proof has nothing else of the log. What workers wrote is not in it: events have only commitments to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from ...events import streams
+from ...events.agent import AgentAccepted
+from ...events.codec import UndecodableError, UnknownKindError, decode
+from ...events.envelope import Envelope
+from ...events.ids import TaskRunId, UnitId
+from ...events.unit import UnitAssigned
+from .checkpoint import (
+    Checkpoint,
+    EntryProof,
+    SealError,
+    Verify,
+    decoded,
+    encoded,
+    open_note,
+    read_proof,
+    stream_entry,
+    write_proof,
+)
+from .merkle import is_included, leaf_hash
+from .sealed_log import SealedLog
+
+FORMAT = "mephisto-es proof 1"
+_HINT = "Do not trust it; ask whoever gave it to you for another one"
+
+
+class StreamProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The proof that a stream had so many events when the log was sealed."""
+
+    stream: str
+    version: int
+    index: int
+    #: Hashes in base64, from the leaf to the root.
+    path: tuple[str, ...]
+
+
+class EventProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An event with the proof that it is in the sealed log."""
+
+    #: The canonical bytes of the event, which are JSON.
+    event: str
+    #: In the format of C2SP tlog-proof, with the seal.
+    proof: str
+
+
+class UnitProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The history of a unit with its proof."""
+
+    format: str = FORMAT
+    run: TaskRunId
+    unit: UnitId
+    #: The seal.
+    seal: str
+    streams: tuple[StreamProof, ...]
+    events: tuple[EventProof, ...]
+
+
+class ProvedUnit(NamedTuple):
+    """A unit's history that a proof shows."""
+
+    proof: UnitProof
+    checkpoint: Checkpoint
+    #: The events of the unit and its agents, in the order of the log, each with its index in it.
+    events: list[tuple[int, Envelope]]
+
+
+def prove_unit(log: SealedLog, run: TaskRunId, unit: UnitId, seal: str) -> UnitProof:
+    """Return the proof of a unit.
+
+    Args:
+        log: the log as it was sealed, with the streams of the run's units and agents kept.
+        run: the run of the unit.
+        unit: the unit.
+        seal: the seal.
+    """
+    names = list(_streams_of(run, unit, [data for _, data in log.events_of(streams.unit(run, unit))]))
+    return UnitProof(
+        run=run,
+        unit=unit,
+        seal=seal,
+        streams=tuple(_stream_proof(log, name) for name in names),
+        events=tuple(
+            EventProof(data.decode(), write_proof(index, log.events.inclusion_proof(index, log.size), seal))
+            for name in names
+            for index, data in log.events_of(name)
+        ),
+    )
+
+
+def verify_unit(proof: UnitProof, name: str, public: bytes, verify: Verify) -> ProvedUnit:
+    """Check a proof of a unit with nothing but a public key.
+
+    Args:
+        proof: the proof.
+        name: the name of the log, and of the key.
+        public: the key.
+        verify: checks a signature.
+
+    Raises:
+        SealError: it does not show the whole history of the unit.
+    """
+    checkpoint = open_note(proof.seal, name, public, verify)
+    found = [(read_proof(one.proof), one.event.encode()) for one in proof.events]
+    for entry, data in found:
+        _check_event(checkpoint, proof.seal, entry, data)
+    for stream in proof.streams:
+        entry = leaf_hash(stream_entry(stream.stream, stream.version))
+        path = [decoded(part) for part in stream.path]
+        if not is_included(entry, stream.index, checkpoint.streams.size, path, checkpoint.streams.root):
+            raise SealError(f"the seal does not say that {stream.stream} has {stream.version} events", _HINT)
+    events = [(entry.index, _decoded(data)) for entry, data in sorted(found, key=lambda one: one[0].index)]
+    _check_complete(proof, [envelope for _, envelope in events])
+    return ProvedUnit(proof, checkpoint, events)
+
+
+def _check_event(checkpoint: Checkpoint, seal: str, entry: EntryProof, data: bytes) -> None:
+    events = checkpoint.events
+    if entry.note != seal or not is_included(leaf_hash(data), entry.index, events.size, entry.path, events.root):
+        raise SealError(f"the event at index {entry.index} is not in the sealed log", _HINT)
+
+
+def _check_complete(proof: UnitProof, envelopes: list[Envelope]) -> None:
+    """Check that no event and no agent was left out, and that nothing else is there."""
+    of_unit = streams.unit(proof.run, proof.unit)
+    unit_events = [one.event for one in envelopes if one.stream == of_unit]
+    wanted = {of_unit, *(streams.agent(proof.run, one.agent) for one in unit_events if isinstance(one, UnitAssigned))}
+    versions = {one.stream: one.version for one in proof.streams}
+    if wanted != versions.keys() or len(versions) != len(proof.streams):
+        raise SealError("the proof leaves out an agent of the unit, or has another stream", _HINT)
+    for name, version in versions.items():
+        if [one.version for one in envelopes if one.stream == name] != list(range(1, version + 1)):
+            raise SealError(f"the proof leaves out an event of {name}", _HINT)
+    for one in envelopes:
+        if one.stream not in wanted or (isinstance(one.event, AgentAccepted) and one.event.unit != proof.unit):
+            raise SealError("the proof has an event of something else", _HINT)
+
+
+def _streams_of(run: TaskRunId, unit: UnitId, events: list[bytes]) -> Iterator[str]:
+    yield streams.unit(run, unit)
+    assigned = (envelope.event for data in events if isinstance((envelope := _decoded(data)).event, UnitAssigned))
+    yield from dict.fromkeys(streams.agent(run, event.agent) for event in assigned if isinstance(event, UnitAssigned))
+
+
+def _stream_proof(log: SealedLog, name: str) -> StreamProof:
+    index = log.index_of(name)
+    path = log.streams.inclusion_proof(index, log.streams.size)
+    return StreamProof(name, log.version_of(name), index, tuple(map(encoded, path)))
+
+
+def _decoded(data: bytes) -> Envelope:
+    try:
+        return decode(data)
+    except (UndecodableError, UnknownKindError):
+        raise SealError("the proof has an event that this version cannot read", "Use a newer version") from None

@@ -1,0 +1,155 @@
+"""Breaks promises on purpose, one at a time, and checks that the tests notice.
+
+python -m tests.mutants                     # all
+python -m tests.mutants NAME NAME           # these
+python -m tests.mutants --some 6 --seed X   # six of them, chosen by X
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import click
+import trio
+
+from .catalogue import ROOT, Mutant, all_mutants
+
+#: Seconds that the tests of one mutant may take. One that makes them hang is noticed.
+PATIENCE_SECONDS = 240.0
+#: Where Python finds the package in a copy of the tree.
+PACKAGE_LINK = ".typing"
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?:\[.*)?(?: - .*)?$", re.MULTILINE)
+#: Exit codes of pytest.
+ALL_PASSED, SOME_FAILED = 0, 1
+
+
+def copy_tree(target: Path) -> None:
+    """Copy what git knows and what is not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        source, copy = ROOT / name, target / name
+        if source.is_symlink() or source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy, follow_symlinks=False)
+
+
+async def run_tests(tree: Path, tests: list[str]) -> tuple[int | None, str]:
+    """Run tests in a copy of the tree; return pytest's exit code, None if they hang, and their output."""
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    environment = {**os.environ, "PYTHONPATH": str(tree / PACKAGE_LINK), "PYTHONDONTWRITEBYTECODE": "1"}
+    with tempfile.TemporaryFile() as output:
+        process = await trio.lowlevel.open_process(
+            [*command, *tests],
+            cwd=tree,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code: int | None = None
+        try:
+            with trio.move_on_after(PATIENCE_SECONDS):
+                code = await process.wait()
+        finally:
+            if code is None:
+                os.killpg(process.pid, 9)
+        output.seek(0)
+        return code, output.read().decode(errors="replace")
+
+
+def verdict(mutant: Mutant, code: int | None, output: str) -> str | None:
+    """Return what is wrong with a mutant's result; None if every named test noticed."""
+    if code is None:
+        return None
+    if code == ALL_PASSED:
+        return "SURVIVED: no test noticed"
+    if code != SOME_FAILED:
+        return f"its tests cannot be run:\n{output[-2000:]}"
+    failed = set(_FAILED.findall(output))
+    silent = [test for test in mutant.tests if test not in failed]
+    return f"SURVIVED {', '.join(silent)}" if silent else None
+
+
+class Bench:
+    """Runs mutants in copies of the tree, several at a time.
+
+    Attributes:
+        faults: what is wrong, by the mutant's name.
+    """
+
+    def __init__(self, trees: list[Path]) -> None:
+        self.faults: dict[str, str] = {}
+        self._sender, self._free = trio.open_memory_channel[Path](len(trees))
+        for tree in trees:
+            self._sender.send_nowait(tree)
+
+    async def run_all(self, mutants: list[Mutant]) -> None:
+        """Run mutants, and print each result."""
+        async with trio.open_nursery() as nursery:
+            for mutant in mutants:
+                tree = await self._free.receive()
+                nursery.start_soon(self._run, mutant, tree)
+
+    async def _run(self, mutant: Mutant, tree: Path) -> None:
+        began = trio.current_time()
+        mutant.apply(tree)
+        try:
+            fault = verdict(mutant, *await run_tests(tree, list(mutant.tests)))
+        finally:
+            shutil.copy2(ROOT / mutant.file, tree / mutant.file)
+        if fault is not None:
+            self.faults[mutant.name] = fault
+        click.echo(f"{fault or 'noticed'}  {mutant.name}  {trio.current_time() - began:.1f} s")
+        self._sender.send_nowait(tree)
+
+
+async def check(mutants: list[Mutant], jobs: int, *, baseline: bool) -> int:
+    """Run mutants; return the exit code."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+        trees = [Path(scratch) / str(number) for number in range(jobs)]
+        for tree in trees:
+            copy_tree(tree)
+        if baseline:
+            tests = sorted({test for mutant in mutants for test in mutant.tests})
+            code, output = await run_tests(trees[0], tests)
+            if code != ALL_PASSED:
+                click.echo(f"the tests fail without any mutant:\n{output[-4000:]}")
+                return 2
+        bench = Bench(trees)
+        await bench.run_all(mutants)
+    click.echo(f"{len(mutants) - len(bench.faults)} of {len(mutants)} mutants were noticed")
+    return 1 if bench.faults else 0
+
+
+def main() -> int:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(description="Break promises on purpose, and check that the tests notice.")
+    parser.add_argument("names", nargs="*", help="Mutants; by default all.")
+    parser.add_argument("--some", type=int, help="Run this many, chosen by the seed, without checking the tests first.")
+    parser.add_argument("--seed", default="0")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="Mutants at a time.")
+    asked = parser.parse_args()
+    mutants = [mutant for mutant in all_mutants() if not asked.names or mutant.name in asked.names]
+    if asked.some is not None:
+        mutants = Random(asked.seed).sample(mutants, min(asked.some, len(mutants)))
+    return trio.run(partial(check, mutants, min(asked.jobs, len(mutants)), baseline=asked.some is None))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
