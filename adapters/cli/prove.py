@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ...projections.queries.entity_ref import EntityRef
+from ...core.entity_ref import EntityRef
 from ..sealing.extra import read_text
 from ..sealing.seals import prove
 from ..terminal import echo

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from ...core.entity_ref import EntityRef
 from ...events.ids import TaskRunId
-from ...projections.queries.entity_ref import EntityRef
 from ..log.sqlite.as_of import open_as_of
 from ..sealing.extra import read_text
 from ..sealing.keys import SealKey, make_key, read_key

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.chain import ChainRow
+from ...core.entity_ref import EntityRef
 from ...core.errors import CommandRefusedError
 from ...core.lifecycles.task_run import ENDED_RUN_STATUSES, TaskRunStatus
-from ...projections.queries.entity_ref import EntityRef
 from ...projections.sealing.checkpoint import (
     Checkpoint,
     SealError,

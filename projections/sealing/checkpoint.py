@@ -57,7 +57,7 @@ class Checkpoint(NamedTuple):
 class EntryProof(NamedTuple):
     """A proof that an entry is in a sealed log."""
 
-    index: int
+    leaf_index: int
     path: tuple[bytes, ...]
     note: str
 

@@ -115,19 +115,19 @@ def verify_unit(proof: UnitProof, name: str, public: bytes, verify: Verify) -> P
     for entry, data in found:
         _check_event(checkpoint, proof.seal, entry, data)
     for stream in proof.streams:
-        entry = leaf_hash(stream_entry(stream.stream, stream.version))
+        leaf = leaf_hash(stream_entry(stream.stream, stream.version))
         path = [decoded(part) for part in stream.path]
-        if not is_included(entry, stream.index, checkpoint.streams.size, path, checkpoint.streams.root):
+        if not is_included(leaf, stream.index, checkpoint.streams.size, path, checkpoint.streams.root):
             raise SealError(f"the seal does not say that {stream.stream} has {stream.version} events", _HINT)
-    events = [(entry.index, _decoded(data)) for entry, data in sorted(found, key=lambda one: one[0].index)]
+    events = [(entry.leaf_index, _decoded(data)) for entry, data in sorted(found, key=lambda one: one[0].leaf_index)]
     _check_complete(proof, [envelope for _, envelope in events])
     return ProvedUnit(proof, checkpoint, events)
 
 
 def _check_event(checkpoint: Checkpoint, seal: str, entry: EntryProof, data: bytes) -> None:
     events = checkpoint.events
-    if entry.note != seal or not is_included(leaf_hash(data), entry.index, events.size, entry.path, events.root):
-        raise SealError(f"the event at index {entry.index} is not in the sealed log", _HINT)
+    if entry.note != seal or not is_included(leaf_hash(data), entry.leaf_index, events.size, entry.path, events.root):
+        raise SealError(f"the event at index {entry.leaf_index} is not in the sealed log", _HINT)
 
 
 def _check_complete(proof: UnitProof, envelopes: list[Envelope]) -> None:
