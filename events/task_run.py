@@ -88,6 +88,28 @@ class TaskRunReopened(Event, frozen=True, kw_only=True, tag="task_run_reopened")
     reason: str
 
 
+class TaskRunDataAdded(Event, frozen=True, kw_only=True, tag="task_run_data_added"):
+    """More items follow the run's data."""
+
+    #: Number of items.
+    items: int
+    #: The items, a JSON array of what a launch script's data consists of.
+    data: PayloadRef
+
+
+class TaskRunUnitsRaised(Event, frozen=True, kw_only=True, tag="task_run_units_raised"):
+    """Each assignment gets more units, those that exist already included."""
+
+    units_per_assignment: int
+
+
+class TaskRunBudgetChanged(Event, frozen=True, kw_only=True, tag="task_run_budget_changed"):
+    """The run has another budget."""
+
+    #: Limit of all costs with fees, in cents; None: no limit.
+    budget_cents: int | None
+
+
 class CallbackFailed(Event, frozen=True, kw_only=True, tag="callback_failed"):
     """A function of the task's code raised, did not return in time, or returned something of the wrong type.
 
@@ -143,6 +165,9 @@ TaskRunEvent = (
     | TaskRunFailed
     | TaskRunRecovering
     | TaskRunReopened
+    | TaskRunDataAdded
+    | TaskRunUnitsRaised
+    | TaskRunBudgetChanged
     | CallbackFailed
     | CallbackRecovered
     | TaskRunAdmissionPaused

@@ -74,12 +74,15 @@ from mephisto_es.events.task_run import (
     CallbackRecovered,
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
+    TaskRunBudgetChanged,
     TaskRunCompleted,
     TaskRunCreated,
+    TaskRunDataAdded,
     TaskRunDeployed,
     TaskRunFailed,
     TaskRunPrepared,
     TaskRunStopping,
+    TaskRunUnitsRaised,
     TaskRunWentLive,
 )
 from mephisto_es.events.unit import UnitReopened
@@ -113,6 +116,8 @@ Events = list[NewEvent]
 
 
 #: Events about functions of the task's code; random histories have few of them.
+#: What only a person does to a run.
+_EXTENSIONS = (TaskRunBudgetChanged, TaskRunDataAdded, TaskRunUnitsRaised)
 _ABOUT_CALLBACKS = (CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused, TaskRunAdmissionResumed)
 
 
@@ -253,7 +258,7 @@ class HistoryGenerator(RandomValues):
 
     def _change_run(self) -> Events:
         stream = self._pick("task_run")
-        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status, without=_ABOUT_CALLBACKS)
+        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status, without=(*_ABOUT_CALLBACKS, *_EXTENSIONS))
         if kind is None:
             return []
         if kind is TaskRunCompleted:

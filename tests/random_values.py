@@ -73,6 +73,8 @@ class RandomValues:
                     return f"text {self._next()}"
                 if any(isinstance(one, msgspec.inspect.StructType) and one.cls is PayloadRef for one in types):
                     return self._json({"answer": 42}, subject)
+                if any(isinstance(one, msgspec.inspect.IntType) for one in types):
+                    return self._random.randint(0, 9)
                 # `True` fits each other one there is.
                 return True
             case msgspec.inspect.DictType():

@@ -45,6 +45,7 @@ VERBS = {
     "erase": Verb("erase:erase_command", "Delete a worker's name and everything they sent."),
     "end": Verb("run_control:end_command", "End a run and expire its open units."),
     "explain": Verb("explain:explain_command", "Show why a worker was admitted, refused, or given a unit."),
+    "extend": Verb("extend:extend_command", "Give a run more data, more units or another budget."),
     "export": Verb("export:export_command", "Export a run as JSON Lines, CSV or Parquet."),
     "fake": Verb("fake:fake_command", "Simulate a crowd site: Prolific, Connect or SONA."),
     "files": Verb("files:files_command", "List the files that workers uploaded, or copy them out."),
@@ -82,7 +83,7 @@ VERBS = {
     "wut": Verb("wut:wut_command", "Show the settings of every run or of one blueprint."),
 }
 #: Verbs that record decisions, in the name of their author.
-DECIDING = ("end", "erase", "pause", "pay", "reopen", "retry", "review", "worker")
+DECIDING = ("end", "erase", "extend", "pause", "pay", "reopen", "retry", "review", "worker")
 #: Verbs by the heading under which the help lists them; the last heading has all others, too.
 GROUPS = {
     "Launch": (

@@ -13,8 +13,8 @@ import msgspec
 from ...core.errors import CommandRefusedError, ConfigError, LogError, MephistoError, OutcomeUnknownError
 from ...core.operations.control.requests import AnyRequest, Reply, Request
 
-#: Bytes that a line may have; notes and reasons are the only free text.
-MAX_LINE_BYTES = 1024 * 1024
+#: Bytes that a line may have: notes, reasons, and items of data that a run is given in addition.
+MAX_LINE_BYTES = 16 * 1024 * 1024
 #: Bytes that the path of a Unix socket may have on every system.
 MAX_PATH_BYTES = 100
 #: Characters that an author's name may have.

@@ -156,13 +156,15 @@ class _Connection:
         buffer = bytearray()
         while chunk := await self._receive():
             buffer += chunk
+            if len(buffer) > MAX_LINE_BYTES:
+                logger.warning("the control socket got a line that is too long", limit_bytes=MAX_LINE_BYTES)
+                return
+            if b"\n" not in chunk:
+                continue  # a long line is searched once
             *lines, rest = buffer.split(b"\n")
             for line in lines:
                 yield bytes(line)
             buffer = bytearray(rest)
-            if len(buffer) > MAX_LINE_BYTES:
-                logger.warning("the control socket got a line that is too long", limit_bytes=MAX_LINE_BYTES)
-                return
 
     async def _receive(self) -> bytes | bytearray:
         """Return what the client sent next; nothing if it has left."""

@@ -67,6 +67,52 @@ class ReopenRun(RunCommand, frozen=True, kw_only=True, tag="reopen_run"):
     """Put the expired units of an ended run back, so that it can be resumed."""
 
     reason: str
+    #: Also those of assignments of which a part is done. Only if the units of an assignment are done separately.
+    partial: bool = False
+
+
+class AddedItems(msgspec.Struct, frozen=True, gc=False):
+    """Items that are to follow the data of a run."""
+
+    count: int
+    data: PayloadRef
+
+
+class ExtendRun(RunCommand, frozen=True, kw_only=True, tag="extend_run"):
+    """Give a run more to do, or more to spend; an ended run is reopened if it is given more to do."""
+
+    reason: str
+    items: AddedItems | None = None
+    #: Units that each assignment is to have; None: no change.
+    units_per_assignment: int | None = None
+    changes_budget: bool = False
+    #: The new limit of all costs in cents; None: no limit.
+    budget_cents: int | None = None
+
+
+class ExhaustData(RunCommand, frozen=True, kw_only=True, tag="exhaust_data"):
+    """Record that the data has no more items; does nothing if more were added meanwhile."""
+
+    #: Number of assignments in the data.
+    assignments: int
+    #: Number of additions that were read since the data was last exhausted.
+    additions: int
+
+
+class AddedUnit(msgspec.Struct, frozen=True, gc=False):
+    """A unit that an assignment gets in addition."""
+
+    assignment: AssignmentId
+    unit: UnitPlan
+
+
+class AddUnits(RunCommand, frozen=True, kw_only=True, tag="add_units"):
+    """Create further units of assignments.
+
+    Leaves out those that exist or whose assignment does not, and does nothing if the run is not live.
+    """
+
+    further: tuple[AddedUnit, ...]
 
 
 class CompleteRun(RunCommand, frozen=True, kw_only=True, tag="complete_run"):
@@ -136,6 +182,9 @@ AnyRunCommand = (
     | StopRun
     | PauseRun
     | ReopenRun
+    | ExtendRun
+    | ExhaustData
+    | AddUnits
     | CompleteRun
     | RecordResource
     | CreateAssignments

@@ -54,10 +54,13 @@ from ..commands.review import (
     SubmitAppeal,
 )
 from ..commands.task_run import (
+    AddUnits,
     CompleteRun,
     CreateAssignments,
     CreateRun,
+    ExhaustData,
     ExpireUnits,
+    ExtendRun,
     LaunchUnits,
     PauseRun,
     RecordCallbackFailure,
@@ -116,6 +119,9 @@ DECISIONS: Decisions = dict(
         decision(StopRun, task_run.decide_stop_run),
         decision(PauseRun, task_run.decide_pause_run),
         decision(ReopenRun, task_run.decide_reopen_run),
+        decision(ExtendRun, task_run.decide_extend_run),
+        decision(ExhaustData, task_run.decide_exhaust_data),
+        decision(AddUnits, task_run.decide_add_units),
         decision(CompleteRun, task_run.decide_complete_run),
         decision(RecordCallbackFailure, task_run.decide_record_callback_failure),
         decision(RecordCallbackRecovery, task_run.decide_record_callback_recovery),

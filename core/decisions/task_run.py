@@ -1,25 +1,33 @@
-"""Decides on a run as a whole: creates, stops and completes it, and pauses its admission when its code fails."""
+"""Decides on a run as a whole: its creation, pause, end, extension, and its admission when its code fails."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from ...events import streams
+from ...events.ids import TaskRunId
 from ...events.records import RequesterRegistered, TaskRegistered
 from ...events.task_run import (
     CallbackFailed,
     CallbackRecovered,
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
+    TaskRunBudgetChanged,
     TaskRunCompleted,
+    TaskRunDataAdded,
+    TaskRunDataExhausted,
     TaskRunPaused,
     TaskRunReopened,
     TaskRunStopping,
+    TaskRunUnitsRaised,
 )
-from ...events.unit import UnitReopened
+from ...events.unit import UnitCreated, UnitReopened
 from ..commands.task_run import (
+    AddUnits,
     CompleteRun,
     CreateRun,
+    ExhaustData,
+    ExtendRun,
     PauseRun,
     RecordCallbackFailure,
     RecordCallbackRecovery,
@@ -28,10 +36,10 @@ from ..commands.task_run import (
     StopRun,
 )
 from ..errors import CommandRefusedError
-from ..lifecycles.task_run import GIVING_RUN_STATUSES, TASK_RUN, TaskRunState, TaskRunStatus
+from ..lifecycles.task_run import ENDED_RUN_STATUSES, GIVING_RUN_STATUSES, TASK_RUN, TaskRunState, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import NewEvent
-from ..state.decision_state import DecisionState
+from ..state.decision_state import DecisionState, RunIndex
 
 #: Failures in a row of one function of the task after which newcomers get no more work.
 FAILURES_IN_A_ROW = 3
@@ -80,8 +88,8 @@ def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:
 def decide_reopen_run(state: DecisionState, command: ReopenRun) -> list[NewEvent]:
     """Put the expired units of an ended run back.
 
-    Units that evaluate a worker stay expired, and so do those of an assignment for several of which a part is done:
-    nobody could do the rest together with the others.
+    Units that evaluate a worker stay expired. So do those of an assignment of which a part is done, unless its units
+    are done separately: nobody could do the rest together with the others.
 
     Raises:
         UnknownEntityError: there is no such run.
@@ -89,18 +97,128 @@ def decide_reopen_run(state: DecisionState, command: ReopenRun) -> list[NewEvent
         CommandRefusedError: the run has no unit to put back, and its data has been read to the end.
     """
     run = command.task_run
-    stream, index = streams.task_run(run), state.runs[run]
-    TASK_RUN.after(state.task_runs[stream].status, TaskRunReopened(reason=command.reason), stream)
-    reopened = [
-        NewEvent(streams.unit(run, unit), UnitReopened(reason=command.reason))
-        for units in index.units_of.values()
-        if all(state.units[streams.unit(run, unit)].status is UnitStatus.EXPIRED for unit in units)
-        for unit in units
-        if state.units[streams.unit(run, unit)].index >= 0
-    ]
-    if not reopened and state.task_runs[stream].assignments is not None:
+    events = reopening_events(state, run, command.reason, partial=command.partial)
+    if len(events) == 1 and state.task_runs[streams.task_run(run)].assignments is not None:
         raise CommandRefusedError(f"run {run} has no unit that could be put back: all its work is done")
-    return [NewEvent(stream, TaskRunReopened(reason=command.reason)), *reopened]
+    return events
+
+
+def reopening_events(state: DecisionState, run: TaskRunId, reason: str, *, partial: bool) -> list[NewEvent]:
+    """Return the events that reopen an ended run, and those of its expired units that can be done.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+        IllegalStepError: the run has not ended.
+    """
+    stream, index = streams.task_run(run), state.runs[run]
+    TASK_RUN.after(state.task_runs[stream].status, TaskRunReopened(reason=reason), stream)
+    events = [NewEvent(stream, TaskRunReopened(reason=reason))]
+    for numbers in index.units_of.values():
+        units = [state.units[streams.unit(run, number)] for number in numbers]
+        expired = [unit for unit in units if unit.status is UnitStatus.EXPIRED and unit.index >= 0]
+        if partial or len(expired) == len(units):
+            events += [NewEvent(streams.unit(run, unit.unit), UnitReopened(reason=reason)) for unit in expired]
+    return events
+
+
+def decide_extend_run(state: DecisionState, command: ExtendRun) -> list[NewEvent]:
+    """Give a run more to do, or more to spend. An ended run that gets more to do is reopened: it waits to be resumed.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+        CommandRefusedError: there is nothing to change, the run has no server yet or is stopping, each assignment has
+            as many units already, or the new budget does not cover what is owed and reserved.
+    """
+    run, index = state.task_runs[streams.task_run(command.task_run)], state.runs[command.task_run]
+    stream = streams.task_run(command.task_run)
+    events: list[NewEvent] = []
+    if command.changes_budget:
+        events.append(NewEvent(stream, _budget_changed(run, index, command.budget_cents)))
+    if command.items is not None:
+        added = TaskRunDataAdded(items=command.items.count, data=command.items.data)
+        events.append(NewEvent(stream, added))
+    if command.units_per_assignment is not None:
+        events.append(NewEvent(stream, _units_raised(run, index, command.units_per_assignment)))
+    if not events:
+        raise CommandRefusedError("nothing to change: give data, units per assignment, or a budget")
+    gives_work = command.items is not None or command.units_per_assignment is not None
+    if gives_work and run.status in ENDED_RUN_STATUSES:
+        return [*reopening_events(state, run.task_run, command.reason, partial=False), *events]
+    if not all(TASK_RUN.allows(run.status, type(event)) for _, event in events):
+        when = "once it has ended" if run.status is TaskRunStatus.STOPPING else "once it is live"
+        raise CommandRefusedError(f"run {run.task_run} is {run.status.value!r}: it can be extended {when}")
+    return events
+
+
+def _budget_changed(run: TaskRunState, index: RunIndex, budget_cents: int | None) -> TaskRunBudgetChanged:
+    """Return the event of a new budget.
+
+    Raises:
+        CommandRefusedError: it does not cover what is owed and reserved, or is what the run has.
+    """
+    budget = index.budget
+    if budget_cents == budget.limit_cents:
+        raise CommandRefusedError(f"run {run.task_run} has this budget already")
+    needed = budget.committed_cents + budget.reserved_cents
+    if budget_cents is not None and budget_cents < needed:
+        raise CommandRefusedError(
+            f"a budget of {budget_cents} cents does not cover run {run.task_run}: {budget.committed_cents} cents are "
+            f"owed, and {budget.reserved_cents} are reserved for units on offer or in work"
+        )
+    return TaskRunBudgetChanged(budget_cents=budget_cents)
+
+
+def _units_raised(run: TaskRunState, index: RunIndex, units_per_assignment: int) -> TaskRunUnitsRaised:
+    """Return the event of more units for each assignment.
+
+    Raises:
+        CommandRefusedError: each assignment has as many already.
+    """
+    most = max((len(index.units_of[one]) for one in index.assignments), default=0)
+    present = max(most, run.units_per_assignment)
+    if units_per_assignment <= present:
+        raise CommandRefusedError(
+            f"run {run.task_run} has {present} units per assignment already; units can be added, but not taken away"
+        )
+    return TaskRunUnitsRaised(units_per_assignment=units_per_assignment)
+
+
+def decide_exhaust_data(state: DecisionState, command: ExhaustData) -> list[NewEvent]:
+    """Record that the data has no more items; nothing if that is known, or if items were added meanwhile.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    stream = streams.task_run(command.task_run)
+    run = state.task_runs[stream]
+    if run.assignments is not None or len(run.added) != command.additions:
+        return []
+    return [NewEvent(stream, TaskRunDataExhausted(assignments=command.assignments))]
+
+
+def decide_add_units(state: DecisionState, command: AddUnits) -> list[NewEvent]:
+    """Create further units of assignments, none of which is on offer yet; nothing if the run is not live.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    run = command.task_run
+    if state.task_runs[streams.task_run(run)].status is not TaskRunStatus.LIVE:
+        return []
+    units_of = state.runs[run].units_of
+    return [
+        NewEvent(
+            streams.unit(run, added.unit.unit),
+            UnitCreated(
+                unit=added.unit.unit,
+                assignment=added.assignment,
+                index=added.unit.unit_index,
+                pay_cents=added.unit.pay_cents,
+            ),
+        )
+        for added in command.further
+        if added.assignment in units_of and added.unit.unit_index >= len(units_of[added.assignment])
+    ]
 
 
 def decide_complete_run(state: DecisionState, command: CompleteRun) -> list[NewEvent]:

@@ -13,8 +13,10 @@ from ...events.task_run import (
     CallbackRecovered,
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
+    TaskRunBudgetChanged,
     TaskRunCompleted,
     TaskRunCreated,
+    TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
     TaskRunEvent,
@@ -24,6 +26,7 @@ from ...events.task_run import (
     TaskRunRecovering,
     TaskRunReopened,
     TaskRunStopping,
+    TaskRunUnitsRaised,
     TaskRunWentLive,
 )
 from .table import Lifecycle, Status, existing, stays, step
@@ -53,6 +56,8 @@ GIVING_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.RECOVERING}
 RESUMABLE_RUN_STATUSES = frozenset({_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING})
 #: Statuses in which something of a run that has a server may still be on its way.
 _UNDER_WAY = (_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.STOPPING, _S.RECOVERING)
+#: Statuses in which a run can be given more to do.
+_EXTENDABLE = (_S.DEPLOYED, _S.LIVE, _S.PAUSED, _S.RECOVERING)
 #: Statuses in which a run holds no server and takes no work.
 ENDED_RUN_STATUSES = frozenset({_S.COMPLETED, _S.FAILED})
 
@@ -79,6 +84,10 @@ TASK_RUN = Lifecycle(
             _S.RECOVERING,
         ),
         step(TaskRunReopened, (_S.COMPLETED, _S.FAILED), _S.PAUSED),
+        *stays(TaskRunDataAdded, *_EXTENDABLE),
+        *stays(TaskRunUnitsRaised, *_EXTENDABLE),
+        # Ended: a bonus may need more money.
+        *stays(TaskRunBudgetChanged, *_UNDER_WAY, _S.COMPLETED, _S.FAILED),
         # Paused: what was on its way when the operator left.
         *stays(TaskRunDataExhausted, *_UNDER_WAY),
         *stays(CallbackFailed, *_UNDER_WAY),
@@ -102,6 +111,12 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     url: str | None = None
     #: Number of assignments in the data; None if the data is not exhausted yet.
     assignments: int | None = None
+    #: Number of assignments when the data was last exhausted; None if it never was.
+    exhausted_at: int | None = None
+    #: Items added since then, oldest first.
+    added: tuple[TaskRunDataAdded, ...] = ()
+    #: Units that each assignment is to have at least; 0: as many as the data says.
+    units_per_assignment: int = 0
     #: Failures in a row of each function of the task's code that did not succeed since.
     failures: dict[str, int] = {}
     #: The function whose failures paused the admission of newcomers; None if it is not paused.
@@ -130,7 +145,13 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
         case TaskRunDeployed():
             return replace(run, status=status, url=event.url)
         case TaskRunDataExhausted():
-            return replace(run, assignments=event.assignments)
+            return replace(run, assignments=event.assignments, exhausted_at=event.assignments, added=())
+        case TaskRunDataAdded():
+            return replace(run, assignments=None, added=(*run.added, event))
+        case TaskRunUnitsRaised():
+            return replace(run, units_per_assignment=event.units_per_assignment)
+        case TaskRunBudgetChanged():
+            return run
         case CallbackFailed():
             return replace(run, failures=run.failures | {event.function: run.failures.get(event.function, 0) + 1})
         case CallbackRecovered():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from itertools import islice
 
 import trio
@@ -16,7 +15,7 @@ from ...events.base import PayloadRef
 from ...events.envelope import RecordedEvent
 from ...events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AssignmentId, TaskRunId, UnitId
 from ...events.records import AssignmentCreated
-from ...events.task_run import TaskRunDataExhausted
+from ...events.task_run import TaskRunBudgetChanged, TaskRunDataAdded, TaskRunUnitsRaised
 from ...events.unit import UnitCreated
 from ..abstractions.agent import InitializationData, Update
 from ..abstractions.blueprint import AssignmentData
@@ -27,22 +26,25 @@ from ..commands.task_run import (
     CreateAssignments,
     ExpireUnits,
     LaunchUnits,
-    RecordRunEvent,
     UnitPlan,
 )
 from ..decisions.launch_work import cost_of_offer
 from ..errors import LaunchError
 from ..ledger import Ledger
+from ..lifecycles.task_run import TaskRunStatus
 from ..lifecycles.unit import UNIT, UnitStatus
 from ..payloads import seal
 from ..ports import AppendResult, Ids, Payload
 from ..signal import Signal
-from .launching.assignment_data import data_error, encoded, encoded_item, received_already, send_all
+from .launching.assignment_data import encoded, encoded_item, received_already
+from .launching.extensions import RunExtensions
 from .launching.reassignments import Reassignments
 from .logger_core import get_logger
 
 #: Maximum number of assignments, or units, in one command.
 MAX_CHUNK = 200
+#: Events that give a run more to do, or to spend.
+_EXTENDING = frozenset({TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged})
 #: Created units that wait to be launched, beyond which no more data is read.
 LOOK_AHEAD = 400
 
@@ -95,13 +97,18 @@ class TaskLauncher:
         self._created_units: deque[UnitId] = deque()
         self._changed = Signal()
         self._stopped = False
+        #: Units per assignment that the run was raised to, and number of planned units then.
+        self._planned: tuple[int, int] | None = None
+        self._extensions = RunExtensions(ledger, ids, task_run, pay_cents, concurrent=concurrent)
         self.created = 0
+        #: Assignments that an earlier process created.
+        self._created_before = 0
 
     def resume(self) -> None:
         """Continue where an earlier process of the run stood."""
         state = self._ledger.state
         index = state.runs[self._run]
-        self.created = len(index.assignments)
+        self.created = self._created_before = len(index.assignments)
         units = (unit for units in index.units_of.values() for unit in units)
         waiting = (state.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
@@ -116,21 +123,37 @@ class TaskLauncher:
         Raises:
             LaunchError: the data's own code raised, or the data has changed.
         """
-        if self.exhausted:
-            return
-        async with trio.open_nursery() as nursery:
-            sender, receiver = trio.open_memory_channel[InitializationData](MAX_CHUNK)
-            nursery.start_soon(self._read_data, sender)
-            for number in range(self.created):
-                await self._skip(number, receiver)
-            async for first in receiver:
-                if not await self._create([first, *received_already(receiver, MAX_CHUNK - 1)]):
-                    nursery.cancel_scope.cancel()
-                    return
-                while len(self._created_units) >= LOOK_AHEAD:
-                    await self._changed.wait()
-        await self._issuer.issue(RecordRunEvent(task_run=self._run, event=self._exhausted_event()))
+        if self._extensions.is_raising:
+            await self._extensions.add_units()
+            self._changed.notify()
+        while not self.exhausted:
+            async with trio.open_nursery() as nursery:
+                sender, receiver = trio.open_memory_channel[InitializationData](MAX_CHUNK)
+                nursery.start_soon(self._extensions.read, self._data, sender)
+                for number in range(self._extensions.first_number, self._created_before):
+                    await self._skip(number, receiver)
+                self._created_before = 0
+                async for first in receiver:
+                    if not await self._create([first, *received_already(receiver, MAX_CHUNK - 1)]):
+                        nursery.cancel_scope.cancel()
+                        return
+                    while len(self._created_units) >= LOOK_AHEAD:
+                        await self._changed.wait()
+            await self._extensions.record_exhausted(self.created)
         self._changed.notify()
+
+    async def follow_extensions(self) -> None:
+        """Create assignments and units, as `create_assignments`, whenever the run is given more; until it is stopping.
+
+        Raises:
+            LaunchError: as `create_assignments`.
+        """
+        while not self._stopped:
+            await self.create_assignments()
+            while not self._stopped and self.exhausted and not self._extensions.is_raising:
+                await self._changed.wait()
+            if not self._is_live:
+                return
 
     async def launch_units(self, url: str) -> None:
         """Launch created units whenever there is room for them, until the run is stopping.
@@ -154,17 +177,26 @@ class TaskLauncher:
         """True once the data is known to have no more items."""
         return self._ledger.state.task_runs[streams.task_run(self._run)].assignments is not None
 
-    @cached_property
+    @property
+    def _is_live(self) -> bool:
+        return self._ledger.state.task_runs[streams.task_run(self._run)].status is TaskRunStatus.LIVE
+
+    @property
     def planned_units(self) -> int | None:
         """Number of units that the data makes; None if it cannot be known before the data is exhausted."""
-        if isinstance(self._data, Sequence):
-            return sum(len(item.unit_data) for item in self._data)
-        return None
+        run = self._ledger.state.task_runs[streams.task_run(self._run)]
+        if not isinstance(self._data, Sequence) or run.added or run.exhausted_at not in (None, len(self._data)):
+            return None
+        if self._planned is None or self._planned[0] != run.units_per_assignment:
+            self._planned = run.units_per_assignment, sum(map(self._extensions.units_of, self._data))
+        return self._planned[1]
 
     @property
     def is_done(self) -> bool:
         """True once all units of the data are launched, or no more will be."""
-        return self._stopped or (self.exhausted and not self._created_units and not self._reassignments)
+        return self._stopped or (
+            self.exhausted and not (self._created_units or self._reassignments or self._extensions.is_raising)
+        )
 
     @property
     def is_about_to_launch(self) -> bool:
@@ -242,7 +274,8 @@ class TaskLauncher:
         self._reassignments.on_committed(events)
         created = (recorded.envelope.event for recorded in events)
         self._created_units.extend(unit.unit for unit in created if isinstance(unit, UnitCreated) and unit.index >= 0)
-        if any(type(recorded.envelope.event) in UNIT.events for recorded in events):
+        kinds = {type(recorded.envelope.event) for recorded in events}
+        if kinds & (UNIT.events | _EXTENDING):
             self._changed.notify()
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -327,19 +360,8 @@ class TaskLauncher:
             )
             raise LaunchError("assignment data", reason)
         units = tuple(
-            UnitPlan(UnitId(self._ids.next_id("unit")), index, self._pay_cents) for index in range(len(item.unit_data))
+            UnitPlan(UnitId(self._ids.next_id("unit")), index, self._pay_cents)
+            for index in range(self._extensions.units_of(item))
         )
         number, self.created = self.created, self.created + 1
         return AssignmentPlan(AssignmentId(self._ids.next_id("assignment")), number, data, units)
-
-    def _exhausted_event(self) -> TaskRunDataExhausted:
-        return TaskRunDataExhausted(assignments=self.created)
-
-    async def _read_data(self, sender: trio.MemorySendChannel[InitializationData]) -> None:
-        async with sender:
-            try:
-                await send_all(self._data, sender)
-            except trio.Cancelled:
-                raise
-            except Exception as error:
-                raise data_error(error, self.created) from error

@@ -36,7 +36,7 @@ from ...events.ids import (
 from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed
 from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
-from ...events.task_run import CallbackFailed, TaskRunCreated
+from ...events.task_run import CallbackFailed, TaskRunBudgetChanged, TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
 from ..errors import UnknownEntityError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
@@ -283,6 +283,8 @@ class DecisionState(EntityStates):
                 self.runs.of_stream(stream).budget = Budget(
                     event.budget_cents, event.fee_percent, event.bonus_limit_cents
                 )
+            case TaskRunBudgetChanged():
+                self.runs.of_stream(stream).budget.limit_cents = event.budget_cents
             case CallbackFailed():
                 self._index_failure(stream, event)
             case VisitAdmitted():

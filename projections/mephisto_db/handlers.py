@@ -38,6 +38,7 @@ from ...events.task_run import (
     TaskRunAdmissionResumed,
     TaskRunCompleted,
     TaskRunCreated,
+    TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
 )
@@ -135,6 +136,11 @@ def _task_run_deployed(batch: EventBatch, recorded: RecordedEvent, event: TaskRu
 @_handles(TaskRunDataExhausted)
 def _task_run_data_exhausted(batch: EventBatch, recorded: RecordedEvent, event: TaskRunDataExhausted) -> None:
     batch.set(recorded, _ASSIGNMENT_COUNT, event.assignments)
+
+
+@_handles(TaskRunDataAdded)
+def _task_run_data_added(batch: EventBatch, recorded: RecordedEvent, _: TaskRunDataAdded) -> None:
+    batch.set(recorded, _ASSIGNMENT_COUNT, None)
 
 
 @_handles(TaskRunAdmissionPaused)

@@ -23,12 +23,15 @@ from mephisto_es.events.agent import AgentFileLost, AgentFileStored, AgentMetada
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.task_run import (
+    TaskRunBudgetChanged,
     TaskRunCompleted,
     TaskRunCreated,
+    TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
     TaskRunPrepared,
     TaskRunStopping,
+    TaskRunUnitsRaised,
     TaskRunWentLive,
 )
 from mephisto_es.projections.registry import PROJECTIONS
@@ -63,8 +66,9 @@ class EveryKindGenerator(HistoryGenerator):
         )
         stream = streams.task_run(run)
         self._request([NewEvent(stream, created)])
-        rest = (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive, TaskRunDataExhausted, TaskRunStopping)
-        for kind in (*rest, TaskRunCompleted):
+        rest = (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive, TaskRunDataExhausted)
+        more = (TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged, TaskRunDataExhausted, TaskRunStopping)
+        for kind in (*rest, *more, TaskRunCompleted):
             self._request([NewEvent(stream, self._fill(kind))])
 
     def receive_files(self) -> None:

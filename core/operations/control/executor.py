@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol, assert_never
 
+from msgspec.structs import replace
+
 from ....events.ids import TaskRunId, WorkerId
 from ....events.streams import task_run as task_run_stream
 from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd_provider import CrowdProvider
-from ...command_issuer import CommandIssuer
-from ...commands.task_run import ReopenRun
 from ...entity_ref import find_entity
 from ...errors import CommandRefusedError, ConfigError, LogError
 from ...ledger import Ledger
@@ -36,6 +36,7 @@ from .requests import (
     EndRequest,
     EraseRequest,
     ErasureReport,
+    ExtendRequest,
     FindRequest,
     GrantRequest,
     PauseRequest,
@@ -53,6 +54,7 @@ from .requests import (
     VerdictRequest,
 )
 from .round_report import RoundReport
+from .run_extension import RunExtension
 from .state_lookup import StateLookup
 
 #: Opens the crowd provider of a run.
@@ -147,8 +149,11 @@ class RequestExecutor:
                 revoked = await VerdictRevoker(self._ledger, self._ids, author).revoke(run, function, reason)
                 return Reply(workers=len(revoked))
             case ReopenRequest():
-                command = ReopenRun(task_run=request.task_run, reason=request.reason)
-                return _reply(await CommandIssuer(self._ledger, self._ids, author).issue(command, command_id=key))
+                extension = RunExtension(self._ledger, self._ids, author)
+                return _reply(await extension.reopen(request.task_run, request.reason, command_id=key))
+            case ExtendRequest():
+                reply = _reply(await RunExtension(self._ledger, self._ids, author).extend(request, command_id=key))
+                return replace(reply, run_status=self._status_of(request.task_run).value)
             case FindRequest():
                 lookup = StateLookup(self._ledger.state, self._ledger.log.pseudonym_key)
                 return Reply(found=str(find_entity(lookup, request.text, request.kinds)))

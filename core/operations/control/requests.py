@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from ....events.ids import AgentId, PaymentId, TaskRunId, UnitId, WorkerId
+from ...abstractions.work_data import InitializationData
 from ...commands.review import Verdict
 from ...entity_ref import KINDS
 from .round_report import BooksReport, RoundReport
@@ -180,6 +181,20 @@ class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
     reason: str
 
 
+class ExtendRequest(Request, frozen=True, kw_only=True, tag="extend"):
+    """Give a run more to do, or more to spend. An ended run that gets more to do is reopened."""
+
+    task_run: TaskRunId
+    reason: str
+    #: Items that follow the run's data. Many are sent in several requests, each of which is an event.
+    items: tuple[InitializationData, ...] = ()
+    #: Units that each assignment is to have; None: no change.
+    units_per_assignment: int | None = None
+    changes_budget: bool = False
+    #: The new limit of all costs in cents; None: no limit.
+    budget_cents: int | None = None
+
+
 class EraseRequest(Request, frozen=True, kw_only=True, tag="erase"):
     """Delete a worker's name and everything they sent."""
 
@@ -221,6 +236,7 @@ AnyRequest = (
     | RetryRequest
     | RevokeVerdictsRequest
     | ReopenRequest
+    | ExtendRequest
     | EraseRequest
     | FindRequest
 )
@@ -262,6 +278,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     found: str | None = None
     #: Report of the erasure that was requested.
     erasure: ErasureReport | None = None
+    #: Status of the run that was changed.
+    run_status: str | None = None
     #: The round that was asked for; None: none was, or the provider has no site that can be asked.
     round: RoundReport | None = None
     #: The comparison that was asked for.

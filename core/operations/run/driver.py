@@ -312,7 +312,7 @@ class LiveRunDriver:
         self._releases.add(provider.cleanup_resources_from_task_run)
         if self._stopping is not None:
             return
-        nursery.start_soon(launcher.create_assignments)
+        nursery.start_soon(launcher.follow_extensions)
         nursery.start_soon(launcher.launch_units, live_run.url)
         with trio.move_on_after(FIRST_UNITS_SECONDS):
             await launcher.wait_for_offer()

@@ -32,6 +32,9 @@ _TEMPLATES: dict[type[Event], str] = {
     task_run.TaskRunDataExhausted: "data exhausted after {assignments} assignments",
     task_run.TaskRunPaused: "paused: {reason}",
     task_run.TaskRunReopened: "reopened: {reason}",
+    task_run.TaskRunDataAdded: "{items} more items of data",
+    task_run.TaskRunUnitsRaised: "{units_per_assignment} units per assignment from now on",
+    task_run.TaskRunBudgetChanged: "budget changed to {budget_cents}",
     task_run.TaskRunStopping: "no longer gives out work: {reason}",
     task_run.TaskRunCompleted: "completed",
     task_run.TaskRunFailed: "failed at {step}: {reason}",
@@ -122,6 +125,8 @@ def describe(event: Event) -> str:
     if template is None:
         return f"{KIND_OF[type(event)].replace('_', ' ')} {_text('', values)}".rstrip()
     text = template.format_map(values)
+    if isinstance(event, task_run.TaskRunBudgetChanged) and event.budget_cents is None:
+        text = "budget removed: nothing limits the cost"
     if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
         text += "; it is only paid, because the unit went to somebody else"
     if isinstance(event, agent.AgentSubmitted | agent.AgentSubmittedLate) and event.problems:

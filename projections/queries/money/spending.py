@@ -8,7 +8,7 @@ from ....core.lifecycles.agent import AgentStatus
 from ....core.state.budget import RESERVING_UNIT_STATUSES, Budget
 from ....events import streams
 from ....events.ids import TaskRunId
-from ....events.task_run import TaskRunCreated
+from ....events.task_run import TaskRunBudgetChanged, TaskRunCreated
 from ..as_of import AsOf
 
 _RESERVING = tuple(status.value for status in RESERVING_UNIT_STATUSES)
@@ -40,19 +40,30 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     left_cents: int
 
 
+def budget_of(as_of: AsOf, run: TaskRunId) -> Budget:
+    """Return the terms of a run's budget, with the limit that it has now and nothing spent."""
+    budget = Budget()
+    for recorded in as_of.stream(streams.task_run(run)):
+        match recorded.envelope.event:
+            case TaskRunCreated() as created:
+                budget = Budget(created.budget_cents, created.fee_percent, created.bonus_limit_cents)
+            case TaskRunBudgetChanged(budget_cents=limit_cents):
+                budget.limit_cents = limit_cents
+    return budget
+
+
 def spending(as_of: AsOf, run: TaskRunId) -> Spending | None:
     """Return the state of a run's budget, or None if it has none."""
-    created = as_of.stream(streams.task_run(run))[0].envelope.event
-    if not isinstance(created, TaskRunCreated) or created.budget_cents is None:
+    budget = budget_of(as_of, run)
+    if budget.limit_cents is None:
         return None
-    budget = Budget(created.budget_cents, created.fee_percent, created.bonus_limit_cents)
     owed = [*as_of.db.execute(_OWED, (run, *_PAID)), *as_of.db.execute(_BONUSES, (run,))]
     reserved_for = as_of.db.execute(_RESERVED, (run, *_RESERVING))
     committed = sum(count * budget.with_fee(cents) for cents, count in owed)
     reserved = sum(count * budget.cost_of_unit(cents) for cents, count in reserved_for)
     return Spending(
-        budget_cents=created.budget_cents,
+        budget_cents=budget.limit_cents,
         committed_cents=committed,
         reserved_cents=reserved,
-        left_cents=created.budget_cents - committed - reserved,
+        left_cents=budget.limit_cents - committed - reserved,
     )

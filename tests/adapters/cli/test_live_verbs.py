@@ -42,6 +42,8 @@ DECISIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("register mock name=a-lab", "'a-lab' is registered", ("requester_registered",)),
     ("erase bob --reason asked", "worker-2 is erased", ("worker_erased",)),
     ("retry", "its code is asked again", ()),
+    ("extend --units-per-assignment 2", "run-1: 2 units per assignment", ("task_run_units_raised",)),
+    ("extend --budget 50", "run-1: budget 50.00", ("task_run_budget_changed",)),
     ("pause --now", "run-1 is paused", ("task_run_paused",)),
     ("end", "run-1 has ended", ("task_run_stopping", "task_run_completed")),
     ("reopen", "run-1 is open again", ("task_run_reopened", "unit_reopened")),

@@ -201,7 +201,7 @@ async def test_nonsense_on_the_socket_harms_nobody(tmp_path: Path, data_dir: Pat
             b"\xff\xfe\n",
             b"{}\n",
             b'{"id": 1, "request": {"request": "burn"}}\n',
-            b"x" * (2 * MAX_LINE_BYTES),
+            b"x" * (MAX_LINE_BYTES + 1),
         ):
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(os.fspath(path))
