@@ -99,7 +99,8 @@ def _extent(database: Path, run: TaskRunId) -> tuple[int, int]:
     """Return the times of a run's first and last event, in microseconds."""
     with open_as_of(database) as moment:
         created = moment.stream(stream_of(moment.db, EntityRef("run", run)))[0]
-        ended = moment.db.get_task_run(run).last_event_date
+        row = moment.db.get_task_run(run)
+        ended = row.end_date or row.last_event_date
         return created.envelope.at, end_of(ended)
 
 

@@ -41,6 +41,9 @@ from ...events.task_run import (
     TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
+    TaskRunFailed,
+    TaskRunRecovering,
+    TaskRunReopened,
 )
 from ...events.unit import UnitAssigned, UnitCreated, UnitLateAccepted, UnitReleased, UnitReopened
 from ...events.worker import (
@@ -59,6 +62,7 @@ Handler = Callable[[EventBatch, RecordedEvent, Event], None]
 H = TypeVar("H", bound=Callable[..., None])
 
 _IS_COMPLETED = ColumnGroup(TaskRunRow, "is_completed")
+_END_DATE = ColumnGroup(TaskRunRow, "end_date")
 _SERVER_URL = ColumnGroup(TaskRunRow, "server_url")
 _ASSIGNMENT_COUNT = ColumnGroup(TaskRunRow, "assignment_count")
 _ADMISSION_PAUSED_BY = ColumnGroup(TaskRunRow, "admission_paused_by")
@@ -156,6 +160,17 @@ def _admission_resumed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunAdm
 @_handles(TaskRunCompleted)
 def _task_run_completed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunCompleted) -> None:
     batch.set(recorded, _IS_COMPLETED, True)
+    batch.set(recorded, _END_DATE, batch.date(recorded))
+
+
+@_handles(TaskRunFailed)
+def _task_run_failed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunFailed) -> None:
+    batch.set(recorded, _END_DATE, batch.date(recorded))
+
+
+@_handles(TaskRunReopened, TaskRunRecovering)
+def _task_run_continued(batch: EventBatch, recorded: RecordedEvent, _: TaskRunReopened | TaskRunRecovering) -> None:
+    batch.set(recorded, _END_DATE, None)
 
 
 @_handles(AssignmentCreated)

@@ -61,6 +61,7 @@ def task_run_row(event: TaskRunCreated, date: str) -> TaskRunRow:
         task_type=run.task_type,
         sandbox=run.sandbox,
         creation_date=date,
+        end_date=None,
         status=TaskRunStatus.CREATED.value,
         server_url=None,
         assignment_count=None,

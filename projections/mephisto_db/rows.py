@@ -93,6 +93,8 @@ class TaskRunRow(Row, frozen=True, gc=False):
     task_type: str
     sandbox: bool
     creation_date: str
+    #: None while it has not ended; verdicts and payments after its end do not move it.
+    end_date: str | None
     status: str
     #: The URL at which workers reach the run; None until it is deployed.
     server_url: str | None

@@ -146,6 +146,9 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
 
     async def release(self, agents: Sequence[int]) -> None:
         """Put the units of agents back on offer because the task's code failed; does nothing for those that ended."""
+        await self._release(agents, CODE_FAILED)
+
+    async def _release(self, agents: Sequence[int], reason: str) -> None:
         concurrent = self._context.task_runner.is_concurrent
         self._running_assignments.difference_update(
             self._record_of(self._stream_of(agent)).assignment for agent in agents
@@ -154,7 +157,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
             ReleaseWork(
                 task_run=self._run,
                 agents=tuple(AgentId(agent) for agent in agents),
-                reason=CODE_FAILED,
+                reason=reason,
                 concurrent=concurrent,
             )
         )
@@ -183,8 +186,21 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
         await self._end_those(AgentExpired(reason=reason), *AT_WORK_STATUSES)
 
     async def return_all(self, reason: str) -> None:
-        """Take their units from all agents and put them back on offer; returns once that is durable."""
-        await self._end_those(AgentReturned(reason=reason), *AT_WORK_STATUSES)
+        """Take their units from all agents and put them back on offer; returns once that is durable.
+
+        Those who work together end together: nobody is left by a partner.
+        """
+        state = self._ledger.state
+        groups: dict[AssignmentId, list[AgentId]] = {}
+        for agent_id in sorted(state.runs[self._run].live_agents):
+            groups.setdefault(state.agents[self._stream_of(agent_id)].assignment, []).append(agent_id)
+        async with trio.open_nursery() as nursery:
+            for agents in groups.values():
+                if self._context.task_runner.is_concurrent and len(agents) > 1:
+                    nursery.start_soon(self._release, agents, reason)
+                else:
+                    for agent_id in agents:
+                        nursery.start_soon(self.end_agent, agent_id, AgentReturned(reason=reason))
 
     async def _end_those(self, leaving: AgentDeparture, *statuses: AgentStatus) -> None:
         state = self._ledger.state

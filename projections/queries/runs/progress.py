@@ -44,7 +44,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     assignments: int
     #: True once the run's data has been read to its end; until then more units will follow.
     is_data_exhausted: bool
-    #: From the run's creation to its last event.
+    #: From the run's creation to its end, or to its last event if it has not ended.
     seconds: float
     #: Number of events of the run and of everything that belongs to it.
     events: int
@@ -92,7 +92,7 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
         workers=db.execute(_WORKERS, {"run": number}).fetchone()[0],
         assignments=assignments,
         is_data_exhausted=run.assignment_count is not None,
-        seconds=_seconds_between(run.creation_date, run.last_event_date),
+        seconds=_seconds_between(run.creation_date, run.end_date or run.last_event_date),
         events=run.event_count,
     )
 

@@ -8,7 +8,7 @@ from ....core.lifecycles.agent import AT_WORK_STATUSES
 from ....core.lifecycles.unit import UnitStatus
 from ....events import streams
 from ....events.ids import TaskRunId
-from ...mephisto_db.rows import date_of
+from ...mephisto_db.rows import date_of, end_of
 from ..appeals import count_open_appeals
 from ..as_of import AsOf
 from ..history.timeline import TimelineEntry, entry_of
@@ -120,7 +120,8 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
 
 
 def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
-    end = now / 1_000_000
+    ended = as_of.db.get_task_run(run).end_date
+    end = now / 1_000_000 if ended is None else end_of(ended) / 1_000_000
     created = as_of.stream(streams.task_run(run))[0].envelope.at / 1_000_000
     over = max(min(PACE_SECONDS, end - created), 0.0)
     count: int = as_of.db.execute(_SUBMITTED, (run, end - over, end)).fetchone()[0]

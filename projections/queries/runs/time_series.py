@@ -17,6 +17,7 @@ from ....events.agent import AgentApproved, AgentBonusGranted, AgentLateAccepted
 from ....events.base import Event
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
+from ....events.task_run import TaskRunCompleted, TaskRunFailed, TaskRunRecovering, TaskRunReopened
 from ....events.unit import UnitCreated
 from .run_status import COMMITTED_UNIT_STATUSES, HOLDING_STATUSES, OFFERED_UNIT_STATUSES
 
@@ -26,6 +27,8 @@ MAX_SAMPLES = 400
 INITIAL_STEP_US = 1000
 
 _ORDER = tuple(status.value for status in UnitStatus)
+_ENDS = (TaskRunCompleted, TaskRunFailed)
+_CONTINUATIONS = (TaskRunReopened, TaskRunRecovering)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +100,14 @@ class _RunFold:
         self._began: int | None = None
         self._step = INITIAL_STEP_US
         self._at = 0
+        self._has_ended = False
 
     def apply(self, at: int, stream: str, event: Event) -> None:
         """Apply an event of the run."""
+        # What is decided after the end changes the last sample, and makes the run no longer.
+        self._has_ended = isinstance(event, _ENDS) or (self._has_ended and not isinstance(event, _CONTINUATIONS))
+        if self._has_ended and not isinstance(event, _ENDS):
+            at = self._at
         if self._began is None:
             self._began = self._at = at
         elif self._slot(at) != self._slot(self._at) or (not self._past and at != self._began):

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,26 @@ def test_readers_see_what_is_committed_while_the_writer_writes(path: Path) -> No
 
 
 # Failures
+
+
+def test_a_foreign_lock_is_waited_for_with_a_hint_and_not_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_TIMEOUT_SECONDS", 0.05)
+    with SqliteLog.create_or_open(path) as log:
+        foreign = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        foreign.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.3, foreign.rollback)
+        release.start()
+        assert is_written(log.commit([unit_request(1, 0)])[0])
+        release.join()
+        assert f"`lsof {path}` or `fuser -v {path}` shows which one" in capsys.readouterr().err
+        foreign.execute("BEGIN IMMEDIATE")
+        log.lock_attempts = 2
+        with pytest.raises(LogError, match="database is locked"):
+            log.commit([unit_request(1, 1)])
+        foreign.close()
+        assert is_written(log.commit([unit_request(1, 1)])[0])
 
 
 def test_a_writer_that_was_taken_over_writes_no_more(path: Path) -> None:
