@@ -45,6 +45,14 @@ class TortureReport(msgspec.Struct, frozen=True):
     metavar="K",
     help="Instead of random kills, run a pass for every K-th event, in which the operator dies once it is durable.",
 )
+@click.option(
+    "--stop",
+    "how",
+    default="kill",
+    show_default=True,
+    type=click.Choice(["kill", "term"]),
+    help="How the operator is stopped: without a warning, or by SIGTERM, which pauses its runs.",
+)
 @click.option("--router", "with_router", is_flag=True, help="Kill the routers together with the operator.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the kills and the crowd's behaviour.")
 @click.option(
@@ -61,6 +69,7 @@ def torture_command(
     kills: int,
     passes: int,
     every: int | None,
+    how: str,
     with_router: bool,
     seed: int,
     workers: int,
@@ -70,7 +79,7 @@ def torture_command(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Kill an operator with SIGKILL while a simulated crowd works, restart it, and check that nothing is lost.
+    """Kill an operator while a simulated crowd works, or stop it, restart it, and check that nothing is lost.
 
     The job is the sentence rating example and the chat example at the same time, both with an onboarding. It runs once
     undisturbed and then with kills, and must end the same way: as many units in each status, each submitted once, all
@@ -81,6 +90,7 @@ def torture_command(
       mephisto-es torture
       mephisto-es torture --router --passes 3 --seed 7
       mephisto-es torture --every 50
+      mephisto-es torture --stop term --kills 20
 
     Exit code 0: every pass succeeded. 1: a pass failed, and its faults are listed. 2: an argument cannot be used.
     """
@@ -97,7 +107,7 @@ def torture_command(
             workers,
             seed,
             folder,
-            _plans(kills, passes, every, with_router),
+            _plans(kills, passes, every, with_router=with_router, asks=how == "term"),
             lambda one: errors.print(_sentence(one)),
         )
     )
@@ -110,7 +120,9 @@ def torture_command(
     sys.exit(0 if is_success else ILLEGAL)
 
 
-def _plans(kills: int, passes: int, every: int | None, with_router: bool) -> Callable[[JobOutcome], Sequence[KillPlan]]:
+def _plans(
+    kills: int, passes: int, every: int | None, *, with_router: bool, asks: bool
+) -> Callable[[JobOutcome], Sequence[KillPlan]]:
     """Return a function that plans the passes, given the undisturbed outcome."""
     if every is not None:
         return lambda baseline: [
@@ -118,7 +130,8 @@ def _plans(kills: int, passes: int, every: int | None, with_router: bool) -> Cal
             for position in range(every, baseline.events, every)
         ]
     return lambda _: [
-        KillPlan(name=f"at random, {number}", kills=kills, with_router=with_router) for number in range(1, passes + 1)
+        KillPlan(name=f"at random, {number}", kills=kills, with_router=with_router, asks=asks)
+        for number in range(1, passes + 1)
     ]
 
 

@@ -23,7 +23,7 @@ from .bot import Bot, draw_bots
 from .crowd import Crowd
 from .outcome_check import JobOutcome, check_outcome
 from .summary import SentSubmission
-from .torture_job import CHAT, CHAT_MESSAGES, RATING, TortureJob, rate
+from .torture_job import CHAT, CHAT_MESSAGES, PAUSED, RATING, TortureJob, rate
 
 #: The longest time for a pass.
 PASS_SECONDS = 600.0
@@ -49,6 +49,8 @@ class KillPlan(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
     #: Whether the routers are killed together with the operator.
     with_router: bool = False
+    #: Whether the operator is asked to end (SIGTERM) instead of being killed.
+    asks: bool = False
 
 
 class PassResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +185,7 @@ class _PassRun:
 
     async def _operate_until_done(self, crowds: trio.Nursery) -> None:
         """Start an operator, and another one each time it was killed."""
-        while (status := await self._operate(crowds)) == -signal.SIGKILL:
+        while (status := await self._operate(crowds)) in (-signal.SIGKILL, -signal.SIGTERM, PAUSED):
             self.operators_killed += 1
             if self._plan.with_router:
                 self._kill_routers()
@@ -240,7 +242,7 @@ class _PassRun:
             await trio.sleep(self._chance.uniform(0, KILL_DELAY_SECONDS))
             await self._is_operated.wait()
             if self._operator is not None:
-                self._operator.kill()
+                self._operator.send_signal(signal.SIGTERM if self._plan.asks else signal.SIGKILL)
                 self._forget_operator()
 
     def _kill_routers(self) -> None:

@@ -1,7 +1,8 @@
 """The job of a torture pass: an operator with two runs, sentence rating and paired chats, both with an onboarding.
 
 As a program, this module is that operator: `python -m mephisto_es.adapters.crowd.torture_job DATA_DIR JOB`, with the
-job as JSON. It launches or resumes both runs, prints their URLs as one line of JSON, and ends when both have ended.
+job as JSON. It launches or resumes both runs, prints their URLs as one line of JSON, and ends when both have ended. If
+SIGTERM pauses them before, it ends with the status `PAUSED`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import trio
 from omegaconf import DictConfig
 
 from ...core.abstractions.agent import Update
-from ...core.errors import LaunchError
+from ...core.errors import CommandRefusedError, LaunchError
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.operations.configuration.task_config import load_task_config
 from ...core.operations.hydra_config import build_default_task_config, register_script_config
@@ -36,6 +37,8 @@ RATING, CHAT = "torture-rating", "torture-chat"
 _EXAMPLE_OF = {RATING: "sentence_rating", CHAT: "paired_chat"}
 #: Messages that each worker of a chat sends.
 CHAT_MESSAGES = 3
+#: Exit status of an operator that was asked to end and has paused its runs.
+PAUSED = 75
 
 
 class TortureJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,19 +97,35 @@ def _has_succeeded(onboarding_data: Update) -> bool:
     return isinstance(outputs, dict) and outputs.get("success") is True
 
 
-async def operate(data_dir: Path, job: TortureJob) -> None:
-    """Run the operator until both runs have ended, continuing the work of one that was killed."""
-    async with open_operator(data_dir) as operator:
+async def operate(data_dir: Path, job: TortureJob) -> int:
+    """Run the operator until both runs have ended or are paused, continuing the work of one that was killed.
+
+    Returns:
+        The exit status.
+    """
+    async with open_operator(data_dir) as operator, trio.open_nursery() as nursery:
+        await nursery.start(operator.runs.watch_signals)
         if job.dies_at is not None:
             operator.ledger.subscribe(_dying_at(job.dies_at))
-        urls: dict[str, str] = {}
-        for task in (RATING, CHAT):
-            if not _is_completed(operator, task):
-                cfg = configuration(job, task)
-                run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state(job, task))
-                urls[task] = operator.get_running_task_runs()[run].url
-        echo(msgspec.json.encode(urls).decode())
-        await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
+        try:
+            await _launch_and_wait(operator, job)
+        except (LaunchError, CommandRefusedError):
+            if not operator.runs.is_leaving:
+                raise
+        await operator.shutdown()
+        nursery.cancel_scope.cancel()
+    return 0 if all(_is_completed(operator, task) for task in (RATING, CHAT)) else PAUSED
+
+
+async def _launch_and_wait(operator: Operator, job: TortureJob) -> None:
+    urls: dict[str, str] = {}
+    for task in (RATING, CHAT):
+        if not _is_completed(operator, task):
+            cfg = configuration(job, task)
+            run = await operator.launch_task_run_or_die(cfg.mephisto, shared_state(job, task))
+            urls[task] = operator.get_running_task_runs()[run].url
+    echo(msgspec.json.encode(urls).decode())
+    await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
 
 
 def _dying_at(position: int) -> Callable[[Sequence[RecordedEvent]], None]:
@@ -136,7 +155,7 @@ def main(arguments: Sequence[str]) -> None:
     data_dir, job = arguments
     set_mephisto_log_format()
     set_mephisto_log_level(level="info")
-    trio.run(partial(operate, Path(data_dir), msgspec.json.decode(job, type=TortureJob)))
+    sys.exit(trio.run(partial(operate, Path(data_dir), msgspec.json.decode(job, type=TortureJob))))
 
 
 if __name__ == "__main__":
