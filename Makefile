@@ -10,13 +10,19 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint coverage matrix docs bench simulate sites torture damage hostile powercut mutants
+.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate sites torture damage hostile powercut mutants
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## Run the example with a simulated crowd and prove that the run was legal.
 	$(VENV)/bin/mephisto-es demo
+
+demo-prolific: $(VENV)/installed ## Run the example on a simulated Prolific, pay everybody, and compare both books to the cent.
+	$(VENV)/bin/mephisto-es demo --site prolific --units 50
+
+demo-connect: $(VENV)/installed ## Run the example on a simulated Connect, pay everybody, and compare both books to the cent.
+	$(VENV)/bin/mephisto-es demo --site connect --units 50
 
 test: $(VENV)/installed-for-tests ## Run the tests. Without a browser or npm, theirs are skipped; with CI=true they fail.
 	$(PYTEST)

@@ -17,12 +17,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.run.live_task_run import LiveTaskRun
 from ..crowd.bot import draw_bots
 from ..crowd.demo_run import DemoRun, run_demo
 from ..crowd.sentence_rating import configuration, rate, sentences
-from ..terminal import make_console
+from ..crowd.site_demo import SITES, SiteDemo, run_site_demo
+from ..terminal import echo, make_console
 from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
 
@@ -50,6 +52,11 @@ from .replay import print_report
 @click.option(
     "--server-type", type=click.Choice(["python", "node"]), help="Router to use.  [default: the architect's default]"
 )
+@click.option(
+    "--site",
+    type=click.Choice(tuple(SITES)),
+    help="Let people come from a simulated crowd site, and pay them there.",
+)
 @as_json_option
 def demo_command(
     seed: int,
@@ -59,24 +66,35 @@ def demo_command(
     data_dir: Path | None,
     architect: str,
     server_type: str | None,
+    site: str | None,
     as_json: bool,
 ) -> None:
     """Run the sentence rating example with a simulated crowd, then prove from its log that the run was legal.
 
     The workers use the real server like browsers. Some of them return a unit, and one closes the page for good.
 
+    With --site the run is published at a simulated crowd site, whose people rate one sentence each. Their work is then
+    accepted and paid, and the books of both sides are compared to the cent.
+
     Exit code 0: all units are completed and the log is legal. 1: they are not. 2: an argument cannot be used.
     """
     set_mephisto_log_format()
     set_mephisto_log_level(level="warning")
     console = make_console(stderr=True)
+    folder = data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-demo-"))
+    if site is not None:
+        with _progress(console, units) as (on_live, on_submitted):
+            demo = partial(run_site_demo, site, units, folder, seed, server_type=server_type)
+            at_site = trio.run(partial(demo, on_live=on_live, on_submitted=on_submitted))
+        print_json(at_site) if as_json else _print_site(at_site)
+        sys.exit(0 if at_site.is_success else ILLEGAL)
     with _progress(console, units) as (on_live, on_submitted):
         done = trio.run(
             partial(
                 run_demo,
                 configuration(server_type, architect),
                 sentences(units),
-                data_dir or Path(tempfile.mkdtemp(prefix="mephisto-es-demo-")),
+                folder,
                 draw_bots(Random(seed), workers, rate, think_seconds=think_seconds),
                 on_live=on_live,
                 on_submitted=on_submitted,
@@ -129,4 +147,22 @@ def _print(done: DemoRun) -> None:
     out = make_console()
     out.print(facts)
     out.print(f"\n$ mephisto-es replay {escape(done.database)}")
+    print_report(done.replay, Path(done.database))
+
+
+def _print_site(done: SiteDemo) -> None:
+    """Print the outcome of a demo on a site for people."""
+    facts = Table(box=None, show_header=False, padding=(0, 2))
+    facts.add_column(style="dim")
+    facts.add_column()
+    facts.add_row("units", ", ".join(f"{count} {status}" for status, count in done.units.items()))
+    facts.add_row("paid by the log", amount(done.paid_cents))
+    facts.add_row(f"paid by {done.site}'s books", amount(done.site_paid_cents))
+    facts.add_row("calls to the site", f"{done.calls:,}")
+    facts.add_row("time", f"{done.seconds:.1f} s")
+    console = make_console()
+    console.print(facts)
+    for fault in done.faults:
+        echo(f"✗ {fault}")
+    echo(f"\n$ mephisto-es replay {done.database}")
     print_report(done.replay, Path(done.database))

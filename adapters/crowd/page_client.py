@@ -30,6 +30,10 @@ class Visit(NamedTuple):
 
     worker_name: str
     assignment_id: str
+    provider_type: str = "mock"
+    #: The provider's ids of the work and its study; None: the provider has none.
+    handle: str | None = None
+    study: str | None = None
 
 
 class AgentReply(msgspec.Struct, frozen=True):
@@ -72,7 +76,7 @@ class PageClient:
         Raises:
             ProtocolError: one of them was not served.
         """
-        worker, assignment = self._visit
+        worker, assignment, *_ = self._visit
         await self._send("GET", "/", params={"worker_id": worker, "assignment_id": assignment})
         await self._send("GET", "/wrap_crowd_source.js")
         await self._send("GET", "/task_config.json", params={"mephisto_task_version": CLIENT_VERSION})
@@ -83,12 +87,14 @@ class PageClient:
         Raises:
             ProtocolError: the answer cannot be read.
         """
-        worker, assignment = self._visit
+        visit = self._visit
         registration = {
-            "worker_name": worker,
-            "agent_registration_id": f"{assignment}-{worker}",
-            "assignment_id": assignment,
-            "provider_type": "mock",
+            "worker_name": visit.worker_name,
+            "agent_registration_id": f"{visit.assignment_id}-{visit.worker_name}",
+            "assignment_id": visit.assignment_id,
+            "provider_type": visit.provider_type,
+            "provider_handle": visit.handle,
+            "provider_study": visit.study,
         }
         return _read_answer(await self._post("/request_agent", {"provider_data": registration}))
 

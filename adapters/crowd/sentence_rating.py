@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
@@ -17,23 +18,27 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "sentence_rating"
 _CONFIG_NAME = "sentence_rating_by_a_crowd"
 
 
-def configuration(server_type: str | None = None, architect: str = "local") -> DictConfig:
+def configuration(
+    server_type: str | None = None, architect: str = "local", overrides: Sequence[str] = ()
+) -> DictConfig:
     """Return the example's configuration; a server on this machine takes a free port.
 
     Args:
         server_type: the router, python or node; by default the architect's default.
         architect: the architect.
+        overrides: further settings, as on a command line.
     """
     register_script_config(_CONFIG_NAME, build_default_task_config(EXAMPLE.name))
-    overrides = [
+    settings = [
         f"mephisto/architect={architect}",
         "mephisto.blueprint.data_csv=null",  # `sentences` takes its place
+        *overrides,
     ]
     if architect == "local":
-        overrides.append("mephisto.architect.port=0")
+        settings.append("mephisto.architect.port=0")
     if server_type is not None:
-        overrides.append(f"mephisto.architect.server_type={server_type}")
-    return load_task_config(EXAMPLE / "run_task.py", "hydra_configs", _CONFIG_NAME, overrides)
+        settings.append(f"mephisto.architect.server_type={server_type}")
+    return load_task_config(EXAMPLE / "run_task.py", "hydra_configs", _CONFIG_NAME, settings)
 
 
 def sentences(units: int) -> SharedStaticTaskState:

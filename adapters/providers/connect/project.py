@@ -43,7 +43,7 @@ def visit_end(code: str) -> VisitEnd:
 
 def page_url(args: DictConfig, server_url: str) -> str:
     """Return the address that people open; Connect adds its parameters."""
-    return str(args.provider.connect_project_url or server_url)
+    return str(args.provider.connect_project_url or f"{server_url.rstrip('/')}/")
 
 
 def project_request(

@@ -90,7 +90,7 @@ def check_settings(args: DictConfig) -> None:
 
 def page_url(args: DictConfig, server_url: str) -> str:
     """Return the address that participants open, with Prolific's placeholders."""
-    return str(args.provider.prolific_external_study_url or arrival_url(server_url))
+    return str(args.provider.prolific_external_study_url or arrival_url(f"{server_url.rstrip('/')}/"))
 
 
 def visit_end(args: DictConfig, codes: StudyCodes, base_url: str) -> VisitEnd:

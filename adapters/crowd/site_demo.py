@@ -1,0 +1,210 @@
+"""Runs a task on a simulated crowd site from launch to pay. All but the people, the site and the money is real."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+import trio
+import yaml
+
+from ...core.commands.review import Verdict
+from ...core.errors import ConfigError
+from ...core.lifecycles.agent import AgentStatus
+from ...core.lifecycles.payment import PaymentStatus
+from ...core.operations.config_handler import CONFIG_FILE_VARIABLE
+from ...core.operations.control.requests import CompareBooksRequest, PayRequest, VerdictRequest
+from ...core.operations.run.live_task_run import LiveTaskRun
+from ...events.ids import AgentId, PaymentId, TaskRunId
+from ...projections.audit.report import ReplayReport
+from ...projections.queries.money.pay_ledger import pay_ledger
+from ...projections.registry import PROJECTIONS
+from ..composition.data_dir import DATABASE_FILE
+from ..composition.operator import open_operator
+from ..control.client import open_control
+from ..control.protocol import author_of
+from ..fakes.connect.app import connect_app
+from ..fakes.connect.site import DEFAULT_KEY, FakeConnect
+from ..fakes.gateway import Gateway
+from ..fakes.prolific.app import prolific_app
+from ..fakes.prolific.site import DEFAULT_TOKEN, FakeProlific
+from ..fakes.server import serve_fake
+from ..log.audit.replay import replay
+from ..log.sqlite.as_of import open_as_of
+from ..providers.connect.provider import ConnectProvider
+from ..providers.prolific.provider import ProlificProvider
+from .sentence_rating import configuration, sentences
+from .site_visitor import SiteVisitor
+
+SITES = {"prolific": ProlificProvider, "connect": ConnectProvider}
+#: Cents for a sentence, above what the sites demand for the estimated time, and for every fifth a bonus.
+REWARD, BONUS_CENTS, BONUS_EVERY = "1.00", 25, 5
+#: Rounds of paying, with a pause, until what the site pays in the background shows.
+PAY_ROUNDS, PAY_PAUSE_SECONDS = 10, 1.0
+
+
+class SiteDemo(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a demo on a simulated site."""
+
+    #: The path of the log.
+    database: str
+    site: str
+    #: The number of units by final status.
+    units: dict[str, int]
+    #: Cents that the log has as paid, and that the site's books have.
+    paid_cents: int
+    site_paid_cents: int
+    #: Calls to the site's API.
+    calls: int
+    #: Differences between log and site; empty if there are none.
+    faults: tuple[str, ...]
+    seconds: float
+    replay: ReplayReport
+
+    @property
+    def is_success(self) -> bool:
+        """True if both sides agree to the cent, all units are accepted and the log is legal."""
+        is_paid = self.paid_cents == self.site_paid_cents > 0
+        return is_paid and set(self.units) == {"accepted"} and not self.faults and self.replay.legal
+
+
+class _Stage(NamedTuple):
+    """A simulated site that is served."""
+
+    kind: str
+    site: FakeProlific | FakeConnect
+    gateway: Gateway
+    url: str
+
+    def paid_cents(self) -> int:
+        """Return what people were paid by the site's books."""
+        if isinstance(self.site, FakeProlific):
+            return sum(one.reward_paid + sum(one.bonuses) for one in self.site.ledger.submissions.values())
+        return sum(one.paid_cents + one.bonus_cents for one in self.site.ledger.assignments.values())
+
+
+async def run_site_demo(
+    kind: str,
+    units: int,
+    data_dir: Path,
+    seed: int,
+    *,
+    server_type: str | None = None,
+    on_live: Callable[[LiveTaskRun], None],
+    on_submitted: Callable[[], None],
+) -> SiteDemo:
+    """Launch a run on a simulated site, let people take part, review and pay them, and compare both sides' books.
+
+    Sets the environment variable of the settings file for this process.
+
+    Args:
+        kind: prolific or connect.
+        units: sentences to rate.
+        data_dir: the folder for the log and the settings.
+        seed: of the site and of the people.
+        server_type: the router, python or node.
+        on_live: called when the run is open to workers.
+        on_submitted: called after each submission.
+
+    Raises:
+        ConfigError, LaunchError, LogError: as raised by the operator.
+    """
+    started_at = trio.current_time()
+    database = data_dir / DATABASE_FILE
+    async with trio.open_nursery() as nursery:
+        stage = await _open_site(kind, seed, nursery)
+        _write_account(stage, data_dir)
+        overrides = [f"mephisto/provider={kind}", f"mephisto.task.task_reward='{REWARD}'"]
+        cfg = configuration(server_type, overrides=overrides)
+        async with open_operator(data_dir) as operator:
+            run = await operator.launch_task_run_or_die(cfg.mephisto, sentences(units))
+            live_run = operator.get_running_task_runs()[run]
+            on_live(live_run)
+            async with trio.open_nursery() as people:
+                for number in range(units):
+                    people.start_soon(_take_part, stage, number, seed, _code_of(live_run), on_submitted)
+                await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
+                people.cancel_scope.cancel()
+            agents = [one.agent for one in operator.ledger.state.agents.values() if one.status is AgentStatus.COMPLETED]
+        faults = await _settle(database, live_run.task_run, agents)
+        nursery.cancel_scope.cancel()
+    with open_as_of(database) as moment:
+        paid = pay_ledger(moment, live_run.task_run).cents
+        counted = Counter(unit.status for unit in moment.db.find_units(task_run_id=live_run.task_run))
+    return SiteDemo(
+        database=str(database),
+        site=kind,
+        units=dict(counted),
+        paid_cents=sum(paid.get(status.value, 0) for status in (PaymentStatus.SENT, PaymentStatus.CONFIRMED)),
+        site_paid_cents=stage.paid_cents(),
+        calls=sum(stage.gateway.calls.values()),
+        faults=faults,
+        seconds=round(trio.current_time() - started_at, 2),
+        replay=replay(database, PROJECTIONS),
+    )
+
+
+async def _open_site(kind: str, seed: int, nursery: trio.Nursery) -> _Stage:
+    """Serve a simulated site on a free port of this machine."""
+    site: FakeProlific | FakeConnect
+    if kind == "prolific":
+        site = FakeProlific(trio.current_time, seed=seed)
+        gateway = prolific_app(site)
+    elif kind == "connect":
+        site = FakeConnect(trio.current_time, seed=seed)
+        gateway = connect_app(site)
+    else:
+        raise ConfigError(f"there is no demo on {kind!r}", hint=f"Choose {' or '.join(SITES)}")
+    port = await nursery.start(serve_fake, gateway, "127.0.0.1", 0)
+    return _Stage(kind, site, gateway, f"http://127.0.0.1:{port}")
+
+
+def _write_account(stage: _Stage, data_dir: Path) -> None:
+    """Register an account at the simulated site, in a settings file of its own."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    key = DEFAULT_TOKEN if stage.kind == "prolific" else DEFAULT_KEY
+    settings = data_dir / "config.yml"
+    settings.write_text(yaml.safe_dump({stage.kind: {"demo": {"api_key": key, "base_url": stage.url}}}))
+    os.environ[CONFIG_FILE_VARIABLE] = str(settings)
+
+
+def _code_of(live_run: LiveTaskRun) -> str:
+    """Return the completion code that the page shows at the end; at Prolific the server completes the work."""
+    end = msgspec.convert(live_run.provider.page_settings(), _PageSettings)
+    return end.completion.sentence.split()[-1]
+
+
+class _Completion(msgspec.Struct):
+    sentence: str
+
+
+class _PageSettings(msgspec.Struct):
+    completion: _Completion
+
+
+async def _take_part(stage: _Stage, number: int, seed: int, code: str, on_submitted: Callable[[], None]) -> None:
+    visitor = SiteVisitor(stage.kind, stage.url, f"person{number}", code, Random(f"{seed} {number}"))
+    await visitor.take_part()
+    on_submitted()
+
+
+async def _settle(database: Path, run: TaskRunId, agents: Sequence[AgentId]) -> tuple[str, ...]:
+    """Accept and pay everything, as the command line does; return how the site's books differ."""
+    async with open_control(database, author_of()) as control:
+        for agent in agents:
+            bonus = BONUS_CENTS if agent % BONUS_EVERY == 0 else 0
+            await control.execute(VerdictRequest(agent=agent, verdict=Verdict.APPROVED, bonus_cents=bonus))
+        for _ in range(PAY_ROUNDS):
+            with open_as_of(database) as moment:
+                owed = tuple(PaymentId(one.payment) for one in pay_ledger(moment, run).payments)
+            await control.execute(PayRequest(task_run=run, payments=owed))
+            books = (await control.execute(CompareBooksRequest(task_run=run))).books
+            if books is not None and not books.faults:
+                break
+            await trio.sleep(PAY_PAUSE_SECONDS)
+    return ("nothing was compared",) if books is None else books.faults
