@@ -175,16 +175,16 @@ def _write_account(stage: _Stage, data_dir: Path) -> None:
 
 def _code_of(live_run: LiveTaskRun) -> str:
     """Return the completion code that the page shows at the end; at Prolific the server completes the work."""
-    end = msgspec.convert(live_run.provider.page_settings(), _PageSettings)
+    end = msgspec.convert(live_run.provider.page_settings(), _PageEnd)
     return end.completion.sentence.split()[-1]
 
 
-class _Completion(msgspec.Struct):
+class _ShownEnd(msgspec.Struct):
     sentence: str
 
 
-class _PageSettings(msgspec.Struct):
-    completion: _Completion
+class _PageEnd(msgspec.Struct):
+    completion: _ShownEnd
 
 
 async def _take_part(stage: _Stage, number: int, seed: int, code: str, on_submitted: Callable[[], None]) -> None:
