@@ -253,6 +253,9 @@ AnyField = (
 )
 #: The classes of fields by the name of their type.
 FIELD_TYPES: dict[str, type[FormField]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyField)}
+_TYPE_HINT = f"Write for instance type: text. There are {', '.join(FIELD_TYPES)}"
+#: Characters of a faulty field that an error shows.
+MAX_SHOWN = 80
 
 
 def read_form(form: object, key: str) -> list[AnyField]:
@@ -313,8 +316,12 @@ def _check_spelling(description: object, key: str) -> None:
     Raises:
         ConfigError: one of them is not known.
     """
-    if not isinstance(description, dict) or "type" not in description or "name" not in description:
+    if not isinstance(description, dict):
         return  # the decoder says it better
+    for setting, hint in (("name", "Answers are stored by the names of their fields"), ("type", _TYPE_HINT)):
+        if setting not in description:
+            shown = ", ".join(f"{one}: {value}" for one, value in list(description.items())[:2])[:MAX_SHOWN]
+            raise ConfigError(f"{key}: a field has no {setting} ({shown or 'it is empty'})", key=key, hint=hint)
     kind = FIELD_TYPES.get(description["type"]) if isinstance(description["type"], str) else None
     where = f"{key}: the field {description['name']!r}"
     if kind is None:

@@ -63,7 +63,8 @@ globalThis.rehearsal = (() => {
         if (!control.checked) control.click();
         return;
       case "radio":
-        if (![...document.getElementsByName(control.name)].some((/** @type {any} */ one) => one.checked)) control.click();
+        if (![...document.getElementsByName(control.name)].some((/** @type {any} */ one) => one.checked))
+          control.click();
         return;
       case "select-one":
         setValue(control, ([...control.options].find((one) => one.value && !one.disabled) ?? {}).value ?? "");

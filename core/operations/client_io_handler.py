@@ -15,7 +15,6 @@ from ...events.engagement import RefusalReason
 from ..abstractions.channel import Channel
 from ..command_issuer import CommandIssuer
 from ..commands.agent import UpdateLimits
-from ..decisions.refusals import refusal_text
 from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
 from ..ledger import Ledger, PendingCommand
 from ..lifecycles.onboarding import OnboardingRecord
@@ -113,6 +112,7 @@ class ClientIOHandler:
         self._run = context.task_run
         self._issuer = CommandIssuer(ledger, ids)
         self._architect = context.architect
+        self._texts = context.texts
         self._nursery = context.nursery
         self._worker_pool = worker_pool
         self._pages = pages
@@ -258,7 +258,7 @@ class ClientIOHandler:
                 provider_data = provider_data_of(packet)
             except ProtocolError as error:
                 self._drop("request without the data of a provider", error)
-                reason = refusal_text(RefusalReason.TASK_MISSING)
+                reason = self._texts.refusal(RefusalReason.TASK_MISSING)
                 self._pages.answer(request_id, AgentDetailsData(request_id=request_id, failure_reason=reason))
                 return
             await self._worker_pool.register_worker(provider_data, request_id)

@@ -109,6 +109,13 @@ class TaskRunArgs:
     max_live_update_bytes_in_run: int = field(
         default=4 * 1024 * 1024 * 1024, metadata={"help": "Maximum size of all live updates of the run."}
     )
+    language: str = field(
+        default="en",
+        metadata={"help": "Language of the texts on the page, for instance de."},
+    )
+    texts: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "Texts that replace those of the language, by key."}
+    )
     submission_timeout: int = field(
         default=600, metadata={"help": "Seconds that a worker has to submit after task code has ended."}
     )

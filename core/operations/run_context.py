@@ -18,6 +18,7 @@ from ..abstractions.screen_task_required import Screening, ScreenTaskRequired
 from ..abstractions.task_runner import TaskRunner
 from ..abstractions.use_gold_unit import Golds, UseGoldUnit
 from .configuration.task_settings import TaskSettings
+from .texts.catalogue import Texts, load_texts
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class RunContext:
     task_runner: TaskRunner
     #: Owns the tasks of the run; cancelled as a whole when the run is over.
     nursery: trio.Nursery
+
+    @cached_property
+    def texts(self) -> Texts:
+        """Texts that workers read from the router and from the page."""
+        return load_texts(self.settings.language, self.settings.texts)
 
     @cached_property
     def onboarding_qualification(self) -> str | None:

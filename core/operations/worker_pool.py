@@ -28,7 +28,6 @@ from ..abstractions.callbacks import (
 )
 from ..abstractions.crowd.visits import VisitRefusedError
 from ..abstractions.work_data import to_plain
-from ..decisions.refusals import refusal_text
 from ..errors import UserCodeError
 from ..ledger import Ledger
 from ..lifecycles.agent import SUBMITTED_STATUSES, AgentRecord, is_late
@@ -330,7 +329,7 @@ class WorkerPool:
         details = AgentDetailsData(
             request_id=request_id,
             worker_id=None if worker is None or reason in _ANONYMOUS else str(worker),
-            failure_reason=refusal_text(reason),
+            failure_reason=self._context.texts.refusal(reason),
         )
         self._pages.answer(request_id, details)
 

@@ -33,7 +33,13 @@ export default [
     },
   },
   {
-    files: ["adapters/{blueprints,providers,web}/**", "examples/**", "docs/tutorial/**", "tests/browser/driver/**"],
+    files: [
+      "adapters/{blueprints,providers,rehearsal,web}/**",
+      "examples/**",
+      "docs/tutorial/**",
+      "tests/adapters/rehearsal/**",
+      "tests/browser/driver/**",
+    ],
     languageOptions: { globals: globals.browser },
   },
   {

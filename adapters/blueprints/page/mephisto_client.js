@@ -23,6 +23,7 @@ import { LiveConnection } from "./mephisto_live.js";
 import { untilPressed, untilRetry } from "./mephisto_notice.js";
 import { RemoteProcedures } from "./mephisto_procedures.js";
 import { ServerProblem, getJSON, newId, persistently, postFiles, postJSON, splitForm } from "./mephisto_requests.js";
+import { text, textOf, useTexts } from "./mephisto_texts.js";
 
 /** The version of the published client whose requests these are. */
 const PROTOCOL_VERSION = "2.0.4";
@@ -32,12 +33,6 @@ const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 30_000;
 
 const PHONE = /android|iphone|ipad|ipod|windows phone|blackberry|mobile/i;
-const NO_PHONES = "Sorry, this task cannot be completed on mobile devices. Please use a computer.";
-const LATE =
-  "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.";
-const NO_WORK = "There is no work for you here at the moment.";
-const MAY_SEND =
-  "You can still send your work. It will be kept, and the people who run the task decide whether it counts.";
 /** After the deadline the operator ends the work, and the server hears of it. */
 const TIME_UP_SLACK_MS = 1_500;
 /** The longest time that a browser's timer can run. */
@@ -46,35 +41,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** The statuses of an agent whose work has been submitted. */
 const SUBMITTED = new Set(["completed", "approved", "soft_rejected", "rejected"]);
 
-/** @type {Record<string, string>} */
-const STATUS_SENTENCES = {
-  expired: "This task is no longer available. Please return it and take another one.",
-  timeout: "The time for this task has run out. Please return it.",
-  disconnect: "You were away from this task for too long, and it has ended. Please return it.",
-  returned: "You have returned this task.",
-  "partner disconnect": "Your partner has left. This is not your fault: please hand in the task as it is.",
-};
-
-/**
- * What has become of work that is over.
- *
- * @type {Record<string, string>}
- */
-const OUTCOME_SENTENCES = {
-  completed: "You have submitted this work. It has not been reviewed yet.",
-  approved: "Your work was approved. Thank you!",
-  soft_rejected: "Your work was reviewed and is paid. Thank you!",
-  rejected: "Your work was reviewed and not accepted.",
-};
-
-/** Why work has ended without a submission, for someone who may still send it. */
-/** @type {Record<string, string>} */
-const TIME_UP_SENTENCES = {
-  expired: "This task was withdrawn.",
-  timeout: "The time for this task has run out.",
-  disconnect: "You were away from this task for too long, and it has ended.",
-  returned: "You have returned this task.",
-};
+/** The statuses of work that has ended without a submission, and may still be sent. */
+const TIME_UP = new Set(["expired", "timeout", "disconnect", "returned"]);
 
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -83,7 +51,7 @@ const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
  *
  * @param {string} status
  */
-export const explainStatus = (status) => STATUS_SENTENCES[status] ?? null;
+export const explainStatus = (status) => textOf("status", status);
 
 /**
  * Whether an agent of this status has submitted the work.
@@ -99,7 +67,7 @@ export const isSubmitted = (status) => SUBMITTED.has(status);
  * @param {boolean} isLate  whether it was submitted after it had ended
  */
 export const describeOutcome = (status, isLate) =>
-  isLate ? LATE : (OUTCOME_SENTENCES[status] ?? explainStatus(status) ?? NO_WORK);
+  isLate ? text("client.late") : (textOf("outcome", status) ?? explainStatus(status) ?? text("client.no_work"));
 
 /**
  * @typedef {object} Handlers
@@ -185,12 +153,13 @@ export class Task {
   /** Called once by `start`: everything up to the first thing the worker sees. */
   async open() {
     this.config = await persistently(() => getJSON("/task_config.json", { mephisto_task_version: PROTOCOL_VERSION }));
+    useTexts(this.config);
     const { mephisto_task_version: version, block_mobile: blockMobile } = this.config;
     if (version !== PROTOCOL_VERSION) {
       console.warn(`This page speaks version ${PROTOCOL_VERSION}, its server ${version}.`);
     }
     if (blockMobile && PHONE.test(navigator.userAgent)) {
-      this.#block(NO_PHONES);
+      this.#block(text("client.no_phones"));
     } else if (this.isPreview) {
       this.#handlers.onPreview?.(this);
     } else {
@@ -270,7 +239,7 @@ export class Task {
 
   /** @param {{data: Record<string, any>}} details  the server's answer to a request for work */
   #enter({ data }) {
-    if (data.agent_id === null) return this.#block(data.failure_reason ?? NO_WORK);
+    if (data.agent_id === null) return this.#block(data.failure_reason ?? text("client.no_work"));
     const agentId = String(data.agent_id);
     this.agentId = agentId;
     this.isOnboarding = agentId.startsWith("onboarding");
@@ -281,7 +250,7 @@ export class Task {
     this.workerPage = typeof data.worker_page === "string" ? `/worker_page.html#${data.worker_page}` : null;
     const { onTask, onOnboarding, onSubmitted, onLiveUpdate, onStatus, live } = this.#handlers;
     if (isSubmitted(this.status)) return onSubmitted?.(null, this);
-    if (this.status in TIME_UP_SENTENCES) return this.#ended();
+    if (TIME_UP.has(this.status)) return this.#ended();
     this.#watchTime(data.seconds_left ?? null);
     (this.isOnboarding ? onOnboarding : onTask)?.(this.initialData, this);
     if (live ?? Boolean(onLiveUpdate || onStatus)) this.#connect();
@@ -322,21 +291,21 @@ export class Task {
     } catch (problem) {
       console.warn(problem);
     }
-    return this.status in TIME_UP_SENTENCES;
+    return TIME_UP.has(this.status);
   }
 
   /** Tells the worker when the time is up, before the work is sent. */
   async #noticeTimeUp() {
     if (!(await this.#isTimeUp()) || this.#knowsTimeIsUp) return;
     this.#knowsTimeIsUp = true;
-    await untilPressed(`${TIME_UP_SENTENCES[this.status]} ${MAY_SEND}`, "OK");
+    await untilPressed(`${textOf("ended", this.status)} ${text("client.may_send")}`, text("client.ok"));
   }
 
   /** Lets the worker decide whether to send work whose time is up. */
   async #confirmLate() {
     if (this.#knowsTimeIsUp || !(await this.#askStatus())) return;
     this.#knowsTimeIsUp = true;
-    await untilPressed(`${TIME_UP_SENTENCES[this.status]} ${MAY_SEND}`, "Send it anyway");
+    await untilPressed(`${textOf("ended", this.status)} ${text("client.may_send")}`, text("client.send_anyway"));
   }
 
   #connect() {
@@ -344,7 +313,7 @@ export class Task {
     const connection = new LiveConnection(this.agentId ?? "", {
       onStatus: (status) => {
         this.status = status;
-        if (this.#handlers.onStatus && status in TIME_UP_SENTENCES) this.#knowsTimeIsUp = true;
+        if (this.#handlers.onStatus && TIME_UP.has(status)) this.#knowsTimeIsUp = true;
         this.#handlers.onStatus?.(status, this);
       },
       onUpdate: (update) => this.#receive(update),
@@ -360,7 +329,7 @@ export class Task {
     this.#handlers.onConnection?.(state, this);
     if (state !== "lost") return;
     const connection = this.#connection;
-    await untilRetry("The connection to the server is lost.");
+    await untilRetry(text("client.connection_lost"));
     if (connection === this.#connection) connection?.open();
   }
 
@@ -384,7 +353,7 @@ export class Task {
         this.#handlers.onNotSubmitted?.(problem.sentence, this);
         const again = [new Promise((resolve) => (this.#submittedAgain = resolve))];
         if (problem.mayPass) again.push(pause(Math.min(FIRST_RETRY_MS * 2 ** attempt, LONGEST_RETRY_MS)));
-        await untilRetry(`Your work is not submitted yet. ${problem.sentence}`, Promise.race(again));
+        await untilRetry(`${text("client.not_submitted")} ${problem.sentence}`, Promise.race(again));
       }
     }
   }

@@ -1,6 +1,8 @@
 // @ts-check
 /** The one thing the client itself shows: a bar that says what does not work. */
 
+import { text } from "./mephisto_texts.js";
+
 const BAR_STYLE = `
   position: fixed; inset: 0 0 auto 0; z-index: 1000; padding: 0.75rem 1rem;
   display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; justify-content: center;
@@ -19,7 +21,7 @@ const NEVER = new Promise(() => {});
  * @returns {Promise<void>} settles when the bar is gone
  */
 export async function untilRetry(sentence, otherwise = NEVER) {
-  await untilPressed(sentence, "Try again", otherwise);
+  await untilPressed(sentence, text("client.try_again"), otherwise);
 }
 
 /**
@@ -35,13 +37,13 @@ export async function untilPressed(sentence, label, otherwise = NEVER) {
   bar.className = "mephisto-notice";
   bar.setAttribute("role", "alert");
   bar.style.cssText = BAR_STYLE;
-  const text = document.createElement("span");
-  text.textContent = sentence;
+  const words = document.createElement("span");
+  words.textContent = sentence;
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = label;
   button.style.cssText = BUTTON_STYLE;
-  bar.append(text, button);
+  bar.append(words, button);
   document.body.append(bar);
   const pressed = new Promise((resolve) => button.addEventListener("click", resolve));
   await Promise.race([pressed, otherwise]);

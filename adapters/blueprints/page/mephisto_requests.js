@@ -2,6 +2,7 @@
 /** Requests of a page to its server: what is sent, and what a failure means to the worker. */
 
 import { untilRetry } from "./mephisto_notice.js";
+import { text } from "./mephisto_texts.js";
 
 const ATTEMPTS = 5;
 const FIRST_RETRY_MS = 500;
@@ -25,13 +26,13 @@ export class ServerProblem extends Error {
   get sentence() {
     switch (this.status) {
       case 0:
-        return "The server cannot be reached. Please check your connection and try again.";
+        return text("client.unreachable");
       case 403:
-        return "The server does not know this session any more. Please reload the page.";
+        return text("client.session_unknown");
       case 413:
-        return "This is more than the server can take. Please use a smaller file or a shorter text.";
+        return text("client.too_large");
       default:
-        return "The server could not do this just now. Please try again.";
+        return text("client.failed");
     }
   }
 }

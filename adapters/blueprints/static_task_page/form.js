@@ -135,7 +135,7 @@ export class Form {
     const problems = problemsOf(this.#fields, this.answers());
     for (const { field, box, control, problem } of this.#parts) {
       const found = problems.get(field.name);
-      problem.textContent = found ? (/** @type {Record<string, string>} */ (TEXTS.problems)[found] ?? found) : "";
+      problem.textContent = found ? TEXTS.problem(found) : "";
       box.classList.toggle("wrong", found !== undefined);
       const input = control.isGroup ? box : (box.querySelector("input, textarea, select") ?? box);
       if (found) input.setAttribute("aria-invalid", "true");

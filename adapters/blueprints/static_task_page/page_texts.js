@@ -1,46 +1,97 @@
 // @ts-check
-/** All sentences that the stock page itself says to workers, in one place. */
+/** The texts of the stock page by name, in the language of the run; they are in the catalogue of `mephisto_texts.js`. */
+
+import { text } from "/mephisto_texts.js";
+
+/**
+ * The texts of problems with an answer, by the problem's name in form_rules.js.
+ *
+ * @type {Record<string, string>}
+ */
+const PROBLEMS = {
+  "is required": "required",
+  "is not complete": "not_complete",
+  "is not one of the answers": "not_one",
+  "is too long": "too_long",
+  "has too few choices": "too_few",
+  "has too many choices": "too_many",
+  "has the same item twice": "same_twice",
+};
 
 export const TEXTS = {
-  preview: "This is a preview. Accept the task to begin.",
-  submit: "Submit",
-  submitting: "Submitting…",
-  notSubmitted: "Your work is not submitted yet. It is kept on this page and will be sent again.",
-  submitted: "Submitted. Thank you! You can close this page.",
-  ownPage: "Your work, the verdicts on it and your pay",
-  broken: "This task is not set up correctly. Please return it; we have been notified.",
-  pageFailed:
-    "Something went wrong on this page, and your work is not submitted. Please try again; we have been notified.",
-  pleaseCorrect: "Please check the highlighted questions.",
-  filesAgain: "Your answers were restored. Please choose your files again.",
-  restored: "Your answers were restored.",
-  required: "required",
-  pleaseChoose: "Please choose",
-  notSet: "not set yet",
-  answer: "Your answer",
-  consent: "I have read the instructions and want to begin.",
-  mediaFailed: "This file could not be loaded.",
-  noValue: "(nothing)",
-  best: "Best",
-  worst: "Worst",
-  /** @param {string} letter */
-  choose: (letter) => `Choose ${letter}`,
-  /** @param {number} rank */
-  rankNext: (rank) => `Rank as number ${rank}`,
-  /** @param {number} rank */
-  unrank: (rank) => `Number ${rank} (undo)`,
-  /** @param {number} ranked @param {number} all */
-  rankedOf: (ranked, all) => `${ranked} of ${all} ranked`,
-  /** @param {number} unit @param {number | null} of */
-  progress: (unit, of) => (of === null ? `Task ${unit}` : `Task ${unit} of up to ${of}`),
-  /** What is wrong with an answer, by the problem's name in form_rules.js. */
-  problems: {
-    "is required": "Please answer this question.",
-    "is not complete": "Please complete this answer.",
-    "is not one of the answers": "Please choose one of the answers.",
-    "is too long": "Please shorten this answer.",
-    "has too few choices": "Please choose more.",
-    "has too many choices": "Please choose fewer.",
-    "has the same item twice": "Please choose two different ones.",
+  get preview() {
+    return text("page.preview");
   },
+  get submit() {
+    return text("page.submit");
+  },
+  get submitting() {
+    return text("page.submitting");
+  },
+  get notSubmitted() {
+    return text("page.not_submitted");
+  },
+  get submitted() {
+    return text("page.submitted");
+  },
+  get ownPage() {
+    return text("page.own_page");
+  },
+  get broken() {
+    return text("page.broken");
+  },
+  get pageFailed() {
+    return text("page.page_failed");
+  },
+  get pleaseCorrect() {
+    return text("page.please_correct");
+  },
+  get filesAgain() {
+    return text("page.files_again");
+  },
+  get restored() {
+    return text("page.restored");
+  },
+  get required() {
+    return text("page.required");
+  },
+  get pleaseChoose() {
+    return text("page.please_choose");
+  },
+  get notSet() {
+    return text("page.not_set");
+  },
+  get answer() {
+    return text("page.answer");
+  },
+  get consent() {
+    return text("page.consent");
+  },
+  get mediaFailed() {
+    return text("page.media_failed");
+  },
+  get noValue() {
+    return text("page.no_value");
+  },
+  get best() {
+    return text("page.best");
+  },
+  get worst() {
+    return text("page.worst");
+  },
+  get nextUnit() {
+    return text("page.next_unit");
+  },
+  /** @param {string} letter */
+  choose: (letter) => text("page.choose", { letter }),
+  /** @param {number} rank */
+  rankNext: (rank) => text("page.rank_next", { rank }),
+  /** @param {number} rank */
+  unrank: (rank) => text("page.unrank", { rank }),
+  /** @param {number} ranked @param {number} all */
+  rankedOf: (ranked, all) => text("page.ranked_of", { ranked, all }),
+  /** @param {number} unit @param {number | null} of */
+  progress: (unit, of) => text(of === null ? "page.progress" : "page.progress_of", { unit, of }),
+  /** @param {string} problem  by its name in form_rules.js */
+  problem: (problem) => (problem in PROBLEMS ? text(`problem.${PROBLEMS[problem]}`) : problem),
 };

@@ -27,10 +27,10 @@ import { TEXTS } from "/page_texts.js";
  * @typedef {import("/form_rules.js").Field} Field
  */
 
-/** @type {Field[]} */
-const DEFAULT_FORM = [{ name: "answer", type: "textarea", label: TEXTS.answer, required: true }];
-/** @type {Field[]} */
-const DEFAULT_ONBOARDING_FORM = [{ name: "success", type: "checkbox", label: TEXTS.consent, required: true }];
+/** @type {() => Field[]} */
+const defaultForm = () => [{ name: "answer", type: "textarea", label: TEXTS.answer, required: true }];
+/** @type {() => Field[]} */
+const defaultOnboardingForm = () => [{ name: "success", type: "checkbox", label: TEXTS.consent, required: true }];
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const [title, state, progress, instructions, item] = ["title", "state", "progress", "instructions", "item"].map(byId);
@@ -52,10 +52,24 @@ function showOnly(sentence, task) {
   progress.hidden = true;
   state.textContent = sentence;
   const address = task?.workerPage ?? null;
-  const link = address === null ? [] : [element("a", { href: address, textContent: TEXTS.ownPage })];
-  ownPage.replaceChildren(...link);
-  ownPage.hidden = address === null;
+  const links = address === null ? [] : [element("a", { href: address, textContent: TEXTS.ownPage })];
+  const next = task === undefined ? null : nextUnitOf(task);
+  if (next !== null) links.unshift(element("a", { href: next, className: "next-unit", textContent: TEXTS.nextUnit }));
+  ownPage.replaceChildren(...links);
+  ownPage.hidden = links.length === 0;
   title.focus();
+}
+
+/**
+ * The address of the worker's next unit; null if there can be none, or the provider gives out each unit by itself.
+ *
+ * @param {Task} task
+ * @returns {string | null}
+ */
+function nextUnitOf({ progress: place }) {
+  const address = /** @type {any} */ (globalThis).getNextUnitAddress;
+  if (place === null || typeof address !== "function") return null;
+  return place.of === null || place.unit < place.of ? address() : null;
 }
 
 /**
@@ -186,13 +200,13 @@ Mephisto.start({
   },
   onOnboarding(data, task) {
     const { onboarding = {} } = frontendOf(task);
-    const { instructions: text = textOf(task.config), show, form: fields = DEFAULT_ONBOARDING_FORM } = onboarding;
+    const { instructions: text = textOf(task.config), show, form: fields = defaultOnboardingForm() } = onboarding;
     showProgress(null);
     showWork(task, data ?? {}, { text, show, fields });
   },
   onTask(data, task) {
     draft?.remove(); // that of the onboarding
-    const { show, form: fields = DEFAULT_FORM } = frontendOf(task);
+    const { show, form: fields = defaultForm() } = frontendOf(task);
     showProgress(task.progress);
     showWork(task, data, { text: textOf(task.config), show, fields });
   },

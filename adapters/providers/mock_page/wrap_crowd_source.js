@@ -31,6 +31,14 @@ function getAgentRegistration() {
   };
 }
 
+/** Where the worker's next unit is: for the mock provider, another piece of work is another number in the address. */
+function getNextUnitAddress() {
+  const address = new URL(window.location.href);
+  const [, work, count] = /^(.*?)(?:-(\d+))?$/s.exec(getAssignmentId() ?? "1") ?? [];
+  address.searchParams.set("assignment_id", `${work}-${Number(count ?? 1) + 1}`);
+  return address.href;
+}
+
 /** Called once the server has the work: a real provider would pay from here on. */
 function handleSubmitToProvider(data) {
   alert("The task has been submitted! Data: " + JSON.stringify(data));

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ...errors import ConfigError
 from ..hydra_config import TaskRunArgs
+from ..texts.catalogue import load_texts
 from .config_errors import explained
 from .money import cents
 
@@ -46,6 +47,8 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_live_update_bytes: _Limit
     max_live_updates_in_run: _Limit
     max_live_update_bytes_in_run: _Limit
+    language: str
+    texts: dict[str, str]
     submission_timeout: _Seconds
     approve_left_partners: bool
     callback_timeout: _Seconds
@@ -73,7 +76,9 @@ def read_task_settings(task: DictConfig) -> TaskSettings:
         amount = settings.pop(name)
         settings[f"{name}_cents"] = None if amount is None else cents(str(amount), key=f"{_PREFIX}.{name}")
     try:
-        return msgspec.convert(settings, TaskSettings)
+        read = msgspec.convert(settings, TaskSettings)
+        load_texts(read.language, read.texts)
+        return read
     except msgspec.ValidationError as error:
         requirement, _, name = str(error).replace("`", "").partition(" - at $.")
         key = f"{_PREFIX}.{name}"

@@ -15,7 +15,9 @@ from ...abstractions.work_data import to_plain
 from ...errors import LaunchError, LogError, MephistoError
 from ...lifecycles.resource import ResourceStatus
 from ...state.decision_state import DecisionState
+from ..configuration.task_settings import read_task_settings
 from ..run_context import RunContext
+from ..texts.catalogue import load_texts
 
 #: Configuration of the page, in the folder of static files.
 TASK_CONFIG_FILE = "task_config.json"
@@ -52,7 +54,10 @@ def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) 
     # In a script, "<" can only be the beginning of its end.
     head = b"window.MEPHISTO_PROVIDER = " + settings.replace(b"<", b"\\u003c") + b";\n"
     (static_dir / WRAPPER_FILE).write_bytes(head + provider.get_wrapper_js_path().read_bytes())
-    (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(blueprint.get_frontend_args(), enc_hook=to_plain))
+    settings_of_task = read_task_settings(blueprint.args.task)
+    texts = load_texts(settings_of_task.language, settings_of_task.texts)
+    config = {**texts.for_page(), **blueprint.get_frontend_args()}
+    (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(config, enc_hook=to_plain))
 
 
 class RunServer:

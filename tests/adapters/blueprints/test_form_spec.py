@@ -33,7 +33,7 @@ def test_a_form_is_read() -> None:
         ("text", "Expected `array`, got `str`"),
         ([], "is empty. Add a field"),
         (["text"], "Expected `object`, got `str`"),
-        ([{"type": "text"}], "missing required field `name`"),
+        ([{"type": "text"}], "a field has no name (type: text)"),
         ([{"name": "a", "type": "tekst"}], "the field 'a' has the unknown type 'tekst'. Did you mean 'text'?"),
         ([{"name": "a", "type": ["text"]}], "the field 'a' has the unknown type ['text']"),
         ([{"name": "a", "type": "text", "requird": True}], "unknown setting 'requird'. Did you mean 'required'?"),
@@ -108,3 +108,17 @@ def test_all_types_of_fields_are_documented() -> None:
     text = (ROOT / "docs" / "tutorial" / "stock_page.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(FIELD_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("field", "problem"),
+    [
+        ({"name": "rating", "label": "How good?"}, "form: a field has no type (name: rating, label: How good?)"),
+        ({"type": "text"}, "form: a field has no name (type: text)"),
+        ({}, "form: a field has no name (it is empty)"),
+    ],
+)
+def test_a_field_without_type_or_name_is_shown(field: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_form([field], "form")
+    assert str(refused.value).startswith(problem)

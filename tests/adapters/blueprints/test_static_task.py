@@ -113,7 +113,7 @@ async def test_an_item_of_an_async_generator_is_checked_too_and_the_generator_cl
         ({}, SharedStaticTaskState(static_task_data=[]), "static_task_data is empty"),
         ({"units_per_assignment": 0}, None, "units_per_assignment is 0"),
         ({"task_source": "nowhere"}, None, "no page at nowhere"),
-        ({"form": [{"type": "text"}]}, None, r"missing required field `name` - at `\$\[0\]`"),
+        ({"form": [{"type": "text"}]}, None, r"a field has no name \(type: text\)"),
         ({"form": [{"name": "a", "type": "tekst"}]}, None, "tekst"),
         ({"form": [{"name": "a", "type": "text", "requird": True}]}, None, "requird"),
         ({"form": [{"name": "a", "type": "text"}] * 2}, None, "'a' is there twice"),

@@ -111,10 +111,12 @@ class PacketFactory:
 
     Args:
         clock: returns seconds since the epoch.
+        busy_text: the text for a worker whose request is not answered in time.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], busy_text: str = BUSY) -> None:
         self._clock = clock
+        self._busy_text = busy_text
 
     def now(self) -> float:
         """Return the time as packets have it: in seconds, with three decimals."""
@@ -156,7 +158,7 @@ class PacketFactory:
             "worker_id": None,
             "agent_id": None,
             "init_task_data": None,
-            "failure_reason": reason,
+            "failure_reason": self._busy_text if reason == BUSY else reason,
         }
         return self.from_router("agent_details", raw(refusal))
 

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import anyio
 
 from .counters import Counters
+from .http.task_config import TaskConfigFile
 from .journal.journal import Journal
 from .log import log
 from .operator.operator_link import OperatorLink
 from .operator.operator_orders import OperatorOrders
 from .operator.waiting_requests import WaitingRequests
-from .packets import PacketFactory
+from .packets import BUSY, PacketFactory
 from .pages.agents import AgentSessions
 from .pages.page_requests import PageRequests
 from .pages.page_sessions import PageSessions
@@ -42,7 +43,8 @@ class Router:
     ) -> None:
         self.counters = Counters()
         self._journal = journal
-        packets = PacketFactory(clock)
+        busy_text = TaskConfigFile(settings.static).text("router.busy", BUSY)
+        packets = PacketFactory(clock, busy_text)
         self._requests = WaitingRequests(packets, settings.request_deadline_seconds, settings.max_sockets, monotonic)
         self._agents = AgentSessions(
             journal, self.counters, settings.max_kept_per_agent, settings.heartbeat_limit_seconds, monotonic

@@ -225,10 +225,15 @@ export function readPauseNotice(data) {
 /** Makes encoded packets. */
 export class PacketFactory {
   #clock;
+  #busyText;
 
-  /** @param {() => number} clock returns seconds since the epoch */
-  constructor(clock) {
+  /**
+   * @param {() => number} clock returns seconds since the epoch
+   * @param {string} busyText the text for a worker whose request is not answered in time
+   */
+  constructor(clock, busyText = BUSY) {
     this.#clock = clock;
+    this.#busyText = busyText;
   }
 
   /** Return the time as packets have it: in seconds, with three decimals. */
@@ -291,7 +296,7 @@ export class PacketFactory {
       worker_id: null,
       agent_id: null,
       init_task_data: null,
-      failure_reason: reason,
+      failure_reason: reason === BUSY ? this.#busyText : reason,
     };
     return this.fromRouter("agent_details", raw(refusal));
   }

@@ -3,10 +3,11 @@
 import { Counters } from "./counters.js";
 import { codeOf } from "./errors.js";
 import { log } from "./log.js";
+import { textOf } from "./http/task_config.js";
 import { OperatorLink } from "./operator/operator_link.js";
 import { OperatorOrders } from "./operator/operator_orders.js";
 import { WaitingRequests } from "./operator/waiting_requests.js";
-import { PacketFactory } from "./packets.js";
+import { BUSY, PacketFactory } from "./packets.js";
 import { AgentSessions } from "./pages/agents.js";
 import { PageRequests } from "./pages/page_requests.js";
 import { PageSessions } from "./pages/page_sessions.js";
@@ -31,7 +32,7 @@ export class Router {
    */
   constructor({ settings, secret, journal, clock, monotonic, newId }) {
     const counters = new Counters();
-    const packets = new PacketFactory(clock);
+    const packets = new PacketFactory(clock, textOf(settings.static, "router.busy", BUSY));
     const requests = new WaitingRequests({
       packets,
       deadlineSeconds: settings.requestDeadlineSeconds,

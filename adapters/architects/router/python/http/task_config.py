@@ -57,6 +57,10 @@ class ConfigAnswer(NamedTuple):
     is_supported: bool
 
 
+class _Texts(msgspec.Struct):
+    texts: dict[str, str] = {}
+
+
 class TaskConfigFile:
     """`task_config.json`, kept in memory while the file does not change.
 
@@ -68,6 +72,14 @@ class TaskConfigFile:
         self._path = os.path.join(directory, "task_config.json")
         self._stamp: tuple[int, int] | None = None
         self._answers: dict[str, ConfigAnswer] = {}
+
+    def text(self, key: str, default: str) -> str:
+        """Return a text of the catalogue in the run's language; the default if the page has its own."""
+        try:
+            with open(self._path, "rb") as file:
+                return msgspec.json.decode(file.read(), type=_Texts).texts.get(key, default)
+        except (OSError, msgspec.DecodeError):
+            return default
 
     def answer(self, version: str | None) -> ConfigAnswer | None:
         """Return the answer to a page, or None if there is no file.

@@ -1,0 +1,108 @@
+// @ts-check
+/**
+ * All texts that the client library and the stock page show to workers: in English here, and in the language of the
+ * run in its configuration. English is copied from the catalogue, `core/operations/texts/languages/en.json`.
+ */
+
+/** @type {Record<string, string>} */
+const ENGLISH = {
+  "client.no_phones": "Sorry, this task cannot be completed on mobile devices. Please use a computer.",
+  "client.late":
+    "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.",
+  "client.no_work": "There is no work for you here at the moment.",
+  "client.may_send":
+    "You can still send your work. It will be kept, and the people who run the task decide whether it counts.",
+  "client.send_anyway": "Send it anyway",
+  "client.ok": "OK",
+  "client.try_again": "Try again",
+  "client.connection_lost": "The connection to the server is lost.",
+  "client.not_submitted": "Your work is not submitted yet.",
+  "client.unreachable": "The server cannot be reached. Please check your connection and try again.",
+  "client.session_unknown": "The server does not know this session any more. Please reload the page.",
+  "client.too_large": "This is more than the server can take. Please use a smaller file or a shorter text.",
+  "client.failed": "The server could not do this just now. Please try again.",
+  "status.expired": "This task is no longer available. Please return it and take another one.",
+  "status.timeout": "The time for this task has run out. Please return it.",
+  "status.disconnect": "You were away from this task for too long, and it has ended. Please return it.",
+  "status.returned": "You have returned this task.",
+  "status.partner_disconnect": "Your partner has left. This is not your fault: please hand in the task as it is.",
+  "outcome.completed": "You have submitted this work. It has not been reviewed yet.",
+  "outcome.approved": "Your work was approved. Thank you!",
+  "outcome.soft_rejected": "Your work was reviewed and is paid. Thank you!",
+  "outcome.rejected": "Your work was reviewed and not accepted.",
+  "ended.expired": "This task was withdrawn.",
+  "ended.timeout": "The time for this task has run out.",
+  "ended.disconnect": "You were away from this task for too long, and it has ended.",
+  "ended.returned": "You have returned this task.",
+  "page.preview": "This is a preview. Accept the task to begin.",
+  "page.submit": "Submit",
+  "page.submitting": "Submitting…",
+  "page.not_submitted": "Your work is not submitted yet. It is kept on this page and will be sent again.",
+  "page.submitted": "Submitted. Thank you! You can close this page.",
+  "page.own_page": "Your work, the verdicts on it and your pay",
+  "page.broken": "This task is not set up correctly. Please return it; we have been notified.",
+  "page.page_failed":
+    "Something went wrong on this page, and your work is not submitted. Please try again; we have been notified.",
+  "page.please_correct": "Please check the highlighted questions.",
+  "page.files_again": "Your answers were restored. Please choose your files again.",
+  "page.restored": "Your answers were restored.",
+  "page.required": "required",
+  "page.please_choose": "Please choose",
+  "page.not_set": "not set yet",
+  "page.answer": "Your answer",
+  "page.consent": "I have read the instructions and want to begin.",
+  "page.media_failed": "This file could not be loaded.",
+  "page.no_value": "(nothing)",
+  "page.best": "Best",
+  "page.worst": "Worst",
+  "page.choose": "Choose {letter}",
+  "page.rank_next": "Rank as number {rank}",
+  "page.unrank": "Number {rank} (undo)",
+  "page.ranked_of": "{ranked} of {all} ranked",
+  "page.progress": "Task {unit}",
+  "page.progress_of": "Task {unit} of up to {of}",
+  "page.next_unit": "Next task",
+  "problem.required": "Please answer this question.",
+  "problem.not_complete": "Please complete this answer.",
+  "problem.not_one": "Please choose one of the answers.",
+  "problem.too_long": "Please shorten this answer.",
+  "problem.too_few": "Please choose more.",
+  "problem.too_many": "Please choose fewer.",
+  "problem.same_twice": "Please choose two different ones.",
+};
+
+/** @type {Record<string, string>} */
+let chosen = {};
+
+/**
+ * Takes the texts of a run.
+ *
+ * @param {Record<string, any>} config  the page's configuration
+ */
+export function useTexts({ language, direction, texts }) {
+  chosen = texts ?? {};
+  if (language) document.documentElement.lang = language;
+  if (direction) document.documentElement.dir = direction;
+}
+
+/**
+ * Gives a text, with its placeholders filled in.
+ *
+ * @param {string} key
+ * @param {Record<string, any>} [values]
+ */
+export function text(key, values = {}) {
+  const found = chosen[key] ?? ENGLISH[key] ?? key;
+  return found.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+}
+
+/**
+ * Gives a text of a group, for instance `status.timeout`; null if the group has none of that name.
+ *
+ * @param {string} group
+ * @param {string} name
+ */
+export function textOf(group, name) {
+  const key = `${group}.${name.replaceAll(" ", "_")}`;
+  return key in ENGLISH ? text(key) : null;
+}

@@ -1,0 +1,122 @@
+"""All texts for workers come from one catalogue, in every language."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import trio.testing
+
+from mephisto_es.adapters.architects.memory.architect import MemoryArchitect
+from mephisto_es.adapters.architects.router.python import packets as python_packets
+from mephisto_es.adapters.architects.router.python.http.task_config import TaskConfigFile
+from mephisto_es.adapters.log.memory import MemoryLog
+from mephisto_es.core.decisions.refusals import refusal_text
+from mephisto_es.core.errors import ConfigError
+from mephisto_es.core.operations.texts.catalogue import language_names, load_texts, texts_of
+from mephisto_es.events.engagement import RefusalReason
+from mephisto_es.events.ids import TaskRunId
+
+from .operator_harness import HarnessTaskState, ask, items, open_harness
+
+ROOT = Path(__file__).resolve().parents[3]
+CLIENT = ROOT / "adapters" / "blueprints" / "page"
+STOCK_PAGE = ROOT / "adapters" / "blueprints" / "static_task_page"
+NODE_PACKETS = ROOT / "adapters" / "architects" / "router" / "node" / "lib" / "packets.js"
+TEXTS_FILE = CLIENT / "mephisto_texts.js"
+#: The worker's own page, which a server of its own serves too, has its texts beside it.
+OTHER_PAGES = {"worker_page.js"}
+ENGLISH = texts_of("en")
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+_LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
+_SENTENCE = re.compile(r"^\W*[A-Z][\w']* .*\w")
+#: Calls whose texts are for developers.
+_FOR_DEVELOPERS = re.compile(r"(?:console\.\w+|new \w*Error|super)\(\s*$")
+
+
+@pytest.mark.parametrize("language", language_names())
+def test_every_language_has_every_text_with_its_placeholders(language: str) -> None:
+    texts = texts_of(language)
+    assert set(texts) == set(ENGLISH)
+    for key, text in texts.items():
+        assert text.strip(), key
+        assert re.findall(r"\{\w+\}", text) != [] or "{" not in ENGLISH[key]
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", ENGLISH[key])), key
+
+
+def test_there_are_ten_languages_and_one_from_right_to_left() -> None:
+    assert len(language_names()) >= 10
+    assert load_texts("ar", {}).direction == "rtl"
+    assert load_texts("de", {}).direction == "ltr"
+
+
+def test_english_texts_are_the_same_wherever_they_are() -> None:
+    for reason in RefusalReason:
+        assert ENGLISH[f"refusal.{reason.name}"] == refusal_text(reason)
+    assert ENGLISH["router.busy"] == python_packets.BUSY
+    assert f'export const BUSY = "{ENGLISH["router.busy"]}";' in NODE_PACKETS.read_text(encoding="utf-8")
+    [in_page] = re.findall(r"const ENGLISH = (\{.*?\});", TEXTS_FILE.read_text(encoding="utf-8"), re.DOTALL)
+    of_page = {key: text for key, text in ENGLISH.items() if key.partition(".")[0] not in ("refusal", "router")}
+    assert json.loads(re.sub(r",\s*\}$", "}", in_page)) == of_page
+
+
+SCRIPTS = sorted(path for folder in (CLIENT, STOCK_PAGE) for path in folder.glob("*.js") if path != TEXTS_FILE)
+
+
+@pytest.mark.parametrize(
+    "script", [path for path in SCRIPTS if path.name not in OTHER_PAGES], ids=lambda path: path.name
+)
+def test_no_sentence_is_outside_the_catalogue(script: Path) -> None:
+    code = _COMMENT.sub("", script.read_text(encoding="utf-8"))
+    sentences = [
+        found[1] or found[2]
+        for found in _LITERAL.finditer(code)
+        if _SENTENCE.match(found[1] or found[2] or "") and not _FOR_DEVELOPERS.search(code[: found.start()])
+    ]
+    assert sentences == []
+
+
+def test_keys_that_scripts_use_are_in_the_catalogue() -> None:
+    used = {key for path in SCRIPTS for key in re.findall(r'\btext\("([\w.]+)"', path.read_text(encoding="utf-8"))}
+    assert len(used) > 20
+    assert used <= set(ENGLISH)
+
+
+def test_a_language_and_single_texts_can_be_chosen() -> None:
+    texts = load_texts("de-AT", {"page.submit": "Fertig"})
+    assert texts.refusal(RefusalReason.PAUSED) == "Diese Aufgabe ist angehalten. Bitte kommen Sie später wieder."
+    page = texts.for_page()
+    assert (page["language"], page["direction"]) == ("de-AT", "ltr")
+    assert isinstance(page["texts"], dict)
+    assert page["texts"]["page.submit"] == "Fertig"
+    assert load_texts("en", {}).for_page() == {}
+    with pytest.raises(ConfigError, match="there are no texts in the language 'xx'"):
+        load_texts("xx", {})
+    with pytest.raises(ConfigError, match="there is no text"):
+        load_texts("en", {"page.submitt": "Send"})
+
+
+async def test_who_gets_no_work_reads_why_in_the_language_of_the_run(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    MemoryArchitect.routers.clear()
+    async with open_harness(tmp_path, MemoryLog()) as harness:
+        await harness.launch(HarnessTaskState(data=items(1)), language="fr", maximum_units_per_worker=1)
+        router = MemoryArchitect.routers[TaskRunId(1)]
+        first = await ask(router, "ann")
+        second = await ask(router, "bob", 1)
+        router.return_task(first["agent_id"])
+        assert second["failure_reason"] == texts_of("fr")["refusal.NO_AVAILABLE_UNITS"]
+        await harness.operator.force_shutdown()
+
+
+def test_a_router_reads_its_text_from_the_configuration_of_the_page(tmp_path: Path) -> None:
+    config = TaskConfigFile(str(tmp_path))
+    assert config.text("router.busy", "Later") == "Later"
+    (tmp_path / "task_config.json").write_text('{"texts": {"router.busy": "Plus tard"}, "task_title": "Une tâche"}')
+    assert config.text("router.busy", "Later") == "Plus tard"
+    (tmp_path / "task_config.json").write_text("[]")
+    assert config.text("router.busy", "Later") == "Later"
