@@ -18,7 +18,6 @@ import trio
 from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
-from ..decisions.refusals import refusal_text
 from ..ledger import Ledger
 from ..packet_data import PagesData, PausingData
 from ..packets import (
@@ -39,6 +38,7 @@ from ..packets import (
     WorkerPageDetailsData,
 )
 from ..signal import Signal
+from .texts.catalogue import Texts
 
 #: Updates per page that are sent again when a channel opens.
 RESEND_LIMIT = 50
@@ -49,8 +49,9 @@ CONFIRM_SECONDS = 2.0
 class AgentPages:
     """Outgoing side of a run's connection to workers' pages."""
 
-    def __init__(self, task_run: TaskRunId, ledger: Ledger) -> None:
+    def __init__(self, task_run: TaskRunId, ledger: Ledger, texts: Texts) -> None:
         self._run = task_run
+        self._texts = texts
         self._ledger = ledger
         self._channels: dict[str, Channel] = {}
         #: Channels whose routers have been brought up to date.
@@ -83,7 +84,7 @@ class AgentPages:
 
     def pause(self) -> None:
         """Tell all routers that the operator leaves in order: they keep the pages of everybody at work."""
-        reason = refusal_text(RefusalReason.PAUSED)
+        reason = self._texts.refusal(RefusalReason.PAUSED)
         self._send_to_all(Pausing(subject_id=SYSTEM, data=PausingData(reason)))
 
     async def absent(self, tokens: Collection[str]) -> set[str]:

@@ -51,7 +51,7 @@ def assemble_live_run(
         max_item_bytes=context.settings.max_item_bytes,
         concurrent=context.task_runner.is_concurrent,
     )
-    pages = AgentPages(context.task_run, ledger)
+    pages = AgentPages(context.task_run, ledger, context.texts)
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
     client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost)
