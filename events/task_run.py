@@ -31,6 +31,8 @@ class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
     fee_percent: int = 0
     #: Bonus that is reserved for each unit, in cents.
     bonus_limit_cents: int = 0
+    #: True if the maximum counts what a worker has in all runs of the task; False if only in this one.
+    maximum_is_per_task: bool = False
 
 
 class TaskRunPrepared(Event, frozen=True, kw_only=True, tag="task_run_prepared"):

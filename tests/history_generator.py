@@ -253,6 +253,7 @@ class HistoryGenerator(RandomValues):
             config='{"task_title": "Rate"}',
             allowed_concurrent=self._random.choice((0, 0, 1)),
             maximum_units_per_worker=self._random.choice((0, 0, 3)),
+            maximum_is_per_task=bool(self._random.randint(0, 1)),
         )
         return [NewEvent(streams.task_run(run), created)]
 

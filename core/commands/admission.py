@@ -8,7 +8,8 @@ import msgspec
 
 from ...events.base import PayloadRef
 from ...events.engagement import ProviderObserved, WorkerAssessed, WorkerRefused
-from ...events.ids import AgentId, OnboardingAgentId, QualificationId, UnitId, WorkerId
+from ...events.ids import AgentId, OnboardingAgentId, QualificationId, TaskRunId, UnitId, WorkerId
+from ...events.streams import DIRECTORY, partition_of_run
 from ..lifecycles.engagement import Answer
 from .base import RunAndDirectoryCommand, RunCommand
 from .task_run import AssignmentPlan
@@ -100,6 +101,15 @@ class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
     absent: tuple[AgentId, ...] = ()
     #: Evaluation that replaces the ordinary unit.
     evaluation: RequiredEvaluation | None = None
+    #: Runs of the same task whose units count against the worker's maximum, beside this one.
+    counted_runs: tuple[TaskRunId, ...] = ()
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """The partition of the run, and if other runs are counted the directory and theirs, in order of ids."""
+        if not self.counted_runs:
+            return super().partitions
+        return (DIRECTORY, *map(partition_of_run, sorted({self.task_run, *self.counted_runs})))
 
 
 class StartOnboarding(RunCommand, frozen=True, kw_only=True, tag="start_onboarding"):

@@ -28,13 +28,16 @@ class Check(NamedTuple):
     reason: RefusalReason
 
 
-def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementState | None) -> Iterator[Check]:
+def admission(
+    run: TaskRunState, worker: WorkerState, engagement: EngagementState | None, counted: int
+) -> Iterator[Check]:
     """Check the rules in order; a limit that the run does not have is no rule.
 
     Args:
         run: the present state of the run.
         worker: the present state of the worker.
         engagement: the worker's engagement in the run; None if it has not arrived.
+        counted: the number of the worker's units that count against `maximum_units_per_worker`.
     """
     live = run.status is TaskRunStatus.LIVE
     yield Check("run_is_live", {"run": run.status.value}, live, RefusalReason.NO_AVAILABLE_UNITS)
@@ -49,8 +52,7 @@ def admission(run: TaskRunState, worker: WorkerState, engagement: EngagementStat
         has = len(engagement.live) if engagement else 0
         yield _limit("allowed_concurrent", run.allowed_concurrent, has, RefusalReason.TOO_MANY_CONCURRENT)
     if run.maximum_units_per_worker:
-        has = engagement.counted if engagement else 0
-        yield _limit("maximum_units_per_worker", run.maximum_units_per_worker, has, RefusalReason.MAX_FOR_TASK)
+        yield _limit("maximum_units_per_worker", run.maximum_units_per_worker, counted, RefusalReason.MAX_FOR_TASK)
     undecided = engagement.undecided() if engagement else None
     if undecided is not None:
         yield Check("evaluation_decided", {"unit": undecided}, False, RefusalReason.TOO_MANY_CONCURRENT)

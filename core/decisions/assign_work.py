@@ -212,7 +212,8 @@ def _refusal(
     state: DecisionState, run: TaskRunId, worker: WorkerId, engagement: EngagementState | None
 ) -> WorkerRefused | None:
     """Return the first rule that keeps the worker from getting any unit, if one does."""
-    checks = admission(state.task_runs[streams.task_run(run)], state.workers[streams.worker(worker)], engagement)
+    run_state, counted = state.task_runs[streams.task_run(run)], state.counted_units(run, worker)
+    checks = admission(run_state, state.workers[streams.worker(worker)], engagement, counted)
     failed = next((check for check in checks if not check.holds), None)
     return failed and WorkerRefused(rule=failed.rule, inputs=dict(failed.inputs), reason=failed.reason)
 

@@ -121,6 +121,8 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     failures: dict[str, int] = {}
     #: The function whose failures paused the admission of newcomers; None if it is not paused.
     admission_paused_by: str | None = None
+    #: True if the maximum counts what a worker has in all runs of the task.
+    maximum_is_per_task: bool = False
 
 
 def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
@@ -139,6 +141,7 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             event.allowed_concurrent,
             event.maximum_units_per_worker,
             event.seed,
+            maximum_is_per_task=event.maximum_is_per_task,
         )
     run = existing(run)
     match event:

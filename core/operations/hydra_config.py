@@ -89,8 +89,16 @@ class TaskRunArgs:
     no_submission_patience: int = field(
         default=12 * 60 * 60, metadata={"help": "Seconds without a submission after which the run pauses."}
     )
-    allowed_concurrent: int = field(default=0, metadata={"help": "Maximum units per worker at a time; 0: no limit."})
-    maximum_units_per_worker: int = field(default=0, metadata={"help": "Maximum units per worker in all; 0: no limit."})
+    allowed_concurrent: int = field(
+        default=0, metadata={"help": "Maximum units per worker at a time, in this run; 0: no limit."}
+    )
+    maximum_units_per_worker: int = field(
+        default=0, metadata={"help": "Maximum units per worker, in all runs of this task_name; 0: no limit."}
+    )
+    maximum_units_scope: str = field(
+        default="task",
+        metadata={"help": "What maximum_units_per_worker counts: task (all runs of this task_name) or run (this run)."},
+    )
     max_num_concurrent_units: int = field(
         default=0, metadata={"help": "Maximum units offered or worked on at a time; 0: no limit."}
     )

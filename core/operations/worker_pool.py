@@ -285,7 +285,8 @@ class WorkerPool:
         engagement = self._ledger.state.engagements.get(streams.engagement(self._run, state.worker))
         if engagement is None or state.agent in engagement.evaluations or not engagement.counted:
             return None
-        return WorkerProgress(engagement.counted, self._context.settings.maximum_units_per_worker or None)
+        counted = self._ledger.state.counted_units(self._run, state.worker)
+        return WorkerProgress(counted, self._context.settings.maximum_units_per_worker or None)
 
     def _task_code_of(self, state: AgentRecord | OnboardingRecord) -> str:
         """Return the name of the code that runs while an agent is at work."""

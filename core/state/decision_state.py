@@ -157,6 +157,7 @@ class DecisionState(EntityStates):
     Attributes:
         runs: the indexes of each run.
         workers_by_identity: workers by the pseudonym of provider and name.
+        runs_of_task: runs of each task, the oldest first.
         by_token: streams of agents and onboarding agents by the token that page and router know.
     """
 
@@ -166,6 +167,7 @@ class DecisionState(EntityStates):
         self.workers_by_identity: dict[str, WorkerId] = {}
         self.by_token: dict[str, str] = {}
         self.tasks_by_name: dict[str, TaskId] = {}
+        self.runs_of_task: dict[TaskId, list[TaskRunId]] = {}
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
         self.qualifications_by_name: dict[str, QualificationId] = {}
         self._update_ids: dict[str, set[str]] = {}
@@ -280,6 +282,7 @@ class DecisionState(EntityStates):
             case AssignmentCreated():
                 self._index_assignment(self.runs.of_stream(stream), event)
             case TaskRunCreated():
+                self.runs_of_task.setdefault(event.task, []).append(event.task_run)
                 self.runs.of_stream(stream).budget = Budget(
                     event.budget_cents, event.fee_percent, event.bonus_limit_cents
                 )
@@ -344,6 +347,17 @@ class DecisionState(EntityStates):
 
     def _is_erased(self, worker: WorkerId) -> bool:
         return self.workers[streams.worker(worker)].status is WorkerStatus.ERASED
+
+    def counted_units(self, run: TaskRunId, worker: WorkerId) -> int:
+        """Return how many units of a worker count against the maximum of a run: those in the run, or in its task.
+
+        Raises:
+            UnknownEntityError: there is no such run.
+        """
+        state = self.task_runs[streams.task_run(run)]
+        runs = self.runs_of_task[state.task] if state.maximum_is_per_task else (run,)
+        engagements = (self.engagements.get(streams.engagement(one, worker)) for one in runs)
+        return sum(engagement.counted for engagement in engagements if engagement is not None)
 
     def agents_of_assignment(self, run: TaskRunId, assignment: AssignmentId) -> Iterator[AgentRecord]:
         """Yield the agents that have the units of an assignment now, in the order of the units."""

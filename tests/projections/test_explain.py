@@ -77,7 +77,8 @@ def test_the_rules_see_what_the_decision_saw(requests: tuple[AppendRequest, ...]
         if isinstance(envelope.event, WorkStarted):
             run = state.task_runs[streams.task_run(streams.run_of(envelope.stream))]
             engagement = state.engagements[envelope.stream]
-            checks = admission(run, state.workers[streams.worker(engagement.worker)], engagement)
+            counted = state.counted_units(run.task_run, engagement.worker)
+            checks = admission(run, state.workers[streams.worker(engagement.worker)], engagement, counted)
             shown = [(said.rule, said.inputs) for said in step_at(explained, seq).rules]
             assert shown[:-1] == [(check.rule, check.inputs) for check in checks]
         state.apply(envelope)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ....events import streams
 from ....events.engagement import RefusalReason, WorkerRefused
-from ....events.ids import AgentId, OnboardingAgentId, WorkerId
+from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, WorkerId
 from ....events.unit import UnitCreated
 from ...command_issuer import CommandIssuer
 from ...commands.admission import Applicant, AssignUnit, RefuseWorker, RequiredEvaluation, StartOnboarding
@@ -135,6 +135,13 @@ class Admission:
         absent = await self._pages.absent(asked.keys())
         return (*(asked[token] for token in absent), *waiting[MAX_PARTNERS_ASKED:])
 
+    def _counted_runs(self) -> tuple[TaskRunId, ...]:
+        """Return the other runs whose units count against the maximum of a worker."""
+        run = self._ledger.state.task_runs[streams.task_run(self._run)]
+        if not (run.maximum_units_per_worker and run.maximum_is_per_task):
+            return ()
+        return tuple(one for one in self._ledger.state.runs_of_task[run.task] if one != self._run)
+
     async def _try_to_assign_unit(
         self, applicant: Applicant, agent: AgentId, *, more_to_come: bool
     ) -> RefusalReason | None:
@@ -150,6 +157,7 @@ class Admission:
             eligible_units=None if eligible is None else eligible.units,
             more_to_come=more_to_come,
             absent=await self._absent_partners(),
+            counted_runs=self._counted_runs(),
         )
         for step in self._steps:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import msgspec
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -41,6 +41,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     #: 0 for no limit, as in the next two.
     allowed_concurrent: _Limit
     maximum_units_per_worker: _Limit
+    maximum_units_scope: Literal["task", "run"]
     max_num_concurrent_units: _Limit
     max_item_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_ITEM_BYTES)]
     max_live_updates: _Limit

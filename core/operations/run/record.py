@@ -34,6 +34,7 @@ class RunRecord:
             config=msgspec.json.encode(redacted(plan.config)).decode(),
             allowed_concurrent=plan.settings.allowed_concurrent,
             maximum_units_per_worker=plan.settings.maximum_units_per_worker,
+            maximum_is_per_task=plan.settings.maximum_units_scope == "task",
             given_by_script=plan.given_by_script,
             budget_cents=plan.settings.budget_cents,
             fee_percent=plan.settings.provider_fee_percent,

@@ -166,7 +166,22 @@ class _Engagement:
     def _admission(self, seq: int, before: engagements.EngagementState | None) -> Iterator[Check]:
         run = _fold(task_runs.evolve, _before(self._run_history, seq))
         worker = _fold(workers.evolve, _before(self._worker_history, seq))
-        return iter(()) if run is None or worker is None else admission(run, worker, before)
+        if run is None or worker is None:
+            return iter(())
+        return admission(run, worker, before, self._counted(run, worker.worker, seq, before))
+
+    def _counted(
+        self, run: task_runs.TaskRunState, worker: WorkerId, seq: int, before: engagements.EngagementState | None
+    ) -> int:
+        """Return how many units of the worker counted against the maximum of the run at that time."""
+        here = before.counted if before else 0
+        if not run.maximum_is_per_task:
+            return here
+        others = (row.task_run_id for row in self._as_of.db.find_task_runs(task_id=run.task))
+        names = (streams.engagement(other, worker) for other in others if other != self._run)
+        histories = (_before(self._as_of.stream(name), seq) for name in names)
+        found = (_fold(engagements.evolve, history) for history in histories)
+        return here + sum(engagement.counted for engagement in found if engagement is not None)
 
     def _offer(self, unit: UnitId, seq: int) -> dict[str, str | int | bool | None]:
         """Return why this unit was selected: it had been offered longer than any other unit new to the worker."""

@@ -334,7 +334,8 @@ async def test_every_unit_was_given_while_all_rules_held(tmp_path: Path) -> None
             state = harness.operator.ledger.state
             for engagement in state.engagements.values():
                 run = next(iter(state.task_runs.values()))
-                rules = list(admission(run, state.workers[streams.worker(engagement.worker)], engagement))
+                worker = state.workers[streams.worker(engagement.worker)]
+                rules = list(admission(run, worker, engagement, engagement.counted))
                 assert engagement.counted <= 2
                 assert {check.rule for check in rules} >= {"run_is_live", "maximum_units_per_worker"}
 

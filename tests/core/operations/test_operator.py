@@ -315,6 +315,26 @@ async def test_a_worker_the_script_does_not_want_is_refused_and_the_answer_is_ke
         await harness.operator.force_shutdown()
 
 
+@pytest.mark.parametrize(("scope", "is_refused"), [("task", True), ("run", False)])
+async def test_the_next_batch_of_a_task_does_not_readmit_everybody(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, scope: str, is_refused: bool
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        limit = {"task_name": "rating", "maximum_units_per_worker": 1, "maximum_units_scope": scope}
+        for batch in range(2):
+            router = harness.router(await harness.launch(HarnessTaskState(data=items(1)), **limit))
+            details = await ask(router, "ann", batch)
+            if batch:
+                assert (details["agent_id"] is None) == is_refused
+                refused = refusal_text(RefusalReason.MAX_FOR_TASK) if is_refused else None
+                assert details["failure_reason"] == refused
+                await harness.operator.force_shutdown()
+                return
+            assert details["progress"] == {"unit": 1, "of": 1}
+            router.submit_task(details["agent_id"], {})
+            await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+
+
 async def test_a_launch_that_fails_says_which_step_and_releases_what_it_had(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         (tmp_path / "1").write_text("a file where the run's folder should be")
