@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...core.abstractions.crowd.site_work import SiteAccount
 from ...core.errors import LogError
 from ...core.operations.configuration.money import amount
 from ...core.operations.logger_core import LogFormat, get_logger, mephisto_log_format
@@ -75,8 +76,16 @@ def lines_of(quote: Quote, durations: Durations | None) -> Iterator[tuple[str, s
         yield "bonuses", f"up to {_amount(quote.bonus_cents)}"
         yield "total", f"at most {_amount(quote.total_cents)}"
     yield "budget", _budget(quote)
+    if quote.account is not None:
+        yield "account", _account(quote.account)
     if quote.all_units is not None:
         yield "work", _work(quote, durations)
+
+
+def _account(account: SiteAccount) -> str:
+    if account.available_cents is None:
+        return account.name
+    return f"{account.name} has {amount(account.available_cents)} {account.currency or ''}".rstrip()
 
 
 def _budget(quote: Quote) -> str:

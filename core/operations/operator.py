@@ -28,6 +28,7 @@ from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
 from .run.plan import RunEnding, RunPlan, plan_run, stored_config, task_name
 from .run.quote import Quote, quote_of
+from .run.site_terms import at_site_terms
 from .services.directory import Directory
 from .services.paymaster import Paymaster
 from .services.reviewer import Reviewer
@@ -142,7 +143,7 @@ class Operator:
         previous = await self._run_to_resume(run_config)
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
-            await self._check_quote(plan)
+            plan = await self._check_quote(plan)
         return await self._launch(plan, previous)
 
     def validate_and_run_config(self, *_: object) -> Never:
@@ -157,21 +158,23 @@ class Operator:
             hint="Write: await operator.launch_task_run(cfg.mephisto, shared_state)",
         )
 
-    async def _check_quote(self, plan: RunPlan) -> None:
-        """Have the quote of a new run approved, if there is somebody to look at it.
+    async def _check_quote(self, plan: RunPlan) -> RunPlan:
+        """Return the plan at the site's terms, once somebody has approved its quote, if there is anybody to look at it.
 
         Raises:
-            ConfigError: it was not approved.
+            ConfigError: it was not approved, or the account does not have the money.
         """
+        plan, account = await at_site_terms(plan)
         if self._approve_quote is None:
-            return
-        quote = quote_of(plan)
+            return plan
+        quote = quote_of(plan, account)
         if not await self._approve_quote(quote):
             raise ConfigError(
                 f"the launch was called off: the budget covers {quote.covered_units} of {quote.all_units} units",
                 key="mephisto.task.budget",
                 hint="Raise mephisto.task.budget, or lower the reward or the number of units",
             )
+        return plan
 
     async def _run_to_resume(self, run_config: DictConfig) -> TaskRunId | None:
         """Return the run that is meant to be resumed; None if a new one is meant.

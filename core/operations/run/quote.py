@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ...abstractions.crowd.site_work import SiteAccount
 from ...abstractions.screen_task_required import ScreenTaskRequired
 from ...abstractions.use_gold_unit import UseGoldUnit
 from ...state.budget import Budget
@@ -27,6 +28,8 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     budget_cents: int | None
     #: Time that a worker has for a unit.
     seconds_allowed: int
+    #: The account that offers the work; None: its site was not asked.
+    account: SiteAccount | None = None
 
     @property
     def all_units(self) -> int | None:
@@ -80,7 +83,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.all_units is None else self.all_units * cents
 
 
-def quote_of(plan: RunPlan) -> Quote:
+def quote_of(plan: RunPlan, account: SiteAccount | None = None) -> Quote:
     """Compute the quote of a run that is to be launched.
 
     Raises:
@@ -100,6 +103,7 @@ def quote_of(plan: RunPlan) -> Quote:
         bonus_limit_cents=settings.bonus_limit_cents,
         budget_cents=settings.budget_cents,
         seconds_allowed=settings.assignment_duration_in_seconds,
+        account=account,
     )
 
 

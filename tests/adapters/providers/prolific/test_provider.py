@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,8 @@ async def test_places_follow_the_units(tmp_path: Path, autojump_clock: trio.test
 
 
 async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    async with open_site_run("prolific", tmp_path, balance_cents=100) as run:
+    async with open_site_run("prolific", tmp_path) as run:
+        run.prolific.ledger.balance = Decimal(100)
         with pytest.raises(LaunchError, match=r"raise task_reward, or lower prolific_estimated_completion_time"):
             await run.launch(1, task_reward="0.30")
         assert not run.prolific.ledger.studies
@@ -185,3 +187,12 @@ async def test_a_rejection_without_a_reason_waits_and_can_be_reversed(
         assert await run.settle(live.task_run) == 2
         assert run.statuses() == ["APPROVED"] * 2
         assert await run.faults(live.task_run) == ()
+
+
+async def test_the_budget_reserves_the_sites_fee(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(3, budget="4.50")
+        # 1.50 cost 2.01 at the site, which is 34 percent more.
+        budget = run.harness.operator.ledger.state.runs[live.task_run].budget
+        assert (budget.fee_percent, budget.reserved_cents) == (34, 402)
+        assert study_of(run).places == 2
