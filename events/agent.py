@@ -199,6 +199,8 @@ class AgentBonusGranted(Event, frozen=True, kw_only=True, tag="agent_bonus_grant
 
     bonus_cents: int
     reason: PayloadRef
+    #: Seconds of work that led to nothing, for which it is paid; None: a reviewer granted it.
+    worked_seconds: int | None = None
 
 
 AgentEvent = (

@@ -33,6 +33,9 @@ class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
     bonus_limit_cents: int = 0
     #: True if the maximum counts what a worker has in all runs of the task; False if only in this one.
     maximum_is_per_task: bool = False
+    #: Pay for a minute of work that led to nothing through no fault of the worker, and the most for one piece of work.
+    pay_for_time_cents: int = 0
+    pay_for_time_limit_cents: int = 0
 
 
 class TaskRunPrepared(Event, frozen=True, kw_only=True, tag="task_run_prepared"):

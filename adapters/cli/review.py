@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -25,6 +25,7 @@ from ...core.operations.control.requests import (
 from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.appeals import OpenAppeal, open_appeals
 from ...projections.queries.late_work import LateWork, late_work
+from ...projections.queries.money.hourly_pay import top_ups
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ...projections.queries.worker_names import shown_name
 from ..control.protocol import author_of
@@ -41,6 +42,7 @@ from .common.arguments import (
     run_argument,
 )
 from .common.output import as_json_option, console, print_json, progress
+from .common.top_ups import proposed_top_ups, top_up_text, with_top_ups
 
 #: The longest input or output that is shown whole, in characters.
 SHOWN_CHARACTERS = 400
@@ -57,6 +59,8 @@ class UnreviewedWork(msgspec.Struct, frozen=True):
 
     run: str
     units: tuple[UnitRecord, ...]
+    #: Bonuses in cents that lift work to the run's minimum hourly pay, by agent.
+    top_ups: Mapping[AgentId, int]
 
 
 class UnacceptedLateWork(msgspec.Struct, frozen=True):
@@ -118,6 +122,7 @@ class ChosenVerdicts(TypedDict):
 @click.option("--ask", is_flag=True, help="Show the units one by one and ask for verdicts.")
 @click.option("--note", help="A note to record with every verdict; the worker reads it.")
 @click.option("--bonus", default="0", metavar="AMOUNT", help="A bonus for each accepted unit: 0.50.")
+@click.option("--top-up", is_flag=True, help="Lift accepted work to the run's minimum hourly pay by a bonus.")
 @author_option
 @pseudonyms_option
 @as_json_option
@@ -127,6 +132,7 @@ def review_command(
     late: bool,
     appeals: bool,
     ask: bool,
+    top_up: bool,
     author: str | None,
     pseudonyms: bool,
     as_json: bool,
@@ -153,12 +159,15 @@ def review_command(
       mephisto-es review mephisto_data 1 --appeals
       mephisto-es review mephisto_data 1 --dismiss-appeal agent-7 --note "The second half is copied from the example."
       mephisto-es review mephisto_data 1 --approve agent-7 --bonus 0.50 --note "well done"
+      mephisto-es review mephisto_data 1 --approve-all --top-up
     """
     bonus_cents = cents(chosen["bonus"], key="--bonus")
     decisions = _decisions(chosen, database, run, bonus_cents)
     names = not pseudonyms
     if ask:
         decisions += _ask(_unreviewed(database, run, names=names), chosen["note"], bonus_cents)
+    if top_up:
+        decisions = with_top_ups(decisions, proposed_top_ups(database, TaskRunId(run.number)))
     if decisions or chosen["approve_all"]:
         _record(database, author, decisions)
     elif late:
@@ -216,7 +225,8 @@ def _unreviewed(database: Path, run: EntityRef, *, names: bool) -> UnreviewedWor
     with open_as_of(database) as moment:
         number = TaskRunId(run.number)
         units = moment.db.find_units(task_run_id=number, status=UnitStatus.COMPLETED.value)
-        return UnreviewedWork(str(run), tuple(unit_records(moment, number, units=units, names=names)))
+        records = tuple(unit_records(moment, number, units=units, names=names))
+        return UnreviewedWork(str(run), records, top_ups(moment, number))
 
 
 def _unreviewed_agents(database: Path, run: EntityRef) -> list[AgentId]:
@@ -300,7 +310,7 @@ def _list(work: UnreviewedWork, *, as_json: bool) -> None:
     if not work.units:
         out.print(f"{work.run} has no unreviewed work")
     for unit in work.units:
-        out.print("\n".join(_lines(unit)))
+        out.print("\n".join(_lines(unit, work.top_ups)))
 
 
 def _show_late(database: Path, run: EntityRef, *, names: bool, as_json: bool) -> None:
@@ -348,10 +358,10 @@ def _appeal_lines(appeal: OpenAppeal) -> Iterator[str]:
     yield f"    [dim]out[/] {_json(appeal.outputs)}"
 
 
-def _lines(unit: UnitRecord) -> Iterator[str]:
+def _lines(unit: UnitRecord, proposed: Mapping[AgentId, int]) -> Iterator[str]:
     took = "" if unit.work_seconds is None else f"  took {format_duration(unit.work_seconds)}"
     head = f"[bold]agent-{unit.agent_id}[/]  unit-{unit.unit_id}  {_worker(unit.worker_id, unit.worker_name)}"
-    yield f"{head}  worth {amount(unit.pay_cents)}{took}"
+    yield f"{head}  worth {amount(unit.pay_cents)}{took}{top_up_text(unit.agent_id, proposed)}"
     yield f"    [dim]in [/] {_json(unit.inputs)}"
     yield f"    [dim]out[/] {_json(unit.outputs)}"
 
@@ -369,7 +379,7 @@ def _ask(work: UnreviewedWork, note: str | None, bonus_cents: int) -> list[Verdi
     """Ask for verdicts on the terminal. Nothing is recorded until all questions are answered."""
     out, decisions = console(), list[VerdictRequest]()
     for number, unit in enumerate(work.units, start=1):
-        out.print("\n".join(_lines(unit)))
+        out.print("\n".join(_lines(unit, work.top_ups)))
         key = click.prompt(
             f"{number}/{len(work.units)}  (a)pprove, (s)oft-reject, (r)eject, (n)ext, (q)uit",
             type=click.Choice([*_KEYS, "n", "q"]),

@@ -17,6 +17,7 @@ from ...core.operations.configuration.money import amount
 from ...events.ids import TaskRunId
 from ...projections.queries.as_of import AsOf
 from ...projections.queries.history.timeline import TimelineEntry
+from ...projections.queries.money.hourly_pay import HourlyPayReport
 from ...projections.queries.runs.run_status import RunStatus, run_status
 from ..text import format_counts, format_duration, format_spending
 from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
@@ -87,12 +88,21 @@ def _figures(status: RunStatus) -> Table:
     table.add_row("pace", f"{pace.units_per_hour:,.0f} units per hour over {format_duration(pace.over_seconds)}{left}")
     bonus = f" (bonuses {amount(worth.bonus_cents)})" if worth.bonus_cents else ""
     table.add_row("money", f"{amount(worth.committed_cents)} committed{bonus}, {amount(worth.offered_cents)} on offer")
+    if status.hourly_pay is not None:
+        table.add_row("hourly pay", _hourly(status.hourly_pay))
     if status.spending is not None:
         table.add_row("budget", format_spending(status.spending))
     table.add_row("time", f"{format_duration(progress.seconds)}, {progress.events:,} events")
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))
     return table
+
+
+def _hourly(pay: HourlyPayReport) -> str:
+    text = f"{amount(pay.median_cents)} (median), lowest tenth {amount(pay.lowest_tenth_cents)} or less"
+    if not pay.below_minimum:
+        return text
+    return f"{text}; {pay.below_minimum:,} of {pay.count:,} below {amount(pay.minimum_cents)}: review --top-up"
 
 
 def _problem(sentence: str | None) -> list[Text]:

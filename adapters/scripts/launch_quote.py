@@ -75,6 +75,11 @@ def lines_of(quote: Quote, durations: Durations | None) -> Iterator[tuple[str, s
         yield "fees", f"{_amount(quote.fee_cents)} ({quote.fee_percent} %)"
         yield "bonuses", f"up to {_amount(quote.bonus_cents)}"
         yield "total", f"at most {_amount(quote.total_cents)}"
+    if quote.reward_cents or quote.minimum_hourly_cents:
+        yield "hourly pay", _hourly_pay(quote, durations)
+    if quote.pay_for_time_cents:
+        limit = amount(quote.pay_for_time_limit_cents)
+        yield "pay for time", f"{amount(quote.pay_for_time_cents)} a minute of lost work, at most {limit} each time"
     yield "budget", _budget(quote)
     if quote.account is not None:
         yield "account", _account(quote.account)
@@ -86,6 +91,20 @@ def _account(account: SiteAccount) -> str:
     if account.available_cents is None:
         return account.name
     return f"{account.name} has {amount(account.available_cents)} {account.currency or ''}".rstrip()
+
+
+def _hourly_pay(quote: Quote, durations: Durations | None) -> str:
+    if durations is None:
+        hourly = quote.hourly_cents(quote.seconds_allowed)
+        text = f"at least {_amount(hourly)} (a worker who takes {_time(quote.seconds_allowed)} for a unit)"
+    else:
+        hourly = quote.hourly_cents(durations.median_seconds)
+        text = f"about {_amount(hourly)}"
+    if not quote.minimum_hourly_cents:
+        return text
+    minimum = amount(quote.minimum_hourly_cents)
+    is_enough = hourly is not None and hourly >= quote.minimum_hourly_cents
+    return f"{text}; the minimum is {minimum}" + ("" if is_enough else ", and `review --top-up` adds what is missing")
 
 
 def _budget(quote: Quote) -> str:

@@ -75,6 +75,18 @@ class GrantBonus(RunCommand, frozen=True, kw_only=True, tag="grant_bonus"):
     payment: PaymentId
 
 
+class PayForTime(RunCommand, frozen=True, kw_only=True, tag="pay_for_time"):
+    """Pay for the time of work that came to nothing through no fault of the worker; does nothing if it is not paid."""
+
+    agent: AgentId
+    #: Microseconds from the assignment to the end, without pauses of the run.
+    worked_us: int
+    #: The reason, for the worker.
+    reason: PayloadRef
+    #: Id of what becomes payable.
+    payment: PaymentId
+
+
 class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment"):
     """Record what became of a payment."""
 
@@ -82,4 +94,4 @@ class RecordPayment(RunCommand, frozen=True, kw_only=True, tag="record_payment")
     event: PaymentEvent
 
 
-AnyReviewCommand = ReviewWork | SubmitAppeal | DismissAppeal | AcceptLateWork | GrantBonus | RecordPayment
+AnyReviewCommand = ReviewWork | SubmitAppeal | DismissAppeal | AcceptLateWork | GrantBonus | PayForTime | RecordPayment

@@ -49,6 +49,7 @@ from ..commands.review import (
     AcceptLateWork,
     DismissAppeal,
     GrantBonus,
+    PayForTime,
     RecordPayment,
     ReviewWork,
     SubmitAppeal,
@@ -85,7 +86,7 @@ from . import (
     review,
     task_run,
 )
-from .worker_rights import revoke_verdicts
+from .worker_rights import pay_for_time, revoke_verdicts
 
 C = TypeVar("C", bound=Command)
 
@@ -161,6 +162,7 @@ DECISIONS: Decisions = dict(
         decision(DismissAppeal, review.decide_dismiss_appeal),
         decision(AcceptLateWork, review.decide_accept_late_work),
         decision(GrantBonus, review.decide_grant_bonus),
+        decision(PayForTime, pay_for_time.decide_pay_for_time),
         decision(RecordPayment, record_facts.decide_record_payment),
     )
 )

@@ -78,6 +78,20 @@ class TaskRunArgs:
     bonus_limit: str = field(
         default="0", metadata={"help": "Bonus that the budget reserves for each unit, for example 0.10."}
     )
+    pay_for_time: str = field(
+        default="0",
+        metadata={
+            "help": "Pay for each minute of a worker whose work leads to nothing through no fault of theirs, because "
+            "they return it or it is taken away."
+        },
+    )
+    pay_for_time_limit: str | None = field(
+        default=None, metadata={"help": "The most pay for time for one piece of work; the reward of a unit if not set."}
+    )
+    minimum_hourly_pay: str = field(
+        default="0",
+        metadata={"help": "Hourly pay, for example 12.00, up to which `mephisto-es review` proposes bonuses."},
+    )
     # A text or a list; OmegaConf has no type for either.
     task_tags: Any = field(
         default=MISSING, metadata={"help": "Keywords to find the task by: a list, or a text with commas."}

@@ -43,6 +43,7 @@ from .logger_core import get_logger
 from .run_context import RunContext
 from .services.directory import Directory
 from .services.provider_places import ProviderPlaces
+from .services.time_payments import TimePayments
 from .services.worker_page import page_token
 from .task_code.agents import LiveAgents
 from .task_code.left_partners import LeftPartners
@@ -75,6 +76,7 @@ class WorkerPool:
         agents: the agents that have a unit now.
         submissions: what was submitted, for the launch script.
         left_partners: the completed units of workers whose partners left.
+        time_payments: the agents whose time is paid.
         onboardings: the onboardings that are not decided.
         impersonations: requests that carried the registration of another worker, and got nothing.
     """
@@ -114,6 +116,7 @@ class WorkerPool:
         self.agents = LiveAgents(context, ledger, ids, clock, pages, self._user_code)
         self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, uploads, on_change)
         self.left_partners = LeftPartners(context, ledger, ids)
+        self.time_payments = TimePayments(context, ledger, ids)
         self.onboardings = LiveOnboardings(
             context,
             ledger,
@@ -145,6 +148,7 @@ class WorkerPool:
         self.agents.on_committed(events)
         self.submissions.on_committed(events)
         self.left_partners.on_committed(events)
+        self.time_payments.on_committed(events)
         self.onboardings.on_committed(events)
 
     # Registration ---------------------------------------------------------------------------------------------------

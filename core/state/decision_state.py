@@ -15,6 +15,7 @@ from ...events import streams
 from ...events.agent import (
     AgentAccepted,
     AgentApproved,
+    AgentBonusGranted,
     AgentExpired,
     AgentRejected,
     AgentSoftRejected,
@@ -46,6 +47,7 @@ from ..lifecycles.unit import OPEN_UNIT_STATUSES, UNIT, UnitState, UnitStatus
 from ..lifecycles.worker import WorkerStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
 from .entity_states import EntityStates
+from .fair_pay import TimePay
 
 
 class RunIndex(msgspec.Struct):
@@ -91,6 +93,9 @@ class RunIndex(msgspec.Struct):
     #: Live updates from all pages of the run, and their size.
     updates: int = 0
     update_bytes: int = 0
+    #: Pay for time, and the agents that got it.
+    time_pay: TimePay = TimePay()
+    paid_for_time: set[AgentId] = set()
     #: The run's money, with what is committed and reserved.
     budget: Budget = msgspec.field(default_factory=Budget)
 
@@ -241,6 +246,8 @@ class DecisionState(EntityStates):
             index.count_update(event.update.size)
         if isinstance(event, AgentApproved | AgentSoftRejected | AgentRejected) and event.reviewer is not None:
             index.reviewers.add(event.reviewer)
+        if isinstance(event, AgentBonusGranted) and event.worked_seconds is not None:
+            index.paid_for_time.add(agent.agent)
         if agent.awaited_files:
             index.awaiting_files.add(agent.agent)
         else:
@@ -283,9 +290,9 @@ class DecisionState(EntityStates):
                 self._index_assignment(self.runs.of_stream(stream), event)
             case TaskRunCreated():
                 self.runs_of_task.setdefault(event.task, []).append(event.task_run)
-                self.runs.of_stream(stream).budget = Budget(
-                    event.budget_cents, event.fee_percent, event.bonus_limit_cents
-                )
+                index = self.runs.of_stream(stream)
+                index.budget = Budget(event.budget_cents, event.fee_percent, event.bonus_limit_cents)
+                index.time_pay = TimePay(event.pay_for_time_cents, event.pay_for_time_limit_cents)
             case TaskRunBudgetChanged():
                 self.runs.of_stream(stream).budget.limit_cents = event.budget_cents
             case CallbackFailed():

@@ -20,7 +20,7 @@ _PREFIX = "mephisto.task"
 #: Upper bound of `max_item_bytes`: an item is sent to its page in one message, and routers accept up to 16 MiB.
 MAX_ITEM_BYTES = 15 * 1024 * 1024
 #: Settings that are amounts of money; here they are in cents, and their names end in `_cents`.
-_AMOUNTS = ("task_reward", "budget", "bonus_limit")
+_AMOUNTS = ("task_reward", "budget", "bonus_limit", "pay_for_time", "pay_for_time_limit", "minimum_hourly_pay")
 
 
 class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +34,10 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     budget_cents: int | None
     provider_fee_percent: _Limit
     bonus_limit_cents: _Limit
+    pay_for_time_cents: _Limit
+    #: None for the reward of a unit.
+    pay_for_time_limit_cents: int | None
+    minimum_hourly_pay_cents: _Limit
     task_tags: str
     task_lifetime_in_seconds: _Seconds
     assignment_duration_in_seconds: _Seconds
@@ -56,6 +60,12 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     post_install_script: str
     force_rebuild: bool
     resume_incomplete_run: bool | None
+
+    @property
+    def time_limit_cents(self) -> int:
+        """The most pay for time for one piece of work."""
+        limit = self.pay_for_time_limit_cents
+        return self.task_reward_cents if limit is None else limit
 
 
 def read_task_settings(task: DictConfig) -> TaskSettings:

@@ -8,6 +8,7 @@ from ...abstractions.crowd.site_work import SiteAccount
 from ...abstractions.screen_task_required import ScreenTaskRequired
 from ...abstractions.use_gold_unit import UseGoldUnit
 from ...state.budget import Budget
+from ...state.fair_pay import hourly_cents
 from .plan import RunPlan
 
 
@@ -30,6 +31,11 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     seconds_allowed: int
     #: The account that offers the work; None: its site was not asked.
     account: SiteAccount | None = None
+    #: Pay for a minute of work that leads to nothing, and the most for one piece of work; 0: there is none.
+    pay_for_time_cents: int = 0
+    pay_for_time_limit_cents: int = 0
+    #: Hourly pay that the run wants to pay at least; 0: it does not say.
+    minimum_hourly_cents: int = 0
 
     @property
     def all_units(self) -> int | None:
@@ -79,6 +85,10 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         """Return the hours of work in the run, at so many seconds for a unit."""
         return None if self.all_units is None else self.all_units * seconds_per_unit / 3600
 
+    def hourly_cents(self, seconds_per_unit: float) -> int | None:
+        """Return the pay of an hour, at so many seconds for a unit; None if a unit takes no time."""
+        return hourly_cents(self.reward_cents, round(seconds_per_unit * 1_000_000))
+
     def _for_all(self, cents: int) -> int | None:
         return None if self.all_units is None else self.all_units * cents
 
@@ -104,6 +114,9 @@ def quote_of(plan: RunPlan, account: SiteAccount | None = None) -> Quote:
         budget_cents=settings.budget_cents,
         seconds_allowed=settings.assignment_duration_in_seconds,
         account=account,
+        pay_for_time_cents=settings.pay_for_time_cents,
+        pay_for_time_limit_cents=settings.time_limit_cents,
+        minimum_hourly_cents=settings.minimum_hourly_pay_cents,
     )
 
 

@@ -39,6 +39,8 @@ def parts_to_resume(live_run: LiveTaskRun) -> tuple[Resumable, ...]:
         pool.submissions,
         # Completed units of workers whose partners left, which are to be approved.
         pool.left_partners,
+        # Agents whose time is to be paid.
+        pool.time_payments,
         # Onboardings that are not decided, and pages that wait for the outcome.
         pool.onboardings,
     )

@@ -127,6 +127,8 @@ def describe(event: Event) -> str:
     text = template.format_map(values)
     if isinstance(event, task_run.TaskRunBudgetChanged) and event.budget_cents is None:
         text = "budget removed: nothing limits the cost"
+    if isinstance(event, agent.AgentBonusGranted) and event.worked_seconds is not None:
+        text = f"paid {amount(event.bonus_cents)} for {event.worked_seconds} s of work that led to nothing"
     if isinstance(event, agent.AgentLateAccepted) and event.pay_only_cents:
         text += "; it is only paid, because the unit went to somebody else"
     if isinstance(event, agent.AgentSubmitted | agent.AgentSubmittedLate) and event.problems:

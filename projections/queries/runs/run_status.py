@@ -12,6 +12,7 @@ from ...mephisto_db.rows import date_of, end_of
 from ..appeals import count_open_appeals
 from ..as_of import AsOf
 from ..history.timeline import TimelineEntry, entry_of
+from ..money.hourly_pay import HourlyPayReport, hourly_pay
 from ..money.spending import Spending, spending
 from .progress import RunProgress, run_progress
 
@@ -70,6 +71,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     workers_at_work: int
     #: Objections to rejections that wait for an answer.
     open_appeals: int
+    #: None if nothing was submitted.
+    hourly_pay: HourlyPayReport | None
     pace: Pace
     worth: Worth
     #: None if the run has no budget.
@@ -112,6 +115,7 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
         progress=progress,
         workers_at_work=at_work,
         open_appeals=count_open_appeals(as_of, run),
+        hourly_pay=hourly_pay(as_of, run),
         pace=_pace(as_of, run, progress, now),
         worth=_worth(as_of, run),
         spending=spending(as_of, run),

@@ -42,6 +42,7 @@ def test_the_cost_is_shown_before_the_launch(launch: LaunchHarness) -> None:
         "fees": "2.40 (20 %)",
         "bonuses": "up to 4.00",
         "total": "at most 14.40",
+        "hourly pay": "at least 0.20 (a worker who takes 30.0 minutes for a unit)",
         "budget": "1.00 covers 5 of 80 units",
         "work": "at most 40.0 hours (a worker has 30.0 minutes for a unit)",
     }
@@ -70,6 +71,7 @@ def test_of_a_generator_the_cost_of_a_unit_is_shown(launch: LaunchHarness) -> No
     assert shown == {
         "units": "unknown: the script generates the data during the run",
         "cost of one unit": "at most 0.12",
+        "hourly pay": "at least 0.20 (a worker who takes 30.0 minutes for a unit)",
         "budget": "1.00 covers 8 units",
     }
 
@@ -200,3 +202,25 @@ async def main(operator, cfg):
     outcome = launch.start({"data.csv": "id\n"}, SETTINGS, main=main)
     assert outcome.errors.splitlines()[-1].startswith("run_task.py: data.csv holds no data")
     assert (outcome.code, outcome.events) == (1, 0)
+
+
+def test_the_hourly_pay_is_compared_with_the_minimum() -> None:
+    quote = Quote(
+        task_name="rating",
+        units=10,
+        evaluation_units=0,
+        min_workers=1,
+        reward_cents=25,
+        fee_percent=0,
+        bonus_limit_cents=0,
+        budget_cents=None,
+        seconds_allowed=1800,
+        pay_for_time_cents=15,
+        pay_for_time_limit_cents=25,
+        minimum_hourly_cents=1200,
+    )
+    slow = dict(lines_of(quote, Durations(count=30, median_seconds=90.0)))
+    assert slow["hourly pay"] == "about 10.00; the minimum is 12.00, and `review --top-up` adds what is missing"
+    assert slow["pay for time"] == "0.15 a minute of lost work, at most 0.25 each time"
+    fast = dict(lines_of(quote, Durations(count=30, median_seconds=60.0)))
+    assert fast["hourly pay"] == "about 15.00; the minimum is 12.00"
