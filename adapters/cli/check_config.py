@@ -26,7 +26,7 @@ class FileReports(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command("check-config")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @as_json_option
 def check_config_command(paths: tuple[Path, ...], as_json: bool) -> None:
     """Check configuration files of runs, also those written for Mephisto. A PATH is a file or a folder of them.
@@ -37,6 +37,8 @@ def check_config_command(paths: tuple[Path, ...], as_json: bool) -> None:
     Example:
       mephisto-es check-config hydra_configs/conf
     """
+    if missing := [path for path in paths if not path.exists()]:
+        raise click.UsageError(f"There is no file or folder {missing[0]}.")
     reports: list[FileReport] = []
     others = 0
     for file in _files(paths):

@@ -11,7 +11,7 @@ from ..porting.script import port_script
 
 
 @click.command("port")
-@click.argument("script", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="SCRIPT")
+@click.argument("script", type=click.Path(path_type=Path), metavar="SCRIPT")
 @click.option("--plain", is_flag=True, help="Leave plain functions as they are; change imports and names only.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the changed script to a file.")
 def port_command(script: Path, plain: bool, output: Path | None) -> None:
@@ -27,6 +27,8 @@ def port_command(script: Path, plain: bool, output: Path | None) -> None:
       mephisto-es port run_task.py
       mephisto-es port run_task.py -o ported/run_task.py
     """
+    if not script.is_file():
+        raise click.UsageError(f"There is no file {script}.")
     before = script.read_text(encoding="utf-8")
     ported = port_script(before, str(script), keeps_plain=plain)
     diff = difflib.unified_diff(
