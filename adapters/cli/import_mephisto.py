@@ -30,14 +30,16 @@ from .common.output import ILLEGAL, as_json_option, console, print_json
 def import_mephisto_command(source: Path, output: Path, as_json: bool) -> None:
     """Create a log from SOURCE, the database.db of Mephisto. SOURCE is only read.
 
-    Each fact becomes an event by the actor `import`. Inputs and outputs are read from the data folder beside SOURCE, if
-    it exists. Every other verb then works on the log. At the end, the figures of both are compared.
+    Databases of Mephisto 1.0 to 1.5 are read. Each fact becomes an event by the actor `import`. Inputs, outputs, tips,
+    feedback, opinions and uploaded files are read from the data folder beside SOURCE, if it exists. Blocked workers
+    stay blocked. Every other verb then works on the log. At the end, the figures and the contents of both are compared.
 
     \b
     Example:
       mephisto-es import-mephisto ~/mephisto/data/database.db -o imported
 
-    Exit code 0: all figures are equal. 1: some differ. 2: SOURCE or the output cannot be used.
+    Exit code 0: everything is equal. 1: something differs or was left out, and is named. 2: SOURCE or the output cannot
+    be used; nothing is left behind.
     """
     if output.suffix != ".db":
         make_private_folder(output)
@@ -62,4 +64,6 @@ def _print(report: ImportReport, output: Path) -> None:
         table.add_row(figure.what, f"{figure.source:,}", f"{figure.log:,}", mark)
     out = console()
     out.print(table)
+    for sentence in report.left_out:
+        out.print(f"left out: {sentence}", markup=False)
     out.print(f"{report.events:,} events in {output}", markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ...core.payloads import pseudonym
 from ...events import streams
@@ -18,7 +18,8 @@ from ...events.task_run import (
     TaskRunStopping,
     TaskRunWentLive,
 )
-from ...events.worker import QualificationGranted, WorkerRegistered
+from ...events.worker import QualificationGranted, WorkerBlocked, WorkerRegistered
+from ...projections.mephisto_db.new_rows import SANDBOX_PROVIDERS
 from .facts import IMPORTED, Fact, Sealer, fact
 from .source import (
     GrantRow,
@@ -33,6 +34,8 @@ from .source import (
 
 #: The architect, and the address of the server, which are not known any more.
 UNKNOWN = "unknown"
+#: What Mephisto adds to the names of workers at providers without real workers.
+SANDBOX_SUFFIX = "_sandbox"
 
 
 def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
@@ -55,20 +58,41 @@ def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Ite
     yield from _worker_facts(source, sealer, pseudonym_key)
 
 
+def own_name(worker: SourceWorker, names: Collection[str]) -> str:
+    """Return the name that a worker's page gives: Mephisto adds a suffix for providers without real workers.
+
+    Args:
+        worker: the worker.
+        names: the names of all workers; one that is taken keeps its suffix.
+    """
+    name = worker.worker_name.removesuffix(SANDBOX_SUFFIX)
+    is_free = name and name not in names
+    return name if worker.provider_type in SANDBOX_PROVIDERS and is_free else worker.worker_name
+
+
 def _worker_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
-    for worker in source.rows(SourceWorker):
-        person = WorkerId(worker.worker_id)
-        name = sealer.text(worker.worker_name, person)
+    workers, blocked = source.rows(SourceWorker), source.blocked_workers()
+    names = {worker.worker_name for worker in workers}
+    for worker in workers:
+        person, known_as = WorkerId(worker.worker_id), own_name(worker, names)
+        name = sealer.text(known_as, person)
         registered = WorkerRegistered(
             worker=person,
             provider_type=worker.provider_type,
             name=name.ref,
-            identity=pseudonym(pseudonym_key, worker.provider_type, worker.worker_name),
+            identity=pseudonym(pseudonym_key, worker.provider_type, known_as),
         )
         yield fact(microseconds(worker.creation_date), streams.worker(person), registered, payloads=(name,))
+    grants: dict[int, list[int]] = {}
     for grant in source.rows(GrantRow):
+        grants.setdefault(grant.worker_id, []).append(microseconds(grant.creation_date))
         granted = QualificationGranted(qualification=QualificationId(grant.qualification_id), value=grant.value)
         yield fact(microseconds(grant.creation_date), streams.worker(WorkerId(grant.worker_id)), granted)
+    # Last, because a blocked worker may have been granted qualifications before.
+    for worker in workers:
+        if worker.worker_id in blocked:
+            at = max([microseconds(worker.creation_date), *grants.get(worker.worker_id, ())])
+            yield fact(at, streams.worker(WorkerId(worker.worker_id)), WorkerBlocked(reason=IMPORTED))
 
 
 def run_facts(row: RunRow, assignments: int, ended_at: int) -> list[Fact]:

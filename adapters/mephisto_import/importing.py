@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -13,6 +14,7 @@ import msgspec
 
 from ...core.abstractions.agent import InitializationData
 from ...core.errors import UnusableLogError
+from ...core.payloads import RUNS_FOLDER
 from ...core.ports import AppendRequest, Ids
 from ...events.ids import TaskRunId, WorkerId
 from ...projections.queries.money.pay_ledger import IMPORTER
@@ -23,6 +25,7 @@ from ..log.sqlite.file_identity import wal_paths
 from ..log.sqlite.log import SqliteLog
 from ..log.sqlite.writer_lock import lock_path
 from ..private_files import sync_folder
+from .comparing import Comparison, compare_content, left_out
 from .directory import directory_facts, run_facts
 from .engagements import Span, engagement_facts, has_ended
 from .facts import Fact, Sealer
@@ -36,13 +39,15 @@ from .source import (
     SourceUnit,
     microseconds,
 )
+from .stored_work import StoredWork
 from .work import agent_facts, assignment_fact, onboarding_fact, unit_facts
+from .works import Works
 
 #: The number of facts written in one transaction.
 _BATCH = 1000
 #: Suffix of a log that is not complete.
 _DRAFT = ".importing"
-_ASSIGNMENT_FILE, _AGENT_FILE, _META_FILE = "assign_data.json", "agent_data.json", "agent_meta.json"
+_ASSIGNMENT_FILE = "assign_data.json"
 #: Tables whose rows are compared in total, and by status.
 _COUNTED = ("tasks", "requesters", "qualifications", "workers", "granted_qualifications", "assignments")
 _BY_STATUS = ("units", "agents", "onboarding_agents")
@@ -50,29 +55,18 @@ _BY_STATUS = ("units", "agents", "onboarding_agents")
 T = TypeVar("T")
 
 
-class Comparison(msgspec.Struct, frozen=True):
-    """The same figure in the source and in the log."""
-
-    what: str
-    source: int
-    log: int
-
-    @property
-    def agrees(self) -> bool:
-        """True if both are equal."""
-        return self.source == self.log
-
-
 class ImportReport(msgspec.Struct, frozen=True):
     """The result of an import."""
 
     events: int
     figures: tuple[Comparison, ...]
+    #: What the source has and the log does not, in words.
+    left_out: tuple[str, ...]
 
     @property
     def agrees(self) -> bool:
-        """True if all figures are equal."""
-        return all(figure.agrees for figure in self.figures)
+        """True if all figures are equal, and nothing was left out."""
+        return not self.left_out and all(figure.agrees for figure in self.figures)
 
 
 def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
@@ -89,33 +83,39 @@ def import_database(source: Source, output: Path, ids: Ids) -> ImportReport:
         UnusableLogError: the file exists or cannot be created.
         ConfigError: an amount of money in the source is invalid.
     """
-    for file in (output, anchor_path(output)):
+    runs_dir, works = output.parent / RUNS_FOLDER, Works(source)
+    for file in (output, anchor_path(output), *([runs_dir] if works.has_files else [])):
         if file.exists():
             raise UnusableLogError(f"{file} exists; an import creates a new log, so name another file")
     draft = output.with_name(f".{output.name}{_DRAFT}")
-    _remove(draft)
+    draft_runs = output.with_name(f".{RUNS_FOLDER}{_DRAFT}")
+    _remove(draft, draft_runs)
     try:
-        events = _write(source, draft, ids)
-        figures = tuple(_compare(source, draft))
+        events = _write(source, works, draft, ids)
+        works.copy_files(draft_runs)
+        figures = (*_compare(source, draft), *compare_content(source, works, draft, draft_runs))
+        if draft_runs.exists():
+            os.replace(draft_runs, runs_dir)
         os.replace(draft, output)
         if anchor_path(draft).exists():
             os.replace(anchor_path(draft), anchor_path(output))
         sync_folder(output.parent)
     finally:
-        _remove(draft)
-    return ImportReport(events, figures)
+        _remove(draft, draft_runs)
+    return ImportReport(events, figures, tuple(left_out(source, works)))
 
 
-def _remove(draft: Path) -> None:
-    """Remove an incomplete log."""
+def _remove(draft: Path, draft_runs: Path) -> None:
+    """Remove an incomplete log, and copies of files."""
+    shutil.rmtree(draft_runs, ignore_errors=True)
     for file in (draft, anchor_path(draft), lock_path(draft), *wal_paths(draft)):
         file.unlink(missing_ok=True)
 
 
-def _write(source: Source, output: Path, ids: Ids) -> int:
+def _write(source: Source, works: Works, output: Path, ids: Ids) -> int:
     """Write the log, and return the number of its events."""
     with SqliteLog.create_or_open(output, PROJECTIONS) as log:
-        facts = sorted(_facts(source, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
+        facts = sorted(_facts(source, works, Sealer(ids), log.pseudonym_key), key=lambda one: one.at)
         requests = (
             AppendRequest(
                 command=f"import/{number}", actor=IMPORTER, at=one.at, events=one.events, payloads=one.payloads
@@ -127,11 +127,11 @@ def _write(source: Source, output: Path, ids: Ids) -> int:
         return log.head().seq
 
 
-def _facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
+def _facts(source: Source, works: Works, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
     yield from directory_facts(source, sealer, pseudonym_key)
     by_run = _RowsByRun(source)
     for run in source.rows(RunRow):
-        work = list(_work_of(run, by_run, source, sealer))
+        work = list(_work_of(run, by_run, source, works, sealer))
         first, live, end = run_facts(run, len(by_run.assignments[run.task_run_id]), _last(run, work))
         yield from (first, live, *work, end)
 
@@ -159,10 +159,11 @@ def _grouped(rows: Iterable[T], key: str) -> Mapping[int, list[T]]:
     return groups
 
 
-def _work_of(run: RunRow, rows: _RowsByRun, source: Source, sealer: Sealer) -> Iterator[Fact]:
+def _work_of(run: RunRow, rows: _RowsByRun, source: Source, works: Works, sealer: Sealer) -> Iterator[Fact]:
     number = run.task_run_id
     agents, onboardings = rows.agents[number], rows.onboardings[number]
-    done_at = {agent.agent_id: _done_at(source, agent) for agent in agents}
+    work_of = {agent.agent_id: works.of_agent(agent) for agent in agents}
+    done_at = {agent.agent_id: _done_at(agent, work_of[agent.agent_id]) for agent in agents}
     of_unit = _grouped(agents, "unit_id")
     for position, assignment in enumerate(rows.assignments[number]):
         units = rows.units[assignment.assignment_id]
@@ -174,24 +175,20 @@ def _work_of(run: RunRow, rows: _RowsByRun, source: Source, sealer: Sealer) -> I
                 unit, of_unit[unit.unit_id], done, microseconds(review.creation_date) if review else 0
             )
     for agent in agents:
-        submission = sealer.json(_outputs(source, agent), WorkerId(agent.worker_id))
-        yield from agent_facts(agent, submission, rows.reviews.get(agent.unit_id), sealer, done_at[agent.agent_id])
+        work = work_of[agent.agent_id]
+        yield from agent_facts(agent, work, rows.reviews.get(agent.unit_id), sealer, done_at[agent.agent_id])
     for onboarding in onboardings:
-        yield onboarding_fact(onboarding, sealer.json(None, WorkerId(onboarding.worker_id)))
+        yield onboarding_fact(onboarding, works.of_onboarding(onboarding), sealer)
     spans = _grouped((Span(agent, done_at[agent.agent_id] if has_ended(agent) else None) for agent in agents), "worker")
     passed = _grouped(onboardings, "worker_id")
     for worker in dict.fromkeys([*passed, *spans]):
         yield from engagement_facts(TaskRunId(number), WorkerId(worker), spans[worker], passed[worker])
 
 
-def _done_at(source: Source, agent: SourceAgent) -> int:
+def _done_at(agent: SourceAgent, work: StoredWork) -> int:
     """Return when an agent submitted or left, as far as known."""
     created = microseconds(agent.creation_date)
-    match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _META_FILE):
-        case {"task_end": float() | int() as seconds}:
-            return max(created, round(seconds * 1_000_000))
-        case _:
-            return created
+    return created if work.task_end is None else max(created, round(work.task_end * 1_000_000))
 
 
 def _inputs(source: Source, assignment: SourceAssignment, units: int) -> InitializationData:
@@ -200,14 +197,6 @@ def _inputs(source: Source, assignment: SourceAssignment, units: int) -> Initial
     if found is None:
         return InitializationData(shared={}, unit_data=({},) * units)
     return msgspec.convert(found, InitializationData)
-
-
-def _outputs(source: Source, agent: SourceAgent) -> object:
-    match source.json(agent.task_run_id, agent.assignment_id, agent.agent_id, _AGENT_FILE):
-        case {"outputs": outputs}:
-            return outputs
-        case _:
-            return None
 
 
 def _compare(source: Source, output: Path) -> Iterator[Comparison]:

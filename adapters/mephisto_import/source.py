@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -144,6 +145,7 @@ class Source:
 
     Attributes:
         path: the path of the file.
+        unreadable: files beside it that cannot be read, found so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -153,9 +155,10 @@ class Source:
             UnusableLogError: it is not a Mephisto database.
         """
         self.path = path
+        self.unreadable: list[str] = []
         if not path.is_file():
             raise UnusableLogError(f"there is no database at {path}; check the path")
-        self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
+        self._db = _open_other(path)
         try:
             names = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except sqlite3.DatabaseError as error:
@@ -166,24 +169,57 @@ class Source:
             self._db.close()
             reason = f"it has no table {missing[0]}" if missing else "it is already a log of mephisto-es"
             raise UnusableLogError(f"{path} is not a Mephisto database: {reason}")
-        self._reviews = "worker_review" if "worker_review" in names else "unit_review"
+        #: The table of verdicts; None in databases of versions before 1.2.
+        self._reviews = next((name for name in ("worker_review", "unit_review") if name in names), None)
+        self._has_projects = "projects" in names
 
     def rows(self, row: type[R]) -> list[R]:
-        """Return all rows of a table, oldest first."""
+        """Return all rows of a table, oldest first.
+
+        Raises:
+            UnusableLogError: a value is not of the type of its column.
+        """
         return self._select(row, _TABLES[row], {})
 
     def reviews(self) -> list[ReviewRow]:
-        """Return all reviews, oldest first."""
+        """Return all reviews, oldest first; none if the version had no table of them."""
+        if self._reviews is None:
+            return []
         columns = {column for _, column, *_ in self._db.execute(f"PRAGMA table_info({self._reviews})")}
         date = "creation_date" if "creation_date" in columns else "created_at"
         return self._select(ReviewRow, self._reviews, {"creation_date": date})
 
     def json(self, run: int, *path: str | int) -> object | None:
         """Return the content of a JSON file of a run, given its path below the run's folder; None if there is none."""
-        below = "/".join(map(str, path))
-        for file in sorted(self.path.parent.glob(f"data/runs/*/{run}/{below}")):
+        folder = self.folder(run, *path[:-1])
+        file = None if folder is None else folder / str(path[-1])
+        if file is None or not file.is_file():
+            return None
+        try:
             return cast(object, msgspec.json.decode(file.read_bytes()))
-        return None
+        except msgspec.DecodeError:
+            # Written when the process was killed.
+            self.unreadable.append(str(file.relative_to(self.path.parent)))
+            return None
+
+    def folder(self, run: int, *path: str | int) -> Path | None:
+        """Return a folder below that of a run; None if there is none."""
+        below = "/".join(map(str, (run, *path)))
+        return next(iter(sorted(self.path.parent.glob(f"data/runs/*/{below}"))), None)
+
+    def blocked_workers(self) -> set[int]:
+        """Return the workers that the datastore of a provider has as blocked, or that a verdict blocked."""
+        blocked: set[int] = set()
+        for file in sorted(self.path.parent.glob("*/*.db")):
+            with suppress(sqlite3.DatabaseError), closing(_open_other(file)) as datastore:
+                rows = datastore.execute("SELECT worker_id FROM workers WHERE is_blocked").fetchall()
+                blocked |= {int(worker) for (worker,) in rows if str(worker).isdecimal()}
+        return blocked
+
+    def projects(self) -> list[str]:
+        """Return the names of all projects."""
+        found = self.execute("SELECT project_name FROM projects ORDER BY 1") if self._has_projects else []
+        return [str(name) for (name,) in found]
 
     def execute(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query; their types depend on its columns."""
@@ -196,9 +232,16 @@ class Source:
     def _select(self, row: type[R], table: str, named: dict[str, str]) -> list[R]:
         fields = row.__struct_fields__
         columns = ", ".join(named.get(field, field) for field in fields)
-        found = self._db.execute(f"SELECT {columns} FROM {table} ORDER BY rowid")
-        # Not strict: SQLite has no booleans, and Mephisto's amounts may be text.
-        return [msgspec.convert(dict(zip(fields, cells, strict=True)), row, strict=False) for cells in found]
+        found = self._db.execute(f"SELECT {columns} FROM {table} ORDER BY rowid").fetchall()
+        try:
+            # Not strict: SQLite has no booleans, and Mephisto's amounts may be text.
+            return [msgspec.convert(dict(zip(fields, cells, strict=True)), row, strict=False) for cells in found]
+        except msgspec.ValidationError as error:
+            raise UnusableLogError(f"the table {table} of {self.path} cannot be read: {error}") from error
+
+
+def _open_other(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
 
 
 def microseconds(date: str) -> int:

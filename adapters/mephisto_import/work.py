@@ -16,6 +16,9 @@ from ...events.agent import (
     AgentDisconnected,
     AgentEvent,
     AgentExpired,
+    AgentFileStored,
+    AgentMetadataReceived,
+    AgentObserved,
     AgentPartnerLeft,
     AgentRejected,
     AgentReturned,
@@ -23,6 +26,7 @@ from ...events.agent import (
     AgentStarted,
     AgentSubmitted,
     AgentTimedOut,
+    AgentUpdateReceived,
     AgentWaiting,
 )
 from ...events.catalogue import AnyEvent
@@ -30,6 +34,7 @@ from ...events.ids import AgentId, AssignmentId, OnboardingAgentId, TaskRunId, U
 from ...events.onboarding import (
     OnboardingDisconnected,
     OnboardingFailed,
+    OnboardingObserved,
     OnboardingPassed,
     OnboardingReturned,
     OnboardingStarted,
@@ -52,6 +57,7 @@ from ...events.unit import (
 )
 from .facts import IMPORTED, Fact, Sealer, fact
 from .source import OnboardingRow, ReviewRow, SourceAgent, SourceAssignment, SourceUnit, microseconds
+from .stored_work import StoredWork
 
 _U, _A, _O = UnitStatus, AgentStatus, OnboardingStatus
 _UNIT_VERDICTS: dict[str, UnitEvent] = {
@@ -120,15 +126,15 @@ def unit_facts(row: SourceUnit, agents: Sequence[SourceAgent], done_at: int, rev
 
 
 def agent_facts(
-    row: SourceAgent, submission: Payload, review: ReviewRow | None, sealer: Sealer, done_at: int
+    row: SourceAgent, work: StoredWork, review: ReviewRow | None, sealer: Sealer, done_at: int
 ) -> Iterator[Fact]:
     """Yield the facts of an agent.
 
     Args:
         row: the agent.
-        submission: its submission, if there is one.
+        work: what there is of its work.
         review: the review of its unit, if there is one.
-        sealer: creates the payload of the reviewer's note.
+        sealer: creates payloads.
         done_at: the time it submitted or left, in microseconds.
     """
     stream, worker = streams.agent(TaskRunId(row.task_run_id), AgentId(row.agent_id)), WorkerId(row.worker_id)
@@ -142,6 +148,7 @@ def agent_facts(
         registration=f"imported_{row.agent_id}",
     )
     yield fact(at, stream, accepted)
+    at = max(at, _microseconds_of(work.task_start))
     if row.status in (_A.IN_TASK.value, *SUBMITTED):
         yield fact(at, stream, AgentStarted())
     if row.status in (_A.WAITING.value, _A.PARTNER_DISCONNECT.value):
@@ -149,16 +156,55 @@ def agent_facts(
     if row.status == _A.PARTNER_DISCONNECT.value:
         # Mephisto does not say which partner it was.
         yield fact(at, stream, AgentPartnerLeft(partner=AgentId(row.agent_id)))
+    for one in _update_facts(stream, at, work, worker, sealer):
+        at = one.at
+        yield one
+    at = max(at, done_at)
     if row.status in _LEFT:
-        yield fact(max(at, done_at), stream, _LEFT[row.status])
+        yield fact(at, stream, _LEFT[row.status])
     if row.status in SUBMITTED:
-        at = max(at, done_at)
-        yield fact(at, stream, AgentSubmitted(submission=submission.ref), payloads=(submission,))
-        if row.status != _A.COMPLETED.value:
-            reviewed_at = max(at, microseconds(review.creation_date)) if review else at
-            note = sealer.text(review.review_note, worker) if review and review.review_note else None
-            verdict = _verdict(row.status, note, review)
-            yield fact(reviewed_at, stream, verdict, payloads=(note,) if note else ())
+        yield from _submission_facts(stream, at, work, worker, sealer)
+    for body in work.metadata:
+        metadata = sealer.json({"metadata": body}, worker)
+        yield fact(at, stream, AgentMetadataReceived(metadata=metadata.ref), payloads=(metadata,))
+    if row.status in SUBMITTED and row.status != _A.COMPLETED.value:
+        reviewed_at = max(at, microseconds(review.creation_date)) if review else at
+        note = sealer.text(review.review_note, worker) if review and review.review_note else None
+        verdict = _verdict(row.status, note, review)
+        yield fact(reviewed_at, stream, verdict, payloads=(note,) if note else ())
+
+
+def _update_facts(stream: str, at: int, work: StoredWork, worker: WorkerId, sealer: Sealer) -> Iterator[Fact]:
+    """Yield the messages or requests of an agent, in their order."""
+    received = observed = 0
+    for number, past in enumerate(work.updates, start=1):
+        at = max(at, _microseconds_of(past.at))
+        update = sealer.json(past.update, worker)
+        update_id = str(past.update.get("update_id", f"imported-{number}"))
+        event: AnyEvent
+        if past.by_page:
+            received += 1
+            event = AgentUpdateReceived(number=received, update_id=update_id, update=update.ref)
+        else:
+            observed += 1
+            event = AgentObserved(number=observed, update_id=update_id, update=update.ref)
+        yield fact(at, stream, event, payloads=(update,))
+
+
+def _submission_facts(stream: str, at: int, work: StoredWork, worker: WorkerId, sealer: Sealer) -> Iterator[Fact]:
+    submission = sealer.json(work.submission, worker)
+    details = sealer.json([one.details for one in work.files], worker) if work.files else None
+    submitted = AgentSubmitted(
+        submission=submission.ref,
+        files=tuple(one.ref for one in work.files),
+        file_details=details.ref if details else None,
+    )
+    stored = [AgentFileStored(filename=one.ref.filename) for one in work.files]
+    yield fact(at, stream, submitted, *stored, payloads=(submission, details) if details else (submission,))
+
+
+def _microseconds_of(seconds: float | None) -> int:
+    return 0 if seconds is None else round(seconds * 1_000_000)
 
 
 def _verdict(status: str, note: Payload | None, review: ReviewRow | None) -> AnyEvent:
@@ -169,11 +215,18 @@ def _verdict(status: str, note: Payload | None, review: ReviewRow | None) -> Any
     return AgentRejected(note=ref) if status == _A.REJECTED.value else AgentSoftRejected(note=ref)
 
 
-def onboarding_fact(row: OnboardingRow, submission: Payload) -> Fact:
-    """Return the fact of an onboarding."""
+def onboarding_fact(row: OnboardingRow, work: StoredWork, sealer: Sealer) -> Fact:
+    """Return the fact of an onboarding, with what was said in it."""
     worker, number = WorkerId(row.worker_id), OnboardingAgentId(row.onboarding_agent_id)
     name = f"onboarding_imported_{row.onboarding_agent_id}"
     events: list[AnyEvent] = [OnboardingStarted(agent=number, worker=worker, token=name, registration=name)]
+    payloads: list[Payload] = []
+    for place, past in enumerate(work.updates, start=1):
+        update = sealer.json(past.update, worker)
+        update_id = str(past.update.get("update_id", f"imported-{place}"))
+        payloads.append(update)
+        events.append(OnboardingObserved(number=place, update_id=update_id, update=update.ref))
+    submission = sealer.json(work.submission, worker)
     submitted = row.status in (_O.WAITING.value, _O.APPROVED.value, _O.REJECTED.value)
     if submitted:
         events.append(OnboardingSubmitted(submission=submission.ref))
@@ -191,4 +244,6 @@ def onboarding_fact(row: OnboardingRow, submission: Payload) -> Fact:
         case _:
             pass
     stream = streams.onboarding_agent(TaskRunId(row.task_run_id), number)
-    return fact(microseconds(row.creation_date), stream, *events, payloads=(submission,) if submitted else ())
+    if submitted:
+        payloads.append(submission)
+    return fact(microseconds(row.creation_date), stream, *events, payloads=tuple(payloads))

@@ -1,0 +1,147 @@
+"""Compares the content of a Mephisto database with that of the log made from it, and lists what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ...core.abstractions.work.agent_data import SENT_BY
+from ...core.payloads import agent_files_dir
+from ...events.ids import AgentId
+from ..log.sqlite.as_of import LogAsOf, open_as_of
+from .directory import own_name
+from .source import GrantRow, OnboardingRow, Source, SourceWorker
+from .work import SUBMITTED
+from .works import Works
+
+#: Keys of outputs that name files, which are compared as files.
+_FILE_KEYS = ("files", "filesByFields")
+#: Statuses of onboardings that have submitted.
+_ONBOARDED = ("waiting", "approved", "rejected")
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The same figure in the source and in the log."""
+
+    what: str
+    source: int
+    log: int
+
+    @property
+    def agrees(self) -> bool:
+        """True if both are equal."""
+        return self.source == self.log
+
+
+def compare_content(source: Source, works: Works, output: Path, runs_dir: Path) -> Iterator[Comparison]:
+    """Yield how many data there are of each kind in the source, and how many of them are equal in the log.
+
+    Args:
+        source: the database.
+        works: the files beside it.
+        output: the log.
+        runs_dir: the folder of all runs, with the copies of uploaded files.
+    """
+    with open_as_of(output) as moment:
+        yield from _compare_workers(source, moment)
+        yield from _compare_work(works, moment, runs_dir)
+        answers = [
+            (works.of_onboarding(row).submission, moment.db.get_onboarding_agent(row.onboarding_agent_id).get_outputs())
+            for row in source.rows(OnboardingRow)
+            if row.status in _ONBOARDED
+        ]
+        yield _equal("answers in onboardings", answers)
+
+
+def _compare_workers(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
+    workers = source.rows(SourceWorker)
+    names = {worker.worker_name for worker in workers}
+    found = [(own_name(one, names), moment.db.get_worker(one.worker_id).worker_name) for one in workers]
+    yield _equal("names of workers", found)
+    blocked = source.blocked_workers() & {worker.worker_id for worker in workers}
+    log = sum(moment.db.get_worker(worker.worker_id).is_blocked() for worker in workers)
+    yield Comparison("blocked workers", len(blocked), log)
+    grants = source.rows(GrantRow)
+    values = [(one.value, _granted(moment, one)) for one in grants]
+    yield _equal("values of qualifications", values)
+
+
+def _granted(moment: LogAsOf, grant: GrantRow) -> int | None:
+    found = moment.db.find_granted_qualifications(worker_id=grant.worker_id, qualification_id=grant.qualification_id)
+    return found[0].value if found else None
+
+
+def _compare_work(works: Works, moment: LogAsOf, runs_dir: Path) -> Iterator[Comparison]:
+    outputs: list[tuple[object, object]] = []
+    times: list[tuple[object, object]] = []
+    metadata: list[tuple[object, object]] = []
+    files: list[tuple[object, object]] = []
+    for agent, work in works.of_all():
+        state = moment.db.get_agent(agent.agent_id).state
+        if agent.status in SUBMITTED and work.is_there:
+            outputs.append((_comparable(work.outputs), _comparable(state.outputs)))
+            if work.task_end is not None:
+                times.append((round(work.task_end, 3), round(state.get_task_end() or 0, 3)))
+            folder = agent_files_dir(runs_dir / str(agent.task_run_id), AgentId(agent.agent_id))
+            files += [(one.ref.size, _size(folder / one.ref.filename)) for one in work.files]
+        if work.metadata:
+            left = state.get_metadata()
+            metadata.append((len(work.metadata), _count(left)))
+    yield _equal("outputs of agents", outputs)
+    yield _equal("times of submissions", times)
+    yield _equal("agents with tips, feedback or opinions", metadata)
+    yield _equal("uploaded files", files)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _count(metadata: dict[str, Any]) -> int:
+    lists = sum(len(metadata[name] or ()) for name in ("tips", "feedback"))
+    return lists + sum(metadata[name] is not None for name in ("worker_opinion", "default"))
+
+
+def _comparable(outputs: object) -> object:
+    """Return outputs without what is compared elsewhere, and without what only one side has."""
+    match outputs:
+        case {"messages": list() as messages, **rest}:
+            plain = [{key: value for key, value in one.items() if key != SENT_BY} for one in messages]
+            return {**rest, "messages": plain, "final_submission": _comparable(rest.get("final_submission"))}
+        case {"requests": list() as requests, **rest}:
+            return {**rest, "requests": requests, "final_submission": _comparable(rest.get("final_submission"))}
+        case dict():
+            return {key: value for key, value in outputs.items() if key not in _FILE_KEYS}
+        case _:
+            return outputs
+
+
+def _equal(what: str, pairs: Sequence[tuple[object, object]]) -> Comparison:
+    return Comparison(what, len(pairs), sum(there == here for there, here in pairs))
+
+
+def left_out(source: Source, works: Works) -> Iterator[str]:
+    """Yield what the source has and the log does not, in words."""
+    if projects := source.projects():
+        yield f"{len(projects)} projects: a log has none; tasks keep their names"
+    marks = attachments = 0
+    statuses: dict[str, int] = {}
+    for agent, work in works.of_all():
+        statuses[agent.status] = statuses.get(agent.status, 0) + 1
+        for name in work.missing_files:
+            yield f"file {name!r} of agent-{agent.agent_id}: it is not beside the database"
+        if agent.status not in SUBMITTED and work.submission is not None and work.is_there:
+            yield f"what agent-{agent.agent_id} had submitted: its status is {agent.status}"
+        marks += work.marks
+        attachments += work.attachments
+    if count := statuses.get("none", 0):
+        yield f"the status `none` of {count} agents, which became `accepted`"
+    if marks:
+        yield f"{marks} marks of reviewers on tips and feedback"
+    if attachments:
+        yield f"{attachments} files attached to opinions"
+    for name in dict.fromkeys(source.unreadable):
+        yield f"{name}: it is not complete, as a killed process leaves it"
