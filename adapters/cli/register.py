@@ -20,9 +20,11 @@ from ..composition.data_dir import DATABASE_FILE, data_dir
 from ..composition.ledger import make_log
 from ..control.client import open_control
 from ..control.protocol import author_of
+from ..diagnostics.accounts import check_account
+from ..diagnostics.checks import CheckState
 from ..terminal import echo
 from .common.arguments import author_option, read_value
-from .common.output import console, facts
+from .common.output import ILLEGAL, console, facts
 
 
 @click.command("register")
@@ -63,6 +65,18 @@ def register_command(provider: str | None, settings: tuple[str, ...], folder: st
         add_config_arg(provider, name, given)
         echo(f"The credentials of {name!r} are stored in {config_file()}")
     echo(f"{name!r} is {'registered' if is_new else 'already known'} as a requester of {provider} in {database}")
+    if given:
+        _check(provider, name)
+
+
+def _check(provider: str, name: str) -> None:
+    """Ask the provider's site about a new account, so that a wrong key is noticed now."""
+    found = trio.run(check_account, provider, name)
+    if found is None:
+        return
+    echo(f"{provider} says: {found.text}")
+    if found.state is CheckState.WRONG:
+        raise click.exceptions.Exit(ILLEGAL)
 
 
 def _given(args_class: type, provider: str, settings: Sequence[str]) -> dict[str, str]:

@@ -38,10 +38,18 @@ async def check_accounts() -> AsyncIterator[CheckResult]:
     for provider, accounts in get_config().items():
         for name, values in accounts.items() if provider in known else ():
             if isinstance(values, dict):
-                yield await _check_account(provider, name)
+                result = await check_account(provider, name)
+                if result is not None:
+                    yield result
 
 
-async def _check_account(provider: str, name: str) -> CheckResult:
+async def check_account(provider: str, name: str) -> CheckResult | None:
+    """Return what a site says about a registered account; None: there is no site that can be asked.
+
+    Args:
+        provider: the provider's type.
+        name: the account's name in the settings file.
+    """
     what = f"{provider} {name}"
     provider_class = get_crowd_provider_from_type(provider)
     config: DictConfig = OmegaConf.structured(MephistoConfig)
@@ -52,11 +60,8 @@ async def _check_account(provider: str, name: str) -> CheckResult:
     except ConfigError as error:
         return CheckResult(what, CheckState.WRONG, str(error))
     except MephistoError as error:
-        hint = f"Register it again: mephisto-es register {provider} name={name} ..."
-        return CheckResult(what, CheckState.WRONG, str(error), hint)
-    if account is None:
-        return CheckResult(what, CheckState.OK, "there is no site to ask")
-    return CheckResult(what, CheckState.OK, _described(account))
+        return CheckResult(what, CheckState.WRONG, str(error))
+    return None if account is None else CheckResult(what, CheckState.OK, _described(account))
 
 
 def _described(account: SiteAccount) -> str:

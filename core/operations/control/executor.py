@@ -10,14 +10,17 @@ from msgspec.structs import replace
 
 from ....events.ids import TaskRunId, WorkerId
 from ....events.streams import task_run as task_run_stream
+from ....events.task_run import TaskRunCreated
 from ...abstractions.crowd.payments import payer_of
 from ...abstractions.crowd_provider import CrowdProvider
+from ...commands.review import Verdict
 from ...entity_ref import find_entity
 from ...errors import CommandRefusedError, ConfigError, LogError
 from ...ledger import Ledger
 from ...lifecycles.task_run import TaskRunStatus
 from ...ports import AppendResult, Ids
 from ...redaction import redacted_text
+from ..registry import get_crowd_provider_from_type, get_valid_provider_types
 from ..services.directory import Directory
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
@@ -160,6 +163,21 @@ class RequestExecutor:
             case _:
                 return _reply(await self._review(request, author, key))
 
+    def _check_rejection(self, request: VerdictRequest, reviewer: Reviewer) -> None:
+        """Refuse a rejection that the run's crowd site would not take: the worker would be paid after all.
+
+        Raises:
+            CommandRefusedError: the site wants another reason; the message says which.
+        """
+        if request.verdict is not Verdict.REJECTED:
+            return
+        created = self._ledger.log.history(task_run_stream(reviewer.run_of(request.agent)))[0].envelope.event
+        if not isinstance(created, TaskRunCreated) or created.provider_type not in get_valid_provider_types():
+            return
+        problem = get_crowd_provider_from_type(created.provider_type).rejection_problem(request.note)
+        if problem is not None:
+            raise CommandRefusedError(f"agent-{request.agent} is not rejected: {problem}")
+
     def _status_of(self, run: TaskRunId) -> TaskRunStatus:
         return self._ledger.state.task_runs[task_run_stream(run)].status
 
@@ -181,6 +199,7 @@ class RequestExecutor:
         reviewer = Reviewer(self._ledger, self._ids, author)
         match request:
             case VerdictRequest():
+                self._check_rejection(request, reviewer)
                 return await reviewer.give_verdict(
                     request.agent, request.verdict, request.note, request.bonus_cents, command_id=key
                 )

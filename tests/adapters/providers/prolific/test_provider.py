@@ -5,14 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
 from mephisto_es.adapters.fakes.prolific.books import FakeStudy, FakeSubmission
-from mephisto_es.core.errors import ConfigError, LaunchError
+from mephisto_es.core.commands.review import Verdict
+from mephisto_es.core.errors import CommandRefusedError, ConfigError, LaunchError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.payment import PaymentStatus
+from mephisto_es.core.operations.control.requests import VerdictRequest
 from mephisto_es.events.codec import encode
 
 from ..site_run import SiteRun, open_site_run, until, write_accounts
@@ -196,3 +199,20 @@ async def test_the_budget_reserves_the_sites_fee(tmp_path: Path, autojump_clock:
         budget = run.harness.operator.ledger.state.runs[live.task_run].budget
         assert (budget.fee_percent, budget.reserved_cents) == (34, 402)
         assert study_of(run).places == 2
+
+
+async def test_a_rejection_that_the_site_would_refuse_is_not_given(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(2)
+        await run.person("anna").take_part(run.harness.router(live))
+        state = run.harness.operator.ledger.state
+        await until(lambda: run.statuses() == ["AWAITING REVIEW"])
+        (agent,) = state.agents
+        verdict = VerdictRequest(agent=state.agents[agent].agent, verdict=Verdict.REJECTED, note="bad")
+        with pytest.raises(CommandRefusedError, match="agent-1 is not rejected: Prolific wants a reason"):
+            await run.ask(verdict)
+        assert state.agents[agent].status is AgentStatus.COMPLETED
+        await run.ask(msgspec.structs.replace(verdict, note=REASON))
+        await until(lambda: run.statuses() == ["REJECTED"])
