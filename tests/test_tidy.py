@@ -40,6 +40,9 @@ THREADED = {
 }
 #: Attributes by which code starts or enters a thread.
 THREAD_CALLS = {"to_thread", "from_thread", "Thread", "start_thread_soon"}
+#: Calls that print; only `adapters/terminal.py` makes them.
+PRINTING = {"click.echo", "click.secho", "print", "Console", "sys.stdout.write", "sys.stderr.write"}
+PRINTING_NAMES = {call.rpartition(".")[2] for call in PRINTING}
 #: Where code of users and plugins is called: whatever it raises is logged and ends its own work.
 FOREIGN = {
     "adapters/blueprints/remote_procedure.py",
@@ -167,6 +170,23 @@ def test_threads_are_in_named_places_only() -> None:
                     yield f"{name_of(path)}:{line} imports {name}"
 
     assert findings(threads()) == ""
+
+
+def test_everything_is_printed_in_one_place() -> None:
+    """Text from strangers must not reach a terminal as it is."""
+
+    def printing() -> Iterator[str]:
+        for path in sources("adapters"):
+            if path.name == "terminal.py" or {"router", "fakes"} & set(path.parts):
+                continue
+            for node in ast.walk(TREES[path]):
+                called = node.func if isinstance(node, ast.Call) else None
+                last = getattr(called, "attr", getattr(called, "id", ""))
+                # To write every node out takes seconds.
+                if called is not None and last in PRINTING_NAMES and ast.unparse(called) in PRINTING:
+                    yield f"{name_of(path)}:{called.lineno} prints: do it with adapters/terminal.py"
+
+    assert findings(printing()) == ""
 
 
 @pytest.mark.parametrize("path", sorted(THREADED | FOREIGN))

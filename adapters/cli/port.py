@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..porting.script import port_script
+from ..terminal import echo
 
 
 @click.command("port")
@@ -34,11 +35,11 @@ def port_command(script: Path, plain: bool, output: Path | None) -> None:
     diff = difflib.unified_diff(
         before.splitlines(keepends=True), ported.text.splitlines(keepends=True), str(script), f"{script} (ported)"
     )
-    click.echo("".join(diff), nl=False)
+    echo("".join(diff), nl=False)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(ported.text, encoding="utf-8")
     for obstacle in ported.obstacles:
-        click.echo(f"{script}, {obstacle}", err=True)
+        echo(f"{script}, {obstacle}", err=True)
     if ported.obstacles:
         raise click.exceptions.Exit(1)

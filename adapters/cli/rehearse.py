@@ -20,6 +20,7 @@ from ..rehearsal.chromium import find_chromium
 from ..rehearsal.rehearsal import rehearse
 from ..rehearsal.report import HourlyPay, RehearsalReport, RunReport
 from ..rehearsal.settings import RehearsalSettings
+from ..terminal import echo
 from ..text import format_counts
 from .common.output import ILLEGAL, as_json_option, console, facts, print_json
 
@@ -84,7 +85,7 @@ def rehearse_command(
     )
     if browser and settings.chromium is None:
         raise ConfigError("Chromium is not installed", key="--browser", hint="Install it, or leave --browser out")
-    click.echo(f"rehearsing {script.name} in {folder}", err=True)
+    echo(f"rehearsing {script.name} in {folder}", err=True)
     report = trio.run(partial(rehearse, settings))
     if as_json:
         print_json(report)

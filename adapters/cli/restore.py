@@ -10,6 +10,7 @@ import click
 
 from ...projections.registry import PROJECTIONS
 from ..log.audit.restore import NewerEvents, RestoreReport, restore
+from ..terminal import echo
 from .common.arguments import log_argument
 from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
@@ -54,20 +55,20 @@ def restore_command(database: Path, backup: Path, discard_newer: bool, as_json: 
 def _print(done: RestoreReport, backup: Path, database: Path) -> None:
     print_report(done.backup, backup)
     if not done.backup.legal:
-        click.echo(f"nothing was restored; `mephisto-es doctor {backup} -o NEW` saves what can be saved of the backup")
+        echo(f"nothing was restored; `mephisto-es doctor {backup} -o NEW` saves what can be saved of the backup")
         return
-    click.echo(f"restored  {database}")
+    echo(f"restored  {database}")
     if done.replaced is not None:
-        click.echo(f"the replaced log is {database.with_name(done.replaced)}")
+        echo(f"the replaced log is {database.with_name(done.replaced)}")
     if done.discarded is None and done.anchored_seq is not None and done.anchored_seq > done.backup.seq:
-        click.echo(f"the replaced log once had {done.anchored_seq:,} events; {done.backup.seq:,} are restored")
+        echo(f"the replaced log once had {done.anchored_seq:,} events; {done.backup.seq:,} are restored")
     if done.discarded is not None:
         _print_discarded(done.discarded, database)
 
 
 def _print_discarded(newer: NewerEvents, database: Path) -> None:
-    click.echo(f"{newer.events:,} events are only in the replaced log")
+    echo(f"{newer.events:,} events are only in the replaced log")
     for worker in newer.erased_workers:
-        click.echo(f"erase again: mephisto-es erase {database} worker-{worker}")
+        echo(f"erase again: mephisto-es erase {database} worker-{worker}")
     for payment in newer.requested_payments:
-        click.echo(f"look up before you pay: payment-{payment} was requested after the backup was made")
+        echo(f"look up before you pay: payment-{payment} was requested after the backup was made")

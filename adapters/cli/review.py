@@ -296,7 +296,7 @@ def _print_recorded(decision: ReviewRequest, reply: Reply) -> None:
         echo(f"agent-{decision.agent}: late work accepted{before}")
         return
     if isinstance(decision, DismissAppealRequest):
-        click.echo(f"agent-{decision.agent}: objection answered, the rejection stands{before}")
+        echo(f"agent-{decision.agent}: objection answered, the rejection stands{before}")
         return
     bonus = f", bonus {amount(decision.bonus_cents)}" if decision.bonus_cents else ""
     echo(f"agent-{decision.agent}: {decision.verdict.value}{bonus}{before}")
