@@ -51,6 +51,10 @@ class SingleServerArchitect(Architect):
         await self._stop_server()
         await self._record_release("the run is over")
 
+    async def refusals(self) -> dict[str, int]:
+        """Return what the router has refused or discarded, by reason."""
+        return await self._client().refusals()
+
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Fetch an uploaded file.
 

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
+import trio
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from ...core.entity_ref import EntityRef
-from ...core.errors import UnknownEntityError
+from ...core.errors import MephistoError, UnknownEntityError
 from ...core.operations.configuration.money import amount
+from ...core.operations.control.requests import RefusalsRequest
 from ...events.ids import TaskRunId
 from ...projections.queries.as_of import AsOf
 from ...projections.queries.history.timeline import TimelineEntry
 from ...projections.queries.money.hourly_pay import HourlyPayReport
 from ...projections.queries.runs.run_status import RunStatus, run_status
+from ..control.client import is_reachable, open_control
+from ..control.protocol import author_of
 from ..text import format_counts, format_duration, format_spending
 from .common.arguments import AsOfOption, LogCommand, RunType, as_of_options, log_argument
 from .common.output import as_json_option, console, facts, print_json
@@ -42,10 +47,23 @@ def status_command(database: Path, run: EntityRef | None, as_of: AsOfOption, as_
     with as_of.open(database) as moment:
         chosen = latest_run(moment) if run is None else TaskRunId(run.number)
         status = run_status(moment, chosen, now=moment.at)
+    if as_of == AsOfOption():
+        status = msgspec.structs.replace(status, refused=trio.run(_refusals, database, chosen))
     if as_json:
         print_json(status)
     else:
         console().print(status_panel(status))
+
+
+async def _refusals(database: Path, run: TaskRunId) -> dict[str, int] | None:
+    """Return what the operator of a live run says it has refused; None if there is no operator."""
+    if not await is_reachable(database):
+        return None
+    try:
+        async with open_control(database, author_of()) as control:
+            return (await control.execute(RefusalsRequest(task_run=run))).refusals
+    except MephistoError:
+        return None  # the operator has just gone
 
 
 def latest_run(moment: AsOf) -> TaskRunId:
@@ -93,6 +111,8 @@ def _figures(status: RunStatus) -> Table:
     if status.spending is not None:
         table.add_row("budget", format_spending(status.spending))
     table.add_row("time", f"{format_duration(progress.seconds)}, {progress.events:,} events")
+    if status.refused:
+        table.add_row("refused", escape(format_counts(status.refused)))
     if progress.server_url:
         table.add_row("server", escape(progress.server_url))
     return table

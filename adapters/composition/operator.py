@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -102,10 +103,11 @@ async def open_operator(
             try:
                 nursery.start_soon(_keep_anchored, log)
                 nursery.start_soon(_watch_loop)
+                operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
                 if metrics is not None and metrics.port is not None:
                     measure_with(Latencies(operator_metrics.registry, clock))
-                    await nursery.start(serve_metrics, operator_metrics, ledger, log, metrics.host, metrics.port)
-                operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
+                    address = metrics.host, metrics.port, partial(_show_refusals, operator, operator_metrics)
+                    await nursery.start(serve_metrics, operator_metrics, ledger, log, *address)
                 notifier = notifier_of(notify or NotifyArgs(), log, ledger, data_dir, clock)
                 await nursery.start(serve_control, log.path, request_executor(log.path, ledger, ids, operator))
                 gate.release()
@@ -136,6 +138,14 @@ async def _open_log(database: Path) -> AsyncIterator[tuple[SqliteLog, OpeningGat
         log.close()
     finally:
         gate.release()
+
+
+async def _show_refusals(operator: Operator, metrics: OperatorMetrics) -> None:
+    """Show what all live runs have refused or discarded."""
+    totals: Counter[str] = Counter()
+    for run in tuple(operator.runs.live):
+        totals.update(await operator.runs.refusals(run))
+    metrics.show_refusals(totals)
 
 
 @asynccontextmanager

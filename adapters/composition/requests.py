@@ -72,6 +72,10 @@ class _OperatorRuns:
         self._operator = operator
         self._database = database
 
+    async def refusals(self, run: TaskRunId) -> dict[str, int]:
+        """Return what a live run has refused or discarded; nothing if it is not live here."""
+        return await self._operator.runs.refusals(run)
+
     async def pause_run(self, run: TaskRunId, reason: str, author: str, *, drain: bool) -> None:
         """Pause a live run.
 

@@ -5,6 +5,7 @@ The server of prometheus-client is a thread; here h11 parses HTTP and trio does 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import h11
@@ -16,6 +17,9 @@ from ...core.errors import ConfigError
 from ...core.ledger import Ledger
 from ..log.sqlite.log import SqliteLog
 from .operator_metrics import OperatorMetrics
+
+#: Brings metrics up to date that are not counted as they happen.
+Refresh = Callable[[], Awaitable[None]]
 
 PATH = b"/metrics"
 #: Connections that are served at the same time.
@@ -31,6 +35,7 @@ async def serve_metrics(
     log: SqliteLog,
     host: str,
     port: int,
+    refresh: Refresh | None = None,
     *,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -42,6 +47,7 @@ async def serve_metrics(
         log: the log below it.
         host: the address to listen on.
         port: the port; 0 picks a free one, which is reported to `task_status`.
+        refresh: called before the metrics are read.
         task_status: trio's.
 
     Raises:
@@ -49,7 +55,7 @@ async def serve_metrics(
     """
     metrics.follow(ledger)
     metrics.watch_projections(partial(_lags, log))
-    await serve_registry(metrics.registry, host, port, task_status=task_status)
+    await serve_registry(metrics.registry, host, port, refresh, task_status=task_status)
 
 
 def _lags(log: SqliteLog) -> dict[str, int]:
@@ -63,6 +69,7 @@ async def serve_registry(
     registry: CollectorRegistry,
     host: str,
     port: int,
+    refresh: Refresh | None = None,
     *,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -85,18 +92,20 @@ async def serve_registry(
     async def answer(stream: trio.SocketStream) -> None:
         async with limiter:
             with trio.move_on_after(REQUEST_SECONDS):
-                await _answer(stream, registry)
+                await _answer(stream, registry, refresh)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, answer, listeners)
         task_status.started(_port_of(listeners[0].socket))
 
 
-async def _answer(stream: trio.SocketStream, registry: CollectorRegistry) -> None:
+async def _answer(stream: trio.SocketStream, registry: CollectorRegistry, refresh: Refresh | None) -> None:
     """Answer one request and close."""
     connection = h11.Connection(h11.SERVER)
     try:
         request = await _request(stream, connection)
+        if refresh is not None:
+            await refresh()
         status, content_type, body = _page(request, registry)
         headers = [
             ("content-type", content_type),

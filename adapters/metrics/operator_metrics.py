@@ -87,7 +87,15 @@ class OperatorMetrics:
             "mephisto_es_commit_commands", "Commands in one commit", buckets=BATCH_COMMANDS, registry=self.registry
         )
         self._events = Counter("mephisto_es_events", "Events written", registry=self.registry)
+        self._refused = Gauge(
+            "mephisto_es_refused", "Requests and packets refused or discarded", ["reason"], registry=self.registry
+        )
         self._queue = Gauge("mephisto_es_queue_commands", "Commands waiting for the writer", registry=self.registry)
+
+    def show_refusals(self, counts: Mapping[str, int]) -> None:
+        """Set what the live runs and their servers have refused or discarded, by reason."""
+        for reason, count in counts.items():
+            self._refused.labels(reason).set(count)
 
     def follow(self, ledger: Ledger) -> None:
         """Take the state of the log, and count events from now on."""

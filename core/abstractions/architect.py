@@ -125,6 +125,10 @@ class Architect(HoldsResources, ABC):
             LaunchError: the server cannot be restarted; the run ends.
         """
 
+    async def refusals(self) -> dict[str, int]:
+        """Return what the servers have refused or discarded since they started, by a few fixed reasons."""
+        return {}
+
     @abstractmethod
     async def shutdown(self) -> None:
         """Take the server offline and release everything that was acquired. Calling it twice is harmless."""

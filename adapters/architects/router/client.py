@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import trio
 
 from ....core.errors import ProtocolError, UploadGoneError
@@ -14,8 +15,17 @@ from ...private_files import create_private
 
 #: Longest pause within an answer.
 SILENCE_SECONDS = 30.0
+#: Time that a router has to tell its figures.
+COUNTERS_SECONDS = 5.0
 #: Suffix of a file that is not whole yet.
 PARTIAL_SUFFIX = ".partial"
+
+
+class _Figures(msgspec.Struct):
+    """The part of a router's figures that is about refusals."""
+
+    refused_operators: int
+    dropped: dict[str, int]
 
 
 class RouterClient:
@@ -50,6 +60,17 @@ class RouterClient:
             except httpx.TransportError:
                 return False
         return answer.status_code == httpx.codes.OK
+
+    async def refusals(self) -> dict[str, int]:
+        """Return what the router has refused or discarded, by reason; nothing if it does not answer."""
+        async with self._client() as client:
+            try:
+                answer = await client.get("/counters", timeout=COUNTERS_SECONDS)
+                figures = msgspec.json.decode(answer.content, type=_Figures)
+            except (httpx.HTTPError, msgspec.DecodeError):
+                return {}
+        counts = {"refused_operators": figures.refused_operators, **figures.dropped}
+        return {reason: count for reason, count in counts.items() if count}
 
     async def download_file(self, filename: str, save_dir: Path) -> Path:
         """Download an uploaded file; it gets its name once it is whole and durable.

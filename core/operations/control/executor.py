@@ -45,6 +45,7 @@ from .requests import (
     PauseRequest,
     PayRequest,
     ReconcileRequest,
+    RefusalsRequest,
     RegisterRequest,
     RegisterWorkerRequest,
     ReopenRequest,
@@ -74,6 +75,9 @@ class RunControl(Protocol):
 
     async def end_run(self, run: TaskRunId, reason: str, author: str, *, at_once: bool) -> None:
         """End a run, and return when it is completed."""
+
+    async def refusals(self, run: TaskRunId) -> dict[str, int]:
+        """Return what a live run has refused or discarded, by reason."""
 
     async def retry(self, run: TaskRunId, reason: str) -> None:
         """Ask a live run's code again about everybody whom it failed on."""
@@ -135,17 +139,10 @@ class RequestExecutor:
             case RetryRequest():
                 await self._runs.retry(request.task_run, f"asked to by {author}")
                 return Reply()
-            case RegisterRequest():
-                directory = Directory(self._ledger, self._ids, author)
-                is_new = await directory.find_or_create_requester(request.requester, request.provider_type)
-                return Reply(repeated=not is_new)
-            case RegisterWorkerRequest():
-                directory = Directory(self._ledger, self._ids, author)
-                await directory.new_worker(request.worker_name, request.provider_type)
-                return Reply()
-            case CreateQualificationRequest():
-                await Directory(self._ledger, self._ids, author).find_or_create_qualification(request.qualification)
-                return Reply()
+            case RefusalsRequest():
+                return Reply(refusals=await self._runs.refusals(request.task_run))
+            case RegisterRequest() | RegisterWorkerRequest() | CreateQualificationRequest():
+                return await self._register(request, author)
             case EraseRequest():
                 return Reply(erasure=await self._erase(request.worker, request.reason, author))
             case RevokeVerdictsRequest(task_run=run, function=function, reason=reason):
@@ -177,6 +174,20 @@ class RequestExecutor:
         problem = get_crowd_provider_from_type(created.provider_type).rejection_problem(request.note)
         if problem is not None:
             raise CommandRefusedError(f"agent-{request.agent} is not rejected: {problem}")
+
+    async def _register(
+        self, request: RegisterRequest | RegisterWorkerRequest | CreateQualificationRequest, author: str
+    ) -> Reply:
+        directory = Directory(self._ledger, self._ids, author)
+        match request:
+            case RegisterRequest():
+                is_new = await directory.find_or_create_requester(request.requester, request.provider_type)
+                return Reply(repeated=not is_new)
+            case RegisterWorkerRequest():
+                await directory.new_worker(request.worker_name, request.provider_type)
+            case CreateQualificationRequest():
+                await directory.find_or_create_qualification(request.qualification)
+        return Reply()
 
     def _status_of(self, run: TaskRunId) -> TaskRunStatus:
         return self._ledger.state.task_runs[task_run_stream(run)].status

@@ -174,6 +174,12 @@ class RevokeVerdictsRequest(Request, frozen=True, kw_only=True, tag="revoke_verd
     reason: str
 
 
+class RefusalsRequest(Request, frozen=True, kw_only=True, tag="refusals"):
+    """Ask what a live run has refused or discarded; this changes nothing."""
+
+    task_run: TaskRunId
+
+
 class ReopenRequest(Request, frozen=True, kw_only=True, tag="reopen"):
     """Put the expired units of an ended run back, so that it can be resumed."""
 
@@ -234,6 +240,7 @@ AnyRequest = (
     | PauseRequest
     | EndRequest
     | RetryRequest
+    | RefusalsRequest
     | RevokeVerdictsRequest
     | ReopenRequest
     | ExtendRequest
@@ -284,5 +291,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     round: RoundReport | None = None
     #: The comparison that was asked for.
     books: BooksReport | None = None
+    #: Requests and packets that a live run has refused or discarded, by reason.
+    refusals: dict[str, int] = {}
     #: Number of workers whom the request concerned.
     workers: int = 0

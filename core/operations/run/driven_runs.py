@@ -69,6 +69,18 @@ class DrivenRuns:
         """Return whether a run is live, or about to be."""
         return any(run == driver.task_run for driver in self._drivers)
 
+    async def refusals(self, run: TaskRunId) -> dict[str, int]:
+        """Return what a live run and its servers have refused or discarded, by reason; nothing if it is not live."""
+        live = self.live.get(run)
+        if live is None:
+            return {}
+        counts = dict(live.client_io.dropped)
+        if live.worker_pool.impersonations:
+            counts["registration of another worker"] = live.worker_pool.impersonations
+        for reason, count in (await live.architect.refusals()).items():
+            counts[f"router: {reason}"] = count
+        return counts
+
     async def wait_until_all_ended(self) -> None:
         """Wait until every run has ended or is paused."""
         while self._drivers:

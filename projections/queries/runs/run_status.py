@@ -79,6 +79,9 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     spending: Spending | None
     #: The last events, oldest first.
     last_events: tuple[TimelineEntry, ...]
+    #: Requests and packets that a live run has refused or discarded, by reason. The log does not have them: None if the
+    #: run has no operator, or this is a past position.
+    refused: dict[str, int] | None = None
 
 
 class Runs(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
@@ -192,6 +193,26 @@ async def test_what_is_refused_is_refused_with_its_reason(tmp_path: Path, data_d
         script.process.send_signal(signal.SIGTERM)
         assert await script.process.wait() == 0
     assert not socket_path(data_dir / DATABASE_FILE).exists()
+
+
+async def test_what_a_live_run_refuses_is_counted(tmp_path: Path, data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with launched(data_dir, some_sentences(tmp_path, 3), f"mephisto.metrics.port={port}") as script:
+        async with httpx.AsyncClient() as client:
+            for _ in range(2):
+                forged = {"USED_AGENT_ID": "a guess", "final_data": 1}
+                assert (await client.post(f"{script.url}/submit_task", json=forged)).status_code == 403
+            metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+        assert 'mephisto_es_refused{reason="router: unknown_agent"} 2.0' in metrics
+        said = await trio.to_thread.run_sync(lambda: run_verb("status", data_dir, 1))
+        assert "refused  router: unknown_agent 2" in said
+        told = json.loads(await trio.to_thread.run_sync(lambda: run_verb("status", data_dir, 1, "--json")))
+        assert told["refused"] == {"router: unknown_agent": 2}
+        script.process.send_signal(signal.SIGTERM)
+        assert await script.process.wait() == 0
+    told = json.loads(await trio.to_thread.run_sync(lambda: run_verb("status", data_dir, 1, "--json")))
+    assert told["refused"] is None
 
 
 async def test_nonsense_on_the_socket_harms_nobody(tmp_path: Path, data_dir: Path) -> None:

@@ -43,6 +43,7 @@ NAMES = {
     "mephisto_es_commit_commands",
     "mephisto_es_events",
     "mephisto_es_queue_commands",
+    "mephisto_es_refused",
     "mephisto_es_projection_lag_events",
 }
 #: Many more values would be a label that grows with the run.
