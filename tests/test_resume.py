@@ -4,7 +4,7 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,27 +23,9 @@ from .processes import (
     routers_of,
     script_command,
     some_sentences,
-    status_of_run,
 )
 
 UNITS = 12
-#: Seconds in which an operator that is asked to end must have ended.
-EXIT_SECONDS = 3
-
-Stop = Callable[[OperatorProcess], Awaitable[None]]
-
-
-async def sigterm(script: OperatorProcess) -> None:
-    """Ask the operator to end, as a reboot or `docker stop` does."""
-    script.process.send_signal(signal.SIGTERM)
-    with trio.fail_after(EXIT_SECONDS):
-        assert await script.process.wait() == 0
-
-
-async def ctrl_c(script: OperatorProcess) -> None:
-    """Press Ctrl-C: the operator ends once the people at work are done."""
-    script.process.send_signal(signal.SIGINT)
-    assert await script.process.wait() == 0
 
 
 class Job:
@@ -61,13 +43,13 @@ class Job:
         if self._submitted == UNITS // 2:
             self._half.set()
 
-    async def begin(self, nursery: trio.Nursery, *overrides: str, stop: Stop | None = None) -> str:
-        """Launch it, and stop the operator when half is done, with a kill unless told otherwise; returns the URL."""
-        async with launched(self.data_dir, self.sentences, *overrides) as script:
+    async def begin(self, nursery: trio.Nursery) -> str:
+        """Launch it, and kill the operator when half is done; returns the URL."""
+        async with launched(self.data_dir, self.sentences) as script:
             self.crowd = script.crowd(self.count)
             nursery.start_soon(self.crowd.run)
             await self._half.wait()
-            await (script.kill() if stop is None else stop(script))
+            await script.kill()
             return script.url
 
     async def end(self, operator: OperatorProcess, nursery: trio.Nursery) -> None:
@@ -103,21 +85,6 @@ async def test_resume_brings_back_a_router_that_died_too(job: Job) -> None:
         url = await job.begin(nursery)
         [router] = routers_of(job.data_dir)
         os.kill(router, signal.SIGKILL)
-        async with resumed(job.data_dir) as operator:
-            assert operator.url == url
-            await job.end(operator, nursery)
-
-
-@pytest.mark.parametrize("server_type", ["python", "node"])
-@pytest.mark.parametrize("router_dies", [False, True])
-@pytest.mark.parametrize("stop", [sigterm, ctrl_c])
-async def test_a_stop_pauses_the_run(job: Job, stop: Stop, router_dies: bool, server_type: str) -> None:
-    async with trio.open_nursery() as nursery:
-        url = await job.begin(nursery, f"mephisto.architect.server_type={server_type}", stop=stop)
-        assert status_of_run(job.data_dir) == "paused"
-        if router_dies:
-            for router in routers_of(job.data_dir):
-                os.kill(router, signal.SIGKILL)
         async with resumed(job.data_dir) as operator:
             assert operator.url == url
             await job.end(operator, nursery)
@@ -178,6 +145,6 @@ async def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     assert refused(data_dir, "run-2") == (1, "mephisto-es resume: there is no run-2; the nearest is run-1")
     assert refused(tmp_path, "1") == (
         2,
-        f"mephisto-es resume: there is no database at {tmp_path}/mephisto.db; check the path",
+        f"mephisto-es resume: there is no log at {tmp_path}/mephisto.db; check the path",
     )
     assert not (tmp_path / "mephisto.db").exists()
