@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -39,6 +39,7 @@ class CrowdProvider(HoldsResources, ABC):
             offers each unit by itself, so that a worker does not know of others.
         REJECTED_WORK_HOLDS_PLACE: whether nobody else gets the place of rejected work.
         HIDES_RETURNED_WORK: whether the site may stop showing work that its worker has returned.
+        MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
     """
@@ -49,6 +50,7 @@ class CrowdProvider(HoldsResources, ABC):
     SHOWS_PROGRESS: ClassVar[bool] = True
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = False
     HIDES_RETURNED_WORK: ClassVar[bool] = False
+    MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
@@ -153,6 +155,14 @@ class CrowdProvider(HoldsResources, ABC):
     def rejection_problem(cls, reason: str | None) -> str | None:  # noqa: ARG003 - for providers with rules
         """Return why the site would refuse a rejection for this reason; None: it would not."""
         return None
+
+    async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:
+        """Have the site offer nothing to blocked workers; others whom somebody has excluded there stay excluded.
+
+        Args:
+            blocked: the provider's names of all workers who are blocked.
+            unblocked: names of workers who were blocked once, and are not any more.
+        """
 
     # The account ----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,7 @@ class ProlificProvider(CrowdProvider):
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = ProlificRequesterArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (STUDY,)
     SHOWS_PROGRESS: ClassVar[bool] = False
+    MIRRORS_BLOCKS: ClassVar[bool] = True
     POLL_SECONDS: ClassVar[float | None] = 45.0
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
@@ -137,7 +138,7 @@ class ProlificProvider(CrowdProvider):
                 url=str(details["url"]),
                 project_id=await workspace.project_id(),
                 allow_group=await workspace.group_id(self.args.provider.prolific_allow_list_group_name),
-                block_group=await workspace.group_id(self.args.provider.prolific_block_list_group_name),
+                block_group=await workspace.block_group_id(),
             )
             await _check_pay(workspace, request.reward, request.estimated_completion_time)
             creation = StudyCreation(self._client, request)
@@ -224,6 +225,15 @@ class ProlificProvider(CrowdProvider):
             f"Prolific wants a reason of at least {MIN_REJECTION_LENGTH} characters, and this one has {len(message)}: "
             "say what was wrong, how you saw it, and what would have been right"
         )
+
+    async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:
+        """Bring the participant group of blocked workers up to date; studies on offer follow at once."""
+        group = await (await find_workspace(self._client, self.args)).block_group_id()
+        members = set(await self._client.people.members(group))
+        if missing := sorted(set(blocked) - members):
+            await self._client.people.add_members(group, missing)
+        if surplus := sorted(members & set(unblocked)):
+            await self._client.people.remove_members(group, surplus)
 
     def payment_effect(self, order: PaymentOrder) -> PaymentEffect:
         """Return a payment as an effect: the reward is paid by an approval, a bonus in two steps.

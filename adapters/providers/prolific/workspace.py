@@ -40,6 +40,12 @@ class Workspace:
         groups = await self._client.people.groups(self.id)
         return next((group.id for group in groups if group.name == name and not group.is_deleted), None)
 
+    async def block_group_id(self) -> str:
+        """Return the id of the participant group of blocked workers, which is created if it does not exist."""
+        name = str(self._args.provider.prolific_block_list_group_name)
+        found = await self.group_id(name)
+        return found or (await self._client.people.create_group(self.id, name)).id
+
     async def minimum_hourly_cents(self) -> int:
         """Return the least hourly pay that the site accepts; the table's figure if it does not tell."""
         balance = await self._client.accounts.balance(self.id)

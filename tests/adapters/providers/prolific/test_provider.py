@@ -216,3 +216,21 @@ async def test_a_rejection_that_the_site_would_refuse_is_not_given(
         assert state.agents[agent].status is AgentStatus.COMPLETED
         await run.ask(msgspec.structs.replace(verdict, note=REASON))
         await until(lambda: run.statuses() == ["REJECTED"])
+
+
+async def test_blocked_workers_are_kept_away_at_the_site(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(3)
+        await run.person("anna").take_part(run.harness.router(live))
+        operator, (group,) = run.harness.operator, run.prolific.ledger.groups.values()
+        assert (group.name, list(group.members)) == ("Block list", [])
+        group.members["by hand"] = 0.0
+        (worker,) = operator.ledger.state.workers.values()
+        await operator.reviewer().block_worker(worker.worker, "a bot")
+        await until(lambda: set(group.members) == {"by hand", "anna"})
+        assert await run.person("anna").reserve() is None
+        await operator.reviewer().unblock_worker(worker.worker, "no bot")
+        await until(lambda: set(group.members) == {"by hand"})
+        assert await run.person("anna").reserve() is not None
