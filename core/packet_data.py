@@ -10,6 +10,14 @@ import msgspec
 ProviderName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"\A(?=[^\x00-\x1f\x7f-\x9f]+\Z).*\S")]
 
 
+class ConsentAnswer(msgspec.Struct, frozen=True):
+    """The answer of a worker to the question for consent."""
+
+    #: Version of the text that the page showed.
+    version: Annotated[str, msgspec.Meta(max_length=100)]
+    given: bool
+
+
 class ProviderData(msgspec.Struct, frozen=True):
     """Facts about a worker, from the provider's page."""
 
@@ -24,6 +32,8 @@ class ProviderData(msgspec.Struct, frozen=True):
     provider_proof: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
     #: An unguessable text that the browser keeps, so that a pass is used by one browser only.
     provider_session: ProviderName | None = None
+    #: The answer to the question for consent, once the page has asked it.
+    consent: ConsentAnswer | None = None
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -217,6 +217,8 @@ class AgentDetailsData(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str | None = None
     init_task_data: msgspec.Raw = msgspec.Raw(b"null")
     failure_reason: str | None = None
+    #: True if the page has to ask its worker for consent, and then to request an agent again.
+    needs_consent: bool = False
     #: The agent's status at once.
     status: str | None = None
     #: For pages that tell their worker; None if the provider gives out each unit by itself.

@@ -125,6 +125,7 @@ class RefusalReason(Enum):
     INVITATION_USED = "INVITATION_USED"
     ENOUGH_PEOPLE = "ENOUGH_PEOPLE"
     PAUSED = "PAUSED"
+    CONSENT_MISSING = "CONSENT_MISSING"
     TECHNICAL_PROBLEM = "TECHNICAL_PROBLEM"
     TASK_MISSING = "TASK_MISSING"
 
@@ -159,6 +160,27 @@ class WorkerAssessed(Event, frozen=True, kw_only=True, tag="worker_assessed"):
     answer: bool
 
 
+class ConsentGiven(Event, frozen=True, kw_only=True, tag="consent_given"):
+    """The worker agreed to the run's text of consent."""
+
+    #: Version of the text, which is in the run's configuration.
+    version: str
+
+
+class ConsentRefused(Event, frozen=True, kw_only=True, tag="consent_refused"):
+    """The worker did not agree to the run's text of consent."""
+
+    version: str
+
+
+class ConsentWithdrawn(Event, frozen=True, kw_only=True, tag="consent_withdrawn"):
+    """The worker withdrew the consent: what the worker sent in this run was deleted, and what is owed stays owed."""
+
+    reason: str
+    #: Commitments of the payloads that were deleted.
+    payloads: tuple[str, ...] = ()
+
+
 class VerdictsRevoked(Event, frozen=True, kw_only=True, tag="verdicts_revoked"):
     """Verdicts of the launch script's own code against the worker do not count: the code was at fault."""
 
@@ -185,4 +207,7 @@ EngagementEvent = (
     | CallbackAnswered
     | WorkerAssessed
     | VerdictsRevoked
+    | ConsentGiven
+    | ConsentRefused
+    | ConsentWithdrawn
 )

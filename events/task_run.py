@@ -36,6 +36,8 @@ class TaskRunCreated(Event, frozen=True, kw_only=True, tag="task_run_created"):
     #: Pay for a minute of work that led to nothing through no fault of the worker, and the most for one piece of work.
     pay_for_time_cents: int = 0
     pay_for_time_limit_cents: int = 0
+    #: Version of the text that workers must agree to; empty: there is none. The text is in the configuration.
+    consent: str = ""
 
 
 class TaskRunPrepared(Event, frozen=True, kw_only=True, tag="task_run_prepared"):

@@ -45,6 +45,9 @@ from mephisto_es.events import agent, ids, streams
 from mephisto_es.events.base import FileRef, PayloadRef
 from mephisto_es.events.engagement import (
     CallbackAnswered,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
     PlaceTaken,
     ProviderObserved,
     SiteWorkStatus,
@@ -376,7 +379,8 @@ class HistoryGenerator(RandomValues):
             files=files if has_files else (),
             file_details=self._json(details, state.worker) if has_files else None,
         )
-        return decide_submit_unit(self.state, command)
+        engagement = self.state.engagements[streams.engagement(command.task_run, state.worker)]
+        return [] if engagement.has_withdrawn else decide_submit_unit(self.state, command)
 
     def _store_file(self) -> Events:
         found = [stream for stream in self._streams["agent"] if self.state.agents[stream].awaited_files]
@@ -554,6 +558,13 @@ class HistoryGenerator(RandomValues):
             return [NewEvent(stream, VerdictsRevoked(callback=callback, reason="it was at fault", units=(unit,)))]
         if kind is WorkerAssessed and self._serial % 5 == 0:
             return [NewEvent(stream, VisitAdmitted(invitation=f"invitation {self._serial}", session="browser"))]
+        if kind is CallbackAnswered and self._serial % 5 == 0:
+            changes = (
+                ConsentGiven(version="1"),
+                ConsentRefused(version="1"),
+                ConsentWithdrawn(reason="the worker asked for it"),
+            )
+            return [NewEvent(stream, changes[self._serial // 5 % 3])]
         return [NewEvent(stream, self._fill(kind, subject=worker))]
 
     def _change_onboarding(self) -> Events:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -18,9 +18,10 @@ from ...core.operations.control.requests import (
     Reply,
     RevokeRequest,
     UnblockRequest,
+    WithdrawConsentRequest,
 )
 from ...core.operations.services.worker_page import page_address, page_token
-from ...events.ids import UnitId, WorkerId
+from ...events.ids import TaskRunId, UnitId, WorkerId
 from ...projections.queries.worker_names import worker_names
 from ..control.client import new_key, open_control
 from ..control.protocol import author_of
@@ -29,10 +30,12 @@ from ..log.sqlite.as_of import open_as_of
 from ..log.sqlite.reader import LogReader
 from ..terminal import echo
 from ..text import format_worker
-from .common.arguments import EntityType, LogCommand, author_option, log_argument, pseudonyms_option
+from .common.arguments import EntityType, LogCommand, RunType, author_option, log_argument, pseudonyms_option
 
 #: The default value of a granted qualification.
 GRANTED = 1
+#: The reason that is recorded for a withdrawal.
+WITHDRAWN = "the worker asked for it"
 
 
 @click.command("worker", cls=LogCommand)
@@ -45,6 +48,12 @@ GRANTED = 1
 @click.option("--bonus", metavar="AMOUNT", help="Owe the worker a bonus for their latest work: 0.50.")
 @click.option("--unit", type=EntityType("unit"), metavar="UNIT", help="The unit that the bonus is for.")
 @click.option("--reason", metavar="REASON", help="The reason for the bonus; required.")
+@click.option(
+    "--withdraw-consent",
+    type=RunType(),
+    metavar="RUN",
+    help="Withdraw the worker's consent to a run: what they sent in it is deleted, and pay stays owed.",
+)
 @click.option("--page", is_flag=True, help="Print the address of the worker's own page, without that of the server.")
 @click.option("--again", is_flag=True, help="Give a bonus of the same amount and reason once more.")
 @author_option
@@ -59,6 +68,7 @@ def worker_command(
     bonus: str | None,
     unit: EntityRef | None,
     reason: str | None,
+    withdraw_consent: EntityRef | None,
     page: bool,
     again: bool,
     author: str | None,
@@ -76,26 +86,21 @@ def worker_command(
       mephisto-es worker mephisto_data worker-3 --grant can-rate=2
       mephisto-es worker mephisto_data worker-3 --block "answers at random"
       mephisto-es worker mephisto_data worker-3 --page
+      mephisto-es worker mephisto_data worker-3 --withdraw-consent 1
       mephisto-es worker mephisto_data worker-3 --bonus 0.50 --reason "found a mistake in the task" --unit unit-12
     """
     if page:
         _print_page(database, WorkerId(worker.number))
         return
-    if not any((block, unblock, grant, revoke, bonus)):
-        raise click.UsageError("Nothing to do: give --block, --unblock, --grant, --revoke, --bonus or --page.")
+    if not any((block, unblock, grant, revoke, bonus, withdraw_consent)):
+        raise click.UsageError(
+            "Nothing to do: give --block, --unblock, --grant, --revoke, --bonus, --withdraw-consent or --page."
+        )
     if bool(bonus) != bool(reason) or (unit and not bonus):
         raise click.UsageError("--bonus needs --reason; --reason and --unit go only with --bonus.")
     bonus_cents = cents(bonus, key="--bonus") if bonus else 0
     number, who = WorkerId(worker.number), author_of(author)
-    requests: list[AnyRequest] = []
-    if unblock:
-        requests.append(UnblockRequest(worker=number, reason=unblock))
-    if grant:
-        requests.append(_grant(number, grant))
-    if revoke:
-        requests.append(RevokeRequest(worker=number, qualification=revoke, reason="revoked by a reviewer"))
-    if block:
-        requests.append(BlockRequest(worker=number, reason=block))
+    requests = list(_requests(number, unblock, grant, revoke, block, withdraw_consent))
     owed = BonusRequest(
         worker=number, amount_cents=bonus_cents, reason=reason or "", unit=UnitId(unit.number) if unit else None
     )
@@ -108,6 +113,27 @@ def worker_command(
         echo(f"{label}: this bonus was given before, and is not given twice; --again gives another one")
     else:
         echo(f"{label}: done")
+
+
+def _requests(
+    worker: WorkerId,
+    unblock: str | None,
+    grant: str | None,
+    revoke: str | None,
+    block: str | None,
+    withdraw_consent: EntityRef | None,
+) -> Iterator[AnyRequest]:
+    """Yield the requests about a worker, in the order in which they are executed."""
+    if unblock:
+        yield UnblockRequest(worker=worker, reason=unblock)
+    if grant:
+        yield _grant(worker, grant)
+    if revoke:
+        yield RevokeRequest(worker=worker, qualification=revoke, reason="revoked by a reviewer")
+    if block:
+        yield BlockRequest(worker=worker, reason=block)
+    if withdraw_consent:
+        yield WithdrawConsentRequest(task_run=TaskRunId(withdraw_consent.number), worker=worker, reason=WITHDRAWN)
 
 
 def label_of_worker(database: Path, worker: WorkerId, *, pseudonyms: bool) -> str:

@@ -17,6 +17,7 @@ from ...core.operations.registry import fill_registries
 from ...core.payloads import RUNS_FOLDER
 from ...core.ports import Ids
 from ...events.ids import TaskRunId
+from ..erasure.consent import withdraw_consent
 from ..erasure.worker import erase_worker
 from .clock_and_ids import SystemClock
 from .data_dir import DATABASE_FILE
@@ -34,7 +35,8 @@ def request_executor(database: Path, ledger: Ledger, ids: Ids, operator: Operato
     """
     erase = partial(erase_worker, database, ledger, ids)
     runs = _OperatorRuns(operator, database)
-    return RequestExecutor(ledger, ids, provider_opener(database, ledger, ids), erase, runs)
+    withdraw = partial(withdraw_consent, database, ledger, ids)
+    return RequestExecutor(ledger, ids, provider_opener(database, ledger, ids), erase, runs, withdraw)
 
 
 @asynccontextmanager

@@ -42,6 +42,8 @@ class AgentReply(msgspec.Struct, frozen=True):
     agent_id: str | None
     init_task_data: msgspec.Raw = msgspec.Raw(b"null")
     failure_reason: str | None = None
+    #: True if the page has to ask the worker for consent first.
+    needs_consent: bool = False
 
     @property
     def is_onboarding(self) -> bool:
@@ -53,6 +55,15 @@ class _AgentResponse(msgspec.Struct, frozen=True):
     data: AgentReply
 
 
+class _ConsentText(msgspec.Struct, frozen=True):
+    version: str
+
+
+class _TaskConfig(msgspec.Struct, frozen=True):
+    consent: _ConsentText | None = None
+
+
+_decode_config = msgspec.json.Decoder(_TaskConfig).decode
 _decode_answer = msgspec.json.Decoder(_AgentResponse).decode
 
 
@@ -69,6 +80,9 @@ class PageClient:
         self._client = client
         self._visit = visit
         self._now = now
+        #: The text that the task needs consent to, once the page is loaded; None if it needs none.
+        self._consent: _ConsentText | None = None
+        self._has_agreed = False
 
     async def load(self) -> None:
         """Fetch the page, the provider's script and the task's configuration.
@@ -79,7 +93,8 @@ class PageClient:
         worker, assignment, *_ = self._visit
         await self._send("GET", "/", params={"worker_id": worker, "assignment_id": assignment})
         await self._send("GET", "/wrap_crowd_source.js")
-        await self._send("GET", "/task_config.json", params={"mephisto_task_version": CLIENT_VERSION})
+        config = await self._send("GET", "/task_config.json", params={"mephisto_task_version": CLIENT_VERSION})
+        self._consent = _decode_config(config).consent
 
     async def request_agent(self) -> AgentReply:
         """Ask for an agent; another call gets the same agent.
@@ -88,7 +103,7 @@ class PageClient:
             ProtocolError: the answer cannot be read.
         """
         visit = self._visit
-        registration = {
+        registration: dict[str, object] = {
             "worker_name": visit.worker_name,
             "agent_registration_id": f"{visit.assignment_id}-{visit.worker_name}",
             "assignment_id": visit.assignment_id,
@@ -96,7 +111,14 @@ class PageClient:
             "provider_handle": visit.handle,
             "provider_study": visit.study,
         }
+        if self._has_agreed and self._consent is not None:
+            registration["consent"] = {"version": self._consent.version, "given": True}
         return _read_answer(await self._post("/request_agent", {"provider_data": registration}))
+
+    async def agree(self) -> AgentReply:
+        """Agree to the text of consent, and ask for an agent again."""
+        self._has_agreed = True
+        return await self.request_agent()
 
     async def submit_onboarding(self, agent_id: str, onboarding_data: object) -> AgentReply:
         """Submit the onboarding; return the answer that `request_agent` would give from now on."""

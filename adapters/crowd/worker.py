@@ -102,6 +102,8 @@ class SimulatedWorker:
 
     async def _get_agent(self, page: PageClient) -> AgentReply:
         answer = await self._retry(page.request_agent, self._counters.request_agent_seconds)
+        if answer.needs_consent:
+            answer = await self._retry(page.agree)
         onboarding = answer.agent_id
         if onboarding is None or not answer.is_onboarding:
             return answer

@@ -12,6 +12,7 @@ from ...core.chain import Columns, link
 from ...core.errors import CommandIdReusedError, VersionConflictError
 from ...core.ports import AppendRejected, AppendRequest, AppendResult, Expect, Head, NewEvent, Outcome, Payload
 from ...events.codec import KIND_OF, encode
+from ...events.engagement import ConsentWithdrawn
 from ...events.envelope import Envelope, RecordedEvent, recorded_of
 from ...events.ids import WorkerId
 from ...events.streams import number_of
@@ -31,6 +32,7 @@ class BatchPlan:
         payloads: the payloads of the accepted requests.
         versions: the version that each stream will have, for streams that were written or looked up.
         forgotten: the workers whose payloads are to be deleted.
+        withdrawn: the commitments of other payloads that are to be deleted.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class BatchPlan:
         self.payloads: list[Payload] = []
         self.versions: dict[str, int] = {}
         self.forgotten: list[WorkerId] = []
+        self.withdrawn: list[str] = []
         self._version_of = version_of
         self._find = find
         self._epoch = epoch
@@ -163,6 +166,8 @@ class BatchPlan:
             recorded.append(recorded_of((seq, envelope)))
             if type(event) is WorkerErased:
                 self._forget(stream)
+            elif type(event) is ConsentWithdrawn:
+                self.withdrawn += event.payloads
         self._seq, self._chain, self._at = seq, chain, at
         return tuple(recorded[first:])
 

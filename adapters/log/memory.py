@@ -115,8 +115,10 @@ class MemoryLog:
 
     def _payloads_after(self, plan: BatchPlan) -> dict[str, Payload]:
         payloads = self._payloads | {one.ref.sha256: one for one in plan.payloads}
-        forgotten = set(plan.forgotten)
-        return {sha256: one for sha256, one in payloads.items() if one.subject not in forgotten}
+        forgotten, withdrawn = set(plan.forgotten), set(plan.withdrawn)
+        return {
+            sha256: one for sha256, one in payloads.items() if one.subject not in forgotten and sha256 not in withdrawn
+        }
 
     def _keep(self, plan: BatchPlan) -> None:
         rows = [ChainRow._make(row) for row in plan.rows]

@@ -176,6 +176,27 @@ class RecordOnboardingOutcome(RunAndDirectoryCommand, frozen=True, kw_only=True,
     passed: bool
 
 
+class RecordConsent(RunCommand, frozen=True, kw_only=True, tag="record_consent"):
+    """Record whether a worker agrees to the run's text of consent; does nothing if that is recorded already."""
+
+    worker: WorkerId
+    #: Version of the text that the worker has read.
+    version: str
+    given: bool
+
+
+class WithdrawConsent(RunCommand, frozen=True, kw_only=True, tag="withdraw_consent"):
+    """Record that a worker withdraws the consent, and delete what the worker sent in the run.
+
+    Refused while the worker is at work, or while submitted work waits for its verdict.
+    """
+
+    worker: WorkerId
+    reason: str
+    #: Commitments of the payloads to delete.
+    payloads: tuple[str, ...] = ()
+
+
 class RevokeVerdicts(RunAndDirectoryCommand, frozen=True, kw_only=True, tag="revoke_verdicts"):
     """Let what a function of the task's code said against a worker not count; does nothing if it said nothing."""
 
@@ -202,4 +223,6 @@ AnyAdmissionCommand = (
     | RecordEvaluation
     | RecordOnboardingOutcome
     | RevokeVerdicts
+    | RecordConsent
+    | WithdrawConsent
 )

@@ -46,6 +46,10 @@ def admission(
         yield Check(ADMISSION_OPEN, {"failed": paused_by}, False, RefusalReason.PAUSED)
     free = worker.status is WorkerStatus.REGISTERED
     yield Check("not_blocked", {"worker": worker.status.value}, free, RefusalReason.NOT_QUALIFIED)
+    if run.consent:
+        consent = engagement.consent if engagement else None
+        inputs: dict[str, str | int | bool | None] = {"version": run.consent, "has": consent}
+        yield Check("consent_given", inputs, consent == run.consent, RefusalReason.CONSENT_MISSING)
     excluded = engagement.excluded if engagement else None
     yield Check("not_excluded", {"reason": excluded}, excluded is None, RefusalReason.NOT_QUALIFIED)
     if run.allowed_concurrent:

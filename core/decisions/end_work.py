@@ -18,6 +18,7 @@ from ...events.engagement import AllWorkEnded, WorkEnded
 from ...events.ids import AgentId, AssignmentId, TaskRunId
 from ...events.unit import UnitCompleted, UnitExpired, UnitReleased
 from ..commands.agent import AgentDeparture, EndAgent, EndOnboarding, ReleaseWork, ReturnUnit, SubmitUnit
+from ..errors import CommandRefusedError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
 from ..lifecycles.task_run import GIVING_RUN_STATUSES
@@ -35,6 +36,9 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
     run = command.task_run
     stream = streams.agent(run, command.agent)
     agent = state.agents[stream]
+    engagement = state.engagements.get(streams.engagement(run, agent.worker))
+    if engagement is not None and engagement.has_withdrawn:
+        raise CommandRefusedError(f"worker-{agent.worker} has withdrawn the consent to run {run}: nothing is kept")
     if AGENT.allows(agent.status, AgentSubmittedAgain):
         again = AgentSubmittedAgain(
             submission=command.submission, files=command.files, file_details=command.file_details

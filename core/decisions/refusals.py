@@ -20,6 +20,9 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
             "You are already working on as many of these tasks as you may have at a time."
         ),
         RefusalReason.PAUSED: "This task is paused. Please come back later.",
+        RefusalReason.CONSENT_MISSING: (
+            "This task needs your consent. Without it you can get no work here, and nothing that you send is used."
+        ),
         RefusalReason.TECHNICAL_PROBLEM: (
             "This task has a technical problem. It is not your fault, and nothing you did is lost. "
             "Please come back later."

@@ -11,6 +11,7 @@ from ..commands.admission import (
     DisqualifyWorker,
     RecordAnswers,
     RecordAssessment,
+    RecordConsent,
     RecordEvaluation,
     RecordOnboardingOutcome,
     RecordPlace,
@@ -18,6 +19,7 @@ from ..commands.admission import (
     RefuseWorker,
     RevokeVerdicts,
     StartOnboarding,
+    WithdrawConsent,
 )
 from ..commands.agent import (
     EndAgent,
@@ -86,7 +88,7 @@ from . import (
     review,
     task_run,
 )
-from .worker_rights import pay_for_time, revoke_verdicts
+from .worker_rights import consent, pay_for_time, revoke_verdicts
 
 C = TypeVar("C", bound=Command)
 
@@ -145,6 +147,8 @@ DECISIONS: Decisions = dict(
         decision(RecordAnswers, evaluate_worker.decide_record_answers),
         decision(RecordEvaluation, evaluate_worker.decide_record_evaluation),
         decision(RevokeVerdicts, revoke_verdicts.decide_revoke_verdicts),
+        decision(RecordConsent, consent.decide_record_consent),
+        decision(WithdrawConsent, consent.decide_withdraw_consent),
         decision(SubmitUnit, end_work.decide_submit_unit),
         decision(ReturnUnit, end_work.decide_return_unit),
         decision(EndAgent, end_work.decide_end_agent),

@@ -35,6 +35,7 @@ from ..lifecycles.unit import UNIT, UnitState
 from ..ports import NewEvent
 from ..state.budget import RESERVING_UNIT_STATUSES, Budget
 from ..state.decision_state import DecisionState
+from .worker_rights.consent import check_consent
 
 _UNIT_EVENTS: Mapping[Verdict, UnitEvent] = {
     Verdict.APPROVED: UnitAccepted(),
@@ -64,6 +65,8 @@ def decide_review_work(state: DecisionState, command: ReviewWork) -> list[NewEve
     run, verdict = command.task_run, command.verdict
     agent = state.agents[streams.agent(run, command.agent)]
     _check_verdict(agent, verdict)
+    if verdict is not Verdict.SOFT_REJECTED:
+        check_consent(state, run, agent.worker)
     unit_stream = streams.unit(run, agent.unit)
     unit = state.units[unit_stream]
     if unit.agent != agent.agent:

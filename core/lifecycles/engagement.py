@@ -10,6 +10,9 @@ from msgspec.structs import replace
 from ...events.engagement import (
     AllWorkEnded,
     CallbackAnswered,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
     EngagementEvent,
     PlaceTaken,
     ProviderObserved,
@@ -55,6 +58,9 @@ ENGAGEMENT = Lifecycle(
         *stays(CallbackAnswered, *_S),
         *stays(WorkerAssessed, *_S),
         *stays(VerdictsRevoked, *_S),
+        *stays(ConsentGiven, *_S),
+        *stays(ConsentRefused, *_S),
+        *stays(ConsentWithdrawn, *_S),
     ),
 )
 
@@ -99,6 +105,11 @@ class EngagementState(msgspec.Struct, frozen=True):
     assessments: dict[str, WorkerAssessed] = {}
     #: Registrations whose place at the provider is known, with what the provider last showed; None: nothing yet.
     places: dict[str, ProviderObserved | None] = {}
+
+    #: Version of the text that the worker agreed to; None if there is none, or not any more.
+    consent: str | None = None
+    #: True after the worker has withdrawn the consent, and not given it again.
+    has_withdrawn: bool = False
 
     def undecided(self) -> UnitId | None:
         """Return the unit of an evaluation that is in progress or has no answer yet; there is one at a time."""
@@ -163,6 +174,10 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
             return replace(engagement, assessments=engagement.assessments | {event.callback: event})
         case VerdictsRevoked():
             return _without_verdicts(engagement, event)
+        case ConsentGiven():
+            return replace(engagement, consent=event.version, has_withdrawn=False)
+        case ConsentRefused() | ConsentWithdrawn():
+            return replace(engagement, consent=None, has_withdrawn=isinstance(event, ConsentWithdrawn))
         case WorkerRefused() | VisitAdmitted():
             return engagement
         case _:

@@ -123,6 +123,8 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     admission_paused_by: str | None = None
     #: True if the maximum counts what a worker has in all runs of the task.
     maximum_is_per_task: bool = False
+    #: Version of the text that workers must agree to; empty: there is none.
+    consent: str = ""
 
 
 def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
@@ -142,6 +144,7 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             event.maximum_units_per_worker,
             event.seed,
             maximum_is_per_task=event.maximum_is_per_task,
+            consent=event.consent,
         )
     run = existing(run)
     match event:

@@ -135,6 +135,12 @@ class TaskRunArgs:
         default="en",
         metadata={"help": "Language of the texts on the page, for instance de."},
     )
+    consent: str | None = field(
+        default=None, metadata={"help": "Text that workers must agree to before they get work; none if not set."}
+    )
+    consent_version: str | None = field(
+        default=None, metadata={"help": "Version of that text; by default made from the text itself."}
+    )
     texts: dict[str, str] = field(
         default_factory=dict, metadata={"help": "Texts that replace those of the language, by key."}
     )

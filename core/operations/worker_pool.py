@@ -41,6 +41,7 @@ from .admission.visits import VisitAdmission
 from .agent_pages import AgentPages
 from .logger_core import get_logger
 from .run_context import RunContext
+from .services.consents import Consents
 from .services.directory import Directory
 from .services.provider_places import ProviderPlaces
 from .services.time_payments import TimePayments
@@ -110,6 +111,7 @@ class WorkerPool:
         self._pages = pages
         self._directory = Directory(ledger, ids)
         self._places = ProviderPlaces(ledger, ids)
+        self._consents = Consents(context.task_run, ledger, ids)
         self._user_code = UserCode(context, ledger, ids)
         self.visits = VisitAdmission(context.task_run, context.provider, ledger, ids)
         self.admission = Admission(context, ledger, ids, launcher, pages, self._user_code)
@@ -186,6 +188,8 @@ class WorkerPool:
         """Answer a page with its agent, old or new, or with the reason why it gets none."""
         registration = pseudonym(self._ledger.log.pseudonym_key, "registration", crowd_data.agent_registration_id)
         await self._places.record(self._run, worker, registration, crowd_data)
+        if crowd_data.consent is not None:
+            await self._consents.record(worker, crowd_data.consent)
         await self._answer(worker, registration, request_id)
 
     async def register_agent_from_onboarding(self, state: OnboardingRecord, request_id: str) -> None:
@@ -335,6 +339,7 @@ class WorkerPool:
             request_id=request_id,
             worker_id=None if worker is None or reason in _ANONYMOUS else str(worker),
             failure_reason=self._context.texts.refusal(reason),
+            needs_consent=reason is RefusalReason.CONSENT_MISSING,
         )
         self._pages.answer(request_id, details)
 

@@ -10,7 +10,7 @@ from ...core.payloads import commitment, refs_of
 from ...core.state.status_fold import StatusFold
 from ...events import streams
 from ...events.agent import AgentAccepted
-from ...events.engagement import WorkerArrived
+from ...events.engagement import ConsentWithdrawn, WorkerArrived
 from ...events.envelope import Envelope, RecordedEvent
 from ...events.ids import WorkerId
 from ...events.onboarding import OnboardingStarted
@@ -68,25 +68,28 @@ class PayloadCheck:
         self._log = log
         self._statuses = statuses
         self._findings = findings
-        #: Events whose payload is missing.
-        self._missing: list[_Reference] = []
+        #: Events whose payload is missing, by its commitment, and the commitments whose deletion an event records.
+        self._missing: dict[str, _Reference] = {}
+        self._withdrawn: set[str] = set()
 
     def check(self, events: Iterable[RecordedEvent]) -> None:
         """Look up the payloads that the next events refer to."""
         wanted: dict[str, _Reference] = {}
         for seq, envelope in events:
             event = envelope.event
+            if isinstance(event, ConsentWithdrawn):
+                self._withdrawn |= set(event.payloads)
             for ref in refs_of(event):
                 worker = event.worker if isinstance(event, CallbackFailed) else None
                 wanted.setdefault(ref.sha256, _Reference(seq, envelope.stream, worker))
         if wanted:
             missing = self._log.missing_payloads(list(wanted))
-            self._missing += [place for sha256, place in wanted.items() if sha256 in missing]
+            self._missing |= {sha256: place for sha256, place in wanted.items() if sha256 in missing}
 
     def finish(self) -> None:
         """Check, after the last event, that missing payloads were erased with a worker, and that the others match."""
-        for reference in self._missing:
-            if self._was_erased(reference):
+        for sha256, reference in self._missing.items():
+            if sha256 in self._withdrawn or self._was_erased(reference):
                 self.erased += 1
             else:
                 self._findings.add(

@@ -20,7 +20,7 @@
  */
 
 import { LiveConnection } from "./mephisto_live.js";
-import { untilPressed, untilRetry } from "./mephisto_notice.js";
+import { askForConsent, untilPressed, untilRetry } from "./mephisto_notice.js";
 import { RemoteProcedures } from "./mephisto_procedures.js";
 import { ServerProblem, getJSON, newId, persistently, postFiles, postJSON, splitForm } from "./mephisto_requests.js";
 import { text, textOf, useTexts } from "./mephisto_texts.js";
@@ -164,7 +164,7 @@ export class Task {
       this.#handlers.onPreview?.(this);
     } else {
       const registration = { provider_data: getAgentRegistration() };
-      this.#enter(await persistently(() => postJSON("/request_agent", registration)));
+      this.#enter(await this.#askForAgent(registration));
     }
   }
 
@@ -235,6 +235,23 @@ export class Task {
    */
   call(procedure, args) {
     return this.#procedures.call(procedure, args);
+  }
+
+  /**
+   * Asks for an agent, and asks the worker for consent if the task needs it.
+   *
+   * @param {{provider_data: Record<string, any>}} registration
+   */
+  async #askForAgent(registration) {
+    const ask = () => persistently(() => postJSON("/request_agent", registration));
+    const details = await ask();
+    if (!details.data.needs_consent || !this.config.consent) return details;
+    const { text: words, version } = this.config.consent;
+    registration.provider_data = {
+      ...registration.provider_data,
+      consent: { version, given: await askForConsent(words) },
+    };
+    return ask();
   }
 
   /** @param {{data: Record<string, any>}} details  the server's answer to a request for work */

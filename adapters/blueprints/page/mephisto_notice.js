@@ -13,6 +13,51 @@ const BUTTON_STYLE = `
 
 const NEVER = new Promise(() => {});
 
+const CONSENT_STYLE = `
+  position: fixed; inset: 0; z-index: 1001; overflow: auto; padding: 2rem 1rem; box-sizing: border-box;
+  background: #fff; color: #1b1b1b; font: 1rem/1.5 system-ui, sans-serif`;
+
+/**
+ * Shows a text that a worker has to agree to before there is work.
+ *
+ * @param {string} consent  blank lines part paragraphs
+ * @returns {Promise<boolean>} whether the worker agrees
+ */
+export async function askForConsent(consent) {
+  const page = document.createElement("div");
+  page.className = "mephisto-consent";
+  page.setAttribute("role", "dialog");
+  page.setAttribute("aria-modal", "true");
+  page.setAttribute("aria-label", text("consent.title"));
+  page.style.cssText = CONSENT_STYLE;
+  const heading = document.createElement("h1");
+  heading.tabIndex = -1;
+  heading.textContent = text("consent.title");
+  page.append(heading);
+  for (const paragraph of consent.split(/\n\s*\n/).filter((part) => part.trim())) {
+    const shown = document.createElement("p");
+    shown.dir = "auto";
+    shown.textContent = paragraph;
+    page.append(shown);
+  }
+  const [agree, decline] = ["consent.agree", "consent.decline"].map((key) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text(key);
+    button.style.cssText = "font: inherit; padding: 0.5rem 1rem; min-height: 2.75rem; margin-inline-end: 1rem";
+    page.append(button);
+    return button;
+  });
+  document.body.append(page);
+  heading.focus();
+  const answer = await new Promise((resolve) => {
+    agree.addEventListener("click", () => resolve(true));
+    decline.addEventListener("click", () => resolve(false));
+  });
+  page.remove();
+  return answer;
+}
+
 /**
  * Shows what did not work until the worker presses the button to try again.
  *

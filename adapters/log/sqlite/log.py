@@ -22,7 +22,7 @@ from .file_identity import FileGuard, has_wal
 from .open_checks import check_before_writing
 from .projector import Projector, Rebuilt
 from .reader import LogReader
-from .schema import forget_workers, insert_events, insert_payloads
+from .schema import forget_payloads, forget_workers, insert_events, insert_payloads
 from .version_cache import VersionCache
 from .writer_lock import WriterLock
 
@@ -313,8 +313,9 @@ class SqliteLog:
         insert_events(db, plan.rows)
         if plan.payloads:
             insert_payloads(db, [(one.ref.sha256, one.salt, one.body, one.subject) for one in plan.payloads])
-        if plan.forgotten:
+        if plan.forgotten or plan.withdrawn:
             forget_workers(db, plan.forgotten)
+            forget_payloads(db, plan.withdrawn)
             self._wal_holds_forgotten = True
         if plan.recorded:
             self.projector.apply(plan.recorded)

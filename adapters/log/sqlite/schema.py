@@ -250,6 +250,11 @@ def insert_payloads(db: sqlite3.Connection, payloads: Iterable[tuple[str, bytes,
     db.executemany(_PAYLOAD, payloads)
 
 
+def forget_payloads(db: sqlite3.Connection, sha256s: Sequence[str]) -> None:
+    """Delete payloads by their commitments."""
+    db.executemany("DELETE FROM payloads WHERE sha256 = ?", [(sha256,) for sha256 in sha256s])
+
+
 def forget_workers(db: sqlite3.Connection, workers: Sequence[WorkerId]) -> None:
     """Delete the payloads of workers, and the snapshots, which may contain their names."""
     db.executemany("DELETE FROM payloads WHERE subject = ?", [(worker,) for worker in workers])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Literal, cast
 
 import msgspec
@@ -17,6 +18,8 @@ from .money import cents
 _Limit = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[int, msgspec.Meta(gt=0)]
 _PREFIX = "mephisto.task"
+#: Letters of a version that is made from a text.
+VERSION_LETTERS = 12
 #: Upper bound of `max_item_bytes`: an item is sent to its page in one message, and routers accept up to 16 MiB.
 MAX_ITEM_BYTES = 15 * 1024 * 1024
 #: Settings that are amounts of money; here they are in cents, and their names end in `_cents`.
@@ -54,6 +57,8 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_live_update_bytes_in_run: _Limit
     language: str
     texts: dict[str, str]
+    consent: str | None
+    consent_version: str | None
     submission_timeout: _Seconds
     approve_left_partners: bool
     callback_timeout: _Seconds
@@ -66,6 +71,18 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """The most pay for time for one piece of work."""
         limit = self.pay_for_time_limit_cents
         return self.task_reward_cents if limit is None else limit
+
+    @property
+    def version_of_consent(self) -> str:
+        """The version of the text that workers must agree to; empty if there is none."""
+        if not self.consent:
+            return ""
+        return self.consent_version or sha256(self.consent.encode()).hexdigest()[:VERSION_LETTERS]
+
+    @property
+    def consent_for_page(self) -> dict[str, object]:
+        """The part of the page's configuration that has the text; nothing if there is none."""
+        return {"consent": {"version": self.version_of_consent, "text": self.consent}} if self.consent else {}
 
 
 def read_task_settings(task: DictConfig) -> TaskSettings:

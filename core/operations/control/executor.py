@@ -21,6 +21,7 @@ from ...lifecycles.task_run import TaskRunStatus
 from ...ports import AppendResult, Ids
 from ...redaction import redacted_text
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
+from ..services.consents import Consents
 from ..services.directory import Directory
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
@@ -56,6 +57,7 @@ from .requests import (
     SettleRequest,
     UnblockRequest,
     VerdictRequest,
+    WithdrawConsentRequest,
 )
 from .round_report import RoundReport
 from .run_extension import RunExtension
@@ -65,6 +67,8 @@ from .state_lookup import StateLookup
 OpenProvider = Callable[[TaskRunId], AbstractAsyncContextManager[CrowdProvider]]
 #: Deletes a worker's data, for a reason, in the name of an author.
 EraseWorkerData = Callable[[WorkerId, str, str], Awaitable[ErasureReport]]
+#: Withdraws a worker's consent to a run, for a reason, in the name of an author; returns how much was deleted.
+WithdrawConsentData = Callable[[TaskRunId, WorkerId, str, str], Awaitable[int]]
 
 
 class RunControl(Protocol):
@@ -90,7 +94,13 @@ class RequestExecutor:
     """
 
     def __init__(
-        self, ledger: Ledger, ids: Ids, open_provider: OpenProvider, erase: EraseWorkerData, runs: RunControl
+        self,
+        ledger: Ledger,
+        ids: Ids,
+        open_provider: OpenProvider,
+        erase: EraseWorkerData,
+        runs: RunControl,
+        withdraw: WithdrawConsentData | None = None,
     ) -> None:
         """Initialize.
 
@@ -100,11 +110,13 @@ class RequestExecutor:
             open_provider: opens the provider of a run.
             erase: deletes what the log and the files beside it contain of a worker.
             runs: controls the runs.
+            withdraw: withdraws consent; None if there are no files beside the log.
         """
         self._ledger = ledger
         self._ids = ids
         self._open_provider = open_provider
         self._erase = erase
+        self._withdraw = withdraw or self._withdraw_in_log
         self._runs = runs
 
     async def execute(self, request: AnyRequest, author: str, key: str) -> Reply:
@@ -145,9 +157,8 @@ class RequestExecutor:
                 return await self._register(request, author)
             case EraseRequest():
                 return Reply(erasure=await self._erase(request.worker, request.reason, author))
-            case RevokeVerdictsRequest(task_run=run, function=function, reason=reason):
-                revoked = await VerdictRevoker(self._ledger, self._ids, author).revoke(run, function, reason)
-                return Reply(workers=len(revoked))
+            case WithdrawConsentRequest() | RevokeVerdictsRequest():
+                return await self._take_back(request, author)
             case ReopenRequest():
                 extension = RunExtension(self._ledger, self._ids, author)
                 return _reply(await extension.reopen(request.task_run, request.reason, command_id=key))
@@ -188,6 +199,17 @@ class RequestExecutor:
             case CreateQualificationRequest():
                 await directory.find_or_create_qualification(request.qualification)
         return Reply()
+
+    async def _take_back(self, request: WithdrawConsentRequest | RevokeVerdictsRequest, author: str) -> Reply:
+        """Take back what a worker agreed to, or what a function said against workers."""
+        run, reason = request.task_run, request.reason
+        if isinstance(request, WithdrawConsentRequest):
+            return Reply(payloads=await self._withdraw(run, request.worker, reason, author))
+        revoked = await VerdictRevoker(self._ledger, self._ids, author).revoke(run, request.function, reason)
+        return Reply(workers=len(revoked))
+
+    async def _withdraw_in_log(self, run: TaskRunId, worker: WorkerId, reason: str, author: str) -> int:
+        return await Consents(run, self._ledger, self._ids, author).withdraw(worker, reason)
 
     def _status_of(self, run: TaskRunId) -> TaskRunStatus:
         return self._ledger.state.task_runs[task_run_stream(run)].status

@@ -165,6 +165,14 @@ class RetryRequest(Request, frozen=True, kw_only=True, tag="retry"):
     task_run: TaskRunId
 
 
+class WithdrawConsentRequest(Request, frozen=True, kw_only=True, tag="withdraw_consent"):
+    """Withdraw a worker's consent to a run: what the worker sent in it is deleted, and what is owed stays owed."""
+
+    task_run: TaskRunId
+    worker: WorkerId
+    reason: str
+
+
 class RevokeVerdictsRequest(Request, frozen=True, kw_only=True, tag="revoke_verdicts"):
     """Let what a function of a run's code said against workers not count, because the function was at fault."""
 
@@ -242,6 +250,7 @@ AnyRequest = (
     | RetryRequest
     | RefusalsRequest
     | RevokeVerdictsRequest
+    | WithdrawConsentRequest
     | ReopenRequest
     | ExtendRequest
     | EraseRequest
@@ -293,5 +302,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     books: BooksReport | None = None
     #: Requests and packets that a live run has refused or discarded, by reason.
     refusals: dict[str, int] = {}
+    #: Number of payloads that were deleted.
+    payloads: int = 0
     #: Number of workers whom the request concerned.
     workers: int = 0

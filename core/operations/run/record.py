@@ -41,6 +41,7 @@ class RunRecord:
             bonus_limit_cents=plan.settings.bonus_limit_cents,
             pay_for_time_cents=plan.settings.pay_for_time_cents,
             pay_for_time_limit_cents=plan.settings.time_limit_cents,
+            consent=plan.settings.version_of_consent,
         )
         requester_name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
         await self._issuer.issue(CreateRun(created=created, task_name=plan.task_name, requester_name=requester_name))

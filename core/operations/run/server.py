@@ -56,7 +56,7 @@ def write_site(blueprint: Blueprint, provider: CrowdProvider, static_dir: Path) 
     (static_dir / WRAPPER_FILE).write_bytes(head + provider.get_wrapper_js_path().read_bytes())
     settings_of_task = read_task_settings(blueprint.args.task)
     texts = load_texts(settings_of_task.language, settings_of_task.texts)
-    config = {**texts.for_page(), **blueprint.get_frontend_args()}
+    config = {**texts.for_page(), **settings_of_task.consent_for_page, **blueprint.get_frontend_args()}
     (static_dir / TASK_CONFIG_FILE).write_bytes(msgspec.json.encode(config, enc_hook=to_plain))
 
 

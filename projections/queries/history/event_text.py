@@ -113,6 +113,9 @@ _TEMPLATES: dict[type[Event], str] = {
     engagement.WorkerExcluded: "excluded from this run: {reason}",
     engagement.WorkerRefused: "refused by the rule {rule} ({inputs}) and shown {reason}",
     engagement.WorkerAssessed: "{callback} was asked about the worker ({facts}): {answer}",
+    engagement.ConsentGiven: "agreed to version {version} of the text of consent",
+    engagement.ConsentRefused: "did not agree to version {version} of the text of consent",
+    engagement.ConsentWithdrawn: "withdrew the consent; what was sent in this run was deleted: {reason}",
     engagement.VerdictsRevoked: "what {callback} said against the worker does not count: {reason}",
     engagement.CallbackAnswered: "{callback} was asked about unit-{unit}: {answer}",
 }

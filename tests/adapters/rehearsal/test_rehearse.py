@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,8 @@ import trio
 
 from mephisto_es.adapters.rehearsal.chromium import find_chromium
 from mephisto_es.adapters.rehearsal.report import RehearsalReport
+from mephisto_es.projections.mephisto_db.reader import MephistoDB
+from mephisto_es.projections.mephisto_db.rows import UnitRow
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
@@ -112,3 +115,40 @@ def test_what_cannot_be_rehearsed_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "the script ended with status 1: no configuration" in done.stdout
     shutil.rmtree(Path(done.stderr.split(" in ")[-1].strip()))
+
+
+async def test_workers_consent_and_one_withdraws(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "sentence_rating" / "run_task.py"
+    report = await rehearsed(script, tmp_path, "--no-browser", "mephisto.task.consent=We keep your ratings.")
+    [run] = report.runs
+    assert (list(report.findings()), run.submissions) == ([], 4)
+    withdrawn = await command("worker", str(tmp_path), "worker-1", "--withdraw-consent=1")
+    assert withdrawn.returncode == 0, withdrawn.stderr.decode()
+    with closing(MephistoDB(Path(report.database))) as db:
+        units = [
+            (unit.worker_id, unit.status, db.get_outputs(db.get_agent(unit.agent_id or 0))) for unit in done_units(db)
+        ]
+    assert units
+    for worker, status, outputs in units:
+        assert (status, outputs is None) == (("soft_rejected", True) if worker == 1 else ("completed", False))
+    replayed = await command("replay", str(tmp_path))
+    assert replayed.returncode == 0, replayed.stdout.decode()
+    refused = await command("review", str(tmp_path), "1", "--approve", f"agent-{agent_of_worker_1(report.database)}")
+    assert b"does not consent to run 1" in refused.stderr + refused.stdout
+
+
+def done_units(db: MephistoDB) -> list[UnitRow]:
+    """Return the units that somebody has done."""
+    return [unit for unit in db.find_units() if unit.agent_id is not None and unit.status != "expired"]
+
+
+def agent_of_worker_1(database: str) -> int:
+    """Return an agent of the first worker."""
+    with closing(MephistoDB(Path(database))) as db:
+        return next(unit.agent_id for unit in done_units(db) if unit.worker_id == 1 and unit.agent_id is not None)
+
+
+async def command(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a verb of the command line."""
+    with trio.fail_after(GIVE_UP_SECONDS):
+        return await trio.run_process([COMMAND, *arguments], capture_stdout=True, capture_stderr=True, check=False)
