@@ -110,13 +110,27 @@ def _comparable(outputs: object) -> object:
     match outputs:
         case {"messages": list() as messages, **rest}:
             plain = [{key: value for key, value in one.items() if key != SENT_BY} for one in messages]
-            return {**rest, "messages": plain, "final_submission": _comparable(rest.get("final_submission"))}
+            final = _comparable(rest.get("final_submission"))
+            return {**rest, "messages": _rounded(plain), "final_submission": final}
         case {"requests": list() as requests, **rest}:
-            return {**rest, "requests": requests, "final_submission": _comparable(rest.get("final_submission"))}
+            return {
+                **rest,
+                "requests": _rounded(requests),
+                "final_submission": _comparable(rest.get("final_submission")),
+            }
         case dict():
             return {key: value for key, value in outputs.items() if key not in _FILE_KEYS}
         case _:
             return outputs
+
+
+def _rounded(sent: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages or requests with times to the microsecond, as a log has them."""
+    times = [one.get("timestamp") for one in sent]
+    return [
+        {**one, "timestamp": round(at * 1_000_000)} if isinstance(at, int | float) else one
+        for one, at in zip(sent, times, strict=True)
+    ]
 
 
 def _equal(what: str, pairs: Sequence[tuple[object, object]]) -> Comparison:

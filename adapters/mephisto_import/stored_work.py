@@ -18,8 +18,12 @@ from ...core.abstractions.work_data import FileDetails
 from ...events.base import FileRef
 from .source import Source
 
-_DATA_FILES = ("agent_data.json", "state.json")
+#: The file of tasks with live updates, and those of all tasks.
+_LIVE_FILE = "state.json"
+_DATA_FILES = ("agent_data.json", _LIVE_FILE)
 _META_FILE = "agent_meta.json"
+#: Parts of the outputs of remote procedures.
+_OUTPUTS = ("requests", "final_submission")
 #: Keys of what a page submitted that this import sets itself.
 _FILE_KEYS = ("files", "filesByFields")
 _HASHED_BYTES = 2**20
@@ -69,9 +73,10 @@ def read_work(source: Source, run: int, *folder: str | int) -> StoredWork:
     work = StoredWork()
     for name in _DATA_FILES:
         state = source.json(run, *folder, name)
-        if isinstance(state, dict) and "outputs" in state:
-            work.is_there, work.outputs = True, state["outputs"]
-            _read_outputs(work, work.outputs)
+        if isinstance(state, dict) and ("outputs" in state or "requests" in state):
+            # Before 1.2 a remote procedure had its requests and its submission beside each other.
+            work.is_there, work.outputs = True, state.get("outputs", {key: state.get(key) for key in _OUTPUTS})
+            _read_outputs(work, work.outputs, is_live=name == _LIVE_FILE)
             _read_times(work, state)
             break
     match source.json(run, *folder, _META_FILE):
@@ -90,8 +95,11 @@ def read_work(source: Source, run: int, *folder: str | int) -> StoredWork:
     return work
 
 
-def _read_outputs(work: StoredWork, outputs: object) -> None:
+def _read_outputs(work: StoredWork, outputs: object, *, is_live: bool) -> None:
     match outputs:
+        case _ if not is_live:
+            # A form may have fields of any name.
+            work.submission = outputs
         case {"messages": list() as messages, **rest}:
             work.submission = rest.get("final_submission")
             work.updates = [_message(message) for message in messages if isinstance(message, dict)]
@@ -117,8 +125,9 @@ def _request(request: dict[str, Any]) -> PastUpdate:
 
 
 def _read_times(work: StoredWork, values: dict[str, Any]) -> None:
-    times = values.get("times")
-    known = {**values, **times} if isinstance(times, dict) else values
+    known = dict(values)
+    for part in (values.get("times"), values.get("metadata")):
+        known |= part if isinstance(part, dict) else {}
     work.task_start = _seconds(known.get("task_start", known.get("start_time"))) or work.task_start
     work.task_end = _seconds(known.get("task_end", known.get("end_time"))) or work.task_end
 

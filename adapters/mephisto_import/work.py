@@ -149,7 +149,7 @@ def agent_facts(
     )
     yield fact(at, stream, accepted)
     at = max(at, _microseconds_of(work.task_start))
-    if row.status in (_A.IN_TASK.value, *SUBMITTED):
+    if row.status in (_A.IN_TASK.value, *SUBMITTED) or (row.status in LEFT and work.task_start is not None):
         yield fact(at, stream, AgentStarted())
     if row.status in (_A.WAITING.value, _A.PARTNER_DISCONNECT.value):
         yield fact(at, stream, AgentWaiting())
