@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses torture sites hostile powercut mutants damage
+.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses torture sites hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,17 @@ mutants: $(VENV)/installed-for-tests ## Break each promise on purpose and check 
 FILES ?= 1000
 damage: $(VENV)/installed-for-tests ## Check what every command says about FILES=1000 log files damaged at random.
 	$(VENV)/bin/python tests/adapters/log/damaged_files.py $(FILES)
+
+constraints: $(VENV)/installed-for-tests ## Write the versions that CI installs: those that are installed here.
+	@{ echo "# Versions that .ci/run installs, so that a release of somebody else breaks no build. \`make constraints\` writes them anew."; \
+		$(VENV)/bin/python -m pip list --format=freeze | grep -Evi '^(pip|setuptools|mephisto-es)=='; } >.ci/constraints.txt
+
+sbom: ## Write sbom.json, what an installation consists of (CycloneDX), for a release.
+	$(PYTHON) -m venv --clear $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check '.[pandas,parquet,proof]'
+	$(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7'
+	$(VENV)-release/bin/cyclonedx-py environment --output-reproducible -o sbom.json $(VENV)-sbom/bin/python
 
 $(JAVASCRIPT_TOOLS)/node_modules/installed: $(JAVASCRIPT_TOOLS)/package-lock.json
 	npm --prefix $(JAVASCRIPT_TOOLS) ci --no-audit --no-fund --ignore-scripts --loglevel error
