@@ -17,7 +17,7 @@ from mephisto_es.core.operations.logger_core import set_mephisto_log_format, set
 from mephisto_es.core.operations.operator import Operator
 
 SENTENCES = 6
-CHATS = 2
+CHATS = 3
 
 
 async def operate(operator: Operator, scene: str, router: str, patience: str) -> None:

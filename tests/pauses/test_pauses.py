@@ -9,7 +9,7 @@ import pytest
 from .matrix import MOMENTS, ROUTERS, STOPS, Cell, every_cell, pairwise_cells, run_cell
 
 
-@pytest.mark.parametrize("cell", pairwise_cells(), ids=str)
+@pytest.mark.parametrize("cell", list(pairwise_cells()), ids=str)
 async def test_a_stopped_run_is_finished_by_whoever_resumes_it(cell: Cell, tmp_path: Path) -> None:
     await run_cell(cell, tmp_path / "data")
 
