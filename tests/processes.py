@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,11 @@ from random import Random
 from subprocess import PIPE
 from urllib.parse import urlsplit
 
+import pytest
 import trio
 
-from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
+from mephisto_es.adapters.architects.router.process import RouterProcess
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE, RUNS_FOLDER
 from mephisto_es.adapters.crowd.bot import draw_bots
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.log.audit.replay import replay
@@ -119,6 +121,17 @@ def end_routers(data_dir: Path) -> None:
         for pid in routers_of(data_dir):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+
+@pytest.fixture
+def no_router_is_left(tmp_path: Path) -> Iterator[None]:
+    """End the routers of runs that a test leaves paused, also if it fails: they would stay for an hour."""
+    yield
+    # Not by the log, which a test may have damaged.
+    for folder in tmp_path.rglob(f"{RUNS_FOLDER}/*"):
+        process = RouterProcess.left_by_another(folder)
+        if process is not None and process.works_in(folder):
+            os.kill(process.pid, signal.SIGTERM)
 
 
 def status_of_run(data_dir: Path) -> str:

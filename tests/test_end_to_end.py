@@ -17,7 +17,21 @@ from mephisto_es.adapters.channels.dial import dial
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.composition.operator import open_operator
 
-from .processes import COMMAND, GIVE_UP_SECONDS, SCRIPT, is_running, launched, report_of, routers_of, some_sentences
+from .processes import (
+    COMMAND,
+    GIVE_UP_SECONDS,
+    SCRIPT,
+    is_running,
+    launched,
+    no_router_is_left,
+    report_of,
+    routers_of,
+    some_sentences,
+)
+
+__all__ = ["no_router_is_left"]
+
+pytestmark = pytest.mark.usefixtures("no_router_is_left")
 
 
 async def test_a_script_runs_until_the_work_is_done(tmp_path: Path) -> None:

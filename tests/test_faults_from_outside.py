@@ -1,5 +1,6 @@
 """Faults from outside: a running operator returns to full service or stops clearly, and loses nothing it promised."""
 
+import os
 import resource
 import signal
 import ssl
@@ -25,8 +26,12 @@ from mephisto_es.adapters.crowd.outcome_check import check_outcome
 from mephisto_es.adapters.crowd.sentence_rating import configuration, sentences
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 
-from .processes import OperatorProcess, launched, rating, resumed, some_sentences
+from .processes import OperatorProcess, launched, no_router_is_left, rating, resumed, some_sentences
 from .test_resume import refused
+
+__all__ = ["no_router_is_left"]
+
+pytestmark = pytest.mark.usefixtures("no_router_is_left")
 
 UNITS = 12
 TASK = "sentence-rating"
@@ -129,6 +134,14 @@ async def test_a_database_that_is_taken_away_stops_the_operator(
         async with resumed(data_dir) as operator:
             assert await operator.process.wait() == 0
     await people.check(data_dir)
+
+
+async def test_a_log_whose_end_is_cut_off_stops_the_operator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data_dir = tmp_path / "data"
+    async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script, people_at(script) as people:
+        await people.submit(2)
+        os.truncate(data_dir / f"{DATABASE_FILE}-wal", 0)
+        assert "mephisto-es verify" in await stopped(script, capfd)
 
 
 async def test_a_full_disk_stops_the_operator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

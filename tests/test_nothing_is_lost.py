@@ -15,7 +15,11 @@ from mephisto_es.adapters.crowd.outcome_check import check_outcome
 from mephisto_es.adapters.crowd.page_client import PageClient, Visit
 from mephisto_es.adapters.crowd.summary import SentSubmission
 
-from .processes import launched, resumed, routers_of, some_sentences
+from .processes import launched, no_router_is_left, resumed, routers_of, some_sentences
+
+__all__ = ["no_router_is_left"]
+
+pytestmark = pytest.mark.usefixtures("no_router_is_left")
 
 WORKERS = 50
 #: Of whom so many click twice.

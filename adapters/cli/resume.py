@@ -10,6 +10,7 @@ from ...core.entity_ref import EntityRef
 from ...core.errors import ConfigError
 from ...core.operations.logger_core import set_mephisto_log_format, set_mephisto_log_level
 from ...core.operations.operator import Operator
+from ...core.operations.run.plan import stored_notify_args
 from ...events.ids import TaskRunId
 from ...projections.mephisto_db import MephistoDB
 from ...projections.queries.entity_ref import stream_of
@@ -42,6 +43,7 @@ def resume_command(database: Path, run: EntityRef) -> None:
         )
     with MephistoDB(database) as db:
         stream_of(db, run)  # opening the log for writing leaves a trace; a mistyped number must not
+        notify = stored_notify_args(db.get_task_run(run.number).init_params)
     set_mephisto_log_format()
     set_mephisto_log_level(level="info")
 
@@ -51,4 +53,4 @@ def resume_command(database: Path, run: EntityRef) -> None:
         echo(f"Open {operator.get_running_task_runs()[str(run_id)].worker_url}")
         await operator.wait_for_runs_then_shutdown()
 
-    run_operator(resume, database.parent)
+    run_operator(resume, database.parent, notify=notify)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +21,7 @@ from ..configuration.money import amount
 from ..configuration.remarks import remarks_on
 from ..configuration.task_config import check_run_config
 from ..configuration.task_settings import TaskSettings
-from ..hydra_config import MephistoConfig
+from ..hydra_config import MephistoConfig, NotifyArgs
 from ..logger_core import get_logger
 from ..registry import (
     get_architect_from_type,
@@ -88,6 +88,18 @@ def stored_config(created: TaskRunCreated) -> DictConfig:
     config.provider = get_crowd_provider_from_type(created.provider_type).ArgsClass
     config.merge_with(stored)
     return config
+
+
+def stored_notify_args(config: str) -> NotifyArgs:
+    """Return the settings of notices that a run was launched with.
+
+    Args:
+        config: its recorded configuration, as JSON.
+    """
+    args = OmegaConf.merge(
+        OmegaConf.structured(NotifyArgs), msgspec.json.decode(config, type=dict[str, object]).get("notify", {})
+    )
+    return cast("NotifyArgs", OmegaConf.to_object(args))
 
 
 def plan_run(config: DictConfig, shared_state: SharedTaskState | None, *, resumes: bool = False) -> RunPlan:
