@@ -16,11 +16,12 @@ import pytest
 import trio
 
 from mephisto_es.adapters.architects.router.process import RouterProcess
-from mephisto_es.adapters.composition.data_dir import DATABASE_FILE, RUNS_FOLDER
+from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.crowd.bot import draw_bots
 from mephisto_es.adapters.crowd.crowd import Crowd
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.reader import LogReader
+from mephisto_es.core.payloads import RUNS_FOLDER
 from mephisto_es.events.resource import ResourceAcquired
 from mephisto_es.projections.audit.report import ReplayReport
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
