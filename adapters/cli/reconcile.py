@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -71,6 +72,9 @@ async def _reconcile(database: Path, run: TaskRunId, author: str) -> RoundReport
 
 def _print(run: EntityRef, found: RoundReport) -> None:
     echo(f"the site shows {found.observed or 0:,} pieces of work of {run}")
+    if found.approved_by_site_at is not None:
+        when = datetime.fromtimestamp(found.approved_by_site_at, UTC)
+        echo(f"{found.unreviewed:,} wait for a review; the site approves one by itself at {when:%Y-%m-%d %H:%M} UTC")
     if not found.differences:
         echo("log and site agree")
         return

@@ -44,6 +44,10 @@ class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     #: Pieces of work that the site showed; None: it was not asked.
     observed: int | None
     differences: tuple[DifferenceReport, ...]
+    #: Pieces of work without a verdict that the site approves by itself, and the first time at which it does so, in
+    #: seconds since the epoch; None: there are none.
+    unreviewed: int = 0
+    approved_by_site_at: int | None = None
 
     @property
     def open(self) -> tuple[DifferenceReport, ...]:

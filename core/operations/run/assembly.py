@@ -55,5 +55,5 @@ def assemble_live_run(
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
     client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost)
-    site = site_loop_of(context, ledger, ids)
+    site = site_loop_of(context, ledger, ids, clock)
     return LiveTaskRun(context, url, launcher, pool, client_io, uploads, site)

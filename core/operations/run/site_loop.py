@@ -9,9 +9,10 @@ import trio
 from ...abstractions.crowd_provider import CrowdProvider
 from ...errors import LogError
 from ...ledger import Ledger
-from ...ports import Ids
+from ...ports import Ids, WallClock
 from ...redaction import redacted_text
 from ...signal import Signal
+from ..control.round_report import RoundReport
 from ..logger_core import get_logger
 from ..run_context import RunContext
 from ..services.reconciler import Reconciler
@@ -20,6 +21,8 @@ from ..services.reconciler import Reconciler
 GAP_SECONDS = 1.0
 #: Pauses after rounds that failed: the first, and the longest.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 300.0
+#: The time before an approval by the site in which it is announced, once a day.
+AUTO_APPROVAL_WARNING_SECONDS, DAY_SECONDS = 5 * 24 * 3600.0, 24 * 3600.0
 #: Part of an interval by which it is made longer at random.
 JITTER = 0.2
 #: Seconds that the site has to withdraw the offer when the run pauses, and for the last round of a run that ends.
@@ -31,14 +34,18 @@ logger = get_logger(__name__)
 class SiteLoop:
     """The reconciler at work. For a provider without a site all methods do nothing."""
 
-    def __init__(self, provider: CrowdProvider, reconciler: Reconciler, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, provider: CrowdProvider, reconciler: Reconciler, clock: WallClock, jitter: Callable[[], float]
+    ) -> None:
         """Keep the parts.
 
         Args:
             provider: the run's provider.
             reconciler: goes through the rounds.
+            clock: the wall clock.
             jitter: returns numbers from 0 to 1.
         """
+        self._clock = clock
         self._provider = provider
         self._reconciler = reconciler
         self._jitter = jitter
@@ -46,6 +53,7 @@ class SiteLoop:
         self._is_offering = True
         self._observe_at = 0.0
         self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._warn_at = 0.0
 
     def notify(self) -> None:
         """Go through a round soon: something happened in the run."""
@@ -115,10 +123,24 @@ class SiteLoop:
         if timeout.cancelled_caught:
             _warn("the last round at the provider was cut short", None)
 
+    def _warn_of_auto_approval(self, report: RoundReport) -> None:
+        """Say once a day that the site is about to approve work that nobody has reviewed."""
+        if report.approved_by_site_at is None or trio.current_time() < self._warn_at:
+            return
+        left = report.approved_by_site_at - self._clock.now_us() / 1_000_000
+        if left < AUTO_APPROVAL_WARNING_SECONDS:
+            self._warn_at = trio.current_time() + DAY_SECONDS
+            logger.warning(
+                "the provider is about to approve work that nobody has reviewed: mephisto-es review",
+                unreviewed=report.unreviewed,
+                in_hours=round(left / 3600),
+            )
+
     async def _go_through(self, *, observes: bool) -> bool:
         """Go through a round; return False if it failed."""
         try:
-            await self._reconciler.reconcile(observes=observes, offers=self._is_offering)
+            report = await self._reconciler.reconcile(observes=observes, offers=self._is_offering)
+            self._warn_of_auto_approval(report)
         except LogError:
             raise
         except Exception as error:  # noqa: BLE001 - a provider's code may raise anything
@@ -127,17 +149,18 @@ class SiteLoop:
         return True
 
 
-def site_loop_of(context: RunContext, ledger: Ledger, ids: Ids) -> SiteLoop:
+def site_loop_of(context: RunContext, ledger: Ledger, ids: Ids, clock: WallClock) -> SiteLoop:
     """Return the loop of a run.
 
     Args:
         context: the run.
         ledger: executes the commands.
         ids: source of command ids and randomness.
+        clock: the wall clock.
     """
     concurrent = context.task_runner.is_concurrent
     reconciler = Reconciler(ledger, ids, context.task_run, context.provider, concurrent=concurrent)
-    return SiteLoop(context.provider, reconciler, lambda: ids.salt()[0] / 255)
+    return SiteLoop(context.provider, reconciler, clock, lambda: ids.salt()[0] / 255)
 
 
 def _warn(text: str, error: Exception | None) -> None:

@@ -25,7 +25,7 @@ from ...commands.admission import RecordProviderObservation
 from ...commands.agent import EndAgent
 from ...decisions.task_run import admission_problem
 from ...ledger import Ledger
-from ...lifecycles.agent import AgentRecord
+from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.onboarding import OnboardingRecord
 from ...lifecycles.task_run import TaskRunStatus
 from ...lifecycles.unit import UnitStatus
@@ -112,7 +112,26 @@ class Reconciler:
         wanted = self.wanted_places() if offers and self.may_offer() else None
         if offers is not None:
             await self._offer(wanted)
-        return RoundReport(wanted=wanted, offered=self._offered, observed=observed, differences=(*reports, *strangers))
+        deadlines = self._auto_approvals()
+        return RoundReport(
+            wanted=wanted,
+            offered=self._offered,
+            observed=observed,
+            differences=(*reports, *strangers),
+            unreviewed=len(deadlines),
+            approved_by_site_at=min(deadlines, default=None),
+        )
+
+    def _auto_approvals(self) -> list[int]:
+        """Return the times at which the site approves work that nobody has reviewed."""
+        waiting = (
+            shown.approved_by_site_at
+            for place in self._places.all()
+            if (shown := self._shown(place)) is not None
+            and isinstance(agent := self._work_of(place), AgentRecord)
+            and agent.status is AgentStatus.COMPLETED
+        )
+        return [at for at in waiting if at is not None]
 
     def may_offer(self) -> bool:
         """Return whether newcomers would get work now."""

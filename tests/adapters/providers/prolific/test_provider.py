@@ -234,3 +234,18 @@ async def test_blocked_workers_are_kept_away_at_the_site(
         await operator.reviewer().unblock_worker(worker.worker, "no bot")
         await until(lambda: set(group.members) == {"by hand"})
         assert await run.person("anna").reserve() is not None
+
+
+async def test_an_approval_by_the_site_is_announced(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(2)
+        await run.person("anna").take_part(run.harness.router(live))
+        await until(lambda: run.statuses() == ["AWAITING REVIEW"])
+        await trio.sleep(100)
+        completed = run.prolific.ledger.submissions[run.works()[0].id].completed_at
+        assert completed is not None
+        report = await run.reconcile(live.task_run)
+        assert (report.unreviewed, report.approved_by_site_at) == (1, int(completed + 21 * 24 * 3600))
+        agent = next(iter(run.harness.operator.ledger.state.agents.values()))
+        await run.harness.operator.reviewer().approve_work(agent.agent)
+        assert (await run.reconcile(live.task_run)).approved_by_site_at is None
