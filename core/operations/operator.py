@@ -23,6 +23,7 @@ from ..ports import Ids, WallClock
 from .configuration.task_config import RunConfig, complete_run_config
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
+from .run.config_changes import log_setting_changes
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun
@@ -144,6 +145,8 @@ class Operator:
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
             plan = await self._check_quote(plan)
+        else:
+            log_setting_changes(self._created_run(previous), plan.config)
         return await self._launch(plan, previous)
 
     def validate_and_run_config(self, *_: object) -> Never:

@@ -113,6 +113,13 @@ class TaskLauncher:
         waiting = (state.units[streams.unit(self._run, unit)] for unit in units)
         self._created_units.extend(unit.unit for unit in waiting if unit.status is UnitStatus.CREATED)
         self._reassignments.resume()
+        exhausted_at = state.task_runs[streams.task_run(self._run)].exhausted_at
+        if exhausted_at is not None and isinstance(self._data, Sequence) and len(self._data) > exhausted_at:
+            logger.warning(
+                f"the data has {len(self._data) - exhausted_at} more items than the run, which are not read: it was "
+                f"read to its end before; `mephisto-es extend {self._run} --data FILE` adds items",
+                run=self._run,
+            )
 
     async def create_assignments(self) -> None:
         """Create assignments and units from the data, up to a limit ahead of the launched ones.
