@@ -72,6 +72,12 @@ class TaskRunPaused(Event, frozen=True, kw_only=True, tag="task_run_paused"):
     reason: str
 
 
+class TaskRunDraining(Event, frozen=True, kw_only=True, tag="task_run_draining"):
+    """Newcomers get no work, and the run is paused once nobody is at work."""
+
+    reason: str
+
+
 class TaskRunCompleted(Event, frozen=True, kw_only=True, tag="task_run_completed"):
     """Nothing of the run is open any more."""
 
@@ -167,6 +173,7 @@ TaskRunEvent = (
     | TaskRunWentLive
     | TaskRunDataExhausted
     | TaskRunPaused
+    | TaskRunDraining
     | TaskRunStopping
     | TaskRunCompleted
     | TaskRunFailed

@@ -82,6 +82,7 @@ from mephisto_es.events.task_run import (
     TaskRunCreated,
     TaskRunDataAdded,
     TaskRunDeployed,
+    TaskRunDraining,
     TaskRunFailed,
     TaskRunPrepared,
     TaskRunStopping,
@@ -119,8 +120,8 @@ Events = list[NewEvent]
 
 
 #: Events about functions of the task's code; random histories have few of them.
-#: What only a person does to a run.
-_EXTENSIONS = (TaskRunBudgetChanged, TaskRunDataAdded, TaskRunUnitsRaised)
+#: What only a person does to a run; histories do without.
+ONLY_BY_PEOPLE = (TaskRunBudgetChanged, TaskRunDataAdded, TaskRunDraining, TaskRunUnitsRaised)
 _ABOUT_CALLBACKS = (CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused, TaskRunAdmissionResumed)
 
 
@@ -262,7 +263,7 @@ class HistoryGenerator(RandomValues):
 
     def _change_run(self) -> Events:
         stream = self._pick("task_run")
-        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status, without=(*_ABOUT_CALLBACKS, *_EXTENSIONS))
+        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status, without=(*_ABOUT_CALLBACKS, *ONLY_BY_PEOPLE))
         if kind is None:
             return []
         if kind is TaskRunCompleted:

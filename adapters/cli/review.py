@@ -362,6 +362,8 @@ def _lines(unit: UnitRecord, proposed: Mapping[AgentId, int]) -> Iterator[str]:
     took = "" if unit.work_seconds is None else f"  took {format_duration(unit.work_seconds)}"
     head = f"[bold]agent-{unit.agent_id}[/]  unit-{unit.unit_id}  {_worker(unit.worker_id, unit.worker_name)}"
     yield f"{head}  worth {amount(unit.pay_cents)}{took}{top_up_text(unit.agent_id, proposed)}"
+    if unit.problems:
+        yield f"    [yellow]does not fit the form[/]: {escape('; '.join(unit.problems))}"
     yield f"    [dim]in [/] {_json(unit.inputs)}"
     yield f"    [dim]out[/] {_json(unit.outputs)}"
 

@@ -28,7 +28,7 @@ class Timeline(msgspec.Struct, frozen=True):
 @as_of_options
 @as_json_option
 def timeline_command(database: Path, subject: EntityRef, as_of: AsOfOption, as_json: bool) -> None:
-    """Show what happened to ID and to everything that belongs to it, one line per event, with dates in UTC.
+    """Show what happened to ID and to everything that belongs to it, payments included, one line per event, in UTC.
 
     ID is a unit, agent, worker, run, assignment or onboarding: unit-12, agent-7, worker-3, run-1. No line contains a
     personal value, so you can paste the output into an answer.

@@ -63,6 +63,12 @@ class PauseRun(RunCommand, frozen=True, kw_only=True, tag="pause_run"):
     reason: str
 
 
+class DrainRun(RunCommand, frozen=True, kw_only=True, tag="drain_run"):
+    """Give no work to newcomers, and pause once nobody is at work; does nothing if the run is not live."""
+
+    reason: str
+
+
 class ReopenRun(RunCommand, frozen=True, kw_only=True, tag="reopen_run"):
     """Put the expired units of an ended run back, so that it can be resumed."""
 
@@ -181,6 +187,7 @@ AnyRunCommand = (
     | RecordRunEvent
     | StopRun
     | PauseRun
+    | DrainRun
     | ReopenRun
     | ExtendRun
     | ExhaustData

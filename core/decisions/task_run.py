@@ -16,6 +16,7 @@ from ...events.task_run import (
     TaskRunCompleted,
     TaskRunDataAdded,
     TaskRunDataExhausted,
+    TaskRunDraining,
     TaskRunPaused,
     TaskRunReopened,
     TaskRunStopping,
@@ -26,6 +27,7 @@ from ..commands.task_run import (
     AddUnits,
     CompleteRun,
     CreateRun,
+    DrainRun,
     ExhaustData,
     ExtendRun,
     PauseRun,
@@ -83,6 +85,18 @@ def decide_pause_run(state: DecisionState, command: PauseRun) -> list[NewEvent]:
     stream = streams.task_run(command.task_run)
     under_way = TASK_RUN.allows(state.task_runs[stream].status, TaskRunPaused)
     return [NewEvent(stream, TaskRunPaused(reason=command.reason))] if under_way else []
+
+
+def decide_drain_run(state: DecisionState, command: DrainRun) -> list[NewEvent]:
+    """Record that a run waits for the people at work before it is paused; nothing if it is not live, or does already.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    stream = streams.task_run(command.task_run)
+    run = state.task_runs[stream]
+    drains = run.status is TaskRunStatus.LIVE and run.draining is None
+    return [NewEvent(stream, TaskRunDraining(reason=command.reason))] if drains else []
 
 
 def decide_reopen_run(state: DecisionState, command: ReopenRun) -> list[NewEvent]:

@@ -19,6 +19,7 @@ from ...events.task_run import (
     TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
+    TaskRunDraining,
     TaskRunEvent,
     TaskRunFailed,
     TaskRunPaused,
@@ -86,6 +87,7 @@ TASK_RUN = Lifecycle(
         step(TaskRunReopened, (_S.COMPLETED, _S.FAILED), _S.PAUSED),
         *stays(TaskRunDataAdded, *_EXTENDABLE),
         *stays(TaskRunUnitsRaised, *_EXTENDABLE),
+        *stays(TaskRunDraining, _S.LIVE),
         # Ended: a bonus may need more money.
         *stays(TaskRunBudgetChanged, *_UNDER_WAY, _S.COMPLETED, _S.FAILED),
         # Paused: what was on its way when the operator left.
@@ -117,6 +119,8 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     added: tuple[TaskRunDataAdded, ...] = ()
     #: Units that each assignment is to have at least; 0: as many as the data says.
     units_per_assignment: int = 0
+    #: Why the run is to be paused once nobody is at work; None if it is not.
+    draining: str | None = None
     #: Failures in a row of each function of the task's code that did not succeed since.
     failures: dict[str, int] = {}
     #: The function whose failures paused the admission of newcomers; None if it is not paused.
@@ -158,6 +162,8 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             return replace(run, units_per_assignment=event.units_per_assignment)
         case TaskRunBudgetChanged():
             return run
+        case TaskRunDraining():
+            return replace(run, draining=event.reason)
         case CallbackFailed():
             return replace(run, failures=run.failures | {event.function: run.failures.get(event.function, 0) + 1})
         case CallbackRecovered():
@@ -176,6 +182,6 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             | TaskRunFailed()
             | TaskRunRecovering()
         ):
-            return replace(run, status=status)
+            return replace(run, status=status, draining=None)
         case _:
             assert_never(event)

@@ -144,9 +144,8 @@ class Operator:
         previous = await self._run_to_resume(run_config)
         plan = plan_run(run_config, shared_state, resumes=previous is not None)
         if previous is None:
-            plan = await self._check_quote(plan)
-        else:
-            log_setting_changes(self._created_run(previous), plan.config)
+            return await self._launch(await self._check_quote(plan), None)
+        log_setting_changes(self._created_run(previous), plan.config)
         return await self._launch(plan, previous)
 
     def validate_and_run_config(self, *_: object) -> Never:
@@ -246,13 +245,7 @@ class Operator:
         """End a run of an earlier process, and return when it is completed.
 
         Its routers are connected, so that what they took from workers is not lost; nothing is read from its data, and
-        nobody is given work.
-
-        Args:
-            task_run: the run.
-            reason: recorded in the log, as is the author.
-            author: who asked for it.
-            at_once: take their work from the people at work, instead of waiting for them.
+        nobody is given work. The arguments are those of `DrivenRuns.end_run`.
 
         Raises:
             UnknownEntityError: there is no such run.

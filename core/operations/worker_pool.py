@@ -381,6 +381,10 @@ class WorkerPool:
         await self.onboardings.end_all(reason)
         await self.agents.end_all(reason)
 
+    async def end_blocked(self, reason: str) -> None:
+        """End the agents of blocked workers, whose work nobody waits for; returns when that is durable."""
+        await self.agents.end_blocked(reason)
+
     async def return_all_work(self, reason: str) -> None:
         """Put the units of all agents back on offer, and end all onboardings; returns when that is durable."""
         await self.onboardings.end_all(reason)

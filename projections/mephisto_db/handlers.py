@@ -41,9 +41,12 @@ from ...events.task_run import (
     TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
+    TaskRunDraining,
     TaskRunFailed,
+    TaskRunPaused,
     TaskRunRecovering,
     TaskRunReopened,
+    TaskRunStopping,
 )
 from ...events.unit import UnitAssigned, UnitCreated, UnitLateAccepted, UnitReleased, UnitReopened
 from ...events.worker import (
@@ -66,6 +69,7 @@ _END_DATE = ColumnGroup(TaskRunRow, "end_date")
 _SERVER_URL = ColumnGroup(TaskRunRow, "server_url")
 _ASSIGNMENT_COUNT = ColumnGroup(TaskRunRow, "assignment_count")
 _ADMISSION_PAUSED_BY = ColumnGroup(TaskRunRow, "admission_paused_by")
+_PAUSING = ColumnGroup(TaskRunRow, "pausing")
 _HOLDER = ColumnGroup(UnitRow, "agent_id", "worker_id")
 _TASK_START = ColumnGroup(AgentRow, "task_start")
 _TASK_END = ColumnGroup(AgentRow, "task_end")
@@ -157,6 +161,16 @@ def _admission_resumed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunAdm
     batch.set(recorded, _ADMISSION_PAUSED_BY, None)
 
 
+@_handles(TaskRunDraining)
+def _task_run_draining(batch: EventBatch, recorded: RecordedEvent, event: TaskRunDraining) -> None:
+    batch.set(recorded, _PAUSING, event.reason)
+
+
+@_handles(TaskRunPaused, TaskRunStopping)
+def _task_run_not_draining(batch: EventBatch, recorded: RecordedEvent, _: TaskRunPaused | TaskRunStopping) -> None:
+    batch.set(recorded, _PAUSING, None)
+
+
 @_handles(TaskRunCompleted)
 def _task_run_completed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunCompleted) -> None:
     batch.set(recorded, _IS_COMPLETED, True)
@@ -171,6 +185,7 @@ def _task_run_failed(batch: EventBatch, recorded: RecordedEvent, _: TaskRunFaile
 @_handles(TaskRunReopened, TaskRunRecovering)
 def _task_run_continued(batch: EventBatch, recorded: RecordedEvent, _: TaskRunReopened | TaskRunRecovering) -> None:
     batch.set(recorded, _END_DATE, None)
+    batch.set(recorded, _PAUSING, None)
 
 
 @_handles(AssignmentCreated)

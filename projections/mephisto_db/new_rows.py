@@ -66,6 +66,7 @@ def task_run_row(event: TaskRunCreated, date: str) -> TaskRunRow:
         server_url=None,
         assignment_count=None,
         admission_paused_by=None,
+        pausing=None,
         event_count=0,
         last_event_date=date,
     )

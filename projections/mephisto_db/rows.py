@@ -102,6 +102,8 @@ class TaskRunRow(Row, frozen=True, gc=False):
     assignment_count: int | None
     #: The function of the task whose failures keep newcomers from getting work; None if newcomers are admitted.
     admission_paused_by: str | None
+    #: Why the run is to be paused once nobody is at work; None if it is not.
+    pausing: str | None
     #: Number of events of the run and of everything that belongs to it.
     event_count: int
     last_event_date: str

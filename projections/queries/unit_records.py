@@ -109,6 +109,8 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     #: Names of the uploaded files of the submission, as they are stored; in an export with `--files` the paths of the
     #: copies.
     files: tuple[str, ...]
+    #: What is wrong with the answers, as far as the form says; empty if nothing is known to be.
+    problems: tuple[str, ...]
 
 
 def unit_records(
@@ -210,6 +212,7 @@ def _record(
         verdict=_VERDICT_OF.get(unit.status),
         verdict_by=decided[-1].envelope.actor if decided else None,
         files=_files_of(outputs),
+        problems=_problems_of(events),
     )
 
 
@@ -223,6 +226,12 @@ def _files_of(outputs: JsonValue) -> tuple[str, ...]:
     if not isinstance(names, list) or not isinstance(details, dict):
         return ()
     return tuple(str(name) for name in names)
+
+
+def _problems_of(events: Sequence[RecordedEvent]) -> tuple[str, ...]:
+    """Return what is wrong with the first submission, which is the one that counts."""
+    submissions = (one.envelope.event for one in events)
+    return next((one.problems for one in submissions if isinstance(one, AgentSubmitted | AgentSubmittedLate)), ())
 
 
 def _events(as_of: AsOf, unit: UnitRow, agent: AgentRow | None) -> list[RecordedEvent]:

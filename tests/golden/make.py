@@ -29,6 +29,7 @@ from mephisto_es.events.task_run import (
     TaskRunDataAdded,
     TaskRunDataExhausted,
     TaskRunDeployed,
+    TaskRunDraining,
     TaskRunPrepared,
     TaskRunStopping,
     TaskRunUnitsRaised,
@@ -67,8 +68,8 @@ class EveryKindGenerator(HistoryGenerator):
         stream = streams.task_run(run)
         self._request([NewEvent(stream, created)])
         rest = (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive, TaskRunDataExhausted)
-        more = (TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged, TaskRunDataExhausted, TaskRunStopping)
-        for kind in (*rest, *more, TaskRunCompleted):
+        more = (TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged, TaskRunDataExhausted)
+        for kind in (*rest, *more, TaskRunDraining, TaskRunStopping, TaskRunCompleted):
             self._request([NewEvent(stream, self._fill(kind))])
 
     def receive_files(self) -> None:

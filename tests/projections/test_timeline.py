@@ -84,7 +84,7 @@ def test_a_run_without_what_its_units_did(log: list[RecordedEvent]) -> None:
     run = int(next(one for one in log if one.envelope.stream.startswith("resource/")).envelope.stream.split("/")[1])
     lines = list(timeline(log, EntityRef("run", run)))
     assert lines[0].kind == "task_run_created"
-    assert {name.split("/")[0] for name in streams(lines)} == {"task_run", "resource"}
+    assert {name.split("/")[0] for name in streams(lines)} == {"task_run", "resource", "payment"}
 
 
 @given(histories(40))

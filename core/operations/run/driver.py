@@ -14,6 +14,7 @@ from ....events import streams
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
 from ....events.task_run import TaskRunDeployed, TaskRunFailed, TaskRunPrepared, TaskRunWentLive
+from ....events.worker import WorkerBlocked
 from ...abstractions.architect import ArchitectContext
 from ...abstractions.resources import Resources
 from ...command_issuer import OPERATOR
@@ -330,15 +331,18 @@ class LiveRunDriver:
         run, launcher = live_run.task_run, live_run.task_launcher
         index = self._ledger.state.runs[run]
         while (reason := self._reason_to_stop(live_run)) is None:
+            change = self._changed.next_event()
             if self._draining is not None:
                 await self._drain(live_run, self._draining)
-            await self._changed.wait()
+            await change.wait()
         await self._record.stop(run, reason, self._author)
         await launcher.expire_units(reason=reason)
         await live_run.worker_pool.end_idle(reason)
         submissions = live_run.worker_pool.submissions
         while not (self._at_once or (index.is_idle and submissions.all_answered)):
-            await self._changed.wait()
+            change = self._changed.next_event()
+            await live_run.worker_pool.end_blocked(reason)
+            await change.wait()
         if self._at_once:
             await live_run.worker_pool.disconnect_active_agents(reason)
         elif self._stopping is None and await submissions.retry():
@@ -351,8 +355,11 @@ class LiveRunDriver:
         live_run.site.close()
         if self._takes_work_away:
             await pool.return_all_work(reason)
+        await pool.end_blocked(reason)
         if pool.is_idle:
             self.pause(reason)
+        elif self._ledger.state.task_runs[streams.task_run(live_run.task_run)].draining is None:
+            await self._record.drain(live_run.task_run, reason, self._author)
 
     async def _let_code_end(self, live_run: LiveTaskRun) -> None:
         """Give task code time to finish after the last submission."""
@@ -382,6 +389,8 @@ class LiveRunDriver:
             live_run.task_launcher.on_committed(ours)
             self._timeout.on_committed(ours)
             live_run.site.notify()
+            self._changed.notify()
+        elif any(isinstance(one.envelope.event, WorkerBlocked) for one in events):
             self._changed.notify()
 
     def _on_channel_lost(self, channel_id: str) -> None:

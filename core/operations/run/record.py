@@ -7,7 +7,7 @@ import msgspec
 from ....events.ids import RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent, TaskRunRecovering
 from ...command_issuer import OPERATOR, CommandIssuer
-from ...commands.task_run import CompleteRun, CreateRun, PauseRun, RecordRunEvent, ResumeAdmission, StopRun
+from ...commands.task_run import CompleteRun, CreateRun, DrainRun, PauseRun, RecordRunEvent, ResumeAdmission, StopRun
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
@@ -71,6 +71,10 @@ class RunRecord:
     async def pause(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
         """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way."""
         await self._issuer.issue(PauseRun(task_run=run, reason=reason), actor=author)
+
+    async def drain(self, run: TaskRunId, reason: str, author: str) -> None:
+        """Record that a run waits for the people at work before it is paused; does nothing if that is recorded."""
+        await self._issuer.issue(DrainRun(task_run=run, reason=reason), actor=author)
 
     async def complete(self, run: TaskRunId) -> None:
         """Record that a run is completed.

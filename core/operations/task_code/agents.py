@@ -16,6 +16,7 @@ from ...commands.agent import AgentDeparture, EndAgent, ReleaseWork
 from ...errors import CommandRefusedError
 from ...ledger import Ledger
 from ...lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
+from ...lifecycles.worker import WorkerStatus
 from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
@@ -201,6 +202,14 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
                 else:
                     for agent_id in agents:
                         nursery.start_soon(self.end_agent, agent_id, AgentReturned(reason=reason))
+
+    async def end_blocked(self, reason: str) -> None:
+        """End the agents of blocked workers; their units are offered again if the run still gives out work."""
+        state = self._ledger.state
+        for agent_id in sorted(state.runs[self._run].live_agents):
+            worker = state.agents[self._stream_of(agent_id)].worker
+            if state.workers[streams.worker(worker)].status is WorkerStatus.BLOCKED:
+                await self.end_agent(agent_id, AgentReturned(reason=f"the worker is blocked, and {reason}"))
 
     async def _end_those(self, leaving: AgentDeparture, *statuses: AgentStatus) -> None:
         state = self._ledger.state

@@ -23,7 +23,22 @@ def events_about(as_of: AsOf, entity: EntityRef) -> list[RecordedEvent]:
     events = [recorded for name in names for recorded in as_of.stream(name)]
     if entity.kind == "run":
         events += as_of.under(f"resource/{entity.number}/")
+    events += [recorded for run in _paying_runs(as_of, entity) for recorded in as_of.under(f"payment/{run}/")]
     return sorted(events, key=lambda recorded: recorded.seq)
+
+
+def _paying_runs(as_of: AsOf, entity: EntityRef) -> list[int]:
+    """Return the runs whose payments may concern an entity; `timeline` chooses among the payments."""
+    match entity.kind:
+        case "run":
+            return [entity.number]
+        case "unit" | "agent":
+            query = f"SELECT DISTINCT task_run_id FROM agents WHERE {entity.kind}_id = ?"
+        case "worker":
+            query = "SELECT DISTINCT task_run_id FROM agents WHERE worker_id = ?"
+        case _:
+            return []
+    return [run for (run,) in as_of.db.execute(query, (entity.number,))]
 
 
 def _related(as_of: AsOf, entity: EntityRef) -> list[str]:

@@ -31,6 +31,7 @@ _TEMPLATES: dict[type[Event], str] = {
     task_run.TaskRunWentLive: "open to workers",
     task_run.TaskRunDataExhausted: "data exhausted after {assignments} assignments",
     task_run.TaskRunPaused: "paused: {reason}",
+    task_run.TaskRunDraining: "pausing once nobody is at work: {reason}",
     task_run.TaskRunReopened: "reopened: {reason}",
     task_run.TaskRunDataAdded: "{items} more items of data",
     task_run.TaskRunUnitsRaised: "{units_per_assignment} units per assignment from now on",

@@ -13,9 +13,13 @@ from ....events.base import Event
 from ....events.codec import KIND_OF
 from ....events.envelope import RecordedEvent
 from ....events.onboarding import OnboardingStarted
+from ....events.payment import PaymentOwed
 from ....events.unit import UnitAssigned, UnitCompleted, UnitCreated, UnitLateAccepted, UnitReleased
 from ...mephisto_db.rows import date_of
 from .event_text import describe
+
+#: Authors of decisions: people by name, and launch scripts.
+_DECIDING = ("user/", "reviewer", "paymaster")
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +38,8 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     status: str | None
 
     def __str__(self) -> str:
-        by = f" (by {self.actor.removeprefix('user/')})" if self.actor.startswith("user/") else ""
+        # Everything else is done by the operator, or by the worker whom the line is about.
+        by = f" (by {self.actor.removeprefix('user/')})" if self.actor.startswith(_DECIDING) else ""
         return f"{self.date}  {self.stream}  {self.text}{by}" + (f" -> {self.status}" if self.status else "")
 
 
@@ -43,7 +48,7 @@ _Belongs = Callable[[str, Event, int], bool]
 
 
 def _of_run(stream: str, _: Event, number: int) -> bool:
-    return stream == f"task_run/{number}" or stream.startswith(f"resource/{number}/")
+    return stream == f"task_run/{number}" or stream.startswith((f"resource/{number}/", f"payment/{number}/"))
 
 
 def _of_assignment(stream: str, event: Event, number: int) -> bool:
@@ -52,11 +57,11 @@ def _of_assignment(stream: str, event: Event, number: int) -> bool:
 
 
 def _of_unit(stream: str, event: Event, number: int) -> bool:
-    return _is(stream, "unit", number) or (isinstance(event, AgentAccepted) and event.unit == number)
+    return _is(stream, "unit", number) or (isinstance(event, AgentAccepted | PaymentOwed) and event.unit == number)
 
 
-def _of_agent(stream: str, _: Event, number: int) -> bool:
-    return _is(stream, "agent", number)
+def _of_agent(stream: str, event: Event, number: int) -> bool:
+    return _is(stream, "agent", number) or (isinstance(event, PaymentOwed) and event.agent == number)
 
 
 def _of_onboarding(stream: str, _: Event, number: int) -> bool:
@@ -64,7 +69,7 @@ def _of_onboarding(stream: str, _: Event, number: int) -> bool:
 
 
 def _of_worker(stream: str, event: Event, number: int) -> bool:
-    is_theirs = isinstance(event, AgentAccepted | OnboardingStarted) and event.worker == number
+    is_theirs = isinstance(event, AgentAccepted | OnboardingStarted | PaymentOwed) and event.worker == number
     return is_theirs or _is(stream, "worker", number) or _is(stream, "engagement", number)
 
 

@@ -13,7 +13,16 @@ from ....events.agent import AgentApproved, AgentBonusGranted, AgentLateAccepted
 from ....events.base import Event
 from ....events.envelope import RecordedEvent
 from ....events.ids import TaskRunId
-from ....events.payment import PaymentEvent, PaymentFailed, PaymentInDoubt, PaymentLooked, PaymentOwed, PaymentRequested
+from ....events.payment import (
+    PaymentEvent,
+    PaymentFailed,
+    PaymentInDoubt,
+    PaymentLooked,
+    PaymentOwed,
+    PaymentRequested,
+    PaymentSettledPaid,
+    PaymentSettledUnpaid,
+)
 from ....events.unit import UnitCreated
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
@@ -21,6 +30,8 @@ from .spending import Spending, spending
 
 #: Actor of events that were imported from a Mephisto database.
 IMPORTER = "import"
+#: Events by which somebody pays, or decides that it is paid or not.
+_PAYING = (PaymentRequested, PaymentSettledPaid, PaymentSettledUnpaid)
 #: Agent, purpose, and for a bonus the command that granted it.
 _Claim = tuple[int, str, str]
 _BONUSES = """
@@ -49,6 +60,9 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     #: The reason why it is not paid or in doubt, if that is the latest about it.
     failure: str | None = None
+    #: Author of the decision that made it owed, and of the last request for it or decision about it; None: none yet.
+    owed_by: str
+    paid_by: str | None = None
 
 
 class WorkerAccount(msgspec.Struct, frozen=True):
@@ -182,6 +196,10 @@ def _payment(history: Sequence[RecordedEvent]) -> Payment:
         since=date_of(last.at),
         seq=history[0].seq,
         failure=_failure(last.event),
+        owed_by=history[0].envelope.actor,
+        paid_by=next(
+            (one.envelope.actor for one in reversed(history) if isinstance(one.envelope.event, _PAYING)), None
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from ....events.resource import ResourceIntended
 from ....events.task_run import TaskRunAdmissionPaused
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
+from .progress import pausing_text
 
 #: Entities that are listed for one blocker; the rest are only counted.
 MAX_LISTED = 20
@@ -102,6 +103,8 @@ def find_blockers(as_of: AsOf, run: TaskRunId) -> OpenReport:
         blockers += _open_entities(as_of, run)
         if row.admission_paused_by is not None:
             blockers.append(_paused_admission(as_of, run, row.admission_paused_by))
+        if row.pausing is not None:
+            blockers.append(Blocker(f"{pausing_text(as_of.db, run)} ({row.pausing})", 1))
         if row.assignment_count is None:
             blockers.append(Blocker("the run's data is not exhausted, so more units may follow", 1))
         blockers.append(Blocker(_STATUS_REASONS[status], 1, since=_since(as_of, streams.task_run(run))))

@@ -9,8 +9,8 @@ from enum import Enum
 import msgspec
 
 from ....core.decisions.task_run import admission_paused_text
-from ....core.lifecycles.agent import AgentStatus
-from ....core.lifecycles.onboarding import OnboardingStatus
+from ....core.lifecycles.agent import AT_WORK_STATUSES, AgentStatus
+from ....core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, OnboardingStatus
 from ....core.lifecycles.unit import DONE_UNIT_STATUSES, OPEN_UNIT_STATUSES, UnitStatus
 from ....events.ids import TaskRunId
 from ...mephisto_db.criteria import EntityId
@@ -26,6 +26,17 @@ _WORKERS = """
 """
 
 
+_LIVE_AGENTS = tuple(status.value for status in AT_WORK_STATUSES)
+_LIVE_ONBOARDINGS = tuple(status.value for status in LIVE_ONBOARDING_STATUSES)
+_AT_WORK = f"""
+    SELECT count(*) FROM (
+        SELECT worker_id FROM agents WHERE task_run_id = ? AND status IN ({", ".join("?" * len(_LIVE_AGENTS))})
+        UNION SELECT worker_id FROM onboarding_agents
+        WHERE task_run_id = ? AND status IN ({", ".join("?" * len(_LIVE_ONBOARDINGS))})
+    )
+"""
+
+
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a run. Statuses without entities are omitted; the others are in lifecycle order."""
 
@@ -35,6 +46,8 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     server_url: str | None
     #: A sentence with the remedy if newcomers get no work because a function of the task failed too often; else None.
     admission_problem: str | None = None
+    #: A sentence if newcomers get no work because the run is paused once nobody is at work; else None.
+    pausing: str | None = None
     #: Number of units by status.
     units: dict[str, int]
     agents: dict[str, int]
@@ -86,6 +99,7 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
         status=run.status,
         server_url=run.server_url,
         admission_problem=paused_by and admission_paused_text(number, paused_by),
+        pausing=None if run.pausing is None else pausing_text(db, number),
         units=_by_status(db, "units", number, UnitStatus),
         agents=_by_status(db, "agents", number, AgentStatus),
         onboarding_agents=_by_status(db, "onboarding_agents", number, OnboardingStatus),
@@ -95,6 +109,12 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
         seconds=_seconds_between(run.creation_date, run.end_date or run.last_event_date),
         events=run.event_count,
     )
+
+
+def pausing_text(db: MephistoDB, run: TaskRunId) -> str:
+    """Return the sentence that says for whom a run waits that is to be paused."""
+    (people,) = db.execute(_AT_WORK, (run, *_LIVE_AGENTS, run, *_LIVE_ONBOARDINGS)).fetchone()
+    return f"pausing: waiting for {people:,} {'person' if people == 1 else 'people'} at work"
 
 
 def _by_status(db: MephistoDB, table: str, run: TaskRunId, statuses: Iterable[Enum]) -> dict[str, int]:

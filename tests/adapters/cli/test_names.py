@@ -14,7 +14,7 @@ from mephisto_es.adapters.composition.data_dir import LOCAL_DATA_DIR
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import ids, streams
-from mephisto_es.events.task_run import TaskRunCreated
+from mephisto_es.events.task_run import TaskRunCreated, TaskRunDraining
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import sample_history
@@ -109,6 +109,27 @@ def test_an_erased_worker_has_no_name(data: Path) -> None:
     assert "Zoë 3" not in answer("ledger")
     assert "worker-3 " in answer("ledger")
     assert "there is no agent or worker 'Zoë 3'" in ask("explain", "name=Zoë 3").stderr
+
+
+def test_a_pause_that_waits_is_shown(data: Path) -> None:
+    with SqliteLog.create_or_open(data / "mephisto.db", PROJECTIONS) as log:
+        draining = NewEvent(streams.task_run(ids.TaskRunId(1)), TaskRunDraining(reason="for the night"))
+        log.commit([AppendRequest(command="night", actor="user/ann", at=log.head().at, events=(draining,))])
+    assert "! pausing: waiting for 1 person at work" in answer("status")
+    assert "pausing: waiting for 1 person at work (for the night)" in answer("blockers")
+    assert json.loads(answer("runs", "--json"))["runs"][0]["pausing"] == "pausing: waiting for 1 person at work"
+
+
+def test_payments_and_their_authors_are_in_the_timeline(data: Path) -> None:
+    answer("review", "--approve", "agent-1", "--as", "ann")
+    answer("pay", "--yes", "--as", "bob")
+    for subject in ("agent-1", "unit-1", "worker-1", "run-1"):
+        said = answer("timeline", subject)
+        assert "payment/1/1  0.25 owed to worker-1 as pay for unit-1 (by ann) -> owed" in said
+        assert "payment/1/1  requesting payment from the provider (by bob)" in said
+    assert "payment/1/1" not in answer("timeline", "agent-2")
+    (payment,) = json.loads(answer("ledger", "--json"))["ledger"]["payments"]
+    assert (payment["owed_by"], payment["paid_by"]) == ("user/ann", "user/bob")
 
 
 def test_a_folder_that_looks_like_an_id_is_a_folder(data: Path) -> None:

@@ -119,8 +119,8 @@ def test_what_went_in_and_what_came_out(records: list[UnitRecord]) -> None:
     handed_in = [row for row in records if row.submitted_at]
     assert handed_in
     for row in handed_in:
-        assert row.started_at is not None
-        assert row.work_seconds is not None
+        # A worker whose partner left before both had started may submit, too.
+        assert (row.work_seconds is None) == (row.started_at is None)
         assert row.inputs == {"text": "All happy families"}
         assert row.outputs is None or isinstance(row.outputs, dict)
     assert any(isinstance(row.outputs, dict) and "rating" in row.outputs for row in handed_in)

@@ -11,6 +11,7 @@ from mephisto_es.core.commands.task_run import (
     CompleteRun,
     CreateAssignments,
     CreateRun,
+    DrainRun,
     ExpireUnits,
     LaunchUnits,
     PauseRun,
@@ -34,6 +35,7 @@ from mephisto_es.events.task_run import (
     TaskRunCompleted,
     TaskRunCreated,
     TaskRunDataExhausted,
+    TaskRunDraining,
     TaskRunPaused,
     TaskRunReopened,
     TaskRunStopping,
@@ -106,6 +108,15 @@ def test_a_run_is_paused_while_it_is_under_way(run: SmallRun) -> None:
     run.offer(1)
     assert run.execute(PauseRun(task_run=RUN, reason="signal")) == [TaskRunPaused(reason="signal")]
     assert run.execute(PauseRun(task_run=RUN, reason="signal")) == []
+
+
+def test_a_run_says_once_that_it_waits_before_it_is_paused(run: SmallRun) -> None:
+    drain = DrainRun(task_run=RUN, reason="night")
+    assert run.execute(drain) == [TaskRunDraining(reason="night")]
+    assert run.execute(drain) == []
+    run.execute(PauseRun(task_run=RUN, reason="night"))
+    assert run.state.task_runs[streams.task_run(RUN)].draining is None
+    assert run.execute(drain) == []
 
 
 def end(run: SmallRun) -> None:

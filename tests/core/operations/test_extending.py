@@ -17,7 +17,7 @@ from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.operations.control.requests import ExtendRequest
 from mephisto_es.core.operations.control.run_extension import RunExtension
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
-from mephisto_es.events.ids import TaskRunId
+from mephisto_es.events.ids import TaskRunId, WorkerId
 from mephisto_es.events.task_run import TaskRunDataExhausted
 
 from .operator_harness import HarnessTaskState, OperatorHarness, ask, items, open_harness, until, work
@@ -120,6 +120,19 @@ async def test_an_ended_run_that_is_extended_is_resumed(tmp_path: Path, autojump
         await harness.operator.wait_for_runs_then_shutdown()
         workers = Counter(agent.worker for agent in harness.operator.ledger.state.agents.values())
         assert list(workers.values()) == [1, 1]
+
+
+async def test_nobody_waits_for_the_unit_of_a_blocked_worker(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness, trio.open_nursery() as nursery:
+        live_run = await begin(harness, 2)
+        nursery.start_soon(harness.operator.end_run, live_run.task_run, "enough", "user/ann")
+        await trio.testing.wait_all_tasks_blocked()
+        assert harness.statuses("task_run") == {"stopping": 1}
+        await harness.operator.reviewer().block_worker(WorkerId(1), "at random")
+        await until(harness, lambda: harness.statuses("task_run") == {"completed": 1})
+        assert harness.statuses("agent") == {"returned": 1}
 
 
 async def test_units_that_are_done_together_are_not_raised(
