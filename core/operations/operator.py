@@ -20,10 +20,10 @@ from ..ledger import Ledger
 from ..lifecycles.task_run import RESUMABLE_RUN_STATUSES, TaskRunStatus
 from ..lifecycles.unit import DONE_UNIT_STATUSES, UnitStatus
 from ..ports import Ids, WallClock
+from .configuration.config_changes import log_setting_changes
 from .configuration.task_config import RunConfig, complete_run_config
 from .logger_core import get_logger
 from .run.awaited_calls import AwaitedCalls, must_be_awaited
-from .run.config_changes import log_setting_changes
 from .run.driven_runs import DrivenRuns
 from .run.driver import LiveRunDriver
 from .run.live_task_run import LiveTaskRun

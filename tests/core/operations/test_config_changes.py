@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from mephisto_es.core.operations.run.config_changes import setting_changes
+from mephisto_es.core.operations.configuration.config_changes import setting_changes
 from mephisto_es.core.redaction import redacted
 from mephisto_es.events import ids
 from mephisto_es.events.task_run import TaskRunCreated
