@@ -99,7 +99,9 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
+                for name, value in _HEADERS.items():
+                    # A page may only be stricter about what it loads: files from strangers are.
+                    headers.setdefault(name, value)
                 headers.setdefault("cache-control", _CACHE)
                 if opened and session is not None:
                     headers.append("set-cookie", self._cookie.header(session, scope))

@@ -1,4 +1,4 @@
-"""Texts that a worker's page shows when the worker gets no work.
+"""Texts that a worker's page shows when the worker gets no work: Mephisto's, where it has one, to the letter.
 
 The decisions give a reason, the log records its name, and only the packet to the page has the text.
 """
@@ -12,12 +12,11 @@ from ...events.engagement import RefusalReason
 
 _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
     {
-        RefusalReason.NOT_QUALIFIED: (
-            "You are not currently qualified to work on this task. If you think this is a mistake, please contact us."
-        ),
-        RefusalReason.NO_AVAILABLE_UNITS: "There is currently no available work, please try again later.",
+        RefusalReason.NOT_QUALIFIED: "You are not currently qualified to work on this task...",
+        RefusalReason.NO_AVAILABLE_UNITS: "There is currently no available work, please try again later...",
         RefusalReason.TOO_MANY_CONCURRENT: (
-            "You are already working on as many of these tasks as you may have at a time."
+            "You are currently working on too many tasks concurrently to accept another, please finish your current "
+            "work."
         ),
         RefusalReason.PAUSED: "This task is paused. Please come back later.",
         RefusalReason.CONSENT_MISSING: (
@@ -27,7 +26,9 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
             "This task has a technical problem. It is not your fault, and nothing you did is lost. "
             "Please come back later."
         ),
-        RefusalReason.MAX_FOR_TASK: "You have already worked on as many of these tasks as one person may.",
+        RefusalReason.MAX_FOR_TASK: (
+            "You have already completed the maximum amount of tasks the requester has set for this task."
+        ),
         RefusalReason.NOT_INVITED: (
             "This address does not let you in. Please open the whole address that you were given, in the same browser."
         ),
@@ -36,7 +37,7 @@ _TEXTS: Mapping[RefusalReason, str] = MappingProxyType(
         RefusalReason.ENOUGH_PEOPLE: "Enough people have taken part. Thank you for your interest.",
         RefusalReason.TASK_MISSING: (
             "You appear to have already completed this task, or have disconnected long enough for your session to "
-            "clear."
+            "clear..."
         ),
     }
 )
