@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -28,6 +28,7 @@ from .form_spec import AnyField, read_form
 from .form_validation import problems_of
 from .html.html_page import HtmlPage, is_html_task
 from .item_checks import ItemRules, ItemsSeen, check_item, check_items, checked
+from .onboarding.training import check_no_training, passing, training_of
 from .page_checks import check_page
 from .page_files import CLIENT, MEDIA_FOLDER, check_folder, put_folder, put_media, put_page
 from .stock_page import FRONTEND_SETTINGS, LISTED_COLUMNS, STOCK_PAGE, read_settings
@@ -102,7 +103,8 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
         default=None, metadata={"help": "A folder of media; the page shows a file in it, or a URL."}
     )
     onboarding: dict[str, Any] | None = field(
-        default=None, metadata={"help": "The stock page's onboarding, before the first task: instructions, show, form."}
+        default=None,
+        metadata={"help": "The stock page's onboarding before the first task: instructions, show, form, training."},
     )
     submit_label: str | None = field(default=None, metadata={"help": "Label of the stock page's button."})
     submitted: str | None = field(default=None, metadata={"help": "Message of the stock page after the submission."})
@@ -127,6 +129,13 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 
     shared_state: SharedStaticTaskState
 
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState) -> None:
+        """Keep the configuration and the shared state; a training validates the onboarding."""
+        super().__init__(args, shared_state)
+        training = training_of(plain_settings(args.blueprint), self.shared_state)
+        if training is not None:
+            self.shared_state = replace(self.shared_state, validate_onboarding=passing(training))
+
     @classmethod
     def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
         """Check whether the data, the page and the settings fit together.
@@ -150,7 +159,9 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if is_html:
             HtmlPage(settings).check(None if seen is None else seen.columns, tuple(shared_state.onboarding_data))
         if has_own_page:
+            check_no_training(settings)
             return
+        training_of(settings, shared_state)
         if settings["onboarding_qualification"] is not None:
             onboarding_page.check_columns(shared_state.onboarding_data)
         unused = [] if seen is None else task_page.check_columns(seen.columns)

@@ -20,7 +20,7 @@ PREFIX = "mephisto.blueprint"
 #: Columns that an error or a warning lists.
 LISTED_COLUMNS = 20
 
-_ONBOARDING_SETTINGS = ("instructions", "show", "form")
+_ONBOARDING_SETTINGS = ("instructions", "show", "form", "training")
 _SHOW_HINT = "An entry is the name of a column, or {name: ..., label: ..., as: image}"
 #: Stands for the value of a column in the page's texts.
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")

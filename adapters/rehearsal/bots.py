@@ -38,6 +38,9 @@ class TaskForms:
         stock = read_form(frontend.get("form") or _DEFAULT_FORM, "form")
         self.task: list[AnyField] = list(html_fields) if run.has_own_page else stock
         onboarding = (frontend.get("onboarding") or {}).get("form")
+        training = (frontend.get("onboarding") or {}).get("training")
+        #: The right answers to each practice item of a training; empty if there is none.
+        self.training: list[dict[str, Any]] = [] if training is None else [one["answers"] for one in training["items"]]
         self.onboarding: list[AnyField] = (
             [] if run.has_own_page or onboarding is None else read_form(onboarding, "onboarding.form")
         )
@@ -107,4 +110,14 @@ def _answer(
 def _onboarding(forms: TaskForms, answers: AnswersFile | None, *, is_careless: bool) -> Answer:
     if answers is not None and (given := answers.answer_onboarding) is not None:
         return given
+    if forms.training:
+        practiced = FormAnswers(forms.onboarding or forms.task, is_careless=is_careless)
+        if is_careless:
+            return lambda data, rng: {"training": [{"answers": practiced(data, rng)} for _ in forms.training]}
+        return lambda _data, _rng: {"training": [{"answers": _first_of(right)} for right in forms.training]}
     return FormAnswers(forms.onboarding, is_careless=is_careless) if forms.onboarding else succeed
+
+
+def _first_of(right: dict[str, Any]) -> dict[str, Any]:
+    """Return right answers; of several to a field, the first."""
+    return {name: answer[0] if isinstance(answer, list) and answer else answer for name, answer in right.items()}

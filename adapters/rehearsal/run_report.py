@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...core.lifecycles.unit import UnitStatus
+from ...core.operations.texts.catalogue import DEFAULT_LANGUAGE, texts_of
 from ...events import streams
 from ...events.agent import AgentSubmitted, AgentSubmittedLate
 from ...events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, TaskRunId, WorkerId
@@ -59,7 +60,14 @@ class PageFindings:
         for fault in self.look.faults:
             yield f"the page may stay blank: {fault}"
         for text, times in self.notes.stuck.items():
+            if any(refusal in text for refusal in self._refusals()):
+                continue  # who fills in fields at random may fail an onboarding
             yield f"a worker could not submit in the browser ({times} times); the page said: {text!r}"
+
+    def _refusals(self) -> Iterator[str]:
+        """Yield the texts for workers who get no work, as the page shows them."""
+        texts = self.config.get("texts") or texts_of(DEFAULT_LANGUAGE)
+        yield from (text for key, text in texts.items() if key.startswith("refusal."))
 
     def unfilled(self, run: LaunchedRun, records: Sequence[UnitRecord]) -> list[str]:
         """Return the fields whose answers are in no submission."""

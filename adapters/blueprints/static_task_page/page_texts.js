@@ -79,9 +79,23 @@ export const TEXTS = {
   get worst() {
     return text("page.worst");
   },
+  get practiceRight() {
+    return text("training.right");
+  },
+  get practiceAgain() {
+    return text("training.again");
+  },
+  get practiceWrong() {
+    return text("training.wrong");
+  },
+  get practiceNext() {
+    return text("training.next");
+  },
   get nextUnit() {
     return text("page.next_unit");
   },
+  /** @param {number} number @param {number} count */
+  practice: (number, count) => text("training.practice", { number, count }),
   /** @param {string} letter */
   choose: (letter) => text("page.choose", { letter }),
   /** @param {number} rank */

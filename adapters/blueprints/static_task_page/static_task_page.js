@@ -21,10 +21,12 @@ import { element, fillIn } from "/elements.js";
 import { Form, describeFault } from "/form.js";
 import { ItemView } from "/item_view.js";
 import { TEXTS } from "/page_texts.js";
+import { Training } from "/training.js";
 
 /**
  * @typedef {import("/mephisto_client.js").Task} Task
  * @typedef {import("/form_rules.js").Field} Field
+ * @typedef {(drawn: Form, button: HTMLElement) => void} OnAnswered  called instead of submitting the form
  */
 
 /** @type {() => Field[]} */
@@ -99,9 +101,9 @@ function showProgress(place) {
  *
  * @param {Task} task
  * @param {any} data
- * @param {{text: string, show: any[] | undefined, fields: Field[]}} parts
+ * @param {{text: string, show: any[] | undefined, fields: Field[], onAnswered?: OnAnswered}} parts
  */
-function showWork(task, data, { text, show, fields }) {
+function showWork(task, data, { text, show, fields, onAnswered }) {
   const { media = null, submit_label: submitLabel } = frontendOf(task);
   const view = new ItemView(data, media, (error) => report(task, error));
   showHead(task.config, text, view.values);
@@ -109,7 +111,7 @@ function showWork(task, data, { text, show, fields }) {
   item.replaceChildren(...(list ? [list] : []));
   item.hidden = list === null;
   const fault = describeFault(fields);
-  if (fault === null) showForm(task, new Form(fields, view, task.agentId ?? "", changed), submitLabel);
+  if (fault === null) showForm(task, new Form(fields, view, task.agentId ?? "", changed), submitLabel, onAnswered);
   else {
     report(task, `frontend.form: ${fault}`);
     showOnly(TEXTS.broken);
@@ -129,11 +131,12 @@ function changed() {
  * @param {Task} task
  * @param {Form} drawn
  * @param {string} [submitLabel]
+ * @param {OnAnswered} [onAnswered]
  */
-function showForm(task, drawn, submitLabel) {
+function showForm(task, drawn, submitLabel, onAnswered) {
   current = drawn;
-  draft = new Draft(task.agentId ?? "");
-  const kept = draft.read();
+  draft = onAnswered ? null : new Draft(task.agentId ?? ""); // the items of a training are short
+  const kept = draft?.read() ?? null;
   if (kept !== null) drawn.restore(kept);
   const restored = drawn.hasFiles ? TEXTS.filesAgain : TEXTS.restored;
   state.textContent = kept === null ? "" : restored;
@@ -143,9 +146,61 @@ function showForm(task, drawn, submitLabel) {
   form.oninput = changed;
   form.onsubmit = (event) => {
     event.preventDefault();
-    submit(task, drawn);
+    if (onAnswered) onAnswered(drawn, button);
+    else submit(task, drawn);
   };
   title.focus();
+}
+
+/**
+ * Shows a practice item; once it is answered for good, its feedback; and then the next one, or submits the training.
+ *
+ * @param {Task} task
+ * @param {Training} training
+ */
+function practise(task, training) {
+  const { show: taskShow, form: taskForm = defaultForm(), onboarding } = frontendOf(task);
+  const { instructions: text = textOf(task.config), show = taskShow, form: fields = taskForm } = onboarding;
+  /** @type {Record<string, any> | null} */
+  let final = null;
+  /** @type {OnAnswered} */
+  const onAnswered = (drawn, button) => {
+    if (final !== null) {
+      if (training.advance(final)) practise(task, training);
+      else submitTraining(task, training);
+      return;
+    }
+    if (!drawn.check()) {
+      state.textContent = TEXTS.pleaseCorrect;
+      return;
+    }
+    const { isRight, mayRetry } = training.judge(drawn.answers());
+    if (mayRetry) {
+      state.textContent = TEXTS.practiceAgain;
+      return;
+    }
+    final = drawn.answers();
+    const verdict = isRight ? TEXTS.practiceRight : TEXTS.practiceWrong;
+    state.textContent = [verdict, training.item.feedback].filter(Boolean).join(" ");
+    button.textContent = TEXTS.practiceNext;
+  };
+  showWork(task, training.item.data, { text, show, fields, onAnswered });
+  progress.hidden = false;
+  progress.textContent = TEXTS.practice(training.number, training.count);
+}
+
+/**
+ * @param {Task} task
+ * @param {Training} training
+ */
+async function submitTraining(task, training) {
+  try {
+    state.textContent = TEXTS.submitting;
+    await task.submit({ training: training.results });
+  } catch (error) {
+    state.textContent = TEXTS.pageFailed;
+    report(task, String(error));
+  }
 }
 
 /**
@@ -200,6 +255,7 @@ Mephisto.start({
   },
   onOnboarding(data, task) {
     const { onboarding = {} } = frontendOf(task);
+    if (onboarding.training) return practise(task, new Training(onboarding.training));
     const { instructions: text = textOf(task.config), show, form: fields = defaultOnboardingForm() } = onboarding;
     showProgress(null);
     showWork(task, data ?? {}, { text, show, fields });

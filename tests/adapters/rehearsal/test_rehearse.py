@@ -152,3 +152,11 @@ async def command(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run a verb of the command line."""
     with trio.fail_after(GIVE_UP_SECONDS):
         return await trio.run_process([COMMAND, *arguments], capture_stdout=True, capture_stderr=True, check=False)
+
+
+async def test_honest_workers_pass_a_training(tmp_path: Path) -> None:
+    report = await rehearsed(Path(__file__).parent / "trained" / "run_task.py", tmp_path, "--workers=5", "--no-browser")
+    [run] = report.runs
+    assert (list(report.findings()), run.units) == ([], {"completed": 4})
+    assert run.onboarded >= 4
+    assert run.onboarding_failed >= 1, "the careless worker has not practiced"
