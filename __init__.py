@@ -78,6 +78,9 @@ if TYPE_CHECKING:
     from .adapters.facade.plain_operator import (
         PlainOperator,
     )
+    from .adapters.models.chat_model import (
+        ChatModel,
+    )
     from .adapters.providers.mock import (
         MockProvider,
         MockProviderArgs,
@@ -90,6 +93,10 @@ if TYPE_CHECKING:
     from .core.abstractions.crowd.payments import PaymentOrder, PaymentProvider, PaymentRefusedError
     from .core.abstractions.crowd_provider import CrowdProvider
     from .core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
+    from .core.abstractions.models import (
+        ModelAnswer,
+        ModelQuestion,
+    )
     from .core.abstractions.qualifications import (
         QUAL_EQUAL,
         QUAL_EXISTS,
@@ -139,6 +146,7 @@ if TYPE_CHECKING:
         LaunchError,
         LogError,
         MephistoError,
+        ModelReplyError,
         OutcomeUnknownError,
         ProtocolError,
         StaleCommandError,
@@ -219,6 +227,11 @@ if TYPE_CHECKING:
 
 #: The modules that define the public names.
 _NAMES_BY_MODULE = {
+    "core.abstractions.models": (
+        "ModelAnswer",
+        "ModelQuestion",
+    ),
+    "adapters.models.chat_model": ("ChatModel",),
     "core.operations.task_code.plain_agents": ("PlainAgent",),
     "adapters.blueprints.worlds.world_agents": ("MephistoAgentWrapper",),
     "adapters.blueprints.worlds.world_runner": ("ParlAIChatTaskRunner",),
@@ -337,6 +350,7 @@ _NAMES_BY_MODULE = {
         "LaunchError",
         "LogError",
         "MephistoError",
+        "ModelReplyError",
         "OutcomeUnknownError",
         "ProtocolError",
         "StaleCommandError",
@@ -473,6 +487,7 @@ __all__ = [
     "Bot",
     "BotFile",
     "Channel",
+    "ChatModel",
     "ClientIOHandler",
     "CommandIdReusedError",
     "CommandRefusedError",
@@ -509,6 +524,9 @@ __all__ = [
     "MockProviderArgs",
     "MockServer",
     "MockSharedState",
+    "ModelAnswer",
+    "ModelQuestion",
+    "ModelReplyError",
     "OnCatastrophicDisconnect",
     "OnChannelOpen",
     "OnMessage",

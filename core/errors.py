@@ -18,6 +18,7 @@
     │   ├── VersionConflictError      an expected version did not hold
     │   ├── WriterFencedError         another writer has taken over
     │   └── OutcomeUnknownError       COMMIT failed: written or not, nobody can say yet
+    ├── ModelReplyError               task code: a language model gave no reply, or it was lost in a crash
     ├── UserCodeError                 code of a launch script or blueprint failed
     ├── TaskCodeDivergedError         task code took another path after a restart
     └── AgentLeftError                task code: the agent it waits for will not answer
@@ -260,6 +261,20 @@ class TaskCodeDivergedError(MephistoError):
         self.was = was
         self.now = now
         super().__init__(f"after a restart the task's code says {now} to agent {agent_id}; it had said {was}")
+
+
+class ModelReplyError(MephistoError):
+    """Raised inside task code: a language model gave no reply, or its reply was lost in a crash.
+
+    Attributes:
+        model: the model.
+        number: the number of the question on behalf of the agent.
+    """
+
+    def __init__(self, model: str, number: int, why: str) -> None:
+        self.model = model
+        self.number = number
+        super().__init__(f"question {number} to the model {model!r} has no reply: {why}")
 
 
 class AgentLeftError(MephistoError):

@@ -47,6 +47,36 @@ class AgentObserved(Event, frozen=True, kw_only=True, tag="agent_observed"):
     update: PayloadRef
 
 
+class AgentModelAsked(Event, frozen=True, kw_only=True, tag="agent_model_asked"):
+    """The task's code is about to ask a language model, once."""
+
+    #: 1, 2, 3 ... among the questions to models on behalf of this agent.
+    number: int
+    model: str
+    #: The messages and the parameters.
+    request: PayloadRef
+    #: The most that the reply may cost.
+    limit_cents: int
+
+
+class AgentModelReplied(Event, frozen=True, kw_only=True, tag="agent_model_replied"):
+    """A language model replied."""
+
+    #: That of the question.
+    number: int
+    model: str
+    #: The reply, with what the endpoint said about it.
+    reply: PayloadRef
+    #: None if the endpoint did not say.
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    #: Cost in millionths of the currency's main unit.
+    cost_micros: int = 0
+    #: Cents that the run's cost of models grew by, rounded up over all of its replies.
+    cost_cents: int = 0
+    latency_ms: int = 0
+
+
 class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
     """The worker submitted the work."""
 
@@ -209,6 +239,8 @@ AgentEvent = (
     | AgentStarted
     | AgentUpdateReceived
     | AgentObserved
+    | AgentModelAsked
+    | AgentModelReplied
     | AgentSubmitted
     | AgentSubmittedAgain
     | AgentSubmittedLate

@@ -420,6 +420,8 @@ class HistoryGenerator(RandomValues):
             agent.AgentUpdateReceived(number=state.received + 1, update_id=f"u{self._next()}", update=sent),
             agent.AgentObserved(number=state.observed + 1, update_id=f"u{self._next()}", update=sent),
             agent.AgentMetadataReceived(metadata=sent),
+            agent.AgentModelAsked(number=state.model_questions + 1, model="m", request=sent, limit_cents=0),
+            agent.AgentModelReplied(number=state.model_questions, model="m", reply=sent, latency_ms=7),
         )
         return [NewEvent(stream, self._random.choice(events))]
 

@@ -12,6 +12,7 @@ import trio
 from ...events.ids import AgentId, OnboardingAgentId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from ..signal import Signal
+from .models import AskOnce, ModelAnswer, ModelQuestion, SendQuestion
 from .work.agent_data import PastUpdate as PastUpdate
 from .work.handles import Assignment as Assignment
 from .work.handles import Unit as Unit
@@ -178,11 +179,28 @@ class Agent(Participant):
         send: Send,
         recall: Recall = list,
         reader: ParticipantReader | None = None,
+        ask_once: AskOnce | None = None,
     ) -> None:
         super().__init__(agent_id, worker_id, token, status, send, reader)
         self.agent_id = agent_id
         self.unit = unit
         self._recall = recall
+        self._ask_once = ask_once
+
+    async def ask_model(self, question: ModelQuestion, send: SendQuestion) -> ModelAnswer:
+        """Ask a language model once: question and reply are recorded, and after a restart the reply is read from there.
+
+        Args:
+            question: the question, as it is recorded.
+            send: asks the model; called only if the question was not asked before.
+
+        Raises:
+            CommandRefusedError: the run's budget does not cover the reply.
+            ModelReplyError: the model gave no reply, or it was lost in a crash.
+        """
+        if self._ask_once is None:
+            return await send()
+        return await self._ask_once(question, send)
 
     def get_agent_id(self) -> str:
         """Return the id as Mephisto gives it to pages: text."""

@@ -128,6 +128,29 @@ class RecordOnboardingUpdate(RunCommand, frozen=True, kw_only=True, tag="record_
     limits: UpdateLimits | None = None
 
 
+class RecordModelQuestion(RunCommand, frozen=True, kw_only=True, tag="record_model_question"):
+    """Record a question to a language model before it is sent; refused if the budget does not cover its limit."""
+
+    agent: AgentId
+    number: int
+    model: str
+    request: PayloadRef
+    limit_cents: int
+
+
+class RecordModelReply(RunCommand, frozen=True, kw_only=True, tag="record_model_reply"):
+    """Record the reply of a language model."""
+
+    agent: AgentId
+    number: int
+    model: str
+    reply: PayloadRef
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_micros: int
+    latency_ms: int
+
+
 class RecordObservation(RunCommand, frozen=True, kw_only=True, tag="record_observation"):
     """Record a live update that task code sends to an agent's page."""
 
@@ -160,5 +183,7 @@ AnyAgentCommand = (
     | RecordLiveUpdate
     | RecordOnboardingUpdate
     | RecordObservation
+    | RecordModelQuestion
+    | RecordModelReply
     | RecordOnboardingObservation
 )

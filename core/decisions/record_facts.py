@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ...events import streams
-from ...events.agent import AgentMetadataReceived, AgentObserved, AgentUpdateReceived
+from ...events.agent import (
+    AgentMetadataReceived,
+    AgentModelAsked,
+    AgentModelReplied,
+    AgentObserved,
+    AgentUpdateReceived,
+)
 from ...events.engagement import PlaceTaken
 from ...events.onboarding import OnboardingObserved, OnboardingSubmitted, OnboardingUpdateReceived
 from ...events.payment import PaymentRequested
@@ -11,6 +17,8 @@ from ..commands.admission import RecordPlace, RecordProviderObservation
 from ..commands.agent import (
     RecordFile,
     RecordLiveUpdate,
+    RecordModelQuestion,
+    RecordModelReply,
     RecordObservation,
     RecordOnboardingObservation,
     RecordOnboardingUpdate,
@@ -113,6 +121,39 @@ def decide_record_onboarding_observation(_: DecisionState, command: RecordOnboar
     """Record a live update to an onboarding agent's page."""
     observed = OnboardingObserved(number=command.number, update_id=command.update_id, update=command.update)
     return [NewEvent(streams.onboarding_agent(command.task_run, command.agent), observed)]
+
+
+def decide_record_model_question(state: DecisionState, command: RecordModelQuestion) -> list[NewEvent]:
+    """Record a question to a language model.
+
+    Raises:
+        CommandRefusedError: the run's budget does not cover what the reply may cost.
+    """
+    budget = state.runs[command.task_run].budget
+    if not budget.fits(command.limit_cents):
+        raise CommandRefusedError(
+            f"a reply of {command.model} may cost {command.limit_cents} cents, "
+            f"and the budget of run {command.task_run} has {budget.left_cents} left"
+        )
+    asked = AgentModelAsked(
+        number=command.number, model=command.model, request=command.request, limit_cents=command.limit_cents
+    )
+    return [NewEvent(streams.agent(command.task_run, command.agent), asked)]
+
+
+def decide_record_model_reply(state: DecisionState, command: RecordModelReply) -> list[NewEvent]:
+    """Record the reply of a language model, with its share of the run's whole cents."""
+    replied = AgentModelReplied(
+        number=command.number,
+        model=command.model,
+        reply=command.reply,
+        input_tokens=command.input_tokens,
+        output_tokens=command.output_tokens,
+        cost_micros=command.cost_micros,
+        cost_cents=state.runs[command.task_run].budget.cents_of_micros(command.cost_micros),
+        latency_ms=command.latency_ms,
+    )
+    return [NewEvent(streams.agent(command.task_run, command.agent), replied)]
 
 
 def decide_record_run_event(_: DecisionState, command: RecordRunEvent) -> list[NewEvent]:

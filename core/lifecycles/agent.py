@@ -22,6 +22,8 @@ from ...events.agent import (
     AgentFileStored,
     AgentLateAccepted,
     AgentMetadataReceived,
+    AgentModelAsked,
+    AgentModelReplied,
     AgentObserved,
     AgentPartnerLeft,
     AgentRejected,
@@ -101,6 +103,8 @@ AGENT = Lifecycle(
         # Facts that change no status. A page may still talk after the end; nothing it says is lost.
         *stays(AgentUpdateReceived, *_S),
         *stays(AgentObserved, *_S),
+        *stays(AgentModelAsked, *_S),
+        *stays(AgentModelReplied, *_S),
         *stays(AgentMetadataReceived, *_S),
         *stays(AgentFileStored, *_S),  # metadata may come with files at any time
         *stays(AgentFileLost, *_S),
@@ -126,6 +130,8 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False):
     #: Numbers of live updates from the page and to it.
     received: int = 0
     observed: int = 0
+    #: Number of questions to language models.
+    model_questions: int = 0
     #: Size of the updates from the page.
     received_bytes: int = 0
     #: The first submission, which counts; a late one counts once it is accepted. None if there is none: also for an
@@ -177,6 +183,8 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             return replace(agent, received=event.number, received_bytes=size)
         case AgentObserved():
             return replace(agent, observed=event.number)
+        case AgentModelAsked():
+            return replace(agent, model_questions=event.number)
         case AgentRejected():
             return replace(agent, status=status, rejected_by=event.reviewer)
         case AgentAppealed():
@@ -187,7 +195,7 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             is_accepted = agent.appeal is AppealStatus.OPEN
             appeal = AppealStatus.ACCEPTED if is_accepted else agent.appeal
             return replace(agent, status=status, rejected_by=None, appeal=appeal)
-        case AgentBonusGranted():
+        case AgentBonusGranted() | AgentModelReplied():
             return agent
         case (
             AgentWaiting()

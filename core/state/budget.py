@@ -25,6 +25,8 @@ class Budget(msgspec.Struct):
     bonus_limit_cents: int = 0
     #: Owed by verdicts and bonuses, paid or not, with fees.
     committed_cents: int = 0
+    #: Cost of language models in millionths of the currency's main unit; in whole cents it is committed.
+    model_micros: int = 0
     #: Reserved for units that are on offer, in progress, or wait for review.
     reserved_cents: int = 0
 
@@ -32,6 +34,10 @@ class Budget(msgspec.Struct):
     def left_cents(self) -> int | None:
         """Cents that are neither committed nor reserved; None if there is no limit."""
         return None if self.limit_cents is None else self.limit_cents - self.committed_cents - self.reserved_cents
+
+    def cents_of_micros(self, micros: int) -> int:
+        """Return the cents by which a cost of models makes the whole cents of all of them grow."""
+        return _cents_up(self.model_micros + micros) - _cents_up(self.model_micros)
 
     def with_fee(self, cents: int) -> int:
         """Return the cost of a payment with its fee."""
@@ -44,3 +50,7 @@ class Budget(msgspec.Struct):
     def fits(self, cents: int) -> bool:
         """Return whether so much can be committed or reserved in addition."""
         return self.left_cents is None or cents <= self.left_cents
+
+
+def _cents_up(micros: int) -> int:
+    return -(-micros // 10_000)

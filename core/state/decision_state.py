@@ -17,6 +17,7 @@ from ...events.agent import (
     AgentApproved,
     AgentBonusGranted,
     AgentExpired,
+    AgentModelReplied,
     AgentRejected,
     AgentSoftRejected,
     AgentUpdateReceived,
@@ -244,6 +245,9 @@ class DecisionState(EntityStates):
             index.by_registration[agent.registration] = stream
         if isinstance(event, AgentUpdateReceived):
             index.count_update(event.update.size)
+        if isinstance(event, AgentModelReplied):
+            index.budget.model_micros += event.cost_micros
+            index.budget.committed_cents += event.cost_cents
         if isinstance(event, AgentApproved | AgentSoftRejected | AgentRejected) and event.reviewer is not None:
             index.reviewers.add(event.reviewer)
         if isinstance(event, AgentBonusGranted) and event.worked_seconds is not None:

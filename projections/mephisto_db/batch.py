@@ -16,7 +16,7 @@ from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.streams import partition_of, run_of, run_of_partition
 from ..engine.projection import ReadPayload
 from .pending_writes import Bonuses, Cell, Cells, ColumnGroup, PendingWrites, QualificationWrites, Reviews
-from .rows import AgentPayloadRow, OnboardingPayloadRow, Row, date_of
+from .rows import AgentPayloadRow, ModelReplyRow, OnboardingPayloadRow, Row, date_of
 from .tables import TABLE_OF
 
 _RUN_FACTS = """
@@ -45,6 +45,7 @@ class EventBatch:
         reviews: verdicts on units.
         bonuses: bonuses for agents.
         agent_payloads: new rows for payloads that agents sent or received.
+        model_replies: new rows for replies of language models.
         onboarding_payloads: new rows for live updates of onboardings.
     """
 
@@ -64,6 +65,7 @@ class EventBatch:
         self.bonuses = Bonuses()
         self.agent_payloads: list[AgentPayloadRow] = []
         self.onboarding_payloads: list[OnboardingPayloadRow] = []
+        self.model_replies: list[ModelReplyRow] = []
 
     def add(self, recorded: RecordedEvent, row: Row) -> None:
         """Add the row of the entity that the event created."""
@@ -114,6 +116,8 @@ class EventBatch:
             self._db.executemany(TABLE_OF[AgentPayloadRow].insert, map(astuple, self.agent_payloads))
         if self.onboarding_payloads:
             self._db.executemany(TABLE_OF[OnboardingPayloadRow].insert, map(astuple, self.onboarding_payloads))
+        if self.model_replies:
+            self._db.executemany(TABLE_OF[ModelReplyRow].insert, map(astuple, self.model_replies))
         self._db.executemany(_COUNT_EVENTS, _statistics(events))
 
 

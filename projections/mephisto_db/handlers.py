@@ -15,6 +15,8 @@ from ...events.agent import (
     AgentCompletedAlone,
     AgentLateAccepted,
     AgentMetadataReceived,
+    AgentModelAsked,
+    AgentModelReplied,
     AgentObserved,
     AgentRejected,
     AgentSoftRejected,
@@ -234,6 +236,17 @@ def _agent_submitted_afterwards(
     batch: EventBatch, recorded: RecordedEvent, event: AgentSubmittedAgain | AgentSubmittedLate
 ) -> None:
     _add_payload(batch, recorded, event.submission, event.files, event.file_details)
+
+
+@_handles(AgentModelAsked)
+def _agent_model_asked(batch: EventBatch, recorded: RecordedEvent, event: AgentModelAsked) -> None:
+    batch.agent_payloads.append(new_rows.agent_payload_row(recorded, event.request))
+
+
+@_handles(AgentModelReplied)
+def _agent_model_replied(batch: EventBatch, recorded: RecordedEvent, event: AgentModelReplied) -> None:
+    batch.agent_payloads.append(new_rows.agent_payload_row(recorded, event.reply))
+    batch.model_replies.append(new_rows.model_reply_row(recorded, event, batch.date(recorded)))
 
 
 @_handles(AgentUpdateReceived, AgentObserved)

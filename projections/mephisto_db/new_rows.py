@@ -9,7 +9,7 @@ from ...core.lifecycles.onboarding import OnboardingStatus
 from ...core.lifecycles.task_run import TaskRunStatus
 from ...core.lifecycles.unit import UnitStatus
 from ...core.lifecycles.worker import WorkerStatus
-from ...events.agent import AgentAccepted
+from ...events.agent import AgentAccepted, AgentModelReplied
 from ...events.base import FileRef, PayloadRef
 from ...events.codec import KIND_OF
 from ...events.envelope import RecordedEvent
@@ -25,6 +25,7 @@ from .rows import (
     AgentPayloadRow,
     AgentRow,
     AssignmentRow,
+    ModelReplyRow,
     OnboardingAgentRow,
     OnboardingPayloadRow,
     TaskRunRow,
@@ -151,6 +152,22 @@ def onboarding_agent_row(event: OnboardingStarted, run: RunFacts, date: str) -> 
         creation_date=date,
         submission_sha256=None,
         submission_size=None,
+    )
+
+
+def model_reply_row(recorded: RecordedEvent, event: AgentModelReplied, date: str) -> ModelReplyRow:
+    """Build the row of a reply of a language model."""
+    return ModelReplyRow(
+        model_reply_id=recorded.seq,
+        agent_id=AgentId(number_of(recorded.envelope.stream)),
+        number=event.number,
+        model=event.model,
+        input_tokens=event.input_tokens,
+        output_tokens=event.output_tokens,
+        cost_micros=event.cost_micros,
+        cost_cents=event.cost_cents,
+        latency_ms=event.latency_ms,
+        creation_date=date,
     )
 
 

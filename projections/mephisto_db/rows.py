@@ -255,6 +255,25 @@ class AgentBonusRow(Row, frozen=True, gc=False):
     creation_date: str
 
 
+class ModelReplyRow(Row, frozen=True, gc=False):
+    """A reply of a language model to the task's code. Not in Mephisto."""
+
+    #: Position of the event.
+    model_reply_id: int
+    agent_id: AgentId
+    #: 1, 2, 3 ... among the questions on behalf of the agent.
+    number: int
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    #: Millionths of the currency's main unit.
+    cost_micros: int
+    #: Cents that it counts for in the run's budget.
+    cost_cents: int
+    latency_ms: int
+    creation_date: str
+
+
 class AgentPayloadRow(Row, frozen=True, gc=False):
     """A reference to something an agent sent or received. Not in Mephisto."""
 

@@ -21,6 +21,7 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
+from .model_calls import ModelCalls
 from .participants import CODE_FAILED, LiveParticipants, RunningCode
 from .plain_agents import agent_for
 from .units import Units
@@ -54,6 +55,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
         super().__init__(context, ledger, ids, clock, pages, user_code)
         self._running_assignments: set[AssignmentId] = set()
         self._units = Units(ledger, context)
+        self._models = ModelCalls(ledger, ids, context.task_run)
 
     def get(self, agent_id: AgentId) -> Agent | None:
         """Return the handle of an agent that has a unit now."""
@@ -83,6 +85,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
             partial(self._observe, record.agent),
             partial(self._units.past_updates, record.agent),
             self._units,
+            partial(self._models.ask, record),
         )
 
     # Task code ------------------------------------------------------------------------------------------------------

@@ -65,6 +65,8 @@ _TEMPLATES: dict[type[Event], str] = {
     agent.AgentStarted: "started working",
     agent.AgentUpdateReceived: "sent live update {number}",
     agent.AgentObserved: "received live update {number}",
+    agent.AgentModelAsked: "asked the model {model}, question {number}, for at most {limit_cents}",
+    agent.AgentModelReplied: "the model {model} replied to question {number} for {cost_cents}",
     agent.AgentSubmitted: "submitted the work ({submission})",
     agent.AgentSubmittedAgain: "submitted again ({submission}); the first submission counts",
     agent.AgentSubmittedLate: "submitted late ({submission}), after the work had ended",

@@ -9,6 +9,7 @@ from ....core.operations.configuration.money import amount
 from ....core.state.budget import RESERVING_UNIT_STATUSES, Budget
 from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
+from ....events.agent import AgentModelReplied
 from ....events.ids import TaskRunId
 from ....events.payment import PaymentOwed
 from ....events.task_run import TaskRunBudgetChanged, TaskRunCreated
@@ -31,13 +32,15 @@ def find_overspending(as_of: AsOf, run: TaskRunId) -> Iterator[str]:
     cost: dict[str, int] = {}
     reserved: set[str] = set()
     was_within = True
-    units, payments = as_of.under(f"unit/{run}/"), as_of.under(f"payment/{run}/")
-    for recorded in merge(history, units, payments, key=lambda one: one.seq):
+    units, payments, agents = (as_of.under(f"{kind}/{run}/") for kind in ("unit", "payment", "agent"))
+    for recorded in merge(history, units, payments, agents, key=lambda one: one.seq):
         stream, event = recorded.envelope.stream, recorded.envelope.event
         if isinstance(event, TaskRunBudgetChanged):
             budget.limit_cents = event.budget_cents
         elif isinstance(event, PaymentOwed):
             budget.committed_cents += budget.with_fee(event.amount_cents)
+        elif isinstance(event, AgentModelReplied):
+            budget.committed_cents += event.cost_cents
         elif isinstance(event, UnitCreated):
             cost[stream] = budget.cost_of_unit(event.pay_cents)
         elif stream in cost and (STATUS_AFTER.get(type(event)) in _RESERVING) != (stream in reserved):

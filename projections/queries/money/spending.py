@@ -28,12 +28,16 @@ _BONUSES = """
     WHERE task_run_id = ? GROUP BY bonus_cents
 """
 
+_MODELS = """
+    SELECT coalesce(sum(cost_cents), 0) FROM model_replies JOIN agents USING (agent_id) WHERE task_run_id = ?
+"""
+
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
     """The budget of a run in cents. All figures include fees."""
 
     budget_cents: int
-    #: Owed because of verdicts, whether already paid or not.
+    #: Owed because of verdicts, whether already paid or not, and the cost of language models.
     committed_cents: int
     #: Reserved for units that are offered, in work, or waiting for review.
     reserved_cents: int
@@ -59,7 +63,8 @@ def spending(as_of: AsOf, run: TaskRunId) -> Spending | None:
         return None
     owed = [*as_of.db.execute(_OWED, (run, *_PAID)), *as_of.db.execute(_BONUSES, (run,))]
     reserved_for = as_of.db.execute(_RESERVED, (run, *_RESERVING))
-    committed = sum(count * budget.with_fee(cents) for cents, count in owed)
+    ((models,),) = as_of.db.execute(_MODELS, (run,))
+    committed = models + sum(count * budget.with_fee(cents) for cents, count in owed)
     reserved = sum(count * budget.cost_of_unit(cents) for cents, count in reserved_for)
     return Spending(
         budget_cents=budget.limit_cents,

@@ -10,6 +10,8 @@ from mephisto_es.core.commands.agent import (
     EndOnboarding,
     RecordFile,
     RecordLiveUpdate,
+    RecordModelQuestion,
+    RecordModelReply,
     RecordObservation,
     RecordOnboardingObservation,
     RecordOnboardingUpdate,
@@ -29,6 +31,8 @@ from mephisto_es.events.agent import (
     AgentFileLost,
     AgentFileStored,
     AgentMetadataReceived,
+    AgentModelAsked,
+    AgentModelReplied,
     AgentObserved,
     AgentPartnerLeft,
     AgentReturned,
@@ -225,3 +229,36 @@ def test_a_worker_is_not_erased_while_a_run_would_fetch_its_files(run: SmallRun)
         run.execute(erase)
     run.execute(RecordFile(task_run=RUN, agent=AGENT, event=AgentFileStored(filename="a")))
     assert run.execute(erase) == [WorkerErased(reason="asked for it")]
+
+
+def model_reply(number: int, cost_micros: int) -> RecordModelReply:
+    return RecordModelReply(
+        task_run=RUN,
+        agent=AGENT,
+        number=number,
+        model="m",
+        reply=DATA,
+        input_tokens=3,
+        output_tokens=4,
+        cost_micros=cost_micros,
+        latency_ms=5,
+    )
+
+
+def test_questions_to_models_count_against_the_budget_in_whole_cents(run: SmallRun) -> None:
+    run.offer(1)
+    run.assign(1, agent=1)
+    budget = run.state.runs[RUN].budget
+    budget.limit_cents = budget.committed_cents + budget.reserved_cents + 2
+    question = RecordModelQuestion(task_run=RUN, agent=AGENT, number=1, model="m", request=DATA, limit_cents=2)
+    assert only(run.execute(question), AgentModelAsked).limit_cents == 2
+    assert run.state.agents[streams.agent(RUN, AGENT)].model_questions == 1
+    # Whole cents of all replies together, rounded up: 0.6, 1.2 and 1.2 cents.
+    cents = [
+        only(run.execute(model_reply(number, micros)), AgentModelReplied).cost_cents
+        for number, micros in enumerate((6_000, 6_000, 0), start=1)
+    ]
+    assert cents == [1, 1, 0]
+    assert budget.left_cents == 0
+    with pytest.raises(CommandRefusedError, match=r"a reply of m may cost 1 cents, .* has 0 left"):
+        run.execute(RecordModelQuestion(task_run=RUN, agent=AGENT, number=4, model="m", request=DATA, limit_cents=1))
