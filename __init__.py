@@ -93,10 +93,6 @@ if TYPE_CHECKING:
     from .core.abstractions.crowd.payments import PaymentOrder, PaymentProvider, PaymentRefusedError
     from .core.abstractions.crowd_provider import CrowdProvider
     from .core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
-    from .core.abstractions.models import (
-        ModelAnswer,
-        ModelQuestion,
-    )
     from .core.abstractions.qualifications import (
         QUAL_EQUAL,
         QUAL_EXISTS,
@@ -130,6 +126,10 @@ if TYPE_CHECKING:
         get_gold_factory,
     )
     from .core.abstractions.work.handles import AssignedAgent, Worker
+    from .core.abstractions.work.models import (
+        ModelAnswer,
+        ModelQuestion,
+    )
     from .core.abstractions.work_data import AgentState, InitializationData
     from .core.errors import (
         AgentDisconnectedError,
@@ -227,7 +227,7 @@ if TYPE_CHECKING:
 
 #: The modules that define the public names.
 _NAMES_BY_MODULE = {
-    "core.abstractions.models": (
+    "core.abstractions.work.models": (
         "ModelAnswer",
         "ModelQuestion",
     ),

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from ...core.abstractions.agent import Agent
-from ...core.abstractions.models import ModelAnswer, ModelQuestion
+from ...core.abstractions.work.models import ModelAnswer, ModelQuestion
 from ...core.errors import ConfigError
 from ...core.operations.task_code.calls import wait_on_loop
 from ...core.operations.task_code.plain_agents import PlainAgent
@@ -22,12 +22,12 @@ MAX_TOKENS = 500
 MAX_ANSWER_BYTES = 1024 * 1024
 
 
-class _Message(msgspec.Struct):
+class _Said(msgspec.Struct):
     content: str
 
 
 class _Choice(msgspec.Struct):
-    message: _Message
+    message: _Said
     finish_reason: str | None = None
 
 

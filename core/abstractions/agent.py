@@ -12,12 +12,12 @@ import trio
 from ...events.ids import AgentId, OnboardingAgentId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from ..signal import Signal
-from .models import AskOnce, ModelAnswer, ModelQuestion, SendQuestion
 from .work.agent_data import PastUpdate as PastUpdate
 from .work.handles import Assignment as Assignment
 from .work.handles import Unit as Unit
 from .work.handles import Worker as Worker
 from .work.handles import WorkReader
+from .work.models import AskOnce, ModelAnswer, ModelQuestion, SendQuestion
 from .work_data import AgentState
 from .work_data import InitializationData as InitializationData
 from .work_data import Update as Update

@@ -39,6 +39,11 @@ class Budget(msgspec.Struct):
         """Return the cents by which a cost of models makes the whole cents of all of them grow."""
         return _cents_up(self.model_micros + micros) - _cents_up(self.model_micros)
 
+    def commit_model(self, micros: int, cents: int) -> None:
+        """Count the cost of a language model, in both units."""
+        self.model_micros += micros
+        self.committed_cents += cents
+
     def with_fee(self, cents: int) -> int:
         """Return the cost of a payment with its fee."""
         return cents - -cents * self.fee_percent // 100

@@ -1,7 +1,6 @@
 """In-memory state that decisions read: every entity's state plus lookup indexes, updated event by event.
 
-An index answers in a time that does not depend on the size of a run: which unit is on offer, which agent a page
-belongs to, what keeps a run open.
+An index answers in a time that does not depend on the size of a run: which unit is on offer, what keeps a run open.
 """
 
 from __future__ import annotations
@@ -246,8 +245,7 @@ class DecisionState(EntityStates):
         if isinstance(event, AgentUpdateReceived):
             index.count_update(event.update.size)
         if isinstance(event, AgentModelReplied):
-            index.budget.model_micros += event.cost_micros
-            index.budget.committed_cents += event.cost_cents
+            index.budget.commit_model(event.cost_micros, event.cost_cents)
         if isinstance(event, AgentApproved | AgentSoftRejected | AgentRejected) and event.reviewer is not None:
             index.reviewers.add(event.reviewer)
         if isinstance(event, AgentBonusGranted) and event.worked_seconds is not None:

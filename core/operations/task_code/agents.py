@@ -21,7 +21,7 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .model_calls import ModelCalls
+from ..services.model_calls import ModelCalls
 from .participants import CODE_FAILED, LiveParticipants, RunningCode
 from .plain_agents import agent_for
 from .units import Units

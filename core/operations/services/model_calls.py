@@ -10,7 +10,7 @@ import trio
 from ....events import streams
 from ....events.agent import AgentModelAsked, AgentModelReplied
 from ....events.ids import TaskRunId
-from ...abstractions.models import ModelAnswer, ModelQuestion
+from ...abstractions.work.models import ModelAnswer, ModelQuestion
 from ...command_issuer import CommandIssuer
 from ...commands.agent import RecordModelQuestion, RecordModelReply
 from ...errors import ModelReplyError, TaskCodeDivergedError

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from .work_data import Update
+from ..work_data import Update
 
 
 class ModelQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A question to a language model."""
 
+    #: The name that the endpoint knows it by.
     model: str
     #: The messages and parameters that are sent, as they are recorded. No secrets.
     request: Update
@@ -23,6 +24,7 @@ class ModelQuestion(msgspec.Struct, frozen=True, kw_only=True):
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A reply of a language model."""
 
+    #: What the model said.
     text: str
     #: None if the endpoint did not say.
     input_tokens: int | None = None
