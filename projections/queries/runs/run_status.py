@@ -36,6 +36,11 @@ _AT_WORK = f"""
 """
 _SUBMITTED = "SELECT count(*) FROM agents WHERE task_run_id = ? AND task_end > ? AND task_end <= ?"
 _WORTH = "SELECT status, sum(pay_cents) FROM units WHERE task_run_id = ? GROUP BY status"
+#: Late work that is paid although its unit is, or was, somebody else's.
+_PAY_ONLY = """
+    SELECT coalesce(sum(pay_cents), 0) FROM agents JOIN units USING (unit_id)
+    WHERE agents.task_run_id = ? AND agents.status = 'approved' AND units.agent_id IS NOT agents.agent_id
+"""
 _BONUSES = """
     SELECT coalesce(sum(bonus_cents), 0) FROM agent_bonuses JOIN agents USING (agent_id) WHERE task_run_id = ?
 """
@@ -144,7 +149,8 @@ def _pace(as_of: AsOf, run: TaskRunId, progress: RunProgress, now: int) -> Pace:
 def _worth(as_of: AsOf, run: TaskRunId) -> Worth:
     by_status: dict[str, int] = dict(as_of.db.execute(_WORTH, (run,)).fetchall())
     bonus: int = as_of.db.execute(_BONUSES, (run,)).fetchone()[0]
-    committed = sum(cents for status, cents in by_status.items() if status in COMMITTED_UNIT_STATUSES)
+    pay_only: int = as_of.db.execute(_PAY_ONLY, (run,)).fetchone()[0]
+    committed = pay_only + sum(cents for status, cents in by_status.items() if status in COMMITTED_UNIT_STATUSES)
     offered = sum(cents for status, cents in by_status.items() if status in OFFERED_UNIT_STATUSES)
     return Worth(committed_cents=committed + bonus, offered_cents=offered, bonus_cents=bonus)
 
