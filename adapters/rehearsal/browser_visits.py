@@ -104,6 +104,8 @@ class _Visit:
         self._dialogs, self._next_dialog = trio.open_memory_channel[None](100)
         self._bodies: dict[str, str | None] = {}
         self._filled: dict[str, str | None] = {}
+        #: What the page sent over its socket.
+        self._frames: list[str] = []
         self.was_submitted = False
 
     def on_event(self, method: str, params: dict[str, Any]) -> None:
@@ -125,6 +127,8 @@ class _Visit:
                 request = params["request"]
                 if request["method"] == "POST" and urlsplit(request["url"]).path == "/submit_task":
                     self._bodies[params["requestId"]] = request.get("postData")
+            case "Network.webSocketFrameSent":
+                self._frames.append(params["response"].get("payloadData", ""))
             case "Network.responseReceived" if params["requestId"] in self._bodies:
                 self.was_submitted = self.was_submitted or params["response"]["status"] < 300
 
@@ -177,7 +181,7 @@ class _Visit:
             work = _work_in(body)
             self._notes.submitted.append(work)
             for name, mark in self._filled.items():
-                was_sent = _has_key(work, name) or bool(mark and mark in body)
+                was_sent = _has_key(work, name) or bool(mark and any(mark in sent for sent in (body, *self._frames)))
                 self._notes.fields[name] = self._notes.fields.get(name, False) or was_sent
 
 

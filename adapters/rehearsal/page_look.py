@@ -62,6 +62,12 @@ async def look_at_page(client: httpx.AsyncClient, address: str) -> PageLook:
     return PageLook(faults=tuple(faults), unread_fields=unread, fields=tuple(page.fields.values()))
 
 
+async def fields_of(client: httpx.AsyncClient, address: str) -> tuple[AnyField, ...]:
+    """Return the fields that stand in the HTML of a file; none if it is not there."""
+    response = await client.get(address)
+    return tuple(PageHtml(response.text).fields.values()) if response.is_success else ()
+
+
 async def _scripts_of(client: httpx.AsyncClient, page: PageHtml) -> tuple[dict[str, str], list[str]]:
     """Return the scripts of a page by name, modules that they import included, and what cannot be loaded."""
     scripts: dict[str, str] = {}

@@ -20,6 +20,7 @@ import trio
 from ...core.errors import MephistoError
 from ...core.operations.control.requests import EndRequest
 from ...events.ids import TaskRunId
+from ..blueprints.html.html_page import TASK_FILE
 from ..composition.data_dir import DATABASE_FILE
 from ..control.client import open_control
 from ..crowd.crowd import Crowd
@@ -28,7 +29,7 @@ from .answers_file import AnswersFile
 from .bots import TaskForms, draw_crowd
 from .browser_visits import BrowserNotes, visit_in_browser
 from .operator import UNIT_SECONDS
-from .page_look import PageLook, look_at_page
+from .page_look import PageLook, fields_of, look_at_page
 from .report import RehearsalReport, RunReport
 from .run_report import PageFindings, report_run
 from .script_process import ScriptJob, encode_job
@@ -137,7 +138,9 @@ class Rehearsal:
             async with httpx.AsyncClient(base_url=run.url, trust_env=False, timeout=UNIT_SECONDS) as client:
                 part.config = (await client.get("/task_config.json")).json()
                 part.look = await look_at_page(client, "/")
-            part.forms = TaskForms(run, part.config, part.look.fields)
+                is_html = "html_fields" in part.config
+                fields = await fields_of(client, f"/{TASK_FILE}") if is_html else part.look.fields
+            part.forms = TaskForms(run, part.config, fields)
             async with trio.open_nursery() as nursery:
                 has_sample = trio.Event()
                 if settings.chromium is not None:

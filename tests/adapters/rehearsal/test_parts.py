@@ -16,7 +16,7 @@ from mephisto_es.adapters.crowd.page_client import split_uploads
 from mephisto_es.adapters.rehearsal.form_answers import FormAnswers
 from mephisto_es.adapters.rehearsal.html_form import PageHtml
 from mephisto_es.adapters.rehearsal.human_time import careless_seconds, honest_seconds
-from mephisto_es.adapters.rehearsal.page_look import PageLook, look_at_page
+from mephisto_es.adapters.rehearsal.page_look import PageLook, fields_of, look_at_page
 
 FORM: list[dict[str, Any]] = [
     {"name": "line", "type": "text", "max_length": 5, "required": True},
@@ -92,6 +92,18 @@ def look(files: dict[str, str]) -> PageLook:
             return await look_at_page(client, "/")
 
     return trio.run(run)
+
+
+def test_fields_of_an_html_task_are_found() -> None:
+    async def run() -> list[str]:
+        transport = httpx.MockTransport(
+            lambda asked: httpx.Response(200 if "task" in asked.url.path else 404, text=PAGE)
+        )
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            assert await fields_of(client, "/missing.html") == ()
+            return [field.name for field in await fields_of(client, "/task.html")]
+
+    assert trio.run(run) == ["one", "two", "three", "four", "five", "six", "seven"]
 
 
 SERVED = {"/wrap_crowd_source.js": "", "/mephisto_client.js": "request_agent; new FormData()"}
