@@ -9,13 +9,14 @@ import trio.testing
 from omegaconf import DictConfig, OmegaConf
 
 from mephisto_es.adapters.architects.contract import ArchitectContract, Deployment, ResourceBook
+from mephisto_es.adapters.architects.memory.router import PageFile
 from mephisto_es.adapters.architects.mock import MockArchitect
 from mephisto_es.adapters.architects.mock_server import MockServer
 from mephisto_es.adapters.channels.websocket import WebsocketChannel
 from mephisto_es.core.abstractions.architect import Architect, ArchitectContext
 from mephisto_es.core.abstractions.blueprint import SharedTaskState
 from mephisto_es.core.abstractions.resources import Resources
-from mephisto_es.core.errors import ProtocolError
+from mephisto_es.core.errors import ProtocolError, UploadGoneError
 from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.packets import (
     SYSTEM,
@@ -51,6 +52,26 @@ def answer(request_id: str, agent_id: str) -> AgentDetails:
 class TestScriptedServer(ArchitectContract):
     def make(self, folder: Path, resources: Resources) -> Architect:
         return mock(folder, resources, should_run_server=True)
+
+    async def test_an_uploaded_file_can_be_downloaded(self, tmp_path: Path) -> None:
+        save_dir = tmp_path / "saved"
+        save_dir.mkdir()
+        async with self.deployed(tmp_path / "build") as deployment:
+            server = server_of(deployment)
+            [channel] = deployment.channels
+            channel.enqueue_send(UpdateStatus(subject_id="agent", data=UpdateStatusData("in task")))
+            with trio.fail_after(10):
+                while "agent" not in server.router.statuses:
+                    await trio.lowlevel.checkpoint()
+                server.submit_mock_unit("agent", {"a": 1}, [PageFile("photo", "me.png", b"PNG", "image/png")])
+                submitted = await deployment.next(SubmitUnitPacket)
+            [file] = submitted.data.files or []
+            assert (file.fieldname, file.originalname, file.mimetype) == ("photo", "me.png", "image/png")
+            saved = await deployment.architect.download_file(file.filename, save_dir)
+            assert saved.read_bytes() == b"PNG"
+            await deployment.architect.drop_file(file.filename)
+            with pytest.raises(UploadGoneError):
+                await deployment.architect.download_file(file.filename, save_dir)
 
     async def test_a_visit_is_played_from_first_to_last_step(self, tmp_path: Path) -> None:
         async with self.deployed(tmp_path) as deployment, trio.open_nursery() as nursery:
