@@ -47,7 +47,7 @@ def folded(database: Path) -> DecisionState:
     return state
 
 
-HISTORY = find_history(1500, lambda state: bool(late_agents(state, free=True) and late_agents(state, free=False)))
+HISTORY = find_history(2500, lambda state: bool(late_agents(state, free=True) and late_agents(state, free=False)))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_late_work_is_listed_with_its_end_and_what_was_submitted(database: Path)
     told = review(database, run, "--late").stdout
     assert f"agent-{agent}" in told
     assert f"{late['ended_as']}: {late['reason']}" in told
-    assert json.loads(review(database, run, "--json").stdout).keys() == {"run", "units"}
+    assert "late" not in json.loads(review(database, run, "--json").stdout)
 
 
 def test_accepted_late_work_counts_and_is_paid_once(database: Path) -> None:

@@ -35,7 +35,7 @@ def ended_and_live(state: DecisionState) -> tuple[list[int], list[int]]:
     return sorted(set(ended)), sorted(set(others))
 
 
-HISTORY = find_history(500, lambda state: all(ended_and_live(state)))
+HISTORY = find_history(800, lambda state: all(ended_and_live(state)))
 STATE = DecisionState()
 for one in HISTORY:
     for stream, event in one.events:
