@@ -18,6 +18,7 @@ from .access import Access, Sessions
 from .changes import Changes
 from .guard import STATIC, Cookie, Guard
 from .log_access import LogAccess
+from .pages.appeals import AppealPages
 from .pages.downloads import Downloads
 from .pages.entities import EntityPages
 from .pages.login import LoginPages
@@ -61,6 +62,7 @@ def make_app(
             RunPages(site),
             EntityPages(site),
             ReviewPages(site),
+            AppealPages(site),
             WorkerPages(site),
             Downloads(site),
             UploadPages(site),
