@@ -73,11 +73,18 @@ function fillAttributes(element, values) {
     else if (name === "srcdoc") element.removeAttribute(name);
     else {
       const filled = fillString(value, values);
-      const runsCode = ADDRESSES.has(name) && RUNS_CODE.test(filled.replace(/[\u0000-\u0020]/g, ""));
+      const runsCode = ADDRESSES.has(name) && RUNS_CODE.test(withoutSpaces(filled));
       element.setAttribute(name, runsCode ? "about:blank" : filled);
     }
   }
 }
+
+/**
+ * An address as a browser reads it: without the spaces and control characters that it ignores.
+ *
+ * @param {string} address
+ */
+const withoutSpaces = (address) => [...address].filter((character) => character > " ").join("");
 
 /**
  * @param {string} text

@@ -96,7 +96,8 @@ async function runScripts(page) {
     for (const { name, value } of parsed.attributes) script.setAttribute(name, value);
     script.textContent = parsed.textContent;
     script.async = false;
-    const isLoaded = parsed.src && new Promise((resolve) => (script.onload = script.onerror = resolve));
+    const isLoaded =
+      parsed.src && new Promise((resolve) => ["load", "error"].forEach((one) => script.addEventListener(one, resolve)));
     parsed.replaceWith(script);
     await isLoaded;
   }
