@@ -17,7 +17,10 @@ from rich.console import Console
 
 from mephisto_es.tests.benchmarks.report import Report, print_bars
 
-BENCHMARKS = ("log_bench.py", "operator_bench.py", "visits.py", "idle_sockets.py", "answers.py", "restart.py")
+BENCHMARKS = (
+    *("log_bench.py", "operator_bench.py", "visits.py", "reviewing.py", "idle_sockets.py", "answers.py"),
+    "restart.py",
+)
 
 
 def run(name: str, quick: bool) -> Report | None:

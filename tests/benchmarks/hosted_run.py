@@ -25,6 +25,8 @@ class Hosted(msgspec.Struct):
     url: str
     operator_pid: int
     router_pid: int
+    #: Folder with the log.
+    data_dir: str
 
 
 @asynccontextmanager
@@ -40,7 +42,7 @@ async def _host(units: int, server_type: str) -> None:
     async with open_bench_operator() as bench:
         live_run = await launch(bench.operator, configuration(server_type).mephisto, sentences(units), units)
         router_pid = int((bench.runs / str(live_run.task_run) / PID_FILE).read_text())
-        answer(Hosted(live_run.url, 0, router_pid))
+        answer(Hosted(live_run.url, 0, router_pid, str(bench.runs.parent)))
         async for _ in standard_input():
             pass
 
