@@ -66,6 +66,8 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 	$(VENV)/bin/mephisto-es torture --kills 10 --passes 3 --router --seed 1
 	$(VENV)/bin/mephisto-es torture --every 100 --seed 2
 	$(VENV)/bin/mephisto-es torture --stop term --kills 20 --seed 3
+	$(VENV)/bin/mephisto-es torture --stop router --kills 10 --seed 4
+	$(VENV)/bin/mephisto-es torture --stop router --kills 10 --seed 5 --server-type node
 
 SEEDS ?= 1000
 sites: $(VENV)/installed-for-tests ## Run whole jobs on simulated sites with faults from SEEDS=1000 seeds each, for about an hour.

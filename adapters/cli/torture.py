@@ -50,8 +50,9 @@ class TortureReport(msgspec.Struct, frozen=True):
     "how",
     default="kill",
     show_default=True,
-    type=click.Choice(["kill", "term"]),
-    help="How the operator is stopped: without a warning, or by SIGTERM, which pauses its runs.",
+    type=click.Choice(["kill", "term", "router"]),
+    help="How the operator is stopped: without a warning, or by SIGTERM, which pauses its runs. With `router` it is "
+    "left alone, and only its routers are killed, now and then while they start.",
 )
 @click.option("--router", "with_router", is_flag=True, help="Kill the routers together with the operator.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the kills and the crowd's behaviour.")
@@ -91,6 +92,7 @@ def torture_command(
       mephisto-es torture --router --passes 3 --seed 7
       mephisto-es torture --every 50
       mephisto-es torture --stop term --kills 20
+      mephisto-es torture --stop router --server-type node
 
     Exit code 0: every pass succeeded. 1: a pass failed, and its faults are listed. 2: an argument cannot be used.
     """
@@ -107,7 +109,7 @@ def torture_command(
             workers,
             seed,
             folder,
-            _plans(kills, passes, every, with_router=with_router, asks=how == "term"),
+            _plans(kills, passes, every, with_router=with_router, how=how),
             lambda one: errors.print(_sentence(one)),
         )
     )
@@ -121,7 +123,7 @@ def torture_command(
 
 
 def _plans(
-    kills: int, passes: int, every: int | None, *, with_router: bool, asks: bool
+    kills: int, passes: int, every: int | None, *, with_router: bool, how: str
 ) -> Callable[[JobOutcome], Sequence[KillPlan]]:
     """Return a function that plans the passes, given the undisturbed outcome."""
     if every is not None:
@@ -130,7 +132,13 @@ def _plans(
             for position in range(every, baseline.events, every)
         ]
     return lambda _: [
-        KillPlan(name=f"at random, {number}", kills=kills, with_router=with_router, asks=asks)
+        KillPlan(
+            name=f"at random, {number}",
+            kills=kills,
+            with_router=with_router,
+            routers_alone=how == "router",
+            asks=how == "term",
+        )
         for number in range(1, passes + 1)
     ]
 

@@ -31,6 +31,9 @@ PASS_SECONDS = 600.0
 LAST_KILL_AT = 0.85
 #: The longest delay between an acknowledged submission and the kill it triggers.
 KILL_DELAY_SECONDS = 0.5
+#: The share of kills of routers that are followed by another one, and the time within which that comes.
+SECOND_KILL_SHARE = 0.5
+START_SECONDS = 1.0
 THINK_SECONDS = 0.4
 #: In a crowd of this size, one worker closes the page for good, which the router notices after a while.
 LARGE_CROWD = 8
@@ -49,6 +52,8 @@ class KillPlan(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
     #: Whether the routers are killed together with the operator.
     with_router: bool = False
+    #: Whether only the routers are killed, now and then again while they start.
+    routers_alone: bool = False
     #: Whether the operator is asked to end (SIGTERM) instead of being killed.
     asks: bool = False
 
@@ -234,16 +239,25 @@ class _PassRun:
         self._progress.notify()
 
     async def _kill_at_random(self) -> None:
-        """Kill the current operator as often as planned."""
+        """Kill the current operator, or the routers alone, as often as planned."""
         last = max(1, int(self._job.units * LAST_KILL_AT))
         for threshold in sorted(self._chance.randint(1, last) for _ in range(self._plan.kills)):
             while self._submitted < threshold:
                 await self._progress.wait()
             await trio.sleep(self._chance.uniform(0, KILL_DELAY_SECONDS))
             await self._is_operated.wait()
-            if self._operator is not None:
+            if self._plan.routers_alone:
+                await self._kill_routers_again_and_again()
+            elif self._operator is not None:
                 self._operator.send_signal(signal.SIGTERM if self._plan.asks else signal.SIGKILL)
                 self._forget_operator()
+
+    async def _kill_routers_again_and_again(self) -> None:
+        """Kill the routers, and half of the times once more while they start."""
+        self._kill_routers()
+        if self._chance.random() < SECOND_KILL_SHARE:
+            await trio.sleep(self._chance.uniform(0, START_SECONDS))
+            self._kill_routers()
 
     def _kill_routers(self) -> None:
         for router in self._routers():

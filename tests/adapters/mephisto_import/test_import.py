@@ -141,6 +141,30 @@ def test_nothing_is_written_over(source: Path, imported: Path) -> None:
     )
 
 
+def test_what_a_killed_import_left_is_no_log_and_the_next_one_removes_it(source: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "imported"
+    folder.mkdir()
+    complete = tmp_path / "complete"
+    assert run(source, complete).exit_code == 0
+    # An import writes here until it is complete.
+    (folder / ".mephisto.db.importing").write_bytes((complete / "mephisto.db").read_bytes()[:-5000])
+    (folder / ".mephisto.db.importing.anchor").write_text("torn")
+    for verb in ("replay", "runs"):
+        assert CliRunner().invoke(command.main, [verb, str(folder)]).exit_code == 2
+    assert run(source, folder).exit_code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["mephisto.db", "mephisto.db.anchor"]
+    assert replay(folder / "mephisto.db", PROJECTIONS).legal
+
+
+def test_an_import_that_fails_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(source)) as db:
+        db.execute("UPDATE units SET pay_amount = 'a lot'")
+        db.commit()
+    folder = tmp_path / "imported"
+    assert run(source, folder).exit_code != 0
+    assert list(folder.iterdir()) == []
+
+
 def test_what_is_no_mephisto_database(source: Path, imported: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("nothing of the kind " * 50)
     for path, why in (
