@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
+from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.decision_state import DecisionState
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
@@ -35,7 +37,15 @@ def ended_and_live(state: DecisionState) -> tuple[list[int], list[int]]:
     return sorted(set(ended)), sorted(set(others))
 
 
-HISTORY = find_history(800, lambda state: all(ended_and_live(state)))
+def some_history() -> tuple[AppendRequest, ...]:
+    """Return a short history with agents in runs of both kinds."""
+    for moves in range(700, 2000, 200):
+        with suppress(LookupError):
+            return find_history(moves, lambda state: all(ended_and_live(state)))
+    raise LookupError("no history has agents in an ended run and in another one")
+
+
+HISTORY = some_history()
 STATE = DecisionState()
 for one in HISTORY:
     for stream, event in one.events:

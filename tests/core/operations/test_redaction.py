@@ -148,3 +148,8 @@ values = st.recursive(
 def test_whatever_the_config_the_copy_is_json_without_the_secret(config: dict[str, object], secret: str) -> None:
     shown = redacted({**config, "password": secret, "also": ["x", {"y": f"<{secret}>"}]})
     assert "§" not in json.dumps(shown, ensure_ascii=False)
+
+
+def test_a_text_of_the_shape_of_a_secret_is_hidden_in_a_config_too() -> None:
+    config = {"note": "password=hunter2hunter2 works", "list": ["https://me:hunter2hunter2@example.edu"]}
+    assert redacted(config) == {"note": "password=<redacted> works", "list": ["https://<redacted>@example.edu"]}
