@@ -46,6 +46,9 @@ DONE = 30
 PAY_CENTS = 25
 _MINUTE = 60_000_000
 _SENTENCES = ("The ferry does not run on Sundays.", "Bees return to the same clover.", "Somebody left the light on.")
+_ITEMS: Sequence[dict[str, object]] = [
+    {"id": number, "sentence": _SENTENCES[number % 3]} for number in range(1, UNITS + 1)
+]
 
 
 def sample_history() -> tuple[AppendRequest, ...]:
@@ -60,7 +63,25 @@ def sample_history() -> tuple[AppendRequest, ...]:
             day.give_back(agent)
             agent = day.take(worker)
         if number < DONE:
-            day.hand_in(worker, agent, rating=number % 5 + 1)
+            rating = number % 5 + 1
+            day.submit(worker, agent, {"rating": rating, "comment": "a <b>good</b> one" if rating == 5 else None})
+    return tuple(day.requests)
+
+
+def picture_history(media_dir: str, count: int) -> tuple[AppendRequest, ...]:
+    """Return the requests of a run in which two workers in turns have labelled pictures, two units an assignment.
+
+    Args:
+        media_dir: the folder with the pictures `img/0.svg`, `img/1.svg` and so on.
+        count: number of pictures.
+    """
+    form = [{"name": "label", "type": "text", "label": "What is in the picture?"}]
+    day = _Day()
+    day.open({"blueprint": {"form": form, "show": [{"name": "picture", "as": "image"}], "media_dir": media_dir}})
+    day.put_on_offer([{"id": number + 1, "picture": f"img/{number}.svg"} for number in range(count)], judgments=2)
+    for number in range(2 * count):
+        worker = ids.WorkerId(number % 2 + 1)
+        day.submit(worker, day.take(worker), {"label": ("cat", "dog")[number % 3 == 0]})
     return tuple(day.requests)
 
 
@@ -88,7 +109,7 @@ class _Day:
         self._agents = 0
         self._payloads: list[Payload] = []
 
-    def open(self) -> None:
+    def open(self, config: dict[str, object] | None = None) -> None:
         """A live run, and everybody who will work in it."""
         task, requester = ids.TaskId(1), ids.RequesterId(1)
         registered = TaskRegistered(task=task, name="sentence rating", task_type="static_task")
@@ -101,7 +122,7 @@ class _Day:
             blueprint_type="static_task",
             architect_type="local",
             provider_type="mock",
-            config="{}",
+            config=msgspec.json.encode(config or {}).decode(),
         )
         url = "http://localhost:3000"
         for event in (created, TaskRunPrepared(), TaskRunDeployed(url=url), TaskRunWentLive()):
@@ -130,19 +151,22 @@ class _Day:
         )
         self._execute(RecordCallbackFailure(task_run=RUN, failure=failed))
 
-    def put_on_offer(self) -> None:
-        """All units."""
+    def put_on_offer(self, items: Sequence[dict[str, object]] = _ITEMS, judgments: int = 1) -> None:
+        """All items, each for so many workers."""
         plans = tuple(
             AssignmentPlan(
                 ids.AssignmentId(number),
                 number - 1,
-                self._sealed({"shared": {"id": number, "sentence": _SENTENCES[number % 3]}, "unit_data": [{}]}),
-                (UnitPlan(ids.UnitId(number), 0, PAY_CENTS),),
+                self._sealed({"shared": item, "unit_data": [{}]}),
+                tuple(
+                    UnitPlan(ids.UnitId((number - 1) * judgments + place + 1), place, PAY_CENTS)
+                    for place in range(judgments)
+                ),
             )
-            for number in range(1, UNITS + 1)
+            for number, item in enumerate(items, start=1)
         )
         self._execute(CreateAssignments(task_run=RUN, assignments=plans))
-        self._execute(LaunchUnits(task_run=RUN, units=tuple(plan.units[0].unit for plan in plans)))
+        self._execute(LaunchUnits(task_run=RUN, units=tuple(unit.unit for plan in plans for unit in plan.units)))
 
     def take(self, worker: ids.WorkerId) -> ids.AgentId:
         """A worker gets a unit."""
@@ -157,9 +181,9 @@ class _Day:
         """A worker does not want its unit."""
         self._execute(ReturnUnit(task_run=RUN, agent=agent, concurrent=False))
 
-    def hand_in(self, worker: ids.WorkerId, agent: ids.AgentId, rating: int) -> None:
+    def submit(self, worker: ids.WorkerId, agent: ids.AgentId, answers: dict[str, object]) -> None:
         """A worker is done."""
-        submission = self._sealed({"rating": rating, "comment": "a <b>good</b> one" if rating == 5 else None}, worker)
+        submission = self._sealed(answers, worker)
         self._execute(SubmitUnit(task_run=RUN, agent=agent, submission=submission), actor=f"worker/{worker}")
 
     def _execute(self, command: Command, actor: str = "operator") -> None:

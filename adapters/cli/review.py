@@ -9,11 +9,9 @@ from typing import TypedDict, Unpack
 import click
 import msgspec
 import trio
-from rich.markup import escape
 
 from ...core.commands.review import Verdict
 from ...core.entity_ref import EntityRef
-from ...core.lifecycles.unit import UnitStatus
 from ...core.operations.configuration.money import amount, cents
 from ...core.operations.control.requests import (
     AcceptLateRequest,
@@ -26,13 +24,12 @@ from ...events.ids import AgentId, TaskRunId
 from ...projections.queries.appeals import OpenAppeal, open_appeals
 from ...projections.queries.late_work import LateWork, late_work
 from ...projections.queries.money.hourly_pay import top_ups
+from ...projections.queries.review_queue import ReviewFilter, read_filter, review_queue
 from ...projections.queries.unit_records import UnitRecord, unit_records
-from ...projections.queries.worker_names import shown_name
 from ..control.protocol import author_of
 from ..control.reviews import record_verdicts
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
-from ..text import format_duration, format_worker
 from .common.arguments import (
     EntityType,
     LogCommand,
@@ -42,15 +39,10 @@ from .common.arguments import (
     run_argument,
 )
 from .common.output import as_json_option, console, print_json, progress
-from .common.top_ups import proposed_top_ups, top_up_text, with_top_ups
-
-#: The longest input or output that is shown whole, in characters.
-SHOWN_CHARACTERS = 400
+from .common.top_ups import proposed_top_ups, with_top_ups
+from .common.work_lines import lines_of_appeal, lines_of_late_work, lines_of_work
 
 _AGENT = EntityType("agent")
-_UNREVIEWED = """
-    SELECT agent_id FROM units WHERE task_run_id = ? AND status = ? AND agent_id IS NOT NULL ORDER BY unit_id
-"""
 _KEYS = {"a": Verdict.APPROVED, "s": Verdict.SOFT_REJECTED, "r": Verdict.REJECTED}
 
 
@@ -99,7 +91,13 @@ class ChosenVerdicts(TypedDict):
     "--soft-reject", multiple=True, type=_AGENT, metavar="AGENT", help="Pay the work but leave it out of the data."
 )
 @click.option("--reject", multiple=True, type=_AGENT, metavar="AGENT", help="Reject the work; it is not paid.")
-@click.option("--approve-all", is_flag=True, help="Accept all unreviewed work.")
+@click.option("--approve-all", is_flag=True, help="Accept all unreviewed work, or all that --where selects.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Select work: worker, kind, text, min_seconds, max_seconds, since, until; order=fastest.",
+)
 @click.option("--late", is_flag=True, help="List work that was submitted after it had ended, in place of other work.")
 @click.option(
     "--accept-late", multiple=True, type=_AGENT, metavar="AGENT", help="Accept this agent's late work and pay it."
@@ -133,6 +131,7 @@ def review_command(
     appeals: bool,
     ask: bool,
     top_up: bool,
+    where: Sequence[str],
     author: str | None,
     pseudonyms: bool,
     as_json: bool,
@@ -154,6 +153,7 @@ def review_command(
     Examples:
       mephisto-es review mephisto_data 1
       mephisto-es review mephisto_data 1 --ask
+      mephisto-es review mephisto_data 1 --where worker=worker-3 --where max_seconds=5
       mephisto-es review mephisto_data 1 --late
       mephisto-es review mephisto_data 1 --accept-late agent-9
       mephisto-es review mephisto_data 1 --appeals
@@ -162,23 +162,30 @@ def review_command(
       mephisto-es review mephisto_data 1 --approve-all --top-up
     """
     bonus_cents = cents(chosen["bonus"], key="--bonus")
-    decisions = _decisions(chosen, database, run, bonus_cents)
-    names = not pseudonyms
-    if ask:
-        decisions += _ask(_unreviewed(database, run, names=names), chosen["note"], bonus_cents)
-    if top_up:
-        decisions = with_top_ups(decisions, proposed_top_ups(database, TaskRunId(run.number)))
+    selected = _selected(where)
+    proposed = proposed_top_ups(database, TaskRunId(run.number)) if top_up else {}
+    decisions = with_top_ups(_decisions(chosen, database, run, selected, bonus_cents), proposed)
     if decisions or chosen["approve_all"]:
         _record(database, author, decisions)
-    elif late:
-        _show_late(database, run, names=names, as_json=as_json)
+    if ask:
+        named = {decision.agent for decision in decisions}
+        work = _unreviewed(database, run, selected, names=not pseudonyms)
+        units = [unit for unit in work.units if unit.agent_id not in named]
+        for decision in _ask(units, work.top_ups, chosen["note"], bonus_cents):
+            _record(database, author, with_top_ups([decision], proposed))
+    if decisions or chosen["approve_all"] or ask:
+        return
+    if late:
+        _show_late(database, run, names=not pseudonyms, as_json=as_json)
     elif appeals:
         _show_appeals(database, run, as_json=as_json)
-    elif not ask:
-        _list(_unreviewed(database, run, names=names), as_json=as_json)
+    else:
+        _list(_unreviewed(database, run, selected, names=not pseudonyms), as_json=as_json)
 
 
-def _decisions(chosen: ChosenVerdicts, database: Path, run: EntityRef, bonus_cents: int) -> list[ReviewRequest]:
+def _decisions(
+    chosen: ChosenVerdicts, database: Path, run: EntityRef, selected: ReviewFilter, bonus_cents: int
+) -> list[ReviewRequest]:
     """Return the decisions that the options ask for.
 
     Raises:
@@ -199,7 +206,9 @@ def _decisions(chosen: ChosenVerdicts, database: Path, run: EntityRef, bonus_cen
     _check_run(database, run, decisions)
     if chosen["approve_all"]:
         decided = {one.agent for one in decisions}
-        rest = (EntityRef("agent", agent) for agent in _unreviewed_agents(database, run) if agent not in decided)
+        rest = (
+            EntityRef("agent", agent) for agent in _unreviewed_agents(database, run, selected) if agent not in decided
+        )
         decisions += [_decision(agent, Verdict.APPROVED, note, bonus_cents) for agent in rest]
     return decisions
 
@@ -221,20 +230,33 @@ def _record(database: Path, author: str | None, decisions: Sequence[ReviewReques
         raise result.refusal
 
 
-def _unreviewed(database: Path, run: EntityRef, *, names: bool) -> UnreviewedWork:
+def _selected(where: Sequence[str]) -> ReviewFilter:
+    """Return the filter for unreviewed work that options describe.
+
+    Raises:
+        click.UsageError, ConfigError: it makes no sense.
+    """
+    fields = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not equals or name == "status":
+            raise click.UsageError(f"--where {text!r} does not select unreviewed work; write --where worker=worker-3.")
+        fields[name] = value
+    return read_filter(fields)
+
+
+def _unreviewed(database: Path, run: EntityRef, selected: ReviewFilter, *, names: bool) -> UnreviewedWork:
     with open_as_of(database) as moment:
         number = TaskRunId(run.number)
-        units = moment.db.find_units(task_run_id=number, status=UnitStatus.COMPLETED.value)
+        units = map(moment.db.get_unit, review_queue(moment, number, selected).units)
         records = tuple(unit_records(moment, number, units=units, names=names))
         return UnreviewedWork(str(run), records, top_ups(moment, number))
 
 
-def _unreviewed_agents(database: Path, run: EntityRef) -> list[AgentId]:
+def _unreviewed_agents(database: Path, run: EntityRef, selected: ReviewFilter) -> Sequence[AgentId]:
     """Return the agents whose work nobody has reviewed, without reading the work."""
     with open_as_of(database) as moment:
-        moment.db.get_task_run(run.number)
-        found = moment.db.execute(_UNREVIEWED, (run.number, UnitStatus.COMPLETED.value)).fetchall()
-    return [AgentId(agent) for (agent,) in found]
+        return review_queue(moment, TaskRunId(run.number), selected).agents
 
 
 def _decision(agent: EntityRef, verdict: Verdict, note: str | None, bonus_cents: int = 0) -> VerdictRequest:
@@ -310,7 +332,7 @@ def _list(work: UnreviewedWork, *, as_json: bool) -> None:
     if not work.units:
         out.print(f"{work.run} has no unreviewed work")
     for unit in work.units:
-        out.print("\n".join(_lines(unit, work.top_ups)))
+        out.print("\n".join(lines_of_work(unit, work.top_ups)))
 
 
 def _show_late(database: Path, run: EntityRef, *, names: bool, as_json: bool) -> None:
@@ -323,17 +345,7 @@ def _show_late(database: Path, run: EntityRef, *, names: bool, as_json: bool) ->
     if not work.late:
         out.print(f"{work.run} has no late work")
     for one in work.late:
-        out.print("\n".join(_late_lines(one)))
-
-
-def _late_lines(late: LateWork) -> Iterator[str]:
-    after = format_duration((late.submitted_at - late.ended_at).total_seconds())
-    other = "" if late.other_agent_id is None else f" by agent-{late.other_agent_id}"
-    head = f"[bold]agent-{late.agent_id}[/]  unit-{late.unit_id}  {_worker(late.worker_id, late.worker_name)}"
-    yield f"{head}  worth {amount(late.pay_cents)}  {after} late; the unit is now {late.unit_status}{other}"
-    yield f"    [dim]end[/] {late.ended_as}: {escape(late.reason)}"
-    yield f"    [dim]in [/] {_json(late.inputs)}"
-    yield f"    [dim]out[/] {_json(late.outputs)}"
+        out.print("\n".join(lines_of_late_work(one)))
 
 
 def _show_appeals(database: Path, run: EntityRef, *, as_json: bool) -> None:
@@ -346,44 +358,18 @@ def _show_appeals(database: Path, run: EntityRef, *, as_json: bool) -> None:
     if not work.appeals:
         out.print(f"{work.run} has no unanswered objections")
     for one in work.appeals:
-        out.print("\n".join(_appeal_lines(one)))
+        out.print("\n".join(lines_of_appeal(one)))
 
 
-def _appeal_lines(appeal: OpenAppeal) -> Iterator[str]:
-    head = f"[bold]agent-{appeal.agent_id}[/]  unit-{appeal.unit_id}  worker-{appeal.worker_id}"
-    yield f"{head}  worth {amount(appeal.pay_cents)}  rejected by {escape(appeal.rejected_by or 'an unknown author')}"
-    yield f"    [dim]why[/] {_json(appeal.note)}"
-    yield f"    [dim]but[/] {_json(appeal.objection)}"
-    yield f"    [dim]in [/] {_json(appeal.inputs)}"
-    yield f"    [dim]out[/] {_json(appeal.outputs)}"
-
-
-def _lines(unit: UnitRecord, proposed: Mapping[AgentId, int]) -> Iterator[str]:
-    took = "" if unit.work_seconds is None else f"  took {format_duration(unit.work_seconds)}"
-    head = f"[bold]agent-{unit.agent_id}[/]  unit-{unit.unit_id}  {_worker(unit.worker_id, unit.worker_name)}"
-    yield f"{head}  worth {amount(unit.pay_cents)}{took}{top_up_text(unit.agent_id, proposed)}"
-    if unit.problems:
-        yield f"    [yellow]does not fit the form[/]: {escape('; '.join(unit.problems))}"
-    yield f"    [dim]in [/] {_json(unit.inputs)}"
-    yield f"    [dim]out[/] {_json(unit.outputs)}"
-
-
-def _worker(worker: int | None, name: str | None) -> str:
-    return "" if worker is None else escape(format_worker(worker, None if name is None else shown_name(name)))
-
-
-def _json(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
-    return escape(text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} ...")
-
-
-def _ask(work: UnreviewedWork, note: str | None, bonus_cents: int) -> list[VerdictRequest]:
-    """Ask for verdicts on the terminal. Nothing is recorded until all questions are answered."""
-    out, decisions = console(), list[VerdictRequest]()
-    for number, unit in enumerate(work.units, start=1):
-        out.print("\n".join(_lines(unit, work.top_ups)))
+def _ask(
+    units: Sequence[UnitRecord], top_ups: Mapping[AgentId, int], note: str | None, bonus_cents: int
+) -> Iterator[VerdictRequest]:
+    """Ask for verdicts on the terminal, and yield each one at once, so that an interruption loses none."""
+    out = console()
+    for number, unit in enumerate(units, start=1):
+        out.print("\n".join(lines_of_work(unit, top_ups)))
         key = click.prompt(
-            f"{number}/{len(work.units)}  (a)pprove, (s)oft-reject, (r)eject, (n)ext, (q)uit",
+            f"{number}/{len(units)}  (a)pprove, (s)oft-reject, (r)eject, (n)ext, (q)uit",
             type=click.Choice([*_KEYS, "n", "q"]),
             show_choices=False,
         )
@@ -391,7 +377,4 @@ def _ask(work: UnreviewedWork, note: str | None, bonus_cents: int) -> list[Verdi
             break
         if key in _KEYS and unit.agent_id is not None:
             bonus = bonus_cents if _KEYS[key] is Verdict.APPROVED else 0
-            decisions.append(
-                VerdictRequest(agent=AgentId(unit.agent_id), verdict=_KEYS[key], note=note, bonus_cents=bonus)
-            )
-    return decisions
+            yield VerdictRequest(agent=AgentId(unit.agent_id), verdict=_KEYS[key], note=note, bonus_cents=bonus)

@@ -19,6 +19,7 @@ from .changes import Changes
 from .guard import STATIC, Cookie, Guard
 from .log_access import LogAccess
 from .pages.appeals import AppealPages
+from .pages.desk import BulkReviewPages, DeskPages
 from .pages.downloads import Downloads
 from .pages.entities import EntityPages
 from .pages.login import LoginPages
@@ -63,6 +64,8 @@ def make_app(
             EntityPages(site),
             ReviewPages(site),
             AppealPages(site),
+            DeskPages(site),
+            BulkReviewPages(site),
             WorkerPages(site),
             Downloads(site),
             UploadPages(site),

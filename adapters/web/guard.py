@@ -100,7 +100,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
-                    # A page may only be stricter about what it loads: files from strangers are.
+                    # A page may have a policy of its own: files from strangers are stricter, the desk shows media.
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", _CACHE)
                 if opened and session is not None:

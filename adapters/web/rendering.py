@@ -17,6 +17,7 @@ from ...core.operations.configuration.money import amount
 from ..text import format_duration, format_status
 from . import charts
 from .guard import Visitor
+from .media import medium_of
 
 HERE = Path(__file__).parent
 #: The longest value of an input or output that is shown whole, in characters.
@@ -46,6 +47,7 @@ class Templates:
             "duration": format_duration,
             "json": _json,
             "linked": linked,
+            "medium": medium_of,
             "subject": subject_of,
             "pill": lambda status: f"s-{status.replace(' ', '-')}",
             "words": format_status,

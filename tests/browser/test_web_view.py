@@ -12,7 +12,7 @@ from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served
-from ..sample_log import DONE, RUN, sample_history
+from ..sample_log import DONE, RUN, picture_history, sample_history
 from .browser import Browser, Page, open_browser
 
 PHONE = {"viewport": {"width": 375, "height": 800}, "isMobile": True, "hasTouch": True}
@@ -29,11 +29,16 @@ PAGES = {
     "decisions": "/explain/worker-5",
     "worker": "/workers/5",
     "review": f"/runs/{RUN}/review",
+    "desk": f"/runs/{RUN}/review/desk",
+    "approve-all": f"/runs/{RUN}/review/all",
     "refused": "/runs/99",
 }
 #: Pages that look different in the dark, and on a phone.
 IN_THE_DARK = ("past", "decisions")
-ON_A_PHONE = ("run", "timeline", "review", "worker")
+ON_A_PHONE = ("run", "timeline", "review", "desk", "worker")
+
+#: Pictures that are reviewed, each with two answers.
+PICTURES = 15
 
 Open = Callable[[], AbstractAsyncContextManager[Browser]]
 
@@ -125,6 +130,37 @@ async def test_review_by_keyboard(browser: Open, tmp_path: Path) -> None:
     with SqliteLog.open_read_only(database).connect() as view:
         statuses = view.execute("SELECT status FROM agents WHERE agent_id <= 2 ORDER BY agent_id").fetchall()
     assert statuses == [("approved",), ("rejected",)]
+
+
+async def test_pictures_are_reviewed_by_keyboard_alone(browser: Open, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures" / "img"
+    folder.mkdir(parents=True)
+    for number in range(PICTURES):
+        picture = '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="64" height="64"/></svg>'
+        (folder / f"{number}.svg").write_text(picture)
+    database = tmp_path / "mephisto.db"
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        log.commit(picture_history(str(folder.parent), PICTURES))
+    async with served(database) as (_, address), browser() as chromium:
+        page = await chromium.open("ann", **DESK)
+        await page.visit(f"{address}/runs/{RUN}/review/desk")
+        for agent in range(1, 2 * PICTURES + 1):
+            await page.call("waitForSelector", f"article[data-agent='{agent}']")
+            await page.call("waitForLoadState", "load")
+            assert await page.call("evaluate", "document.querySelector('.medium').naturalWidth") == 64
+            if agent == 2:
+                await page.call("press", "body", "n")
+                await page.type_key("x")
+                await page.type_key("Escape")
+                await page.call("press", "body", "?")
+                await page.see("leave a field")
+                await page.picture("1-a-picture")
+            await page.call("press", "body", "asr"[agent % 3])
+        await page.see("There is no unreviewed work here.")
+    with SqliteLog.open_read_only(database).connect() as view:
+        given = view.execute("SELECT status, review_note FROM unit_review ORDER BY id").fetchall()
+    expected = [("approved", "soft_rejected", "rejected")[agent % 3] for agent in range(1, 2 * PICTURES + 1)]
+    assert given == [(status, "x" if number == 1 else None) for number, status in enumerate(expected)]
 
 
 async def test_deciding_about_a_worker_by_keyboard(browser: Open, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def numbers(requests: Sequence[AppendRequest], kind: type[Event]) -> list[int]:
 HISTORY = next(
     found
     for seed in range(60)
-    if (found := history(Random(seed), 250))
+    if (found := history(Random(seed), 500))
     and numbers(found[BEFORE:], WorkerErased)
     and numbers(found[BEFORE:], PaymentRequested)
 )

@@ -89,12 +89,40 @@ def test_one_after_the_other(database: Path) -> None:
     assert (after[first], after[second], after[third]) == ("approved", "completed", "rejected")
 
 
-def test_nothing_is_recorded_by_who_gives_up(database: Path) -> None:
-    run, _ = waiting(database)
-    before = all_of(database, "SELECT max(seq) FROM events")
-    result = ask("review", database, run, "--ask", said="a\na\n")
+def test_who_gives_up_has_recorded_what_was_answered(database: Path) -> None:
+    run, (first, second, third, *_) = waiting(database)
+    result = ask("review", database, run, "--ask", said="a\nr\n")
     assert result.exit_code == 1
-    assert all_of(database, "SELECT max(seq) FROM events") == before
+    after = verdicts(database)
+    assert (after[first], after[second], after[third]) == ("approved", "rejected", "completed")
+
+
+def test_only_the_selected_work_is_listed_and_approved(database: Path) -> None:
+    run, agents = waiting(database)
+    worker = all_of(database, f"SELECT worker_id FROM agents WHERE agent_id = {agents[0]}")[0][0]
+    theirs = [agent for (agent,) in all_of(database, f"SELECT agent_id FROM agents WHERE worker_id = {worker}")]
+    where = ("--where", f"worker=worker-{worker}", "--where", "order=newest")
+    listed = json.loads(ask("review", database, run, *where, "--json").stdout)["units"]
+    shown = [unit["agent_id"] for unit in listed]
+    assert shown == sorted(set(agents) & set(theirs), reverse=True)
+    assert ask("review", database, run, *where, "--approve-all").exit_code == 0
+    assert {agent for agent in agents if verdicts(database)[agent] == "approved"} == set(shown)
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("worker", "--where 'worker' does not select unreviewed work"),
+        ("status=rejected", "--where 'status=rejected' does not select unreviewed work"),
+        ("wroker=3", "Did you mean 'worker'?"),
+        ("kind=silver", "kind is 'silver'"),
+    ],
+)
+def test_what_selects_nothing_sensible_is_refused(where: str, sentence: str, database: Path) -> None:
+    run, _ = waiting(database)
+    result = ask("review", database, run, "--where", where, "--approve-all")
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.split())
 
 
 def test_a_verdict_that_is_not_legal_ends_in_a_sentence(database: Path) -> None:
