@@ -36,8 +36,8 @@ from mephisto_es.core.lifecycles.agent import AGENT, AgentRecord, AgentStatus, A
 from mephisto_es.core.lifecycles.onboarding import ONBOARDING
 from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.lifecycles.resource import RESOURCE
-from mephisto_es.core.lifecycles.task_run import TASK_RUN
-from mephisto_es.core.lifecycles.unit import UNIT
+from mephisto_es.core.lifecycles.task_run import TASK_RUN, TaskRunStatus
+from mephisto_es.core.lifecycles.unit import UNIT, UnitStatus
 from mephisto_es.core.lifecycles.worker import WORKER, WorkerStatus
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.core.state.decision_state import DecisionState
@@ -57,6 +57,7 @@ from mephisto_es.events.engagement import (
     WorkerAssessed,
     WorkerExcluded,
     WorkerOnboarded,
+    WorkerRefused,
 )
 from mephisto_es.events.onboarding import OnboardingFailed, OnboardingPassed, OnboardingReturned, OnboardingStarted
 from mephisto_es.events.payment import (
@@ -85,7 +86,6 @@ from mephisto_es.events.task_run import (
     TaskRunDraining,
     TaskRunFailed,
     TaskRunPrepared,
-    TaskRunStopping,
     TaskRunUnitsRaised,
     TaskRunWentLive,
 )
@@ -148,13 +148,13 @@ class HistoryGenerator(RandomValues):
             self._intend_resource,
             self._change_resource,
             *[self._create_assignment] * 2,
-            *[self._launch_unit] * 3,
-            *[self._take_unit] * 6,
-            *[self._submit] * 4,
+            *[self._launch_unit] * 4,
+            *[self._take_unit] * 16,
+            *[self._submit] * 8,
             self._store_file,
             self._leave,
             self._chat,
-            *[self._review] * 2,
+            *[self._review] * 3,
             self._give_bonus,
             self._expire_unit,
             self._reopen_unit,
@@ -263,12 +263,14 @@ class HistoryGenerator(RandomValues):
 
     def _change_run(self) -> Events:
         stream = self._pick("task_run")
-        kind = self._kind(TASK_RUN, self.state.task_runs[stream].status, without=(*_ABOUT_CALLBACKS, *ONLY_BY_PEOPLE))
+        status = self.state.task_runs[stream].status
+        kind = self._kind(TASK_RUN, status, without=(*_ABOUT_CALLBACKS, *ONLY_BY_PEOPLE))
         if kind is None:
             return []
         if kind is TaskRunCompleted:
             return [*self._end_all_work(streams.run_of(stream)), NewEvent(stream, self._fill(kind))]
-        if kind in (TaskRunFailed, TaskRunStopping) and not self._seldom():
+        # A run that is live stays so for a while, or nobody would get much work.
+        if (kind is TaskRunFailed or status is TaskRunStatus.LIVE) and not self._seldom():
             return []
         return [NewEvent(stream, self._fill(kind))]
 
@@ -332,17 +334,20 @@ class HistoryGenerator(RandomValues):
         return creation_events(run, [plan])
 
     def _launch_unit(self) -> Events:
-        if not self._streams["unit"]:
+        created = [stream for stream in self._streams["unit"] if self.state.units[stream].status is UnitStatus.CREATED]
+        if not created:
             return []
-        stream = self._pick("unit")
+        stream = self._random.choice(created)
         run, unit = streams.run_of(stream), self.state.units[stream]
         units = tuple(self.state.runs[run].units_of[unit.assignment])
         return decide_launch_units(self.state, LaunchUnits(task_run=run, units=units))
 
     def _take_unit(self) -> Events:
-        run = streams.run_of(self._pick("task_run"))
-        if not self.state.runs[run].offered and not self._seldom():
+        runs = [streams.run_of(stream) for stream in self._streams["task_run"]]
+        offering = [run for run in runs if self.state.runs[run].offered]
+        if not offering and not self._seldom():
             return []
+        run = self._random.choice(offering or runs)
         number = self._next()
         applicant = Applicant(
             worker=ids.WorkerId(self._id("worker")),
@@ -352,7 +357,9 @@ class HistoryGenerator(RandomValues):
         command = AssignUnit(
             task_run=run, applicant=applicant, agent=ids.AgentId(number), concurrent=run in self._chats
         )
-        return decide_assign_unit(self.state, command)
+        decided = decide_assign_unit(self.state, command)
+        is_refusal = any(isinstance(new.event, WorkerRefused) for new in decided)
+        return decided if not is_refusal or self._seldom() else []
 
     def _pick_agent(self) -> tuple[str, AgentRecord] | None:
         if not self._streams["agent"]:
@@ -504,7 +511,7 @@ class HistoryGenerator(RandomValues):
             return []
         stream = self._pick("unit")
         run = streams.run_of(stream)
-        if not self._seldom():
+        if not (self._seldom() and self._seldom()):
             return []
         units = sorted(self.state.runs[run].open_units) if self._seldom() else [self.state.units[stream].unit]
         return self._expire(run, units, "nobody came")

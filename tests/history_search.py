@@ -15,20 +15,29 @@ from mephisto_es.events.streams import run_of
 
 from .histories import history, numbered
 
-#: Seeds that are tried.
-SEEDS = 60
+#: Seeds that are tried at each length.
+SEEDS = 40
+#: Multiples of the wanted length that are tried, one after the other.
+LENGTHS = (1, 2, 4)
 
 
 def find_history(moves: int, wanted: Callable[[DecisionState], bool]) -> tuple[AppendRequest, ...]:
-    """Return the first history of so many moves that leaves the decision state as wanted."""
-    for seed in range(SEEDS):
-        requests = history(Random(seed), moves)
-        state = DecisionState()
-        for recorded in numbered(requests):
-            state.apply(recorded.envelope)
-        if wanted(state):
-            return requests
-    raise LookupError(f"no history of {moves} moves is as wanted; ask for more moves or for fewer")
+    """Return the first history that leaves the decision state as wanted.
+
+    Args:
+        moves: its length. Longer ones are tried if none of this length will do, so that tests need no change when the
+            generator learns to do more.
+        wanted: tells whether the state is as wanted.
+    """
+    for length in LENGTHS:
+        for seed in range(SEEDS):
+            requests = history(Random(seed), moves * length)
+            state = DecisionState()
+            for recorded in numbered(requests):
+                state.apply(recorded.envelope)
+            if wanted(state):
+                return requests
+    raise LookupError(f"no history of up to {moves * LENGTHS[-1]} moves is as wanted")
 
 
 def holders(state: DecisionState, status: AgentStatus) -> list[tuple[str, AgentRecord, UnitState]]:
