@@ -362,12 +362,12 @@ def _show_appeals(database: Path, run: EntityRef, *, as_json: bool) -> None:
 
 
 def _ask(
-    units: Sequence[UnitRecord], top_ups: Mapping[AgentId, int], note: str | None, bonus_cents: int
+    units: Sequence[UnitRecord], proposed: Mapping[AgentId, int], note: str | None, bonus_cents: int
 ) -> Iterator[VerdictRequest]:
     """Ask for verdicts on the terminal, and yield each one at once, so that an interruption loses none."""
     out = console()
     for number, unit in enumerate(units, start=1):
-        out.print("\n".join(lines_of_work(unit, top_ups)))
+        out.print("\n".join(lines_of_work(unit, proposed)))
         key = click.prompt(
             f"{number}/{len(units)}  (a)pprove, (s)oft-reject, (r)eject, (n)ext, (q)uit",
             type=click.Choice([*_KEYS, "n", "q"]),
