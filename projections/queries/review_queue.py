@@ -105,7 +105,7 @@ class ReviewQueue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtherAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What another worker submitted for the same item."""
+    """The submission of another worker for the same item."""
 
     agent_id: int
     worker_id: int

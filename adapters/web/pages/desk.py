@@ -49,7 +49,7 @@ _MAX_WORKERS = 30
 
 
 class Desk(NamedTuple):
-    """What the desk shows."""
+    """The contents of the desk."""
 
     run: RunProgress
     queue: ReviewQueue
