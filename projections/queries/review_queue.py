@@ -44,7 +44,7 @@ _NOTES = """
 _MAX_NOTES = 12
 
 
-class WorkKind(Enum):
+class UnitKind(Enum):
     """The purpose of a unit."""
 
     WORK = "work"
@@ -79,7 +79,7 @@ class ReviewFilter(msgspec.Struct, frozen=True, kw_only=True):
     status: UnitStatus = UnitStatus.COMPLETED
     #: The id of a worker, or the name at the provider.
     worker: str | None = None
-    kind: WorkKind | None = None
+    kind: UnitKind | None = None
     #: In the input data or in the submission, in any case of letters.
     text: str | None = None
     #: Bounds of the time that the work took.
@@ -101,7 +101,7 @@ class ReviewQueue(msgspec.Struct, frozen=True, kw_only=True):
     pay_cents: int
     #: Units of each worker, most first.
     by_worker: tuple[tuple[WorkerId, int], ...]
-    by_kind: tuple[tuple[WorkKind, int], ...]
+    by_kind: tuple[tuple[UnitKind, int], ...]
 
 
 class OtherAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +130,7 @@ def read_filter(fields: Mapping[str, str]) -> ReviewFilter:
     return ReviewFilter(
         status=_member(UnitStatus, "status", given.get("status", UnitStatus.COMPLETED.value)),
         worker=given.get("worker"),
-        kind=_member(WorkKind, "kind", given["kind"]) if "kind" in given else None,
+        kind=_member(UnitKind, "kind", given["kind"]) if "kind" in given else None,
         text=given.get("text"),
         min_seconds=_seconds("min_seconds", given.get("min_seconds")),
         max_seconds=_seconds("max_seconds", given.get("max_seconds")),
@@ -178,7 +178,7 @@ def review_queue(as_of: AsOf, run: TaskRunId, chosen: ReviewFilter) -> ReviewQue
         agents=tuple(AgentId(agent) for _, agent, *_ in rows),
         pay_cents=sum(pay for *_, pay in rows),
         by_worker=tuple(Counter(WorkerId(worker) for _, _, worker, *_ in rows).most_common()),
-        by_kind=tuple((kind, kinds[kind]) for kind in WorkKind if kinds[kind]),
+        by_kind=tuple((kind, kinds[kind]) for kind in UnitKind if kinds[kind]),
     )
 
 
@@ -212,8 +212,8 @@ def _has_text(as_of: AsOf, unit_id: UnitId, wanted: str) -> bool:
     return any(wanted in (as_of.db.read_text(ref) or "").casefold() for ref in refs)
 
 
-def _kind_of(unit_index: int) -> WorkKind:
-    return {SCREENING_UNIT_INDEX: WorkKind.SCREENING, GOLD_UNIT_INDEX: WorkKind.GOLD}.get(unit_index, WorkKind.WORK)
+def _kind_of(unit_index: int) -> UnitKind:
+    return {SCREENING_UNIT_INDEX: UnitKind.SCREENING, GOLD_UNIT_INDEX: UnitKind.GOLD}.get(unit_index, UnitKind.WORK)
 
 
 def _text(value: object) -> str:
