@@ -11,5 +11,14 @@ pytest-trio.
 """
 
 from .adapters.architects.contract import ArchitectContract, Deployment, PageServerContract, ResourceBook
+from .adapters.providers.contract import CrowdProviderContract, CrowdSiteContract, ProviderStage
 
-__all__ = ["ArchitectContract", "Deployment", "PageServerContract", "ResourceBook"]
+__all__ = [
+    "ArchitectContract",
+    "CrowdProviderContract",
+    "CrowdSiteContract",
+    "Deployment",
+    "PageServerContract",
+    "ProviderStage",
+    "ResourceBook",
+]

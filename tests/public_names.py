@@ -196,4 +196,12 @@ from mephisto_es import (
     worker_is_qualified,
     write_config,
 )
-from mephisto_es.contracts import ArchitectContract, Deployment, PageServerContract, ResourceBook
+from mephisto_es.contracts import (
+    ArchitectContract,
+    CrowdProviderContract,
+    CrowdSiteContract,
+    Deployment,
+    PageServerContract,
+    ProviderStage,
+    ResourceBook,
+)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ import trio
 
 from ...core.abstractions.architect import Architect
 from ...core.abstractions.channel import Channel
-from ...core.abstractions.resources import Resources
+from ...core.abstractions.resources import RecordedResource, Resources
 from ...core.errors import LaunchError, ProtocolError, UploadGoneError
 from ...core.lifecycles.resource import ResourceState, ResourceStatus, evolve
 from ...core.packets import (
@@ -65,6 +66,18 @@ class ResourceBook(Resources):
     def count(self, status: ResourceStatus) -> int:
         """Return the number of resources with a status."""
         return sum(state.status is status for state in self.states.values())
+
+    def held(self, resource_type: str, *, or_released: bool = False) -> list[RecordedResource]:
+        """Return the resources of a type that are held, or were."""
+        return [
+            RecordedResource(number, state.status is not ResourceStatus.INTENDED, dict(state.details))
+            for number, state in self.states.items()
+            if state.resource_type == resource_type and (or_released or state.status is not ResourceStatus.RELEASED)
+        ]
+
+    def secret_for(self, purpose: str) -> str:
+        """Return a text of hexadecimal digits that is always the same."""
+        return sha256(purpose.encode()).hexdigest()[:32]
 
     async def _append(self, number: int, event: ResourceEvent) -> None:
         self.states[number] = evolve(self.states.get(number), event)
