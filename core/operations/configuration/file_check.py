@@ -22,6 +22,7 @@ from ..hydra_config import (
     DatabaseArgs,
     MephistoConfig,
     MetricsArgs,
+    NotifyArgs,
     TaskConfig,
     TaskRunArgs,
     register_script_config,
@@ -42,7 +43,12 @@ _HEADER = re.compile(r"\A(?:\s*(?:#[^\n]*)?\n|---[^\n]*\n)*?\s*#\s*@package\s+_g
 
 #: Names of settings that hold the path of a file or folder.
 _PATHS = re.compile(r"_source$|_file$|_dir$|_bundle$|^data_|^context_")
-_SECTIONS: dict[str, type] = {"task": TaskRunArgs, "database": DatabaseArgs, "metrics": MetricsArgs}
+_SECTIONS: dict[str, type] = {
+    "task": TaskRunArgs,
+    "database": DatabaseArgs,
+    "metrics": MetricsArgs,
+    "notify": NotifyArgs,
+}
 _KNOWN_AT_TOP = {known.name for known in fields(TaskConfig)} | {"hydra"}
 
 
