@@ -13,10 +13,12 @@ import trio
 from mephisto_es.adapters.blueprints.form_spec import FIELD_TYPES, read_form
 from mephisto_es.adapters.blueprints.form_validation import problems_of
 from mephisto_es.adapters.crowd.page_client import split_uploads
+from mephisto_es.adapters.rehearsal.bots import TaskForms, draw_crowd
 from mephisto_es.adapters.rehearsal.form_answers import FormAnswers
 from mephisto_es.adapters.rehearsal.html_form import PageHtml
 from mephisto_es.adapters.rehearsal.human_time import careless_seconds, honest_seconds
 from mephisto_es.adapters.rehearsal.page_look import PageLook, fields_of, look_at_page
+from mephisto_es.adapters.rehearsal.settings import LaunchedRun
 
 FORM: list[dict[str, Any]] = [
     {"name": "line", "type": "text", "max_length": 5, "required": True},
@@ -130,3 +132,52 @@ def test_reading_and_writing_take_time() -> None:
     assert honest_seconds(text, {"rating": 4, "comment": None}) == pytest.approx(5 + 60 + 3)
     assert honest_seconds({}, {"comment": "word " * 40, "presented_order": {"a": [1]}}) == pytest.approx(5 + 60)
     assert careless_seconds({"rating": 4, "comment": None}) == 3
+
+
+RUN = LaunchedRun(
+    task_run=1,
+    task_name="rating",
+    url="http://server",
+    has_own_page=False,
+    chat_messages=0,
+    reward_cents=5,
+    cost_of_unit_cents=5,
+    planned_units=None,
+    planned_cents=None,
+)
+
+
+def test_a_few_workers_have_each_habit() -> None:
+    forms = TaskForms(RUN, {}, ())
+    bots = draw_crowd(RUN, 30, Random(7), forms, None, ())
+    habits = ("disconnects_on_unit", "returns_unit", "reloads_on_unit", "times_out_on_unit", "double_clicks")
+    assert {habit: sum(bool(getattr(bot, habit)) for bot in bots) for habit in habits} == {
+        "disconnects_on_unit": 2,
+        "returns_unit": 3,
+        "reloads_on_unit": 3,
+        "times_out_on_unit": 2,
+        "double_clicks": 4,
+    }
+    assert sum(bot.name.startswith("careless-") for bot in bots) == 6
+    small = draw_crowd(RUN, 3, Random(7), forms, None, ())
+    assert not any(getattr(bot, habit) for bot in small for habit in habits[:4])
+
+
+def test_workers_practice_as_they_work() -> None:
+    training = {"items": [{"data": {}, "answers": {"rating": [4, 5]}}, {"data": {}, "answers": {"rating": 1}}]}
+    config: dict[str, Any] = {
+        "frontend": {
+            "form": [{"name": "rating", "type": "scale", "required": True}],
+            "onboarding": {"training": training},
+        }
+    }
+    bots = draw_crowd(RUN, 5, Random(7), TaskForms(RUN, config, ()), None, ())
+    practiced = {bot.name.partition("-")[0]: bot.answer_onboarding({}, Random(1)) for bot in bots}
+    assert practiced["honest"] == {"training": [{"answers": {"rating": 4}}, {"answers": {"rating": 1}}]}
+    assert practiced["careless"] == {"training": [{"answers": {"rating": 1}}, {"answers": {"rating": 1}}]}
+
+
+def test_a_page_of_the_tasks_own_gets_what_it_submitted_itself() -> None:
+    own = msgspec.structs.replace(RUN, has_own_page=True)
+    [bot, *_] = draw_crowd(own, 1, Random(7), TaskForms(own, {}, ()), None, [{"text": "short"}])
+    assert bot.answer({"passage": "long"}, Random(1)) == {"text": "short"}

@@ -46,8 +46,8 @@ async def test_examples_need_no_second_look(tmp_path: Path) -> None:
     reports: dict[str, RehearsalReport] = {}
 
     async def rehearse(name: str, script: Path) -> None:
-        workers = 5 if name == "sentence-rating" else 3
-        reports[name] = await rehearsed(script, tmp_path / name, "--no-browser", f"--workers={workers}")
+        # With an even number of workers nobody waits for a partner in vain.
+        reports[name] = await rehearsed(script, tmp_path / name, "--no-browser", "--workers=2", "--units=2")
 
     async with trio.open_nursery() as nursery:
         for name, script in scripts.items():
@@ -56,8 +56,7 @@ async def test_examples_need_no_second_look(tmp_path: Path) -> None:
         [run] = report.runs
         assert (run.task_name, list(report.findings())) == (name, [])
         assert run.units["completed"] == run.submissions > 0
-        if name == "sentence-rating":
-            assert (run.crowd.workers, run.crowd.disconnected, run.crowd.returned) == (5, 1, 1)
+        assert run.crowd.workers == 2
         assert run.planned_cents
         assert run.cost_cents
         honest, careless = run.pay
