@@ -9,12 +9,13 @@ from ... import FORMER_NAMES, PUBLIC_NAMES
 #: Names that are the same thing under another name here.
 RENAMED = {
     "EntryDoesNotExistException": "UnknownEntityError",
-    "RemoteProcedureAgentState": "AgentState",
     "RunScriptConfig": "TaskConfig",
     "StaticHTMLBlueprint": "StaticTaskBlueprint",
     "StaticHTMLBlueprintArgs": "StaticTaskBlueprintArgs",
     "StaticBlueprintArgs": "StaticTaskBlueprintArgs",
 }
+#: Names that are answered as others are.
+_SAME_REMEDY = {"examples": "building_react_apps"}
 #: Constants of Mephisto, whose values are the names of plugins.
 CONSTANTS = {
     "BLUEPRINT_TYPE_MOCK": "mock",
@@ -77,6 +78,8 @@ def new_name(module: str, name: str) -> NewName:
         module: the module of Mephisto.
         name: the name.
     """
+    if name in PUBLIC_NAMES:
+        return NewName(name)
     if name in RENAMED:
         return NewName(RENAMED[name])
     if name in CONSTANTS:
@@ -84,8 +87,12 @@ def new_name(module: str, name: str) -> NewName:
     if name == "BLUEPRINT_TYPE":
         known = next((value for part, value in BLUEPRINT_TYPES.items() if part in module), None)
         return NewName(None, known, None if known else "write the name of the blueprint")
-    if name in PUBLIC_NAMES:
-        return NewName(name)
     if f"{name}View" in PUBLIC_NAMES:
         return NewName(f"{name}View")
-    return NewName(None, remedy=FORMER_NAMES.get(name, "nothing of that name is here; see docs/mephisto.md"))
+    remedies = {name: FORMER_NAMES[former] for name, former in _SAME_REMEDY.items()} | FORMER_NAMES
+    return NewName(None, remedy=remedies.get(name, "nothing of that name is here; see docs/mephisto.md"))
+
+
+def view_of(name: str) -> str | None:
+    """Return the name of the class that reads entities of a kind, if task code has another one; None if not."""
+    return f"{name}View" if name in PUBLIC_NAMES and f"{name}View" in PUBLIC_NAMES else None

@@ -16,6 +16,7 @@ from .names import (
     RENAMED_METHODS,
     WITHOUT_COUNTERPART,
     new_name,
+    view_of,
 )
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -69,6 +70,12 @@ class _Port:
         self.obstacles: list[Obstacle] = []
         self._tree = tree
         self._parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        #: Names on which `get` is called, as on the classes of Mephisto's data model.
+        self._read = {
+            node.value.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr == "get" and isinstance(node.value, ast.Name)
+        }
         #: Names of imported things that have another name here.
         self._renamed: dict[str, str] = {}
 
@@ -90,6 +97,8 @@ class _Port:
         for alias in node.names:
             new = new_name(module, alias.name)
             known_as = alias.asname or alias.name
+            if (view := view_of(alias.name)) is not None and known_as in self._read:
+                new = new._replace(public=view)
             if new.public is not None:
                 kept = f" as {alias.asname}" if alias.asname else ""
                 imported.append(f"{new.public}{kept}")

@@ -134,6 +134,13 @@ def test_what_cannot_be_changed_is_listed_with_its_lines() -> None:
     ]
 
 
+def test_a_class_that_reads_entities_is_told_from_the_one_of_task_code() -> None:
+    script = "from mephisto.data_model.unit import Unit\n"
+    assert port_script(script, "a.py").text == "from mephisto_es import Unit\n"
+    ported = port_script(f"{script}unit = Unit.get(db, 1)\n", "a.py").text
+    assert ported == "from mephisto_es import UnitView\nunit = UnitView.get(db, 1)\n"
+
+
 def test_a_file_that_is_not_python_is_named() -> None:
     with pytest.raises(ConfigError, match=r"bad\.py, line 1 is not Python"):
         port_script("def", "bad.py")
