@@ -13,12 +13,11 @@ _SECOND_US = 1_000_000
 _SUBMITTED = """
     SELECT CASE agents.status WHEN 'rejected' THEN 0 ELSE pay_cents END
            + coalesce((SELECT sum(bonus_cents) FROM agent_bonuses WHERE agent_bonuses.agent_id = agents.agent_id), 0),
-           task_end - task_start
+           task_end - task_start,
+           agents.status = 'rejected'
     FROM agents JOIN units ON units.unit_id = agents.unit_id
     WHERE agents.task_run_id = ? AND task_end > task_start
 """
-
-
 _PROMISED = """
     SELECT agents.agent_id,
            pay_cents
@@ -39,7 +38,7 @@ class HourlyPayReport(msgspec.Struct, frozen=True, kw_only=True):
     lowest_tenth_cents: int
     #: What the run wants to pay at least; 0: it does not say.
     minimum_cents: int
-    #: Pieces of work that have less.
+    #: Pieces of work that have less, without rejected ones.
     below_minimum: int
 
 
@@ -50,19 +49,20 @@ def hourly_pay(as_of: AsOf, run: TaskRunId) -> HourlyPayReport | None:
         UnknownEntityError: there is no such run.
     """
     minimum = minimum_hourly_cents(as_of, run)
-    rates = sorted(
-        rate
-        for paid, seconds in as_of.db.execute(_SUBMITTED, (run,)).fetchall()
+    found = [
+        (rate, is_rejected)
+        for paid, seconds, is_rejected in as_of.db.execute(_SUBMITTED, (run,)).fetchall()
         if (rate := hourly_cents(paid, round(seconds * _SECOND_US))) is not None
-    )
-    if not rates:
+    ]
+    if not found:
         return None
+    rates = sorted(rate for rate, _ in found)
     return HourlyPayReport(
         count=len(rates),
         median_cents=rates[len(rates) // 2],
         lowest_tenth_cents=rates[len(rates) // 10],
         minimum_cents=minimum,
-        below_minimum=sum(rate < minimum for rate in rates),
+        below_minimum=sum(rate < minimum and not is_rejected for rate, is_rejected in found),
     )
 
 
