@@ -90,7 +90,15 @@ if TYPE_CHECKING:
     from .core.abstractions.args import ArchitectArgs, BlueprintArgs, CrowdProviderArgs, RequesterArgs
     from .core.abstractions.blueprint import Blueprint, PlannedUnits
     from .core.abstractions.channel import Channel, OnCatastrophicDisconnect, OnChannelOpen, OnMessage
-    from .core.abstractions.crowd.payments import PaymentOrder, PaymentProvider, PaymentRefusedError
+    from .core.abstractions.crowd.effects import SendResult, SiteEffect
+    from .core.abstractions.crowd.payments import (
+        PaymentEffect,
+        PaymentOrder,
+        PaymentProvider,
+        PaymentRefusedError,
+        PaymentSite,
+    )
+    from .core.abstractions.crowd.site_work import SiteAccount, SiteWork, WorkAction, WorkOrder
     from .core.abstractions.crowd_provider import CrowdProvider
     from .core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
     from .core.abstractions.qualifications import (
@@ -131,6 +139,7 @@ if TYPE_CHECKING:
         ModelQuestion,
     )
     from .core.abstractions.work_data import AgentState, InitializationData
+    from .core.decisions.settlement import Absence, AtMostOnce, ByHand, ByLooking, BySendingAgain, ByToken, Impossible
     from .core.errors import (
         AgentDisconnectedError,
         AgentLeftError,
@@ -200,6 +209,7 @@ if TYPE_CHECKING:
     )
     from .core.operations.task_launcher import TaskLauncher
     from .core.operations.worker_pool import WorkerPool
+    from .events.engagement import SiteWorkStatus
     from .events.ids import (
         COMPENSATION_UNIT_INDEX,
         GOLD_UNIT_INDEX,
@@ -211,6 +221,7 @@ if TYPE_CHECKING:
         UnitId,
         WorkerId,
     )
+    from .events.payment import Answer, Sighting
     from .projections.mephisto_db import MephistoDB
     from .projections.mephisto_db.data_model import (
         AgentView,
@@ -304,6 +315,19 @@ _NAMES_BY_MODULE = {
     "core.abstractions.blueprint": ("Blueprint", "PlannedUnits"),
     "core.abstractions.channel": ("Channel", "OnCatastrophicDisconnect", "OnChannelOpen", "OnMessage"),
     "core.abstractions.crowd_provider": ("CrowdProvider",),
+    "events.payment": ("Answer", "Sighting"),
+    "events.engagement": ("SiteWorkStatus",),
+    "core.decisions.settlement": (
+        "Absence",
+        "AtMostOnce",
+        "ByHand",
+        "ByLooking",
+        "BySendingAgain",
+        "ByToken",
+        "Impossible",
+    ),
+    "core.abstractions.crowd.site_work": ("SiteAccount", "SiteWork", "WorkAction", "WorkOrder"),
+    "core.abstractions.crowd.effects": ("SendResult", "SiteEffect"),
     "core.abstractions.mixins": ("OnboardingRequired", "OnboardingRequiredArgs"),
     "core.abstractions.qualifications": (
         "QUAL_EQUAL",
@@ -397,7 +421,13 @@ _NAMES_BY_MODULE = {
     ),
     "core.operations.run.live_task_run": ("LiveTaskRun",),
     "core.operations.services.directory": ("Directory",),
-    "core.abstractions.crowd.payments": ("PaymentOrder", "PaymentProvider", "PaymentRefusedError"),
+    "core.abstractions.crowd.payments": (
+        "PaymentEffect",
+        "PaymentOrder",
+        "PaymentProvider",
+        "PaymentRefusedError",
+        "PaymentSite",
+    ),
     "core.operations.services.paymaster": ("Paymaster",),
     "core.operations.services.reviewer": ("Reviewer",),
     "core.operations.task_launcher": ("TaskLauncher",),
@@ -464,6 +494,7 @@ __all__ = [
     "QUAL_NOT_EXIST",
     "QUAL_NOT_IN_LIST",
     "SCREENING_UNIT_INDEX",
+    "Absence",
     "Agent",
     "AgentDisconnectedError",
     "AgentId",
@@ -475,6 +506,7 @@ __all__ = [
     "AgentTimeoutError",
     "AgentView",
     "AmbiguousReferenceError",
+    "Answer",
     "Architect",
     "ArchitectArgs",
     "ArchitectContext",
@@ -482,10 +514,15 @@ __all__ = [
     "Assignment",
     "AssignmentId",
     "AssignmentView",
+    "AtMostOnce",
     "Blueprint",
     "BlueprintArgs",
     "Bot",
     "BotFile",
+    "ByHand",
+    "ByLooking",
+    "BySendingAgain",
+    "ByToken",
     "Channel",
     "ChatModel",
     "ClientIOHandler",
@@ -503,6 +540,7 @@ __all__ = [
     "GoldWorker",
     "HerokuArchitect",
     "IllegalStepError",
+    "Impossible",
     "InitializationData",
     "LaunchError",
     "LiveTaskRun",
@@ -545,9 +583,11 @@ __all__ = [
     "ParlAIChatBlueprintArgs",
     "ParlAIChatTaskRunner",
     "Paymaster",
+    "PaymentEffect",
     "PaymentOrder",
     "PaymentProvider",
     "PaymentRefusedError",
+    "PaymentSite",
     "PlainAgent",
     "PlainOperator",
     "PlannedUnits",
@@ -564,10 +604,16 @@ __all__ = [
     "ScreenTaskRequired",
     "ScreenTaskRequiredArgs",
     "ScreenTaskSharedState",
+    "SendResult",
     "SharedParlAITaskState",
     "SharedRemoteProcedureTaskState",
     "SharedStaticTaskState",
     "SharedTaskState",
+    "Sighting",
+    "SiteAccount",
+    "SiteEffect",
+    "SiteWork",
+    "SiteWorkStatus",
     "StaleCommandError",
     "StaticReactBlueprint",
     "StaticReactBlueprintArgs",
@@ -598,6 +644,8 @@ __all__ = [
     "UserCodeError",
     "VersionConflictError",
     "WebsocketChannel",
+    "WorkAction",
+    "WorkOrder",
     "Worker",
     "WorkerId",
     "WorkerPool",
