@@ -85,6 +85,17 @@ def picture_history(media_dir: str, count: int) -> tuple[AppendRequest, ...]:
     return tuple(day.requests)
 
 
+def submitted_history(units: int, workers: int) -> tuple[AppendRequest, ...]:
+    """A run in which everything is submitted, and nothing is reviewed."""
+    day = _Day()
+    day.open(workers=workers)
+    day.put_on_offer([{"id": number, "sentence": _SENTENCES[number % 3]} for number in range(1, units + 1)])
+    for number in range(units):
+        worker = ids.WorkerId(number % workers + 1)
+        day.hand_in(worker, day.take(worker), rating=number % 5 + 1)
+    return tuple(day.requests)
+
+
 def failing_history() -> tuple[AppendRequest, ...]:
     """The same log, with a function of the task's code that has failed three times in the end."""
     day = _Day()
@@ -109,7 +120,7 @@ class _Day:
         self._agents = 0
         self._payloads: list[Payload] = []
 
-    def open(self, config: dict[str, object] | None = None) -> None:
+    def open(self, config: dict[str, object] | None = None, workers: int = WORKERS) -> None:
         """A live run, and everybody who will work in it."""
         task, requester = ids.TaskId(1), ids.RequesterId(1)
         registered = TaskRegistered(task=task, name="sentence rating", task_type="static_task")
@@ -130,7 +141,7 @@ class _Day:
         server = streams.resource(RUN, 1)
         self._add([NewEvent(server, ResourceIntended(resource_type="local_router", details={"port": 3000}))])
         self._add([NewEvent(server, ResourceAcquired(details={"port": 3000}))])
-        for number in range(1, WORKERS + 1):
+        for number in range(1, workers + 1):
             worker = ids.WorkerId(number)
             name = self._sealed(f"Zoë {number}", worker)
             known = WorkerRegistered(worker=worker, provider_type="mock", name=name, identity=f"identity {number}")

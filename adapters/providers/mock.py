@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 import trio
+from omegaconf import DictConfig
 
 from ...core.abstractions.args import CrowdProviderArgs
-from ...core.abstractions.crowd.payments import PaymentOrder
+from ...core.abstractions.blueprint import SharedTaskState
+from ...core.abstractions.crowd.payments import PaymentOrder, PaymentRefusedError
 from ...core.abstractions.crowd_provider import CrowdProvider
+from ...core.abstractions.resources import Resources
 from ...core.operations.registry import register_mephisto_abstraction
 from ..composition.data_dir import data_dir
 from .payment_book import BOOK_FILE, PaymentBook
@@ -32,6 +36,14 @@ class MockProvider(CrowdProvider):
 
     PROVIDER_TYPE: ClassVar[str] = "mock"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = MockProviderArgs
+    PAYMENTS_AT_A_TIME: ClassVar[int] = 256
+
+    def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
+        """Keep the run's whole configuration, in which `args.provider` is the provider's part, and the rest."""
+        super().__init__(args, shared_state, resources)
+        #: Orders that are about to be recorded together.
+        self._waiting: list[PaymentOrder] = []
+        self._recorded: dict[str, str | PaymentRefusedError] = {}
 
     @property
     def requester_name(self) -> str:
@@ -57,14 +69,22 @@ class MockProvider(CrowdProvider):
         Raises:
             PaymentRefusedError: the file cannot be written, or has a different payment under that token.
         """
+        self._waiting.append(order)
+        # Orders that come at the same time are recorded in one transaction, by the first one that continues.
         await trio.lowlevel.checkpoint()
-        return self._book.pay(order)
+        orders, self._waiting = self._waiting, []
+        if orders:
+            self._recorded |= self._book.pay_all(orders)
+        outcome = self._recorded.pop(order.token)
+        if isinstance(outcome, PaymentRefusedError):
+            raise outcome
+        return outcome
+
+    @cached_property
+    def _book(self) -> PaymentBook:
+        return PaymentBook(data_dir(self.args.database.data_dir) / BOOK_FILE)
 
     async def has_arrived(self, reference: str) -> bool:
         """Return whether a payment is recorded."""
         await trio.lowlevel.checkpoint()
         return self._book.has(reference)
-
-    @property
-    def _book(self) -> PaymentBook:
-        return PaymentBook(data_dir(self.args.database.data_dir) / BOOK_FILE)

@@ -7,6 +7,7 @@ nobody is paid twice.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -43,19 +44,33 @@ class PaymentBook:
         Raises:
             PaymentRefusedError: the file cannot be written, or has the token with another amount or worker.
         """
-        # Names are not recorded: this file would still contain them after an erasure.
-        ordered = (order.worker, order.amount_cents, order.purpose)
+        outcome = self.pay_all([order])[order.token]
+        if isinstance(outcome, PaymentRefusedError):
+            raise outcome
+        return outcome
+
+    def pay_all(self, orders: Sequence[PaymentOrder]) -> dict[str, str | PaymentRefusedError]:
+        """Record orders in one transaction; return the reference of each, or why it is refused, by token."""
         try:
             with closing(self._open()) as book:
-                book.execute(_ADD, (order.token, *ordered))
-                found = book.execute(
-                    "SELECT number, worker, amount_cents, purpose FROM payments WHERE token = ?", (order.token,)
-                ).fetchone()
+                book.execute("BEGIN IMMEDIATE")
+                outcomes = {order.token: self._add(book, order) for order in orders}
+                book.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise PaymentRefusedError(f"the book of payments {self._path} cannot be written: {error}") from error
+            refused = PaymentRefusedError(f"the book of payments {self._path} cannot be written: {error}")
+            return {order.token: refused for order in orders}
+        return outcomes
+
+    def _add(self, book: sqlite3.Connection, order: PaymentOrder) -> str | PaymentRefusedError:
+        # Names are not recorded: this file would still contain them after an erasure.
+        ordered = (order.worker, order.amount_cents, order.purpose)
+        book.execute(_ADD, (order.token, *ordered))
+        found = book.execute(
+            "SELECT number, worker, amount_cents, purpose FROM payments WHERE token = ?", (order.token,)
+        ).fetchone()
         number, *written = found
         if tuple(written) != ordered:
-            raise PaymentRefusedError(f"its token belongs to a different payment, {_REFERENCE}{number}")
+            return PaymentRefusedError(f"its token belongs to a different payment, {_REFERENCE}{number}")
         return f"{_REFERENCE}{number}"
 
     def has(self, reference: str) -> bool:

@@ -42,6 +42,7 @@ class CrowdProvider(HoldsResources, ABC):
         MIRRORS_BLOCKS: whether the site can keep blocked workers away (`mirror_blocks`).
         POLL_SECONDS: the interval at which the reconciler observes the work at the site; None: there is no site to ask,
             and the reconciler does not run.
+        PAYMENTS_AT_A_TIME: workers whose payments may be requested at a time.
     """
 
     PROVIDER_TYPE: ClassVar[str]
@@ -52,6 +53,7 @@ class CrowdProvider(HoldsResources, ABC):
     HIDES_RETURNED_WORK: ClassVar[bool] = False
     MIRRORS_BLOCKS: ClassVar[bool] = False
     POLL_SECONDS: ClassVar[float | None] = None
+    PAYMENTS_AT_A_TIME: ClassVar[int] = 1
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         """Keep the run's whole configuration, in which `args.provider` is the provider's part, and the rest."""

@@ -268,7 +268,7 @@ class RequestExecutor:
     async def _pay(self, request: PayRequest, author: str) -> Reply:
         run = request.task_run
         async with self._open_provider(run) as provider:
-            paymaster = Paymaster(self._ledger, self._ids, payer_of(provider), author)
+            paymaster = Paymaster(self._ledger, self._ids, payer_of(provider), author, provider.PAYMENTS_AT_A_TIME)
             if provider.POLL_SECONDS is not None:
                 # Work can only be approved once the site has it as completed.
                 await self._round(run, provider)

@@ -6,11 +6,14 @@ unclearly, is in doubt: how it continues is decided by the settlement rule of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 
+import trio
+
 from ....events import streams
-from ....events.ids import PaymentId, TaskRunId
+from ....events.ids import PaymentId, TaskRunId, WorkerId
 from ....events.payment import (
     Answer,
     PaymentConfirmed,
@@ -37,6 +40,7 @@ from ...decisions.settlement import (
     answer_after,
     next_step,
 )
+from ...errors import leaves
 from ...ledger import Ledger
 from ...lifecycles.payment import BONUS, DOUBTFUL_STATUSES, UNPAID_STATUSES, PaymentState, PaymentStatus
 from ...payloads import pseudonym
@@ -65,7 +69,9 @@ class _Case(NamedTuple):
 class Paymaster:
     """Pays what the log says is owed."""
 
-    def __init__(self, ledger: Ledger, ids: Ids, provider: Payer, actor: str = ACTOR) -> None:
+    def __init__(
+        self, ledger: Ledger, ids: Ids, provider: Payer, actor: str = ACTOR, payments_at_a_time: int = 1
+    ) -> None:
         """Initialize.
 
         Args:
@@ -73,19 +79,21 @@ class Paymaster:
             ids: source of command ids.
             provider: the payer.
             actor: author of the payments, as the log records it.
+            payments_at_a_time: workers whose payments are made at a time, if the provider allows that.
         """
         self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids, actor)
         self._provider = provider
+        self._at_a_time = payments_at_a_time
 
     async def pay_owed(self, run: TaskRunId, only: Collection[PaymentId] | None = None) -> int:
-        """Pay everything in a run that is not paid, one payment after the other.
+        """Pay everything in a run that is not paid: one payment after the other, or those of several workers at a time.
 
         A payment is requested at most once in a call. One that is in doubt is looked for first; if the provider cannot
         tell, it stays in doubt until a person decides. Where only the provider's books tell whether a bonus was paid,
         bonuses for the same work are paid one after the other.
 
-        Cancelled, or ended by an error of the provider's code, it leaves the payment it was at in doubt.
+        Cancelled, or ended by an error of the provider's code, it leaves the payments it was at in doubt.
 
         Args:
             run: the run.
@@ -97,12 +105,9 @@ class Paymaster:
         Raises:
             LogError: nothing could be recorded; the provider was not asked for that payment.
         """
-        taken = 0
         async with self._ledger.payment_lock:
-            for payment in self._of(run, *UNPAID_STATUSES):
-                if only is None or payment.payment in only:
-                    taken += await self._pay(_Case(run, payment.payment))
-        return taken
+            unpaid = [one for one in self._of(run, *UNPAID_STATUSES) if only is None or one.payment in only]
+            return await self._count(run, unpaid, self._pay)
 
     async def confirm_sent(self, run: TaskRunId) -> int:
         """Look for the orders that the provider took in a run.
@@ -114,9 +119,33 @@ class Paymaster:
             LogError: nothing could be recorded.
         """
         async with self._ledger.payment_lock:
-            return sum(
-                [await self._confirm(_Case(run, payment.payment)) for payment in self._of(run, PaymentStatus.SENT)]
-            )
+            return await self._count(run, self._of(run, PaymentStatus.SENT), self._confirm)
+
+    async def _count(
+        self, run: TaskRunId, payments: Sequence[PaymentState], act: Callable[[_Case], Awaitable[bool]]
+    ) -> int:
+        """Act on payments, on those of one worker one after the other; return how often it was successful."""
+        by_worker: defaultdict[WorkerId, list[_Case]] = defaultdict(list)
+        for payment in payments:
+            by_worker[payment.worker].append(_Case(run, payment.payment))
+        waiting, successes = deque(by_worker.values()), 0
+
+        async def act_on_waiting() -> None:
+            nonlocal successes
+            while waiting:
+                for case in waiting.popleft():
+                    was_successful = await act(case)
+                    # Not in one statement, which would read the number before it waits.
+                    successes += was_successful
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for _ in range(min(len(by_worker), self._at_a_time)):
+                    nursery.start_soon(act_on_waiting)
+        except BaseExceptionGroup as group:
+            error = next(leaves(group))
+            raise error from error.__cause__
+        return successes
 
     async def _confirm(self, case: _Case) -> bool:
         try:
@@ -163,7 +192,12 @@ class Paymaster:
     ) -> bool:
         """Request a payment and record the answer; return True if the provider took it."""
         if self._state(case).status in _NOT_REQUESTED:
-            await self._record(case, PaymentIntended(token=self._token(case)))
+            intended = PaymentIntended(token=self._token(case))
+            if isinstance(effect.settlement, BySendingAgain):
+                # There is nothing to set up: it is durable with the request, before the provider is asked.
+                await self._decide(case, intended)
+            else:
+                await self._record(case, intended)
         setup = known.setup if attempts.answer is not Answer.NOT_SENT else None
         if attempts.answer is Answer.NOT_SENT:
             try:
@@ -282,3 +316,6 @@ class Paymaster:
 
     async def _record(self, case: _Case, event: PaymentEvent) -> None:
         await self._issuer.issue(RecordPayment(task_run=case.run, payment=case.payment, event=event))
+
+    async def _decide(self, case: _Case, event: PaymentEvent) -> None:
+        await self._issuer.issue_decided(RecordPayment(task_run=case.run, payment=case.payment, event=event))

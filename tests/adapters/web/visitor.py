@@ -36,10 +36,10 @@ class Visitor:
         log: access to the log; to be closed.
     """
 
-    def __init__(self, database: Path, access: Access, host: str) -> None:
+    def __init__(self, database: Path, access: Access, host: str, wait_seconds: float = WAIT_SECONDS) -> None:
         self.now = NOW
         sessions = Sessions(KEY, lambda: self.now)
-        self.log = LogAccess(database, AUTHOR, WAIT_SECONDS)
+        self.log = LogAccess(database, AUTHOR, wait_seconds)
         app = make_app(self.log, access, sessions, Changes(database), SystemClock(), PORT)
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")
