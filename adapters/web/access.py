@@ -10,18 +10,46 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Callable
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 from ...core.errors import ConfigError
+from ..control.protocol import author_of
 
 #: The lifetime of a session.
 SESSION_SECONDS = 12 * 3600
 #: A shorter token could be guessed.
 MIN_TOKEN_CHARACTERS = 16
+#: Characters of the token of a named reviewer.
+TOKEN_CHARACTERS = 32
 KEY_BYTES = 32
 _LOCAL_NAME = "localhost"
+
+
+class Role(Enum):
+    """The decisions that a visitor may make; each role includes those before it."""
+
+    #: Look at everything.
+    VIEW = "view"
+    #: Give verdicts, block workers, grant qualifications.
+    REVIEW = "review"
+    #: Give bonuses, too: money that no launch has set aside as pay.
+    PAY = "pay"
+
+
+class WebReviewer(NamedTuple):
+    """A person who makes decisions in the web view."""
+
+    #: Author of the decisions, as the log records it; empty for whoever started the server.
+    author: str
+    role: Role
+
+
+#: Whoever started the server, and who knows the token of its file.
+OWNER = WebReviewer("", Role.PAY)
 
 
 class Access(NamedTuple):
@@ -29,31 +57,73 @@ class Access(NamedTuple):
 
     #: The token to log in with. None if no login is needed, because only this machine can reach the address.
     token: str | None
+    #: Reviewers by the token that each of them logs in with.
+    reviewers: Mapping[str, WebReviewer] = {}
 
-    def admits(self, offered: str) -> bool:
-        """Return whether a visitor typed the token; in constant time."""
-        return self.token is not None and hmac.compare_digest(offered.encode(), self.token.encode())
+    @property
+    def needs_login(self) -> bool:
+        """True if visitors must log in."""
+        return self.token is not None or bool(self.reviewers)
+
+    def reviewer_with(self, offered: str) -> WebReviewer | None:
+        """Return the reviewer whose token a visitor typed, found in constant time; None if it is nobody's."""
+        known = [*self.reviewers.items(), *([] if self.token is None else [(self.token, OWNER)])]
+        found = [one for token, one in known if hmac.compare_digest(offered.encode(), token.encode())]
+        return found[0] if found else None
+
+    def reviewer_named(self, author: str) -> WebReviewer | None:
+        """Return the reviewer who is an author; None if there is none any more."""
+        everybody = (OWNER, *self.reviewers.values()) if self.token or not self.reviewers else self.reviewers.values()
+        return next((one for one in everybody if one.author == author), None)
 
 
-def read_access(host: str, token_file: Path | None) -> Access:
+def read_reviewers(written: Sequence[str], key: bytes) -> dict[str, WebReviewer]:
+    """Return the reviewers that were named when the server was started, by their tokens.
+
+    A token is derived from a secret of the log, so that it stays the same when the server is started again.
+
+    Args:
+        written: `NAME` or `NAME:ROLE`, for each of them.
+        key: the secret.
+
+    Raises:
+        ConfigError: a name or a role cannot be used, or a name is given twice.
+    """
+    reviewers: dict[str, WebReviewer] = {}
+    for one in written:
+        name, _, role = one.partition(":")
+        try:
+            reviewer = WebReviewer(author_of(name), Role(role or Role.REVIEW.value))
+        except ValueError:
+            roles = ", ".join(known.value for known in Role)
+            raise ConfigError(f"{role!r} is not a role", key="--reviewer", hint=f"Choose one of {roles}") from None
+        token = hmac.new(key, f"web reviewer:{reviewer.author}".encode(), hashlib.sha256).hexdigest()[:TOKEN_CHARACTERS]
+        if token in reviewers:
+            raise ConfigError(f"the reviewer {name!r} is named twice", key="--reviewer")
+        reviewers[token] = reviewer
+    return reviewers
+
+
+def read_access(host: str, token_file: Path | None, reviewers: Mapping[str, WebReviewer] = {}) -> Access:
     """Return the requirement for visitors of an address.
 
     Args:
         host: the host name or address to listen on.
         token_file: the file that contains the token, if there is one.
+        reviewers: named reviewers by their tokens.
 
     Raises:
         ConfigError: other machines can reach the address and there is no token, or the token cannot be used.
     """
     if token_file is not None:
-        return Access(_read_token(token_file))
-    if not is_local(host):
+        return Access(_read_token(token_file), reviewers)
+    if not reviewers and not is_local(host):
         raise ConfigError(
             f"{host} can be reached from other machines, and no token is required",
             key="--host",
             hint="Write a long random text into a file that only you can read, and add --token-file FILE",
         )
-    return Access(None)
+    return Access(None, reviewers)
 
 
 def is_local(host: str) -> bool:
@@ -87,9 +157,10 @@ class Sessions:
         self._key = key
         self._now = now
 
-    def open(self) -> str:
-        """Return a new session."""
-        body = f"{secrets.token_urlsafe(16)}.{int(self._now()) + SESSION_SECONDS}"
+    def open(self, author: str = "") -> str:
+        """Return a new session of a reviewer; see `WebReviewer.author`."""
+        who = urlsafe_b64encode(author.encode()).decode().rstrip("=")
+        body = f"{secrets.token_urlsafe(16)}.{who}.{int(self._now()) + SESSION_SECONDS}"
         return f"{body}.{self._sign('session', body)}"
 
     def is_open(self, session: str) -> bool:
@@ -98,6 +169,12 @@ class Sessions:
         if not hmac.compare_digest(signature.encode(), self._sign("session", body).encode()):
             return False
         return self._now() < int(body.rpartition(".")[2])
+
+    @staticmethod
+    def author_of(session: str) -> str:
+        """Return the author for whom a session that is open was opened."""
+        who = session.split(".")[1]
+        return urlsafe_b64decode(who + "=" * (-len(who) % 4)).decode()
 
     def form_token(self, session: str) -> str:
         """Return the token that the forms of a session carry."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from ...core.errors import ConfigError, UnusableLogError
-from .access import Sessions
+from .access import Role, Sessions
 from .rendering import query
 from .site import Site
 
@@ -96,6 +96,16 @@ class FormPage(ABC):
             refused: the reason why a form was refused.
             fields: the refused form's values.
         """
+
+
+def check_may_pay(request: Request) -> None:
+    """Check that a visitor may give bonuses.
+
+    Raises:
+        FormRefusedError: they may not.
+    """
+    if request.state.visitor.reviewer.role is not Role.PAY:
+        raise FormRefusedError(403, "Nothing was recorded: you may review, but not give bonuses.")
 
 
 async def read_form(request: Request, sessions: Sessions) -> dict[str, str]:

@@ -11,9 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .access import SESSION_SECONDS, Access, Sessions, is_local
+from .access import OWNER, SESSION_SECONDS, Access, Role, Sessions, WebReviewer, is_local
 
 LOGIN = "/login"
+LOGOUT = "/logout"
 STATIC = "/static"
 #: The page of a worker, whose address is a secret of its own.
 OWN_PAGE = "/worker_page"
@@ -50,6 +51,7 @@ class Visitor(NamedTuple):
     form_token: str
     #: Whether the visitor can log out.
     logged_in: bool
+    reviewer: WebReviewer
 
 
 class Cookie:
@@ -89,10 +91,11 @@ class Guard:
         if scope["type"] != "http":
             return
         session = self._cookie.read(Headers(scope=scope).get("cookie", ""))
-        if session is not None and not self._sessions.is_open(session):
+        reviewer = self._reviewer_of(session)
+        if reviewer is None:
             session = None
-        answer = self._refusal(scope, session)
-        opened = session is None and answer is None and self._access.token is None
+        answer = self._refusal(scope, session, reviewer or OWNER)
+        opened = session is None and answer is None and not self._access.needs_login
         if opened:
             session = self._sessions.open()
 
@@ -108,21 +111,31 @@ class Guard:
             await send(message)
 
         if answer is None:
-            visitor = Visitor(session or "", self._sessions.form_token(session or ""), self._access.token is not None)
+            form_token = self._sessions.form_token(session or "")
+            visitor = Visitor(session or "", form_token, self._access.needs_login, reviewer or OWNER)
             scope.setdefault("state", {})["visitor"] = visitor
         await (answer or self._app)(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope, session: str | None) -> Response | None:
+    def _reviewer_of(self, session: str | None) -> WebReviewer | None:
+        """Return whose session a browser sent; None if it is not open, or its reviewer is not known any more."""
+        if session is None or not self._sessions.is_open(session):
+            return None
+        return self._access.reviewer_named(self._sessions.author_of(session))
+
+    def _refusal(self, scope: Scope, session: str | None, reviewer: WebReviewer) -> Response | None:
         """Return the response that refuses a request; None if it is accepted."""
-        if self._access.token is None:
+        if not self._access.needs_login:
             # Another name that resolves to this machine would let the owner of that name read our pages: DNS rebinding.
             if not is_local(_host(Headers(scope=scope).get("host", ""))):
                 return self._error_page(
                     421, "Without a token, this server is for its own machine only: use http://localhost"
                 )
             return None
-        if session is not None or scope["path"].startswith(_OPEN):
+        if scope["path"].startswith(_OPEN):
             return None
+        if session is not None:
+            may_send = scope["method"] == "GET" or reviewer.role is not Role.VIEW or scope["path"] == LOGOUT
+            return None if may_send else self._error_page(403, "You may look at everything here, but not decide")
         if scope["method"] != "GET":
             return self._error_page(403, "Your session has ended; log in again")
         return RedirectResponse(f"{LOGIN}?next={quote(_path(scope))}", 303)

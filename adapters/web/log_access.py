@@ -70,14 +70,20 @@ class LogAccess:
         """
         return await to_thread.run_sync(self._series_of, run, limiter=self._drawing)
 
-    async def record_verdicts(self, verdicts: Sequence[VerdictRequest]) -> BatchResult:
+    async def record_verdicts(self, verdicts: Sequence[VerdictRequest], author: str = "") -> BatchResult:
         """Record verdicts; they are recorded even if this call is cancelled.
+
+        Args:
+            verdicts: the verdicts.
+            author: who gives them; whoever started the server, unless given.
 
         Raises:
             UnusableLogError: the log cannot be written.
             LogError: it is unknown whether the verdicts were recorded.
         """
-        record = partial(record_verdicts, self.database, self._author, verdicts, limit_seconds=self._wait_seconds)
+        record = partial(
+            record_verdicts, self.database, author or self._author, verdicts, limit_seconds=self._wait_seconds
+        )
         return await to_thread.run_sync(self._write, record, limiter=self._writer)
 
     async def execute(

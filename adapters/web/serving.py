@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from anyio import to_thread
 from ...core.errors import ConfigError
 from ...core.ports import WallClock
 from ..log.sqlite.reader import LogReader
-from .access import KEY_BYTES, Access, Sessions, read_access
+from .access import KEY_BYTES, Access, Sessions, WebReviewer, read_access, read_reviewers
 from .app import make_app
 from .changes import Changes
 from .log_access import LogAccess
@@ -26,6 +26,10 @@ from .log_access import LogAccess
 #: Time for requests in progress to finish after the server was told to stop.
 SHUTDOWN_SECONDS = 3
 BACKLOG = 128
+
+
+#: Called with the URL of the server, and with the named reviewers by their tokens.
+OnOpen = Callable[[str, Mapping[str, WebReviewer]], None]
 
 
 class ServerOptions(NamedTuple):
@@ -40,6 +44,8 @@ class ServerOptions(NamedTuple):
     author: str
     #: False to show workers only by their ids.
     shows_names: bool = True
+    #: Named reviewers, `NAME` or `NAME:ROLE`.
+    reviewers: tuple[str, ...] = ()
 
 
 class _Server(uvicorn.Server):
@@ -51,26 +57,27 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(options: ServerOptions, clock: WallClock, on_open: Callable[[str], None]) -> None:
+def serve(options: ServerOptions, clock: WallClock, on_open: OnOpen) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         options: the log and the address.
         clock: the wall clock.
-        on_open: called with the URL once the server accepts connections.
+        on_open: called once the server accepts connections.
 
     Raises:
         ConfigError: the server cannot listen on the address, or must not do so without a token.
         UnusableLogError: the file is not a log that this version can open.
     """
-    access = read_access(options.host, options.token_file)
-    LogReader(options.database).close()
+    with LogReader(options.database) as log:
+        reviewers = read_reviewers(options.reviewers, log.pseudonym_key)
+    access = read_access(options.host, options.token_file, reviewers)
     with _listen(options.host, options.port) as listener:
         anyio.run(_serve, options, access, listener, clock, on_open)
 
 
 async def _serve(
-    options: ServerOptions, access: Access, listener: socket.socket, clock: WallClock, on_open: Callable[[str], None]
+    options: ServerOptions, access: Access, listener: socket.socket, clock: WallClock, on_open: OnOpen
 ) -> None:
     changes, log = Changes(options.database), LogAccess(options.database, options.author)
     port = listener.getsockname()[1]
@@ -99,7 +106,7 @@ async def _serve(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(changes.watch)
         tasks.start_soon(stop_on_signal)
-        on_open(_url(options.host, port))
+        on_open(_url(options.host, port), access.reviewers)
         await server.serve(sockets=[listener])
         await to_thread.run_sync(log.close)
         tasks.cancel_scope.cancel()

@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ..forms import read_fields, read_form
-from ..guard import LOGIN
+from ..guard import LOGIN, LOGOUT
 from ..site import Site
 
 
@@ -22,7 +22,7 @@ class LoginPages:
         return [
             Route(LOGIN, self.ask, methods=["GET"]),
             Route(LOGIN, self.enter, methods=["POST"]),
-            Route("/logout", self.leave, methods=["POST"]),
+            Route(LOGOUT, self.leave, methods=["POST"]),
         ]
 
     async def ask(self, request: Request) -> Response:
@@ -32,10 +32,13 @@ class LoginPages:
     async def enter(self, request: Request) -> Response:
         """Open a session for a visitor who knows the token."""
         fields = await read_fields(request)
-        if not self._site.access.admits(fields.get("token", "").strip()):
+        reviewer = self._site.access.reviewer_with(fields.get("token", "").strip())
+        if reviewer is None:
             return self._form(403, "That is not the token.", fields.get("next", ""))
         answer = RedirectResponse(_local(fields.get("next", "")), 303)
-        answer.headers["set-cookie"] = self._site.cookie.header(self._site.sessions.open(), request.scope)
+        answer.headers["set-cookie"] = self._site.cookie.header(
+            self._site.sessions.open(reviewer.author), request.scope
+        )
         return answer
 
     async def leave(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ from ....projections.queries.runs.progress import RunProgress, run_progress
 from ....projections.queries.unit_list import UnitListPage, unit_page
 from ....projections.queries.unit_records import UnitRecord, unit_records
 from ...log.sqlite.as_of import LogAsOf
-from ..forms import FormPage, FormRefusedError
+from ..forms import FormPage, FormRefusedError, check_may_pay
 from ..site import after_of, run_of
 
 #: Units on one page, and verdicts in one form.
@@ -64,7 +64,9 @@ class ReviewPages(FormPage):
         decisions = list(_decisions(fields))
         if not decisions:
             raise FormRefusedError(400, "No verdict was chosen.")
-        done = await self._site.log.record_verdicts(decisions)
+        if any(one.bonus_cents for one in decisions if isinstance(one, VerdictRequest)):
+            check_may_pay(request)
+        done = await self._site.log.record_verdicts(decisions, request.state.visitor.reviewer.author)
         if done.refusal is not None:
             raise FormRefusedError(
                 409,

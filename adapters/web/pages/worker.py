@@ -28,7 +28,7 @@ from ....events.ids import UnitId, WorkerId
 from ....projections.queries.entity_ref import ViewLookup
 from ....projections.queries.worker_status import WorkerStatusReport, worker_status
 from ...log.sqlite.as_of import LogAsOf
-from ..forms import FormPage, FormRefusedError
+from ..forms import FormPage, FormRefusedError, check_may_pay
 from ..site import worker_of
 
 #: A reason is a sentence, the name of a qualification a few words.
@@ -75,7 +75,10 @@ class WorkerPages(FormPage):
 
     async def _apply(self, request: Request, fields: Mapping[str, str]) -> Mapping[str, object]:
         action = _action(worker_of(request), fields, await self._unit_of(fields))
-        refusal = await self._site.log.execute(action.request, action.key)
+        if action.name == "bonus":
+            check_may_pay(request)
+        author = request.state.visitor.reviewer.author
+        refusal = await self._site.log.execute(action.request, action.key, author=author)
         if refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {refusal}.")
         return {"done": action.name}

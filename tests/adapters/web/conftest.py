@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.adapters.web.access import Access
+from mephisto_es.adapters.web.access import Access, Role, WebReviewer
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import sample_history
 from .visitor import Visitor
 
 TOKEN = "correct horse battery staple"
+#: Named reviewers by their tokens.
+REVIEWERS = {f"token of {role.value}": WebReviewer(f"user/{role.value}er", role) for role in Role}
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +39,14 @@ def database(written: Path, tmp_path: Path) -> Path:
 def visitor(database: Path) -> Iterator[Visitor]:
     """Return a visitor on this machine."""
     visitor = Visitor(database, Access(None), "127.0.0.1")
+    yield visitor
+    visitor.log.close()
+
+
+@pytest.fixture
+def reviewers(database: Path) -> Iterator[Visitor]:
+    """Return a visitor of a server with named reviewers, who has not logged in."""
+    visitor = Visitor(database, Access(None, REVIEWERS), "127.0.0.1")
     yield visitor
     visitor.log.close()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mephisto_es.adapters.web.access import SESSION_SECONDS, Sessions, read_access
+from mephisto_es.adapters.web.access import OWNER, SESSION_SECONDS, Sessions, read_access
 from mephisto_es.core.errors import ConfigError
 
 from .conftest import TOKEN
@@ -31,9 +31,9 @@ def test_any_other_address_does(host: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"can be reached from other machines.*--token-file"):
         read_access(host, None)
     access = read_access(host, file_with(tmp_path, f"{TOKEN}\n"))
-    assert access.admits(TOKEN)
-    assert not access.admits(TOKEN[:-1])
-    assert not access.admits("")
+    assert access.reviewer_with(TOKEN) == OWNER
+    assert access.reviewer_with(TOKEN[:-1]) is None
+    assert access.reviewer_with("") is None
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_sessions_end_and_cannot_be_made_up() -> None:
     assert sessions.is_open(session)
     assert session != sessions.open()
     assert not Sessions(b"another key", lambda: now[0]).is_open(session)
-    name, _, signature = session.split(".")
-    for made_up in ("", ".", "a.b.c", session[:-1], f"{name}.{10**12}.{signature}", "ü.1.é"):
+    name, author, _, signature = session.split(".")
+    for made_up in ("", ".", "a.b.c", session[:-1], f"{name}.{author}.{10**12}.{signature}", "ü.1.é"):
         assert not sessions.is_open(made_up)
     assert sessions.is_form_token(session, sessions.form_token(session))
     assert not sessions.is_form_token(sessions.open(), sessions.form_token(session))

@@ -65,7 +65,7 @@ async def test_a_worker_objects_once_without_a_login(visitor: Visitor, stranger:
         assert response.status_code == status, response.text
         return response.text
 
-    assert "agent_appealed" in await object_to("too early", status=409)
+    assert "appealed" in await object_to("too early", status=409)
     await visitor.send("/runs/1/review", {"verdict-3": "rejected", "note-3": "not what was asked"})
     await object_to("not mine", status=403, agent="token 1")
     await object_to("forged", status=403, token=f"4-{token[2:]}")
