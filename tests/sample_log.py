@@ -92,7 +92,7 @@ def submitted_history(units: int, workers: int) -> tuple[AppendRequest, ...]:
     day.put_on_offer([{"id": number, "sentence": _SENTENCES[number % 3]} for number in range(1, units + 1)])
     for number in range(units):
         worker = ids.WorkerId(number % workers + 1)
-        day.hand_in(worker, day.take(worker), rating=number % 5 + 1)
+        day.submit(worker, day.take(worker), {"rating": number % 5 + 1})
     return tuple(day.requests)
 
 
