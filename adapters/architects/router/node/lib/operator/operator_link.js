@@ -146,10 +146,13 @@ export class OperatorLink {
    * nobody would be told.
    */
   watchPulse() {
-    setInterval(() => {
-      if (this.#monotonic() - this.#heardAt >= this.#silenceSeconds) this.#connection?.terminate();
-      else this.#connection?.ping();
-    }, (this.#silenceSeconds / PINGS_PER_LIMIT) * 1000).unref();
+    setInterval(
+      () => {
+        if (this.#monotonic() - this.#heardAt >= this.#silenceSeconds) this.#connection?.terminate();
+        else this.#connection?.ping();
+      },
+      (this.#silenceSeconds / PINGS_PER_LIMIT) * 1000,
+    ).unref();
   }
 
   /**
