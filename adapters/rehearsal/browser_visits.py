@@ -26,6 +26,8 @@ SETTLE_MS = 3_000
 ROUNDS = 12
 #: Seconds that one unit may take in the browser.
 UNIT_SECONDS = 30.0
+#: Part of the browser's errors about a server that does not run any more.
+SERVER_GONE = "ERR_CONNECTION"
 #: Distinct errors that are kept.
 MAX_ERRORS = 20
 
@@ -107,6 +109,8 @@ class _Visit:
         #: What the page sent over its socket.
         self._frames: list[str] = []
         self.was_submitted = False
+        #: True once the run has ended during the visit, which is no fault of the page.
+        self._is_server_gone = False
 
     def on_event(self, method: str, params: dict[str, Any]) -> None:
         """Take an event of the tab."""
@@ -133,7 +137,9 @@ class _Visit:
                 self.was_submitted = self.was_submitted or params["response"]["status"] < 300
 
     def _note_error(self, text: str) -> None:
-        if len(self._notes.console_errors) < MAX_ERRORS:
+        if SERVER_GONE in text:
+            self._is_server_gone = True
+        elif len(self._notes.console_errors) < MAX_ERRORS:
             self._notes.console_errors[quoted(text)] += 1
 
     async def accept_dialogs(self, tab: Tab) -> None:
@@ -145,9 +151,11 @@ class _Visit:
         """Load the page; return whether anything appears on it."""
         code = await trio.Path(DRIVER).read_text(encoding="utf-8")
         await tab.call("Page.addScriptToEvaluateOnNewDocument", source=code)
-        await tab.call("Page.navigate", url=address)
-        if await tab.evaluate(f"rehearsal.appears({BLANK_MS})"):
-            return True
+        answer = await tab.call("Page.navigate", url=address)
+        if SERVER_GONE in answer.get("errorText", "") or await tab.evaluate(f"rehearsal.appears({BLANK_MS})"):
+            return not answer.get("errorText")
+        if self._is_server_gone:
+            return False
         self._notes.blank[self._page] = self._notes.blank.get(self._page, 0) + 1
         return False
 
@@ -164,7 +172,7 @@ class _Visit:
                 await trio.sleep(1)
         if self.was_submitted:
             await self._read_submission(tab)
-        else:
+        elif not self._is_server_gone:
             self._notes.stuck[quoted(str(await tab.evaluate("rehearsal.text()")))] += 1
 
     async def _choose_files(self, tab: Tab) -> None:
