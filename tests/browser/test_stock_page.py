@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession
-from .scripts import NO_WORK, Data, StaticScript
+from .scripts import NO_WORK, Data, StaticScript, Visit
 
 FORM: list[Data] = [
     {
@@ -235,3 +235,52 @@ async def test_faulty_form_is_reported_to_the_operator(harness: BrowserHarness) 
         error = report.data["error_data"]
         assert isinstance(error, dict)
         assert 'the type "dial" is none of text, textarea' in error["error"]
+
+
+class TrainedScript(StaticScript):
+    """Lets in whoever has practiced all items."""
+
+    def onboarded(self, visit: Visit, data: object) -> Visit | str:
+        assert isinstance(data, dict)
+        assert [one["tries"] for one in data["training"]] == [2, 1]
+        assert [one["answers"]["fluency"] for one in data["training"]] == [5, 1]
+        return self._give_item(visit.worker)
+
+
+TRAINING: Data = {
+    "retries": 1,
+    "items": [
+        {"data": {"sentence": "It is late."}, "answers": {"fluency": [4, 5]}, "feedback": "People say so."},
+        {"data": {"sentence": "Late it."}, "answers": {"fluency": 1}},
+    ],
+}
+
+
+async def test_a_training_comes_first_and_another_unit_follows(harness: BrowserHarness) -> None:
+    script = TrainedScript(ITEMS, onboarding={}, progress={"unit": 1, "of": 2})
+    frontend: Data = {"show": ["sentence"], "form": FORM[:1], "onboarding": {"training": TRAINING}}
+    async with stock_page(harness, script, frontend=frontend, language="en", direction="rtl") as session:
+        page = await session.visitor("ann")
+        await page.see("Practice 1 of 2")
+        await page.see("It is late.")
+        assert await page.barriers() == []
+        await page.call("check", 'role=radio[name="1"]')
+        await page.press("Submit")
+        await page.see("That is not right. Please try again.")
+        await page.call("check", 'role=radio[name="5"]')
+        await page.press("Submit")
+        await page.see("That is right. People say so.")
+        await page.picture("1-feedback")
+        await page.press("Continue")
+        await page.see("Practice 2 of 2")
+        await page.call("check", 'role=radio[name="1"]')
+        await page.press("Submit")
+        await page.see("That is right.")
+        await page.press("Continue")
+        await page.see("The ferry does not run on Sundays.")
+        await page.call("check", 'role=radio[name="5"]')
+        await page.press("Submit")
+        await page.see("Submitted. Thank you!")
+        assert await page.call("getAttribute", "html", "dir") == "rtl"
+        await page.call("click", "text=Next task")
+        await page.see("Practice 1 of 2")
