@@ -115,6 +115,9 @@ class Job:
             try:
                 async with self._open(next(self._cuts)) as run:
                     operator = run.harness.operator
+                    runs = operator.ledger.state.task_runs.values()
+                    if any(one.status is TaskRunStatus.COMPLETED for one in runs):
+                        return  # the power was cut just after that was recorded
                     settings = {"resume_incomplete_run": True, "max_num_concurrent_units": 3}
                     live = await run.launch(UNITS, **settings)
                     await operator.runs.wait_until_all_ended()
