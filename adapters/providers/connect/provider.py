@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -193,12 +194,12 @@ class ConnectProvider(CrowdProvider):
 
     async def observe(self) -> Sequence[SiteWork]:
         """Return the assignments of all projects of the run."""
-        return [
-            work
-            for project_id in self._project_ids()
-            for assignment in await self._client.assignments.of_project(project_id)
-            if (work := site_work(assignment)) is not None
-        ]
+        works: list[SiteWork | None] = []
+        for project_id in self._project_ids():
+            # A project that was never launched is archived when it is released, and may be gone.
+            with suppress(SiteMissingError):
+                works += [site_work(one) for one in await self._client.assignments.of_project(project_id)]
+        return [work for work in works if work is not None]
 
     def work_effect(self, order: WorkOrder) -> SiteEffect | None:
         """Return an action on an assignment as an effect; None: Connect has no such action."""

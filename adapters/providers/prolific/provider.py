@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -158,7 +159,8 @@ class ProlificProvider(CrowdProvider):
         """Pause the study."""
         for held in self.resources.held(STUDY):
             if "study" in held.details:
-                await repeated(ProlificStudyPlaces(self._client, str(held.details["study"])).withdraw)
+                with suppress(SiteMissingError):
+                    await repeated(ProlificStudyPlaces(self._client, str(held.details["study"])).withdraw)
 
     async def cleanup_resources_from_task_run(self) -> None:
         """Stop the study; its submissions stay, and can be reviewed and paid."""
@@ -186,8 +188,11 @@ class ProlificProvider(CrowdProvider):
         """Return the submissions of all studies of the run."""
         works: list[SiteWork] = []
         for study in self.resources.held(STUDY, or_released=True):
-            if "study" in study.details:
-                places = ProlificStudyPlaces(self._client, str(study.details["study"]), self._fixed_reward_cents)
+            if "study" not in study.details:
+                continue
+            places = ProlificStudyPlaces(self._client, str(study.details["study"]), self._fixed_reward_cents)
+            # A draft that was never published is deleted when it is released.
+            with suppress(SiteMissingError):
                 works += await places.observe()
         return works
 

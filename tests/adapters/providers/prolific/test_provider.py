@@ -249,3 +249,14 @@ async def test_an_approval_by_the_site_is_announced(tmp_path: Path, autojump_clo
         agent = next(iter(run.harness.operator.ledger.state.agents.values()))
         await run.harness.operator.reviewer().approve_work(agent.agent)
         assert (await run.reconcile(live.task_run)).approved_by_site_at is None
+
+
+async def test_a_draft_that_was_deleted_does_not_hide_the_rest(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        live = await run.launch(2)
+        await run.harness.operator.runs.pause_run(live.task_run, "lunch", "me")
+        study = study_of(run)
+        del run.prolific.ledger.studies[study.id]
+        assert (await run.reconcile(live.task_run)).observed == 0
