@@ -135,7 +135,7 @@ SCRIPTS: list[tuple[str, str, str, str]] = [
         "def may(worker): return True",
         "static_task_data=[{}], worker_can_do_unit=may",
         "worker_can_do_unit is called with 2 arguments, which run_task.py:5 may(worker) does not accept",
-        "Define it as worker_can_do_unit(worker_id, unit)",
+        "Define it as worker_can_do_unit(worker, unit)",
     ),
     (
         "async def told(): pass",
@@ -182,7 +182,7 @@ def test_a_procedure_with_other_parameters(launch: LaunchHarness) -> None:
     shared = "SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry={'add': lambda a, b: a + b})"
     files = {"page/index.html": PAGE, "page/page.js": ""}
     outcome = launch.start(files, {"task_source": "page"}, blueprint="remote_procedure", shared=shared)
-    refused(outcome, "add is called with 3 arguments", "Define it as add(request_id, args, agent)")
+    refused(outcome, "add is called with 3 arguments", "Define it as add(request_id, args, agent_state)")
 
 
 @pytest.mark.parametrize(
