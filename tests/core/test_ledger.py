@@ -457,6 +457,7 @@ async def test_a_caller_beyond_the_queue_waits_for_room_and_is_served() -> None:
             late.start_soon(ask, ledger, QUEUE_LIMIT + 3)
             await trio.testing.wait_all_tasks_blocked(0.01)
             assert served == []
+            assert ledger.waiting == QUEUE_LIMIT
             log.gate.set()
     assert sorted(served) == [QUEUE_LIMIT + 2, QUEUE_LIMIT + 3]
 
