@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import trio
 
-from ...core.errors import CommandRefusedError
-from ...core.operations.control.requests import AnyRequest, Reply, ReviewRequest
+from ...core.errors import CommandRefusedError, MephistoError
+from ...core.operations.control.requests import AnyRequest, RefusalsRequest, Reply, ReviewRequest
+from ...events.ids import TaskRunId
 from ..log.opening import WAIT_SECONDS
-from .client import open_control
+from .client import is_reachable, open_control
+from .protocol import author_of
 
 
 class BatchResult(NamedTuple):
@@ -67,3 +70,18 @@ async def record_verdicts(
             elif isinstance(outcome, Exception):
                 raise outcome
     return BatchResult(recorded, refusal, refused)
+
+
+def refusals_of(database: Path, run: TaskRunId) -> dict[str, int] | None:
+    """Return what the operator of a live run says it has refused; None if there is no operator."""
+    return trio.run(_refusals_of, database, run)
+
+
+async def _refusals_of(database: Path, run: TaskRunId) -> dict[str, int] | None:
+    if not await is_reachable(database):
+        return None
+    try:
+        async with open_control(database, author_of()) as control:
+            return (await control.execute(RefusalsRequest(task_run=run))).refusals
+    except MephistoError:
+        return None  # the operator has just gone
