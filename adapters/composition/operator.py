@@ -114,6 +114,7 @@ async def open_operator(
                 async with _notifying(notifier), _ending_in_order(operator):
                     yield operator
             finally:
+                log.lock_attempts = 0
                 writing.cancel()
             nursery.cancel_scope.cancel()
 

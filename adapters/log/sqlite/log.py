@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 from ....core.errors import LogError, OutcomeUnknownError, UnusableLogError, WriterFencedError
@@ -47,7 +48,8 @@ class SqliteLog:
 
     Attributes:
         path: the file.
-        lock_attempts: how often SQLite waits for a foreign lock before nothing more can be written.
+        lock_attempts: how often SQLite waits for a foreign lock before nothing more can be written; may be lowered
+            during a commit.
         epoch: the number of this writer: 1, 2, 3 ...
     """
 
@@ -294,11 +296,12 @@ class SqliteLog:
 
     def _begin(self) -> None:
         """Begin a transaction; a lock of another program, for instance of a backup, is waited for."""
-        for attempts_left in reversed(range(self.lock_attempts)):
+        for attempt in count(1):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or not attempts_left:
+                # Read each time: whoever is about to close the log waits no longer.
+                if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or attempt >= self.lock_attempts:
                     raise
                 logger.warning(
                     "another program has locked the log; work goes on when it lets go",

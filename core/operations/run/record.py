@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import trio
 
 from ....events.ids import RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent, TaskRunRecovering
@@ -12,6 +13,9 @@ from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
 from .plan import RunPlan
+
+#: Seconds in which a pause is recorded before the operator leaves without a record.
+RECORD_SECONDS = 10.0
 
 
 class RunRecord:
@@ -69,8 +73,13 @@ class RunRecord:
         await self._issuer.issue(StopRun(task_run=run, reason=reason), actor=author)
 
     async def pause(self, run: TaskRunId, reason: str, author: str = OPERATOR) -> None:
-        """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way."""
-        await self._issuer.issue(PauseRun(task_run=run, reason=reason), actor=author)
+        """Record that the operator leaves a run, which can be resumed; does nothing if it is not under way.
+
+        If nothing can be written for a while, because another program has locked the log, the operator leaves without
+        a record, as after a crash: such a run can be resumed, too.
+        """
+        with trio.move_on_after(RECORD_SECONDS):
+            await self._issuer.issue(PauseRun(task_run=run, reason=reason), actor=author)
 
     async def drain(self, run: TaskRunId, reason: str, author: str) -> None:
         """Record that a run waits for the people at work before it is paused; does nothing if that is recorded."""

@@ -251,7 +251,8 @@ def test_a_foreign_lock_is_waited_for_with_a_hint_and_not_for_ever(
         release.join()
         assert f"`lsof {path}` or `fuser -v {path}` shows which one" in capsys.readouterr().err
         foreign.execute("BEGIN IMMEDIATE")
-        log.lock_attempts = 2
+        # As when the operator is told to end meanwhile.
+        threading.Timer(0.2, setattr, (log, "lock_attempts", 0)).start()
         with pytest.raises(LogError, match="database is locked"):
             log.commit([unit_request(1, 1)])
         foreign.close()
