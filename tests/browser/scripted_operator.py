@@ -8,7 +8,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from mephisto_es.adapters.channels.dial import ConnectionFailedError, dial
 
-from .scripts import Data, Script, Send, Visit
+from .scripts import CONSENT_MISSING, Data, Script, Send, Visit
 
 #: While the router is away: attempts to reach it again, and the pause between two.
 RECONNECT_ATTEMPTS = 300
@@ -27,6 +27,7 @@ class Packet(msgspec.Struct):
 class _ProviderData(msgspec.Struct):
     worker_name: str
     agent_registration_id: str
+    consent: dict[str, object] | None = None
 
 
 class ScriptedOperator:
@@ -134,6 +135,8 @@ class ScriptedOperator:
     async def _register(self, socket: WebSocketConnection, packet: Packet) -> None:
         asked = msgspec.convert(packet.data["provider_data"], _ProviderData)
         registration = asked.agent_registration_id
+        if asked.consent is not None:
+            self._script.consented(asked.worker_name, asked.consent)
         known = self._visits.get(registration)
         answer = known or self._script.admit(asked.worker_name)
         await self._answer(socket, packet, registration, answer)
@@ -164,6 +167,7 @@ class ScriptedOperator:
                 "agent_id": None,
                 "init_task_data": None,
                 "failure_reason": answer,
+                "needs_consent": answer == CONSENT_MISSING,
             }
         request_id = str(packet.data["request_id"])
         await _send(socket, Send("agent_details", request_id, {**details, "request_id": request_id}))

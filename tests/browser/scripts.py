@@ -9,6 +9,7 @@ from typing import NamedTuple
 Data = dict[str, object]
 
 NOT_QUALIFIED = "You are not currently qualified to work on this task..."
+CONSENT_MISSING = "This task needs your consent."
 NO_WORK = "There is currently no available work, please try again later..."
 
 
@@ -45,6 +46,9 @@ class Script:
     def admit(self, worker: str) -> Visit | str:
         """Return a new visitor's work, or the reason for having none."""
         raise NotImplementedError
+
+    def consented(self, worker: str, answer: Data) -> None:
+        """React to an answer to the question for consent."""
 
     def arrived(self, visit: Visit) -> Iterable[Send]:
         """React after a new visitor got an answer."""

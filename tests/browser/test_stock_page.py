@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness, BrowserSession
-from .scripts import NO_WORK, Data, StaticScript, Visit
+from .scripts import CONSENT_MISSING, NO_WORK, Data, StaticScript, Visit
 
 FORM: list[Data] = [
     {
@@ -284,3 +284,34 @@ async def test_a_training_comes_first_and_another_unit_follows(harness: BrowserH
         assert await page.call("getAttribute", "html", "dir") == "rtl"
         await page.call("click", "text=Next task")
         await page.see("Practice 1 of 2")
+
+
+class ConsentScript(StaticScript):
+    """Gives work to whoever consents."""
+
+    def __init__(self) -> None:
+        super().__init__(ITEMS)
+        self.answers: list[Data] = []
+
+    def consented(self, worker: str, answer: Data) -> None:
+        self.answers.append(answer)
+
+    def admit(self, worker: str) -> Visit | str:
+        has_consented = bool(self.answers) and self.answers[-1]["given"] is True
+        return super().admit(worker) if has_consented else CONSENT_MISSING
+
+
+async def test_consent_comes_before_the_work(harness: BrowserHarness) -> None:
+    script = ConsentScript()
+    consent: Data = {"version": "2", "text": "We keep it.\n\nFor five years."}
+    async with stock_page(harness, script, consent=consent) as session:
+        page = await session.visitor("ann")
+        await page.see("For five years.")
+        assert await page.barriers() == []
+        await page.picture("1-consent")
+        await page.press("I do not agree")
+        await page.see(CONSENT_MISSING)
+        await page.call("reload")
+        await page.press("I agree")
+        await page.see("The ferry does not run on Sundays.")
+    assert script.answers == [{"version": "2", "given": False}, {"version": "2", "given": True}]
