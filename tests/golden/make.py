@@ -19,7 +19,14 @@ from mephisto_es.adapters.log.anchor import anchor_path
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest, NewEvent
 from mephisto_es.events import ids, streams
-from mephisto_es.events.agent import AgentFileLost, AgentFileStored, AgentMetadataReceived, FileLoss
+from mephisto_es.events.agent import (
+    AgentFileLost,
+    AgentFileStored,
+    AgentMetadataReceived,
+    AgentModelAsked,
+    AgentModelReplied,
+    FileLoss,
+)
 from mephisto_es.events.base import FileRef
 from mephisto_es.events.codec import KIND_OF
 from mephisto_es.events.task_run import (
@@ -42,7 +49,7 @@ HERE = Path(__file__).parent
 #: So many moves that most kinds of events come by chance, and how many more a history gets that lacks a few.
 MOVES = 2500
 MORE_MOVES = 300
-MAX_EXTENSIONS = 4
+MAX_EXTENSIONS = 12
 MAX_SEEDS = 100
 
 
@@ -72,6 +79,16 @@ class EveryKindGenerator(HistoryGenerator):
         for kind in (*rest, *more, TaskRunDraining, TaskRunStopping, TaskRunCompleted):
             self._request([NewEvent(stream, self._fill(kind))])
 
+    def ask_model(self) -> None:
+        """A question to a language model on behalf of an agent, and its reply."""
+        if not self._streams["agent"]:
+            return
+        stream = self._pick("agent")
+        worker = self.state.agents[stream].worker
+        text = self._json({"text": "hello"}, worker)
+        self._request([NewEvent(stream, AgentModelAsked(number=1, model="small", request=text, limit_cents=2))])
+        self._request([NewEvent(stream, AgentModelReplied(number=1, model="small", reply=text, cost_cents=1))])
+
     def receive_files(self) -> None:
         """Two files that come with the metadata of an agent: one is stored, the other one is lost."""
         if not self._streams["agent"]:
@@ -96,6 +113,7 @@ def requests_of_every_kind() -> tuple[AppendRequest, ...]:
         generator.write(MOVES)
         generator.end_a_run()
         generator.receive_files()
+        generator.ask_model()
         for _ in range(MAX_EXTENSIONS):
             if {type(event) for request in generator.requests for _, event in request.events} == set(KIND_OF):
                 return tuple(generator.requests)
