@@ -21,7 +21,8 @@ SECONDS = float(os.environ.get("HOSTILE_SECONDS", "0"))
 VISITS = 20
 #: Visits at a time.
 VISITORS = 4
-MAX_RSS_BYTES = 300 * 2**20
+#: Node returns memory late; at most 290 MiB were seen.
+MAX_RSS_BYTES = 400 * 2**20
 
 
 async def test_honest_workers_are_served_next_to_hostile_clients(
