@@ -106,10 +106,10 @@ class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
 
     @property
     def partitions(self) -> tuple[str, ...]:
-        """The partition of the run, and if other runs are counted the directory and theirs, in order of ids."""
+        """The partition of the run, and if other runs are counted the directory and theirs, in order of names."""
         if not self.counted_runs:
             return super().partitions
-        return (DIRECTORY, *map(partition_of_run, sorted({self.task_run, *self.counted_runs})))
+        return (DIRECTORY, *sorted({partition_of_run(run) for run in (self.task_run, *self.counted_runs)}))
 
 
 class StartOnboarding(RunCommand, frozen=True, kw_only=True, tag="start_onboarding"):

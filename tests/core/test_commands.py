@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mephisto_es.core.commands.admission import AssignUnit
 from mephisto_es.core.commands.agent import SubmitUnit
 from mephisto_es.core.commands.base import CommandRequest, RunCommand
 from mephisto_es.core.commands.catalogue import (
@@ -63,6 +64,8 @@ def test_a_command_names_its_partitions_in_the_order_of_their_locks(
         runs = {streams.partition_of_run(drawn.task_run)}
     elif isinstance(drawn, CreateRun):
         runs = {streams.partition_of_run(drawn.created.task_run)}
+    if isinstance(drawn, AssignUnit):
+        runs |= {streams.partition_of_run(run) for run in drawn.counted_runs}
     assert set(drawn.partitions) - {streams.DIRECTORY} == runs
     assert list(drawn.partitions) == sorted(set(drawn.partitions))
     assert drawn.partitions
