@@ -44,6 +44,8 @@ from .site_visitor import SiteVisitor
 SITES = {"prolific": ProlificProvider, "connect": ConnectProvider}
 #: Cents for a sentence, above what the sites demand for the estimated time, and for every fifth a bonus.
 REWARD, BONUS_CENTS, BONUS_EVERY = "1.00", 25, 5
+#: People who take part at a time.
+PEOPLE_AT_ONCE = 20
 #: Rounds of paying, with a pause, until what the site pays in the background shows.
 PAY_ROUNDS, PAY_PAUSE_SECONDS = 10, 1.0
 
@@ -125,9 +127,10 @@ async def run_site_demo(
             run = await operator.launch_task_run_or_die(cfg.mephisto, sentences(units))
             live_run = operator.get_running_task_runs()[run]
             on_live(live_run)
+            browsers = trio.CapacityLimiter(PEOPLE_AT_ONCE)
             async with trio.open_nursery() as people:
                 for number in range(units):
-                    people.start_soon(_take_part, stage, number, seed, _code_of(live_run), on_submitted)
+                    people.start_soon(_take_part, stage, number, seed, _code_of(live_run), browsers, on_submitted)
                 await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
                 people.cancel_scope.cancel()
             agents = [one.agent for one in operator.ledger.state.agents.values() if one.status is AgentStatus.COMPLETED]
@@ -187,9 +190,12 @@ class _PageEnd(msgspec.Struct):
     completion: _ShownEnd
 
 
-async def _take_part(stage: _Stage, number: int, seed: int, code: str, on_submitted: Callable[[], None]) -> None:
-    visitor = SiteVisitor(stage.kind, stage.url, f"person{number}", code, Random(f"{seed} {number}"))
-    await visitor.take_part()
+async def _take_part(
+    stage: _Stage, number: int, seed: int, code: str, browsers: trio.CapacityLimiter, on_submitted: Callable[[], None]
+) -> None:
+    async with browsers:
+        visitor = SiteVisitor(stage.kind, stage.url, f"person{number}", code, Random(f"{seed} {number}"))
+        await visitor.take_part()
     on_submitted()
 
 

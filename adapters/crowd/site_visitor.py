@@ -20,6 +20,7 @@ from .sentence_rating import rate
 #: Seconds between two looks at the site's list of places.
 LOOK_SECONDS = (0.5, 1.5)
 THINK_SECONDS = (0.5, 2.0)
+REQUEST_SECONDS = 30.0
 
 #: Where the site lists its offers, takes a person in, and names the ids of a visit in the page's address.
 _PATHS = {
@@ -58,7 +59,9 @@ class SiteVisitor:
             base_url=site_url,
             headers={"accept": "application/json"},
             cookies={PERSON_COOKIE: name},
+            timeout=REQUEST_SECONDS,
             trust_env=False,
+            verify=False,  # both servers are on this machine, without TLS
         )
         self.has_submitted = False
 
@@ -89,7 +92,12 @@ class SiteVisitor:
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         worker, work, study = (query[name] for name in _PARAMETERS[self._kind])
         visit = Visit(worker, work, self._kind, work, study)
-        async with httpx.AsyncClient(base_url=f"{address.scheme}://{address.netloc}", trust_env=False) as browser:
+        async with httpx.AsyncClient(
+            base_url=f"{address.scheme}://{address.netloc}",
+            timeout=REQUEST_SECONDS,
+            trust_env=False,
+            verify=False,  # as above
+        ) as browser:
             page = PageClient(browser, visit, time.time)
             try:
                 await page.load()
