@@ -367,6 +367,16 @@ class HistoryGenerator(RandomValues):
         stream = self._pick("agent")
         return stream, self.state.agents[stream]
 
+    def _pick_left_partner(self) -> tuple[str, AgentRecord] | None:
+        """An agent whose partner has left, if there is one."""
+        left = [
+            stream
+            for stream in self._streams["agent"]
+            if self.state.agents[stream].status is AgentStatus.PARTNER_DISCONNECT
+        ]
+        stream = self._random.choice(left) if left else None
+        return None if stream is None else (stream, self.state.agents[stream])
+
     def _submit(self) -> Events:
         found = self._pick_agent()
         if found is None:
@@ -405,7 +415,7 @@ class HistoryGenerator(RandomValues):
         return decide_record_file(self.state, command)
 
     def _leave(self) -> Events:
-        found = self._pick_agent()
+        found = self._pick_left_partner() or self._pick_agent()
         if found is None:
             return []
         stream, state = found
