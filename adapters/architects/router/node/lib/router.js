@@ -3,7 +3,7 @@
 import { Counters } from "./counters.js";
 import { codeOf } from "./errors.js";
 import { log } from "./log.js";
-import { textOf } from "./http/task_config.js";
+import { TaskConfigFile } from "./http/task_config.js";
 import { OperatorLink } from "./operator/operator_link.js";
 import { OperatorOrders } from "./operator/operator_orders.js";
 import { WaitingRequests } from "./operator/waiting_requests.js";
@@ -32,7 +32,7 @@ export class Router {
    */
   constructor({ settings, secret, journal, clock, monotonic, newId }) {
     const counters = new Counters();
-    const packets = new PacketFactory(clock, textOf(settings.static, "router.busy", BUSY));
+    const packets = new PacketFactory(clock, new TaskConfigFile(settings.static).text("router.busy", BUSY));
     const requests = new WaitingRequests({
       packets,
       deadlineSeconds: settings.requestDeadlineSeconds,

@@ -150,6 +150,16 @@ export function readSubmitMetadata(text) {
 }
 
 /**
+ * The field of a form sent to POST /submit_metadata.
+ *
+ * @param {Raw} text
+ * @returns {Raw}
+ */
+export function readMetadata(text) {
+  return readObject(text);
+}
+
+/**
  * @param {Raw} text
  * @returns {ReturnTaskBody}
  */

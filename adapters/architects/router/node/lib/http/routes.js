@@ -3,12 +3,13 @@
 import express from "express";
 
 import { RefusalError } from "../errors.js";
-import { raw, rawObject, readObject, strictJson } from "../json_text.js";
+import { raw, rawObject, strictJson } from "../json_text.js";
 import { isForm } from "./bodies.js";
 import { answerError } from "./refusals.js";
 import {
   readAgentStatus,
   readLogError,
+  readMetadata,
   readRequestAgent,
   readReturnTask,
   readSubmitAppeal,
@@ -354,7 +355,7 @@ export class Routes {
   async #submitMetadataForm(request) {
     const form = await this.#uploads.receive(request, (token) => this.#pages.checkKnown(token));
     try {
-      const metadata = readObject(strictJson(form.text(METADATA_FIELD) ?? ""));
+      const metadata = readMetadata(strictJson(form.text(METADATA_FIELD) ?? ""));
       const data = rawObject({ metadata, files: raw(await form.keep()) });
       await this.#pages.submit("submit_metadata", form.agent, data, undefined);
     } catch (error) {

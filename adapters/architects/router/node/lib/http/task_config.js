@@ -25,23 +25,6 @@ const SUPPORTED_VERSIONS = ["2.0.3", "2.0.4"];
  * @property {boolean} isSupported whether the version that the page asked for is supported
  */
 
-/**
- * Return a text of the catalogue in the run's language; the default if the page has its own.
- *
- * @param {string} directory where `task_config.json` is
- * @param {string} key
- * @param {string} byDefault
- * @returns {string}
- */
-export function textOf(directory, key, byDefault) {
-  try {
-    const { texts } = JSON.parse(readFileSync(join(directory, "task_config.json"), "utf8"));
-    return typeof texts?.[key] === "string" ? texts[key] : byDefault;
-  } catch {
-    return byDefault; // no file, or one that is answered with an error
-  }
-}
-
 /** `task_config.json`, kept in memory while the file does not change. */
 export class TaskConfigFile {
   #path;
@@ -52,6 +35,22 @@ export class TaskConfigFile {
   /** @param {string} directory where it is */
   constructor(directory) {
     this.#path = join(directory, "task_config.json");
+  }
+
+  /**
+   * Return a text of the catalogue in the run's language; the default if the page has its own.
+   *
+   * @param {string} key
+   * @param {string} byDefault
+   * @returns {string}
+   */
+  text(key, byDefault) {
+    try {
+      const { texts } = JSON.parse(readFileSync(this.#path, "utf8"));
+      return typeof texts?.[key] === "string" ? texts[key] : byDefault;
+    } catch {
+      return byDefault; // no file, or one that is answered with an error
+    }
   }
 
   /**
