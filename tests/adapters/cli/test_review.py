@@ -100,11 +100,12 @@ def test_who_gives_up_has_recorded_what_was_answered(database: Path) -> None:
 def test_only_the_selected_work_is_listed_and_approved(database: Path) -> None:
     run, agents = waiting(database)
     worker = all_of(database, f"SELECT worker_id FROM agents WHERE agent_id = {agents[0]}")[0][0]
-    theirs = [agent for (agent,) in all_of(database, f"SELECT agent_id FROM agents WHERE worker_id = {worker}")]
+    newest_first = f"SELECT agent_id FROM units WHERE worker_id = {worker} ORDER BY unit_id DESC"
+    theirs = [agent for (agent,) in all_of(database, newest_first) if agent in agents]
     where = ("--where", f"worker=worker-{worker}", "--where", "order=newest")
     listed = json.loads(ask("review", database, run, *where, "--json").stdout)["units"]
     shown = [unit["agent_id"] for unit in listed]
-    assert shown == sorted(set(agents) & set(theirs), reverse=True)
+    assert shown == theirs
     assert ask("review", database, run, *where, "--approve-all").exit_code == 0
     assert {agent for agent in agents if verdicts(database)[agent] == "approved"} == set(shown)
 
