@@ -70,12 +70,12 @@ class LogAccess:
         """
         return await to_thread.run_sync(self._series_of, run, limiter=self._drawing)
 
-    async def record_verdicts(self, verdicts: Sequence[VerdictRequest], author: str = "") -> BatchResult:
+    async def record_verdicts(self, verdicts: Sequence[VerdictRequest], author: str) -> BatchResult:
         """Record verdicts; they are recorded even if this call is cancelled.
 
         Args:
             verdicts: the verdicts.
-            author: who gives them; whoever started the server, unless given.
+            author: who gives them; empty for whoever started the server.
 
         Raises:
             UnusableLogError: the log cannot be written.

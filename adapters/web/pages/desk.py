@@ -15,7 +15,7 @@ from ....core.commands.review import Verdict
 from ....core.errors import ConfigError
 from ....core.operations.configuration.money import amount, cents
 from ....core.operations.control.requests import VerdictRequest
-from ....events.ids import AgentId, UnitId
+from ....events.ids import AgentId, UnitId, WorkerId
 from ....projections.queries.review_queue import (
     OtherAnswer,
     ReviewFilter,
@@ -32,7 +32,7 @@ from ....projections.queries.runs.progress import RunProgress, run_progress
 from ....projections.queries.unit_records import UnitRecord, unit_records
 from ...log.sqlite.as_of import LogAsOf
 from ..claims import Claims
-from ..forms import FormPage, FormRefusedError
+from ..forms import FormPage, FormRefusedError, check_may_pay
 from ..media import media_file
 from ..site import Site, run_of
 from .review import VERDICTS
@@ -57,6 +57,8 @@ class Desk(NamedTuple):
     record: UnitRecord | None
     others: tuple[OtherAnswer, ...]
     notes: tuple[str, ...]
+    #: Names of the workers at their providers.
+    names: Mapping[WorkerId, str]
     #: Labels of the task's form and of what it shows, by name.
     labels: Mapping[str, str]
 
@@ -107,7 +109,9 @@ class DeskPages(FormPage):
         session: str = request.state.visitor.session
         if unit and self._claims.is_held_by_other(session, UnitId(unit)):
             raise FormRefusedError(409, "Nothing was recorded: another reviewer has this work open.")
-        done = await self._site.log.record_verdicts([verdict])
+        if verdict.bonus_cents:
+            check_may_pay(request)
+        done = await self._site.log.record_verdicts([verdict], request.state.visitor.reviewer.author)
         if done.refusal is not None:
             raise FormRefusedError(409, f"Nothing was recorded: {done.refusal}.")
         self._claims.release(session)
@@ -127,10 +131,12 @@ class DeskPages(FormPage):
             labels = _labels(moment.db.get_task_run(run).init_params)
             notes = usual_notes(moment, run)
             if unit_id is None:
-                return Desk(progress, queue, None, (), notes, labels)
+                return Desk(progress, queue, None, (), notes, {}, labels)
             unit = moment.db.get_unit(unit_id)
-            (record,) = unit_records(moment, run, units=[unit])
-            return Desk(progress, queue, record, other_answers(moment, unit), notes, labels)
+            (record,) = unit_records(moment, run, units=[unit], names=False)
+            others = other_answers(moment, unit)
+            names = self._site.names_of(moment.db, (record.worker_id, *(other.worker_id for other in others)))
+            return Desk(progress, queue, record, others, notes, names, labels)
 
         desk = await self._site.log.query(answer)
         is_claimed = desk.record is None or self._claims.claim(session, UnitId(desk.record.unit_id))
@@ -190,7 +196,7 @@ class BulkReviewPages(FormPage):
             )
         note = fields.get("note", "").strip() or None
         verdicts = [VerdictRequest(agent=agent, verdict=Verdict.APPROVED, note=note) for agent in queue.agents]
-        done = await self._site.log.record_verdicts(verdicts)
+        done = await self._site.log.record_verdicts(verdicts, request.state.visitor.reviewer.author)
         if done.refusal is not None:
             raise FormRefusedError(
                 409, f"{done.recorded:,} of {len(verdicts):,} verdicts are recorded; one was refused: {done.refusal}."

@@ -189,7 +189,7 @@ async def test_the_picture_and_the_other_answer_are_shown(pictures: Visitor) -> 
     assert f'<img class="medium" src="/runs/{RUN}/media/img/0.svg" alt="picture">' in page.text
     said = words_of(page)
     assert "What is in the picture? dog" in said
-    assert "Others on the same item agent-2 · worker-2 · completed What is in the picture? (differs) cat" in said
+    assert "Others on the same item agent-2 · worker-2 Zoë 2 · completed What is in the picture? (differs) cat" in said
     assert "img-src 'self' https: http:" in page.headers["content-security-policy"]
     picture = await pictures.get(f"/runs/{RUN}/media/img/0.svg")
     assert picture.text == "<svg/>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,23 @@ async def test_a_viewer_looks_and_decides_nothing(reviewers: Visitor, database: 
     assert "You may look at everything here, but not decide" in words_of(page)
     await reviewers.send(WORKER, {"action": "block", "reason": "at random"}, status=403)
     assert authors(database) == before
+
+
+async def test_the_desk_has_the_same_roles(reviewers: Visitor, database: Path) -> None:
+    await log_in(reviewers, Role.VIEW)
+    form = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', (await reviewers.get(f"{REVIEW}/desk")).text)
+    await reviewers.post(f"{REVIEW}/desk", {**dict(form), "verdict": "approved"}, status=403)
+    await reviewers.post(f"{REVIEW}/all", {**dict(form), "count": "30"}, status=403)
+    await log_in(reviewers, Role.REVIEW)
+    form = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', (await reviewers.get(f"{REVIEW}/desk")).text)
+    refused = await reviewers.post(f"{REVIEW}/desk", {**dict(form), "verdict": "approved", "bonus": "1"}, status=403)
+    assert "you may review, but not give bonuses" in words_of(refused)
+    await reviewers.post(f"{REVIEW}/desk", {**dict(form), "verdict": "approved"})
+    assert authors(database)[-1] == "user/reviewer"
+    page = await reviewers.get(f"{REVIEW}/all?worker=worker-2")
+    form = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
+    await reviewers.post(f"{REVIEW}/all?worker=worker-2", dict(form))
+    assert authors(database) == ["user/reviewer"] * 3
 
 
 async def test_a_reviewer_decides_under_a_name_and_gives_no_bonus(reviewers: Visitor, database: Path) -> None:
