@@ -61,8 +61,8 @@ class FormPage(ABC):
         except UnusableLogError as error:
             status_code = 409
             refused = (
-                f"Nothing was recorded: {error}. While an operator runs on this log, only its own script can review; "
-                "come back when the run has ended."
+                f"Nothing was recorded: {error}. The program that has the log open takes no decisions from others; "
+                "your entries are still here, so try again when it has ended."
             )
         else:
             return RedirectResponse(f"{request.url.path}{query(**shown)}", 303)

@@ -81,7 +81,7 @@ async def test_not_while_an_operator_is_at_work(visitor: Visitor, database: Path
         page = await visitor.send(f"/runs/{RUN}/review", verdict, status=409)
     said = words_of(page)
     assert "is being written by process" in said
-    assert "While an operator runs on this log, only its own script can review" in said
+    assert "The program that has the log open takes no decisions from others" in said
     assert "kept for the next try" in page.text
     assert status_of(database, first) == "completed"
 

@@ -135,7 +135,7 @@ async def test_what_was_typed_is_kept_where_it_was_typed(visitor: Visitor) -> No
 async def test_not_while_an_operator_is_at_work(visitor: Visitor, database: Path) -> None:
     with SqliteLog.create_or_open(database, PROJECTIONS):
         page = await visitor.send(PAGE, {"action": "block", "reason": "kept for the next try"}, status=409)
-    assert "While an operator runs on this log, only its own script can review" in words_of(page)
+    assert "The program that has the log open takes no decisions from others" in words_of(page)
     assert "kept for the next try" in page.text
     assert status(database) == "registered"
 
