@@ -98,7 +98,7 @@ def test_no_byte_of_a_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert ask("backup", data, "-o", copied).exit_code == 0
     before = holding(data, traces)
     assert {DATABASE_FILE, exported.name, copied.name} < before
-    assert any("/uploads/" in file for file in before)
+    assert any("/files/" in file for file in before), before
     for trace in (NAME.encode(), COMMENT.encode(), PICTURE[:40], traces[-1]):
         assert holding(data, (trace,)), trace
 
