@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.log.anchor import append_anchor
@@ -60,7 +61,7 @@ async def test_each_notice_arrives_whenever_the_follower_dies(log: SqliteLog) ->
             async with trio.open_nursery() as nursery:
                 first = follower(log, webhook.url, writer.committed)
                 nursery.start_soon(first.run)
-                await first.wait_caught_up()
+                await wait_all_tasks_blocked()  # it has begun, and what follows is news
                 nursery.cancel_scope.cancel()
             writer.append(*WORTH_A_NOTICE)
             for _ in range(20):
@@ -85,6 +86,7 @@ async def test_what_happened_before_the_first_start_is_no_news(log: SqliteLog) -
         following = follower(log, webhook.url, writer.committed)
         nursery.start_soon(following.run)
         await following.wait_caught_up()
+        await wait_all_tasks_blocked()
         log.commit(requests(*WORTH_A_NOTICE)[5:])
         writer.committed.notify()
         await webhook.wait_for(lambda: len(webhook.taken) == 6)
@@ -98,9 +100,10 @@ async def test_a_receiver_that_is_down_delays_no_other_and_no_end(log: SqliteLog
         followers = [follower(log, url, writer.committed) for url in ("http://127.0.0.1:1/dead", webhook.url)]
         notifier = Notifier(followers)
         nursery.start_soon(notifier.run)
-        await notifier.wait_caught_up(5)
+        await wait_all_tasks_blocked()  # each has begun, and what follows is news
         writer.append(*WORTH_A_NOTICE)
-        await webhook.wait_for(lambda: len(webhook.taken) == len(KINDS))
+        with trio.fail_after(60):
+            await webhook.wait_for(lambda: len(webhook.taken) == len(KINDS))
         with trio.fail_after(5):
             await notifier.wait_caught_up(0.1)
         nursery.cancel_scope.cancel()

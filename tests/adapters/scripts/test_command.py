@@ -135,8 +135,8 @@ def test_cfg_prints_the_configuration_without_secrets_and_runs_nothing(script: P
         (["--cfg", "job", "mephisto.task.allowed_concurrent=x"], 1, "is 'x', which is not a whole number"),
         (["mephisto.blueprint.text=broken"], 1, "run_task.py: the file is broken. Mend it"),
         (["mephisto.blueprint.text=fenced"], 1, "run_task.py: another operator has taken over"),
-        (["--multirun"], 2, "No such option"),
-        (["--cfg", "all"], 2, "is not 'job'"),
+        (["--multirn"], 2, "No such option"),
+        (["--cfg", "everything"], 2, "is not one of"),
     ],
 )
 def test_what_the_user_must_mend_is_one_sentence_and_no_traceback(
