@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from .conftest import MakeHarness, MakeRouter
-from .harness import HANDSHAKE, OperatorLink, Router, RouterHarness, error_of
+from .harness import HANDSHAKE, PATIENCE_SECONDS, OperatorLink, Router, RouterHarness, error_of
 
 BOUNDARY = b"boundary"
 JSON_HEAD = b"POST /submit_task HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
@@ -35,7 +35,7 @@ async def connected(harness: RouterHarness, text: bytes) -> AsyncIterator[trio.S
 
 async def status_of(stream: trio.SocketStream) -> int:
     """Return the status of the answer; 0 if the connection is closed without one."""
-    with trio.fail_after(20):
+    with trio.fail_after(PATIENCE_SECONDS):
         try:
             answer = await stream.receive_some()
         except trio.BrokenResourceError:
@@ -140,15 +140,17 @@ async def test_a_body_that_trickles_is_ended(make_router: MakeRouter, make_harne
     async with connected(harness, JSON_HEAD) as stream, trio.open_nursery() as nursery:
 
         async def trickle() -> None:
-            while True:
-                await stream.send_all(b" ")
-                await trio.sleep(0.1)
+            with suppress(trio.BrokenResourceError):
+                while True:
+                    await stream.send_all(b" ")
+                    await trio.sleep(0.1)
 
         nursery.start_soon(trickle)
         began = trio.current_time()
         assert await status_of(stream) == 408
         nursery.cancel_scope.cancel()
-    assert 0.9 < trio.current_time() - began < 5
+    # By default a client has 75 seconds.
+    assert 0.9 < trio.current_time() - began < 60
 
 
 ENDLESS = {
@@ -172,7 +174,7 @@ async def test_what_has_no_end_is_ended(own: RouterHarness, what: str) -> None:
     beginning, piece = ENDLESS[what]
     sent = 0
     async with connected(own, beginning) as stream:
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             with suppress(trio.BrokenResourceError):
                 while sent < 30_000_000:
                     await stream.send_all(piece * 100)
@@ -187,7 +189,7 @@ async def test_a_message_that_has_no_end_is_ended(own: RouterHarness, opcode: in
     sent = 0
     async with connected(own, HANDSHAKE) as stream:
         assert await status_of(stream) == 101
-        with trio.fail_after(20), suppress(trio.BrokenResourceError):
+        with trio.fail_after(PATIENCE_SECONDS), suppress(trio.BrokenResourceError):
             while sent < 20_000_000:
                 # A part of a message, masked with zeros.
                 await stream.send_all(bytes([opcode if sent == 0 else 0, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0]) + b"x" * 65535)

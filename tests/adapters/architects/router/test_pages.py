@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from .conftest import PAGE, MakeHarness, MakeRouter
-from .harness import OperatorLink, RouterHarness, error_of
+from .harness import PATIENCE_SECONDS, OperatorLink, RouterHarness, error_of
 
 
 @pytest.mark.parametrize("query", ["", "?worker_id=W&assignment_id=A", "?worker_id=%C3%A4&anything=else", "?&&="])
@@ -138,7 +138,7 @@ async def test_a_page_of_many_visitors_at_once(harness: RouterHarness) -> None:
         answers.append(await harness.http.get("/bundle.js"))
 
     answers: list[object] = []
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with trio.open_nursery() as nursery:
             for _ in range(50):
                 nursery.start_soon(visit)

@@ -111,7 +111,7 @@ async def test_it_ends_when_told_to(make_router: MakeRouter, make_harness: MakeH
 
     assert status == 0
     # Nobody is left hanging.
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         await answered.wait()
     assert answers[0].json()["data"]["agent_id"] is None
     assert await page.closing_code() in (1001, 1012)
@@ -119,16 +119,15 @@ async def test_it_ends_when_told_to(make_router: MakeRouter, make_harness: MakeH
 
 
 async def test_it_ends_when_no_operator_comes(make_router: MakeRouter, make_harness: MakeHarness) -> None:
-    router = make_router(orphan_seconds=0.6)
-    router.start()
+    router = make_router(orphan_seconds=1.5)
+    # The operator waits for the router, which has nobody to wait for at first.
+    process = router.process = router.launch()
     harness = make_harness(router)
     operator = await harness.operator({})
-    await trio.sleep(0.8)
+    await trio.sleep(1.6)
     # It stays for as long as an operator is there.
     await operator.settled()
     await operator.close()
-    process = router.process
-    assert process is not None
 
     assert await trio.to_thread.run_sync(process.wait, PATIENCE_SECONDS) == 0
 

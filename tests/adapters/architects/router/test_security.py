@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from .conftest import MakeHarness, MakeRouter
-from .harness import HANDSHAKE, OperatorLink, RouterHarness, error_of
+from .harness import HANDSHAKE, PATIENCE_SECONDS, OperatorLink, RouterHarness, error_of
 
 # -- the operator's place --------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ async def test_sockets_that_say_nothing_leave_room_for_the_others(
 
 async def is_turned_away(harness: RouterHarness) -> bool:
     host, port = harness.router.listener.getsockname()
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with await trio.open_tcp_stream(host, port) as stream:
             await stream.send_all(HANDSHAKE)
             answer = b"".join([chunk async for chunk in stream])
@@ -256,7 +256,7 @@ async def test_a_client_has_to_go_on(make_router: MakeRouter, make_harness: Make
 
 async def is_hung_up_on(harness: RouterHarness, beginning: bytes) -> None:
     host, port = harness.router.listener.getsockname()
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with await trio.open_tcp_stream(host, port) as stream:
             await stream.send_all(beginning)
             async for chunk in stream:
@@ -318,7 +318,7 @@ async def test_what_workers_sent_is_for_its_owner_only(make_router: MakeRouter, 
 )
 async def test_nonsense_is_no_hang_and_no_crash(harness: RouterHarness, request_: bytes) -> None:
     host, port = harness.router.listener.getsockname()
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         async with await trio.open_tcp_stream(host, port) as stream:
             try:
                 await stream.send_all(request_)

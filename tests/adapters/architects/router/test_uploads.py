@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from .conftest import MakeHarness, MakeRouter
-from .harness import OperatorLink, Router, RouterHarness, error_of
+from .harness import PATIENCE_SECONDS, OperatorLink, Router, RouterHarness, error_of
 
 BOUNDARY = "----WebKitFormBoundaryCqPxozi6Aio1UQFm"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -254,7 +254,7 @@ async def test_a_form_whose_sender_is_gone_leaves_nothing_behind(tight: RouterHa
     # The next form goes through the same door after it.
     assert (await post(tight, form(USED, field("final_string_data", "1")))).status_code == 200
     assert (await operator.expect("submit_unit")).data == {"final_data": 1, "files": []}
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while stored_bytes(tight.router):
             await tight.counters()
 
