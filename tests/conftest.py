@@ -1,5 +1,6 @@
-"""Sets the number of Hypothesis examples: few, or as many as `HYPOTHESIS_PROFILE=long` asks for."""
+"""Sets how the suite runs: the number of Hypothesis examples, the number of processes, and the garbage collector."""
 
+import gc
 import os
 
 from hypothesis import HealthCheck, settings
@@ -8,3 +9,23 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("short", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("short"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+#: Processes of the suite beyond one for each core: half of the time a test waits for a browser, a router or a verb.
+MORE_PROCESSES = 2
+
+# Collecting makes two million objects that stay; to look through them takes the collector more than a second each time,
+# and everything that a test waits for waits with it.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return the number of processes for `--numprocesses auto`."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (os.cpu_count() or 1) + MORE_PROCESSES

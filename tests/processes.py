@@ -56,9 +56,18 @@ class OperatorProcess:
     url: str
 
     def crowd(self, on_submitted: Callable[[], None] = lambda: None) -> Crowd:
-        """Five people, two of whom give a sentence back."""
+        """Five people, two of whom give a sentence back. They do not leave: whoever lets them run cancels them."""
         bots = draw_bots(Random(1), 5, rating, returning=2, disconnecting=0, think_seconds=0.05)
-        return Crowd(self.url, bots, patience_seconds=20, on_submitted=on_submitted)
+        return Crowd(self.url, bots, patience_seconds=GIVE_UP_SECONDS, on_submitted=on_submitted)
+
+    async def work_to_the_end(self) -> Crowd:
+        """Let a crowd work until the process has ended well; return the crowd."""
+        crowd = self.crowd()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(crowd.run)
+            assert await self.process.wait() == 0
+            nursery.cancel_scope.cancel()
+        return crowd
 
     async def kill(self) -> None:
         """End it without a warning."""

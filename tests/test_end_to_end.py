@@ -37,11 +37,7 @@ pytestmark = pytest.mark.usefixtures("no_router_is_left")
 async def test_a_script_runs_until_the_work_is_done(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir, some_sentences(tmp_path, 10)) as script:
-        crowd = script.crowd()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(crowd.run)
-            assert await script.process.wait() == 0
-            nursery.cancel_scope.cancel()
+        crowd = await script.work_to_the_end()
     report = report_of(data_dir)
     assert report.legal, report.findings
     assert report.units == {"completed": 10}
@@ -71,10 +67,7 @@ async def test_a_run_goes_on_whatever_workers_send(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with launched(data_dir, some_sentences(tmp_path, 5)) as script:
         await pester(script.url)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(script.crowd().run)
-            assert await script.process.wait() == 0
-            nursery.cancel_scope.cancel()
+        await script.work_to_the_end()
     report = report_of(data_dir)
     assert report.legal, report.findings
     assert report.units == {"completed": 5}

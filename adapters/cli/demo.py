@@ -28,6 +28,10 @@ from ..terminal import echo, make_console
 from .common.output import ILLEGAL, as_json_option, print_json
 from .replay import print_report
 
+#: Seconds after which a worker whose page is closed is taken to be gone. A simulated crowd has no bad connections, and
+#: nobody wants to watch the default pass.
+HEARTBEAT_LIMIT_SECONDS = 3.0
+
 
 @click.command("demo")
 @click.option("--seed", default=0, show_default=True, help="Seed of the crowd's behaviour.")
@@ -92,7 +96,11 @@ def demo_command(
         done = trio.run(
             partial(
                 run_demo,
-                configuration(server_type, architect),
+                configuration(
+                    server_type,
+                    architect,
+                    [f"mephisto.architect.heartbeat_limit_seconds={HEARTBEAT_LIMIT_SECONDS}"],
+                ),
                 sentences(units),
                 folder,
                 draw_bots(Random(seed), workers, rate, think_seconds=think_seconds),

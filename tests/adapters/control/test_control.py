@@ -135,10 +135,8 @@ async def test_a_paused_run_is_ended_and_reopened_without_its_operator(tmp_path:
     assert "cannot be resumed" in run_verb("resume", data_dir, 1, code=1)
     assert run_verb("reopen", data_dir, 1) == "run-1 is open again; `mephisto-es resume` continues it\n"
     async with resumed(data_dir) as operator:
-        crowd = operator.crowd()
-        await crowd.run()
-        assert await operator.process.wait() == 0
-        assert crowd.summary().submissions == 3
+        crowd = await operator.work_to_the_end()
+    assert crowd.summary().submissions == 3
     assert status_of_run(data_dir) == "completed"
     assert replay(data_dir / DATABASE_FILE, PROJECTIONS).legal
 
