@@ -354,9 +354,13 @@ class WorkerPool:
 
     @property
     def is_idle(self) -> bool:
-        """True if nobody is at work, and nobody waits for the task's code, unless that failed."""
+        """True if nobody is at work, and nobody waits for the task's code, unless that failed.
+
+        Whoever waits for a partner is not at work: nobody joins while no work is given out.
+        """
         index = self._ledger.state.runs[self._run]
-        return not index.live_agents and self.onboardings.are_all_undecided and self.submissions.all_answered
+        is_nobody_at_work = index.live_agents <= index.waiting.keys()
+        return is_nobody_at_work and self.onboardings.are_all_undecided and self.submissions.all_answered
 
     def handle_updated_agent_status(self, status_map: Mapping[str, str]) -> None:
         """End the agents whose pages have gone for good, according to a router."""

@@ -89,7 +89,8 @@ async def test_a_run_goes_on_after_a_pause_with_the_same_units_and_agents(
     async with open_harness(tmp_path, log, onboarding) as harness:
         live_run = await harness.launch(shared, resume_incomplete_run=True)
         assert len(harness.operator.ledger.state.task_runs) == 1
-        if stop is not ctrl_c_twice:
+        # Half a pair is not at work: the first Ctrl-C pauses at once.
+        if stop is not ctrl_c_twice or scene == "half a pair":
             assert harness.statuses("unit") == units
             again = {worker: str((await ask(harness.router(live_run), worker))["agent_id"]) for worker in workers}
             assert again == tokens
@@ -119,6 +120,34 @@ async def test_the_first_ctrl_c_waits_for_the_people_at_work_and_tells_newcomers
         router.submit_task(ann, {})
         await until(harness, lambda: harness.statuses("task_run") == {"paused": 1})
         assert harness.statuses("unit") == {"completed": 1, "launched": 2}
+
+
+async def test_the_first_ctrl_c_does_not_wait_for_half_a_pair(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    shared, log = HarnessTaskState(data=items(2, workers=2), runner=Pairs), MemoryLog()
+    async with open_harness(tmp_path, log) as harness:
+        router = harness.router(await harness.launch(shared))
+        couple = [str((await ask(router, worker))["agent_id"]) for worker in ("ann", "bob")]
+        carl = str((await ask(router, "carl"))["agent_id"])
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(harness.operator.wait_for_runs_then_shutdown)
+            await trio.testing.wait_all_tasks_blocked()
+            signal.raise_signal(signal.SIGINT)
+            await trio.testing.wait_all_tasks_blocked()
+            assert harness.statuses("task_run") == {"live": 1}
+            for agent in couple:
+                router.submit_task(agent, {})
+            await until(harness, lambda: harness.statuses("task_run") == {"paused": 1})
+        assert harness.statuses("agent") == {"completed": 2, "waiting": 1}
+    async with open_harness(tmp_path, log) as harness:
+        router = harness.router(await harness.launch(shared, resume_incomplete_run=True))
+        assert str((await ask(router, "carl"))["agent_id"]) == carl
+        for agent in (carl, str((await ask(router, "dora"))["agent_id"])):
+            router.submit_task(agent, {})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        assert harness.statuses("unit") == {"completed": 4}
 
 
 async def test_a_paused_run_is_done_by_whoever_resumes_it(
