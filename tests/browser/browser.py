@@ -1,21 +1,66 @@
-"""Chromium for tests written in trio: one process of `driver/driver.mjs`, a page per worker."""
+"""Chromium for tests written in trio: one process of `driver/driver.mjs` for all of them, a page per worker."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import PIPE, Popen
+from typing import IO
 
 import msgspec
 import trio
 
-from ..processes import kill
-
 Value = str | int | float | bool | None
+
+
+#: What a browser may take to end, on a busy machine.
+END_SECONDS = 60
 
 
 class BrowserError(AssertionError):
     """The page did not do what the test asked, or raised an error by itself."""
+
+
+class BrowserProcess:
+    """A browser that tests use one after the other; starting one takes longer than many a test.
+
+    Args:
+        driver: folder of the driver with its packages installed.
+        chromium: path of the browser.
+    """
+
+    def __init__(self, driver: Path, chromium: str) -> None:
+        self._command = ["node", str(driver / "driver.mjs"), chromium]
+        self._process: Popen[bytes] | None = None
+
+    def start(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Return where commands go and where answers come from, of a process that is started if there is none."""
+        if self._process is None:
+            self._process = Popen(self._command, stdin=PIPE, stdout=PIPE, bufsize=0)
+            _, answers = self._pipes()
+            if not answers.readline():
+                raise BrowserError("the driver did not start")
+        return self._pipes()
+
+    def kill(self) -> None:
+        """End the process, whatever it does; the next test gets another one."""
+        if self._process is not None:
+            self._process.kill()
+            self.close()
+
+    def close(self) -> None:
+        """End the process when it has done what it was told."""
+        process, self._process = self._process, None
+        if process is not None:
+            with process:
+                if process.stdin is not None:
+                    process.stdin.close()
+                process.wait(END_SECONDS)
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process is None or self._process.stdin is None or self._process.stdout is None:
+            raise BrowserError("the driver was started without pipes")
+        return self._process.stdin, self._process.stdout
 
 
 class PageLog(msgspec.Struct):
@@ -115,28 +160,31 @@ class Page:
 
 
 @asynccontextmanager
-async def open_browser(driver: Path, chromium: str, pictures: Path) -> AsyncIterator[Browser]:
-    """Run a browser during the block. An uncaught error in a page fails the test.
+async def open_browser(process: BrowserProcess, pictures: Path) -> AsyncIterator[Browser]:
+    """Have a browser without pages during the block. An uncaught error in a page fails the test.
 
     Args:
-        driver: folder of the driver with its packages installed.
-        chromium: path of the browser.
+        process: the browser; it ends if the block fails.
         pictures: folder for screenshots.
     """
-    async with trio.open_nursery() as nursery:
-        command = ["node", str(driver / "driver.mjs"), chromium]
-        start = partial(trio.run_process, command, stdin=PIPE, stdout=PIPE, deliver_cancel=kill)
-        process: trio.Process = await nursery.start(start)
-        if process.stdin is None or process.stdout is None:
-            raise BrowserError("the driver was started without pipes")
-        browser = Browser(process.stdin, process.stdout, pictures)
-        await browser.answer()
-        yield browser
-        for page in browser.pages:
-            errors = (await page.heard()).errors
-            if errors:
-                raise BrowserError(f"uncaught in the page of {page.name}: {errors}")
-        await process.stdin.aclose()
+    to_driver, from_driver = await trio.to_thread.run_sync(process.start)
+    is_reset = False
+    try:
+        async with (
+            trio.lowlevel.FdStream(os.dup(to_driver.fileno())) as commands,
+            trio.lowlevel.FdStream(os.dup(from_driver.fileno())) as answers,
+        ):
+            browser = Browser(commands, answers, pictures)
+            yield browser
+            for page in browser.pages:
+                errors = (await page.heard()).errors
+                if errors:
+                    raise BrowserError(f"uncaught in the page of {page.name}: {errors}")
+            await browser.perform({"reset": True})
+            is_reset = True
+    finally:
+        if not is_reset:
+            process.kill()
 
 
 async def _lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:

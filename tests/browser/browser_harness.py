@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import trio
 
-from .browser import Browser, Page, open_browser
+from .browser import Browser, BrowserProcess, Page, open_browser
 from .router_process import RouterProcess
 from .scripted_operator import ScriptedOperator
 from .scripts import Script
 
 #: A whole browser test, on a busy machine.
-TEST_TIMEOUT_SECONDS = 120
+TEST_TIMEOUT_SECONDS = 240
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "adapters" / "blueprints" / "page"
@@ -30,8 +30,7 @@ MOCK_PROVIDER = ROOT / "adapters" / "providers" / "mock_page"
 class Tools:
     """Programs prepared once per session."""
 
-    chromium: str
-    driver: Path
+    browser: BrowserProcess
     react_build: Path
 
 
@@ -106,8 +105,7 @@ class BrowserHarness:
             async with trio.open_nursery() as nursery:
                 await router.start(nursery)
                 nursery.start_soon(operator.serve, router.url)
-                driver, chromium = self.tools.driver, self.tools.chromium
-                async with open_browser(driver, chromium, self.artefacts) as browser:
+                async with open_browser(self.tools.browser, self.artefacts) as browser:
                     yield BrowserSession(router, operator, browser, nursery)
                 nursery.cancel_scope.cancel()
 

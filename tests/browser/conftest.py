@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from .browser import BrowserProcess
 from .browser_harness import ROOT, BrowserHarness, RouterKind, Tools
 from .npm_projects import NpmFailedError, build, staged
 
@@ -64,8 +65,15 @@ def driver(projects: Callable[[Path], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tools(chromium: str, driver: Path, projects: Callable[[Path], Path]) -> Tools:
-    return Tools(chromium, driver, build(projects(HERE / "react_page")))
+def browser_process(chromium: str, driver: Path) -> Iterator[BrowserProcess]:
+    process = BrowserProcess(driver, chromium)
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def tools(browser_process: BrowserProcess, projects: Callable[[Path], Path]) -> Tools:
+    return Tools(browser_process, build(projects(HERE / "react_page")))
 
 
 @pytest.fixture(scope="session")

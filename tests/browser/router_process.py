@@ -15,8 +15,8 @@ import trio
 from ..processes import kill
 
 #: What a router may take to listen, on a busy machine.
-START_TIMEOUT_SECONDS = 30
-STOP_TIMEOUT_SECONDS = 10
+START_TIMEOUT_SECONDS = 120
+STOP_TIMEOUT_SECONDS = 60
 
 
 class RouterError(AssertionError):

@@ -105,7 +105,7 @@ async def test_an_html_task_from_preview_to_data(tools: Tools, tmp_path: Path) -
     command = [sys.executable, str(tmp_path / "run_task.py"), f"mephisto.database.data_dir={data_dir}"]
     async with (
         operator_process(command) as operator,
-        open_browser(tools.driver, tools.chromium, tmp_path) as browser,
+        open_browser(tools.browser, tmp_path) as browser,
     ):
         page = await browser.open("ann")
         await page.visit(f"{operator.url}/")

@@ -23,7 +23,7 @@ async def launched(
     settings = [f"mephisto.database.data_dir={folder / DATA}", "mephisto.architect.port=0", *overrides]
     async with (
         operator_process([sys.executable, str(TUTORIAL / script), *settings]) as operator,
-        open_browser(tools.driver, tools.chromium, folder) as browser,
+        open_browser(tools.browser, folder) as browser,
     ):
         yield operator, browser
         assert await operator.process.wait() == 0

@@ -14,7 +14,7 @@ from mephisto_es.projections.registry import PROJECTIONS
 
 from ..adapters.web.process import served
 from ..sample_log import DONE, RUN, picture_history, sample_history
-from .browser import Browser, Page, open_browser
+from .browser import Browser, BrowserProcess, Page, open_browser
 
 PHONE = {"viewport": {"width": 375, "height": 800}, "isMobile": True, "hasTouch": True}
 DESK = {"viewport": {"width": 1280, "height": 900}}
@@ -45,8 +45,8 @@ Open = Callable[[], AbstractAsyncContextManager[Browser]]
 
 
 @pytest.fixture
-def browser(driver: Path, chromium: str, artefacts: Path) -> Open:
-    return lambda: open_browser(driver, chromium, artefacts)
+def browser(browser_process: BrowserProcess, artefacts: Path) -> Open:
+    return lambda: open_browser(browser_process, artefacts)
 
 
 async def wait_until_done(page: Page, units: int) -> None:

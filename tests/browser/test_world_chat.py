@@ -69,7 +69,7 @@ async def test_two_people_talk_in_turns_after_their_trials(tools: Tools, tmp_pat
     command = [sys.executable, str(tmp_path / "run_task.py"), f"mephisto.database.data_dir={data_dir}"]
     async with (
         operator_process(command) as operator,
-        open_browser(tools.driver, tools.chromium, tmp_path) as browser,
+        open_browser(tools.browser, tmp_path) as browser,
     ):
         ann, bob = await browser.open("ann"), await browser.open("bob")
         for page in (ann, bob):

@@ -9,6 +9,7 @@
  *   {"page": "ann", "heard": true}                      what the page said by itself so far:
  *                                                       {"dialogs": [...], "errors": [...]}
  *   {"page": "ann", "audit": true}                      what axe finds to keep people out
+ *   {"reset": true}                                     no pages, for the next test
  *
  * Ends, and the browser with it, when standard input does.
  */
@@ -17,7 +18,7 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const ACTION_TIMEOUT_MS = 20_000;
+const ACTION_TIMEOUT_MS = 90_000;
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const browser = await chromium.launch({
@@ -47,8 +48,14 @@ async function audit(page) {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
 }
 
+async function reset() {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+  pages.clear();
+}
+
 async function perform(command) {
   if ("open" in command) return open(command.open, command.options);
+  if (command.reset) return reset();
   const { page, heard } = pages.get(command.page);
   if (command.heard) return heard;
   if (command.audit) return audit(page);
