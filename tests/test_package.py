@@ -31,7 +31,7 @@ def imported_from(module: str, file: Path) -> dict[str, str]:
 def modules_loaded_by(code: str) -> set[str]:
     """Return the modules that a fresh interpreter has loaded after some code."""
     script = f"import sys\n{code}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
     return set(done.stdout.split())
 
 

@@ -23,7 +23,7 @@ from .processes import COMMAND, end_routers, is_running, launched, report_of, re
 
 def said(*words: str | Path, code: int = 0) -> str:
     """Return what a verb prints."""
-    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr
 
@@ -58,7 +58,7 @@ async def test_a_run_that_can_be_resumed_keeps_its_server_until_it_is_named(tmp_
     ]
     assert is_running(router)
     assert release(data_dir, "1") == "released local_router 1 of run-1\n"
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         await wait_for_end(router)
     assert release(data_dir, "1") == "There is nothing to release.\n"
     assert said("resources", "list", data_dir) == "Nothing is held outside.\n"

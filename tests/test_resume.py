@@ -126,7 +126,7 @@ async def test_a_script_without_a_terminal_says_how_to_go_on(job: Job) -> None:
 
 def refused(*words: str | Path) -> tuple[int, str]:
     """Return the exit code and the message of a verb that fails."""
-    done = subprocess.run([COMMAND, "resume", *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([COMMAND, "resume", *words], capture_output=True, text=True, timeout=120)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip().splitlines()[-1]

@@ -18,7 +18,7 @@ def run(node: str, module: Path, script: str) -> list[Any]:
     """Run a script that has a module of the page as `page`, and give what it prints: a list, as JSON."""
     code = f"import * as page from {json.dumps(module.as_uri())};\n{script}"
     done = subprocess.run(
-        [node, "--input-type=module", "--eval", code], capture_output=True, text=True, check=True, timeout=60
+        [node, "--input-type=module", "--eval", code], capture_output=True, text=True, check=True, timeout=120
     )
     printed: list[Any] = json.loads(done.stdout)
     return printed

@@ -52,7 +52,7 @@ class GatedLog(MemoryLog):
         self.batches: list[int] = []
 
     def commit(self, batch: Sequence[AppendRequest]) -> list[Outcome]:
-        self.gate.wait(10)
+        self.gate.wait(120)
         if self.failure is not None:
             raise self.failure
         self.batches.append(len(batch))
@@ -62,7 +62,7 @@ class GatedLog(MemoryLog):
 @asynccontextmanager
 async def running(log: MemoryLog) -> AsyncIterator[Ledger]:
     ledger = Ledger(log, StoppedClock(), commit_in_thread, DECISIONS_HERE)
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             yield ledger
@@ -293,7 +293,7 @@ async def hears_of_a_failed_commit(ask: Callable[[Ledger], Awaitable[object]]) -
         except LogError as error:
             heard.append(error)
 
-    with trio.fail_after(10), pytest.RaisesGroup(LogError, flatten_subgroups=True):
+    with trio.fail_after(120), pytest.RaisesGroup(LogError, flatten_subgroups=True):
         async with trio.open_nursery() as callers:
             ledger = Ledger(log, StoppedClock(), commit_in_thread, DECISIONS_HERE)
             async with trio.open_nursery() as writer:
@@ -411,7 +411,7 @@ async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failur
         except LogError as error:
             heard.append(error)
 
-    with trio.fail_after(10), pytest.RaisesGroup(type(failure), flatten_subgroups=True):
+    with trio.fail_after(120), pytest.RaisesGroup(type(failure), flatten_subgroups=True):
         async with trio.open_nursery() as callers:
             ledger = Ledger(log, StoppedClock(), commit_in_thread, DECISIONS_HERE)
             async with trio.open_nursery() as writer:
@@ -428,7 +428,7 @@ async def test_a_failed_commit_stops_the_writer_and_everybody_hears_of_it(failur
 
 async def test_a_decision_that_is_broken_stops_the_writer_whoever_came_upon_it() -> None:
     ledger = Ledger(MemoryLog(), StoppedClock(), commit_in_thread, DECISIONS_HERE)
-    with trio.fail_after(10), pytest.RaisesGroup(ZeroDivisionError):
+    with trio.fail_after(120), pytest.RaisesGroup(ZeroDivisionError):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             pending = ledger.submit(CommandRequest("broken", "tester", FailOnPurpose(task_run=RUN)))

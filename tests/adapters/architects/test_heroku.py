@@ -106,7 +106,7 @@ async def test_an_app_of_somebody_else_is_not_destroyed(tmp_path: Path, fake_her
     (fake_heroku.home / "apps" / "my-app").mkdir()
     (fake_heroku.home / "apps" / "my-app" / "port").write_text("1")
     architect = heroku(tmp_path, ResourceBook(), heroku_app_name="my-app")
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         with pytest.raises(LaunchError, match="already taken"):
             await deployed(architect)
         await architect.shutdown()
@@ -156,7 +156,7 @@ async def test_an_app_that_was_created_but_never_filled_is_destroyed_if_it_is_ou
     tmp_path: Path, fake_heroku: FakeHeroku
 ) -> None:
     architect = heroku(tmp_path, ResourceBook())
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         for app in ("made-up-by-us", "somebody-elses"):
             await trio.run_process([FAKE_HEROKU_BIN / "heroku", "apps:create", app], capture_stdout=True)
         assert await architect.reattach(1, {"app": "made-up-by-us", "made_up": 1}) is None
@@ -165,7 +165,7 @@ async def test_an_app_that_was_created_but_never_filled_is_destroyed_if_it_is_ou
 
 
 async def test_an_app_that_was_left_is_released_by_whoever_comes(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         for app in ("made-up-by-us", "named-and-acquired", "somebody-elses"):
             await trio.run_process([FAKE_HEROKU_BIN / "heroku", "apps:create", app], capture_stdout=True)
         for _ in range(2):

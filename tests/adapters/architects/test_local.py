@@ -83,7 +83,7 @@ async def test_packages_that_cannot_be_installed_are_an_error(tmp_path: Path, mo
     (project / "package-lock.json").write_text('{"lockfileVersion": 3, "packages": {}}')
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     architect = local(build_dir, ResourceBook(), server_source_path=str(project))
-    with trio.fail_after(60), pytest.raises(LaunchError, match="npm could not install the router's packages"):
+    with trio.fail_after(120), pytest.raises(LaunchError, match="npm could not install the router's packages"):
         await architect.prepare()
     await architect.shutdown()
     assert list((tmp_path / "cache" / "mephisto-es" / "router").iterdir()) == []
@@ -101,7 +101,7 @@ async def test_a_router_that_ends_is_an_error_with_its_last_words(tmp_path: Path
     )
     resources = ResourceBook()
     architect = local(build_dir, resources, server_source_path=str(project))
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await architect.prepare()
         with pytest.raises(LaunchError, match="ended with status 3: this router cannot work"):
             await architect.deploy()
@@ -111,7 +111,7 @@ async def test_a_router_that_ends_is_an_error_with_its_last_words(tmp_path: Path
 async def test_secrets_are_in_a_file_that_is_ours_alone_and_nowhere_else(tmp_path: Path) -> None:
     resources = ResourceBook()
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await architect.prepare()
         (tmp_path / "static" / "index.html").write_text("")
         await architect.deploy()
@@ -130,7 +130,7 @@ async def test_secrets_are_in_a_file_that_is_ours_alone_and_nowhere_else(tmp_pat
 async def test_a_router_that_does_not_listen_to_reason_is_killed(tmp_path: Path) -> None:
     resources = ResourceBook()
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await architect.prepare()
         url = await architect.deploy()
         pid = int(next(iter(resources.states.values())).details["pid"])
@@ -201,7 +201,7 @@ async def test_a_router_outlives_its_operator_and_is_taken_up_by_the_next(
     resources, number, details = left_behind
     url = str(details["url"])
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         assert await architect.reattach(number, details) == url
         async with httpx.AsyncClient(trust_env=False) as page:
             assert (await page.get(url)).text == "still here"
@@ -221,7 +221,7 @@ async def test_a_router_that_died_as_well_comes_back_at_the_same_url(
     resources, number, details = left_behind
     os.killpg(int(details["pid"]), signal.SIGKILL)
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await wait_for_end(int(details["pid"]))
         architect.return_to(details)
         assert await architect.reattach(number, details) is None
@@ -232,7 +232,7 @@ async def test_a_router_that_died_as_well_comes_back_at_the_same_url(
 
 
 async def test_a_router_is_taken_up_whose_number_its_operator_never_knew(tmp_path: Path) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await crash(tmp_path, "at once")
         while not (tmp_path / LOG_FILE).read_text().endswith("}\n"):  # noqa: ASYNC110 - another process is watched
             await trio.sleep(0.05)
@@ -251,7 +251,7 @@ async def test_another_server_at_that_url_is_not_taken_for_ours(
 ) -> None:
     resources, number, details = left_behind
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         secret = (tmp_path / SECRET_FILE).read_text()
         (tmp_path / SECRET_FILE).write_text("the secret of another run")
         assert await architect.reattach(number, details) is None
@@ -267,7 +267,7 @@ async def test_a_router_that_was_left_is_released_by_whoever_comes(
     tmp_path: Path, left_behind: tuple[ResourceBook, int, Details]
 ) -> None:
     _, _, details = left_behind
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         # Whether it was started at all is not always recorded: what was intended must do.
         intended = {"url": details["url"], "port": details["port"], "build_dir": str(tmp_path)}
         for _ in range(2):
@@ -282,14 +282,14 @@ async def test_a_process_that_has_the_number_now_is_not_released(tmp_path: Path)
     (tmp_path / SECRET_FILE).write_text("a secret")
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await LocalArchitect.release({"url": url, "port": 1, "build_dir": str(tmp_path)})
 
 
 async def test_a_router_that_is_killed_comes_back_at_its_url_with_what_it_kept(tmp_path: Path) -> None:
     resources = ResourceBook()
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         static = await architect.prepare()
         (static / "index.html").write_text("still here")
         url = await architect.deploy()
@@ -327,7 +327,7 @@ async def killed(architect: LocalArchitect, resources: ResourceBook) -> socket.s
 async def test_a_port_that_is_taken_for_a_while_is_waited_for(tmp_path: Path) -> None:
     resources = ResourceBook()
     architect = local(tmp_path, resources)
-    with trio.fail_after(60), await killed(architect, resources) as thief:
+    with trio.fail_after(120), await killed(architect, resources) as thief:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(architect.watch_over)
             while resources.count(ResourceStatus.RELEASED) == 0:
@@ -343,7 +343,7 @@ async def test_a_port_that_is_taken_for_a_while_is_waited_for(tmp_path: Path) ->
 async def test_a_router_that_cannot_come_back_for_long_is_an_error(tmp_path: Path) -> None:
     resources = ResourceBook()
     architect = local(tmp_path, resources, Impatient)
-    with trio.fail_after(60), await killed(architect, resources):
+    with trio.fail_after(120), await killed(architect, resources):
         with pytest.raises(LaunchError, match=r"the router could not be restarted: .*Address already in use"):
             await architect.watch_over()
         await architect.shutdown()
@@ -351,7 +351,7 @@ async def test_a_router_that_cannot_come_back_for_long_is_an_error(tmp_path: Pat
 
 
 async def test_whoever_resumes_a_run_waits_for_its_port_and_nobody_else_does(tmp_path: Path) -> None:
-    with trio.fail_after(60), socket.create_server(("127.0.0.1", 0)) as thief:
+    with trio.fail_after(120), socket.create_server(("127.0.0.1", 0)) as thief:
         architect = local(tmp_path, ResourceBook())
         architect.return_to({"port": thief.getsockname()[1]})
         async with trio.open_nursery() as nursery:
@@ -366,7 +366,7 @@ async def test_a_router_that_is_killed_while_it_starts_is_started_again(tmp_path
     resources = ResourceBook()
     architect = local(tmp_path, resources, Impatient if dies == "always" else LocalArchitect)
     condition = "test -e here || { touch here;" if dies == "at first" else "{"
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await architect.prepare()
         architect._command = ["/bin/sh", "-c", f'{condition} kill -KILL $$; }}; exec "$@"', "sh", *architect._command]
         if dies == "at first":
@@ -408,7 +408,7 @@ async def test_a_restart_that_is_cancelled_leaves_no_router_and_no_open_record(
 ) -> None:
     resources = CancellingBook(kind)
     architect = local(tmp_path, resources)
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         await architect.prepare()
         url = await architect.deploy()
         with trio.CancelScope() as resources.scope:

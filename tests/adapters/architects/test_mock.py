@@ -60,7 +60,7 @@ class TestScriptedServer(ArchitectContract):
             server = server_of(deployment)
             [channel] = deployment.channels
             channel.enqueue_send(UpdateStatus(subject_id="agent", data=UpdateStatusData("in task")))
-            with trio.fail_after(10):
+            with trio.fail_after(120):
                 while "agent" not in server.router.statuses:
                     await trio.lowlevel.checkpoint()
                 server.submit_mock_unit("agent", {"a": 1}, [PageFile("photo", "me.png", b"PNG", "image/png")])

@@ -77,7 +77,7 @@ async def test_limits_reach_the_router(tmp_path: Path, server_type: str, monkeyp
     architect = local(
         tmp_path, ResourceBook(), server_type=server_type, max_body_bytes=1000, request_deadline_seconds=0.2
     )
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         try:
             await architect.prepare()
             async with httpx.AsyncClient(base_url=await architect.deploy(), trust_env=False) as page:
@@ -113,7 +113,7 @@ class TestBehindAWebServer:
     async def test_workers_are_sent_to_the_public_address(self, tmp_path: Path, public_url: str) -> None:
         resources = ResourceBook()
         architect = local(tmp_path, resources, public_url=public_url)
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             try:
                 await architect.prepare()
                 assert await architect.deploy() == self.PUBLIC

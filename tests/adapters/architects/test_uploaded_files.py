@@ -51,7 +51,7 @@ async def do_the_unit(live_run: LiveTaskRun, files: list[tuple[str, tuple[str, o
 async def test_the_bytes_are_here_when_the_server_is_gone(
     tmp_path: Path, fake_heroku: FakeHeroku, server_type: str, architect: str
 ) -> None:
-    with trio.fail_after(90):
+    with trio.fail_after(120):
         async with open_operator(tmp_path) as operator:
             task = configuration(server_type, architect)
             run = await operator.launch_task_run_or_die(task.mephisto, sentences(1))

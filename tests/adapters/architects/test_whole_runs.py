@@ -30,7 +30,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
     task = configuration("node", architect)
     task.mephisto.architect.heartbeat_limit_seconds = 1.0  # one of the crowd vanishes
     apps: list[str] = []
-    with trio.fail_after(90):
+    with trio.fail_after(120):
         done = await run_demo(
             task,
             sentences(UNITS),
@@ -52,7 +52,7 @@ async def test_all_is_done_and_legal_and_nothing_is_left_behind(
 def test_the_demo_runs_as_an_app(tmp_path: Path, fake_heroku: FakeHeroku) -> None:
     command = [str(Path(sys.executable).parent / "mephisto-es"), "demo", "--architect=heroku", "--json"]
     small = ["--workers=1", "--units=2", "--think=0.05", f"--data-dir={tmp_path}"]
-    done = subprocess.run([*command, *small], capture_output=True, timeout=90)
+    done = subprocess.run([*command, *small], capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     said = msgspec.json.decode(done.stdout)
     assert (said["units"], said["replay"]["legal"]) == ({"completed": 2}, True)

@@ -46,7 +46,7 @@ def steps(task: Path) -> list[str]:
 
 
 async def build(task: Path, **how: object) -> Path:
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         return await build_custom_bundle(task, **how)  # type: ignore[arg-type]  # passed on as the tests give it
 
 

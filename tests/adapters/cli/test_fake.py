@@ -26,7 +26,7 @@ def test_a_fake_runs_until_it_is_stopped(site: str, stop: signal.Signals) -> Non
         said = process.stdout.readline()
         found = re.match(rf"{site} is simulated at (http://127\.0\.0\.1:\d+), ", said)
         assert found, said
-        with httpx.Client(base_url=found[1], trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=found[1], trust_env=False, timeout=120) as client:
             state = client.get("/fake/state").json()
             moved = client.post("/fake/clock", json={"seconds": 86_400}).json()
             assert moved["now"] > state["now"] + 86_399
@@ -36,7 +36,7 @@ def test_a_fake_runs_until_it_is_stopped(site: str, stop: signal.Signals) -> Non
             assert client.post("/fake/guesses", json={"flipped": ["nothing"]}).status_code == 400
             assert client.get("/").status_code == 200
         process.send_signal(stop)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 def test_a_guess_that_does_not_exist_is_refused() -> None:

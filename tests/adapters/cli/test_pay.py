@@ -125,7 +125,7 @@ def test_programs_are_told_in_cents(database: Path) -> None:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_between_intent_and_outcome_it_pays_once(moment: str, database: Path) -> None:
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, moment, str(database)], check=False, capture_output=True, timeout=60
+        [sys.executable, "-c", _KILLED, moment, str(database)], check=False, capture_output=True, timeout=120
     )
     assert killed.returncode == -signal.SIGKILL
     left = cents(database)

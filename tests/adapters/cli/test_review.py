@@ -155,7 +155,7 @@ async def test_a_process_that_has_the_log_open_is_waited_for(database: Path) -> 
     async def review() -> None:
         results.append(await trio.to_thread.run_sync(ask, "review", database, run, "--approve", f"agent-{first}"))
 
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(review)
             while not gate_path(database).exists():  # noqa: ASYNC110 - the verb waits in another thread

@@ -67,5 +67,5 @@ def test_what_is_committed_later_follows(database: Path) -> None:
         log.commit(HISTORY[-1:])
     assert json.loads(following.stdout.readline())["seq"] == seen + 1
     following.terminate()
-    following.wait(20)
+    following.wait(120)
     following.stdout.close()

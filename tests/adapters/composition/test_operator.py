@@ -25,7 +25,7 @@ def composed(folder: Path) -> DictConfig:
 
 
 async def test_a_script_that_composes_for_itself_launches_and_reads(tmp_path: Path) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with process_config_and_get_operator(composed(tmp_path)) as (operator, cfg):
             run = await operator.launch_task_run_or_die(cfg.mephisto, HarnessTaskState(data=items(2)))
             live_run = operator.get_running_task_runs()[run]

@@ -56,7 +56,7 @@ async def test_what_is_lost_or_doubled_is_seen(passes: list[dict[str, object]]) 
     data_dir = Path(str(passes[0]["data_dir"]))
     sent = submissions_in(data_dir)
     token, one = next(iter(sent.items()))
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         assert list((await check_outcome(data_dir, sent)).faults()) == []
         lost = await check_outcome(data_dir, {**sent, "nobody's": SentSubmission("work", 1, is_acknowledged=True)})
         changed = await check_outcome(data_dir, {**sent, token: SentSubmission("other work", 1, is_acknowledged=True)})
@@ -94,6 +94,6 @@ def test_a_different_outcome_is_named(passes: list[dict[str, object]]) -> None:
 
 def test_a_folder_of_another_torture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pass-0000").mkdir()
-    done = subprocess.run([COMMAND, "torture", f"--data-dir={tmp_path}"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([COMMAND, "torture", f"--data-dir={tmp_path}"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert f"{tmp_path} has passes already" in done.stderr

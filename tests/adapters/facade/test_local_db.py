@@ -116,7 +116,7 @@ async def test_a_review_script_beside_an_operator(data_dir: Path) -> None:
         with connect(data_dir) as db:
             review(db)
 
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with open_operator(data_dir) as operator:
             await trio.to_thread.run_sync(script)
             assert operator.ledger.state.qualifications_by_name.keys() == {"reviewed"}

@@ -311,7 +311,7 @@ except LogError as error:
 def test_a_failed_commit_is_unknown_and_stops_the_log(path: Path) -> None:
     """The file may not grow beyond a limit, so the write of the `-wal` file within COMMIT fails."""
     done = subprocess.run(
-        [sys.executable, "-c", _COMMIT_FAILS, str(path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", _COMMIT_FAILS, str(path)], capture_output=True, text=True, timeout=120, check=True
     )
     first, second = done.stdout.splitlines()
     assert "COMMIT" in first

@@ -39,9 +39,11 @@ from mephisto_es.adapters.providers.prolific.api.study_request import (
 from mephisto_es.adapters.providers.sona.client import SonaClient
 from mephisto_es.adapters.providers.sona.study import SonaStudy, read_completion_url
 
-#: Tests wait in real time, so nothing waits long.
-LIMITS = TransportLimits(connect_seconds=5, attempt_seconds=10, patience_seconds=1.5)
-GIVE_UP_SECONDS = 60
+#: Of clients that are answered in the end, on a busy machine too.
+LIMITS = TransportLimits(connect_seconds=60, attempt_seconds=60, patience_seconds=60)
+#: Of a client that is not answered, since tests wait in real time.
+IMPATIENT = LIMITS._replace(patience_seconds=0.2)
+GIVE_UP_SECONDS = 120
 DAY = 24 * 3600
 DONE, BY_SERVER, SCREENED = "DONE1", "SERVER1", "SCREEN1"
 

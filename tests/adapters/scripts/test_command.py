@@ -82,7 +82,7 @@ def script(tmp_path: Path) -> Path:
 def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Start the script as a user does, from another folder, with warnings as errors."""
     command = [sys.executable, "-W", "error", str(script), *arguments]
-    return subprocess.run(command, cwd=script.parents[1], capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=script.parents[1], capture_output=True, text=True, timeout=120)
 
 
 def test_a_script_runs_with_what_its_file_says(script: Path) -> None:

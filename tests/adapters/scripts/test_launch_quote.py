@@ -119,7 +119,7 @@ def test_on_a_terminal_a_budget_that_is_too_small_is_asked_about(
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode() + b"\n")
     command = [sys.executable, str(tmp_path / "run_task.py")]
-    done = subprocess.run(command, stdin=theirs, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, stdin=theirs, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     os.close(ours)
     os.close(theirs)
     assert "The budget does not cover everything. Launch anyway? [y/N]" in done.stderr
@@ -132,7 +132,7 @@ def test_a_budget_that_is_enough_is_not_asked_about(launch: LaunchHarness, tmp_p
     launch.write({"data.csv": TABLE}, SETTINGS, task=BUDGET | {"budget": "9.60"})
     ours, theirs = pty.openpty()
     command = [sys.executable, str(tmp_path / "run_task.py")]
-    done = subprocess.run(command, stdin=theirs, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, stdin=theirs, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     os.close(ours)
     os.close(theirs)
     assert "Launch anyway?" not in done.stderr

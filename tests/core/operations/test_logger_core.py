@@ -86,7 +86,7 @@ async def test_tasks_inherit_ids_and_do_not_share_their_own(logger: FilteringBou
             await met.wait()
             logger.info("working")
 
-    with trio.fail_after(5), log_ids(run=1):
+    with trio.fail_after(120), log_ids(run=1):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(work, 1, lambda: None)
             nursery.start_soon(work, 2, met.set)
@@ -245,7 +245,7 @@ logger.info("after the job")
 def test_hydras_job_logging_neither_swallows_nor_doubles_a_line(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(HYDRA_SCRIPT)
-    finished = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    finished = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0
     assert finished.stdout == ""
     said = [line for line in finished.stderr.splitlines() if "a.script" in line]

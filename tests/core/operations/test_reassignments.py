@@ -110,7 +110,7 @@ async def test_a_run_that_is_taken_up_again_goes_on_where_it_was(tmp_path: Path)
         for token in (*await pair(router, "cyd", "dan"), *await pair(router, "eve", "fay")):
             router.submit_task(token, {})
         router.return_task((await ask(router, "bob"))["agent_id"])
-        with trio.fail_after(10):
+        with trio.fail_after(120):
             await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
         assert [event.number for event in assignments(harness)] == [0, 1, 0]
         assert harness.statuses("unit") == {"expired": 1, "completed": 5}

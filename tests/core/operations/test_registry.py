@@ -208,5 +208,5 @@ def test_core_imports_no_adapter() -> None:
         "import sys, mephisto_es.core.operations.registry, mephisto_es.core.operations.configuration.task_config\n"
         "print([name for name in sys.modules if name.startswith('mephisto_es.adapters')])"
     )
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert (finished.stdout, finished.stderr) == ("[]\n", "")

@@ -51,7 +51,7 @@ async def reviewing() -> AsyncIterator[tuple[Reviewer, Ledger]]:
     log = MemoryLog()
     log.commit(HISTORY)
     ledger = Ledger(log, StoppedClock(), commit_in_thread, TEST_DECISIONS)
-    with trio.fail_after(10):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             await nursery.start(ledger.run)
             yield Reviewer(ledger, SystemIds(ledger.state.highest_ids(), epoch=1)), ledger

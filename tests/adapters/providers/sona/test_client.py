@@ -14,7 +14,7 @@ from mephisto_es.adapters.providers.sona.answer import CreditAnswer
 from mephisto_es.adapters.providers.sona.client import SonaClient
 from mephisto_es.adapters.providers.sona.study import CodeRefusedError, read_survey_code
 
-from ..fake_sites import LIMITS, Sona, open_sona
+from ..fake_sites import IMPATIENT, Sona, open_sona
 
 WEEK = 7 * 24 * 3600
 
@@ -74,8 +74,9 @@ async def test_a_busy_site_is_asked_again() -> None:
         stage.disturb(Fault.THROTTLED, Fault.THROTTLED)
         assert await stage.client.grant(code) is CreditAnswer.GRANTED
         stage.disturb(*[Fault.THROTTLED] * 99)
-        with pytest.raises(SiteThrottledError):
-            await stage.client.grant(code)
+        async with SonaClient(stage.study, lambda: 0.0, limits=IMPATIENT) as client:
+            with pytest.raises(SiteThrottledError):
+                await client.grant(code)
 
 
 async def test_a_page_about_maintenance_is_no_answer() -> None:
@@ -86,8 +87,9 @@ async def test_a_page_about_maintenance_is_no_answer() -> None:
             await stage.client.grant(code)
         assert await stage.client.grant(code) is CreditAnswer.GRANTED
         stage.site.maintenance_calls = 100
-        with pytest.raises(SiteUnavailableError):
-            await stage.client.check()
+        async with SonaClient(stage.study, lambda: 0.0, limits=IMPATIENT) as client:
+            with pytest.raises(SiteUnavailableError):
+                await client.check()
 
 
 async def test_the_call_is_a_get_and_nothing_else() -> None:
@@ -143,7 +145,7 @@ async def test_the_token_is_in_no_error_and_no_log_line(caplog: pytest.LogCaptur
             texts.append(f"{caught.value!r} {vars(caught.value)}")
         await stage.client.grant(code)
         away = stage.study._replace(site_url="http://127.0.0.1:9")
-        async with SonaClient(away, lambda: 0.0, limits=LIMITS._replace(patience_seconds=0.1)) as client:
+        async with SonaClient(away, lambda: 0.0, limits=IMPATIENT) as client:
             with pytest.raises(Exception, match="did not reach") as failed:
                 await client.grant(code)
             texts.append(f"{failed.value!r} {failed.value.__cause__!r}")
