@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from .errors import ProtocolError
+from .opaque_json import check_grammar, check_values
 from .packet_data import PagesData, PausingData, ProviderData, UploadedFile, WorkerProgress
 
 #: The name by which operator and router call each other.
@@ -328,7 +329,6 @@ UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 _inbound: msgspec.json.Decoder[Inbound] = msgspec.json.Decoder(Inbound)
 _frames = msgspec.json.Decoder(list[msgspec.Raw])
-_anything = msgspec.json.Decoder()
 _provider_data = msgspec.json.Decoder(ProviderData)
 _encoder = msgspec.json.Encoder()
 
@@ -377,8 +377,10 @@ def is_readable(body: msgspec.Raw) -> bool:
 
     What is passed on unread may hold numbers that are out of range, or be nested more deeply than a stack allows.
     """
+    text = bytes(body)
     try:
-        _anything.decode(b"[" * SPARE_LEVELS + bytes(body) + b"]" * SPARE_LEVELS)
+        check_grammar(b"[" * SPARE_LEVELS + text + b"]" * SPARE_LEVELS)
+        check_values(text)
     except UNREADABLE:
         return False
     return True

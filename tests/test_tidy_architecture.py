@@ -17,6 +17,7 @@ CORE_MODULES = {
     **dict.fromkeys(
         ("errors", "chain", "payloads", "ports", "redaction", "suggestions", "gc_tuning", "signal", "printable"), "base"
     ),
+    "opaque_json": "base",
     "packet_data": "base",
     "packets": "base",
     "entity_ref": "base",

@@ -212,6 +212,11 @@ class StaticTaskBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
         if media_dir is not None:
             put_media(media_dir, static_dir)
 
+    @property
+    def checks_submissions(self) -> bool:
+        """True if the page is the stock page with a form."""
+        return bool(self._form)
+
     def check_submission(self, answers: object) -> tuple[str, ...]:
         """Return what is wrong with the answers to the form of the stock page."""
         return problems_of(self._form, answers) if self._form else ()

@@ -77,10 +77,16 @@ class Blueprint(ABC):
         """
         return None
 
+    @property
+    def checks_submissions(self) -> bool:
+        """True if `check_submission` looks at anything; otherwise nothing is decoded for it."""
+        return type(self).check_submission is not Blueprint.check_submission
+
     def check_submission(self, answers: object) -> tuple[str, ...]:  # noqa: ARG002 - for blueprints that know a form
         """Return what is wrong with submitted work, for the record: a page cannot be trusted to have checked it.
 
-        The work counts as submitted all the same; whoever reviews it sees the problems.
+        The work counts as submitted all the same; whoever reviews it sees the problems. Answers of more than 256 KiB
+        are not checked, and that is their problem.
 
         Args:
             answers: what was submitted, decoded from JSON.

@@ -24,6 +24,7 @@ from ..commands.review import SubmitAppeal
 from ..errors import UserCodeError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
+from ..opaque_json import LARGE_BODY_BYTES
 from ..packet_data import UploadedFile
 from ..packets import (
     UNREADABLE,
@@ -51,6 +52,8 @@ OutboxPackets = (
 
 #: Finds what is wrong with submitted work; see `Blueprint.check_submission`.
 CheckSubmission = Callable[[object], tuple[str, ...]]
+#: The problem of a submission that is too large to be decoded while others wait.
+TOO_LARGE_TO_CHECK = f"larger than {LARGE_BODY_BYTES // 2**10} KiB, and therefore not checked"
 #: Problems of one submission that are recorded, and characters of each.
 MAX_PROBLEMS = 20
 MAX_PROBLEM_LENGTH = 200
@@ -99,14 +102,14 @@ class PacketCommands:
     """Translates the packets of one run."""
 
     def __init__(
-        self, run: TaskRunId, ids: Ids, check: CheckSubmission, limits: UpdateLimits, *, concurrent: bool
+        self, run: TaskRunId, ids: Ids, check: CheckSubmission | None, limits: UpdateLimits, *, concurrent: bool
     ) -> None:
         """Initialize.
 
         Args:
             run: the run.
             ids: source of salts.
-            check: finds what is wrong with submitted work.
+            check: finds what is wrong with submitted work; None if nothing is looked for.
             limits: of live updates from pages.
             concurrent: True if the units of an assignment are worked on together.
         """
@@ -212,6 +215,10 @@ class PacketCommands:
         return _Files(refs, self._sealed(msgspec.Raw(msgspec.json.encode(details)), agent))
 
     def _problems_of(self, answers: msgspec.Raw) -> tuple[str, ...]:
+        if self._check is None:
+            return ()
+        if len(memoryview(answers)) > LARGE_BODY_BYTES:
+            return (TOO_LARGE_TO_CHECK,)
         try:
             found = call_nowait(self._check, msgspec.json.decode(answers))
         except UserCodeError:

@@ -9,7 +9,11 @@ import pytest
 import trio
 
 from mephisto_es.core.abstractions.blueprint import Blueprint
-from mephisto_es.core.operations.packet_commands import MAX_PROBLEM_LENGTH, MAX_PROBLEMS
+from mephisto_es.core.operations.packet_commands import (
+    MAX_PROBLEM_LENGTH,
+    MAX_PROBLEMS,
+    TOO_LARGE_TO_CHECK,
+)
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
 from mephisto_es.events.agent import AgentSubmitted
@@ -67,8 +71,9 @@ async def submitted(harness: OperatorHarness, answers: dict[str, Any]) -> AgentS
         ({"answer": 1, "problems": ["a: is required"]}, ("a: is required",)),
         ({"answer": "raise"}, ()),
         ({"answer": 1, "problems": ["x" * 1000] * 100}, ("x" * MAX_PROBLEM_LENGTH,) * MAX_PROBLEMS),
+        ({"answer": "x" * 2**18, "problems": ["a: is required"]}, (TOO_LARGE_TO_CHECK,)),
     ],
-    ids=["none", "one", "raises", "many"],
+    ids=["none", "one", "raises", "many", "large"],
 )
 async def test_problems_are_recorded_with_the_submission(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, answers: dict[str, Any], problems: tuple[str, ...]

@@ -5,32 +5,27 @@ the text it was (`msgspec.Raw`), so that numbers keep their digits.
 """
 
 import re
-import sys
 from collections.abc import Callable
 from typing import TypeGuard, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
 
+from .....core.opaque_json import check_grammar, check_values, is_nested_deeper
 from .errors import MalformedJsonError
 
 #: Deeper data is refused: whatever reads it behind the router has a limited stack.
 MAX_NESTING = 200
 
-#: The largest number that a reader in JavaScript can hold.
-MAX_NUMBER = int(sys.float_info.max)
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# As many digits as it takes to be too large for a reader that holds numbers in 64 bits.
-_LONG_NUMBER = re.compile(rb"\d{309}")
 
 T = TypeVar("T")
 
-# One escape of a JSON string: a pair of surrogates, half of a pair (captured), or any other.
+# In a JSON string: a backslash that is escaped, a pair of surrogates, or half of a pair (captured).
 _ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
+_HALF_OF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _encoder = msgspec.json.Encoder()
 encode: Callable[[object], bytes] = _encoder.encode
@@ -54,12 +49,15 @@ def strict_json(text: bytes) -> bytes:
     text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         try:
-            value = msgspec.json.decode(text)
+            check_grammar(text)
         except msgspec.DecodeError:
+            if not _HALF_OF_A_PAIR.search(text):
+                raise
             text = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], text)
-            value = msgspec.json.decode(text)
-        if text.count(b"[") + text.count(b"{") > MAX_NESTING or _LONG_NUMBER.search(text):
-            _check(value, MAX_NESTING)
+            check_grammar(text)
+        check_values(text)
+        if is_nested_deeper(text, MAX_NESTING):
+            raise MalformedJsonError("the data is nested too deeply")
         if b"\n" in text or b"\r" in text:
             text = msgspec.json.format(text, indent=-1)
     except UnicodeDecodeError as error:
@@ -67,23 +65,6 @@ def strict_json(text: bytes) -> bytes:
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedJsonError(str(error)) from error
     return text
-
-
-def _check(value: object, levels: int) -> None:
-    """Check the numbers and the depth of a value.
-
-    Args:
-        value: the value.
-        levels: how many may be below it.
-    """
-    if isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
-        raise MalformedJsonError("a number is out of range")
-    if not isinstance(value, dict | list):
-        return
-    if levels == 0:
-        raise MalformedJsonError("the data is nested too deeply")
-    for part in value.values() if isinstance(value, dict) else value:
-        _check(part, levels - 1)
 
 
 def is_object(data: Raw | UnsetType) -> TypeGuard[Raw]:

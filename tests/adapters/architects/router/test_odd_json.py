@@ -119,3 +119,14 @@ async def test_an_odd_body_is_read_one_way(
     assert await post(harness, body) == status
     if status == 200:
         assert (await operator.expect("submit_unit")).data == {"final_data": 1}
+
+
+async def test_a_large_body_is_read_like_a_small_one(harness: RouterHarness, operator: OperatorLink) -> None:
+    await operator.agents({"author": "in task"})
+    await operator.settled()
+    rest = b"1," * 2**18
+    values = [b"[" + rest + last + b"]" for last in (b"1e999", b'"\xff"', b"[" * 250 + b"]" * 250, b"1.50")]
+    statuses = [await post(harness, b'{"USED_AGENT_ID":"author","final_data":' + value + b"}") for value in values]
+    assert statuses == [400, 400, 400, 200]
+    assert len((await operator.expect("submit_unit")).data["final_data"]) == 2**18 + 1
+    assert any("1.50]" in str(frame)[-1000:] for frame in operator.frames)

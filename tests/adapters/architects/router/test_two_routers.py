@@ -17,6 +17,7 @@ NODE = NODE_ROUTER / "lib"
 
 #: Files, or names in a file, that only the Python router has.
 ONLY_IN_PYTHON = {
+    "http/bodies: BodyReader.strict_json": "Node has one thread, and so nothing to check a text beside",
     "http/protocols": "Node's HTTP server has these limits",
     "http/form_reader: FormPart.begin": "busboy reads the headers of a part",
     "http/task_config: PageFiles": "Express serves static files itself",

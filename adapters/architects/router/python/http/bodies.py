@@ -1,12 +1,15 @@
-"""Reads request bodies under limits of size, time and speed."""
+"""Reads request bodies under limits of size, time and speed, and JSON in them without holding up other requests."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import anyio
+import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 
+from ......core.opaque_json import LARGE_BODY_BYTES
 from ..errors import RefusalError
+from ..json_text import strict_json
 from .body_pool import BodyPool, PooledBody, Resource, busy
 from .client_address import client_address
 
@@ -35,9 +38,21 @@ class BodyReader:
     def __init__(self, limits: BodyLimits, pool: BodyPool) -> None:
         self._limits = limits
         self._pool = pool
+        # One thread, because the journal needs the others.
+        self._checking = anyio.CapacityLimiter(1)
 
-    async def read_pieces(self, request: Request, take: Callable[[bytes, PooledBody], Awaitable[None]]) -> None:
+    async def read_pieces(
+        self,
+        request: Request,
+        take: Callable[[bytes, PooledBody], Awaitable[None]],
+        end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Give a request's body to `take`, piece by piece as it arrives.
+
+        Args:
+            request: the request.
+            take: called with each piece.
+            end: called when all have been taken, while their room still counts as used.
 
         Raises:
             RefusalError: it is too large, the client stopped sending it or is too slow, or there is no room for it.
@@ -66,6 +81,9 @@ class BodyReader:
                     await take(piece, body)
                     slow_at += anyio.current_time() - arrived_at + len(piece) / MIN_BYTES_PER_SECOND
                     scope.deadline = min(slow_at, anyio.current_time() + idle_seconds)
+                scope.deadline = float("inf")
+                if end is not None:
+                    await end()
             except ClientDisconnect:
                 raise RefusalError(400, "The body ended too early.") from None
         if body.is_evicted:
@@ -74,13 +92,15 @@ class BodyReader:
             raise RefusalError(408, "The body did not arrive in time.")
 
     async def read_body(self, request: Request) -> bytes:
-        """Read a request's whole body.
+        """Read a request's whole body as strict JSON; see `strict_json`.
 
         Raises:
             RefusalError: it is too large, the client stopped sending it or is too slow, or there is no room for it.
+            MalformedJsonError: it is not JSON that every reader can read.
         """
         pieces: list[bytes] = []
         size = 0
+        text = b""
 
         async def keep(piece: bytes, body: PooledBody) -> None:
             nonlocal size
@@ -88,8 +108,22 @@ class BodyReader:
             body.hold(Resource.MEMORY, size)
             pieces.append(piece)
 
-        await self.read_pieces(request, keep)
-        return b"".join(pieces)
+        async def check() -> None:
+            nonlocal text
+            text = await self.strict_json(b"".join(pieces))
+
+        await self.read_pieces(request, keep, check)
+        return text
+
+    async def strict_json(self, text: bytes) -> bytes:
+        """Return `json_text.strict_json` of a text from a page; a large one is checked beside the event loop.
+
+        Raises:
+            MalformedJsonError: it is not JSON that every reader can read.
+        """
+        if len(text) <= LARGE_BODY_BYTES:
+            return strict_json(text)
+        return await anyio.to_thread.run_sync(strict_json, text, limiter=self._checking)
 
 
 def is_form(request: Request) -> bool:

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from ..errors import RefusalError
-from ..json_text import encode, raw, strict_json
+from ..json_text import encode, raw
 from ..router import Router
 from ..settings import RouterSettings, Secret
 from ..sockets.socket_endpoint import SocketEndpoint
@@ -239,7 +239,7 @@ class Routes:
         form = await self._uploads.receive(request, self._pages.check_known)
         try:
             result = form.text(RESULT_FIELD)
-            final_data = Raw(b"null") if result is None else Raw(strict_json(result))
+            final_data = Raw(b"null") if result is None else Raw(await self._bodies.strict_json(result))
             data = raw({"final_data": final_data, "files": await form.keep()})
             await self._pages.submit("submit_unit", form.agent, data, UNSET)
         except Exception:
@@ -250,7 +250,7 @@ class Routes:
     async def _submit_metadata_form(self, request: Request) -> None:
         form = await self._uploads.receive(request, self._pages.check_known)
         try:
-            metadata = read_metadata(strict_json(form.text(METADATA_FIELD) or b""))
+            metadata = read_metadata(await self._bodies.strict_json(form.text(METADATA_FIELD) or b""))
             data = raw({"metadata": metadata, "files": await form.keep()})
             await self._pages.submit("submit_metadata", form.agent, data, UNSET)
         except Exception:
@@ -258,7 +258,7 @@ class Routes:
             raise
 
     async def _read(self, request: Request, read: Callable[[bytes], T]) -> T:
-        return read(strict_json(await self._bodies.read_body(request)))
+        return read(await self._bodies.read_body(request))
 
     def _check_secret(self, request: Request) -> None:
         scheme, _, offered = request.headers.get("authorization", "").partition(" ")
