@@ -20,9 +20,11 @@ from ..events.envelope import RecordedEvent
 from .commands.base import Command, CommandRequest
 from .decisions.registry import DECISIONS, Decisions
 from .errors import LogError, MephistoError, OutcomeUnknownError, StaleCommandError
+from .gc_tuning import gc_paused
 from .ports import AppendRejected, AppendRequest, AppendResult, EventLog, Expect, Outcome, WallClock
 from .signal import Signal
 from .state.decision_state import DecisionState
+from .state.state_snapshot import KeptState
 
 #: Maximum number of requests in one commit.
 BATCH_LIMIT = 512
@@ -113,20 +115,28 @@ class Ledger:
         state: the state that decisions see. It may be ahead of the log: see `wait_durable` before telling anybody.
     """
 
-    def __init__(self, log: EventLog, clock: WallClock, offload: Offload, decisions: Decisions = DECISIONS) -> None:
-        """Fold the log.
+    def __init__(
+        self,
+        log: EventLog,
+        clock: WallClock,
+        offload: Offload,
+        decisions: Decisions = DECISIONS,
+        kept: KeptState | None = None,
+    ) -> None:
+        """Fold the log, or what it has beyond the state that was kept of it.
 
         Args:
             log: the log; nobody else writes to it from now on.
             clock: the wall clock.
             offload: makes the blocking call of each commit, for instance in a worker thread.
             decisions: the decision of each command type.
+            kept: the state of this log as of an earlier position; it is used up.
 
         Raises:
             LogError: the log is damaged or newer than this version.
         """
         self.log = log
-        self.state = DecisionState()
+        self.state = DecisionState() if kept is None else kept.state
         self._clock = clock
         #: Held while payments are requested: another paymaster would take such a request for one that was lost.
         self.payment_lock = trio.Lock()
@@ -140,8 +150,9 @@ class Ledger:
         self._stopped: LogError | None = None
         self._offload = offload
         self._decisions = decisions
-        for recorded in log.read():
-            self.state.apply(recorded.envelope)
+        with gc_paused():
+            for recorded in log.read(after=0 if kept is None else kept.seq):
+                self.state.apply(recorded.envelope)
 
     @property
     def waiting(self) -> int:

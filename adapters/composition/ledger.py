@@ -10,12 +10,14 @@ from typing import NamedTuple
 import trio
 
 from ...core.errors import UnusableLogError
-from ...core.ledger import Ledger
-from ...core.ports import Ids
+from ...core.ledger import Ledger, Offload
+from ...core.ports import Ids, WallClock
 from ...projections.registry import PROJECTIONS
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.opening import pass_gate
 from ..log.sqlite.log import SqliteLog
+from ..log.state_file import read_state
+from ..log.state_keeper import StateKeeper
 from ..private_files import make_private_folder
 from .clock_and_ids import SystemClock, SystemIds
 
@@ -25,6 +27,23 @@ class LedgerHandle(NamedTuple):
 
     ledger: Ledger
     ids: Ids
+
+
+def ledger_of(log: SqliteLog, clock: WallClock, offload: Offload) -> tuple[Ledger, StateKeeper]:
+    """Return the ledger of a log, which folds what the kept state does not have, and what keeps its state.
+
+    Args:
+        log: the log, open for writing.
+        clock: the wall clock.
+        offload: makes the blocking call of each commit.
+
+    Raises:
+        DamagedLogError, UnknownEventError: the log cannot be folded.
+    """
+    kept = read_state(log.path, log)
+    seq = 0 if kept is None else kept.seq
+    ledger = Ledger(log, clock, offload, kept=kept)
+    return ledger, StateKeeper(log.path, ledger, log, seq, trio.to_thread.run_sync)
 
 
 def make_log(database: Path) -> None:
@@ -81,10 +100,14 @@ async def open_within_gate(database: Path) -> AsyncIterator[LedgerHandle]:
     """
     log = SqliteLog.create_or_open(database, PROJECTIONS)
     try:
-        ledger = Ledger(log, SystemClock(), commit_in_thread)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(run_writer, ledger)
-            yield LedgerHandle(ledger, SystemIds(ledger.state.highest_ids(), log.epoch))
-            nursery.cancel_scope.cancel()
+        ledger, keeper = ledger_of(log, SystemClock(), commit_in_thread)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(run_writer, ledger)
+                nursery.start_soon(keeper.run)
+                yield LedgerHandle(ledger, SystemIds(ledger.state.highest_ids(), log.epoch))
+                nursery.cancel_scope.cancel()
+        finally:
+            keeper.keep_at_close()
     finally:
         log.close()

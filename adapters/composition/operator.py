@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import NamedTuple, cast
 
 import trio
 from omegaconf import DictConfig
 
 from ...core.errors import LogError
-from ...core.ledger import Ledger
+from ...core.ledger import Ledger, Offload
 from ...core.operations.configuration.task_config import check_run_config
 from ...core.operations.dry_run import DryRunEndError, DryRunOperator
 from ...core.operations.hydra_config import MetricsArgs, NotifyArgs, TaskConfig
@@ -36,6 +36,7 @@ from ..facade.plain_operator import PlainMain, run_plain_main
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.opening import OpeningGate
 from ..log.sqlite.log import SqliteLog
+from ..log.state_keeper import StateKeeper
 from ..metrics.endpoint import serve_metrics
 from ..metrics.latencies import Latencies
 from ..metrics.operator_metrics import OperatorMetrics
@@ -45,6 +46,7 @@ from ..scripts.launch_quote import LaunchQuote
 from ..scripts.progress_bars import progress_bars
 from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
+from .ledger import ledger_of
 from .operator_override import OperatorFactory, operator_override
 from .requests import request_executor, unwrapped_nursery
 
@@ -91,10 +93,9 @@ async def open_operator(
     fill_registries()
     clock = clock or SystemClock()
     make_data_dir(data_dir)
-    async with _open_log(data_dir / DATABASE_FILE) as (log, gate):
-        operator_metrics = OperatorMetrics()
-        is_measured = metrics is not None and metrics.port is not None
-        ledger = Ledger(log, clock, operator_metrics.timed(commit_in_thread) if is_measured else commit_in_thread)
+    operator_metrics = OperatorMetrics()
+    offload = operator_metrics.timed(commit_in_thread) if metrics and metrics.port is not None else commit_in_thread
+    async with _open_log(data_dir / DATABASE_FILE, clock, offload) as (log, gate, ledger, keeper):
         ids = SystemIds(ledger.state.highest_ids(), log.epoch)
         async with unwrapped_nursery() as nursery:
             # Cancelled last, so that a run that is cancelled can still record that it is paused.
@@ -102,6 +103,7 @@ async def open_operator(
             await nursery.start(_write_within, writing, ledger)
             try:
                 nursery.start_soon(_keep_anchored, log)
+                nursery.start_soon(keeper.run)
                 nursery.start_soon(_watch_loop)
                 operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
                 if metrics is not None and metrics.port is not None:
@@ -119,9 +121,19 @@ async def open_operator(
             nursery.cancel_scope.cancel()
 
 
+class _OpenLog(NamedTuple):
+    """A log that is open for an operator."""
+
+    log: SqliteLog
+    #: To be released once others can reach the operator.
+    gate: OpeningGate
+    ledger: Ledger
+    keeper: StateKeeper
+
+
 @asynccontextmanager
-async def _open_log(database: Path) -> AsyncIterator[tuple[SqliteLog, OpeningGate]]:
-    """Open a log for an operator; the gate of the log is to be released once others can reach the operator.
+async def _open_log(database: Path, clock: WallClock, offload: Offload) -> AsyncIterator[_OpenLog]:
+    """Open a log for an operator.
 
     Raises:
         UnusableLogError: the database is not a log, or another operator has it open.
@@ -131,7 +143,11 @@ async def _open_log(database: Path) -> AsyncIterator[tuple[SqliteLog, OpeningGat
     try:
         log = SqliteLog.create_or_open(database, [MephistoDbProjection()])
         try:
-            yield log, gate
+            ledger, keeper = ledger_of(log, clock, offload)
+            try:
+                yield _OpenLog(log, gate, ledger, keeper)
+            finally:
+                keeper.keep_at_close()
         except BaseException:
             with suppress(LogError):  # the first error says more
                 log.close()

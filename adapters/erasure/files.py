@@ -29,6 +29,7 @@ from ..architects.router.python.journal.journal_file import JournalFile
 from ..log.anchor import anchor_path
 from ..log.sqlite.file_identity import wal_paths
 from ..log.sqlite.writer_lock import lock_path
+from ..log.state_file import state_path
 from .unfinished import mark_path
 
 _JOURNALS = "journal-*.jsonl*"
@@ -163,7 +164,7 @@ def _strings(value: object) -> Iterator[str]:
 
 def files_with_traces(database: Path, traces: Traces) -> list[Path]:
     """Files below the folder of a log in which a worker's name or words still stand; its own are not looked at."""
-    own = {database, lock_path(database), anchor_path(database)}
+    own = {database, lock_path(database), anchor_path(database), state_path(database)}
     own |= {*wal_paths(database), mark_path(database)}
     words = _words(traces)
     if not words:

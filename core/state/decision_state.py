@@ -157,13 +157,14 @@ class RunIndexes(dict[TaskRunId, RunIndex]):
 
 
 class DecisionState(EntityStates):
-    """Entity states with lookup indexes.
+    """Entity states with lookup indexes. A new attribute belongs into its snapshot, too.
 
     Attributes:
         runs: the indexes of each run.
         workers_by_identity: workers by the pseudonym of provider and name.
         runs_of_task: runs of each task, the oldest first.
-        by_token: streams of agents and onboarding agents by the token that page and router know.
+        by_token: streams of agents and onboarding agents by the token of their page.
+        update_ids: the ids of the live updates from the page of each agent at work.
     """
 
     def __init__(self) -> None:
@@ -175,7 +176,7 @@ class DecisionState(EntityStates):
         self.runs_of_task: dict[TaskId, list[TaskRunId]] = {}
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
         self.qualifications_by_name: dict[str, QualificationId] = {}
-        self._update_ids: dict[str, set[str]] = {}
+        self.update_ids: dict[str, set[str]] = {}
 
     def evolve(self, stream: str, event: Event) -> None:
         """Apply the next event of a stream to the entity states and the indexes."""
@@ -261,10 +262,10 @@ class DecisionState(EntityStates):
         if agent.status in AT_WORK_STATUSES:
             index.live_agents.add(agent.agent)
             if isinstance(event, AgentUpdateReceived):
-                self._update_ids.setdefault(stream, set()).add(event.update_id)
+                self.update_ids.setdefault(stream, set()).add(event.update_id)
         else:
             index.live_agents.discard(agent.agent)
-            self._update_ids.pop(stream, None)
+            self.update_ids.pop(stream, None)
             if isinstance(event, AgentExpired) and event.may_retry:
                 _forget_registration(index, agent.registration, stream)
 
@@ -279,10 +280,10 @@ class DecisionState(EntityStates):
         if agent.status in LIVE_ONBOARDING_STATUSES:
             index.live_onboardings.add(agent.agent)
             if isinstance(event, OnboardingUpdateReceived):
-                self._update_ids.setdefault(stream, set()).add(event.update_id)
+                self.update_ids.setdefault(stream, set()).add(event.update_id)
         else:
             index.live_onboardings.discard(agent.agent)
-            self._update_ids.pop(stream, None)
+            self.update_ids.pop(stream, None)
             if isinstance(event, OnboardingReturned) and event.may_retry:
                 _forget_registration(index, agent.registration, stream)
 
@@ -311,8 +312,7 @@ class DecisionState(EntityStates):
             case WorkerRegistered():
                 self.workers_by_identity[event.identity] = event.worker
             case WorkerErased():
-                erased = {identity for identity, worker in self.workers_by_identity.items() if self._is_erased(worker)}
-                for identity in erased:
+                for identity in [one for one, worker in self.workers_by_identity.items() if self._is_erased(worker)]:
                     del self.workers_by_identity[identity]
             case TaskRegistered():
                 self.tasks_by_name[event.name] = event.task
@@ -352,7 +352,7 @@ class DecisionState(EntityStates):
 
     def has_update(self, stream: str, update_id: str) -> bool:
         """Return whether an agent's page sent a live update before; known as long as the agent is at work."""
-        return bool(update_id) and update_id in self._update_ids.get(stream, ())
+        return bool(update_id) and update_id in self.update_ids.get(stream, ())
 
     def _is_erased(self, worker: WorkerId) -> bool:
         return self.workers[streams.worker(worker)].status is WorkerStatus.ERASED

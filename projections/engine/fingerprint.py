@@ -25,11 +25,12 @@ def code_fingerprint(projection: Projection) -> str:
     That is the source of its module and of all modules of the package it imports, directly or indirectly. For the
     MephistoDB view these are its handlers, its rows, the lifecycles and the events, but not its readers.
     """
-    return _fingerprint(Path(str(sys.modules[type(projection).__module__].__file__)))
+    return source_fingerprint(Path(str(sys.modules[type(projection).__module__].__file__)))
 
 
 @cache
-def _fingerprint(source: Path) -> str:
+def source_fingerprint(source: Path) -> str:
+    """Return a hex digest of a module and of all modules of the package that it imports, directly or indirectly."""
     digest = hashlib.sha256()
     for module in sorted(sources(source)):
         digest.update(module.read_bytes())

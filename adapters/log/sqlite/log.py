@@ -135,6 +135,10 @@ class SqliteLog:
         """The value of the chain before the first event."""
         return self._reader.genesis
 
+    def chain_at(self, seq: int) -> bytes | None:
+        """Return the value of the chain at a position, or None if there is no such event."""
+        return self._reader.chain_at(seq)
+
     @property
     def holds_erased(self) -> bool:
         """True while erased values may still be in the `-wal` file, because a reader has it open."""
