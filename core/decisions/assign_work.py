@@ -34,7 +34,8 @@ from ..lifecycles.agent import AgentRecord, AgentStatus
 from ..lifecycles.engagement import EXCLUSIONS, EngagementState
 from ..lifecycles.onboarding import OnboardingStatus
 from ..ports import NewEvent
-from ..state.decision_state import DecisionState, RunIndex
+from ..state.decision_state import DecisionState
+from ..state.run_index import RunIndex
 from .admission_rules import admission
 from .launch_work import creation_events
 from .worker_events import arrival_events, grant_events
@@ -61,10 +62,9 @@ def decide_assign_unit(state: DecisionState, command: AssignUnit) -> list[NewEve
     if _has_agent(state, run, command.applicant.registration):
         return []
     stream = streams.engagement(run, worker)
-    engagement = state.engagements.get(stream)
     arrival = arrival_events(state, run, worker)
-    refusal = _refusal(state, run, worker, engagement)
-    unit, is_withheld = (None, False) if refusal else _select_unit(state, command, engagement)
+    refusal = _refusal(state, run, worker, state.engagements.get(stream))
+    unit, is_withheld = (None, False) if refusal else _select_unit(state, command)
     if refusal is None and unit is None:
         if command.more_to_come or is_withheld:
             return []
@@ -218,30 +218,25 @@ def _refusal(
     return failed and WorkerRefused(rule=failed.rule, inputs=dict(failed.inputs), reason=failed.reason)
 
 
-def _select_unit(
-    state: DecisionState, command: AssignUnit, engagement: EngagementState | None
-) -> tuple[UnitId | None, bool]:
+def _select_unit(state: DecisionState, command: AssignUnit) -> tuple[UnitId | None, bool]:
     """Return the first unit for the applicant, and whether others were withheld because a partner is absent."""
     index = state.runs[command.task_run]
     withheld = {index.waiting[agent] for agent in command.absent if agent in index.waiting}
     is_withheld = False
-    for unit in _selectable_units(index, engagement, command.eligible_units):
+    for unit in _selectable_units(index, command.applicant.worker, command.eligible_units):
         if index.offered[unit] not in withheld:
             return unit, is_withheld
         is_withheld = True
     return None, is_withheld
 
 
-def _selectable_units(
-    index: RunIndex, engagement: EngagementState | None, eligible_units: Collection[UnitId] | None
-) -> Iterator[UnitId]:
+def _selectable_units(index: RunIndex, worker: WorkerId, eligible_units: Collection[UnitId] | None) -> Iterator[UnitId]:
     """Yield the units on offer whose data is new to the worker; a repeated assignment has the same data."""
-    offered, repeats = index.offered, index.repeats
-    seen: Collection[AssignmentId] = engagement.assignments if engagement else ()
-    data_seen = {repeats.get(assignment, assignment) for assignment in seen}
+    offered = index.offered
+    seen: Collection[AssignmentId] = index.seen.get(worker, ())
     candidates = index.in_order_of_offer() if eligible_units is None else eligible_units
     for unit in candidates:
-        if unit in offered and repeats.get(offered[unit], offered[unit]) not in data_seen:
+        if unit in offered and index.data_of(offered[unit]) not in seen:
             yield unit
 
 

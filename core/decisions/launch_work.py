@@ -98,8 +98,8 @@ def wants_repeat(state: DecisionState, run: TaskRunId, assignment: AssignmentId,
     left = any(agent.status in _LEFT for agent in state.agents_of_assignment(run, assignment))
     if not (gives and (left or _code_failed(state, run, assignment))) or len(index.units_of[assignment]) < 2:
         return False
-    original = index.repeats.get(assignment, assignment)
-    again = [repeat for repeat, first in index.repeats.items() if first == original]
+    original = index.data_of(assignment)
+    again = index.repeated_by.get(original, [])
     return len(again) < max_repeats and assignment == max([original, *again])
 
 
@@ -125,7 +125,7 @@ def original_of(state: DecisionState, run: TaskRunId, assignment: AssignmentId) 
     Raises:
         UnknownEntityError: there is no such assignment.
     """
-    first = state.runs[run].repeats.get(assignment, assignment)
+    first = state.runs[run].data_of(assignment)
     stream = streams.assignment(run, first)
     fact = state.records[stream].fact
     assert isinstance(fact, AssignmentCreated)  # nothing else happens in the stream of an assignment

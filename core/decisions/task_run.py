@@ -41,7 +41,8 @@ from ..errors import CommandRefusedError
 from ..lifecycles.task_run import ENDED_RUN_STATUSES, GIVING_RUN_STATUSES, TASK_RUN, TaskRunState, TaskRunStatus
 from ..lifecycles.unit import UnitStatus
 from ..ports import NewEvent
-from ..state.decision_state import DecisionState, RunIndex
+from ..state.decision_state import DecisionState
+from ..state.run_index import RunIndex
 
 #: Failures in a row of one function of the task after which newcomers get no more work.
 FAILURES_IN_A_ROW = 3

@@ -26,7 +26,7 @@ from ...events.engagement import (
     WorkerRefused,
     WorkStarted,
 )
-from ...events.ids import AgentId, AssignmentId, UnitId, WorkerId
+from ...events.ids import AgentId, UnitId, WorkerId
 from .table import Lifecycle, Status, existing, stays, step
 
 
@@ -89,9 +89,6 @@ class EngagementState(msgspec.Struct, frozen=True):
     worker: WorkerId
     #: Agents that have a unit now.
     live: frozenset[AgentId] = frozenset()
-    #: Assignments of which the worker ever had a unit; the worker gets no other unit of them. One whose code failed is
-    #: left out.
-    assignments: frozenset[AssignmentId] = frozenset()
     #: Number of units that count against `maximum_units_per_worker`: in progress or submitted.
     counted: int = 0
     onboarded: bool = False
@@ -144,21 +141,21 @@ def evolve(engagement: EngagementState | None, event: EngagementEvent) -> Engage
                 engagement,
                 status=status,
                 live=engagement.live | {event.agent},
-                assignments=engagement.assignments | {event.assignment},
                 counted=engagement.counted + event.counts,
                 evaluations=_with(engagement, event),
             )
         case WorkEnded() | AllWorkEnded():
             evaluation = engagement.evaluations.get(event.agent)
             counts = evaluation is None or evaluation.counts
-            ended = {} if evaluation is None else {event.agent: replace(evaluation, outcome=event.outcome)}
+            evaluations = engagement.evaluations
+            if evaluation is not None:
+                evaluations = evaluations | {event.agent: replace(evaluation, outcome=event.outcome)}
             return replace(
                 engagement,
                 status=status,
                 live=engagement.live - {event.agent},
-                assignments=engagement.assignments - {event.may_retry},
                 counted=engagement.counted - (counts and event.outcome in NOT_COUNTED_OUTCOMES),
-                evaluations=engagement.evaluations | ended,
+                evaluations=evaluations,
             )
         case PlaceTaken():
             return replace(engagement, places=engagement.places | {event.registration: None})

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-import msgspec
-
 from ...events import streams
 from ...events.agent import (
     AgentAccepted,
@@ -22,24 +20,20 @@ from ...events.agent import (
     AgentUpdateReceived,
 )
 from ...events.base import Event
-from ...events.engagement import CallbackAnswered, VerdictsRevoked, VisitAdmitted
-from ...events.ids import (
-    AgentId,
-    AssignmentId,
-    OnboardingAgentId,
-    QualificationId,
-    RequesterId,
-    TaskId,
-    TaskRunId,
-    UnitId,
-    WorkerId,
+from ...events.engagement import (
+    AllWorkEnded,
+    CallbackAnswered,
+    VerdictsRevoked,
+    VisitAdmitted,
+    WorkEnded,
+    WorkStarted,
 )
+from ...events.ids import AssignmentId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed
 from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
 from ...events.task_run import CallbackFailed, TaskRunBudgetChanged, TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
-from ..errors import UnknownEntityError
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ..lifecycles.engagement import ON_SUBMITTED
 from ..lifecycles.onboarding import LIVE_ONBOARDING_STATUSES, ONBOARDING, OnboardingRecord, OnboardingStatus
@@ -48,112 +42,7 @@ from ..lifecycles.worker import WorkerStatus
 from .budget import RESERVING_UNIT_STATUSES, Budget
 from .entity_states import EntityStates
 from .fair_pay import TimePay
-
-
-class RunIndex(msgspec.Struct):
-    """Lookup indexes of one run."""
-
-    #: Ordinary units on offer, the longest offered first.
-    offered: dict[UnitId, AssignmentId] = {}
-    #: Those of them that somebody had and did not do, the longest ago first; see `in_order_of_offer`.
-    released: dict[UnitId, None] = {}
-    #: Agents that wait for their partners, the longest waiting first.
-    waiting: dict[AgentId, AssignmentId] = {}
-    #: Units that are created, launched or assigned.
-    open_units: set[UnitId] = set()
-    #: Assignments in the order of the run's data, without repeated ones and those created for one worker.
-    assignments: list[AssignmentId] = []
-    #: Repeated assignments, each with the assignment of the run's data that it repeats.
-    repeats: dict[AssignmentId, AssignmentId] = {}
-    units_of: dict[AssignmentId, list[UnitId]] = {}
-    agent_of_unit: dict[UnitId, AgentId] = {}
-    live_agents: set[AgentId] = set()
-    #: Agents of each worker, the oldest first.
-    agents_of_worker: dict[WorkerId, list[AgentId]] = {}
-    live_onboardings: set[OnboardingAgentId] = set()
-    #: Agents with uploaded files that only the server has so far.
-    awaiting_files: set[AgentId] = set()
-    #: Stream of the latest agent or onboarding agent by the registration of its page.
-    by_registration: dict[str, str] = {}
-    #: Number of units by status.
-    units_by_status: dict[UnitStatus, int] = {}
-    #: Numbers of created and of expired units that evaluate workers, by unit index.
-    evaluations_made: dict[int, int] = {}
-    evaluations_expired: dict[int, int] = {}
-    #: Units by which workers are evaluated whose submission could not be judged, with their index.
-    unjudged: dict[UnitId, int] = {}
-    #: Workers who were let in by a link that does not let in everybody.
-    admitted: set[WorkerId] = set()
-    #: The browser that may use each invitation.
-    invitations: dict[str, str | None] = {}
-    #: Authors of verdicts.
-    reviewers: set[str] = set()
-    #: Assignments for several workers whose code failed.
-    failed_assignments: set[AssignmentId] = set()
-    #: Live updates from all pages of the run, and their size.
-    updates: int = 0
-    update_bytes: int = 0
-    #: Pay for time, and the agents that got it.
-    time_pay: TimePay = TimePay()
-    paid_for_time: set[AgentId] = set()
-    #: The run's money, with what is committed and reserved.
-    budget: Budget = msgspec.field(default_factory=Budget)
-
-    def count_update(self, size_bytes: int) -> None:
-        """Count a live update from a page."""
-        self.updates += 1
-        self.update_bytes += size_bytes
-
-    def evaluations(self, unit_index: int) -> int:
-        """Return the number of units of a negative index that are in progress, judged, or waiting to be judged.
-
-        One whose judgement failed is not used up; it is judged when the function is asked again.
-        """
-        made, expired = self.evaluations_made.get(unit_index, 0), self.evaluations_expired.get(unit_index, 0)
-        return made - expired - sum(index == unit_index for index in self.unjudged.values())
-
-    def in_order_of_offer(self) -> Iterator[UnitId]:
-        """Yield the units on offer in the order in which workers get them.
-
-        First come those in which others wait for a partner, the longest waiting first; then those that were released;
-        then the longest offered. The index must not change meanwhile.
-        """
-        awaited: dict[UnitId, None] = {}
-        for assignment in self.waiting.values():
-            awaited.update((unit, None) for unit in self.units_of[assignment] if unit in self.offered)
-        yield from awaited
-        yield from (unit for unit in self.released if unit not in awaited)
-        yield from (unit for unit in self.offered if unit not in awaited and unit not in self.released)
-
-    @property
-    def has_open_work(self) -> bool:
-        """True while a unit is open or an agent is at work."""
-        return bool(self.open_units or self.live_agents)
-
-    @property
-    def is_idle(self) -> bool:
-        """True while no unit is open and neither an agent nor an onboarding agent is at work."""
-        return not (self.open_units or self.live_agents or self.live_onboardings)
-
-
-class RunIndexes(dict[TaskRunId, RunIndex]):
-    """The indexes of all runs."""
-
-    def __missing__(self, run: TaskRunId) -> RunIndex:
-        """Refuse a run that does not exist.
-
-        Raises:
-            UnknownEntityError: always.
-        """
-        raise UnknownEntityError(streams.task_run(run))
-
-    def of_stream(self, stream: str) -> RunIndex:
-        """Return the index of the run that a stream belongs to; a new one for the first event of the run."""
-        run = streams.run_of(stream)
-        index = self.get(run)
-        if index is None:
-            index = self[run] = RunIndex()
-        return index
+from .run_index import RunIndex, RunIndexes
 
 
 class DecisionState(EntityStates):
@@ -302,6 +191,11 @@ class DecisionState(EntityStates):
                 self._index_failure(stream, event)
             case VisitAdmitted():
                 self._index_visit(self.runs.of_stream(stream), self.engagements[stream].worker, event)
+            case WorkStarted():
+                self.runs.of_stream(stream).see_data(self.engagements[stream].worker, event.assignment)
+            case WorkEnded() | AllWorkEnded():
+                if event.may_retry is not None:
+                    self.runs.of_stream(stream).unsee_data(self.engagements[stream].worker, event.may_retry)
             case CallbackAnswered():
                 self.runs.of_stream(stream).unjudged.pop(event.unit, None)
             case VerdictsRevoked():
@@ -346,7 +240,8 @@ class DecisionState(EntityStates):
 
     def _index_assignment(self, index: RunIndex, created: AssignmentCreated) -> None:
         if 0 <= created.number < len(index.assignments):
-            index.repeats[created.assignment] = index.assignments[created.number]
+            first = index.repeats[created.assignment] = index.assignments[created.number]
+            index.repeated_by.setdefault(first, []).append(created.assignment)
         elif created.number >= 0:
             index.assignments.append(created.assignment)
 

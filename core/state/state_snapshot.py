@@ -23,7 +23,8 @@ from ..lifecycles.resource import ResourceState
 from ..lifecycles.task_run import TaskRunState
 from ..lifecycles.unit import UnitState
 from ..lifecycles.worker import WorkerState
-from .decision_state import DecisionState, RunIndex
+from .decision_state import DecisionState
+from .run_index import RunIndex
 
 #: Entities in one part. Encoding it must not keep other threads waiting for long.
 PART_ENTITIES = 4096

@@ -5,7 +5,6 @@ What the partners submitted stays as it is.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from ....events import streams
@@ -36,7 +35,8 @@ class Reassignments:
         self._issuer = CommandIssuer(ledger, ids)
         self._run = run
         self._maximum = maximum
-        self._waiting: deque[AssignmentId] = deque()
+        #: The one that has waited longest comes first.
+        self._waiting: dict[AssignmentId, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -56,7 +56,7 @@ class Reassignments:
 
     async def make_next(self) -> None:
         """Make the next one, unless it is no longer wanted; its units are created and not yet launched."""
-        state, assignment, run = self._ledger.state, self._waiting[0], self._run
+        state, assignment, run = self._ledger.state, next(iter(self._waiting)), self._run
         created = original_of(state, run, assignment)
         units = [state.units[streams.unit(run, unit)] for unit in state.runs[run].units_of[assignment]]
         fresh = tuple(UnitPlan(UnitId(self._ids.next_id("unit")), unit.index, unit.pay_cents) for unit in units)
@@ -65,8 +65,8 @@ class Reassignments:
             RepeatAssignment(task_run=run, assignment=assignment, plan=plan, max_repeats=self._maximum)
         )
         # Not earlier: the run does not end while this is not empty.
-        self._waiting.popleft()
+        del self._waiting[assignment]
 
     def _check(self, assignment: AssignmentId) -> None:
-        if wants_repeat(self._ledger.state, self._run, assignment, self._maximum) and assignment not in self._waiting:
-            self._waiting.append(assignment)
+        if wants_repeat(self._ledger.state, self._run, assignment, self._maximum):
+            self._waiting.setdefault(assignment)

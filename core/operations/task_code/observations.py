@@ -30,7 +30,7 @@ class Observations:
         self._ids = ids
         self._issuer = CommandIssuer(ledger, ids)
         self._run = run
-        #: Number of updates per stream, including those that are not durable yet.
+        #: Number of updates of each stream that has some that are not durable yet, with these.
         self._sent: dict[str, int] = {}
 
     async def record(self, agent: AgentRecord | OnboardingRecord, update: Update) -> None:
@@ -53,19 +53,24 @@ class Observations:
                 task_run=self._run, agent=agent.agent, number=number, update_id=update_id, update=payload.ref
             )
         await self._issuer.issue(command, payload)
+        stream = self._stream_of(agent)
+        if self._sent.get(stream) == number:
+            # From now on the state says it.
+            del self._sent[stream]
 
     def _next(self, agent: AgentRecord | OnboardingRecord, update: Update) -> tuple[int, str, Payload]:
         """Return number, id and sealed body of an agent's next update."""
-        stream = (
-            streams.agent(self._run, agent.agent)
-            if isinstance(agent, AgentRecord)
-            else streams.onboarding_agent(self._run, agent.agent)
-        )
+        stream = self._stream_of(agent)
         number = self._sent[stream] = self._sent.get(stream, agent.observed) + 1
         generated = pseudonym(self._ledger.log.pseudonym_key, "update", f"{stream}/{number}")
         update_id = str(update.get("update_id") or generated)
         body = msgspec.json.encode({**update, "update_id": update_id})
         return number, update_id, seal(body, self._ids.salt(), agent.worker)
+
+    def _stream_of(self, agent: AgentRecord | OnboardingRecord) -> str:
+        if isinstance(agent, AgentRecord):
+            return streams.agent(self._run, agent.agent)
+        return streams.onboarding_agent(self._run, agent.agent)
 
     def sent_in(self, history: Sequence[RecordedEvent]) -> Iterator[bytes]:
         """Read the updates that a page was sent, in order; erased ones are left out.

@@ -31,7 +31,7 @@ from ..agent_pages import AgentPages
 from ..logger_core import get_logger
 from ..run_context import RunContext
 from .calls import TimeLimit
-from .deadlines import Deadlines, paused_us
+from .deadlines import Deadline, Deadlines, paused_us
 from .observations import Observations
 from .replayer import TaskCodeReplayer, recorded_exchanges
 from .user_code import AffectedIds, UserCode
@@ -86,8 +86,8 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         self._replayers: dict[int, TaskCodeReplayer] = {}
         self._observations = Observations(ledger, ids, context.task_run)
         self._deadlines = Deadlines(clock)
-        #: The time at which the work of each live participant ends, in microseconds since the epoch.
-        self._ends_at: dict[int, int] = {}
+        #: The end of the time of each live participant.
+        self._ends: dict[int, Deadline] = {}
         self._running_codes = 0
         #: The time limit of the task code that runs for each agent, and those of its agents that are at work.
         self._limits: dict[int, tuple[TimeLimit, set[int]]] = {}
@@ -177,12 +177,12 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
         seconds = self._context.settings.assignment_duration_in_seconds
         departure = self._timed_out(f"not done within {seconds} s")
         end = partial(self._end_soon, record.agent, departure)
-        self._ends_at[record.agent] = self._deadlines.set_from(started_at, seconds, end)
+        self._ends[record.agent] = self._deadlines.set_from(started_at, seconds, end)
 
     def seconds_left(self, agent_id: int) -> int | None:
         """Return the whole seconds until a participant's time is up; None if its work has ended."""
-        ends_at = self._ends_at.get(agent_id)
-        return None if ends_at is None else self._deadlines.seconds_until(ends_at)
+        end = self._ends.get(agent_id)
+        return None if end is None else self._deadlines.seconds_until(end.at_us)
 
     def _end_soon(self, agent_id: int, departure: DepartureT) -> None:
         if agent_id in self._handles and self._is_at_work(self._record_of(self._stream_of(agent_id))):
@@ -235,7 +235,9 @@ class LiveParticipants(ABC, Generic[RecordT, HandleT, DepartureT]):
             self._advance(handle, record, again=again)
         else:
             del self._handles[record.agent]
-            self._ends_at.pop(record.agent, None)
+            end = self._ends.pop(record.agent, None)
+            if end is not None:
+                self._deadlines.cancel(end)
             self._pages.drop(record.token)
             self._on_ended(record)
 

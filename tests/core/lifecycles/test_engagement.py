@@ -70,4 +70,3 @@ def test_units_that_do_not_count_never_count() -> None:
 def test_the_live_agents_are_those_whose_work_has_not_ended() -> None:
     state = after(started(1), started(2), WorkEnded(agent=ids.AgentId(1), outcome="completed"))
     assert state.live == {2}
-    assert state.assignments == {1, 2}

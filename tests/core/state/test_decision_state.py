@@ -15,7 +15,8 @@ from mephisto_es.core.lifecycles.unit import OPEN_UNIT_STATUSES, UnitStatus
 from mephisto_es.core.lifecycles.worker import WorkerStatus
 from mephisto_es.core.ports import AppendRequest
 from mephisto_es.core.state.budget import RESERVING_UNIT_STATUSES
-from mephisto_es.core.state.decision_state import DecisionState, RunIndex
+from mephisto_es.core.state.decision_state import DecisionState
+from mephisto_es.core.state.run_index import RunIndex
 from mephisto_es.events import streams
 from mephisto_es.events.ids import TaskRunId
 
@@ -42,6 +43,9 @@ def check_run(state: DecisionState, run: TaskRunId, index: RunIndex) -> None:
     assert index.agent_of_unit == {unit.unit: unit.agent for unit in units if unit.agent is not None}
     assert index.live_agents == {agent.agent for agent in agents if agent.status in AT_WORK_STATUSES}
     assert index.live_onboardings == {one.agent for one in onboardings if one.status in LIVE_ONBOARDING_STATUSES}
+    for agent in agents:
+        if agent.status in AT_WORK_STATUSES:
+            assert index.data_of(agent.assignment) in index.seen[agent.worker]
     budget = index.budget
     assert budget.reserved_cents == sum(
         budget.cost_of_unit(unit.pay_cents) for unit in units if unit.status in RESERVING_UNIT_STATUSES

@@ -1,0 +1,53 @@
+"""Deadlines are kept, those that are cancelled are not, and they do not pile up."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from mephisto_es.core.operations.task_code.deadlines import MOST_CANCELLED, Deadlines
+
+SECOND = 1_000_000
+
+
+class TrioTime:
+    """A wall clock that goes with trio's."""
+
+    def now_us(self) -> int:
+        return int(trio.current_time() * SECOND)
+
+
+async def test_functions_are_called_in_the_order_of_their_deadlines(autojump_clock: trio.testing.MockClock) -> None:
+    clock = TrioTime()
+    deadlines, called, start = Deadlines(clock), list[str](), clock.now_us()
+    deadlines.set(start + 3 * SECOND, partial(called.append, "late"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(deadlines.run)
+        await trio.sleep(0)
+        deadlines.set(start + SECOND, partial(called.append, "early"))
+        dropped = deadlines.set(start + SECOND, partial(called.append, "cancelled"))
+        deadlines.set(start + SECOND, partial(called.append, "early too"))
+        deadlines.cancel(dropped)
+        await trio.sleep(2)
+        assert called == ["early", "early too"]
+        deadlines.cancel(dropped)
+        deadlines.set_from(start + 1000 * SECOND, 5, partial(called.append, "from now on"))
+        await trio.sleep(4)
+        assert called == ["early", "early too", "late"]
+        await trio.sleep(2)
+        assert called == ["early", "early too", "late", "from now on"]
+        nursery.cancel_scope.cancel()
+
+
+def test_cancelled_deadlines_do_not_pile_up() -> None:
+    class Stopped:
+        def now_us(self) -> int:
+            return 0
+
+    deadlines = Deadlines(Stopped())
+    live = [deadlines.set(number, lambda: None) for number in range(10)]
+    for number in range(10_000):
+        deadlines.cancel(deadlines.set(number, lambda: None))
+        assert len(deadlines) <= 2 * len(live) + MOST_CANCELLED + 1
+    assert deadlines.seconds_until(1) == 1
