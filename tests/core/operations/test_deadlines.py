@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import trio
+import trio.lowlevel
 
 from mephisto_es.core.operations.task_code.deadlines import MOST_CANCELLED, Deadlines
 
@@ -24,7 +25,7 @@ async def test_functions_are_called_in_the_order_of_their_deadlines(autojump_clo
     deadlines.set(start + 3 * SECOND, partial(called.append, "late"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(deadlines.run)
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         deadlines.set(start + SECOND, partial(called.append, "early"))
         dropped = deadlines.set(start + SECOND, partial(called.append, "cancelled"))
         deadlines.set(start + SECOND, partial(called.append, "early too"))
