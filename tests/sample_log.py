@@ -85,6 +85,14 @@ def picture_history(media_dir: str, count: int) -> tuple[AppendRequest, ...]:
     return tuple(day.requests)
 
 
+def offered_history(units: int, workers: int) -> tuple[AppendRequest, ...]:
+    """A run in which everything is on offer."""
+    day = _Day()
+    day.open(workers=workers)
+    day.put_on_offer([{"id": number, "sentence": _SENTENCES[number % 3]} for number in range(1, units + 1)])
+    return tuple(day.requests)
+
+
 def submitted_history(units: int, workers: int) -> tuple[AppendRequest, ...]:
     """A run in which everything is submitted, and nothing is reviewed."""
     day = _Day()
