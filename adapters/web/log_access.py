@@ -29,6 +29,8 @@ from ..log.sqlite.reader import LogReader
 WAIT_SECONDS = 10.0
 #: Concurrent queries. One about an early position of a long log takes a whole processor.
 READERS = 4
+#: New events that are read for the charts of a page before it is sent: less than a tenth of a second's work.
+FEW_EVENTS = 20_000
 
 T = TypeVar("T")
 
@@ -36,15 +38,19 @@ T = TypeVar("T")
 class LogAccess:
     """Access to one log file for the pages."""
 
-    def __init__(self, database: Path, author: str, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self, database: Path, author: str, wait_seconds: float = WAIT_SECONDS, few_events: int = FEW_EVENTS
+    ) -> None:
         """Initialize; the file is opened for each query.
 
         Args:
             database: the log.
             author: who makes the decisions, as the log records it.
             wait_seconds: how long to wait for a process that has the log open.
+            few_events: events that are read for the charts of a page before it is sent.
         """
         self.database = database
+        self._few_events = few_events
         self._author = author
         self._wait_seconds = wait_seconds
         self._holder = LogHolder(database, wait_seconds=wait_seconds)
@@ -69,6 +75,18 @@ class LogAccess:
             LogError: the log cannot be read.
         """
         return await to_thread.run_sync(self._series_of, run, limiter=self._drawing)
+
+    async def series_at_once(self, run: TaskRunId, head: int) -> RunSeries | None:
+        """Return the history of a run's figures, or None if too many events have to be read first.
+
+        Args:
+            run: the run.
+            head: the position of the last event.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        return await self.series(run) if head - self._series.seq <= self._few_events else None
 
     async def record_verdicts(self, verdicts: Sequence[VerdictRequest], author: str) -> BatchResult:
         """Record verdicts; they are recorded even if this call is cancelled.

@@ -34,7 +34,8 @@ class RunView(NamedTuple):
 
     status: RunStatus
     report: OpenReport
-    charts: tuple[Chart, ...]
+    #: None if a live page gets them later.
+    charts: tuple[Chart, ...] | None
     #: The position of the run's first event.
     first_seq: int
 
@@ -71,13 +72,13 @@ class RunPages:
         """Show one run, as of the position in the address or now."""
         run, seq = run_of(request), seq_of(request)
         head = await self._site.log.query(lambda moment: moment.seq)
-        view = await self._view(run, seq)
+        view = await self._view(run, seq, at_once=seq is None)
         return self._site.templates.page("run.html", request, view=view, seq=seq, head=max(head, view.status.seq))
 
     async def live(self, request: Request) -> Response:
         """Send the state of a run as server-sent events: at once, and then after each change."""
         run = run_of(request)
-        await self._view(run, None)
+        await self._view(run, None, at_once=True)
         if self._live_pages >= MAX_LIVE_PAGES:
             raise HTTPException(503, f"{MAX_LIVE_PAGES} pages are already kept up to date; close some")
         return StreamingResponse(self._updates(run), media_type="text/event-stream")
@@ -100,7 +101,14 @@ class RunPages:
         finally:
             self._live_pages -= 1
 
-    async def _view(self, run: TaskRunId, seq: int | None) -> RunView:
+    async def _view(self, run: TaskRunId, seq: int | None, *, at_once: bool = False) -> RunView:
+        """Return the content of the page of a run.
+
+        Args:
+            run: the run.
+            seq: the position; None for the end.
+            at_once: leave out the charts if much of the log has to be read for them.
+        """
         now = self._site.clock.now_us()
 
         def answer(moment: LogAsOf) -> tuple[RunStatus, OpenReport, int, int]:
@@ -110,5 +118,7 @@ class RunPages:
             return status, find_blockers(moment, run), moment.stream(streams.task_run(run))[0].seq, moment.at
 
         status, report, first_seq, at = await self._site.log.query(answer, seq)
-        series = await self._site.log.series(run)
-        return RunView(status, report, run_charts(series, status, None if seq is None else at), first_seq)
+        log = self._site.log
+        series = await (log.series_at_once(run, status.seq) if at_once else log.series(run))
+        charts = None if series is None else run_charts(series, status, None if seq is None else at)
+        return RunView(status, report, charts, first_seq)

@@ -57,3 +57,16 @@ async def test_money_is_drawn_below_its_budget(budget: int, tmp_path: Path) -> N
 async def test_without_a_budget_there_is_no_line(tmp_path: Path) -> None:
     plot = await money_chart(tmp_path, None)
     assert "budget" not in plot
+
+
+async def test_a_page_does_not_wait_until_a_long_log_is_read_for_its_charts(tmp_path: Path) -> None:
+    with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
+        log.commit(sample_history())
+        head = log.head().seq
+    visitor = Visitor(tmp_path / "mephisto.db", Access(None), "127.0.0.1", few_events=head - 1)
+    page = await visitor.get(f"/runs/{RUN}")
+    assert "The charts follow once the whole log has been read." in page.text
+    assert "<figure" not in page.text
+    past = await visitor.get(f"/runs/{RUN}?seq={head}")
+    assert "<figure" in past.text, "nothing would bring the charts of a moment in the past later"
+    assert "<figure" in (await visitor.get(f"/runs/{RUN}")).text, "the log has been read"

@@ -13,7 +13,7 @@ from mephisto_es.adapters.composition.clock_and_ids import SystemClock
 from mephisto_es.adapters.web.access import Access, Sessions
 from mephisto_es.adapters.web.app import make_app
 from mephisto_es.adapters.web.changes import Changes
-from mephisto_es.adapters.web.log_access import LogAccess
+from mephisto_es.adapters.web.log_access import FEW_EVENTS, LogAccess
 
 #: Author of what is decided in the pages.
 AUTHOR = "user/tester"
@@ -36,10 +36,17 @@ class Visitor:
         log: access to the log; to be closed.
     """
 
-    def __init__(self, database: Path, access: Access, host: str, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(
+        self,
+        database: Path,
+        access: Access,
+        host: str,
+        wait_seconds: float = WAIT_SECONDS,
+        few_events: int = FEW_EVENTS,
+    ) -> None:
         self.now = NOW
         sessions = Sessions(KEY, lambda: self.now)
-        self.log = LogAccess(database, AUTHOR, wait_seconds)
+        self.log = LogAccess(database, AUTHOR, wait_seconds, few_events)
         app = make_app(self.log, access, sessions, Changes(database), SystemClock(), PORT)
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         self.client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}:{PORT}")
