@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,9 @@ from mephisto_es.core.lifecycles.task_run import ENDED_RUN_STATUSES
 from mephisto_es.core.operations import registry
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.ports import Head
+from mephisto_es.core.state.state_snapshot import KeptState, StateSnapshot, restored
 from mephisto_es.events import streams
+from mephisto_es.events.envelope import RecordedEvent
 from mephisto_es.events.ids import TaskRunId
 
 from ..commands import CHECKED_DECISIONS
@@ -36,6 +39,8 @@ DOWN_SECONDS = (0.0, 60.0)
 #: How soon somebody looks after callbacks that have failed too often.
 REPAIR_SECONDS = (30.0, 90.0)
 CLOCK_STEP_SECONDS = (-600.0, 300.0)
+#: The state is kept where a commit ends at a multiple of this position.
+KEPT_EVERY = 15
 #: Steps of tasks without any time going by: more of them are a loop that does not wait.
 STEPS_AT_ONCE_LIMIT = 200_000
 #: A simulation that lasts longer will never end.
@@ -108,6 +113,8 @@ class Simulation:
         chance = Random(seed)
         #: Each has a chance of its own, so that a change in one does not reshuffle all others.
         self._faults_chance, self._people_chance, self._ids_chance = (Random(chance.getrandbits(64)) for _ in range(3))
+        #: The state that the last operator kept, in parts, and its position.
+        self._kept: tuple[int, list[bytes]] | None = None
         self.disk = FaultyLog(Random(chance.getrandbits(64)))
         self.clock = SteppedClock()
         self.environment = Environment(Random(chance.getrandbits(64)))
@@ -169,7 +176,9 @@ class Simulation:
         try:
             async with trio.open_nursery() as process:
                 self._process = process.cancel_scope
-                ledger = Ledger(self.disk, self.clock, self.disk.offload, CHECKED_DECISIONS)
+                kept = None if self._kept is None else KeptState(self._kept[0], restored(self._kept[1]))
+                ledger = Ledger(self.disk, self.clock, self.disk.offload, CHECKED_DECISIONS, kept)
+                ledger.subscribe(partial(self._keep_state, ledger))
                 ids = SeededIds(ledger.state.highest_ids(), self._lives, self._ids_chance)
                 await process.start(ledger.run)
                 operator = Operator(ledger, ids, self.clock, self._folder, process)
@@ -186,6 +195,11 @@ class Simulation:
         except* (PowerCutError, LogError):
             self._cut_off()
         return ended
+
+    def _keep_state(self, ledger: Ledger, events: Sequence[RecordedEvent]) -> None:
+        """Keep the state of the log now and then, for the next operator."""
+        if events and events[-1].seq % KEPT_EVERY == 0:
+            self._kept = events[-1].seq, list(StateSnapshot(ledger.state).parts())
 
     async def _look_after(self, operator: Operator) -> None:
         """Be the person who repairs callbacks that have failed too often."""
