@@ -45,7 +45,19 @@ GUIDES = {
 #: Every folder and file of the sources, from the root on.
 PATHS = {
     f"/{path.relative_to(ROOT).as_posix()}"
-    for folder in ("adapters", "core", "docs", "events", "examples", "projections", "tests", "tools", ".ci", ".typing")
+    for folder in (
+        "adapters",
+        "core",
+        "docs",
+        "events",
+        "examples",
+        "projections",
+        "tests",
+        "tools",
+        ".ci",
+        ".docs",
+        ".typing",
+    )
     for path in (ROOT / folder, *(ROOT / folder).rglob("*"))
     if "node_modules" not in path.parts
 } | {f"/{path.name}" for path in ROOT.iterdir()}
