@@ -9,7 +9,14 @@ from .base import Event
 from .engagement import EngagementEvent
 from .onboarding import OnboardingEvent
 from .payment import PaymentEvent
-from .records import AssignmentCreated, QualificationCreated, RecordEvent, RequesterRegistered, TaskRegistered
+from .records import (
+    AssignmentCreated,
+    ProjectCreated,
+    QualificationCreated,
+    RecordEvent,
+    RequesterRegistered,
+    TaskEvent,
+)
 from .resource import ResourceEvent
 from .task_run import TaskRunEvent
 from .unit import UnitEvent
@@ -17,6 +24,7 @@ from .worker import WorkerEvent
 
 AnyEvent = (
     RecordEvent
+    | TaskEvent
     | WorkerEvent
     | TaskRunEvent
     | ResourceEvent
@@ -28,7 +36,8 @@ AnyEvent = (
 )
 
 _EVENTS_IN: dict[str, object] = {
-    "task": TaskRegistered,
+    "project": ProjectCreated,
+    "task": TaskEvent,
     "requester": RequesterRegistered,
     "qualification": QualificationCreated,
     "worker": WorkerEvent,

@@ -2,6 +2,8 @@
 
 from typing import NewType
 
+#: A group of tasks.
+ProjectId = NewType("ProjectId", int)
 #: A kind of work by name, for instance "sentence rating".
 TaskId = NewType("TaskId", int)
 #: An account at a crowd provider that offers work and pays.

@@ -1,9 +1,16 @@
-"""Events that create what never changes: tasks, requesters, qualifications, assignments."""
+"""Events of the directory's records: projects, tasks, requesters, qualifications; and of assignments."""
 
 from __future__ import annotations
 
 from .base import Event, PayloadRef
-from .ids import AssignmentId, QualificationId, RequesterId, TaskId
+from .ids import AssignmentId, ProjectId, QualificationId, RequesterId, TaskId
+
+
+class ProjectCreated(Event, frozen=True, kw_only=True, tag="project_created"):
+    """A project, which groups tasks, was named for the first time."""
+
+    project: ProjectId
+    name: str
 
 
 class TaskRegistered(Event, frozen=True, kw_only=True, tag="task_registered"):
@@ -12,6 +19,12 @@ class TaskRegistered(Event, frozen=True, kw_only=True, tag="task_registered"):
     task: TaskId
     name: str
     task_type: str
+
+
+class TaskPutInProject(Event, frozen=True, kw_only=True, tag="task_put_in_project"):
+    """A task was put in a project; it leaves the one that it was in."""
+
+    project: ProjectId
 
 
 class RequesterRegistered(Event, frozen=True, kw_only=True, tag="requester_registered"):
@@ -38,4 +51,6 @@ class AssignmentCreated(Event, frozen=True, kw_only=True, tag="assignment_create
     data: PayloadRef
 
 
-RecordEvent = TaskRegistered | RequesterRegistered | QualificationCreated | AssignmentCreated
+TaskEvent = TaskRegistered | TaskPutInProject
+
+RecordEvent = ProjectCreated | RequesterRegistered | QualificationCreated | AssignmentCreated

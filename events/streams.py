@@ -13,6 +13,7 @@ from .ids import (
     AssignmentId,
     OnboardingAgentId,
     PaymentId,
+    ProjectId,
     QualificationId,
     RequesterId,
     TaskId,
@@ -27,10 +28,15 @@ MAIN_PARTITION = "main"
 DIRECTORY = "directory"
 _RUN_PREFIX = "run/"
 
-_DIRECTORY_CATEGORIES = frozenset({"worker", "requester", "task", "qualification"})
+_DIRECTORY_CATEGORIES = frozenset({"worker", "requester", "project", "task", "qualification"})
 _RUN_CATEGORIES = frozenset(
     {"task_run", "assignment", "unit", "agent", "onboarding_agent", "engagement", "resource", "payment"}
 )
+
+
+def project(project_id: ProjectId) -> str:
+    """Return the stream of a project."""
+    return f"project/{project_id}"
 
 
 def task(task_id: TaskId) -> str:

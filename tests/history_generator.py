@@ -71,7 +71,13 @@ from mephisto_es.events.payment import (
     PaymentSettledPaid,
     PaymentSettledUnpaid,
 )
-from mephisto_es.events.records import QualificationCreated, RequesterRegistered, TaskRegistered
+from mephisto_es.events.records import (
+    ProjectCreated,
+    QualificationCreated,
+    RequesterRegistered,
+    TaskPutInProject,
+    TaskRegistered,
+)
 from mephisto_es.events.resource import ResourceIntended
 from mephisto_es.events.task_run import (
     CallbackFailed,
@@ -205,9 +211,11 @@ class HistoryGenerator(RandomValues):
         if len(self._streams["task"]) >= MAX_RECORDS:
             return []
         task, requester = ids.TaskId(self._next()), ids.RequesterId(self._next())
-        qualification = ids.QualificationId(self._next())
+        qualification, project = ids.QualificationId(self._next()), ids.ProjectId(self._next())
         return [
+            NewEvent(streams.project(project), ProjectCreated(project=project, name=f"project {project}")),
             NewEvent(streams.task(task), TaskRegistered(task=task, name=f"task {task}", task_type="static_task")),
+            NewEvent(streams.task(task), TaskPutInProject(project=project)),
             NewEvent(
                 streams.requester(requester),
                 RequesterRegistered(requester=requester, name=f"requester {requester}", provider_type="mock"),

@@ -116,6 +116,7 @@ from mephisto_es import (
     PlainAgent,
     PlainOperator,
     PlannedUnits,
+    ProjectView,
     ProtocolError,
     QualificationDict,
     QualificationRule,

@@ -58,6 +58,7 @@ VERBS = {
     "port": Verb("port:port_command", "Show how a script written for Mephisto has to be changed."),
     "projections": Verb("projections:projections_command", "List the views of a log, or rebuild them."),
     "reconcile": Verb("reconcile:reconcile_command", "Compare a run with its crowd site."),
+    "projects": Verb("projects:projects_command", "List the projects that group tasks, or put a task in one."),
     "prove": Verb("prove:prove_command", "Prove what happened to a unit, without the log."),
     "register": Verb("register:register_command", "Register an account at a crowd provider."),
     "rehearse": Verb("rehearse:rehearse_command", "Run a launch script with simulated workers, before people come."),
@@ -83,7 +84,7 @@ VERBS = {
     "wut": Verb("wut:wut_command", "Show the settings of every run or of one blueprint."),
 }
 #: Verbs that record decisions, in the name of their author.
-DECIDING = ("end", "erase", "extend", "pause", "pay", "reopen", "retry", "review", "worker")
+DECIDING = ("end", "erase", "extend", "pause", "pay", "projects", "reopen", "retry", "review", "worker")
 #: Verbs by the heading under which the help lists them; the last heading has all others, too.
 GROUPS = {
     "Launch": (

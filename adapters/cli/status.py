@@ -89,6 +89,8 @@ def _figures(status: RunStatus) -> Table:
     progress, pace, worth = status.progress, status.pace, status.worth
     more = "" if progress.is_data_exhausted else ", more may follow"
     table = facts()
+    if progress.project is not None:
+        table.add_row("project", escape(progress.project))
     table.add_row("units", f"{progress.units_done:,} of {progress.units_total:,} done{more}")
     table.add_row("", format_counts(progress.units))
     table.add_row("agents", format_counts(progress.agents))

@@ -9,14 +9,17 @@ from typing import Self
 
 from ...core.operations.control.requests import (
     AnyRequest,
+    CreateProjectRequest,
     CreateQualificationRequest,
     GrantRequest,
+    PutInProjectRequest,
     RegisterRequest,
+    RegisterTaskRequest,
     RegisterWorkerRequest,
     Reply,
     RevokeRequest,
 )
-from ...events.ids import QualificationId, RequesterId, WorkerId
+from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, WorkerId
 from ...projections.mephisto_db.criteria import EntityId
 from ...projections.mephisto_db.reader import MephistoDB
 from ..composition.data_dir import DATABASE_FILE, data_dir
@@ -74,6 +77,44 @@ class LocalMephistoDB(MephistoDB):
         return run_apart(self._holder.ensure_writer, send, type(request).__name__)
 
     # Names of Mephisto's database -----------------------------------------------------------------------------------
+
+    def new_project(self, project_name: str) -> ProjectId:
+        """Create a project, which groups tasks, and return its id.
+
+        Raises:
+            CommandRefusedError: there is a project of that name, or it is no name for a project.
+        """
+        self.decide(CreateProjectRequest(project=project_name))
+        return self.find_projects(project_name)[0].project_id
+
+    def new_task(self, task_name: str, task_type: str, project_id: EntityId | None = None) -> TaskId:
+        """Register a task before its first run, and return its id.
+
+        Args:
+            task_name: its name.
+            task_type: the name of its blueprint.
+            project_id: the project that it is put in; None for none.
+
+        Raises:
+            ConfigError: there is no such blueprint.
+            CommandRefusedError: there is a task of that name.
+            UnknownEntityError: there is no such project.
+        """
+        project = None if project_id is None else self.get_project(project_id)
+        self.decide(RegisterTaskRequest(task_name=task_name, task_type=task_type))
+        task = self.find_tasks(task_name=task_name)[0].task_id
+        if project is not None:
+            self.decide(PutInProjectRequest(task=task, project=project.project_name))
+        return task
+
+    def update_task(self, task_id: EntityId, project_id: EntityId) -> None:
+        """Put a task in a project; it leaves the one that it was in. The name of a task never changes.
+
+        Raises:
+            UnknownEntityError: there is no such task or project.
+        """
+        project, task = self.get_project(project_id), self.get_task(task_id)
+        self.decide(PutInProjectRequest(task=task.task_id, project=project.project_name))
 
     def new_worker(self, worker_name: str, provider_type: str) -> WorkerId:
         """Register a worker before the first visit, and return its id.

@@ -13,7 +13,7 @@ from ...core.payloads import agent_files_dir
 from ...events.ids import AgentId
 from ..log.sqlite.as_of import LogAsOf, open_as_of
 from .directory import own_name
-from .source import GrantRow, OnboardingRow, Source, SourceWorker
+from .source import GrantRow, OnboardingRow, Source, SourceTask, SourceWorker
 from .work import SUBMITTED
 from .works import Works
 
@@ -46,6 +46,7 @@ def compare_content(source: Source, works: Works, output: Path, runs_dir: Path) 
         runs_dir: the folder of all runs, with the copies of uploaded files.
     """
     with open_as_of(output) as moment:
+        yield from _compare_projects(source, moment)
         yield from _compare_workers(source, moment)
         yield from _compare_work(works, moment, runs_dir)
         answers = [
@@ -54,6 +55,16 @@ def compare_content(source: Source, works: Works, output: Path, runs_dir: Path) 
             if row.status in _ONBOARDED
         ]
         yield _equal("answers in onboardings", answers)
+
+
+def _compare_projects(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
+    names = {project.project_id: project.project_name for project in source.projects()}
+    there = [(name, moment.db.get_project(project).project_name) for project, name in names.items()]
+    yield _equal("projects", there)
+    tasks = [task for task in source.rows(SourceTask) if task.project_id is not None]
+    yield _equal(
+        "projects of tasks", [(task.project_id, moment.db.get_task(task.task_id).project_id) for task in tasks]
+    )
 
 
 def _compare_workers(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
@@ -139,8 +150,8 @@ def _equal(what: str, pairs: Sequence[tuple[object, object]]) -> Comparison:
 
 def left_out(source: Source, works: Works) -> Iterator[str]:
     """Yield what the source has and the log does not, in words."""
-    if projects := source.projects():
-        yield f"{len(projects)} projects: a log has none; tasks keep their names"
+    if parents := sum(task.parent_task_id is not None for task in source.rows(SourceTask)):
+        yield f"the parent tasks of {parents} tasks"
     marks = attachments = 0
     statuses: dict[str, int] = {}
     for agent, work in works.of_all():

@@ -1,4 +1,4 @@
-"""Converts tasks, requesters, qualifications, workers and runs into facts."""
+"""Converts projects, tasks, requesters, qualifications, workers and runs into facts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from collections.abc import Collection, Iterator
 
 from ...core.payloads import pseudonym
 from ...events import streams
-from ...events.ids import QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
-from ...events.records import QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
+from ...events.records import (
+    ProjectCreated,
+    QualificationCreated,
+    RequesterRegistered,
+    TaskPutInProject,
+    TaskRegistered,
+)
 from ...events.task_run import (
     TaskRunCompleted,
     TaskRunCreated,
@@ -40,10 +46,18 @@ SANDBOX_SUFFIX = "_sandbox"
 
 def directory_facts(source: Source, sealer: Sealer, pseudonym_key: bytes) -> Iterator[Fact]:
     """Yield the facts that are not part of a run."""
+    projects = source.projects()
+    for project in projects:
+        named = ProjectCreated(project=ProjectId(project.project_id), name=project.project_name)
+        yield fact(microseconds(project.creation_date), streams.project(named.project), named)
+    begun = {project.project_id: microseconds(project.creation_date) for project in projects}
     for task in source.rows(SourceTask):
         task_id = TaskId(task.task_id)
         registered = TaskRegistered(task=task_id, name=task.task_name, task_type=task.task_type)
         yield fact(microseconds(task.creation_date), streams.task(task_id), registered)
+        if task.project_id in begun:
+            put = TaskPutInProject(project=ProjectId(task.project_id))
+            yield fact(max(begun[task.project_id], microseconds(task.creation_date)), streams.task(task_id), put)
     for requester in source.rows(SourceRequester):
         account = RequesterRegistered(
             requester=RequesterId(requester.requester_id),

@@ -14,12 +14,22 @@ import msgspec
 from ...core.errors import UnusableLogError
 
 
+class SourceProject(msgspec.Struct, frozen=True):
+    """A row of projects."""
+
+    project_id: int
+    project_name: str
+    creation_date: str
+
+
 class SourceTask(msgspec.Struct, frozen=True):
     """A row of tasks."""
 
     task_id: int
     task_name: str
     task_type: str
+    project_id: int | None
+    parent_task_id: int | None
     creation_date: str
 
 
@@ -216,10 +226,9 @@ class Source:
                 blocked |= {int(worker) for (worker,) in rows if str(worker).isdecimal()}
         return blocked
 
-    def projects(self) -> list[str]:
-        """Return the names of all projects."""
-        found = self.execute("SELECT project_name FROM projects ORDER BY 1") if self._has_projects else []
-        return [str(name) for (name,) in found]
+    def projects(self) -> list[SourceProject]:
+        """Return all projects, oldest first."""
+        return self._select(SourceProject, "projects", {}) if self._has_projects else []
 
     def execute(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query; their types depend on its columns."""

@@ -5,8 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...events.base import PayloadRef
-from ...events.ids import QualificationId, RequesterId, TaskId, WorkerId
+from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, WorkerId
 from .base import DirectoryCommand
+
+
+class CreateProject(DirectoryCommand, frozen=True, kw_only=True, tag="create_project"):
+    """Create a project; refused if there is one of that name."""
+
+    project: ProjectId
+    name: str
+
+
+class PutTaskInProject(DirectoryCommand, frozen=True, kw_only=True, tag="put_task_in_project"):
+    """Put a task in a project, which is created if its name is new; does nothing if the task is in it."""
+
+    task: TaskId
+    project_name: str
+    #: Id of the project if its name is new.
+    new_project: ProjectId
 
 
 class RegisterTask(DirectoryCommand, frozen=True, kw_only=True, tag="register_task"):
@@ -91,7 +107,9 @@ class EraseWorker(DirectoryCommand, frozen=True, kw_only=True, tag="erase_worker
 
 
 AnyDirectoryCommand = (
-    RegisterTask
+    CreateProject
+    | PutTaskInProject
+    | RegisterTask
     | RegisterRequester
     | RegisterWorker
     | CreateQualifications

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...events.base import PayloadRef
-from ...events.ids import AssignmentId, UnitId
+from ...events.ids import AssignmentId, ProjectId, UnitId
 from ...events.resource import ResourceEvent
 from ...events.streams import DIRECTORY, partition_of_run
 from ...events.task_run import CallbackFailed, TaskRunCreated, TaskRunEvent
@@ -31,6 +31,14 @@ class AssignmentPlan(msgspec.Struct, frozen=True, gc=False):
     units: tuple[UnitPlan, ...]
 
 
+class ProjectPlan(msgspec.Struct, frozen=True, gc=False):
+    """The project that a run's task is to be in."""
+
+    name: str
+    #: Id of the project if its name is new.
+    new: ProjectId
+
+
 class CreateRun(Command, frozen=True, kw_only=True, tag="create_run"):
     """Create a task run, with its task and requester if their names are new."""
 
@@ -38,6 +46,8 @@ class CreateRun(Command, frozen=True, kw_only=True, tag="create_run"):
     created: TaskRunCreated
     task_name: str
     requester_name: str
+    #: None to leave the task where it is.
+    project: ProjectPlan | None = None
 
     @property
     def partitions(self) -> tuple[str, ...]:

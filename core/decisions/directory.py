@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from ...events import streams
-from ...events.records import QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.ids import ProjectId, TaskId
+from ...events.records import (
+    ProjectCreated,
+    QualificationCreated,
+    RequesterRegistered,
+    TaskPutInProject,
+    TaskRegistered,
+)
 from ...events.worker import QualificationRevoked, WorkerBlocked, WorkerRegistered, WorkerUnblocked
 from ..commands.directory import (
     BlockWorker,
+    CreateProject,
     CreateQualifications,
     GrantQualification,
+    PutTaskInProject,
     RegisterRequester,
     RegisterTask,
     RegisterWorker,
@@ -20,6 +29,57 @@ from ..lifecycles.worker import WorkerStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from .worker_events import grant_events
+
+#: Names that stand for no project. Mephisto's folders of runs use one of them.
+NO_PROJECT_NAMES = ("", "NO_PROJECT")
+
+
+def decide_create_project(state: DecisionState, command: CreateProject) -> list[NewEvent]:
+    """Create a project.
+
+    Raises:
+        CommandRefusedError: there is a project of that name, or it is no name for a project.
+    """
+    _refuse_if_known(f"the project {command.name!r}", state.projects_by_name.get(command.name))
+    return [_created_project(command.project, command.name)]
+
+
+def decide_put_task_in_project(state: DecisionState, command: PutTaskInProject) -> list[NewEvent]:
+    """Put a task in a project, which is created if its name is new; nothing if the task is in it.
+
+    Raises:
+        UnknownEntityError: there is no such task.
+        CommandRefusedError: it is no name for a project.
+    """
+    task = state.tasks[streams.task(command.task)]
+    return put_in_project(state, task.task, command.project_name, command.new_project)
+
+
+def put_in_project(state: DecisionState, task: TaskId, name: str, new: ProjectId) -> list[NewEvent]:
+    """Return the events that put a task in a project.
+
+    Args:
+        state: the state.
+        task: the task, which may be registered with the same command.
+        name: name of the project.
+        new: id of the project if its name is new.
+
+    Raises:
+        CommandRefusedError: it is no name for a project.
+    """
+    known = state.projects_by_name.get(name)
+    stream = streams.task(task)
+    if known is None:
+        return [_created_project(new, name), NewEvent(stream, TaskPutInProject(project=new))]
+    before = state.tasks.get(stream)
+    is_in_it = before is not None and before.project == known
+    return [] if is_in_it else [NewEvent(stream, TaskPutInProject(project=known))]
+
+
+def _created_project(project: ProjectId, name: str) -> NewEvent:
+    if name in NO_PROJECT_NAMES:
+        raise CommandRefusedError(f"a project cannot be named {name!r}: it means that a task is in no project")
+    return NewEvent(streams.project(project), ProjectCreated(project=project, name=name))
 
 
 def decide_register_task(state: DecisionState, command: RegisterTask) -> list[NewEvent]:

@@ -40,9 +40,11 @@ from ..commands.agent import (
 from ..commands.base import Command
 from ..commands.directory import (
     BlockWorker,
+    CreateProject,
     CreateQualifications,
     EraseWorker,
     GrantQualification,
+    PutTaskInProject,
     RegisterRequester,
     RegisterTask,
     RegisterWorker,
@@ -112,6 +114,8 @@ def decision(
 #: The decision of every command there is.
 DECISIONS: Decisions = dict(
     (
+        decision(CreateProject, directory.decide_create_project),
+        decision(PutTaskInProject, directory.decide_put_task_in_project),
         decision(RegisterTask, directory.decide_register_task),
         decision(RegisterRequester, directory.decide_register_requester),
         decision(RegisterWorker, directory.decide_register_worker),

@@ -43,13 +43,18 @@ from ..lifecycles.unit import UnitStatus
 from ..ports import NewEvent
 from ..state.decision_state import DecisionState
 from ..state.run_index import RunIndex
+from .directory import put_in_project
 
 #: Failures in a row of one function of the task after which newcomers get no more work.
 FAILURES_IN_A_ROW = 3
 
 
 def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent]:
-    """Create a run, and register its task and requester if their names are new."""
+    """Create a run, and register its task and requester if their names are new.
+
+    Raises:
+        CommandRefusedError: the project's name is no name for a project.
+    """
     proposed = command.created
     known_task = state.tasks_by_name.get(command.task_name)
     known_requester = state.requesters_by_name.get((proposed.provider_type, command.requester_name))
@@ -63,6 +68,8 @@ def decide_create_run(state: DecisionState, command: CreateRun) -> list[NewEvent
     if known_task is None:
         registered = TaskRegistered(task=created.task, name=command.task_name, task_type=created.blueprint_type)
         events.insert(0, NewEvent(streams.task(created.task), registered))
+    if command.project is not None:
+        events += put_in_project(state, created.task, command.project.name, command.project.new)
     return events
 
 

@@ -1,10 +1,10 @@
-"""Lifecycle of records, which never change: tasks, requesters, qualifications, assignments."""
+"""Lifecycle of records, which never change: projects, requesters, qualifications, assignments."""
 
 from __future__ import annotations
 
 import msgspec
 
-from ...events.records import AssignmentCreated, QualificationCreated, RecordEvent, RequesterRegistered, TaskRegistered
+from ...events.records import AssignmentCreated, ProjectCreated, QualificationCreated, RecordEvent, RequesterRegistered
 from .table import Lifecycle, Status, step
 
 
@@ -20,7 +20,7 @@ RECORD = Lifecycle(
     "record",
     RecordStatus,
     (
-        step(TaskRegistered, None, _S.RECORDED),
+        step(ProjectCreated, None, _S.RECORDED),
         step(RequesterRegistered, None, _S.RECORDED),
         step(QualificationCreated, None, _S.RECORDED),
         step(AssignmentCreated, None, _S.RECORDED),

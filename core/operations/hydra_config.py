@@ -61,6 +61,9 @@ class TaskRunArgs:
     task_name: str | None = field(
         default=None, metadata={"help": "Name of the task, which all its runs share; the blueprint's type if not set."}
     )
+    project_name: str | None = field(
+        default=None, metadata={"help": "Project that the task is put in, for grouping; left where it is if not set."}
+    )
     task_title: str = field(default=MISSING, metadata={"help": "Title in the provider's list of tasks."})
     task_description: str = field(default=MISSING, metadata={"help": "Description of the task in a few sentences."})
     # A string, so that no float comes between the written amount and the cents that are paid.

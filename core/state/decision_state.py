@@ -28,10 +28,16 @@ from ...events.engagement import (
     WorkEnded,
     WorkStarted,
 )
-from ...events.ids import AssignmentId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
+from ...events.ids import AssignmentId, ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
 from ...events.onboarding import OnboardingReturned, OnboardingStarted, OnboardingUpdateReceived
 from ...events.payment import PaymentOwed
-from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.records import (
+    AssignmentCreated,
+    ProjectCreated,
+    QualificationCreated,
+    RequesterRegistered,
+    TaskRegistered,
+)
 from ...events.task_run import CallbackFailed, TaskRunBudgetChanged, TaskRunCreated
 from ...events.worker import WorkerErased, WorkerRegistered
 from ..lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
@@ -61,6 +67,7 @@ class DecisionState(EntityStates):
         self.runs = RunIndexes()
         self.workers_by_identity: dict[str, WorkerId] = {}
         self.by_token: dict[str, str] = {}
+        self.projects_by_name: dict[str, ProjectId] = {}
         self.tasks_by_name: dict[str, TaskId] = {}
         self.runs_of_task: dict[TaskId, list[TaskRunId]] = {}
         self.requesters_by_name: dict[tuple[str, str], RequesterId] = {}
@@ -208,6 +215,8 @@ class DecisionState(EntityStates):
             case WorkerErased():
                 for identity in [one for one, worker in self.workers_by_identity.items() if self._is_erased(worker)]:
                     del self.workers_by_identity[identity]
+            case ProjectCreated():
+                self.projects_by_name[event.name] = event.project
             case TaskRegistered():
                 self.tasks_by_name[event.name] = event.task
             case RequesterRegistered():

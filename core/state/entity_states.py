@@ -15,13 +15,13 @@ from ...events.engagement import EngagementEvent
 from ...events.envelope import Envelope
 from ...events.onboarding import OnboardingEvent
 from ...events.payment import PaymentEvent
-from ...events.records import RecordEvent
+from ...events.records import RecordEvent, TaskEvent
 from ...events.resource import ResourceEvent
 from ...events.task_run import TaskRunEvent
 from ...events.unit import UnitEvent
 from ...events.worker import WorkerEvent
 from ..errors import IllegalStepError, UnknownEntityError, VersionConflictError
-from ..lifecycles import agent, engagement, onboarding, records, resource, task_run, unit, worker
+from ..lifecycles import agent, engagement, onboarding, records, resource, task, task_run, unit, worker
 from ..lifecycles import payment as pay
 
 State = TypeVar("State")
@@ -59,6 +59,7 @@ class EntityStates:
     def __init__(self) -> None:
         self.versions: dict[str, int] = {}
         self.records = StateMap[records.RecordState, RecordEvent](records.evolve)
+        self.tasks = StateMap[task.TaskState, TaskEvent](task.evolve)
         self.workers = StateMap[worker.WorkerState, WorkerEvent](worker.evolve)
         self.task_runs = StateMap[task_run.TaskRunState, TaskRunEvent](task_run.evolve)
         self.resources = StateMap[resource.ResourceState, ResourceEvent](resource.evolve)
@@ -71,6 +72,7 @@ class EntityStates:
             event: family.fold
             for lifecycle, family in (
                 (records.RECORD, self.records),
+                (task.TASK, self.tasks),
                 (worker.WORKER, self.workers),
                 (task_run.TASK_RUN, self.task_runs),
                 (resource.RESOURCE, self.resources),

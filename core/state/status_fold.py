@@ -17,12 +17,13 @@ from ..lifecycles.payment import PAYMENT
 from ..lifecycles.records import RECORD
 from ..lifecycles.resource import RESOURCE
 from ..lifecycles.table import ABSENT, Lifecycle, S, Status
+from ..lifecycles.task import TASK
 from ..lifecycles.task_run import TASK_RUN
 from ..lifecycles.unit import UNIT
 from ..lifecycles.worker import WORKER
 
 #: All lifecycles.
-LIFECYCLES = (RECORD, WORKER, TASK_RUN, RESOURCE, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
+LIFECYCLES = (RECORD, TASK, WORKER, TASK_RUN, RESOURCE, UNIT, AGENT, ONBOARDING, ENGAGEMENT, PAYMENT)
 
 #: For each event type, the status it leads to by the status before; None if the entity does not exist yet.
 _TARGETS: dict[type[Event], Mapping[Status | None, Status]] = {
@@ -72,7 +73,7 @@ def statuses_after(lifecycle: Lifecycle[S]) -> dict[type[Event], str]:
     return {step.event: str(step.target.value) for step in lifecycle.steps if step.sources != (step.target,)}
 
 
-#: The status that each event leads to, in all lifecycles. Records are left out: their one status says nothing.
+#: The status that each event leads to, in all lifecycles. Records and tasks have one status, which says nothing.
 STATUS_AFTER: dict[type[Event], str] = {
     **statuses_after(WORKER),
     **statuses_after(TASK_RUN),

@@ -93,8 +93,28 @@ class WorkerInRun(RunMember, frozen=True):
         return self.db.get(WorkerView, self.worker_id)
 
 
+class ProjectView(Entity, rows.ProjectRow, frozen=True, gc=True, dict=True):
+    """A group of tasks."""
+
+    def get_tasks(self) -> list[TaskView]:
+        """Return its tasks, oldest first."""
+        return self.db.find(TaskView, project_id=self.project_id)
+
+    def get_total_spend(self) -> float:
+        """Return the cost of the units of its tasks in whole currency; see `TaskRunView.get_total_spend`."""
+        return _cost(
+            (unit for task in self.get_tasks() for unit in self.db.find(UnitView, task_id=task.task_id)),
+            PAYABLE_UNIT_STATUSES,
+        )
+
+
 class TaskView(Entity, rows.TaskRow, frozen=True, gc=True, dict=True):
     """A kind of work, identified by its name."""
+
+    def get_project(self) -> ProjectView | None:
+        """Return the project that it is in, or None."""
+        project = self.db.get(TaskView, self.task_id).project_id
+        return None if project is None else self.db.get(ProjectView, project)
 
     def get_runs(self) -> list[TaskRunView]:
         """Return its runs, oldest first."""

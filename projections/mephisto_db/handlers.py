@@ -34,7 +34,14 @@ from ...events.onboarding import (
     OnboardingSubmitted,
     OnboardingUpdateReceived,
 )
-from ...events.records import AssignmentCreated, QualificationCreated, RequesterRegistered, TaskRegistered
+from ...events.records import (
+    AssignmentCreated,
+    ProjectCreated,
+    QualificationCreated,
+    RequesterRegistered,
+    TaskPutInProject,
+    TaskRegistered,
+)
 from ...events.task_run import (
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
@@ -61,11 +68,22 @@ from ...events.worker import (
 from . import new_rows
 from .batch import EventBatch
 from .pending_writes import ColumnGroup
-from .rows import AgentRow, OnboardingAgentRow, QualificationRow, RequesterRow, TaskRow, TaskRunRow, UnitRow, WorkerRow
+from .rows import (
+    AgentRow,
+    OnboardingAgentRow,
+    ProjectRow,
+    QualificationRow,
+    RequesterRow,
+    TaskRow,
+    TaskRunRow,
+    UnitRow,
+    WorkerRow,
+)
 
 Handler = Callable[[EventBatch, RecordedEvent, Event], None]
 H = TypeVar("H", bound=Callable[..., None])
 
+_PROJECT = ColumnGroup(TaskRow, "project_id")
 _IS_COMPLETED = ColumnGroup(TaskRunRow, "is_completed")
 _END_DATE = ColumnGroup(TaskRunRow, "end_date")
 _SERVER_URL = ColumnGroup(TaskRunRow, "server_url")
@@ -93,9 +111,19 @@ def _handles(*events: type[Event]) -> Callable[[H], H]:
     return register
 
 
+@_handles(ProjectCreated)
+def _project_created(batch: EventBatch, recorded: RecordedEvent, event: ProjectCreated) -> None:
+    batch.add(recorded, ProjectRow(event.project, event.name, batch.date(recorded)))
+
+
 @_handles(TaskRegistered)
 def _task_registered(batch: EventBatch, recorded: RecordedEvent, event: TaskRegistered) -> None:
     batch.add(recorded, TaskRow(event.task, event.name, event.task_type, None, None, batch.date(recorded)))
+
+
+@_handles(TaskPutInProject)
+def _task_put_in_project(batch: EventBatch, recorded: RecordedEvent, event: TaskPutInProject) -> None:
+    batch.set(recorded, _PROJECT, event.project)
 
 
 @_handles(RequesterRegistered)

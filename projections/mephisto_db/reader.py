@@ -24,6 +24,7 @@ from .data_model import (
     AssignmentView,
     Entity,
     OnboardingAgentView,
+    ProjectView,
     RequesterView,
     TaskRunView,
     TaskView,
@@ -109,9 +110,9 @@ class MephistoDB:
 
     # One entity by its id. Each of these raises UnknownEntityError if there is none.
 
-    def get_project(self, project_id: EntityId) -> rows.ProjectRow:
+    def get_project(self, project_id: EntityId) -> ProjectView:
         """Return the project with an id."""
-        return self.get(rows.ProjectRow, project_id)
+        return self.get(ProjectView, project_id)
 
     def get_task(self, task_id: EntityId) -> TaskView:
         """Return the task with an id."""
@@ -160,9 +161,9 @@ class MephistoDB:
 
     # All matching entities
 
-    def find_projects(self, project_name: str | None = None) -> list[rows.ProjectRow]:
+    def find_projects(self, project_name: str | None = None) -> list[ProjectView]:
         """Return the projects: all, or those with a name."""
-        return self.find(rows.ProjectRow, project_name=project_name)
+        return self.find(ProjectView, project_name=project_name)
 
     def find_tasks(self, **by: Unpack[criteria.TaskCriteria]) -> list[TaskView]:
         """Return the matching tasks."""

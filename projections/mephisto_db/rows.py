@@ -20,6 +20,7 @@ from ...events.ids import (
     AgentId,
     AssignmentId,
     OnboardingAgentId,
+    ProjectId,
     QualificationId,
     RequesterId,
     TaskId,
@@ -53,9 +54,9 @@ def from_columns(row: type[R], columns: Mapping[str, object]) -> R:
 
 
 class ProjectRow(Row, frozen=True, gc=False):
-    """A group of tasks. Nothing creates one yet; the table exists for queries that join it."""
+    """A group of tasks."""
 
-    project_id: int
+    project_id: ProjectId
     project_name: str
     creation_date: str
 
@@ -66,7 +67,8 @@ class TaskRow(Row, frozen=True, gc=False):
     task_id: TaskId
     task_name: str
     task_type: str
-    project_id: int | None
+    #: None if the task is in no project.
+    project_id: ProjectId | None
     parent_task_id: TaskId | None
     creation_date: str
 

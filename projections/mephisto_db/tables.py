@@ -51,8 +51,10 @@ _RUN = {**_TASK, "task_run_id": "task_runs"}
 
 #: Each table comes after the tables it refers to, as far as possible.
 TABLES = (
-    Table("projects", rows.ProjectRow),
-    Table("tasks", rows.TaskRow, {"project_id": "projects", "parent_task_id": "tasks"}, (("task_name",),)),
+    Table("projects", rows.ProjectRow, indexes=(("project_name",),)),
+    Table(
+        "tasks", rows.TaskRow, {"project_id": "projects", "parent_task_id": "tasks"}, (("task_name",), ("project_id",))
+    ),
     Table("requesters", rows.RequesterRow, indexes=(("requester_name",),)),
     Table("qualifications", rows.QualificationRow, indexes=(("qualification_name",),)),
     Table("workers", rows.WorkerRow, indexes=(("worker_name",),)),

@@ -9,6 +9,7 @@ import msgspec
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ...decisions.directory import NO_PROJECT_NAMES
 from ...errors import ConfigError
 from ..hydra_config import TaskRunArgs
 from ..texts.catalogue import load_texts
@@ -30,6 +31,7 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Checked values of `TaskRunArgs`, under the same names except for amounts of money."""
 
     task_name: str | None
+    project_name: str | None
     task_title: Annotated[str, msgspec.Meta(min_length=1)]
     task_description: str
     task_reward_cents: _Limit
@@ -106,11 +108,20 @@ def read_task_settings(task: DictConfig) -> TaskSettings:
     try:
         read = msgspec.convert(settings, TaskSettings)
         load_texts(read.language, read.texts)
+        _check_project(read.project_name)
         return read
     except msgspec.ValidationError as error:
         requirement, _, name = str(error).replace("`", "").partition(" - at $.")
         key = f"{_PREFIX}.{name}"
         raise ConfigError(f"{key} is {settings[name]!r}, which is out of range: {requirement}", key=key) from error
+
+
+def _check_project(name: str | None) -> None:
+    if name in NO_PROJECT_NAMES:
+        key = f"{_PREFIX}.project_name"
+        raise ConfigError(
+            f"{key} is {name!r}, which means no project", key=key, hint="Leave it unset, or name a project"
+        )
 
 
 def _with_defaults(task: DictConfig) -> dict[str, object]:

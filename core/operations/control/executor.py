@@ -35,6 +35,7 @@ from .requests import (
     BlockRequest,
     BonusRequest,
     CompareBooksRequest,
+    CreateProjectRequest,
     CreateQualificationRequest,
     DismissAppealRequest,
     EndRequest,
@@ -45,9 +46,12 @@ from .requests import (
     GrantRequest,
     PauseRequest,
     PayRequest,
+    PutInProjectRequest,
     ReconcileRequest,
+    RecordRequest,
     RefusalsRequest,
     RegisterRequest,
+    RegisterTaskRequest,
     RegisterWorkerRequest,
     ReopenRequest,
     Reply,
@@ -155,6 +159,8 @@ class RequestExecutor:
                 return Reply(refusals=await self._runs.refusals(request.task_run))
             case RegisterRequest() | RegisterWorkerRequest() | CreateQualificationRequest():
                 return await self._register(request, author)
+            case CreateProjectRequest() | PutInProjectRequest() | RegisterTaskRequest():
+                return await self._register(request, author)
             case EraseRequest():
                 return Reply(erasure=await self._erase(request.worker, request.reason, author))
             case WithdrawConsentRequest() | RevokeVerdictsRequest():
@@ -186,9 +192,7 @@ class RequestExecutor:
         if problem is not None:
             raise CommandRefusedError(f"agent-{request.agent} is not rejected: {problem}")
 
-    async def _register(
-        self, request: RegisterRequest | RegisterWorkerRequest | CreateQualificationRequest, author: str
-    ) -> Reply:
+    async def _register(self, request: RecordRequest, author: str) -> Reply:
         directory = Directory(self._ledger, self._ids, author)
         match request:
             case RegisterRequest():
@@ -198,6 +202,14 @@ class RequestExecutor:
                 await directory.new_worker(request.worker_name, request.provider_type)
             case CreateQualificationRequest():
                 await directory.find_or_create_qualification(request.qualification)
+            case CreateProjectRequest():
+                await directory.new_project(request.project)
+            case PutInProjectRequest():
+                return Reply(repeated=not await directory.put_in_project(request.task, request.project))
+            case RegisterTaskRequest():
+                await directory.new_task(request.task_name, request.task_type)
+            case _:
+                assert_never(request)
         return Reply()
 
     async def _take_back(self, request: WithdrawConsentRequest | RevokeVerdictsRequest, author: str) -> Reply:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ....events.ids import AgentId, PaymentId, TaskRunId, UnitId, WorkerId
+from ....events.ids import AgentId, PaymentId, TaskId, TaskRunId, UnitId, WorkerId
 from ...abstractions.work_data import InitializationData
 from ...commands.review import Verdict
 from ...entity_ref import KINDS
@@ -88,6 +88,26 @@ class UnblockRequest(Request, frozen=True, kw_only=True, tag="unblock"):
 
     worker: WorkerId
     reason: str
+
+
+class CreateProjectRequest(Request, frozen=True, kw_only=True, tag="create_project"):
+    """Create a project, which groups tasks."""
+
+    project: str
+
+
+class PutInProjectRequest(Request, frozen=True, kw_only=True, tag="put_in_project"):
+    """Put a task in a project, which is created if its name is new."""
+
+    task: TaskId
+    project: str
+
+
+class RegisterTaskRequest(Request, frozen=True, kw_only=True, tag="register_task"):
+    """Register a task before its first run."""
+
+    task_name: str
+    task_type: str
 
 
 class RegisterRequest(Request, frozen=True, kw_only=True, tag="register"):
@@ -228,6 +248,16 @@ class FindRequest(Request, frozen=True, kw_only=True, tag="find"):
 #: Requests about the work of one agent.
 ReviewRequest = VerdictRequest | AcceptLateRequest | DismissAppealRequest
 
+#: Requests about what outlives runs.
+RecordRequest = (
+    CreateProjectRequest
+    | PutInProjectRequest
+    | RegisterTaskRequest
+    | RegisterRequest
+    | RegisterWorkerRequest
+    | CreateQualificationRequest
+)
+
 AnyRequest = (
     VerdictRequest
     | AppealRequest
@@ -238,9 +268,7 @@ AnyRequest = (
     | RevokeRequest
     | BlockRequest
     | UnblockRequest
-    | RegisterRequest
-    | RegisterWorkerRequest
-    | CreateQualificationRequest
+    | RecordRequest
     | PayRequest
     | ReconcileRequest
     | CompareBooksRequest

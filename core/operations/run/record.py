@@ -5,10 +5,19 @@ from __future__ import annotations
 import msgspec
 import trio
 
-from ....events.ids import RequesterId, TaskId, TaskRunId
+from ....events.ids import ProjectId, RequesterId, TaskId, TaskRunId
 from ....events.task_run import TaskRunCreated, TaskRunEvent, TaskRunRecovering
 from ...command_issuer import OPERATOR, CommandIssuer
-from ...commands.task_run import CompleteRun, CreateRun, DrainRun, PauseRun, RecordRunEvent, ResumeAdmission, StopRun
+from ...commands.task_run import (
+    CompleteRun,
+    CreateRun,
+    DrainRun,
+    PauseRun,
+    ProjectPlan,
+    RecordRunEvent,
+    ResumeAdmission,
+    StopRun,
+)
 from ...ledger import Ledger
 from ...ports import Ids
 from ...redaction import redacted
@@ -48,7 +57,11 @@ class RunRecord:
             consent=plan.settings.version_of_consent,
         )
         requester_name = str(plan.config.provider.requester_name or f"{provider_type}_requester")
-        await self._issuer.issue(CreateRun(created=created, task_name=plan.task_name, requester_name=requester_name))
+        project_name = plan.settings.project_name
+        project = ProjectPlan(project_name, ProjectId(self._ids.next_id("project"))) if project_name else None
+        await self._issuer.issue(
+            CreateRun(created=created, task_name=plan.task_name, requester_name=requester_name, project=project)
+        )
         return run
 
     async def record_event(self, run: TaskRunId, event: TaskRunEvent) -> None:

@@ -1,12 +1,19 @@
-"""Registers what outlives runs: tasks, requesters, workers and qualifications, each once by its name."""
+"""Registers what outlives runs: projects, tasks, requesters, workers and qualifications, each once by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ....events.ids import QualificationId, RequesterId, TaskId, WorkerId
+from ....events.ids import ProjectId, QualificationId, RequesterId, TaskId, WorkerId
 from ...command_issuer import OPERATOR, CommandIssuer
-from ...commands.directory import CreateQualifications, RegisterRequester, RegisterTask, RegisterWorker
+from ...commands.directory import (
+    CreateProject,
+    CreateQualifications,
+    PutTaskInProject,
+    RegisterRequester,
+    RegisterTask,
+    RegisterWorker,
+)
 from ...ledger import Ledger
 from ...payloads import pseudonym, seal
 from ...ports import Ids, Payload
@@ -34,6 +41,27 @@ class Directory:
         self._ledger = ledger
         self._ids = ids
         self._issuer = CommandIssuer(ledger, ids, actor)
+
+    async def new_project(self, project_name: str) -> ProjectId:
+        """Create a project, which groups tasks.
+
+        Raises:
+            CommandRefusedError: there is a project of that name, or it is no name for a project.
+        """
+        new = ProjectId(self._ids.next_id("project"))
+        await self._issuer.issue(CreateProject(project=new, name=project_name))
+        return new
+
+    async def put_in_project(self, task: TaskId, project_name: str) -> bool:
+        """Put a task in a project, which is created if its name is new; return False if it was in it.
+
+        Raises:
+            UnknownEntityError: there is no such task.
+            CommandRefusedError: it is no name for a project.
+        """
+        new = ProjectId(self._ids.next_id("project"))
+        command = PutTaskInProject(task=task, project_name=project_name, new_project=new)
+        return bool((await self._issuer.issue(command)).events)
 
     async def new_task(self, task_name: str, task_type: str) -> TaskId:
         """Register a task before its first run, which would do so otherwise.

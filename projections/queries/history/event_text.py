@@ -15,7 +15,9 @@ from ....events.codec import KIND_OF
 
 #: A template for each event. `{field}` is replaced by the value of the field.
 _TEMPLATES: dict[type[Event], str] = {
+    records.ProjectCreated: "project {name} created",
     records.TaskRegistered: "task {name} registered",
+    records.TaskPutInProject: "task put in project {project}",
     records.RequesterRegistered: "requester {name} registered",
     records.QualificationCreated: "qualification {name} created",
     worker.WorkerRegistered: "registered, from {provider_type}",

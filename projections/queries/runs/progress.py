@@ -42,6 +42,8 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     task_run_id: TaskRunId
     task_name: str
+    #: Name of the task's project; None if it is in none.
+    project: str | None = None
     status: str
     server_url: str | None
     #: A sentence with the remedy if newcomers get no work because a function of the task failed too often; else None.
@@ -93,9 +95,12 @@ def run_progress(db: MephistoDB, task_run_id: EntityId) -> RunProgress:
     run = db.get_task_run(task_run_id)
     number, paused_by = run.task_run_id, run.admission_paused_by
     assignments = db.execute("SELECT count(*) FROM assignments WHERE task_run_id = ?", (number,)).fetchone()[0]
+    task = db.get_task(run.task_id)
+    project = task.get_project()
     return RunProgress(
         task_run_id=number,
-        task_name=db.get_task(run.task_id).task_name,
+        task_name=task.task_name,
+        project=None if project is None else project.project_name,
         status=run.status,
         server_url=run.server_url,
         admission_problem=paused_by and admission_paused_text(number, paused_by),

@@ -17,6 +17,8 @@ from mephisto_es import (
     LocalMephistoDB,
     MephistoDB,
     Operator,
+    ProjectView,
+    UnknownEntityError,
     UnusableLogError,
     connect,
     open_operator,
@@ -147,3 +149,23 @@ async def test_the_old_name_of_a_launch_answers_with_what_to_write(tmp_path: Pat
     async with open_operator(tmp_path) as operator:
         with pytest.raises(ConfigError, match=r"await operator\.launch_task_run"):
             operator.validate_and_run_config({}, None)
+
+
+def test_projects_group_tasks_as_in_mephisto(db: LocalMephistoDB) -> None:
+    [task] = db.find_tasks()
+    assert (task.get_project(), db.find_projects()) == (None, [])
+    speech = db.new_project("speech")
+    with pytest.raises(CommandRefusedError, match="the project 'speech' is registered already"):
+        db.new_project("speech")
+    db.update_task(task.task_id, project_id=speech)
+    other = db.new_task("another", "static_task", project_id=str(speech))
+    project = ProjectView.get(db, speech)
+    assert [one.task_id for one in project.get_tasks()] == [task.task_id, other]
+    assert task.get_project() == project == db.get_project(speech)
+    assert [one.task_id for one in db.find_tasks(project_id=speech)] == [task.task_id, other]
+    assert project.get_total_spend() == task.get_total_spend()
+    with pytest.raises(UnknownEntityError):
+        db.update_task(task.task_id, project_id=speech + 1)
+    with pytest.raises(UnknownEntityError):
+        db.new_task("in nothing", "static_task", project_id=speech + 1)
+    assert db.find_tasks(task_name="in nothing") == []

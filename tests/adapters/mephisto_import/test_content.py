@@ -158,19 +158,39 @@ def test_a_database_of_the_only_version_on_pypi_has_no_reviews(source: Path, tmp
         assert {unit.status for unit in db.find_units()} >= {"accepted", "rejected", "soft_rejected"}
 
 
+def test_projects_and_their_tasks_are_there(source: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(source)) as old:
+        old.execute(
+            "INSERT INTO projects VALUES (7, 'speech', '2024-03-02 09:00:00'), (8, 'empty', '2024-03-02 09:00:00')"
+        )
+        old.execute("UPDATE tasks SET project_id = 7")
+        old.commit()
+    result = run(source, tmp_path / "imported", "--json")
+    assert result.exit_code == 0, result.output
+    assert {"what": "projects of tasks", "source": 1, "log": 1} in json.loads(result.stdout)["figures"]
+    with MephistoDB(tmp_path / "imported" / "mephisto.db") as db:
+        [task] = db.find_tasks(project_id=7)
+        project = task.get_project()
+        assert project == db.get_project(7)
+        assert project is not None
+        assert (project.project_name, project.creation_date) == ("speech", "2024-03-02 09:00:00.000")
+        assert project.get_total_spend() == task.get_total_spend() > 0
+        assert db.find_projects("empty")[0].get_tasks() == []
+
+
 def test_what_is_left_out_is_named_and_fails(source: Path, tmp_path: Path) -> None:
     run_dir = source.parent / "data" / "runs" / "NO_PROJECT" / "1"
     (run_dir / "2" / str(FORM) / "1-photo-me.png").unlink()
     (run_dir / "4" / "5").mkdir(parents=True)
     (run_dir / "4" / "5" / "state.json").write_text('{"inputs": {}, "outp')
     with closing(sqlite3.connect(source)) as old:
-        old.execute("INSERT INTO projects(project_name) VALUES ('speech')")
+        old.execute("UPDATE tasks SET parent_task_id = 1")
         old.execute("UPDATE agents SET status = 'none' WHERE agent_id = 13")
         old.commit()
     result = run(source, tmp_path / "imported", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["left_out"] == [
-        "1 projects: a log has none; tasks keep their names",
+        "the parent tasks of 1 tasks",
         f"file '1-photo-me.png' of agent-{FORM}: it is not beside the database",
         "the status `none` of 1 agents, which became `accepted`",
         "data/runs/NO_PROJECT/1/4/5/state.json: it is not complete, as a killed process leaves it",

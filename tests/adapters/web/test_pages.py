@@ -16,7 +16,10 @@ from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.web.access import Access
 from mephisto_es.core.entity_ref import EntityRef
-from mephisto_es.events.ids import UnitId
+from mephisto_es.core.ports import AppendRequest, NewEvent
+from mephisto_es.events import streams
+from mephisto_es.events.ids import ProjectId, TaskId, UnitId
+from mephisto_es.events.records import ProjectCreated, TaskPutInProject
 from mephisto_es.projections.queries.history.entity_events import events_about
 from mephisto_es.projections.queries.history.explain import explain_worker
 from mephisto_es.projections.queries.history.timeline import timeline
@@ -65,6 +68,20 @@ async def test_the_runs(visitor: Visitor, database: Path) -> None:
     for run in runs:
         assert f"run-{run.task_run_id} {run.task_name} {run.status}" in said
         assert f"{run.units_done:,} of {run.units_total:,} units done" in said
+
+
+async def test_the_project_of_a_run(tmp_path: Path) -> None:
+    project, history = ProjectId(3), failing_history()
+    put = (
+        NewEvent(streams.project(project), ProjectCreated(project=project, name="<speech>")),
+        NewEvent(streams.task(TaskId(1)), TaskPutInProject(project=project)),
+    )
+    with SqliteLog.create_or_open(tmp_path / "mephisto.db", PROJECTIONS) as log:
+        log.commit([*history, AppendRequest(command="put", actor="test", at=history[-1].at, events=put)])
+    visitor = Visitor(tmp_path / "mephisto.db", Access(None), "127.0.0.1")
+    for page in ("/", f"/runs/{RUN}"):
+        assert f"run-{RUN} sentence rating in <speech>" in await visitor.read(page)
+    visitor.log.close()
 
 
 async def test_a_banner_says_that_newcomers_get_no_work(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ import pytest
 from mephisto_es.core.commands.base import DirectoryCommand
 from mephisto_es.core.commands.directory import (
     BlockWorker,
+    CreateProject,
     CreateQualifications,
     EraseWorker,
     GrantQualification,
+    PutTaskInProject,
     RegisterRequester,
     RegisterTask,
     RegisterWorker,
@@ -18,7 +20,13 @@ from mephisto_es.core.commands.directory import (
 )
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.events import ids
-from mephisto_es.events.records import QualificationCreated, RequesterRegistered, TaskRegistered
+from mephisto_es.events.records import (
+    ProjectCreated,
+    QualificationCreated,
+    RequesterRegistered,
+    TaskPutInProject,
+    TaskRegistered,
+)
 from mephisto_es.events.worker import (
     QualificationChanged,
     QualificationGranted,
@@ -46,6 +54,33 @@ def test_a_task_is_registered_once(run: SmallRun) -> None:
     assert run.execute(command) == [TaskRegistered(task=ids.TaskId(7), name="chatting", task_type="chat")]
     with pytest.raises(CommandRefusedError, match="the task 'chatting' is registered already, with the id 7"):
         run.execute(command)
+
+
+def test_a_project_is_created_once_and_has_a_name(run: SmallRun) -> None:
+    command = CreateProject(project=ids.ProjectId(3), name="speech")
+    assert run.execute(command) == [ProjectCreated(project=ids.ProjectId(3), name="speech")]
+    with pytest.raises(CommandRefusedError, match="the project 'speech' is registered already, with the id 3"):
+        run.execute(command)
+    for name in ("", "NO_PROJECT"):
+        with pytest.raises(CommandRefusedError, match=f"a project cannot be named {name!r}: it means"):
+            run.execute(CreateProject(project=ids.ProjectId(4), name=name))
+
+
+def put(name: str, new: int, task: int = 1) -> PutTaskInProject:
+    return PutTaskInProject(task=ids.TaskId(task), project_name=name, new_project=ids.ProjectId(new))
+
+
+def test_a_task_is_put_in_a_project_once_and_moved_to_another(run: SmallRun) -> None:
+    speech = TaskPutInProject(project=ids.ProjectId(3))
+    assert run.execute(put("speech", 3)) == [ProjectCreated(project=ids.ProjectId(3), name="speech"), speech]
+    assert run.execute(put("speech", 4)) == []
+    run.execute(put("vision", 5))
+    assert run.execute(put("speech", 6)) == [speech]
+    assert run.state.tasks["task/1"].project == 3
+    with pytest.raises(UnknownEntityError):
+        run.execute(put("speech", 7, task=9))
+    with pytest.raises(CommandRefusedError, match="a project cannot be named"):
+        run.execute(put("", 7))
 
 
 @pytest.mark.parametrize("must_be_new", [True, False])

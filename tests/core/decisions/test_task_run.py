@@ -15,6 +15,7 @@ from mephisto_es.core.commands.task_run import (
     ExpireUnits,
     LaunchUnits,
     PauseRun,
+    ProjectPlan,
     RecordCallbackFailure,
     RecordResource,
     RecordRunEvent,
@@ -28,7 +29,13 @@ from mephisto_es.core.decisions.task_run import admission_problem
 from mephisto_es.core.errors import CommandRefusedError, IllegalStepError, UnknownEntityError
 from mephisto_es.events import ids, streams
 from mephisto_es.events.agent import AgentTimedOut
-from mephisto_es.events.records import AssignmentCreated, RequesterRegistered, TaskRegistered
+from mephisto_es.events.records import (
+    AssignmentCreated,
+    ProjectCreated,
+    RequesterRegistered,
+    TaskPutInProject,
+    TaskRegistered,
+)
 from mephisto_es.events.resource import ResourceIntended, ResourceReleased
 from mephisto_es.events.task_run import (
     CallbackFailed,
@@ -89,6 +96,21 @@ def test_a_run_registers_task_and_requester_that_are_new(run: SmallRun) -> None:
 def test_a_run_takes_task_and_requester_that_are_known(run: SmallRun) -> None:
     command = CreateRun(created=CREATED, task_name="rating", requester_name="lab")
     assert run.execute(command) == [replace(CREATED, task=ids.TaskId(1), requester=ids.RequesterId(1))]
+
+
+def test_a_run_puts_its_task_in_a_project(run: SmallRun) -> None:
+    first = CreateRun(
+        created=CREATED, task_name="chatting", requester_name="lab", project=ProjectPlan("speech", ids.ProjectId(3))
+    )
+    project = ProjectCreated(project=ids.ProjectId(3), name="speech")
+    put = TaskPutInProject(project=ids.ProjectId(3))
+    assert run.execute(first)[-2:] == [project, put]
+    known = replace(CREATED, task=ids.TaskId(1), requester=ids.RequesterId(1))
+    again = ProjectPlan("speech", ids.ProjectId(4))
+    for number, expected in ((8, [put]), (9, [])):
+        created = replace(known, task_run=ids.TaskRunId(number))
+        command = CreateRun(created=created, task_name="rating", requester_name="lab", project=again)
+        assert run.execute(command) == [created, *expected]
 
 
 def test_a_run_is_stopped_once_and_completed_once_nothing_is_open(run: SmallRun) -> None:

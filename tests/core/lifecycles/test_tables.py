@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from transitions import MachineError
 
 from mephisto_es.core.errors import IllegalStepError
-from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, resource, task_run, unit, worker
+from mephisto_es.core.lifecycles import agent, engagement, onboarding, records, resource, task, task_run, unit, worker
 from mephisto_es.core.lifecycles import payment as pay
 from mephisto_es.core.lifecycles.table import ABSENT, Lifecycle, existing, step
 from mephisto_es.events.base import Event, kind_of
@@ -39,6 +39,7 @@ KINDS = {
     "resource": Kind(resource.RESOURCE, resource.evolve),
     "payment": Kind(pay.PAYMENT, pay.evolve),
     "records": Kind(records.RECORD, records.evolve),
+    "task": Kind(task.TASK, task.evolve),
 }
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())

@@ -52,6 +52,23 @@ async def test_a_name_is_registered_once(tmp_path: Path) -> None:
             await directory.new_task("A harness", "harness")
 
 
+async def test_a_run_puts_its_task_in_the_project_that_its_configuration_names(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        directory, state = harness.operator.directory(), harness.operator.ledger.state
+        project = await directory.new_project("speech")
+        first = await harness.launch(HarnessTaskState(data=items(1)), project_name="speech")
+        task = state.task_runs[streams.task_run(first.task_run)].task
+        assert state.tasks[streams.task(task)].project == project
+        await harness.launch(HarnessTaskState(data=items(1)))
+        assert state.tasks[streams.task(task)].project == project
+        assert not await directory.put_in_project(task, "speech")
+        assert await directory.put_in_project(task, "vision")
+        with pytest.raises(ConfigError, match=r"mephisto\.task\.project_name is 'NO_PROJECT', which means no project"):
+            await harness.launch(HarnessTaskState(data=items(1)), project_name="NO_PROJECT")
+
+
 async def test_of_two_who_register_a_name_at_once_one_does(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         refused: list[str] = []
