@@ -82,13 +82,6 @@ class StaticTaskBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, Us
             "`mephisto-es serve` shows inputs and outputs of each unit itself",
         ),
     )
-    tips_location: str | None = field(
-        default=None,
-        metadata=accepted(
-            "A CSV file of tips for workers.",
-            "nothing reads it: pass tips to the page in SharedTaskState(task_config=...)",
-        ),
-    )
     instructions: str | None = field(
         default=None, metadata={"help": "Text above the work; blank lines separate paragraphs."}
     )

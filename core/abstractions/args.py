@@ -40,6 +40,10 @@ class BlueprintArgs:
     block_qualification: str | None = field(
         default=None, metadata={"help": "Workers with this qualification get no work."}
     )
+    tips_location: str | None = field(
+        default=None,
+        metadata={"help": "A CSV file of tips with the columns header and text, for every page; it may not exist yet."},
+    )
 
 
 @dataclass

@@ -14,6 +14,7 @@ from .args import BlueprintArgs
 from .qualifications import QUAL_NOT_EXIST, make_qualification_dict
 from .shared_task_state import SharedTaskState as SharedTaskState
 from .task_runner import TaskRunner
+from .work.tips import read_tips
 
 #: Data of assignments: a list, a generator or an async generator, read one item at a time.
 AssignmentData = Iterable[InitializationData] | AsyncIterable[InitializationData]
@@ -48,12 +49,17 @@ class Blueprint(ABC):
         self.shared_state = shared_state
 
     @classmethod
-    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:
+    def assert_task_args(
+        cls,
+        args: DictConfig,
+        shared_state: SharedTaskState,  # noqa: ARG003 - for blueprints whose rules depend on it
+    ) -> None:
         """Check that a run with this configuration makes sense, before anything is created.
 
         Raises:
             ConfigError: a setting is wrong or a file is missing.
         """
+        read_tips(args.blueprint.tips_location)
 
     @classmethod
     def get_required_qualifications(
@@ -105,11 +111,16 @@ class Blueprint(ABC):
         """
 
     def get_frontend_args(self) -> Update:
-        """Return the page's task config."""
-        task = self.args.task
+        """Return the page's task config.
+
+        Raises:
+            ConfigError: the tips cannot be read.
+        """
+        task, tips = self.args.task, read_tips(self.args.blueprint.tips_location)
         return {
             "task_title": task.task_title,
             "task_description": task.task_description,
+            **({"tips": tips} if tips else {}),
             **self.shared_state.task_config,
         }
 

@@ -47,6 +47,7 @@ mephisto:
     extra_source_dir: ${task_dir}/pages/extra
     task_source_review: ${task_dir}/pages/portrait.html
     onboarding_qualification: sees-colors
+    tips_location: ${task_dir}/tips.csv
     html_fields: [caption]
   architect:
     port: 0
@@ -85,6 +86,7 @@ def write_task(folder: Path) -> None:
         "pages/portrait.html": TASK,
         "pages/preview.html": "<h2>A preview of portraits</h2>",
         "pages/trial.html": "<h2>Which color has ${thing}?</h2><label>Color <input name=color></label>",
+        "tips.csv": "header,text\nAge,Guess.\n",
         "pages/extra/portraits.css": "h2 { color: teal }",
         "pages/extra/portraits.js": EXTRA_SCRIPT,
     }
@@ -115,6 +117,7 @@ async def test_an_html_task_from_preview_to_data(tools: Tools, tmp_path: Path) -
         await page.fill("[name=color]", "blue")
         await page.press("Submit")
         await page.see("The portrait of")
+        await page.see("Tips for this work")
         assert HOSTILE in await page.text("h2")
         assert await page.text("#name em") == "A painter"
         for selector in (

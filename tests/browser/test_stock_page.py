@@ -46,7 +46,8 @@ def stock_page(
 
 
 async def test_preview_accept_submit(harness: BrowserHarness) -> None:
-    async with stock_page(harness, StaticScript(ITEMS)) as session:
+    tips = [{"header": "Bees", "text": "They like <b>clover</b>."}]
+    async with stock_page(harness, StaticScript(ITEMS), tips=tips) as session:
         page = await session.browser.open("ann")
         await page.visit(session.router.url)
         await page.see("This is a preview")
@@ -57,6 +58,8 @@ async def test_preview_accept_submit(harness: BrowserHarness) -> None:
         await page.visit(session.address("ann"))
         await page.see("The ferry does not run on Sundays.")
         await page.see("Then say what you think of it.")
+        await page.call("click", "summary")
+        await page.see("They like <b>clover</b>.")
         assert await page.barriers() == []
         await page.picture("2-task")
         await page.call("check", 'role=radio[name="4"]')

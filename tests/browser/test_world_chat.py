@@ -37,6 +37,7 @@ mephisto:
     num_conversations: 1
     onboarding_qualification: polite
     task_description_file: ${task_dir}/description.html
+    tips_location: ${task_dir}/tips.csv
   architect:
     port: 0
   task:
@@ -61,6 +62,7 @@ async def test_two_people_talk_in_turns_after_their_trials(tools: Tools, tmp_pat
         "worlds.py": WORLDS,
         "world_words.py": "COORDINATOR = 'Coordinator'\n",
         "description.html": "<b>Be polite.</b>",
+        "tips.csv": "header,text\nPlease,It helps.\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,7 @@ async def test_two_people_talk_in_turns_after_their_trials(tools: Tools, tmp_pat
         for page in (ann, bob):
             await page.visit(f"{operator.url}/?worker_id={page.name}&assignment_id=1")
             await page.see("Be polite.")
+            await page.see("Tips for this work")
             await say(page, "no")
             await page.call("reload")
             await page.see("Say please.")

@@ -70,6 +70,7 @@ const ENGLISH = {
   "page.progress": "Task {unit}",
   "page.progress_of": "Task {unit} of up to {of}",
   "page.next_unit": "Next task",
+  "page.tips": "Tips for this work",
   "problem.required": "Please answer this question.",
   "problem.not_complete": "Please complete this answer.",
   "problem.not_one": "Please choose one of the answers.",

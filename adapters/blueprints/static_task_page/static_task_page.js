@@ -6,6 +6,7 @@
  * |--------------------------|------------------------------------------------------------------|
  * | `task_title`             | the heading                                                      |
  * | `instructions`           | text, blank lines part paragraphs; else `task_description`       |
+ * | `tips`                   | objects `{header, text}`, from `tips_location`                   |
  * | `frontend.show`          | names of the item's values to show (default: all), or objects    |
  * |                          | `{name, label, as}`, `as` one of `text`, `image`, `audio`, `video` |
  * | `frontend.form`          | the form's fields, see form_spec.py                              |
@@ -16,6 +17,7 @@
  */
 
 import * as Mephisto from "/mephisto_client.js";
+import { drawTips } from "/mephisto_tips.js";
 import { Draft } from "/drafts.js";
 import { element, fillIn } from "/elements.js";
 import { Form, describeFault } from "/form.js";
@@ -86,8 +88,10 @@ function showHead(config, text, values = {}) {
   const paragraphs = fillIn(text ?? "", values)
     .split(/\n\s*\n/)
     .filter((paragraph) => paragraph.trim());
-  instructions.replaceChildren(...paragraphs.map((textContent) => element("p", { dir: "auto", textContent })));
-  instructions.hidden = paragraphs.length === 0;
+  const tips = drawTips(config);
+  const shown = paragraphs.map((textContent) => element("p", { dir: "auto", textContent }));
+  instructions.replaceChildren(...shown, ...(tips === null ? [] : [tips]));
+  instructions.hidden = instructions.childElementCount === 0;
 }
 
 /** @param {{unit: number, of: number | null} | null} place */

@@ -73,8 +73,8 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
     (
         "tips",
         conf("static_react_task", f"{REACT}\ntips_location: ${{task_dir}}/tips.csv"),
-        REMARKS,
-        ("tips_location is accepted, but nothing reads it",),
+        RUNS,
+        (),
     ),
     ("react", conf("static_react_task", f"{REACT}\nlink_task_source: true\nunits_per_assignment: 2"), RUNS, ()),
     (

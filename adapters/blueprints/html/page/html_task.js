@@ -8,6 +8,7 @@
 
 import * as Mephisto from "/mephisto_client.js";
 import { fillIn } from "/html_fields.js";
+import { drawTips } from "/mephisto_tips.js";
 
 const TASK = "/task.html";
 const PREVIEW = "/preview.html";
@@ -62,7 +63,8 @@ async function show(address, values, task, { isForm = true } = {}) {
   const around = document.createElement(isForm && own === null ? "form" : "div");
   const heads = [...page.head.querySelectorAll("link, style, script")].map((node) => document.importNode(node, true));
   around.append(...heads, ...[...page.body.childNodes].map((node) => document.importNode(node, true)));
-  place.replaceChildren(around);
+  const tips = drawTips(task.config);
+  place.replaceChildren(...(tips === null ? [] : [tips]), around);
   if (page.title) document.title = page.title;
   say("");
   if (isForm) addButton(around instanceof HTMLFormElement ? around : around.querySelector("form"));

@@ -9,6 +9,7 @@
  */
 
 import * as Mephisto from "/mephisto_client.js";
+import { drawTips } from "/mephisto_tips.js";
 
 const WAITING = "Waiting for the others. Please keep this page open.";
 const THEIR_TURN = "Please wait for the next message.";
@@ -48,6 +49,8 @@ function begin(task) {
   document.title = title.textContent ?? "Chat";
   // The people who run the task wrote it.
   description.innerHTML = (task.isPreview && task.config.preview_html) || task.config.task_description || "";
+  const tips = drawTips(task.config);
+  if (tips !== null) description.append(tips);
   description.hidden = description.innerHTML === "";
 }
 
