@@ -15,6 +15,8 @@ class OnboardingStarted(Event, frozen=True, kw_only=True, tag="onboarding_starte
     token: str
     #: Pseudonym of the provider's registration id.
     registration: str
+    #: What the page was given; onboardings share it. None if it was given nothing.
+    inputs: PayloadRef | None = None
 
 
 class OnboardingUpdateReceived(Event, frozen=True, kw_only=True, tag="onboarding_update_received"):

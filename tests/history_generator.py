@@ -553,7 +553,11 @@ class HistoryGenerator(RandomValues):
         number = ids.OnboardingAgentId(self._next())
         engagement = streams.engagement(run, worker)
         started = OnboardingStarted(
-            agent=number, worker=worker, token=f"onboarding_{number}", registration=f"registration {number}"
+            agent=number,
+            worker=worker,
+            token=f"onboarding_{number}",
+            registration=f"registration {number}",
+            inputs=self._seal(b'{"trial": 1}', None) if number % 2 else None,
         )
         events = [NewEvent(streams.onboarding_agent(run, number), started)]
         if self.state.engagements.get(engagement) is None:

@@ -49,12 +49,7 @@ def compare_content(source: Source, works: Works, output: Path, runs_dir: Path) 
         yield from _compare_projects(source, moment)
         yield from _compare_workers(source, moment)
         yield from _compare_work(works, moment, runs_dir)
-        answers = [
-            (works.of_onboarding(row).submission, moment.db.get_onboarding_agent(row.onboarding_agent_id).get_outputs())
-            for row in source.rows(OnboardingRow)
-            if row.status in _ONBOARDED
-        ]
-        yield _equal("answers in onboardings", answers)
+        yield from _compare_onboardings(source, works, moment)
 
 
 def _compare_projects(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
@@ -80,6 +75,18 @@ def _compare_workers(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
     yield _equal("values of qualifications", values)
 
 
+def _compare_onboardings(source: Source, works: Works, moment: LogAsOf) -> Iterator[Comparison]:
+    answers: list[tuple[object, object]] = []
+    inputs: list[tuple[object, object]] = []
+    for row in source.rows(OnboardingRow):
+        work, there = works.of_onboarding(row), moment.db.get_onboarding_agent(row.onboarding_agent_id)
+        inputs.append((work.inputs or {}, there.state.inputs))
+        if row.status in _ONBOARDED:
+            answers.append((work.submission, there.get_outputs()))
+    yield _equal("answers in onboardings", answers)
+    yield _equal("inputs of onboardings", inputs)
+
+
 def _granted(moment: LogAsOf, grant: GrantRow) -> int | None:
     found = moment.db.find_granted_qualifications(worker_id=grant.worker_id, qualification_id=grant.qualification_id)
     return found[0].value if found else None
@@ -90,8 +97,11 @@ def _compare_work(works: Works, moment: LogAsOf, runs_dir: Path) -> Iterator[Com
     times: list[tuple[object, object]] = []
     metadata: list[tuple[object, object]] = []
     files: list[tuple[object, object]] = []
+    inputs: list[tuple[object, object]] = []
     for agent, work in works.of_all():
         state = moment.db.get_agent(agent.agent_id).state
+        if work.inputs is not None:
+            inputs.append((work.inputs, state.inputs))
         if agent.status in SUBMITTED and work.is_there:
             outputs.append((_comparable(work.outputs), _comparable(state.outputs)))
             if work.task_end is not None:
@@ -101,6 +111,7 @@ def _compare_work(works: Works, moment: LogAsOf, runs_dir: Path) -> Iterator[Com
         if work.metadata:
             left = state.get_metadata()
             metadata.append((len(work.metadata), _count(left)))
+    yield _equal("inputs of agents", inputs)
     yield _equal("outputs of agents", outputs)
     yield _equal("times of submissions", times)
     yield _equal("agents with tips, feedback or opinions", metadata)

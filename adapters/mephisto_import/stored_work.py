@@ -42,6 +42,8 @@ class StoredWork(msgspec.Struct):
 
     #: False if there is no file about it.
     is_there: bool = False
+    #: What the page was given.
+    inputs: object = None
     #: What the page submitted.
     submission: object = None
     #: Messages of a chat, or requests of remote procedures, oldest first.
@@ -75,6 +77,7 @@ def read_work(source: Source, run: int, *folder: str | int) -> StoredWork:
         state = source.json(run, *folder, name)
         if isinstance(state, dict) and ("outputs" in state or "requests" in state):
             # Before 1.2 a remote procedure had its requests and its submission beside each other.
+            work.inputs = state.get("inputs", state.get("init_data"))
             work.is_there, work.outputs = True, state.get("outputs", {key: state.get(key) for key in _OUTPUTS})
             _read_outputs(work, work.outputs, is_live=name == _LIVE_FILE)
             _read_times(work, state)

@@ -219,8 +219,11 @@ def onboarding_fact(row: OnboardingRow, work: StoredWork, sealer: Sealer) -> Fac
     """Return the fact of an onboarding, with what was said in it."""
     worker, number = WorkerId(row.worker_id), OnboardingAgentId(row.onboarding_agent_id)
     name = f"onboarding_imported_{row.onboarding_agent_id}"
-    events: list[AnyEvent] = [OnboardingStarted(agent=number, worker=worker, token=name, registration=name)]
-    payloads: list[Payload] = []
+    payloads: list[Payload] = [sealer.json(work.inputs)] if work.inputs else []
+    inputs = payloads[0].ref if payloads else None
+    events: list[AnyEvent] = [
+        OnboardingStarted(agent=number, worker=worker, token=name, registration=name, inputs=inputs)
+    ]
     for place, past in enumerate(work.updates, start=1):
         update = sealer.json(past.update, worker)
         update_id = str(past.update.get("update_id", f"imported-{place}"))

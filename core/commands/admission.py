@@ -118,6 +118,8 @@ class StartOnboarding(RunCommand, frozen=True, kw_only=True, tag="start_onboardi
     applicant: Applicant
     #: Id of the new onboarding agent.
     agent: OnboardingAgentId
+    #: What the page is given; None for nothing.
+    inputs: PayloadRef | None = None
 
 
 class RefuseWorker(RunCommand, frozen=True, kw_only=True, tag="refuse_worker"):

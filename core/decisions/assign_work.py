@@ -149,7 +149,11 @@ def decide_start_onboarding(state: DecisionState, command: StartOnboarding) -> l
     if refusal is not None:
         return [*arrival, NewEvent(stream, refusal)]
     started = OnboardingStarted(
-        agent=command.agent, worker=applicant.worker, token=applicant.token, registration=applicant.registration
+        agent=command.agent,
+        worker=applicant.worker,
+        token=applicant.token,
+        registration=applicant.registration,
+        inputs=command.inputs,
     )
     return [*arrival, NewEvent(streams.onboarding_agent(run, command.agent), started)]
 

@@ -46,7 +46,7 @@ class EventBatch:
         bonuses: bonuses for agents.
         agent_payloads: new rows for payloads that agents sent or received.
         model_replies: new rows for replies of language models.
-        onboarding_payloads: new rows for live updates of onboardings.
+        onboarding_payloads: new rows for what pages of onboardings were given, and for their live updates.
     """
 
     def __init__(self, db: sqlite3.Connection, payload: ReadPayload) -> None:

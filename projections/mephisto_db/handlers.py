@@ -345,6 +345,8 @@ def _agent_rejected(batch: EventBatch, recorded: RecordedEvent, event: AgentReje
 @_handles(OnboardingStarted)
 def _onboarding_started(batch: EventBatch, recorded: RecordedEvent, event: OnboardingStarted) -> None:
     batch.add(recorded, new_rows.onboarding_agent_row(event, batch.run_of(recorded), batch.date(recorded)))
+    if event.inputs is not None:
+        batch.onboarding_payloads.append(new_rows.onboarding_payload_row(recorded, event.inputs))
 
 
 @_handles(OnboardingSubmitted)

@@ -308,7 +308,7 @@ class AgentPayloadRow(Row, frozen=True, gc=False):
 
 
 class OnboardingPayloadRow(Row, frozen=True, gc=False):
-    """A reference to a live update of an onboarding. Not in Mephisto."""
+    """A reference to what the page of an onboarding was given, or to a live update. Not in Mephisto."""
 
     #: Position of the event that refers to it.
     onboarding_payload_id: int

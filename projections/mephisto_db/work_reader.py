@@ -26,7 +26,7 @@ from ...events.agent import (
     AgentUpdateReceived,
 )
 from ...events.base import FileRef, kind_of
-from ...events.onboarding import OnboardingUpdateReceived
+from ...events.onboarding import OnboardingStarted, OnboardingUpdateReceived
 from .queries import JsonValue, MephistoQueries
 from .rows import AgentPayloadRow, AgentRow, OnboardingAgentRow, OnboardingPayloadRow
 
@@ -35,6 +35,7 @@ _files = msgspec.json.Decoder(tuple[FileRef, ...])
 _APPROVED = AgentStatus.APPROVED.value
 _SUBMITTED, _LATE, _METADATA = kind_of(AgentSubmitted), kind_of(AgentSubmittedLate), kind_of(AgentMetadataReceived)
 _AGAIN = kind_of(AgentSubmittedAgain)
+_ONBOARDING_STARTED = kind_of(OnboardingStarted)
 _BY_PAGE = {kind_of(AgentUpdateReceived), kind_of(OnboardingUpdateReceived)}
 _UPDATES = {kind_of(AgentUpdateReceived), kind_of(AgentObserved)}
 
@@ -87,13 +88,15 @@ def read_late_outputs(db: MephistoQueries, agent: AgentRow) -> JsonValue:
 
 
 def read_onboarding_state(db: MephistoQueries, agent: OnboardingAgentRow) -> AgentState:
-    """Return the data of an onboarding: the submission, and the messages if its code exchanged any with the page."""
+    """Return the data of an onboarding: what the page was given, the submission, and messages if there were any."""
     sent = db.find(OnboardingPayloadRow, onboarding_agent_id=agent.onboarding_agent_id)
-    updates = _updates(db, sent)
+    given = next((db.read_json(row.ref) for row in sent if row.kind == _ONBOARDING_STARTED), None)
+    updates = _updates(db, [row for row in sent if row.kind != _ONBOARDING_STARTED])
     submission = None if agent.submission is None else db.read_json(agent.submission)
     kind = onboarding_kind(agent.task_type, has_updates=bool(updates))
     outputs = make_outputs(kind, submission, updates)
-    return AgentState(inputs={}, outputs=outputs, kind=kind, metadata=make_metadata((), None, None))
+    inputs = given if isinstance(given, dict) else {}
+    return AgentState(inputs=inputs, outputs=outputs, kind=kind, metadata=make_metadata((), None, None))
 
 
 def read_uploads(db: MephistoQueries, agent: AgentRow) -> list[Upload]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+import msgspec
 import trio
 from msgspec.structs import replace
 
@@ -15,13 +16,16 @@ from ....events import streams
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, WorkerId
 from ....events.unit import UnitCreated
+from ...abstractions.shared_task_state import OnboardingSharedState
+from ...abstractions.work_data import to_plain
 from ...command_issuer import CommandIssuer
 from ...commands.admission import Applicant, AssignUnit, RefuseWorker, RequiredEvaluation, StartOnboarding
 from ...commands.base import Command
 from ...decisions.evaluate_worker import SCREENING
 from ...errors import UserCodeError
 from ...ledger import Ledger
-from ...ports import AppendResult, Ids
+from ...payloads import seal
+from ...ports import AppendResult, Ids, Payload
 from ..agent_pages import AgentPages
 from ..run_context import RunContext
 from ..task_code.user_code import UserCode
@@ -66,6 +70,7 @@ class Admission:
         self._pages = pages
         self._user_code = user_code
         self._eligibility = Eligibility(context, ledger, ids, user_code)
+        self._onboarding_inputs = _onboarding_inputs(context, ids)
         self._steps: list[EvaluationStep] = []
         if context.screening is not None:
             self._steps.append(ScreeningStep(context, ledger, context.screening, user_code))
@@ -99,8 +104,10 @@ class Admission:
         if self._eligibility.has_to_be_onboarded(worker):
             onboarding = OnboardingAgentId(self._ids.next_id("onboarding_agent"))
             applicant = replace(applicant, token=f"{ONBOARDING_PREFIX}{applicant.token}")
-            start = StartOnboarding(task_run=self._run, applicant=applicant, agent=onboarding)
-            return await self._issue(start, worker)
+            inputs = self._onboarding_inputs
+            ref = None if inputs is None else inputs.ref
+            start = StartOnboarding(task_run=self._run, applicant=applicant, agent=onboarding, inputs=ref)
+            return await self._issue(start, worker, *([] if inputs is None else [inputs]))
         return await self._assign_unit(applicant)
 
     async def _assign_unit(self, applicant: Applicant) -> RefusalReason | None:
@@ -192,9 +199,19 @@ class Admission:
             step.return_data(data)
         return _refusal_reason(result)
 
-    async def _issue(self, command: Command, worker: WorkerId) -> RefusalReason | None:
+    async def _issue(self, command: Command, worker: WorkerId, *payloads: Payload) -> RefusalReason | None:
         """Issue a command about what a worker gets; returns the reason if it gets nothing."""
-        return _refusal_reason(await self._issuer.issue(command, actor=f"worker/{worker}"))
+        return _refusal_reason(await self._issuer.issue(command, *payloads, actor=f"worker/{worker}"))
+
+
+def _onboarding_inputs(context: RunContext, ids: Ids) -> Payload | None:
+    """Return what the page of an onboarding is given; None if the script gives nothing.
+
+    It belongs to no worker: all onboardings of this process refer to the same bytes.
+    """
+    shared = context.blueprint.shared_state
+    data = shared.onboarding_data if isinstance(shared, OnboardingSharedState) else {}
+    return seal(msgspec.json.encode(data, enc_hook=to_plain), ids.salt()) if data else None
 
 
 def _refusal_reason(result: AppendResult) -> RefusalReason | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ....events import streams
 from ....events.ids import PaymentId, TaskRunId, WorkerId
+from ....events.onboarding import OnboardingStarted
 from ....events.task_run import CallbackFailed
 from ...command_issuer import OPERATOR, CommandIssuer
 from ...commands.admission import RecordConsent, WithdrawConsent
@@ -88,6 +89,8 @@ class Consents:
         ]
         for stream in [*(streams.agent(run, agent.agent) for agent in self._agents(worker)), *onboardings]:
             for _, envelope in log.history(stream):
+                if isinstance(envelope.event, OnboardingStarted):
+                    continue  # What the page was given is not the worker's, and others refer to it, too.
                 yield from (ref.sha256 for ref in refs_of(envelope.event) if log.payload(ref) is not None)
         for _, envelope in log.history(streams.task_run(run)):
             event = envelope.event
