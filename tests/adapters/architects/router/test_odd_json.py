@@ -1,11 +1,15 @@
 """Unusual JSON is read the same by both routers: it is forwarded digit by digit, or refused."""
 
 import json
+import re
 
+import msgspec
 import pytest
+import trio
 
 from .harness import OperatorLink, RouterHarness, error_of
 
+JSON_HEADERS = {"Content-Type": "application/json"}
 #: Values, and how they are forwarded; None: they are refused.
 ODD = [
     # Numbers keep their digits, whatever a reader makes of them.
@@ -64,7 +68,7 @@ ODD = [
 
 
 async def post(harness: RouterHarness, body: bytes) -> int:
-    answer = await harness.http.post("/submit_task", content=body, headers={"Content-Type": "application/json"})
+    answer = await harness.http.post("/submit_task", content=body, headers=JSON_HEADERS)
     if answer.status_code != 200:
         error_of(answer)
     return answer.status_code
@@ -130,3 +134,100 @@ async def test_a_large_body_is_read_like_a_small_one(harness: RouterHarness, ope
     assert statuses == [400, 400, 400, 200]
     assert len((await operator.expect("submit_unit")).data["final_data"]) == 2**18 + 1
     assert any("1.50]" in str(frame)[-1000:] for frame in operator.frames)
+
+
+#: Valid JSON that readers make different things of: numbers, names that occur twice, escapes, spaces, depth.
+UNREAD = b"".join(
+    [
+        b'{"float":1.0,"int":1,"zero":-0,"long":123456789012345678901234567890,"exponent":1E+5,"tiny":1e-400,\n',
+        b'"twice":1,"twice":{"a":1,"a":2},"__proto__":{"__proto__":[]}, "spaces" : [ 1 ,\r\n\t2 ],',
+        rb'"\u0061":"\u00e9 \/ \u2028 \ud83e\udd89",',
+        b'"deep":' + b"[" * 150 + b"1.50" + b"]" * 150,
+        b',"":"","constructor":null}',
+    ]
+)
+TIMES = [b"1795290650.5970000001", b"5", b"-0", b"1e3", b"12345678901234567890123", b"null"]
+#: Requests with values that no router looks at, and the packets that an operator gets of them.
+REQUESTS = {
+    "submit_unit": ("/submit_task", b'"USED_AGENT_ID":"author","final_data":%b,"more":%b', b'{"final_data":%b}'),
+    "submit_metadata": ("/submit_metadata", b'"USED_AGENT_ID":"author","metadata":%b,"more":%b', b'{"metadata":%b}'),
+    "log_error": ("/log_error", b'"USED_AGENT_ID":"author","error_data":%b,"more":%b', b'{"error_data":%b}'),
+    "submit_onboarding": (
+        "/submit_onboarding",
+        b'"provider_data":{"USED_AGENT_ID":"onboarding_1","onboarding_data":%b,"more":%b}',
+        b'{"onboarding_data":%b,"request_id":""}',
+    ),
+    "register_agent": (
+        "/request_agent",
+        b'"provider_data":{"worker_name":"W","agent_registration_id":"R","values":%b,"more":%b}',
+        b'{"provider_data":{"worker_name":"W","agent_registration_id":"R","values":%b,"more":%b},"request_id":""}',
+    ),
+}
+
+
+def plain(text: bytes) -> str:
+    """Return JSON without spaces between its parts, and without what a router makes up."""
+    without_spaces = re.sub(r'("(?:[^"\\]|\\.)*")|\s+', r"\1", text.decode())
+    return re.sub(r'"request_id":"[^"]*"', '"request_id":""', without_spaces)
+
+
+def packet_of(operator: OperatorLink, packet_type: str) -> dict[str, msgspec.Raw]:
+    """Return the last packet of a type as the texts of its parts."""
+    packets = [msgspec.json.decode(frame, type=dict[str, msgspec.Raw]) for frame in operator.frames]
+    return [packet for packet in packets if bytes(packet["packet_type"]) == f'"{packet_type}"'.encode()][-1]
+
+
+@pytest.mark.parametrize("packet_type", [*REQUESTS, "mephisto_bound_live_update"])
+async def test_what_no_router_reads_is_forwarded_as_it_is(
+    harness: RouterHarness, operator: OperatorLink, packet_type: str
+) -> None:
+    await operator.agents({"author": "in task", "onboarding_1": "onboarding"})
+    await operator.settled()
+    async with trio.open_nursery() as nursery:
+        if packet_type in REQUESTS:
+            path, body, data = REQUESTS[packet_type]
+            sent = b"{" + body % (UNREAD, UNREAD) + b',"client_timestamp":1795290650.5970000001}'
+            nursery.start_soon(
+                lambda: harness.http.post(path, content=sent, headers={"Content-Type": "application/json"})
+            )
+            expected = data % ((UNREAD,) * data.count(b"%b"))
+        else:
+            page = await harness.page("author")
+            expected = b'{"update_id":"u","values":%b}' % UNREAD
+            head = b'"packet_type":"mephisto_bound_live_update","subject_id":"author","more":%b' % UNREAD
+            await page.send_text((b'{%b,"data":%b}' % (head, expected)).decode())
+        await operator.expect(packet_type)
+        nursery.cancel_scope.cancel()
+    packet = packet_of(operator, packet_type)
+    assert plain(bytes(packet["data"])) == plain(expected)
+    times = {"router_incoming_timestamp", "router_outgoing_timestamp", "client_timestamp", "seq"}
+    assert set(packet) - times == {"packet_type", "subject_id", "data"}
+
+
+async def test_a_time_is_the_same_number(harness: RouterHarness, operator: OperatorLink) -> None:
+    await operator.agents({"author": "in task"})
+    await operator.settled()
+    for at in TIMES:
+        assert await post(harness, b'{"USED_AGENT_ID":"author","client_timestamp":' + at + b"}") == 200
+        await operator.expect("submit_unit")
+        told = packet_of(operator, "submit_unit").get("client_timestamp", b"null")
+        assert json.loads(bytes(told)) == (None if at == b"null" else float(at))
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "packet_type", "data"),
+    [
+        ("/submit_task", "final_string_data", "submit_unit", b'{"final_data":%b,"files":[]}'),
+        ("/submit_metadata", "metadata", "submit_metadata", b'{"metadata":%b,"files":[]}'),
+    ],
+    ids=["submission", "metadata"],
+)
+async def test_the_text_in_a_form_is_forwarded_as_it_is(
+    harness: RouterHarness, operator: OperatorLink, path: str, field: str, packet_type: str, data: bytes
+) -> None:
+    await operator.agents({"author": "in task"})
+    await operator.settled()
+    form = {"USED_AGENT_ID": (None, b"author"), field: (None, UNREAD)}
+    assert (await harness.http.post(path, files=form)).status_code == 200
+    await operator.expect(packet_type)
+    assert plain(bytes(packet_of(operator, packet_type)["data"])) == plain(data % UNREAD)

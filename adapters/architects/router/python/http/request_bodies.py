@@ -63,7 +63,8 @@ class SubmitMetadataBody(msgspec.Struct):
     """POST /submit_metadata."""
 
     agent: str = msgspec.field(name="USED_AGENT_ID")
-    metadata: dict[str, Raw]
+    #: An object; it stays the text that it was, with names that occur twice.
+    metadata: Raw
     client_timestamp: Timestamp = UNSET
 
 
@@ -108,11 +109,31 @@ read_request_agent = reader(RequestAgentBody)
 read_worker_names = reader(WorkerNames)
 read_submit_onboarding = reader(SubmitOnboardingBody)
 read_submit_task = reader(SubmitTaskBody)
-read_submit_metadata = reader(SubmitMetadataBody)
-#: Read the `metadata` of a form, which must be an object.
-read_metadata = reader(dict[str, Raw])
+_read_submit_metadata = reader(SubmitMetadataBody)
+_read_object = reader(dict[str, Raw])
 read_return_task = reader(ReturnTaskBody)
 read_agent_status = reader(AgentStatusBody)
 read_submit_appeal = reader(SubmitAppealBody)
 read_worker_page = reader(WorkerPageBody)
 read_log_error = reader(LogErrorBody)
+
+
+def read_submit_metadata(text: bytes) -> SubmitMetadataBody:
+    """Read the body of POST /submit_metadata.
+
+    Raises:
+        MalformedJsonError: it is not such a body, or its metadata is no object.
+    """
+    body = _read_submit_metadata(text)
+    read_metadata(bytes(body.metadata))
+    return body
+
+
+def read_metadata(text: bytes) -> Raw:
+    """Return the metadata of a form as the text that it is.
+
+    Raises:
+        MalformedJsonError: it is no object.
+    """
+    _read_object(text)
+    return Raw(text)
