@@ -11,7 +11,7 @@ import trio
 from omegaconf import DictConfig
 
 from ...core.abstractions.agent import Agent, Assignment, InitializationData, Unit
-from ...core.abstractions.args import BlueprintArgs
+from ...core.abstractions.args import BlueprintArgs, accepted
 from ...core.abstractions.blueprint import AssignmentData, PlannedUnits
 from ...core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from ...core.abstractions.screen_task_required import ScreenTaskRequired, ScreenTaskRequiredArgs, ScreenTaskSharedState
@@ -42,6 +42,13 @@ class MockBlueprintArgs(OnboardingRequiredArgs, ScreenTaskRequiredArgs, UseGoldU
     )
     timeout_time: int = field(
         default=0, metadata={"help": "Seconds that the task code waits for a submission; 0 for no limit."}
+    )
+    task_source_review: str | None = field(
+        default=None,
+        metadata=accepted(
+            "The page in which Mephisto's review app shows the work.",
+            "`mephisto-es serve` shows inputs and outputs of each unit itself",
+        ),
     )
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from mephisto_es.core.operations.configuration.file_check import FileVerdict, check_config_file
+
+from .mephisto_settings import SETTINGS
 
 RUNS, REMARKS, NOT = FileVerdict.RUNS, FileVerdict.RUNS_WITH_REMARKS, FileVerdict.DOES_NOT_RUN
 
 #: The files that the configurations refer to, beside their folder.
-FILES = ("data.csv", "data.json", "data.jsonl", "task.html", "preview.html", "onboarding.html", "bundle.js", "tips.csv")
+FILES = (
+    *("data.csv", "data.json", "data.jsonl", "task.html", "preview.html", "onboarding.html", "bundle.js"),
+    *("tips.csv", "worlds.py", "chat/build/bundle.js"),
+)
 
 TASK = """
   task:
@@ -52,6 +58,38 @@ CSV = "data_csv: ${task_dir}/data.csv"
 HTML = f"{CSV}\ntask_source: ${{task_dir}}/task.html"
 REACT = f"{CSV}\ntask_source: ${{task_dir}}/bundle.js"
 
+STEPS = """onboarding_qualification: seen
+passed_qualification_name: passed
+max_screening_units: 2
+use_screening_task: true
+gold_qualification_base: gold
+max_gold_units: 4
+use_golds: true
+min_golds: 1
+max_incorrect_golds: 2"""
+EVERY_TASK = f"""{TASK.rstrip()}
+    task_lifetime_in_seconds: 3600
+    assignment_duration_in_seconds: 600
+    no_submission_patience: 3600
+    allowed_concurrent: 1
+    maximum_units_per_worker: 3
+    max_num_concurrent_units: 10
+    submission_timeout: 60
+    post_install_script: ""
+    force_rebuild: false
+    resume_incomplete_run: false
+"""
+PROLIFIC = """  provider:
+    requester_name: lab
+    prolific_external_study_url: "https://colors.example?participant_id={{%PROLIFIC_PID%}}"
+    prolific_id_option: url_parameters
+    prolific_estimated_completion_time_in_minutes: 10
+    prolific_eligibility_requirements: []
+    prolific_workspace_name: "My Workspace"
+    prolific_project_name: Project
+    prolific_allow_list_group_name: Allowed
+    prolific_block_list_group_name: Blocked
+"""
 CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
     ("html", conf("static_task", HTML), RUNS, ()),
     (
@@ -76,6 +114,33 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
         RUNS,
         (),
     ),
+    (
+        "review_pages",
+        conf("static_react_task", f"{REACT}\ntask_source_review: ${{task_dir}}/bundle.js"),
+        REMARKS,
+        ("task_source_review",),
+    ),
+    (
+        "review_page_of_chats",
+        conf(
+            "parlai_chat",
+            "world_file: ${task_dir}/worlds.py\nnum_conversations: 1\ntask_source_review: ${task_dir}/bundle.js",
+        ),
+        REMARKS,
+        ("task_source_review",),
+    ),
+    (
+        "review_page_of_mock",
+        conf("mock", "task_source_review: ${task_dir}/bundle.js"),
+        REMARKS,
+        ("task_source_review",),
+    ),
+    (
+        "review_page_of_calls",
+        conf("remote_procedure", "task_source: ${task_dir}/bundle.js\ntask_source_review: ${task_dir}/bundle.js"),
+        REMARKS,
+        ("task_source_review",),
+    ),
     ("react", conf("static_react_task", f"{REACT}\nlink_task_source: true\nunits_per_assignment: 2"), RUNS, ()),
     (
         "react_not_built",
@@ -85,6 +150,18 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
     ),
     ("json", conf("static_task", "data_json: ${task_dir}/data.json"), RUNS, ()),
     ("jsonl", conf("static_task", "data_jsonl: ${task_dir}/data.jsonl"), RUNS, ()),
+    (
+        "react_json",
+        conf("static_react_task", "task_source: ${task_dir}/bundle.js\ndata_json: ${task_dir}/data.json"),
+        RUNS,
+        (),
+    ),
+    (
+        "react_jsonl",
+        conf("static_react_task", "task_source: ${task_dir}/bundle.js\ndata_jsonl: ${task_dir}/data.jsonl"),
+        RUNS,
+        (),
+    ),
     (
         "screening",
         conf(
@@ -126,12 +203,21 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
     ("mock_server", conf("mock", architect="mock", more="  architect:\n    should_run_server: true\n"), RUNS, ()),
     (
         "ec2",
-        conf("mock", architect="ec2", more="  architect:\n    subdomain: colors\n    profile_name: lab\n"),
+        conf(
+            "mock",
+            architect="ec2",
+            more="  architect: {instance_type: small, subdomain: colors, profile_name: lab}\n",
+        ),
         NOT,
         ("there is no architect 'ec2'", "mephisto/architect=local", "Remove instance_type, subdomain"),
     ),
     ("mturk", conf("mock", provider="mturk_sandbox"), NOT, ("Amazon Mechanical Turk closed on 2026-09-30",)),
-    ("inhouse", conf("mock", provider="inhouse"), NOT, ("there is no provider 'inhouse'", "mephisto/provider=mock")),
+    (
+        "inhouse",
+        conf("mock", provider="inhouse", more="  provider:\n    requester_name: lab\n    ui_base_url: localhost\n"),
+        NOT,
+        ("there is no provider 'inhouse'", "mephisto/provider=mock"),
+    ),
     ("misspelt_plugin", conf("static_tusk"), NOT, ("there is no blueprint 'static_tusk'", "static_task")),
     (
         "misspelt_settings",
@@ -149,12 +235,134 @@ CONFIGS: list[tuple[str, str, FileVerdict, tuple[str, ...]]] = [
         REMARKS,
         ("num_colors: the launch script's own config class", "show_names: the launch script's own"),
     ),
+    (
+        "every_setting_of_static_task",
+        conf(
+            "static_task",
+            f"{HTML}\nblock_qualification: spam\ntips_location: ${{task_dir}}/tips.csv\nunits_per_assignment: 2\n"
+            "extra_source_dir: ${task_dir}\npreview_source: ${task_dir}/preview.html\n"
+            f"onboarding_source: ${{task_dir}}/onboarding.html\n{STEPS}",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_static_react_task",
+        conf(
+            "static_react_task",
+            f"{REACT}\nblock_qualification: spam\ntips_location: ${{task_dir}}/tips.csv\nunits_per_assignment: 2\n"
+            f"extra_source_dir: ${{task_dir}}\nlink_task_source: true\n{STEPS}",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_remote_procedure",
+        conf(
+            "remote_procedure",
+            "task_source: ${task_dir}/bundle.js\nlink_task_source: false\nblock_qualification: spam\n"
+            "tips_location: ${task_dir}/tips.csv\nunits_per_assignment: 2\nextra_source_dir: ${task_dir}\n" + STEPS,
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_parlai_chat",
+        conf(
+            "parlai_chat",
+            "world_file: ${task_dir}/worlds.py\ncontext_csv: ${task_dir}/data.csv\nextra_source_dir: ${task_dir}\n"
+            "task_description_file: ${task_dir}/task.html\npreview_source: ${task_dir}/preview.html\n"
+            "custom_source_bundle: ${task_dir}/bundle.js\nblock_qualification: spam\n"
+            "tips_location: ${task_dir}/tips.csv\nonboarding_qualification: can-chat",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "other_data_of_parlai_chat",
+        conf("parlai_chat", "world_file: ${task_dir}/worlds.py\ncontext_jsonl: ${task_dir}/data.jsonl"),
+        RUNS,
+        (),
+    ),
+    (
+        "other_page_of_parlai_chat",
+        conf(
+            "parlai_chat",
+            "world_file: ${task_dir}/worlds.py\nnum_conversations: 3\ncustom_source_dir: ${task_dir}/chat",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_mock",
+        conf(
+            "mock",
+            "block_qualification: spam\ntips_location: ${task_dir}/tips.csv\nnum_assignments: 2\n"
+            "use_onboarding: true\ntimeout_time: 30\nis_concurrent: false\nonboarding_qualification: seen\n"
+            "passed_qualification_name: passed\nmax_screening_units: 2\nuse_screening_task: true",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_tasks",
+        conf("mock", task=EVERY_TASK, provider="mock", more="  provider:\n    requester_name: lab\n"),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_local",
+        conf(
+            "mock",
+            more="  architect:\n    server_type: node\n    server_source_path: ${task_dir}\n    hostname: localhost\n"
+            "    port: 3000\n",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_heroku",
+        conf(
+            "mock",
+            architect="heroku",
+            more="  architect:\n    server_type: node\n    server_source_path: ${task_dir}\n    use_hobby: true\n"
+            "    heroku_team: lab\n    heroku_app_name: colors\n    heroku_config_args: {SHADE: dark}\n",
+        ),
+        RUNS,
+        (),
+    ),
+    (
+        "every_setting_of_mock_architect",
+        conf(
+            "mock",
+            architect="mock",
+            more="  architect:\n    server_type: node\n    server_source_path: ${task_dir}\n"
+            "    should_run_server: false\n    port: 3000\n",
+        ),
+        RUNS,
+        (),
+    ),
+    ("every_setting_of_prolific", conf("mock", provider="prolific", more=PROLIFIC), RUNS, ()),
     ("broken", "#@package _global_\nmephisto:\n  blueprint: [\n", NOT, ("is not YAML",)),
 ]
 
 
-def test_there_are_thirty() -> None:
-    assert len(CONFIGS) == 30
+def test_they_cover_every_setting_of_mephisto() -> None:
+    assert len(CONFIGS) >= 30
+    covered: dict[str, set[str]] = {plugin: set() for plugin in SETTINGS}
+    for name, text, _, _ in CONFIGS:
+        if name == "broken":
+            continue
+        config = OmegaConf.to_container(OmegaConf.create(text))
+        assert isinstance(config, dict)
+        chosen = {group.partition("/mephisto/")[2]: one for entry in config["defaults"] for group, one in entry.items()}
+        for section, settings in config["mephisto"].items():
+            if not isinstance(settings, dict):
+                covered[""].add(section)
+                continue
+            plugin = f"{section}: {chosen[section]}" if section in chosen else section
+            covered.setdefault(plugin, set()).update(settings)
+    assert {plugin: known - covered[plugin] for plugin, known in SETTINGS.items() if known - covered[plugin]} == {}
 
 
 @pytest.mark.parametrize(("name", "text", "verdict", "said"), CONFIGS, ids=[config[0] for config in CONFIGS])
@@ -164,6 +372,7 @@ def test_what_is_said_about_a_file(
     folder = tmp_path / "hydra_configs" / "conf"
     folder.mkdir(parents=True)
     for file in FILES:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     (folder / f"{name}.yaml").write_text(text)
     report = check_config_file(folder / f"{name}.yaml")
