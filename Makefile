@@ -10,7 +10,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses torture sites hostile powercut mutants damage constraints sbom
+.PHONY: help demo demo-prolific demo-connect test lint coverage matrix docs bench simulate pauses uploads torture sites hostile powercut mutants damage constraints sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: $(VENV)/installed-for-tests ## Measure every figure that has a bar, for a
 N ?= 100
 simulate: $(VENV)/installed-for-tests ## Run the operator with faults from N=100 fresh seeds; a seed that fails is printed.
 	$(VENV)/bin/python -m tests.simulation $(N)
+
+uploads: $(VENV)/installed-for-tests ## Upload 200 MB to every kind of server, also while its operator is away.
+	UPLOAD_MEGABYTES=200 $(PYTEST) tests/adapters/architects/test_uploaded_files.py
 
 pauses: $(VENV)/installed-for-tests ## Stop an operator in every way and every scene, and resume it, for about fifteen minutes.
 	$(VENV)/bin/python -m tests.pauses

@@ -125,7 +125,7 @@ def collected(db: MephistoDB, agents: Iterable[AgentView]) -> list[dict[str, Any
     """Return the data of agents without ids and times, after a look at everything that Mephisto has beside it."""
     found = []
     for agent in agents:
-        whole = {**DataBrowser(db).get_data_from_unit(db.get_unit(agent.unit_id))}
+        whole: dict[str, Any] = {**DataBrowser(db).get_data_from_unit(db.get_unit(agent.unit_id))}
         assert set(whole) == UNIT_KEYS
         assert set(whole["metadata"]) == METADATA_KEYS
         assert (whole["status"], whole["worker_name"]) == (agent.status, agent.get_worker().worker_name)
