@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...events.ids import QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
+from ...events.ids import ProjectId, QualificationId, RequesterId, TaskId, TaskRunId, WorkerId
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.engagement import EngagementState
 from ..lifecycles.onboarding import OnboardingRecord
 from ..lifecycles.payment import PaymentState
 from ..lifecycles.records import RecordState
 from ..lifecycles.resource import ResourceState
+from ..lifecycles.task import TaskState
 from ..lifecycles.task_run import TaskRunState
 from ..lifecycles.unit import UnitState
 from ..lifecycles.worker import WorkerState
@@ -34,6 +35,7 @@ _FAMILIES: dict[str, msgspec.msgpack.Decoder[dict[str, tuple[int, object]]]] = {
     name: msgspec.msgpack.Decoder(dict[str, tuple[int, state]])  # type: ignore[valid-type]  # a type to msgspec
     for name, state in (
         ("records", RecordState),
+        ("tasks", TaskState),
         ("workers", WorkerState),
         ("task_runs", TaskRunState),
         ("resources", ResourceState),
@@ -58,6 +60,7 @@ class _Indexes(msgspec.Struct, array_like=True, gc=False):
 
     runs: dict[TaskRunId, RunIndex]
     workers_by_identity: dict[str, WorkerId]
+    projects_by_name: dict[str, ProjectId]
     tasks_by_name: dict[str, TaskId]
     runs_of_task: dict[TaskId, list[TaskRunId]]
     requesters_by_name: dict[tuple[str, str], RequesterId]
@@ -87,6 +90,7 @@ class StateSnapshot:
             _Indexes(
                 dict(state.runs),
                 state.workers_by_identity,
+                state.projects_by_name,
                 state.tasks_by_name,
                 state.runs_of_task,
                 state.requesters_by_name,
@@ -129,6 +133,7 @@ def restored(parts: Iterable[bytes | memoryview]) -> DecisionState:
         raise msgspec.DecodeError("the indexes are missing")
     state.runs.update(indexes.runs)
     state.workers_by_identity = indexes.workers_by_identity
+    state.projects_by_name = indexes.projects_by_name
     state.tasks_by_name = indexes.tasks_by_name
     state.runs_of_task = indexes.runs_of_task
     state.requesters_by_name = indexes.requesters_by_name
