@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .adapters.crowd.crowd import Crowd
     from .adapters.crowd.summary import CrowdSummary
     from .adapters.exports.frame import to_pandas
+    from .adapters.exports.polars_frame import to_polars
     from .adapters.facade.examine import (
         format_worker_stats,
         get_worker_stats,
@@ -306,6 +307,7 @@ _NAMES_BY_MODULE = {
     "adapters.crowd.crowd": ("Crowd",),
     "adapters.crowd.summary": ("CrowdSummary",),
     "adapters.exports.frame": ("to_pandas",),
+    "adapters.exports.polars_frame": ("to_polars",),
     "adapters.providers.mock": (
         "MockProvider",
         "MockProviderArgs",
@@ -688,6 +690,7 @@ __all__ = [
     "set_mephisto_log_level",
     "task_script",
     "to_pandas",
+    "to_polars",
     "warn_once",
     "worker_is_qualified",
     "write_config",

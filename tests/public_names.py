@@ -211,6 +211,7 @@ from mephisto_es import (
     set_mephisto_log_level,
     task_script,
     to_pandas,
+    to_polars,
     warn_once,
     worker_is_qualified,
     write_config,

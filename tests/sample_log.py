@@ -5,11 +5,11 @@ For tests that show a log to people. `tests.histories` is for tests that want al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from mephisto_es.core.commands.admission import Applicant, AssignUnit
+from mephisto_es.core.commands.admission import Applicant, AssignUnit, RecordEvaluation, RequiredEvaluation
 from mephisto_es.core.commands.agent import ReturnUnit, SubmitUnit
 from mephisto_es.core.commands.base import Command
 from mephisto_es.core.commands.task_run import (
@@ -90,6 +90,38 @@ def offered_history(units: int, workers: int) -> tuple[AppendRequest, ...]:
     day = _Day()
     day.open(workers=workers)
     day.put_on_offer([{"id": number, "sentence": _SENTENCES[number % 3]} for number in range(1, units + 1)])
+    return tuple(day.requests)
+
+
+def judged_history(
+    items: int,
+    judgments: int,
+    workers: int,
+    answer: Callable[[int, int], dict[str, object]],
+    *,
+    golds: Mapping[int, bool] | None = None,
+    shared: Callable[[int], dict[str, object]] = lambda item: {},
+    config: dict[str, object] | None = None,
+) -> tuple[AppendRequest, ...]:
+    """Return the requests of a run in which workers in turns have judged items.
+
+    Args:
+        items: number of items.
+        judgments: workers for each item.
+        workers: number of workers, at least `judgments`.
+        answer: returns what a worker submits for an item; both are numbered from 1.
+        shared: returns what is in the data of an item beside its `id`.
+        golds: workers who do a gold unit first, with whether they are right.
+        config: the configuration of the run.
+    """
+    day = _Day()
+    day.open(config, workers)
+    day.put_on_offer([{"id": number, **shared(number)} for number in range(1, items + 1)], judgments)
+    for number, (worker, is_right) in enumerate((golds or {}).items(), start=1):
+        day.do_gold(ids.WorkerId(worker), 1_000_000 + number, is_right=is_right)
+    for number in range(items * judgments):
+        worker_id = ids.WorkerId(number % workers + 1)
+        day.submit(worker_id, day.take(worker_id), answer(worker_id, number // judgments + 1))
     return tuple(day.requests)
 
 
@@ -187,12 +219,21 @@ class _Day:
         self._execute(CreateAssignments(task_run=RUN, assignments=plans))
         self._execute(LaunchUnits(task_run=RUN, units=tuple(unit.unit for plan in plans for unit in plan.units)))
 
-    def take(self, worker: ids.WorkerId) -> ids.AgentId:
+    def do_gold(self, worker: ids.WorkerId, number: int, *, is_right: bool) -> None:
+        """A worker does a gold unit, and the launch script says whether it is right."""
+        unit = UnitPlan(ids.UnitId(number), ids.GOLD_UNIT_INDEX, PAY_CENTS)
+        item = self._sealed({"shared": {"id": number}, "unit_data": [{}]})
+        plan = AssignmentPlan(ids.AssignmentId(number), number, item, (unit,))
+        agent = self.take(worker, RequiredEvaluation("gold", plan, maximum=1000))
+        self.submit(worker, agent, {"label": "gold"})
+        self._execute(RecordEvaluation(task_run=RUN, unit=unit.unit, worker=worker, answer=is_right))
+
+    def take(self, worker: ids.WorkerId, evaluation: RequiredEvaluation | None = None) -> ids.AgentId:
         """A worker gets a unit."""
         self._agents += 1
         agent = ids.AgentId(self._agents)
         applicant = Applicant(worker, f"token {agent}", f"registration {agent}")
-        assign = AssignUnit(task_run=RUN, applicant=applicant, agent=agent, concurrent=False)
+        assign = AssignUnit(task_run=RUN, applicant=applicant, agent=agent, concurrent=False, evaluation=evaluation)
         self._execute(assign, actor=f"worker/{worker}")
         return agent
 

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 import click
 import msgspec
 
 from ...core.entity_ref import EntityRef
-from ...core.errors import ConfigError
 from ...events.ids import TaskRunId
+from ...projections.mephisto_db.queries import JsonValue
+from ...projections.queries.quality.answers import questions_of, read_work
+from ...projections.queries.quality.labels import labels_by_item, labels_of
 from ...projections.queries.unit_records import UnitRecord, unit_records
 from ...projections.queries.uploads import uploads_of_run
 from ..exports.anonymous import anonymized
 from ..exports.columns import UnitTable
-from ..exports.dataset import DatasetFacts, write_dataset
+from ..exports.dataset import write_dataset
 from ..exports.files import copy_files
 from ..exports.formats import FORMATS, load_writer
+from ..exports.run_facts import Publication, facts_of
 from ..log.sqlite.as_of import LogAsOf
+from ..quality.loading import find_aggregator
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
+from .common.output_file import opened_output
 
 #: A folder that Hugging Face `load_dataset` reads, instead of a file.
 DATASET = "huggingface"
@@ -61,6 +60,14 @@ DATASET = "huggingface"
     is_flag=True,
     help="Number the workers, and leave out names, notes, authors of verdicts, positions and times of day.",
 )
+@click.option(
+    "--labels",
+    is_flag=True,
+    help="Add the labels of each item: majority, and Dawid-Skene and MACE if the extra quality is installed.",
+)
+@click.option("--license", "license_url", metavar="URL", help="With huggingface: the license, for the descriptions.")
+@click.option("--creator", metavar="NAME", help="With huggingface: who publishes the dataset.")
+@click.option("--url", metavar="URL", help="With huggingface: the address where it will be published.")
 @as_of_options
 def export_command(
     database: Path,
@@ -70,6 +77,10 @@ def export_command(
     files_dir: Path | None,
     names: bool,
     anonymous: bool,
+    labels: bool,
+    license_url: str | None,
+    creator: str | None,
+    url: str | None,
     as_of: AsOfOption,
 ) -> None:
     """Export the units of RUN as a table, one row each, with inputs, outputs, worker, statuses, times and pay.
@@ -78,6 +89,7 @@ def export_command(
     such as input.text and output.label. `seqs` are the positions in the log of the events behind a row. In csv, a text
     that a spreadsheet would take for a formula begins with an apostrophe. --anonymous does not change what workers
     wrote: read it before you publish it. parquet and huggingface need an extra: pip install 'mephisto-es[parquet]'.
+    --labels adds label.QUESTION.METHOD.label, .confidence and .answers; `mephisto-es quality` says how they come about.
 
     \b
     Examples:
@@ -85,63 +97,44 @@ def export_command(
       mephisto-es export mephisto_data 1 --no-names | jq .outputs
       mephisto-es export mephisto_data 1 --format huggingface --anonymous -o dataset
     """
+    publication = Publication(license=license_url, creator=creator, url=url)
     with as_of.open(database) as moment:
         number = TaskRunId(run.number)
-        copies = {} if files_dir is None else copy_files(uploads_of_run(moment.db, number, database), files_dir)
+        by_item = _labels_by_item(moment, number) if labels else None
+        copies = None if files_dir is None else copy_files(uploads_of_run(moment.db, number, database), files_dir)
 
         def records() -> Iterable[UnitRecord]:
             found = unit_records(moment, number, names=names)
-            placed = (_with_paths(record, copies) for record in found) if files_dir is not None else found
-            return anonymized(placed) if anonymous else placed
+            complete = (_completed(record, copies, by_item) for record in found)
+            return anonymized(complete) if anonymous else complete
 
         table = UnitTable(records)
         if name == DATASET:
             if output is None:
                 raise click.UsageError("--format huggingface writes a folder: give it with -o.")
-            count = write_dataset(table, output, _facts(moment, number, is_anonymous=anonymous))
+            facts = facts_of(moment, number, publication, is_anonymous=anonymous, has_labels=labels)
+            count = write_dataset(table, output, facts)
         else:
             write = load_writer(name)
-            with _opened(output) as file:
+            with opened_output(output) as file:
                 count = write(table, file)
     if output is not None:
         echo(f"{count:,} unit{'s' * (count != 1)} in {output}", err=True)
 
 
-def _with_paths(record: UnitRecord, copies: Mapping[str, PurePosixPath]) -> UnitRecord:
-    return msgspec.structs.replace(record, files=tuple(str(copies.get(file, file)) for file in record.files))
+def _completed(
+    record: UnitRecord, copies: Mapping[str, PurePosixPath] | None, by_item: Mapping[int, JsonValue] | None
+) -> UnitRecord:
+    """Return a row with the paths of copied files and the labels of its item, if they are wanted."""
+    files, labels = record.files, record.labels
+    if copies is not None:
+        files = tuple(str(copies.get(file, file)) for file in files)
+    if by_item is not None and record.unit_index >= 0:
+        labels = by_item.get(record.assignment_id)
+    return msgspec.structs.replace(record, files=files, labels=labels)
 
 
-def _facts(moment: LogAsOf, run: TaskRunId, *, is_anonymous: bool) -> DatasetFacts:
-    task = moment.db.get_task(moment.db.get_task_run(run).task_id)
-    head = moment.head()
-    return DatasetFacts(
-        task_name=task.task_name,
-        task_run=run,
-        seq=head.seq,
-        chain=head.chain.hex(),
-        version=version("mephisto-es"),
-        is_anonymous=is_anonymous,
-    )
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
-    """Open standard output, or a file that is put in place once it is complete.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        descriptor, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written: {error.strerror}", key="--output") from error
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-        os.replace(draft, output)
-    except BaseException:
-        os.unlink(draft)
-        raise
+def _labels_by_item(moment: LogAsOf, run: TaskRunId) -> dict[int, JsonValue]:
+    aggregator = find_aggregator()
+    questions = questions_of(read_work(moment, run))
+    return labels_by_item(one for question in questions for one in labels_of(question, aggregator))

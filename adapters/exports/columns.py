@@ -1,4 +1,4 @@
-"""Derives the columns of a table of units: those of `UnitRecord`, and one for each value in inputs and outputs."""
+"""Derives the columns of a table of units: those of `UnitRecord`, and one for each value in inputs, outputs, labels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from typing import NamedTuple, get_args, get_origin, get_type_hints
 import msgspec
 
 from ...projections.mephisto_db.queries import JsonValue
+from ...projections.queries.flat_values import leaves
 from ...projections.queries.unit_records import UnitRecord
 
 Cell = bool | int | float | str | datetime | list[int] | list[str] | None
 
-#: Columns made of inputs and outputs at most; what has no column is in the JSON of `inputs` and `outputs`.
+#: Columns made of inputs, outputs and labels at most; what has no column is in their JSON.
 MAX_FLAT_COLUMNS = 300
-#: Objects within objects that get columns of their own.
-MAX_DEPTH = 4
-#: Keys of outputs that are lists of their own, and no columns.
-_LISTS = frozenset({"files", "filesByFields", "messages", "requests"})
 _LARGEST, _SMALLEST = 2**63 - 1, -(2**63)
 
 
@@ -72,7 +69,7 @@ def _column(name: str, hint: object) -> Column:
 #: The columns that every export has.
 COLUMNS = tuple(_column(name, hint) for name, hint in get_type_hints(UnitRecord).items())
 #: The fields whose values get columns, with the prefix of their names.
-_FLAT_FIELDS = {"inputs": "input", "outputs": "output"}
+_FLAT_FIELDS = {"inputs": "input", "outputs": "output", "labels": "label"}
 
 
 class UnitTable:
@@ -108,7 +105,7 @@ def _flat_columns(records: Iterable[UnitRecord]) -> list[Column]:
     found: dict[tuple[str, tuple[str, ...]], set[ColumnKind]] = {}
     for record in records:
         for field in _FLAT_FIELDS:
-            for path, value in _leaves(getattr(record, field), ()):
+            for path, value in leaves(getattr(record, field)):
                 place = (field, path)
                 if place in found or len(found) < MAX_FLAT_COLUMNS:
                     found.setdefault(place, set()).update({_kind_of(value)} if value is not None else ())
@@ -118,15 +115,6 @@ def _flat_columns(records: Iterable[UnitRecord]) -> list[Column]:
         # Keys with dots in them may lead to the same name; the first one has it.
         names.setdefault(name, Column(name, _common(kinds), nullable=True, field=field, path=path))
     return list(names.values())
-
-
-def _leaves(value: JsonValue, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
-    if isinstance(value, dict) and value and len(path) < MAX_DEPTH:
-        for key, part in value.items():
-            if key not in _LISTS:
-                yield from _leaves(part, (*path, key))
-    elif path:
-        yield path, value
 
 
 def _kind_of(value: JsonValue) -> ColumnKind:

@@ -239,6 +239,18 @@ class NotifyArgs:
 
 
 @dataclass
+class QualityArgs:
+    """Settings of `mephisto-es quality`. They suggest a look at a worker, and never decide anything."""
+
+    min_gold: float | None = field(
+        default=None, metadata={"help": "Share of gold units that a worker should have right, for example 0.8."}
+    )
+    min_seconds: float | None = field(
+        default=None, metadata={"help": "Seconds that a piece of work should take at least."}
+    )
+
+
+@dataclass
 class MephistoConfig:
     """The `mephisto` section of a configuration, which `Operator.launch_task_run` takes."""
 
@@ -249,6 +261,7 @@ class MephistoConfig:
     database: DatabaseArgs = field(default_factory=DatabaseArgs)
     metrics: MetricsArgs = field(default_factory=MetricsArgs)
     notify: NotifyArgs = field(default_factory=NotifyArgs)
+    quality: QualityArgs = field(default_factory=QualityArgs)
     log_level: str = field(default="info", metadata={"help": "debug, info, warning, error or critical."})
     datapath: str | None = field(default=None, metadata={"help": "Mephisto's older name of database.data_dir."})
 

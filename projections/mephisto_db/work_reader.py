@@ -53,26 +53,28 @@ class Upload(NamedTuple):
 def read_state(db: MephistoQueries, agent: AgentRow) -> AgentState:
     """Return the data of an agent's work. Late work counts once it is accepted; what was erased is missing."""
     sent = db.find(AgentPayloadRow, agent_id=agent.agent_id)
-    updates = _updates(db, [row for row in sent if row.kind in _UPDATES])
-    kind = work_kind(agent.task_type)
-    wanted = [row for row in sent if row.kind == _SUBMITTED]
-    if not wanted and agent.status == _APPROVED:
-        wanted = [row for row in sent if row.kind == _LATE]
-    # An agent that completed alone, because its partner had left, may have submitted afterwards.
-    wanted = wanted or [row for row in sent if row.kind == _AGAIN]
-    outputs = _outputs(db, kind, wanted, updates)
     return AgentState(
         inputs=db.get_unit_inputs(agent.unit_id) or {},
-        outputs=outputs,
-        kind=kind,
+        outputs=_outputs_of(db, agent, sent),
+        kind=work_kind(agent.task_type),
         metadata=_metadata(db, agent, [row for row in sent if row.kind == _METADATA]),
     )
 
 
 def read_outputs(db: MephistoQueries, agent: AgentRow) -> JsonValue:
     """Return an agent's outputs; None if there are none or they were erased. Late work counts once it is accepted."""
-    outputs: JsonValue = read_state(db, agent).outputs
+    outputs: JsonValue = _outputs_of(db, agent, db.find(AgentPayloadRow, agent_id=agent.agent_id))
     return outputs
+
+
+def _outputs_of(db: MephistoQueries, agent: AgentRow, sent: list[AgentPayloadRow]) -> Any:
+    updates = _updates(db, [row for row in sent if row.kind in _UPDATES])
+    wanted = [row for row in sent if row.kind == _SUBMITTED]
+    if not wanted and agent.status == _APPROVED:
+        wanted = [row for row in sent if row.kind == _LATE]
+    # An agent that completed alone, because its partner had left, may have submitted afterwards.
+    wanted = wanted or [row for row in sent if row.kind == _AGAIN]
+    return _outputs(db, work_kind(agent.task_type), wanted, updates)
 
 
 def read_late_outputs(db: MephistoQueries, agent: AgentRow) -> JsonValue:

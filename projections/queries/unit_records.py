@@ -8,20 +8,16 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from ...core.lifecycles.agent import AgentStatus
-from ...core.lifecycles.engagement import ON_SUBMITTED
 from ...core.lifecycles.unit import UnitStatus
 from ...events import streams
 from ...events.agent import AgentAccepted, AgentStarted, AgentSubmitted, AgentSubmittedLate
 from ...events.base import Event
-from ...events.engagement import CallbackAnswered, WorkStarted
 from ...events.envelope import RecordedEvent
 from ...events.ids import (
     COMPENSATION_UNIT_INDEX,
     GOLD_UNIT_INDEX,
     SCREENING_UNIT_INDEX,
     TaskRunId,
-    UnitId,
-    WorkerId,
 )
 from ...events.unit import (
     UnitAccepted,
@@ -36,7 +32,9 @@ from ..mephisto_db.queries import JsonValue
 from ..mephisto_db.reader import MephistoDB
 from ..mephisto_db.rows import AgentRow, UnitRow
 from .as_of import AsOf
+from .evaluations import Evaluations
 
+_UNITS = "SELECT unit_id FROM units WHERE task_run_id = ? ORDER BY unit_id"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 #: Statuses of units that are paid.
 _PAID = frozenset({UnitStatus.ACCEPTED.value, UnitStatus.SOFT_REJECTED.value})
@@ -111,6 +109,9 @@ class UnitRecord(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     #: What is wrong with the answers, as far as the form says; empty if nothing is known to be.
     problems: tuple[str, ...]
+    #: In an export with `--labels` what the answers of all workers to the item add up to: `label`, `confidence` and
+    #: `answers`, by question and method. None otherwise.
+    labels: JsonValue = None
 
 
 def unit_records(
@@ -129,41 +130,19 @@ def unit_records(
     """
     db = as_of.db
     task_name = db.get_task(db.get_task_run(run).task_id).task_name
-    evaluations = _Evaluations(as_of, run)
-    for unit in db.find_units(task_run_id=run) if units is None else units:
+    evaluations = Evaluations(as_of, run)
+    for unit in _units(db, run) if units is None else units:
         yield _record(as_of, db, task_name, unit, evaluations, names=names)
 
 
-class _Evaluations:
-    """The launch script's answers about units that evaluate workers, read once for each worker."""
-
-    def __init__(self, as_of: AsOf, run: TaskRunId) -> None:
-        self._as_of = as_of
-        self._run = run
-        self._answers: dict[WorkerId, dict[UnitId, bool | None]] = {}
-
-    def passed(self, unit: UnitRow) -> bool | None:
-        """Return whether a unit was done well; None if it evaluates nobody, or nobody knows."""
-        if unit.worker_id is None:
-            return None
-        if unit.worker_id not in self._answers:
-            self._answers[unit.worker_id] = self._read(unit.worker_id)
-        return self._answers[unit.worker_id].get(unit.unit_id)
-
-    def _read(self, worker: WorkerId) -> dict[UnitId, bool | None]:
-        evaluated: set[UnitId] = set()
-        answers: dict[UnitId, bool | None] = {}
-        for recorded in self._as_of.stream(streams.engagement(self._run, worker)):
-            match recorded.envelope.event:
-                case WorkStarted() as event if event.evaluation is not None:
-                    evaluated.add(event.unit)
-                case CallbackAnswered() as event if event.callback == ON_SUBMITTED and event.unit in evaluated:
-                    answers[event.unit] = event.answer if isinstance(event.answer, bool) else None
-        return answers
+def _units(db: MephistoDB, run: TaskRunId) -> Iterator[UnitRow]:
+    """Yield the units of a run one by one; only their ids are in memory."""
+    for (unit,) in db.execute(_UNITS, (run,)).fetchall():
+        yield db.get_unit(unit)
 
 
 def _record(
-    as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, evaluations: _Evaluations, *, names: bool
+    as_of: AsOf, db: MephistoDB, task_name: str, unit: UnitRow, evaluations: Evaluations, *, names: bool
 ) -> UnitRecord:
     run = unit.task_run_id
     agent = None if unit.agent_id is None else db.get_agent(unit.agent_id)
@@ -208,7 +187,7 @@ def _record(
         owed_cents=bonus + (unit.pay_cents if unit.status in _PAID else 0),
         seqs=tuple(sorted(recorded.seq for recorded in events)),
         kind=_KINDS.get(unit.unit_index, "work"),
-        evaluation_passed=evaluations.passed(unit),
+        evaluation_passed=evaluations.passed(unit.unit_id, unit.worker_id),
         verdict=_VERDICT_OF.get(unit.status),
         verdict_by=decided[-1].envelope.actor if decided else None,
         files=_files_of(outputs),

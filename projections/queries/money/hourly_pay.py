@@ -42,13 +42,18 @@ class HourlyPayReport(msgspec.Struct, frozen=True, kw_only=True):
     below_minimum: int
 
 
-def hourly_pay(as_of: AsOf, run: TaskRunId) -> HourlyPayReport | None:
+def hourly_pay(as_of: AsOf, run: TaskRunId, minimum_cents: int | None = None) -> HourlyPayReport | None:
     """Return the hourly pay of a run; None if nothing was submitted.
+
+    Args:
+        as_of: the log as of the position.
+        run: the run.
+        minimum_cents: what work should be paid at least; by default what the run wants to pay.
 
     Raises:
         UnknownEntityError: there is no such run.
     """
-    minimum = minimum_hourly_cents(as_of, run)
+    minimum = minimum_hourly_cents(as_of, run) if minimum_cents is None else minimum_cents
     found = [
         (rate, is_rejected)
         for paid, seconds, is_rejected in as_of.db.execute(_SUBMITTED, (run,)).fetchall()

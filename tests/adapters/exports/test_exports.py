@@ -21,6 +21,7 @@ from mephisto_es.adapters.exports.columns import COLUMNS, MAX_FLAT_COLUMNS, Colu
 from mephisto_es.adapters.exports.formats import FORMATS, load_writer
 from mephisto_es.adapters.exports.frame import to_pandas
 from mephisto_es.adapters.exports.parquet import schema_of
+from mephisto_es.adapters.exports.polars_frame import to_polars
 from mephisto_es.adapters.log.sqlite.as_of import open_as_of
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.errors import UnknownEntityError
@@ -171,6 +172,15 @@ def test_pandas(database: Path, run: TaskRunId, records: list[UnitRecord]) -> No
     assert frame["owed_cents"].sum() == sum(record.owed_cents for record in records)
     assert list(frame["outputs"]) == [record.outputs for record in records]
     assert pandas.isna(frame["submitted_at"]).sum() == sum(record.submitted_at is None for record in records)
+
+
+def test_polars(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:
+    frame = to_polars(database, run)
+    assert frame.columns[: len(COLUMNS)] == [column.name for column in COLUMNS]
+    assert frame["owed_cents"].sum() == sum(record.owed_cents for record in records)
+    assert frame["submitted_at"].to_list() == [record.submitted_at for record in records]
+    assert frame["seqs"].to_list() == [list(record.seqs) for record in records]
+    assert [json.loads(text or "null") for text in frame["outputs"]] == plain([record.outputs for record in records])
 
 
 def test_an_earlier_state(database: Path, run: TaskRunId, records: list[UnitRecord]) -> None:

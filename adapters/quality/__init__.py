@@ -1,0 +1,1 @@
+"""Aggregates the labels of several workers with crowd-kit. Needs the extra `quality`."""

@@ -1,0 +1,1 @@
+"""Writes the files that a new task starts from."""

@@ -1,0 +1,148 @@
+"""Reads the submitted work of a run as answers to questions, and tells what kind of question each one is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+import msgspec
+
+from ....core.lifecycles.unit import UnitStatus
+from ....events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AgentId, AssignmentId, TaskRunId, UnitId, WorkerId
+from ...mephisto_db.queries import JsonValue
+from ..as_of import AsOf
+from ..evaluations import Evaluations
+from ..flat_values import leaves
+from .agreement import ItemAnswers, Label
+
+#: Different answers that a question with a choice has at most.
+MAX_CHOICES = 20
+
+_SUBMITTED = """
+    SELECT units.unit_id, units.assignment_id, unit_index, units.worker_id, units.status, agents.agent_id,
+        task_end - task_start
+    FROM units JOIN agents USING (agent_id)
+    WHERE units.task_run_id = ? AND task_end IS NOT NULL
+        AND units.status IN ('completed', 'accepted', 'soft_rejected', 'rejected')
+    ORDER BY task_end, units.unit_id
+"""
+#: Statuses of units whose work counts for labels and agreement.
+_USED = frozenset({UnitStatus.COMPLETED.value, UnitStatus.ACCEPTED.value})
+_EVALUATING = frozenset({SCREENING_UNIT_INDEX, GOLD_UNIT_INDEX})
+
+
+class QuestionKind(Enum):
+    """What the answers to a question look like."""
+
+    #: Few different answers, most of which were given more than once.
+    CHOICE = "choice"
+    #: Many different numbers.
+    NUMBER = "number"
+    #: Free text.
+    TEXT = "text"
+
+
+class SubmittedWork(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of submitted work."""
+
+    unit: UnitId
+    item: AssignmentId
+    worker: WorkerId
+    #: Index of the unit in its assignment; negative for units that evaluate workers.
+    unit_index: int
+    #: Whether it counts for labels and agreement: ordinary work that was not rejected, softly or not.
+    is_used: bool
+    #: From start to submission; None if the start is not known.
+    seconds: float | None
+    #: What the launch script said about a screening or gold unit.
+    passed: bool | None
+    answers: Mapping[str, Label]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One question, and the answers of work that counts."""
+
+    name: str
+    kind: QuestionKind
+    #: Whether all answers are numbers.
+    is_numeric: bool
+    #: The different answers in order, if it is a choice.
+    choices: tuple[Label, ...]
+    #: The answers to each item.
+    items: Mapping[AssignmentId, ItemAnswers]
+
+
+def read_work(as_of: AsOf, run: TaskRunId) -> list[SubmittedWork]:
+    """Return the submitted work of a run, in the order of submission.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    as_of.db.get_task_run(run)
+    evaluations = Evaluations(as_of, run)
+    return [
+        SubmittedWork(
+            unit=UnitId(unit),
+            item=AssignmentId(item),
+            worker=WorkerId(worker),
+            unit_index=index,
+            is_used=index >= 0 and status in _USED,
+            seconds=seconds,
+            passed=evaluations.passed(UnitId(unit), WorkerId(worker)) if index in _EVALUATING else None,
+            answers=_answers(as_of.db.get_outputs(as_of.db.get_agent(AgentId(agent)))),
+        )
+        for unit, item, index, worker, status, agent, seconds in as_of.db.execute(_SUBMITTED, (run,)).fetchall()
+    ]
+
+
+def questions_of(pieces: Sequence[SubmittedWork]) -> list[Question]:
+    """Return the questions that work answers, in the order in which they first appear."""
+    found: dict[str, dict[AssignmentId, dict[int, Label]]] = {}
+    for piece in pieces:
+        if piece.is_used:
+            for name, label in piece.answers.items():
+                found.setdefault(name, {}).setdefault(piece.item, {})[piece.worker] = label
+    return [_question(name, items) for name, items in found.items()]
+
+
+def _question(name: str, items: Mapping[AssignmentId, ItemAnswers]) -> Question:
+    answers = [label for item in items.values() for label in item.values()]
+    different = set(answers)
+    is_numeric = all(isinstance(label, int | float) and not isinstance(label, bool) for label in answers)
+    kind = QuestionKind.NUMBER if is_numeric else QuestionKind.TEXT
+    # Numbers on a scale and booleans are choices from the first answer on; texts once most of them repeat.
+    if len(different) <= MAX_CHOICES and (not _are_texts(different) or 2 * len(different) <= len(answers)):
+        kind = QuestionKind.CHOICE
+    choices = tuple(sorted(different, key=lambda one: (isinstance(one, str), str(type(one)), one)))
+    return Question(
+        name=name,
+        kind=kind,
+        is_numeric=is_numeric,
+        choices=choices if kind is QuestionKind.CHOICE else (),
+        items=items,
+    )
+
+
+def _are_texts(labels: set[Label]) -> bool:
+    return any(isinstance(label, str) for label in labels)
+
+
+def _answers(outputs: JsonValue) -> dict[str, Label]:
+    answers: dict[str, Label] = {}
+    for path, value in leaves(outputs):
+        label = _label(value)
+        if label is not None:
+            answers.setdefault(".".join(path), label)
+    return answers
+
+
+def _label(value: JsonValue) -> Label | None:
+    match value:
+        case bool() | int() | float() | str():
+            return value
+        case list() if value:
+            # The order in which boxes were ticked makes no difference.
+            parts = sorted(msgspec.json.encode(part).decode() for part in value)
+            return f"[{', '.join(parts)}]"
+        case _:
+            return None

@@ -1,0 +1,127 @@
+"""Puts the answers of several workers to an item together: by majority, or with a method that weighs workers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+import msgspec
+
+from ....events.ids import AssignmentId, WorkerId
+from ...mephisto_db.queries import JsonValue
+from .agreement import Label
+from .answers import Question, QuestionKind
+
+MAJORITY = "majority"
+MEDIAN = "median"
+
+
+class ItemLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """The label of one item."""
+
+    item: AssignmentId
+    label: Label
+    #: The share of the answers for a majority, the probability of a method; None for a median.
+    confidence: float | None
+    #: Answers that it is made from.
+    answers: int
+
+
+class QuestionLabels(msgspec.Struct, frozen=True, kw_only=True):
+    """The labels of all items for one question, by one method."""
+
+    question: str
+    #: `majority`, `median`, `dawid_skene` or `mace`.
+    method: str
+    labels: tuple[ItemLabel, ...]
+    #: How far each worker is to be trusted, from 0 to 1, as the method computes it; empty if it does not.
+    skills: dict[WorkerId, float]
+
+
+class Vote(NamedTuple):
+    """One answer, with the choice by its number."""
+
+    item: AssignmentId
+    worker: WorkerId
+    choice: int
+
+
+class Estimate(NamedTuple):
+    """What a method makes of votes."""
+
+    method: str
+    #: The number of the choice and its probability, by item.
+    labels: Mapping[AssignmentId, tuple[int, float]]
+    skills: Mapping[WorkerId, float]
+
+
+#: Estimates labels from votes with one or more methods.
+Aggregator = Callable[[Sequence[Vote]], Sequence[Estimate]]
+
+
+def labels_of(question: Question, aggregator: Aggregator | None) -> list[QuestionLabels]:
+    """Return the labels of a question's items; none for free text.
+
+    Args:
+        question: the question.
+        aggregator: estimates labels from the votes; without it, only the majority is returned.
+    """
+    if question.kind is QuestionKind.TEXT:
+        return []
+    if question.kind is QuestionKind.NUMBER:
+        return [_medians(question)]
+    found = [_majorities(question)]
+    if aggregator is not None and len(question.choices) > 1:
+        numbers = {label: number for number, label in enumerate(question.choices)}
+        votes = [
+            Vote(item, WorkerId(worker), numbers[label])
+            for item, answers in question.items.items()
+            for worker, label in answers.items()
+        ]
+        found += [_labels(question, one) for one in aggregator(votes)]
+    return found
+
+
+def labels_by_item(found: Iterable[QuestionLabels]) -> dict[int, JsonValue]:
+    """Return the labels of each item as an export has them: by question, then by method."""
+    items: defaultdict[int, dict[str, dict[str, JsonValue]]] = defaultdict(dict)
+    for one in found:
+        for label in one.labels:
+            shown: JsonValue = {"label": label.label, "confidence": label.confidence, "answers": label.answers}
+            items[label.item].setdefault(one.question, {})[one.method] = shown
+    return {item: {question: dict(methods) for question, methods in labels.items()} for item, labels in items.items()}
+
+
+def _labels(question: Question, estimate: Estimate) -> QuestionLabels:
+    return QuestionLabels(
+        question=question.name,
+        method=estimate.method,
+        labels=tuple(
+            ItemLabel(
+                item=item, label=question.choices[choice], confidence=probability, answers=len(question.items[item])
+            )
+            for item, (choice, probability) in estimate.labels.items()
+        ),
+        skills=dict(estimate.skills),
+    )
+
+
+def _majorities(question: Question) -> QuestionLabels:
+    """Return the most frequent answers; of several, the first in the order of the choices."""
+    order = {label: number for number, label in enumerate(question.choices)}
+    labels = []
+    for item, answers in question.items.items():
+        counts = Counter(answers.values())
+        label = min(counts, key=lambda one: (-counts[one], order[one]))
+        labels.append(ItemLabel(item=item, label=label, confidence=counts[label] / len(answers), answers=len(answers)))
+    return QuestionLabels(question=question.name, method=MAJORITY, labels=tuple(labels), skills={})
+
+
+def _medians(question: Question) -> QuestionLabels:
+    labels = tuple(
+        ItemLabel(item=item, label=median(map(float, answers.values())), confidence=None, answers=len(answers))
+        for item, answers in question.items.items()
+    )
+    return QuestionLabels(question=question.name, method=MEDIAN, labels=labels, skills={})

@@ -1,0 +1,35 @@
+"""Says how each figure of a quality report is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .worker_signs import FAST_SCORE, MIN_SERIES, MIN_TEXT, UNLIKELY
+
+#: How each figure is computed.
+METHODS: Mapping[str, str] = {
+    "work": "Agreement and labels count ordinary work that is not rejected or soft-rejected; figures of workers count "
+    "everything they submitted.",
+    "question": "A value in the outputs. Texts are a choice if there are at most 20 different ones and most were given "
+    "more than once; numbers are one if at most 20 differ; the rest is free text, or a number.",
+    "percent": "Equal pairs of answers to the same item, of all pairs.",
+    "alpha": "Krippendorff's alpha over all items with two or more answers: 1 is agreement, 0 is chance. Nominal: "
+    "answers are equal or not. Interval: squared differences of numbers.",
+    "fleiss_kappa": "Fleiss' kappa over the items with the most usual number of answers.",
+    "cohen_kappa": "Mean of Cohen's kappa over pairs of workers who share at least 5 items, weighted by these.",
+    "majority": "The most frequent answer; of several, the first in order. Confidence: its share of the answers.",
+    "median": "The median of the numbers.",
+    "dawid_skene": "Dawid and Skene's model by crowd-kit, 100 iterations. Confidence: the probability of the label. "
+    "Skill: the probability that the worker's answer is right, at the estimated shares of the choices.",
+    "mace": "MACE by crowd-kit, 50 iterations. Confidence: the probability of the label. Skill: the "
+    "probability that the worker is not guessing.",
+    "skill": "Mean of the worker's Dawid-Skene skills, weighted by answers.",
+    "agreement": "Equal pairs of answers, of all pairs that the worker is part of, in questions with a choice.",
+    "rank": "Workers by skill, or by agreement without crowd-kit; 1 is the best.",
+    "gold": "Gold units that the launch script's callback called right, of all that it answered.",
+    "screening": "The same for screening units.",
+    "fast": f"Pieces whose time has a modified z-score below {FAST_SCORE} among the logarithms of all times.",
+    "same_in_a_row": "The longest series of pieces in which all choices were answered the same. It is a sign from "
+    f"{MIN_SERIES} on, if its chance for somebody who answers like all others is below {UNLIKELY}.",
+    "repeated_texts": f"Free texts of {MIN_TEXT} characters or more that were submitted before for another item.",
+}

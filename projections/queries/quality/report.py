@@ -1,0 +1,120 @@
+"""Reports the quality of a run's data: agreement and labels per question, and figures and signs per worker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+
+from ....events.ids import TaskRunId
+from ..as_of import AsOf
+from .agreement import Agreement, Label, agreement_about
+from .answers import Question, QuestionKind, questions_of, read_work
+from .labels import Aggregator, QuestionLabels, labels_of
+from .methods import METHODS
+from .worker_quality import QualityRules, WorkerQuality, workers_of
+from .worker_signs import fast_limit
+
+
+class QuestionQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """The quality of the answers to one question."""
+
+    question: str
+    kind: QuestionKind
+    answers: int
+    items: int
+    workers: int
+    #: How often each answer was given, if it is a choice.
+    choices: dict[str, int]
+    #: None for free text.
+    agreement: Agreement | None
+
+
+class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The quality of a run's data as of a position."""
+
+    run: str
+    task_name: str
+    seq: int
+    pieces: int
+    rules: QualityRules
+    #: Seconds below which a piece is faster than usual; None if there are too few.
+    fast_below_seconds: float | None
+    questions: tuple[QuestionQuality, ...]
+    #: Best first, after those about whose answers nothing is known.
+    workers: tuple[WorkerQuality, ...]
+    labels: tuple[QuestionLabels, ...]
+    #: How each figure is computed.
+    methods: Mapping[str, str]
+
+
+def quality_rules(as_of: AsOf, run: TaskRunId) -> QualityRules:
+    """Return the rules in the configuration of a run.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    try:
+        return msgspec.json.decode(as_of.db.get_task_run(run).init_params, type=_RuledConfig).quality
+    except msgspec.DecodeError:
+        # An imported run has Mephisto's configuration, or none.
+        return QualityRules()
+
+
+class _RuledConfig(msgspec.Struct):
+    quality: QualityRules = msgspec.field(default_factory=QualityRules)
+
+
+def quality_report(
+    as_of: AsOf, run: TaskRunId, *, rules: QualityRules | None = None, aggregator: Aggregator | None = None
+) -> QualityReport:
+    """Report the quality of a run's data.
+
+    Args:
+        as_of: the log as of the position.
+        run: the run.
+        rules: what suggests a look at a worker; by default the rules of the run.
+        aggregator: estimates labels and skills; without it, labels are majorities and there are no skills.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    chosen = quality_rules(as_of, run) if rules is None else rules
+    pieces = read_work(as_of, run)
+    questions = questions_of(pieces)
+    labels = [one for question in questions for one in labels_of(question, aggregator)]
+    limit = fast_limit(pieces)
+    return QualityReport(
+        run=f"run-{run}",
+        task_name=as_of.db.get_task(as_of.db.get_task_run(run).task_id).task_name,
+        seq=as_of.seq,
+        pieces=len(pieces),
+        rules=chosen,
+        fast_below_seconds=limit,
+        questions=tuple(map(question_quality, questions)),
+        workers=workers_of(pieces, questions, labels, limit, chosen),
+        labels=tuple(labels),
+        methods=METHODS,
+    )
+
+
+def question_quality(question: Question) -> QuestionQuality:
+    """Return the figures of one question."""
+    answers = [label for item in question.items.values() for label in item.values()]
+    counts = Counter(answers)
+    is_text = question.kind is QuestionKind.TEXT
+    return QuestionQuality(
+        question=question.name,
+        kind=question.kind,
+        answers=len(answers),
+        items=len(question.items),
+        workers=len({worker for item in question.items.values() for worker in item}),
+        choices={shown_label(choice): counts[choice] for choice in question.choices},
+        agreement=None if is_text else agreement_about([*question.items.values()], is_numeric=question.is_numeric),
+    )
+
+
+def shown_label(label: Label) -> str:
+    """Return an answer as text: a text as it is, other values as JSON."""
+    return label if isinstance(label, str) else msgspec.json.encode(label).decode()

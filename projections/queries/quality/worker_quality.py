@@ -1,0 +1,164 @@
+"""Computes the figures of each worker, and what suggests a look at their work."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+import msgspec
+
+from ....events.ids import SCREENING_UNIT_INDEX, WorkerId
+from .agreement import agreement_with_others
+from .answers import Question, QuestionKind, SubmittedWork
+from .labels import QuestionLabels
+from .worker_signs import Series, longest_series, repeated_texts
+
+
+class QualityRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules that suggest a look at a worker. They never decide anything."""
+
+    #: Share of gold units that should be right.
+    min_gold: float | None = None
+    #: Seconds that a piece of work should take.
+    min_seconds: float | None = None
+
+
+class WorkerQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one worker, and what suggests a look."""
+
+    worker: WorkerId
+    #: 1 is the best; None if nothing is known about the worker's answers.
+    rank: int | None
+    pieces: int
+    median_seconds: float | None
+    skill: float | None
+    #: Skill by method, the mean over the questions.
+    skills: dict[str, float]
+    #: Share of equal pairs with others.
+    agreement: float | None
+    pairs: int
+    gold_passed: int
+    gold: int
+    screening_passed: int
+    screening: int
+    fast: int
+    same_in_a_row: int
+    repeated_texts: int
+    #: What suggests a look at this worker's work, in words. No reason for anything by itself.
+    suggestions: tuple[str, ...]
+
+
+def workers_of(
+    pieces: Sequence[SubmittedWork],
+    questions: Sequence[Question],
+    labels: Sequence[QuestionLabels],
+    limit: float | None,
+    rules: QualityRules,
+) -> tuple[WorkerQuality, ...]:
+    """Return the figures of all workers: best first, after those about whose answers nothing is known.
+
+    Args:
+        pieces: all submitted work, in the order of submission.
+        questions: the questions that it answers.
+        labels: the labels, with the skills that come with them.
+        limit: seconds below which a piece is faster than usual; None if there are too few.
+        rules: what suggests a look.
+    """
+    by_worker: defaultdict[WorkerId, list[SubmittedWork]] = defaultdict(list)
+    for piece in pieces:
+        by_worker[piece.worker].append(piece)
+    series, repeated = longest_series(pieces, questions), repeated_texts(pieces, questions)
+    pairs, skills = _pairs(questions), _skills(questions, labels)
+    found = []
+    for worker, own in by_worker.items():
+        equal, count = pairs.get(worker, (0, 0))
+        gold, screening = _evaluated(own, gold=True), _evaluated(own, gold=False)
+        seconds = [piece.seconds for piece in own if piece.seconds is not None]
+        of_worker = skills.get(worker, {})
+        fast = sum(limit is not None and one < limit for one in seconds)
+        longest = series.get(worker, Series(0, 1.0))
+        found.append(
+            WorkerQuality(
+                worker=worker,
+                rank=None,
+                pieces=len(own),
+                median_seconds=median(seconds) if seconds else None,
+                skill=of_worker.get("dawid_skene"),
+                skills=of_worker,
+                agreement=equal / count if count else None,
+                pairs=count,
+                gold_passed=sum(gold),
+                gold=len(gold),
+                screening_passed=sum(screening),
+                screening=len(screening),
+                fast=fast,
+                same_in_a_row=longest.length,
+                repeated_texts=repeated[worker],
+                suggestions=tuple(_suggestions(gold, seconds, fast, longest, repeated[worker], rules)),
+            )
+        )
+    return _ranked(found)
+
+
+def _suggestions(
+    gold: Sequence[bool], seconds: Sequence[float], fast: int, longest: Series, repeated: int, rules: QualityRules
+) -> Iterable[str]:
+    if rules.min_gold is not None and gold and sum(gold) / len(gold) < rules.min_gold:
+        yield f"{sum(gold)} of {len(gold)} gold units right, below {rules.min_gold:.0%} (quality.min_gold)"
+    hurried = 0 if rules.min_seconds is None else sum(one < rules.min_seconds for one in seconds)
+    if hurried:
+        yield f"{hurried} of {len(seconds)} pieces in less than {rules.min_seconds:g} s (quality.min_seconds)"
+    if fast:
+        yield f"{fast} of {len(seconds)} pieces much faster than usual"
+    if longest.is_unlikely:
+        yield f"the same answers {longest.length} times in a row"
+    if repeated:
+        yield f"{repeated} text{'s' * (repeated != 1)} submitted before for another item"
+
+
+def _evaluated(pieces: Iterable[SubmittedWork], *, gold: bool) -> list[bool]:
+    return [
+        piece.passed
+        for piece in pieces
+        if piece.passed is not None and (piece.unit_index != SCREENING_UNIT_INDEX) == gold
+    ]
+
+
+def _pairs(questions: Iterable[Question]) -> dict[int, tuple[int, int]]:
+    """Return the equal and all pairs of answers of each worker, over all questions with a choice."""
+    found: dict[int, tuple[int, int]] = {}
+    for question in questions:
+        if question.kind is QuestionKind.CHOICE:
+            for worker, (equal, count) in agreement_with_others([*question.items.values()]).items():
+                before, before_count = found.get(worker, (0, 0))
+                found[worker] = (before + equal, before_count + count)
+    return found
+
+
+def _skills(questions: Iterable[Question], labels: Iterable[QuestionLabels]) -> dict[WorkerId, dict[str, float]]:
+    """Return each worker's mean skill by method, weighted by their answers to each question."""
+    answers = {one.name: Counter(worker for item in one.items.values() for worker in item) for one in questions}
+    sums: defaultdict[WorkerId, defaultdict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
+    for one in labels:
+        for worker, skill in one.skills.items():
+            sums[worker][one.method].append((skill, answers[one.question][worker]))
+    return {
+        worker: {
+            method: sum(skill * weight for skill, weight in given) / sum(weight for _, weight in given)
+            for method, given in by_method.items()
+        }
+        for worker, by_method in sums.items()
+    }
+
+
+def _ranked(workers: Sequence[WorkerQuality]) -> tuple[WorkerQuality, ...]:
+    def score(one: WorkerQuality) -> float | None:
+        return one.agreement if one.skill is None else one.skill
+
+    unknown = sorted((one for one in workers if score(one) is None), key=lambda one: one.worker)
+    known = sorted(
+        (one for one in workers if score(one) is not None), key=lambda one: (-(score(one) or 0.0), one.worker)
+    )
+    ranked = [msgspec.structs.replace(one, rank=number) for number, one in enumerate(known, start=1)]
+    return (*unknown, *ranked)

@@ -1,0 +1,111 @@
+"""`mephisto-es new`: a task that works as it is, and a schema by which editors complete its configuration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+import yaml
+from click.testing import CliRunner, Result
+
+from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.rehearsal.report import RehearsalReport
+from mephisto_es.adapters.starters.config_schema import config_schema
+from mephisto_es.adapters.starters.starter import StarterKind
+
+ROOT = Path(__file__).resolve().parents[3]
+COMMAND = str(Path(sys.executable).parent / "mephisto-es")
+CONFIGURATIONS = sorted(
+    [*ROOT.glob("examples/*/hydra_configs/conf/*.yaml"), *ROOT.glob("docs/tutorial/**/conf/*.yaml")]
+)
+GIVE_UP_SECONDS = 120
+
+
+def new(folder: Path, kind: StarterKind) -> Result:
+    return CliRunner().invoke(command.main, ["new", str(folder), "--kind", kind.value])
+
+
+async def test_a_new_task_is_rehearsed_without_a_change(tmp_path: Path) -> None:
+    assert new(tmp_path / "my_task", StarterKind.FORM).exit_code == 0
+    words = ["rehearse", "run_task.py", "--no-browser", "--workers=3", "--units=3", "--seed=7", "--json"]
+    with trio.fail_after(GIVE_UP_SECONDS):
+        done = await trio.run_process(
+            [COMMAND, *words], cwd=tmp_path / "my_task", capture_stdout=True, stderr=subprocess.DEVNULL, check=False
+        )
+    report = msgspec.json.decode(done.stdout, type=RehearsalReport)
+    assert (done.returncode, list(report.findings())) == (0, [])
+    assert report.runs[0].task_name == "my_task"
+
+
+@pytest.mark.parametrize("kind", StarterKind)
+def test_each_kind_has_what_it_needs(kind: StarterKind, tmp_path: Path) -> None:
+    folder = tmp_path / "lab_7"
+    result = new(folder, kind)
+    assert result.exit_code == 0, result.output
+    assert "mephisto-es rehearse run_task.py" in result.stdout
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {f"  {folder / name}" for name in written} == {
+        line for line in result.stdout.splitlines() if line[:1] == " "
+    }
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in written}
+    assert not [
+        name for name, text in texts.items() if "__NAME__" in text or "__FILES__" in text or "__ABOUT__" in text
+    ]
+    compile(texts["run_task.py"], "run_task.py", "exec")
+    config = yaml.safe_load(texts["hydra_configs/conf/lab_7.yaml"])
+    assert config["mephisto"]["task"]["task_name"] == "lab_7"
+    assert texts["hydra_configs/conf/lab_7.yaml"].startswith(
+        "# yaml-language-server: $schema=../../config.schema.json\n"
+    )
+    assert (folder / "hydra_configs" / "conf" / "../../config.schema.json").is_file()
+    assert list(unknown_settings(config, json.loads(texts["config.schema.json"]))) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    assert new(tmp_path / "my_task", StarterKind.HTML).exit_code == 0
+    page = tmp_path / "my_task" / "page.html"
+    page.write_text("mine")
+    again = new(tmp_path / "my_task", StarterKind.HTML)
+    assert (again.exit_code, page.read_text()) == (2, "mine")
+    assert "is not empty" in again.stderr
+    bad = new(tmp_path / "My Task", StarterKind.FORM)
+    assert bad.exit_code == 2
+    assert "'My Task' cannot be the name of a task" in bad.stderr
+    assert "for example my_task" in bad.stderr
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
+def test_the_schema_knows_every_setting_of_the_examples(path: Path) -> None:
+    assert list(unknown_settings(yaml.safe_load(path.read_text(encoding="utf-8")), config_schema())) == []
+
+
+def test_the_schema_names_types_choices_and_meanings() -> None:
+    schema: Any = config_schema()
+    sections = schema["properties"]["mephisto"]["properties"]
+    duration = sections["task"]["properties"]["assignment_duration_in_seconds"]
+    assert duration["default"] == 1800
+    assert {"type": "integer"} in duration["anyOf"]
+    assert duration["description"] == "Time a worker has for a unit."
+    assert sections["task"]["additionalProperties"] is False
+    assert {"min_gold", "min_seconds"} == sections["quality"]["properties"].keys()
+    assert sections["blueprint"]["properties"]["form"]["anyOf"][0] == {"$ref": "#/$defs/form"}
+    scale = schema["$defs"]["ScaleField"]
+    assert scale["properties"]["type"] == {"enum": ["scale"]}
+    assert set(scale["required"]) >= {"type", "name"}
+
+
+def unknown_settings(config: Any, schema: Any) -> Iterator[str]:
+    """Yield the settings of a configuration that a schema does not have."""
+    sections = schema["properties"]["mephisto"]["properties"]
+    for section, settings in config.get("mephisto", {}).items():
+        known = sections[section].get("properties")
+        for name in settings if known is not None else ():
+            if name not in known:
+                yield f"{section}.{name}"
