@@ -18,14 +18,15 @@ from ...projections.queries.uploads import uploads_of_run
 from ..exports.anonymous import anonymized
 from ..exports.columns import UnitTable
 from ..exports.dataset import write_dataset
+from ..exports.facts import Publication
 from ..exports.files import copy_files
 from ..exports.formats import FORMATS, load_writer
-from ..exports.run_facts import Publication, facts_of
+from ..exports.run_facts import facts_of
 from ..log.sqlite.as_of import LogAsOf
 from ..quality.loading import find_aggregator
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
-from .common.output_file import opened_output
+from .common.output import opened_output
 
 #: A folder that Hugging Face `load_dataset` reads, instead of a file.
 DATASET = "huggingface"

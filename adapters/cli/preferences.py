@@ -13,7 +13,7 @@ from ..exports.columns import UnitTable
 from ..exports.preferences import PreferenceColumns, write_preferences
 from ..terminal import echo
 from .common.arguments import AsOfOption, LogCommand, as_of_options, log_argument, run_argument
-from .common.output_file import opened_output
+from .common.output import opened_output
 
 
 @click.command("preferences", cls=LogCommand)

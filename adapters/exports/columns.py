@@ -11,8 +11,7 @@ from typing import NamedTuple, get_args, get_origin, get_type_hints
 import msgspec
 
 from ...projections.mephisto_db.queries import JsonValue
-from ...projections.queries.flat_values import leaves
-from ...projections.queries.unit_records import UnitRecord
+from ...projections.queries.unit_records import UnitRecord, leaves
 
 Cell = bool | int | float | str | datetime | list[int] | list[str] | None
 

@@ -30,3 +30,13 @@ class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True):
     license: str | None = None
     creator: str | None = None
     url: str | None = None
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts that only the publisher of a dataset knows; each may be missing."""
+
+    #: Address of the license.
+    license: str | None = None
+    creator: str | None = None
+    #: Address at which the dataset will be.
+    url: str | None = None

@@ -11,7 +11,7 @@ import msgspec
 from ...core.errors import ConfigError
 from ...core.printable import printable_json
 from ...core.suggestions import did_you_mean
-from ...projections.queries.quality.bradley_terry import Comparison, bradley_terry, win_probability
+from ...projections.queries.quality.bradley_terry import OptionVotes, bradley_terry, win_probability
 from .columns import Column, UnitTable, value_of
 
 _USED = frozenset({"completed", "accepted"})
@@ -43,7 +43,7 @@ class Preference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreferenceCount(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the votes."""
+    """The number of pairs, and of votes that are in none."""
 
     written: int
     #: Pairs with as many votes for one as for the other, which are not written.
@@ -114,7 +114,7 @@ def _winner(answer: object, columns: Sequence[Column], texts: Sequence[object]) 
 
 def _preferences(prompt: str, votes: Mapping[tuple[str, str], int]) -> Iterator[Preference | None]:
     """Yield the preference for each pair of texts, or None for one without a preference."""
-    scores = bradley_terry(Comparison(winner, loser, count) for (winner, loser), count in votes.items())
+    scores = bradley_terry(OptionVotes(winner, loser, count) for (winner, loser), count in votes.items())
     for one, other in _pairs(votes):
         for_one, for_other = votes.get((one, other), 0), votes.get((other, one), 0)
         if for_one == for_other:

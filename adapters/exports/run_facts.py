@@ -12,19 +12,11 @@ from ...events.ids import TaskRunId
 from ...projections.queries.quality.answers import QuestionKind, questions_of, read_work
 from ...projections.queries.quality.report import question_quality
 from ..log.sqlite.as_of import LogAsOf
-from .facts import DatasetFacts
+from .facts import DatasetFacts, Publication
 
 _MODELS = """
     SELECT DISTINCT model FROM model_replies JOIN agents USING (agent_id) WHERE task_run_id = ? ORDER BY 1
 """
-
-
-class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """What only the publisher of a dataset knows."""
-
-    license: str | None = None
-    creator: str | None = None
-    url: str | None = None
 
 
 def facts_of(

@@ -16,7 +16,7 @@ FIXED = (1, 2, 3, 4, 5, 7)
 
 
 class LabelDesign(msgspec.Struct, frozen=True, kw_only=True):
-    """What a number of answers for each item gives."""
+    """The labels and the shares that a number of answers for each item gives."""
 
     #: `3`, or `2 to 5` if an item gets no further answer once its label is sure enough.
     answers: str
@@ -29,7 +29,7 @@ class LabelDesign(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
-    """How many items and answers a study needs."""
+    """The items and answers that a study needs."""
 
     classes: int
     accuracy: float

@@ -19,7 +19,7 @@ SCHEMA_FILE = "config.schema.json"
 
 
 class StarterKind(Enum):
-    """What a new task starts from."""
+    """The page that a new task starts from."""
 
     #: The stock page, which draws a form.
     FORM = "form"

@@ -16,7 +16,7 @@ MOST_ACCURACY = 0.999
 
 
 class StopRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """When an item has enough answers."""
+    """The condition on which an item has enough answers."""
 
     #: The question, as its value is found in the outputs: `label`, `form.label`.
     question: str
@@ -32,7 +32,7 @@ class StopRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Judgment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the answers to an item say."""
+    """The most probable label of an item, and its probability."""
 
     #: The most probable answer, as JSON; of several, the first in order. None without answers.
     label: str | None

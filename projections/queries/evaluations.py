@@ -13,6 +13,12 @@ class Evaluations:
     """The launch script's answers about units that evaluate workers, read once for each worker."""
 
     def __init__(self, as_of: AsOf, run: TaskRunId) -> None:
+        """Read nothing yet.
+
+        Args:
+            as_of: the log as of the position.
+            run: the run.
+        """
         self._as_of = as_of
         self._run = run
         self._answers: dict[WorkerId, dict[UnitId, bool | None]] = {}

@@ -45,6 +45,10 @@ _VERDICT_OF = {
 }
 _REVIEWED = frozenset(_VERDICT_OF)
 _VERDICTS = (UnitAccepted, UnitLateAccepted, UnitSoftRejected, UnitRejected)
+#: Objects within objects that are flattened.
+MAX_DEPTH = 4
+#: Keys of outputs that are lists of their own.
+LISTS = frozenset({"files", "filesByFields", "messages", "requests"})
 #: Kinds of units by their index; the others are ordinary work.
 _KINDS = {SCREENING_UNIT_INDEX: "screening", GOLD_UNIT_INDEX: "gold", COMPENSATION_UNIT_INDEX: "compensation"}
 
@@ -232,3 +236,18 @@ def _last(events: Sequence[RecordedEvent], *kinds: type[Event]) -> datetime | No
 def time_of(at: int) -> datetime:
     """Convert microseconds since the epoch to a UTC time."""
     return _EPOCH + timedelta(microseconds=at)
+
+
+def leaves(value: JsonValue, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    """Yield each value in nested objects with the keys that lead to it.
+
+    Args:
+        value: the outermost value; if it is no object, and no keys lead to it, nothing is yielded.
+        path: the keys that lead to it.
+    """
+    if isinstance(value, dict) and value and len(path) < MAX_DEPTH:
+        for key, part in value.items():
+            if key not in LISTS:
+                yield from leaves(part, (*path, key))
+    elif path:
+        yield path, value

@@ -1,10 +1,14 @@
-"""Output shared by the verbs: the console, tables, JSON, findings, and the exit code for a failed check."""
+"""Output shared by the verbs: the console, tables, JSON, findings, files, and the exit code for a failed check."""
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import click
 import msgspec
@@ -12,6 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from ....core.errors import ConfigError
 from ....core.printable import printable_json
 from ....projections.audit.report import Finding
 from ...terminal import TerminalConsole, echo, make_console
@@ -73,3 +78,26 @@ def print_findings(findings: Sequence[Finding], left_out: int = 0, notes: Sequen
         out.print(f"  and {hidden} more; --json lists the first {len(findings)}")
     for note in notes:
         out.print(f"[yellow]note[/] {escape(note)}")
+
+
+@contextmanager
+def opened_output(output: Path | None) -> Iterator[BinaryIO]:
+    """Open standard output, or a file that is put in place once it is complete.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        descriptor, draft = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}", key="--output") from error
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+        os.replace(draft, output)
+    except BaseException:
+        os.unlink(draft)
+        raise

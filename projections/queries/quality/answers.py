@@ -12,7 +12,7 @@ from ....events.ids import GOLD_UNIT_INDEX, SCREENING_UNIT_INDEX, AgentId, Assig
 from ...mephisto_db.queries import JsonValue
 from ..as_of import AsOf
 from ..evaluations import Evaluations
-from ..flat_values import leaves
+from ..unit_records import leaves
 from .agreement import ItemAnswers, Label
 
 #: Different answers that a question with a choice has at most.
@@ -32,7 +32,7 @@ _EVALUATING = frozenset({SCREENING_UNIT_INDEX, GOLD_UNIT_INDEX})
 
 
 class QuestionKind(Enum):
-    """What the answers to a question look like."""
+    """The shape of the answers to a question."""
 
     #: Few different answers, most of which were given more than once.
     CHOICE = "choice"

@@ -15,15 +15,15 @@ MAX_ITERATIONS = 1000
 TOLERANCE = 1e-9
 
 
-class Comparison(NamedTuple):
-    """How often one option was preferred to another."""
+class OptionVotes(NamedTuple):
+    """The number of times that one option was preferred to another."""
 
     winner: str
     loser: str
     votes: int
 
 
-def bradley_terry(comparisons: Iterable[Comparison], prior: float = PRIOR) -> dict[str, float]:
+def bradley_terry(comparisons: Iterable[OptionVotes], prior: float = PRIOR) -> dict[str, float]:
     """Return the score of each option: the logarithm of its strength, 0 being average.
 
     One option is preferred to another with the probability `win_probability` of their scores. Computed with the

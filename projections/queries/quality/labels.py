@@ -49,7 +49,7 @@ class Vote(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a method makes of votes."""
+    """The labels and skills that a method finds in votes."""
 
     method: str
     #: The number of the choice and its probability, by item.

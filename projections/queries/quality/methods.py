@@ -1,4 +1,8 @@
-"""Says how each figure of a quality report is computed."""
+"""Says how each figure of a quality report is computed.
+
+The sentences are printed below the figures, and are in the JSON under the same names, so that nobody has to look into
+the source to report a figure.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ METHODS: Mapping[str, str] = {
     "Skill: the probability that the worker's answer is right, at the estimated shares of the choices.",
     "mace": "MACE by crowd-kit, 50 iterations. Confidence: the probability of the label. Skill: the "
     "probability that the worker is not guessing.",
+    "pieces": "Submitted units of all kinds, whatever the verdict.",
+    "median_seconds": "The median time from the start of a piece of work to its submission.",
     "skill": "Mean of the worker's Dawid-Skene skills, weighted by answers.",
     "agreement": "Equal pairs of answers, of all pairs that the worker is part of, in questions with a choice.",
     "rank": "Workers by skill, or by agreement without crowd-kit; 1 is the best.",

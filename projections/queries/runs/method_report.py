@@ -62,7 +62,7 @@ class WorkTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run costs by the verdicts so far, in cents."""
+    """The cost of a run by the verdicts so far, in cents."""
 
     pay_cents: int
     bonus_cents: int

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
-from mephisto_es.projections.queries.quality.bradley_terry import Comparison, bradley_terry, win_probability
+from mephisto_es.projections.queries.quality.bradley_terry import OptionVotes, bradley_terry, win_probability
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import judged_history
@@ -24,15 +24,15 @@ def run(*words: str | Path | int) -> Result:
 
 def test_scores_by_hand() -> None:
     """Without a prior, 3 wins to 1 are odds of 3; with one of half a win and half a loss they are less."""
-    exact = bradley_terry([Comparison("x", "y", 3), Comparison("y", "x", 1)], prior=1e-9)
+    exact = bradley_terry([OptionVotes("x", "y", 3), OptionVotes("y", "x", 1)], prior=1e-9)
     assert win_probability(exact["x"], exact["y"]) == pytest.approx(0.75, abs=1e-3)
-    scores = bradley_terry([Comparison("x", "y", 3), Comparison("y", "x", 1)])
+    scores = bradley_terry([OptionVotes("x", "y", 3), OptionVotes("y", "x", 1)])
     assert 0.5 < win_probability(scores["x"], scores["y"]) < 0.75
     assert scores["x"] == pytest.approx(-scores["y"])
 
 
 def test_an_option_that_always_wins_is_not_infinitely_strong() -> None:
-    scores = bradley_terry([Comparison("x", "y", 9), Comparison("y", "z", 9)])
+    scores = bradley_terry([OptionVotes("x", "y", 9), OptionVotes("y", "z", 9)])
     assert scores["x"] > scores["y"] > scores["z"]
     assert scores["x"] < 10
     assert bradley_terry([]) == {}
