@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -13,14 +14,13 @@ from omegaconf import DictConfig
 from ...core.abstractions.agent import Agent, Unit, Update
 from ...core.abstractions.args import BlueprintArgs
 from ...core.abstractions.blueprint import SharedTaskState
-from ...core.abstractions.callbacks import called_with, quick
+from ...core.abstractions.callbacks import called_with, quick, remote_procedure
 from ...core.abstractions.task_runner import TaskRunner
 from ...core.abstractions.work.agent_data import as_request
-from ...core.abstractions.work_data import RemoteRequest, to_plain
-from ...core.errors import AgentLeftError, ConfigError
+from ...core.abstractions.work_data import RemoteRequest
+from ...core.errors import ConfigError, UserCodeError
 from ...core.operations.logger_core import get_logger
 from ...core.operations.registry import register_mephisto_abstraction
-from ...core.operations.task_code.calls import call
 from ...core.operations.task_code.timings import UserFunction, timings
 from .html.html_page import is_html_task
 from .page_checks import KEY as PAGE_KEY
@@ -64,7 +64,7 @@ class RemoteProcedureAgentState:
 #: `function(request_id, args, agent_state)`: `args` is the value that the page passed; the result must fit into JSON.
 RemoteProcedure = Callable[[str, Any, RemoteProcedureAgentState], Any | Awaitable[Any]]
 
-#: Messages to the page about a failed call. The log has the details.
+#: Messages to the page about a call without an answer. Failures of a procedure are events; the log has the rest.
 UNKNOWN = "This task has no such procedure."
 UNREADABLE = "The arguments of this call cannot be read."
 FAILED = "The procedure failed."
@@ -157,12 +157,9 @@ class RemoteProcedureTaskRunner(TaskRunner):
             return None, UNREADABLE
         try:
             with timings().function(UserFunction.REMOTE_PROCEDURE):
-                answer = await call(function, request.request_id, args, RemoteProcedureAgentState(agent))
-            return msgspec.json.encode(answer, enc_hook=to_plain).decode(), None
-        except AgentLeftError:
-            raise
-        except Exception:  # an error in a user's function concerns only this call
-            log.exception("the procedure failed")
+                code = partial(function, request.request_id, args, RemoteProcedureAgentState(agent))
+                return await agent.call_task_code(remote_procedure(request.target), code), None
+        except UserCodeError:
             return None, FAILED
 
 

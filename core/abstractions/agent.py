@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
 from ...events.ids import AgentId, OnboardingAgentId, WorkerId
 from ..errors import AgentDisconnectedError, AgentLeftError, AgentReturnedError, AgentShutdownError, AgentTimeoutError
 from ..signal import Signal
+from .callbacks import Callback
 from .work.agent_data import PastUpdate as PastUpdate
 from .work.handles import Assignment as Assignment
 from .work.handles import Unit as Unit
@@ -166,6 +167,16 @@ class ParticipantReader(WorkReader, Protocol):
         """Return the folder of the files that an agent's page uploaded."""
 
 
+T = TypeVar("T")
+
+
+class CallTaskCode(Protocol):
+    """Calls functions of a task on behalf of an agent, and records their failures."""
+
+    async def __call__(self, callback: Callback[T], function: Callable[[], object]) -> T:
+        """Return the answer of a function; see `Agent.call_task_code`."""
+
+
 class Agent(Participant):
     """A worker at work on one unit."""
 
@@ -180,12 +191,14 @@ class Agent(Participant):
         recall: Recall = list,
         reader: ParticipantReader | None = None,
         ask_once: AskOnce | None = None,
+        call_task_code: CallTaskCode | None = None,
     ) -> None:
         super().__init__(agent_id, worker_id, token, status, send, reader)
         self.agent_id = agent_id
         self.unit = unit
         self._recall = recall
         self._ask_once = ask_once
+        self._call_task_code = call_task_code
 
     async def ask_model(self, question: ModelQuestion, send: SendQuestion) -> ModelAnswer:
         """Ask a language model once: question and reply are recorded, and after a restart the reply is read from there.
@@ -201,6 +214,21 @@ class Agent(Participant):
         if self._ask_once is None:
             return await send()
         return await self._ask_once(question, send)
+
+    async def call_task_code(self, callback: Callback[T], function: Callable[[], object]) -> T:
+        """Call another function of the task for this agent; its failure is recorded, and judges nobody.
+
+        Args:
+            callback: declares what the function may return.
+            function: the function, with its arguments bound.
+
+        Raises:
+            AgentLeftError: the worker left, and the function let that through.
+            UserCodeError: the function failed.
+        """
+        if self._call_task_code is None:
+            raise TypeError("this agent was not made by an operator, which calls the functions of a task")
+        return await self._call_task_code(callback, function)
 
     def get_agent_id(self) -> str:
         """Return the id as Mephisto gives it to pages: text."""

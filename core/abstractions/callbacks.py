@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 import msgspec
 
 from ..errors import ConfigError
-from .agent import Unit
+from .crowd.visits import VisitRefusedError, VisitTerms
+from .work.handles import Unit
 from .work_data import Update, to_plain
 
 if TYPE_CHECKING:
@@ -160,6 +161,35 @@ def _json_object_or_nothing(value: object, max_bytes: int) -> Update | None:
     return None if value is None else _json_object(value, max_bytes)
 
 
+def _json_text(value: object, max_bytes: int) -> str:
+    """Read any value that JSON can hold, as the text of it."""
+    try:
+        body = msgspec.json.encode(value, enc_hook=to_plain)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UnusableAnswerError from error
+    if len(body) > max_bytes:
+        raise UnusableAnswerError(f"of {len(body):,} bytes as JSON (mephisto.task.max_item_bytes is {max_bytes:,})")
+    return body.decode()
+
+
+def _texts(value: object, _: int) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise UnusableAnswerError
+    return tuple(value)
+
+
+def _text_or_nothing(value: object, _: int) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise UnusableAnswerError
+
+
+def _terms(value: object, _: int) -> VisitTerms | VisitRefusedError:
+    if isinstance(value, VisitTerms | VisitRefusedError):
+        return value
+    raise UnusableAnswerError
+
+
 def _units(value: object, _: int) -> list[Unit]:
     if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(unit, Unit) for unit in value):
         raise UnusableAnswerError
@@ -195,7 +225,20 @@ CLEANUP_UNIT = _task_code("cleanup_unit")
 CLEANUP_ASSIGNMENT = _task_code("cleanup_assignment")
 CLEANUP_ONBOARDING = _task_code("cleanup_onboarding")
 
-#: Every function of a task whose answers are read.
+#: Finds what is wrong with submitted work.
+CHECK_SUBMISSION = Callback("check_submission", "a sequence of texts", _texts)
+#: Lets a page in, or refuses it by raising `VisitRefusedError`.
+VISIT_TERMS = Callback("visit_terms", "a VisitTerms", _terms)
+COMPLETION_CODE = Callback("completion_code", "a text or None", _text_or_nothing)
+
+
+def remote_procedure(name: str) -> Callback[str]:
+    """Return the declaration of a function that pages may call; its answer is read as JSON text."""
+    return Callback(f'function_registry["{name}"]', "a value that JSON can hold", _json_text, is_task_code=True)
+
+
+#: Every function of a task, a blueprint or a provider whose answers are read while people work. Those that pages call
+#: are declared by `remote_procedure`.
 CALLBACKS: tuple[Callback[object], ...] = (
     VALIDATE_ONBOARDING,
     WORKER_CAN_DO_UNIT,
@@ -214,4 +257,7 @@ CALLBACKS: tuple[Callback[object], ...] = (
     CLEANUP_UNIT,
     CLEANUP_ASSIGNMENT,
     CLEANUP_ONBOARDING,
+    CHECK_SUBMISSION,
+    VISIT_TERMS,
+    COMPLETION_CODE,
 )

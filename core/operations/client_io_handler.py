@@ -120,7 +120,7 @@ class ClientIOHandler:
         self._commands = PacketCommands(
             context.task_run,
             ids,
-            context.blueprint.check_submission if context.blueprint.checks_submissions else None,
+            worker_pool.agents.check_submission if context.blueprint.checks_submissions else None,
             _update_limits(context.settings),
             concurrent=context.task_runner.is_concurrent,
         )

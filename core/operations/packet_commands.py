@@ -21,7 +21,6 @@ from ..commands.agent import (
 )
 from ..commands.base import Command
 from ..commands.review import SubmitAppeal
-from ..errors import UserCodeError
 from ..lifecycles.agent import AgentRecord
 from ..lifecycles.onboarding import OnboardingRecord
 from ..opaque_json import LARGE_BODY_BYTES
@@ -38,8 +37,6 @@ from ..packets import (
 )
 from ..payloads import seal
 from ..ports import Ids, Payload
-from .logger_core import get_logger
-from .task_code.calls import call_nowait
 
 OutboxPackets = (
     SubmitUnitPacket
@@ -50,8 +47,8 @@ OutboxPackets = (
     | ReturnUnitPacket
 )
 
-#: Finds what is wrong with submitted work; see `Blueprint.check_submission`.
-CheckSubmission = Callable[[object], tuple[str, ...]]
+#: Finds what is wrong with the work that an agent submitted; see `Blueprint.check_submission`.
+CheckSubmission = Callable[[AgentRecord, object], tuple[str, ...]]
 #: The problem of a submission that is too large to be decoded while others wait.
 TOO_LARGE_TO_CHECK = f"larger than {LARGE_BODY_BYTES // 2**10} KiB, and therefore not checked"
 #: Problems of one submission that are recorded, and characters of each.
@@ -64,8 +61,6 @@ MAX_APPEAL_LENGTH = 4000
 NOTICE_SPEAKER = "Task server"
 #: Longest id of a call that is answered with a notice.
 MAX_REQUEST_ID_LENGTH = 100
-
-logger = get_logger(__name__)
 
 _NOTHING = msgspec.Raw(b"null")
 
@@ -139,7 +134,7 @@ class PacketCommands:
                     submission=payload.ref,
                     files=files.refs,
                     file_details=files.details and files.details.ref,
-                    problems=self._problems_of(packet.data.final_data),
+                    problems=self._problems_of(agent, packet.data.final_data),
                 )
                 return PacketCommand(submission, files.with_details(payload))
             case LiveUpdatePacket():
@@ -214,17 +209,13 @@ class PacketCommands:
         ]
         return _Files(refs, self._sealed(msgspec.Raw(msgspec.json.encode(details)), agent))
 
-    def _problems_of(self, answers: msgspec.Raw) -> tuple[str, ...]:
+    def _problems_of(self, agent: AgentRecord, answers: msgspec.Raw) -> tuple[str, ...]:
         if self._check is None:
             return ()
         if len(memoryview(answers)) > LARGE_BODY_BYTES:
             return (TOO_LARGE_TO_CHECK,)
-        try:
-            found = call_nowait(self._check, msgspec.json.decode(answers))
-        except UserCodeError:
-            logger.exception("check_submission failed")
-            return ()
-        return tuple(str(problem)[:MAX_PROBLEM_LENGTH] for problem in found[:MAX_PROBLEMS])
+        found = self._check(agent, msgspec.json.decode(answers))
+        return tuple(problem[:MAX_PROBLEM_LENGTH] for problem in found[:MAX_PROBLEMS])
 
     def _sealed(self, body: msgspec.Raw, agent: AgentRecord | OnboardingRecord) -> Payload:
         return seal(bytes(body), self._ids.salt(), agent.worker)

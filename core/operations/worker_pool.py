@@ -113,7 +113,7 @@ class WorkerPool:
         self._places = ProviderPlaces(ledger, ids)
         self._consents = Consents(context.task_run, ledger, ids)
         self._user_code = UserCode(context, ledger, ids)
-        self.visits = VisitAdmission(context.task_run, context.provider, ledger, ids)
+        self.visits = VisitAdmission(context.task_run, context.provider, ledger, ids, self._user_code)
         self.admission = Admission(context, ledger, ids, launcher, pages, self._user_code)
         self.agents = LiveAgents(context, ledger, ids, clock, pages, self._user_code)
         self.submissions = SubmissionCallbacks(context, ledger, ids, self._user_code, uploads, on_change)
@@ -163,6 +163,9 @@ class WorkerPool:
         except VisitRefusedError as error:
             self.visits.refused[error.reason] = self.visits.refused.get(error.reason, 0) + 1
             self._answer_refusal(None, error.reason, request_id)
+            return
+        except UserCodeError:
+            self._answer_refusal(None, RefusalReason.TECHNICAL_PROBLEM, request_id)
             return
         worker = await self._register_worker(terms.page)
         reason = await self.visits.admit(worker, terms)

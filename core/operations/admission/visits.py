@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from ....events import streams
 from ....events.engagement import RefusalReason, WorkerRefused
 from ....events.ids import TaskRunId, WorkerId
 from ....events.worker import WorkerRegistered
-from ...abstractions.crowd.visits import VisitTerms
+from ...abstractions.callbacks import COMPLETION_CODE, VISIT_TERMS
+from ...abstractions.crowd.visits import VisitRefusedError, VisitTerms
 from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.admission import AdmitVisit
+from ...errors import UserCodeError
 from ...ledger import Ledger
 from ...packet_data import ProviderData
 from ...payloads import pseudonym
 from ...ports import Ids
+from ..task_code.user_code import AffectedIds, UserCode
 
 
 class VisitAdmission:
     """The first step of every page of a run."""
 
-    def __init__(self, run: TaskRunId, provider: CrowdProvider, ledger: Ledger, ids: Ids) -> None:
+    def __init__(self, run: TaskRunId, provider: CrowdProvider, ledger: Ledger, ids: Ids, user_code: UserCode) -> None:
         self._run = run
         self._provider = provider
+        self._user_code = user_code
         self._ledger = ledger
         self._issuer = CommandIssuer(ledger, ids)
         #: Pages that were not let in, by the reason.
@@ -32,8 +39,13 @@ class VisitAdmission:
 
         Raises:
             VisitRefusedError: it is not.
+            UserCodeError: the provider's code failed.
         """
-        return self._provider.visit_terms(page, self._ledger.now_us() / 1_000_000)
+        code = partial(_terms_or_refusal, self._provider.visit_terms, page, self._ledger.now_us() / 1_000_000)
+        terms = self._user_code.ask_nowait(VISIT_TERMS, code, AffectedIds())
+        if isinstance(terms, VisitRefusedError):
+            raise terms
+        return terms
 
     async def admit(self, worker: WorkerId, terms: VisitTerms) -> RefusalReason | None:
         """Let a worker in, if the terms allow it; returns the reason if they do not."""
@@ -52,7 +64,7 @@ class VisitAdmission:
         return last.reason if isinstance(last, WorkerRefused) else None
 
     def completion_code(self, worker: WorkerId) -> str | None:
-        """Return the code that proves to the provider that a worker is done; None if it wants none.
+        """Return the code that proves to the provider that a worker is done; None if it wants none, or its code failed.
 
         Raises:
             LogError: the log cannot be read.
@@ -61,5 +73,19 @@ class VisitAdmission:
             event = recorded.envelope.event
             if isinstance(event, WorkerRegistered):
                 name = self._ledger.log.payload(event.name)
-                return None if name is None else self._provider.completion_code(name.decode())
+                return None if name is None else self._code_of(worker, name.decode())
         return None
+
+    def _code_of(self, worker: WorkerId, name: str) -> str | None:
+        code = partial(self._provider.completion_code, name)
+        try:
+            return self._user_code.ask_nowait(COMPLETION_CODE, code, AffectedIds(worker=worker))
+        except UserCodeError:
+            return None
+
+
+def _terms_or_refusal(visit_terms: Callable[..., VisitTerms], page: ProviderData, now_seconds: float) -> object:
+    try:
+        return visit_terms(page, now_seconds)
+    except VisitRefusedError as refusal:
+        return refusal

@@ -11,9 +11,9 @@ from ....events import streams
 from ....events.agent import AgentExpired, AgentReturned, AgentTimedOut
 from ....events.ids import AgentId, AssignmentId
 from ...abstractions.agent import Agent
-from ...abstractions.callbacks import CLEANUP_ASSIGNMENT, CLEANUP_UNIT, RUN_ASSIGNMENT, RUN_UNIT
+from ...abstractions.callbacks import CHECK_SUBMISSION, CLEANUP_ASSIGNMENT, CLEANUP_UNIT, RUN_ASSIGNMENT, RUN_UNIT
 from ...commands.agent import AgentDeparture, EndAgent, ReleaseWork
-from ...errors import CommandRefusedError
+from ...errors import CommandRefusedError, UserCodeError
 from ...ledger import Ledger
 from ...lifecycles.agent import AGENT, AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ...lifecycles.worker import WorkerStatus
@@ -86,6 +86,7 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
             partial(self._units.past_updates, record.agent),
             self._units,
             partial(self._models.ask, record),
+            partial(self._user_code.ask, affected=self.affected(record)),
         )
 
     # Task code ------------------------------------------------------------------------------------------------------
@@ -124,6 +125,14 @@ class LiveAgents(LiveParticipants[AgentRecord, Agent, AgentDeparture]):
         if others:
             return AffectedIds(assignment=first.assignment, agents=agents)
         return AffectedIds(worker=first.worker, unit=first.unit, assignment=first.assignment, agents=agents)
+
+    def check_submission(self, agent: AgentRecord, answers: object) -> tuple[str, ...]:
+        """Return what the blueprint finds wrong with submitted work; nothing if its code fails, which is recorded."""
+        code = partial(self._context.blueprint.check_submission, answers)
+        try:
+            return self._user_code.ask_nowait(CHECK_SUBMISSION, code, self.affected(agent))
+        except UserCodeError:
+            return ()
 
     def _replay_code(self, agents: Sequence[Agent]) -> None:
         submitted = [agent for agent in agents if agent.has_submitted]

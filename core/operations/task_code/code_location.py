@@ -74,11 +74,12 @@ def where_coroutine_stands(coroutine: object) -> str:
 def where_defined(function: Callable[..., object]) -> str:
     """Return the first line of a function; its name if it is not written in Python.
 
-    Of a function of ours that reads an iterator of the task, it is the first line of the iterator's code.
+    Of a function of ours that reads an iterator of the task, or calls a function, it is the first line of that code.
     """
     code = _code_of(plain_function(function))
     if isinstance(function, partial) and function.args and (code is None or not _is_the_tasks(code)):
-        code = _code_of_iterator(function.args[0]) or code
+        inner = function.args[0]
+        code = _code_of_iterator(inner) or (_code_of(inner) if inspect.isroutine(inner) else None) or code
     return name_of(function) if code is None else _place(code, code.co_firstlineno)
 
 

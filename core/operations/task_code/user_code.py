@@ -6,6 +6,7 @@ success, or `ResumeAdmission`, counts anew.
 
 from __future__ import annotations
 
+import inspect
 import reprlib
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
@@ -29,7 +30,7 @@ from ...ports import Ids, Payload
 from ...redaction import redacted_text
 from ..logger_core import get_logger
 from ..run_context import RunContext
-from .calls import TimeLimit, call_within
+from .calls import TimeLimit, call_nowait, call_within
 from .code_location import where_defined, where_raised
 from .timings import UserFunction, timings
 
@@ -43,6 +44,8 @@ _ASYNCIO_HINT = (
     "async functions of a task run on trio, not on asyncio: use trio, or write a plain `def`, which runs in a thread "
     "of its own, where asyncio.run(...) works"
 )
+#: Errors by which task code learns that its agents end; any other function has no agents.
+_AGENTS_END = (AgentLeftError, TaskCodeDivergedError)
 #: Types whose values are shown in a message; other types have code of their own for that.
 _SHOWN_TYPES = (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
 
@@ -112,20 +115,47 @@ class UserCode:
                 returned = await self._call(callback, function, limit or TimeLimit(self._seconds))
             answer = self._read(callback, function, returned)
         except UserCodeError as error:
-            location = error.location or _located(error, function)
-            named = UserCodeError(callback.name, error.problem, location)
-            named.__cause__ = error.__cause__
+            named = _named(callback, error, function)
             await self._record_failure(callback, affected, named)
             raise named from error.__cause__
         if callback.name in self._state.failures:
-            await self._issuer.issue(RecordCallbackRecovery(task_run=self._run, function=callback.name))
+            await self._record_recovery(callback)
         return answer
+
+    def ask_nowait(self, callback: Callback[T], function: Callable[[], object], affected: AffectedIds) -> T:
+        """Call a function that takes no time on the event loop, and return its answer.
+
+        It is called also while the admission is paused, for those at work. Failures that follow the one which paused
+        it are not recorded, because pages can cause any number of them.
+
+        Args:
+            callback: declares what the function may return.
+            function: the function, with its arguments bound.
+            affected: the entities that the call is about.
+
+        Raises:
+            UserCodeError: the function failed; that is being recorded.
+            LogError: the function let it through.
+        """
+        try:
+            answer = self._read(callback, function, _call_nowait(callback, function))
+        except UserCodeError as error:
+            named = _named(callback, error, function)
+            if self._state.admission_paused_by != callback.name:
+                self._nursery.start_soon(self._record_failure, callback, affected, named)
+            raise named from error.__cause__
+        if callback.name in self._state.failures:
+            self._nursery.start_soon(self._record_recovery, callback)
+        return answer
+
+    async def _record_recovery(self, callback: Callback[T]) -> None:
+        await self._issuer.issue(RecordCallbackRecovery(task_run=self._run, function=callback.name))
 
     @staticmethod
     async def _call(callback: Callback[T], function: Callable[[], object], limit: TimeLimit) -> object:
         try:
             return await call_within(limit, function)
-        except (AgentLeftError, TaskCodeDivergedError) as error:
+        except _AGENTS_END as error:
             if callback.is_task_code:
                 raise
             raise UserCodeError(callback.name, error) from error
@@ -224,9 +254,23 @@ _shortened = reprlib.Repr()
 _shortened.maxstring = _shortened.maxother = 500
 
 
-def _located(error: UserCodeError, function: Callable[[], object]) -> str:
+def _call_nowait(callback: Callback[T], function: Callable[[], object]) -> object:
+    try:
+        returned = call_nowait(function)
+    except _AGENTS_END as error:
+        raise UserCodeError(callback.name, error) from error
+    if inspect.iscoroutine(returned):
+        returned.close()  # this function cannot be async; the coroutine is named as what it returned
+    return returned
+
+
+def _named(callback: Callback[T], error: UserCodeError, function: Callable[[], object]) -> UserCodeError:
+    """Return a failure under the name that launch scripts give the function, with where it failed."""
     cause = error.__cause__
-    return where_defined(function) if cause is None else where_raised(cause, function)
+    where = where_defined(function) if cause is None else where_raised(cause, function)
+    named = UserCodeError(callback.name, error.problem, error.location or where)
+    named.__cause__ = cause
+    return named
 
 
 def _measured(function: UserFunction | None) -> AbstractContextManager[None]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -17,10 +17,16 @@ from mephisto_es.adapters.blueprints.remote_procedure import (
     SharedRemoteProcedureTaskState,
 )
 from mephisto_es.core.abstractions.agent import Agent, Assignment, InitializationData, PastUpdate, Unit
-from mephisto_es.core.errors import AgentDisconnectedError, ConfigError
+from mephisto_es.core.abstractions.callbacks import Callback, UnusableAnswerError
+from mephisto_es.core.errors import AgentDisconnectedError, ConfigError, UserCodeError
+from mephisto_es.core.operations.task_code.calls import call
 from mephisto_es.events.ids import AgentId, AssignmentId, UnitId, WorkerId
 
 from .settings import run_config
+
+T = TypeVar("T")
+
+MAX_BYTES = 10_000
 
 
 def add(request_id: str, args: dict[str, int], agent_state: RemoteProcedureAgentState) -> dict[str, int]:
@@ -72,7 +78,9 @@ class LedgerHandle:
         self.unit = Unit(UnitId(1), 0, Assignment(AssignmentId(1), InitializationData(shared={"text": "x"})))
         self.past: list[PastUpdate] = []
         recall = self.past.copy
-        self.agent = Agent(AgentId(5), self.unit, WorkerId(1), "token", "in task", self._send, recall)
+        self.agent = Agent(
+            AgentId(5), self.unit, WorkerId(1), "token", "in task", self._send, recall, call_task_code=self._call
+        )
         shared = SharedRemoteProcedureTaskState(static_task_data=[{}], function_registry=FUNCTIONS)
         config = run_config(RemoteProcedureBlueprint, task_source="page")
         self.runner = RemoteProcedureBlueprint(config, shared).make_task_runner()
@@ -81,6 +89,12 @@ class LedgerHandle:
     async def _send(self, update: dict[str, Any]) -> None:
         self.past.append(PastUpdate(False, {**update, "update_id": f"o{len(self.past)}"}, trio.current_time()))
         await self._answers.send(update)
+
+    async def _call(self, callback: Callback[T], function: Callable[[], object]) -> T:
+        try:
+            return callback.read(await call(function), MAX_BYTES)
+        except UnusableAnswerError as error:
+            raise UserCodeError(callback.name, "returned something else") from error
 
     def call(self, request_id: str, target: str, args: str | None = None) -> None:
         passed = {} if args is None else {"args": args}

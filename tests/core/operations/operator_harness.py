@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import trio
 import trio.testing
@@ -20,6 +20,7 @@ from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.agent import InitializationData, Update
 from mephisto_es.core.abstractions.args import BlueprintArgs, CrowdProviderArgs
 from mephisto_es.core.abstractions.blueprint import AssignmentData, SharedTaskState
+from mephisto_es.core.abstractions.crowd.visits import VisitTerms
 from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
 from mephisto_es.core.abstractions.mixins import OnboardingRequired, OnboardingRequiredArgs
 from mephisto_es.core.abstractions.screen_task_required import (
@@ -35,6 +36,7 @@ from mephisto_es.core.operations.hydra_config import MephistoConfig
 from mephisto_es.core.operations.operator import Operator
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 from mephisto_es.core.operations.run.live_task_run import LiveTaskRun
+from mephisto_es.core.packet_data import ProviderData
 from mephisto_es.core.ports import Outcome
 
 from ...commands import CHECKED_DECISIONS
@@ -53,6 +55,8 @@ class HarnessTaskState(OnboardingSharedState, ScreenTaskSharedState, GoldUnitSha
 
     data: AssignmentData = ()
     runner: type[TaskRunner] = TaskRunner
+    #: Functions of the blueprint and the provider, by name, in place of their own.
+    plugins: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 @register_mephisto_abstraction()
@@ -66,6 +70,10 @@ class HarnessBlueprint(OnboardingRequired, ScreenTaskRequired, UseGoldUnit):
 
     def get_initialization_data(self) -> AssignmentData:
         return self.shared_state.data
+
+    def check_submission(self, answers: object) -> tuple[str, ...]:
+        check = self.shared_state.plugins.get("check_submission", super().check_submission)
+        return cast("tuple[str, ...]", check(answers))
 
     def build_page(self, static_dir: Path) -> None:
         (static_dir / "index.html").write_text("<p>A page</p>")
@@ -90,6 +98,16 @@ class HarnessProvider(CrowdProvider):
 
     def worker_url(self, server_url: str) -> str:
         return server_url
+
+    def visit_terms(self, page: ProviderData, now_seconds: float) -> VisitTerms:
+        return cast("VisitTerms", self._plugin("visit_terms", super().visit_terms)(page, now_seconds))
+
+    def completion_code(self, worker_name: str) -> str | None:
+        return cast("str | None", self._plugin("completion_code", super().completion_code)(worker_name))
+
+    def _plugin(self, name: str, own: Callable[..., object]) -> Callable[..., object]:
+        shared = self.shared_state
+        return shared.plugins.get(name, own) if isinstance(shared, HarnessTaskState) else own
 
 
 class TrioClock:
