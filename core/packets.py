@@ -70,6 +70,8 @@ class RequestWorkerPageData(msgspec.Struct, frozen=True):
     request_id: str
     #: The token in the page's address.
     worker_page: str
+    #: A run; the worker withdraws the consent to it first.
+    withdraw_consent: int | None = None
 
 
 class RequestWorkerPage(Packet, frozen=True, kw_only=True, tag="request_worker_page"):

@@ -48,7 +48,7 @@ from .clock_and_ids import SystemClock, SystemIds
 from .data_dir import DATABASE_FILE, data_dir, make_data_dir
 from .ledger import ledger_of
 from .operator_override import OperatorFactory, operator_override
-from .requests import request_executor, unwrapped_nursery
+from .requests import consent_withdrawer, request_executor, unwrapped_nursery
 
 #: The interval at which the anchor file is brought up to date with the log.
 ANCHOR_SECONDS = 1.0
@@ -105,7 +105,10 @@ async def open_operator(
                 nursery.start_soon(_keep_anchored, log)
                 nursery.start_soon(keeper.run)
                 nursery.start_soon(_watch_loop)
-                operator = operator_class(ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote)
+                withdraw = consent_withdrawer(log.path, ledger, ids)
+                operator = operator_class(
+                    ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote, withdraw
+                )
                 if metrics is not None and metrics.port is not None:
                     measure_with(Latencies(operator_metrics.registry, clock))
                     address = metrics.host, metrics.port, partial(_show_refusals, operator, operator_metrics)

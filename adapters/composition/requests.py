@@ -14,6 +14,7 @@ from ...core.ledger import Ledger
 from ...core.operations.control.executor import RequestExecutor
 from ...core.operations.operator import Operator
 from ...core.operations.registry import fill_registries
+from ...core.operations.services.consents import WithdrawConsentData
 from ...core.payloads import RUNS_FOLDER
 from ...core.ports import Ids
 from ...events.ids import TaskRunId
@@ -35,8 +36,13 @@ def request_executor(database: Path, ledger: Ledger, ids: Ids, operator: Operato
     """
     erase = partial(erase_worker, database, ledger, ids)
     runs = _OperatorRuns(operator, database)
-    withdraw = partial(withdraw_consent, database, ledger, ids)
+    withdraw = consent_withdrawer(database, ledger, ids)
     return RequestExecutor(ledger, ids, provider_opener(database, ledger, ids), erase, runs, withdraw)
+
+
+def consent_withdrawer(database: Path, ledger: Ledger, ids: Ids) -> WithdrawConsentData:
+    """Return what withdraws workers' consent, in an open log and in the files beside it."""
+    return partial(withdraw_consent, database, ledger, ids)
 
 
 @asynccontextmanager

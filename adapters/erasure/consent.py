@@ -41,11 +41,11 @@ async def withdraw_consent(
     """
     deleted = await Consents(run, ledger, ids, author).withdraw(worker, reason)
     traces, folder = _traces_of(ledger, run, worker), database.parent / RUNS_FOLDER / str(run)
+    if folder.is_dir():
+        delete_uploads(folder, traces)
     with router_folder(folder) as router:
         if router is not None:
             clear_journals(router, traces, over=False)
-        if folder.is_dir():
-            delete_uploads(folder, traces)
     return deleted
 
 

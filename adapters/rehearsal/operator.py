@@ -20,6 +20,7 @@ from ...core.operations.operator import ApproveQuote, Ask, Operator
 from ...core.operations.run.awaited_calls import must_be_awaited
 from ...core.operations.run.plan import RunEnding, RunPlan
 from ...core.operations.run.quote import quote_of
+from ...core.operations.services.consents import WithdrawConsentData
 from ...core.ports import Ids, WallClock
 from ...events.ids import TaskRunId
 from ..architects.local import LocalArchitect, LocalArchitectArgs
@@ -46,6 +47,7 @@ class RehearsalOperator(Operator):
         nursery: trio.Nursery,
         ask: Ask | None = None,
         approve_quote: ApproveQuote | None = None,
+        withdraw_consent: WithdrawConsentData | None = None,
         *,
         rehearsal: RehearsalSettings,
         on_launched: Callable[[LaunchedRun], None],
@@ -53,11 +55,11 @@ class RehearsalOperator(Operator):
         """Keep the parts; nothing is started.
 
         Args:
-            ledger, ids, clock, runs_dir, nursery, ask, approve_quote: as `Operator`.
+            ledger, ids, clock, runs_dir, nursery, ask, approve_quote, withdraw_consent: as `Operator`.
             rehearsal: the number of units, and the data folder.
             on_launched: called with each run once workers can come.
         """
-        super().__init__(ledger, ids, clock, runs_dir, nursery, ask, approve_quote)
+        super().__init__(ledger, ids, clock, runs_dir, nursery, ask, approve_quote, withdraw_consent)
         self._rehearsal = rehearsal
         self._on_launched = on_launched
 

@@ -19,8 +19,10 @@ STATIC = "/static"
 #: The page of a worker, whose address is a secret of its own.
 OWN_PAGE = "/worker_page"
 APPEAL = "/submit_appeal"
+#: The texts of that page.
+TEXTS = "/mephisto_texts.js"
 #: Beginnings of paths that need no session.
-_OPEN = (LOGIN, f"{STATIC}/", OWN_PAGE, APPEAL)
+_OPEN = (LOGIN, f"{STATIC}/", OWN_PAGE, APPEAL, TEXTS)
 
 #: Nothing from other origins, no inline script or style, no framing.
 CONTENT_SECURITY_POLICY = (

@@ -12,6 +12,7 @@ from typing import NamedTuple, assert_never
 import trio
 
 from ...events.engagement import RefusalReason
+from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..command_issuer import CommandIssuer
 from ..commands.agent import UpdateLimits
@@ -47,7 +48,8 @@ from .configuration.task_settings import TaskSettings
 from .logger_core import get_logger
 from .packet_commands import OutboxPackets, PacketCommands, notice_of_limit
 from .run_context import RunContext
-from .services.worker_page import open_worker_page
+from .services.consents import WithdrawConsentData
+from .services.worker_page import open_worker_page, withdraw_on_page
 from .task_code.timings import timings
 from .worker_pool import WorkerPool
 
@@ -97,6 +99,7 @@ class ClientIOHandler:
         worker_pool: WorkerPool,
         pages: AgentPages,
         on_channel_lost: Callable[[str], None],
+        withdraw_consent: WithdrawConsentData,
     ) -> None:
         """Keep the parts; channels are opened by `launch_channels`.
 
@@ -107,8 +110,10 @@ class ClientIOHandler:
             worker_pool: takes requests for agents.
             pages: sends to the pages.
             on_channel_lost: called with the id of a channel that has given up for good.
+            withdraw_consent: withdraws consent for workers who do that on their own page.
         """
         self._ledger = ledger
+        self._withdraw_consent = withdraw_consent
         self._run = context.task_run
         self._issuer = CommandIssuer(ledger, ids)
         self._architect = context.architect
@@ -266,7 +271,11 @@ class ClientIOHandler:
 
     async def _show_worker_page(self, packet: RequestWorkerPage, done: Callable[[], None]) -> None:
         async with self._registering:
-            page = await open_worker_page(self._ledger, self._run, packet.data.worker_page)
+            asked = packet.data
+            if asked.withdraw_consent is not None:
+                run = TaskRunId(asked.withdraw_consent)
+                await withdraw_on_page(self._ledger, asked.worker_page, run, self._withdraw_consent)
+            page = await open_worker_page(self._ledger, self._run, asked.worker_page)
             self._pages.answer_worker_page(WorkerPageDetailsData(request_id=packet.data.request_id, page=page))
             done()
 

@@ -30,6 +30,7 @@ from .run.live_task_run import LiveTaskRun
 from .run.plan import RunEnding, RunPlan, plan_run, stored_config, task_name
 from .run.quote import Quote, quote_of
 from .run.site_terms import at_site_terms
+from .services.consents import WithdrawConsentData
 from .services.directory import Directory
 from .services.paymaster import Paymaster
 from .services.reviewer import Reviewer
@@ -81,6 +82,7 @@ class Operator:
         nursery: trio.Nursery,
         ask: Ask | None = None,
         approve_quote: ApproveQuote | None = None,
+        withdraw_consent: WithdrawConsentData | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
 
@@ -92,6 +94,7 @@ class Operator:
             nursery: owns the tasks of the runs.
             ask: asks whether to resume a run that did not end; None if there is nobody to ask.
             approve_quote: shows what a new run will cost and decides whether to launch it; None launches every run.
+            withdraw_consent: withdraws workers' consent; None if there are no files beside the log.
         """
         self.ledger = ledger
         self._ids = ids
@@ -100,6 +103,7 @@ class Operator:
         self._nursery = nursery
         self._ask = ask
         self._approve_quote = approve_quote
+        self._withdraw = withdraw_consent
         self.runs = DrivenRuns()
         self.failed_launches: list[MephistoError] = []
         self.calls = AwaitedCalls()
@@ -276,7 +280,7 @@ class Operator:
             raise CommandRefusedError(f"run {previous} is already running")
         if self.runs.is_leaving:
             raise CommandRefusedError("the operator is leaving: it launches nothing more")
-        driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous)
+        driver = LiveRunDriver(self.ledger, self._ids, self._clock, self._runs_dir, plan, previous, self._withdraw)
         if ending is not None:
             driver.stop(ending.reason, author=ending.author, at_once=ending.at_once)
         self.runs.add(driver)

@@ -112,6 +112,9 @@ class ScriptedOperator:
             case "submit_appeal" if visit is not None:
                 self._script.appealed(visit, str(packet.data["text"]))
             case "request_worker_page":
+                if "withdraw_consent" in packet.data:
+                    withdrawn = int(packet.data["withdraw_consent"])
+                    self._script.consent_withdrawn(str(packet.data["worker_page"]), withdrawn)
                 page = self._script.worker_page(str(packet.data["worker_page"]))
                 request_id = str(packet.data["request_id"])
                 await _send(socket, Send("worker_page", request_id, {"request_id": request_id, "page": page}))

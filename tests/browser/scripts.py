@@ -70,6 +70,9 @@ class Script:
         """Return what a worker's own page shows."""
         return None
 
+    def consent_withdrawn(self, token: str, run: int) -> None:
+        """React to a worker who withdraws the consent to a run on their own page."""
+
     def appealed(self, visit: Visit, text: str) -> None:
         """React to an objection."""
 

@@ -1,5 +1,9 @@
 """A worker's own page in a real browser, and what the stock page says of work whose time is up, on both routers."""
 
+from collections.abc import Mapping
+
+from mephisto_es.core.operations.texts.catalogue import load_texts, texts_of
+
 from .browser_harness import CLIENT, MOCK_PROVIDER, STOCK_PAGE, BrowserHarness
 from .scripts import Data, StaticScript, Visit
 
@@ -12,6 +16,13 @@ class RejectedScript(StaticScript):
 
     objection: str | None = None
     agent = ""
+
+    def __init__(self, items: list[Data]) -> None:
+        super().__init__(items)
+        self.consent: Data = {"task_run": 4, "task": "Rate a sentence", "is_withdrawn": False, "is_at_work": False}
+        self.texts: Mapping[str, object] = {}
+        #: Whether a withdrawal is recorded, the first one first.
+        self.answers: list[bool] = []
 
     def admit(self, worker: str) -> Visit | str:
         visit = super().admit(worker)
@@ -41,7 +52,18 @@ class RejectedScript(StaticScript):
             "may_appeal": self.objection is None,
             "appeal": None if self.objection is None else appeal,
         }
-        return {"work": [work], "has_more": False, "owed_cents": 5, "paid_cents": 0}
+        return {
+            "work": [work],
+            "has_more": False,
+            "owed_cents": 5,
+            "paid_cents": 0,
+            "consents": [self.consent],
+            "texts": self.texts,
+        }
+
+    def consent_withdrawn(self, token: str, run: int) -> None:
+        assert (token, run) == (OWN_TOKEN, 4)
+        self.consent = {**self.consent, "is_withdrawn": self.answers.pop(0)}
 
 
 async def test_a_worker_finds_verdict_and_pay_and_objects(harness: BrowserHarness) -> None:
@@ -53,7 +75,7 @@ async def test_a_worker_finds_verdict_and_pay_and_objects(harness: BrowserHarnes
         await page.see("Submitted. Thank you!")
         await page.call("click", "text=Your work, the verdicts on it and your pay")
         await page.see("Rate a sentence · 12")
-        await page.see("Not accepted. It is not paid.")
+        await page.see("Your work was reviewed and not accepted.")
         await page.see("<b>Too</b> short")
         await page.see("Paid so far: 0.00. Still to be paid: 0.05.")
         assert await page.barriers() == []
@@ -66,6 +88,43 @@ async def test_a_worker_finds_verdict_and_pay_and_objects(harness: BrowserHarnes
         assert await page.barriers() == []
         await page.visit(f"{session.router.url}/worker_page.html#made-up")
         await page.see("There is no page at this address.")
+
+
+async def test_a_worker_withdraws_their_consent(harness: BrowserHarness) -> None:
+    script = RejectedScript([{"sentence": "Bees return."}])
+    script.answers = [False, True]
+    async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], CONFIG, script) as session:
+        page = await session.visitor("ann")
+        await page.see("Bees return.")
+        await page.visit(f"{session.router.url}/worker_page.html#{OWN_TOKEN}")
+        await page.press("Withdraw my consent")
+        await page.see("This cannot be undone.")
+        assert await page.barriers() == []
+        await page.press("Keep my consent")
+        await page.press("Withdraw my consent")
+        await page.press("Yes, withdraw it")
+        await page.see("Your consent is not withdrawn. Please try again.")
+        await page.press("Yes, withdraw it")
+        await page.see("You have withdrawn your consent to “Rate a sentence”.")
+        assert await page.barriers() == []
+        await page.picture("2-withdrawn")
+
+
+async def test_the_page_is_in_the_language_of_the_run(harness: BrowserHarness) -> None:
+    script = RejectedScript([{"sentence": "Bees return."}])
+    script.texts = load_texts("ar", {"own.objection": "لماذا؟"}).for_page()
+    config = {**CONFIG, **load_texts("ar", {}).for_page()}
+    async with harness.session([STOCK_PAGE, CLIENT, MOCK_PROVIDER], config, script) as session:
+        page = await session.visitor("ann")
+        await page.see("Bees return.")
+        await page.visit(f"{session.router.url}/worker_page.html#made-up")
+        await page.see(texts_of("ar")["own.unknown"])
+        await page.visit(f"{session.router.url}/worker_page.html#{OWN_TOKEN}")
+        await page.see("لماذا؟")
+        await page.see(texts_of("ar")["withdrawal.ask"])
+        assert await page.call("evaluate", "document.documentElement.dir") == "rtl"
+        assert await page.barriers() == []
+        await page.picture("3-arabic")
 
 
 async def test_a_page_whose_time_is_up_says_so_before_it_submits(harness: BrowserHarness) -> None:

@@ -123,13 +123,20 @@ class MemoryRouter:
         """
         return await self._ask("register_agent", None, {"provider_data": provider_data})
 
-    async def request_worker_page(self, worker_page: str) -> object:
+    async def request_worker_page(self, worker_page: str, withdraw_consent: int | None = None) -> object:
         """Ask for a worker's own page; return what it shows, or None if there is no such page.
+
+        Args:
+            worker_page: the token in the page's address.
+            withdraw_consent: a run whose consent the worker withdraws first.
 
         Raises:
             PageGoneError: the router was shut down.
         """
-        return (await self._ask("request_worker_page", None, {"worker_page": worker_page}))["page"]
+        asked: Json = {"worker_page": worker_page}
+        if withdraw_consent is not None:
+            asked["withdraw_consent"] = withdraw_consent
+        return (await self._ask("request_worker_page", None, asked))["page"]
 
     async def submit_onboarding(self, token: str, onboarding_data: object) -> Json:
         """Submit an onboarding; return the data of the answer, which is an agent or a refusal.

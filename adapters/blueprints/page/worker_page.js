@@ -3,65 +3,11 @@
  * A worker's own page: their work in a task, the verdicts on it, and their pay. The token behind the `#` of its address
  * says whose page it is; a browser never sends that part of an address, so no server writes it into a log.
  *
- * The routers serve it while a run is live, and `mephisto-es serve` afterwards.
+ * The routers serve it while a run is live, and `mephisto-es serve` afterwards. Its texts are in the language of the
+ * latest run; while that cannot be loaded, in that of the run which the server is for.
  */
 
-/** All sentences of this page, in one place. */
-const TEXTS = {
-  loading: "Loading your work…",
-  unknown: "There is no page at this address. Please open the whole address that you were given.",
-  unreachable: "Your work cannot be loaded at the moment. Please try again in a minute.",
-  none: "You have no work here yet.",
-  more: "Only your latest work is shown.",
-  task: "Task",
-  /** @param {string} owed @param {string} paid */
-  sums: (owed, paid) => `Paid so far: ${paid}. Still to be paid: ${owed}.`,
-  /** @param {string} amount */
-  offered: (amount) => `Pay for this task: ${amount}.`,
-  /** @param {string} from @param {string | null} to */
-  times: (from, to) => (to === null ? `Started ${from}` : `Started ${from}, submitted ${to}`),
-  late: "Your work came after its time was up. It is kept, and the people who run the task decide whether it counts.",
-  note: "What the reviewer wrote:",
-  mayAppeal: "If you think that this is a mistake, you can object once. Say why; another person will look at it.",
-  objection: "Your objection",
-  sendAppeal: "Send the objection",
-  sendingAppeal: "Sending your objection…",
-  appealNotSent: "Your objection was not sent. Please try again.",
-  yourObjection: "You objected:",
-  /** @type {Record<string, string>} */
-  appeals: {
-    open: "Nobody has answered your objection yet.",
-    dismissed: "The answer to your objection: the decision stands.",
-    accepted: "Your objection was accepted.",
-  },
-  /** @type {Record<string, string>} What became of a piece of work, by the status of its agent. */
-  statuses: {
-    accepted: "You have this task now.",
-    waiting: "You are waiting for your partner.",
-    "in task": "You have this task now.",
-    completed: "Submitted. It has not been reviewed yet.",
-    approved: "Approved.",
-    soft_rejected: "Reviewed. It is paid, and it is left out of the data.",
-    rejected: "Not accepted. It is not paid.",
-    disconnect: "You were away for too long, and the task has ended.",
-    timeout: "The time for the task ran out.",
-    returned: "The task was returned.",
-    expired: "The task was withdrawn.",
-    "partner disconnect": "Your partner has left. You can still submit your work.",
-  },
-  /** @type {Record<string, string>} */
-  purposes: { pay: "Pay", bonus: "Bonus" },
-  /** @type {Record<string, string>} What became of a payment, by its status. */
-  payments: {
-    owed: "to be paid",
-    approved: "to be paid",
-    requested: "on its way",
-    sent: "sent",
-    "in doubt": "being looked into",
-    confirmed: "paid",
-    failed: "could not be paid yet",
-  },
-};
+import { text, textOf, useTexts } from "./mephisto_texts.js";
 
 /**
  * @typedef {object} Payment
@@ -84,11 +30,23 @@ const TEXTS = {
  * @property {boolean} may_appeal
  * @property {{status: string, objection: string | null, answer: string | null} | null} appeal
  *
- * @typedef {{work: Work[], has_more: boolean, owed_cents: number, paid_cents: number}} WorkerPage
+ * @typedef {object} Consent
+ * @property {number} task_run
+ * @property {string} task
+ * @property {boolean} is_withdrawn
+ * @property {boolean} is_at_work
+ *
+ * @typedef {object} WorkerPage
+ * @property {Work[]} work
+ * @property {boolean} has_more
+ * @property {number} owed_cents
+ * @property {number} paid_cents
+ * @property {Consent[]} consents
+ * @property {{language?: string, direction?: string, texts?: Record<string, string>}} texts
  */
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const [title, state, sums, list, reload] = ["title", "state", "sums", "work", "reload"].map(byId);
+const [title, state, sums, list, consents, reload] = ["title", "state", "sums", "work", "consents", "reload"].map(byId);
 
 const MAX_APPEAL_LENGTH = 4000;
 
@@ -97,7 +55,10 @@ const token = () => location.hash.slice(1) || "-";
 
 const money = (/** @type {number} */ cents) => (cents / 100).toFixed(2);
 const time = (/** @type {number} */ seconds) =>
-  new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  new Date(seconds * 1000).toLocaleString(document.documentElement.lang || undefined, {
+    dateStyle: "medium",
+    timeStyle: "short",
+  });
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -133,85 +94,179 @@ async function post(path, body) {
 
 /** @param {Payment} payment */
 function drawPayment({ purpose, amount_cents: cents, status, reason }) {
-  const what = TEXTS.purposes[purpose] ?? purpose;
-  const line = sentence(`${what} ${money(cents)}: ${TEXTS.payments[status] ?? status}`);
+  const what = textOf("purpose", purpose) ?? purpose;
+  const became = textOf("payment", status === "approved" ? "owed" : status) ?? status;
+  const line = sentence(`${what} ${money(cents)}: ${became}`);
   return element("div", {}, line, reason === null ? null : element("blockquote", { dir: "auto", textContent: reason }));
 }
 
+/** @type {Record<string, string>} Statuses of an agent whose text is not named after them. */
+const AT_WORK = {
+  accepted: "own.at_work",
+  "in task": "own.at_work",
+  waiting: "own.waiting",
+  "partner disconnect": "own.partner_left",
+};
+
+/**
+ * What became of a piece of work.
+ *
+ * @param {string} status
+ */
+const outcome = (status) =>
+  status in AT_WORK ? text(AT_WORK[status]) : (textOf("outcome", status) ?? textOf("ended", status) ?? status);
+
 /** @param {Work} work */
 function drawWork(work) {
-  const times = TEXTS.times(time(work.started_at), work.submitted_at === null ? null : time(work.submitted_at));
+  const from = time(work.started_at);
+  const times =
+    work.submitted_at === null
+      ? text("own.started", { from })
+      : text("own.submitted", { from, to: time(work.submitted_at) });
   const isPaid = work.payments.length > 0;
   return element(
     "article",
     {},
-    element("h2", { dir: "auto", textContent: `${work.task || TEXTS.task} · ${work.unit}` }),
-    sentence(TEXTS.statuses[work.status] ?? work.status),
-    work.is_late && work.status !== "approved" ? sentence(TEXTS.late) : null,
+    element("h2", { dir: "auto", textContent: `${work.task || text("own.task")} · ${work.unit}` }),
+    sentence(outcome(work.status)),
+    work.is_late && work.status !== "approved" ? sentence(text("client.late")) : null,
     element("p", { className: "times", textContent: times }),
-    work.note === null ? null : sentence(TEXTS.note),
+    work.note === null ? null : sentence(text("own.note")),
     work.note === null ? null : element("blockquote", { dir: "auto", textContent: work.note }),
-    isPaid || work.pay_cents === 0 ? null : sentence(TEXTS.offered(money(work.pay_cents))),
+    isPaid || work.pay_cents === 0 ? null : sentence(text("own.offered", { amount: money(work.pay_cents) })),
     ...work.payments.map(drawPayment),
     work.appeal === null ? null : drawAppeal(work.appeal),
     work.may_appeal ? drawAppealForm(work) : null,
   );
 }
 
-/** @param {string | null} text */
-const quote = (text) => (text === null ? null : element("blockquote", { dir: "auto", textContent: text }));
+/** @param {string | null} words */
+const quote = (words) => (words === null ? null : element("blockquote", { dir: "auto", textContent: words }));
 
 /** @param {NonNullable<Work["appeal"]>} appeal */
 function drawAppeal({ status, objection, answer }) {
-  const what = sentence(TEXTS.appeals[status] ?? status);
-  return element("div", {}, sentence(TEXTS.yourObjection), quote(objection), what, quote(answer));
+  const what = sentence(textOf("appeal", status) ?? status);
+  return element("div", {}, sentence(text("own.your_objection")), quote(objection), what, quote(answer));
 }
 
 /** @param {Work} work */
 function drawAppealForm(work) {
   const id = `objection-${work.unit}-${work.started_at}`;
-  const text = element("textarea", { id, required: true, maxLength: MAX_APPEAL_LENGTH });
-  const label = element("label", { htmlFor: id, textContent: TEXTS.objection });
-  const button = element("button", { type: "submit", textContent: TEXTS.sendAppeal });
+  const area = element("textarea", { id, required: true, maxLength: MAX_APPEAL_LENGTH });
+  const label = element("label", { htmlFor: id, textContent: text("own.objection") });
+  const button = element("button", { type: "submit", textContent: text("own.send_objection") });
   const progress = element("p", { className: "problem", role: "status" });
-  const form = element("form", {}, sentence(TEXTS.mayAppeal), label, text, button, progress);
+  const form = element("form", {}, sentence(text("own.may_appeal")), label, area, button, progress);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;
-    progress.textContent = TEXTS.sendingAppeal;
+    progress.textContent = text("own.sending_objection");
     try {
-      await post("/submit_appeal", { USED_AGENT_ID: work.agent, text: text.value, worker_page: token() });
-      form.replaceChildren(sentence(TEXTS.yourObjection), element("blockquote", { textContent: text.value }));
+      await post("/submit_appeal", { USED_AGENT_ID: work.agent, text: area.value, worker_page: token() });
+      form.replaceChildren(sentence(text("own.your_objection")), element("blockquote", { textContent: area.value }));
       await load();
     } catch (problem) {
       console.warn(problem);
-      progress.textContent = TEXTS.appealNotSent;
+      progress.textContent = text("own.objection_not_sent");
       button.disabled = false;
     }
   });
   return form;
 }
 
+/**
+ * Shows a consent, and lets the worker withdraw it, after asking once more.
+ *
+ * @param {Consent} consent
+ */
+function drawConsent(consent) {
+  const { task } = consent;
+  if (consent.is_withdrawn) return element("article", {}, sentence(text("withdrawal.done", { task })));
+  const given = sentence(text("withdrawal.given", { task }));
+  if (consent.is_at_work) return element("article", {}, given, sentence(text("withdrawal.at_work")));
+  const ask = element("button", { type: "button", textContent: text("withdrawal.ask") });
+  const yes = element("button", { type: "button", textContent: text("withdrawal.yes") });
+  const no = element("button", { type: "button", textContent: text("withdrawal.no") });
+  const sure = element("div", { hidden: true }, sentence(text("withdrawal.sure")), yes, no);
+  const progress = element("p", { className: "problem", role: "status" });
+  const show = (/** @type {boolean} */ isAsking) => {
+    sure.hidden = !isAsking;
+    ask.hidden = isAsking;
+    (isAsking ? no : ask).focus();
+  };
+  ask.addEventListener("click", () => show(true));
+  no.addEventListener("click", () => show(false));
+  yes.addEventListener("click", async () => {
+    yes.disabled = no.disabled = true;
+    progress.textContent = text("withdrawal.sending");
+    if (await withdraw(consent.task_run)) return;
+    yes.disabled = no.disabled = false;
+    progress.textContent = text("withdrawal.failed");
+  });
+  return element("article", {}, given, sentence(text("withdrawal.explain")), ask, sure, progress);
+}
+
+/**
+ * Withdraws the consent to a run, and shows the page after that; returns false if it is not withdrawn.
+ *
+ * @param {number} run
+ */
+async function withdraw(run) {
+  try {
+    const { data } = await post("/worker_page", { worker_page: token(), withdraw_consent: run });
+    /** @type {WorkerPage | null | undefined} */
+    const page = data.page;
+    if (!page?.consents.some((consent) => consent.task_run === run && consent.is_withdrawn)) return false;
+    draw(page);
+    return true;
+  } catch (problem) {
+    console.warn(problem);
+    return false;
+  }
+}
+
 /** @param {WorkerPage} page */
 function draw(page) {
+  if (page.texts.texts) useTexts(page.texts);
+  drawFrame();
   list.replaceChildren(...page.work.map(drawWork));
-  sums.textContent = TEXTS.sums(money(page.owed_cents), money(page.paid_cents));
+  const hasConsents = page.consents.length > 0;
+  const heading = element("h2", { textContent: text("consent.title") });
+  consents.replaceChildren(...(hasConsents ? [heading, ...page.consents.map(drawConsent)] : []));
+  sums.textContent = text("own.sums", { owed: money(page.owed_cents), paid: money(page.paid_cents) });
   sums.hidden = page.work.length === 0;
-  const isShort = page.has_more ? TEXTS.more : "";
-  state.textContent = page.work.length === 0 ? TEXTS.none : isShort;
+  const isShort = page.has_more ? text("own.more") : "";
+  state.textContent = page.work.length === 0 ? text("own.none") : isShort;
+}
+
+/** Shows what is on the page whatever the worker has done. */
+function drawFrame() {
+  document.title = title.textContent = text("own.title");
+  reload.textContent = text("own.reload");
+}
+
+/** Takes the texts of the run that the server is for, if it is for one. */
+async function loadTexts() {
+  try {
+    const response = await fetch("/task_config.json");
+    if (response.ok) useTexts(await response.json());
+  } catch (problem) {
+    console.warn(problem);
+  }
+  drawFrame();
 }
 
 /** Loads the page's contents, and shows them or why there are none. */
 async function load() {
-  state.textContent = TEXTS.loading;
+  state.textContent = text("own.loading");
   try {
     const { data } = await post("/worker_page", { worker_page: token() });
     if (data.failure_reason) state.textContent = data.failure_reason;
-    else if (data.page === null) state.textContent = TEXTS.unknown;
+    else if (data.page === null) state.textContent = text("own.unknown");
     else draw(data.page);
   } catch (problem) {
     console.warn(problem);
-    state.textContent = TEXTS.unreachable;
+    state.textContent = text("own.unreachable");
   }
   reload.hidden = false;
   title.focus();
@@ -219,4 +274,5 @@ async function load() {
 
 reload.addEventListener("click", load);
 addEventListener("hashchange", load);
-load();
+await loadTexts();
+await load();

@@ -13,9 +13,15 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from ....core.lifecycles.worker import WorkerStatus
-from ....core.operations.control.requests import AppealRequest
+from ....core.operations.control.requests import AppealRequest, WithdrawConsentRequest
+from ....core.operations.logger_core import get_logger
 from ....core.operations.packet_commands import MAX_APPEAL_LENGTH
-from ....core.operations.services.worker_page import WorkerPage, worker_of_token, worker_page
+from ....core.operations.services.worker_page import (
+    WITHDRAWN_ON_PAGE,
+    WorkerPage,
+    worker_of_token,
+    worker_page,
+)
 from ....events import streams
 from ....events.agent import AgentAccepted
 from ....events.base import PayloadRef
@@ -24,22 +30,29 @@ from ....events.ids import AgentId, TaskRunId
 from ....projections.mephisto_db.rows import AgentRow
 from ...blueprints.page_files import CLIENT
 from ...log.sqlite.as_of import LogAsOf
-from ..guard import APPEAL, OWN_PAGE
+from ..guard import APPEAL, OWN_PAGE, TEXTS
 from ..site import Site
 
 #: The files of the page, which routers serve as well.
-FILES = (f"{OWN_PAGE}.html", f"{OWN_PAGE}.css", f"{OWN_PAGE}.js")
+FILES = (f"{OWN_PAGE}.html", f"{OWN_PAGE}.css", f"{OWN_PAGE}.js", TEXTS)
 MAX_REQUEST_BYTES = 64 * 2**10
 
 T = TypeVar("T")
 
+logger = get_logger(__name__)
+
 _STATUS = "SELECT status FROM workers WHERE worker_id = ?"
-_RUNS = "SELECT DISTINCT task_run_id FROM agents WHERE worker_id = ? ORDER BY task_run_id DESC"
+_RUNS = """
+SELECT task_run_id FROM agents WHERE worker_id = :worker
+UNION SELECT task_run_id FROM onboarding_agents WHERE worker_id = :worker ORDER BY task_run_id DESC
+"""
 
 
 class _WorkerPageRequest(msgspec.Struct):
     #: The token in the page's address.
     worker_page: str
+    #: A run; the worker withdraws the consent to it first.
+    withdraw_consent: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)] | None = None
 
 
 class _AppealRequest(msgspec.Struct):
@@ -77,11 +90,23 @@ class OwnPages:
         ]
 
     async def contents(self, request: Request) -> Response:
-        """Return what a worker's page shows; null if there is no such page."""
+        """Return what a worker's page shows, after withdrawing a consent if asked to; null if there is no such page."""
         asked = await _read(request, _WorkerPageRequest)
+        if asked.withdraw_consent is not None:
+            await self._withdraw_consent(asked.worker_page, TaskRunId(asked.withdraw_consent))
         page = await self._site.log.query(lambda moment: _page_of(moment, asked.worker_page))
         body = msgspec.json.encode(_Answer(_WorkerPageAnswer(page)))
         return Response(body, media_type="application/json")
+
+    async def _withdraw_consent(self, token: str, run: TaskRunId) -> None:
+        """Withdraw a worker's consent to a run, if the worker may do that now; the page shows whether it was done."""
+        worker = await self._site.log.query(lambda moment: worker_of_token(moment.pseudonym_key, token))
+        if worker is None:
+            return
+        withdrawal = WithdrawConsentRequest(task_run=run, worker=worker, reason=WITHDRAWN_ON_PAGE)
+        refusal = await self._site.log.execute(withdrawal, author=f"worker/{worker}")
+        if refusal is not None:
+            logger.info("a withdrawal of consent on a worker's page was refused", worker=worker, reason=str(refusal))
 
     async def appeal(self, request: Request) -> Response:
         """Record a worker's objection to a rejection."""
@@ -118,7 +143,7 @@ def _page_of(moment: LogAsOf, token: str) -> WorkerPage | None:
         return None
     if moment.db.execute(_STATUS, (number,)).fetchone() in (None, (WorkerStatus.ERASED.value,)):
         return None
-    runs = [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, (number,)).fetchall()]
+    runs = [TaskRunId(run) for (run,) in moment.db.execute(_RUNS, {"worker": number}).fetchall()]
     return worker_page(_LogOfMoment(moment), number, runs)
 
 

@@ -21,7 +21,7 @@ from ...lifecycles.task_run import TaskRunStatus
 from ...ports import AppendResult, Ids
 from ...redaction import redacted_text
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
-from ..services.consents import Consents
+from ..services.consents import WithdrawConsentData, withdrawer_in_log
 from ..services.directory import Directory
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
@@ -71,8 +71,6 @@ from .state_lookup import StateLookup
 OpenProvider = Callable[[TaskRunId], AbstractAsyncContextManager[CrowdProvider]]
 #: Deletes a worker's data, for a reason, in the name of an author.
 EraseWorkerData = Callable[[WorkerId, str, str], Awaitable[ErasureReport]]
-#: Withdraws a worker's consent to a run, for a reason, in the name of an author; returns how much was deleted.
-WithdrawConsentData = Callable[[TaskRunId, WorkerId, str, str], Awaitable[int]]
 
 
 class RunControl(Protocol):
@@ -120,7 +118,7 @@ class RequestExecutor:
         self._ids = ids
         self._open_provider = open_provider
         self._erase = erase
-        self._withdraw = withdraw or self._withdraw_in_log
+        self._withdraw = withdraw or withdrawer_in_log(ledger, ids)
         self._runs = runs
 
     async def execute(self, request: AnyRequest, author: str, key: str) -> Reply:
@@ -219,9 +217,6 @@ class RequestExecutor:
             return Reply(payloads=await self._withdraw(run, request.worker, reason, author))
         revoked = await VerdictRevoker(self._ledger, self._ids, author).revoke(run, request.function, reason)
         return Reply(workers=len(revoked))
-
-    async def _withdraw_in_log(self, run: TaskRunId, worker: WorkerId, reason: str, author: str) -> int:
-        return await Consents(run, self._ledger, self._ids, author).withdraw(worker, reason)
 
     def _status_of(self, run: TaskRunId) -> TaskRunStatus:
         return self._ledger.state.task_runs[task_run_stream(run)].status

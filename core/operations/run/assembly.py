@@ -10,6 +10,7 @@ from ...ports import Ids, WallClock
 from ..agent_pages import AgentPages
 from ..client_io_handler import ClientIOHandler
 from ..run_context import RunContext
+from ..services.consents import WithdrawConsentData
 from ..task_launcher import TaskLauncher
 from ..uploads import UploadFetcher
 from ..worker_pool import WorkerPool
@@ -27,6 +28,7 @@ def assemble_live_run(
     *,
     on_change: Callable[[], None],
     on_channel_lost: Callable[[str], None],
+    withdraw_consent: WithdrawConsentData,
 ) -> LiveTaskRun:
     """Construct all parts of a run whose server is up; nothing is started.
 
@@ -39,6 +41,7 @@ def assemble_live_run(
         clock: the wall clock.
         on_change: called when people or submissions may have stopped waiting without an event.
         on_channel_lost: called with the id of a channel that has given up for good.
+        withdraw_consent: withdraws consent, and deletes what belongs to it.
     """
     launcher = TaskLauncher(
         ledger,
@@ -54,6 +57,6 @@ def assemble_live_run(
     pages = AgentPages(context.task_run, ledger, context.texts)
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
-    client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost)
+    client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost, withdraw_consent)
     site = site_loop_of(context, ledger, ids, clock)
     return LiveTaskRun(context, url, launcher, pool, client_io, uploads, site)

@@ -27,6 +27,7 @@ from ...redaction import redacted_text
 from ...signal import Signal
 from ..logger_core import get_logger, log_ids
 from ..run_context import RunContext
+from ..services.consents import WithdrawConsentData, withdrawer_in_log
 from ..services.directory import Directory
 from .assembly import assemble_live_run
 from .failures import failure_of, is_cancellation
@@ -69,6 +70,7 @@ class LiveRunDriver:
         runs_dir: Path,
         plan: RunPlan,
         resumed: TaskRunId | None = None,
+        withdraw_consent: WithdrawConsentData | None = None,
     ) -> None:
         """Keep the parts; nothing is started.
 
@@ -79,6 +81,7 @@ class LiveRunDriver:
             runs_dir: folder in which each run gets a folder.
             plan: the run to launch.
             resumed: a run of an earlier process to resume; None for a new run.
+            withdraw_consent: withdraws workers' consent; None if there are no files beside the log.
         """
         self._resumed = self.task_run = resumed
         self._ledger = ledger
@@ -87,6 +90,8 @@ class LiveRunDriver:
         self._runs_dir = runs_dir
         self.plan = plan
         self._record = RunRecord(ledger, ids)
+        withdraw = withdraw_consent or withdrawer_in_log(ledger, ids)
+        self._assemble = partial(assemble_live_run, ledger=ledger, ids=ids, clock=clock, withdraw_consent=withdraw)
         self._timeout = SubmissionTimeout(clock, plan.settings.no_submission_patience, self.pause)
         self._stopping: str | None = None
         #: Who asked for the stop or the pause.
@@ -247,16 +252,7 @@ class LiveRunDriver:
         self._releases.add(context.architect.shutdown)
         url = await self._bring_up_server(context)
         await Directory(self._ledger, self._ids).find_or_create_qualifications(context.qualification_names)
-        return assemble_live_run(
-            context,
-            url,
-            data,
-            self._ledger,
-            self._ids,
-            self._clock,
-            on_change=self._changed.notify,
-            on_channel_lost=self._on_channel_lost,
-        )
+        return self._assemble(context, url, data, on_change=self._changed.notify, on_channel_lost=self._on_channel_lost)
 
     def _make_context(self, run: TaskRunId, nursery: trio.Nursery) -> RunContext:
         plan, resources = self.plan, Resources(self._ledger, self._ids, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from ....events import streams
 from ....events.ids import PaymentId, TaskRunId, WorkerId
@@ -18,6 +18,9 @@ from ...packet_data import ConsentAnswer
 from ...payloads import refs_of
 from ...ports import Ids
 from ..logger_core import get_logger
+
+#: Withdraws a worker's consent to a run, for a reason, in the name of an author; returns how much was deleted.
+WithdrawConsentData = Callable[[TaskRunId, WorkerId, str, str], Awaitable[int]]
 
 logger = get_logger(__name__)
 
@@ -96,3 +99,12 @@ class Consents:
             event = envelope.event
             if isinstance(event, CallbackFailed) and event.worker == worker:
                 yield from (ref.sha256 for ref in refs_of(event) if log.payload(ref) is not None)
+
+
+def withdrawer_in_log(ledger: Ledger, ids: Ids) -> WithdrawConsentData:
+    """Return what withdraws consent where there are no files beside the log."""
+
+    async def withdraw(run: TaskRunId, worker: WorkerId, reason: str, author: str) -> int:
+        return await Consents(run, ledger, ids, author).withdraw(worker, reason)
+
+    return withdraw

@@ -28,22 +28,30 @@ from ....events.agent import (
     AgentSubmittedLate,
 )
 from ....events.base import PayloadRef
-from ....events.engagement import WorkStarted
+from ....events.engagement import ConsentGiven, ConsentRefused, ConsentWithdrawn, WorkStarted
 from ....events.envelope import RecordedEvent
 from ....events.ids import AgentId, TaskRunId, WorkerId
 from ....events.payment import PaymentOwed
 from ....events.task_run import TaskRunCreated
 from ....events.unit import UnitCreated
+from ...errors import CommandRefusedError, ConfigError
 from ...ledger import Ledger
-from ...lifecycles.agent import AgentRecord, AgentStatus
+from ...lifecycles.agent import AT_WORK_STATUSES, AgentRecord, AgentStatus
 from ...lifecycles.agent import evolve as evolve_agent
 from ...lifecycles.payment import PaymentState, PaymentStatus
 from ...lifecycles.payment import evolve as evolve_payment
 from ...lifecycles.worker import WorkerStatus
 from ...payloads import pseudonym
+from ..logger_core import get_logger
+from ..texts.catalogue import DEFAULT_LANGUAGE, load_texts
+from .consents import WithdrawConsentData
 
+#: The reason that is recorded for a withdrawal on the page.
+WITHDRAWN_ON_PAGE = "the worker withdrew it on their own page"
 #: Pieces of work that a page shows at most, the latest first.
 MAX_WORK = 50
+
+logger = get_logger(__name__)
 
 
 class WorkLog(Protocol):
@@ -105,6 +113,17 @@ class PageWork(msgspec.Struct, frozen=True, kw_only=True):
     appeal: PageAppeal | None
 
 
+class PageConsent(msgspec.Struct, frozen=True):
+    """The worker's consent to one run."""
+
+    task_run: int
+    #: Title of the task.
+    task: str
+    is_withdrawn: bool
+    #: True while the worker has a unit of the run, which has to end before the consent can be withdrawn.
+    is_at_work: bool
+
+
 class WorkerPage(msgspec.Struct, frozen=True):
     """Everything that a worker sees on their own page."""
 
@@ -114,6 +133,9 @@ class WorkerPage(msgspec.Struct, frozen=True):
     #: Sums over the work that is shown.
     owed_cents: int
     paid_cents: int
+    consents: tuple[PageConsent, ...] = ()
+    #: Language, direction and texts of the latest run, as in the configuration of its page; none if they are English.
+    texts: Mapping[str, object] = {}
 
 
 def page_token(key: bytes, worker: WorkerId) -> str:
@@ -146,6 +168,27 @@ def worker_of_token(key: bytes, token: str) -> WorkerId | None:
         return None
     worker = WorkerId(int(number))
     return worker if hmac.compare_digest(page_token(key, worker).encode(), token.encode("utf-8", "replace")) else None
+
+
+async def withdraw_on_page(ledger: Ledger, token: str, run: TaskRunId, withdraw: WithdrawConsentData) -> None:
+    """Withdraw a worker's consent to a run; does nothing if no page has this token, or the worker may not do that now.
+
+    Args:
+        ledger: the ledger.
+        token: the token in the page's address.
+        run: a stranger's number.
+        withdraw: withdraws the consent, and returns once that is durable.
+
+    Raises:
+        LogError: nothing could be recorded.
+    """
+    worker = worker_of_token(ledger.log.pseudonym_key, token)
+    if worker is None:
+        return
+    try:
+        await withdraw(run, worker, WITHDRAWN_ON_PAGE, f"worker/{worker}")
+    except CommandRefusedError as error:
+        logger.info("a withdrawal of consent on a worker's page was refused", worker=worker, reason=str(error))
 
 
 async def open_worker_page(ledger: Ledger, run: TaskRunId, token: str) -> msgspec.Raw:
@@ -191,23 +234,32 @@ def worker_page(log: WorkLog, worker: WorkerId, runs: Iterable[TaskRunId]) -> Wo
         LogError: the log cannot be read.
     """
     work: list[PageWork] = []
+    consents: list[PageConsent] = []
     has_more = False
+    latest: _StoredTask | None = None
     for run in runs:
-        agents = [
-            recorded.envelope.event.agent
-            for recorded in log.history(streams.engagement(run, worker))
-            if isinstance(recorded.envelope.event, WorkStarted)
-        ]
+        events = [recorded.envelope.event for recorded in log.history(streams.engagement(run, worker))]
+        agents = [event.agent for event in events if isinstance(event, WorkStarted)]
         room = MAX_WORK - len(work)
         has_more = has_more or len(agents) > room
-        title = _title_of(log, run) if agents else ""
-        work += [_work(log, run, agent, title) for agent in agents[::-1][:room]]
+        task = _task_of(log, run)
+        latest = latest or task
+        here = [_work(log, run, agent, task.task_title or "") for agent in agents[::-1][:room]]
+        work += here
+        consent = next((event for event in reversed(events) if isinstance(event, _CONSENT)), None)
+        if consent is not None and not isinstance(consent, ConsentRefused):
+            is_at_work = any(one.status in _AT_WORK for one in here)
+            is_withdrawn = isinstance(consent, ConsentWithdrawn)
+            consents.append(PageConsent(run, task.task_title or "", is_withdrawn, is_at_work))
     payments = [payment for one in work for payment in one.payments]
     owed = sum(payment.amount_cents for payment in payments)
     paid = sum(payment.amount_cents for payment in payments if payment.status in _PAID)
-    return WorkerPage(tuple(work), has_more, owed - paid, paid)
+    texts = {} if latest is None else _texts_of(latest)
+    return WorkerPage(tuple(work), has_more, owed - paid, paid, tuple(consents), texts)
 
 
+_CONSENT = ConsentGiven | ConsentRefused | ConsentWithdrawn
+_AT_WORK = frozenset(status.value for status in AT_WORK_STATUSES)
 _PAID = frozenset({PaymentStatus.SENT.value, PaymentStatus.CONFIRMED.value})
 
 
@@ -283,22 +335,32 @@ def _pay_of(history: Iterable[RecordedEvent]) -> int:
     return created.pay_cents if isinstance(created, UnitCreated) else 0
 
 
-def _title_of(log: WorkLog, run: TaskRunId) -> str:
-    created = next(iter(log.history(streams.task_run(run)))).envelope.event
-    config = created.config if isinstance(created, TaskRunCreated) else ""
-    try:
-        return msgspec.json.decode(config, type=_StoredConfig).task.task_title or ""
-    except msgspec.DecodeError:
-        # An imported run has Mephisto's configuration, or none.
-        return ""
-
-
 class _StoredTask(msgspec.Struct):
     task_title: str | None = None
+    language: str = DEFAULT_LANGUAGE
+    texts: dict[str, str] = {}
 
 
 class _StoredConfig(msgspec.Struct):
     task: _StoredTask = msgspec.field(default_factory=_StoredTask)
+
+
+def _task_of(log: WorkLog, run: TaskRunId) -> _StoredTask:
+    created = next(iter(log.history(streams.task_run(run)))).envelope.event
+    config = created.config if isinstance(created, TaskRunCreated) else ""
+    try:
+        return msgspec.json.decode(config, type=_StoredConfig).task
+    except msgspec.DecodeError:
+        # An imported run has Mephisto's configuration, or none.
+        return _StoredTask()
+
+
+def _texts_of(task: _StoredTask) -> Mapping[str, object]:
+    try:
+        return load_texts(task.language, task.texts).for_page()
+    except ConfigError:
+        # Another version of this package had the language, or the text.
+        return {}
 
 
 def _text(log: WorkLog, ref: PayloadRef | None) -> str | None:

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.adapters.log.sqlite.reader import LogReader
 from mephisto_es.core.operations.services.worker_page import page_address, page_token
-from mephisto_es.events.ids import WorkerId
+from mephisto_es.events import streams
+from mephisto_es.events.engagement import ConsentGiven, ConsentWithdrawn
+from mephisto_es.events.ids import TaskRunId, WorkerId
+from mephisto_es.projections.registry import PROJECTIONS
 
+from ..log.support import request
 from .visitor import Visitor
 
 
@@ -30,8 +35,8 @@ async def test_a_worker_needs_no_login(stranger: Visitor, token: str) -> None:
     page = await contents(stranger, token)
     assert [(work["unit"], work["status"]) for work in page["work"]][-1] == (3, "completed")
     assert all(work["pay_cents"] == 25 for work in page["work"])
-    for file in ("html", "js", "css"):
-        answer = await stranger.client.get(f"/worker_page.{file}")
+    for file in ("worker_page.html", "worker_page.js", "worker_page.css", "mephisto_texts.js"):
+        answer = await stranger.client.get(f"/{file}")
         assert answer.status_code == 200
         assert answer.headers["x-frame-options"] == "DENY"
 
@@ -77,3 +82,26 @@ async def test_a_worker_objects_once_without_a_login(visitor: Visitor, stranger:
     assert shown["appeal"] == {"status": "open", "objection": "I did it as asked.", "answer": None}
     appealed = (await visitor.log.query(lambda moment: moment.stream("agent/1/3")))[-1].envelope
     assert appealed.actor == "worker/3"
+
+
+async def test_a_worker_withdraws_their_consent_without_a_login(database: Path, stranger: Visitor, token: str) -> None:
+    with SqliteLog.create_or_open(database, PROJECTIONS) as log:
+        given = ConsentGiven(version="1")
+        stream = streams.engagement(TaskRunId(1), WorkerId(3))
+        log.commit([request("consent", (stream, given), at=log.head().at)])
+    [before] = (await contents(stranger, token))["consents"]
+    assert (before["task_run"], before["is_withdrawn"]) == (1, False)
+
+    async def withdraw(token: str, run: object, *, status: int = 200) -> Any:
+        response = await stranger.client.post("/worker_page", json={"worker_page": token, "withdraw_consent": run})
+        assert response.status_code == status, response.text
+        return response.json()["data"]["page"] if status == 200 else response.text
+
+    assert await withdraw(f"4-{token[2:]}", 1) is None
+    assert [one["is_withdrawn"] for one in (await withdraw(token, 99))["consents"]] == [False]
+    assert "cannot be read" in await withdraw(token, "1", status=400)
+    for _ in range(2):
+        assert [one["is_withdrawn"] for one in (await withdraw(token, 1))["consents"]] == [True]
+    with LogReader(database) as reader:
+        [event] = [one for one in reader.history(stream) if isinstance(one.envelope.event, ConsentWithdrawn)]
+    assert event.envelope.actor == "worker/3"

@@ -94,3 +94,32 @@ async def test_withdrawing_pays_and_deletes_what_was_sent(
                 next(iter(harness.operator.ledger.state.agents.values())).agent
             )
         await harness.operator.force_shutdown()
+
+
+async def test_a_worker_withdraws_on_their_own_page(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_harness(tmp_path, MemoryLog()) as harness:
+        await harness.launch(HarnessTaskState(data=items(3)), consent=TEXT, consent_version="2", language="de")
+        router, log = MemoryArchitect.routers[RUN], harness.log
+        details = await ask(router, "ann", {"version": "2", "given": True})
+        token = details["worker_page"]
+        page: Any = await router.request_worker_page(token, RUN)
+        assert page["consents"] == [{"task_run": 1, "task": "A harness", "is_withdrawn": False, "is_at_work": True}], (
+            "nobody withdraws in the middle of work"
+        )
+        assert (page["texts"]["language"], page["texts"]["texts"]["own.title"]) == ("de", "Ihre Arbeit")
+        router.submit_task(details["agent_id"], {"said": "ann was here"})
+        await until(harness, lambda: len(events_of(log, AgentSubmitted)) == 1)
+        for stranger in (f"2-{token[2:]}", "made up", ""):
+            assert await router.request_worker_page(stranger, RUN) is None
+        assert events_of(log, ConsentWithdrawn) == []
+        for unknown in (RUN + 1, 2**40):
+            page = await router.request_worker_page(token, unknown)
+            assert [consent["is_withdrawn"] for consent in page["consents"]] == [False]
+        for _ in range(2):
+            page = await router.request_worker_page(token, RUN)
+            assert [consent["is_withdrawn"] for consent in page["consents"]] == [True]
+            assert page["owed_cents"] == 10
+        [withdrawn] = [one.envelope for one in log.read() if isinstance(one.envelope.event, ConsentWithdrawn)]
+        assert withdrawn.actor == "worker/1"
+        assert all(log.payload(ref) is None for event in events_of(log, AgentSubmitted) for ref in refs_of(event))
+        await harness.operator.force_shutdown()

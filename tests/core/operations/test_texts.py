@@ -23,16 +23,25 @@ from .operator_harness import HarnessTaskState, ask, items, open_harness
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIENT = ROOT / "adapters" / "blueprints" / "page"
-STOCK_PAGE = ROOT / "adapters" / "blueprints" / "static_task_page"
+BLUEPRINTS = ROOT / "adapters" / "blueprints"
 NODE_PACKETS = ROOT / "adapters" / "architects" / "router" / "node" / "lib" / "packets.js"
 TEXTS_FILE = CLIENT / "mephisto_texts.js"
-#: The worker's own page, which a server of its own serves too, has its texts beside it.
-OTHER_PAGES = {"worker_page.js"}
+#: Texts of an HTML file that are shown before its script has loaded the texts of the run.
+BEFORE_SCRIPTS = {
+    "Loading the task…",
+    "Loading your work…",
+    "This task needs JavaScript. Please switch it on and reload the page.",
+    "This page needs JavaScript. Please switch it on and reload the page.",
+    "Task",
+}
 ENGLISH = texts_of("en")
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
 _SENTENCE = re.compile(r"^\W*[A-Z][\w']* .*\w")
+#: A text of any length that a script puts onto the page.
+_SHOWN = re.compile(r'(?:textContent|title|placeholder|ariaLabel)\s*[=:]\s*"([^"]*\w[^"]*)"')
+_WORDS_OF_HTML = re.compile(r">\s*([^<>]*\w[^<>]*?)\s*<")
 #: Calls whose texts are for developers.
 _FOR_DEVELOPERS = re.compile(r"(?:console\.\w+|new \w*Error|super)\(\s*$")
 
@@ -63,12 +72,23 @@ def test_english_texts_are_the_same_wherever_they_are() -> None:
     assert json.loads(re.sub(r",\s*\}$", "}", in_page)) == of_page
 
 
-SCRIPTS = sorted(path for folder in (CLIENT, STOCK_PAGE) for path in folder.glob("*.js") if path != TEXTS_FILE)
+SCRIPTS = sorted(path for path in BLUEPRINTS.rglob("*.js") if path != TEXTS_FILE)
+PAGES = sorted(BLUEPRINTS.rglob("*.html"))
 
 
-@pytest.mark.parametrize(
-    "script", [path for path in SCRIPTS if path.name not in OTHER_PAGES], ids=lambda path: path.name
-)
+def test_the_pages_of_every_blueprint_are_looked_at() -> None:
+    assert {"worker_page.js", "html_task.js", "world_chat.js", "static_task_page.js"} <= {one.name for one in SCRIPTS}
+    assert len(PAGES) >= 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_page_itself_has_only_texts_of_the_catalogue(page: Path) -> None:
+    """Texts in an HTML file are replaced by its script once it knows the language."""
+    body = re.sub(r"<(script|style).*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert set(_WORDS_OF_HTML.findall(body)) <= BEFORE_SCRIPTS | set(ENGLISH.values())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_no_sentence_is_outside_the_catalogue(script: Path) -> None:
     code = _COMMENT.sub("", script.read_text(encoding="utf-8"))
     sentences = [
@@ -77,11 +97,14 @@ def test_no_sentence_is_outside_the_catalogue(script: Path) -> None:
         if _SENTENCE.match(found[1] or found[2] or "") and not _FOR_DEVELOPERS.search(code[: found.start()])
     ]
     assert sentences == []
+    assert _SHOWN.findall(code) == []
 
 
 def test_keys_that_scripts_use_are_in_the_catalogue() -> None:
-    used = {key for path in SCRIPTS for key in re.findall(r'\btext\("([\w.]+)"', path.read_text(encoding="utf-8"))}
-    assert len(used) > 20
+    codes = [path.read_text(encoding="utf-8") for path in SCRIPTS]
+    groups = {key.partition(".")[0] for key in ENGLISH}
+    used = {key for code in codes for key in re.findall(r'"(\w+\.\w+)"', code) if key.partition(".")[0] in groups}
+    assert len(used) > 60
     assert used <= set(ENGLISH)
 
 

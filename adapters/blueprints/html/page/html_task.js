@@ -8,14 +8,12 @@
 
 import * as Mephisto from "/mephisto_client.js";
 import { fillIn } from "/html_fields.js";
+import { text } from "/mephisto_texts.js";
 import { drawTips } from "/mephisto_tips.js";
 
 const TASK = "/task.html";
 const PREVIEW = "/preview.html";
 const ONBOARDING = "/onboarding.html";
-const PREVIEW_SENTENCE = "This is a preview. Accept the task to see it and to work on it.";
-const SUBMITTED = "Submitted. Thank you! You can close this page.";
-const NOT_LOADED = "A part of this page could not be loaded. Please reload the page.";
 const HIDE_BUTTON = "HIDE_SUBMIT_BUTTON";
 
 const state = /** @type {HTMLElement} */ (document.getElementById("mephisto-state"));
@@ -56,7 +54,7 @@ function say(sentence) {
  */
 async function show(address, values, task, { isForm = true } = {}) {
   const answer = await fetch(address);
-  if (!answer.ok) return say(NOT_LOADED);
+  if (!answer.ok) return say(text("page.not_loaded"));
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   fillIn(page, values, new Set(task.config.html_fields ?? []));
   const own = page.querySelector("form");
@@ -82,7 +80,7 @@ function addButton(form) {
   button = document.createElement("button");
   button.type = "submit";
   button.id = "html-task-submit-button";
-  button.textContent = "Submit";
+  button.textContent = text("page.submit");
   form.append(button);
   showButton();
 }
@@ -139,7 +137,7 @@ await Mephisto.start({
   },
   onPreview(task) {
     if (task.config.has_preview) show(PREVIEW, {}, task, { isForm: false });
-    else say(PREVIEW_SENTENCE);
+    else say(text("page.preview"));
   },
   onBlocked(sentence) {
     place.replaceChildren();
@@ -147,6 +145,6 @@ await Mephisto.start({
   },
   onSubmitted() {
     place.replaceChildren();
-    say(SUBMITTED);
+    say(text("page.submitted"));
   },
 });

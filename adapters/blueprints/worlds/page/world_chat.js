@@ -9,20 +9,14 @@
  */
 
 import * as Mephisto from "/mephisto_client.js";
+import { text } from "/mephisto_texts.js";
 import { drawTips } from "/mephisto_tips.js";
 
-const WAITING = "Waiting for the others. Please keep this page open.";
-const THEIR_TURN = "Please wait for the next message.";
-const YOUR_TURN = "It is your turn.";
-const DONE = "That was the whole conversation. Please finish and submit.";
-const SUBMITTED = "Submitted. Thank you! You can close this page.";
-const PREVIEW = "This is a preview. Accept the task to take part in the conversation.";
 /** @type {Record<string, string>} */
-const CONNECTION_SENTENCES = {
-  connected: "",
-  reconnecting: "The connection was lost. Reconnecting…",
-  "server away": "The task does not answer at the moment. Please wait.",
-  lost: "Not connected.",
+const CONNECTION_TEXTS = {
+  reconnecting: "chat.reconnecting",
+  "server away": "chat.server_away",
+  lost: "chat.lost",
 };
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -35,18 +29,21 @@ const [title, connection, description, state, messages, done] = [
   "done",
 ].map(byId);
 const composer = /** @type {HTMLFormElement} */ (byId("composer"));
-const text = /** @type {HTMLInputElement} */ (byId("text"));
+const input = /** @type {HTMLInputElement} */ (byId("text"));
 const send = /** @type {HTMLButtonElement} */ (composer.querySelector("button"));
 
-const fresh = () => ({ name: "You", isMyTurn: false, isDone: false, hasPartnerLeft: false, hasBegun: false });
+const fresh = () => ({ name: text("chat.me"), isMyTurn: false, isDone: false, hasPartnerLeft: false, hasBegun: false });
 let chat = fresh();
 
 /** @param {Mephisto.Task} task */
 function begin(task) {
   chat = fresh();
   messages.replaceChildren();
-  title.textContent = task.config.chat_title ?? task.config.task_title ?? "Chat";
-  document.title = title.textContent ?? "Chat";
+  document.title = title.textContent = task.config.chat_title ?? task.config.task_title ?? text("chat.title");
+  byId("label").textContent = text("chat.message");
+  send.textContent = text("chat.send");
+  done.textContent = text("chat.finish");
+  messages.setAttribute("aria-label", text("chat.conversation"));
   // The people who run the task wrote it.
   description.innerHTML = (task.isPreview && task.config.preview_html) || task.config.task_description || "";
   const tips = drawTips(task.config);
@@ -58,13 +55,13 @@ function draw() {
   const isOver = chat.isDone || chat.hasPartnerLeft;
   messages.hidden = !chat.hasBegun;
   composer.hidden = !chat.hasBegun || isOver;
-  text.disabled = send.disabled = !chat.isMyTurn;
+  input.disabled = send.disabled = !chat.isMyTurn;
   done.hidden = !isOver;
   if (chat.hasPartnerLeft && !chat.isDone) state.textContent = Mephisto.explainStatus("partner disconnect");
-  else if (isOver) state.textContent = DONE;
-  else if (!chat.hasBegun) state.textContent = WAITING;
-  else state.textContent = chat.isMyTurn ? YOUR_TURN : THEIR_TURN;
-  if (chat.isMyTurn && !isOver) text.focus();
+  else if (isOver) state.textContent = text("chat.done");
+  else if (!chat.hasBegun) state.textContent = text("chat.waiting");
+  else state.textContent = text(chat.isMyTurn ? "chat.your_turn" : "chat.their_turn");
+  if (chat.isMyTurn && !isOver) input.focus();
   if (isOver) done.focus();
 }
 
@@ -72,7 +69,7 @@ function draw() {
 function addMessage(speaker, words, isMine) {
   const name = document.createElement("span");
   name.className = "speaker";
-  name.textContent = isMine ? `${speaker} (you)` : speaker;
+  name.textContent = isMine ? text("chat.you", { speaker }) : speaker;
   const line = document.createElement("p");
   line.className = isMine ? "mine" : "theirs";
   line.append(name, words);
@@ -115,13 +112,13 @@ function statusChanged(status, task) {
 
 function finished() {
   composer.hidden = done.hidden = true;
-  state.textContent = SUBMITTED;
+  state.textContent = text("page.submitted");
 }
 
 const task = await Mephisto.start({
   onPreview(task) {
     begin(task);
-    state.textContent = PREVIEW;
+    state.textContent = text("page.preview");
   },
   onBlocked(sentence, task) {
     begin(task);
@@ -139,19 +136,20 @@ const task = await Mephisto.start({
   onStatus: statusChanged,
   onLiveUpdate: receive,
   onConnection(connectionState) {
-    connection.textContent = CONNECTION_SENTENCES[connectionState];
+    const key = CONNECTION_TEXTS[connectionState];
+    connection.textContent = key ? text(key) : "";
   },
   onSubmitted: finished,
 });
 
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
-  const words = text.value.trim();
+  const words = input.value.trim();
   if (words === "" || !chat.isMyTurn) return;
   chat.isMyTurn = false;
   task.send({ id: chat.name, text: words });
   addMessage(chat.name, words, true);
-  text.value = "";
+  input.value = "";
   draw();
 });
 

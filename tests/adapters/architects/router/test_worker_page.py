@@ -29,6 +29,25 @@ async def test_a_worker_asks_for_their_own_page(
     assert (answer.json()["packet_type"], answer.json()["data"]["page"]) == ("worker_page", contents)
 
 
+async def test_a_worker_withdraws_their_consent(
+    harness: RouterHarness, operator: OperatorLink, nursery: trio.Nursery
+) -> None:
+    body = {"worker_page": TOKEN, "withdraw_consent": 7}
+    asking = Asking(nursery, lambda: harness.http.post("/worker_page", json=body))
+    question = await operator.expect("request_worker_page")
+    assert question.data == {**body, "request_id": question.subject_id}
+    contents = {"work": [], "consents": [{"task_run": 7, "is_withdrawn": True}]}
+    await operator.send("worker_page", question.subject_id, {"request_id": question.subject_id, "page": contents})
+    assert (await asking.answer()).json()["data"]["page"] == contents
+
+
+@pytest.mark.parametrize("run", [0, -1, 2**53, 1.5, "1", [1]])
+async def test_consent_is_withdrawn_to_a_run(harness: RouterHarness, run: object) -> None:
+    answer = await harness.http.post("/worker_page", json={"worker_page": TOKEN, "withdraw_consent": run})
+    assert answer.status_code == 400
+    assert error_of(answer)
+
+
 async def test_without_an_operator_the_page_is_asked_to_try_again(tight: RouterHarness) -> None:
     assert (await own_page(tight)).json()["data"]["failure_reason"] == BUSY
 

@@ -23,6 +23,10 @@ WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r
 AppealText = Annotated[str, msgspec.Meta(min_length=1, max_length=4000, pattern=r"\S")]
 
 
+#: The number of a run, as far as every number in JSON is exact.
+RunNumber = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+
+
 class RequestAgentBody(msgspec.Struct):
     """POST /request_agent."""
 
@@ -94,6 +98,8 @@ class WorkerPageBody(msgspec.Struct):
 
     #: The token in the page's address.
     worker_page: WorkerName
+    #: A run; the worker withdraws the consent to it.
+    withdraw_consent: RunNumber | None = None
     client_timestamp: Timestamp = UNSET
 
 

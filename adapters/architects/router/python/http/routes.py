@@ -184,12 +184,16 @@ class Routes:
         return SUBMITTED_APPEAL
 
     async def worker_page(self, request: Request) -> Response:
-        """POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline."""
+        """POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline.
+
+        With `withdraw_consent` the operator withdraws the worker's consent to that run first.
+        """
         body = await self._read(request, read_worker_page)
         if not self._limits.allow_request(request, body.worker_page):
             return Response(self._pages.refuse_busy(), media_type=JSON)
         return await _answer_if_there(
-            request, lambda: self._pages.request_worker_page(body.worker_page, body.client_timestamp)
+            request,
+            lambda: self._pages.request_worker_page(body.worker_page, body.withdraw_consent, body.client_timestamp),
         )
 
     async def is_alive(self, _request: Request) -> Response:

@@ -65,19 +65,25 @@ class PageRequests:
         """
         return await self._ask("register_agent", {"provider_data": provider_data}, client_timestamp)
 
-    async def request_worker_page(self, worker_page: str, client_timestamp: Timestamp) -> bytes:
+    async def request_worker_page(
+        self, worker_page: str, withdraw_consent: int | None, client_timestamp: Timestamp
+    ) -> bytes:
         """Ask the operator for what a worker's own page shows.
 
         Cancelling gives the request up.
 
         Args:
             worker_page: the token in the page's address.
+            withdraw_consent: a run whose consent the worker withdraws; None for no run.
             client_timestamp: when, by the page's clock.
 
         Returns:
             The packet that answers the page, at the deadline one that asks to try again.
         """
-        return await self._ask("request_worker_page", {"worker_page": worker_page}, client_timestamp)
+        asked: dict[str, object] = {"worker_page": worker_page}
+        if withdraw_consent is not None:
+            asked["withdraw_consent"] = withdraw_consent
+        return await self._ask("request_worker_page", asked, client_timestamp)
 
     def refuse_busy(self) -> bytes:
         """Return the answer to a page that asks too often: it may try again later."""

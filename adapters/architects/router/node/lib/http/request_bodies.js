@@ -5,7 +5,7 @@
  * The readers take strict JSON and throw `MalformedJsonError`. What a task put into a body stays text.
  */
 import { MalformedJsonError } from "../errors.js";
-import { anything, optional, read, readObject, readText, readTimestamp } from "../json_text.js";
+import { anything, optional, read, readInteger, readObject, readText, readTimestamp } from "../json_text.js";
 
 /** A name as a provider's page gives it: not only spaces, without control characters. */
 // eslint-disable-next-line no-control-regex -- these are what is refused
@@ -95,6 +95,7 @@ const MAX_APPEAL_LENGTH = 4000;
  *
  * @typedef {object} WorkerPageBody
  * @property {string} worker_page the token in the page's address
+ * @property {number | null} withdraw_consent a run; the worker withdraws the consent to it
  * @property {Timestamp} client_timestamp
  */
 
@@ -188,7 +189,7 @@ export function readSubmitAppeal(text) {
  * @returns {WorkerPageBody}
  */
 export function readWorkerPage(text) {
-  return read(text, { worker_page: readName, client_timestamp: readTimestamp });
+  return read(text, { worker_page: readName, withdraw_consent: optional(readRun), client_timestamp: readTimestamp });
 }
 
 /**
@@ -219,4 +220,11 @@ function readAppeal(text) {
     throw new MalformedJsonError(`an objection has 1 to ${MAX_APPEAL_LENGTH} characters`);
   }
   return appeal;
+}
+
+/** @type {import("../json_text.js").MemberReader<number>} */
+function readRun(text) {
+  const run = readInteger(text);
+  if (run < 1) throw new MalformedJsonError("the number of a run is 1 or more");
+  return run;
 }

@@ -230,18 +230,19 @@ export class Routes {
   }
 
   /**
-   * POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline.
+   * POST /worker_page: return what a worker's own page shows, and wait for the operator up to the deadline. With
+   * `withdraw_consent` the operator withdraws the worker's consent to that run first.
    *
    * @param {Request} request
    * @param {Response} response
    */
   async workerPage(request, response) {
-    const { worker_page: workerPage, client_timestamp: clientTimestamp } = readWorkerPage(await this.#read(request));
-    if (!this.#limits.allowRequest(request, workerPage)) {
+    const body = readWorkerPage(await this.#read(request));
+    if (!this.#limits.allowRequest(request, body.worker_page)) {
       sendJson(response, this.#pages.refuseBusy());
       return;
     }
-    sendJson(response, await this.#pages.requestWorkerPage(workerPage, clientTimestamp, goneSignal(response)));
+    sendJson(response, await this.#pages.requestWorkerPage(body, goneSignal(response)));
   }
 
   /**

@@ -63,13 +63,15 @@ export class PageRequests {
   /**
    * Ask the operator for what a worker's own page shows.
    *
-   * @param {string} workerPage the token in the page's address
-   * @param {Timestamp} clientTimestamp
+   * @param {import("../http/request_bodies.js").WorkerPageBody} body
    * @param {AbortSignal} signal gives the request up
    * @returns {Promise<Raw>} the packet that answers the page, at the deadline one that asks to try again
    */
-  async requestWorkerPage(workerPage, clientTimestamp, signal) {
-    return this.#ask("request_worker_page", { worker_page: raw(workerPage) }, clientTimestamp, signal);
+  async requestWorkerPage({ worker_page, withdraw_consent, client_timestamp }, signal) {
+    /** @type {Record<string, Raw>} */
+    const asked = { worker_page: raw(worker_page) };
+    if (withdraw_consent !== null) asked.withdraw_consent = raw(withdraw_consent);
+    return this.#ask("request_worker_page", asked, client_timestamp, signal);
   }
 
   /** Return the answer to a page that asks too often: it may try again later. */
