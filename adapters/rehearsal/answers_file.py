@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import runpy
 from collections import Counter
 from collections.abc import Callable
@@ -9,11 +10,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
+
 from ...core.abstractions.callbacks import check_callback
+from ...core.abstractions.work_data import to_plain
 from ...core.errors import ConfigError, UserCodeError
 from ...core.operations.task_code.calls import call_nowait
 from ...core.operations.task_code.code_location import where_raised
-from ..crowd.bot import Answer, Reply, succeed
+from ..crowd.bot import Answer, BotFile, Reply, succeed
 
 ANSWERS_KEY = "--answers"
 #: The functions of an answers file: their parameters.
@@ -25,10 +29,10 @@ _FUNCTIONS = {
 
 
 class AnswersFile:
-    """The functions of an answers file.
+    """The functions of an answers file. Work may have files: a `BotFile`, or the path of one on this machine.
 
     Attributes:
-        failures: how often a function raised, by a sentence that names it and its line.
+        failures: how often a function failed, by a sentence that names it and its line.
     """
 
     def __init__(self, file: Path) -> None:
@@ -44,14 +48,14 @@ class AnswersFile:
     @property
     def answer(self) -> Answer:
         """The answer to a unit; None if the function failed, so that nothing is submitted."""
-        return lambda data, rng: self._call("answer", data, rng)
+        return lambda data, rng: self._answer("answer", data, rng)
 
     @property
     def answer_onboarding(self) -> Answer | None:
         """The answer to the onboarding; None if the file has none."""
         if "answer_onboarding" not in self._functions:
             return None
-        return lambda data, rng: self._call("answer_onboarding", data, rng) or succeed(data, rng)
+        return lambda data, rng: self._answer("answer_onboarding", data, rng) or succeed(data, rng)
 
     @property
     def reply(self) -> Reply | None:
@@ -68,6 +72,42 @@ class AnswersFile:
             cause = error.__cause__ or error
             self.failures[f"{name} raised {type(cause).__name__} at {where_raised(cause, function)}"] += 1
             return None
+
+    def _answer(self, name: str, value: Any, rng: Random) -> object:
+        """Call a function that returns work; what cannot be submitted counts as a failure."""
+        work = self._call(name, value, rng)
+        try:
+            return _submittable(work, self._file.parent)
+        except OSError as error:
+            self.failures[f"{name} returned a file that cannot be read: {error.filename} ({type(error).__name__})"] += 1
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            self.failures[f"{name} returned {type(work).__name__} with a value that JSON cannot hold"] += 1
+        return None
+
+
+def _submittable(work: object, folder: Path) -> object:
+    """Return work with plain values, and with files in place of paths.
+
+    Args:
+        work: what a function returned.
+        folder: where relative paths begin.
+
+    Raises:
+        OSError: a file cannot be read.
+        TypeError, ValueError, OverflowError, RecursionError: JSON cannot hold a value.
+    """
+    if isinstance(work, BotFile):
+        return work
+    if isinstance(work, Path):
+        path = folder / work.expanduser()
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return BotFile(path.name, path.read_bytes(), media_type)
+    if isinstance(work, dict):
+        return {str(field): _submittable(value, folder) for field, value in work.items()}
+    if isinstance(work, list | tuple):
+        return [_submittable(value, folder) for value in work]
+    plain: object = msgspec.json.decode(msgspec.json.encode(work, enc_hook=to_plain))
+    return plain
 
 
 def _object(value: object) -> dict[str, object] | None:

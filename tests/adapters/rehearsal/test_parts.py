@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ import trio
 from mephisto_es.adapters.blueprints.form_spec import FIELD_TYPES, read_form
 from mephisto_es.adapters.blueprints.form_validation import problems_of
 from mephisto_es.adapters.crowd.page_client import split_uploads
+from mephisto_es.adapters.rehearsal.answers_file import AnswersFile
 from mephisto_es.adapters.rehearsal.bots import TaskForms, draw_crowd
 from mephisto_es.adapters.rehearsal.form_answers import FormAnswers
 from mephisto_es.adapters.rehearsal.html_form import PageHtml
@@ -181,3 +183,32 @@ def test_a_page_of_the_tasks_own_gets_what_it_submitted_itself() -> None:
     own = msgspec.structs.replace(RUN, has_own_page=True)
     [bot, *_] = draw_crowd(own, 1, Random(7), TaskForms(own, {}, ()), None, [{"text": "short"}])
     assert bot.answer({"passage": "long"}, Random(1)) == {"text": "short"}
+
+
+def test_answers_of_a_file_have_uploads_and_plain_values(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(b"a cat")
+    file = tmp_path / "my_bots.py"
+    file.write_text(
+        "import numpy, pathlib\n"
+        "from mephisto_es import BotFile\n"
+        "def answer(unit_data, rng):\n"
+        "    made = BotFile('note.txt', b'a note', 'text/plain')\n"
+        "    all = {'one': pathlib.Path('cat.jpg'), 'some': [made], 'score': numpy.float64(0.5), 'gone':"
+        " pathlib.Path('dog.jpg'), 'odd': {1, object()}}\n"
+        "    return {name: all[name] for name in unit_data}\n"
+    )
+    answers = AnswersFile(file)
+    work, uploads = split_uploads(answers.answer(["one", "some", "score"], Random(1)))
+    assert work == {
+        "one": {"name": "cat.jpg", "size": 5, "type": "image/jpeg"},
+        "some": [{"name": "note.txt", "size": 6, "type": "text/plain"}],
+        "score": 0.5,
+    }
+    assert [(field, one.content) for field, one in uploads] == [("one", b"a cat"), ("some", b"a note")]
+    assert answers.failures == {}
+    for unusable in ("gone", "odd"):
+        assert answers.answer([unusable], Random(1)) is None
+    assert list(answers.failures) == [
+        f"answer returned a file that cannot be read: {tmp_path / 'dog.jpg'} (FileNotFoundError)",
+        "answer returned dict with a value that JSON cannot hold",
+    ]

@@ -14,6 +14,7 @@ import trio
 
 from mephisto_es.adapters.rehearsal.chromium import find_chromium
 from mephisto_es.adapters.rehearsal.report import RehearsalReport
+from mephisto_es.core.payloads import FILES_FOLDER, RUNS_FOLDER
 from mephisto_es.projections.mephisto_db.reader import MephistoDB
 from mephisto_es.projections.mephisto_db.rows import UnitRow
 
@@ -87,20 +88,33 @@ async def test_planted_faults_are_named(tmp_path: Path, has_browser: bool) -> No
 
 async def test_answers_come_from_a_file(tmp_path: Path) -> None:
     answers = tmp_path / "my_bots.py"
+    (tmp_path / "photo.png").write_bytes(b"a photo")
     answers.write_text(
+        "from pathlib import Path\n"
+        "from mephisto_es import BotFile\n"
         "calls = []\n"
         "def answer(unit_data, rng):\n"
         "    calls.append(unit_data)\n"
         "    if len(calls) == 2:\n"
         "        raise RuntimeError(unit_data)\n"
-        "    return {'rating': 9}\n"
+        "    note = BotFile('note.txt', b'a note', 'text/plain')\n"
+        "    return {'rating': 9, 'photos': [Path('photo.png'), note]}\n"
     )
     script = ROOT / "examples" / "sentence_rating" / "run_task.py"
-    report = await rehearsed(script, tmp_path / "data", "--no-browser", f"--answers={answers}")
+    form = (
+        "[{name: rating, type: scale, min: 1, max: 5}, {name: comment, type: text}, "
+        "{name: photos, type: file, multiple: true}]"
+    )
+    arguments = ("--no-browser", f"--answers={answers}", f"mephisto.blueprint.form={form}")
+    report = await rehearsed(script, tmp_path / "data", *arguments)
     [run] = report.runs
-    assert list(run.answers_failures) == ["answer raised RuntimeError at my_bots.py:5"]
+    assert list(run.answers_failures) == ["answer raised RuntimeError at my_bots.py:7"]
     assert run.answer_problems == {"rating: is not one of the answers": run.submissions}
     assert run.unfilled_fields == ("comment",)
+    uploaded = [path.read_bytes() for path in (tmp_path / "data" / RUNS_FOLDER / "1" / FILES_FOLDER).glob("*/*")]
+    assert set(uploaded) == {b"a note", b"a photo"}
+    # Whoever presses the button twice uploads twice.
+    assert uploaded.count(b"a note") == uploaded.count(b"a photo") >= run.submissions
 
 
 def test_what_cannot_be_rehearsed_is_refused(tmp_path: Path) -> None:
