@@ -42,6 +42,8 @@ class _PageSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     proof: str | None
     #: True: the address has to be opened in one browser only.
     binds_browser: bool
+    #: True if a person may take one unit after the other.
+    several_units: bool
     completion: VisitEnd
 
 
@@ -53,6 +55,7 @@ def arrival_settings(
     work_is_worker: bool = False,
     proof: str | None = None,
     binds_browser: bool = False,
+    several_units: bool = False,
 ) -> Mapping[str, object]:
     """Return the settings of the page script, for `CrowdProvider.page_settings`.
 
@@ -63,6 +66,7 @@ def arrival_settings(
         work_is_worker: True if the site finds a person's work by the person's id too.
         proof: the parameter with an invitation, in place of the one with the worker's id.
         binds_browser: True if an address may be used in one browser only.
+        several_units: True if a person may take one unit after the other.
     """
     settings = _PageSettings(
         provider=provider,
@@ -73,6 +77,7 @@ def arrival_settings(
         work_is_worker=work_is_worker,
         proof=proof,
         binds_browser=binds_browser,
+        several_units=several_units,
         completion=end,
     )
     found: Mapping[str, object] = msgspec.to_builtins(settings)

@@ -23,13 +23,15 @@ class CodeScript(StaticScript):
         return visit
 
 
-def wrapper(folder: Path, *, proof: str | None) -> Path:
+def wrapper(folder: Path, *, proof: str | None, several_units: bool = False) -> Path:
     """Write the script with its settings in front, as the operator does."""
-    names = ArrivalNames("MW_ID", "SLOT")
+    names = ArrivalNames("MW_ID", None if several_units else "SLOT")
     end = VisitEnd(
         sentence="Thank you! Your code is", url="/done?id={participant}&c={code}", label="Go on", has_code=True
     )
-    settings = arrival_settings("link", names, end, proof=proof, binds_browser=proof is not None)
+    settings = arrival_settings(
+        "link", names, end, proof=proof, binds_browser=proof is not None, several_units=several_units
+    )
     path = folder / WRAPPER_FILE.name
     head = b"window.MEPHISTO_PROVIDER = " + msgspec.json.encode(settings) + b";\n"
     path.write_bytes(head + WRAPPER_FILE.read_bytes())
@@ -65,3 +67,19 @@ async def test_an_id_of_the_address_is_the_worker(harness: BrowserHarness) -> No
         [packet] = session.operator.received("register_agent")
         asked = msgspec.convert(packet.data["provider_data"], dict[str, str | None])
         assert (asked["worker_name"], asked["provider_handle"], asked["provider_session"]) == ("ann", "7", None)
+
+
+async def test_a_person_takes_the_next_unit(harness: BrowserHarness) -> None:
+    script = wrapper(harness.folder, proof=None, several_units=True)
+    items = CodeScript([{"a": 1}, {"a": 2}], progress={"unit": 1, "of": 2})
+    async with harness.session([STOCK_PAGE, CLIENT, script], CONFIG, items) as session:
+        page = await session.browser.open("ann")
+        await page.visit(f"{session.router.url}/?MW_ID=ann")
+        await page.press("Submit")
+        await page.see("Thank you! Your code is 7K3M-9QXT-0B5R")
+        await page.call("click", "text=Next task")
+        await page.see("Submit")
+        asked = [packet.data["provider_data"] for packet in session.operator.received("register_agent")]
+        registrations = {str(one["agent_registration_id"]) for one in asked}
+        assert registrations == {"ann-ann", "ann-2-ann"}
+        assert {str(one["worker_name"]) for one in asked} == {"ann"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ LINK = "link"
 #: The parameter of the address that holds an invitation.
 INVITATION_PARAMETER = "invitation"
 _KEY = "mephisto.provider"
+#: The work of a page for an invited person's second unit, their third one, and so on.
+_NEXT_UNIT = re.compile(r"invited-([1-9][0-9]{0,5})")
 _INVITATION_PURPOSE, _CODE_PURPOSE = "link invitations", "link completion codes"
 
 
@@ -58,6 +61,10 @@ class LinkProviderArgs(CrowdProviderArgs):
         metadata={"help": "Where people go after the work; {participant}, {work}, {study} and {code} are filled in."},
     )
     completion_code: bool = field(default=False, metadata={"help": "Show a code of their own to people who are done."})
+    several_units: bool = field(
+        default=False,
+        metadata={"help": "Offer people a next unit after each one, up to mephisto.task.maximum_units_per_worker."},
+    )
 
 
 @register_mephisto_abstraction()
@@ -80,6 +87,12 @@ class LinkProvider(CrowdProvider):
             check_template(str(settings.completion_url))
         if settings.max_people < 0:
             raise ConfigError("max_people cannot be negative", key=f"{_KEY}.max_people", hint="Set 0 for no limit")
+        if settings.several_units and settings.work_parameter is not None:
+            raise ConfigError(
+                f"with {_KEY}.work_parameter the site gives out each unit by itself, and people cannot take a next one",
+                key=f"{_KEY}.several_units",
+                hint="Leave one of the two out",
+            )
         if settings.completion_url and "{code}" in settings.completion_url and not settings.completion_code:
             raise ConfigError(
                 "the completion address has {code}, and people get no codes",
@@ -106,11 +119,19 @@ class LinkProvider(CrowdProvider):
             sentence="Thank you! Your code is" if has_code else "Thank you! Your work has arrived.",
             url=None if url is None else str(url),
             label="Go on",
-            is_automatic=url is not None and not has_code,
+            # With an automatic end nobody would see the way to the next unit.
+            is_automatic=url is not None and not has_code and not settings.several_units,
             has_code=has_code,
         )
         proof = INVITATION_PARAMETER if settings.invitations_only else None
-        return arrival_settings(LINK, _names(settings), end, proof=proof, binds_browser=proof is not None)
+        return arrival_settings(
+            LINK,
+            _names(settings),
+            end,
+            proof=proof,
+            binds_browser=proof is not None,
+            several_units=bool(settings.several_units),
+        )
 
     def worker_url(self, server_url: str) -> str:
         """Return the address for a panel, with a placeholder for each id; an invited person gets one of their own."""
@@ -138,7 +159,10 @@ class LinkProvider(CrowdProvider):
             expired = error.reason is LinkRefusal.EXPIRED
             reason = RefusalReason.INVITATION_EXPIRED if expired else RefusalReason.NOT_INVITED
             raise VisitRefusedError(reason) from error
-        certain = replace(page, worker_name=invitation.participant, agent_registration_id=invitation.serial)
+        registration = invitation.serial
+        if settings.several_units and (next_unit := _NEXT_UNIT.fullmatch(page.assignment_id or "")):
+            registration = f"unit {next_unit[1]} of {invitation.serial}"
+        certain = replace(page, worker_name=invitation.participant, agent_registration_id=registration)
         return VisitTerms(certain, invitation.serial, max_people)
 
     def completion_code(self, worker_name: str) -> str | None:

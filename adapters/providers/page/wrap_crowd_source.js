@@ -83,10 +83,26 @@ function getWorkerName() {
   return arrivalProblem === null ? arrivedWorker : null;
 }
 
+/** The number of the person's unit, for a person who may take one after the other. */
+const UNIT_PARAMETER = "mephisto_unit";
+const arrivedNumber = Number.parseInt(new URLSearchParams(location.search).get(UNIT_PARAMETER) ?? "1", 10);
+const arrivedUnit = siteSettings.severalUnits && arrivedNumber > 1 ? arrivedNumber : 1;
+
 /** The piece of work at the site, or null in a preview. */
 function getAssignmentId() {
-  return arrivalProblem === null ? (arrivedWork ?? arrivedWorker) : null;
+  if (arrivalProblem !== null) return null;
+  const work = arrivedWork ?? arrivedWorker;
+  return arrivedUnit === 1 ? work : `${work}-${arrivedUnit}`;
 }
+
+/** Where the person's next unit is: at the same address, with the next number. */
+function nextUnitAddress() {
+  const address = new URL(window.location.href);
+  address.searchParams.set(UNIT_PARAMETER, String(arrivedUnit + 1));
+  return address.href;
+}
+// The stock page offers a next unit if there is such a function.
+if (siteSettings.severalUnits) Object.assign(window, { getNextUnitAddress: nextUnitAddress });
 
 /** A text that this browser keeps, so that an address for one browser cannot be used in another. */
 function browserSession() {

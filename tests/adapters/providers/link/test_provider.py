@@ -148,6 +148,7 @@ async def test_a_code_is_told_once_the_work_is_submitted(
         ({"completion_url": "not an address"}, "is not a web address"),
         ({"completion_url": "https://panel.example/{code}"}, "people get no codes"),
         ({"max_people": -1}, "max_people cannot be negative"),
+        ({"several_units": True, "work_parameter": "SLOT"}, "the site gives out each unit by itself"),
     ],
 )
 def test_settings_that_cannot_be_meant(settings: dict[str, object], problem: str) -> None:
@@ -167,3 +168,39 @@ async def test_a_link_for_the_browser_alone(tmp_path: Path, autojump_clock: trio
         assert live.worker_url.endswith("/?invitation=...")
         assert live.provider.requester_name == "link"
         assert settings["completion"]["isAutomatic"] is True  # type: ignore[index]  # it is an object
+
+
+async def test_an_invited_person_takes_one_unit_after_the_other(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live = await launch(harness, invitations_only=True, several_units=True, completion_url="https://panel.example/")
+        router, signer = harness.router(live), invitation_signer(harness.log.pseudonym_key, live.task_run)
+        invitation = signer.issue("ann", "serial", LATER)
+        agents: list[str] = []
+        for work in ("invited", "invited-2", "invited-3"):
+            page = {"provider_proof": invitation, "provider_session": "her browser", "assignment_id": work}
+            details = await ask(router, "invited", **page)
+            agents.append(details["agent_id"])
+            assert (await ask(router, "invited", **page))["agent_id"] == details["agent_id"], (
+                "a reload is no other unit"
+            )
+            router.submit_task(details["agent_id"], {})
+        assert len(set(agents)) == 3
+        await until(harness, lambda: harness.statuses("agent") == {"completed": 3})
+        assert workers(harness) == 1
+        settings = live.provider.page_settings()
+        assert settings["severalUnits"] is True
+        assert settings["completion"]["isAutomatic"] is False  # type: ignore[index]  # it is an object
+
+
+async def test_an_invitation_is_for_one_unit_unless_the_run_says_otherwise(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live = await launch(harness, invitations_only=True)
+        router, signer = harness.router(live), invitation_signer(harness.log.pseudonym_key, live.task_run)
+        invitation = signer.issue("ann", "serial", LATER)
+        first = await come(router, invitation)
+        page = {"provider_proof": invitation, "provider_session": "her browser", "assignment_id": "invited-2"}
+        assert (await ask(router, "invited", **page))["agent_id"] == first["agent_id"]
