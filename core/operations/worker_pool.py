@@ -164,9 +164,6 @@ class WorkerPool:
             self.visits.refused[error.reason] = self.visits.refused.get(error.reason, 0) + 1
             self._answer_refusal(None, error.reason, request_id)
             return
-        except UserCodeError:
-            self._answer_refusal(None, RefusalReason.TECHNICAL_PROBLEM, request_id)
-            return
         worker = await self._register_worker(terms.page)
         reason = await self.visits.admit(worker, terms)
         if reason is None:

@@ -38,11 +38,13 @@ class VisitAdmission:
         """Return the terms under which a page is let in.
 
         Raises:
-            VisitRefusedError: it is not.
-            UserCodeError: the provider's code failed.
+            VisitRefusedError: it is not, or the provider's code failed, which is recorded.
         """
         code = partial(_terms_or_refusal, self._provider.visit_terms, page, self._ledger.now_us() / 1_000_000)
-        terms = self._user_code.ask_nowait(VISIT_TERMS, code, AffectedIds())
+        try:
+            terms = self._user_code.ask_nowait(VISIT_TERMS, code, AffectedIds())
+        except UserCodeError as error:
+            raise VisitRefusedError(RefusalReason.TECHNICAL_PROBLEM) from error
         if isinstance(terms, VisitRefusedError):
             raise terms
         return terms
