@@ -7,9 +7,11 @@
 /** @type {Record<string, string>} */
 const ENGLISH = {
   "client.no_phones": "Sorry, this task cannot be completed on mobile devices. Please use a computer.",
-  "client.late": "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.",
+  "client.late":
+    "Your work came after its time was up. It is kept, and the people who run the task will see it, but it may not count.",
   "client.no_work": "There is no work for you here at the moment.",
-  "client.may_send": "You can still send your work. It will be kept, and the people who run the task decide whether it counts.",
+  "client.may_send":
+    "You can still send your work. It will be kept, and the people who run the task decide whether it counts.",
   "client.send_anyway": "Send it anyway",
   "client.ok": "OK",
   "client.try_again": "Try again",
@@ -47,7 +49,8 @@ const ENGLISH = {
   "page.submitted": "Submitted. Thank you! You can close this page.",
   "page.own_page": "Your work, the verdicts on it and your pay",
   "page.broken": "This task is not set up correctly. Please return it; we have been notified.",
-  "page.page_failed": "Something went wrong on this page, and your work is not submitted. Please try again; we have been notified.",
+  "page.page_failed":
+    "Something went wrong on this page, and your work is not submitted. Please try again; we have been notified.",
   "page.please_correct": "Please check the highlighted questions.",
   "page.files_again": "Your answers were restored. Please choose your files again.",
   "page.restored": "Your answers were restored.",
@@ -84,7 +87,8 @@ const ENGLISH = {
   "own.waiting": "You are waiting for your partner.",
   "own.partner_left": "Your partner has left. You can still submit your work.",
   "own.note": "What the reviewer wrote:",
-  "own.may_appeal": "If you think that this is a mistake, you can object once. Say why; another person will look at it.",
+  "own.may_appeal":
+    "If you think that this is a mistake, you can object once. Say why; another person will look at it.",
   "own.objection": "Your objection",
   "own.send_objection": "Send the objection",
   "own.sending_objection": "Sending your objection…",
@@ -102,14 +106,16 @@ const ENGLISH = {
   "payment.confirmed": "paid",
   "payment.failed": "could not be paid yet",
   "withdrawal.given": "You agreed to take part in “{task}”.",
-  "withdrawal.explain": "You can withdraw your consent. What you sent is then deleted and not used, and you are paid for it all the same.",
+  "withdrawal.explain":
+    "You can withdraw your consent. What you sent is then deleted and not used, and you are paid for it all the same.",
   "withdrawal.ask": "Withdraw my consent",
   "withdrawal.sure": "Withdraw your consent and delete what you sent? This cannot be undone.",
   "withdrawal.yes": "Yes, withdraw it",
   "withdrawal.no": "Keep my consent",
   "withdrawal.sending": "Withdrawing your consent…",
   "withdrawal.failed": "Your consent is not withdrawn. Please try again.",
-  "withdrawal.done": "You have withdrawn your consent to “{task}”. What you sent is deleted, and what you are owed is still paid.",
+  "withdrawal.done":
+    "You have withdrawn your consent to “{task}”. What you sent is deleted, and what you are owed is still paid.",
   "withdrawal.at_work": "You are at work on this task. Finish or return it first; then you can withdraw your consent.",
   "chat.title": "Chat",
   "chat.conversation": "Conversation",
