@@ -113,7 +113,7 @@ class ScriptedOperator:
                 self._script.appealed(visit, str(packet.data["text"]))
             case "request_worker_page":
                 if "withdraw_consent" in packet.data:
-                    withdrawn = int(packet.data["withdraw_consent"])
+                    withdrawn = msgspec.convert(packet.data["withdraw_consent"], int)
                     self._script.consent_withdrawn(str(packet.data["worker_page"]), withdrawn)
                 page = self._script.worker_page(str(packet.data["worker_page"]))
                 request_id = str(packet.data["request_id"])

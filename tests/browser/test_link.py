@@ -79,7 +79,9 @@ async def test_a_person_takes_the_next_unit(harness: BrowserHarness) -> None:
         await page.see("Thank you! Your code is 7K3M-9QXT-0B5R")
         await page.call("click", "text=Next task")
         await page.see("Submit")
-        asked = [packet.data["provider_data"] for packet in session.operator.received("register_agent")]
-        registrations = {str(one["agent_registration_id"]) for one in asked}
-        assert registrations == {"ann-ann", "ann-2-ann"}
-        assert {str(one["worker_name"]) for one in asked} == {"ann"}
+        asked = [
+            msgspec.convert(packet.data["provider_data"], dict[str, str | None])
+            for packet in session.operator.received("register_agent")
+        ]
+        assert {one["agent_registration_id"] for one in asked} == {"ann-ann", "ann-2-ann"}
+        assert {one["worker_name"] for one in asked} == {"ann"}
