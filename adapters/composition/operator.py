@@ -102,13 +102,10 @@ async def open_operator(
             writing = trio.CancelScope(shield=True)
             await nursery.start(_write_within, writing, ledger)
             try:
-                nursery.start_soon(_keep_anchored, log)
-                nursery.start_soon(keeper.run)
-                nursery.start_soon(_watch_loop)
-                withdraw = consent_withdrawer(log.path, ledger, ids)
-                operator = operator_class(
-                    ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote, withdraw
-                )
+                for task in (partial(_keep_anchored, log), keeper.run, _watch_loop):
+                    nursery.start_soon(task)
+                parts = ledger, ids, clock, data_dir / RUNS_FOLDER, nursery, ask, approve_quote
+                operator = operator_class(*parts, consent_withdrawer(log.path, ledger, ids))
                 if metrics is not None and metrics.port is not None:
                     measure_with(Latencies(operator_metrics.registry, clock))
                     address = metrics.host, metrics.port, partial(_show_refusals, operator, operator_metrics)
