@@ -117,7 +117,7 @@ AGENT = Lifecycle(
 )
 
 
-class AgentRecord(msgspec.Struct, frozen=True, gc=False):
+class AgentRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """State of an agent. (`AgentState` is what task code reads.)"""
 
     status: AgentStatus

@@ -58,7 +58,7 @@ ONBOARDING = Lifecycle(
 )
 
 
-class OnboardingRecord(msgspec.Struct, frozen=True, gc=False):
+class OnboardingRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """State of an onboarding agent."""
 
     status: OnboardingStatus

@@ -71,7 +71,7 @@ UNPAID_STATUSES = frozenset({_S.OWED, _S.APPROVED, _S.REQUESTED, _S.IN_DOUBT, _S
 DOUBTFUL_STATUSES = frozenset({_S.REQUESTED, _S.IN_DOUBT})
 
 
-class PaymentState(msgspec.Struct, frozen=True, gc=False):
+class PaymentState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """State of a payment."""
 
     status: PaymentStatus

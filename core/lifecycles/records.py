@@ -28,7 +28,7 @@ RECORD = Lifecycle(
 )
 
 
-class RecordState(msgspec.Struct, frozen=True, gc=False):
+class RecordState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """State of a record: the event that created it."""
 
     status: RecordStatus

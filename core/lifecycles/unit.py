@@ -65,7 +65,7 @@ DONE_UNIT_STATUSES = frozenset({_S.COMPLETED, _S.ACCEPTED, _S.SOFT_REJECTED, _S.
 OPEN_UNIT_STATUSES = frozenset({_S.CREATED, _S.LAUNCHED, _S.ASSIGNED})
 
 
-class UnitState(msgspec.Struct, frozen=True, gc=False):
+class UnitState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """State of a unit."""
 
     status: UnitStatus

@@ -5,7 +5,6 @@ An index answers in a time that does not depend on the size of a run: which unit
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from ...events import streams
@@ -92,10 +91,11 @@ class DecisionState(EntityStates):
 
     def highest_ids(self) -> dict[str, int]:
         """Return the largest id in each category of streams. Takes time: every stream is looked at."""
-        highest: defaultdict[str, int] = defaultdict(int)
+        highest: dict[str, int] = {}
         for stream in self.versions:
-            category, _, number = streams.parse(stream)
-            highest[category] = max(highest[category], number)
+            category, number = streams.category_of(stream), streams.number_of(stream)
+            if number > highest.get(category, 0):
+                highest[category] = number
         return highest
 
     def _index_unit(self, index: RunIndex, before: UnitState | None, unit: UnitState) -> None:

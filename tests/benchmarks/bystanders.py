@@ -79,7 +79,7 @@ def _p99(reply: VisitsReply) -> float:
 
 
 def _large_data(size: int) -> msgspec.Raw:
-    values = [{"key": number, "value": "x", "share": number / 7} for number in range(size // 42)]
+    values = [{"key": number, "value": "x", "share": number / 7} for number in range(size // 54)]
     return msgspec.Raw(msgspec.json.encode({"values": values}))
 
 
