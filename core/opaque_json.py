@@ -20,13 +20,13 @@ _PIECE_BYTES = 2**16
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _NUMBER = b"0123456789+-.eE"
-#: The shape of numbers: each digit is `0`, the exponent's letter is `e`, and whatever no number has is a space.
+#: The shape of numbers, without plus signs: each digit is `0`, and whatever no number has is a space.
 _SHAPE = bytes(
-    ord("0") if byte in b"0123456789" else ord("e") if byte in b"eE" else byte if byte in b"+-." else ord(" ")
+    ord("0") if byte in b"0123456789" else ord("e") if byte in b"eE" else byte if byte in b"-." else ord(" ")
     for byte in range(256)
 )
 #: Shapes that every number has that is out of range: an exponent of three digits, or very many digits.
-_EXTREME_SHAPES = (b"0e000", b"0e+000", b"0" * 200)
+_EXTREME_SHAPES = (b"0e000", b"0" * 200)
 _ONLY_NUMBERS = bytes(byte if byte in _NUMBER else ord(" ") for byte in range(256))
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b'"[]{}')
 #: One level more, or one level less as a signed byte.
@@ -52,7 +52,7 @@ def check_values(text: bytes) -> None:
     """
     if not text.isascii():
         text.decode()
-    shape = text.translate(_SHAPE)
+    shape = text.translate(_SHAPE, b"+")
     if not any(extreme in shape for extreme in _EXTREME_SHAPES):
         return
     # A digest or an image in a string looks like that, too. The `e` of `true` follows a space here.
