@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from functools import cache
 from random import Random
 
 import msgspec
@@ -18,6 +19,11 @@ from mephisto_es.events.codec import KIND_OF
 
 #: A choice falls mostly on one of the latest entities, with which something can still happen.
 RECENT = 6
+
+
+#: Each call would evaluate the annotations again.
+_fields_of = cache(msgspec.structs.fields)
+_info_of = cache(msgspec.inspect.type_info)
 
 
 class RandomValues:
@@ -51,7 +57,7 @@ class RandomValues:
         """An event of a kind, with made-up values for the fields that are not known."""
         values = {
             field.encode_name: known[field.name] if field.name in known else self._made_up(field.type, subject)
-            for field in msgspec.structs.fields(kind)
+            for field in _fields_of(kind)
         }
         event: AnyEvent = msgspec.convert(values | {"kind": KIND_OF[kind]}, AnyEvent)
         return event
@@ -59,7 +65,7 @@ class RandomValues:
     def _made_up(self, wanted: object, subject: ids.WorkerId | None) -> object:
         if wanted is PayloadRef:
             return self._json({"answer": 42}, subject)
-        match msgspec.inspect.type_info(wanted):
+        match _info_of(wanted):
             case msgspec.inspect.EnumType(cls=cls):
                 return self._random.choice([member.value for member in cls])
             case msgspec.inspect.IntType():

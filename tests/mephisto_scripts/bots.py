@@ -18,7 +18,7 @@ from mephisto_es.core.abstractions.crowd_provider import CrowdProvider
 from mephisto_es.core.operations.registry import register_mephisto_abstraction
 
 #: Seconds that a test may take.
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 240
 #: Seconds until a bot that was refused asks again.
 PAUSE_SECONDS = 0.05
 

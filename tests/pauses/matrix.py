@@ -50,8 +50,8 @@ PATIENCE = {True: "1", False: "100000"}
 #: Seconds between two Ctrl-C.
 BETWEEN_SECONDS = 0.4
 #: Seconds in which an operator that is asked to end must have ended: three on a machine with nothing else to do.
-EXIT_SECONDS = 30.0
-PASS_SECONDS = 120.0
+EXIT_SECONDS = 90.0
+PASS_SECONDS = 240.0
 
 
 class Cell(NamedTuple):

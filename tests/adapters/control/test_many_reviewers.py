@@ -86,7 +86,7 @@ async def test_every_verdict_is_recorded_once_in_the_name_of_its_author(tmp_path
             async with launched(data_dir, some_sentences(tmp_path, UNITS)) as script:
                 reviews = Reviews(database)
                 bots = draw_bots(Random(3), 8, rating, returning=0, disconnecting=0, think_seconds=0.3)
-                crowd = Crowd(script.url, bots, now=time.time, patience_seconds=60, retry_seconds=60)
+                crowd = Crowd(script.url, bots, now=time.time, patience_seconds=120, retry_seconds=120)
                 crowds.start_soon(crowd.run)
                 for number in range(REVIEWERS):
                     reviewers.start_soon(reviews.review, number)

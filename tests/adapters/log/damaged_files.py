@@ -28,7 +28,7 @@ from mephisto_es.projections.mephisto_db.tables import TABLES
 from mephisto_es.projections.registry import PROJECTIONS
 from mephisto_es.tests.histories import history
 
-LIMIT_SECONDS = 10.0
+LIMIT_SECONDS = 60.0
 PAGE_BYTES = 4096
 #: The first byte of a leaf page of an index, by SQLite's file format.
 INDEX_LEAF = 10
