@@ -86,6 +86,8 @@ class AgentSubmitted(Event, frozen=True, kw_only=True, tag="agent_submitted"):
     file_details: PayloadRef | None = None
     #: What the blueprint found wrong with the work; nothing of what the worker wrote is in it.
     problems: tuple[str, ...] = ()
+    #: True if no page sent it: a person took it in from the provider's site.
+    from_site: bool = False
 
 
 class AgentSubmittedAgain(Event, frozen=True, kw_only=True, tag="agent_submitted_again"):
@@ -106,6 +108,8 @@ class AgentSubmittedLate(Event, frozen=True, kw_only=True, tag="agent_submitted_
     file_details: PayloadRef | None = None
     #: Problems that the blueprint found in the work; they quote nothing that the worker wrote.
     problems: tuple[str, ...] = ()
+    #: True if no page sent it: a person took it in from the provider's site.
+    from_site: bool = False
 
 
 class AgentMetadataReceived(Event, frozen=True, kw_only=True, tag="agent_metadata_received"):

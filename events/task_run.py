@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from .base import Event, PayloadRef
 from .ids import AgentId, AssignmentId, OnboardingAgentId, RequesterId, TaskId, TaskRunId, UnitId, WorkerId
 
@@ -166,6 +168,22 @@ class TaskRunAdmissionResumed(Event, frozen=True, kw_only=True, tag="task_run_ad
     reason: str
 
 
+class SiteOffer(Enum):
+    """State of a run's offer at its provider's site."""
+
+    OPEN = "open"
+    #: Withdrawn by us.
+    WITHDRAWN = "withdrawn"
+    #: Paused there by a person or by the site: we do not start it again.
+    PAUSED_THERE = "paused there"
+
+
+class TaskRunOfferChanged(Event, frozen=True, kw_only=True, tag="task_run_offer_changed"):
+    """The run's offer at its provider was opened, is being withdrawn, or was found paused."""
+
+    offer: SiteOffer
+
+
 TaskRunEvent = (
     TaskRunCreated
     | TaskRunPrepared
@@ -186,4 +204,5 @@ TaskRunEvent = (
     | CallbackRecovered
     | TaskRunAdmissionPaused
     | TaskRunAdmissionResumed
+    | TaskRunOfferChanged
 )

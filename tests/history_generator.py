@@ -91,6 +91,7 @@ from mephisto_es.events.task_run import (
     TaskRunDeployed,
     TaskRunDraining,
     TaskRunFailed,
+    TaskRunOfferChanged,
     TaskRunPrepared,
     TaskRunUnitsRaised,
     TaskRunWentLive,
@@ -126,8 +127,14 @@ Events = list[NewEvent]
 
 
 #: Events about functions of the task's code; random histories have few of them.
-#: What only a person does to a run; histories do without.
-ONLY_BY_PEOPLE = (TaskRunBudgetChanged, TaskRunDataAdded, TaskRunDraining, TaskRunUnitsRaised)
+#: What only a person or a site does to a run; histories do without.
+ONLY_BY_PEOPLE = (
+    TaskRunBudgetChanged,
+    TaskRunDataAdded,
+    TaskRunDraining,
+    TaskRunOfferChanged,
+    TaskRunUnitsRaised,
+)
 _ABOUT_CALLBACKS = (CallbackFailed, CallbackRecovered, TaskRunAdmissionPaused, TaskRunAdmissionResumed)
 
 

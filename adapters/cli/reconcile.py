@@ -11,6 +11,8 @@ import trio
 from rich.markup import escape
 from rich.table import Table
 
+from ...core.abstractions.crowd.differences import SiteDifference
+from ...core.decisions.task_run import offer_paused_text
 from ...core.entity_ref import EntityRef
 from ...core.operations.control.requests import ReconcileRequest
 from ...core.operations.control.round_report import DifferenceReport, RoundOutcome, RoundReport
@@ -29,25 +31,42 @@ _STYLES = {
     RoundOutcome.FOR_PERSON: "red",
 }
 
+#: Differences that `--take-in` may remove.
+_MISSED = (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
+
 
 @click.command("reconcile", cls=LogCommand)
 @log_argument
 @run_argument
+@click.option(
+    "--take-in",
+    "takes_in",
+    is_flag=True,
+    help="Take in work that was completed at the site and not submitted here.",
+)
+@click.option("--start-offer", "starts_offer", is_flag=True, help="Start an offer that was paused at the site.")
 @author_option
 @as_json_option
-def reconcile_command(database: Path, run: EntityRef, author: str | None, as_json: bool) -> None:
+def reconcile_command(
+    database: Path, run: EntityRef, takes_in: bool, starts_offer: bool, author: str | None, as_json: bool
+) -> None:
     """Compare RUN with the site of its crowd provider, record what the site shows, and remove the differences.
 
     A live run does this by itself. Use it after a run has ended, after the operator has been away, or to see what only
     a person can settle: work that the site has and the log does not, and the other way round.
 
+    With --take-in, people who completed the work at the site while no page could submit it get a unit that is on
+    offer, or the one they had. It then waits for a review like any other work; it has no answers.
+
     \b
-    Example:
+    Examples:
       mephisto-es reconcile mephisto_data 1
+      mephisto-es reconcile mephisto_data 1 --take-in
 
     Exit code 0: log and site agree. 1: a difference is left.
     """
-    found = trio.run(_reconcile, database, TaskRunId(run.number), author_of(author))
+    request = ReconcileRequest(task_run=TaskRunId(run.number), takes_in=takes_in, starts_offer=starts_offer)
+    found = trio.run(_reconcile, database, request, author_of(author))
     if as_json:
         print_json({"run": str(run), "round": found})
     elif found is None:
@@ -65,9 +84,9 @@ def _work(one: DifferenceReport) -> str:
     return f"{category.replace('_', '-')}-{number}"
 
 
-async def _reconcile(database: Path, run: TaskRunId, author: str) -> RoundReport | None:
+async def _reconcile(database: Path, request: ReconcileRequest, author: str) -> RoundReport | None:
     async with open_control(database, author) as control:
-        return (await control.execute(ReconcileRequest(task_run=run))).round
+        return (await control.execute(request)).round
 
 
 def _print(run: EntityRef, found: RoundReport) -> None:
@@ -75,6 +94,12 @@ def _print(run: EntityRef, found: RoundReport) -> None:
     if found.approved_by_site_at is not None:
         when = datetime.fromtimestamp(found.approved_by_site_at, UTC)
         echo(f"{found.unreviewed:,} wait for a review; the site approves one by itself at {when:%Y-%m-%d %H:%M} UTC")
+    if found.is_paused_there:
+        echo(offer_paused_text(run.number))
+    if found.taken_in:
+        echo(f"{found.taken_in:,} taken in: mephisto-es review {run.number} shows them")
+    for reason, count in Counter(found.not_taken_in).items():
+        echo(f"{count:,} not taken in: {reason}")
     if not found.differences:
         echo("log and site agree")
         return
@@ -86,5 +111,7 @@ def _print(run: EntityRef, found: RoundReport) -> None:
         worker = "unknown" if one.worker is None else f"worker-{one.worker}"
         table.add_row(worker, _work(one), one.difference.value, outcome)
     console().print(table)
+    if not found.taken_in and any(one.difference in _MISSED for one in found.differences):
+        echo("--take-in takes in what was completed at the provider and not submitted here")
     counted = Counter(one.outcome.value for one in found.differences)
     echo(", ".join(f"{count:,} {outcome}" for outcome, count in counted.items()))

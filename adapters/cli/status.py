@@ -79,6 +79,7 @@ def status_panel(status: RunStatus) -> Group:
     return Group(
         Text.from_markup(f"{head}  [dim]at {status.at} UTC, seq {status.seq:,}[/]"),
         *_problem(progress.admission_problem),
+        *_problem(status.offer_problem),
         *_problem(progress.pausing),
         _figures(status),
         *_last_events(status.last_events),

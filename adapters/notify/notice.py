@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from ...core.decisions.settlement import CrowdSite
-from ...core.decisions.task_run import admission_paused_text
+from ...core.decisions.task_run import admission_paused_text, offer_paused_text
 from ...core.state.budget import Budget
 from ...events import streams
 from ...events.agent import AgentAppealed
@@ -17,10 +17,12 @@ from ...events.ids import TaskRunId
 from ...events.payment import PaymentOwed
 from ...events.task_run import (
     CallbackFailed,
+    SiteOffer,
     TaskRunAdmissionPaused,
     TaskRunCompleted,
     TaskRunCreated,
     TaskRunFailed,
+    TaskRunOfferChanged,
     TaskRunPaused,
 )
 from ...events.unit import UnitAccepted, UnitCompleted, UnitRejected, UnitReopened, UnitSoftRejected
@@ -132,6 +134,8 @@ class NoticeRules:
                 self._approval_days.update(_approval_days(run, event.provider_type))
             case TaskRunAdmissionPaused() if "admission" in self._kinds:
                 yield "admission", admission_paused_text(streams.run_of(stream), event.function)
+            case TaskRunOfferChanged(offer=SiteOffer.PAUSED_THERE) if "admission" in self._kinds:
+                yield "admission", offer_paused_text(streams.run_of(stream))
             case PaymentOwed():
                 percent = self._commit(streams.run_of(stream), event.amount_cents)
                 if percent is not None and "budget" in self._kinds:

@@ -137,6 +137,13 @@ class CrowdProvider(HoldsResources, ABC):
         """
         return places
 
+    async def is_offer_paused(self) -> bool:
+        """Return whether the site shows the offer as paused, whoever has paused it.
+
+        If we have not withdrawn it, somebody has paused it there, and `offer` is not called until a person wants that.
+        """
+        return False
+
     async def withdraw(self) -> None:
         """Admit nobody else until `offer` is called again. Those who hold a place keep it."""
 

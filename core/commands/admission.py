@@ -85,6 +85,23 @@ class RecordProviderObservation(RunCommand, frozen=True, kw_only=True, tag="reco
     observed: ProviderObserved
 
 
+class TakeInWork(RunCommand, frozen=True, kw_only=True, tag="take_in_work"):
+    """Record work that a worker completed at the provider and no page submitted; does nothing if one did meanwhile.
+
+    A worker without an agent gets one, with a unit on offer, whatever the limits of the run: the work is done.
+    """
+
+    applicant: Applicant
+    #: Id of the new agent, if the registration has none.
+    agent: AgentId
+    #: The provider's id of the work; None: the place is recorded already.
+    handle: PayloadRef | None = None
+    #: The provider's id of the study; None: it is unknown.
+    study: PayloadRef | None = None
+    #: The facts that the site shows about the work.
+    submission: PayloadRef
+
+
 class AssignUnit(RunCommand, frozen=True, kw_only=True, tag="assign_unit"):
     """Assign a unit to the applicant, or refuse the applicant with the rule that was not met."""
 
@@ -216,6 +233,7 @@ AnyAdmissionCommand = (
     AdmitVisit
     | RecordPlace
     | RecordProviderObservation
+    | TakeInWork
     | AssignUnit
     | StartOnboarding
     | RefuseWorker

@@ -33,6 +33,8 @@ class SubmitUnit(RunCommand, frozen=True, kw_only=True, tag="submit_unit"):
     file_details: PayloadRef | None = None
     #: What the blueprint found wrong with the work.
     problems: tuple[str, ...] = ()
+    #: True if no page sent it: it is taken in from the provider's site.
+    from_site: bool = False
 
 
 class SubmitMetadata(RunCommand, frozen=True, kw_only=True, tag="submit_metadata"):

@@ -227,14 +227,14 @@ def _select_unit(state: DecisionState, command: AssignUnit) -> tuple[UnitId | No
     index = state.runs[command.task_run]
     withheld = {index.waiting[agent] for agent in command.absent if agent in index.waiting}
     is_withheld = False
-    for unit in _selectable_units(index, command.applicant.worker, command.eligible_units):
+    for unit in selectable_units(index, command.applicant.worker, command.eligible_units):
         if index.offered[unit] not in withheld:
             return unit, is_withheld
         is_withheld = True
     return None, is_withheld
 
 
-def _selectable_units(index: RunIndex, worker: WorkerId, eligible_units: Collection[UnitId] | None) -> Iterator[UnitId]:
+def selectable_units(index: RunIndex, worker: WorkerId, eligible_units: Collection[UnitId] | None) -> Iterator[UnitId]:
     """Yield the units on offer whose data is new to the worker; a repeated assignment has the same data."""
     offered = index.offered
     seen: Collection[AssignmentId] = index.seen.get(worker, ())

@@ -50,6 +50,7 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
             files=command.files,
             file_details=command.file_details,
             problems=command.problems,
+            from_site=command.from_site,
         )
         return [NewEvent(stream, late)]
     submitted = AgentSubmitted(
@@ -57,6 +58,7 @@ def decide_submit_unit(state: DecisionState, command: SubmitUnit) -> list[NewEve
         files=command.files,
         file_details=command.file_details,
         problems=command.problems,
+        from_site=command.from_site,
     )
     return _completion_events(state, run, agent, submitted)
 

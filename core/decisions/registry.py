@@ -19,6 +19,7 @@ from ..commands.admission import (
     RefuseWorker,
     RevokeVerdicts,
     StartOnboarding,
+    TakeInWork,
     WithdrawConsent,
 )
 from ..commands.agent import (
@@ -91,6 +92,7 @@ from . import (
     launch_work,
     record_facts,
     review,
+    take_in_work,
     task_run,
 )
 from .worker_rights import consent, pay_for_time, revoke_verdicts
@@ -145,6 +147,7 @@ DECISIONS: Decisions = dict(
         decision(ExpireUnits, launch_work.decide_expire_units),
         decision(RecordPlace, record_facts.decide_record_place),
         decision(RecordProviderObservation, record_facts.decide_record_provider_observation),
+        decision(TakeInWork, take_in_work.decide_take_in_work),
         decision(AdmitVisit, assign_work.decide_admit_visit),
         decision(AssignUnit, assign_work.decide_assign_unit),
         decision(StartOnboarding, assign_work.decide_start_onboarding),

@@ -313,3 +313,11 @@ def admission_problem(run: TaskRunState) -> str | None:
     """Return why newcomers get no work from a run, and the remedy; None if its code did not keep failing."""
     paused_by = run.admission_paused_by
     return None if paused_by is None else admission_paused_text(run.task_run, paused_by)
+
+
+def offer_paused_text(run: int) -> str:
+    """Return the sentence that tells people that nobody is admitted at the provider's site, and the remedy."""
+    return (
+        "the offer was paused at the provider's site, by a person or by the site itself: see why there, "
+        f"then start it again with `mephisto-es reconcile {run} --start-offer`"
+    )

@@ -145,6 +145,8 @@ class AgentRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     appeal: AppealStatus | None = None
     #: Uploaded files that only the server has so far.
     awaited_files: tuple[FileRef, ...] = ()
+    #: True if its submission was taken in from the provider's site: the task's code is not asked about it.
+    is_taken_in: bool = False
 
 
 def is_late(agent: AgentRecord) -> bool:
@@ -167,7 +169,13 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
     match event:
         case AgentSubmitted():
             awaited = agent.awaited_files + event.files
-            return replace(agent, status=status, submission=event.submission, awaited_files=awaited)
+            return replace(
+                agent,
+                status=status,
+                submission=event.submission,
+                awaited_files=awaited,
+                is_taken_in=event.from_site,
+            )
         case AgentSubmittedLate() | AgentSubmittedAgain():
             awaited = agent.awaited_files + event.files
             return replace(agent, submission=agent.submission or event.submission, awaited_files=awaited)

@@ -11,6 +11,7 @@ from ...events.ids import RequesterId, TaskId, TaskRunId
 from ...events.task_run import (
     CallbackFailed,
     CallbackRecovered,
+    SiteOffer,
     TaskRunAdmissionPaused,
     TaskRunAdmissionResumed,
     TaskRunBudgetChanged,
@@ -22,6 +23,7 @@ from ...events.task_run import (
     TaskRunDraining,
     TaskRunEvent,
     TaskRunFailed,
+    TaskRunOfferChanged,
     TaskRunPaused,
     TaskRunPrepared,
     TaskRunRecovering,
@@ -96,6 +98,7 @@ TASK_RUN = Lifecycle(
         *stays(CallbackRecovered, *_UNDER_WAY),
         *stays(TaskRunAdmissionPaused, *_UNDER_WAY),
         *stays(TaskRunAdmissionResumed, *_UNDER_WAY),
+        *stays(TaskRunOfferChanged, *_UNDER_WAY),
     ),
 )
 
@@ -125,6 +128,8 @@ class TaskRunState(msgspec.Struct, frozen=True, gc=False):
     failures: dict[str, int] = {}
     #: The function whose failures paused the admission of newcomers; None if it is not paused.
     admission_paused_by: str | None = None
+    #: The offer at the provider's site; None: there was none yet.
+    offer: SiteOffer | None = None
     #: True if the maximum counts what a worker has in all runs of the task.
     maximum_is_per_task: bool = False
     #: Version of the text that workers must agree to; empty: there is none.
@@ -172,6 +177,8 @@ def evolve(run: TaskRunState | None, event: TaskRunEvent) -> TaskRunState:
             return replace(run, admission_paused_by=event.function)
         case TaskRunAdmissionResumed():
             return replace(run, admission_paused_by=None, failures={})
+        case TaskRunOfferChanged():
+            return replace(run, offer=event.offer)
         case (
             TaskRunPrepared()
             | TaskRunWentLive()

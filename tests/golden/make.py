@@ -37,6 +37,7 @@ from mephisto_es.events.task_run import (
     TaskRunDataExhausted,
     TaskRunDeployed,
     TaskRunDraining,
+    TaskRunOfferChanged,
     TaskRunPrepared,
     TaskRunStopping,
     TaskRunUnitsRaised,
@@ -75,7 +76,7 @@ class EveryKindGenerator(HistoryGenerator):
         stream = streams.task_run(run)
         self._request([NewEvent(stream, created)])
         rest = (TaskRunPrepared, TaskRunDeployed, TaskRunWentLive, TaskRunDataExhausted)
-        more = (TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged, TaskRunDataExhausted)
+        more = (TaskRunDataAdded, TaskRunUnitsRaised, TaskRunBudgetChanged, TaskRunOfferChanged, TaskRunDataExhausted)
         for kind in (*rest, *more, TaskRunDraining, TaskRunStopping, TaskRunCompleted):
             self._request([NewEvent(stream, self._fill(kind))])
 

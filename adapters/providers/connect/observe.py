@@ -16,11 +16,12 @@ _DECIDED = {
 }
 
 
-def site_work(assignment: ConnectAssignment) -> SiteWork | None:
+def site_work(assignment: ConnectAssignment, project_id: str | None = None) -> SiteWork | None:
     """Return an assignment as work at any site; None: it has no id to be handled by.
 
     Args:
         assignment: as the site lists it.
+        project_id: the project that it belongs to.
     """
     handle = assignment.assignment_id or assignment.participant_id
     if handle is None:
@@ -34,6 +35,7 @@ def site_work(assignment: ConnectAssignment) -> SiteWork | None:
     return SiteWork(
         handle=handle,
         participant=assignment.participant_id,
+        study=project_id,
         status=status,
         started_at=seconds_of(assignment.start_time),
         completed_at=completed,

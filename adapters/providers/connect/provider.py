@@ -20,12 +20,12 @@ from ....core.abstractions.crowd_provider import CrowdProvider
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import LaunchError
-from ....core.operations.logger_core import get_logger
 from ....core.operations.registry import register_mephisto_abstraction
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
 from ..arrival_page import WRAPPER_FILE, arrival_settings
 from ..effects import CalledEffect, SiteCalls, bring_about, repeated
+from .answers import ConnectProjectStatus
 from .assignments import ReviewLine
 from .client import BASE_URL, SITE, ConnectClient
 from .effects import AssignmentVerdict, ParticipantMessage, ProjectCreation, RejectionWithdrawal
@@ -36,8 +36,6 @@ from .project import ARRIVAL_NAMES, check_settings, completion_code, page_url, p
 from .settings import ConnectProviderArgs, ConnectRequesterArgs
 
 PROJECT = "connect_project"
-
-logger = get_logger(__name__)
 
 
 @register_mephisto_abstraction()
@@ -125,7 +123,8 @@ class ConnectProvider(CrowdProvider):
         """Make a project that excludes the people of the run's earlier ones."""
         token = self.resources.new_secret()[:16]
         name = f"mephisto-es run {self.resources.task_run} {token}"
-        details = {"account": self._account.name, "internal_name": name, "url": self._url}
+        before = [str(held.details["url"]) for held in self.resources.held(PROJECT, or_released=True)]
+        details = {"account": self._account.name, "internal_name": name, "url": self._url or before[-1]}
         number = await self.resources.intend(PROJECT, details)
         await self._make(number, details, places, was_sent=False)
 
@@ -153,13 +152,18 @@ class ConnectProvider(CrowdProvider):
         if found.missing:
             await self._make_next(found.missing)
             found = await self._set_places(places)
-        if found.is_paused_there:
-            logger.warning("Connect, or somebody there, has paused the project: its page says why; start it there")
         self._may_start = False
         return found.total
 
     async def _set_places(self, places: int) -> PlacesAtConnect:
         return await set_places(self._client, self._project_ids(), places, may_start=self._may_start)
+
+    async def is_offer_paused(self) -> bool:
+        """Return whether the project is paused."""
+        with suppress(SiteMissingError):
+            for project_id in self._project_ids()[-1:]:
+                return await self._client.projects.status(project_id) is ConnectProjectStatus.PAUSED
+        return False
 
     async def withdraw(self) -> None:
         """Pause the project."""
@@ -198,7 +202,8 @@ class ConnectProvider(CrowdProvider):
         for project_id in self._project_ids():
             # A project that was never launched is archived when it is released, and may be gone.
             with suppress(SiteMissingError):
-                works += [site_work(one) for one in await self._client.assignments.of_project(project_id)]
+                listed = await self._client.assignments.of_project(project_id)
+                works += [site_work(one, project_id) for one in listed]
         return [work for work in works if work is not None]
 
     def work_effect(self, order: WorkOrder) -> SiteEffect | None:

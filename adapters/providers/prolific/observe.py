@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from ....core.abstractions.crowd.site_work import DAY_SECONDS, SiteWork, seconds_of
 from ....events.engagement import SiteWorkStatus
 from .api.answers import ProlificStudyStatus, ProlificSubmission, ProlificSubmissionStatus
@@ -25,8 +27,6 @@ _STATUSES = {
     ProlificSubmissionStatus.REJECTED: SiteWorkStatus.REJECTED,
     ProlificSubmissionStatus.UNKNOWN: SiteWorkStatus.UNKNOWN,
 }
-#: Statuses of a study that offers nothing and can be started again.
-_STARTABLE = frozenset({ProlificStudyStatus.PAUSED, ProlificStudyStatus.AWAITING_REVIEW})
 
 
 class ProlificStudyPlaces:
@@ -44,17 +44,28 @@ class ProlificStudyPlaces:
         self._study_id = study_id
         self._fixed_reward_cents = fixed_reward_cents
 
-    async def set_places(self, wanted: int) -> int:
-        """Raise the places to a number, and publish or start a study that waits; the places that it has now."""
+    async def set_places(self, wanted: int, *, may_start: bool = True) -> int:
+        """Raise the places to a number, and publish or start a study that waits; the places that it has now.
+
+        Args:
+            wanted: the number.
+            may_start: False to leave a paused study as it is: the site or a person has paused it.
+        """
         study = await self._client.studies.get(self._study_id)
         is_draft = study.status is ProlificStudyStatus.UNPUBLISHED
         if study.total_available_places < wanted or (is_draft and study.total_available_places > wanted):
             study = await self._client.studies.set_places(self._study_id, wanted)
         if is_draft:
             study = await self._client.studies.transition(self._study_id, StudyAction.PUBLISH)
-        if study.status in _STARTABLE and study.places_taken < wanted:
+        is_full = study.status is ProlificStudyStatus.AWAITING_REVIEW
+        is_paused = study.status is ProlificStudyStatus.PAUSED
+        if (is_full or (is_paused and may_start)) and study.places_taken < wanted:
             study = await self._client.studies.transition(self._study_id, StudyAction.START)
         return study.total_available_places
+
+    async def is_paused(self) -> bool:
+        """Return whether the study is paused."""
+        return (await self._client.studies.get(self._study_id)).status is ProlificStudyStatus.PAUSED
 
     async def withdraw(self) -> None:
         """Pause the study."""
@@ -73,7 +84,8 @@ class ProlificStudyPlaces:
     async def observe(self) -> Sequence[SiteWork]:
         """Return the submissions."""
         submissions = await self._client.submissions.of_study(self._study_id)
-        return [site_work(submission, self._fixed_reward_cents) for submission in submissions]
+        works = (site_work(submission, self._fixed_reward_cents) for submission in submissions)
+        return [replace(work, study=self._study_id) for work in works]
 
 
 def site_work(submission: ProlificSubmission, fixed_reward_cents: int | None = None) -> SiteWork:

@@ -57,6 +57,8 @@ class ProlificProvider(CrowdProvider):
         self._fixed_reward_cents = screen_out_cents(args)
         #: The study that is on offer; None before `setup_resources_for_task_run`.
         self._study_id: str | None = None
+        #: False once we have published or started the study: a pause is then not ours.
+        self._may_start = True
 
     async def __aenter__(self) -> Self:
         """Open the connections to Prolific."""
@@ -153,10 +155,19 @@ class ProlificProvider(CrowdProvider):
 
     async def offer(self, places: int) -> int:
         """Raise the places of the study, and publish or start it."""
-        return await self._places().set_places(places)
+        total = await self._places().set_places(places, may_start=self._may_start)
+        self._may_start = False
+        return total
+
+    async def is_offer_paused(self) -> bool:
+        """Return whether the study is paused."""
+        with suppress(SiteMissingError):
+            return await self._places().is_paused()
+        return False
 
     async def withdraw(self) -> None:
         """Pause the study."""
+        self._may_start = True
         for held in self.resources.held(STUDY):
             if "study" in held.details:
                 with suppress(SiteMissingError):
@@ -282,6 +293,13 @@ class ProlificProvider(CrowdProvider):
         return ProlificClient(account.values.get("api_key", ""), random.random, base_url=base_url_of(account))
 
     def _places(self) -> ProlificStudyPlaces:
+        """Return the places of the study that is on offer: that of this process, or the one that the log has.
+
+        Raises:
+            LaunchError: there is none yet.
+        """
+        held = (one.details.get("study") for one in self.resources.held(STUDY))
+        self._study_id = self._study_id or next((str(study) for study in held if study is not None), None)
         if self._study_id is None:
             raise LaunchError("provider", "the run has no study at Prolific yet")
         return ProlificStudyPlaces(self._client, self._study_id, self._fixed_reward_cents)

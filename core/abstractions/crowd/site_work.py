@@ -37,6 +37,8 @@ class SiteWork(msgspec.Struct, frozen=True, kw_only=True):
     #: The site's id of the person; None: the site does not show it.
     participant: str | None
     status: SiteWorkStatus
+    #: The site's id of its study or project; None: the site does not show it.
+    study: str | None = None
     #: When the person started and completed it, in seconds since the epoch; None: unknown or not yet.
     started_at: float | None = None
     completed_at: float | None = None

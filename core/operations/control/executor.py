@@ -23,6 +23,7 @@ from ...redaction import redacted_text
 from ..registry import get_crowd_provider_from_type, get_valid_provider_types
 from ..services.consents import WithdrawConsentData, withdrawer_in_log
 from ..services.directory import Directory
+from ..services.missed_work import MissedWork
 from ..services.paymaster import Paymaster
 from ..services.reconciler import Reconciler
 from ..services.reviewer import Reviewer
@@ -139,7 +140,7 @@ class RequestExecutor:
             case PayRequest():
                 return await self._pay(request, author)
             case ReconcileRequest():
-                return await self._reconcile(request)
+                return await self._reconcile(request, author)
             case CompareBooksRequest():
                 return await self._compare_books(request)
             case PauseRequest() if self._status_of(request.task_run) is not TaskRunStatus.PAUSED:
@@ -278,22 +279,32 @@ class RequestExecutor:
             paymaster = Paymaster(self._ledger, self._ids, payer_of(provider), author, provider.PAYMENTS_AT_A_TIME)
             if provider.POLL_SECONDS is not None:
                 # Work can only be approved once the site has it as completed.
-                await self._round(run, provider)
+                await self._round(run, Reconciler(self._ledger, self._ids, run, provider))
             paid = await paymaster.pay_owed(run, only=frozenset(request.payments))
             await paymaster.confirm_sent(run)
         return Reply(paid=paid)
 
-    async def _reconcile(self, request: ReconcileRequest) -> Reply:
-        async with self._open_provider(request.task_run) as provider:
-            has_site = provider.POLL_SECONDS is not None
-            return Reply(round=await self._round(request.task_run, provider) if has_site else None)
+    async def _reconcile(self, request: ReconcileRequest, author: str) -> Reply:
+        run = request.task_run
+        if request.starts_offer and self._status_of(run) is not TaskRunStatus.LIVE:
+            raise CommandRefusedError(f"run {run} is not live and offers nothing; `mephisto-es resume` does both")
+        async with self._open_provider(run) as provider:
+            if provider.POLL_SECONDS is None:
+                return Reply()
+            reconciler = Reconciler(self._ledger, self._ids, run, provider)
+            found = await self._round(run, reconciler, started_by=author if request.starts_offer else None)
+            if request.takes_in:
+                missed = MissedWork(self._ledger, self._ids, run, provider.PROVIDER_TYPE, author)
+                taken, refused = await missed.take_in(reconciler.missed())
+                found = replace(await self._round(run, reconciler), taken_in=taken, not_taken_in=refused)
+            return Reply(round=found)
 
-    async def _round(self, run: TaskRunId, provider: CrowdProvider) -> RoundReport:
+    async def _round(self, run: TaskRunId, reconciler: Reconciler, *, started_by: str | None = None) -> RoundReport:
         # The offer of a live run is its operator's; that of any other one is withdrawn.
         is_live = self._status_of(run) is TaskRunStatus.LIVE
-        reconciler = Reconciler(self._ledger, self._ids, run, provider)
         with _provider_code():
-            return await reconciler.reconcile(offers=None if is_live else False)
+            offers = True if started_by is not None else None if is_live else False
+            return await reconciler.reconcile(offers=offers, started_by=started_by)
 
     async def _compare_books(self, request: CompareBooksRequest) -> Reply:
         async with self._open_provider(request.task_run) as provider:

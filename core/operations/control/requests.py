@@ -142,6 +142,10 @@ class ReconcileRequest(Request, frozen=True, kw_only=True, tag="reconcile"):
     """Compare a run with its crowd site, and remove the differences that can be removed."""
 
     task_run: TaskRunId
+    #: Take in work that was completed at the site, and that no page submitted.
+    takes_in: bool = False
+    #: Start an offer that somebody has paused at the site.
+    starts_offer: bool = False
 
 
 class CompareBooksRequest(Request, frozen=True, kw_only=True, tag="compare_books"):

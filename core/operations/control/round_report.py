@@ -48,6 +48,11 @@ class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
     #: seconds since the epoch; None: there are none.
     unreviewed: int = 0
     approved_by_site_at: int | None = None
+    #: Pieces of work that were taken in from the site, and the reasons for which others were not.
+    taken_in: int = 0
+    not_taken_in: tuple[str, ...] = ()
+    #: True if somebody, or the site itself, has paused the offer there.
+    is_paused_there: bool = False
 
     @property
     def open(self) -> tuple[DifferenceReport, ...]:

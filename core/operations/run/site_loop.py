@@ -107,7 +107,7 @@ class SiteLoop:
         with trio.move_on_after(WITHDRAW_SECONDS) as timeout:
             timeout.shield = True
             try:
-                await self._provider.withdraw()
+                await self._reconciler.withdraw()
             except Exception as error:  # noqa: BLE001 - a provider's code may raise anything
                 _warn("the offer at the provider could not be withdrawn", error)
         if timeout.cancelled_caught:

@@ -16,6 +16,7 @@ from ....events.agent import AgentRejected, AgentReturned
 from ....events.engagement import ProviderObserved, SiteWorkStatus
 from ....events.ids import TaskRunId, WorkerId
 from ....events.payment import Answer
+from ....events.task_run import SiteOffer, TaskRunOfferChanged
 from ....events.worker import WorkerUnblocked
 from ...abstractions.crowd.differences import ACTIONS, STATUS_AFTER, SiteDifference, difference, fills_place, is_news
 from ...abstractions.crowd.site_work import SiteWork, WorkAction, WorkOrder
@@ -23,16 +24,18 @@ from ...abstractions.crowd_provider import CrowdProvider
 from ...command_issuer import CommandIssuer
 from ...commands.admission import RecordProviderObservation
 from ...commands.agent import EndAgent
-from ...decisions.task_run import admission_problem
+from ...commands.task_run import RecordRunEvent
+from ...decisions.task_run import admission_problem, offer_paused_text
 from ...ledger import Ledger
 from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.onboarding import OnboardingRecord
-from ...lifecycles.task_run import TaskRunStatus
+from ...lifecycles.task_run import TASK_RUN, TaskRunState, TaskRunStatus
 from ...lifecycles.unit import UnitStatus
 from ...lifecycles.worker import WorkerStatus
 from ...ports import Ids
 from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport
 from ..logger_core import get_logger
+from .missed_work import MissedPiece
 from .provider_places import PlaceDirectory, RecordedPlace, name_of_worker
 
 ACTOR = "reconciler"
@@ -85,13 +88,20 @@ class Reconciler:
         self._mirrored: frozenset[WorkerId] | None = None
         self._offered: int | None = None
         self._is_withdrawn = False
+        #: Finished work by its id, from the last observation.
+        self._finished: dict[str, SiteWork] = {}
+        #: Finished work that the first observation showed and no page of ours knows; None: there was none yet.
+        self._missed_before: frozenset[str] | None = None
 
-    async def reconcile(self, *, observes: bool = True, offers: bool | None = True) -> RoundReport:
+    async def reconcile(
+        self, *, observes: bool = True, offers: bool | None = True, started_by: str | None = None
+    ) -> RoundReport:
         """Go through one round.
 
         Args:
             observes: ask the site for all work of the run; otherwise what it showed last counts.
             offers: False to withdraw the offer, None to leave it as it is.
+            started_by: who wants an offer that was paused at the site to be started; None: nobody does.
 
         Raises:
             LogError: nothing could be recorded.
@@ -109,9 +119,11 @@ class Reconciler:
         ]
         if self._provider.MIRRORS_BLOCKS:
             await self._mirror_blocks()
+        if observes and offers is not False:
+            await self._observe_offer()
         wanted = self.wanted_places() if offers and self.may_offer() else None
         if offers is not None:
-            await self._offer(wanted)
+            await self._offer(wanted, started_by)
         deadlines = self._auto_approvals()
         return RoundReport(
             wanted=wanted,
@@ -120,7 +132,18 @@ class Reconciler:
             differences=(*reports, *strangers),
             unreviewed=len(deadlines),
             approved_by_site_at=min(deadlines, default=None),
+            is_paused_there=self._run_state.offer is SiteOffer.PAUSED_THERE,
         )
+
+    def missed(self) -> list[MissedPiece]:
+        """Return the work that the last observation showed as completed, and that no page submitted."""
+        pieces = [MissedPiece(work, None) for work in self._strangers]
+        for place in self._places.all():
+            shown, key = self._shown(place), place.handle.casefold()
+            found = difference(self._work_of(place), None if shown is None else shown.status)
+            if found is SiteDifference.NOT_SUBMITTED and key in self._finished:
+                pieces.append(MissedPiece(self._finished[key], place))
+        return pieces
 
     def _auto_approvals(self) -> list[int]:
         """Return the times at which the site approves work that nobody has reviewed."""
@@ -135,13 +158,22 @@ class Reconciler:
 
     def may_offer(self) -> bool:
         """Return whether newcomers would get work now."""
-        state = self._ledger.state.task_runs[streams.task_run(self._run)]
+        state = self._run_state
         return state.status is TaskRunStatus.LIVE and admission_problem(state) is None
 
+    @property
+    def _run_state(self) -> TaskRunState:
+        return self._ledger.state.task_runs[streams.task_run(self._run)]
+
     def wanted_places(self) -> int:
-        """Return the number of places that the run wants at its site in all, those that are taken included."""
+        """Return the number of places that the run wants at its site in all, those that are taken included.
+
+        Work that was completed while nobody was here keeps the place of a unit until a person has decided about it:
+        otherwise its unit would be offered, and paid, a second time.
+        """
         by_status = self._ledger.state.runs[self._run].units_by_status
-        extra = len(self._strangers) + sum(
+        strangers = {work.handle for work in self._strangers}
+        extra = len(strangers - (self._missed_before or frozenset())) + sum(
             (shown := self._shown(place)) is not None and self._holds_place(shown) and not self._has_unit(place)
             for place in self._places.all()
         )
@@ -173,17 +205,45 @@ class Reconciler:
 
     # The offer ------------------------------------------------------------------------------------------------------
 
-    async def _offer(self, wanted: int | None) -> None:
-        """Bring the offer to a number of places, or withdraw it."""
+    async def withdraw(self) -> None:
+        """Withdraw the offer. That is recorded first: a pause that is found afterwards is ours.
+
+        Raises:
+            LogError: nothing could be recorded.
+            Exception: the provider could not ask its site.
+        """
+        await self._record_offer(SiteOffer.WITHDRAWN)
+        await self._provider.withdraw()
+        self._is_withdrawn = True
+
+    async def _observe_offer(self) -> None:
+        """Record that somebody at the site has paused the offer, or started it again."""
+        recorded = self._run_state.offer
+        if recorded not in {SiteOffer.OPEN, SiteOffer.PAUSED_THERE}:
+            return
+        is_paused = await self._provider.is_offer_paused()
+        if is_paused and recorded is SiteOffer.OPEN:
+            logger.warning(offer_paused_text(self._run))
+        await self._record_offer(SiteOffer.PAUSED_THERE if is_paused else SiteOffer.OPEN)
+
+    async def _record_offer(self, offer: SiteOffer, author: str | None = None) -> None:
+        state, changed = self._run_state, TaskRunOfferChanged(offer=offer)
+        if state.offer is not offer and TASK_RUN.allows(state.status, TaskRunOfferChanged):
+            await self._issuer.issue(RecordRunEvent(task_run=self._run, event=changed), actor=author)
+
+    async def _offer(self, wanted: int | None, started_by: str | None) -> None:
+        """Bring the offer to a number of places, or withdraw it; one that was paused at the site stays as it is."""
+        if wanted is not None and started_by is None and self._run_state.offer is SiteOffer.PAUSED_THERE:
+            return
         on_offer = self._ledger.state.runs[self._run].units_by_status.get(UnitStatus.LAUNCHED, 0)
         has_surplus = wanted is not None and not on_offer and (self._offered is None or self._offered > wanted)
         if wanted is None or has_surplus:
             if not self._is_withdrawn:
-                await self._provider.withdraw()
-                self._is_withdrawn = True
+                await self.withdraw()
         elif on_offer and (self._is_withdrawn or self._offered is None or self._offered < wanted):
             self._offered = await self._provider.offer(wanted)
             self._is_withdrawn = False
+            await self._record_offer(SiteOffer.OPEN, started_by)
 
     def _holds_place(self, shown: ProviderObserved) -> bool:
         is_rejected = shown.status is SiteWorkStatus.REJECTED
@@ -205,7 +265,17 @@ class Reconciler:
         self._refused.clear()
         # A page that asked for work meanwhile may not be in the list yet; that is no difference.
         known = {place.handle.casefold(): place for place in self._places.all()}
-        self._strangers = [work for work in works if fills_place(work.status) and _place_of(work, known) is None]
+        self._finished = {work.handle.casefold(): work for work in works if fills_place(work.status)}
+        self._strangers = [work for work in self._finished.values() if _place_of(work, known) is None]
+        if self._missed_before is None:
+            self._missed_before = frozenset(work.handle for work in self._strangers)
+            if self._missed_before:
+                logger.warning(
+                    "work was completed at the provider while nobody was here; `mephisto-es reconcile --take-in` "
+                    "takes it in",
+                    run=self._run,
+                    pieces=len(self._missed_before),
+                )
         if self._provider.HIDES_RETURNED_WORK:
             await self._note_missing(known, works)
         for work in works:

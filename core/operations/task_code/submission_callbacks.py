@@ -160,9 +160,12 @@ class SubmissionCallbacks:
         return not self._user_code.is_admission_paused and await self._ask_again(undecided)
 
     def _was_submitted(self, unit: UnitState) -> bool:
-        """Return whether a completed unit has a submission; it has none if a partner left and so did its worker."""
+        """Return whether a worker's page has submitted a completed unit.
+
+        It has not if a partner left and so did its worker, or if the work was taken in from the provider's site.
+        """
         agent = self._ledger.state.agents[streams.agent(self._run, unit.agent)] if unit.agent is not None else None
-        return agent is not None and agent.submission is not None
+        return agent is not None and agent.submission is not None and not agent.is_taken_in
 
     def _call_soon(self, unit: UnitId, worker: WorkerId) -> None:
         if self._callback is not None:

@@ -43,6 +43,7 @@ _TEMPLATES: dict[type[Event], str] = {
     task_run.TaskRunFailed: "failed at {step}: {reason}",
     task_run.CallbackFailed: "{function} failed at {location}: {error}",
     task_run.CallbackRecovered: "{function} works again",
+    task_run.TaskRunOfferChanged: "the offer at the provider is {offer}",
     task_run.TaskRunAdmissionPaused: "newcomers get no work: {function} failed {failures} times in a row",
     task_run.TaskRunAdmissionResumed: "newcomers get work again: {reason}",
     task_run.TaskRunRecovering: "resumed by another process: {reason}",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ....core.decisions.task_run import admission_paused_text
+from ....core.decisions.task_run import admission_paused_text, offer_paused_text
 from ....core.entity_ref import EntityRef
 from ....core.lifecycles.agent import AT_WORK_STATUSES
 from ....core.lifecycles.onboarding import LIVE_ONBOARDING_STATUSES
@@ -18,7 +18,7 @@ from ....core.state.status_fold import STATUS_AFTER
 from ....events import streams
 from ....events.ids import AgentId, OnboardingAgentId, TaskRunId, UnitId
 from ....events.resource import ResourceIntended
-from ....events.task_run import TaskRunAdmissionPaused
+from ....events.task_run import SiteOffer, TaskRunAdmissionPaused, TaskRunOfferChanged
 from ...mephisto_db.rows import date_of
 from ..as_of import AsOf
 from .progress import pausing_text
@@ -103,6 +103,8 @@ def find_blockers(as_of: AsOf, run: TaskRunId) -> OpenReport:
         blockers += _open_entities(as_of, run)
         if row.admission_paused_by is not None:
             blockers.append(_paused_admission(as_of, run, row.admission_paused_by))
+        if (offer := paused_offer(as_of, run)) is not None:
+            blockers.append(offer)
         if row.pausing is not None:
             blockers.append(Blocker(f"{pausing_text(as_of.db, run)} ({row.pausing})", 1))
         if row.assignment_count is None:
@@ -126,6 +128,20 @@ def _paused_admission(as_of: AsOf, run: TaskRunId, function: str) -> Blocker:
     history = as_of.stream(streams.task_run(run))
     paused = [one.envelope.at for one in history if isinstance(one.envelope.event, TaskRunAdmissionPaused)]
     return Blocker(admission_paused_text(run, function), 1, since=date_of(paused[-1]))
+
+
+def paused_offer(as_of: AsOf, run: TaskRunId) -> Blocker | None:
+    """Return that the run's offer was paused at the provider's site; None if it was not.
+
+    Raises:
+        UnknownEntityError: there is no such run.
+    """
+    history = as_of.stream(streams.task_run(run))
+    changes = [one.envelope for one in history if isinstance(one.envelope.event, TaskRunOfferChanged)]
+    last = changes[-1] if changes else None
+    if last is None or last.event != TaskRunOfferChanged(offer=SiteOffer.PAUSED_THERE):
+        return None
+    return Blocker(offer_paused_text(run), 1, since=date_of(last.at))
 
 
 def _held_resources(as_of: AsOf, run: TaskRunId) -> Iterator[Blocker]:

@@ -14,6 +14,7 @@ from ..as_of import AsOf
 from ..history.timeline import TimelineEntry, entry_of
 from ..money.hourly_pay import HourlyPayReport, hourly_pay
 from ..money.spending import Spending, spending
+from .blockers import paused_offer
 from .progress import RunProgress, run_progress
 
 #: Seconds over which the pace is measured.
@@ -82,6 +83,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     worth: Worth
     #: None if the run has no budget.
     spending: Spending | None
+    #: Why the provider's site admits nobody, and the remedy; None if its offer was not paused there.
+    offer_problem: str | None
     #: The last events, oldest first.
     last_events: tuple[TimelineEntry, ...]
     #: Requests and packets that a live run has refused or discarded, by reason. The log does not have them: None if the
@@ -115,7 +118,7 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
     Raises:
         UnknownEntityError: there is no such run.
     """
-    progress = run_progress(as_of.db, run)
+    progress, offer = run_progress(as_of.db, run), paused_offer(as_of, run)
     at_work: int = as_of.db.execute(_AT_WORK, (run, *HOLDING_STATUSES)).fetchone()[0]
     return RunStatus(
         seq=as_of.seq,
@@ -127,6 +130,7 @@ def run_status(as_of: AsOf, run: TaskRunId, *, now: int, last: int = 10) -> RunS
         pace=_pace(as_of, run, progress, now),
         worth=_worth(as_of, run),
         spending=spending(as_of, run),
+        offer_problem=None if offer is None else offer.reason,
         last_events=_last_events(as_of, run, last),
     )
 
