@@ -47,6 +47,22 @@ class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class SubmitAppealData(msgspec.Struct, frozen=True):
+    """An objection to a rejection."""
+
+    text: str
+
+
+class RequestWorkerPageData(msgspec.Struct, frozen=True):
+    """A request for the contents of a worker's own page."""
+
+    request_id: str
+    #: The token in the page's address.
+    worker_page: str
+    #: A run; the worker withdraws the consent to it first.
+    withdraw_consent: int | None = None
+
+
 class WorkerProgress(msgspec.Struct, frozen=True):
     """The place of a unit among those that its worker may have in the run."""
 
@@ -66,3 +82,23 @@ class PausingData(msgspec.Struct, frozen=True):
     """Text for pages that request work while the operator is away."""
 
     failure_reason: str
+
+
+class WebhookTerms(msgspec.Struct, frozen=True):
+    """Key and headers by which a router recognizes requests of the provider's site.
+
+    A request is signed with the base64 of the HMAC-SHA256 over the text of its time and its body.
+    """
+
+    #: The site's key for this. Nobody else may read it.
+    secret: str
+    #: Names in lower case.
+    signature_header: str
+    #: Seconds since the epoch.
+    timestamp_header: str
+    #: The same for each delivery of an event.
+    event_header: str
+
+    def __repr__(self) -> str:
+        """Return a text without the key."""
+        return f"WebhookTerms({self.signature_header!r})"

@@ -9,7 +9,16 @@ import msgspec
 
 from .errors import ProtocolError
 from .opaque_json import check_grammar, check_values
-from .packet_data import PagesData, PausingData, ProviderData, UploadedFile, WorkerProgress
+from .packet_data import (
+    PagesData,
+    PausingData,
+    ProviderData,
+    RequestWorkerPageData,
+    SubmitAppealData,
+    UploadedFile,
+    WebhookTerms,
+    WorkerProgress,
+)
 
 #: The name by which operator and router call each other.
 SYSTEM = "mephisto"
@@ -64,16 +73,6 @@ class RegisterAgent(Packet, frozen=True, kw_only=True, tag="register_agent"):
     data: RegisterAgentData
 
 
-class RequestWorkerPageData(msgspec.Struct, frozen=True):
-    """A request for the contents of a worker's own page."""
-
-    request_id: str
-    #: The token in the page's address.
-    worker_page: str
-    #: A run; the worker withdraws the consent to it first.
-    withdraw_consent: int | None = None
-
-
 class RequestWorkerPage(Packet, frozen=True, kw_only=True, tag="request_worker_page"):
     """A worker opened their own page."""
 
@@ -121,12 +120,6 @@ class SubmitMetadataPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_
     data: SubmitMetadataData
 
 
-class SubmitAppealData(msgspec.Struct, frozen=True):
-    """An objection to a rejection."""
-
-    text: str
-
-
 class SubmitAppealPacket(OutboxPacket, frozen=True, kw_only=True, tag="submit_appeal"):
     """A worker objected to the rejection of their work."""
 
@@ -143,6 +136,12 @@ class LiveUpdatePacket(OutboxPacket, frozen=True, kw_only=True, tag="mephisto_bo
     """A worker's page said something to the task's code."""
 
     data: msgspec.Raw
+
+
+class ProviderEventPacket(OutboxPacket, frozen=True, kw_only=True, tag="provider_event"):
+    """The provider's site has reported that something happened there."""
+
+    data: dict[str, str] = {}
 
 
 class LogErrorPacket(Packet, frozen=True, kw_only=True, tag="log_error"):
@@ -179,6 +178,7 @@ Inbound = (
     | SubmitAppealPacket
     | ReturnUnitPacket
     | LiveUpdatePacket
+    | ProviderEventPacket
     | LogErrorPacket
     | ReturnStatuses
     | PagesConfirmed
@@ -305,6 +305,12 @@ class Pausing(Packet, frozen=True, kw_only=True, tag="pausing"):
     data: PausingData
 
 
+class ExpectWebhooks(Packet, frozen=True, kw_only=True, tag="webhooks"):
+    """Tells the router how it recognizes requests of the provider's site."""
+
+    data: WebhookTerms
+
+
 class Drain(Packet, frozen=True, kw_only=True, tag="drain"):
     """Asks the router to take nothing more from workers, and to say so once all it has taken is durable."""
 
@@ -323,6 +329,7 @@ Outbound = (
     | RequestStatuses
     | ConfirmPages
     | Pausing
+    | ExpectWebhooks
     | Drain
 )
 

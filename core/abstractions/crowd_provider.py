@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from omegaconf import DictConfig
 
-from ..packet_data import ProviderData
+from ..packet_data import ProviderData, WebhookTerms
 from .args import CrowdProviderArgs, RequesterArgs
 from .crowd.effects import SiteEffect
 from .crowd.site_work import SiteAccount, SiteWork, WorkOrder
@@ -128,6 +128,14 @@ class CrowdProvider(HoldsResources, ABC):
         Raises:
             LaunchError: the provider refuses.
         """
+
+    def webhook_terms(self) -> WebhookTerms | None:
+        """Return how the run's routers recognize requests of the site; None: it sends none.
+
+        Asked for after `setup_resources_for_task_run`. The requests go to `/provider_webhook` of the run's server, and
+        each makes the reconciler observe the work soon.
+        """
+        return None
 
     async def offer(self, places: int) -> int:
         """Offer so many places in all, those that are taken included; start an offer that was withdrawn.

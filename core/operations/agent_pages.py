@@ -19,7 +19,7 @@ from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..ledger import Ledger
-from ..packet_data import PagesData, PausingData
+from ..packet_data import PagesData, PausingData, WebhookTerms
 from ..packets import (
     SYSTEM,
     AgentDetails,
@@ -29,6 +29,7 @@ from ..packets import (
     ClientBoundLiveUpdate,
     ConfirmPages,
     Drain,
+    ExpectWebhooks,
     Outbound,
     PageAnswer,
     Pausing,
@@ -65,6 +66,7 @@ class AgentPages:
         self._questions = count()
         self._confirmed = Signal()
         self._is_draining = False
+        self._webhooks: WebhookTerms | None = None
         #: Tokens of agents whose pages were told a status beside that of the state, and the status.
         self._told: dict[str, str] = {}
 
@@ -81,6 +83,11 @@ class AgentPages:
         """Tell all routers, also those that connect later, to accept nothing more from workers."""
         self._is_draining = True
         self._send_to_all(Drain(subject_id=SYSTEM))
+
+    def expect_webhooks(self, terms: WebhookTerms) -> None:
+        """Tell all routers, also those that connect later, how they recognize requests of the provider's site."""
+        self._webhooks = terms
+        self._send_to_all(ExpectWebhooks(subject_id=SYSTEM, data=terms))
 
     def pause(self) -> None:
         """Tell all routers that the operator leaves in order: they keep the pages of everybody at work."""
@@ -191,6 +198,8 @@ class AgentPages:
             for update in updates:
                 channel.enqueue_send(ClientBoundLiveUpdate(subject_id=token, data=msgspec.Raw(update)))
         self._synced_channels.add(channel_id)
+        if self._webhooks is not None:
+            channel.enqueue_send(ExpectWebhooks(subject_id=SYSTEM, data=self._webhooks))
         if self._is_draining:
             channel.enqueue_send(Drain(subject_id=SYSTEM))
 

@@ -19,6 +19,7 @@ from ..commands.agent import UpdateLimits
 from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
 from ..ledger import Ledger, PendingCommand
 from ..lifecycles.onboarding import OnboardingRecord
+from ..packet_data import WebhookTerms
 from ..packets import (
     SYSTEM,
     Ack,
@@ -28,6 +29,7 @@ from ..packets import (
     LiveUpdatePacket,
     LogErrorPacket,
     PagesConfirmed,
+    ProviderEventPacket,
     RegisterAgent,
     RequestWorkerPage,
     ReturnStatuses,
@@ -77,7 +79,7 @@ class _Received(NamedTuple):
 
     #: Position in the outbox it came from. By the time it is durable, its router may have a new outbox.
     place: AckData
-    packet: OutboxPackets
+    packet: OutboxPackets | ProviderEventPacket
     #: The command it became; None if the packet is unusable.
     pending: PendingCommand | None
     #: Called once the packet is dealt with.
@@ -100,6 +102,7 @@ class ClientIOHandler:
         pages: AgentPages,
         on_channel_lost: Callable[[str], None],
         withdraw_consent: WithdrawConsentData,
+        on_provider_event: Callable[[], None],
     ) -> None:
         """Keep the parts; channels are opened by `launch_channels`.
 
@@ -111,6 +114,7 @@ class ClientIOHandler:
             pages: sends to the pages.
             on_channel_lost: called with the id of a channel that has given up for good.
             withdraw_consent: withdraws consent for workers who do that on their own page.
+            on_provider_event: called when the provider's site has reported that something happened there.
         """
         self._ledger = ledger
         self._withdraw_consent = withdraw_consent
@@ -122,6 +126,7 @@ class ClientIOHandler:
         self._worker_pool = worker_pool
         self._pages = pages
         self._on_channel_lost = on_channel_lost
+        self._on_provider_event = on_provider_event
         self._commands = PacketCommands(
             context.task_run,
             ids,
@@ -163,6 +168,11 @@ class ClientIOHandler:
             await channel.open(task_status=task_status)
         finally:
             closed.set()
+
+    def expect_webhooks(self, terms: WebhookTerms | None) -> None:
+        """Have the routers accept requests of the provider's site, if it sends any."""
+        if terms is not None:
+            self._pages.expect_webhooks(terms)
 
     async def drain(self, *, at_once: bool) -> None:
         """Make the routers accept nothing more from workers, and wait until everything they accepted is durable here.
@@ -220,6 +230,11 @@ class ClientIOHandler:
                 await self._acking[channel_id].send(
                     _Received(place, packet, self._submit(channel_id, packet, place), done)
                 )
+            case ProviderEventPacket():
+                # The site itself is asked what has happened: nothing of the packet has to be kept.
+                self._on_provider_event()
+                place = AckData(self._incarnations[channel_id], packet.seq)
+                await self._acking[channel_id].send(_Received(place, packet, None, done))
             case RegisterAgent():
                 if not self._pages.is_open(packet.data.request_id):
                     self._pages.open_request(packet.data.request_id, channel_id)
@@ -319,7 +334,7 @@ class ClientIOHandler:
                 since = 0
                 channel.enqueue_send(Ack(subject_id=SYSTEM, data=place))
 
-    def _tell_limit(self, packet: OutboxPackets, sentence: str) -> None:
+    def _tell_limit(self, packet: OutboxPackets | ProviderEventPacket, sentence: str) -> None:
         """Tell a page that it may send no more live updates; after `MAX_NOTICES` it should know."""
         token = packet.subject_id or ""
         number = self._notices[token] = self._notices.get(token, 0) + 1

@@ -104,6 +104,8 @@ class MemoryRouter:
         self._closed_pages: set[str] = set()
         #: The text for pages that request work while the operator is away; None if it did not leave in order.
         self.paused_reason: str | None = None
+        #: How webhooks of the provider's site are recognized.
+        self.webhook_terms: Json | None = None
         self._channel: OperatorEnd | None = None
         self._closed = False
         self._takes_more = True
@@ -235,6 +237,10 @@ class MemoryRouter:
         self.vanish(token)
         self._send({"packet_type": "return_statuses", "subject_id": SYSTEM, "data": {token: "disconnect"}})
 
+    def report_provider_event(self) -> None:
+        """Report that something happened at the provider's site, as a verified webhook does."""
+        self._keep({"packet_type": "provider_event", "subject_id": SYSTEM, "data": {}})
+
     def vanish(self, token: str) -> None:
         """Close a page's socket; the operator does not know yet, because the page may come back."""
         self._sockets.pop(token, None)
@@ -330,6 +336,8 @@ class MemoryRouter:
             case "confirm_pages":
                 present = [token for token in data["agents"] if token not in self._closed_pages]
                 self._send({"packet_type": "pages_confirmed", "subject_id": SYSTEM, "data": {"agents": present}})
+            case "webhooks":
+                self.webhook_terms = data
             case "pausing":
                 self.paused_reason = data["failure_reason"]
             case "drain":

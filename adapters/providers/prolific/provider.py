@@ -21,6 +21,7 @@ from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import LaunchError
 from ....core.operations.registry import register_mephisto_abstraction
+from ....core.packet_data import WebhookTerms
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
 from ..arrival_page import WRAPPER_FILE, arrival_settings
@@ -28,6 +29,7 @@ from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .api.client import BASE_URL, SITE, ProlificClient
 from .api.submissions import MIN_REJECTION_LENGTH, RejectionCategory
 from .effects import RejectionReversal, SilentMessage, StudyCreation, SubmissionCompletion, SubmissionVerdict
+from .notifications import WEBHOOKS, StudyWebhooks, end_subscriptions, holds_subscriptions
 from .observe import ProlificStudyPlaces
 from .payments import prolific_payment
 from .settings import ProlificProviderArgs, ProlificRequesterArgs
@@ -44,7 +46,7 @@ class ProlificProvider(CrowdProvider):
     PROVIDER_TYPE: ClassVar[str] = SITE
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = ProlificProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = ProlificRequesterArgs
-    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (STUDY,)
+    RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (STUDY, WEBHOOKS)
     SHOWS_PROGRESS: ClassVar[bool] = False
     MIRRORS_BLOCKS: ClassVar[bool] = True
     POLL_SECONDS: ClassVar[float | None] = 45.0
@@ -59,6 +61,8 @@ class ProlificProvider(CrowdProvider):
         self._study_id: str | None = None
         #: False once we have published or started the study: a pause is then not ours.
         self._may_start = True
+        self._webhooks = StudyWebhooks(self._client, resources, args)
+        self._webhook_terms: WebhookTerms | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connections to Prolific."""
@@ -124,6 +128,12 @@ class ProlificProvider(CrowdProvider):
             details = {"account": self._account.name, "internal_name": name, "url": url}
             number = await self.resources.intend(STUDY, details)
             self._study_id = await self._make(number, details, was_sent=False)
+        if self.args.provider.prolific_webhooks:
+            self._webhook_terms = await self._webhooks.connect(self._account.name, url)
+
+    def webhook_terms(self) -> WebhookTerms | None:
+        """Return how the run's routers recognize requests of Prolific; None: it sends none."""
+        return self._webhook_terms
 
     async def _make(self, number: int, details: Details, *, was_sent: bool) -> str:
         """Make a draft, or find the one that an earlier request made; return its id.
@@ -178,10 +188,11 @@ class ProlificProvider(CrowdProvider):
         for held in self.resources.held(STUDY):
             await _stop(self._client, held.details)
             await self.resources.released(held.number, "the run is over")
+        await self._webhooks.disconnect()
 
     @classmethod
     async def release(cls, details: Details) -> None:
-        """Stop a study that an earlier process left.
+        """Stop a study, or end subscriptions, that an earlier process left.
 
         Raises:
             LaunchError: Prolific refuses, or cannot be asked.
@@ -189,7 +200,7 @@ class ProlificProvider(CrowdProvider):
         account = registered_account(SITE, str(details["account"]))
         try:
             async with cls.client_of(account) as client:
-                await _stop(client, details)
+                await (end_subscriptions if holds_subscriptions(details) else _stop)(client, details)
         except SiteError as error:
             raise LaunchError("release", f"{error}; stop it on Prolific's pages, or try again later") from error
 

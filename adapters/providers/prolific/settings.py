@@ -67,6 +67,10 @@ class ProlificProviderArgs(CrowdProviderArgs):
     prolific_screen_out_slots: int = field(
         default=0, metadata={"help": "How many may get it; the study pauses when they are used up."}
     )
+    prolific_webhooks: bool = field(
+        default=False,
+        metadata={"help": "Have Prolific report at once what happens, to the page's server; it needs https."},
+    )
 
 
 @dataclass

@@ -57,6 +57,8 @@ def assemble_live_run(
     pages = AgentPages(context.task_run, ledger, context.texts)
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
-    client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost, withdraw_consent)
     site = site_loop_of(context, ledger, ids, clock)
+    client_io = ClientIOHandler(
+        context, ledger, ids, pool, pages, on_channel_lost, withdraw_consent, site.observe_soon
+    )
     return LiveTaskRun(context, url, launcher, pool, client_io, uploads, site)

@@ -85,6 +85,15 @@ class PauseNotice(msgspec.Struct):
     failure_reason: str
 
 
+class WebhookTerms(msgspec.Struct):
+    """Data of `webhooks`: how requests of the provider's site are recognized. Names of headers are in lower case."""
+
+    secret: str
+    signature_header: str
+    timestamp_header: str
+    event_header: str
+
+
 class HeartbeatAnswer(msgspec.Struct):
     """Data of the answer to a heartbeat; the time is in milliseconds."""
 
@@ -104,6 +113,7 @@ read_status_update = reader(StatusUpdate)
 read_acknowledgement = reader(Acknowledgement)
 read_page_list = reader(PageList)
 read_pause_notice = reader(PauseNotice)
+read_webhook_terms = reader(WebhookTerms)
 
 
 class PacketFactory:

@@ -11,6 +11,7 @@ from .log import log
 from .operator.operator_link import OperatorLink
 from .operator.operator_orders import OperatorOrders
 from .operator.waiting_requests import WaitingRequests
+from .operator.webhooks import Webhooks
 from .packets import BUSY, PacketFactory
 from .pages.agents import AgentSessions
 from .pages.page_requests import PageRequests
@@ -50,7 +51,10 @@ class Router:
             journal, self.counters, settings.max_kept_per_agent, settings.heartbeat_limit_seconds, monotonic
         )
         self._link = OperatorLink(journal, packets, self.counters, settings.operator_silence_seconds, monotonic)
-        orders = OperatorOrders(journal, self._agents, self._requests, self._link, packets, self.counters)
+        self.webhooks = Webhooks(journal, packets, self.counters)
+        orders = OperatorOrders(
+            journal, self._agents, self._requests, self.webhooks, self._link, packets, self.counters
+        )
         self._sessions = PageSessions(
             journal, self._agents, self._link, packets, self.counters, settings.operator_grace_seconds
         )

@@ -106,6 +106,16 @@ export const BUSY = "The task server is busy at the moment, please try again in 
  */
 
 /**
+ * Data of `webhooks`: how requests of the provider's site are recognized. Names of headers are in lower case.
+ *
+ * @typedef {object} WebhookTerms
+ * @property {string} secret
+ * @property {string} signature_header
+ * @property {string} timestamp_header
+ * @property {string} event_header
+ */
+
+/**
  * Data of the answer to a heartbeat; the time is in milliseconds.
  *
  * @typedef {object} HeartbeatAnswer
@@ -220,6 +230,20 @@ export function readPageList(data) {
  */
 export function readPauseNotice(data) {
   return read(data, { failure_reason: readText });
+}
+
+/**
+ * @param {Raw} data
+ * @returns {WebhookTerms}
+ * @throws {MalformedJsonError}
+ */
+export function readWebhookTerms(data) {
+  return read(data, {
+    secret: readText,
+    signature_header: readText,
+    timestamp_header: readText,
+    event_header: readText,
+  });
 }
 
 /** Makes encoded packets. */

@@ -7,6 +7,7 @@ import { TaskConfigFile } from "./http/task_config.js";
 import { OperatorLink } from "./operator/operator_link.js";
 import { OperatorOrders } from "./operator/operator_orders.js";
 import { WaitingRequests } from "./operator/waiting_requests.js";
+import { Webhooks } from "./operator/webhooks.js";
 import { BUSY, PacketFactory } from "./packets.js";
 import { AgentSessions } from "./pages/agents.js";
 import { PageRequests } from "./pages/page_requests.js";
@@ -53,10 +54,12 @@ export class Router {
       silenceSeconds: settings.operatorSilenceSeconds,
       monotonic,
     });
-    const orders = new OperatorOrders({ journal, agents, requests, link, packets, counters });
+    const webhooks = new Webhooks({ journal, packets, counters });
+    const orders = new OperatorOrders({ journal, agents, requests, webhooks, link, packets, counters });
     const graceSeconds = settings.operatorGraceSeconds;
     const sessions = new PageSessions({ journal, agents, link, packets, counters, graceSeconds });
     this.counters = counters;
+    this.webhooks = webhooks;
     this.pageRequests = new PageRequests({ journal, agents, requests, link, packets, counters, newId });
     this.hub = new Hub({
       secret,

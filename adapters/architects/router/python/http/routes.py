@@ -54,6 +54,7 @@ SUBMITTED_METADATA = Response(b'{"status":"Submitted metadata"}', media_type=JSO
 SUBMITTED_APPEAL = Response(b'{"status":"Submitted appeal"}', media_type=JSON)
 ERROR_LOGGED = Response(b'{"status":"Error log sent!"}', media_type=JSON)
 DELETED = Response(b'{"status":"Deleted"}', media_type=JSON)
+RECORDED = Response(b'{"status":"Recorded"}', media_type=JSON)
 ALIVE = Response(b'{"status":"Alive!"}', media_type=JSON)
 
 
@@ -107,6 +108,7 @@ class Routes:
                 Route("/agent_status", self.agent_status, methods=["POST"]),
                 Route("/submit_appeal", self.submit_appeal, methods=["POST"]),
                 Route("/worker_page", self.worker_page, methods=["POST"]),
+                Route("/provider_webhook", self.provider_webhook, methods=["POST"]),
                 Route("/is_alive", self.is_alive, methods=["GET"]),
                 Route("/get_timestamp", self.get_timestamp, methods=["GET"]),
                 Route("/counters", self.counters, methods=["GET"]),
@@ -195,6 +197,11 @@ class Routes:
             request,
             lambda: self._pages.request_worker_page(body.worker_page, body.withdraw_consent, body.client_timestamp),
         )
+
+    async def provider_webhook(self, request: Request) -> Response:
+        """POST /provider_webhook: answer once it is durable that something happened at the provider's site."""
+        await self._router.webhooks.record(request.headers, await self._bodies.read_body(request))
+        return RECORDED
 
     async def is_alive(self, _request: Request) -> Response:
         """GET /is_alive: say that the router serves."""

@@ -19,11 +19,13 @@ from ..packets import (
     read_page_list,
     read_pause_notice,
     read_status_update,
+    read_webhook_terms,
     read_worker_page_answer,
 )
 from ..pages.agents import AgentSessions
 from .operator_link import OperatorLink
 from .waiting_requests import WaitingRequests
+from .webhooks import Webhooks
 
 _NULL = Raw(b"null")
 
@@ -35,6 +37,7 @@ class OperatorOrders:
         journal: where acknowledgements go.
         agents: the known agents.
         requests: pages that wait for an agent.
+        webhooks: what the provider's site may send.
         link: the operator's socket, for answers.
         packets: makes packets.
         counters: counts what is discarded.
@@ -45,6 +48,7 @@ class OperatorOrders:
         journal: Journal,
         agents: AgentSessions,
         requests: WaitingRequests,
+        webhooks: Webhooks,
         link: OperatorLink,
         packets: PacketFactory,
         counters: Counters,
@@ -52,6 +56,7 @@ class OperatorOrders:
         self._journal = journal
         self._agents = agents
         self._requests = requests
+        self._webhooks = webhooks
         self._link = link
         self._packets = packets
         self._counters = counters
@@ -93,6 +98,8 @@ class OperatorOrders:
             case "pausing":
                 self._link.pause()
                 self._requests.pause(read_pause_notice(data).failure_reason)
+            case "webhooks":
+                self._webhooks.expect(read_webhook_terms(data))
             case "drain":
                 self._journal.drain(self._send_state)
             case "request_statuses":

@@ -95,6 +95,7 @@ export class Routes {
     app.post("/agent_status", (request, response) => this.agentStatus(request, response));
     app.post("/submit_appeal", (request, response) => this.submitAppeal(request, response));
     app.post("/worker_page", (request, response) => this.workerPage(request, response));
+    app.post("/provider_webhook", (request, response) => this.providerWebhook(request, response));
     app.get("/is_alive", (request, response) => this.isAlive(request, response));
     app.get("/get_timestamp", (request, response) => this.getTimestamp(request, response));
     app.get("/counters", (request, response) => this.counters(request, response));
@@ -164,12 +165,9 @@ export class Routes {
     if (isForm(request)) {
       await this.#submitMetadataForm(request);
     } else {
-      const {
-        USED_AGENT_ID: token,
-        metadata,
-        client_timestamp: clientTimestamp,
-      } = readSubmitMetadata(await this.#read(request));
-      await this.#pages.submit("submit_metadata", token, rawObject({ metadata }), clientTimestamp);
+      const body = readSubmitMetadata(await this.#read(request));
+      const data = rawObject({ metadata: body.metadata });
+      await this.#pages.submit("submit_metadata", body.USED_AGENT_ID, data, body.client_timestamp);
     }
     response.json({ status: "Submitted metadata" });
   }
@@ -193,12 +191,10 @@ export class Routes {
    * @param {Response} response
    */
   async logError(request, response) {
-    const {
-      USED_AGENT_ID: token,
-      error_data: errorData,
-      client_timestamp: clientTimestamp,
-    } = readLogError(await this.#read(request));
-    if (this.#limits.allowReport(request)) this.#pages.logError(token, errorData, clientTimestamp);
+    const body = readLogError(await this.#read(request));
+    if (this.#limits.allowReport(request)) {
+      this.#pages.logError(body.USED_AGENT_ID, body.error_data, body.client_timestamp);
+    }
     response.json({ status: "Error log sent!" });
   }
 
@@ -220,12 +216,9 @@ export class Routes {
    * @param {Response} response
    */
   async submitAppeal(request, response) {
-    const {
-      USED_AGENT_ID: token,
-      text,
-      client_timestamp: clientTimestamp,
-    } = readSubmitAppeal(await this.#read(request));
-    await this.#pages.submit("submit_appeal", token, rawObject({ text: raw(text) }), clientTimestamp);
+    const body = readSubmitAppeal(await this.#read(request));
+    const data = rawObject({ text: raw(body.text) });
+    await this.#pages.submit("submit_appeal", body.USED_AGENT_ID, data, body.client_timestamp);
     response.json({ status: "Submitted appeal" });
   }
 
@@ -243,6 +236,17 @@ export class Routes {
       return;
     }
     sendJson(response, await this.#pages.requestWorkerPage(body, goneSignal(response)));
+  }
+
+  /**
+   * POST /provider_webhook: answer once it is durable that something happened at the provider's site.
+   *
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async providerWebhook(request, response) {
+    await this.#router.webhooks.record(request.headers, await this.#bodies.readBody(request));
+    response.json({ status: "Recorded" });
   }
 
   /**
@@ -325,13 +329,10 @@ export class Routes {
    * @returns {Promise<string>} the token of the agent
    */
   async #submitJson(request) {
-    const {
-      USED_AGENT_ID: token,
-      final_data: finalData,
-      client_timestamp: clientTimestamp,
-    } = readSubmitTask(await this.#read(request));
-    await this.#pages.submit("submit_unit", token, rawObject({ final_data: finalData }), clientTimestamp);
-    return token;
+    const body = readSubmitTask(await this.#read(request));
+    const data = rawObject({ final_data: body.final_data });
+    await this.#pages.submit("submit_unit", body.USED_AGENT_ID, data, body.client_timestamp);
+    return body.USED_AGENT_ID;
   }
 
   /**

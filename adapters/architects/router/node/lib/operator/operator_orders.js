@@ -11,6 +11,7 @@ import {
   readPageList,
   readPauseNotice,
   readStatusUpdate,
+  readWebhookTerms,
   readWorkerPageAnswer,
 } from "../packets.js";
 
@@ -23,6 +24,7 @@ export class OperatorOrders {
   #journal;
   #agents;
   #requests;
+  #webhooks;
   #link;
   #packets;
   #counters;
@@ -32,14 +34,16 @@ export class OperatorOrders {
    * @param {import("../journal/journal.js").Journal} parts.journal where acknowledgements go
    * @param {import("../pages/agents.js").AgentSessions} parts.agents the known agents
    * @param {import("./waiting_requests.js").WaitingRequests} parts.requests pages that wait for an agent
+   * @param {import("./webhooks.js").Webhooks} parts.webhooks what the provider's site may send
    * @param {import("./operator_link.js").OperatorLink} parts.link the operator's socket, for answers
    * @param {import("../packets.js").PacketFactory} parts.packets makes packets
    * @param {import("../counters.js").Counters} parts.counters counts what is discarded
    */
-  constructor({ journal, agents, requests, link, packets, counters }) {
+  constructor({ journal, agents, requests, webhooks, link, packets, counters }) {
     this.#journal = journal;
     this.#agents = agents;
     this.#requests = requests;
+    this.#webhooks = webhooks;
     this.#link = link;
     this.#packets = packets;
     this.#counters = counters;
@@ -99,6 +103,9 @@ export class OperatorOrders {
       case "pausing":
         this.#link.pause();
         this.#requests.pause(readPauseNotice(data).failure_reason);
+        break;
+      case "webhooks":
+        this.#webhooks.expect(readWebhookTerms(data));
         break;
       case "drain":
         this.#journal.drain(() => this.#sendState());
