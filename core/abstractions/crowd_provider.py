@@ -181,6 +181,19 @@ class CrowdProvider(HoldsResources, ABC):
             unblocked: names of workers who were blocked once, and are not any more.
         """
 
+    def mirrored_qualifications(self) -> Collection[str]:
+        """Return the names of the qualifications that the site is told of (`mirror_qualification`)."""
+        return ()
+
+    async def mirror_qualification(self, name: str, holders: Collection[str], former: Collection[str]) -> None:
+        """Have the site know who has a qualification; others whom somebody has put into the list there stay in it.
+
+        Args:
+            name: the qualification.
+            holders: the provider's names of all workers who have it, with a value above zero.
+            former: names of workers who had it once, and have not any more.
+        """
+
     # The account ----------------------------------------------------------------------------------------------------
 
     @classmethod

@@ -73,13 +73,7 @@ def project_request(
     task, provider = read_task_settings(args.task), args.provider
     minutes = provider.connect_estimated_time_in_minutes
     description = task.task_description or task.task_title
-    targeting = PlatformTargeting(
-        participants=ParticipantTargeting(
-            included_participants=_texts(provider.connect_included_participants),
-            excluded_participants=(*_texts(provider.connect_excluded_participants), *excluded_people),
-        ),
-        projects=ProjectTargeting(excluded_projects=(*_texts(provider.connect_excluded_projects), *excluded_projects)),
-    )
+    targeting = project_targeting(args, excluded_people=excluded_people, excluded_projects=excluded_projects)
     request = ProjectRequest(
         name=task.task_title,
         payment=dollars(task.task_reward_cents),
@@ -95,6 +89,20 @@ def project_request(
     )
     check_project(request)
     return request
+
+
+def project_targeting(
+    args: DictConfig, *, excluded_people: Sequence[str], excluded_projects: Sequence[str]
+) -> PlatformTargeting:
+    """Return the lists of a project, which Connect freezes at launch; arguments as those of `project_request`."""
+    provider = args.provider
+    return PlatformTargeting(
+        participants=ParticipantTargeting(
+            included_participants=_texts(provider.connect_included_participants),
+            excluded_participants=(*_texts(provider.connect_excluded_participants), *excluded_people),
+        ),
+        projects=ProjectTargeting(excluded_projects=(*_texts(provider.connect_excluded_projects), *excluded_projects)),
+    )
 
 
 def check_settings(args: DictConfig) -> None:

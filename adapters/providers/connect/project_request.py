@@ -77,7 +77,7 @@ class ProjectRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
 
 class ProjectChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The fields that can still be changed once a project is live or paused."""
+    """The fields that can still be changed once a project is live or paused, and the lists of a draft."""
 
     name: str | None = None
     project_url: str | None = None
@@ -85,6 +85,8 @@ class ProjectChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
     instructions: str | None = None
     #: Places, an absolute number that can only grow.
     participants: int | None = None
+    #: Only until the launch.
+    platform_targeting: PlatformTargeting | None = None
 
 
 def check_project(project: ProjectRequest) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from ....core.abstractions.crowd_provider import CrowdProvider
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import LaunchError
+from ....core.operations.logger_core import get_logger
 from ....core.operations.registry import register_mephisto_abstraction
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
@@ -32,10 +33,21 @@ from .effects import AssignmentVerdict, ParticipantMessage, ProjectCreation, Rej
 from .observe import site_work
 from .offer import PlacesAtConnect, close, pause, set_places
 from .payments import connect_payment
-from .project import ARRIVAL_NAMES, check_settings, completion_code, page_url, project_request, visit_end
+from .project import (
+    ARRIVAL_NAMES,
+    check_settings,
+    completion_code,
+    page_url,
+    project_request,
+    project_targeting,
+    visit_end,
+)
+from .project_request import ProjectChange
 from .settings import ConnectProviderArgs, ConnectRequesterArgs
 
 PROJECT = "connect_project"
+
+logger = get_logger(__name__)
 
 
 @register_mephisto_abstraction()
@@ -49,6 +61,7 @@ class ConnectProvider(CrowdProvider):
     SHOWS_PROGRESS: ClassVar[bool] = False
     REJECTED_WORK_HOLDS_PLACE: ClassVar[bool] = True
     HIDES_RETURNED_WORK: ClassVar[bool] = True
+    MIRRORS_BLOCKS: ClassVar[bool] = True
     POLL_SECONDS: ClassVar[float | None] = 50.0
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
@@ -59,6 +72,8 @@ class ConnectProvider(CrowdProvider):
         self._url = ""
         #: False once we have launched or started the project: a pause is then not ours.
         self._may_start = True
+        #: Blocked workers, whom the next project excludes; None: nobody has told yet who is blocked.
+        self._blocked: Sequence[str] | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connections to Connect."""
@@ -135,6 +150,7 @@ class ConnectProvider(CrowdProvider):
             internal_name=str(details["internal_name"]),
             url=str(details["url"]),
             places=places,
+            excluded_people=self._blocked or (),
             excluded_projects=self._project_ids(),
         )
         creation = ProjectCreation(self._client, request)
@@ -230,6 +246,25 @@ class ConnectProvider(CrowdProvider):
     def rejection_problem(cls, reason: str | None) -> str | None:
         """Return why Connect would refuse a rejection for this reason."""
         return None if reason else "Connect shows the reason to the worker: reject it again with a note"
+
+    async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:  # noqa: ARG002 - lists only grow
+        """Exclude blocked workers from the draft of a project, and from later projects of the run.
+
+        Connect freezes a project's lists at its launch. Whoever is blocked later still sees it, and gets no work here.
+        """
+        before, self._blocked = self._blocked, sorted(blocked)
+        if not set(blocked) - set(before or ()):
+            return
+        *earlier, present = self._project_ids()
+        if await self._client.projects.status(present) is ConnectProjectStatus.UNPUBLISHED:
+            lists = project_targeting(self.args, excluded_people=self._blocked, excluded_projects=earlier)
+            await self._client.projects.change(present, ProjectChange(platform_targeting=lists))
+        elif before is not None:
+            logger.warning(
+                "Connect has frozen the project's lists at its launch: blocked workers still see it and get no work; "
+                "the next project excludes them",
+                blocked=len(self._blocked),
+            )
 
     def payment_effect(self, order: PaymentOrder) -> PaymentEffect:
         """Return a payment as an effect: an approval, or a bonus that is told by the sum of bonuses.

@@ -150,7 +150,7 @@ class ProlificProvider(CrowdProvider):
                 internal_name=str(details["internal_name"]),
                 url=str(details["url"]),
                 project_id=await workspace.project_id(),
-                allow_group=await workspace.group_id(self.args.provider.prolific_allow_list_group_name),
+                allow_group=await workspace.allow_group_id(),
                 block_group=await workspace.block_group_id(),
             )
             await _check_pay(workspace, request.reward, request.estimated_completion_time)
@@ -256,11 +256,17 @@ class ProlificProvider(CrowdProvider):
     async def mirror_blocks(self, blocked: Collection[str], unblocked: Collection[str]) -> None:
         """Bring the participant group of blocked workers up to date; studies on offer follow at once."""
         group = await (await find_workspace(self._client, self.args)).block_group_id()
-        members = set(await self._client.people.members(group))
-        if missing := sorted(set(blocked) - members):
-            await self._client.people.add_members(group, missing)
-        if surplus := sorted(members & set(unblocked)):
-            await self._client.people.remove_members(group, surplus)
+        await self._client.people.update_members(group, blocked, unblocked)
+
+    def mirrored_qualifications(self) -> Collection[str]:
+        """Return the qualifications that participant groups follow."""
+        return [str(name) for name in self.args.provider.prolific_qualification_groups]
+
+    async def mirror_qualification(self, name: str, holders: Collection[str], former: Collection[str]) -> None:
+        """Bring the participant group of a qualification up to date; studies on offer follow at once."""
+        workspace = await find_workspace(self._client, self.args)
+        group = await workspace.own_group_id(str(self.args.provider.prolific_qualification_groups[name]))
+        await self._client.people.update_members(group, holders, former)
 
     def payment_effect(self, order: PaymentOrder) -> PaymentEffect:
         """Return a payment as an effect: the reward is paid by an approval, a bonus in two steps.

@@ -54,6 +54,10 @@ class ProlificProviderArgs(CrowdProviderArgs):
     prolific_block_list_group_name: str = field(
         default="Block list", metadata={"help": "Participant group of blocked workers, which may not take part."}
     )
+    prolific_qualification_groups: dict[str, str] = field(
+        default_factory=dict,
+        metadata={"help": "Participant groups that follow qualifications granted here, while a run is live."},
+    )
     prolific_completion: CompletionWay = field(
         default=CompletionWay.SERVER,
         metadata={"help": "SERVER: our server completes submissions. REDIRECT: the worker's browser does."},

@@ -42,9 +42,17 @@ class Workspace:
 
     async def block_group_id(self) -> str:
         """Return the id of the participant group of blocked workers, which is created if it does not exist."""
-        name = str(self._args.provider.prolific_block_list_group_name)
-        found = await self.group_id(name)
-        return found or (await self._client.people.create_group(self.id, name)).id
+        return await self.own_group_id(str(self._args.provider.prolific_block_list_group_name))
+
+    async def allow_group_id(self) -> str | None:
+        """Return the id of the group that may take part; None: everybody may. One that we keep is created."""
+        name = str(self._args.provider.prolific_allow_list_group_name)
+        is_ours = name in self._args.provider.prolific_qualification_groups.values()
+        return await (self.own_group_id(name) if is_ours else self.group_id(name))
+
+    async def own_group_id(self, name: str) -> str:
+        """Return the id of a participant group that we keep, which is created if it does not exist."""
+        return await self.group_id(name) or (await self._client.people.create_group(self.id, name)).id
 
     async def minimum_hourly_cents(self) -> int:
         """Return the least hourly pay that the site accepts; the table's figure if it does not tell."""

@@ -7,17 +7,16 @@ right by the next round.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import trio
 
 from ....events import streams
 from ....events.agent import AgentRejected, AgentReturned
 from ....events.engagement import ProviderObserved, SiteWorkStatus
-from ....events.ids import TaskRunId, WorkerId
+from ....events.ids import TaskRunId
 from ....events.payment import Answer
 from ....events.task_run import SiteOffer, TaskRunOfferChanged
-from ....events.worker import WorkerUnblocked
 from ...abstractions.crowd.differences import ACTIONS, STATUS_AFTER, SiteDifference, difference, fills_place, is_news
 from ...abstractions.crowd.site_work import SiteWork, WorkAction, WorkOrder
 from ...abstractions.crowd_provider import CrowdProvider
@@ -31,12 +30,12 @@ from ...lifecycles.agent import AgentRecord, AgentStatus
 from ...lifecycles.onboarding import OnboardingRecord
 from ...lifecycles.task_run import TASK_RUN, TaskRunState, TaskRunStatus
 from ...lifecycles.unit import UnitStatus
-from ...lifecycles.worker import WorkerStatus
 from ...ports import Ids
 from ..control.round_report import DifferenceReport, RoundOutcome, RoundReport
 from ..logger_core import get_logger
 from .missed_work import MissedPiece
-from .provider_places import PlaceDirectory, RecordedPlace, name_of_worker
+from .provider_places import PlaceDirectory, RecordedPlace
+from .site_mirror import SiteMirror
 
 ACTOR = "reconciler"
 #: Seconds that one action at the site may take before the round goes on without it.
@@ -49,9 +48,6 @@ _PLACED = (
     UnitStatus.ACCEPTED,
     UnitStatus.SOFT_REJECTED,
 )
-
-#: Least number of events of a worker who was registered, blocked and unblocked.
-_EVENTS_WITH_UNBLOCK = 3
 
 logger = get_logger(__name__)
 
@@ -84,8 +80,7 @@ class Reconciler:
         self._missing: set[str] = set()
         #: Actions that the site refused; asked for again after the next observation.
         self._refused: dict[tuple[str, WorkAction], str] = {}
-        #: Blocked workers whom the site was told of last; None: it was told nothing yet.
-        self._mirrored: frozenset[WorkerId] | None = None
+        self._mirror = SiteMirror(ledger, provider)
         self._offered: int | None = None
         self._is_withdrawn = False
         #: Finished work by its id, from the last observation.
@@ -117,8 +112,7 @@ class Reconciler:
             DifferenceReport(difference=SiteDifference.UNKNOWN_HERE, outcome=RoundOutcome.FOR_PERSON)
             for _ in self._strangers
         ]
-        if self._provider.MIRRORS_BLOCKS:
-            await self._mirror_blocks()
+        await self._mirror.update()
         if observes and offers is not False:
             await self._observe_offer()
         wanted = self.wanted_places() if offers and self.may_offer() else None
@@ -178,30 +172,6 @@ class Reconciler:
             for place in self._places.all()
         )
         return sum(by_status.get(status, 0) for status in _PLACED) + extra
-
-    async def _mirror_blocks(self) -> None:
-        """Tell the site who is blocked, if that has changed since it was told last."""
-        state = self._ledger.state
-        ours = [one for one in state.workers.values() if one.provider_type == self._provider.PROVIDER_TYPE]
-        blocked = frozenset(one.worker for one in ours if one.status is WorkerStatus.BLOCKED)
-        if blocked == self._mirrored:
-            return
-        unblocked = {
-            one.worker
-            for one in ours
-            if one.status is WorkerStatus.REGISTERED
-            and state.version(streams.worker(one.worker)) >= _EVENTS_WITH_UNBLOCK
-            and self._was_unblocked(one.worker)
-        }
-        await self._provider.mirror_blocks(self._names_of(blocked), self._names_of(unblocked))
-        self._mirrored = blocked
-
-    def _was_unblocked(self, worker: WorkerId) -> bool:
-        history = self._ledger.log.history(streams.worker(worker))
-        return any(isinstance(recorded.envelope.event, WorkerUnblocked) for recorded in history)
-
-    def _names_of(self, workers: Collection[WorkerId]) -> set[str]:
-        return {name for worker in workers if (name := name_of_worker(self._ledger, worker)) is not None}
 
     # The offer ------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -93,6 +93,14 @@ class ProlificPeople:
     async def remove_members(self, group_id: str, participant_ids: Sequence[str]) -> None:
         """Take people out of a group (`participant-groups/remove-from-participant-group`)."""
         await self._change_members("DELETE", "take people out of a group", group_id, participant_ids)
+
+    async def update_members(self, group_id: str, wanted: Collection[str], unwanted: Collection[str]) -> None:
+        """Add the wanted people who are missing, and remove the unwanted ones who are there; others stay."""
+        members = set(await self.members(group_id))
+        if missing := sorted(set(wanted) - members):
+            await self.add_members(group_id, missing)
+        if surplus := sorted(members & set(unwanted)):
+            await self.remove_members(group_id, surplus)
 
     async def send_message(self, participant_id: str, study_id: str, text: str) -> None:
         """Send a message to one person about a study (`messages/send-message`).

@@ -95,6 +95,33 @@ async def test_a_pause_by_the_site_is_left_alone(tmp_path: Path, autojump_clock:
         assert project.status == "Paused"
 
 
+async def test_blocked_workers_are_excluded_by_the_launch_and_by_follow_ups(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_site_run("connect", tmp_path, flipped=("completed_is_final",)) as run:
+        operator = run.harness.operator
+        anna = await operator.directory().new_worker("anna", "near_connect")
+        await operator.reviewer().block_worker(anna, "a bot")
+        live = await run.launch(3, max_num_concurrent_units=1, connect_excluded_participants=["cleo"])
+        (first,) = projects_of(run)
+        assert excluded(first) == ["cleo", "anna"]
+        assert await run.person("anna").reserve() is None
+        bert = await operator.directory().new_worker("bert", "near_connect")
+        await operator.reviewer().block_worker(bert, "a bot, too")
+        await trio.sleep(10)
+        assert excluded(first) == ["cleo", "anna"]
+        await run.person("dora").take_part(run.harness.router(live))
+        await until(lambda: len(projects_of(run)) == 2)
+        assert excluded(projects_of(run)[1]) == ["cleo", "anna", "bert"]
+
+
+def excluded(project: FakeProject) -> list[str]:
+    targeting = project.body.platform_targeting
+    assert targeting is not None
+    assert targeting.participants is not None
+    return list(targeting.participants.excluded_participants)
+
+
 async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     async with open_site_run("connect", tmp_path, balance_cents=100) as run:
         with pytest.raises(ConfigError, match="30 cents for 5 minutes are 360 an hour; Connect demands 750"):

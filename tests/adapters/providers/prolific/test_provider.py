@@ -236,6 +236,27 @@ async def test_blocked_workers_are_kept_away_at_the_site(
         assert await run.person("anna").reserve() is not None
 
 
+async def test_participant_groups_follow_qualifications(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    async with open_site_run("prolific", tmp_path) as run:
+        operator, directory = run.harness.operator, run.harness.operator.directory()
+        await directory.find_or_create_qualification("careful")
+        anna = await directory.new_worker("anna", "near_prolific")
+        await operator.reviewer().grant_qualification(anna, "careful")
+        groups = {"prolific_qualification_groups": {"careful": "Careful"}, "prolific_allow_list_group_name": "Careful"}
+        await run.launch(3, **groups)
+        group = next(one for one in run.prolific.ledger.groups.values() if one.name == "Careful")
+        assert list(group.members) == ["anna"]
+        group.members["by hand"] = 0.0
+        assert await run.person("bert").reserve() is None
+        bert = await directory.new_worker("bert", "near_prolific")
+        await operator.reviewer().grant_qualification(bert, "careful", 0)
+        await operator.reviewer().revoke_qualification(anna, "careful", "in a hurry")
+        await until(lambda: set(group.members) == {"by hand"})
+        await operator.reviewer().grant_qualification(bert, "careful", 2)
+        await until(lambda: set(group.members) == {"by hand", "bert"})
+        assert await run.person("bert").reserve() is not None
+
+
 async def test_an_approval_by_the_site_is_announced(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     async with open_site_run("prolific", tmp_path) as run:
         live = await run.launch(2)
