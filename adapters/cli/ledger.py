@@ -29,6 +29,7 @@ from .common.arguments import (
     log_argument,
     pseudonyms_option,
     run_argument,
+    script_option,
 )
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
@@ -57,6 +58,7 @@ class LedgerCommand(LogCommand):
 @run_argument
 @click.argument("check", type=click.Choice([VERIFY]), required=False)
 @click.option("--provider", "asks_provider", is_flag=True, help="With verify: compare with the site's books, too.")
+@script_option
 @pseudonyms_option
 @as_of_options
 @as_json_option

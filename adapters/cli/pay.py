@@ -29,7 +29,7 @@ from ..control.protocol import author_of
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
 from ..text import format_worker
-from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument
+from .common.arguments import LogCommand, author_option, log_argument, pseudonyms_option, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 from .common.settlements import PaymentDecision, read_decisions, write_payments
 
@@ -104,6 +104,7 @@ class AmountsDue(NamedTuple):
     help="Pay nothing: write what is to be paid to a CSV file, for --settle-file.",
 )
 @click.option("--reason", help="With --settle: how you know.")
+@script_option
 @author_option
 @pseudonyms_option
 @as_json_option

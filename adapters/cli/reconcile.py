@@ -21,7 +21,7 @@ from ...events.ids import TaskRunId
 from ..control.client import open_control
 from ..control.protocol import author_of
 from ..terminal import echo
-from .common.arguments import LogCommand, author_option, log_argument, run_argument
+from .common.arguments import LogCommand, author_option, log_argument, run_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 _STYLES = {
@@ -45,6 +45,7 @@ _MISSED = (SiteDifference.NOT_SUBMITTED, SiteDifference.UNKNOWN_HERE)
     help="Take in work that was completed at the site and not submitted here.",
 )
 @click.option("--start-offer", "starts_offer", is_flag=True, help="Start an offer that was paused at the site.")
+@script_option
 @author_option
 @as_json_option
 def reconcile_command(

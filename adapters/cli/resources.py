@@ -22,7 +22,7 @@ from ...projections.queries.as_of import AsOf
 from ..composition.ledger import open_ledger
 from ..log.sqlite.as_of import open_as_of
 from ..terminal import echo
-from .common.arguments import LogCommand, RunType, log_argument
+from .common.arguments import LogCommand, RunType, log_argument, script_option
 from .common.output import ILLEGAL, as_json_option, console, print_json
 
 
@@ -84,6 +84,7 @@ def list_command(database: Path, as_json: bool) -> None:
 @resources_group.command("release", cls=LogCommand)
 @log_argument
 @click.argument("run", type=RunType(), required=False)
+@script_option
 def release_command(database: Path, run: EntityRef | None) -> None:
     """Release what the runs in DATABASE hold outside, and record that. Running it twice is harmless.
 

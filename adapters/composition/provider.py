@@ -16,7 +16,7 @@ from ...core.errors import ConfigError, UnknownEntityError
 from ...core.ledger import Ledger
 from ...core.operations.control.executor import OpenProvider
 from ...core.operations.hydra_config import MephistoConfig
-from ...core.operations.registry import get_crowd_provider_from_type
+from ...core.operations.registry import get_crowd_provider_from_type, get_valid_provider_types
 from ...core.ports import Ids
 from ...events import streams
 from ...events.ids import TaskRunId
@@ -29,13 +29,27 @@ def paying_provider(created: TaskRunCreated) -> type[CrowdProvider]:
     Raises:
         ConfigError: it is not installed, or does not pay.
     """
-    provider = get_crowd_provider_from_type(created.provider_type)
+    provider = _provider_of(created)
     if not issubclass(provider, PaymentProvider | PaymentSite):
         raise ConfigError(
             f"run-{created.task_run} has its workers from {created.provider_type!r}, which cannot pay them",
             hint="Pay what `mephisto-es ledger` shows by other means",
         )
     return provider
+
+
+def _provider_of(created: TaskRunCreated) -> type[CrowdProvider]:
+    """Return the crowd provider of a run.
+
+    Raises:
+        ConfigError: it is neither installed nor defined by a script that was imported.
+    """
+    if created.provider_type not in get_valid_provider_types():
+        raise ConfigError(
+            f"run-{created.task_run} has its workers from {created.provider_type!r}, which is not installed here",
+            hint="If its launch script defines it, name the script: --script run_task.py",
+        )
+    return get_crowd_provider_from_type(created.provider_type)
 
 
 def provider_opener(database: Path, ledger: Ledger, ids: Ids) -> OpenProvider:
@@ -53,7 +67,7 @@ def provider_opener(database: Path, ledger: Ledger, ids: Ids) -> OpenProvider:
         created = history[0].envelope.event if history else None
         if not isinstance(created, TaskRunCreated):
             raise UnknownEntityError(f"run-{run}")
-        provider_class = get_crowd_provider_from_type(created.provider_type)
+        provider_class = _provider_of(created)
         config = provider_config(database, created, provider_class)
         async with provider_class(config, SharedTaskState(), Resources(ledger, ids, run)) as provider:
             yield provider

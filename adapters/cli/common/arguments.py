@@ -23,6 +23,7 @@ from ....core.errors import UnknownEntityError
 from ....projections.mephisto_db.reader import MephistoDB
 from ....projections.queries.entity_ref import ViewLookup
 from ...composition.data_dir import DATABASE_FILE, data_dir
+from ...composition.script_plugins import import_launch_script
 from ...erasure.unfinished import finish_erasure
 from ...log.sqlite.as_of import LogAsOf, open_as_of
 
@@ -164,6 +165,23 @@ def _bare(text: str) -> str:
 
 pseudonyms_option = click.option(
     "--pseudonyms", is_flag=True, help="Show workers only by their ids, without their names at the provider."
+)
+
+
+def _import_script(ctx: click.Context, param: click.Parameter, script: Path | None) -> None:  # noqa: ARG001
+    """Register what a launch script defines, before the verb needs it."""
+    if script is not None:
+        import_launch_script(script)
+
+
+script_option = click.option(
+    "--script",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    expose_value=False,
+    is_eager=True,
+    callback=_import_script,
+    metavar="FILE",
+    help="The launch script, if it defines the run's crowd provider; it is imported, and launches nothing.",
 )
 author_option = click.option(
     "--as",

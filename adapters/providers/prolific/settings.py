@@ -38,6 +38,10 @@ class ProlificProviderArgs(CrowdProviderArgs):
             "PROLIFIC_PID, STUDY_ID and SESSION_ID."
         },
     )
+    prolific_access_details: list[Any] = field(
+        default_factory=list,
+        metadata={"help": "Refused: Prolific's Taskflow is not needed, because the server gives each worker a unit."},
+    )
     prolific_id_option: str = field(
         default="url_parameters", metadata={"help": "How the id reaches the page; only url_parameters is supported."}
     )

@@ -79,6 +79,12 @@ def check_settings(args: DictConfig) -> None:
             key=f"{_PREFIX}.prolific_id_option",
             hint="Use url_parameters: the page finds the participant's id in its address",
         )
+    if provider.prolific_access_details:
+        raise ConfigError(
+            f"{_PREFIX}.prolific_access_details is for Prolific's Taskflow, which spreads people over several addresses",
+            key=f"{_PREFIX}.prolific_access_details",
+            hint="Leave it out: the run has one address and gives each worker a unit; use one run for each kind of page",
+        )
     if provider.prolific_estimated_completion_time_in_minutes < 1:
         key = f"{_PREFIX}.prolific_estimated_completion_time_in_minutes"
         raise ConfigError(f"{key} must be at least 1", key=key)

@@ -18,7 +18,7 @@ from mephisto_es.core.lifecycles.payment import PaymentStatus
 from mephisto_es.core.operations.control.requests import VerdictRequest
 from mephisto_es.events.codec import encode
 
-from ..site_run import SiteRun, open_site_run, until, write_accounts
+from ..site_run import PAGE, SiteRun, open_site_run, until, write_accounts
 
 REASON = (
     "LOW_EFFORT: every sentence got the same rating within two seconds, the one that is in Dutch included; "
@@ -130,6 +130,8 @@ async def test_a_launch_is_refused_with_the_reason(tmp_path: Path, autojump_cloc
             await run.launch(1, prolific_workspace_name="Nowhere")
         with pytest.raises(ConfigError, match="Prolific has no unpaid studies"):
             await run.launch(1, task_reward="0")
+        with pytest.raises(ConfigError, match="prolific_access_details is for Prolific's Taskflow"):
+            await run.launch(1, prolific_access_details=[{"external_url": PAGE, "total_allocation": 1}])
         with pytest.raises(ConfigError, match="there is no requirement 'AgeRange'"):
             await run.launch(1, prolific_eligibility_requirements=[{"name": "AgeRange"}])
 
