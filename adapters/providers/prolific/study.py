@@ -81,9 +81,9 @@ def check_settings(args: DictConfig) -> None:
         )
     if provider.prolific_access_details:
         raise ConfigError(
-            f"{_PREFIX}.prolific_access_details is for Prolific's Taskflow, which spreads people over several addresses",
+            f"{_PREFIX}.prolific_access_details is for Prolific's Taskflow, which has several addresses",
             key=f"{_PREFIX}.prolific_access_details",
-            hint="Leave it out: the run has one address and gives each worker a unit; use one run for each kind of page",
+            hint="Leave it out: a run has one address and gives each worker a unit; make a run for each kind of page",
         )
     if provider.prolific_estimated_completion_time_in_minutes < 1:
         key = f"{_PREFIX}.prolific_estimated_completion_time_in_minutes"
