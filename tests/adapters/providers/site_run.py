@@ -195,6 +195,8 @@ class SiteRun:
     kind: str
     site: FakeProlific | FakeConnect
     harness: OperatorHarness
+    #: The provider that pays, if it is another one.
+    payer: type[CrowdProvider] | None = None
 
     @property
     def provider_class(self) -> type[CrowdProvider]:
@@ -254,7 +256,7 @@ class SiteRun:
         """Return a provider of its own for a run, as a process without the operator has."""
         ledger = self.harness.operator.ledger
         ids = SystemIds(ledger.state.highest_ids(), epoch=next(EPOCHS))
-        return self.provider_class(self.config(), SharedTaskState(), Resources(ledger, ids, run))
+        return (self.payer or self.provider_class)(self.config(), SharedTaskState(), Resources(ledger, ids, run))
 
     async def settle(self, task_run: TaskRunId) -> int:
         """Pay a run as the command line does; the number of orders taken."""
