@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -75,6 +76,23 @@ class SiteDemo(msgspec.Struct, frozen=True, kw_only=True):
         return is_paid and set(self.units) == {"accepted"} and not self.faults and self.replay.legal
 
 
+class DemoPerson(NamedTuple):
+    """One of the people who take part."""
+
+    #: prolific or connect.
+    kind: str
+    #: The site's address.
+    site_url: str
+    #: 0, 1, 2 ...
+    number: int
+    #: The completion code that the page shows at the end; used at Connect.
+    code: str
+
+
+#: Takes part as one person, and returns once the work is submitted.
+TakePart = Callable[[DemoPerson], Awaitable[None]]
+
+
 class _Stage(NamedTuple):
     """A simulated site that is served."""
 
@@ -99,6 +117,7 @@ async def run_site_demo(
     server_type: str | None = None,
     on_live: Callable[[LiveTaskRun], None],
     on_submitted: Callable[[], None],
+    take_part: TakePart | None = None,
 ) -> SiteDemo:
     """Launch a run on a simulated site, let people take part, review and pay them, and compare both sides' books.
 
@@ -112,6 +131,7 @@ async def run_site_demo(
         server_type: the router, python or node.
         on_live: called when the run is open to workers.
         on_submitted: called after each submission.
+        take_part: takes part as a person; by default a program does.
 
     Raises:
         ConfigError, LaunchError, LogError: as raised by the operator.
@@ -130,7 +150,8 @@ async def run_site_demo(
             browsers = trio.CapacityLimiter(PEOPLE_AT_ONCE)
             async with trio.open_nursery() as people:
                 for number in range(units):
-                    people.start_soon(_take_part, stage, number, seed, _code_of(live_run), browsers, on_submitted)
+                    person = DemoPerson(kind, stage.url, number, _code_of(live_run))
+                    people.start_soon(_take_part, person, take_part or partial(_visit, seed), browsers, on_submitted)
                 await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
                 people.cancel_scope.cancel()
             agents = [one.agent for one in operator.ledger.state.agents.values() if one.status is AgentStatus.COMPLETED]
@@ -191,12 +212,16 @@ class _PageEnd(msgspec.Struct):
 
 
 async def _take_part(
-    stage: _Stage, number: int, seed: int, code: str, browsers: trio.CapacityLimiter, on_submitted: Callable[[], None]
+    person: DemoPerson, take_part: TakePart, browsers: trio.CapacityLimiter, on_submitted: Callable[[], None]
 ) -> None:
     async with browsers:
-        visitor = SiteVisitor(stage.kind, stage.url, f"person{number}", code, Random(f"{seed} {number}"))
-        await visitor.take_part()
+        await take_part(person)
     on_submitted()
+
+
+async def _visit(seed: int, person: DemoPerson) -> None:
+    kind, site_url, number, code = person
+    await SiteVisitor(kind, site_url, f"person{number}", code, Random(f"{seed} {number}")).take_part()
 
 
 async def _settle(database: Path, run: TaskRunId, agents: Sequence[AgentId]) -> tuple[str, ...]:

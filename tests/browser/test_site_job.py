@@ -1,0 +1,96 @@
+"""A whole job on a simulated site with real pages in Chromium, beside programs: both sides' books are equal.
+
+`SITE_UNITS=200 SITE_BROWSERS=20` is the long form, which `make sites` runs and whose figures it prints.
+"""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+
+from mephisto_es.adapters.crowd.site_demo import DemoPerson, run_site_demo
+from mephisto_es.adapters.crowd.site_visitor import SiteVisitor
+from mephisto_es.core.operations.config_handler import CONFIG_FILE_VARIABLE
+
+from .browser import Browser, Page, open_browser
+
+UNITS = int(os.environ.get("SITE_UNITS", "3"))
+BROWSERS = int(os.environ.get("SITE_BROWSERS", "2"))
+LIMIT_SECONDS = 120 + 5 * UNITS
+#: The button with which a person takes a place.
+TAKE = {"prolific": "Reserve", "connect": "Accept"}
+TASK = "Submit rating"
+
+
+class ChromiumPerson:
+    """A person in Chromium, who goes from the site to the task and back."""
+
+    def __init__(self, person: DemoPerson, page: Page) -> None:
+        self._person = person
+        self._page = page
+
+    async def take_part(self) -> None:
+        page = self._page
+        await page.visit(self._person.site_url)
+        await page.fill("input[name=person]", f"person{self._person.number}")
+        await page.press("Sign in")
+        while not await self._is_at_work():
+            await page.visit(self._person.site_url)
+            if await self._has(TAKE[self._person.kind]):
+                await page.press(TAKE[self._person.kind])
+            if self._person.kind == "prolific" and await self._has("Open"):
+                await page.press("Open")
+        await page.call("check", 'role=radio[name="4"]')
+        await page.press(TASK)
+        await page.see("Your work has arrived")
+        if self._person.kind == "connect":
+            await page.see(self._person.code)
+            await page.visit(self._person.site_url)
+            await page.fill("input[name=code]", self._person.code)
+            await page.press("Enter code")
+            await page.see("Pending")
+
+    async def _is_at_work(self) -> bool:
+        """Wait until the task's page has loaded; False if this is another page, or there is no unit."""
+        if self._person.site_url in str(await self._page.call("evaluate", "location.href")):
+            return False
+        await self._page.call("waitForSelector", f'role=button[name="{TASK}"]')
+        return True
+
+    async def _has(self, button: str) -> bool:
+        return bool(await self._page.call("isVisible", f'role=button[name="{button}"]'))
+
+
+@pytest.mark.parametrize("kind", ["prolific", "connect"])
+async def test_people_in_chromium_and_programs_are_paid_to_the_cent(
+    kind: str, chromium: str, driver: Path, artefacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONFIG_FILE_VARIABLE, "")  # set by the demo, and put back afterwards
+
+    async def take_part(browser: Browser, person: DemoPerson) -> None:
+        if person.number < BROWSERS:
+            page = await browser.open(f"{kind}-{person.number}")
+            await ChromiumPerson(person, page).take_part()
+        else:
+            name, chance = f"person{person.number}", Random(person.number)
+            await SiteVisitor(kind, person.site_url, name, person.code, chance).take_part()
+
+    with trio.fail_after(LIMIT_SECONDS):
+        async with open_browser(driver, chromium, artefacts) as browser:
+            done = await run_site_demo(
+                kind,
+                UNITS,
+                tmp_path,
+                seed=1,
+                on_live=lambda _: None,
+                on_submitted=lambda: None,
+                take_part=lambda person: take_part(browser, person),
+            )
+    assert done.is_success, done
+    assert done.units == {"accepted": UNITS}
+    assert done.paid_cents == done.site_paid_cents
+    print(
+        f"{kind}: {UNITS} units, {BROWSERS} in Chromium, {done.paid_cents} cents, {done.calls} calls, {done.seconds} s"
+    )
