@@ -75,6 +75,7 @@ torture: $(VENV)/installed ## Kill the operator again and again while a crowd wo
 SEEDS ?= 1000
 sites: $(VENV)/installed-for-tests ## Run whole jobs on simulated sites with faults from SEEDS=1000 seeds each, for about an hour.
 	SITE_SEEDS=$(SEEDS) SITE_RACES=500 $(PYTEST) tests/adapters/providers/test_runs_under_faults.py tests/adapters/providers/test_paying_at_sites.py tests/adapters/providers/test_races.py
+	SITE_UNITS=200 SITE_BROWSERS=20 $(VENV)/bin/python -m pytest -s -q tests/browser/test_site_job.py
 
 SECONDS ?= 60
 hostile: $(VENV)/installed-for-tests ## Serve honest workers next to hostile clients of all kinds, SECONDS=60 for each router.

@@ -4,6 +4,7 @@
 """
 
 import os
+import sys
 from pathlib import Path
 from random import Random
 
@@ -91,6 +92,5 @@ async def test_people_in_chromium_and_programs_are_paid_to_the_cent(
     assert done.is_success, done
     assert done.units == {"accepted": UNITS}
     assert done.paid_cents == done.site_paid_cents
-    print(
-        f"{kind}: {UNITS} units, {BROWSERS} in Chromium, {done.paid_cents} cents, {done.calls} calls, {done.seconds} s"
-    )
+    figures = f"{UNITS} units, {BROWSERS} in Chromium, {done.paid_cents} cents, {done.calls} calls, {done.seconds} s"
+    sys.stdout.write(f"{kind}: {figures}\n")
