@@ -47,6 +47,8 @@ SITES = {"prolific": ProlificProvider, "connect": ConnectProvider}
 REWARD, BONUS_CENTS, BONUS_EVERY = "1.00", 25, 5
 #: People who take part at a time.
 PEOPLE_AT_ONCE = 20
+#: Seconds that people have for what they do at the site once the task has their work.
+LEAVE_SECONDS = 60.0
 #: Rounds of paying, with a pause, until what the site pays in the background shows.
 PAY_ROUNDS, PAY_PAUSE_SECONDS = 10, 1.0
 
@@ -153,7 +155,8 @@ async def run_site_demo(
                     person = DemoPerson(kind, stage.url, number, _code_of(live_run))
                     people.start_soon(_take_part, person, take_part or partial(_visit, seed), browsers, on_submitted)
                 await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
-                people.cancel_scope.cancel()
+                # Everybody has submitted; some have yet to enter the code.
+                people.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS
             agents = [one.agent for one in operator.ledger.state.agents.values() if one.status is AgentStatus.COMPLETED]
         faults = await _settle(database, live_run.task_run, agents)
         nursery.cancel_scope.cancel()

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from mephisto_es.adapters.cli import main as command
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
 from mephisto_es.core.ports import AppendRequest
-from mephisto_es.events.base import Event
+from mephisto_es.events.catalogue import AnyEvent
 from mephisto_es.events.records import RequesterRegistered
 from mephisto_es.events.task_run import TaskRunCreated
 from mephisto_es.events.worker import WorkerRegistered
@@ -67,7 +67,7 @@ def ask(*words: str | Path) -> Result:
 def from_barter(request: AppendRequest) -> AppendRequest:
     """The request, with workers from the script's provider."""
 
-    def changed(event: Event) -> Event:
+    def changed(event: AnyEvent) -> AnyEvent:
         kinds = (TaskRunCreated, WorkerRegistered, RequesterRegistered)
         return msgspec.structs.replace(event, provider_type="barter_of_script") if isinstance(event, kinds) else event
 
