@@ -84,7 +84,7 @@ class PausingData(msgspec.Struct, frozen=True):
     failure_reason: str
 
 
-class WebhookTerms(msgspec.Struct, frozen=True):
+class WebhookKey(msgspec.Struct, frozen=True):
     """Key and headers by which a router recognizes requests of the provider's site.
 
     A request is signed with the base64 of the HMAC-SHA256 over the text of its time and its body.
@@ -101,4 +101,4 @@ class WebhookTerms(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Return a text without the key."""
-        return f"WebhookTerms({self.signature_header!r})"
+        return f"WebhookKey({self.signature_header!r})"

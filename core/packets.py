@@ -16,7 +16,7 @@ from .packet_data import (
     RequestWorkerPageData,
     SubmitAppealData,
     UploadedFile,
-    WebhookTerms,
+    WebhookKey,
     WorkerProgress,
 )
 
@@ -308,7 +308,7 @@ class Pausing(Packet, frozen=True, kw_only=True, tag="pausing"):
 class ExpectWebhooks(Packet, frozen=True, kw_only=True, tag="webhooks"):
     """Tells the router how it recognizes requests of the provider's site."""
 
-    data: WebhookTerms
+    data: WebhookKey
 
 
 class Drain(Packet, frozen=True, kw_only=True, tag="drain"):

@@ -121,9 +121,7 @@ async def run_site_demo(
     on_submitted: Callable[[], None],
     take_part: TakePart | None = None,
 ) -> SiteDemo:
-    """Launch a run on a simulated site, let people take part, review and pay them, and compare both sides' books.
-
-    Sets the environment variable of the settings file for this process.
+    """Launch a run on a simulated site, let people take part, pay them, compare the books; sets `MEPHISTO_CONFIG`.
 
     Args:
         kind: prolific or connect.
@@ -143,17 +141,16 @@ async def run_site_demo(
     async with trio.open_nursery() as nursery:
         stage = await _open_site(kind, seed, nursery)
         _write_account(stage, data_dir)
-        overrides = [f"mephisto/provider={kind}", f"mephisto.task.task_reward='{REWARD}'"]
-        cfg = configuration(server_type, overrides=overrides)
+        cfg = configuration(
+            server_type, overrides=[f"mephisto/provider={kind}", f"mephisto.task.task_reward='{REWARD}'"]
+        )
         async with open_operator(data_dir) as operator:
             run = await operator.launch_task_run_or_die(cfg.mephisto, sentences(units))
             live_run = operator.get_running_task_runs()[run]
             on_live(live_run)
-            browsers = trio.CapacityLimiter(PEOPLE_AT_ONCE)
+            persons = [DemoPerson(kind, stage.url, number, _code_of(live_run)) for number in range(units)]
             async with trio.open_nursery() as people:
-                for number in range(units):
-                    person = DemoPerson(kind, stage.url, number, _code_of(live_run))
-                    people.start_soon(_take_part, person, take_part or partial(_visit, seed), browsers, on_submitted)
+                people.start_soon(_let_take_part, persons, take_part or partial(_visit, seed), on_submitted)
                 await operator.wait_for_runs_then_shutdown(skip_input=True, log_rate=None)
                 # Everybody has submitted; some have yet to enter the code.
                 people.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS
@@ -214,12 +211,18 @@ class _PageEnd(msgspec.Struct):
     completion: _ShownEnd
 
 
-async def _take_part(
-    person: DemoPerson, take_part: TakePart, browsers: trio.CapacityLimiter, on_submitted: Callable[[], None]
-) -> None:
-    async with browsers:
-        await take_part(person)
-    on_submitted()
+async def _let_take_part(persons: Sequence[DemoPerson], take_part: TakePart, on_submitted: Callable[[], None]) -> None:
+    """Let people take part, a number of them at a time."""
+    browsers = trio.CapacityLimiter(PEOPLE_AT_ONCE)
+
+    async def visit(person: DemoPerson) -> None:
+        async with browsers:
+            await take_part(person)
+        on_submitted()
+
+    async with trio.open_nursery() as nursery:
+        for person in persons:
+            nursery.start_soon(visit, person)
 
 
 async def _visit(seed: int, person: DemoPerson) -> None:

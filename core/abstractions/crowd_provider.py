@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from omegaconf import DictConfig
 
-from ..packet_data import ProviderData, WebhookTerms
+from ..packet_data import ProviderData, WebhookKey
 from .args import CrowdProviderArgs, RequesterArgs
 from .crowd.effects import SiteEffect
 from .crowd.site_work import SiteAccount, SiteWork, WorkOrder
@@ -129,7 +129,7 @@ class CrowdProvider(HoldsResources, ABC):
             LaunchError: the provider refuses.
         """
 
-    def webhook_terms(self) -> WebhookTerms | None:
+    def webhook_key(self) -> WebhookKey | None:
         """Return how the run's routers recognize requests of the site; None: it sends none.
 
         Asked for after `setup_resources_for_task_run`. The requests go to `/provider_webhook` of the run's server, and

@@ -92,10 +92,9 @@ from . import (
     launch_work,
     record_facts,
     review,
-    take_in_work,
     task_run,
 )
-from .worker_rights import consent, pay_for_time, revoke_verdicts
+from .worker_rights import consent, pay_for_time, revoke_verdicts, take_in_work
 
 C = TypeVar("C", bound=Command)
 

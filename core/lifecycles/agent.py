@@ -168,14 +168,7 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
     agent = existing(agent)
     match event:
         case AgentSubmitted():
-            awaited = agent.awaited_files + event.files
-            return replace(
-                agent,
-                status=status,
-                submission=event.submission,
-                awaited_files=awaited,
-                is_taken_in=event.from_site,
-            )
+            return _submitted(agent, event, status)
         case AgentSubmittedLate() | AgentSubmittedAgain():
             awaited = agent.awaited_files + event.files
             return replace(agent, submission=agent.submission or event.submission, awaited_files=awaited)
@@ -219,3 +212,8 @@ def evolve(agent: AgentRecord | None, event: AgentEvent) -> AgentRecord:
             return replace(agent, status=status)
         case _:
             assert_never(event)
+
+
+def _submitted(agent: AgentRecord, event: AgentSubmitted, status: AgentStatus) -> AgentRecord:
+    awaited, is_taken_in = agent.awaited_files + event.files, event.from_site
+    return replace(agent, status=status, submission=event.submission, awaited_files=awaited, is_taken_in=is_taken_in)

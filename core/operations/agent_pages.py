@@ -19,7 +19,7 @@ from ...events.engagement import RefusalReason
 from ...events.ids import TaskRunId
 from ..abstractions.channel import Channel
 from ..ledger import Ledger
-from ..packet_data import PagesData, PausingData, WebhookTerms
+from ..packet_data import PagesData, PausingData, WebhookKey
 from ..packets import (
     SYSTEM,
     AgentDetails,
@@ -66,7 +66,7 @@ class AgentPages:
         self._questions = count()
         self._confirmed = Signal()
         self._is_draining = False
-        self._webhooks: WebhookTerms | None = None
+        self._webhooks: WebhookKey | None = None
         #: Tokens of agents whose pages were told a status beside that of the state, and the status.
         self._told: dict[str, str] = {}
 
@@ -84,10 +84,10 @@ class AgentPages:
         self._is_draining = True
         self._send_to_all(Drain(subject_id=SYSTEM))
 
-    def expect_webhooks(self, terms: WebhookTerms) -> None:
+    def expect_webhooks(self, key: WebhookKey) -> None:
         """Tell all routers, also those that connect later, how they recognize requests of the provider's site."""
-        self._webhooks = terms
-        self._send_to_all(ExpectWebhooks(subject_id=SYSTEM, data=terms))
+        self._webhooks = key
+        self._send_to_all(ExpectWebhooks(subject_id=SYSTEM, data=key))
 
     def pause(self) -> None:
         """Tell all routers that the operator leaves in order: they keep the pages of everybody at work."""

@@ -19,7 +19,7 @@ from ..commands.agent import UpdateLimits
 from ..errors import CommandRefusedError, ProtocolError, TooManyUpdatesError
 from ..ledger import Ledger, PendingCommand
 from ..lifecycles.onboarding import OnboardingRecord
-from ..packet_data import WebhookTerms
+from ..packet_data import WebhookKey
 from ..packets import (
     SYSTEM,
     Ack,
@@ -169,10 +169,10 @@ class ClientIOHandler:
         finally:
             closed.set()
 
-    def expect_webhooks(self, terms: WebhookTerms | None) -> None:
+    def expect_webhooks(self, key: WebhookKey | None) -> None:
         """Have the routers accept requests of the provider's site, if it sends any."""
-        if terms is not None:
-            self._pages.expect_webhooks(terms)
+        if key is not None:
+            self._pages.expect_webhooks(key)
 
     async def drain(self, *, at_once: bool) -> None:
         """Make the routers accept nothing more from workers, and wait until everything they accepted is durable here.

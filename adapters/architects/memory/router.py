@@ -105,7 +105,7 @@ class MemoryRouter:
         #: The text for pages that request work while the operator is away; None if it did not leave in order.
         self.paused_reason: str | None = None
         #: How webhooks of the provider's site are recognized.
-        self.webhook_terms: Json | None = None
+        self.webhook_key: Json | None = None
         self._channel: OperatorEnd | None = None
         self._closed = False
         self._takes_more = True
@@ -337,7 +337,7 @@ class MemoryRouter:
                 present = [token for token in data["agents"] if token not in self._closed_pages]
                 self._send({"packet_type": "pages_confirmed", "subject_id": SYSTEM, "data": {"agents": present}})
             case "webhooks":
-                self.webhook_terms = data
+                self.webhook_key = data
             case "pausing":
                 self.paused_reason = data["failure_reason"]
             case "drain":

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from ....core.abstractions.resources import Details, Resources
 from ....core.errors import LaunchError
-from ....core.packet_data import WebhookTerms
+from ....core.packet_data import WebhookKey
 from ..api.errors import SiteError, SiteMissingError
 from .api.client import ProlificClient
 from .api.webhooks import EVENT_ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookKind
@@ -39,7 +39,7 @@ class StudyWebhooks:
         self._resources = resources
         self._args = args
 
-    async def connect(self, account: str, page_address: str) -> WebhookTerms:
+    async def connect(self, account: str, page_address: str) -> WebhookKey:
         """Subscribe the server to what happens in the workspace, and return how it recognizes the requests.
 
         A workspace without a key gets one; a key that it has is used, because others may use it.
@@ -78,7 +78,7 @@ class StudyWebhooks:
             raise
         if not (held_here and held_here[0].is_acquired):
             await self._resources.acquired(number, {})
-        return WebhookTerms(secret, SIGNATURE_HEADER, TIMESTAMP_HEADER, EVENT_ID_HEADER)
+        return WebhookKey(secret, SIGNATURE_HEADER, TIMESTAMP_HEADER, EVENT_ID_HEADER)
 
     async def _subscribe(self, workspace: str, target: str) -> None:
         """Make the subscriptions that are missing; one that was never confirmed is made anew."""

@@ -21,7 +21,7 @@ from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import LaunchError
 from ....core.operations.registry import register_mephisto_abstraction
-from ....core.packet_data import WebhookTerms
+from ....core.packet_data import WebhookKey
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
 from ..arrival_page import WRAPPER_FILE, arrival_settings
@@ -62,7 +62,7 @@ class ProlificProvider(CrowdProvider):
         #: False once we have published or started the study: a pause is then not ours.
         self._may_start = True
         self._webhooks = StudyWebhooks(self._client, resources, args)
-        self._webhook_terms: WebhookTerms | None = None
+        self._webhook_key: WebhookKey | None = None
 
     async def __aenter__(self) -> Self:
         """Open the connections to Prolific."""
@@ -129,11 +129,11 @@ class ProlificProvider(CrowdProvider):
             number = await self.resources.intend(STUDY, details)
             self._study_id = await self._make(number, details, was_sent=False)
         if self.args.provider.prolific_webhooks:
-            self._webhook_terms = await self._webhooks.connect(self._account.name, url)
+            self._webhook_key = await self._webhooks.connect(self._account.name, url)
 
-    def webhook_terms(self) -> WebhookTerms | None:
+    def webhook_key(self) -> WebhookKey | None:
         """Return how the run's routers recognize requests of Prolific; None: it sends none."""
-        return self._webhook_terms
+        return self._webhook_key
 
     async def _make(self, number: int, details: Details, *, was_sent: bool) -> str:
         """Make a draft, or find the one that an earlier request made; return its id.

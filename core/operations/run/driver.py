@@ -315,7 +315,7 @@ class LiveRunDriver:
             await launcher.wait_for_offer()
         with launch_step("provider"):
             await provider.setup_resources_for_task_run(live_run.url)
-            live_run.client_io.expect_webhooks(provider.webhook_terms())
+            live_run.client_io.expect_webhooks(provider.webhook_key())
             await live_run.site.start()
         nursery.start_soon(live_run.site.run)
         live_run.worker_pool.open_registration()

@@ -13,7 +13,7 @@ from mephisto_es.adapters.fakes.connect.site import FakeConnect
 from mephisto_es.adapters.fakes.prolific.site import FakeProlific
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.abstractions.crowd.differences import SiteDifference
-from mephisto_es.core.decisions.take_in_work import WITHOUT_ANSWERS
+from mephisto_es.core.decisions.worker_rights.take_in_work import WITHOUT_ANSWERS
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus
 from mephisto_es.core.operations.control.requests import ReconcileRequest

@@ -6,7 +6,7 @@ import pytest
 
 from mephisto_es.core.commands.admission import Applicant, TakeInWork
 from mephisto_es.core.commands.agent import EndAgent
-from mephisto_es.core.decisions.take_in_work import WITHOUT_ANSWERS
+from mephisto_es.core.decisions.worker_rights.take_in_work import WITHOUT_ANSWERS
 from mephisto_es.core.errors import CommandRefusedError
 from mephisto_es.core.lifecycles.agent import AgentStatus
 from mephisto_es.core.lifecycles.unit import UnitStatus

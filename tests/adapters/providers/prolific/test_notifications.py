@@ -37,10 +37,10 @@ async def test_a_webhook_wakes_the_reconciler(tmp_path: Path, autojump_clock: Mo
             ("study.status.change", target, True),
         ]
         router, operator = run.harness.router(live), run.harness.operator
-        assert router.webhook_terms is not None
+        assert router.webhook_key is not None
         secret = run.prolific.ledger.hook_secret
         assert secret is not None
-        assert router.webhook_terms["secret"] == secret
+        assert router.webhook_key["secret"] == secret
         await run.person("anna").take_part(router)
         await until(lambda: run.statuses() == ["AWAITING REVIEW"])
         # The next poll is far away: an observation has just been made.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from ...events import streams
-from ...events.agent import AgentAccepted, AgentStarted, AgentSubmitted
-from ...events.engagement import AllWorkEnded, WorkEnded, WorkStarted
-from ...events.unit import UnitAssigned, UnitCompleted
-from ..commands.admission import RecordPlace, TakeInWork
-from ..commands.agent import SubmitUnit
-from ..errors import CommandRefusedError
-from ..lifecycles.agent import AgentRecord, AgentStatus
-from ..lifecycles.onboarding import OnboardingStatus
-from ..ports import NewEvent
-from ..state.decision_state import DecisionState
-from .assign_work import selectable_units
-from .end_work import decide_submit_unit
-from .record_facts import decide_record_place
+from ....events import streams
+from ....events.agent import AgentAccepted, AgentStarted, AgentSubmitted
+from ....events.engagement import AllWorkEnded, WorkEnded, WorkStarted
+from ....events.unit import UnitAssigned, UnitCompleted
+from ...commands.admission import RecordPlace, TakeInWork
+from ...commands.agent import SubmitUnit
+from ...errors import CommandRefusedError
+from ...lifecycles.agent import AgentRecord, AgentStatus
+from ...lifecycles.onboarding import OnboardingStatus
+from ...ports import NewEvent
+from ...state.decision_state import DecisionState
+from ..assign_work import selectable_units
+from ..end_work import decide_submit_unit
+from ..record_facts import decide_record_place
 
 #: Shown to whoever reviews the work.
 WITHOUT_ANSWERS = "it was taken in from the provider's site, which has no answers"
