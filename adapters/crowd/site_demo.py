@@ -136,14 +136,12 @@ async def run_site_demo(
     Raises:
         ConfigError, LaunchError, LogError: as raised by the operator.
     """
-    started_at = trio.current_time()
-    database = data_dir / DATABASE_FILE
+    started_at, database = trio.current_time(), data_dir / DATABASE_FILE
     async with trio.open_nursery() as nursery:
         stage = await _open_site(kind, seed, nursery)
         _write_account(stage, data_dir)
-        cfg = configuration(
-            server_type, overrides=[f"mephisto/provider={kind}", f"mephisto.task.task_reward='{REWARD}'"]
-        )
+        settings = [f"mephisto/provider={kind}", f"mephisto.task.task_reward='{REWARD}'"]
+        cfg = configuration(server_type, overrides=settings)
         async with open_operator(data_dir) as operator:
             run = await operator.launch_task_run_or_die(cfg.mephisto, sentences(units))
             live_run = operator.get_running_task_runs()[run]

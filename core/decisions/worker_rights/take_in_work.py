@@ -48,7 +48,7 @@ def decide_take_in_work(state: DecisionState, command: TakeInWork) -> list[NewEv
     engagement = state.engagements.get(streams.engagement(run, worker))
     if engagement is not None and engagement.has_withdrawn:
         raise CommandRefusedError(f"worker-{worker} has withdrawn the consent to run {run}: nothing is kept")
-    unit = next(selectable_units(state.runs[run], engagement, None), None)
+    unit = next(selectable_units(state.runs[run], worker, None), None)
     if unit is None:
         raise CommandRefusedError(f"no unit is on offer for worker-{worker}: `mephisto-es extend {run}` adds some")
     assignment, agent = state.runs[run].offered[unit], command.agent
