@@ -70,10 +70,8 @@ export class Webhooks {
     await this.#journal.record(this.#packets.fromWorker("provider_event", MEPHISTO, raw({ event_id: event })));
     this.#remembered.add(event);
     if (this.#remembered.size > MAX_REMEMBERED) {
-      for (const oldest of this.#remembered) {
-        this.#remembered.delete(oldest);
-        break;
-      }
+      const [oldest] = this.#remembered;
+      this.#remembered.delete(oldest);
     }
   }
 
