@@ -17,6 +17,7 @@ from ..router import Router
 from ..settings import RouterSettings, Secret
 from ..sockets.socket_endpoint import SocketEndpoint
 from .bodies import BodyReader, is_form
+from .body_pool import PooledBody, Resource
 from .refusals import EXPECTED_ERRORS, answer_error
 from .request_bodies import (
     read_agent_status,
@@ -200,7 +201,15 @@ class Routes:
 
     async def provider_webhook(self, request: Request) -> Response:
         """POST /provider_webhook: answer once it is durable that something happened at the provider's site."""
-        await self._router.webhooks.record(request.headers, await self._bodies.read_body(request))
+        pieces: list[bytes] = []
+
+        async def keep(piece: bytes, body: PooledBody) -> None:
+            pieces.append(piece)
+            body.hold(Resource.MEMORY, sum(map(len, pieces)))
+
+        # As it came: the signature is over these bytes.
+        await self._bodies.read_pieces(request, keep)
+        await self._router.webhooks.record(request.headers, b"".join(pieces))
         return RECORDED
 
     async def is_alive(self, _request: Request) -> Response:
