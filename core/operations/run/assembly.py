@@ -58,7 +58,5 @@ def assemble_live_run(
     uploads = UploadFetcher(context, ledger, ids)
     pool = WorkerPool(context, ledger, ids, clock, launcher, pages, uploads, on_change)
     site = site_loop_of(context, ledger, ids, clock)
-    client_io = ClientIOHandler(
-        context, ledger, ids, pool, pages, on_channel_lost, withdraw_consent, site.observe_soon
-    )
+    client_io = ClientIOHandler(context, ledger, ids, pool, pages, on_channel_lost, withdraw_consent, site.observe_soon)
     return LiveTaskRun(context, url, launcher, pool, client_io, uploads, site)
