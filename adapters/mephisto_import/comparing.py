@@ -8,17 +8,19 @@ from typing import Any
 
 import msgspec
 
-from ...core.abstractions.work.agent_data import SENT_BY
+from ...core.abstractions.work.agent_data import SENT_BY, SentMetadata, make_metadata
 from ...core.payloads import agent_files_dir
 from ...events.ids import AgentId
 from ..log.sqlite.as_of import LogAsOf, open_as_of
 from .directory import own_name
-from .source import GrantRow, OnboardingRow, Source, SourceTask, SourceWorker
-from .work import SUBMITTED
+from .source import GrantRow, OnboardingRow, Source, SourceTask, SourceUnit, SourceWorker
+from .work import LEFT, SUBMITTED, UNIT_VERDICTS
 from .works import Works
 
 #: Keys of outputs that name files, which are compared as files.
 _FILE_KEYS = ("files", "filesByFields")
+#: Statuses of agents that have started.
+_STARTED = (*SUBMITTED, *LEFT, "in task", "partner disconnect")
 #: Statuses of onboardings that have submitted.
 _ONBOARDED = ("waiting", "approved", "rejected")
 
@@ -50,6 +52,7 @@ def compare_content(source: Source, works: Works, output: Path, runs_dir: Path) 
         yield from _compare_workers(source, moment)
         yield from _compare_work(works, moment, runs_dir)
         yield from _compare_onboardings(source, works, moment)
+        yield from _compare_verdicts(source, moment)
 
 
 def _compare_projects(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
@@ -87,6 +90,17 @@ def _compare_onboardings(source: Source, works: Works, moment: LogAsOf) -> Itera
     yield _equal("inputs of onboardings", inputs)
 
 
+def _compare_verdicts(source: Source, moment: LogAsOf) -> Iterator[Comparison]:
+    decided = {unit.unit_id for unit in source.rows(SourceUnit) if unit.status in UNIT_VERDICTS}
+    pairs: list[tuple[object, object]] = []
+    for unit, review in source.last_reviews().items():
+        if unit in decided:
+            there = (review.review_note or None, round((review.bonus or 0) * 100))
+            here = moment.db.find_unit_reviews(unit_id=unit)[-1:]
+            pairs.append((there, (here[0].review_note, here[0].bonus or 0) if here else None))
+    yield _equal("notes and bonuses of verdicts", pairs)
+
+
 def _granted(moment: LogAsOf, grant: GrantRow) -> int | None:
     found = moment.db.find_granted_qualifications(worker_id=grant.worker_id, qualification_id=grant.qualification_id)
     return found[0].value if found else None
@@ -95,6 +109,7 @@ def _granted(moment: LogAsOf, grant: GrantRow) -> int | None:
 def _compare_work(works: Works, moment: LogAsOf, runs_dir: Path) -> Iterator[Comparison]:
     outputs: list[tuple[object, object]] = []
     times: list[tuple[object, object]] = []
+    starts: list[tuple[object, object]] = []
     metadata: list[tuple[object, object]] = []
     files: list[tuple[object, object]] = []
     inputs: list[tuple[object, object]] = []
@@ -102,17 +117,20 @@ def _compare_work(works: Works, moment: LogAsOf, runs_dir: Path) -> Iterator[Com
         state = moment.db.get_agent(agent.agent_id).state
         if work.inputs is not None:
             inputs.append((work.inputs, state.inputs))
-        if agent.status in SUBMITTED and work.is_there:
-            outputs.append((_comparable(work.outputs), _comparable(state.outputs)))
+        if work.task_start is not None and agent.status in _STARTED:
+            starts.append((round(work.task_start, 3), round(state.get_task_start() or 0, 3)))
+        if work.is_there and (agent.status in SUBMITTED or work.submission is None):
+            outputs.append((_comparable(work.outputs), _comparable(_whole(state.outputs, work.outputs))))
+        if work.is_there and agent.status in SUBMITTED:
             if work.task_end is not None:
                 times.append((round(work.task_end, 3), round(state.get_task_end() or 0, 3)))
             folder = agent_files_dir(runs_dir / str(agent.task_run_id), AgentId(agent.agent_id))
             files += [(one.ref.size, _size(folder / one.ref.filename)) for one in work.files]
         if work.metadata:
-            left = state.get_metadata()
-            metadata.append((len(work.metadata), _count(left)))
+            metadata.append((_said(make_metadata(_sent(work.metadata), None, None)), _said(state.get_metadata())))
     yield _equal("inputs of agents", inputs)
     yield _equal("outputs of agents", outputs)
+    yield _equal("times of beginnings", starts)
     yield _equal("times of submissions", times)
     yield _equal("agents with tips, feedback or opinions", metadata)
     yield _equal("uploaded files", files)
@@ -122,9 +140,26 @@ def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def _count(metadata: dict[str, Any]) -> int:
-    lists = sum(len(metadata[name] or ()) for name in ("tips", "feedback"))
-    return lists + sum(metadata[name] is not None for name in ("worker_opinion", "default"))
+def _sent(bodies: Sequence[dict[str, Any]]) -> Iterator[SentMetadata]:
+    return (SentMetadata(body, (), "") for body in bodies)
+
+
+def _said(metadata: dict[str, Any]) -> object:
+    """Return what a worker left beside the work, without ids, marks and times."""
+    opinion = metadata["worker_opinion"] or {}
+    return [
+        [(one["header"], one["text"]) for one in metadata["tips"] or ()],
+        [(one["question"], one["text"]) for one in metadata["feedback"] or ()],
+        [(one["question"], one["answer"]) for one in opinion.get("questions", ())],
+        metadata["default"],
+    ]
+
+
+def _whole(outputs: object, wanted: object) -> object:
+    """Return the outputs of a chat or of calls in which nothing was said in the shape that Mephisto has for them."""
+    if outputs is None and isinstance(wanted, dict) and ("messages" in wanted or "requests" in wanted):
+        return {key: [] if isinstance(value, list) else None for key, value in wanted.items()}
+    return outputs
 
 
 def _comparable(outputs: object) -> object:
@@ -173,6 +208,11 @@ def left_out(source: Source, works: Works) -> Iterator[str]:
             yield f"what agent-{agent.agent_id} had submitted: its status is {agent.status}"
         marks += work.marks
         attachments += work.attachments
+    reviews = source.reviews()
+    if earlier := len(reviews) - len(source.last_reviews()):
+        yield f"{earlier} verdicts that later ones replaced"
+    if changes := sum(bool(one.updated_qualification_id or one.revoked_qualification_id) for one in reviews):
+        yield f"that qualifications changed with {changes} verdicts; the qualifications are there"
     if count := statuses.get("none", 0):
         yield f"the status `none` of {count} agents, which became `accepted`"
     if marks:

@@ -31,7 +31,6 @@ from .engagements import Span, engagement_facts, has_ended
 from .facts import Fact, Sealer
 from .source import (
     OnboardingRow,
-    ReviewRow,
     RunRow,
     Source,
     SourceAgent,
@@ -149,7 +148,7 @@ class _RowsByRun:
         self.agents = _grouped(source.rows(SourceAgent), "task_run_id")
         self.onboardings = _grouped(source.rows(OnboardingRow), "task_run_id")
         #: The last verdict on each unit.
-        self.reviews: dict[int | None, ReviewRow] = {review.unit_id: review for review in source.reviews()}
+        self.reviews = source.last_reviews()
 
 
 def _grouped(rows: Iterable[T], key: str) -> Mapping[int, list[T]]:

@@ -131,6 +131,8 @@ class ReviewRow(msgspec.Struct, frozen=True):
     status: str | None
     review_note: str | None
     bonus: float | None
+    updated_qualification_id: int | None
+    revoked_qualification_id: int | None
     creation_date: str
 
 
@@ -196,8 +198,13 @@ class Source:
         if self._reviews is None:
             return []
         columns = {column for _, column, *_ in self._db.execute(f"PRAGMA table_info({self._reviews})")}
-        date = "creation_date" if "creation_date" in columns else "created_at"
-        return self._select(ReviewRow, self._reviews, {"creation_date": date})
+        named = {field: field if field in columns else "NULL" for field in ReviewRow.__struct_fields__}
+        named["creation_date"] = "creation_date" if "creation_date" in columns else "created_at"
+        return self._select(ReviewRow, self._reviews, named)
+
+    def last_reviews(self) -> dict[int, ReviewRow]:
+        """Return the last review of each unit."""
+        return {review.unit_id: review for review in self.reviews() if review.unit_id is not None}
 
     def json(self, run: int, *path: str | int) -> object | None:
         """Return the content of a JSON file of a run, given its path below the run's folder; None if there is none."""
@@ -218,7 +225,7 @@ class Source:
         return next(iter(sorted(self.path.parent.glob(f"data/runs/*/{below}"))), None)
 
     def blocked_workers(self) -> set[int]:
-        """Return the workers that the datastore of a provider has as blocked, or that a verdict blocked."""
+        """Return the workers that the datastore of a provider has as blocked: a verdict that blocks says it there."""
         blocked: set[int] = set()
         for file in sorted(self.path.parent.glob("*/*.db")):
             with suppress(sqlite3.DatabaseError), closing(_open_other(file)) as datastore:

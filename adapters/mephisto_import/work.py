@@ -60,12 +60,13 @@ from .source import OnboardingRow, ReviewRow, SourceAgent, SourceAssignment, Sou
 from .stored_work import StoredWork
 
 _U, _A, _O = UnitStatus, AgentStatus, OnboardingStatus
-_UNIT_VERDICTS: dict[str, UnitEvent] = {
+#: Statuses of units with a verdict, and the event that leads to each.
+UNIT_VERDICTS: dict[str, UnitEvent] = {
     _U.ACCEPTED.value: UnitAccepted(),
     _U.SOFT_REJECTED.value: UnitSoftRejected(),
     _U.REJECTED.value: UnitRejected(),
 }
-_NEEDS_AN_AGENT = {_U.ASSIGNED.value, _U.COMPLETED.value, *_UNIT_VERDICTS}
+_NEEDS_AN_AGENT = {_U.ASSIGNED.value, _U.COMPLETED.value, *UNIT_VERDICTS}
 _LEFT: dict[str, AgentEvent] = {
     _A.DISCONNECT.value: AgentDisconnected(reason=IMPORTED),
     _A.TIMEOUT.value: AgentTimedOut(reason=IMPORTED),
@@ -117,8 +118,8 @@ def unit_facts(row: SourceUnit, agents: Sequence[SourceAgent], done_at: int, rev
         done_at = max(at, done_at)
         if row.status != _U.ASSIGNED.value:
             yield fact(done_at, stream, UnitCompleted(agent=AgentId(holder)))
-        if row.status in _UNIT_VERDICTS:
-            yield fact(max(done_at, reviewed_at), stream, _UNIT_VERDICTS[row.status])
+        if row.status in UNIT_VERDICTS:
+            yield fact(max(done_at, reviewed_at), stream, UNIT_VERDICTS[row.status])
     elif row.status == _U.EXPIRED.value:
         yield fact(max(at, done_at), stream, UnitExpired(reason=IMPORTED))
     elif row.status == _U.CREATED.value:
@@ -149,9 +150,10 @@ def agent_facts(
     )
     yield fact(at, stream, accepted)
     at = max(at, _microseconds_of(work.task_start))
-    if row.status in (_A.IN_TASK.value, *SUBMITTED) or (row.status in LEFT and work.task_start is not None):
+    may_have_started = row.status in (*LEFT, _A.PARTNER_DISCONNECT.value) and work.task_start is not None
+    if row.status in (_A.IN_TASK.value, *SUBMITTED) or may_have_started:
         yield fact(at, stream, AgentStarted())
-    if row.status in (_A.WAITING.value, _A.PARTNER_DISCONNECT.value):
+    elif row.status in (_A.WAITING.value, _A.PARTNER_DISCONNECT.value):
         yield fact(at, stream, AgentWaiting())
     if row.status == _A.PARTNER_DISCONNECT.value:
         # Mephisto does not say which partner it was.

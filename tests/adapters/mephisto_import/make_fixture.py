@@ -51,22 +51,27 @@ class Maker:
         worker = import_module(f"{mock}.mock_worker").MockWorker
         self.workers = [worker.new_from_provider_data(self.db, {"worker_name": name}) for name in ("WA", "WB", "WC")]
 
-    def run(self, name: str, kind: str) -> Any:
-        """Create a task and a run of it."""
-        task = self.db.new_task(name, kind)
+    def run(self, name: str, kind: str, project: str | None = None) -> Any:
+        """Create a task, which may be in a project, and a run of it."""
+        task = self.db.new_task(name, kind, project_id=project)
         config = json.dumps({"task": {"task_name": name}})
         run = self.db.new_task_run(task, self.requester.db_id, config, "mock", kind, sandbox=True)
         return self._runs.TaskRun.get(self.db, run)
 
     def unit(self, run: Any, data: dict[str, object]) -> Any:
         """Create an assignment with one unit on offer."""
+        return self.units(run, data, 1)[0]
+
+    def units(self, run: Any, data: dict[str, object], count: int) -> list[Any]:
+        """Create an assignment with units on offer."""
         requester, kind = self.requester.db_id, run.task_type
         number = self.db.new_assignment(run.task_id, run.db_id, requester, kind, "mock", sandbox=True)
         assignment = self._assignments.Assignment.get(self.db, number)
-        assignment.write_assignment_data(self._assignments.InitializationData(shared={"shared": 1}, unit_data=[data]))
-        unit = self._unit.new(self.db, assignment, 0, 0.3)
-        unit.set_db_status("launched")
-        return unit
+        assignment.write_assignment_data(self._assignments.InitializationData(shared=data, unit_data=[{}] * count))
+        units = [self._unit.new(self.db, assignment, index, 0.3) for index in range(count)]
+        for unit in units:
+            unit.set_db_status("launched")
+        return units
 
     def agent(self, worker: int, unit: Any, data: dict[str, object]) -> Any:
         """Let a worker begin a unit."""
@@ -100,7 +105,7 @@ def make_forms(maker: Maker) -> None:
         unit = maker.unit(run, text)
         if end == "open":
             continue
-        agent = maker.agent(worker, unit, {"shared": 1, **text})
+        agent = maker.agent(worker, unit, text)
         if end in LEFT:
             agent.update_status(end)
             continue
@@ -113,6 +118,8 @@ def make_forms(maker: Maker) -> None:
         submit(agent, {"rating": number + 1, "nested": {"a": [1, 2]}})
         if end == "approve":
             agent.state.metadata.tips = [{"id": "x", "header": "h", "text": "be kind", "accepted": False}]
+            said = {"id": "y", "question": "How was it?", "text": "fine", "reviewed": False, "toxicity": None}
+            agent.state.metadata.feedback = [said]
             agent.state.save_data()
             agent.approve_work()
         elif end == "soft_reject":
@@ -129,20 +136,26 @@ def make_live_work(maker: Maker) -> None:
     agent.state.update_data({"handles": "r1", "response": "2"})
     submit(agent, {"done": True})
     maker.db.update_task_run(run.db_id, is_completed=True)
-    run = maker.run("chat", "parlai_chat")
+    run = maker.run("chat", "parlai_chat", maker.db.new_project("speech"))
     agent = maker.agent(1, maker.unit(run, {"topic": "cats"}), {"topic": "cats"})
     for speaker, text in (("Speaker 1", "Hello, how are you?"), ("Speaker 2", "Fine")):
         agent.state.update_data({"id": speaker, "text": text, "update_id": speaker, "task_data": {}})
     submit(agent, {"rating": 5})
+    pair = maker.units(run, {"topic": "dogs"}, 2)
+    for agent in [maker.agent(worker, unit, {"topic": "dogs"}) for worker, unit in enumerate(pair)]:
+        agent.state.update_data({"id": "Host", "text": "Hello", "update_id": f"hello {agent.db_id}", "task_data": {}})
+        agent.update_status("partner disconnect" if agent.worker_id == maker.workers[0].db_id else "disconnect")
 
 
 def finish(maker: Maker) -> None:
     """Make what is not part of a run, and the statuses of units, which Mephisto updates as it looks at them."""
-    maker.db.new_project("speech")
+    maker.db.new_project("nothing yet")
     for name, worker, value in (("can-rate", 0, 1), ("can-rate", 1, 0), ("spam", 2, 3)):
         if not maker.db.find_qualifications(name):
             maker.db.make_qualification(name)
         maker.workers[worker].grant_qualification(name, value)
+    maker.workers[1].grant_qualification("spam", 1)
+    maker.workers[1].revoke_qualification("spam")
     maker.workers[2].block_worker("spam", requester=maker.requester)
     for unit in maker.db.find_units():
         agent = unit.get_assigned_agent()
@@ -162,11 +175,17 @@ def dump(maker: Maker) -> dict[str, object]:
                 "status": one.db_status,
                 "data": one.state.get_data(),
                 "tips": one.state.get_tips(),
+                "feedback": one.state.get_feedback(),
                 "start": one.state.metadata.task_start,
                 "end": one.state.metadata.task_end,
             }
             for one in db.find_agents()
         },
+        "tasks": {
+            one.db_id: [one.task_name, project.project_name if (project := one.get_project()) else None]
+            for one in db.find_tasks()
+        },
+        "projects": [one.project_name for one in db.find_projects()],
         "units": {one.db_id: [one.db_status, one.agent_id, one.pay_amount] for one in db.find_units()},
         "workers": {one.db_id: [one.worker_name, bool(one.is_blocked(maker.requester))] for one in db.find_workers()},
         "onboardings": {one.db_id: [one.db_status, one.state.get_data()] for one in db.find_onboarding_agents()},

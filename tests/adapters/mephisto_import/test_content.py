@@ -211,3 +211,25 @@ def test_a_failed_import_leaves_nothing(source: Path, tmp_path: Path) -> None:
         old.commit()
     assert run(source, output).exit_code == 0
     assert {"mephisto.db", "runs"} <= {path.name for path in output.iterdir()}
+
+
+def test_the_last_verdict_on_a_unit_counts_and_the_others_are_named(source: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(source)) as old:
+        old.execute(
+            "INSERT INTO unit_review(unit_id, worker_id, task_id, status, review_note, bonus, updated_qualification_id,"
+            " updated_qualification_value, created_at) VALUES"
+            " (3, 1, 1, 'rejected', 'no', 0, 1, 0, '2024-03-06 08:00:00'),"
+            " (3, 1, 1, 'rejected', 'still no', 0, NULL, NULL, '2024-03-07 08:00:00')"
+        )
+        old.commit()
+    result = run(source, tmp_path / "imported", "--json")
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert report["left_out"] == [
+        "1 verdicts that later ones replaced",
+        "that qualifications changed with 1 verdicts; the qualifications are there",
+    ]
+    [verdicts] = [figure for figure in report["figures"] if figure["what"] == "notes and bonuses of verdicts"]
+    assert verdicts["source"] == verdicts["log"] == 2
+    with MephistoDB(tmp_path / "imported" / "mephisto.db") as db:
+        assert [review.review_note for review in db.find_unit_reviews(unit_id=3)] == ["still no"]

@@ -63,25 +63,29 @@ def rounded(sent: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_the_work_of_agents(db: MephistoDB, dump: dict[str, Any]) -> None:
-    assert len(dump["agents"]) == 10
+    assert len(dump["agents"]) == 12
     for number, there in dump["agents"].items():
         agent = db.get_agent(number)
         here, data = agent.state.get_data(), there["data"]
         assert agent.status == there["status"]
         assert agent.state.get_task_start() == pytest.approx(there["start"], abs=PRECISION)
-        assert agent.state.get_task_end() == pytest.approx(there["end"], abs=PRECISION)
+        left_at = agent.state.get_task_end()
+        assert left_at == (there["end"] and pytest.approx(there["end"], abs=PRECISION))
+        feedback = [(one["question"], one["text"]) for one in there["feedback"] or ()]
+        assert [(one["question"], one["text"]) for one in agent.state.get_feedback() or ()] == feedback
         tips = [(tip["header"], tip["text"]) for tip in there["tips"] or ()]
         assert [(tip["header"], tip["text"]) for tip in agent.state.get_tips() or ()] == tips
         if "requests" in data:  # as remote procedures were kept before 1.2
             assert rounded(here["outputs"]["requests"]) == rounded(data["requests"])
             assert here["outputs"]["final_submission"] == data["final_submission"]
-            assert here["inputs"] == {"shared": 1, **data["init_data"]}
+            assert here["inputs"] == data["init_data"]
         elif agent.task_type == "parlai_chat":
             there_said, here_said = data["outputs"]["messages"], here["outputs"]["messages"]
             assert rounded(here_said) == rounded(there_said)
             times = [one["timestamp"] for one in there_said]
             assert [one["timestamp"] for one in here_said] == pytest.approx(times, abs=PRECISION)
             assert here["outputs"]["final_submission"] == data["outputs"]["final_submission"]
+            assert here["inputs"] == data["inputs"]
         else:
             outputs = here["outputs"]
             if isinstance(outputs, dict) and "files" in outputs:
@@ -92,7 +96,10 @@ def test_the_work_of_agents(db: MephistoDB, dump: dict[str, Any]) -> None:
 
 
 def test_everything_else(db: MephistoDB, dump: dict[str, Any]) -> None:
-    assert [project.project_name for project in db.find_projects()] == ["speech"]
+    assert [project.project_name for project in db.find_projects()] == dump["projects"]
+    for number, (name, project) in dump["tasks"].items():
+        task, found = db.get_task(number), db.get_task(number).get_project()
+        assert (task.task_name, found and found.project_name) == (name, project)
     units = {str(unit.unit_id): [unit.status, unit.agent_id, unit.pay_amount] for unit in db.find_units()}
     assert units == {
         number: [status, agent and int(agent), pay] for number, (status, agent, pay) in dump["units"].items()
@@ -101,7 +108,7 @@ def test_everything_else(db: MephistoDB, dump: dict[str, Any]) -> None:
     assert workers == dump["workers"]
     for number, (status, data) in dump["onboardings"].items():
         onboarding = db.get_onboarding_agent(number)
-        assert (onboarding.status, onboarding.state.outputs) == (status, data["outputs"])
+        assert (onboarding.status, onboarding.state.get_data()) == (status, data)
     granted = sorted(
         [str(one.worker_id), db.get_qualification(one.qualification_id).qualification_name, one.value]
         for one in db.find_granted_qualifications()
