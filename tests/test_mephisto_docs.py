@@ -10,9 +10,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import mephisto_es
-from mephisto_es.adapters.cli.main import ALIASES, VERBS
+from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.cli.main import ALIASES, MEPHISTO_VERBS, VERBS
 from mephisto_es.core.abstractions.args import remark_of
 from mephisto_es.core.operations.hydra_config import AbstractionType, DatabaseArgs, MephistoConfig, TaskRunArgs
 from mephisto_es.core.operations.registry import (
@@ -124,3 +126,79 @@ def test_plugins_that_are_not_there_are_answered() -> None:
         assert f"`{text}`" in TEXT
         with pytest.raises(mephisto_es.ConfigError, match=r"\. (Run|The nearest|Use)"):
             get(name)
+
+
+# Each row is not only true: a test does what it says.
+
+TESTS = Path(__file__).parent
+#: Files that name everything without doing anything.
+_LISTS = {"test_mephisto_docs.py", "public_names.py", "mephisto_settings.py"}
+#: Names whose rows say that they are gone.
+GONE: dict[str, type] = {
+    "update_status": mephisto_es.AgentView,
+    "mark_done": mephisto_es.AgentView,
+    "update_agent": mephisto_es.MephistoDB,
+    "update_unit": mephisto_es.MephistoDB,
+    "launch": mephisto_es.UnitView,
+    "expire": mephisto_es.UnitView,
+    "get_valid_units_for_worker": mephisto_es.TaskRunView,
+    "reserve_unit": mephisto_es.TaskRunView,
+    "save_data": mephisto_es.AgentState,
+    "set_init_state": mephisto_es.AgentState,
+    "update_data": mephisto_es.AgentState,
+    "update_submit": mephisto_es.AgentState,
+    "loop_wrap": mephisto_es.LiveTaskRun,
+    "associate_agent_with_registration": mephisto_es.ClientIOHandler,
+    "push_status_update": mephisto_es.WorkerPool,
+    "STATUS_CHECK_TIME": mephisto_es.Channel,
+    "UnitClass": mephisto_es.CrowdProvider,
+    "RequesterClass": mephisto_es.CrowdProvider,
+    "WorkerClass": mephisto_es.CrowdProvider,
+    "AgentClass": mephisto_es.CrowdProvider,
+}
+
+
+@cache
+def words_of_tests() -> frozenset[str]:
+    """Return the words in the code of all tests, with the scripts that they run."""
+    files = (file for file in TESTS.rglob("*.py") if file.name not in _LISTS and "porting" not in file.parts)
+    texts = (file.read_text(encoding="utf-8").replace(r"\n", " ") for file in files)
+    return frozenset(word for text in texts for word in re.findall(r"\w+", text))
+
+
+def names_in(code: str) -> list[str]:
+    """Return the names that a piece of code uses: of `agent.state.get_data()` the last one, of `X(...)` it alone."""
+    if code.startswith("mephisto-es "):
+        return [code.split()[1].replace("-", "_")]
+    head = re.match(r"[\w.]+", re.sub(r"^(async with|await|async def|def|from \S+ import) ", "", code))
+    return [] if head is None else [head[0].rpartition(".")[2] or head[0]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [*rows("What you change in a script"), *rows("Settings"), *rows("Names")],
+    ids=lambda row: row[0][:50],
+)
+def test_what_a_row_names_is_done_by_a_test(row: tuple[str, ...]) -> None:
+    used = [name for cell in row[:2] for code in spans(cell) if code not in PROSE for name in names_in(code)]
+    known = mephisto_es.PUBLIC_NAMES | attributes() | set(VERBS)
+    ours = [name for name in used if name in known and name not in GONE]
+    set_here = [code for code in spans(row[0]) if re.fullmatch(r"(blueprint|task|database)\.\w+", code)]
+    settings = [code.rpartition(".")[2] for code in set_here]
+    untested = [name for name in (*ours, *settings) if name not in words_of_tests()]
+    assert untested == []
+    assert ours or settings or used == ["main", "main"] or set(used) & GONE.keys(), row
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_what_a_row_says_is_gone_is_gone(name: str) -> None:
+    assert not hasattr(GONE[name], name)
+    assert name in TEXT or name.startswith("update_")
+
+
+@pytest.mark.parametrize("verb", MEPHISTO_VERBS)
+def test_a_verb_of_mephisto_is_answered_with_ours(verb: str) -> None:
+    result = CliRunner().invoke(command.main, [verb])
+    assert result.exit_code == 2
+    assert f"No such command {verb!r}. {MEPHISTO_VERBS[verb]}" in result.stderr
+    assert set(re.findall(r"mephisto-es ([\w-]+)", MEPHISTO_VERBS[verb])) <= VERBS.keys()

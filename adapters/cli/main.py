@@ -112,6 +112,17 @@ ALIASES = {
 }
 
 
+#: What to use in place of verbs of Mephisto's command line.
+MEPHISTO_VERBS = {
+    "db": "Use mephisto-es export, backup, restore or import-mephisto.",
+    "form_composer": "Set mephisto.blueprint.form in a configuration: the stock page shows that form.",
+    "metrics": "Set mephisto.metrics.port in a configuration; mephisto-es top shows a run in the terminal.",
+    "review_app": "Use mephisto-es serve or mephisto-es review.",
+    "scripts": "Use mephisto-es worker for qualifications, and mephisto-es resources for what runs left outside.",
+    "video_annotator": "There is no such page here; a page of your own can be served.",
+}
+
+
 class LazyGroup(click.Group):
     """A group whose commands are those in `VERBS`."""
 
@@ -182,6 +193,8 @@ class LazyGroup(click.Group):
 
 
 def _suggestion(word: str) -> str:
+    if word in MEPHISTO_VERBS:
+        return MEPHISTO_VERBS[word]
     near = nearest(word, VERBS)
     return "See mephisto-es --help." if near is None else f"Did you mean {near!r}?"
 

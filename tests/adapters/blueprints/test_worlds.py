@@ -11,6 +11,7 @@ import trio
 
 from mephisto_es.adapters.architects.memory.router import MemoryRouter
 from mephisto_es.adapters.blueprints.worlds.parlai_chat import ParlAIChatBlueprint, SharedParlAITaskState
+from mephisto_es.adapters.blueprints.worlds.world_runner import ParlAIChatTaskRunner
 from mephisto_es.adapters.log.memory import MemoryLog
 from mephisto_es.core.errors import ConfigError, OutcomeUnknownError
 from mephisto_es.core.ports import AppendRequest, Outcome
@@ -21,6 +22,7 @@ from .settings import run_config
 WORLDS = """
 import threading
 
+from mephisto_es import MephistoAgentWrapper
 from world_words import COORDINATOR
 
 MADE = []
@@ -30,6 +32,7 @@ class ChatWorld:
     def __init__(self, opt, agents, data):
         MADE.append(threading.current_thread().name)
         self.opt, self.agents, self.turns = opt, agents, 0
+        assert all(isinstance(agent, MephistoAgentWrapper) for agent in agents)
         for number, agent in enumerate(agents, start=1):
             agent.agent_id = f"Speaker {number}"
             agent.observe({"id": COORDINATOR, "text": f"Talk about {data.shared.get('topic', 'anything')}."})
@@ -275,3 +278,9 @@ def test_a_task_that_cannot_work_is_refused(
     cfg = run_config(ParlAIChatBlueprint, world_file=str(tmp_path / "worlds.py"), **settings)
     with pytest.raises(ConfigError, match=said):
         ParlAIChatBlueprint.assert_task_args(cfg, SharedParlAITaskState())
+
+
+def test_the_runner_has_mephisto_s_name(worlds: Path) -> None:
+    settings = run_config(ParlAIChatBlueprint, world_file=str(worlds), num_conversations=1)
+    blueprint = ParlAIChatBlueprint(settings, SharedParlAITaskState())
+    assert isinstance(blueprint.make_task_runner(), ParlAIChatTaskRunner)

@@ -26,6 +26,7 @@ from mephisto_es import (
 from mephisto_es.adapters.composition.data_dir import DATABASE_FILE
 from mephisto_es.adapters.log.audit.replay import replay
 from mephisto_es.adapters.log.sqlite.log import SqliteLog
+from mephisto_es.core.operations.config_handler import add_config_arg
 from mephisto_es.projections.registry import PROJECTIONS
 
 from ...sample_log import sample_history
@@ -169,3 +170,18 @@ def test_projects_group_tasks_as_in_mephisto(db: LocalMephistoDB) -> None:
     with pytest.raises(UnknownEntityError):
         db.new_task("in nothing", "static_task", project_id=speech + 1)
     assert db.find_tasks(task_name="in nothing") == []
+
+
+def test_a_run_gives_its_settings_and_its_folder(db: LocalMephistoDB, data_dir: Path) -> None:
+    run = db.find_task_runs()[0]
+    assert run.get_task_args() == run.args
+    assert run.get_run_dir() == str(data_dir / "runs" / str(run.task_run_id))
+    worker = db.find_workers()[0]
+    assert {unit.get_worker() for unit in worker.get_units() if unit.get_assigned_agent()} <= {worker}
+
+
+def test_without_a_path_it_is_the_data_folder(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEPHISTO_CONFIG", str(data_dir / "config.yml"))
+    add_config_arg("core", "main_data_directory", str(data_dir))
+    with LocalMephistoDB() as db, MephistoDB(data_dir / DATABASE_FILE) as same:
+        assert db.find_task_runs() == same.find_task_runs()

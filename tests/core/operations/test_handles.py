@@ -10,10 +10,17 @@ import trio
 import trio.testing
 
 from mephisto_es.core.abstractions.agent import Agent, OnboardingAgent, Unit, Worker
-from mephisto_es.core.abstractions.task_runner import TaskRunner
+from mephisto_es.core.abstractions.task_runner import LiveTaskRunner, TaskRunner
 from mephisto_es.core.abstractions.use_gold_unit import GoldWorker
+from mephisto_es.core.errors import (
+    AgentDisconnectedError,
+    AgentLeftError,
+    AgentReturnedError,
+    AgentShutdownError,
+    AgentTimeoutError,
+)
 
-from .operator_harness import HarnessTaskState, ask, items, open_harness
+from .operator_harness import HarnessTaskState, ask, items, open_harness, until
 
 
 def facts_about(worker: Worker, unit: Unit) -> dict[str, Any]:
@@ -162,3 +169,57 @@ def test_a_handle_that_no_operator_made_says_so() -> None:
     assert repr(GoldWorker(7, 0, "seed")) == "Worker(7)"
     assert GoldWorker(7, 0, "seed") == GoldWorker(7, 1, "another")
     assert len({GoldWorker(7, 0, "seed"), GoldWorker(7, 1, "another")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("disconnect", AgentDisconnectedError),
+        ("returned", AgentReturnedError),
+        ("timeout", AgentTimeoutError),
+        ("expired", AgentShutdownError),
+    ],
+)
+async def test_code_is_told_by_mephisto_s_error_how_a_worker_left(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, status: str, error: type[AgentLeftError]
+) -> None:
+    raised: list[BaseException] = []
+
+    class Waiting(LiveTaskRunner):
+        async def run_unit(self, unit: Unit, agent: Agent) -> None:
+            try:
+                await agent.await_submit()
+            except AgentLeftError as left:
+                raised.append(left)
+                raise
+
+    async with open_harness(tmp_path) as harness:
+        # The second unit stays on offer: the run does not end with the first.
+        live_run = await harness.launch(
+            HarnessTaskState(data=items(2), runner=Waiting), assignment_duration_in_seconds=600
+        )
+        router = harness.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        if status == "disconnect":
+            router.disconnect(token)
+        elif status == "returned":
+            router.return_task(token)
+        elif status == "expired":
+            await harness.operator.end_run(live_run.task_run, "enough", "ann", at_once=True)
+        # The clock jumps to the deadline of the work, if nothing else is to come.
+        await until(harness, lambda: bool(raised))
+        assert [type(one) for one in raised] == [error]
+
+
+async def test_a_launcher_takes_back_what_nobody_works_on(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        live_run = await harness.launch(HarnessTaskState(data=items(3)))
+        router = harness.router(live_run)
+        token = (await ask(router, "ann"))["agent_id"]
+        await live_run.task_launcher.expire_units(reason="enough")
+        router.submit_task(token, {})
+        await harness.operator.wait_for_runs_then_shutdown(log_rate=None)
+        statuses = [unit.status.value for unit in harness.operator.ledger.state.units.values()]
+    assert sorted(statuses) == ["completed", "expired", "expired"]
