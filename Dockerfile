@@ -11,7 +11,7 @@ RUN python -m pip install --no-cache-dir /wheels/*.whl \
     && useradd --create-home --uid 1000 operator \
     && mkdir /data \
     && chown operator /data
-USER operator
+USER 1000
 WORKDIR /task
 # The log, uploads, and the router's journal. The volume must be on a local disk.
 VOLUME /data

@@ -31,6 +31,7 @@ lint: $(VENV)/installed-for-tests $(JAVASCRIPT_TOOLS)/node_modules/installed ## 
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy --strict
+	$(VENV)/bin/hadolint Dockerfile
 	$(JAVASCRIPT_TOOLS)/node_modules/.bin/prettier --check --log-level warn --config $(JAVASCRIPT_TOOLS)/prettier.json \
 		'{adapters,docs,examples,tests,tools}/**/*.{js,jsx,mjs}'
 	$(JAVASCRIPT_TOOLS)/node_modules/.bin/eslint --config $(JAVASCRIPT_TOOLS)/eslint.config.js .

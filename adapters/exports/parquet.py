@@ -13,7 +13,7 @@ from ...projections.queries.unit_records import UnitRecord
 from .columns import ColumnKind, UnitTable
 
 #: Rows that are collected in memory and written together.
-ROWS_PER_GROUP = 10_000
+ROWS_PER_GROUP = 2_000
 
 _TYPES = {
     ColumnKind.INTEGER: pyarrow.int64(),

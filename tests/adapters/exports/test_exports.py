@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import tracemalloc
+from collections import Counter
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,10 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from mephisto_es.adapters.cli import main as command
+from mephisto_es.adapters.exports.codebook import codebook_of
 from mephisto_es.adapters.exports.columns import COLUMNS, MAX_FLAT_COLUMNS, ColumnKind, UnitTable
+from mephisto_es.adapters.exports.croissant import DataFile, croissant
+from mephisto_es.adapters.exports.facts import DatasetFacts
 from mephisto_es.adapters.exports.formats import FORMATS, load_writer
 from mephisto_es.adapters.exports.frame import to_pandas
 from mephisto_es.adapters.exports.parquet import schema_of
@@ -206,6 +213,23 @@ def test_a_run_without_units(name: str) -> None:
     assert not file.closed
 
 
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_rows_are_written_as_they_come(name: str, records: list[UnitRecord]) -> None:
+    """Three times as many rows take no more memory."""
+
+    def peak(rows: int) -> int:
+        table = UnitTable(lambda: (record_with(records, unit_id=number, outputs="x" * 3000) for number in range(rows)))
+        with open(os.devnull, "wb") as file:
+            load_writer(name)(table, file)
+            tracemalloc.start()
+            assert load_writer(name)(table, file) == rows
+            found = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return found
+
+    assert peak(300) < 1.5 * peak(100)
+
+
 def test_nothing_is_left_of_an_export_that_fails(database: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.csv"
     out.write_text("what was there")
@@ -317,6 +341,51 @@ def test_a_folder_for_hugging_face(database: Path, run: TaskRunId, records: list
     assert rating["values"] + rating["missing"] == len(records)
     with open_as_of(database) as moment:
         assert moment.head().chain.hex() in (folder / "README.md").read_text()
+        assert moment.head().chain.hex() in (folder / "croissant.json").read_text()
+
+
+def test_a_dataset_is_described_as_croissant(
+    database: Path, run: TaskRunId, records: list[UnitRecord], tmp_path: Path
+) -> None:
+    about = ("--license", "https://example.org/license", "--creator", "A lab", "--url", "https://example.org/data")
+    exported(database, run, "--format", "huggingface", "--anonymous", *about, "-o", str(tmp_path))
+    found = json.loads((tmp_path / "croissant.json").read_text())
+    assert found["conformsTo"] == ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+    assert (found["license"], found["creator"]["name"], found["url"]) == (about[1], about[3], about[5])
+    [file] = found["distribution"]
+    body = (tmp_path / file["contentUrl"]).read_bytes()
+    assert (file["sha256"], file["contentSize"]) == (sha256(body).hexdigest(), f"{len(body)} B")
+    [record_set] = found["recordSet"]
+    columns = parquet.read_table(tmp_path / file["contentUrl"]).schema.names
+    assert [field["source"]["extract"]["column"] for field in record_set["field"]] == columns
+    types = {field["name"]: field["dataType"] for field in record_set["field"]}
+    assert (types["unit_id"], types["created_at"], types["output.rating"]) == (
+        "sc:Integer",
+        "sc:DateTime",
+        "sc:Integer",
+    )
+    assert {"isArray", "arrayShape"} <= next(one for one in record_set["field"] if one["name"] == "seqs").keys()
+    answered = Counter(one.assignment_id for one in records if one.submitted_at and one.unit_index >= 0).values()
+    per_item = f"{min(answered)} to {max(answered)}" if min(answered) != max(answered) else str(min(answered))
+    assert found["rai:annotationsPerItem"] == per_item
+    assert len(found["rai:dataCollectionTimeFrame"]) == 2
+    assert found["rai:personalSensitiveInformation"][0].startswith("Workers are numbered")
+    assert found["prov:wasGeneratedBy"]["prov:wasAssociatedWith"]["prov:label"].startswith("mephisto-es ")
+    assert found["prov:wasGeneratedBy"]["prov:startedAtTime"].endswith("T00:00:00+00:00")
+
+
+def test_a_column_named_by_a_stranger_is_no_address(records: list[UnitRecord]) -> None:
+    table = UnitTable(lambda: [record_with(records, outputs={"a b/c#<d>": 1})])
+    facts = DatasetFacts(
+        **dict.fromkeys(("task_name", "provider", "chain", "version"), "x"),
+        task_run=1,
+        seq=1,
+        exported_at=records[0].created_at,
+        is_anonymous=False,
+    )
+    found: Any = croissant(table.columns, codebook_of(table), facts, DataFile(path="p", sha256="s", size=1))
+    field = found["recordSet"][0]["field"][-1]
+    assert (field["@id"], field["name"]) == ("units/output.a%20b%2Fc%23%3Cd%3E", "output.a b/c#<d>")
 
 
 def test_a_folder_must_be_named_for_a_dataset(database: Path, run: TaskRunId) -> None:
