@@ -377,7 +377,10 @@ def test_a_dataset_is_described_as_croissant(
 def test_a_column_named_by_a_stranger_is_no_address(records: list[UnitRecord]) -> None:
     table = UnitTable(lambda: [record_with(records, outputs={"a b/c#<d>": 1})])
     facts = DatasetFacts(
-        **dict.fromkeys(("task_name", "provider", "chain", "version"), "x"),
+        task_name="x",
+        provider="x",
+        chain="x",
+        version="x",
         task_run=1,
         seq=1,
         exported_at=records[0].created_at,
