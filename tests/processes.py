@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "sentence_rating"
 SCRIPT = [sys.executable, str(EXAMPLE / "run_task.py")]
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 
 
 def rating(data: object, rng: Random) -> object:

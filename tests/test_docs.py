@@ -69,7 +69,7 @@ SCRIPTS_OF = {
     "docs/tutorial/remote_procedures.md": DOCS / "tutorial" / "reviews",
     "docs/tutorial/chat_in_turns.md": DOCS / "tutorial" / "chat_in_turns",
 }
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 #: What ends the words of a command that are for the command itself.
 SHELL_WORDS = {">", ">>", "|"}
 

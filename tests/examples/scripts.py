@@ -15,7 +15,7 @@ import trio
 from ..processes import kill
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 
 
 @asynccontextmanager

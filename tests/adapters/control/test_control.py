@@ -54,7 +54,7 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
 
 def run_verb(*words: object, code: int = 0) -> str:
     """Run a verb of the command line; what it prints."""
-    done = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, timeout=300)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 

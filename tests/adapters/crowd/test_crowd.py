@@ -13,7 +13,7 @@ from mephisto_es.adapters.crowd.summary import latency
 
 from .fake_operator import NO_WORK, FakeOperator
 
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 
 
 def doubled(data: object, _: Random) -> object:

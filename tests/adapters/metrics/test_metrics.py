@@ -31,7 +31,7 @@ from ...commands import TEST_DECISIONS, append
 from ...histories import history, numbered
 from ...sample_log import DONE, UNITS, sample_history
 
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 #: Mephisto's, and ours.
 NAMES = {
     "active_unit_statuses",

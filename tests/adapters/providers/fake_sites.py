@@ -43,7 +43,7 @@ from mephisto_es.adapters.providers.sona.study import SonaStudy, read_completion
 LIMITS = TransportLimits(connect_seconds=60, attempt_seconds=60, patience_seconds=60)
 #: Of a client that is not answered, since tests wait in real time.
 IMPATIENT = LIMITS._replace(patience_seconds=0.2)
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 DAY = 24 * 3600
 DONE, BY_SERVER, SCREENED = "DONE1", "SERVER1", "SCREEN1"
 

@@ -23,7 +23,7 @@ COMMAND = str(Path(sys.executable).parent / "mephisto-es")
 PLANTED = Path(__file__).parent / "planted_faults"
 #: So few workers that nobody leaves, which takes longer to be noticed than all the rest.
 SMALL = ("--workers=3", "--units=4", "--seed=7")
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 
 
 async def rehearsed(script: Path, folder: Path, *arguments: str) -> RehearsalReport:

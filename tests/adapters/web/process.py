@@ -12,7 +12,7 @@ from subprocess import PIPE
 import trio
 
 COMMAND = str(Path(sys.executable).parent / "mephisto-es")
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 300
 
 
 @asynccontextmanager
