@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import click
@@ -137,7 +140,8 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = target.partition(":")
         try:
-            command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+            with _collecting_no_garbage():
+                command = getattr(importlib.import_module(f".{module}", __package__), attribute)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "cryptography":
                 raise
@@ -190,6 +194,18 @@ class LazyGroup(click.Group):
             for sentence in sentences:
                 echo(f"mephisto-es {ctx.invoked_subcommand}: {sentence}", err=True)
         raise click.exceptions.Exit(exit_code)
+
+
+@contextmanager
+def _collecting_no_garbage() -> Iterator[None]:
+    """Spare an import the garbage collector, which takes a tenth of its time and finds nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _suggestion(word: str) -> str:
