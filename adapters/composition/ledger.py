@@ -12,10 +12,12 @@ import trio
 from ...core.errors import UnusableLogError
 from ...core.ledger import Ledger, Offload
 from ...core.ports import Ids, WallClock
+from ...projections.mephisto_db.projection import MephistoDbProjection
 from ...projections.registry import PROJECTIONS
 from ..log.commit_thread import commit_in_thread, run_writer
 from ..log.opening import pass_gate
 from ..log.sqlite.log import SqliteLog
+from ..log.sqlite.view_keeper import ViewKeeper
 from ..log.state_file import read_state
 from ..log.state_keeper import StateKeeper
 from ..private_files import make_private_folder
@@ -43,7 +45,8 @@ def ledger_of(log: SqliteLog, clock: WallClock, offload: Offload) -> tuple[Ledge
     kept = read_state(log.path, log)
     seq = 0 if kept is None else kept.seq
     ledger = Ledger(log, clock, offload, kept=kept)
-    return ledger, StateKeeper(log.path, ledger, log, seq, trio.to_thread.run_sync)
+    views = ViewKeeper(log, MephistoDbProjection(), trio.to_thread.run_sync)
+    return ledger, StateKeeper(log.path, ledger, log, seq, trio.to_thread.run_sync, keep_views=views.keep)
 
 
 def make_log(database: Path) -> None:

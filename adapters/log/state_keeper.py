@@ -51,7 +51,14 @@ class StateKeeper:
     """Writes the state of a ledger to the file beside its log. A failure is logged, and costs nothing but time."""
 
     def __init__(
-        self, path: Path, ledger: Ledger, log: Headed, kept_seq: int, offload: Beside, limits: KeepLimits = LIMITS
+        self,
+        path: Path,
+        ledger: Ledger,
+        log: Headed,
+        kept_seq: int,
+        offload: Beside,
+        limits: KeepLimits = LIMITS,
+        keep_views: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Watch a ledger.
 
@@ -62,6 +69,7 @@ class StateKeeper:
             kept_seq: the position of the state that is in the file; 0: there is none.
             offload: makes a blocking call beside the event loop; a cancellation is delivered after it.
             limits: when the state is kept.
+            keep_views: called each time that `run` has kept the state, to do the same with views.
         """
         self._path = path
         self._ledger = ledger
@@ -69,6 +77,7 @@ class StateKeeper:
         self._kept_seq = kept_seq
         self._offload = offload
         self._limits = limits
+        self._keep_views = keep_views
         #: Position at which `run` has something to do.
         self._wake_at = kept_seq
         self._news = Signal()
@@ -84,6 +93,8 @@ class StateKeeper:
                 with trio.move_on_after(self._limits.idle_seconds):
                     await self._wait_reached(limit)
             await self._keep()
+            if self._keep_views is not None:
+                await self._keep_views()
 
     def keep_at_close(self) -> None:
         """Keep the state if that is worth its while. Blocks. Called after the last commit, also if that failed."""

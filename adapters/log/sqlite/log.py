@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from itertools import count
@@ -18,12 +19,13 @@ from ....events.envelope import RecordedEvent
 from ....projections.engine.projection import Projection
 from ..anchor import append_anchor, last_anchor
 from ..batch_plan import BatchPlan
-from . import reader, schema
+from . import reader, schema, snapshots
 from .file_identity import FileGuard, has_wal
 from .open_checks import check_before_writing
 from .projector import Projector, Rebuilt
 from .reader import LogReader
 from .schema import forget_payloads, forget_workers, insert_events, insert_payloads
+from .snapshots import StoredSnapshot
 from .version_cache import VersionCache
 from .writer_lock import WriterLock
 
@@ -51,6 +53,7 @@ class SqliteLog:
         lock_attempts: how often SQLite waits for a foreign lock before nothing more can be written; may be lowered
             during a commit.
         epoch: the number of this writer: 1, 2, 3 ...
+        erasures: a number that is another one before and after each commit that erases something.
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection, lock: WriterLock, projections: Sequence[Projection]) -> None:
@@ -64,6 +67,9 @@ class SqliteLog:
         self._stopped: LogError | None = None
         #: True while the `-wal` file may still contain erased values.
         self._wal_holds_forgotten = False
+        self.erasures = 0
+        #: A snapshot to be stored with the next commit, and `erasures` before it was taken.
+        self._snapshot: tuple[StoredSnapshot, int] | None = None
         if has_wal(path):
             # A writer that was killed may have left erased values there.
             self._empty_wal()
@@ -226,6 +232,19 @@ class SqliteLog:
             self._anchored = head
         return head
 
+    def last_snapshot(self, projection: Projection) -> int:
+        """Return the position of the last snapshot of a view; 0 if there is none that this version can use."""
+        return max(snapshots.positions(self._db, projection), default=0)
+
+    def keep_snapshot(self, snapshot: StoredSnapshot, erasures: int) -> None:
+        """Store a snapshot of a view with the next commit, or when the log is closed.
+
+        Args:
+            snapshot: the snapshot.
+            erasures: the attribute before it was taken; if something is erased since, the snapshot is discarded.
+        """
+        self._snapshot = snapshot, erasures
+
     def rebuild(self, projection: Projection) -> Rebuilt:
         """Rebuild a projection; readers see the old tables until the new ones are complete."""
         return self.projector.rebuild(projection, self._reader)
@@ -242,6 +261,8 @@ class SqliteLog:
         try:
             if self._stopped is None:
                 self.write_anchor()
+                with suppress(sqlite3.Error):  # it is a cache
+                    self._store_snapshot()
         finally:
             # The last connection to close empties the `-wal` file, so the writer has to be last.
             self._reader.close()
@@ -285,6 +306,7 @@ class SqliteLog:
         self._head = plan.head
         self._versions.update(plan.versions)
         if self._wal_holds_forgotten:
+            self.erasures += 1
             self._empty_wal()
         return outcomes
 
@@ -324,8 +346,16 @@ class SqliteLog:
             forget_workers(db, plan.forgotten)
             forget_payloads(db, plan.withdrawn)
             self._wal_holds_forgotten = True
+            self.erasures += 1
         if plan.recorded:
             self.projector.apply(plan.recorded)
+        self._store_snapshot()
+
+    def _store_snapshot(self) -> None:
+        """Store the snapshot that waits, unless something was erased since it was taken."""
+        waiting, self._snapshot = self._snapshot, None
+        if waiting is not None and waiting[1] == self.erasures:
+            snapshots.store(self._db, waiting[0])
 
     def _end_transaction(self) -> None:
         try:

@@ -1,7 +1,7 @@
 """Snapshots of a view at earlier positions, so a read as of a position need not fold the log from its first event.
 
-They are a cache, filled while a view is rebuilt, which passes every position anyway, and never by a commit. A snapshot
-made by other code, for another log, or with a wrong digest is ignored, and the events are folded instead.
+They are a cache. A rebuild, which passes every position anyway, makes them, and so does an operator, beside its work. A
+snapshot made by other code, for another log, or with a wrong digest is ignored, and the events are folded instead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
+from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from ....projections.engine import rebuild
 from ....projections.engine.fingerprint import code_fingerprint
@@ -21,6 +24,8 @@ SNAPSHOT_EVENTS = 100_000
 LIMIT_BYTES = 256 * 2**20
 #: The fastest level of zlib.
 _LEVEL = 1
+
+_PAGE_BYTES = 4096
 
 _KEEP = "INSERT OR REPLACE INTO snapshots(seq, code, state, digest) VALUES (?, ?, ?, ?)"
 _DROP_OTHERS = "DELETE FROM snapshots WHERE code <> ?"
@@ -34,6 +39,10 @@ _AT = """
 """
 _POSITIONS = "SELECT seq FROM snapshots WHERE code = ? ORDER BY seq"
 _CHAIN = "SELECT chain FROM events WHERE seq = ?"
+_LIVE = """
+    SELECT projections.seq, chain FROM log.projections JOIN log.events ON events.seq = projections.seq
+    WHERE name = ? AND live = 1 AND projections.code = ?
+"""
 
 
 class Snapshot(NamedTuple):
@@ -42,6 +51,51 @@ class Snapshot(NamedTuple):
     seq: int
     #: A separate database with its tables, without their indexes.
     view: sqlite3.Connection
+
+
+class StoredSnapshot(NamedTuple):
+    """A snapshot as it is stored."""
+
+    seq: int
+    code: str
+    state: bytes
+    digest: bytes
+
+
+def taken(path: Path, projection: Projection) -> StoredSnapshot | None:
+    """Return a snapshot of a view as it is now in a log file, or None if there is no current one or it is too large.
+
+    It reads through a connection of its own, and holds up no writer. Blocks.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None, uri=True, check_same_thread=False)) as copy:
+        copy.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        copy.execute(f"PRAGMA max_page_count={LIMIT_BYTES // _PAGE_BYTES}")
+        rebuild.create_tables(copy, projection)
+        copy.execute("ATTACH ? AS log", (f"file:{quote(str(path.absolute()))}?mode=ro",))
+        copy.execute("BEGIN")
+        found = copy.execute(_LIVE, (projection.name, code_fingerprint(projection))).fetchone()
+        if found is None:
+            return None
+        try:
+            for table in projection.tables:
+                copy.execute(f'INSERT INTO main."{table}" SELECT * FROM log."{table}"')
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                return None
+            raise
+        copy.execute("COMMIT")
+        copy.execute("DETACH log")
+        state = zlib.compress(copy.serialize(), _LEVEL)
+    seq, chain = found
+    return StoredSnapshot(seq, _code(projection), state, _digest(chain, projection, state))
+
+
+def store(db: sqlite3.Connection, snapshot: StoredSnapshot) -> None:
+    """Store a snapshot, in the transaction that the connection is in."""
+    db.execute(_KEEP, snapshot)
 
 
 def keep(db: sqlite3.Connection, projection: Projection, seq: int, view: sqlite3.Connection) -> None:
