@@ -36,6 +36,8 @@ from .site_run import Participant, SiteRun, open_site_run, write_accounts
 SEEDS = int(os.environ.get("SITE_SEEDS", "1"))
 UNITS, PEOPLE = 4, 20
 BONUS_CENTS = 30
+#: Covers the units and their bonuses with each site's fee, and not one unit more.
+BUDGET_CENTS = 1000
 #: Settling rounds after which something never will be.
 ROUNDS = 60
 
@@ -86,6 +88,7 @@ class Job:
         self.site: FakeProlific | FakeConnect = make(trio.current_time, plan=plan(seed), seed=seed)
         if isinstance(self.site, FakeProlific):
             self.site.bonuses.lag_seconds = 600
+        self._balance = self.site.ledger.balance
         self.log = CutLog(self.random)
         self.lives = 0
         self._is_over = trio.Event()
@@ -118,7 +121,7 @@ class Job:
                     runs = operator.ledger.state.task_runs.values()
                     if any(one.status is TaskRunStatus.COMPLETED for one in runs):
                         return  # the power was cut just after that was recorded
-                    settings = {"resume_incomplete_run": True, "max_num_concurrent_units": 3}
+                    settings = {"resume_incomplete_run": True, "max_num_concurrent_units": 3, "budget": "10.00"}
                     live = await run.launch(UNITS, **settings)
                     await operator.runs.wait_until_all_ended()
                     if operator.run_status(live.task_run) is TaskRunStatus.COMPLETED:
@@ -199,6 +202,8 @@ class Job:
             assert (work.reward_cents, work.bonus_cents) == (owed[PAY], owed[BONUS]), (agent.agent, agent.status, work)
         assert not any(work.reward_cents or work.bonus_cents for work in shown.values())
         assert not any(one.status in UNPAID_STATUSES for one in state.payments.values())
+        # What the account has lost, with the fees of its site.
+        assert 0 < self._balance - self.site.ledger.balance <= BUDGET_CENTS
         assert await run.faults(task_run) == ()
         at_site = [one for one in state.resources.values() if one.resource_type in run.provider_class.RESOURCE_TYPES]
         assert {one.status.value for one in at_site} == {"released"}
