@@ -6,9 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from omegaconf import DictConfig
 
@@ -16,15 +14,14 @@ from ....core.abstractions.args import CrowdProviderArgs, RequesterArgs
 from ....core.abstractions.crowd.effects import SiteEffect
 from ....core.abstractions.crowd.payments import PaymentEffect, PaymentOrder
 from ....core.abstractions.crowd.site_work import SiteAccount, SiteWork, WorkAction, WorkOrder
-from ....core.abstractions.crowd_provider import CrowdProvider
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
-from ....core.errors import LaunchError
 from ....core.operations.logger_core import get_logger
 from ....core.operations.registry import register_mephisto_abstraction
+from ..account_provider import AccountProvider
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
-from ..arrival_page import WRAPPER_FILE, arrival_settings
+from ..arrival_page import arrival_settings
 from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .answers import ConnectProjectStatus
 from .assignments import ReviewLine
@@ -51,10 +48,12 @@ logger = get_logger(__name__)
 
 
 @register_mephisto_abstraction()
-class ConnectProvider(CrowdProvider):
+class ConnectProvider(AccountProvider[ConnectClient]):
     """CloudResearch Connect: one project for each run, one assignment for each unit."""
 
     PROVIDER_TYPE: ClassVar[str] = SITE
+    SITE: ClassVar[str] = SITE
+    BY_HAND: ClassVar[str] = "close it on Connect's pages"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = ConnectProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = ConnectRequesterArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (PROJECT,)
@@ -66,8 +65,6 @@ class ConnectProvider(CrowdProvider):
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         super().__init__(args, shared_state, resources)
-        self._account = registered_account(SITE, args.provider.requester_name)
-        self._client = self.client_of(self._account)
         self._code = completion_code(resources)
         self._url = ""
         #: False once we have launched or started the project: a pause is then not ours.
@@ -75,37 +72,16 @@ class ConnectProvider(CrowdProvider):
         #: Blocked workers, whom the next project excludes; None: nobody has told yet who is blocked.
         self._blocked: Sequence[str] | None = None
 
-    async def __aenter__(self) -> Self:
-        """Open the connections to Connect."""
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        await self._client.__aexit__(kind, error, trace)
-
     @classmethod
-    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """Check the settings, and that the account is registered.
+    def check_settings(cls, args: DictConfig) -> None:
+        """Check everything about a project that can be checked without asking Connect.
 
         Raises:
-            ConfigError: a setting is wrong, or there is no account.
+            ConfigError: a setting is wrong, or the pay is too low.
         """
         check_settings(args)
-        cls.client_of(registered_account(SITE, args.provider.requester_name))
 
     # The page -------------------------------------------------------------------------------------------------------
-
-    @property
-    def requester_name(self) -> str:
-        """The name of the registered account."""
-        return self._account.name
-
-    def get_wrapper_js_path(self) -> Path:
-        """Return the script that reads the ids from the address."""
-        return WRAPPER_FILE
 
     def page_settings(self) -> Mapping[str, object]:
         """Return the names of Connect's parameters, and the completion code."""
@@ -197,18 +173,13 @@ class ConnectProvider(CrowdProvider):
         await _close_recorded(self._client, details)
 
     @classmethod
-    async def release(cls, details: Details) -> None:
+    async def release_with(cls, client: ConnectClient, details: Details) -> None:
         """Close a project that an earlier process left.
 
         Raises:
-            LaunchError: Connect refuses, or cannot be asked.
+            SiteError: Connect refuses, or cannot be asked.
         """
-        account = registered_account(SITE, str(details["account"]))
-        try:
-            async with cls.client_of(account) as client:
-                await _close_recorded(client, details)
-        except SiteError as error:
-            raise LaunchError("release", f"{error}; close it on Connect's pages, or try again later") from error
+        await _close_recorded(client, details)
 
     # The work -------------------------------------------------------------------------------------------------------
 

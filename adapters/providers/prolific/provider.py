@@ -6,9 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from omegaconf import DictConfig
 
@@ -16,15 +14,15 @@ from ....core.abstractions.args import CrowdProviderArgs, RequesterArgs
 from ....core.abstractions.crowd.effects import SiteEffect
 from ....core.abstractions.crowd.payments import PaymentEffect, PaymentOrder
 from ....core.abstractions.crowd.site_work import SiteAccount, SiteWork, WorkAction, WorkOrder
-from ....core.abstractions.crowd_provider import CrowdProvider
 from ....core.abstractions.resources import Details, Resources
 from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import LaunchError
 from ....core.operations.registry import register_mephisto_abstraction
 from ....core.packet_data import WebhookKey
+from ..account_provider import AccountProvider
 from ..accounts import RegisteredAccount, registered_account
 from ..api.errors import SiteError, SiteMissingError
-from ..arrival_page import WRAPPER_FILE, arrival_settings
+from ..arrival_page import arrival_settings
 from ..effects import CalledEffect, SiteCalls, bring_about, repeated
 from .api.client import BASE_URL, SITE, ProlificClient
 from .api.submissions import MIN_REJECTION_LENGTH, RejectionCategory
@@ -40,10 +38,12 @@ STUDY = "prolific_study"
 
 
 @register_mephisto_abstraction()
-class ProlificProvider(CrowdProvider):
+class ProlificProvider(AccountProvider[ProlificClient]):
     """Prolific: one study for each run, one submission for each unit."""
 
     PROVIDER_TYPE: ClassVar[str] = SITE
+    SITE: ClassVar[str] = SITE
+    BY_HAND: ClassVar[str] = "stop it on Prolific's pages"
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = ProlificProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = ProlificRequesterArgs
     RESOURCE_TYPES: ClassVar[tuple[str, ...]] = (STUDY, WEBHOOKS)
@@ -53,8 +53,6 @@ class ProlificProvider(CrowdProvider):
 
     def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
         super().__init__(args, shared_state, resources)
-        self._account = registered_account(SITE, args.provider.requester_name)
-        self._client = self.client_of(self._account)
         self._codes = StudyCodes(resources)
         self._fixed_reward_cents = screen_out_cents(args)
         #: The study that is on offer; None before `setup_resources_for_task_run`.
@@ -64,37 +62,16 @@ class ProlificProvider(CrowdProvider):
         self._webhooks = StudyWebhooks(self._client, resources, args)
         self._webhook_key: WebhookKey | None = None
 
-    async def __aenter__(self) -> Self:
-        """Open the connections to Prolific."""
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        await self._client.__aexit__(kind, error, trace)
-
     @classmethod
-    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """Check the settings, and that the account is registered.
+    def check_settings(cls, args: DictConfig) -> None:
+        """Check everything about a study that can be checked without asking Prolific.
 
         Raises:
-            ConfigError: a setting is wrong, or there is no account.
+            ConfigError: a setting is wrong.
         """
         check_settings(args)
-        cls.client_of(registered_account(SITE, args.provider.requester_name))
 
     # The page -------------------------------------------------------------------------------------------------------
-
-    @property
-    def requester_name(self) -> str:
-        """The name of the registered account."""
-        return self._account.name
-
-    def get_wrapper_js_path(self) -> Path:
-        """Return the script that reads the ids from the address."""
-        return WRAPPER_FILE
 
     def page_settings(self) -> Mapping[str, object]:
         """Return the names of Prolific's parameters, and the end of a visit."""
@@ -191,18 +168,13 @@ class ProlificProvider(CrowdProvider):
         await self._webhooks.disconnect()
 
     @classmethod
-    async def release(cls, details: Details) -> None:
+    async def release_with(cls, client: ProlificClient, details: Details) -> None:
         """Stop a study, or end subscriptions, that an earlier process left.
 
         Raises:
-            LaunchError: Prolific refuses, or cannot be asked.
+            SiteError: Prolific refuses, or cannot be asked.
         """
-        account = registered_account(SITE, str(details["account"]))
-        try:
-            async with cls.client_of(account) as client:
-                await (end_subscriptions if holds_subscriptions(details) else _stop)(client, details)
-        except SiteError as error:
-            raise LaunchError("release", f"{error}; stop it on Prolific's pages, or try again later") from error
+        await (end_subscriptions if holds_subscriptions(details) else _stop)(client, details)
 
     # The work -------------------------------------------------------------------------------------------------------
 

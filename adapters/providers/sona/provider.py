@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from omegaconf import MISSING, DictConfig
 
@@ -15,17 +13,15 @@ from ....core.abstractions.args import CrowdProviderArgs, RequesterArgs
 from ....core.abstractions.crowd.effects import SiteEffect
 from ....core.abstractions.crowd.site_work import SiteWork, WorkAction, WorkOrder
 from ....core.abstractions.crowd.visits import VisitRefusedError, VisitTerms
-from ....core.abstractions.crowd_provider import CrowdProvider
-from ....core.abstractions.resources import Resources
-from ....core.abstractions.shared_task_state import SharedTaskState
 from ....core.errors import ConfigError, LaunchError
 from ....core.operations.configuration.money import cents
 from ....core.operations.registry import register_mephisto_abstraction
 from ....core.packet_data import ProviderData
 from ....events.engagement import RefusalReason
-from ..accounts import RegisteredAccount, registered_account
+from ..account_provider import AccountProvider
+from ..accounts import RegisteredAccount
 from ..api.errors import SiteError
-from ..arrival_page import WRAPPER_FILE, VisitEnd, arrival_settings
+from ..arrival_page import VisitEnd, arrival_settings
 from ..effects import CalledEffect
 from ..link.arrival import ArrivalNames, check_names
 from .answer import CreditAnswer
@@ -54,37 +50,22 @@ class SonaRequesterArgs(RequesterArgs):
 
 
 @register_mephisto_abstraction()
-class SonaProvider(CrowdProvider):
+class SonaProvider(AccountProvider[SonaClient]):
     """SONA Systems: one study, whose timeslots are set by hand, and credit instead of money."""
 
     PROVIDER_TYPE: ClassVar[str] = SITE
+    SITE: ClassVar[str] = SITE
     ArgsClass: ClassVar[type[CrowdProviderArgs]] = SonaProviderArgs
     RequesterArgsClass: ClassVar[type[RequesterArgs]] = SonaRequesterArgs
     #: There is no list to observe; work that has no credit yet is asked for again at this interval.
     POLL_SECONDS: ClassVar[float | None] = 60.0
 
-    def __init__(self, args: DictConfig, shared_state: SharedTaskState, resources: Resources) -> None:
-        super().__init__(args, shared_state, resources)
-        self._account = registered_account(SITE, args.provider.requester_name)
-        self._client = self.client_of(self._account)
-
-    async def __aenter__(self) -> Self:
-        """Open the connections to SONA."""
-        await self._client.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        await self._client.__aexit__(kind, error, trace)
-
     @classmethod
-    def assert_task_args(cls, args: DictConfig, shared_state: SharedTaskState) -> None:  # noqa: ARG003
-        """Check the settings, and that the study is registered.
+    def check_settings(cls, args: DictConfig) -> None:
+        """Check everything about a run that can be checked without asking SONA.
 
         Raises:
-            ConfigError: a setting is wrong, the run promises money, or there is no study.
+            ConfigError: a setting is wrong, or the run promises money.
         """
         check_names(ArrivalNames(args.provider.sona_code_parameter))
         if cents(str(args.task.task_reward), key="mephisto.task.task_reward"):
@@ -93,18 +74,8 @@ class SonaProvider(CrowdProvider):
                 key="mephisto.task.task_reward",
                 hint="Set it to 0; what you promise beside the credit has to be paid by other means",
             )
-        cls.client_of(registered_account(SITE, args.provider.requester_name))
 
     # The page -------------------------------------------------------------------------------------------------------
-
-    @property
-    def requester_name(self) -> str:
-        """The name of the registered study."""
-        return self._account.name
-
-    def get_wrapper_js_path(self) -> Path:
-        """Return the script that reads the survey code from the address."""
-        return WRAPPER_FILE
 
     def page_settings(self) -> Mapping[str, object]:
         """Return the name of the parameter, and the end of a visit."""
